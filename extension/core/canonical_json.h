@@ -1,0 +1,68 @@
+// Canonical JSON, RFC 8785 (JCS): one document, one byte string.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sealcast {
+
+// Arrays and objects inside one another; the 129th is an error.
+inline constexpr int kMaxDepth = 128;
+
+// A flag that a signal handler may raise; polled every 64 KiB of input. May be null.
+using CancelFlag = const volatile int*;
+
+enum class Numbers {
+  rounded,  // RFC 8785: every number becomes the nearest double
+  exact,    // refuse a number whose exact decimal value is not that of its canonical literal
+};
+
+// Appends the canonical form of one JSON text (RFC 8259, UTF-8) to `out`.
+// Throws Error{invalid_json} naming the byte offset: syntax, duplicate keys, lone surrogates, numbers beyond a
+// double, invalid UTF-8, nesting beyond kMaxDepth; with Numbers::exact also numbers that a double cannot hold.
+// Time O(n log n) in the input for any input.
+void canonicalize(std::string_view json, std::string& out, Numbers numbers = Numbers::rounded,
+                  CancelFlag cancel = nullptr);
+
+// Appends the canonical literal of `value` (ECMAScript Number::toString; RFC 8785 §3.2.2.3). -0 becomes 0.
+// Throws Error{invalid_json} for NaN and infinities.
+void append_number(double value, std::string& out);
+
+// Writes canonical JSON from events, for documents that are not text (the jsonb walk). Keys may come in any order.
+class CanonicalWriter {
+ public:
+  explicit CanonicalWriter(std::string& out) : out_(out) {}
+
+  void begin_object();
+  void key(std::string_view utf8);  // followed by exactly one value
+  void end_object();                // throws Error{invalid_json} if a key stood twice
+  void begin_array();
+  void end_array();
+  void string(std::string_view utf8);
+  void number(std::string_view literal);  // a decimal literal such as numeric_out prints
+  void boolean(bool value);
+  void null();
+
+ private:
+  struct Member {
+    std::string_view key;  // the caller's bytes, which must outlive end_object()
+    std::size_t begin;     // where this member starts in out_
+    std::size_t end;
+  };
+  struct Frame {
+    bool object;
+    bool empty;
+    std::size_t first_member;
+  };
+  void before_value();
+
+  std::string& out_;
+  std::vector<Frame> frames_;
+  std::vector<Member> members_;
+  std::string scratch_;
+};
+
+}  // namespace sealcast

@@ -1,0 +1,85 @@
+// Every setting of sealcastd: read from sealcast.toml, overridden by SEALCAST_… variables, checked before anything
+// starts. One table (settings.cpp) feeds the parser, --check-config and docs/settings.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <iosfwd>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace sealcast {
+
+struct Settings {
+  struct Http {
+    std::string listen;  // host:port; port 0 picks a free one, printed in the log
+    std::int64_t max_body_bytes;
+    std::int64_t max_header_bytes;
+    std::int64_t max_connections;
+    std::int64_t max_pipelined;  // requests of one connection under way at once
+    std::chrono::milliseconds read_timeout;
+    std::vector<std::string> cors_origins;  // empty: no CORS headers; "*": any
+  } http;
+  struct Postgres {
+    std::string dsn;  // may go through PgBouncer in transaction mode
+    std::chrono::milliseconds timeout;
+  } postgres;
+  struct Admission {
+    std::int64_t lanes;        // connections that carry batches
+    std::int64_t max_batch;    // messages in one statement
+    std::int64_t max_waiting;  // messages waiting for a batch; one more is 503 overloaded
+  } admission;
+  struct Relay {
+    std::string dsn;  // direct, never through a transaction pooler; empty: postgres.dsn
+    std::string holder;  // this sidecar's name among the others; empty: host name and pid
+    std::chrono::milliseconds lease;
+    std::chrono::milliseconds poll;  // fallback when no NOTIFY arrives
+    std::int64_t max_rows;           // messages in one drain
+  } relay;
+  struct Gate {
+    std::string redis_url;  // redis://[user:password@]host:port/db, rediss:// for TLS
+    std::string redis_ca_file;
+    std::chrono::milliseconds timeout;
+    std::chrono::milliseconds replay_window;
+    std::chrono::milliseconds role_cache;
+    std::int64_t max_waiting;
+    std::string socket;        // Unix socket for the SQL path; empty: none
+    std::string socket_group;  // group that may connect; empty: the process's
+  } gate;
+  struct Session {
+    std::string hs256_secret_file;
+    std::string jwks_file;
+    std::string issuer;
+    std::string audience;
+    std::string ticket_secret_file;  // empty: derived from hs256_secret_file
+    std::chrono::seconds ticket_ttl;
+  } session;
+  struct Sse {
+    std::chrono::milliseconds heartbeat;
+    std::int64_t max_subscribers;
+    std::int64_t ring_frames;  // frames a slow reader of a stream may lag behind before it is dropped
+    std::chrono::milliseconds retry;
+  } sse;
+  struct Log {
+    std::string level;
+  } log;
+  struct Demo {
+    std::string directory;  // files served at /; empty: no demo room
+  } demo;
+  std::chrono::milliseconds drain_timeout;  // how long SIGTERM waits for requests under way
+};
+
+// Bad configuration: the message names the file, the key and the fix.
+class SettingsError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// `file` may be empty: defaults and environment only. `environment` is `environ`-shaped.
+Settings load_settings(const std::string& file, const char* const* environment);
+
+// The settings as a Markdown table: key, environment variable, default, unit, meaning.
+void print_settings_table(std::ostream& out);
+
+}  // namespace sealcast

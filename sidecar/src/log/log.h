@@ -1,0 +1,33 @@
+// Logs: one JSON object a line on standard error, {"time","level","tag","message",…}. No payloads, no secrets.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+#include <variant>
+
+namespace sealcast::log {
+
+enum class Level { debug, info, warn, error };
+
+// The tags that alerting keys on (docs/runbook.md).
+namespace tag {
+inline constexpr std::string_view kAuth = "[AUTH]";
+inline constexpr std::string_view kDatabase = "[DATABASE]";
+inline constexpr std::string_view kGate = "[GATE]";
+inline constexpr std::string_view kLifecycle = "[LIFECYCLE]";
+inline constexpr std::string_view kRelay = "[RELAY]";
+inline constexpr std::string_view kSecurity = "[SECURITY]";
+inline constexpr std::string_view kSuccess = "[SUCCESS]";
+}  // namespace tag
+
+struct Field {
+  std::string_view name;
+  std::variant<std::string_view, std::int64_t, double, bool> value;
+};
+
+void set_level(Level level);
+bool enabled(Level level) noexcept;
+void write(Level level, std::string_view tag, std::string_view message, std::initializer_list<Field> fields = {});
+
+}  // namespace sealcast::log
