@@ -1,0 +1,49 @@
+-- Keys, signatures and envelopes. The secrets never leave the keyring directory and the server's memory.
+
+create function sealcast.keys(out kid text, out signing boolean, out fingerprint text) returns setof record
+  language c stable as 'MODULE_PATHNAME', 'sealcast_keys';
+comment on function sealcast.keys() is
+  'The keys now loaded; fingerprint = the first 16 hex digits of SHA-256 of the secret';
+
+create function sealcast.signing_kid() returns text
+  language c stable as 'MODULE_PATHNAME', 'sealcast_signing_kid';
+comment on function sealcast.signing_kid() is
+  'The id of the key that signs (setting sealcast.signing_kid). 55000 when unset or not in the keyring';
+
+create function sealcast.sign(signing_string text, kid text default null) returns text
+  language c stable as 'MODULE_PATHNAME', 'sealcast_sign';
+comment on function sealcast.sign(text, text) is
+  'HMAC-SHA-256 (RFC 2104), 64 lower-case hex digits; kid null = the key that signs. 42704 for an unknown kid';
+
+create function sealcast.seal(t text, stream_id text, sender_id text, txn_id text, ts bigint, d json) returns json
+  language c stable strict as 'MODULE_PATHNAME', 'sealcast_seal';
+comment on function sealcast.seal(text, text, text, text, bigint, json) is
+  'A whole signed envelope around d; ts in Unix milliseconds. 22P02 for a d that has no exact canonical form';
+
+create function sealcast.verify(envelope json, max_age interval default null) returns boolean
+  language c stable as 'MODULE_PATHNAME', 'sealcast_verify_json';
+create function sealcast.verify(envelope jsonb, max_age interval default null) returns boolean
+  language c stable as 'MODULE_PATHNAME', 'sealcast_verify_jsonb';
+create function sealcast.verify_detail(envelope json, max_age interval default null) returns text
+  language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_json';
+create function sealcast.verify_detail(envelope jsonb, max_age interval default null) returns text
+  language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_jsonb';
+comment on function sealcast.verify(json, interval) is
+  'Whether the envelope is well-formed, signed by a known key and not older than max_age; false, never an error, for any JSON';
+comment on function sealcast.verify_detail(json, interval) is
+  'ok, malformed, unknown_kid, bad_signature, expired or from_future';
+
+-- The steps of sealing that admission takes apart, so that a batch reads the signing key once.
+create function sealcast.prepare_payload(d text, server_fields text[], server_values text[],
+                                         out canonical text, out sent_hash bytea, out problem text) returns record
+  language c immutable parallel safe as 'MODULE_PATHNAME', 'sealcast_prepare_payload';
+comment on function sealcast.prepare_payload(text, text[], text[]) is
+  'Canonical d with the server''s members in place (a null value removes the member), the hash of d as sent, or the problem';
+
+create function sealcast.payload_signature(kid text, t text, stream_id uuid, sender_id uuid, txn_id uuid, ts bigint,
+                                           canonical text) returns bytea
+  language c stable strict as 'MODULE_PATHNAME', 'sealcast_payload_signature';
+
+create function sealcast.envelope_text(kid text, t text, stream_id uuid, sender_id uuid, ts bigint, txn_id uuid,
+                                       canonical text, sig bytea) returns text
+  language c immutable strict parallel safe as 'MODULE_PATHNAME', 'sealcast_envelope_text';

@@ -1,0 +1,81 @@
+-- What is committed and not yet relayed, and the log that gives each message its offset.
+
+-- Append-only, in three segments: one takes what comes, the others are truncated once every row of theirs is relayed,
+-- so that the outbox costs no vacuum and a long transaction cannot bloat it.
+create table sealcast.outbox (
+  xid xid8 not null,
+  message_id bigint not null,
+  ts bigint not null,
+  stream_id uuid not null,
+  shard smallint not null,
+  segment smallint not null
+) partition by list (segment);
+create table sealcast.outbox_0 partition of sealcast.outbox for values in (0);
+create table sealcast.outbox_1 partition of sealcast.outbox for values in (1);
+create table sealcast.outbox_2 partition of sealcast.outbox for values in (2);
+create index on sealcast.outbox (xid, message_id);
+-- The segment that takes new rows. A sequence, since its value must be seen by everyone at once, without a row lock.
+create sequence sealcast.outbox_segment minvalue 0 maxvalue 2 start 0;
+comment on table sealcast.outbox is 'Messages to be relayed; xid is the transaction that commits them';
+
+create table sealcast.stream_log (
+  stream_id uuid not null,
+  "offset" bigint not null,
+  logged_at bigint not null,
+  ts bigint not null,
+  message_id bigint not null,
+  primary key (stream_id, "offset", logged_at)
+) partition by range (logged_at);
+comment on table sealcast.stream_log is
+  'Offset → message, per stream from 1 without gaps; logged_at = Unix milliseconds of relaying, the partition key';
+
+-- Streams are spread over shards; each shard is relayed by one sidecar at a time.
+create function sealcast.shard_of(stream_id uuid) returns integer
+  language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp as $$
+  select get_byte(uuid_send(stream_id), 15) & 3
+$$;
+
+create table sealcast.relay_leases (
+  shard smallint primary key,
+  holder text,
+  epoch bigint not null default 0,
+  lease_until timestamptz not null default '-infinity'
+) with (fillfactor = 50);
+comment on table sealcast.relay_leases is
+  'Which sidecar relays a shard. The epoch grows with every change of hands: a frozen holder that wakes late changes nothing';
+insert into sealcast.relay_leases (shard) select generate_series(0, 3);
+
+create table sealcast.relay_members (
+  holder text primary key,
+  seen_at timestamptz not null
+) with (fillfactor = 50);
+comment on table sealcast.relay_members is 'The sidecars that are alive; they all receive what any of them relays';
+
+-- Insert-only, so that reading the newest position costs one index descent whatever a long transaction keeps alive.
+create table sealcast.relay_log (
+  shard smallint not null,
+  batch bigint not null,
+  epoch bigint not null,
+  logged_at bigint not null,
+  -- The position after this batch. All that `seen` sees is relayed; when `target` is set, so is what became visible
+  -- from `seen` to `target`, in order of (xid, message_id), up to (after_xid, after_id).
+  seen pg_snapshot not null,
+  target pg_snapshot,
+  after_xid xid8 not null,
+  after_id bigint not null,
+  -- What the batch holds: for each stream a run of offsets.
+  stream_ids uuid[] not null,
+  first_offsets bigint[] not null,
+  last_offsets bigint[] not null,
+  primary key (shard, batch)
+);
+comment on table sealcast.relay_log is 'What each drain relayed, and up to where the outbox is relayed';
+
+create table sealcast.deliveries (
+  transport text not null,
+  shard smallint not null,
+  batch bigint not null,
+  settled_at timestamptz not null,
+  primary key (transport, shard)
+) with (fillfactor = 50);
+comment on table sealcast.deliveries is 'How far each transport has delivered each shard';
