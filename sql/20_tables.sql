@@ -110,8 +110,7 @@ comment on table sealcast.messages is
 comment on column sealcast.messages.d is 'Canonical text, exactly as it was signed';
 
 create function sealcast.envelope(message sealcast.messages) returns text
-  language sql stable set search_path = pg_catalog, pg_temp as $$
-  select sealcast.envelope_text(message.kid, message.t, message.stream_id, message.sender_id, message.ts,
-                                message.txn_id, message.d, message.sig)
-$$;
+  language sql immutable parallel safe
+  return sealcast.envelope_text(message.kid, message.t, message.stream_id, message.sender_id, message.ts,
+                                message.txn_id, message.d, message.sig);
 comment on function sealcast.envelope(sealcast.messages) is 'The message as it goes on the wire';

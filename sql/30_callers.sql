@@ -1,0 +1,73 @@
+-- Who is calling, and what they may do.
+
+-- RAISEs a verdict as PostgREST expects it: SQLSTATE PTnnn, DETAIL beginning with the code.
+create function sealcast.refuse(status integer, code text, message text, details text default null,
+                                hint text default null, retry_after_ms bigint default null) returns void
+  language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception using
+    errcode = 'PT' || status,
+    message = message,
+    detail = concat_ws(': ', code, details),
+    hint = concat_ws(': ', retry_after_ms || ' ms', hint);
+end $$;
+
+create function sealcast.claims() returns jsonb
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+exception when invalid_text_representation then
+  return null;
+end $$;
+comment on function sealcast.claims() is
+  'The session''s JWT claims, set by a gateway such as PostgREST with SET LOCAL request.jwt.claims';
+
+-- The caller's user id, or null. For policies, which must not fail.
+create function sealcast.caller_id() returns uuid
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return nullif((sealcast.claims() ->> 'sub')::uuid, '00000000-0000-0000-0000-000000000000');
+exception when invalid_text_representation then
+  return null;
+end $$;
+comment on function sealcast.caller_id() is 'sub of the session''s claims; null when there is none, or it is no UUID, or nil';
+
+create function sealcast.current_sender() returns uuid
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  claims constant jsonb := sealcast.claims();
+  sender constant uuid := sealcast.caller_id();
+begin
+  if sender is null then
+    perform sealcast.refuse(401, 'unauthenticated', 'no session',
+      'request.jwt.claims holds no sub that is a UUID other than nil', 'Sign in and send the session''s token.');
+  end if;
+  if jsonb_typeof(claims -> 'exp') = 'number' and (claims ->> 'exp')::numeric <= extract(epoch from clock_timestamp()) then
+    perform sealcast.refuse(401, 'token_expired', 'the session has expired', null, 'Refresh the token and try again.');
+  end if;
+  return sender;
+end $$;
+
+-- The role that called, beneath SECURITY DEFINER: what SET ROLE chose, else who logged in.
+create function sealcast.is_admin() returns boolean
+  language sql stable
+  return pg_has_role(coalesce(nullif(current_setting('role', true), 'none'), session_user)::name, 'sealcast_admin', 'member');
+
+create function sealcast.role_in(stream_id uuid, user_id uuid) returns text
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  return (select r.role from sealcast.stream_roles r where r.stream_id = role_in.stream_id and r.user_id = role_in.user_id);
+
+create function sealcast.can_read(stream_id uuid, user_id uuid) returns boolean
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  return exists (
+    select from sealcast.streams s
+    where s.stream_id = can_read.stream_id
+      and (s.visibility = 'public'
+           or exists (select from sealcast.stream_roles r
+                      where r.stream_id = s.stream_id and r.user_id = can_read.user_id)
+              and not exists (select from sealcast.restrictions x
+                              where x.user_id = can_read.user_id and x.kind = 'ban'
+                                and (x.stream_id = s.stream_id or x.stream_id is null)
+                                and (x.until is null or x.until > clock_timestamp()))));
+comment on function sealcast.can_read(uuid, uuid) is
+  'Public streams are anyone''s to read; private ones are for users with a role in them who are not banned';
