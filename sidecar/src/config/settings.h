@@ -22,7 +22,8 @@ struct Settings {
     std::vector<std::string> cors_origins;  // empty: no CORS headers; "*": any
   } http;
   struct Postgres {
-    std::string dsn;  // may go through PgBouncer in transaction mode
+    std::string dsn;            // may go through PgBouncer in transaction mode; the password is already in it
+    std::string password_file;  // the password of dsn and relay.dsn
     std::chrono::milliseconds timeout;
   } postgres;
   struct Admission {
@@ -31,14 +32,15 @@ struct Settings {
     std::int64_t max_waiting;  // messages waiting for a batch; one more is 503 overloaded
   } admission;
   struct Relay {
-    std::string dsn;  // direct, never through a transaction pooler; empty: postgres.dsn
-    std::string holder;  // this sidecar's name among the others; empty: host name and pid
+    std::string dsn;     // direct, never through a transaction pooler; never empty: defaults to postgres.dsn
+    std::string holder;  // this sidecar's name among the others; never empty: defaults to host name and pid
     std::chrono::milliseconds lease;
     std::chrono::milliseconds poll;  // fallback when no NOTIFY arrives
     std::int64_t max_rows;           // messages in one drain
   } relay;
   struct Gate {
-    std::string redis_url;  // redis://[user:password@]host:port/db, rediss:// for TLS
+    std::string redis_url;  // redis://[user@]host[:port][/db], rediss:// for TLS
+    std::string redis_password_file;
     std::string redis_ca_file;
     std::chrono::milliseconds timeout;
     std::chrono::milliseconds replay_window;

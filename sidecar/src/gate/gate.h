@@ -4,7 +4,9 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace sealcast {
 
@@ -16,6 +18,11 @@ enum class GateOutcome {
   limited,      // over the rate; the txn_id is not spent
   unavailable,  // Redis away, late, or answering with an error: refuse
 };
+inline constexpr std::size_t kGateOutcomes = 4;
+std::string_view to_string(GateOutcome outcome) noexcept;
+
+// The bucket that all types share which do not exist; no type can have this name.
+inline constexpr std::string_view kUnknownType = "?";
 
 struct GateRequest {
   std::string sender_id;  // lower-case UUID
@@ -30,8 +37,6 @@ struct GateAnswer {
   int remaining;                          // left in this window, for RateLimit
   std::chrono::milliseconds retry_after;  // until the window ends, or a hint when unavailable
 };
-
-class GateBackend;
 
 class Gate {
  public:

@@ -1,0 +1,12 @@
+// Secrets are named by path, never given: one file, one secret, as Docker and Kubernetes mount them.
+#pragma once
+
+#include <string>
+
+namespace sealcast {
+
+// The file's content without one trailing newline. Throws SettingsError naming `key`, the path and the fix: unreadable,
+// not a regular file, empty, over 64 KiB.
+std::string read_secret_file(const std::string& key, const std::string& path);
+
+}  // namespace sealcast

@@ -1,0 +1,37 @@
+// The gate in Redis: one Lua script, one round trip, pipelined with whatever else waits.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+#include <string>
+
+#include "gate/gate.h"
+#include "metrics/metrics.h"
+#include "redis/client.h"
+
+namespace sealcast {
+
+struct RedisGateSettings {
+  std::chrono::milliseconds timeout;        // of one check, with whatever it takes to send the script again
+  std::chrono::milliseconds replay_window;  // how long a txn_id is remembered
+};
+
+class RedisGate final : public Gate {
+ public:
+  // `client` and `metrics` outlive the gate.
+  RedisGate(redis::Client& client, Metrics& metrics, RedisGateSettings settings);
+
+  asio::awaitable<GateAnswer> check(GateRequest request) override;
+  bool ready() const override { return client_.connected(); }
+
+ private:
+  asio::awaitable<redis::Result> run_script(const GateRequest& request, redis::Clock::time_point deadline);
+
+  redis::Client& client_;
+  Metrics& metrics_;
+  RedisGateSettings settings_;
+  std::string replay_window_;
+  std::string sha1_;  // of the script, as EVALSHA wants it
+};
+
+}  // namespace sealcast

@@ -1,0 +1,73 @@
+// What GET /metrics tells: every counter, gauge and histogram of the sidecar, held by reference so that counting never
+// looks anything up.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "gate/gate.h"
+
+namespace sealcast {
+
+class Metrics {
+ public:
+  Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  std::string render() const;  // Prometheus text format 0.0.4
+  static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+  // Messages refused, by the `code` of their verdict (docs/errors.md). Codes beyond the first 64 count as "other".
+  prometheus::Counter& refused(std::string_view code);
+  prometheus::Counter& gate_checks(GateOutcome outcome) { return *gate_checks_[static_cast<std::size_t>(outcome)]; }
+
+ private:
+  prometheus::Registry registry_;
+  prometheus::Family<prometheus::Counter>& messages_;
+  std::map<std::string, prometheus::Counter*, std::less<>> refused_;
+  std::array<prometheus::Counter*, kGateOutcomes> gate_checks_;
+  prometheus::Family<prometheus::Histogram>& requests_;
+
+ public:
+  // sealcast_messages_total{code="ok"} and {code="replayed"}
+  prometheus::Counter& messages_ok;
+  prometheus::Counter& messages_replayed;
+
+  // sealcast_request_seconds{route=…}: from the last byte of the request to the first of the answer
+  prometheus::Histogram& send_message_seconds;
+  prometheus::Histogram& verify_seconds;
+  prometheus::Histogram& history_seconds;
+  prometheus::Histogram& other_seconds;
+  prometheus::Gauge& http_connections;
+
+  prometheus::Histogram& admission_batch_size;
+  prometheus::Histogram& admission_seconds;  // one batch, from its statement to its verdicts
+  prometheus::Gauge& admission_waiting;
+
+  prometheus::Histogram& gate_seconds;
+
+  prometheus::Counter& relay_messages;
+  prometheus::Gauge& relay_lag_seconds;  // age of the newest message when it was last drained
+  prometheus::Gauge& relay_shards;       // shards this sidecar holds
+
+  prometheus::Gauge& sse_subscribers;
+  prometheus::Counter& sse_dropped;  // subscribers cut off because they lagged
+  prometheus::Counter& sse_frames;
+
+  prometheus::Gauge& socket_connections;
+  prometheus::Counter& socket_checks;
+  prometheus::Counter& socket_errors;  // lines that were no check, connections over the bound
+};
+
+}  // namespace sealcast
