@@ -141,10 +141,12 @@ begin
     raise exception 'the arrays of a batch differ in length' using errcode = 'array_subscript_error';
   end if;
   message_ids := array(select nextval('sealcast.message_ids') from generate_series(1, items));
-  perform sealcast.wake();
 
   return query select * from sealcast.seal_batch(stream_ids, types, sender_ids, txn_ids, payloads, message_ids);
   get diagnostics sealed = row_count;
+  if sealed > 0 then
+    perform sealcast.wake();
+  end if;
   if sealed = items then
     return;
   end if;
@@ -161,6 +163,9 @@ begin
       if v.item is not null then
         answered := answered || hooked.item;
         return next v;
+        if v.status = 200 then
+          perform sealcast.wake();
+        end if;
       end if;
     end loop;
   end if;

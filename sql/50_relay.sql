@@ -1,0 +1,269 @@
+-- Relaying: who relays which shard, what comes next, and the offset it gets.
+
+-- Renews what the holder has and takes what is free or expired; the holder's name is unique to one process.
+-- Returns every shard with its newest batch. Called about every second by each sidecar.
+create function sealcast.claim_shards(holder text, lease_ms integer,
+                                      out shard integer, out epoch bigint, out mine boolean, out batch bigint)
+  returns setof record
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if holder is null or holder = '' or lease_ms not between 100 and 600000 then
+    raise exception 'a holder needs a name and a lease of 100 to 600000 ms' using errcode = 'invalid_parameter_value';
+  end if;
+  insert into sealcast.relay_members as m (holder, seen_at) values (claim_shards.holder, clock_timestamp())
+  on conflict on constraint relay_members_pkey do update set seen_at = excluded.seen_at;
+
+  with due as (
+    select l.shard from sealcast.relay_leases l
+    where l.holder is not distinct from claim_shards.holder or l.lease_until < clock_timestamp()
+    order by l.shard for update
+  )
+  update sealcast.relay_leases l
+  set epoch = l.epoch + case when l.holder is distinct from claim_shards.holder then 1 else 0 end,
+      holder = claim_shards.holder,
+      lease_until = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
+  from due where l.shard = due.shard;
+
+  if exists (select from sealcast.relay_leases l where l.shard = 0 and l.holder = claim_shards.holder) then
+    perform sealcast.rotate_outbox();
+  end if;
+  return query
+  select l.shard::integer, l.epoch, l.holder = claim_shards.holder,
+         coalesce((select r.batch from sealcast.relay_log r where r.shard = l.shard order by r.batch desc limit 1), 0)
+  from sealcast.relay_leases l order by l.shard;
+end $$;
+
+create function sealcast.release_shards(holder text) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  update sealcast.relay_leases l set holder = null, lease_until = '-infinity' where l.holder = release_shards.holder;
+  delete from sealcast.relay_members m where m.holder = release_shards.holder;
+  -- The others need not wait for their next claim.
+  perform sealcast.wake();
+end $$;
+
+-- The newest position of a shard; before the first batch, one that has seen nothing.
+create function sealcast.relay_position(shard smallint) returns sealcast.relay_log
+  language sql stable
+  return coalesce(
+    (select r from sealcast.relay_log r where r.shard = relay_position.shard order by r.batch desc limit 1),
+    (shard, 0, 0, 0, '1:1:', null, '0', 0, '{}', '{}', '{}')::sealcast.relay_log);
+
+-- The newest offset of a stream. Looks into the last two days first, where a live stream's is, then everywhere.
+create function sealcast.last_offset(stream_id uuid) returns bigint
+  language sql stable
+  return coalesce(
+    (select l."offset" from sealcast.stream_log l
+     where l.stream_id = last_offset.stream_id
+       and l.logged_at >= (extract(epoch from clock_timestamp()) * 1000)::bigint - 86400000
+     order by l."offset" desc limit 1),
+    (select l."offset" from sealcast.stream_log l
+     where l.stream_id = last_offset.stream_id order by l."offset" desc limit 1),
+    (select s.trimmed_through from sealcast.streams s where s.stream_id = last_offset.stream_id),
+    0);
+
+-- The next rows of the outbox for shards that stand at one position. What became visible between two snapshots is what
+-- has xid >= the first one's xmax, or was in its list of running transactions; both are index ranges, so a drain
+-- costs what is new, whatever was rolled back and however long somebody's transaction runs.
+create function sealcast.next_rows(shards integer[], seen pg_snapshot, target pg_snapshot, after_xid xid8, after_id bigint,
+                                   max_rows integer)
+  returns setof sealcast.outbox
+  language plpgsql stable rows 1000 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+declare
+  seen_xmax constant xid8 := pg_snapshot_xmax(seen);
+  target_xmax constant xid8 := pg_snapshot_xmax(target);
+begin
+  return query
+  (select late.* from pg_snapshot_xip(seen) x (xid) cross join lateral (
+     select * from sealcast.outbox o
+     where o.xid = x.xid and (o.xid, o.message_id) > (after_xid, after_id)
+       and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
+     order by o.xid, o.message_id limit max_rows) late
+   where after_xid < seen_xmax
+   order by late.xid, late.message_id limit max_rows)
+  union all
+  (select * from sealcast.outbox o
+   where o.xid >= seen_xmax and o.xid < target_xmax and (o.xid, o.message_id) > (after_xid, after_id)
+     and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
+   order by o.xid, o.message_id limit max_rows)
+  limit max_rows;
+end $$;
+
+-- Relays the next batch of shards that stand at one position: numbers it, logs it, moves the position.
+create function sealcast.drain_group(shards integer[], epochs bigint[], at sealcast.relay_log, upto pg_snapshot,
+                                     max_rows integer,
+                                     out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
+                                     out prev bigint, out envelope text)
+  returns setof record
+  language plpgsql rows 1000 set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  logged_at constant bigint := floor(extract(epoch from clock_timestamp()) * 1000);
+  relayed sealcast.outbox[];
+  offsets bigint[];
+  complete boolean;
+begin
+  relayed := array(select o from sealcast.next_rows(shards, at.seen, upto, at.after_xid, at.after_id, max_rows) o);
+  if cardinality(relayed) = 0 then
+    return;
+  end if;
+  complete := cardinality(relayed) < max_rows;
+
+  -- One look-up of the last offset a stream, not a message.
+  offsets := array(
+    with r as materialized (select u.stream_id, u.n from unnest(relayed) with ordinality u (xid, message_id, ts, stream_id, shard, segment, n)),
+    head as materialized (
+      select d.stream_id, sealcast.last_offset(d.stream_id) as last from (select distinct r.stream_id from r) d)
+    select head.last + row_number() over (partition by r.stream_id order by r.n)
+    from r join head on head.stream_id = r.stream_id
+    order by r.n);
+
+  insert into sealcast.stream_log (stream_id, "offset", logged_at, ts, message_id)
+  select r.stream_id, offsets[r.n], logged_at, r.ts, r.message_id
+  from unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n);
+
+  insert into sealcast.relay_log (shard, batch, epoch, logged_at, seen, target, after_xid, after_id,
+                                  stream_ids, first_offsets, last_offsets)
+  select s.shard, (sealcast.relay_position(s.shard::smallint)).batch + 1, s.epoch, logged_at,
+         case when complete then upto else at.seen end, case when complete then null else upto end,
+         case when complete then '0' else relayed[max_rows].xid end,
+         case when complete then 0 else relayed[max_rows].message_id end,
+         coalesce(runs.stream_ids, '{}'), coalesce(runs.firsts, '{}'), coalesce(runs.lasts, '{}')
+  from unnest(shards, epochs) s (shard, epoch)
+  left join (
+    select run.shard, array_agg(run.stream_id) as stream_ids, array_agg(run.first) as firsts, array_agg(run.last) as lasts
+    from (select r.shard, r.stream_id, min(offsets[r.n]) as first, max(offsets[r.n]) as last
+          from unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n)
+          group by r.shard, r.stream_id) run
+    group by run.shard) runs on runs.shard = s.shard;
+
+  return query
+  select r.shard::integer, (sealcast.relay_position(r.shard)).batch, r.stream_id, offsets[r.n], offsets[r.n] - 1,
+         (select sealcast.envelope(m) from sealcast.messages m where m.ts = r.ts and m.message_id = r.message_id)
+  from unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n)
+  order by r.n;
+end $$;
+
+-- Relays what comes next for the holder's shards. No row = nothing is left. A shard whose epoch is not the caller's
+-- any more is skipped: its next claim_shards() tells.
+create function sealcast.drain(holder text, shards integer[], epochs bigint[], max_rows integer,
+                               out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
+                               out prev bigint, out envelope text)
+  returns setof record
+  language plpgsql rows 1000 security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  spot record;
+  upto pg_snapshot;
+  relayed bigint := 0;
+  in_group bigint;
+begin
+  if max_rows not between 1 and 100000 then
+    raise exception 'max_rows must be 1 to 100000, not %', max_rows using errcode = 'invalid_parameter_value';
+  end if;
+  -- Holding the lease rows keeps a successor out until this transaction has ended.
+  perform from sealcast.relay_leases l
+  join unnest(drain.shards, drain.epochs) c (shard, epoch) on c.shard = l.shard and c.epoch = l.epoch
+  where l.holder = drain.holder order by l.shard for update of l;
+
+  for spot in
+    select array_agg(l.shard::integer order by l.shard) as shards, array_agg(l.epoch order by l.shard) as epochs, p.at
+    from sealcast.relay_leases l
+    join unnest(drain.shards, drain.epochs) c (shard, epoch) on c.shard = l.shard and c.epoch = l.epoch
+    cross join lateral (
+      select row(0, 0, 0, 0, q.seen, q.target, q.after_xid, q.after_id, '{}', '{}', '{}')::sealcast.relay_log as at
+      from sealcast.relay_position(l.shard) q) p
+    where l.holder = drain.holder
+    group by p.at::text, p.at
+  loop
+    upto := coalesce((spot.at).target, pg_current_snapshot());
+    return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.at, upto, max_rows);
+    get diagnostics in_group = row_count;
+    if in_group = 0 and (spot.at).target is not null then
+      -- The window that was begun earlier is exhausted; the next one starts where it ends.
+      spot.at.seen := upto;
+      spot.at.after_xid := '0';
+      spot.at.after_id := 0;
+      return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.at, pg_current_snapshot(), max_rows);
+      get diagnostics in_group = row_count;
+    end if;
+    relayed := relayed + in_group;
+  end loop;
+
+  if relayed > 0 and exists (select from sealcast.relay_members m
+                             where m.holder <> drain.holder and m.seen_at > clock_timestamp() - interval '10 s') then
+    perform sealcast.wake();
+  end if;
+end $$;
+
+-- What other sidecars relayed after the given batches, in the shape of drain().
+create function sealcast.tail(shards integer[], after_batches bigint[], max_batches integer,
+                              out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
+                              out prev bigint, out envelope text)
+  returns setof record
+  language plpgsql stable rows 1000 security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  return query
+  select r.shard::integer, r.batch, l.stream_id, l."offset", l."offset" - 1,
+         (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.message_id)
+  from unnest(tail.shards, tail.after_batches) c (shard, after)
+  cross join lateral (
+    select * from sealcast.relay_log r where r.shard = c.shard and r.batch > c.after
+    order by r.batch limit max_batches) r
+  left join lateral unnest(r.stream_ids, r.first_offsets, r.last_offsets) run (stream_id, first, last) on true
+  left join sealcast.stream_log l
+    on l.stream_id = run.stream_id and l."offset" between run.first and run.last and l.logged_at = r.logged_at
+  order by r.shard, r.batch, l.stream_id, l."offset";
+end $$;
+comment on function sealcast.tail(integer[], bigint[], integer) is
+  'A batch that holds nothing for the shard is one row whose stream_id is null';
+
+create function sealcast.settle(transport text, shards integer[], epochs bigint[], batches bigint[]) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into sealcast.deliveries as d (transport, shard, batch, settled_at)
+  select settle.transport, c.shard, c.batch, clock_timestamp()
+  from unnest(settle.shards, settle.epochs, settle.batches) c (shard, epoch, batch)
+  join sealcast.relay_leases l on l.shard = c.shard and l.epoch = c.epoch
+  on conflict on constraint deliveries_pkey do update set batch = excluded.batch, settled_at = excluded.settled_at
+    where d.batch < excluded.batch;
+end $$;
+
+-- Truncates the segments whose every row is relayed, and moves on to an empty one when the current one has grown.
+create function sealcast.rotate_outbox(segment_bytes bigint default 33554432) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '20ms' as $$
+declare
+  current_segment constant integer := (select last_value from sealcast.outbox_segment);
+  next_segment constant integer := (current_segment + 1) % 3;
+  segment integer;
+  segment_table text;
+  undrained boolean;
+begin
+  for segment in select i from generate_series(0, 2) i where i <> current_segment loop
+    segment_table := format('sealcast.outbox_%s', segment);
+    continue when pg_relation_size(segment_table::regclass) = 0;
+    begin
+      -- The newest row tells most often, without a lock.
+      execute format('select exists (select from (select * from %s order by xid desc limit 1) o
+        where not pg_visible_in_snapshot(o.xid, (sealcast.relay_position(o.shard)).seen))', segment_table) into undrained;
+      continue when undrained;
+      -- Nobody who could still insert holds it now; what they committed is seen by the next statement's snapshot.
+      execute format('lock table %s in access exclusive mode', segment_table);
+      execute format('select exists (select from %s o join (
+          select l.shard, (sealcast.relay_position(l.shard)).seen as seen from sealcast.relay_leases l) p using (shard)
+        where not pg_visible_in_snapshot(o.xid, p.seen))', segment_table) into undrained;
+      if not undrained then
+        execute format('truncate table %s', segment_table);
+      end if;
+    exception when lock_not_available then
+      null;  -- An open transaction inserted into it: a later call will find it closed.
+    end;
+  end loop;
+  if pg_relation_size(format('sealcast.outbox_%s', current_segment)::regclass) > segment_bytes
+     and pg_relation_size(format('sealcast.outbox_%s', next_segment)::regclass) = 0 then
+    perform setval('sealcast.outbox_segment', next_segment);
+  end if;
+end $$;
+comment on function sealcast.rotate_outbox(bigint) is 'Called by claim_shards(); segments are 32 MiB by default';

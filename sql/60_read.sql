@@ -1,0 +1,68 @@
+-- Reading: the history by offset, and what the sidecar's caches ask for.
+
+create function sealcast.history(stream_id uuid, after bigint default null, before bigint default null,
+                                 max_rows integer default 50,
+                                 out "offset" bigint, out prev bigint, out envelope text)
+  returns setof record
+  language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  if max_rows not between 1 and 10000 then
+    raise exception 'max_rows must be 1 to 10000, not %', max_rows using errcode = 'invalid_parameter_value';
+  end if;
+  if history.after is not null then
+    return query
+    select l."offset", l."offset" - 1,
+      (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.message_id)
+    from (select * from sealcast.stream_log l
+          where l.stream_id = history.stream_id and l."offset" > history.after
+            and l."offset" < coalesce(history.before, 9223372036854775807)
+          order by l."offset" limit max_rows) l
+    order by l."offset";
+  else
+    return query
+    select l."offset", l."offset" - 1,
+      (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.message_id)
+    from (select * from sealcast.stream_log l
+          where l.stream_id = history.stream_id and l."offset" < coalesce(history.before, 9223372036854775807)
+          order by l."offset" desc limit max_rows) l
+    order by l."offset";
+  end if;
+end $$;
+comment on function sealcast.history(uuid, bigint, bigint, integer) is
+  'Sealed messages in order of offset: after + 1 onwards, else the last max_rows (before `before`)';
+
+create function sealcast.stream_access(stream_id uuid, user_id uuid,
+                                       out found boolean, out readable boolean, out visibility text,
+                                       out first_offset bigint, out last_offset bigint)
+  returns record
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  select true, sealcast.can_read(s.stream_id, stream_access.user_id), s.visibility, s.trimmed_through + 1,
+         sealcast.last_offset(s.stream_id)
+  into found, readable, visibility, first_offset, last_offset
+  from sealcast.streams s where s.stream_id = stream_access.stream_id;
+  if visibility is null then
+    found := false;
+    readable := false;
+  end if;
+end $$;
+comment on function sealcast.stream_access(uuid, uuid) is
+  'Whether the stream is there and the user (null = nobody) may read it; the oldest and newest offset kept';
+
+create function sealcast.gate_limits(out t text, out max_bytes integer, out rate integer, out role_rates jsonb,
+                                     out system_only boolean)
+  returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select y.t, y.max_bytes, y.rate, y.role_rates, y.system_only from sealcast.message_types y order by y.t;
+end;
+
+create function sealcast.roles_of(stream_ids uuid[], user_ids uuid[], out item integer, out role text)
+  returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select i.n::integer, (select r.role from sealcast.stream_roles r where r.stream_id = i.stream_id and r.user_id = i.user_id)
+  from unnest(stream_ids, user_ids) with ordinality i (stream_id, user_id, n) order by i.n;
+end;

@@ -1,0 +1,79 @@
+-- Who may do what: nothing is PUBLIC's, reads go through row-level security, writes through the functions.
+
+revoke all on all functions in schema sealcast from public;
+revoke all on all tables in schema sealcast from public;
+grant usage on schema sealcast to sealcast_admin, sealcast_service, sealcast_user;
+
+grant execute on function
+  sealcast.canonicalize(json), sealcast.canonicalize(jsonb), sealcast.payload_hash(json), sealcast.payload_hash(jsonb),
+  sealcast.signing_string(text, text, text, text, bigint, text),
+  sealcast.verify(json, interval), sealcast.verify(jsonb, interval),
+  sealcast.verify_detail(json, interval), sealcast.verify_detail(jsonb, interval)
+  to sealcast_admin, sealcast_service, sealcast_user;
+
+grant execute on function
+  sealcast.send_message(uuid, text, json, uuid),
+  sealcast.mute(uuid, uuid, timestamptz, text), sealcast.ban(uuid, uuid, timestamptz, text),
+  sealcast.unmute(uuid, uuid), sealcast.unban(uuid, uuid), sealcast.set_role(uuid, uuid, text),
+  sealcast.restrict_user(text, uuid, uuid, timestamptz, text), sealcast.lift_restriction(text, uuid, uuid)
+  to sealcast_admin, sealcast_user;
+-- The policies below call these as the reader.
+grant execute on function
+  sealcast.caller_id(), sealcast.claims(), sealcast.is_admin(), sealcast.can_read(uuid, uuid), sealcast.role_in(uuid, uuid)
+  to sealcast_admin, sealcast_user;
+
+grant execute on function
+  sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.keys(),
+  sealcast.admit(uuid[], text[], uuid[], uuid[], text[]),
+  sealcast.gate_limits(), sealcast.roles_of(uuid[], uuid[]), sealcast.stream_access(uuid, uuid),
+  sealcast.history(uuid, bigint, bigint, integer),
+  sealcast.claim_shards(text, integer), sealcast.release_shards(text),
+  sealcast.drain(text, integer[], bigint[], integer), sealcast.tail(integer[], bigint[], integer),
+  sealcast.settle(text, integer[], bigint[], bigint[]), sealcast.maintain(interval, interval, integer)
+  to sealcast_service;
+grant execute on function sealcast.keys(), sealcast.maintain(interval, interval, integer) to sealcast_admin;
+
+-- Tables: sealcast_admin keeps streams, roles, restrictions and types; sealcast_user reads what row-level security shows.
+grant select, insert, update, delete on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types
+  to sealcast_admin;
+grant select on sealcast.messages, sealcast.stream_log, sealcast.deliveries, sealcast.relay_leases, sealcast.relay_members
+  to sealcast_admin;
+grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
+  sealcast.messages, sealcast.stream_log to sealcast_user;
+
+alter table sealcast.streams enable row level security;
+alter table sealcast.stream_roles enable row level security;
+alter table sealcast.restrictions enable row level security;
+alter table sealcast.message_types enable row level security;
+alter table sealcast.messages enable row level security;
+alter table sealcast.stream_log enable row level security;
+alter table sealcast.txn_keys enable row level security;
+alter table sealcast.outbox enable row level security;
+alter table sealcast.relay_leases enable row level security;
+alter table sealcast.relay_members enable row level security;
+alter table sealcast.relay_log enable row level security;
+alter table sealcast.deliveries enable row level security;
+
+create policy admin_all on sealcast.streams to sealcast_admin using (true) with check (true);
+create policy admin_all on sealcast.stream_roles to sealcast_admin using (true) with check (true);
+create policy admin_all on sealcast.restrictions to sealcast_admin using (true) with check (true);
+create policy admin_all on sealcast.message_types to sealcast_admin using (true) with check (true);
+create policy admin_read on sealcast.messages for select to sealcast_admin using (true);
+create policy admin_read on sealcast.stream_log for select to sealcast_admin using (true);
+create policy admin_read on sealcast.deliveries for select to sealcast_admin using (true);
+create policy admin_read on sealcast.relay_leases for select to sealcast_admin using (true);
+create policy admin_read on sealcast.relay_members for select to sealcast_admin using (true);
+
+create policy readable on sealcast.streams for select to sealcast_user
+  using (sealcast.can_read(stream_id, (select sealcast.caller_id())));
+create policy readable on sealcast.messages for select to sealcast_user
+  using (sealcast.can_read(stream_id, (select sealcast.caller_id())));
+create policy readable on sealcast.stream_log for select to sealcast_user
+  using (sealcast.can_read(stream_id, (select sealcast.caller_id())));
+create policy readable on sealcast.message_types for select to sealcast_user using (true);
+create policy own_or_moderated on sealcast.stream_roles for select to sealcast_user
+  using (user_id = (select sealcast.caller_id())
+         or sealcast.role_in(stream_id, (select sealcast.caller_id())) in ('owner', 'moderator'));
+create policy own_or_moderated on sealcast.restrictions for select to sealcast_user
+  using (user_id = (select sealcast.caller_id())
+         or sealcast.role_in(stream_id, (select sealcast.caller_id())) in ('owner', 'moderator'));

@@ -1,0 +1,9 @@
+-- What pg_dump keeps: the users' data. Partitions are tables of their own and dumped as such. Neither the outbox nor
+-- positions in it: they name transactions of this cluster (maintain() queues what a restored dump had not relayed).
+
+select pg_extension_config_dump('sealcast.streams', '');
+select pg_extension_config_dump('sealcast.stream_roles', '');
+select pg_extension_config_dump('sealcast.restrictions', '');
+select pg_extension_config_dump('sealcast.message_types', 'where not built_in');
+select pg_extension_config_dump('sealcast.message_ids', '');
+select pg_extension_config_dump('sealcast.txn_keys', '');
