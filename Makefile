@@ -13,9 +13,15 @@ EXTRA_CLEAN = $(DATA_built)
 # Bitcode would only serve JIT inlining of functions that are never inlined.
 override with_llvm = no
 
-PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+# pg_config may come without the server's files: they are checked for, and `make deps` installs them.
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 ifneq ($(PGXS),)
 include $(PGXS)
+else
+all install clean:
+	@test -z "$(SEALCAST_DEPS)" || { echo "make: $(PG_CONFIG) knows no PGXS; set PG_CONFIG to your server's" >&2; exit 1; }
+	local/deps build
+	$(MAKE) SEALCAST_DEPS=installed $@
 endif
 
 # The numbered pieces, in the order a message meets them.
@@ -23,3 +29,38 @@ sealcast--$(EXTVERSION).sql: $(sort $(wildcard sql/[0-9]*.sql))
 	cat $^ > $@
 
 $(OBJS): $(wildcard extension/core/*.h extension/pg/*.h)
+
+# ---- Everyday targets: what they do is in local/ and tests/.
+
+.PHONY: help deps sidecar run up down status test test-unit test-asan test-pgtap test-integration test-fuzz fuzz bench \
+	format lint
+BUILD ?= build
+
+help: ## This list
+	@printf 'all\tThe extension, for the server of PG_CONFIG\ninstall\tInstalls it there\n' | expand -t 20
+	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+run: ## A whole system under .local/, in the foreground; Ctrl-C stops it (SEALCAST_LOCAL=DIR puts it elsewhere)
+	@local/run
+up: ## The same in the background; .local/env tells other tools where it is
+	@local/up
+down: ## Stops it; the data stay
+	@local/down
+status: ## What runs of it, and where
+	@local/status || true
+test: ## Every suite, and the sum of them; test-unit, -asan, -pgtap, -integration, -fuzz run one
+	@tests/run.sh
+test-unit test-asan test-pgtap test-integration test-fuzz:
+	@tests/run.sh $(@:test-%=%)
+fuzz: ## The fuzzers at length (SECONDS_EACH=600)
+	@tests/fuzz.sh $(or $(SECONDS_EACH),600)
+bench: ## The figures
+	@bench/run.sh
+sidecar: ## sealcastd, into build/
+	@local/cmake $(BUILD) sealcastd
+deps: ## Installs by apt what any target needs
+	@local/deps run build test bench lint
+format: ## Formats the C++ code
+	@local/deps lint
+	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+lint: ## Formatting, shell scripts, clang-tidy
+	@tests/lint.sh

@@ -1,0 +1,37 @@
+# What a running stack tells other tools: shell assignments in .local/env, and the demo room's session. Sourced by up.
+# shellcheck shell=bash
+
+assign() { printf '%s=%q\n' "$1" "$2"; }
+
+print_env() {
+  if running sealcastd; then
+    assign SEALCAST_URL "$(sealcastd_url)"
+    assign SEALCAST_JWT_SECRET "$(session_secret)"
+  fi
+  if running postgres; then
+    assign PGHOST "$SOCKETS"
+    assign PGPORT 5432
+    assign PGDATABASE "$DATABASE"
+    assign PGUSER postgres
+    assign SEALCAST_KEYRING "$STATE/keyring"
+  fi
+  ! running redis || assign REDIS_URL "$(redis_url)"
+  ! running mosquitto || assign MQTT_URL "$(mosquitto_url)"
+  if running sealcastd; then
+    assign DEMO_STREAM_ID "$DEMO_STREAM_ID"
+    assign DEMO_USER_ID "$DEMO_USER_ID"
+    assign DEMO_TOKEN "$1"
+  fi
+}
+
+# Every `up` renews the demo's token. The file appears whole or not at all.
+write_env() {
+  local token file=$LOCAL/env
+  token=$(! running sealcastd || demo_token)
+  (umask 077 && print_env "$token" > "$file.new")
+  mv "$file.new" "$file"
+  if running sealcastd; then
+    printf '{"stream_id":"%s","user_id":"%s","token":"%s"}\n' "$DEMO_STREAM_ID" "$DEMO_USER_ID" "$token" |
+      put "$STATE/demo/demo.json"
+  fi
+}
