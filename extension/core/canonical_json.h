@@ -21,8 +21,8 @@ enum class Numbers {
 };
 
 // Appends the canonical form of one JSON text (RFC 8259, UTF-8) to `out`.
-// Throws Error{invalid_json} naming the byte offset: syntax, duplicate keys, lone surrogates, numbers beyond a
-// double, invalid UTF-8, nesting beyond kMaxDepth; with Numbers::exact also numbers that a double cannot hold.
+// Throws Error{invalid_json} naming the byte offset, counted from 0: syntax, duplicate keys, lone surrogates, numbers
+// beyond a double, invalid UTF-8, nesting beyond kMaxDepth; with Numbers::exact also numbers that a double cannot hold.
 // Time O(n log n) in the input for any input.
 void canonicalize(std::string_view json, std::string& out, Numbers numbers = Numbers::rounded,
                   CancelFlag cancel = nullptr);
@@ -31,13 +31,22 @@ void canonicalize(std::string_view json, std::string& out, Numbers numbers = Num
 // Throws Error{invalid_json} for NaN and infinities.
 void append_number(double value, std::string& out);
 
+// One written member of an object that is still open.
+struct Member {
+  std::string_view key;   // decoded UTF-8
+  std::size_t begin = 0;  // where "key":value stands in the output
+  std::size_t end = 0;
+  std::size_t source = 0;  // where the key stands in the input, or its ordinal where there is no text
+};
+
 // Writes canonical JSON from events, for documents that are not text (the jsonb walk). Keys may come in any order.
+// Every part throws Error{invalid_json} naming the path ($["a"][2]) for what canonicalize() refuses in text.
 class CanonicalWriter {
  public:
   explicit CanonicalWriter(std::string& out) : out_(out) {}
 
   void begin_object();
-  void key(std::string_view utf8);  // followed by exactly one value
+  void key(std::string_view utf8);  // followed by exactly one value; its bytes must outlive end_object()
   void end_object();                // throws Error{invalid_json} if a key stood twice
   void begin_array();
   void end_array();
@@ -47,17 +56,16 @@ class CanonicalWriter {
   void null();
 
  private:
-  struct Member {
-    std::string_view key;  // the caller's bytes, which must outlive end_object()
-    std::size_t begin;     // where this member starts in out_
-    std::size_t end;
-  };
   struct Frame {
     bool object;
-    bool empty;
+    bool sorted;
     std::size_t first_member;
+    std::size_t count;  // values so far
   };
   void before_value();
+  void after_value();
+  void begin(char bracket, bool object);
+  void refuse(const char* what) const;  // throws, naming the path
 
   std::string& out_;
   std::vector<Frame> frames_;

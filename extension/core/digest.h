@@ -4,7 +4,7 @@
 #include <openssl/sha.h>
 
 #include <array>
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -29,6 +29,9 @@ bool equal_in_constant_time(const Digest& a, const Digest& b);
 class HmacKey {
  public:
   explicit HmacKey(std::string_view secret);
+  HmacKey(const HmacKey&) = default;
+  HmacKey& operator=(const HmacKey&) = default;
+  ~HmacKey();  // wipes
   Digest sign(std::string_view message) const;
 
  private:

@@ -24,7 +24,7 @@ struct Key {
   Key(std::string kid, std::string secret);
   ~Key();
   Key(Key&&) noexcept = default;
-  Key& operator=(Key&&) noexcept = default;
+  Key& operator=(Key&&) noexcept;
   Key(const Key&) = delete;
   Key& operator=(const Key&) = delete;
 };
@@ -35,7 +35,7 @@ class Keyring {
   // kid that is there already, or a 65th key.
   void add(std::string kid, std::string secret);
 
-  const Key* find(std::string_view kid) const noexcept;  // null when absent
+  const Key* find(std::string_view kid) const noexcept;            // null when absent
   const std::vector<Key>& keys() const noexcept { return keys_; }  // sorted by kid
 
  private:

@@ -1,0 +1,102 @@
+// SHA-256 and HMAC over OpenSSL's low-level interface.
+// It is deprecated since OpenSSL 3.0, but the EVP interface allocates and looks its algorithm up per context, which
+// costs more than hashing a chat message; a copied SHA256_CTX costs 112 bytes.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "digest.h"
+
+#include <openssl/crypto.h>
+
+#include <cstring>
+
+namespace sealcast {
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+void begin_with_pad(SHA256_CTX& state, const unsigned char* block, unsigned char pad) {
+  unsigned char padded[SHA256_CBLOCK];
+  for (std::size_t i = 0; i < sizeof padded; ++i) padded[i] = block[i] ^ pad;
+  SHA256_Init(&state);
+  SHA256_Update(&state, padded, sizeof padded);
+  OPENSSL_cleanse(padded, sizeof padded);
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+}  // namespace
+
+Digest sha256(std::string_view bytes) {
+  SHA256_CTX state;
+  Digest digest;
+  SHA256_Init(&state);
+  SHA256_Update(&state, bytes.data(), bytes.size());
+  SHA256_Final(digest.data(), &state);
+  return digest;
+}
+
+void append_hex(const Digest& digest, std::string& out) {
+  char text[kHexDigest];
+  for (std::size_t i = 0; i < digest.size(); ++i) {
+    text[2 * i] = kHex[digest[i] >> 4];
+    text[2 * i + 1] = kHex[digest[i] & 15];
+  }
+  out.append(text, sizeof text);
+}
+
+std::string to_hex(const Digest& digest) {
+  std::string text;
+  text.reserve(kHexDigest);
+  append_hex(digest, text);
+  return text;
+}
+
+bool from_hex(std::string_view hex, Digest& out) {
+  if (hex.size() != kHexDigest) return false;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const int high = hex_digit(hex[2 * i]);
+    const int low = hex_digit(hex[2 * i + 1]);
+    if (high < 0 || low < 0) return false;
+    out[i] = static_cast<unsigned char>(high << 4 | low);
+  }
+  return true;
+}
+
+bool equal_in_constant_time(const Digest& a, const Digest& b) {
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+HmacKey::HmacKey(std::string_view secret) {
+  unsigned char block[SHA256_CBLOCK] = {};
+  if (secret.size() > sizeof block) {
+    const Digest hashed = sha256(secret);
+    std::memcpy(block, hashed.data(), hashed.size());
+  } else if (!secret.empty()) {
+    std::memcpy(block, secret.data(), secret.size());
+  }
+  begin_with_pad(inner_, block, 0x36);
+  begin_with_pad(outer_, block, 0x5c);
+  OPENSSL_cleanse(block, sizeof block);
+}
+
+// The pads' hash states sign as well as the secret does.
+HmacKey::~HmacKey() {
+  OPENSSL_cleanse(&inner_, sizeof inner_);
+  OPENSSL_cleanse(&outer_, sizeof outer_);
+}
+
+Digest HmacKey::sign(std::string_view message) const {
+  Digest digest;
+  SHA256_CTX state = inner_;
+  SHA256_Update(&state, message.data(), message.size());
+  SHA256_Final(digest.data(), &state);
+  state = outer_;
+  SHA256_Update(&state, digest.data(), digest.size());
+  SHA256_Final(digest.data(), &state);
+  return digest;
+}
+
+}  // namespace sealcast

@@ -1,0 +1,223 @@
+// Sealing and checking envelopes.
+#include "envelope.h"
+
+#include <array>
+#include <charconv>
+#include <span>
+
+#include "error.h"
+#include "json_string.h"
+#include "text_canonicalizer.h"
+
+namespace sealcast {
+namespace {
+
+constexpr std::int64_t kMaxTimestamp = 253'402'300'799'999;
+
+// Bytes that no signed field may hold; the second byte of U+0080..U+009F is looked at apart.
+constexpr std::array<bool, 256> kForbidden = [] {
+  std::array<bool, 256> table{};
+  for (int c = 0; c < 0x20; ++c) table[static_cast<std::size_t>(c)] = true;
+  table[0x7F] = table['|'] = table['='] = true;
+  return table;
+}();
+
+const char* problem_of_field(std::string_view text) {
+  if (text.empty()) return "is empty";
+  unsigned char before = 0;
+  for (const char each : text) {
+    const auto c = static_cast<unsigned char>(each);
+    if (kForbidden[c]) return "holds '|', '=' or a control character";
+    if (before == 0xC2 && c < 0xA0) return "holds a control character";
+    before = c;
+  }
+  return nullptr;
+}
+
+struct NamedField {
+  const char* name;
+  std::string_view value;
+};
+
+std::array<NamedField, 4> named(const Fields& fields) {
+  return {
+      {{"t", fields.t}, {"stream_id", fields.stream_id}, {"sender_id", fields.sender_id}, {"txn_id", fields.txn_id}}};
+}
+
+void append_integer(std::int64_t value, std::string& out) {
+  char text[24];
+  out.append(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
+void require_field(const char* name, std::string_view value) {
+  if (const char* problem = problem_of_field(value)) {
+    throw Error(ErrorKind::invalid_argument, std::string("signed field \"") + name + "\" " + problem, {},
+                "A signed field is not empty and holds no '|', no '=' and no control character.");
+  }
+}
+
+void append_signing_string(const Fields& fields, std::string& out) {
+  for (const NamedField& field : named(fields)) require_field(field.name, field.value);
+  if (fields.ts < 0 || fields.ts > kMaxTimestamp) {
+    throw Error(ErrorKind::invalid_argument, "signed field \"ts\" is out of range", {},
+                "It is a time in Unix milliseconds, from 0 to the end of the year 9999.");
+  }
+  out += "v=1|";
+  for (const NamedField& field : named(fields)) {
+    out += field.name;
+    out += '=';
+    out += field.value;
+    out += '|';
+  }
+  out += "ts=";
+  append_integer(fields.ts, out);
+  out += "|payload_hash=";
+}
+
+void append_string(std::string_view text, std::string& out) {
+  Fault fault;
+  if (!append_json_string(text, out, fault)) {
+    throw Error(ErrorKind::invalid_argument, "a field of the envelope is not UTF-8");
+  }
+}
+
+// The members in canonical order, which is how the canonicalizer hands them over.
+enum Position { kD, kKid, kSender, kSig, kStreamId, kType, kTs, kTxnId, kVersion, kMembers };
+constexpr std::array<std::string_view, kMembers> kNames = {"d", "kid", "s",      "sig", "stream_id",
+                                                           "t", "ts",  "txn_id", "v"};
+
+// An envelope taken apart; its strings live in the canonical text or in `unescaped`.
+struct Opened {
+  Fields fields;
+  std::string_view kid;
+  std::string_view d;
+  Digest sig;
+};
+
+struct Buffers {
+  std::string canonical;
+  std::string unescaped;
+  std::string signing;
+};
+
+bool open_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, Opened& out) {
+  ScratchLease lease;
+  bool is_object = false;
+  const std::span<Member> members =
+      canonicalize_members(json, buffers.canonical, Numbers::exact, cancel, *lease, is_object);
+  if (!is_object || members.size() != kMembers) return false;
+  std::array<std::string_view, kMembers> values;
+  for (std::size_t i = 0; i < kMembers; ++i) {
+    if (members[i].key != kNames[i]) return false;
+    const std::size_t begin = members[i].begin + kNames[i].size() + 3;  // behind the quotes and the colon
+    values[i] = std::string_view(buffers.canonical).substr(begin, members[i].end - begin);
+  }
+  if (values[kVersion] != "1") return false;
+
+  const auto text = [&](Position position, std::string_view& into) {
+    std::string_view value = values[position];
+    if (!value.starts_with('"')) return false;
+    value = value.substr(1, value.size() - 2);
+    if (value.find('\\') == std::string_view::npos) {
+      into = value;
+    } else {
+      // Reserved whole at the first such string, so that the views of earlier ones stay good.
+      if (buffers.unescaped.empty()) buffers.unescaped.reserve(buffers.canonical.size());
+      const std::size_t start = buffers.unescaped.size();
+      append_unescaped(value, buffers.unescaped);
+      into = std::string_view(buffers.unescaped).substr(start);
+    }
+    return true;
+  };
+  std::string_view sig;
+  if (!text(kType, out.fields.t) || !text(kStreamId, out.fields.stream_id) || !text(kSender, out.fields.sender_id) ||
+      !text(kTxnId, out.fields.txn_id) || !text(kKid, out.kid) || !text(kSig, sig)) {
+    return false;
+  }
+  const std::string_view ts = values[kTs];
+  const auto [end, error] = std::from_chars(ts.data(), ts.data() + ts.size(), out.fields.ts);
+  if (error != std::errc{} || end != ts.data() + ts.size()) return false;
+  out.d = values[kD];
+  return is_kid(out.kid) && from_hex(sig, out.sig);
+}
+
+}  // namespace
+
+std::string signing_string(const Fields& fields, std::string_view payload_hash) {
+  require_field("payload_hash", payload_hash);
+  std::string text;
+  append_signing_string(fields, text);
+  text += payload_hash;
+  return text;
+}
+
+Digest sign_payload(const Fields& fields, std::string_view canonical_d, const Key& key, std::string& signing) {
+  signing.clear();
+  append_signing_string(fields, signing);
+  append_hex(sha256(canonical_d), signing);
+  return key.hmac.sign(signing);
+}
+
+void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, const Digest& sig,
+                     std::string& out) {
+  out += "{\"v\":1,\"kid\":";
+  append_string(kid, out);
+  out += ",\"t\":";
+  append_string(fields.t, out);
+  out += ",\"stream_id\":";
+  append_string(fields.stream_id, out);
+  out += ",\"s\":";
+  append_string(fields.sender_id, out);
+  out += ",\"ts\":";
+  append_integer(fields.ts, out);
+  out += ",\"txn_id\":";
+  append_string(fields.txn_id, out);
+  out += ",\"d\":";
+  out += canonical_d;
+  out += ",\"sig\":\"";
+  append_hex(sig, out);
+  out += "\"}";
+}
+
+std::string_view to_string(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::ok:
+      return "ok";
+    case Verdict::malformed:
+      return "malformed";
+    case Verdict::unknown_kid:
+      return "unknown_kid";
+    case Verdict::bad_signature:
+      return "bad_signature";
+    case Verdict::expired:
+      return "expired";
+    case Verdict::from_future:
+      return "from_future";
+  }
+  return "malformed";
+}
+
+Verdict verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
+                        FindKey find_key, void* context, CancelFlag cancel) {
+  try {
+    Buffers buffers;
+    Opened envelope;
+    if (!open_envelope(json, cancel, buffers, envelope)) return Verdict::malformed;
+    // Checks the fields' rules, whoever signed.
+    append_signing_string(envelope.fields, buffers.signing);
+    append_hex(sha256(envelope.d), buffers.signing);
+    const Key* const key = find_key(envelope.kid, context);
+    if (key == nullptr) return Verdict::unknown_kid;
+    if (!equal_in_constant_time(key->hmac.sign(buffers.signing), envelope.sig)) return Verdict::bad_signature;
+    // The time is worth a look only once the signature vouches for it.
+    const std::int64_t age = now_ms - envelope.fields.ts;
+    if (age < -kMaxClockSkewMs) return Verdict::from_future;
+    if (max_age_ms && age > *max_age_ms) return Verdict::expired;
+    return Verdict::ok;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    return Verdict::malformed;
+  }
+}
+
+}  // namespace sealcast

@@ -1,0 +1,214 @@
+// The one place that knows which bytes a canonical JSON string escapes.
+#include "json_string.h"
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace sealcast {
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+// What follows the backslash in a two-character escape; 0 for \u00xx.
+char short_escape(unsigned char c) {
+  switch (c) {
+    case '"':
+    case '\\':
+      return static_cast<char>(c);
+    case '\b':
+      return 'b';
+    case '\t':
+      return 't';
+    case '\n':
+      return 'n';
+    case '\f':
+      return 'f';
+    case '\r':
+      return 'r';
+    default:
+      return 0;
+  }
+}
+
+bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
+
+unsigned hex_value(char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); }
+
+// The high bit of every byte that is not plain, exact up to the first one, which is all that is asked of it.
+std::uint64_t careful_bytes(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHigh = 0x8080808080808080;
+  const std::uint64_t quote = word ^ (kOnes * '"');
+  const std::uint64_t backslash = word ^ (kOnes * '\\');
+  return ((word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes) | word) & kHigh;
+}
+
+}  // namespace
+
+Cursor copy_plain(Cursor at, const char* end) {
+#if defined(__SSE2__)
+  // Signed comparison: bytes from 0x80 on count as less than a space, like controls.
+  const __m128i space = _mm_set1_epi8(0x20);
+  const __m128i quote = _mm_set1_epi8('"');
+  const __m128i backslash = _mm_set1_epi8('\\');
+  while (end - at.in >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at.in));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at.out), bytes);
+    const __m128i careful = _mm_or_si128(_mm_cmplt_epi8(bytes, space),
+                                         _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+    const unsigned mask = static_cast<unsigned>(_mm_movemask_epi8(careful));
+    if (mask != 0) {
+      const int run = std::countr_zero(mask);
+      return {at.in + run, at.out + run};
+    }
+    at.in += 16;
+    at.out += 16;
+  }
+#endif
+  if constexpr (std::endian::native == std::endian::little) {
+    while (end - at.in >= 8) {
+      std::uint64_t word;
+      std::memcpy(&word, at.in, 8);
+      std::memcpy(at.out, &word, 8);
+      const std::uint64_t careful = careful_bytes(word);
+      if (careful != 0) {
+        const int run = std::countr_zero(careful) / 8;
+        return {at.in + run, at.out + run};
+      }
+      at.in += 8;
+      at.out += 8;
+    }
+  }
+  while (at.in < end && is_plain(static_cast<unsigned char>(*at.in))) *at.out++ = *at.in++;
+  return at;
+}
+
+const char* multibyte_end(const char* p, const char* end) {
+  const auto byte = [p](int i) { return static_cast<unsigned char>(p[i]); };
+  const auto continues = [&byte](int i) { return (byte(i) & 0xC0) == 0x80; };
+  const std::ptrdiff_t left = end - p;
+  const unsigned char lead = byte(0);
+  if (lead < 0xC2) return nullptr;  // a continuation byte, or an overlong two-byte form
+  if (lead < 0xE0) return left >= 2 && continues(1) ? p + 2 : nullptr;
+  if (lead < 0xF0) {
+    if (left < 3 || !continues(1) || !continues(2)) return nullptr;
+    if (lead == 0xE0 && byte(1) < 0xA0) return nullptr;  // overlong
+    if (lead == 0xED && byte(1) > 0x9F) return nullptr;  // a surrogate
+    return p + 3;
+  }
+  if (lead > 0xF4 || left < 4 || !continues(1) || !continues(2) || !continues(3)) return nullptr;
+  if (lead == 0xF0 && byte(1) < 0x90) return nullptr;  // overlong
+  if (lead == 0xF4 && byte(1) > 0x8F) return nullptr;  // past U+10FFFF
+  return p + 4;
+}
+
+char* write_ascii(unsigned char c, char* out) {
+  if (is_plain(c)) {
+    *out++ = static_cast<char>(c);
+    return out;
+  }
+  *out++ = '\\';
+  if (const char letter = short_escape(c)) {
+    *out++ = letter;
+    return out;
+  }
+  std::memcpy(out, "u00", 3);
+  out[3] = kHex[c >> 4];
+  out[4] = kHex[c & 15];
+  return out + 5;
+}
+
+char* write_multibyte(unsigned code_point, char* out) {
+  const auto tail = [code_point](int shift) { return static_cast<char>(0x80 | ((code_point >> shift) & 0x3F)); };
+  if (code_point < 0x800) {
+    *out++ = static_cast<char>(0xC0 | (code_point >> 6));
+  } else {
+    if (code_point < 0x10000) {
+      *out++ = static_cast<char>(0xE0 | (code_point >> 12));
+    } else {
+      *out++ = static_cast<char>(0xF0 | (code_point >> 18));
+      *out++ = tail(12);
+    }
+    *out++ = tail(6);
+  }
+  *out++ = tail(0);
+  return out;
+}
+
+bool append_json_string(std::string_view utf8, std::string& out, Fault& fault) {
+  const std::size_t start = out.size();
+  const char* const end = utf8.data() + utf8.size();
+  Cursor at{utf8.data(), nullptr};
+  // Only an escape makes a string longer than its input, so there is room for the rest whenever there was none.
+  const auto make_room = [&](std::size_t written) {
+    out.resize(written + static_cast<std::size_t>(end - at.in) + kSlack);
+    at.out = out.data() + written;
+  };
+  make_room(start);
+  *at.out++ = '"';
+  while (true) {
+    at = copy_plain(at, end);
+    if (at.in == end) break;
+    const auto c = static_cast<unsigned char>(*at.in);
+    if (c < 0x80) {
+      at.out = write_ascii(c, at.out);
+      ++at.in;
+      const auto written = static_cast<std::size_t>(at.out - out.data());
+      if (out.size() - written < static_cast<std::size_t>(end - at.in) + kSlack / 2) {
+        out.resize(written + 2 * static_cast<std::size_t>(end - at.in) + kSlack);
+        at.out = out.data() + written;
+      }
+      continue;
+    }
+    const char* next = multibyte_end(at.in, end);
+    if (next == nullptr) {
+      out.resize(start);
+      fault = {at.in, "invalid UTF-8"};
+      return false;
+    }
+    while (at.in < next) *at.out++ = *at.in++;
+  }
+  *at.out++ = '"';
+  out.resize(static_cast<std::size_t>(at.out - out.data()));
+  return true;
+}
+
+void append_unescaped(std::string_view canonical, std::string& out) {
+  for (std::size_t i = 0; i < canonical.size();) {
+    const std::size_t backslash = canonical.find('\\', i);
+    out.append(canonical, i, backslash - i);
+    if (backslash == std::string_view::npos) return;
+    const char letter = canonical[backslash + 1];
+    i = backslash + 2;
+    switch (letter) {
+      case 'b':
+        out += '\b';
+        break;
+      case 't':
+        out += '\t';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'f':
+        out += '\f';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 'u':
+        out += static_cast<char>(hex_value(canonical[i + 2]) << 4 | hex_value(canonical[i + 3]));
+        i += 4;
+        break;
+      default:
+        out += letter;
+    }
+  }
+}
+
+}  // namespace sealcast

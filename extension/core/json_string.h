@@ -1,0 +1,44 @@
+// JSON strings as bytes: scanning, strict UTF-8, the minimal escapes of RFC 8785 §3.2.2.2. Internal to core.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace sealcast {
+
+// Where the reading and the writing side stand; two registers.
+struct Cursor {
+  const char* in;
+  char* out;
+};
+
+// Why a piece of JSON is refused and where; whoever reads the document turns it into an Error with an offset or path.
+struct Fault {
+  const char* at = nullptr;
+  const char* what = nullptr;
+};
+
+// How far a writer may store beyond what it has written: one vector, one number or one escape.
+inline constexpr std::size_t kSlack = 64;
+
+// Copies bytes up to `end` or the first one that a JSON string cannot hold as it is or that needs a closer look:
+// quote, backslash, control, non-ASCII. `out` needs (end - in) + kSlack bytes.
+Cursor copy_plain(Cursor at, const char* end);
+
+// The end of the multi-byte UTF-8 sequence at `p`; null when it is cut off, overlong, a surrogate or past U+10FFFF.
+const char* multibyte_end(const char* p, const char* end);
+
+// Writes one decoded code point below U+0080 as canonical string content; returns the new end.
+char* write_ascii(unsigned char c, char* out);
+
+// Writes one code point from U+0080 on as UTF-8.
+char* write_multibyte(unsigned code_point, char* out);
+
+// Appends `utf8` as a canonical JSON string with its quotes. False, with `out` as it was, when it is not UTF-8.
+bool append_json_string(std::string_view utf8, std::string& out, Fault& fault);
+
+// Appends what the content of a canonical JSON string (without its quotes) stands for.
+void append_unescaped(std::string_view canonical, std::string& out);
+
+}  // namespace sealcast
