@@ -90,8 +90,8 @@ begin
 end $$;
 
 -- Relays the next batch of shards that stand at one position: numbers it, logs it, moves the position.
-create function sealcast.drain_group(shards integer[], epochs bigint[], at sealcast.relay_log, upto pg_snapshot,
-                                     max_rows integer,
+create function sealcast.drain_group(shards integer[], epochs bigint[], seen pg_snapshot, target pg_snapshot,
+                                     after_xid xid8, after_id bigint, max_rows integer,
                                      out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
                                      out prev bigint, out envelope text)
   returns setof record
@@ -104,7 +104,7 @@ declare
   offsets bigint[];
   complete boolean;
 begin
-  relayed := array(select o from sealcast.next_rows(shards, at.seen, upto, at.after_xid, at.after_id, max_rows) o);
+  relayed := array(select o from sealcast.next_rows(shards, seen, target, after_xid, after_id, max_rows) o);
   if cardinality(relayed) = 0 then
     return;
   end if;
@@ -123,10 +123,12 @@ begin
   select r.stream_id, offsets[r.n], logged_at, r.ts, r.message_id
   from unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n);
 
+  -- Every shard of the group gets a row, also one that had nothing, so that they go on standing at one position.
   insert into sealcast.relay_log (shard, batch, epoch, logged_at, seen, target, after_xid, after_id,
                                   stream_ids, first_offsets, last_offsets)
   select s.shard, (sealcast.relay_position(s.shard::smallint)).batch + 1, s.epoch, logged_at,
-         case when complete then upto else at.seen end, case when complete then null else upto end,
+         case when complete then drain_group.target else drain_group.seen end,
+         case when complete then null else drain_group.target end,
          case when complete then '0' else relayed[max_rows].xid end,
          case when complete then 0 else relayed[max_rows].message_id end,
          coalesce(runs.stream_ids, '{}'), coalesce(runs.firsts, '{}'), coalesce(runs.lasts, '{}')
@@ -139,14 +141,15 @@ begin
     group by run.shard) runs on runs.shard = s.shard;
 
   return query
-  select r.shard::integer, (sealcast.relay_position(r.shard)).batch, r.stream_id, offsets[r.n], offsets[r.n] - 1,
+  select newest.shard, newest.batch, r.stream_id, offsets[r.n], offsets[r.n] - 1,
          (select sealcast.envelope(m) from sealcast.messages m where m.ts = r.ts and m.message_id = r.message_id)
-  from unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n)
+  from (select s.shard, (sealcast.relay_position(s.shard::smallint)).batch from unnest(shards) s (shard)) newest
+  left join unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n) on r.shard = newest.shard
   order by r.n;
 end $$;
 
--- Relays what comes next for the holder's shards. No row = nothing is left. A shard whose epoch is not the caller's
--- any more is skipped: its next claim_shards() tells.
+-- Relays what comes next for the holder's shards. No row = nothing is left; a row whose stream_id is null = that shard's
+-- batch is empty. A shard whose epoch is not the caller's any more is skipped: its next claim_shards() tells.
 create function sealcast.drain(holder text, shards integer[], epochs bigint[], max_rows integer,
                                out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
                                out prev bigint, out envelope text)
@@ -155,7 +158,6 @@ create function sealcast.drain(holder text, shards integer[], epochs bigint[], m
 #variable_conflict use_column
 declare
   spot record;
-  upto pg_snapshot;
   relayed bigint := 0;
   in_group bigint;
 begin
@@ -168,24 +170,21 @@ begin
   where l.holder = drain.holder order by l.shard for update of l;
 
   for spot in
-    select array_agg(l.shard::integer order by l.shard) as shards, array_agg(l.epoch order by l.shard) as epochs, p.at
+    select array_agg(l.shard::integer order by l.shard) as shards, array_agg(l.epoch order by l.shard) as epochs,
+           p.seen::text::pg_snapshot as seen, p.target::text::pg_snapshot as target, p.after_xid, p.after_id
     from sealcast.relay_leases l
     join unnest(drain.shards, drain.epochs) c (shard, epoch) on c.shard = l.shard and c.epoch = l.epoch
-    cross join lateral (
-      select row(0, 0, 0, 0, q.seen, q.target, q.after_xid, q.after_id, '{}', '{}', '{}')::sealcast.relay_log as at
-      from sealcast.relay_position(l.shard) q) p
+    cross join lateral sealcast.relay_position(l.shard) p
     where l.holder = drain.holder
-    group by p.at::text, p.at
+    group by p.seen::text, p.target::text, p.after_xid, p.after_id
   loop
-    upto := coalesce((spot.at).target, pg_current_snapshot());
-    return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.at, upto, max_rows);
+    return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.seen,
+      coalesce(spot.target, pg_current_snapshot()), spot.after_xid, spot.after_id, max_rows);
     get diagnostics in_group = row_count;
-    if in_group = 0 and (spot.at).target is not null then
+    if in_group = 0 and spot.target is not null then
       -- The window that was begun earlier is exhausted; the next one starts where it ends.
-      spot.at.seen := upto;
-      spot.at.after_xid := '0';
-      spot.at.after_id := 0;
-      return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.at, pg_current_snapshot(), max_rows);
+      return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.target,
+        pg_current_snapshot(), '0', 0, max_rows);
       get diagnostics in_group = row_count;
     end if;
     relayed := relayed + in_group;

@@ -36,18 +36,13 @@ create function sealcast.stream_access(stream_id uuid, user_id uuid,
                                        out found boolean, out readable boolean, out visibility text,
                                        out first_offset bigint, out last_offset bigint)
   returns record
-  language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-begin
-  select true, sealcast.can_read(s.stream_id, stream_access.user_id), s.visibility, s.trimmed_through + 1,
-         sealcast.last_offset(s.stream_id)
-  into found, readable, visibility, first_offset, last_offset
-  from sealcast.streams s where s.stream_id = stream_access.stream_id;
-  if visibility is null then
-    found := false;
-    readable := false;
-  end if;
-end $$;
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select s.stream_id is not null, coalesce(sealcast.can_read(s.stream_id, stream_access.user_id), false), s.visibility,
+         s.trimmed_through + 1, sealcast.last_offset(s.stream_id)
+  from (values (stream_access.stream_id)) asked (stream_id)
+  left join sealcast.streams s on s.stream_id = asked.stream_id;
+end;
 comment on function sealcast.stream_access(uuid, uuid) is
   'Whether the stream is there and the user (null = nobody) may read it; the oldest and newest offset kept';
 
