@@ -1,0 +1,13 @@
+// Host names of a DSN, resolved without stopping the event loop (libpq's own look-up blocks).
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <string>
+
+namespace sealcast::pg {
+
+// The DSN with `hostaddr` beside `host`. What cannot be resolved throws Error{unavailable}. A DSN that has addresses
+// already, or sockets only, comes back as it was. TLS still checks the certificate against the name.
+boost::asio::awaitable<std::string> with_addresses(std::string dsn);
+
+}  // namespace sealcast::pg
