@@ -43,7 +43,8 @@ struct Member {
 // Every part throws Error{invalid_json} naming the path ($["a"][2]) for what canonicalize() refuses in text.
 class CanonicalWriter {
  public:
-  explicit CanonicalWriter(std::string& out) : out_(out) {}
+  explicit CanonicalWriter(std::string& out, Numbers numbers = Numbers::rounded, CancelFlag cancel = nullptr)
+      : out_(out), numbers_(numbers), cancel_(cancel) {}
 
   void begin_object();
   void key(std::string_view utf8);  // followed by exactly one value; its bytes must outlive end_object()
@@ -68,6 +69,8 @@ class CanonicalWriter {
   void refuse(const char* what) const;  // throws, naming the path
 
   std::string& out_;
+  const Numbers numbers_;
+  const CancelFlag cancel_;  // polled while members are sorted
   std::vector<Frame> frames_;
   std::vector<Member> members_;
   std::string scratch_;

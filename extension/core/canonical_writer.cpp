@@ -65,10 +65,10 @@ void CanonicalWriter::key(std::string_view utf8) {
 void CanonicalWriter::end_object() {
   const Frame frame = frames_.back();
   if (!frame.sorted) {
-    Poll never(nullptr);
+    Poll poll(cancel_);
     const std::span<Member> members = std::span(members_).subspan(frame.first_member);
-    if (sort_members(members, never) != nullptr) refuse("a key that stands twice in its object");
-    move_members(members, out_.data(), scratch_, never);
+    if (sort_members(members, poll) != nullptr) refuse("a key that stands twice in its object");
+    move_members(members, out_.data(), scratch_, poll);
   }
   out_ += '}';
   members_.resize(frame.first_member);
@@ -95,7 +95,7 @@ void CanonicalWriter::number(std::string_view literal) {
   const char* const end = literal.data() + literal.size();
   Fault fault;
   const Cursor at =
-      literal.empty() ? Cursor{nullptr, nullptr} : write_number({literal.data(), text}, end, Numbers::rounded, fault);
+      literal.empty() ? Cursor{nullptr, nullptr} : write_number({literal.data(), text}, end, numbers_, fault);
   if (at.in == nullptr || at.in != end) refuse(fault.what != nullptr ? fault.what : "no number of JSON");
   out_.append(text, at.out);
   after_value();
