@@ -17,11 +17,11 @@ create table sealcast.stream_roles (
   user_id uuid not null,
   role text not null check (role ~ '^[a-z][a-z0-9_]{0,31}$'),
   granted_at timestamptz not null default now(),
-  primary key (stream_id, user_id)
+  primary key (user_id, stream_id)
 );
 comment on table sealcast.stream_roles is
   'owner and moderator may moderate; other names are the application''s (vip, subscriber, …)';
-create index on sealcast.stream_roles (user_id);
+create index on sealcast.stream_roles (stream_id);
 
 create table sealcast.restrictions (
   user_id uuid not null,
