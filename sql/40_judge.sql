@@ -34,7 +34,8 @@ create function sealcast.judge(stream_ids uuid[], types text[], sender_ids uuid[
   returns setof record
   language plpgsql stable rows 100 set search_path = pg_catalog, pg_temp
   -- Index probes for the batch's ids, then hash joins, whatever the planner believes of the batch and the tables.
-  set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off as $$
+  set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off
+  set jit = off as $$
 declare
   judged_at constant timestamptz := clock_timestamp();
   system_sender constant uuid := '00000000-0000-0000-0000-000000000000';

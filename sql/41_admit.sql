@@ -6,7 +6,8 @@ create function sealcast.seal_batch(stream_ids uuid[], types text[], sender_ids 
                                     message_ids bigint[]) returns setof sealcast.verdict
   language plpgsql rows 100 security definer set search_path = pg_catalog, pg_temp
   -- The joins below are between sets of one batch, whose size the planner cannot know: hash them.
-  set plan_cache_mode = force_generic_plan set enable_nestloop = off set enable_mergejoin = off as $$
+  set plan_cache_mode = force_generic_plan set enable_nestloop = off set enable_mergejoin = off
+  set jit = off as $$
 declare
   now_ms constant bigint := floor(extract(epoch from clock_timestamp()) * 1000);
   kid constant text := sealcast.signing_kid();

@@ -68,7 +68,10 @@ create function sealcast.last_offset(stream_id uuid) returns bigint
 create function sealcast.next_rows(shards integer[], seen pg_snapshot, target pg_snapshot, after_xid xid8, after_id bigint,
                                    max_rows integer)
   returns setof sealcast.outbox
-  language plpgsql stable rows 1000 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+  language plpgsql stable rows 1000 set search_path = pg_catalog, pg_temp
+  -- Ordered index ranges, each ended by its limit: never a sort of the whole backlog.
+  set plan_cache_mode = force_generic_plan set enable_nestloop = on set enable_seqscan = off set enable_bitmapscan = off
+  set jit = off as $$
 declare
   seen_xmax constant xid8 := pg_snapshot_xmax(seen);
   target_xmax constant xid8 := pg_snapshot_xmax(target);
@@ -89,63 +92,64 @@ begin
   limit max_rows;
 end $$;
 
--- Relays the next batch of shards that stand at one position: numbers it, logs it, moves the position.
+-- Relays the next batch of shards that stand at one position: numbers it, logs it, moves the position. One statement.
 create function sealcast.drain_group(shards integer[], epochs bigint[], seen pg_snapshot, target pg_snapshot,
                                      after_xid xid8, after_id bigint, max_rows integer,
                                      out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
                                      out prev bigint, out envelope text)
   returns setof record
   language plpgsql rows 1000 set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan as $$
+  -- Sets of one drain, whose size the planner cannot know: hash them. (That makes plans look dear enough to compile.)
+  set plan_cache_mode = force_generic_plan set enable_nestloop = off set enable_mergejoin = off set jit = off as $$
 #variable_conflict use_column
 declare
   logged_at constant bigint := floor(extract(epoch from clock_timestamp()) * 1000);
-  relayed sealcast.outbox[];
-  offsets bigint[];
-  complete boolean;
 begin
-  relayed := array(select o from sealcast.next_rows(shards, seen, target, after_xid, after_id, max_rows) o);
-  if cardinality(relayed) = 0 then
-    return;
-  end if;
-  complete := cardinality(relayed) < max_rows;
-
-  -- One look-up of the last offset a stream, not a message.
-  offsets := array(
-    with r as materialized (select u.stream_id, u.n from unnest(relayed) with ordinality u (xid, message_id, ts, stream_id, shard, segment, n)),
-    head as materialized (
-      select d.stream_id, sealcast.last_offset(d.stream_id) as last from (select distinct r.stream_id from r) d)
-    select head.last + row_number() over (partition by r.stream_id order by r.n)
-    from r join head on head.stream_id = r.stream_id
-    order by r.n);
-
-  insert into sealcast.stream_log (stream_id, "offset", logged_at, ts, message_id)
-  select r.stream_id, offsets[r.n], logged_at, r.ts, r.message_id
-  from unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n);
-
-  -- Every shard of the group gets a row, also one that had nothing, so that they go on standing at one position.
-  insert into sealcast.relay_log (shard, batch, epoch, logged_at, seen, target, after_xid, after_id,
-                                  stream_ids, first_offsets, last_offsets)
-  select s.shard, (sealcast.relay_position(s.shard::smallint)).batch + 1, s.epoch, logged_at,
-         case when complete then drain_group.target else drain_group.seen end,
-         case when complete then null else drain_group.target end,
-         case when complete then '0' else relayed[max_rows].xid end,
-         case when complete then 0 else relayed[max_rows].message_id end,
-         coalesce(runs.stream_ids, '{}'), coalesce(runs.firsts, '{}'), coalesce(runs.lasts, '{}')
-  from unnest(shards, epochs) s (shard, epoch)
-  left join (
-    select run.shard, array_agg(run.stream_id) as stream_ids, array_agg(run.first) as firsts, array_agg(run.last) as lasts
-    from (select r.shard, r.stream_id, min(offsets[r.n]) as first, max(offsets[r.n]) as last
-          from unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n)
-          group by r.shard, r.stream_id) run
-    group by run.shard) runs on runs.shard = s.shard;
-
   return query
-  select newest.shard, newest.batch, r.stream_id, offsets[r.n], offsets[r.n] - 1,
-         (select sealcast.envelope(m) from sealcast.messages m where m.ts = r.ts and m.message_id = r.message_id)
-  from (select s.shard, (sealcast.relay_position(s.shard::smallint)).batch from unnest(shards) s (shard)) newest
-  left join unnest(relayed) with ordinality r (xid, message_id, ts, stream_id, shard, segment, n) on r.shard = newest.shard
-  order by r.n;
+  with relayed as materialized (
+    select o.*, row_number() over () as n
+    from sealcast.next_rows(shards, seen, target, after_xid, after_id, max_rows) o
+  ),
+  -- One look-up of the last offset a stream, not a message.
+  head as materialized (
+    select d.stream_id, sealcast.last_offset(d.stream_id) as last from (select distinct r.stream_id from relayed r) d
+  ),
+  numbered as materialized (
+    select r.*, h.last + row_number() over (partition by r.stream_id order by r.n) as "offset"
+    from relayed r join head h on h.stream_id = r.stream_id
+  ),
+  logged as (
+    insert into sealcast.stream_log (stream_id, "offset", logged_at, ts, message_id)
+    select m.stream_id, m."offset", logged_at, m.ts, m.message_id from numbered m
+  ),
+  runs as (
+    select run.shard, array_agg(run.stream_id) as stream_ids, array_agg(run.first) as firsts, array_agg(run.last) as lasts
+    from (select m.shard, m.stream_id, min(m."offset") as first, max(m."offset") as last
+          from numbered m group by m.shard, m.stream_id) run
+    group by run.shard
+  ),
+  -- Where the position goes: past the window, or to the last row of a batch that filled up before its end.
+  stop as materialized (
+    select count(*) < max_rows as complete, max(r.n) as n from relayed r having count(*) > 0
+  ),
+  noted as (
+    insert into sealcast.relay_log as l (shard, batch, epoch, logged_at, seen, target, after_xid, after_id,
+                                         stream_ids, first_offsets, last_offsets)
+    -- Every shard of the group gets a row, also one that had nothing, so that they go on standing at one position.
+    select s.shard, (sealcast.relay_position(s.shard::smallint)).batch + 1, s.epoch, logged_at,
+           case when stop.complete then drain_group.target else drain_group.seen end,
+           case when stop.complete then null else drain_group.target end,
+           case when stop.complete then '0' else (select r.xid from relayed r where r.n = stop.n) end,
+           case when stop.complete then 0 else (select r.message_id from relayed r where r.n = stop.n) end,
+           coalesce(runs.stream_ids, '{}'), coalesce(runs.firsts, '{}'), coalesce(runs.lasts, '{}')
+    from stop cross join unnest(shards, epochs) s (shard, epoch) left join runs on runs.shard = s.shard
+    returning l.shard, l.batch
+  )
+  select b.shard::integer, b.batch, m.stream_id, m."offset", m."offset" - 1,
+         (select sealcast.envelope(original) from sealcast.messages original
+          where original.ts = m.ts and original.message_id = m.message_id)
+  from noted b left join numbered m on m.shard = b.shard
+  order by m.n;
 end $$;
 
 -- Relays what comes next for the holder's shards. No row = nothing is left; a row whose stream_id is null = that shard's
