@@ -1,0 +1,15 @@
+// The settings sealcast.* of postgresql.conf (docs/settings.md).
+#pragma once
+
+namespace sealcast::settings {
+
+extern char* keyring;        // sealcast.keyring: a directory; empty when unset
+extern char* signing_kid;    // sealcast.signing_kid: empty when unset
+extern bool keyring_strict;  // sealcast.keyring_strict
+extern bool gate;            // sealcast.gate
+extern char* gate_socket;    // sealcast.gate_socket: empty when unset
+extern int gate_timeout_ms;  // sealcast.gate_timeout
+
+void define();
+
+}  // namespace sealcast::settings
