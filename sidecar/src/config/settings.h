@@ -1,5 +1,5 @@
 // Every setting of sealcastd: read from sealcast.toml, overridden by SEALCAST_… variables, checked before anything
-// starts. One table (settings.cpp) feeds the parser, --check-config and docs/settings.md.
+// starts. One table (settings_table.cpp) feeds the parser, --check-config and docs/settings.md.
 #pragma once
 
 #include <chrono>

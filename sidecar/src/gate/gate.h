@@ -19,7 +19,10 @@ enum class GateOutcome {
   unavailable,  // Redis away, late, or answering with an error: refuse
 };
 inline constexpr std::size_t kGateOutcomes = 4;
-std::string_view to_string(GateOutcome outcome) noexcept;
+constexpr std::string_view to_string(GateOutcome outcome) noexcept {
+  constexpr std::string_view kNames[kGateOutcomes] = {"pass", "seen", "limited", "unavailable"};
+  return kNames[static_cast<std::size_t>(outcome)];
+}
 
 // The bucket that all types share which do not exist; no type can have this name.
 inline constexpr std::string_view kUnknownType = "?";

@@ -1,11 +1,12 @@
 // The gate in Redis: one Lua script, one round trip, pipelined with whatever else waits.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <memory>
+#include <chrono>
 #include <string>
 
+#include "config/settings.h"
 #include "gate/gate.h"
+#include "log/log.h"
 #include "metrics/metrics.h"
 #include "redis/client.h"
 
@@ -26,12 +27,17 @@ class RedisGate final : public Gate {
 
  private:
   asio::awaitable<redis::Result> run_script(const GateRequest& request, redis::Clock::time_point deadline);
+  void log_unavailable(const redis::Result& result);
 
   redis::Client& client_;
   Metrics& metrics_;
   RedisGateSettings settings_;
   std::string replay_window_;
   std::string sha1_;  // of the script, as EVALSHA wants it
+  log::Throttle complaints_;
 };
+
+// How to reach the Redis of the gate. Throws SettingsError when the password file cannot be read.
+redis::Options gate_redis_options(const Settings::Gate& settings);
 
 }  // namespace sealcast

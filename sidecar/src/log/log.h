@@ -1,8 +1,10 @@
 // Logs: one JSON object a line on standard error, {"time","level","tag","message",…}. No payloads, no secrets.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string_view>
 #include <variant>
 
@@ -26,8 +28,18 @@ struct Field {
   std::variant<std::string_view, std::int64_t, double, bool> value;
 };
 
+std::optional<Level> level_named(std::string_view name) noexcept;
 void set_level(Level level);
 bool enabled(Level level) noexcept;
 void write(Level level, std::string_view tag, std::string_view message, std::initializer_list<Field> fields = {});
+
+// For complaints that thousands of failures would repeat: true at most once a second.
+class Throttle {
+ public:
+  bool allows() noexcept;
+
+ private:
+  std::chrono::steady_clock::time_point last_{};
+};
 
 }  // namespace sealcast::log

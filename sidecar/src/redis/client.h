@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "log/log.h"
+
 namespace sealcast::redis {
 
 namespace asio = boost::asio;
@@ -33,6 +35,7 @@ struct Options {
   int database = 0;
   std::chrono::milliseconds timeout{250};  // of one call, unless it brings a deadline of its own
   std::size_t max_waiting = 20'000;        // calls without a reply yet, for each node
+  std::string_view log_tag = log::tag::kGate;
 };
 
 // redis://[user[:password]@]host[:port][/database], rediss:// for TLS. Throws std::invalid_argument saying what is

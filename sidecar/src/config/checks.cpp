@@ -1,0 +1,106 @@
+// What makes a listen address, a connection string, a path or an origin usable.
+#include "config/checks.h"
+
+#include <libpq-fe.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+
+#include "log/log.h"
+#include "redis/client.h"
+
+namespace sealcast::checks {
+namespace {
+
+std::string quoted(const std::string& value) { return "\"" + value + "\""; }
+
+}  // namespace
+
+Problem listen_address(const std::string& value) {
+  const auto colon = value.rfind(':');
+  std::uint16_t port = 0;
+  if (colon != std::string::npos && colon > 0) {
+    const char* end = value.data() + value.size();
+    const auto [stop, error] = std::from_chars(value.data() + colon + 1, end, port);
+    const std::string host = value.substr(0, colon);
+    const bool bracketed = host.front() == '[' && host.back() == ']';
+    if (error == std::errc() && stop == end && (bracketed || host.find(':') == std::string::npos)) return {};
+  }
+  return "is " + quoted(value) + "; write host:port such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
+}
+
+Problem postgres_dsn(const std::string& value) {
+  char* error = nullptr;
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(value.c_str(), &error),
+                                                                             PQconninfoFree);
+  if (!options) {
+    PQfreemem(error);  // it may quote a piece of a password
+    return "is no connection string of libpq; write \"host=… dbname=…\" or \"postgresql://user@host/dbname\"";
+  }
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    if (std::strcmp(option->keyword, "password") == 0 && option->val != nullptr) {
+      return "holds a password; write the password into a file and name it in postgres.password_file";
+    }
+  }
+  return {};
+}
+
+Problem optional_postgres_dsn(const std::string& value) { return value.empty() ? Problem() : postgres_dsn(value); }
+
+Problem redis_url(const std::string& value) {
+  try {
+    if (!redis::parse_url(value).password.empty()) {
+      return "holds a password; write the password into a file and name it in gate.redis_password_file";
+    }
+    return {};
+  } catch (const std::invalid_argument& error) {
+    return std::string(error.what()) + "; write redis://[user@]host[:port][/database], or rediss:// for TLS";
+  }
+}
+
+Problem readable_file(const std::string& value) {
+  if (value.empty() || ::access(value.c_str(), R_OK) == 0) return {};
+  return "names " + quoted(value) + ", which cannot be read (" + std::strerror(errno) +
+         "); create the file, or let the user that runs sealcastd read it";
+}
+
+Problem directory(const std::string& value) {
+  std::error_code ignored;
+  if (value.empty() || std::filesystem::is_directory(value, ignored)) return {};
+  return "names " + quoted(value) + ", which is no directory; name one, or leave it empty";
+}
+
+Problem socket_path(const std::string& value) {
+  if (value.empty()) return {};
+  if (value.front() != '/') return "is " + quoted(value) + "; write an absolute path, as Postgres needs it too";
+  if (value.size() >= sizeof(sockaddr_un{}.sun_path)) {
+    return "is over " + std::to_string(sizeof(sockaddr_un{}.sun_path) - 1) + " bytes long; choose a shorter path";
+  }
+  std::error_code ignored;
+  const auto parent = std::filesystem::path(value).parent_path();
+  if (std::filesystem::is_directory(parent, ignored)) return {};
+  return "stands in " + quoted(parent.string()) + ", which is no directory; create it";
+}
+
+Problem log_level(const std::string& value) {
+  if (log::level_named(value)) return {};
+  return "is " + quoted(value) + "; write debug, info, warn or error";
+}
+
+Problem origin(const std::string& value) {
+  if (value == "*") return {};
+  const auto scheme = value.find("://");
+  if (scheme != std::string::npos && scheme > 0 && scheme + 3 < value.size() &&
+      value.find_first_of("/?# ", scheme + 3) == std::string::npos) {
+    return {};
+  }
+  return "holds " + quoted(value) + "; write origins such as \"https://example.org\" without a path, or \"*\"";
+}
+
+}  // namespace sealcast::checks

@@ -1,0 +1,21 @@
+// Checks of single values that are texts: each answers null, or what is wrong and how to mend it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace sealcast::checks {
+
+using Problem = std::optional<std::string>;
+
+Problem listen_address(const std::string& value);
+Problem postgres_dsn(const std::string& value);           // never quotes the value: it may hold a password
+Problem optional_postgres_dsn(const std::string& value);  // or empty
+Problem redis_url(const std::string& value);              // likewise
+Problem readable_file(const std::string& value);          // or empty
+Problem directory(const std::string& value);              // or empty
+Problem socket_path(const std::string& value);            // or empty
+Problem log_level(const std::string& value);
+Problem origin(const std::string& value);
+
+}  // namespace sealcast::checks

@@ -1,0 +1,142 @@
+// The one table of settings: what the parser accepts, what the documentation lists.
+#include "config/settings_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "config/checks.h"
+
+namespace sealcast {
+namespace {
+
+constexpr std::int64_t kManyMs = 3'600'000;
+constexpr std::int64_t kMany = 1'000'000;
+
+// The reference to one member, as the kind of Setting::target that its type asks for.
+#define TARGET(type, member)                       \
+  Setting::type {                                  \
+    [](Settings & s) -> auto& { return s.member; } \
+  }
+
+const std::array kTable = {
+    Setting{"", "drain_timeout_ms", TARGET(Milliseconds, drain_timeout), "10000", 0, kManyMs, nullptr,
+            "How long a stop (SIGTERM) waits for requests under way"},
+
+    Setting{"http", "listen", TARGET(Text, http.listen), "127.0.0.1:8080", 0, 0, checks::listen_address,
+            "Address of the HTTP server; port 0 picks a free one and logs it"},
+    Setting{"http", "max_body_bytes", TARGET(Number, http.max_body_bytes), "1048576", 1024, 67'108'864, nullptr,
+            "Largest request body; a larger one is 413"},
+    Setting{"http", "max_header_bytes", TARGET(Number, http.max_header_bytes), "16384", 1024, 1'048'576, nullptr,
+            "Largest request header; a larger one is 431"},
+    Setting{"http", "max_connections", TARGET(Number, http.max_connections), "10000", 1, kMany, nullptr,
+            "HTTP connections at once, event streams included"},
+    Setting{"http", "max_pipelined", TARGET(Number, http.max_pipelined), "64", 1, 1024, nullptr,
+            "Requests of one connection under way at once"},
+    Setting{"http", "read_timeout_ms", TARGET(Milliseconds, http.read_timeout), "30000", 100, kManyMs, nullptr,
+            "How long a connection may take to send a request, or stay idle between two"},
+    Setting{"http", "cors_origins", TARGET(List, http.cors_origins), "", 0, 0, checks::origin,
+            "Origins whose pages may call; `*` for any, none for no CORS headers"},
+
+    Setting{"postgres", "dsn", TARGET(Text, postgres.dsn), "dbname=sealcast", 0, 0, checks::postgres_dsn,
+            "Connection string (libpq) of the database; may lead through PgBouncer in transaction mode"},
+    Setting{"postgres", "password_file", TARGET(Text, postgres.password_file), "", 0, 0, checks::readable_file,
+            "File with the password for postgres.dsn and relay.dsn"},
+    Setting{"postgres", "timeout_ms", TARGET(Milliseconds, postgres.timeout), "5000", 50, kManyMs, nullptr,
+            "Deadline of one statement; then the answer is 503"},
+
+    Setting{"admission", "lanes", TARGET(Number, admission.lanes), "2", 1, 64, nullptr,
+            "Database connections that carry batches of messages"},
+    Setting{"admission", "max_batch", TARGET(Number, admission.max_batch), "256", 1, 10'000, nullptr,
+            "Messages in one statement"},
+    Setting{"admission", "max_waiting", TARGET(Number, admission.max_waiting), "4096", 1, kMany, nullptr,
+            "Messages waiting for a batch; one more is 503 overloaded"},
+
+    Setting{"relay", "dsn", TARGET(Text, relay.dsn), "", 0, 0, checks::optional_postgres_dsn,
+            "Connection string of the relay, never through a transaction pooler; empty: postgres.dsn"},
+    Setting{"relay", "holder", TARGET(Text, relay.holder), "", 0, 0, nullptr,
+            "This sidecar's name in the leases, different for each; empty: host name and process id"},
+    Setting{"relay", "lease_ms", TARGET(Milliseconds, relay.lease), "3000", 2000, 60'000, nullptr,
+            "How long a shard stays with a sidecar that died"},
+    Setting{"relay", "poll_ms", TARGET(Milliseconds, relay.poll), "1000", 10, 60'000, nullptr,
+            "How long the relay waits for a NOTIFY before it looks anyway"},
+    Setting{"relay", "max_rows", TARGET(Number, relay.max_rows), "1000", 1, 100'000, nullptr, "Messages in one drain"},
+
+    Setting{"gate", "redis_url", TARGET(Text, gate.redis_url), "redis://127.0.0.1:6379/0", 0, 0, checks::redis_url,
+            "Redis of the gate: redis://[user@]host[:port][/database], rediss:// for TLS"},
+    Setting{"gate", "redis_password_file", TARGET(Text, gate.redis_password_file), "", 0, 0, checks::readable_file,
+            "File with the password for gate.redis_url"},
+    Setting{"gate", "redis_ca_file", TARGET(Text, gate.redis_ca_file), "", 0, 0, checks::readable_file,
+            "Certificates (PEM) to verify a rediss:// server with; empty: the system's"},
+    Setting{"gate", "timeout_ms", TARGET(Milliseconds, gate.timeout), "250", 10, 60'000, nullptr,
+            "Deadline of one check; then the answer is 503 gate_unavailable"},
+    Setting{"gate", "replay_window_ms", TARGET(Milliseconds, gate.replay_window), "900000", 1000, 86'400'000, nullptr,
+            "How long the gate remembers a txn_id"},
+    Setting{"gate", "role_cache_ms", TARGET(Milliseconds, gate.role_cache), "5000", 0, 5000, nullptr,
+            "How old a cached role may be where a type has rates for roles"},
+    Setting{"gate", "max_waiting", TARGET(Number, gate.max_waiting), "20000", 1, kMany, nullptr,
+            "Checks without an answer yet; one more is 503 gate_unavailable"},
+    Setting{"gate", "socket", TARGET(Text, gate.socket), "", 0, 0, checks::socket_path,
+            "Unix socket for messages sent by SQL (sealcast.gate_socket in Postgres); empty: none"},
+    Setting{"gate", "socket_group", TARGET(Text, gate.socket_group), "", 0, 0, nullptr,
+            "Group whose processes may connect to gate.socket; empty: the process's own"},
+
+    Setting{"session", "hs256_secret_file", TARGET(Text, session.hs256_secret_file), "", 0, 0, checks::readable_file,
+            "File with the secret (32 bytes or more) that HS256 sessions are signed with"},
+    Setting{"session", "jwks_file", TARGET(Text, session.jwks_file), "", 0, 0, checks::readable_file,
+            "JWK Set with the public keys of RS256 and ES256 sessions; read again when it changes"},
+    Setting{"session", "issuer", TARGET(Text, session.issuer), "", 0, 0, nullptr, "Required `iss`; empty: any"},
+    Setting{"session", "audience", TARGET(Text, session.audience), "", 0, 0, nullptr, "Required `aud`; empty: any"},
+    Setting{
+        "session", "ticket_secret_file", TARGET(Text, session.ticket_secret_file), "", 0, 0, checks::readable_file,
+        "File with the secret of subscription tickets, the same for all sidecars; empty: session.hs256_secret_file"},
+    Setting{"session", "ticket_ttl_s", TARGET(Seconds, session.ticket_ttl), "300", 5, 86'400, nullptr,
+            "How long a subscription ticket can be used"},
+
+    Setting{"sse", "heartbeat_ms", TARGET(Milliseconds, sse.heartbeat), "15000", 100, 300'000, nullptr,
+            "Silence after which an event stream gets a comment"},
+    Setting{"sse", "max_subscribers", TARGET(Number, sse.max_subscribers), "10000", 1, kMany, nullptr,
+            "Event streams at once; one more is 503 overloaded"},
+    Setting{"sse", "ring_frames", TARGET(Number, sse.ring_frames), "1024", 16, 65'536, nullptr,
+            "Frames of a stream that a slow reader may lag behind before it is cut off"},
+    Setting{"sse", "retry_ms", TARGET(Milliseconds, sse.retry), "2000", 100, 300'000, nullptr,
+            "How long a browser waits before it connects again"},
+
+    Setting{"log", "level", TARGET(Text, log.level), "info", 0, 0, checks::log_level,
+            "Least level that is logged: debug, info, warn or error"},
+
+    Setting{"demo", "directory", TARGET(Text, demo.directory), "", 0, 0, checks::directory,
+            "Files served at `/`; empty: no demo room"},
+};
+
+#undef TARGET
+
+}  // namespace
+
+std::span<const Setting> settings_table() { return kTable; }
+
+const Setting* find_setting(std::string_view section, std::string_view key) {
+  const auto found = std::find_if(kTable.begin(), kTable.end(), [&](const Setting& setting) {
+    return setting.section == section && setting.key == key;
+  });
+  return found == kTable.end() ? nullptr : &*found;
+}
+
+std::string environment_name(std::string_view path) {
+  std::string name = "SEALCAST_";
+  for (const char c : path) name += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return name;
+}
+
+std::string Setting::path() const {
+  return section.empty() ? std::string(key) : std::string(section) + "." + std::string(key);
+}
+
+std::string_view Setting::unit() const {
+  if (std::holds_alternative<Milliseconds>(target)) return "milliseconds";
+  if (std::holds_alternative<Seconds>(target)) return "seconds";
+  if (key.ends_with("_bytes")) return "bytes";
+  if (std::holds_alternative<Number>(target)) return "count";
+  return is_list() ? "list" : "text";
+}
+
+}  // namespace sealcast

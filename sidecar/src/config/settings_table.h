@@ -1,0 +1,47 @@
+// What one setting is, and the table of all of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "config/settings.h"
+
+namespace sealcast {
+
+// Null when the value will do, else what is wrong with it and the fix: "is …; write …".
+using Check = std::optional<std::string> (*)(const std::string& value);
+
+std::string environment_name(std::string_view path);  // gate.timeout_ms → SEALCAST_GATE_TIMEOUT_MS
+
+struct Setting {
+  using Text = std::string& (*)(Settings&);
+  using Number = std::int64_t& (*)(Settings&);
+  using Milliseconds = std::chrono::milliseconds& (*)(Settings&);
+  using Seconds = std::chrono::seconds& (*)(Settings&);
+  using List = std::vector<std::string>& (*)(Settings&);
+
+  std::string_view section;  // empty: a key above all sections
+  std::string_view key;
+  std::variant<Text, Number, Milliseconds, Seconds, List> target;
+  std::string_view fallback;  // the default, written as in the environment
+  std::int64_t min;           // of numbers and durations
+  std::int64_t max;
+  Check check;  // of texts, and of each item of a list; may be null
+  std::string_view meaning;
+
+  std::string path() const;  // gate.timeout_ms
+  std::string environment() const { return environment_name(path()); }
+  std::string_view unit() const;
+  bool is_text() const { return std::holds_alternative<Text>(target); }
+  bool is_list() const { return std::holds_alternative<List>(target); }
+};
+
+std::span<const Setting> settings_table();
+const Setting* find_setting(std::string_view section, std::string_view key);  // null when there is none
+
+}  // namespace sealcast

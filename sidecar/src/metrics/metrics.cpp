@@ -1,0 +1,90 @@
+// Names, help texts and buckets of everything GET /metrics tells.
+#include "metrics/metrics.h"
+
+#include <prometheus/text_serializer.h>
+
+#include <sstream>
+
+namespace sealcast {
+namespace {
+
+constexpr std::size_t kMaxCodes = 64;
+
+const prometheus::Histogram::BucketBoundaries kSeconds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                          0.1,    0.25,  0.5,    1,     2.5,  5,     10};
+const prometheus::Histogram::BucketBoundaries kBatchSizes = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
+
+prometheus::Family<prometheus::Counter>& counters(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+prometheus::Counter& counter(prometheus::Registry& registry, const char* name, const char* help) {
+  return counters(registry, name, help).Add({});
+}
+prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+prometheus::Family<prometheus::Histogram>& histograms(prometheus::Registry& registry, const char* name,
+                                                      const char* help) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+}
+prometheus::Histogram& histogram(prometheus::Registry& registry, const char* name, const char* help,
+                                 const prometheus::Histogram::BucketBoundaries& buckets) {
+  return histograms(registry, name, help).Add({}, buckets);
+}
+
+}  // namespace
+
+Metrics::Metrics()
+    : messages_(counters(registry_, "sealcast_messages_total", "Messages answered, by the code of their verdict.")),
+      requests_(histograms(registry_, "sealcast_request_seconds", "HTTP requests, from whole request to answer.")),
+      messages_ok(messages_.Add({{"code", "ok"}})),
+      messages_replayed(messages_.Add({{"code", "replayed"}})),
+      send_message_seconds(requests_.Add({{"route", "send_message"}}, kSeconds)),
+      verify_seconds(requests_.Add({{"route", "verify"}}, kSeconds)),
+      history_seconds(requests_.Add({{"route", "history"}}, kSeconds)),
+      other_seconds(requests_.Add({{"route", "other"}}, kSeconds)),
+      http_connections(gauge(registry_, "sealcast_http_connections", "HTTP connections open.")),
+      admission_batch_size(
+          histogram(registry_, "sealcast_admission_batch_size", "Messages in one admission statement.", kBatchSizes)),
+      admission_seconds(
+          histogram(registry_, "sealcast_admission_seconds", "One batch, from statement to verdicts.", kSeconds)),
+      admission_waiting(gauge(registry_, "sealcast_admission_waiting", "Messages waiting for a batch.")),
+      gate_seconds(histogram(registry_, "sealcast_gate_seconds", "One check of the gate in Redis.", kSeconds)),
+      relay_messages(counter(registry_, "sealcast_relay_messages_total", "Messages drained by the relay.")),
+      relay_lag_seconds(gauge(registry_, "sealcast_relay_lag_seconds", "Age of the newest message when drained.")),
+      relay_shards(gauge(registry_, "sealcast_relay_shards", "Shards whose lease this sidecar holds.")),
+      sse_subscribers(gauge(registry_, "sealcast_sse_subscribers", "Open event streams.")),
+      sse_dropped(counter(registry_, "sealcast_sse_dropped_total", "Event streams cut off because they lagged.")),
+      sse_frames(counter(registry_, "sealcast_sse_frames_total", "Frames written to event streams.")),
+      socket_connections(gauge(registry_, "sealcast_socket_connections", "Connections to the gate's Unix socket.")),
+      socket_checks(counter(registry_, "sealcast_socket_checks_total", "Checks asked over the gate's Unix socket.")),
+      socket_errors(counter(registry_, "sealcast_socket_errors_total", "Bad lines and refused socket connections.")) {
+  auto& checks = counters(registry_, "sealcast_gate_checks_total", "Checks of the gate, by outcome.");
+  for (std::size_t i = 0; i < kGateOutcomes; ++i) {
+    gate_checks_[i] = &checks.Add({{"outcome", std::string(to_string(static_cast<GateOutcome>(i)))}});
+  }
+  prometheus::BuildGauge()
+      .Name("sealcast_build_info")
+      .Help("1, labelled with the version.")
+      .Register(registry_)
+      .Add({{"version", SEALCAST_VERSION}})
+      .Set(1);
+}
+
+prometheus::Counter& Metrics::refused(std::string_view code) {
+  const auto known = refused_.find(code);
+  if (known != refused_.end()) return *known->second;
+  // An admit_hook may word its own codes: the number of series stays bounded whatever it does.
+  const std::string label = refused_.size() < kMaxCodes ? std::string(code) : "other";
+  prometheus::Counter& added = messages_.Add({{"code", label}});
+  if (refused_.size() <= kMaxCodes) refused_.emplace(label, &added);
+  return added;
+}
+
+std::string Metrics::render() const {
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, registry_.Collect());
+  return std::move(out).str();
+}
+
+}  // namespace sealcast
