@@ -61,8 +61,9 @@ fi
 
 random_hex() { openssl rand -hex 32; }
 
-# The kernel reuses process ids; the start time tells a service from a later process with its number.
-started_at() { sed -n 's/.*) //p' "/proc/$1/stat" 2> /dev/null | cut -d' ' -f20; }
+# The kernel reuses process ids; the start time tells a service from a later process with its number. A zombie that nobody
+# reaps has no start time here.
+started_at() { sed -n 's/.*) \([^ZX]\)/\1/p' "/proc/$1/stat" 2> /dev/null | cut -d' ' -f20; }
 
 pid_of() {
   local pid began
@@ -141,5 +142,7 @@ port_of() {
   fi
   echo "$port"
 }
+
+saved_ports() { cat "$STATE"/run/*.port 2> /dev/null || true; }
 
 sql() { psql -X -q -v ON_ERROR_STOP=1 -h "$SOCKETS" -p 5432 -U postgres "$@"; }
