@@ -66,7 +66,7 @@ class CanonicalWriter {
   void before_value();
   void after_value();
   void begin(char bracket, bool object);
-  void refuse(const char* what) const;  // throws, naming the path
+  [[noreturn]] void refuse(const std::string& what) const;  // names the path
 
   std::string& out_;
   const Numbers numbers_;

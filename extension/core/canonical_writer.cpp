@@ -9,7 +9,7 @@
 
 namespace sealcast {
 
-void CanonicalWriter::refuse(const char* what) const {
+void CanonicalWriter::refuse(const std::string& what) const {
   std::string path = "$";
   for (std::size_t i = 0; i < frames_.size(); ++i) {
     const Frame& frame = frames_[i];
@@ -67,7 +67,14 @@ void CanonicalWriter::end_object() {
   if (!frame.sorted) {
     Poll poll(cancel_);
     const std::span<Member> members = std::span(members_).subspan(frame.first_member);
-    if (sort_members(members, poll) != nullptr) refuse("a key that stands twice in its object");
+    if (const Member* twice = sort_members(members, poll)) {
+      std::string what = "the key ";
+      Fault ignored;
+      append_json_string(twice->key, what, ignored);
+      members_.resize(frame.first_member);
+      frames_.pop_back();
+      refuse(what + " stands twice");
+    }
     move_members(members, out_.data(), scratch_, poll);
   }
   out_ += '}';
@@ -96,7 +103,7 @@ void CanonicalWriter::number(std::string_view literal) {
   Fault fault;
   const Cursor at =
       literal.empty() ? Cursor{nullptr, nullptr} : write_number({literal.data(), text}, end, numbers_, fault);
-  if (at.in == nullptr || at.in != end) refuse(fault.what != nullptr ? fault.what : "no number of JSON");
+  if (at.in == nullptr || at.in != end) refuse(fault.what != nullptr ? fault.what : "not a JSON number");
   out_.append(text, at.out);
   after_value();
 }

@@ -1,0 +1,119 @@
+// The event path where it differs from the text path: order of events, escapes to make, errors that name the path.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/canonical_json.h"
+#include "core/error.h"
+
+namespace sealcast {
+namespace {
+
+template <typename Tell>
+std::string written(Tell tell) {
+  std::string out = ">";
+  CanonicalWriter writer(out);
+  tell(writer);
+  return out.substr(1);
+}
+
+template <typename Tell>
+std::string problem(Tell tell) {
+  try {
+    written(tell);
+    return "";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::invalid_json);
+    return error.what();
+  }
+}
+
+TEST(CanonicalWriter, SortsEveryObject) {
+  EXPECT_EQ(written([](CanonicalWriter& w) {
+              w.begin_object();
+              w.key("b");
+              w.begin_array();
+              w.number("1.50");
+              w.begin_object();
+              w.end_object();
+              w.begin_array();
+              w.end_array();
+              w.end_array();
+              w.key("a\n");
+              w.begin_object();
+              w.key("y");
+              w.boolean(true);
+              w.key("x");
+              w.null();
+              w.end_object();
+              w.key("");
+              w.string("q\"\\\x01/\xC3\xA4");
+              w.end_object();
+            }),
+            "{\"\":\"q\\\"\\\\\\u0001/\xC3\xA4\",\"a\\n\":{\"x\":null,\"y\":true},\"b\":[1.5,{},[]]}");
+}
+
+TEST(CanonicalWriter, WritesScalarsAlone) {
+  EXPECT_EQ(written([](CanonicalWriter& w) { w.number("-0.000"); }), "0");
+  EXPECT_EQ(written([](CanonicalWriter& w) { w.boolean(false); }), "false");
+  EXPECT_EQ(written([](CanonicalWriter& w) { w.string(std::string(1000, '\x02')); }).size(), 6002U);
+}
+
+TEST(CanonicalWriter, NamesThePath) {
+  EXPECT_EQ(problem([](CanonicalWriter& w) {
+              w.begin_object();
+              w.key("ok");
+              w.null();
+              w.key("a\"");
+              w.begin_array();
+              w.null();
+              w.begin_object();
+              w.key("n");
+              w.number("1e400");
+            }),
+            "invalid JSON at $[\"a\\\"\"][1][\"n\"]: a number too large for a double");
+  EXPECT_EQ(problem([](CanonicalWriter& w) { w.string("\xFF"); }), "invalid JSON at $: invalid UTF-8");
+  EXPECT_EQ(problem([](CanonicalWriter& w) { w.number("NaN"); }), "invalid JSON at $: a number needs a digit here");
+  EXPECT_EQ(problem([](CanonicalWriter& w) { w.number("1x"); }), "invalid JSON at $: not a JSON number");
+  EXPECT_EQ(problem([](CanonicalWriter& w) { w.number(""); }), "invalid JSON at $: not a JSON number");
+  EXPECT_EQ(problem([](CanonicalWriter& w) {
+              w.begin_object();
+              w.key("x");
+              w.begin_object();
+              for (const char* key : {"k", "a", "k"}) {
+                w.key(key);
+                w.null();
+              }
+              w.end_object();
+            }),
+            "invalid JSON at $[\"x\"]: the key \"k\" stands twice");
+  EXPECT_NE(problem([](CanonicalWriter& w) {
+              for (int i = 0; i <= kMaxDepth; ++i) w.begin_array();
+            }),
+            "");
+}
+
+TEST(CanonicalWriter, RefusesInexactNumbersWhenAsked) {
+  std::string out;
+  CanonicalWriter writer(out, Numbers::exact);
+  writer.begin_array();
+  writer.number("9007199254740992");
+  EXPECT_THROW(writer.number("9007199254740993"), Error);
+}
+
+TEST(CanonicalWriter, ARaisedCancelStopsASort) {
+  const volatile int raised = 1;
+  std::string out;
+  CanonicalWriter writer(out, Numbers::rounded, &raised);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 20'000; ++i) keys.push_back(std::to_string(100'000 - i));
+  writer.begin_object();
+  for (const std::string& key : keys) {
+    writer.key(key);
+    writer.null();
+  }
+  EXPECT_THROW(writer.end_object(), Error);
+}
+
+}  // namespace
+}  // namespace sealcast

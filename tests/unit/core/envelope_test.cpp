@@ -1,0 +1,262 @@
+// Envelopes: what is signed, what is written, and everything that verification must notice.
+#include "core/envelope.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+
+namespace sealcast {
+namespace {
+
+constexpr std::int64_t kNow = 1'700'000'000'000;
+constexpr char kHash[] = "17cf87dd7df38f177282a8341058a4b1384fda337e2b3820099e7481e85e2e09";
+
+const Fields kFields = {"chat", "7d444840-9dc0-11d1-b245-5ffdce74fad2", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                        "f47ac10b-58cc-4372-a567-0e02b2c3d479", kNow};
+
+const Keyring& keyring() {
+  static const Keyring ring = [] {
+    Keyring made;
+    made.add("k1", "0123456789abcdef0123456789abcdef");
+    made.add("k2", "fedcba9876543210fedcba9876543210");
+    return made;
+  }();
+  return ring;
+}
+
+const Key* find_key(std::string_view kid, void*) { return keyring().find(kid); }
+
+std::string sealed(const Fields& fields = kFields, std::string_view d = R"({"content":"hello","type":"chat"})",
+                   std::string_view kid = "k1") {
+  std::string signing;
+  std::string out;
+  append_envelope(fields, kid, d, sign_payload(fields, d, *keyring().find(kid), signing), out);
+  return out;
+}
+
+Verdict verdict(std::string_view json, std::int64_t now = kNow, std::optional<std::int64_t> max_age = std::nullopt) {
+  return verify_envelope(json, now, max_age, find_key, nullptr);
+}
+
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(SigningString, ByteForByte) {
+  EXPECT_EQ(signing_string(kFields, kHash),
+            "v=1|t=chat|stream_id=7d444840-9dc0-11d1-b245-5ffdce74fad2|sender_id=a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
+            "|txn_id=f47ac10b-58cc-4372-a567-0e02b2c3d479|ts=1700000000000|payload_hash=" +
+                std::string(kHash));
+}
+
+TEST(SigningString, RefusesWhatCouldBeReadTwoWays) {
+  const std::pair<const char*, std::string_view Fields::*> members[] = {{"t", &Fields::t},
+                                                                        {"stream_id", &Fields::stream_id},
+                                                                        {"sender_id", &Fields::sender_id},
+                                                                        {"txn_id", &Fields::txn_id}};
+  using namespace std::string_view_literals;
+  for (const auto& [name, member] : members) {
+    for (const std::string_view bad :
+         {""sv, "a|b"sv, "a=b"sv, "a\nb"sv, "\0"sv, "a\x1F"sv, "\x7F"sv, "a\xC2\x80"sv, "\xC2\x9F"sv}) {
+      Fields fields = kFields;
+      fields.*member = bad;
+      try {
+        signing_string(fields, kHash);
+        ADD_FAILURE() << name << " took " << bad;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::invalid_argument);
+        EXPECT_NE(std::string(error.what()).find("\"" + std::string(name) + "\""), std::string::npos) << error.what();
+      }
+    }
+    for (const std::string_view good : {"a b"sv, "\xC2\xA0"sv, "\xC3\x80"sv, "\xF0\x9F\x98\x80"sv, "\"\\"sv}) {
+      Fields fields = kFields;
+      fields.*member = good;
+      EXPECT_NO_THROW(signing_string(fields, kHash)) << name << good;
+    }
+  }
+  EXPECT_THROW(signing_string(kFields, ""), Error);
+  EXPECT_THROW(signing_string(kFields, "a|b"), Error);
+  for (const std::int64_t ts : {std::int64_t{-1}, std::int64_t{253402300800000}, INT64_MIN, INT64_MAX}) {
+    Fields fields = kFields;
+    fields.ts = ts;
+    EXPECT_THROW(signing_string(fields, kHash), Error) << ts;
+  }
+}
+
+// The expected signature was computed with openssl dgst -sha256 -hmac over the signing string above.
+TEST(Envelope, KnownAnswer) {
+  EXPECT_EQ(sealed(), R"({"v":1,"kid":"k1","t":"chat","stream_id":"7d444840-9dc0-11d1-b245-5ffdce74fad2",)"
+                      R"("s":"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11","ts":1700000000000,)"
+                      R"("txn_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479","d":{"content":"hello","type":"chat"},)"
+                      R"("sig":"d7499fa821404ec9db548797476cf92c03c3360381a3d94905ab7d7628dd1ee2"})");
+}
+
+TEST(Envelope, RoundTrips) {
+  EXPECT_EQ(verdict(sealed()), Verdict::ok);
+  EXPECT_EQ(verdict(sealed(kFields, "{}", "k2")), Verdict::ok);
+  for (const char* d : {"null", "[1,2,3]", "\"text\"", "0", R"({"a":{"b":[{"c":1.5e-7}]}})"}) {
+    EXPECT_EQ(verdict(sealed(kFields, d)), Verdict::ok) << d;
+  }
+  Fields foreign = kFields;
+  foreign.stream_id = "room \"5\" \\ \xC3\xA4\xF0\x9F\x98\x80";
+  EXPECT_EQ(verdict(sealed(foreign)), Verdict::ok);
+}
+
+TEST(Envelope, OrderSpaceAndEscapesDoNotMatter) {
+  const std::string json = sealed();
+  std::string spaced;
+  for (const char c : json) {
+    if (c == ',' || c == ':' || c == '{' || c == '}') spaced += " \n";
+    spaced += c;
+    if (c == ',' || c == ':' || c == '{') spaced += "\t ";
+  }
+  EXPECT_EQ(verdict(spaced), Verdict::ok);
+  EXPECT_EQ(verdict(replaced(json, "\"kid\":\"k1\"", R"("k\u0069d":"\u006b1")")), Verdict::ok);
+  EXPECT_EQ(verdict(replaced(json, R"("content":"hello","type":"chat")", R"("type":"chat","content":"h\u0065llo")")),
+            Verdict::ok);
+  const std::string moved = replaced(json, R"("v":1,)", "");
+  EXPECT_EQ(verdict(moved.substr(0, moved.size() - 1) + R"(,"v":1.0})"), Verdict::ok);
+}
+
+TEST(Envelope, NoticesEveryTampering) {
+  const std::pair<const char*, const char*> changes[] = {
+      {R"("kid":"k1")", R"("kid":"k2")"},
+      {R"("t":"chat")", R"("t":"chaT")"},
+      {"7d444840", "7d444841"},
+      {"a0eebc99", "a0eebc98"},
+      {"1700000000000", "1700000000001"},
+      {"f47ac10b", "f47ac10c"},
+      {R"("hello")", R"("hullo")"},
+      {R"("hello")", R"("hello ")"},
+      {R"({"content":"hello","type":"chat"})", R"({"content":"hello","type":"chat","x":1})"},
+      {R"({"content":"hello","type":"chat"})", R"({"content":"hello"})"},
+      {R"({"content":"hello","type":"chat"})", R"("{\"content\":\"hello\",\"type\":\"chat\"}")"},
+  };
+  for (const auto& [from, to] : changes) EXPECT_EQ(verdict(replaced(sealed(), from, to)), Verdict::bad_signature) << to;
+  const std::string json = sealed();
+  for (std::size_t digit = json.size() - 66; digit < json.size() - 2; ++digit) {
+    std::string changed = json;
+    changed[digit] = changed[digit] == '0' ? '1' : '0';
+    EXPECT_EQ(verdict(changed), Verdict::bad_signature);
+  }
+  EXPECT_EQ(verdict(replaced(json, R"("t":"chat","stream_id":"7d444840-9dc0-11d1-b245-5ffdce74fad2")",
+                             R"("t":"7d444840-9dc0-11d1-b245-5ffdce74fad2","stream_id":"chat")")),
+            Verdict::bad_signature);
+}
+
+TEST(Envelope, IsExactlyItsNineMembers) {
+  const std::string json = sealed();
+  const char* const members[] = {R"("v":1,)",
+                                 R"("kid":"k1",)",
+                                 R"("t":"chat",)",
+                                 R"("stream_id":"7d444840-9dc0-11d1-b245-5ffdce74fad2",)",
+                                 R"("s":"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",)",
+                                 R"("ts":1700000000000,)",
+                                 R"("txn_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479",)",
+                                 R"("d":{"content":"hello","type":"chat"},)"};
+  for (const char* member : members) {
+    EXPECT_EQ(verdict(replaced(json, member, "")), Verdict::malformed) << "without " << member;
+    EXPECT_EQ(verdict(replaced(json, "{", "{" + std::string(member))), Verdict::malformed) << "twice " << member;
+    std::string renamed = member;
+    renamed.insert(1, "x");
+    EXPECT_EQ(verdict(replaced(json, member, renamed)), Verdict::malformed) << renamed;
+  }
+  EXPECT_EQ(verdict(replaced(json, "{", R"({"x":1,)")), Verdict::malformed);
+  EXPECT_EQ(verdict(json.substr(0, json.rfind(",\"sig\"")) + "}"), Verdict::malformed);
+}
+
+TEST(Envelope, IsMalformedWhenAnyPartIs) {
+  const std::string json = sealed();
+  const std::string signature = json.substr(json.size() - 66, 64);
+  std::string upper = signature;
+  for (char& c : upper) c = static_cast<char>(std::toupper(c));
+  const std::pair<std::string, std::string> changes[] = {
+      {"\"v\":1", "\"v\":2"},
+      {"\"v\":1", "\"v\":\"1\""},
+      {"\"v\":1", "\"v\":true"},
+      {"\"k1\"", "\"\""},
+      {"\"k1\"", "\"k 1\""},
+      {"\"k1\"", "\"" + std::string(33, 'k') + "\""},
+      {"\"k1\"", "1"},
+      {"\"k1\"", "null"},
+      {"\"chat\",\"str", "\"\",\"str"},
+      {"\"chat\",\"str", "\"a|b\",\"str"},
+      {"\"chat\",\"str", "\"a=b\",\"str"},
+      {"\"chat\",\"str", "\"a\\u0000b\",\"str"},
+      {"\"chat\",\"str", "\"a\\u0085b\",\"str"},
+      {"\"chat\",\"str", "[\"chat\"],\"str"},
+      {"\"7d444840-9dc0-11d1-b245-5ffdce74fad2\"", "7"},
+      {"\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"", "{}"},
+      {"\"f47ac10b-58cc-4372-a567-0e02b2c3d479\"", "false"},
+      {"1700000000000", "\"1700000000000\""},
+      {"1700000000000", "1700000000000.5"},
+      {"1700000000000", "-1"},
+      {"1700000000000", "253402300800000"},
+      {"1700000000000", "1e30"},
+      {"1700000000000", "null"},
+      {"{\"content\":\"hello\"", "{\"content\":9007199254740993"},
+      {"{\"content\":\"hello\"", "{\"type\":1,\"content\":\"hello\""},
+      {"\"" + signature + "\"", "\"" + upper + "\""},
+      {"\"" + signature + "\"", "\"" + signature.substr(1) + "\""},
+      {"\"" + signature + "\"", "\"" + signature + "0\""},
+      {"\"" + signature + "\"", "\"\""},
+      {"\"" + signature + "\"", "0"},
+  };
+  for (const auto& [from, to] : changes) EXPECT_EQ(verdict(replaced(json, from, to)), Verdict::malformed) << to;
+  for (const char* other : {"", "null", "[]", "{}", "1", "\"x\"", "{", "[[[[", "\xFF"}) {
+    EXPECT_EQ(verdict(other), Verdict::malformed) << other;
+  }
+  EXPECT_EQ(verdict("[" + json + "]"), Verdict::malformed);
+  EXPECT_EQ(verdict(json + json), Verdict::malformed);
+  EXPECT_EQ(verdict(std::string(1 << 20, '[')), Verdict::malformed);
+  for (std::size_t length = 0; length < json.size(); ++length) {
+    EXPECT_EQ(verdict(json.substr(0, length)), Verdict::malformed);
+  }
+}
+
+TEST(Envelope, ReportsTheFirstFaultThatIsCertain) {
+  const std::string unknown = replaced(sealed(), "\"k1\"", "\"k9\"");
+  EXPECT_EQ(verdict(unknown), Verdict::unknown_kid);
+  EXPECT_EQ(verdict(unknown, 0), Verdict::unknown_kid);
+  EXPECT_EQ(verdict(replaced(unknown, "\"chat\",\"str", "\"a|b\",\"str")), Verdict::malformed);
+  const std::string tampered = replaced(sealed(), "hello", "hullo");
+  EXPECT_EQ(verdict(tampered, 0), Verdict::bad_signature);
+  EXPECT_EQ(verdict(tampered, kNow + 10, 5), Verdict::bad_signature);
+}
+
+TEST(Envelope, ChecksItsTime) {
+  const std::string json = sealed();
+  EXPECT_EQ(verdict(json, kNow - kMaxClockSkewMs), Verdict::ok);
+  EXPECT_EQ(verdict(json, kNow - kMaxClockSkewMs - 1), Verdict::from_future);
+  EXPECT_EQ(verdict(json, kNow + 1000, 1000), Verdict::ok);
+  EXPECT_EQ(verdict(json, kNow + 1001, 1000), Verdict::expired);
+  EXPECT_EQ(verdict(json, kNow + 100'000'000'000), Verdict::ok);
+  EXPECT_EQ(verdict(json, kNow, 0), Verdict::ok);
+  EXPECT_EQ(verdict(json, kNow, INT64_MAX), Verdict::ok);
+  EXPECT_EQ(verdict(json, kNow, INT64_MIN), Verdict::expired);
+}
+
+TEST(Envelope, PassesACancelOn) {
+  const volatile int raised = 1;
+  const std::string json = sealed(kFields, "\"" + std::string(200'000, 'x') + "\"");
+  EXPECT_THROW(verify_envelope(json, kNow, std::nullopt, find_key, nullptr, &raised), Error);
+}
+
+TEST(Envelope, NamesItsVerdicts) {
+  EXPECT_EQ(to_string(Verdict::ok), "ok");
+  EXPECT_EQ(to_string(Verdict::malformed), "malformed");
+  EXPECT_EQ(to_string(Verdict::unknown_kid), "unknown_kid");
+  EXPECT_EQ(to_string(Verdict::bad_signature), "bad_signature");
+  EXPECT_EQ(to_string(Verdict::expired), "expired");
+  EXPECT_EQ(to_string(Verdict::from_future), "from_future");
+}
+
+}  // namespace
+}  // namespace sealcast

@@ -1,0 +1,213 @@
+// Keyrings in memory and as directories, with everything that a directory may be refused for.
+#include "core/keyring.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+
+namespace sealcast {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kSecret(32, 's');
+
+ErrorKind refusal_of_add(Keyring& ring, std::string kid, std::string secret) {
+  try {
+    ring.add(std::move(kid), std::move(secret));
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  return ErrorKind::interrupted;
+}
+
+TEST(Keyring, FindsWhatWasAdded) {
+  Keyring ring;
+  for (const char* kid : {"m", "z", "a", "M_-9"}) ring.add(kid, kSecret + kid);
+  ASSERT_EQ(ring.keys().size(), 4U);
+  const char* const sorted[] = {"M_-9", "a", "m", "z"};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(ring.keys()[i].kid, sorted[i]);
+    const Key* const key = ring.find(sorted[i]);
+    ASSERT_NE(key, nullptr);
+    EXPECT_EQ(key->secret, kSecret + sorted[i]);
+    EXPECT_EQ(key->hmac.sign("x"), HmacKey(key->secret).sign("x"));
+    EXPECT_EQ(key->fingerprint, to_hex(sha256(key->secret)).substr(0, 16));
+  }
+  EXPECT_EQ(ring.find("q"), nullptr);
+  EXPECT_EQ(ring.find(""), nullptr);
+}
+
+TEST(Keyring, RefusesWhatIsNoKey) {
+  Keyring ring;
+  for (const char* kid : {"", "a b", "a.b", "a/b", "\xC3\xA4", "123456789012345678901234567890123"}) {
+    EXPECT_FALSE(is_kid(kid));
+    EXPECT_EQ(refusal_of_add(ring, kid, kSecret), ErrorKind::invalid_argument) << kid;
+  }
+  EXPECT_TRUE(is_kid("12345678901234567890123456789012"));
+  EXPECT_EQ(refusal_of_add(ring, "k", std::string(31, 's')), ErrorKind::invalid_argument);
+  EXPECT_EQ(refusal_of_add(ring, "k", std::string(1025, 's')), ErrorKind::invalid_argument);
+  ring.add("k", std::string(1024, 's'));
+  EXPECT_EQ(refusal_of_add(ring, "k", kSecret), ErrorKind::invalid_argument);
+  for (std::size_t i = 1; i < kMaxKeys; ++i) ring.add("k" + std::to_string(i), kSecret);
+  EXPECT_EQ(refusal_of_add(ring, "one_more", kSecret), ErrorKind::invalid_argument);
+}
+
+TEST(Key, AssignmentLeavesNoSecretUnwiped) {
+  Key kept("a", std::string(40, 'a'));
+  Key given("b", std::string(40, 'b'));
+  kept = std::move(given);
+  EXPECT_EQ(kept.secret, std::string(40, 'b'));
+  EXPECT_EQ(given.secret, std::string(40, 'a'));  // its destructor wipes it
+}
+
+class KeyringDirectory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "sealcast_keyring_XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory_ = name;
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  void write(const std::string& name, const std::string& content, mode_t mode = 0600) {
+    std::ofstream(directory_ / name, std::ios::binary) << content;
+    ASSERT_EQ(::chmod((directory_ / name).c_str(), mode), 0);
+  }
+  LoadedKeyring load(bool strict = false) { return load_keyring(directory_.string(), strict); }
+
+  // The message with which the directory is refused.
+  std::string refusal(bool strict = false) {
+    try {
+      load(strict);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::bad_keyring);
+      EXPECT_EQ(std::string(error.what()).find(kSecret.substr(0, 8)), std::string::npos) << "tells the secret";
+      return error.what();
+    }
+    ADD_FAILURE() << "was taken";
+    return "";
+  }
+  std::string path(const std::string& name) { return "\"" + (directory_ / name).string() + "\""; }
+
+  fs::path directory_;
+};
+
+TEST_F(KeyringDirectory, ReadsOneKeyAFile) {
+  write("k1", kSecret + "1\n");
+  write("k2", kSecret + "2\n\n");
+  write("k3", kSecret + "3", 0440);
+  write(".hidden", "short");
+  fs::create_directory(directory_ / "..data_like");
+  const LoadedKeyring loaded = load(true);
+  ASSERT_EQ(loaded.keyring.keys().size(), 3U);
+  EXPECT_EQ(loaded.keyring.find("k1")->secret, kSecret + "1");
+  EXPECT_EQ(loaded.keyring.find("k2")->secret, kSecret + "2\n");
+  EXPECT_EQ(loaded.keyring.find("k3")->secret, kSecret + "3");
+  EXPECT_TRUE(loaded.warnings.empty());
+}
+
+TEST_F(KeyringDirectory, MayBeEmpty) { EXPECT_TRUE(load(true).keyring.keys().empty()); }
+
+// As Kubernetes mounts a secret: k1 -> ..data/k1, ..data -> ..2026_01_01.
+TEST_F(KeyringDirectory, FollowsSymlinks) {
+  fs::create_directory(directory_ / "..2026_01_01");
+  write("..2026_01_01/k1", kSecret);
+  fs::create_directory_symlink("..2026_01_01", directory_ / "..data");
+  fs::create_symlink("..data/k1", directory_ / "k1");
+  const LoadedKeyring loaded = load();
+  ASSERT_EQ(loaded.keyring.keys().size(), 1U);
+  EXPECT_EQ(loaded.keyring.find("k1")->secret, kSecret);
+}
+
+TEST_F(KeyringDirectory, TakesAnyBytesUpToTheBound) {
+  std::string bytes(kMaxSecretBytes, '\0');
+  write("k1", bytes + "\n");
+  EXPECT_EQ(load().keyring.find("k1")->secret, bytes);
+  write("k1", bytes + "x");
+  EXPECT_NE(refusal().find(path("k1")), std::string::npos);
+  write("k1", std::string(1 << 20, 's'));
+  EXPECT_NE(refusal().find(path("k1")), std::string::npos);
+}
+
+TEST_F(KeyringDirectory, RefusesByName) {
+  write("short", kSecret.substr(1) + "\n");
+  EXPECT_NE(refusal().find(path("short")), std::string::npos);
+  fs::remove(directory_ / "short");
+
+  write("README.md", kSecret);
+  EXPECT_NE(refusal().find(path("README.md")), std::string::npos);
+  fs::remove(directory_ / "README.md");
+
+  write("open", kSecret, 0602);
+  EXPECT_EQ(refusal(), "keyring: " + path("open") + " may be written by others");
+  fs::remove(directory_ / "open");
+
+  fs::create_directory(directory_ / "sub");
+  EXPECT_EQ(refusal(), "keyring: " + path("sub") + " is not a regular file");
+  fs::remove(directory_ / "sub");
+
+  ASSERT_EQ(::mkfifo((directory_ / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(refusal(), "keyring: " + path("pipe") + " is not a regular file");
+  fs::remove(directory_ / "pipe");
+
+  fs::create_symlink("nowhere", directory_ / "dangling");
+  EXPECT_NE(refusal().find(path("dangling")), std::string::npos);
+  fs::remove(directory_ / "dangling");
+
+  for (std::size_t i = 0; i <= kMaxKeys; ++i) write("k" + std::to_string(i), kSecret);
+  EXPECT_NE(refusal().find("more than 64"), std::string::npos);
+}
+
+TEST_F(KeyringDirectory, AFileThatOthersMayReadIsAWarningOrStrictlyRefused) {
+  write("k1", kSecret, 0644);
+  const LoadedKeyring loaded = load();
+  EXPECT_NE(loaded.keyring.find("k1"), nullptr);
+  ASSERT_EQ(loaded.warnings.size(), 1U);
+  EXPECT_EQ(loaded.warnings[0], "keyring: " + path("k1") + " may be read by others");
+  EXPECT_EQ(refusal(true), "keyring: " + path("k1") + " may be read by others");
+}
+
+TEST_F(KeyringDirectory, RefusesADirectoryWhereOthersMayAddKeys) {
+  write("k1", kSecret);
+  ASSERT_EQ(::chmod(directory_.c_str(), 01777), 0);
+  EXPECT_NE(refusal().find("may be written by others"), std::string::npos);
+}
+
+TEST_F(KeyringDirectory, RefusesWhatIsNoDirectory) {
+  write("file", kSecret);
+  for (const fs::path& wrong : {directory_ / "missing", directory_ / "file", fs::path()}) {
+    try {
+      load_keyring(wrong.string(), false);
+      ADD_FAILURE() << wrong;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::bad_keyring);
+      EXPECT_FALSE(error.hint().empty());
+    }
+  }
+}
+
+// Root reads everything, so this tries as another user.
+TEST_F(KeyringDirectory, RefusesAFileThatTheServerMayNotRead) {
+  write("k1", kSecret, 0000);
+  if (::geteuid() != 0) {
+    EXPECT_NE(refusal().find("cannot be opened"), std::string::npos);
+    return;
+  }
+  ASSERT_EQ(::chown(directory_.c_str(), 65534, 65534), 0);
+  ASSERT_EQ(::seteuid(65534), 0);
+  const std::string said = refusal();
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_NE(said.find("cannot be opened"), std::string::npos) << said;
+}
+
+}  // namespace
+}  // namespace sealcast
