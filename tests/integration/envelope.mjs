@@ -1,0 +1,41 @@
+// What DESIGN says of envelopes, written a second time and in another language than the code under test.
+import assert from 'node:assert/strict';
+import { createHash, createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const members = ['v', 'kid', 't', 'stream_id', 's', 'ts', 'txn_id', 'd', 'sig'];
+
+// RFC 8785: ECMAScript writes numbers and strings as it asks, and sorts keys by UTF-16 code units.
+export function canonicalize(value) {
+  if (Array.isArray(value)) return `[${value.map(canonicalize).join(',')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  const keys = Object.keys(value).sort();
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalize(value[key])}`).join(',')}}`;
+}
+
+export const payloadHash = (d) => createHash('sha256').update(canonicalize(d)).digest('hex');
+
+export function signingString({ t, stream_id, s, txn_id, ts, d }) {
+  return `v=1|t=${t}|stream_id=${stream_id}|sender_id=${s}|txn_id=${txn_id}|ts=${ts}|payload_hash=${payloadHash(d)}`;
+}
+
+export function signature(envelope, keyring) {
+  const secret = readFileSync(join(keyring, envelope.kid), 'utf8').replace(/\n$/, '');
+  return createHmac('sha256', secret).update(signingString(envelope)).digest('hex');
+}
+
+// Checks the text of an envelope to the byte, and its signature; returns it parsed.
+export function checkEnvelope(text, keyring) {
+  const envelope = JSON.parse(text);
+  assert.deepEqual(Object.keys(envelope), members);
+  const { v, kid, t, stream_id, s, ts, txn_id, d, sig } = envelope;
+  assert.equal(
+    text,
+    `{"v":${v},"kid":"${kid}","t":"${t}","stream_id":"${stream_id}","s":"${s}","ts":${ts},"txn_id":"${txn_id}",` +
+      `"d":${canonicalize(d)},"sig":"${sig}"}`,
+  );
+  assert.equal(v, 1);
+  assert.equal(sig, signature(envelope, keyring));
+  return envelope;
+}

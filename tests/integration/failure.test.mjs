@@ -1,0 +1,325 @@
+// What stops working while Redis, Postgres or a sidecar is away, what must never happen meanwhile, and that all of it
+// works again by itself.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { checkEnvelope } from './envelope.mjs';
+import { RawConnection, Subscriber, message, rawRequest, request, send } from './http.mjs';
+import { Load } from './load.mjs';
+import { PrivateStack } from './stack.mjs';
+import { until, within } from './waiting.mjs';
+
+let stack, sidecar;
+before(async () => {
+  stack = await PrivateStack.create();
+  sidecar = await stack.sidecar();
+});
+after(async () => {
+  await sidecar.stop();
+  await stack.close();
+});
+
+const readiness = async (url = sidecar.url) => (await request(`${url}/readyz`)).status;
+
+function unavailable(answer, code) {
+  assert.equal(answer.status, 503, answer.text);
+  assert.equal(answer.json.code, code, answer.text);
+  assert.ok(Number(answer.headers['retry-after']) >= 1, 'Retry-After');
+}
+
+async function worksAgain(url, room) {
+  return until('messages are let through again', async () => {
+    const answer = await send(url, stack.user(), message(room, 'again'));
+    return answer.status === 200 && answer;
+  });
+}
+
+// Everything acknowledged is stored, once, as it was answered; nothing else is.
+async function storedExactly(room, acknowledged) {
+  const rows = await stack.query('select txn_id, sealcast.envelope(m) as text from sealcast.messages m where stream_id = $1', [room]);
+  const texts = new Map(rows.map((row) => [row.txn_id, row.text]));
+  assert.equal(texts.size, rows.length, 'a message is stored twice');
+  for (const [txnId, text] of acknowledged) assert.equal(texts.get(txnId), text, `acknowledged, but stored otherwise: ${txnId}`);
+  for (const txnId of texts.keys()) assert.ok(acknowledged.has(txnId), `stored, but never acknowledged: ${txnId}`);
+}
+
+function receivedExactly(subscriber, acknowledged) {
+  assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: acknowledged.size }, (_, i) => i + 1));
+  assert.deepEqual(new Set(subscriber.frames.map((f) => f.envelope.txn_id)), new Set(acknowledged.keys()));
+}
+
+test('Redis stopped: 503, nothing inserted; Redis back: works without a restart', async () => {
+  const room = await stack.stream();
+  const user = stack.user();
+  const sealed = message(room, 'before');
+  const original = await send(sidecar.url, user, sealed);
+  assert.equal(original.status, 200);
+  await stack.stop('redis', 'SIGTERM');
+
+  unavailable(await send(sidecar.url, stack.user(), message(room)), 'gate_unavailable');
+  unavailable(await send(sidecar.url, user, sealed), 'gate_unavailable');
+  const fromSql = await stack.sendFromSql(stack.user(), message(room)).then(() => null, (error) => error);
+  assert.equal(fromSql?.code, 'PT503');
+  assert.match(fromSql.detail, /^gate_unavailable/);
+  assert.match(fromSql.hint, /^\d+ ms/);
+  assert.deepEqual(await stack.stored(room), [sealed.txn_id]);
+  assert.deepEqual(await stack.query('select txn_id from sealcast.txn_keys where sender_id = $1', [user.id]), [{ txn_id: sealed.txn_id }]);
+  await until('/readyz says so', async () => (await readiness()) === 503);
+  assert.equal((await request(`${sidecar.url}/healthz`)).status, 200);
+  assert.equal((await request(`${sidecar.url}/streams/${room}/messages`)).status, 200, 'reading needs no gate');
+
+  await stack.startRedis();
+  await worksAgain(sidecar.url, room);
+  await until('/readyz says so', async () => (await readiness()) === 200);
+  // Redis has forgotten the txn_id; Postgres has not.
+  const again = await send(sidecar.url, user, sealed);
+  assert.deepEqual([again.status, again.text, again.headers['idempotency-replayed']], [200, original.text, 'true']);
+  await stack.sendFromSql(stack.user(), message(room, 'from SQL'));
+});
+
+test('Redis frozen: 503 within the deadline', async () => {
+  const room = await stack.stream();
+  await stack.signal('redis', 'SIGSTOP');
+  try {
+    const began = Date.now();
+    const answers = await Promise.all(Array.from({ length: 10 }, () => send(sidecar.url, stack.user(), message(room))));
+    const elapsed = Date.now() - began;
+    for (const answer of answers) unavailable(answer, 'gate_unavailable');
+    assert.ok(elapsed < 1500, `answered after ${elapsed} ms, the deadline is 250 ms`);
+    const sqlBegan = Date.now();
+    const fromSql = await stack.sendFromSql(stack.user(), message(room)).then(() => null, (error) => error);
+    assert.equal(fromSql?.code, 'PT503');
+    assert.ok(Date.now() - sqlBegan < 2000);
+    assert.deepEqual(await stack.stored(room), []);
+  } finally {
+    await stack.signal('redis', 'SIGCONT');
+  }
+  await worksAgain(sidecar.url, room);
+});
+
+test('Redis answering with errors is a closed gate, a forgotten script is none', async () => {
+  const room = await stack.stream();
+  assert.equal((await send(sidecar.url, stack.user(), message(room))).status, 200);
+  await stack.redis('script', 'flush');
+  assert.equal((await send(sidecar.url, stack.user(), message(room))).status, 200);
+  const troubles = {
+    OOM: [['config', 'set', 'maxmemory', '1', 'maxmemory-policy', 'noeviction'], ['config', 'set', 'maxmemory', '256mb', 'maxmemory-policy', 'volatile-ttl']],
+    READONLY: [['replicaof', '127.0.0.1', '1'], ['replicaof', 'no', 'one']],
+  };
+  for (const [, [begin, end]] of Object.entries(troubles)) {
+    await stack.redis(...begin);
+    unavailable(await send(sidecar.url, stack.user(), message(room)), 'gate_unavailable');
+    await stack.redis(...end);
+    await worksAgain(sidecar.url, room);
+  }
+  assert.equal((await stack.stored(room)).length, 4);
+});
+
+for (const [name, signal] of [['fast', 'SIGINT'], ['immediate', 'SIGQUIT']]) {
+  test(`Postgres restarted (${name}) under load: every 200 is stored, every retry resolves`, { timeout: 120_000 }, async () => {
+    const room = await stack.stream();
+    const subscriber = await Subscriber.to(sidecar.url, room);
+    const load = new Load(stack, room, [sidecar.url]);
+    await until('messages flow', () => load.acknowledged.size > 200);
+    await stack.stop('postgres', signal);
+    await until('the sidecar says that the database is away', () => load.codes.has('503 database_unavailable'));
+    assert.equal(await readiness(), 503);
+    const before = load.acknowledged.size;
+    await stack.startPostgres();
+    await until('messages flow again', () => load.acknowledged.size > before + 200, 30_000);
+    await load.stop();
+    assert.deepEqual([...load.codes], ['503 database_unavailable']);
+    await load.settle(sidecar.url);
+    await storedExactly(room, load.acknowledged);
+    await subscriber.received(load.acknowledged.size, 30_000);
+    receivedExactly(subscriber, load.acknowledged);
+    for (const text of load.acknowledged.values()) checkEnvelope(text, stack.keyring);
+    await until('/readyz says so', async () => (await readiness()) === 200);
+    subscriber.close();
+  });
+}
+
+test("the relay's connection terminated: messages still arrive", async () => {
+  const room = await stack.stream();
+  const subscriber = await Subscriber.to(sidecar.url, room);
+  for (let round = 1; round <= 3; round++) {
+    const killed = await stack.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sealcast_service' and application_name like '%relay%'",
+    );
+    assert.ok(killed.length >= 1, 'there was no such connection');
+    assert.equal((await send(sidecar.url, stack.user(), message(room, round))).status, 200);
+    await stack.sendFromSql(stack.user(), message(room, 'from SQL'));
+    await subscriber.received(2 * round);
+    await until('it is back', async () => (await stack.backends("application_name like '%relay%'")).length >= 1);
+  }
+  assert.deepEqual(subscriber.frames.map((f) => f.offset), [1, 2, 3, 4, 5, 6]);
+  subscriber.close();
+});
+
+test('every connection to Postgres terminated at once, under load', async () => {
+  const room = await stack.stream();
+  const subscriber = await Subscriber.to(sidecar.url, room);
+  const load = new Load(stack, room, [sidecar.url]);
+  for (let round = 1; round <= 3; round++) {
+    const before = load.acknowledged.size;
+    await until('messages flow', () => load.acknowledged.size > before + 100);
+    await stack.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sealcast_service'");
+  }
+  const before = load.acknowledged.size;
+  await until('messages flow', () => load.acknowledged.size > before + 100);
+  await load.stop();
+  await load.settle(sidecar.url);
+  await storedExactly(room, load.acknowledged);
+  await subscriber.received(load.acknowledged.size);
+  receivedExactly(subscriber, load.acknowledged);
+  subscriber.close();
+});
+
+test('a txn_id that an open transaction holds: that message 503 txn_in_progress, the others pass', async () => {
+  const room = await stack.stream();
+  const user = stack.user();
+  const held = message(room, 'held');
+  const holder = await stack.connect();
+  try {
+    await holder.query('begin');
+    await holder.query(
+      "insert into sealcast.txn_keys (sender_id, txn_id, ts, message_id, sent_hash) values ($1, $2, 0, 0, '')",
+      [user.id, held.txn_id],
+    );
+    let waiting = true;
+    const answered = send(sidecar.url, user, held).finally(() => (waiting = false));
+    let slowest = 0;
+    let others = 0;
+    while (waiting || others < 20) {
+      const began = Date.now();
+      const answer = await send(sidecar.url, stack.user(), message(room, 'another'));
+      assert.equal(answer.status, 200, answer.text);
+      slowest = Math.max(slowest, Date.now() - began);
+      others++;
+    }
+    unavailable(await answered, 'txn_in_progress');
+    assert.ok(slowest < 1500, `another message waited ${slowest} ms`);
+    const again = await send(sidecar.url, user, held);
+    unavailable(again, 'txn_in_progress');
+    assert.equal((await stack.stored(room)).includes(held.txn_id), false);
+    await holder.query('rollback');
+    const free = await send(sidecar.url, user, held);
+    assert.equal(free.status, 200, free.text);
+    assert.equal(free.headers['idempotency-replayed'], undefined);
+  } finally {
+    await holder.end();
+  }
+});
+
+test('keys rotate by reload under load: no message fails, every envelope verifies', { timeout: 120_000 }, async () => {
+  const room = await stack.stream();
+  const load = new Load(stack, room, [sidecar.url]);
+  const flowing = async () => {
+    const before = load.acknowledged.size;
+    await until('messages flow', () => load.acknowledged.size > before + 100);
+  };
+  await flowing();
+  await stack.addKey('k2');
+  await stack.query('select pg_reload_conf()');
+  await flowing();
+  await stack.query("alter system set sealcast.signing_kid = 'k2'");
+  await stack.query('select pg_reload_conf()');
+  await until('k2 signs', () => [...load.acknowledged.values()].at(-1).startsWith('{"v":1,"kid":"k2"'));
+  await flowing();
+  await load.stop();
+  assert.deepEqual(load.unsettled, []);
+  const kids = new Set();
+  for (const text of load.acknowledged.values()) kids.add(checkEnvelope(text, stack.keyring).kid);
+  assert.deepEqual(kids, new Set(['k1', 'k2']));
+  await storedExactly(room, load.acknowledged);
+  const invalid = await stack.query(
+    'select from sealcast.messages m where stream_id = $1 and not sealcast.verify(sealcast.envelope(m)::json)',
+    [room],
+  );
+  assert.deepEqual(invalid, []);
+  await stack.query("alter system reset sealcast.signing_kid");
+  await stack.query('select pg_reload_conf()');
+});
+
+test('SIGTERM under load: what was accepted is answered, what is answered is stored, exit 0', { timeout: 120_000 }, async () => {
+  const stopping = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
+  const room = await stack.stream();
+  const load = new Load(stack, room, [stopping.url], { workers: 32 });
+  await until('messages flow', () => load.acknowledged.size > 300);
+  await stopping.stop();
+  await load.stop();
+  // After SIGTERM connections are refused or closed between requests; an answer that began is whole.
+  for (const { status, code } of load.unsettled) {
+    assert.ok(status === 503 || ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'socket hang up'].includes(code), `${status} ${code}`);
+  }
+  await storedExactly(room, load.acknowledged);
+});
+
+test('SIGTERM while Postgres is slow: requests under way get their answers', { timeout: 60_000 }, async () => {
+  const stopping = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
+  const room = await stack.stream();
+  const subscriber = await Subscriber.to(stopping.url, room);
+  const connections = await Promise.all(Array.from({ length: 10 }, () => RawConnection.open(stopping.url)));
+  const messages = connections.map((_, i) => message(room, i));
+  await freeze(async () => {
+    for (const [i, connection] of connections.entries()) {
+      connection.write(rawRequest('/rpc/send_message', stack.user().headers, JSON.stringify(messages[i])));
+    }
+    await until('they wait for the database', async () => (await metric(stopping.url, passed)) >= 10);
+    stopping.process.kill('SIGTERM');
+    await until('it accepts nobody new', () => RawConnection.open(stopping.url).then((c) => c.close(), () => true));
+  });
+  const answers = await Promise.all(connections.map((connection) => connection.answer()));
+  assert.deepEqual(answers.map((a) => a?.status), Array(10).fill(200));
+  for (const connection of connections) assert.equal(await connection.answer(), null, 'and then it closes');
+  await stopping.stop();
+  await storedExactly(room, new Map(answers.map((a, i) => [messages[i].txn_id, a.text])));
+  await until('its subscribers are let go', () => !subscriber.open);
+});
+
+// Freezes the processes of Postgres that serve sidecars while `action` runs.
+async function freeze(action) {
+  const pids = await stack.backends();
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  try {
+    return await action();
+  } finally {
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
+  }
+}
+
+test('over the bound is 503 overloaded at once, and what waits is served', { timeout: 60_000 }, async () => {
+  const [lanes, maxBatch, maxWaiting, tooMany] = [1, 2, 4, 5];
+  const small = await stack.sidecar({
+    SEALCAST_GATE_SOCKET: '',
+    SEALCAST_ADMISSION_LANES: String(lanes),
+    SEALCAST_ADMISSION_MAX_BATCH: String(maxBatch),
+    SEALCAST_ADMISSION_MAX_WAITING: String(maxWaiting),
+  });
+  const room = await stack.stream();
+  assert.equal((await send(small.url, stack.user(), message(room))).status, 200);
+  let refused;
+  const waiting = [];
+  await freeze(async () => {
+    const send1 = () => send(small.url, stack.user(), message(room));
+    waiting.push(...Array.from({ length: lanes * maxBatch }, send1));
+    await until('the lane is full', async () => (await metric(small.url, passed)) >= 1 + lanes * maxBatch);
+    waiting.push(...Array.from({ length: maxWaiting + lanes * maxBatch }, send1));
+    const began = Date.now();
+    refused = (await within('the answers', Promise.all(Array.from({ length: tooMany }, send1)), 2000)).filter((a) => a.status !== 200);
+    assert.ok(Date.now() - began < 1000, 'at once');
+  });
+  assert.equal(refused.length, tooMany);
+  for (const answer of refused) unavailable(answer, 'overloaded');
+  const answers = await Promise.all(waiting);
+  const served = answers.filter((a) => a.status === 200).length;
+  assert.ok(served >= maxWaiting + maxBatch, `only ${served} of those that waited were served`);
+  assert.equal((await stack.stored(room)).length, 1 + served);
+  await small.stop();
+});
+
+const passed = 'sealcast_gate_checks_total{outcome="pass"}';
+async function metric(url, name) {
+  const { text } = await request(`${url}/metrics`);
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+  return Number(line?.split(' ')[1]);
+}

@@ -1,0 +1,205 @@
+// HTTP as a client of Sealcast speaks it: requests, raw connections, and event streams read byte by byte.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import { within } from './waiting.mjs';
+
+const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+
+// One request, answered with {status, headers, text, json}. `body` is sent as it is when it is a string or bytes.
+export function request(url, { method = 'GET', headers = {}, body, timeout = 15_000 } = {}) {
+  const bytes = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const length = bytes === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(bytes) };
+    const outgoing = http.request(url, { method, agent, headers: { ...length, ...headers } }, (incoming) => {
+      const chunks = [];
+      incoming.on('data', (chunk) => chunks.push(chunk));
+      incoming.on('error', reject);
+      incoming.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({
+          status: incoming.statusCode,
+          headers: incoming.headers,
+          text,
+          get json() {
+            return JSON.parse(text);
+          },
+        });
+      });
+    });
+    outgoing.setTimeout(timeout, () => outgoing.destroy(new Error(`no answer from ${url} within ${timeout} ms`)));
+    outgoing.on('error', reject);
+    outgoing.end(bytes);
+  });
+}
+
+export function message(streamId, content = 'hello', rest = {}) {
+  return { stream_id: streamId, t: 'chat', d: { content }, txn_id: randomUUID(), ...rest };
+}
+
+// POST /rpc/send_message as `user`.
+export function send(url, user, body, headers = {}) {
+  return request(`${url}/rpc/send_message`, { method: 'POST', headers: { ...user.headers, ...headers }, body });
+}
+
+// The bytes of a request, for raw connections.
+export function rawRequest(path, headers, body = '', method = 'POST') {
+  const lines = Object.entries({ host: 'sealcast', 'content-length': Buffer.byteLength(body), ...headers })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`;
+}
+
+// A TCP connection on which bytes are sent as a test likes, and answers read in order.
+export class RawConnection {
+  #buffer = Buffer.alloc(0);
+  #changed = new EventEmitter();
+  ended = false;
+
+  static async open(url) {
+    const { hostname, port } = new URL(url);
+    const socket = net.connect(Number(port), hostname);
+    await once(socket, 'connect');
+    return new RawConnection(socket);
+  }
+
+  constructor(socket) {
+    this.socket = socket;
+    socket.on('data', (bytes) => {
+      this.#buffer = Buffer.concat([this.#buffer, bytes]);
+      this.#changed.emit('changed');
+    });
+    const end = () => {
+      this.ended = true;
+      this.#changed.emit('changed');
+    };
+    socket.on('end', end);
+    socket.on('error', end);
+    socket.on('close', end);
+  }
+
+  write(bytes) {
+    this.socket.write(bytes);
+  }
+
+  // The next answer, or null when the server closed instead.
+  async answer() {
+    return within('an answer on the connection', this.#answer());
+  }
+
+  async #answer() {
+    for (;;) {
+      const head = this.#buffer.indexOf('\r\n\r\n');
+      if (head >= 0) {
+        const [start, ...lines] = this.#buffer.subarray(0, head).toString().split('\r\n');
+        const headers = Object.fromEntries(
+          lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+        );
+        const length = Number(headers['content-length'] ?? 0);
+        if (this.#buffer.length >= head + 4 + length) {
+          const text = this.#buffer.subarray(head + 4, head + 4 + length).toString();
+          this.#buffer = this.#buffer.subarray(head + 4 + length);
+          return { status: Number(start.split(' ')[1]), headers, text };
+        }
+      }
+      if (this.ended) {
+        assert.equal(this.#buffer.length, 0, `the server closed within an answer: ${this.#buffer}`);
+        return null;
+      }
+      await once(this.#changed, 'changed');
+    }
+  }
+
+  close() {
+    this.socket.destroy();
+  }
+}
+
+// A subscriber of a stream's events. `frames` are the data of its events, parsed; `resets` those that say so.
+export class Subscriber extends EventEmitter {
+  frames = [];
+  resets = [];
+  comments = [];
+  lastEventId = undefined;
+  open = false;
+  #buffer = '';
+  #outgoing;
+
+  // Resolves when the server has answered with an event stream; fails on any other answer.
+  static async to(url, streamId, { lastEventId, headers = {}, query = '' } = {}) {
+    const subscriber = new Subscriber();
+    subscriber.lastEventId = lastEventId;
+    const resume = lastEventId === undefined ? {} : { 'last-event-id': String(lastEventId) };
+    const incoming = await within(
+      `an event stream of ${url}`,
+      new Promise((resolve, reject) => {
+        subscriber.#outgoing = http.get(
+          `${url}/streams/${streamId}/events${query}`,
+          { agent: false, headers: { accept: 'text/event-stream', ...resume, ...headers } },
+          resolve,
+        );
+        subscriber.#outgoing.on('error', reject);
+      }),
+    );
+    assert.equal(incoming.statusCode, 200, `events of ${streamId}: ${incoming.statusCode}`);
+    subscriber.headers = incoming.headers;
+    subscriber.open = true;
+    incoming.setEncoding('utf8');
+    incoming.on('data', (text) => subscriber.#take(text));
+    const close = () => {
+      subscriber.open = false;
+      subscriber.emit('changed');
+    };
+    incoming.on('error', close);
+    incoming.on('close', close);
+    return subscriber;
+  }
+
+  #take(text) {
+    this.#buffer += text;
+    for (let end; (end = this.#buffer.indexOf('\n\n')) >= 0; this.#buffer = this.#buffer.slice(end + 2)) {
+      this.#event(this.#buffer.slice(0, end).split('\n'));
+    }
+    this.emit('changed');
+  }
+
+  #event(lines) {
+    const data = [];
+    let id;
+    for (const line of lines) {
+      if (line.startsWith(':')) this.comments.push(line);
+      else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
+      else if (line.startsWith('id:')) id = line.slice(3).trim();
+      else assert.match(line, /^retry: ?\d+$/, 'a line that EventSource would not hand to onmessage');
+    }
+    if (id !== undefined) this.lastEventId = id;
+    if (data.length === 0) return;
+    const text = data.join('\n');
+    const frame = JSON.parse(text);
+    if (frame.reset) this.resets.push(frame);
+    else this.frames.push({ ...frame, id, text });
+  }
+
+  // Resolves when `count` frames have arrived.
+  async received(count, limit) {
+    await within(
+      `${count} frames`,
+      (async () => {
+        while (this.frames.length < count) {
+          assert(this.open, `the event stream ended after ${this.frames.length} of ${count} frames`);
+          await once(this, 'changed');
+        }
+      })(),
+      limit,
+    ).catch((error) => {
+      throw new Error(`${error.message} (${this.frames.length} arrived)`, { cause: error });
+    });
+    return this.frames;
+  }
+
+  close() {
+    this.#outgoing.destroy();
+  }
+}

@@ -1,0 +1,97 @@
+// Two sidecars on one database: each message reaches the subscribers of both once, whoever of them dies.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Subscriber, message, send } from './http.mjs';
+import { Load } from './load.mjs';
+import { PrivateStack } from './stack.mjs';
+import { until } from './waiting.mjs';
+
+let stack;
+before(async () => {
+  stack = await PrivateStack.create();
+});
+after(() => stack.close());
+
+const second = { SEALCAST_GATE_SOCKET: '' };
+const holders = async () =>
+  (await stack.query('select distinct holder from sealcast.relay_leases where lease_until > clock_timestamp()')).map((r) => r.holder);
+
+function gapless(subscriber, acknowledged) {
+  assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: acknowledged.size }, (_, i) => i + 1));
+  assert.deepEqual(new Set(subscriber.frames.map((f) => f.envelope.txn_id)), new Set(acknowledged.keys()));
+}
+
+test('subscribers of both get everything once, in one order', { timeout: 120_000 }, async () => {
+  const sidecars = [await stack.sidecar(), await stack.sidecar(second)];
+  const rooms = await Promise.all([stack.stream(), stack.stream(), stack.stream()]);
+  for (const room of rooms) {
+    const subscribers = await Promise.all(sidecars.map(({ url }) => Subscriber.to(url, room)));
+    const load = new Load(stack, room, sidecars.map(({ url }) => url));
+    await until('messages flow', () => load.acknowledged.size > 300);
+    await load.stop();
+    assert.deepEqual(load.unsettled, []);
+    for (const subscriber of subscribers) {
+      await subscriber.received(load.acknowledged.size);
+      gapless(subscriber, load.acknowledged);
+      subscriber.close();
+    }
+    assert.deepEqual(subscribers[0].frames, subscribers[1].frames);
+  }
+  const replayed = message(rooms[0], 'to both');
+  const user = stack.user();
+  const answers = await Promise.all(sidecars.map(({ url }) => send(url, user, replayed)));
+  assert.equal(answers[0].text, answers[1].text);
+  for (const sidecar of sidecars) await sidecar.stop();
+  assert.deepEqual(await holders(), [], 'a graceful stop leaves its leases');
+});
+
+test('the leader killed: the other takes over within seconds, under load', { timeout: 120_000 }, async () => {
+  const leader = await stack.sidecar(second);
+  await until('it leads', async () => (await holders()).join() === leader.holder);
+  const heir = await stack.sidecar(second);
+  const room = await stack.stream();
+  const subscriber = await Subscriber.to(heir.url, room);
+  const load = new Load(stack, room, [heir.url]);
+  await until('messages flow', () => subscriber.frames.length > 100);
+  assert.deepEqual(await holders(), [leader.holder], 'the heir had nothing to relay');
+  leader.process.kill('SIGKILL');
+  const killed = Date.now();
+  await leader.exited;
+  const relayed = subscriber.frames.length;
+  await until('messages flow again', () => subscriber.frames.length > relayed + 100, 20_000);
+  const gap = Date.now() - killed;
+  assert.ok(gap < 8000, `taken over after ${gap} ms`);
+  assert.deepEqual(await holders(), [heir.holder]);
+  await load.stop();
+  assert.deepEqual(load.unsettled, []);
+  await subscriber.received(load.acknowledged.size);
+  gapless(subscriber, load.acknowledged);
+  subscriber.close();
+  await heir.stop();
+});
+
+test('the leader frozen past its lease: taken over, and when it wakes it changes nothing', { timeout: 120_000 }, async () => {
+  const leader = await stack.sidecar(second);
+  await until('it leads', async () => (await holders()).join() === leader.holder);
+  const heir = await stack.sidecar(second);
+  const room = await stack.stream();
+  const subscribers = await Promise.all([leader, heir].map(({ url }) => Subscriber.to(url, room)));
+  const load = new Load(stack, room, [heir.url]);
+  await until('messages flow', () => subscribers[1].frames.length > 100);
+  leader.process.kill('SIGSTOP');
+  await until('the other leads', async () => (await holders()).join() === heir.holder, 20_000);
+  const relayed = subscribers[1].frames.length;
+  await until('messages flow again', () => subscribers[1].frames.length > relayed + 100);
+  leader.process.kill('SIGCONT');
+  const woken = load.acknowledged.size;
+  await until('messages flow after it woke', () => load.acknowledged.size > woken + 200);
+  await load.stop();
+  assert.deepEqual(load.unsettled, []);
+  for (const subscriber of subscribers) {
+    await subscriber.received(load.acknowledged.size);
+    gapless(subscriber, load.acknowledged);
+    subscriber.close();
+  }
+  await leader.stop();
+  await heir.stop();
+});

@@ -1,0 +1,310 @@
+// The systems under test: the shared one that .local/env describes, or a private one whose parts a test may stop.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { User } from './user.mjs';
+import { until, within } from './waiting.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const run = promisify(execFile);
+
+// Children learn nothing of the shared stack from this process's variables.
+function cleanEnvironment(extra) {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(SEALCAST|PG|DEMO_|REDIS_URL|MQTT_URL|NODE_)/.test(name));
+  return { ...Object.fromEntries(kept), ...extra };
+}
+
+export async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+// What both kinds have: a database to ask, users, and streams to make.
+class System {
+  #pool;
+
+  constructor({ url, postgres, keyring, sessionSecret }) {
+    Object.assign(this, { url, postgres, keyring, sessionSecret });
+    this.#pool = new pg.Pool({ ...postgres, max: 4 });
+    this.#pool.on('error', () => {}); // a test may stop Postgres while a connection is idle
+  }
+
+  // Rows of a statement of the superuser's.
+  async query(sql, parameters) {
+    return (await this.#pool.query(sql, parameters)).rows;
+  }
+
+  async connect(options = {}) {
+    const client = new pg.Client({ ...this.postgres, ...options });
+    client.on('error', () => {});
+    await client.connect();
+    return client;
+  }
+
+  // Nobody has seen this user before: no test meets another's rate limit.
+  user(id) {
+    return new User(this.sessionSecret, id);
+  }
+
+  async stream({ visibility = 'public' } = {}) {
+    const streamId = randomUUID();
+    await this.query('insert into sealcast.streams (stream_id, visibility) values ($1, $2)', [streamId, visibility]);
+    return streamId;
+  }
+
+  async grant(streamId, user, role) {
+    await this.query('insert into sealcast.stream_roles (stream_id, user_id, role) values ($1, $2, $3)', [
+      streamId,
+      user.id,
+      role,
+    ]);
+  }
+
+  // Calls send_message() as a gateway such as PostgREST would; throws what Postgres answers.
+  async sendFromSql(user, { stream_id, t, d, txn_id }) {
+    const client = await this.connect();
+    try {
+      await client.query('begin; set local role sealcast_user');
+      await client.query("select set_config('request.jwt.claims', $1, true)", [JSON.stringify(user.claims)]);
+      const parameters = [stream_id, t, typeof d === 'string' ? d : JSON.stringify(d), txn_id];
+      const { rows } = await client.query('select sealcast.send_message($1, $2, $3, $4)::text as envelope', parameters);
+      await client.query('commit');
+      return rows[0].envelope;
+    } finally {
+      await client.end();
+    }
+  }
+
+  // The txn_ids of a stream's messages, one for each row.
+  async stored(streamId) {
+    const rows = await this.query('select txn_id from sealcast.messages where stream_id = $1', [streamId]);
+    return rows.map((row) => row.txn_id);
+  }
+
+  async close() {
+    await this.#pool.end();
+  }
+}
+
+// One sealcastd of a private stack.
+export class Sidecar {
+  log = [];
+
+  constructor(command, settings) {
+    this.url = `http://${settings.SEALCAST_HTTP_LISTEN}`;
+    this.holder = settings.SEALCAST_RELAY_HOLDER;
+    this.process = spawn(command[0], command.slice(1), {
+      cwd: '/',
+      env: cleanEnvironment(settings),
+      stdio: ['ignore', 'inherit', 'pipe'],
+    });
+    createInterface(this.process.stderr).on('line', (line) => this.log.push(line));
+    this.exited = once(this.process, 'close').then(([code, signal]) => ({ code, signal }));
+  }
+
+  get running() {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  async ready() {
+    await until(
+      `${this.url} is ready`,
+      async () => {
+        if (!this.running) return true;
+        const answer = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(2000) });
+        await answer.arrayBuffer();
+        return answer.status === 200;
+      },
+      60_000,
+    ).catch((error) => assert.fail(`${error}\n${this.tail()}`));
+    assert(this.running, `sealcastd stopped at its start\n${this.tail()}`);
+  }
+
+  tail() {
+    return this.log.slice(-40).join('\n');
+  }
+
+  // SIGTERM, after which it must end well; with a sanitizer in it, this is where a leak shows.
+  async stop() {
+    this.process.kill('SIGTERM');
+    try {
+      const end = await within('sealcastd ends after SIGTERM', this.exited, 30_000);
+      assert.deepEqual(end, { code: 0, signal: null }, `sealcastd ended badly\n${this.tail()}`);
+    } finally {
+      this.process.kill('SIGKILL');
+    }
+  }
+}
+
+// Postgres and Redis of its own, made by the scripts in local/, and as many sidecars as a test starts.
+export class PrivateStack extends System {
+  #local;
+  #state;
+  #children = [];
+
+  static async create() {
+    const local = mkdtempSync(join(tmpdir(), 'sealcast-test-'));
+    chmodSync(local, 0o755); // as root, the services run as another user
+    const children = [];
+    const cleanUp = () => {
+      for (const child of children) child.kill('SIGKILL');
+      execFileSync(join(root, 'local/down'), { env: cleanEnvironment({ SEALCAST_LOCAL: local }) });
+      rmSync(local, { recursive: true, force: true });
+    };
+    process.once('exit', cleanUp);
+    await run(join(root, 'local/up'), ['postgres', 'redis'], { env: cleanEnvironment({ SEALCAST_LOCAL: local }) });
+    const described = await inside(
+      local,
+      `make_private_directory "$STATE/secrets"; install -d "$STATE/bin"; install "$1" "$STATE/bin/sealcastd"
+       printf '%s\\n' "$STATE" "$SOCKETS" "$DATABASE" "$(redis_url)" "$(session_secret)" "$OWNER" "$GROUP"`,
+      resolve(process.env.SEALCASTD ?? join(root, 'build/sealcastd')),
+    );
+    const [state, sockets, database, redisUrl, sessionSecret, owner, group] = described.split('\n');
+    return new PrivateStack({ local, state, sockets, database, redisUrl, sessionSecret, owner, group, children, cleanUp });
+  }
+
+  constructor(made) {
+    super({
+      postgres: { host: made.sockets, port: 5432, database: made.database, user: 'postgres' },
+      keyring: join(made.state, 'keyring'),
+      sessionSecret: made.sessionSecret,
+    });
+    this.#local = made.local;
+    this.#state = made;
+    this.#children = made.children;
+  }
+
+  // The directory that the owner of the services may write.
+  get directory() {
+    return this.#state.state;
+  }
+
+  // A command that runs as the owner of the services.
+  asOwner(...command) {
+    const { owner, group } = this.#state;
+    if (process.getuid() !== 0) return command;
+    return ['setpriv', `--reuid=${owner}`, `--regid=${group}`, '--init-groups', '--inh-caps=-all', '--no-new-privs', '--', ...command];
+  }
+
+  // Starts another process of the owner's, which ends with the stack at the latest.
+  spawn(command, options) {
+    const [program, ...rest] = this.asOwner(...command);
+    const child = spawn(program, rest, { cwd: '/', env: cleanEnvironment(), stdio: 'ignore', ...options });
+    this.#children.push(child);
+    return child;
+  }
+
+  get serviceDsn() {
+    const { host, port, database } = this.postgres;
+    return `host='${host}' port=${port} dbname=${database} user=sealcast_service`;
+  }
+
+  // A sidecar that is ready. `settings` are SEALCAST_… variables laid over the usual ones.
+  async sidecar(settings = {}) {
+    const { state, sockets, redisUrl } = this.#state;
+    const port = await freePort();
+    const sidecar = new Sidecar(this.asOwner(join(state, 'bin/sealcastd')), {
+      SEALCAST_HTTP_LISTEN: `127.0.0.1:${port}`,
+      SEALCAST_POSTGRES_DSN: this.serviceDsn,
+      SEALCAST_RELAY_HOLDER: `test-${port}`,
+      SEALCAST_GATE_REDIS_URL: `redis://${new URL(redisUrl).host}`,
+      SEALCAST_GATE_REDIS_PASSWORD_FILE: join(state, 'secrets/redis'),
+      SEALCAST_GATE_SOCKET: join(sockets, 'gate.sock'),
+      SEALCAST_SESSION_HS256_SECRET_FILE: join(state, 'secrets/session'),
+      ...settings,
+    });
+    this.#children.push(sidecar.process);
+    await sidecar.ready();
+    return sidecar;
+  }
+
+  // Sends a signal to postgres or redis: SIGSTOP and SIGCONT freeze and thaw.
+  async signal(service, signal) {
+    process.kill(Number(await inside(this.#local, 'pid_of "$1"', service)), signal);
+  }
+
+  // Stops postgres or redis with the signal and returns when it has ended.
+  async stop(service, signal) {
+    await inside(this.#local, 'stop "$1" "$2"', service, signal.replace(/^SIG/, ''));
+  }
+
+  async startRedis() {
+    await inside(this.#local, 'start redis redis-server "$STATE/redis/redis.conf"; await redis 30 redis_answers');
+  }
+
+  // A command to Redis; fails when Redis refuses it.
+  async redis(...command) {
+    return inside(
+      this.#local,
+      'REDISCLI_AUTH=$(redis_password) redis-cli -p "$(port_of redis)" --no-auth-warning -e "$@"',
+      ...command,
+    );
+  }
+
+  // A new secret in the keyring. Postgres knows of it after a reload.
+  async addKey(kid) {
+    await inside(this.#local, 'random_hex | put "$STATE/keyring/$1"', kid);
+  }
+
+  async startPostgres() {
+    await inside(
+      this.#local,
+      `bin=$("$PG_CONFIG" --bindir)
+       start postgres "$SERVER$bin/postgres" -D "$STATE/pgdata"
+       await postgres 60 "$bin/pg_isready" -h "$SOCKETS" -p 5432 -U postgres`,
+    );
+  }
+
+  // Processes of the server that serve sealcast_service, but those that `sql` leaves out.
+  async backends(sql = 'true') {
+    const rows = await this.query(`select pid from pg_stat_activity where usename = 'sealcast_service' and ${sql}`);
+    return rows.map((row) => row.pid);
+  }
+
+  async close() {
+    for (const child of this.#children) child.kill('SIGKILL');
+    await super.close();
+    process.removeListener('exit', this.#state.cleanUp);
+    this.#state.cleanUp();
+  }
+}
+
+// Runs a piece of bash with the functions of local/ about one stack.
+async function inside(local, script, ...parameters) {
+  const sources = ['stack', 'postgres', 'redis', 'sealcastd'].map((name) => `. "${root}/local/${name}.sh"`).join('; ');
+  const { stdout } = await run('bash', ['-c', `${sources}; ${script}`, 'bash', ...parameters], {
+    env: cleanEnvironment({ SEALCAST_LOCAL: local }),
+  });
+  return stdout.trimEnd();
+}
+
+// The stack of the variables in .local/env (tests/with_stack.sh sets them); a private one with a sidecar without them.
+export async function sharedStack() {
+  const { SEALCAST_URL, SEALCAST_KEYRING, SEALCAST_JWT_SECRET, PGHOST, PGPORT, PGDATABASE, PGUSER } = process.env;
+  if (!SEALCAST_URL) {
+    const stack = await PrivateStack.create();
+    stack.url = (await stack.sidecar()).url;
+    return stack;
+  }
+  return new System({
+    url: SEALCAST_URL,
+    postgres: { host: PGHOST, port: Number(PGPORT), database: PGDATABASE, user: PGUSER },
+    keyring: SEALCAST_KEYRING,
+    sessionSecret: SEALCAST_JWT_SECRET,
+  });
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
