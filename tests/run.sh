@@ -1,0 +1,83 @@
+#!/bin/bash
+# Runs the test suites, all or those named, and ends with their sum: tests/run.sh [SUITE…]
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+
+suites=(unit asan pgtap integration fuzz)
+logs=build/test-logs
+mkdir -p "$logs"
+
+# Each suite has a command and two patterns: what its output says of a passed and of a failed test, one a line or as a
+# count in the line.
+
+install_from_lock() {
+  [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] || (cd "$1" && npm ci --no-audit --no-fund)
+}
+
+run_unit() {
+  install_from_lock tests/vectors &&
+    local/cmake build core_tests sidecar_tests &&
+    ctest --test-dir build -j"$(nproc)" --output-on-failure --no-tests=error
+}
+
+run_asan() {
+  install_from_lock tests/vectors &&
+    local/cmake build/asan core_tests sidecar_tests -- -DSEALCAST_SANITIZE=address,undefined &&
+    ctest --test-dir build/asan -j"$(nproc)" --output-on-failure --no-tests=error
+}
+
+run_pgtap() {
+  tests/with_stack.sh postgres -- bash -euc '
+    psql -X -q -v ON_ERROR_STOP=1 -c "create extension pgtap"
+    pg_prove --verbose --ext .sql tests/pgtap'
+}
+
+run_integration() {
+  install_from_lock . &&
+    tests/with_stack.sh -- node --test --test-reporter=spec --test-concurrency=1 \
+      tests/integration/*.test.mjs tests/browser/*.test.mjs
+}
+
+run_fuzz() { tests/fuzz.sh 20; }
+
+# The two counts of a suite's log: passed, then failed.
+count_ctest() {
+  sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\2 \1/p' "$1" | awk '{print $1 - $2, $2}'
+}
+count_tap() { awk '/^ok /{p++} /^not ok .*# TODO/{p++; next} /^not ok /{f++} END {print p + 0, f + 0}' "$1"; }
+count_node() { sed -E 's/\x1b\[[0-9;]*m//g' "$1" | awk '/^ℹ pass /{p = $3} /^ℹ (fail|cancelled) /{f += $3} END {print p + 0, f + 0}'; }
+count_unit() { count_ctest "$1"; }
+count_asan() { count_ctest "$1"; }
+count_pgtap() { count_tap "$1"; }
+count_integration() { count_node "$1"; }
+count_fuzz() { count_tap "$1"; }
+
+(($# == 0)) || suites=("$@")
+for suite in "${suites[@]}"; do
+  declare -F "run_$suite" > /dev/null || {
+    echo "tests/run.sh: there is no suite '$suite'" >&2
+    exit 2
+  }
+done
+local/deps run build test || exit 1
+
+passed=0
+failed=0
+lines=()
+for suite in "${suites[@]}"; do
+  printf '\n==== %s\n' "$suite"
+  began=$SECONDS
+  "run_$suite" 2>&1 < /dev/null | tee "$logs/$suite.log"
+  status=${PIPESTATUS[0]}
+  read -r suite_passed suite_failed < <("count_$suite" "$logs/$suite.log")
+  # A suite that breaks off, or that ran nothing, has failed whatever it printed.
+  if ((status != 0 || ${suite_passed:-0} + ${suite_failed:-0} == 0)) && ((${suite_failed:-0} == 0)); then suite_failed=1; fi
+  passed=$((passed + ${suite_passed:-0}))
+  failed=$((failed + suite_failed))
+  lines+=("$(printf '%-12s %6d passed %6d failed %6d s' "$suite" "${suite_passed:-0}" "$suite_failed" $((SECONDS - began)))")
+done
+
+printf '\n'
+printf '%s\n' "${lines[@]}"
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))

@@ -1,0 +1,47 @@
+#!/bin/bash
+# Runs a command beside a throw-away stack, whose .local/env is in its environment, and takes the stack down in any case:
+# tests/with_stack.sh [SERVICE…] -- COMMAND…
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+services=()
+while (($#)) && [[ $1 != -- ]]; do
+  services+=("$1")
+  shift
+done
+(($# > 1)) || {
+  echo "usage: tests/with_stack.sh [SERVICE…] -- COMMAND…" >&2
+  exit 2
+}
+shift
+
+SEALCAST_LOCAL=$(mktemp -d /tmp/sealcast-test-XXXXXX)
+export SEALCAST_LOCAL
+chmod 755 "$SEALCAST_LOCAL"
+end() {
+  local status=$?
+  trap '' INT TERM HUP
+  "$root/local/down"
+  if ((status)); then
+    rm -rf "$root/build/stack-log"
+    mkdir -p "$root/build"
+    cp -r "$SEALCAST_LOCAL/log" "$root/build/stack-log" 2> /dev/null && echo "The services' logs are in build/stack-log" >&2
+  fi
+  rm -rf "$SEALCAST_LOCAL"
+  exit "$status"
+}
+trap end EXIT
+trap 'exit 130' INT TERM HUP
+
+# The tests know these keys; the signing one is k1.
+mkdir "$SEALCAST_LOCAL/keyring"
+for kid in 1 2; do
+  echo "sealcast-test-key-$kid-0123456789abcdef" | install -m 600 /dev/stdin "$SEALCAST_LOCAL/keyring/k$kid"
+done
+
+"$root/local/up" "${services[@]}"
+set -a
+# shellcheck source=/dev/null
+. "$SEALCAST_LOCAL/env"
+set +a
+"$@"
