@@ -17,7 +17,7 @@ constexpr std::size_t kKeptScratchBytes = 1 << 20;
 
 class TextCanonicalizer {
  public:
-  TextCanonicalizer(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel, Scratch& scratch)
+  TextCanonicalizer(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel, ParserScratch& scratch)
       : begin_(json.data()),
         end_(json.data() + json.size()),
         next_poll_(begin_ + std::min(json.size(), kPollBytes)),
@@ -63,7 +63,7 @@ class TextCanonicalizer {
   char* limit_ = nullptr;
   const Numbers numbers_;
   Poll poll_;
-  Scratch& scratch_;
+  ParserScratch& scratch_;
   Frame frames_[kMaxDepth];
   int depth_ = 0;
 };
@@ -318,8 +318,8 @@ void TextCanonicalizer::run() {
 }  // namespace
 
 ScratchLease::ScratchLease()
-    : scratch_([]() -> Scratch& {
-        thread_local Scratch scratch;
+    : scratch_([]() -> ParserScratch& {
+        thread_local ParserScratch scratch;
         return scratch;
       }()) {}
 
@@ -334,7 +334,7 @@ ScratchLease::~ScratchLease() {
 }
 
 std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
-                                       Scratch& scratch, bool& is_object) {
+                                       ParserScratch& scratch, bool& is_object) {
   const std::size_t start = out.size();
   try {
     TextCanonicalizer(json, out, numbers, cancel, scratch).run();

@@ -31,7 +31,7 @@ Member append_member(const ServerField& field, std::string& out) {
 void prepare_payload(std::string_view json, const std::vector<ServerField>& server_fields, Payload& out,
                      CancelFlag cancel) {
   ScratchLease lease;
-  Scratch& scratch = *lease;
+  ParserScratch& scratch = *lease;
   out.canonical.clear();
   bool is_object = false;
   canonicalize_members(json, out.canonical, Numbers::exact, cancel, scratch, is_object);

@@ -12,7 +12,7 @@
 namespace sealcast {
 
 // Working memory of one canonicalization, kept from call to call so that a small message allocates nothing.
-struct Scratch {
+struct ParserScratch {
   std::vector<Member> members;
   std::string keys;   // keys that were written with escapes, decoded
   std::string moved;  // members on their way into order
@@ -25,15 +25,15 @@ class ScratchLease {
   ~ScratchLease();
   ScratchLease(const ScratchLease&) = delete;
   ScratchLease& operator=(const ScratchLease&) = delete;
-  Scratch& operator*() const { return scratch_; }
+  ParserScratch& operator*() const { return scratch_; }
 
  private:
-  Scratch& scratch_;
+  ParserScratch& scratch_;
 };
 
 // As canonicalize(). Returns the members of the root object in canonical order, with positions in `out`; they live in
 // `scratch` and in `json`. False in `is_object` when the root is something else.
 std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
-                                       Scratch& scratch, bool& is_object);
+                                       ParserScratch& scratch, bool& is_object);
 
 }  // namespace sealcast
