@@ -28,12 +28,25 @@ void require_json(const RowTrigger& trigger, const char* name) {
                   errhint("The trigger's arguments are %s.", trigger.usage())));
 }
 
+struct Place {
+  const char* column;
+  const char* table;
+};
+
+void describe(void* argument) {
+  const auto* const place = static_cast<const Place*>(argument);
+  errcontext("sealing column \"%s\" of table \"%s\"", place->column, place->table);
+}
+
 }  // namespace
 
 SEALCAST_FUNCTION(sealcast_seal_row) {
   const RowTrigger trigger(fcinfo, "sealcast.seal_row()", kUsage, kPayload, kArguments);
   const char* const sealed_name = trigger.arg(kSealed);
   const char* const payload_name = trigger.arg_count() > kPayload ? trigger.arg(kPayload) : sealed_name;
+  Place place = {payload_name, RelationGetRelationName(trigger.table())};
+  ErrorContextCallback context = {error_context_stack, describe, &place};
+  error_context_stack = &context;
   require_json(trigger, sealed_name);
   require_json(trigger, payload_name);
 
@@ -71,6 +84,7 @@ SEALCAST_FUNCTION(sealcast_seal_row) {
     value = DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(envelope)));
   }
   bool value_is_null = false;
+  error_context_stack = context.previous;
   return PointerGetDatum(
       heap_modify_tuple_by_cols(trigger.row(), trigger.columns(), 1, &sealed_column, &value, &value_is_null));
 }

@@ -14,6 +14,9 @@ constexpr int kSlots = 64;
 // A worker that has not shown up by then could not be forked.
 constexpr int kStartTimeoutMs = 10'000;
 
+// A slot whose worker failed that long ago belongs to a database that was dropped, or the relay's poll has been there.
+constexpr int kAbandonedMs = 60'000;
+
 Slot* slots = nullptr;
 LWLock* slots_lock = nullptr;
 
@@ -24,16 +27,34 @@ Slot* find(Oid database) {
   return nullptr;
 }
 
+bool older_than(const Slot* slot, int ms) {
+  return TimestampDifferenceExceeds(slot->started_at, GetCurrentTimestamp(), ms);
+}
+
 bool worker_alive(Slot* slot) {
   switch (pg_atomic_read_u32(&slot->state)) {
     case kRunning:
       return true;
     case kStarting:
-      return slot->worker_pid != 0 ||
-             !TimestampDifferenceExceeds(slot->started_at, GetCurrentTimestamp(), kStartTimeoutMs);
+      return slot->worker_pid != 0 || !older_than(slot, kStartTimeoutMs);
     default:
       return false;
   }
+}
+
+// The slot of a database, or one for it; null when all are taken. Under the exclusive lock.
+Slot* find_or_claim(Oid database) {
+  if (Slot* slot = find(database)) return slot;
+  for (Slot* slot = slots; slot < slots + kSlots; ++slot) {
+    if (slot->database != InvalidOid &&
+        (pg_atomic_read_u32(&slot->pending) != 0 || worker_alive(slot) || !older_than(slot, kAbandonedMs))) {
+      continue;
+    }
+    slot->database = database;
+    pg_atomic_write_u32(&slot->flag, 0);
+    return slot;
+  }
+  return nullptr;
 }
 
 // Under the exclusive lock. Without a handle to return, registering allocates nothing and so cannot fail by ereport.
@@ -83,12 +104,8 @@ Slot* begin_commit() {
   if (slot == nullptr || !worker_alive(slot)) {
     LWLockRelease(slots_lock);
     LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-    slot = find(MyDatabaseId);
-    if (slot == nullptr && (slot = find(InvalidOid)) != nullptr) slot->database = MyDatabaseId;
-    if (slot != nullptr && !worker_alive(slot) && !start_worker(slot)) {
-      if (pg_atomic_read_u32(&slot->pending) == 0 && pg_atomic_read_u32(&slot->flag) == 0) slot->database = InvalidOid;
-      slot = nullptr;
-    }
+    slot = find_or_claim(MyDatabaseId);
+    if (slot != nullptr && !worker_alive(slot) && !start_worker(slot)) slot = nullptr;
   }
   if (slot != nullptr) pg_atomic_fetch_add_u32(&slot->pending, 1);
   LWLockRelease(slots_lock);
