@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks what the documentation says against what is there: docs/check.sh [--write] [SEALCASTD]
+# Checks what the documentation says against what is there, in TAP: docs/check.sh [--write] [SEALCASTD]
 # --write replaces the table of settings instead of comparing it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,14 +14,24 @@ sealcastd=${1:-build/sealcastd}
   echo "docs/check.sh: there is no $sealcastd; build it (make sidecar), or name one: docs/check.sh SEALCASTD" >&2
   exit 2
 }
-pages=(README.md CHANGELOG.md CONTRIBUTING.md docs/*.md)
-failures=0
-complain() {
-  echo "docs: $*" >&2
-  failures=$((failures + 1))
+
+number=0
+failed=0
+complaints=()
+complain() { complaints+=("$*"); }
+# Ends a check that has complained, or has not.
+report() {
+  number=$((number + 1))
+  if ((${#complaints[@]} == 0)); then
+    echo "ok $number - $1"
+    return
+  fi
+  failed=1
+  echo "not ok $number - $1"
+  printf '# %s\n' "${complaints[@]}"
+  complaints=()
 }
 
-# ---- The table of settings is the binary's.
 expected=$(mktemp)
 trap 'rm -f "$expected"' EXIT
 {
@@ -29,58 +39,79 @@ trap 'rm -f "$expected"' EXIT
   "$sealcastd" --print-settings
   sed -n '/<!-- settings:end/,$p' docs/settings.md
 } > "$expected"
-if [[ $write ]]; then
-  cat "$expected" > docs/settings.md
-elif ! diff -u docs/settings.md "$expected"; then
-  complain "docs/settings.md differs from $sealcastd --print-settings; run: docs/check.sh --write"
+if [[ $write ]]; then cat "$expected" > docs/settings.md; fi
+if ! difference=$(diff docs/settings.md "$expected"); then
+  complain "docs/check.sh --write mends this:"
+  while read -r line; do complain "$line"; done <<< "$difference"
 fi
+report "docs/settings.md has the table of $sealcastd --print-settings"
 
-# ---- Every link leads somewhere.
+pages=(README.md CHANGELOG.md CONTRIBUTING.md docs/*.md)
 anchors() { sed -n 's/^##* //p' "$1" | tr '[:upper:] ' '[:lower:]-' | sed 's/[^a-z0-9_-]//g'; }
 for page in "${pages[@]}"; do
-  [[ -e $page ]] || { complain "$page is missing"; continue; }
+  if [[ ! -e $page ]]; then
+    complain "there is no $page"
+    continue
+  fi
   while read -r link; do
-    path=${link%%#*}
     target=$page
-    [[ -z $path ]] || target=$(dirname "$page")/$path
-    [[ -e $target ]] || complain "$page links to $link, which is not there"
-    [[ $link != *#* || ! -f $target ]] || anchors "$target" | grep -qxF -- "${link#*#}" ||
-      complain "$page links to $link, but $target has no such heading"
+    [[ $link == '#'* ]] || target=$(dirname "$page")/${link%%#*}
+    if [[ ! -e $target ]]; then
+      complain "$page links to $link, which is not there"
+    elif [[ $link == *#* ]] && ! anchors "$target" | grep -qxF -- "${link#*#}"; then
+      complain "$page links to $link, but that page has no such heading"
+    fi
   done < <(grep -o '](\([^)]*\))' "$page" | sed 's/^](//; s/)$//' | grep -v '^[a-z]*:' || true)
 done
+while IFS=: read -r source page; do
+  [[ -e $page ]] || complain "$source speaks of $page, which is not there"
+done < <(git grep -o 'docs/[a-z]*\.md' -- . ':!docs')
+report "links and references to pages lead somewhere"
 
-# ---- Every name that others rely on is documented.
-documented() {
-  local page=$1 name
+# mentions PAGE: every name on standard input stands in the page.
+mentions() {
+  local name names=0
   while read -r name; do
-    grep -qF -- "$name" "$page" || complain "$page does not mention $name"
+    names=$((names + 1))
+    grep -qF -- "$name" "$1" || complain "$1 does not mention $name"
   done
+  ((names > 0)) || complain "found no name that $1 should mention: mend docs/check.sh"
+  report "$1 mentions $2"
 }
-documented docs/sql.md < <(sed -n 's/^create \(function\|table\|type\|sequence\) sealcast\.\([a-z_]*\).*/\2/p' sql/[0-9]*.sql |
-  grep -v '^outbox_[0-9]$' | sort -u)
-documented docs/settings.md < <(grep -oh '"sealcast\.[a-z_]*"' extension/pg/settings.cpp | tr -d '"' | sort -u)
-documented docs/operations.md < <(grep -oh '"sealcast_[a-z_]*"' sidecar/src/metrics/metrics.cpp | tr -d '"' | sort -u)
-documented docs/operations.md < <(sed -n 's/.*std::string_view k[A-Za-z]* = "\(\[[A-Z]*\]\)";/\1/p' sidecar/src/log/log.h)
-documented docs/errors.md < <(sed -n "/create function sealcast.judge/,/end \$\$/p" sql/40_judge.sql |
-  grep -o "then '[a-z_]*'$" | sed "s/then '//; s/'//" | sort -u)
+mentions docs/sql.md 'every function, table and sequence' < <(
+  sed -n 's/^create \(function\|table\|type\|sequence\) sealcast\.\([a-z_]*\).*/\2/p' sql/[0-9]*.sql | sort -u
+)
+mentions docs/settings.md 'every setting of the extension' < <(
+  grep -oh '"sealcast\.[a-z_]*"' extension/pg/settings.cpp | tr -d '"'
+)
+mentions docs/operations.md 'every metric' < <(grep -oh '"sealcast_[a-z_]*"' sidecar/src/metrics/metrics.cpp | tr -d '"')
+mentions docs/operations.md 'every tag of the log' < <(
+  sed -n 's/.*std::string_view k[A-Za-z]* = "\(\[[A-Z]*\]\)";/\1/p' sidecar/src/log/log.h
+)
+mentions docs/errors.md 'every code' < <(
+  {
+    sed -n "s/.* then '\([a-z]*_[a-z_]*\)'$/\1/p" sql/40_judge.sql
+    grep -oh "refuse([0-9]*, '[a-z_]*'" sql/[0-9]*.sql | sed "s/.*, '//; s/'//"
+    grep -rohE '(\.code = |\b(40[0-9]|4[1-9][0-9]|50[0-9]), )"[a-z_]+"' sidecar/src | sed 's/.*"\(.*\)"/\1/'
+  } | sort -u
+)
+mentions docs/http.md 'every route' < <(grep -rohE '"/(rpc|streams|healthz|readyz|metrics|openapi|regions)[^" ]*"' sidecar/src | tr -d '"' | sort -u)
 
-# ---- The examples of docs/envelope.md do what it says.
-example() {
-  local verdict expected=$1
-  shift
-  verdict=$("$@" docs/examples/keyring || true)
-  [[ $verdict == "$expected" ]] || complain "$* answers \"$verdict\", not \"$expected\""
-}
 for program in 'node docs/examples/verify.mjs' 'python3 docs/examples/verify.py'; do
-  command -v "${program%% *}" > /dev/null || { echo "docs: skipped, not installed: $program"; continue; }
-  # shellcheck disable=SC2086 # a program and its argument
-  example ok $program < docs/examples/envelope.json
-  # shellcheck disable=SC2086
-  example bad_signature $program < <(sed 's/hello/hullo/' docs/examples/envelope.json)
+  if ! command -v "${program%% *}" > /dev/null; then
+    number=$((number + 1))
+    echo "ok $number - $program # SKIP not installed"
+    continue
+  fi
+  for want in ok bad_signature; do
+    content=hello
+    [[ $want == ok ]] || content=hullo
+    # shellcheck disable=SC2086 # a program and its argument
+    verdict=$(sed "s/hello/$content/" docs/examples/envelope.json | $program docs/examples/keyring || true)
+    [[ $verdict == "$want" ]] || complain "the verdict is \"$verdict\""
+    report "$program answers $want"
+  done
 done
 
-((failures == 0)) || {
-  echo "docs: $failures failures" >&2
-  exit 1
-}
-echo "docs: ok"
+echo "1..$number"
+exit "$failed"
