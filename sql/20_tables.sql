@@ -93,6 +93,7 @@ comment on table sealcast.txn_keys is
 create index txn_keys_ts on sealcast.txn_keys using brin (ts);
 
 -- No foreign key to streams: its check would lock the hot stream's row once a message. admit() checks instead.
+-- The key is each partition's own, see make_partition().
 create table sealcast.messages (
   ts bigint not null,
   message_id bigint not null,
@@ -102,8 +103,7 @@ create table sealcast.messages (
   t text not null,
   kid text not null,
   sig bytea not null,
-  d text not null,
-  primary key (ts, message_id)
+  d text not null
 ) partition by range (ts);
 comment on table sealcast.messages is
   'Every sealed message; partitions by day of ts (Unix milliseconds, UTC) are made and dropped by sealcast.maintain()';

@@ -23,8 +23,7 @@ create table sealcast.stream_log (
   "offset" bigint not null,
   logged_at bigint not null,
   ts bigint not null,
-  message_id bigint not null,
-  primary key (stream_id, "offset", logged_at)
+  message_id bigint not null
 ) partition by range (logged_at);
 comment on table sealcast.stream_log is
   'Offset → message, per stream from 1 without gaps; logged_at = Unix milliseconds of relaying, the partition key';

@@ -1,17 +1,34 @@
 -- maintain(): makes the partitions of the days ahead, drops what retention has passed, trims keys and logs.
 
+-- One row. Whoever locks it maintains; `recovered` = what an earlier installation had not relayed has been queued.
+create table sealcast.maintenance (recovered boolean not null default false);
+insert into sealcast.maintenance default values;
+
+-- The partitions by day that maintain() made of `parent`.
+create function sealcast.partitions(parent regclass, out partition regclass, out day date) returns setof record
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select i.inhrelid::regclass, to_date(right(c.relname, 8), 'YYYYMMDD')
+  from pg_inherits i join pg_class c on c.oid = i.inhrelid
+  where i.inhparent = parent and c.relname ~ '_\d{8}$' order by 2;
+end;
+
 -- Makes the partition of one UTC day. Attaching, unlike CREATE … PARTITION OF, lets inserts go on.
-create function sealcast.make_partition(parent regclass, key text, day date) returns boolean
+create function sealcast.make_partition(parent regclass, key text, primary_key text, day date) returns boolean
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   parent_name constant text := (select relname from pg_class where oid = parent);
   partition_name constant text := format('%s_%s', parent_name, to_char(day, 'YYYYMMDD'));
   from_ms constant bigint := extract(epoch from day)::bigint * 1000;
 begin
-  if to_regclass(format('sealcast.%I', partition_name)) is not null then
+  if exists (select from sealcast.partitions(parent) p where p.day = make_partition.day) then
     return false;
   end if;
-  execute format('create table sealcast.%I (like %s including all)', partition_name, parent);
+  -- The partition has the primary key, not the parent: at restore, a parent that comes with the extension and has one
+  -- would give it to the partition before pg_dump's own script does.
+  execute format('create table sealcast.%I (like %s including all, primary key (%s))', partition_name, parent, primary_key);
+  -- Without a policy it is closed to all; reads through the parent follow the parent's policies alone.
+  execute format('alter table sealcast.%I enable row level security', partition_name);
   execute format('alter table sealcast.%I add constraint within_day check (%I >= %s and %I < %s)',
                  partition_name, key, from_ms, key, from_ms + 86400000);
   execute format('alter table %s attach partition sealcast.%I for values from (%s) to (%s)',
@@ -20,66 +37,122 @@ begin
   return true;
 end $$;
 
--- The day that a partition of `parent` holds, from its name.
-create function sealcast.partitions(parent regclass, out partition regclass, out day date) returns setof record
-  language sql stable set search_path = pg_catalog, pg_temp
-begin atomic
-  select i.inhrelid::regclass, to_date(right(c.relname, 8), 'YYYYMMDD')
-  from pg_inherits i join pg_class c on c.oid = i.inhrelid
-  where i.inhparent = parent order by 2;
-end;
-
-create function sealcast.maintain(keep interval default '30 days', keep_txn_ids interval default '7 days',
-                                  days_ahead integer default 3)
-  returns table (action text, object text)
-  language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '200ms' set timezone = 'UTC' as $$
+create function sealcast.make_partitions(days_ahead integer) returns table (action text, object text)
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  today constant date := current_date;
+  parent record;
   day date;
-  parent regclass;
-  dropped record;
-  removed bigint;
 begin
-  if keep < interval '1 day' or keep_txn_ids > keep or keep_txn_ids < interval '15 minutes' or days_ahead not between 1 and 365 then
-    raise exception 'retention must keep 1 day or more, keep_txn_ids 15 minutes to keep, days_ahead 1 to 365'
-      using errcode = 'invalid_parameter_value';
-  end if;
-  -- One at a time; a second caller has nothing left to do.
-  if not pg_try_advisory_xact_lock(hashtextextended('sealcast.maintain', 0)) then
-    return;
-  end if;
-
-  foreach parent in array array['sealcast.messages', 'sealcast.stream_log']::regclass[] loop
+  for parent in
+    values ('sealcast.messages'::regclass, 'ts', 'ts, message_id'),
+           ('sealcast.stream_log'::regclass, 'logged_at', 'stream_id, "offset"')
+  loop
     -- From yesterday on: a clock that is stepped back must still find its day.
-    for day in select (today + i) from generate_series(-1, days_ahead) i loop
+    for day in select current_date + i from generate_series(-1, days_ahead) i loop
+      object := format('%s_%s', parent.column1, to_char(day, 'YYYYMMDD'));
       begin
-        if sealcast.make_partition(parent, case parent when 'sealcast.messages'::regclass then 'ts' else 'logged_at' end, day) then
-          action := 'created'; object := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
-          return next;
-        end if;
-      exception when lock_not_available then
-        action := 'postponed'; object := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
-        return next;
-      end;
-    end loop;
-
-    for dropped in select * from sealcast.partitions(parent) p where p.day < (now() - keep)::date loop
-      begin
-        object := dropped.partition::text;
-        if parent = 'sealcast.stream_log'::regclass then
-          -- Offsets are never given twice, and a reader is told when what it wants is gone.
-          execute format('update sealcast.streams s set trimmed_through = greatest(s.trimmed_through, l.last)
-            from (select stream_id, max("offset") as last from %s group by stream_id) l where l.stream_id = s.stream_id',
-            dropped.partition);
-        end if;
-        execute format('drop table %s', dropped.partition);
-        action := 'dropped';
+        continue when not sealcast.make_partition(parent.column1, parent.column2, parent.column3, day);
+        action := 'created';
       exception when lock_not_available then
         action := 'postponed';
       end;
       return next;
     end loop;
   end loop;
+end $$;
+
+-- Dropping locks the parent, and so everybody out, until the transaction ends: maintain() does it last, and nothing
+-- slow comes between the first drop and the end.
+create function sealcast.drop_partitions(keep interval) returns table (action text, object text)
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  last_day constant date := (now() - keep)::date;
+  -- A message may be relayed on the day after it was sealed: it outlives its offset by a day.
+  last_message_day constant date := last_day - 1;
+  dropped record;
+begin
+  -- Offsets are never given twice, and a reader is told when what it wants is gone.
+  for dropped in select * from sealcast.partitions('sealcast.stream_log') p where p.day < last_day loop
+    execute format('update sealcast.streams s set trimmed_through = l.last
+      from (select stream_id, max("offset") as last from %s group by stream_id) l
+      where l.stream_id = s.stream_id and l.last > s.trimmed_through', dropped.partition);
+  end loop;
+
+  for dropped in
+    select p.partition from sealcast.partitions('sealcast.stream_log') p where p.day < last_day
+    union all
+    select p.partition from sealcast.partitions('sealcast.messages') p
+    where p.day < last_message_day
+      -- Nothing is dropped that was never relayed.
+      and not exists (
+        select from sealcast.outbox o
+        join (select l.shard, (sealcast.relay_position(l.shard)).seen from sealcast.relay_leases l) relayed using (shard)
+        where o.ts < extract(epoch from p.day + 1) * 1000 and not pg_visible_in_snapshot(o.xid, relayed.seen))
+  loop
+    object := dropped.partition::text;
+    begin
+      execute format('drop table %s', dropped.partition);
+      action := 'dropped';
+    exception when lock_not_available or dependent_objects_still_exist then
+      action := 'postponed';
+    end;
+    return next;
+  end loop;
+end $$;
+
+-- A dump carries neither the outbox nor positions in it, since they name transactions of its cluster. What it had
+-- not relayed is known by having no offset, and is queued once after the restore.
+create function sealcast.queue_unrelayed() returns table (action text, object text)
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  queued bigint;
+begin
+  if (select m.recovered from sealcast.maintenance m) then
+    return;
+  end if;
+  object := 'messages without an offset';
+  -- Nothing may be numbered or truncated between the reading of the outbox and that of the log.
+  lock table sealcast.relay_leases in exclusive mode;
+  insert into sealcast.outbox (xid, message_id, ts, stream_id, shard, segment)
+  select pg_current_xact_id(), m.message_id, m.ts, m.stream_id, sealcast.shard_of(m.stream_id),
+         (select last_value from sealcast.outbox_segment)
+  from sealcast.messages m
+  where not exists (select from sealcast.stream_log l where l.stream_id = m.stream_id and l.message_id = m.message_id)
+    and not exists (select from sealcast.outbox o where o.message_id = m.message_id);
+  get diagnostics queued = row_count;
+  update sealcast.maintenance set recovered = true;
+  if queued > 0 then
+    perform sealcast.wake();
+    action := 'queued'; object := format('%s %s', queued, object);
+    return next;
+  end if;
+exception when lock_not_available then
+  action := 'postponed';
+  return next;
+end $$;
+
+create function sealcast.maintain(keep interval default '30 days', keep_txn_ids interval default '7 days',
+                                  days_ahead integer default 3)
+  returns table (action text, object text)
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  -- Shorter than admission's: who waits behind this waits less than it is willing to.
+  set lock_timeout = '50ms' set timezone = 'UTC' as $$
+declare
+  removed bigint;
+begin
+  if (keep >= interval '1 day' and keep_txn_ids between interval '15 minutes' and keep
+      and days_ahead between 1 and 365) is not true then
+    raise exception 'retention must keep 1 day or more, keep_txn_ids 15 minutes to keep, days_ahead 1 to 365'
+      using errcode = 'invalid_parameter_value';
+  end if;
+  -- One at a time; a second caller has nothing left to do.
+  perform from sealcast.maintenance for update skip locked;
+  if not found then
+    return;
+  end if;
+
+  return query select * from sealcast.make_partitions(days_ahead);
+  return query select * from sealcast.queue_unrelayed();
 
   delete from sealcast.txn_keys where ts < extract(epoch from now() - keep_txn_ids)::bigint * 1000;
   get diagnostics removed = row_count;
@@ -87,27 +160,14 @@ begin
     action := 'trimmed'; object := format('%s rows of sealcast.txn_keys', removed);
     return next;
   end if;
-
   -- A shard's newest batch is its position and stays.
   delete from sealcast.relay_log r
-  where r.logged_at < extract(epoch from now() - interval '1 hour')::bigint * 1000
-    and r.batch < (select max(n.batch) from sealcast.relay_log n where n.shard = r.shard);
+  using (select l.shard, (sealcast.relay_position(l.shard)).batch as newest from sealcast.relay_leases l) p
+  where r.shard = p.shard and r.batch < p.newest
+    and r.logged_at < extract(epoch from now() - interval '1 hour')::bigint * 1000;
   delete from sealcast.relay_members m where m.seen_at < now() - interval '1 hour';
 
-  -- After a restore from a dump, which carries neither outbox nor positions: what has no offset is relayed now.
-  if not exists (select from sealcast.relay_log) and not exists (select from sealcast.outbox) then
-    insert into sealcast.outbox (xid, message_id, ts, stream_id, shard, segment)
-    select pg_current_xact_id(), m.message_id, m.ts, m.stream_id, sealcast.shard_of(m.stream_id),
-           (select last_value from sealcast.outbox_segment)
-    from sealcast.messages m
-    where not exists (select from sealcast.stream_log l where l.stream_id = m.stream_id and l.message_id = m.message_id);
-    get diagnostics removed = row_count;
-    if removed > 0 then
-      perform sealcast.wake();
-      action := 'queued'; object := format('%s messages', removed);
-      return next;
-    end if;
-  end if;
+  return query select * from sealcast.drop_partitions(keep);
 end $$;
 comment on function sealcast.maintain(interval, interval, integer) is
   'Run hourly (the sidecar does). A repeat of a txn_id is recognised for keep_txn_ids';

@@ -53,6 +53,7 @@ alter table sealcast.relay_leases enable row level security;
 alter table sealcast.relay_members enable row level security;
 alter table sealcast.relay_log enable row level security;
 alter table sealcast.deliveries enable row level security;
+alter table sealcast.maintenance enable row level security;
 
 create policy admin_all on sealcast.streams to sealcast_admin using (true) with check (true);
 create policy admin_all on sealcast.stream_roles to sealcast_admin using (true) with check (true);
