@@ -168,7 +168,7 @@ export class PrivateStack extends System {
     await run(join(root, 'local/up'), ['postgres', 'redis'], { env: cleanEnvironment({ SEALCAST_LOCAL: local }) });
     const described = await inside(
       local,
-      `make_private_directory "$STATE/secrets"; install -d "$STATE/bin"; install "$1" "$STATE/bin/sealcastd"
+      `make_private_directory "$STATE/secrets"; install -d "$STATE/bin"; ! [[ -e $1 ]] || install "$1" "$STATE/bin/sealcastd"
        printf '%s\\n' "$STATE" "$SOCKETS" "$DATABASE" "$(redis_url)" "$(session_secret)" "$OWNER" "$GROUP"`,
       resolve(process.env.SEALCASTD ?? join(root, 'build/sealcastd')),
     );
