@@ -1,0 +1,116 @@
+// What sealing a message costs, beside what OpenSSL alone needs for the same bytes.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <benchmark/benchmark.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
+
+#include <string>
+
+#include "core/canonical_json.h"
+#include "core/digest.h"
+#include "core/envelope.h"
+#include "core/payload.h"
+
+namespace sealcast {
+namespace {
+
+const std::string kSecret = "0123456789abcdef0123456789abcdef";
+const Fields kFields = {"chat", "7d444840-9dc0-11d1-b245-5ffdce74fad2", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                        "f47ac10b-58cc-4372-a567-0e02b2c3d479", 1'700'000'000'000};
+
+// A chat message of about `bytes`, as a client writes it: space after the separators, members in no order.
+std::string message(std::size_t bytes) {
+  std::string json =
+      R"({"type": "chat", "content": "Did you see that goal? \ud83d\ude00", "room": {"id": 42, "lang": "en"}, )"
+      R"("client": {"ver": "2.4.1", "os": "web"}, "mentions": [17, 23])";
+  for (int i = 0; json.size() + 60 < bytes; ++i) {
+    json +=
+        R"(, "part)" + std::to_string(i) + R"(": {"text": "so it goes on", "at": )" + std::to_string(12.5 * i) + "}";
+  }
+  if (json.size() + 12 < bytes) json += R"(, "pad": ")" + std::string(bytes - json.size() - 12, 'x') + "\"";
+  return json + "}";
+}
+
+void report(benchmark::State& state, std::size_t bytes) {
+  state.SetItemsProcessed(state.iterations());
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(bytes));
+}
+
+void BM_Canonicalize(benchmark::State& state) {
+  const std::string json = message(static_cast<std::size_t>(state.range(0)));
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    canonicalize(json, out, Numbers::exact);
+    benchmark::DoNotOptimize(out.data());
+  }
+  report(state, json.size());
+}
+
+void BM_CanonicalizeHashSign(benchmark::State& state) {
+  const std::string json = message(static_cast<std::size_t>(state.range(0)));
+  const Key key("k1", kSecret);
+  std::string out;
+  std::string signing;
+  for (auto _ : state) {
+    out.clear();
+    canonicalize(json, out, Numbers::exact);
+    benchmark::DoNotOptimize(sign_payload(kFields, out, key, signing));
+  }
+  report(state, json.size());
+}
+
+void BM_PreparePayload(benchmark::State& state) {
+  const std::string json = message(static_cast<std::size_t>(state.range(0)));
+  const std::vector<ServerField> fields = {{"user_role", "viewer"}};
+  Payload payload;
+  for (auto _ : state) {
+    prepare_payload(json, fields, payload);
+    benchmark::DoNotOptimize(payload.canonical.data());
+  }
+  report(state, json.size());
+}
+
+void BM_VerifyEnvelope(benchmark::State& state) {
+  static Keyring ring = [] {
+    Keyring made;
+    made.add("k1", kSecret);
+    return made;
+  }();
+  std::string d;
+  canonicalize(message(static_cast<std::size_t>(state.range(0))), d);
+  std::string signing;
+  std::string envelope;
+  append_envelope(kFields, "k1", d, sign_payload(kFields, d, ring.keys()[0], signing), envelope);
+  const FindKey find = [](std::string_view kid, void*) { return ring.find(kid); };
+  for (auto _ : state) {
+    if (verify_envelope(envelope, kFields.ts, {}, find, nullptr) != Verdict::ok) state.SkipWithError("not ok");
+  }
+  report(state, envelope.size());
+}
+
+// The floor: one SHA-256 over the payload and one HMAC over a signing string, with no text work at all.
+void BM_OpenSslAlone(benchmark::State& state) {
+  std::string d;
+  canonicalize(message(static_cast<std::size_t>(state.range(0))), d);
+  const std::string signing = signing_string(kFields, to_hex(sha256(d)));
+  unsigned char digest[32];
+  for (auto _ : state) {
+    SHA256(reinterpret_cast<const unsigned char*>(d.data()), d.size(), digest);
+    HMAC(EVP_sha256(), kSecret.data(), static_cast<int>(kSecret.size()),
+         reinterpret_cast<const unsigned char*>(signing.data()), signing.size(), digest, nullptr);
+    benchmark::DoNotOptimize(digest);
+  }
+  report(state, d.size());
+}
+
+BENCHMARK(BM_Canonicalize)->Arg(200)->Arg(2000);
+BENCHMARK(BM_CanonicalizeHashSign)->Arg(200)->Arg(2000);
+BENCHMARK(BM_PreparePayload)->Arg(200)->Arg(2000);
+BENCHMARK(BM_VerifyEnvelope)->Arg(200)->Arg(2000);
+BENCHMARK(BM_OpenSslAlone)->Arg(200)->Arg(2000);
+
+}  // namespace
+}  // namespace sealcast
+
+BENCHMARK_MAIN();
