@@ -1,0 +1,67 @@
+// A real browser: the demo room, and a bare page that has nothing but an EventSource.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { checkEnvelope } from '../integration/envelope.mjs';
+import { message, send } from '../integration/http.mjs';
+import { sharedStack } from '../integration/stack.mjs';
+
+let stack, browser;
+before(async () => {
+  stack = await sharedStack();
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+});
+after(async () => {
+  await browser?.close();
+  await stack.close();
+});
+
+// A page of the demo's own origin, of which every complaint fails the test.
+async function openPage(path) {
+  const page = await (await browser.newContext()).newPage();
+  const complaints = [];
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (line) => line.type() === 'error' && complaints.push(line.text()));
+  await page.goto(stack.url + path);
+  return { page, complaints };
+}
+
+test('a bare EventSource receives a message, and resumes by itself', async () => {
+  const room = await stack.stream();
+  const { page } = await openPage('/healthz');
+  await page.evaluate(
+    (path) =>
+      new Promise((opened) => {
+        globalThis.received = [];
+        const source = new EventSource(path);
+        source.onopen = opened;
+        source.onmessage = ({ data, lastEventId }) => globalThis.received.push({ data, lastEventId });
+      }),
+    `/streams/${room}/events`,
+  );
+  const texts = [];
+  for (const content of ['hello', 'two\nlines and ünïcödé 😀']) {
+    const answer = await send(stack.url, stack.user(), message(room, content));
+    assert.equal(answer.status, 200, answer.text);
+    texts.push(answer.text);
+  }
+  await page.waitForFunction(() => globalThis.received.length === 2);
+  const received = await page.evaluate(() => globalThis.received);
+  for (const [i, { data, lastEventId }] of received.entries()) {
+    assert.equal(lastEventId, String(i + 1));
+    assert.equal(data, `{"offset":${i + 1},"prev":${i},"envelope":${texts[i]}}`);
+    checkEnvelope(texts[i], stack.keyring);
+  }
+  await page.context().close();
+});
