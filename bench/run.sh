@@ -18,6 +18,7 @@ chmod 755 "$SEALCAST_LOCAL"
 trap 'local/down; rm -rf "$SEALCAST_LOCAL"' EXIT
 trap 'exit 130' INT TERM HUP
 local/up postgres redis > /dev/null
+# shellcheck source=/dev/null
 . "$SEALCAST_LOCAL/env"
 export PGHOST PGPORT PGDATABASE PGUSER
 query() { psql -X -q -v ON_ERROR_STOP=1 -At "$@"; }
@@ -25,6 +26,7 @@ query() { psql -X -q -v ON_ERROR_STOP=1 -At "$@"; }
 # The sidecar reads message types at its start. The rate keeps the gate at work but never closed.
 query -c "insert into sealcast.message_types (t, rate) values ('bench', 1000)"
 local/up > /dev/null
+# shellcheck source=/dev/null
 . "$SEALCAST_LOCAL/env"
 secret=$SEALCAST_LOCAL/session-secret
 (umask 077 && printf %s "$SEALCAST_JWT_SECRET" > "$secret")
