@@ -27,11 +27,8 @@ print_env() {
 # Every `up` renews the demo's token. The file appears whole or not at all.
 write_env() {
   local token file=$LOCAL/env
-  token=$(! running sealcastd || demo_token)
+  token=$(! running sealcastd || demo_token "$(session_secret)")
   (umask 077 && print_env "$token" > "$file.new")
   mv "$file.new" "$file"
-  if running sealcastd; then
-    printf '{"stream_id":"%s","user_id":"%s","token":"%s"}\n' "$DEMO_STREAM_ID" "$DEMO_USER_ID" "$token" |
-      put "$STATE/demo/demo.json"
-  fi
+  ! running sealcastd || demo_session "$token" | put "$STATE/demo/demo.json"
 }

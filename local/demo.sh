@@ -1,0 +1,54 @@
+# The demo: its stream, its user, a session of that user's, and how to try it out. Sourced by up, run and docker/init.
+# shellcheck shell=bash
+
+DEMO_STREAM_ID=0190d000-0000-7000-8000-000000000001
+DEMO_USER_ID=0190d000-0000-7000-8000-0000000000a1
+
+base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+
+# hmac SECRET: HMAC-SHA-256 (RFC 2104) of standard input under a secret of 64 ASCII characters, SHA-256's block. openssl
+# would take the secret as an argument, there for everybody to read.
+hmac() {
+  local secret=$1 i code inner='' outer=''
+  for ((i = 0; i < 64; i++)); do
+    printf -v code %d "'${secret:i:1}"
+    printf -v inner '%s\\x%02x' "$inner" $((code ^ 0x36))
+    printf -v outer '%s\\x%02x' "$outer" $((code ^ 0x5c))
+  done
+  { printf %b "$outer" && { printf %b "$inner" && cat; } | openssl dgst -sha256 -binary; } | openssl dgst -sha256 -binary
+}
+
+# demo_token SECRET: a session of the demo's user for 24 hours (RFC 7519, HS256).
+demo_token() {
+  local now signed
+  now=$(date +%s)
+  signed=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url)
+  signed+=.$(printf '{"sub":"%s","iat":%d,"exp":%d}' "$DEMO_USER_ID" "$now" $((now + 86400)) | base64url)
+  echo "$signed.$(printf %s "$signed" | hmac "$1" | base64url)"
+}
+
+# demo_session TOKEN: what the room reads at /demo.json.
+demo_session() {
+  printf '{"stream_id":"%s","user_id":"%s","token":"%s"}\n' "$DEMO_STREAM_ID" "$DEMO_USER_ID" "$1"
+}
+
+# demo_usage URL TOKEN PSQL: lines to paste.
+demo_usage() {
+  local events=$1/streams/$DEMO_STREAM_ID/events
+  cat << END
+
+Send a message over HTTP:
+
+curl -sS $1/rpc/send_message -H 'Authorization: Bearer $2' -H 'Content-Type: application/json' -d '{"stream_id":"$DEMO_STREAM_ID","t":"chat","d":{"content":"hello from curl"},"txn_id":"'"\$(cat /proc/sys/kernel/random/uuid)"'"}'
+
+Send one from SQL, through the same gate:
+
+$3 -c 'set role sealcast_user; set request.jwt.claims = \$\${"sub":"$DEMO_USER_ID"}\$\$; select sealcast.send_message(\$\$$DEMO_STREAM_ID\$\$, \$\$chat\$\$, \$\${"content":"hello from psql"}\$\$, gen_random_uuid())'
+
+See them arrive: open $1 in a browser, or
+
+curl -N $events
+
+which is what new EventSource('$events') reads.
+END
+}
