@@ -1,0 +1,231 @@
+// Settings: defaults, file, environment, and every way to get them wrong.
+#include "config/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <sstream>
+
+#include "config/secret_file.h"
+#include "config/settings_table.h"
+#include "scratch.h"
+
+namespace sealcast {
+namespace {
+
+class SettingsTest : public testing::Test {
+ protected:
+  SettingsTest() { secret_ = scratch_.write("secret", std::string(32, 's') + "\n"); }
+
+  // The file's text with a session secret, unless it brings its own section; `variables` as "NAME=value".
+  Settings load(const std::string& toml, std::vector<std::string> variables = {}) {
+    std::string text = toml;
+    if (text.find("[session]") == std::string::npos) text += "\n[session]\nhs256_secret_file = \"" + secret_ + "\"\n";
+    file_ = scratch_.write("sealcast.toml", text);
+    std::vector<const char*> environment;
+    for (const auto& variable : variables) environment.push_back(variable.c_str());
+    environment.push_back(nullptr);
+    return load_settings(file_, environment.data());
+  }
+
+  std::string error(const std::string& toml, std::vector<std::string> variables = {}) {
+    try {
+      load(toml, std::move(variables));
+    } catch (const SettingsError& problem) {
+      return problem.what();
+    }
+    return "no error";
+  }
+
+  test::Scratch scratch_;
+  std::string secret_;
+  std::string file_;
+};
+
+TEST_F(SettingsTest, DefaultsAreComplete) {
+  const Settings settings = load("");
+  EXPECT_EQ(settings.http.listen, "127.0.0.1:8080");
+  EXPECT_EQ(settings.gate.timeout, std::chrono::milliseconds(250));
+  EXPECT_EQ(settings.gate.replay_window, std::chrono::milliseconds(900'000));
+  EXPECT_EQ(settings.session.ticket_ttl, std::chrono::seconds(300));
+  EXPECT_EQ(settings.drain_timeout, std::chrono::milliseconds(10'000));
+  EXPECT_EQ(settings.relay.dsn, settings.postgres.dsn);
+  EXPECT_FALSE(settings.relay.holder.empty());
+  EXPECT_TRUE(settings.http.cors_origins.empty());
+}
+
+TEST_F(SettingsTest, TheFileOverridesDefaultsAndTheEnvironmentTheFile) {
+  const std::string toml =
+      "drain_timeout_ms = 7\n[gate]\ntimeout_ms = 300\nredis_url = \"redis://cache/3\"\n"
+      "[http]\ncors_origins = [\"https://a.example\", \"http://localhost:3000\"]\n";
+  Settings settings = load(toml);
+  EXPECT_EQ(settings.drain_timeout, std::chrono::milliseconds(7));
+  EXPECT_EQ(settings.gate.timeout, std::chrono::milliseconds(300));
+  EXPECT_EQ(settings.http.cors_origins, (std::vector<std::string>{"https://a.example", "http://localhost:3000"}));
+  settings = load(toml, {"SEALCAST_GATE_TIMEOUT_MS=400", "SEALCAST_GATE_REDIS_URL=rediss://other:1",
+                         "SEALCAST_HTTP_CORS_ORIGINS=*", "SEALCAST_DRAIN_TIMEOUT_MS=8"});
+  EXPECT_EQ(settings.gate.timeout, std::chrono::milliseconds(400));
+  EXPECT_EQ(settings.gate.redis_url, "rediss://other:1");
+  EXPECT_EQ(settings.http.cors_origins, std::vector<std::string>{"*"});
+  EXPECT_EQ(settings.drain_timeout, std::chrono::milliseconds(8));
+}
+
+TEST_F(SettingsTest, EverySettingCanBeSetByItsVariable) {
+  for (const Setting& setting : settings_table()) {
+    const std::string value = setting.fallback.empty() && !setting.is_text() && !setting.is_list()
+                                  ? std::to_string(setting.min)
+                                  : std::string(setting.fallback);
+    EXPECT_NO_THROW(load("", {"SEALCAST_SESSION_HS256_SECRET_FILE=" + secret_,
+                              setting.key == "hs256_secret_file" ? "X=" : setting.environment() + "=" + value}))
+        << setting.path();
+  }
+}
+
+TEST_F(SettingsTest, UnknownKeysNameTheKnownOnes) {
+  EXPECT_EQ(error("[gate]\ntimeout = 3\n").substr(file_.size()),
+            ":2: gate.timeout is no setting; [gate] has redis_url, redis_password_file, redis_ca_file, timeout_ms, "
+            "replay_window_ms, role_cache_ms, max_waiting, socket, socket_group");
+  EXPECT_NE(error("[gates]\n").find(":1: gates is no setting; the sections are [http], [postgres]"), std::string::npos);
+  EXPECT_NE(error("listen = \"x\"\n").find("listen is no setting"), std::string::npos);
+  EXPECT_NE(error("gate = 3\n").find("gate is no section; write [gate]"), std::string::npos);
+  EXPECT_NE(
+      error("", {"SEALCAST_GATE_REDSI_URL=x"}).find("SEALCAST_GATE_REDSI_URL is no setting; [gate] has redis_url"),
+      std::string::npos);
+}
+
+TEST_F(SettingsTest, VariablesOfOtherToolsAreLeftAlone) {
+  EXPECT_NO_THROW(load("", {"SEALCAST_URL=http://x", "SEALCAST_LOCAL=/tmp", "SEALCAST_JWT_SECRET=x", "PATH=/bin"}));
+}
+
+TEST_F(SettingsTest, WrongTypesSayWhatToWrite) {
+  EXPECT_EQ(error("[gate]\ntimeout_ms = \"250\"\n").substr(file_.size()),
+            ":2: gate.timeout_ms is no whole number; write one without quotes (milliseconds)");
+  EXPECT_NE(error("[gate]\ntimeout_ms = 2.5\n").find("is no whole number"), std::string::npos);
+  EXPECT_NE(error("[http]\nlisten = 8080\n").find("http.listen is no string; write it in quotes"), std::string::npos);
+  EXPECT_NE(error("[http]\ncors_origins = \"*\"\n").find("is no list of strings"), std::string::npos);
+  EXPECT_NE(error("[http]\ncors_origins = [\"*\", 3]\n").find("is no list of strings"), std::string::npos);
+  EXPECT_EQ(error("", {"SEALCAST_GATE_TIMEOUT_MS=250ms"}),
+            "environment: SEALCAST_GATE_TIMEOUT_MS is \"250ms\"; write a whole number (milliseconds)");
+  EXPECT_NE(error("", {"SEALCAST_GATE_TIMEOUT_MS="}).find("is \"\"; write a whole number"), std::string::npos);
+  EXPECT_NE(error("", {"SEALCAST_GATE_TIMEOUT_MS=99999999999999999999"}).find("write a whole number"),
+            std::string::npos);
+}
+
+TEST_F(SettingsTest, RangesAreChecked) {
+  EXPECT_NE(error("[gate]\ntimeout_ms = 0\n").find(":2: gate.timeout_ms is 0; write 10 to 60000 (milliseconds)"),
+            std::string::npos);
+  EXPECT_NE(error("[gate]\nrole_cache_ms = 5001\n").find("write 0 to 5000"), std::string::npos);
+  for (const Setting& setting : settings_table()) {
+    if (setting.is_text() || setting.is_list()) continue;
+    const std::string name = setting.environment() + "=";
+    EXPECT_NO_THROW(load("", {name + std::to_string(setting.min)})) << setting.path();
+    EXPECT_NO_THROW(load("", {name + std::to_string(setting.max)})) << setting.path();
+    EXPECT_THROW(load("", {name + std::to_string(setting.min - 1)}), SettingsError) << setting.path();
+    EXPECT_THROW(load("", {name + std::to_string(setting.max + 1)}), SettingsError) << setting.path();
+  }
+}
+
+TEST_F(SettingsTest, ListenAddresses) {
+  for (const char* good : {"127.0.0.1:0", "[::1]:8080", "localhost:65535", "0.0.0.0:80"}) {
+    EXPECT_NO_THROW(load("", {std::string("SEALCAST_HTTP_LISTEN=") + good})) << good;
+  }
+  for (const char* bad : {"", "8080", ":8080", "host:", "host:65536", "host:-1", "host:80x", "::1:80"}) {
+    EXPECT_NE(error("", {std::string("SEALCAST_HTTP_LISTEN=") + bad}).find("write host:port"), std::string::npos)
+        << bad;
+  }
+}
+
+TEST_F(SettingsTest, ConnectionStrings) {
+  EXPECT_NO_THROW(load("", {"SEALCAST_POSTGRES_DSN=postgresql://u@h:5432/d?sslmode=require"}));
+  EXPECT_NE(error("[postgres]\ndsn = \"nonsense\"\n").find(":2: postgres.dsn is no connection string"),
+            std::string::npos);
+  EXPECT_NE(error("[relay]\ndsn = \"nonsense\"\n").find("relay.dsn is no connection string"), std::string::npos);
+  for (const char* url : {"http://x", "redis://", "redis://h:0", "redis://h:x", "redis://h/x", "redis://u%zz@h",
+                          "redis://h/-1", "redis://[::1"}) {
+    EXPECT_NE(error("", {std::string("SEALCAST_GATE_REDIS_URL=") + url}).find("write redis://"), std::string::npos)
+        << url;
+  }
+}
+
+TEST_F(SettingsTest, PasswordsComeFromFilesOnlyAndAreNeverQuoted) {
+  for (const char* dsn : {"host=h password=hunter2", "postgresql://u:hunter2@h/d"}) {
+    const std::string problem = error("", {std::string("SEALCAST_POSTGRES_DSN=") + dsn});
+    EXPECT_NE(problem.find("SEALCAST_POSTGRES_DSN holds a password; write the password into a file"),
+              std::string::npos);
+    EXPECT_EQ(problem.find("hunter2"), std::string::npos);
+  }
+  for (const char* url : {"redis://:hunter2@h", "redis://u:hunter2@h", "redis://u:hunter2@h:x"}) {
+    const std::string problem = error("", {std::string("SEALCAST_GATE_REDIS_URL=") + url});
+    EXPECT_EQ(problem.find("hunter2"), std::string::npos) << url;
+    EXPECT_NE(problem, "no error");
+  }
+  const std::string file = scratch_.write("pg", "it's a \\ p@ss\n");
+  Settings settings =
+      load("", {"SEALCAST_POSTGRES_PASSWORD_FILE=" + file, "SEALCAST_RELAY_DSN=postgresql://h/d?sslmode=disable"});
+  EXPECT_EQ(settings.postgres.dsn, R"(dbname=sealcast password='it\'s a \\ p@ss')");
+  EXPECT_EQ(settings.relay.dsn, "postgresql://h/d?sslmode=disable&password=%69%74%27%73%20%61%20%5C%20%70%40%73%73");
+}
+
+TEST_F(SettingsTest, FilesMustBeThere) {
+  EXPECT_NE(error("[session]\nhs256_secret_file = \"/nowhere/x\"\n")
+                .find(":2: session.hs256_secret_file names \"/nowhere/x\", which cannot be read (No such file"),
+            std::string::npos);
+  EXPECT_NE(error("[demo]\ndirectory = \"/nowhere\"\n").find("is no directory"), std::string::npos);
+  EXPECT_NE(error("[gate]\nsocket = \"gate.sock\"\n").find("write an absolute path"), std::string::npos);
+  EXPECT_NE(error("[gate]\nsocket = \"/nowhere/gate.sock\"\n").find("is no directory; create it"), std::string::npos);
+  EXPECT_NE(error("[gate]\nsocket = \"/tmp/" + std::string(120, 'x') + "\"\n").find("choose a shorter path"),
+            std::string::npos);
+}
+
+TEST_F(SettingsTest, SettingsThatBelongTogether) {
+  EXPECT_NE(error("[session]\nissuer = \"x\"\n").find("both empty, so that nobody could send"), std::string::npos);
+  const std::string jwks = scratch_.write("jwks", "{}");
+  EXPECT_NE(error("[session]\njwks_file = \"" + jwks + "\"\n").find("session.ticket_secret_file is empty"),
+            std::string::npos);
+  EXPECT_NE(error("[gate]\nsocket_group = \"x\"\n").find(":2: gate.socket_group is set without gate.socket"),
+            std::string::npos);
+  EXPECT_NE(error("[gate]\nredis_ca_file = \"" + secret_ + "\"\n").find("has no TLS; write rediss://"),
+            std::string::npos);
+  EXPECT_NE(error("[log]\nlevel = \"loud\"\n").find("write debug, info, warn or error"), std::string::npos);
+  EXPECT_NE(error("[http]\ncors_origins = [\"example.org\"]\n").find("write origins such as"), std::string::npos);
+  EXPECT_NE(error("[http]\ncors_origins = [\"https://x/path\"]\n").find("without a path"), std::string::npos);
+}
+
+TEST_F(SettingsTest, AllProblemsAreToldAtOnce) {
+  const std::string problems = error("[gate]\ntimeout_ms = 0\nnonsense = 1\n", {"SEALCAST_SSE_RETRY_MS=x"});
+  EXPECT_EQ(std::count(problems.begin(), problems.end(), '\n'), 2) << problems;
+}
+
+TEST_F(SettingsTest, FilesThatAreNoToml) {
+  EXPECT_NE(error("[gate\n").find(":1: "), std::string::npos);
+  EXPECT_NE(error("[gate]\nsocket = \"\"\nsocket = \"\"\n").find(":3: "), std::string::npos);
+  const char* const none[] = {nullptr};
+  try {
+    load_settings("/nowhere/sealcast.toml", none);
+    FAIL() << "a missing file was accepted";
+  } catch (const SettingsError& problem) {
+    EXPECT_NE(std::string(problem.what()).find("/nowhere/sealcast.toml: "), std::string::npos);
+    EXPECT_NE(std::string(problem.what()).find("name a file that exists"), std::string::npos);
+  }
+}
+
+TEST_F(SettingsTest, SecretFiles) {
+  EXPECT_EQ(read_secret_file("k", scratch_.write("a", "secret\n\n")), "secret\n");
+  EXPECT_EQ(read_secret_file("k", scratch_.write("b", std::string("a\0b", 3))), std::string("a\0b", 3));
+  for (const std::string& path : {scratch_.write("c", ""), scratch_.write("d", "\n"), scratch_.path("missing"),
+                                  scratch_.path(""), scratch_.write("e", std::string(65'537, 'x'))}) {
+    EXPECT_THROW(read_secret_file("session.hs256_secret_file", path), SettingsError) << path;
+  }
+}
+
+TEST_F(SettingsTest, TheTableListsEverySetting) {
+  std::ostringstream out;
+  print_settings_table(out);
+  const std::string table = out.str();
+  EXPECT_EQ(static_cast<std::size_t>(std::count(table.begin(), table.end(), '\n')), settings_table().size() + 2);
+  EXPECT_NE(table.find("| `gate.timeout_ms` | `SEALCAST_GATE_TIMEOUT_MS` | `250` | milliseconds, 10 to 60000 | "),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace sealcast
