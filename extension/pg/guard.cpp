@@ -77,12 +77,14 @@ void raise(const Report& report) {
 void run_guarded(Body body, void* context) {
   static_assert(std::is_same_v<sig_atomic_t, int>, "CancelFlag points at Postgres' own flag");
   Report report;
+  // Any interrupt may stop the first run. Interrupts that were no cancel must not do so again and again.
+  CancelFlag watched = &InterruptPending;
   while (true) {
     // Where an interrupt could not be served, stopping for it would never end.
-    CancelFlag cancel = INTERRUPTS_CAN_BE_PROCESSED() ? &InterruptPending : nullptr;
-    if (attempt(body, context, cancel, report)) return;
+    if (attempt(body, context, INTERRUPTS_CAN_BE_PROCESSED() ? watched : nullptr, report)) return;
     if (!report.interrupted) raise(report);
     CHECK_FOR_INTERRUPTS();
+    watched = &QueryCancelPending;
   }
 }
 

@@ -34,7 +34,7 @@ bool attempt(Body body, void* context, CancelFlag cancel, Report& report) noexce
 // Runs `body` until it has ended or failed; what it throws becomes an ERROR, a pending cancel takes effect.
 void run_guarded(Body body, void* context);
 
-// Runs `body(CancelFlag)`. It may run again after an interrupt that was no cancel, so it starts from scratch each time.
+// Runs `body(CancelFlag)`. It runs a second time after an interrupt that was no cancel, so it starts from scratch.
 template <class Lambda>
 void guarded(Lambda body) {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");

@@ -133,6 +133,8 @@ void read_directory(Outcome& outcome) {
 
 // Paths stay in the server's log: whoever sends a message has no business with them.
 void log_outcome(const Outcome& outcome, bool reloaded) {
+  // Every backend looks after a reload, but one voice is enough to repeat what was logged before: the watcher's.
+  reloaded = reloaded && (store_lock == nullptr || MyBackendType == B_BG_WORKER);
   if (!outcome.ok && (reloaded || outcome.news)) {
     ereport(LOG_SERVER_ONLY, (errcode(outcome.report.sqlstate), errmsg("sealcast %s", outcome.report.message),
                               errdetail("The keys that were read before stay in use."),
