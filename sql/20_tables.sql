@@ -27,7 +27,7 @@ create table sealcast.restrictions (
   user_id uuid not null,
   stream_id uuid references sealcast.streams on delete cascade,
   kind text not null check (kind in ('mute', 'ban')),
-  until timestamptz,
+  until timestamptz check (isfinite(until)),
   reason text check (length(reason) <= 500),
   created_by uuid,
   created_at timestamptz not null default now(),
@@ -39,10 +39,12 @@ create table sealcast.message_types (
   t text primary key check (t ~ '^[a-z][a-z0-9_.-]{0,63}$'),
   max_bytes integer not null default 16384 check (max_bytes between 2 and 1048576),
   rate integer not null default 5 check (rate between 1 and 1000),
-  role_rates jsonb not null default '{}' check (jsonb_typeof(role_rates) = 'object'),
+  role_rates jsonb not null default '{}' check (
+    jsonb_typeof(role_rates) = 'object'
+    and not jsonb_path_exists(role_rates, 'strict $.* ? (@.type() != "number" || !(@ >= 1 && @ <= 1000))')),
   required_roles text[],
   system_only boolean not null default false,
-  server_fields text[] not null default '{user_role}' check (server_fields <@ array['user_role']),
+  server_fields text[] not null default '{user_role}' check (server_fields in ('{}', '{user_role}')),
   admit_hook regprocedure,
   built_in boolean not null default false
 );
@@ -53,7 +55,7 @@ comment on column sealcast.message_types.role_rates is 'Other rates for roles, f
 comment on column sealcast.message_types.required_roles is 'Roles that may send it; null = anyone';
 comment on column sealcast.message_types.server_fields is 'Members of d that only the server states; what a sender puts there is replaced';
 comment on column sealcast.message_types.admit_hook is
-  'function(stream_id uuid, sender_id uuid, t text, txn_id uuid, d json) returns sealcast.refusal; null admits';
+  'function(stream_id uuid, sender_id uuid, t text, txn_id uuid, d json) returns sealcast.refusal; null admits. It runs as the extension''s owner, with search_path pg_catalog, pg_temp: only a superuser may name one';
 
 insert into sealcast.message_types (t, required_roles, system_only, built_in) values
   ('chat', null, false, true),

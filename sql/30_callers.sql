@@ -3,7 +3,7 @@
 -- RAISEs a verdict as PostgREST expects it: SQLSTATE PTnnn, DETAIL beginning with the code.
 create function sealcast.refuse(status integer, code text, message text, details text default null,
                                 hint text default null, retry_after_ms bigint default null) returns void
-  language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+  language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception using
     errcode = 'PT' || status,
@@ -16,7 +16,7 @@ create function sealcast.claims() returns jsonb
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return nullif(current_setting('request.jwt.claims', true), '')::jsonb;
-exception when invalid_text_representation then
+exception when data_exception or program_limit_exceeded then
   return null;
 end $$;
 comment on function sealcast.claims() is
@@ -51,7 +51,7 @@ end $$;
 -- The role that called, beneath SECURITY DEFINER: what SET ROLE chose, else who logged in.
 create function sealcast.is_admin() returns boolean
   language sql stable
-  return pg_has_role(coalesce(nullif(current_setting('role', true), 'none'), session_user)::name, 'sealcast_admin', 'member');
+  return pg_has_role(coalesce(nullif(current_setting('role', true), 'none'), session_user)::name, 'sealcast_admin', 'usage');
 
 create function sealcast.role_in(stream_id uuid, user_id uuid) returns text
   language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -71,3 +71,15 @@ create function sealcast.can_read(stream_id uuid, user_id uuid) returns boolean
                                 and (x.until is null or x.until > clock_timestamp()))));
 comment on function sealcast.can_read(uuid, uuid) is
   'Public streams are anyone''s to read; private ones are for users with a role in them who are not banned';
+
+create function sealcast.moderating_roles() returns text[]
+  language sql immutable parallel safe
+  return array['owner', 'moderator'];
+
+-- What the policies ask. They speak of the caller alone, so that nobody learns of others by calling them.
+create function sealcast.caller_can_read(stream_id uuid) returns boolean
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  return sealcast.can_read(stream_id, sealcast.caller_id());
+create function sealcast.caller_moderates(stream_id uuid) returns boolean
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  return coalesce(sealcast.role_in(stream_id, sealcast.caller_id()) = any (sealcast.moderating_roles()), false);

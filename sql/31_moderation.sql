@@ -5,30 +5,34 @@
 create function sealcast.require_moderator(stream_id uuid, target uuid, granted_role text default null) returns void
   language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  moderating constant text[] := '{owner,moderator}';
+  moderating constant text[] := sealcast.moderating_roles();
   caller_role text;
 begin
-  if target is null then
-    perform sealcast.refuse(400, 'invalid_request', 'user_id is null');
+  -- Nil is the system itself, whom nobody silences.
+  if target is null or target = '00000000-0000-0000-0000-000000000000' then
+    perform sealcast.refuse(400, 'invalid_request', 'user_id is null or nil', null, 'Name a user.');
   end if;
   if stream_id is not null and not exists (select from sealcast.streams s where s.stream_id = require_moderator.stream_id) then
-    perform sealcast.refuse(404, 'stream_not_found', format('there is no stream %s', stream_id));
+    perform sealcast.refuse(404, 'stream_not_found', format('there is no stream %s', stream_id), null, 'Check stream_id.');
   end if;
   if sealcast.is_admin() then
     return;
   end if;
   if stream_id is null then
-    perform sealcast.refuse(403, 'role_required', 'only sealcast_admin may restrict a user everywhere');
+    perform sealcast.refuse(403, 'role_required', 'only sealcast_admin may restrict a user everywhere', 'sealcast_admin',
+                            'Name a stream that you moderate.');
   end if;
   caller_role := sealcast.role_in(stream_id, sealcast.current_sender());
   if caller_role = 'owner' then
     return;
   end if;
   if caller_role is distinct from 'moderator' then
-    perform sealcast.refuse(403, 'role_required', 'you do not moderate this stream', 'owner or moderator');
+    perform sealcast.refuse(403, 'role_required', 'you do not moderate this stream', 'owner or moderator',
+                            'Ask an owner of the stream for the role.');
   end if;
   if sealcast.role_in(stream_id, target) = any (moderating) or granted_role = any (moderating) then
-    perform sealcast.refuse(403, 'role_required', 'only an owner may do this to or make those who moderate', 'owner');
+    perform sealcast.refuse(403, 'role_required', 'only an owner may do this to or make those who moderate', 'owner',
+                            'Ask an owner of the stream to do it.');
   end if;
 end $$;
 
@@ -37,10 +41,14 @@ create function sealcast.restrict_user(kind text, stream_id uuid, user_id uuid, 
 begin
   perform sealcast.require_moderator(stream_id, user_id);
   if until <= clock_timestamp() then
-    perform sealcast.refuse(400, 'invalid_request', format('until %s is in the past', until));
+    perform sealcast.refuse(400, 'invalid_request', format('until %s is in the past', until), null,
+                            'Choose a later moment, or null for good.');
+  elsif length(reason) > 500 then
+    perform sealcast.refuse(400, 'invalid_request', format('reason has %s characters', length(reason)), null,
+                            'Use at most 500.');
   end if;
   insert into sealcast.restrictions as r (kind, stream_id, user_id, until, reason, created_by)
-    values (restrict_user.kind, restrict_user.stream_id, restrict_user.user_id, restrict_user.until,
+    values (restrict_user.kind, restrict_user.stream_id, restrict_user.user_id, nullif(restrict_user.until, 'infinity'),
             restrict_user.reason, sealcast.caller_id())
   on conflict on constraint restrictions_user_id_stream_id_kind_key
     do update set until = excluded.until, reason = excluded.reason, created_by = excluded.created_by, created_at = now();
@@ -81,13 +89,14 @@ create function sealcast.set_role(stream_id uuid, user_id uuid, role text) retur
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if stream_id is null then
-    perform sealcast.refuse(400, 'invalid_request', 'stream_id is null');
+    perform sealcast.refuse(400, 'invalid_request', 'stream_id is null', null, 'Name the stream that the role is for.');
   end if;
   perform sealcast.require_moderator(stream_id, user_id, role);
   if role is null then
     delete from sealcast.stream_roles r where r.stream_id = set_role.stream_id and r.user_id = set_role.user_id;
   elsif role !~ '^[a-z][a-z0-9_]{0,31}$' then
-    perform sealcast.refuse(400, 'invalid_request', format('%L is no role name', role), 'it must match [a-z][a-z0-9_]{0,31}');
+    perform sealcast.refuse(400, 'invalid_request', format('%L is no role name', left(role, 64)), null,
+                            'Use a name that matches [a-z][a-z0-9_]{0,31}.');
   else
     insert into sealcast.stream_roles (stream_id, user_id, role) values (set_role.stream_id, set_role.user_id, set_role.role)
     on conflict on constraint stream_roles_pkey do update set role = excluded.role, granted_at = now();

@@ -112,6 +112,10 @@ begin
       when 'invalid_request' then 'Send all four.'
       when 'unknown_type' then 'Use a type of sealcast.message_types.'
       when 'stream_not_found' then 'Check stream_id.'
+      when 'stream_closed' then 'Send to a stream that is open.'
+      when 'user_banned' then 'Wait until it ends, or ask a moderator.'
+      when 'user_muted' then 'Wait until it ends, or ask a moderator.'
+      when 'role_required' then 'Send a type that your role may send.'
       when 'invalid_json' then 'Send an I-JSON object (RFC 7493) whose numbers a double holds exactly.'
       when 'payload_too_large' then 'Send less, or have the type''s max_bytes raised.'
     end,

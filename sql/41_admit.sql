@@ -23,7 +23,8 @@ begin
   claimed as (
     -- In key order, so that two batches cannot wait for each other in a circle.
     insert into sealcast.txn_keys (sender_id, txn_id, ts, message_id, sent_hash)
-    select a.sender_id, a.txn_id, now_ms, a.message_id, a.sent_hash from admissible a order by a.sender_id, a.txn_id
+    select a.sender_id, a.txn_id, now_ms, a.message_id, a.sent_hash
+    from admissible a order by a.sender_id, a.txn_id, a.item
     on conflict do nothing
     returning message_id
   ),
@@ -45,9 +46,34 @@ begin
   from sealed s order by s.item;
 end $$;
 
+-- What the hook answers. It runs as the extension's owner, so only a superuser may name one (90_privileges.sql). When it
+-- fails, so does its item alone; only what concerns the whole transaction goes through.
+create function sealcast.ask_hook(hook regprocedure, stream_id uuid, sender_id uuid, t text, txn_id uuid, canonical text)
+  returns sealcast.refusal
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  refusal sealcast.refusal;
+begin
+  execute format('select * from %s($1, $2, $3, $4, $5)', hook::oid::regproc)
+    into refusal using stream_id, sender_id, t, txn_id, canonical::json;
+  if refusal is null then
+    return null;
+  elsif (refusal.status between 400 and 599 and refusal.code ~ '^[a-z_]+$' and refusal.message is not null) is not true then
+    raise exception 'it returned %, not (400 to 599, a code, a message, a hint or null)', refusal;
+  end if;
+  return refusal;
+exception
+  when transaction_rollback or lock_not_available then
+    raise;
+  when others then
+    raise log 'sealcast: admit hook % of type % failed for txn_id %: % (%)', hook, t, txn_id, sqlerrm, sqlstate;
+    return (500, 'admit_hook_failed', format('the check of messages of type %s failed', t),
+            'Retry with the same txn_id; the database''s log has the reason.')::sealcast.refusal;
+end $$;
+
 -- One item whose type has an admit hook: claimed, asked, sealed; what the hook refuses leaves no trace.
 create function sealcast.admit_hooked(item integer, hook regprocedure, stream_id uuid, t text, sender_id uuid, txn_id uuid,
-                                      d text, canonical text, sent_hash bytea, message_id bigint)
+                                      canonical text, sent_hash bytea, message_id bigint)
   returns sealcast.verdict
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -61,8 +87,7 @@ begin
   if not found then
     return null;
   end if;
-  execute format('select * from %s($1, $2, $3, $4, $5)', hook::oid::regproc)
-    into refusal using stream_id, sender_id, t, txn_id, canonical::json;
+  refusal := sealcast.ask_hook(hook, stream_id, sender_id, t, txn_id, canonical);
   if refusal.status is not null then
     raise exception using errcode = 'SCREF';
   end if;
@@ -120,15 +145,19 @@ begin
     union all
     select a.item, 400, 'invalid_request', 'txn_id is null', null, 'Send a new UUID for each message, the same for its retries.',
            null, false, null
-    where not a.seen_before and a.status = 200
+    where not a.seen_before and a.status = 200 and txn_ids[a.item] is null
+    union all
+    -- Admissible only since the batch was sealed, say because a mute has just ended.
+    select a.item, 503, 'txn_in_progress', 'what may be sent changed while this was decided', null,
+           'Retry with the same txn_id.', 200, false, null
+    where not a.seen_before and a.status = 200 and txn_ids[a.item] is not null
   ) v;
 end $$;
 
-create function sealcast.admit(stream_ids uuid[], types text[], sender_ids uuid[], txn_ids uuid[], payloads text[])
+-- The steps of admit(), in no particular order of items. An error undoes them as a whole.
+create function sealcast.admit_batch(stream_ids uuid[], types text[], sender_ids uuid[], txn_ids uuid[], payloads text[])
   returns setof sealcast.verdict
-  language plpgsql rows 100 security definer set search_path = pg_catalog, pg_temp
-  -- How long a batch waits for somebody's open transaction on one of its keys.
-  set lock_timeout = '100ms' as $$
+  language plpgsql rows 100 security definer set search_path = pg_catalog, pg_temp as $$
 declare
   items constant integer := coalesce(cardinality(stream_ids), 0);
   message_ids bigint[];
@@ -137,9 +166,10 @@ declare
   v sealcast.verdict;
   hooked record;
 begin
-  if items <> all (array[coalesce(cardinality(types), 0), coalesce(cardinality(sender_ids), 0),
-                         coalesce(cardinality(txn_ids), 0), coalesce(cardinality(payloads), 0)]) then
-    raise exception 'the arrays of a batch differ in length' using errcode = 'array_subscript_error';
+  if items > 0 and format('[1:%s]', items) = all (array[array_dims(stream_ids), array_dims(types), array_dims(sender_ids),
+                                                        array_dims(txn_ids), array_dims(payloads)]) is not true then
+    raise exception 'the arrays of a batch differ in length, or do not count from 1'
+      using errcode = 'array_subscript_error', hint = 'Pass five arrays with an entry for each message.';
   end if;
   message_ids := array(select nextval('sealcast.message_ids') from generate_series(1, items));
 
@@ -159,8 +189,7 @@ begin
       order by sender_ids[j.item], txn_ids[j.item]
     loop
       v := sealcast.admit_hooked(hooked.item, hooked.hook, stream_ids[hooked.item], types[hooked.item],
-        sender_ids[hooked.item], txn_ids[hooked.item], payloads[hooked.item], hooked.canonical, hooked.sent_hash,
-        message_ids[hooked.item]);
+        sender_ids[hooked.item], txn_ids[hooked.item], hooked.canonical, hooked.sent_hash, message_ids[hooked.item]);
       if v.item is not null then
         answered := answered || hooked.item;
         return next v;
@@ -172,13 +201,24 @@ begin
   end if;
 
   return query select * from sealcast.answer_unsealed(stream_ids, types, sender_ids, txn_ids, payloads, message_ids, answered);
+end $$;
+
+create function sealcast.admit(stream_ids uuid[], types text[], sender_ids uuid[], txn_ids uuid[], payloads text[])
+  returns setof sealcast.verdict
+  language plpgsql rows 100 security definer set search_path = pg_catalog, pg_temp
+  -- How long a batch waits for somebody's open transaction on one of its keys.
+  set lock_timeout = '100ms' as $$
+begin
+  -- RETURN QUERY keeps what it has when its block is undone: admit_batch() hands over all its verdicts or none.
+  return query
+  select * from sealcast.admit_batch(stream_ids, types, sender_ids, txn_ids, payloads) v order by v.item;
 exception
-  when lock_not_available then
+  when lock_not_available or deadlock_detected then
     -- Undone as a whole. The caller sends each item alone, on another connection: one held key stalls nobody else.
     return query
     select i, 503, 'txn_in_progress', 'another transaction holds this txn_id and has not ended', null::text,
            'Retry with the same txn_id.', 200::bigint, false, null::text
-    from generate_series(1, items) i;
+    from generate_series(1, cardinality(stream_ids)) i;
   when check_violation then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'no partition takes messages of today',
       hint = 'Run: select sealcast.maintain(). The sidecar does so every hour; without one, schedule it daily.';

@@ -24,15 +24,16 @@ begin
     perform sealcast.refuse(400, 'invalid_request', missing || ' is null', null, 'Send stream_id, t, d and txn_id.');
   end if;
   if t !~ '^[a-z][a-z0-9_.-]{0,63}$' then
-    perform sealcast.refuse(422, 'unknown_type', format('there is no message type %L', left(t, 64)));
+    perform sealcast.refuse(422, 'unknown_type', format('there is no message type %L', left(t, 64)), null,
+                            'Use a type of sealcast.message_types.');
   end if;
   gate := sealcast.gate(sender, stream_id, t, txn_id);
   if gate.outcome = 'limited' then
     perform sealcast.refuse(429, 'rate_limited', format('you send messages of type %s too fast', t), null,
-                            'wait, then retry with the same txn_id', gate.retry_after_ms);
+                            'Wait, then retry with the same txn_id.', gate.retry_after_ms);
   elsif gate.outcome = 'unavailable' then
     perform sealcast.refuse(503, 'gate_unavailable', 'the gate cannot be asked, so nothing is let through', null,
-                            'retry with the same txn_id', coalesce(gate.retry_after_ms, 1000));
+                            'Retry with the same txn_id.', coalesce(gate.retry_after_ms, 1000));
   end if;
 
   v := sealcast.admit(array[stream_id], array[t], array[sender], array[txn_id], array[d::text]);
