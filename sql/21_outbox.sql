@@ -37,7 +37,10 @@ create table sealcast.relay_leases (
   shard smallint primary key,
   holder text,
   epoch bigint not null default 0,
-  lease_until timestamptz not null default '-infinity'
+  lease_until timestamptz not null default '-infinity',
+  -- The backend that the holder claims and drains with.
+  backend integer,
+  backend_start timestamptz
 ) with (fillfactor = 50);
 comment on table sealcast.relay_leases is
   'Which sidecar relays a shard. The epoch grows with every change of hands: a frozen holder that wakes late changes nothing';

@@ -6,30 +6,40 @@ create function sealcast.claim_shards(holder text, lease_ms integer,
                                       out shard integer, out epoch bigint, out mine boolean, out batch bigint)
   returns setof record
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  own_start constant timestamptz := (select a.backend_start from pg_stat_get_activity(pg_backend_pid()) a);
 begin
-  if holder is null or holder = '' or lease_ms not between 100 and 600000 then
+  if (holder <> '' and lease_ms between 100 and 600000) is not true then
     raise exception 'a holder needs a name and a lease of 100 to 600000 ms' using errcode = 'invalid_parameter_value';
   end if;
   insert into sealcast.relay_members as m (holder, seen_at) values (claim_shards.holder, clock_timestamp())
   on conflict on constraint relay_members_pkey do update set seen_at = excluded.seen_at;
 
+  -- A holder that froze while it was being sent a batch has its drain() still open, and the leases locked with it.
+  perform pg_terminate_backend(l.backend)
+  from sealcast.relay_leases l cross join lateral pg_stat_get_activity(l.backend) a
+  where l.holder <> claim_shards.holder and l.lease_until < clock_timestamp()
+    and a.backend_start = l.backend_start and a.wait_event = 'ClientWrite';
+
   with due as (
     select l.shard from sealcast.relay_leases l
     where l.holder is not distinct from claim_shards.holder or l.lease_until < clock_timestamp()
-    order by l.shard for update
+    order by l.shard for update skip locked
   )
   update sealcast.relay_leases l
   set epoch = l.epoch + case when l.holder is distinct from claim_shards.holder then 1 else 0 end,
       holder = claim_shards.holder,
-      lease_until = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
+      lease_until = clock_timestamp() + make_interval(secs => lease_ms / 1000.0),
+      backend = pg_backend_pid(),
+      backend_start = own_start
   from due where l.shard = due.shard;
 
   if exists (select from sealcast.relay_leases l where l.shard = 0 and l.holder = claim_shards.holder) then
     perform sealcast.rotate_outbox();
   end if;
   return query
-  select l.shard::integer, l.epoch, l.holder = claim_shards.holder,
-         coalesce((select r.batch from sealcast.relay_log r where r.shard = l.shard order by r.batch desc limit 1), 0)
+  select l.shard::integer, l.epoch, l.holder is not distinct from claim_shards.holder,
+         (sealcast.relay_position(l.shard)).batch
   from sealcast.relay_leases l order by l.shard;
 end $$;
 
@@ -49,18 +59,24 @@ create function sealcast.relay_position(shard smallint) returns sealcast.relay_l
     (select r from sealcast.relay_log r where r.shard = relay_position.shard order by r.batch desc limit 1),
     (shard, 0, 0, 0, '1:1:', null, '0', 0, '{}', '{}', '{}')::sealcast.relay_log);
 
--- The newest offset of a stream. Looks into the last two days first, where a live stream's is, then everywhere.
+-- The newest offset of a stream. Looks into the last day first, where a live stream's is, then everywhere: logged_at
+-- never falls within a shard (see drain_group()), so nothing newer is elsewhere.
 create function sealcast.last_offset(stream_id uuid) returns bigint
-  language sql stable
-  return coalesce(
-    (select l."offset" from sealcast.stream_log l
-     where l.stream_id = last_offset.stream_id
-       and l.logged_at >= (extract(epoch from clock_timestamp()) * 1000)::bigint - 86400000
-     order by l."offset" desc limit 1),
-    (select l."offset" from sealcast.stream_log l
-     where l.stream_id = last_offset.stream_id order by l."offset" desc limit 1),
-    (select s.trimmed_through from sealcast.streams s where s.stream_id = last_offset.stream_id),
-    0);
+  language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+declare
+  -- Known when the plan starts, so that it opens no other partition.
+  since constant bigint := extract(epoch from now())::bigint * 1000 - 86400000;
+  found_offset bigint;
+begin
+  select l."offset" into found_offset from sealcast.stream_log l
+  where l.stream_id = last_offset.stream_id and l.logged_at >= since order by l."offset" desc limit 1;
+  if not found then
+    select l."offset" into found_offset from sealcast.stream_log l
+    where l.stream_id = last_offset.stream_id order by l."offset" desc limit 1;
+  end if;
+  return coalesce(found_offset,
+    (select s.trimmed_through from sealcast.streams s where s.stream_id = last_offset.stream_id), 0);
+end $$;
 
 -- The next rows of the outbox for shards that stand at one position. What became visible between two snapshots is what
 -- has xid >= the first one's xmax, or was in its list of running transactions; both are index ranges, so a drain
@@ -103,9 +119,14 @@ create function sealcast.drain_group(shards integer[], epochs bigint[], seen pg_
   set plan_cache_mode = force_generic_plan set enable_nestloop = off set enable_mergejoin = off set jit = off as $$
 #variable_conflict use_column
 declare
-  logged_at constant bigint := floor(extract(epoch from clock_timestamp()) * 1000);
+  -- Never earlier than the batch before, whatever the clock does.
+  logged_at constant bigint := (
+    select greatest(floor(extract(epoch from clock_timestamp()) * 1000), max((sealcast.relay_position(s::smallint)).logged_at))
+    from unnest(shards) s);
 begin
   return query
+  -- Picked by transaction, which is what a position can name; numbered by message_id, since a sender's later message may
+  -- be part of a transaction that began earlier.
   with relayed as materialized (
     select o.*, row_number() over () as n
     from sealcast.next_rows(shards, seen, target, after_xid, after_id, max_rows) o
@@ -115,7 +136,7 @@ begin
     select d.stream_id, sealcast.last_offset(d.stream_id) as last from (select distinct r.stream_id from relayed r) d
   ),
   numbered as materialized (
-    select r.*, h.last + row_number() over (partition by r.stream_id order by r.n) as "offset"
+    select r.*, h.last + row_number() over (partition by r.stream_id order by r.message_id) as "offset"
     from relayed r join head h on h.stream_id = r.stream_id
   ),
   logged as (
@@ -149,7 +170,7 @@ begin
          (select sealcast.envelope(original) from sealcast.messages original
           where original.ts = m.ts and original.message_id = m.message_id)
   from noted b left join numbered m on m.shard = b.shard
-  order by m.n;
+  order by m.message_id;
 end $$;
 
 -- Relays what comes next for the holder's shards. No row = nothing is left; a row whose stream_id is null = that shard's
@@ -165,7 +186,7 @@ declare
   relayed bigint := 0;
   in_group bigint;
 begin
-  if max_rows not between 1 and 100000 then
+  if (max_rows between 1 and 100000) is not true then
     raise exception 'max_rows must be 1 to 100000, not %', max_rows using errcode = 'invalid_parameter_value';
   end if;
   -- Holding the lease rows keeps a successor out until this transaction has ended.
@@ -236,28 +257,33 @@ end $$;
 
 -- Truncates the segments whose every row is relayed, and moves on to an empty one when the current one has grown.
 create function sealcast.rotate_outbox(segment_bytes bigint default 33554432) returns void
-  language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '20ms' as $$
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  set lock_timeout = '20ms' set enable_seqscan = off as $$
 declare
   current_segment constant integer := (select last_value from sealcast.outbox_segment);
   next_segment constant integer := (current_segment + 1) % 3;
+  -- Not visible in a snapshot is what is not below its xmax, or in its list: two index ranges.
+  has_unrelayed constant text := 'select exists (
+    select from sealcast.relay_leases l cross join lateral sealcast.relay_position(l.shard) p
+    where exists (select from %1$s o where o.xid >= pg_snapshot_xmax(p.seen) and o.shard = l.shard)
+       or exists (select from %1$s o where o.xid = any (array(select pg_snapshot_xip(p.seen))) and o.shard = l.shard))';
   segment integer;
   segment_table text;
-  undrained boolean;
+  unrelayed boolean;
 begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    return;  -- Its snapshot, older than the lock, would not see what was committed last.
+  end if;
   for segment in select i from generate_series(0, 2) i where i <> current_segment loop
     segment_table := format('sealcast.outbox_%s', segment);
     continue when pg_relation_size(segment_table::regclass) = 0;
+    execute format(has_unrelayed, segment_table) into unrelayed;
+    continue when unrelayed;
     begin
-      -- The newest row tells most often, without a lock.
-      execute format('select exists (select from (select * from %s order by xid desc limit 1) o
-        where not pg_visible_in_snapshot(o.xid, (sealcast.relay_position(o.shard)).seen))', segment_table) into undrained;
-      continue when undrained;
-      -- Nobody who could still insert holds it now; what they committed is seen by the next statement's snapshot.
+      -- Nobody who could still insert holds it then; what they committed is seen by the next statement's snapshot.
       execute format('lock table %s in access exclusive mode', segment_table);
-      execute format('select exists (select from %s o join (
-          select l.shard, (sealcast.relay_position(l.shard)).seen as seen from sealcast.relay_leases l) p using (shard)
-        where not pg_visible_in_snapshot(o.xid, p.seen))', segment_table) into undrained;
-      if not undrained then
+      execute format(has_unrelayed, segment_table) into unrelayed;
+      if not unrelayed then
         execute format('truncate table %s', segment_table);
       end if;
     exception when lock_not_available then

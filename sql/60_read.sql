@@ -7,7 +7,7 @@ create function sealcast.history(stream_id uuid, after bigint default null, befo
   language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
-  if max_rows not between 1 and 10000 then
+  if (max_rows between 1 and 10000) is not true then
     raise exception 'max_rows must be 1 to 10000, not %', max_rows using errcode = 'invalid_parameter_value';
   end if;
   if history.after is not null then
