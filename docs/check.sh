@@ -73,13 +73,13 @@ mentions() {
   local name names=0
   while read -r name; do
     names=$((names + 1))
-    grep -qF -- "$name" "$1" || complain "$1 does not mention $name"
+    grep -qwF -- "$name" "$1" || complain "$1 does not mention $name"
   done
   ((names > 0)) || complain "found no name that $1 should mention: mend docs/check.sh"
   report "$1 mentions $2"
 }
 mentions docs/sql.md 'every function, table and sequence' < <(
-  sed -n 's/^create \(function\|table\|type\|sequence\) sealcast\.\([a-z_]*\).*/\2/p' sql/[0-9]*.sql | sort -u
+  sed -n 's/^create \(function\|table\|type\|sequence\) sealcast\.\([a-z_0-9]*\).*/\2/p' sql/[0-9]*.sql | sort -u
 )
 mentions docs/settings.md 'every setting of the extension' < <(
   grep -oh '"sealcast\.[a-z_]*"' extension/pg/settings.cpp | tr -d '"'
