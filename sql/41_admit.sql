@@ -108,7 +108,7 @@ create function sealcast.answer_unsealed(stream_ids uuid[], types text[], sender
                                          payloads text[], message_ids bigint[], answered integer[])
   returns setof sealcast.verdict
   language plpgsql rows 10 security definer set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan as $$
+  set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 begin
   return query
   with unsealed as materialized (

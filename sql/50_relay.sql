@@ -62,7 +62,8 @@ create function sealcast.relay_position(shard smallint) returns sealcast.relay_l
 -- The newest offset of a stream. Looks into the last day first, where a live stream's is, then everywhere: logged_at
 -- never falls within a shard (see drain_group()), so nothing newer is elsewhere.
 create function sealcast.last_offset(stream_id uuid) returns bigint
-  language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 declare
   -- Known when the plan starts, so that it opens no other partition.
   since constant bigint := extract(epoch from now())::bigint * 1000 - 86400000;
@@ -116,7 +117,9 @@ create function sealcast.drain_group(shards integer[], epochs bigint[], seen pg_
   returns setof record
   language plpgsql rows 1000 set search_path = pg_catalog, pg_temp
   -- Sets of one drain, whose size the planner cannot know: hash them. (That makes plans look dear enough to compile.)
-  set plan_cache_mode = force_generic_plan set enable_nestloop = off set enable_mergejoin = off set jit = off as $$
+  -- Nor a plan from before midnight, when today's partitions were empty, that reads them from end to end.
+  set plan_cache_mode = force_generic_plan set enable_nestloop = off set enable_mergejoin = off
+  set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 declare
   -- Never earlier than the batch before, whatever the clock does.
@@ -226,7 +229,8 @@ create function sealcast.tail(shards integer[], after_batches bigint[], max_batc
                               out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
                               out prev bigint, out envelope text)
   returns setof record
-  language plpgsql stable rows 1000 security definer set search_path = pg_catalog, pg_temp as $$
+  language plpgsql stable rows 1000 security definer set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 begin
   return query
@@ -237,8 +241,11 @@ begin
     select * from sealcast.relay_log r where r.shard = c.shard and r.batch > c.after
     order by r.batch limit max_batches) r
   left join lateral unnest(r.stream_ids, r.first_offsets, r.last_offsets) run (stream_id, first, last) on true
-  left join sealcast.stream_log l
-    on l.stream_id = run.stream_id and l."offset" between run.first and run.last and l.logged_at = r.logged_at
+  -- With its own order it stays one look-up a run, into the one partition that logged_at names.
+  left join lateral (
+    select * from sealcast.stream_log l
+    where l.stream_id = run.stream_id and l."offset" between run.first and run.last and l.logged_at = r.logged_at
+    order by l."offset") l on true
   order by r.shard, r.batch, l.stream_id, l."offset";
 end $$;
 comment on function sealcast.tail(integer[], bigint[], integer) is

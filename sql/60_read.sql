@@ -4,7 +4,8 @@ create function sealcast.history(stream_id uuid, after bigint default null, befo
                                  max_rows integer default 50,
                                  out "offset" bigint, out prev bigint, out envelope text)
   returns setof record
-  language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp as $$
+  language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 begin
   if (max_rows between 1 and 10000) is not true then
