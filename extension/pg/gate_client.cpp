@@ -202,8 +202,9 @@ void log_trouble(Step step) {
     trouble_logged = false;
   } else if (!trouble_logged) {
     trouble_logged = true;
-    ereport(LOG_SERVER_ONLY, (errmsg("sealcast gate at \"%s\" is unavailable: %s", settings::gate_socket, trouble),
-                              errhint("See that the sidecar runs and serves that socket (sealcast.gate_socket).")));
+    ereport(LOG_SERVER_ONLY,
+            (errhidestmt(true), errmsg("sealcast gate at \"%s\" is unavailable: %s", settings::gate_socket, trouble),
+             errhint("See that the sidecar runs and serves that socket (sealcast.gate_socket).")));
   }
 }
 

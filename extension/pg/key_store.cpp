@@ -42,6 +42,8 @@ struct Outcome {
   bool ok;
   bool changed;
   bool news;  // a problem that was not logged yet
+  bool first;
+  bool has_keys;
   char keys[kMaxKeys * (kMaxKidLength + 2)];
   char warnings[4096];
   char directory[MAXPGPATH];
@@ -111,6 +113,7 @@ void read_directory(Outcome& outcome) {
     store->strict = settings::keyring_strict;
     copy_clipped(store->directory, sizeof store->directory, settings::keyring);
   }
+  outcome.first = pg_atomic_read_u64(&store->read_at) == 0;
   pg_atomic_write_u64(&store->read_at, static_cast<uint64>(now));
 
   outcome.changed = false;
@@ -127,26 +130,31 @@ void read_directory(Outcome& outcome) {
     outcome.changed = !same_keys(keys);
     if (outcome.changed) put(keys);
   });
+  outcome.has_keys = store->count > 0;
   outcome.news = !outcome.ok && std::strcmp(store->problem, outcome.report.message) != 0;
   copy_clipped(store->problem, sizeof store->problem, outcome.ok ? "" : outcome.report.message);
 }
 
-// Paths stay in the server's log: whoever sends a message has no business with them.
+// Paths stay in the server's log, where whoever sends a message does not see them; the message stays out of it.
 void log_outcome(const Outcome& outcome, bool reloaded) {
   // Every backend looks after a reload, but one voice is enough to repeat what was logged before: the watcher's.
   reloaded = reloaded && (store_lock == nullptr || MyBackendType == B_BG_WORKER);
   if (!outcome.ok && (reloaded || outcome.news)) {
-    ereport(LOG_SERVER_ONLY, (errcode(outcome.report.sqlstate), errmsg("sealcast %s", outcome.report.message),
-                              errdetail("The keys that were read before stay in use."),
-                              outcome.report.hint[0] != '\0' ? errhint("%s", outcome.report.hint) : 0));
+    ereport(LOG_SERVER_ONLY,
+            (errhidestmt(true), errcode(outcome.report.sqlstate), errmsg("sealcast %s", outcome.report.message),
+             outcome.has_keys ? errdetail("The keys that were read before stay in use.")
+                              : errdetail("No keys were read before; nothing can be sealed or verified."),
+             outcome.report.hint[0] != '\0' ? errhint("%s", outcome.report.hint) : 0));
   }
   if (!outcome.ok) return;
-  if (outcome.changed) {
-    ereport(LOG_SERVER_ONLY, (errmsg("sealcast keyring: keys %s from \"%s\"",
-                                     outcome.keys[0] != '\0' ? outcome.keys : "(none)", outcome.directory)));
+  // A store of one's own is filled in every connection, which is no news.
+  if (outcome.changed && (store_lock != nullptr || !outcome.first)) {
+    ereport(LOG_SERVER_ONLY,
+            (errhidestmt(true), errmsg("sealcast keyring: keys %s from \"%s\"",
+                                       outcome.keys[0] != '\0' ? outcome.keys : "(none)", outcome.directory)));
   }
   if (outcome.warnings[0] != '\0' && (reloaded || outcome.changed)) {
-    ereport(LOG_SERVER_ONLY, (errmsg("sealcast %s", outcome.warnings),
+    ereport(LOG_SERVER_ONLY, (errhidestmt(true), errmsg("sealcast %s", outcome.warnings),
                               errhint("Take that right (chmod o-r); sealcast.keyring_strict refuses such keys.")));
   }
 }
@@ -188,6 +196,11 @@ void parse() {
   cached_generation = generation;
 }
 
+// For an ereport about a missing key. The problem itself may name paths, which are not for everybody.
+int detail_of_problem() {
+  return store->problem[0] == '\0' ? 0 : errdetail("The keyring could not be read; the server's log says why.");
+}
+
 void refresh() {
   ensure_store();
   if (PgReloadTime != seen_reload) {
@@ -227,8 +240,9 @@ const Key& require(std::string_view kid) {
   if (key == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                     errmsg("key \"%.*s\" is not in the keyring", static_cast<int>(kid.size()), kid.data()),
-                    errhint("select * from sealcast.keys() shows the keys; the server's log tells of files that were "
-                            "refused.")));
+                    detail_of_problem(),
+                    errhint("select * from sealcast.keys() shows the keys; a new one is found within a "
+                            "second.")));
   }
   return *key;
 }
@@ -243,7 +257,8 @@ const Key& require_signing() {
   if (key == nullptr && changed_after_miss()) key = cached.find(kid);
   if (key == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("the key to sign with, \"%s\", is not in the keyring", kid), errhint("%s", kSetUp)));
+                    errmsg("the key to sign with, \"%s\", is not in the keyring", kid), detail_of_problem(),
+                    errhint("%s", kSetUp)));
   }
   return *key;
 }
