@@ -45,7 +45,13 @@ class TextCanonicalizer {
 
   // Canonical text is never longer than its source except in numbers, so only they ask.
   Cursor make_room(Cursor at);
-  const char* skip_space(const char* p);
+  // Most places have no space or one.
+  const char* skip_space(const char* p) {
+    if (p != end_ && *p == ' ') ++p;
+    if (p != end_ && static_cast<unsigned char>(*p) > ' ') return p;
+    return skip_more_space(p);
+  }
+  const char* skip_more_space(const char* p);
   void poll(const char* p);
 
   Cursor value(Cursor at);
@@ -62,6 +68,7 @@ class TextCanonicalizer {
   std::string& out_;
   char* limit_ = nullptr;
   const Numbers numbers_;
+  bool escaped_ = false;  // the string read last had an escape
   Poll poll_;
   ParserScratch& scratch_;
   Frame frames_[kMaxDepth];
@@ -83,7 +90,7 @@ void TextCanonicalizer::poll(const char* p) {
   poll_.look();
 }
 
-const char* TextCanonicalizer::skip_space(const char* p) {
+const char* TextCanonicalizer::skip_more_space(const char* p) {
   while (p < end_ && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
     ++p;
     if (p >= next_poll_ && p < end_) poll(p);
@@ -118,6 +125,7 @@ unsigned TextCanonicalizer::code_unit(const char* p) const {
 }
 
 Cursor TextCanonicalizer::escape(Cursor at) {
+  escaped_ = true;
   const char* const start = at.in++;
   if (at.in == end_) fail(at.in, "the text ends too early");
   char c = *at.in++;
@@ -165,7 +173,7 @@ Cursor TextCanonicalizer::escape(Cursor at) {
 Cursor TextCanonicalizer::string(Cursor at) {
   *at.out++ = *at.in++;
   while (true) {
-    at = copy_plain(at, std::max(next_poll_, at.in));
+    at = copy_plain(at, next_poll_);
     if (at.in >= next_poll_) {
       if (at.in == end_) fail(at.in, "the text ends inside a string");
       poll(at.in);
@@ -193,9 +201,10 @@ Cursor TextCanonicalizer::key(Cursor at) {
   if (at.in == end_ || *at.in != '"') fail_at(at.in, "expected a key in double quotes");
   const char* const source = at.in;
   const char* const written = at.out;
+  escaped_ = false;
   at = string(at);
   std::string_view key(source + 1, static_cast<std::size_t>(at.in - source) - 2);
-  if (key.find('\\') != std::string_view::npos) {
+  if (escaped_) [[unlikely]] {
     std::string& keys = scratch_.keys;
     // Reserved whole at the first such key, so that the views of earlier ones stay good.
     if (keys.empty()) keys.reserve(static_cast<std::size_t>(end_ - begin_));

@@ -126,7 +126,7 @@ Cursor write_number(Cursor at, const char* end, Numbers numbers, Fault& fault) {
   };
   const char* const start = at.in;
   const bool negative = *start == '-';
-  const char* const whole = start + negative;
+  const char* const whole = start + (negative ? 1 : 0);
   if (!is_digit(whole, end)) return refuse(whole, "a number needs a digit here");
   const char* const whole_end = skip_digits(whole, end);
   if (*whole == '0' && whole_end - whole > 1) return refuse(whole, "a number with a leading zero");

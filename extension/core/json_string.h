@@ -5,26 +5,15 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+#include "plain_bytes.h"
 
-// Where the reading and the writing side stand; two registers.
-struct Cursor {
-  const char* in;
-  char* out;
-};
+namespace sealcast {
 
 // Why a piece of JSON is refused and where; whoever reads the document turns it into an Error with an offset or path.
 struct Fault {
   const char* at = nullptr;
   const char* what = nullptr;
 };
-
-// How far a writer may store beyond what it has written: one vector, one number or one escape.
-inline constexpr std::size_t kSlack = 64;
-
-// Copies bytes up to `end` or the first one that a JSON string cannot hold as it is or that needs a closer look:
-// quote, backslash, control, non-ASCII. `out` needs (end - in) + kSlack bytes.
-Cursor copy_plain(Cursor at, const char* end);
 
 // The end of the multi-byte UTF-8 sequence at `p`; null when it is cut off, overlong, a surrogate or past U+10FFFF.
 const char* multibyte_end(const char* p, const char* end);

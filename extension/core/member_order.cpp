@@ -12,19 +12,6 @@ void Poll::look() const {
   if (flag_ != nullptr && *flag_ != 0) throw Error(ErrorKind::interrupted, "canonicalization was interrupted");
 }
 
-std::strong_ordering compare_keys(std::string_view a, std::string_view b) {
-  const std::size_t common = std::min(a.size(), b.size());
-  const std::size_t i =
-      static_cast<std::size_t>(std::mismatch(a.begin(), a.begin() + common, b.begin()).first - a.begin());
-  if (i == common) return a.size() <=> b.size();
-  const auto x = static_cast<unsigned char>(a[i]);
-  const auto y = static_cast<unsigned char>(b[i]);
-  // UTF-8 sorts by code point. UTF-16 differs only where surrogates (lead bytes from F0 on) meet U+E000..U+FFFF
-  // (lead bytes EE and EF), which they precede.
-  if (x >= 0xEE && y >= 0xEE && (x >= 0xF0) != (y >= 0xF0)) return y <=> x;
-  return x <=> y;
-}
-
 const Member* sort_members(std::span<Member> members, Poll& poll) {
   std::sort(members.begin(), members.end(), [&poll](const Member& a, const Member& b) {
     poll.spend(std::min(a.key.size(), b.key.size()) + sizeof(Member));
@@ -39,27 +26,30 @@ const Member* sort_members(std::span<Member> members, Poll& poll) {
 
 void move_members(std::span<Member> members, char* text, std::string& scratch, Poll& poll) {
   if (members.empty()) return;
-  std::size_t at = std::min_element(members.begin(), members.end(), [](const Member& a, const Member& b) {
-                     return a.begin < b.begin;
-                   })->begin;
+  std::size_t start = members[0].begin;
+  std::size_t end = members[0].end;
+  for (const Member& member : members) {
+    start = std::min(start, member.begin);
+    end = std::max(end, member.end);
+  }
   // Those that stand right already, at the front, stay.
-  while (!members.empty() && members.front().begin == at) {
-    at = members.front().end + 1;
+  while (!members.empty() && members.front().begin == start) {
+    start = members.front().end + 1;
     members = members.subspan(1);
   }
   if (members.empty()) return;
-  const std::size_t start = at;
-  scratch.clear();
+  if (scratch.size() < end + 1 - start) scratch.resize(end + 1 - start);
+  char* to = scratch.data();
   for (Member& member : members) {
     const std::size_t size = member.end - member.begin;
     poll.spend(size + sizeof(Member));
-    scratch.append(text + member.begin, size);
-    scratch += ',';
-    member.begin = at;
-    member.end = at + size;
-    at += size + 1;
+    std::memcpy(to, text + member.begin, size);
+    member.begin = start + static_cast<std::size_t>(to - scratch.data());
+    member.end = member.begin + size;
+    to += size;
+    *to++ = ',';
   }
-  std::memcpy(text + start, scratch.data(), scratch.size() - 1);
+  std::memcpy(text + start, scratch.data(), end - start);
 }
 
 }  // namespace sealcast
