@@ -166,6 +166,9 @@ begin
   where r.shard = p.shard and r.batch < p.newest
     and r.logged_at < extract(epoch from now() - interval '1 hour')::bigint * 1000;
   delete from sealcast.relay_members m where m.seen_at < now() - interval '1 hour';
+  delete from sealcast.row_keys k where k.table_id = any (array(
+    select gone.table_id from (select distinct table_id from sealcast.row_keys) gone
+    where gone.table_id not in (select oid from pg_class)));
 
   return query select * from sealcast.drop_partitions(keep);
 end $$;

@@ -8,7 +8,8 @@ grant execute on function
   sealcast.canonicalize(json), sealcast.canonicalize(jsonb), sealcast.payload_hash(json), sealcast.payload_hash(jsonb),
   sealcast.signing_string(text, text, text, text, bigint, text),
   sealcast.verify(json, interval), sealcast.verify(jsonb, interval),
-  sealcast.verify_detail(json, interval), sealcast.verify_detail(jsonb, interval)
+  sealcast.verify_detail(json, interval), sealcast.verify_detail(jsonb, interval),
+  sealcast.idempotent_insert()
   to sealcast_admin, sealcast_service, sealcast_user;
 
 grant execute on function
@@ -23,7 +24,8 @@ grant execute on function
   to sealcast_admin, sealcast_user;
 
 grant execute on function
-  sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.keys(),
+  -- Who may attach seal_row() to a table of theirs can sign anything.
+  sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.seal_row(), sealcast.keys(),
   sealcast.admit(uuid[], text[], uuid[], uuid[], text[]),
   sealcast.gate_limits(), sealcast.roles_of(uuid[], uuid[]), sealcast.stream_access(uuid, uuid),
   sealcast.history(uuid, bigint, bigint, integer),
@@ -57,6 +59,7 @@ alter table sealcast.relay_members enable row level security;
 alter table sealcast.relay_log enable row level security;
 alter table sealcast.deliveries enable row level security;
 alter table sealcast.maintenance enable row level security;
+alter table sealcast.row_keys enable row level security;
 
 create policy admin_all on sealcast.streams to sealcast_admin using (true) with check (true);
 create policy admin_all on sealcast.stream_roles to sealcast_admin using (true) with check (true);
