@@ -30,9 +30,9 @@ struct Message {
   pg::Uuid stream_id;
   pg::Uuid sender_id;
   pg::Uuid txn_id;
-  std::string t;
-  std::string d;  // as sent: UTF-8 without NUL
-  bool seen;      // the gate has seen this txn_id
+  std::string_view t;  // both belong to the caller, who waits for the verdict
+  std::string_view d;  // as sent: UTF-8 without NUL
+  bool seen;           // the gate has seen this txn_id
 };
 
 // What becomes of a message (docs/errors.md). The texts belong to `storage`, or are literals.

@@ -18,6 +18,9 @@ struct Frame {
 };
 using FramePtr = std::shared_ptr<const Frame>;
 
+// Appends a frame's JSON.
+void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envelope, std::string& out);
+
 class Transport {
  public:
   virtual ~Transport() = default;

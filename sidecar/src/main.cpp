@@ -1,0 +1,242 @@
+// sealcastd: composes the parts in the order a message meets them, serves, and drains when told to stop.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "admission/admission.h"
+#include "config/secret_file.h"
+#include "config/settings.h"
+#include "gate/limits.h"
+#include "gate/redis_gate.h"
+#include "gate/socket_server.h"
+#include "history/history.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+#include "relay/maintenance.h"
+#include "relay/relay.h"
+#include "rpc/api.h"
+#include "rpc/server.h"
+#include "session/session.h"
+#include "transport/sse/hub.h"
+
+namespace sealcast {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kToEnd{1};
+constexpr std::size_t kReadConnections = 2;  // for history, stream access and the gate's caches
+
+redis::Options redis_options(const Settings& settings) {
+  redis::Options options = redis::parse_url(settings.gate.redis_url);
+  if (!settings.gate.redis_password_file.empty()) {
+    options.password = read_secret_file("gate.redis_password_file", settings.gate.redis_password_file);
+  }
+  options.ca_file = settings.gate.redis_ca_file;
+  options.timeout = settings.gate.timeout;
+  options.max_waiting = static_cast<std::size_t>(settings.gate.max_waiting);
+  return options;
+}
+
+std::string hs256_secret(const Settings& settings) {
+  const std::string& file = settings.session.hs256_secret_file;
+  return file.empty() ? std::string() : read_secret_file("session.hs256_secret_file", file);
+}
+
+std::string ticket_secret(const Settings& settings) {
+  const std::string& file = settings.session.ticket_secret_file;
+  return file.empty() ? hs256_secret(settings) : read_secret_file("session.ticket_secret_file", file);
+}
+
+class Sidecar {
+ public:
+  Sidecar(asio::io_context& context, const Settings& settings)
+      : context_(context),
+        settings_(settings),
+        sessions_({hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
+        tickets_(ticket_secret(settings)),
+        redis_(context.get_executor(), redis_options(settings)),
+        gate_(redis_, metrics_, {settings.gate.timeout, settings.gate.replay_window}),
+        pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout}, kReadConnections),
+        limits_source_(pool_),
+        limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
+        history_(pool_),
+        hub_(context.get_executor(), history_, metrics_,
+             {settings.sse.heartbeat, settings.sse.retry, static_cast<std::size_t>(settings.sse.max_subscribers),
+              static_cast<std::size_t>(settings.sse.ring_frames)}),
+        relay_(context.get_executor(), metrics_,
+               {settings.relay.dsn, settings.relay.holder, settings.postgres.timeout, settings.relay.lease,
+                settings.relay.poll, static_cast<std::int32_t>(settings.relay.max_rows)},
+               {&hub_}),
+        maintenance_(context.get_executor(), settings.relay.dsn),
+        admission_(context.get_executor(), metrics_,
+                   {settings.postgres.dsn, settings.postgres.timeout, static_cast<std::size_t>(settings.admission.lanes),
+                    static_cast<std::size_t>(settings.admission.max_batch),
+                    static_cast<std::size_t>(settings.admission.max_waiting)},
+                   [this] { relay_.wake(); }),
+        api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, hub_, metrics_,
+              readiness(), settings.demo.directory}),
+        router_(api_.router()),
+        server_(context.get_executor(), router_, metrics_,
+                {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
+                 static_cast<std::uint32_t>(settings.http.max_header_bytes),
+                 static_cast<std::size_t>(settings.http.max_connections),
+                 static_cast<std::size_t>(settings.http.max_pipelined), settings.http.read_timeout,
+                 settings.http.cors_origins}) {
+    if (!settings.gate.socket.empty()) {
+      socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
+                      SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
+    }
+  }
+
+  void start() {
+    server_.start();
+    if (socket_) socket_->start();
+    redis_.start();
+    pool_.start();
+    limits_.start();
+    admission_.start();
+    relay_.start();
+    maintenance_.start();
+    auto address = server_.address();
+    std::string listen = address.address().is_v6() ? "[" + address.address().to_string() + "]" : address.address().to_string();
+    listen += ":" + std::to_string(address.port());
+    log::write(log::Level::info, log::tag::kLifecycle, "sealcastd serves", {{"version", SEALCAST_VERSION}, {"listen", listen}});
+  }
+
+  // Answers what was asked, relays what was committed, tells the readers when to come back.
+  asio::awaitable<void> drain() {
+    draining_ = true;
+    auto deadline = Clock::now() + settings_.drain_timeout;
+    log::write(log::Level::info, log::tag::kLifecycle, "draining");
+    server_.drain();
+    if (socket_) socket_->stop();
+    maintenance_.stop();
+    limits_.stop();
+    while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) && Clock::now() < deadline) {
+      co_await pause();
+    }
+    bool complete = !server_.busy() && admission_.idle();
+    co_await relay_.finish(deadline);
+    hub_.close();
+    admission_.stop();
+    pool_.stop();
+    redis_.stop();
+    server_.close();
+    log::write(complete ? log::Level::info : log::Level::warn, log::tag::kLifecycle,
+               complete ? "drained" : "stopping with requests under way: drain_timeout has passed");
+  }
+
+ private:
+  asio::awaitable<void> pause() {
+    asio::steady_timer timer(context_, std::chrono::milliseconds(5));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+
+  std::vector<rpc::ReadinessCheck> readiness() {
+    return {
+        {"sealcastd", [this] { return draining_ ? std::string("it is stopping") : std::string(); }},
+        {"postgres", [this] { return admission_.connected() ? std::string() : "no connection for admission"; }},
+        {"limits", [this] { return limits_.loaded() ? std::string() : "message types were not read yet"; }},
+        {"redis", [this] { return gate_.ready() ? std::string() : "no connection"; }},
+        {"relay", [this] { return relay_.listening() ? std::string() : "not listening"; }},
+        {"maintenance", [this] { return maintenance_.done() ? std::string() : "sealcast.maintain() did not succeed yet"; }},
+    };
+  }
+
+  asio::io_context& context_;
+  const Settings& settings_;
+  Metrics metrics_;
+  SessionVerifier sessions_;
+  TicketIssuer tickets_;
+  redis::Client redis_;
+  RedisGate gate_;
+  pg::Pool pool_;
+  PostgresLimits limits_source_;
+  Limits limits_;
+  std::optional<SocketServer> socket_;
+  History history_;
+  sse::Hub hub_;
+  Relay relay_;
+  Maintenance maintenance_;
+  Admission admission_;
+  rpc::Api api_;
+  rpc::Router router_;
+  rpc::Server server_;
+  bool draining_ = false;
+};
+
+// Each reader is a file descriptor.
+void raise_file_limit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+log::Level level_of(const std::string& name) {
+  if (name == "debug") return log::Level::debug;
+  if (name == "warn") return log::Level::warn;
+  if (name == "error") return log::Level::error;
+  return log::Level::info;
+}
+
+int serve(const Settings& settings) {
+  log::set_level(level_of(settings.log.level));
+  raise_file_limit();
+  std::signal(SIGPIPE, SIG_IGN);
+  asio::io_context context(1);
+  Sidecar sidecar(context, settings);
+  sidecar.start();
+  asio::signal_set signals(context, SIGTERM, SIGINT);
+  signals.async_wait([&](boost::system::error_code ec, int) {
+    if (!ec) asio::co_spawn(context, sidecar.drain(), [&](std::exception_ptr) { context.stop(); });
+  });
+  context.run();
+  // Everything is stopped; what was cut off ends now.
+  context.restart();
+  context.run_for(kToEnd);
+  // What still hangs is better left to the kernel than taken apart under its handlers.
+  if (!context.stopped()) std::_Exit(0);
+  return 0;
+}
+
+}  // namespace
+}  // namespace sealcast
+
+int main(int argc, char** argv) {
+  CLI::App app{"The sidecar of Sealcast: takes messages over HTTP, admits them into Postgres, delivers them to readers."};
+  std::string config;
+  bool check = false, print = false;
+  app.add_option("--config", config, "The settings file (TOML); SEALCAST_… variables override it");
+  app.add_flag("--check-config", check, "Check the settings and exit");
+  app.add_flag("--print-settings", print, "Print every setting as a Markdown table and exit");
+  app.set_version_flag("--version", "sealcastd " SEALCAST_VERSION);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (print) {
+      sealcast::print_settings_table(std::cout);
+      return 0;
+    }
+    sealcast::Settings settings = sealcast::load_settings(config, environ);
+    if (check) {
+      std::cout << "the settings are in order\n";
+      return 0;
+    }
+    return sealcast::serve(settings);
+  } catch (const std::exception& error) {
+    std::cerr << "sealcastd: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,84 @@
+// The routes of the sidecar (docs/openapi.json) and what they work with.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admission/admission.h"
+#include "gate/gate.h"
+#include "gate/limits.h"
+#include "history/history.h"
+#include "metrics/metrics.h"
+#include "postgres/pool.h"
+#include "rpc/exchange.h"
+#include "rpc/router.h"
+#include "rpc/send_body.h"
+#include "session/session.h"
+#include "transport/sse/hub.h"
+
+namespace sealcast::rpc {
+
+// One thing that /readyz looks at: empty when it works, else what is wrong.
+struct ReadinessCheck {
+  std::string name;
+  std::function<std::string()> problem;
+};
+
+// All outlive the Api.
+struct ApiParts {
+  SessionVerifier& sessions;
+  TicketIssuer& tickets;
+  std::chrono::seconds ticket_ttl;
+  Limits& limits;
+  Gate& gate;
+  Admission& admission;
+  pg::Pool& pool;
+  History& history;
+  sse::Hub& hub;
+  Metrics& metrics;
+  std::vector<ReadinessCheck> readiness;
+  std::string demo_directory;  // empty: no demo
+};
+
+class Api {
+ public:
+  explicit Api(ApiParts parts) : parts_(std::move(parts)) {}
+  Router router();
+
+ private:
+  using Done = asio::awaitable<void>;
+
+  // POST /rpc/…
+  Done send_message(Exchange& exchange);
+  Done verify(Exchange& exchange);
+
+  // /streams/{id}/…
+  Done events(Exchange& exchange, std::string_view id);
+  Done messages(Exchange& exchange, std::string_view id);
+  Done token(Exchange& exchange, std::string_view id);
+
+  // The process itself
+  Done health(Exchange& exchange);
+  Done readiness(Exchange& exchange);
+  Done metrics(Exchange& exchange);
+  Done openapi(Exchange& exchange);
+  Done demo(Exchange& exchange);
+
+  // Who asks. Nullopt: the response says 401.
+  std::optional<Session> session(Exchange& exchange);
+  // Like session(), but nobody (an empty user_id) may ask too, and a ticket for the stream in ?access_token= will do.
+  std::optional<Session> reader(Exchange& exchange, const std::string& stream_id);
+  // Whether `user_id` may read the stream. Nullopt: the response says 404, 401, 403 or 503.
+  asio::awaitable<std::optional<StreamAccess>> access(Exchange& exchange, const std::string& stream_id,
+                                                      const std::string& user_id);
+  bool fits(const SendBody& body, Response& response);
+  void answer(const Verdict& verdict, Response& response);
+
+  ApiParts parts_;
+  SendBodyParser send_bodies_;
+};
+
+}  // namespace sealcast::rpc

@@ -1,0 +1,10 @@
+// docs/openapi.json as it was when this was built.
+#pragma once
+
+#include <string_view>
+
+namespace sealcast::rpc {
+
+extern const std::string_view kOpenApi;
+
+}  // namespace sealcast::rpc

@@ -1,0 +1,66 @@
+// Beast's HTTP/1 parser, filling a Request in place: no node for each header field, no body object.
+#pragma once
+
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
+#include <string>
+
+#include "rpc/exchange.h"
+
+namespace sealcast::rpc {
+
+class RequestParser final : public http::basic_parser<true> {
+ public:
+  // simdjson reads up to 64 bytes past the end of a document.
+  static constexpr std::size_t kBodyPadding = 64;
+
+  RequestParser(Request& request, std::uint32_t max_header_bytes, std::uint64_t max_body_bytes) : request_(request) {
+    eager(true);
+    header_limit(max_header_bytes);
+    body_limit(max_body_bytes);
+  }
+
+ private:
+  using error_code = boost::beast::error_code;
+  using string_view = boost::beast::string_view;
+
+  void on_request_impl(http::verb method, string_view, string_view target, int version, error_code&) override {
+    request_.method = method;
+    request_.target.assign(target.data(), target.size());
+    request_.version = version;
+  }
+  void on_field_impl(http::field name, string_view name_text, string_view value, error_code& ec) override {
+    std::string* kept = nullptr;
+    switch (name) {
+      case http::field::authorization: kept = &request_.authorization; break;
+      case http::field::origin: kept = &request_.origin; break;
+      case http::field::access_control_request_method: kept = &request_.preflight_method; break;
+      case http::field::expect:
+        request_.expects_continue = boost::beast::iequals(value, "100-continue");
+        return;
+      default:
+        if (name != http::field::unknown || !boost::beast::iequals(name_text, "Last-Event-ID")) return;
+        kept = &request_.last_event_id;
+    }
+    // Twice the same credential is nobody's.
+    if (!kept->empty()) ec = http::error::bad_field;
+    kept->assign(value.data(), value.size());
+  }
+  void on_header_impl(error_code&) override {}
+  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
+    request_.body.reserve((length ? *length : 0) + kBodyPadding);
+  }
+  std::size_t on_body_impl(string_view body, error_code&) override {
+    request_.body.append(body.data(), body.size());
+    return body.size();
+  }
+  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override { return on_body_impl(body, ec); }
+  void on_finish_impl(error_code&) override { request_.body.reserve(request_.body.size() + kBodyPadding); }
+  void on_response_impl(int, string_view, int, error_code&) override {}
+
+  Request& request_;
+};
+
+}  // namespace sealcast::rpc

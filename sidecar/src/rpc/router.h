@@ -1,0 +1,38 @@
+// Which handler answers which request.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "metrics/metrics.h"
+#include "rpc/exchange.h"
+
+namespace sealcast::rpc {
+
+// Fills in exchange.response. `id` is the {id} of the pattern and belongs to the exchange. Whatever it throws is 500.
+using Handler = std::function<asio::awaitable<void>(Exchange& exchange, std::string_view id)>;
+
+struct Route {
+  http::verb method;
+  std::string_view pattern;  // segments; {id} stands for any one
+  Handler handler;
+  prometheus::Histogram* seconds;
+  bool upgrades = false;  // may take the connection over
+};
+
+class Router {
+ public:
+  // `fallback` answers GET requests that no pattern matches; null: 404.
+  Router(std::vector<Route> routes, Handler fallback, prometheus::Histogram* fallback_seconds);
+
+  // The route and the id; or null, and the response says why.
+  const Route* find(Exchange& exchange, std::string_view& id) const;
+
+ private:
+  std::vector<Route> routes_;
+  Route fallback_;
+};
+
+}  // namespace sealcast::rpc

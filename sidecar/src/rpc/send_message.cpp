@@ -1,0 +1,129 @@
+// POST /rpc/send_message and POST /rpc/verify.
+#include "core/canonical_json.h"
+#include "core/error.h"
+#include "log/log.h"
+#include "rpc/api.h"
+
+namespace sealcast::rpc {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// draft-ietf-httpapi-ratelimit-headers: a window of one second.
+void append_rate(std::string_view bucket, const GateAnswer& answer, Response& response) {
+  std::string_view name = bucket == kUnknownType ? "unknown" : bucket;
+  std::string& out = response.headers;
+  out += "RateLimit-Policy: \"";
+  out += name;
+  out += "\";q=" + std::to_string(answer.limit) + ";w=1\r\nRateLimit: \"";
+  out += name;
+  out += "\";r=" + std::to_string(answer.remaining) + ";t=1\r\n";
+}
+
+// At the end of a request for a message.
+struct CountRefusal {
+  Metrics& metrics;
+  const Response& response;
+  ~CountRefusal() {
+    if (response.status != 200) metrics.refused(response.problem).Increment();
+  }
+};
+
+}  // namespace
+
+asio::awaitable<void> Api::send_message(Exchange& exchange) {
+  Response& response = exchange.response;
+  CountRefusal count{parts_.metrics, response};
+  auto who = session(exchange);
+  if (!who) co_return;
+  SendBody body;
+  if (!send_bodies_.parse(exchange.request.body, body, response) || !fits(body, response)) co_return;
+
+  std::string bucket(parts_.limits.bucket(body.t));
+  int limit = co_await parts_.limits.limit_for(bucket, body.stream_id, who->user_id);
+  GateAnswer gate = co_await parts_.gate.check({who->user_id, bucket, body.txn_id, limit});
+  if (gate.outcome == GateOutcome::unavailable) {
+    answer_problem(response, {503, "gate_unavailable", "the gate does not answer", "Nothing was accepted.",
+                              "Retry with the same txn_id.", gate.retry_after});
+    co_return;
+  }
+  append_rate(bucket, gate, response);
+  if (gate.outcome == GateOutcome::limited) {
+    answer_problem(response, {429, "rate_limited", "too many messages", "Nothing was accepted; the txn_id is not spent.",
+                              "Wait " + std::to_string(gate.retry_after.count()) + " ms.", gate.retry_after});
+    co_return;
+  }
+  answer(co_await parts_.admission.admit({pg::uuid_bytes(body.stream_id), pg::uuid_bytes(who->user_id),
+                                          pg::uuid_bytes(body.txn_id), body.t, body.d,
+                                          gate.outcome == GateOutcome::seen}),
+         response);
+}
+
+// Whether canonical `d` is within the type's limit. Canonical JSON is hardly ever longer than what was sent, so that only
+// what looks too long is canonicalized here; Postgres has the last word.
+bool Api::fits(const SendBody& body, Response& response) {
+  auto max_bytes = parts_.limits.max_bytes(body.t);
+  if (!max_bytes || body.d.size() <= static_cast<std::size_t>(*max_bytes)) return true;
+  std::string canonical;
+  try {
+    canonicalize(body.d, canonical, Numbers::exact);
+  } catch (const Error& error) {
+    answer_problem(response, {400, "invalid_json", "d is not JSON that can be signed", error.what(), error.hint()});
+    return false;
+  }
+  if (canonical.size() <= static_cast<std::size_t>(*max_bytes)) return true;
+  std::string details = "canonical d has " + std::to_string(canonical.size()) + " bytes; this type takes " +
+                        std::to_string(*max_bytes);
+  answer_problem(response, {413, "payload_too_large", "d is too large", details});
+  return false;
+}
+
+void Api::answer(const Verdict& verdict, Response& response) {
+  response.storage = verdict.storage;
+  if (verdict.status != 200) {
+    answer_problem(response, {verdict.status, verdict.code, verdict.message, verdict.details, verdict.hint,
+                              milliseconds(verdict.retry_after_ms)});
+    return;
+  }
+  (verdict.replayed ? parts_.metrics.messages_replayed : parts_.metrics.messages_ok).Increment();
+  response.content_type = kJson;
+  response.shared_body = verdict.envelope;
+  if (verdict.replayed) response.header("Idempotency-Replayed", "true");
+}
+
+// The keyring is Postgres's: it alone can verify.
+asio::awaitable<void> Api::verify(Exchange& exchange) {
+  Response& response = exchange.response;
+  if (exchange.request.body.empty() || !is_storable(exchange.request.body)) {
+    answer_problem(response, {400, "invalid_json", "the request body is not JSON", "it is empty, no UTF-8, or holds NUL",
+                              "Send the envelope as it was received."});
+    co_return;
+  }
+  pg::Params params;
+  params.add_json(exchange.request.body);
+  std::optional<pg::Error> failure;
+  try {
+    pg::Result rows = co_await parts_.pool.query("select sealcast.verify_detail($1)", params);
+    std::string body = "{\"result\":";
+    append_json_string(rows.text(0, 0), body);
+    answer_json(response, body + "}");
+    co_return;
+  } catch (const pg::Error& error) {
+    failure = error;
+  }
+  // Data exceptions and "too deep": the fault of the input.
+  if (failure->sqlstate().starts_with("22") || failure->sqlstate().starts_with("54")) {
+    answer_problem(response, {400, "invalid_json", "the request body is not JSON", failure->what(),
+                              "Send the envelope as it was received."});
+    co_return;
+  }
+  if (!failure->transient()) {
+    log::write(log::Level::error, log::tag::kDatabase, "cannot verify an envelope",
+               {{"sqlstate", failure->sqlstate()}, {"reason", std::string_view(failure->what())}});
+  }
+  answer_problem(response, {503, "database_unavailable", "the database does not answer", {}, "Retry after a pause.",
+                            std::chrono::seconds(1)});
+}
+
+}  // namespace sealcast::rpc

@@ -1,0 +1,131 @@
+// GET /streams/{id}/events, GET /streams/{id}/messages, POST /streams/{id}/token.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <charconv>
+#include <ctime>
+
+#include "core/uuid.h"
+#include "log/log.h"
+#include "rpc/api.h"
+
+namespace sealcast::rpc {
+
+namespace {
+
+constexpr std::int64_t kDefaultLimit = 50;
+constexpr std::int64_t kMaxLimit = 500;
+
+// The stream's id in lower case; empty when it is no UUID, and the response says so.
+std::string stream_id_of(std::string_view id, Response& response) {
+  std::string normalized;
+  if (normalize_uuid(id, normalized)) return normalized;
+  answer_problem(response, {400, "invalid_request", "the stream's id is no UUID", {}, "Write it as 8-4-4-4-12 hex digits."});
+  return {};
+}
+
+// A whole number of a query parameter or header; nullopt when `text` is empty. False: the response says what is wrong.
+bool read_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
+                 std::optional<std::int64_t>& out, Response& response) {
+  if (text.empty()) return true;
+  std::int64_t value = 0;
+  auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (ec == std::errc() && end == text.data() + text.size() && value >= min && value <= max) {
+    out = value;
+    return true;
+  }
+  std::string details = std::string(name) + " must be a whole number, " + std::to_string(min) + " to " + std::to_string(max);
+  answer_problem(response, {400, "invalid_request", "a parameter does not fit", details});
+  return false;
+}
+
+constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
+
+asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
+  Response& response = exchange.response;
+  const Request& request = exchange.request;
+  std::string stream_id = stream_id_of(id, response);
+  if (stream_id.empty()) co_return;
+  std::string resume = request.last_event_id.empty() ? request.parameter("last_event_id") : request.last_event_id;
+  std::optional<std::int64_t> after;
+  if (!read_number("Last-Event-ID", resume, 0, kMaxOffset, after, response)) co_return;
+  auto who = reader(exchange, stream_id);
+  if (!who) co_return;
+  if (parts_.hub.full()) {
+    answer_problem(response, {503, "overloaded", "too many readers", {}, "Retry after a pause.", std::chrono::seconds(1)});
+    co_return;
+  }
+  // Before Postgres is asked: see hub.h.
+  sse::Hub::Pin pin = parts_.hub.pin(stream_id);
+  auto stream = co_await access(exchange, stream_id, who->user_id);
+  if (!stream) co_return;
+  bool ahead = after && *after > stream->last_offset;
+  bool behind = after && *after < stream->first_offset - 1;
+  std::int64_t start = behind ? stream->first_offset - 1 : !after || ahead ? stream->last_offset : *after;
+  sse::Hub::Reader reader{.socket = asio::ip::tcp::socket(co_await asio::this_coro::executor),
+                          .head = {},
+                          .chunked = request.version >= 11,
+                          .after = start,
+                          .last_offset = stream->last_offset,
+                          .reset = ahead || behind};
+  response.content_type = "text/event-stream";
+  response.header("X-Accel-Buffering", "no");
+  auto state = std::make_shared<std::pair<sse::Hub::Pin, sse::Hub::Reader>>(std::move(pin), std::move(reader));
+  response.upgrade = [this, state](asio::ip::tcp::socket socket, std::string head) {
+    auto executor = socket.get_executor();
+    state->second.socket = std::move(socket);
+    state->second.head = std::move(head);
+    asio::co_spawn(executor, parts_.hub.attach(std::move(state->first), std::move(state->second)), asio::detached);
+  };
+}
+
+asio::awaitable<void> Api::messages(Exchange& exchange, std::string_view id) {
+  Response& response = exchange.response;
+  const Request& request = exchange.request;
+  std::string stream_id = stream_id_of(id, response);
+  if (stream_id.empty()) co_return;
+  std::optional<std::int64_t> after, before, limit = kDefaultLimit;
+  if (!read_number("after", request.parameter("after"), 0, kMaxOffset, after, response) ||
+      !read_number("before", request.parameter("before"), 1, kMaxOffset, before, response) ||
+      !read_number("limit", request.parameter("limit"), 1, kMaxLimit, limit, response)) {
+    co_return;
+  }
+  auto who = reader(exchange, stream_id);
+  if (!who) co_return;
+  auto stream = co_await access(exchange, stream_id, who->user_id);
+  if (!stream) co_return;
+  try {
+    HistoryPage page = co_await parts_.history.page(stream_id, after, before, static_cast<std::int32_t>(*limit));
+    std::string body = "{\"messages\":[";
+    for (int row = 0; row < page.size(); ++row) {
+      if (row > 0) body += ',';
+      HistoryRow frame = page[row];
+      append_frame(frame.offset, frame.prev, frame.envelope, body);
+    }
+    body += "],\"first\":" + std::to_string(stream->first_offset) + ",\"last\":" + std::to_string(stream->last_offset) + "}";
+    answer_json(response, std::move(body));
+  } catch (const pg::Error& error) {
+    log::write(log::Level::warn, log::tag::kDatabase, "cannot read a stream's history",
+               {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
+    answer_problem(response, {503, "database_unavailable", "the database does not answer", {}, "Retry after a pause.",
+                              std::chrono::seconds(1)});
+  }
+}
+
+asio::awaitable<void> Api::token(Exchange& exchange, std::string_view id) {
+  Response& response = exchange.response;
+  std::string stream_id = stream_id_of(id, response);
+  if (stream_id.empty()) co_return;
+  auto who = session(exchange);
+  if (!who) co_return;
+  auto stream = co_await access(exchange, stream_id, who->user_id);
+  if (!stream) co_return;
+  std::string ticket = parts_.tickets.issue(stream_id, who->user_id, std::time(nullptr) + parts_.ticket_ttl.count());
+  std::string body = "{\"access_token\":";
+  append_json_string(ticket, body);
+  answer_json(response, body + ",\"expires_in\":" + std::to_string(parts_.ticket_ttl.count()) + "}");
+}
+
+}  // namespace sealcast::rpc

@@ -1,0 +1,115 @@
+// The `sse` transport: every reader of every stream on this sidecar (Server-Sent Events).
+//
+// A stream that somebody reads here has a channel: a ring of its newest frames, each rendered once, and its subscribers,
+// each a cursor into the ring. A reader that falls out of the ring is cut off; its last `id` is where it resumes.
+//
+// Attaching loses nothing: pin() makes the channel, whose ring from then on takes all that the relay publishes; only then
+// is Postgres asked how far the stream has come (`last_offset`). Whatever is after that will be in the ring; what the
+// reader misses up to there is paged from Postgres, until the ring continues it. Frames are told apart by offset.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "history/history.h"
+#include "metrics/metrics.h"
+#include "transport/sse/ring.h"
+#include "transport/sse/subscriber.h"
+#include "transport/transport.h"
+
+namespace sealcast::sse {
+
+struct HubSettings {
+  std::chrono::milliseconds heartbeat;
+  std::chrono::milliseconds retry;  // how long a reader that lost us waits before it comes back
+  std::size_t max_subscribers;
+  std::size_t ring_frames;
+};
+
+struct Channel {
+  explicit Channel(std::size_t frames) : ring(frames) {}
+
+  std::string stream_id;
+  Ring ring;
+  std::int64_t last_offset = 0;  // of what was published here
+  std::vector<Subscriber*> subscribers;
+  std::size_t pins = 0;  // readers that are attaching
+  bool dirty = false;      // has frames that no turn has begun with
+  bool turning = false;    // a turn over the subscribers is under way
+};
+
+class Hub final : public Transport {
+ public:
+  // `history` and `metrics` outlive this.
+  Hub(asio::any_io_executor executor, History& history, Metrics& metrics, HubSettings settings);
+  ~Hub() override;
+
+  std::string_view name() const override { return "sse"; }
+  void publish(std::span<const FramePtr> frames) override;
+
+  // Keeps a channel while somebody attaches to it.
+  class Pin {
+   public:
+    Pin(Hub& hub, Channel& channel);
+    Pin(Pin&& other) noexcept : hub_(other.hub_), channel_(std::exchange(other.channel_, nullptr)) {}
+    Pin& operator=(Pin&&) = delete;
+    ~Pin();
+    Channel& channel() const { return *channel_; }
+
+   private:
+    Hub* hub_;
+    Channel* channel_;
+  };
+  Pin pin(const std::string& stream_id);
+
+  struct Reader {
+    asio::ip::tcp::socket socket;
+    std::string head;  // of the HTTP answer; sent first
+    bool chunked;      // false for HTTP/1.0
+    std::int64_t after;  // the last offset the reader has
+    std::int64_t last_offset;  // of the stream, read after pin()
+    bool reset;        // `after` is not what the reader asked for
+  };
+  // Serves the reader until it is live; from then on the hub does.
+  asio::awaitable<void> attach(Pin pin, Reader reader);
+
+  bool full() const { return subscribers_.size() + attaching_ >= settings_.max_subscribers; }
+  std::size_t size() const { return subscribers_.size() + attaching_; }
+
+  // Ends every subscription, telling the readers when to come back.
+  void close();
+
+ private:
+  friend class Subscriber;
+  void remove(Subscriber& subscriber, bool dropped);
+  void count_frame() { ++frames_sent_; }
+
+  void schedule(Channel& channel);
+  void turn(Channel& channel, std::size_t from);
+  void release(Channel& channel);
+  asio::awaitable<std::int64_t> catch_up(Channel& channel, Reader& reader, asio::steady_timer& patience);
+  void tick();
+
+  asio::any_io_executor executor_;
+  History& history_;
+  Metrics& metrics_;
+  HubSettings settings_;
+  std::unordered_map<std::string, std::unique_ptr<Channel>> channels_;
+  std::vector<std::shared_ptr<Subscriber>> subscribers_;
+  std::size_t attaching_ = 0;
+  std::size_t next_beat_ = 0;  // whose turn it is to get a heartbeat
+  std::uint64_t frames_sent_ = 0;
+  asio::steady_timer ticker_;
+  ChunkPtr heartbeat_;
+  bool closed_ = false;
+};
+
+}  // namespace sealcast::sse

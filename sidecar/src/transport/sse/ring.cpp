@@ -1,0 +1,59 @@
+// Renders frames and keeps the newest of them.
+#include "transport/sse/ring.h"
+
+#include <charconv>
+
+namespace sealcast::sse {
+
+void append_event(std::int64_t offset, std::string_view text, std::string& out) {
+  char digits[24];
+  out += "id: ";
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, offset).ptr);
+  out += "\ndata: ";
+  out += text;
+  out += "\n\n";
+}
+
+ChunkPtr render_chunk(std::int64_t offset, std::string_view text) {
+  char digits[24];
+  std::string_view size(digits, std::to_chars(digits, digits + sizeof digits, text.size(), 16).ptr - digits);
+  auto chunk = std::make_shared<Chunk>();
+  chunk->offset = offset;
+  chunk->head = size.size() + 2;
+  chunk->bytes.reserve(chunk->head + text.size() + Chunk::kTail);
+  chunk->bytes += size;
+  chunk->bytes += "\r\n";
+  chunk->bytes += text;
+  chunk->bytes += "\r\n";
+  return chunk;
+}
+
+ChunkPtr render_frame(std::int64_t offset, std::string_view text) {
+  std::string event;
+  append_event(offset, text, event);
+  return render_chunk(offset, event);
+}
+
+void Ring::push(ChunkPtr chunk) {
+  if (chunks_.size() < capacity_) {
+    chunks_.push_back(std::move(chunk));
+  } else {
+    chunks_[end_ % capacity_] = std::move(chunk);
+  }
+  ++end_;
+}
+
+std::uint64_t Ring::after(std::int64_t offset) const {
+  std::uint64_t low = begin(), high = end_;
+  while (low < high) {
+    std::uint64_t middle = low + (high - low) / 2;
+    if ((*this)[middle]->offset <= offset) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+}  // namespace sealcast::sse
