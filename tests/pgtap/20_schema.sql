@@ -1,0 +1,67 @@
+-- What the extension brings: roles, tables, types, functions, and that it can be taken away whole.
+begin;
+\ir scene.psql
+select plan(46);
+
+select has_schema('sealcast');
+select is(r.rolname || ' ' || r.rolcanlogin || r.rolsuper || r.rolcreaterole || r.rolbypassrls, r.rolname || ' falsefalsefalsefalse',
+          r.rolname || ' is a plain group role')
+from pg_roles r where r.rolname in ('sealcast_admin', 'sealcast_service', 'sealcast_user') order by 1;
+select is((select count(*) from pg_roles where rolname like 'sealcast\_%' and not rolcanlogin), 3::bigint, 'there are three');
+
+select tables_are('sealcast', array(
+  select unnest(array['streams', 'stream_roles', 'restrictions', 'message_types', 'txn_keys', 'messages', 'outbox', 'outbox_0',
+    'outbox_1', 'outbox_2', 'stream_log', 'relay_leases', 'relay_members', 'relay_log', 'deliveries', 'maintenance', 'row_keys'])
+  union all select c.relname from sealcast.partitions('sealcast.messages') p join pg_class c on c.oid = p.partition
+  union all select c.relname from sealcast.partitions('sealcast.stream_log') p join pg_class c on c.oid = p.partition));
+select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast'::regnamespace
+                and c.relkind in ('r', 'p') and not c.relrowsecurity and c.relname not like 'outbox\__' order by 1),
+          '{}'::text[], 'row-level security is on for every table that anybody could be granted');
+select col_is_pk('sealcast', 'txn_keys', array['sender_id', 'txn_id'], 'txn_keys is the one uniqueness');
+select is((select relkind::text from pg_class where oid = 'sealcast.txn_keys'::regclass), 'r', 'and not partitioned');
+select is(pg_get_partkeydef('sealcast.messages'::regclass), 'RANGE (ts)', 'messages are partitioned by time');
+select is(pg_get_partkeydef('sealcast.stream_log'::regclass), 'RANGE (logged_at)', 'so is the log');
+select is(pg_get_partkeydef('sealcast.outbox'::regclass), 'LIST (segment)', 'the outbox has segments');
+
+select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
+                where attrelid = 'sealcast.verdict'::regclass and attnum > 0 order by attnum),
+          array['item integer', 'status integer', 'code text', 'message text', 'details text', 'hint text',
+                'retry_after_ms bigint', 'replayed boolean', 'envelope text'], 'a verdict');
+select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
+                where attrelid = 'sealcast.refusal'::regclass and attnum > 0 order by attnum),
+          array['status integer', 'code text', 'message text', 'hint text'], 'a refusal');
+
+-- The outward functions with what they return.
+create temp table outward (signature text, result text);
+insert into outward values
+  ('sealcast.canonicalize(json)', 'text'), ('sealcast.canonicalize(jsonb)', 'text'),
+  ('sealcast.payload_hash(json)', 'text'), ('sealcast.payload_hash(jsonb)', 'text'),
+  ('sealcast.signing_string(text,text,text,text,bigint,text)', 'text'),
+  ('sealcast.sign(text,text)', 'text'), ('sealcast.seal(text,text,text,text,bigint,json)', 'json'),
+  ('sealcast.verify(json,interval)', 'boolean'), ('sealcast.verify(jsonb,interval)', 'boolean'),
+  ('sealcast.verify_detail(json,interval)', 'text'), ('sealcast.verify_detail(jsonb,interval)', 'text'),
+  ('sealcast.keys()', 'SETOF record'), ('sealcast.send_message(uuid,text,json,uuid)', 'json'),
+  ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 'SETOF sealcast.verdict'),
+  ('sealcast.mute(uuid,uuid,timestamp with time zone,text)', 'void'),
+  ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'void'),
+  ('sealcast.unmute(uuid,uuid)', 'boolean'), ('sealcast.unban(uuid,uuid)', 'boolean'),
+  ('sealcast.set_role(uuid,uuid,text)', 'void'),
+  ('sealcast.claim_shards(text,integer)', 'SETOF record'), ('sealcast.release_shards(text)', 'void'),
+  ('sealcast.drain(text,integer[],bigint[],integer)', 'SETOF record'),
+  ('sealcast.tail(integer[],bigint[],integer)', 'SETOF record'),
+  ('sealcast.settle(text,integer[],bigint[],bigint[])', 'void'),
+  ('sealcast.history(uuid,bigint,bigint,integer)', 'SETOF record'),
+  ('sealcast.stream_access(uuid,uuid)', 'record'), ('sealcast.gate_limits()', 'SETOF record'),
+  ('sealcast.roles_of(uuid[],uuid[])', 'SETOF record'),
+  ('sealcast.seal_row()', 'trigger'), ('sealcast.idempotent_insert()', 'trigger');
+select is(pg_get_function_result(to_regprocedure(signature)), result, signature || ' returns ' || result) from outward;
+select is(array(select p.oid::regprocedure::text from pg_proc p
+                where p.pronamespace = 'sealcast'::regnamespace and p.proname ~ '^(canonicalize|payload_hash|signing_string)$'
+                  and (p.provolatile, p.proparallel, p.proisstrict) <> ('i', 's', true)),
+          '{}'::text[], 'the pure ones are immutable, parallel safe and strict');
+
+-- Taken away, nothing stays in the database but the roles.
+drop extension sealcast;
+select hasnt_schema('sealcast');
+select * from finish();
+rollback;

@@ -1,0 +1,117 @@
+-- Every verdict that SQL gives: from admit() as a row, from send_message() as SQLSTATE, DETAIL and HINT.
+begin;
+\ir scene.psql
+select plan(68);
+
+insert into sealcast.message_types (t, max_bytes) values ('small', 20);
+select sealcast.mute(:room, :vip, now() + interval '1 minute') \g /dev/null
+insert into sealcast.restrictions (user_id, stream_id, kind, until) values (:owner, :cave, 'ban', '2999-12-31T23:59:59.5Z');
+
+-- admit()
+create temp table asked (n serial, stream_id uuid, t text, sender_id uuid, d text, expected text, message text, details text, wait boolean);
+insert into asked (stream_id, t, sender_id, d, expected, message, details, wait) values
+  (:room, 'chat', :guest, '{"content":"hello"}', '200', null, null, false),
+  (:room, 'chat', :guest, '{"a":', '400 invalid_json', '^invalid JSON at byte ', null, false),
+  (:room, 'chat', :guest, '[]', '400 invalid_json', 'object', null, false),
+  (:room, 'chat', :guest, '{"a":1,"a":2}', '400 invalid_json', '(twice|duplicate)', null, false),
+  (:room, 'chat', :guest, '{"n":9007199254740993}', '400 invalid_json', '(exact|double)', null, false),
+  (:room, 'chat', :guest, null, '400 invalid_request', 'null', null, false),
+  (:room, null, :guest, '{}', '400 invalid_request', 'null', null, false),
+  (null, 'chat', :guest, '{}', '400 invalid_request', 'null', null, false),
+  (:room, 'chat', null, '{}', '400 invalid_request', 'null', null, false),
+  (:room, 'chat', :vip, '{}', '403 user_muted', 'muted in this stream', '^until 2\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$', true),
+  (:cave, 'chat', :owner, '{}', '403 user_banned', 'banned from this stream', '^until 2999-12-31T23:59:59\.500Z$', true),
+  (:room, 'announcement', :guest, '{}', '403 role_required', 'announcement', '^owner, moderator$', false),
+  (:room, 'announcement', :owner, '{}', '200', null, null, false),
+  (:room, 'transport_migrate', :owner, '{}', '403 role_required', 'transport_migrate', 'only the system', false),
+  (:room, 'sampling_update', :guest, '{}', '403 role_required', 'sampling_update', 'only the system', false),
+  (:room, 'viewer_count_update', :guest, '{}', '403 role_required', 'viewer_count_update', 'only the system', false),
+  (:room, 'transport_migrate', :system, '{}', '200', null, null, false),
+  (:room, 'chat', :system, '{}', '403 role_required', 'chat', null, false),
+  (:attic, 'chat', :guest, '{}', '403 stream_closed', 'closed', '^since ', false),
+  (:nowhere, 'chat', :guest, '{}', '404 stream_not_found', 'a0000000-0000-4000-8000-00000000000f', null, false),
+  (:room, 'small', :guest, '{"a":"0123456789"}', '200', null, null, false),
+  (:room, 'small', :guest, '{"a":"0123456789abcdef"}', '413 payload_too_large', '24 bytes, at most 20', null, false),
+  (:room, 'no_such', :guest, '{}', '422 unknown_type', 'no_such', null, false);
+select is(pg_temp.admit(stream_id, t, sender_id, d), expected, format('%s by %s: %s', t, sender_id, left(d, 30))) from asked order by n;
+
+-- The same as one batch: an item's failure is its own, and the verdicts come in order.
+create temp table verdict as
+select v.*, row_number() over () as place
+from (select array_agg(stream_id order by n) s, array_agg(t order by n) t, array_agg(sender_id order by n) u,
+             array_agg(gen_random_uuid()) x, array_agg(d order by n) d from asked) b,
+     sealcast.admit(b.s, b.t, b.u, b.x, b.d) v;
+select results_eq('select concat_ws('' '', status, code) from verdict order by place', 'select expected from asked order by n',
+                  'a batch of all of them answers each');
+select is((select array_agg(item order by place) from verdict), (select array_agg(n order by n) from asked), 'in order');
+select is((select array_agg(item) from verdict where (status = 200) <> (envelope is not null)), null, 'an envelope for 200 alone');
+select is((select array_agg(item) from verdict where status <> 200 and (message is null or hint is null or replayed)), null,
+          'a refusal says what and what next');
+select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where v.message !~ a.message), null, 'which message');
+select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item
+           where a.details is distinct from null and v.details !~ a.details), null, 'which details');
+select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where a.wait <> (coalesce(v.retry_after_ms, 0) > 0)), null,
+          'a wait where waiting helps');
+select is((select retry_after_ms between 50000 and 60000 from verdict where code = 'user_muted'), true, 'in milliseconds');
+select is((select count(*) from sealcast.messages where sender_id = :guest and stream_id = :room), 4::bigint, 'nothing else is stored');
+select is((select count(*) from verdict v where status = 200 and sealcast.verify_detail(envelope::json) <> 'ok'), 0::bigint, 'what is stored verifies');
+
+select is((select concat_ws(' ', status, code, message) from sealcast.admit(array[:room::uuid], '{chat}', array[:guest::uuid], '{null}', '{"{}"}')),
+          '400 invalid_request txn_id is null', 'a message has a txn_id');
+select is((select count(*) from sealcast.admit('{}', '{}', '{}', '{}', '{}')), 0::bigint, 'a batch may be empty');
+select throws_ok(format('select sealcast.admit(array[%L::uuid], ''{chat,chat}'', array[%L::uuid], array[gen_random_uuid()], ''{"{}"}'')', :room, :guest), '2202E');
+select throws_ok(format('select sealcast.admit(''[0:0]={%s}'', ''{chat}'', ''{%s}'', array[gen_random_uuid()], ''{"{}"}'')', :room, :guest), '2202E');
+
+-- send_message()
+create function pg_temp.send(stream_id uuid, t text, d text, txn_id uuid default gen_random_uuid()) returns text
+  language sql as $$ select format('select sealcast.send_message(%L, %L, %L, %L)', stream_id, t, d, txn_id) $$;
+create temp table sent (n serial, sub text, statement text, expected text);
+insert into sent (sub, statement, expected) values
+  (:guest, pg_temp.send(:room, 'chat', '{"content":"hello"}'), 'ok'),
+  (:guest, pg_temp.send(:room, 'chat', '{"a":1,"a":2}'), 'PT400 invalid_json'),
+  (:guest, pg_temp.send(:room, 'chat', '"text"'), 'PT400 invalid_json'),
+  (:guest, pg_temp.send(:room, 'chat', '{'), '22P02'),
+  (:guest, pg_temp.send(null, 'chat', '{}'), 'PT400 invalid_request'),
+  (:guest, pg_temp.send(:room, null, '{}'), 'PT400 invalid_request'),
+  (:guest, pg_temp.send(:room, 'chat', null), 'PT400 invalid_request'),
+  (:guest, pg_temp.send(:room, 'chat', '{}', null), 'PT400 invalid_request'),
+  (null, pg_temp.send(:room, 'chat', '{}'), 'PT401 unauthenticated'),
+  (:system, pg_temp.send(:room, 'transport_migrate', '{}'), 'PT401 unauthenticated'),
+  ('someone', pg_temp.send(:room, 'chat', '{}'), 'PT401 unauthenticated'),
+  ('{"sub": 7}', pg_temp.send(:room, 'chat', '{}'), 'PT401 unauthenticated'),
+  ('{"sub": "\u0000"}', pg_temp.send(:room, 'chat', '{}'), 'PT401 unauthenticated'),
+  ('{"sub', pg_temp.send(:room, 'chat', '{}'), 'PT401 unauthenticated'),
+  ('{"sub": "b0000000-0000-4000-8000-000000000004", "exp": 1700000000}', pg_temp.send(:room, 'chat', '{}'), 'PT401 token_expired'),
+  ('{"sub": "b0000000-0000-4000-8000-000000000004", "exp": 32503680000}', pg_temp.send(:room, 'chat', '{}'), 'ok'),
+  (:vip, pg_temp.send(:room, 'chat', '{}'), 'PT403 user_muted'),
+  (:owner, pg_temp.send(:cave, 'chat', '{}'), 'PT403 user_banned'),
+  (:guest, pg_temp.send(:room, 'announcement', '{}'), 'PT403 role_required'),
+  (:guest, pg_temp.send(:attic, 'chat', '{}'), 'PT403 stream_closed'),
+  (:guest, pg_temp.send(:nowhere, 'chat', '{}'), 'PT404 stream_not_found'),
+  (:guest, pg_temp.send(:room, 'small', '{"a":"0123456789abcdef"}'), 'PT413 payload_too_large'),
+  (:guest, pg_temp.send(:room, 'no_such', '{}'), 'PT422 unknown_type'),
+  (:guest, pg_temp.send(:room, 'NO SUCH|=', '{}'), 'PT422 unknown_type');
+select is(pg_temp.outcome('sealcast_user', sub, statement), expected, coalesce(sub, 'nobody') || ': ' || coalesce(statement, '-'))
+from sent order by n;
+select is((select array_agg(n) from sent, lateral pg_temp.try('sealcast_user', sub, statement) r
+           where r.state like 'PT%' and (r.hint = '' or r.message = '')), null, 'every refusal has a message and a hint');
+select matches((select detail || '|' || hint from pg_temp.try('sealcast_user', :vip, pg_temp.send(:room, 'chat', '{}'))),
+               '^user_muted: until \S+Z\|\d{4,5} ms: ', 'DETAIL begins with the code, HINT with the milliseconds to wait');
+select is(sealcast.verify_detail(result::json), 'ok', 'what it returns is the sealed envelope')
+from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{"content":"hello"}'));
+
+-- The gate: closed when it cannot be asked.
+set local sealcast.gate = on;
+set local sealcast.gate_socket = '/nonexistent/sealcast.sock';
+select is(state || ' ' || split_part(detail, ':', 1) || ' ' || (hint ~ '^\d+ ms: '), 'PT503 gate_unavailable true', 'no gate, no message')
+from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}', 'c0000000-0000-4000-8000-000000000001'));
+select is((select count(*) from sealcast.txn_keys where txn_id = 'c0000000-0000-4000-8000-000000000001'), 0::bigint, 'nothing is inserted');
+set local sealcast.gate = off;
+select is(pg_temp.outcome('sealcast_user', :guest, 'set local sealcast.gate = off'), '42501', 'only a superuser opens it');
+
+-- Without today's partition.
+do $$ declare p regclass; begin for p in select partition from sealcast.partitions('sealcast.messages') loop execute 'drop table ' || p; end loop; end $$;
+select is(state || ' ' || (hint ~ 'maintain'), '55000 true', 'a missing partition is told as such')
+from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}'));
+select * from finish();
+rollback;
