@@ -1,9 +1,10 @@
--- The database, its extension, and the sidecar's password. Repeating it changes nothing. Variable: password.
+-- The database, its extension, and the sidecar's password. Repeating it changes nothing.
 set client_min_messages = warning;
 select 'create database sealcast' where not exists (select from pg_database where datname = 'sealcast') \gexec
 \connect sealcast
 set client_min_messages = warning;
 create extension if not exists sealcast;
 alter extension sealcast update;
+\set password `cat /run/secrets/database/password`
 alter role sealcast_service login password :'password';
 select sealcast.maintain() \g /dev/null
