@@ -1,0 +1,295 @@
+// What only several sessions at once can show of the SQL: keys that are held, and offsets given while others write.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Database, Holder, admit, makeStreams } from './sql_database.mjs';
+import { until } from './waiting.mjs';
+
+let database;
+let client;
+
+before(async () => {
+  database = await Database.create();
+  client = await database.connect();
+});
+after(() => database?.drop());
+
+const one = async (sql, parameters) => (await client.query(sql, parameters)).rows[0];
+const count = async (table, streams) =>
+  Number((await one(`select count(*) from sealcast.${table} where stream_id = any ($1)`, [streams])).count);
+
+// The same numbers on every run; which transaction meets which is up to the machine.
+function dice(seed) {
+  let state = seed;
+  return (sides) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * sides);
+  };
+}
+
+// Checks what was relayed of the streams against what is committed in them.
+async function checkRelayed(relayed, streams) {
+  const { rows } = await client.query('select txn_id from sealcast.messages where stream_id = any ($1)', [streams]);
+  const ours = relayed.filter((row) => streams.includes(row.stream_id));
+  const envelopes = ours.map((row) => JSON.parse(row.envelope));
+  assert.deepEqual(envelopes.map((e) => e.txn_id).sort(), rows.map((row) => row.txn_id).sort(), 'each committed message once');
+  for (const stream of streams) {
+    const offsets = ours.filter((row) => row.stream_id === stream).map((row) => Number(row.offset));
+    assert.deepEqual(offsets, offsets.map((_, i) => i + 1), `offsets of ${stream} in order, from 1 without gaps`);
+    for (const row of ours) assert.equal(Number(row.prev), Number(row.offset) - 1);
+  }
+  const last = new Map();
+  for (const { s, stream_id, d } of envelopes) {
+    const key = `${s} ${stream_id}`;
+    assert(!(last.get(key) >= d.n), `sender ${s} sent ${d.n} after ${last.get(key)}`);
+    last.set(key, d.n);
+  }
+}
+
+// A sender that commits, rolls back and nests at random. Resolves with what it sent and committed.
+async function write(streams, seed, rounds) {
+  const roll = dice(seed);
+  const writer = await database.connect();
+  const sender = randomUUID();
+  let n = 0;
+  const send = async () => {
+    const [verdict] = await admit(writer, [{ stream: streams[roll(streams.length)], sender, d: { n: ++n } }]);
+    assert.equal(verdict.status, 200);
+  };
+  for (let round = 0; round < rounds; ++round) {
+    await writer.query('begin');
+    await send();
+    if (roll(2)) {
+      await writer.query('savepoint s');
+      await send();
+      await writer.query(roll(2) ? 'rollback to s' : 'release s');
+      if (roll(2)) await send();
+    }
+    if (roll(3) === 0) await writer.query('select pg_sleep($1)', [roll(20) / 1000]);
+    await writer.query(roll(4) === 0 ? 'rollback' : 'commit');
+  }
+}
+
+test('while others write, every committed message gets one offset, in order', { timeout: 120_000 }, async () => {
+  const streams = await makeStreams(client, 5);
+  const early = await database.connect(); // sends first, commits last
+  await early.query('begin');
+  await admit(early, [{ stream: streams[0], sender: randomUUID(), d: { n: 1 } }]);
+  const late = await database.connect(); // has its xid first, sends last
+  await late.query('begin; select pg_current_xact_id()');
+
+  const relayed = [];
+  const tailed = [];
+  let writing = true;
+  const relay = new Holder(await database.connect(), 'relay');
+  const neighbour = await database.connect();
+  await relay.claim(600_000);
+  const shards = relay.mine.map((row) => row.shard);
+  const seen = relay.mine.map((row) => row.batch);
+  const tail = async () => {
+    const { rows } = await neighbour.query('select * from sealcast.tail($1, $2, 5)', [shards, seen]);
+    for (const row of rows) {
+      seen[shards.indexOf(row.shard)] = row.batch;
+      if (row.stream_id !== null) tailed.push(row);
+    }
+    return rows.length;
+  };
+  const drainAll = async () => {
+    for (;;) {
+      const last = !writing;
+      const rows = await relay.drain(3);
+      if (rows !== null) relayed.push(...rows);
+      else if (last) return;
+      await tail();
+    }
+  };
+  const writers = Array.from({ length: 8 }, (_, i) => write(streams, i + 1, 25));
+  const draining = drainAll();
+  await Promise.all(writers);
+  const sender = randomUUID();
+  await admit(client, [{ stream: streams[1], sender, d: { n: 1 } }]);
+  await admit(late, [{ stream: streams[1], sender, d: { n: 2 } }]);
+  await late.query('commit');
+  await until('the relay has passed the transaction that is still open', () => relayed.some((row) => JSON.parse(row.envelope).s === sender));
+  await early.query('commit');
+  writing = false;
+  await draining;
+  while (await tail());
+
+  assert(relayed.length > 200, `${relayed.length} messages`);
+  await checkRelayed(relayed, streams);
+  const byPlace = (rows) => rows.map((row) => `${row.stream_id} ${row.offset} ${row.batch} ${row.envelope}`).sort();
+  assert.deepEqual(byPlace(tailed), byPlace(relayed), 'tail() gives what drain() gave');
+});
+
+test('the outbox turns over while others write, and loses nothing', { timeout: 120_000 }, async () => {
+  const streams = await makeStreams(client, 3);
+  const relay = new Holder(await database.connect(), 'relay');
+  await relay.claim(600_000);
+  const relayed = [];
+  let writing = true;
+  let turns = 0;
+  const rotate = async () => {
+    const rotator = await database.connect();
+    while (writing) {
+      const { last_value: segment } = (await rotator.query('select last_value from sealcast.outbox_segment')).rows[0];
+      await rotator.query('select sealcast.rotate_outbox(0)');
+      const { last_value: next } = (await rotator.query('select last_value from sealcast.outbox_segment')).rows[0];
+      if (next !== segment) ++turns;
+    }
+  };
+  const drainAll = async () => {
+    for (;;) {
+      const last = !writing;
+      const rows = await relay.drain(7);
+      if (rows !== null) relayed.push(...rows);
+      else if (last) return;
+    }
+  };
+  const others = [rotate(), drainAll()];
+  await Promise.all(Array.from({ length: 6 }, (_, i) => write(streams, 100 + i, 25)));
+  writing = false;
+  await Promise.all(others);
+  assert(turns > 3, `segments changed ${turns} times`);
+  await checkRelayed(relayed, streams);
+});
+
+test('a holder that freezes and wakes late changes nothing', async () => {
+  const [stream] = await makeStreams(client, 1);
+  await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
+  const frozen = new Holder(await database.connect(), 'frozen');
+  const successor = new Holder(await database.connect(), 'successor');
+  await frozen.claim(100);
+  await admit(client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
+  await until('the lease has run out', async () => (await successor.claim(600_000)) === 4);
+  assert.equal(await frozen.drain(10), null, 'its drain gives nothing');
+  const positions = 'select shard, batch, epoch from sealcast.relay_log order by 1, 2';
+  const untouched = (await client.query(positions)).rows;
+  await frozen.client.query("select sealcast.settle('sse', $1, $2, $3)", [[0, 1, 2, 3], frozen.mine.map((row) => row.epoch), [99, 99, 99, 99]]);
+  assert.deepEqual((await client.query('select * from sealcast.deliveries where batch = 99')).rows, [], 'it settles nothing');
+  assert.deepEqual((await client.query(positions)).rows, untouched, 'and moves nothing');
+  await checkRelayed(await successor.drain(10), [stream]);
+});
+
+test('a holder that freezes while it is sent a batch is taken over from', { timeout: 60_000 }, async () => {
+  const [stream] = await makeStreams(client, 1);
+  await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
+  const frozen = new Holder(await database.connect(), 'stuck');
+  await frozen.claim(100);
+  const filling = 'x'.repeat(16_000);
+  for (let batch = 0; batch < 10; ++batch) {
+    const verdicts = await admit(client, Array.from({ length: 100 }, (_, i) => ({ stream, sender: randomUUID(), d: { n: batch * 100 + i, filling } })));
+    assert(verdicts.every((verdict) => verdict.status === 200));
+  }
+  const { pid } = (await frozen.client.query('select pg_backend_pid() as pid')).rows[0];
+  frozen.client.connection.stream.pause();
+  const cut = assert.rejects(frozen.drain(1000));
+  await until('its backend cannot go on', async () =>
+    (await one('select wait_event from pg_stat_activity where pid = $1', [pid]))?.wait_event === 'ClientWrite');
+  const successor = new Holder(await database.connect(), 'next');
+  await until('it is taken over from', async () => (await successor.claim(600_000)) === 4);
+  frozen.client.connection.stream.resume();
+  await cut;
+  const relayed = [];
+  for (let rows = await successor.drain(300); rows !== null; rows = await successor.drain(300)) relayed.push(...rows);
+  assert.equal(relayed.length, 1000);
+  await checkRelayed(relayed, [stream]);
+});
+
+test('two that claim at once never both hold a shard', { timeout: 60_000 }, async () => {
+  const streams = await makeStreams(client, 6);
+  await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
+  const relayed = [];
+  let writing = true;
+  const serve = async (name, seed) => {
+    const roll = dice(seed);
+    const holder = new Holder(await database.connect(), name);
+    for (;;) {
+      const last = !writing;
+      const held = await holder.claim(100);
+      let rows = null;
+      for (let turn = roll(8); turn >= 0; --turn) {
+        rows = await holder.drain(2);
+        relayed.push(...(rows ?? []));
+      }
+      if (last && held === 4 && rows === null) {
+        await holder.client.query('select sealcast.release_shards($1)', [name]);
+        return;
+      }
+      if (roll(5) === 0) await holder.client.query('select pg_sleep(0.12)'); // longer than its lease
+      if (roll(5) === 0) await holder.client.query('select sealcast.release_shards($1)', [name]);
+      await nextTurn();
+    }
+  };
+  const holders = [serve('left', 7), serve('right', 8)];
+  await Promise.all(Array.from({ length: 4 }, (_, i) => write(streams, 200 + i, 20)));
+  writing = false;
+  await Promise.all(holders);
+  // Two connections tell in no common order; a stream's offsets tell theirs.
+  relayed.sort((a, b) => Number(a.offset) - Number(b.offset));
+  await checkRelayed(relayed, streams);
+  const { rows } = await client.query('select shard, batch, count(*) from sealcast.relay_log group by 1, 2 having count(*) > 1');
+  assert.deepEqual(rows, []);
+});
+
+test('the same txn_id from 20 writers is one message and 19 replays', { timeout: 60_000 }, async () => {
+  const [stream] = await makeStreams(client, 1);
+  const item = { stream, sender: randomUUID(), txn: randomUUID(), d: { n: 1 } };
+  const writers = await Promise.all(Array.from({ length: 20 }, () => database.connect()));
+  const verdicts = await Promise.all(
+    writers.map(async (writer) => {
+      for (;;) {
+        const [verdict] = await admit(writer, [item]);
+        if (verdict.status !== 503) return verdict;
+        assert.equal(verdict.code, 'txn_in_progress');
+      }
+    }),
+  );
+  assert.deepEqual(new Set(verdicts.map((verdict) => verdict.status)), new Set([200]));
+  assert.equal(verdicts.filter((verdict) => verdict.replayed).length, 19);
+  assert.equal(new Set(verdicts.map((verdict) => verdict.envelope)).size, 1, 'the same envelope for all');
+  assert.equal(await count('messages', [stream]), 1);
+  assert.equal(await count('outbox', [stream]), 1);
+});
+
+test('a key held by an open transaction: 503 for the batch at once, and nothing of it is inserted', async () => {
+  await client.query(`create function admit_all(uuid, uuid, text, uuid, json) returns sealcast.refusal language sql
+                      return null::sealcast.refusal`);
+  await client.query("insert into sealcast.message_types (t, admit_hook) values ('hooked', 'admit_all(uuid,uuid,text,uuid,json)')");
+  const holder = await database.connect();
+  for (const t of ['chat', 'hooked']) {
+    const [stream] = await makeStreams(client, 1);
+    const held = { stream, t, sender: randomUUID(), txn: randomUUID(), d: { n: 1 } };
+    const free = { stream, sender: randomUUID(), txn: randomUUID(), d: { n: 1 } };
+    await holder.query('begin');
+    assert.equal((await admit(holder, [held]))[0].status, 200);
+    const began = performance.now();
+    const verdicts = await admit(client, [free, held, { ...free, t: 'no_such' }]);
+    const took = performance.now() - began;
+    assert.deepEqual(verdicts.map((v) => [v.item, v.status, v.code, v.envelope]),
+      [1, 2, 3].map((i) => [i, 503, 'txn_in_progress', null]), `each item once, of type ${t}`);
+    assert(verdicts.every((v) => Number(v.retry_after_ms) > 0));
+    assert(took > 90 && took < 1000, `after ${took} ms`);
+    assert.equal(await count('messages', [stream]), 0);
+    assert.equal((await one('select count(*) from sealcast.txn_keys where sender_id = $1', [free.sender])).count, '0');
+    assert.deepEqual((await admit(client, [free])).map((v) => [v.status, v.replayed]), [[200, false]], 'alone, the free one passes');
+    await holder.query('rollback');
+    assert.deepEqual((await admit(client, [held])).map((v) => [v.status, v.replayed]), [[200, false]], 'once let go, so does the other');
+  }
+});
+
+test('under REPEATABLE READ and SERIALIZABLE, 40001 passes through', async () => {
+  for (const level of ['repeatable read', 'serializable']) {
+    const [stream] = await makeStreams(client, 1);
+    const item = { stream, sender: randomUUID(), txn: randomUUID(), d: { n: 1 } };
+    const other = await database.connect();
+    await other.query(`begin isolation level ${level}`);
+    await other.query('select 1 from sealcast.streams');
+    assert.equal((await admit(client, [item]))[0].status, 200);
+    await assert.rejects(admit(other, [item]), { code: '40001' }, level);
+    await other.query('rollback');
+    const [again] = await admit(other, [item]);
+    assert(again.status === 200 && again.replayed, 'the retry gets the original');
+  }
+});
