@@ -41,8 +41,10 @@ inline constexpr std::int64_t kMaxClockSkewMs = 60'000;
 // Finds a key by id; null when unknown. A function so that a caller may re-read its keyring on a miss.
 using FindKey = const Key* (*)(std::string_view kid, void* context);
 
-// Checks an envelope given as JSON text: exactly the nine members, none twice, well-formed, `d` exact, signed by a
-// known key, not older than `max_age_ms` (if any) nor from the future. Never throws except Error{interrupted}.
+// Checks an envelope given as JSON text: exactly the nine members in any order, none twice, well-formed, every number
+// exact, signed by a known key, not older than `max_age_ms` (if any) nor from the future. `v` and `ts` count by value,
+// so 1.0 is 1. Reports the first that holds of: malformed, unknown_kid, bad_signature, from_future, expired.
+// Never throws except Error{interrupted}.
 Verdict verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
                         FindKey find_key, void* context, CancelFlag cancel = nullptr);
 

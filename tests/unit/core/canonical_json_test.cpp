@@ -96,6 +96,17 @@ TEST(Canonicalize, NamesTheByte) {
   for (const auto& [json, what] : wrong) EXPECT_EQ(problem(json), "invalid JSON at " + what) << json;
 }
 
+TEST(Canonicalize, NamesTheLaterOfTwoEqualKeysAmongMany) {
+  std::string json = "{";
+  for (int i = 0; i < 200; ++i) json += "\"" + std::to_string(1000 + i * 77 % 200) + "\":0,";
+  const std::size_t later = json.size();
+  for (int i = 0; i < 200; i += 40) {
+    const std::string again = "\"" + std::to_string(1000 + i) + "\":1}";
+    EXPECT_EQ(problem(json + again),
+              "invalid JSON at byte " + std::to_string(later) + ": a key that stands twice in its object");
+  }
+}
+
 TEST(Canonicalize, OrdersByUtf16CodeUnits) {
   // U+10000 is D800 DC00 in UTF-16: before U+E000 and U+FFFF, after U+D7FF; UTF-8 sorts it last.
   EXPECT_EQ(canonical("{\"\xEF\xBF\xBF\":1,\"\xEE\x80\x80\":2,\"\xF0\x90\x80\x80\":3,\"\xED\x9F\xBF\":4}"),
@@ -139,7 +150,7 @@ TEST(Canonicalize, NestsToTheLimitAndNoFurther) {
   EXPECT_EQ(problem(std::string(1 << 20, '[')), "invalid JSON at byte 128: nested deeper than 128");
 }
 
-TEST(Canonicalize, ABilledCancelStopsIt) {
+TEST(Canonicalize, ARaisedCancelStopsIt) {
   const volatile int raised = 1;
   const volatile int lowered = 0;
   const std::string large_documents[] = {

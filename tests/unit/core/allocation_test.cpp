@@ -1,0 +1,57 @@
+// A small message costs no allocation once its thread's buffers have grown to it.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "core/envelope.h"
+#include "core/payload.h"
+
+// The sanitizers bring an allocator of their own.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+namespace {
+std::size_t allocations = 0;
+}
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace sealcast {
+namespace {
+
+TEST(Allocation, SealingASmallMessageNeedsNone) {
+  const std::string json =
+      R"({"type":"chat","content":"so\n\u00e9","\u0062":[1,{"z":2,"a":3.5e-7}],"a":"\ud83d\ude00"})";
+  const std::vector<ServerField> fields = {{"user_role", "mod"}};
+  const Fields signed_fields = {"chat", "stream", "sender", "txn", 1'700'000'000'000};
+  const Key key("k1", std::string(32, 's'));
+  Payload payload;
+  std::string signing;
+  std::string envelope;
+  const auto seal = [&] {
+    envelope.clear();
+    prepare_payload(json, fields, payload);
+    append_envelope(signed_fields, "k1", payload.canonical,
+                    sign_payload(signed_fields, payload.canonical, key, signing), envelope);
+  };
+  seal();
+  const std::string first = envelope;
+  const std::size_t before = allocations;
+  for (int i = 0; i < 10; ++i) seal();
+  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(envelope, first);
+}
+
+}  // namespace
+}  // namespace sealcast
+
+#endif
