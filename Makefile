@@ -33,8 +33,8 @@ $(OBJS): $(wildcard extension/core/*.h extension/pg/*.h)
 
 # ---- Everyday targets: what they do is in local/ and tests/.
 
-.PHONY: help deps sidecar run up down status test test-unit test-asan test-pgtap test-integration test-fuzz fuzz bench \
-	format lint
+TEST_SUITES = $(addprefix test-,unit asan pgtap integration integration-asan fuzz docs)
+.PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz bench format lint
 BUILD ?= build
 
 help: ## This list
@@ -48,9 +48,9 @@ down: ## Stops it; the data stay
 	@local/down
 status: ## What runs of it, and where
 	@local/status || true
-test: ## Every suite, and the sum of them; test-unit, -asan, -pgtap, -integration, -fuzz run one
+test: ## Every suite, and the sum of them; `make test-SUITE` runs one of them
 	@tests/run.sh
-test-unit test-asan test-pgtap test-integration test-fuzz:
+$(TEST_SUITES):
 	@tests/run.sh $(@:test-%=%)
 fuzz: ## The fuzzers at length (SECONDS_EACH=600)
 	@tests/fuzz.sh $(or $(SECONDS_EACH),600)

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Runs the test suites, all or those named, and ends with their sum: tests/run.sh [SUITE…]
 set -uo pipefail
+shopt -s nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-suites=(unit asan pgtap integration fuzz)
+suites=(unit asan pgtap integration integration-asan fuzz docs)
 logs=build/test-logs
 mkdir -p "$logs"
 
@@ -14,29 +15,38 @@ install_from_lock() {
   [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] || (cd "$1" && npm ci --no-audit --no-fund)
 }
 
-run_unit() {
-  install_from_lock tests/vectors &&
-    local/cmake build core_tests sidecar_tests &&
-    ctest --test-dir build -j"$(nproc)" --output-on-failure --no-tests=error
+build_in() {
+  case $1 in
+    build) local/cmake "$@" ;;
+    build/asan) local/cmake "$@" -- -DSEALCAST_SANITIZE=address,undefined ;;
+  esac
 }
 
-run_asan() {
+unit_tests() {
   install_from_lock tests/vectors &&
-    local/cmake build/asan core_tests sidecar_tests -- -DSEALCAST_SANITIZE=address,undefined &&
-    ctest --test-dir build/asan -j"$(nproc)" --output-on-failure --no-tests=error
+    build_in "$1" core_tests sidecar_tests &&
+    ctest --test-dir "$1" -j"$(nproc)" --output-on-failure --no-tests=error
 }
+run_unit() { unit_tests build; }
+run_asan() { unit_tests build/asan; }
 
+# The stack lets the sidecar log in as sealcast_service; the tests see the role as the extension made it.
 run_pgtap() {
   tests/with_stack.sh postgres -- bash -euc '
-    psql -X -q -v ON_ERROR_STOP=1 -c "create extension pgtap"
+    psql -X -q -v ON_ERROR_STOP=1 -c "create extension pgtap" -c "alter role sealcast_service nologin"
     pg_prove --verbose --ext .sql tests/pgtap'
 }
 
-run_integration() {
+integration_tests() {
   install_from_lock . &&
-    tests/with_stack.sh -- node --test --test-reporter=spec --test-concurrency=1 \
-      tests/integration/*.test.mjs tests/browser/*.test.mjs
+    build_in "$1" sealcastd &&
+    SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/with_stack.sh -- \
+      node --test --test-reporter=spec --test-concurrency=1 tests/integration/*.test.mjs tests/browser/*.test.mjs
 }
+run_integration() { integration_tests build; }
+run_integration-asan() { integration_tests build/asan; }
+
+run_docs() { build_in build sealcastd && docs/check.sh; }
 
 run_fuzz() { tests/fuzz.sh 20; }
 
@@ -50,7 +60,9 @@ count_unit() { count_ctest "$1"; }
 count_asan() { count_ctest "$1"; }
 count_pgtap() { count_tap "$1"; }
 count_integration() { count_node "$1"; }
+count_integration-asan() { count_node "$1"; }
 count_fuzz() { count_tap "$1"; }
+count_docs() { count_tap "$1"; }
 
 (($# == 0)) || suites=("$@")
 for suite in "${suites[@]}"; do
