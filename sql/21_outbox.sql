@@ -14,6 +14,7 @@ create table sealcast.outbox_0 partition of sealcast.outbox for values in (0);
 create table sealcast.outbox_1 partition of sealcast.outbox for values in (1);
 create table sealcast.outbox_2 partition of sealcast.outbox for values in (2);
 create index on sealcast.outbox (xid, message_id);
+create index on sealcast.outbox (message_id);
 -- The segment that takes new rows. A sequence, since its value must be seen by everyone at once, without a row lock.
 create sequence sealcast.outbox_segment minvalue 0 maxvalue 2 start 0;
 comment on table sealcast.outbox is 'Messages to be relayed; xid is the transaction that commits them';
@@ -59,10 +60,14 @@ create table sealcast.relay_log (
   epoch bigint not null,
   logged_at bigint not null,
   -- The position after this batch. All that `seen` sees is relayed; when `target` is set, so is what became visible
-  -- from `seen` to `target`, in order of (xid, message_id), up to (after_xid, after_id).
+  -- from `seen` to `target`, in order of message_id, up to after_id. Transactions after …_xid have message_ids beyond
+  -- …_id: admit() takes its xid first and its ids then, drain() reads the newest id first and takes its xid then.
   seen pg_snapshot not null,
+  seen_xid xid8 not null,
+  seen_id bigint not null,
   target pg_snapshot,
-  after_xid xid8 not null,
+  target_xid xid8,
+  target_id bigint,
   after_id bigint not null,
   -- What the batch holds: for each stream a run of offsets.
   stream_ids uuid[] not null,

@@ -171,6 +171,7 @@ begin
     raise exception 'the arrays of a batch differ in length, or do not count from 1'
       using errcode = 'array_subscript_error', hint = 'Pass five arrays with an entry for each message.';
   end if;
+  perform pg_current_xact_id();  -- Before the ids: see relay_log.
   message_ids := array(select nextval('sealcast.message_ids') from generate_series(1, items));
 
   return query select * from sealcast.seal_batch(stream_ids, types, sender_ids, txn_ids, payloads, message_ids);

@@ -57,7 +57,7 @@ create function sealcast.relay_position(shard smallint) returns sealcast.relay_l
   language sql stable
   return coalesce(
     (select r from sealcast.relay_log r where r.shard = relay_position.shard order by r.batch desc limit 1),
-    (shard, 0, 0, 0, '1:1:', null, '0', 0, '{}', '{}', '{}')::sealcast.relay_log);
+    (shard, 0, 0, 0, '1:1:', '0', 0, null, null, null, 0, '{}', '{}', '{}')::sealcast.relay_log);
 
 -- The newest offset of a stream. Looks into the last day first, where a live stream's is, then everywhere: logged_at
 -- never falls within a shard (see drain_group()), so nothing newer is elsewhere.
@@ -79,39 +79,43 @@ begin
     (select s.trimmed_through from sealcast.streams s where s.stream_id = last_offset.stream_id), 0);
 end $$;
 
--- The next rows of the outbox for shards that stand at one position. What became visible between two snapshots is what
--- has xid >= the first one's xmax, or was in its list of running transactions; both are index ranges, so a drain
--- costs what is new, whatever was rolled back and however long somebody's transaction runs.
-create function sealcast.next_rows(shards integer[], seen pg_snapshot, target pg_snapshot, after_xid xid8, after_id bigint,
-                                   max_rows integer)
+-- The next rows of the outbox for shards that stand at one position, in order of message_id: what was sent after another
+-- message was committed comes after it, whichever transaction began first. What became visible between two snapshots was
+-- in the first one's list of running transactions, or beyond its xmax; all are index ranges, so a drain costs what is
+-- new, whatever was rolled back and however long somebody's transaction runs.
+create function sealcast.next_rows(shards integer[], seen pg_snapshot, seen_xid xid8, seen_id bigint, target pg_snapshot,
+                                   after_id bigint, max_rows integer)
   returns setof sealcast.outbox
   language plpgsql stable rows 1000 set search_path = pg_catalog, pg_temp
   -- Ordered index ranges, each ended by its limit: never a sort of the whole backlog.
   set plan_cache_mode = force_generic_plan set enable_nestloop = on set enable_seqscan = off set enable_bitmapscan = off
   set jit = off as $$
 declare
+  was_running constant xid8[] := array(select pg_snapshot_xip(seen));
   seen_xmax constant xid8 := pg_snapshot_xmax(seen);
-  target_xmax constant xid8 := pg_snapshot_xmax(target);
 begin
   return query
-  (select late.* from pg_snapshot_xip(seen) x (xid) cross join lateral (
-     select * from sealcast.outbox o
-     where o.xid = x.xid and (o.xid, o.message_id) > (after_xid, after_id)
-       and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
-     order by o.xid, o.message_id limit max_rows) late
-   where after_xid < seen_xmax
-   order by late.xid, late.message_id limit max_rows)
+  (select * from sealcast.outbox o
+   where o.xid = any (was_running) and o.message_id > after_id
+     and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
+   order by o.message_id limit max_rows)
   union all
   (select * from sealcast.outbox o
-   where o.xid >= seen_xmax and o.xid < target_xmax and (o.xid, o.message_id) > (after_xid, after_id)
+   where o.xid >= seen_xmax and o.xid <= seen_xid and o.message_id > after_id
      and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
-   order by o.xid, o.message_id limit max_rows)
-  limit max_rows;
+   order by o.message_id limit max_rows)
+  union all
+  (select * from sealcast.outbox o
+   where o.message_id > greatest(seen_id, after_id) and o.xid >= seen_xmax and o.xid > seen_xid
+     and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
+   order by o.message_id limit max_rows)
+  order by message_id limit max_rows;
 end $$;
 
 -- Relays the next batch of shards that stand at one position: numbers it, logs it, moves the position. One statement.
-create function sealcast.drain_group(shards integer[], epochs bigint[], seen pg_snapshot, target pg_snapshot,
-                                     after_xid xid8, after_id bigint, max_rows integer,
+create function sealcast.drain_group(shards integer[], epochs bigint[], seen pg_snapshot, seen_xid xid8, seen_id bigint,
+                                     target pg_snapshot, target_xid xid8, target_id bigint, after_id bigint,
+                                     max_rows integer,
                                      out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
                                      out prev bigint, out envelope text)
   returns setof record
@@ -128,11 +132,8 @@ declare
     from unnest(shards) s);
 begin
   return query
-  -- Picked by transaction, which is what a position can name; numbered by message_id, since a sender's later message may
-  -- be part of a transaction that began earlier.
   with relayed as materialized (
-    select o.*, row_number() over () as n
-    from sealcast.next_rows(shards, seen, target, after_xid, after_id, max_rows) o
+    select * from sealcast.next_rows(shards, seen, seen_xid, seen_id, target, after_id, max_rows)
   ),
   -- One look-up of the last offset a stream, not a message.
   head as materialized (
@@ -154,17 +155,20 @@ begin
   ),
   -- Where the position goes: past the window, or to the last row of a batch that filled up before its end.
   stop as materialized (
-    select count(*) < max_rows as complete, max(r.n) as n from relayed r having count(*) > 0
+    select count(*) < max_rows as complete, max(r.message_id) as last_id from relayed r having count(*) > 0
   ),
   noted as (
-    insert into sealcast.relay_log as l (shard, batch, epoch, logged_at, seen, target, after_xid, after_id,
-                                         stream_ids, first_offsets, last_offsets)
+    insert into sealcast.relay_log as l (shard, batch, epoch, logged_at, seen, seen_xid, seen_id,
+                                         target, target_xid, target_id, after_id, stream_ids, first_offsets, last_offsets)
     -- Every shard of the group gets a row, also one that had nothing, so that they go on standing at one position.
     select s.shard, (sealcast.relay_position(s.shard::smallint)).batch + 1, s.epoch, logged_at,
            case when stop.complete then drain_group.target else drain_group.seen end,
-           case when stop.complete then null else drain_group.target end,
-           case when stop.complete then '0' else (select r.xid from relayed r where r.n = stop.n) end,
-           case when stop.complete then 0 else (select r.message_id from relayed r where r.n = stop.n) end,
+           case when stop.complete then drain_group.target_xid else drain_group.seen_xid end,
+           case when stop.complete then drain_group.target_id else drain_group.seen_id end,
+           case when not stop.complete then drain_group.target end,
+           case when not stop.complete then drain_group.target_xid end,
+           case when not stop.complete then drain_group.target_id end,
+           case when stop.complete then 0 else stop.last_id end,
            coalesce(runs.stream_ids, '{}'), coalesce(runs.firsts, '{}'), coalesce(runs.lasts, '{}')
     from stop cross join unnest(shards, epochs) s (shard, epoch) left join runs on runs.shard = s.shard
     returning l.shard, l.batch
@@ -186,6 +190,10 @@ create function sealcast.drain(holder text, shards integer[], epochs bigint[], m
 #variable_conflict use_column
 declare
   spot record;
+  -- Read before this transaction has its xid: who gets a later one gets later message_ids too.
+  newest_id constant bigint := case when pg_current_xact_id_if_assigned() is null
+    then (select last_value - case when is_called then 0 else 1 end from sealcast.message_ids) else 0 end;
+  own_xid constant xid8 := pg_current_xact_id();
   relayed bigint := 0;
   in_group bigint;
 begin
@@ -199,20 +207,22 @@ begin
 
   for spot in
     select array_agg(l.shard::integer order by l.shard) as shards, array_agg(l.epoch order by l.shard) as epochs,
-           p.seen::text::pg_snapshot as seen, p.target::text::pg_snapshot as target, p.after_xid, p.after_id
+           p.seen::text::pg_snapshot as seen, p.seen_xid, p.seen_id,
+           p.target::text::pg_snapshot as target, p.target_xid, p.target_id, p.after_id
     from sealcast.relay_leases l
     join unnest(drain.shards, drain.epochs) c (shard, epoch) on c.shard = l.shard and c.epoch = l.epoch
     cross join lateral sealcast.relay_position(l.shard) p
     where l.holder = drain.holder
-    group by p.seen::text, p.target::text, p.after_xid, p.after_id
+    group by p.seen::text, p.seen_xid, p.seen_id, p.target::text, p.target_xid, p.target_id, p.after_id
   loop
-    return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.seen,
-      coalesce(spot.target, pg_current_snapshot()), spot.after_xid, spot.after_id, max_rows);
+    return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.seen, spot.seen_xid, spot.seen_id,
+      coalesce(spot.target, pg_current_snapshot()), coalesce(spot.target_xid, own_xid), coalesce(spot.target_id, newest_id),
+      spot.after_id, max_rows);
     get diagnostics in_group = row_count;
     if in_group = 0 and spot.target is not null then
       -- The window that was begun earlier is exhausted; the next one starts where it ends.
-      return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.target,
-        pg_current_snapshot(), '0', 0, max_rows);
+      return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.target, spot.target_xid,
+        spot.target_id, pg_current_snapshot(), own_xid, newest_id, 0, max_rows);
       get diagnostics in_group = row_count;
     end if;
     relayed := relayed + in_group;

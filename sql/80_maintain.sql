@@ -121,6 +121,8 @@ begin
     and not exists (select from sealcast.outbox o where o.message_id = m.message_id);
   get diagnostics queued = row_count;
   update sealcast.maintenance set recovered = true;
+  -- They begin now, with ids of old.
+  update sealcast.relay_log set seen_id = 0, target_id = 0;
   if queued > 0 then
     perform sealcast.wake();
     action := 'queued'; object := format('%s %s', queued, object);

@@ -22,7 +22,7 @@ create function pg_temp.drain(holder text, epoch bigint, max_rows integer, shard
   select count(stream_id) from d $$;
 -- As if the last drain had seen just this.
 create function pg_temp.stand_at(seen pg_snapshot) returns void language sql as $$
-  update sealcast.relay_log r set seen = stand_at.seen, target = null, after_xid = '0', after_id = 0
+  update sealcast.relay_log r set seen = stand_at.seen, seen_xid = '0', seen_id = 0, target = null, target_xid = null, target_id = null, after_id = 0
   where r.batch = (select max(n.batch) from sealcast.relay_log n where n.shard = r.shard) $$;
 
 -- Leases.

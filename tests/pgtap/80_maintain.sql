@@ -46,7 +46,7 @@ select is((select count(*) from sealcast.txn_keys where sender_id = :guest), 1::
 delete from sealcast.relay_log;
 insert into sealcast.outbox values ('7', 1, pg_temp.day_ms(11), :room, sealcast.shard_of(:room), 0);
 select is((select count(*) from sealcast.maintain(keep => '8 days', days_ahead => 4) where object like 'sealcast.messages%'), 0::bigint, 'unrelayed messages stay');
-insert into sealcast.relay_log values (sealcast.shard_of(:room), 1, 1, 0, '8:8:', null, '0', 0, '{}', '{}', '{}');
+insert into sealcast.relay_log values (sealcast.shard_of(:room), 1, 1, 0, '8:8:', '0', 0, null, null, null, 0, '{}', '{}', '{}');
 select is((select count(*) from sealcast.maintain(keep => '8 days', days_ahead => 4) where object like 'sealcast.messages%'), 2::bigint, 'until they are');
 
 -- A partition that is not maintain()'s, and one that somebody depends on.
@@ -58,7 +58,7 @@ select is(to_regclass('sealcast.messages_ancient')::text, 'sealcast.messages_anc
 
 -- The log of batches, but never a shard's position.
 delete from sealcast.relay_log;
-insert into sealcast.relay_log select 0, n, 1, 0, '8:8:', null, '0', 0, '{}', '{}', '{}' from generate_series(1, 3) n;
+insert into sealcast.relay_log select 0, n, 1, 0, '8:8:', '0', 0, null, null, null, 0, '{}', '{}', '{}' from generate_series(1, 3) n;
 insert into sealcast.relay_members values ('gone', now() - interval '2 h'), ('here', now());
 insert into sealcast.row_keys values (4294967295, 'a', 'b'), ('sealcast.streams', 'a', 'b');
 select sealcast.maintain(days_ahead => 4) \g /dev/null
