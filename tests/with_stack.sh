@@ -22,6 +22,11 @@ end() {
   local status=$?
   trap '' INT TERM HUP
   "$root/local/down"
+  # A sanitizer tells of leaks only when the process ends.
+  if grep -q 'SUMMARY: [A-Za-z]*Sanitizer' "$SEALCAST_LOCAL"/log/*.log 2> /dev/null; then
+    cat "$SEALCAST_LOCAL/log/sealcastd.log" >&2
+    status=1
+  fi
   if ((status)); then
     rm -rf "$root/build/stack-log"
     mkdir -p "$root/build"
