@@ -95,18 +95,19 @@ declare
   seen_xmax constant xid8 := pg_snapshot_xmax(seen);
 begin
   return query
+  -- `+ 0` and `is true` leave the planner one index: by xid for those who had been running, by message_id for newcomers.
   (select * from sealcast.outbox o
-   where o.xid = any (was_running) and o.message_id > after_id
+   where o.xid = any (was_running) and o.message_id + 0 > after_id
      and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
-   order by o.message_id limit max_rows)
+   order by o.message_id + 0 limit max_rows)
   union all
   (select * from sealcast.outbox o
-   where o.xid >= seen_xmax and o.xid <= seen_xid and o.message_id > after_id
+   where o.xid >= seen_xmax and o.xid <= seen_xid and o.message_id + 0 > after_id
      and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
-   order by o.message_id limit max_rows)
+   order by o.message_id + 0 limit max_rows)
   union all
   (select * from sealcast.outbox o
-   where o.message_id > greatest(seen_id, after_id) and o.xid >= seen_xmax and o.xid > seen_xid
+   where o.message_id > greatest(seen_id, after_id) and (o.xid >= seen_xmax and o.xid > seen_xid) is true
      and o.shard = any (shards) and pg_visible_in_snapshot(o.xid, target)
    order by o.message_id limit max_rows)
   order by message_id limit max_rows;
