@@ -30,6 +30,7 @@ sealcast--$(EXTVERSION).sql: $(sort $(wildcard sql/[0-9]*.sql))
 	cat $^ > $@
 
 $(OBJS): $(wildcard extension/core/*.h extension/pg/*.h)
+sealcast.so: extension/pg/exports.map
 
 # ---- Everyday targets: what they do is in local/ and tests/.
 
