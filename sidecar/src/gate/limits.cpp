@@ -66,7 +66,8 @@ struct RoleBatch {
   explicit RoleBatch(const asio::any_io_executor& executor) : answered(executor, Clock::time_point::max()) {}
   std::vector<Membership> wanted;
   std::vector<std::string> roles;  // empty when the database could not say
-  asio::steady_timer answered;     // cancelled when it is
+  bool done = false;
+  asio::steady_timer answered;  // cancelled when it is done
 };
 
 }  // namespace
@@ -128,8 +129,10 @@ class Limits::Impl : public std::enable_shared_from_this<Limits::Impl> {
     const std::size_t place = batch->wanted.size();
     batch->wanted.push_back(std::move(membership));
     if (under_way_ == 0) ask(std::exchange(next_, nullptr));
-    boost::system::error_code ignored;
-    co_await batch->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    while (!batch->done) {
+      boost::system::error_code ignored;
+      co_await batch->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
     co_return place < batch->roles.size() ? batch->roles[place] : std::string();
   }
 
@@ -158,6 +161,7 @@ class Limits::Impl : public std::enable_shared_from_this<Limits::Impl> {
         log::write(log::Level::warn, log::tag::kGate, "roles cannot be read; the types' own rates apply",
                    {{"reason", std::string_view(error.what())}});
     }
+    batch->done = true;
     batch->answered.cancel();
     --under_way_;
     if (under_way_ == 0 && next_) ask(std::exchange(next_, nullptr));
@@ -204,8 +208,9 @@ asio::awaitable<int> Limits::limit_for(std::string_view t, std::string stream_id
   if (limits == nullptr) co_return kUnknownTypeRate;
   if (limits->role_rates.empty()) co_return limits->rate;
   const int own_rate = limits->rate;
-  const auto role_rates = limits->role_rates;  // a refresh may replace the types meanwhile
-  const std::string role = co_await impl_->role_of({std::move(stream_id), std::move(sender_id)});
+  const auto role_rates = limits->role_rates;                         // a refresh may replace the types meanwhile
+  Membership membership{std::move(stream_id), std::move(sender_id)};  // GCC 12 spoils braces inside co_await
+  const std::string role = co_await impl_->role_of(std::move(membership));
   for (const auto& [name, rate] : role_rates) {
     if (name == role) co_return rate;
   }

@@ -205,7 +205,7 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
   // Reads until a line is whole, then answers all lines that have come. False: the connection is done with.
   asio::awaitable<bool> exchange(Peer& peer) {
     while (peer.in.find('\n') == std::string::npos) {
-      if (peer.in.size() > kMaxLine) co_return co_await refuse(peer, {}, "line over 512 bytes");
+      if (peer.in.size() > kMaxLine) co_return co_await refuse(peer, std::vector<Check>(), "line over 512 bytes");
       std::array<char, 4096> chunk;
       peer.idle = true;
       const auto size = co_await peer.socket.async_read_some(asio::buffer(chunk), asio::use_awaitable);
@@ -272,8 +272,9 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
     metrics_.socket_checks.Increment();
     std::string bucket(limits_.bucket(check.t));
     const int limit = co_await limits_.limit_for(check.t, std::move(check.stream_id), check.sender_id);
-    co_return to_line(
-        co_await gate_.check({std::move(check.sender_id), std::move(bucket), std::move(check.txn_id), limit}));
+    // A name of its own, since GCC 12 spoils braces inside co_await.
+    GateRequest request{std::move(check.sender_id), std::move(bucket), std::move(check.txn_id), limit};
+    co_return to_line(co_await gate_.check(std::move(request)));
   }
 
   asio::any_io_executor executor_;

@@ -218,7 +218,7 @@ void Connection::expire_calls() {
     if (!call.handler) continue;
     if (call.deadline <= now) {
       late_ = true;
-      complete(std::exchange(call.handler, Handler()), Status::timed_out);
+      complete(std::move(call.handler), Status::timed_out);  // which leaves it empty
     } else {
       next = std::min(next, call.deadline);
     }

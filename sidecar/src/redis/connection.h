@@ -31,6 +31,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool usable() const { return up_ || first_attempt_; }  // whether a call would be taken at all
 
  private:
+  // Never assigned, only constructed: Boost 1.81's move assignment wraps the other handler instead of taking it.
   using Handler = asio::any_completion_handler<void(Result)>;
   struct Call {
     Handler handler;  // empty: nobody waits for this reply any more
