@@ -93,7 +93,7 @@ class Sidecar {
                  static_cast<std::uint32_t>(settings.http.max_header_bytes),
                  static_cast<std::size_t>(settings.http.max_connections),
                  static_cast<std::size_t>(settings.http.max_pipelined), settings.http.read_timeout,
-                 settings.http.cors_origins}) {
+                 settings.http.cors_origins, [this] { return hub_.size(); }}) {
     if (!settings.gate.socket.empty()) {
       socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
                       SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
@@ -104,8 +104,11 @@ class Sidecar {
     server_.start();
     if (socket_) socket_->start();
     redis_.start();
+    // The limits are read as soon as somebody can tell them.
+    pool_.on_connect = [this] {
+      if (!std::exchange(reading_limits_, true)) limits_.start();
+    };
     pool_.start();
-    limits_.start();
     admission_.start();
     relay_.start();
     maintenance_.start();
@@ -174,6 +177,7 @@ class Sidecar {
   rpc::Api api_;
   rpc::Router router_;
   rpc::Server server_;
+  bool reading_limits_ = false;
   bool draining_ = false;
 };
 

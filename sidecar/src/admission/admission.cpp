@@ -249,7 +249,8 @@ asio::awaitable<void> Admission::run_alone(Item item) {
   Verdict verdict;
   try {
     pg::Params params;
-    pg::Result rows = co_await attempt(*alone_, params, {&item, 1});
+    std::span<const Item> items(&item, 1);
+    pg::Result rows = co_await attempt(*alone_, params, items);
     verdict = rows.size() == 1 ? verdict_of(rows, 0) : internal_error();
   } catch (const pg::Error& error) {
     verdict = error.transient() ? database_unavailable() : internal_error();

@@ -40,7 +40,7 @@ asio::awaitable<HistoryPage> History::page(std::string_view stream_id, std::opti
 
 asio::awaitable<std::vector<TypeRow>> PostgresLimits::gate_limits() {
   Result rows =
-      co_await pool_.query("select t, max_bytes, rate, role_rates::text, system_only from sealcast.gate_limits()", {});
+      co_await pool_.query("select t, max_bytes, rate, role_rates::text, system_only from sealcast.gate_limits()");
   std::vector<TypeRow> types;
   for (int row = 0; row < rows.size(); ++row) {
     types.push_back({std::string(rows.text(row, 0)), static_cast<int>(rows.integer(row, 1)),

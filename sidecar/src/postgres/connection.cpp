@@ -138,7 +138,7 @@ void Connection::probe() {
     self->connected_timer_.cancel();
     if (self->on_connect) self->on_connect();
   };
-  send("select 1", {}, asio::bind_executor(executor_, std::move(done)));
+  send("select 1", kNoParams, asio::bind_executor(executor_, std::move(done)));
 }
 
 asio::awaitable<void> Connection::read() {

@@ -54,7 +54,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t queued() const noexcept { return pending_.size(); }
 
   // Runs one statement. Throws Error. `sql` must outlive the call, `params` need not.
-  asio::awaitable<Result> query(const char* sql, const Params& params);
+  asio::awaitable<Result> query(const char* sql, const Params& params = kNoParams);
 
   // True when connected, false when `deadline` passed first.
   asio::awaitable<bool> wait_connected(Clock::time_point deadline);

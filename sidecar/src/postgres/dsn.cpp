@@ -52,6 +52,7 @@ std::string quoted(const std::string& value) {
 }  // namespace
 
 asio::awaitable<std::string> with_addresses(std::string dsn) {
+  auto executor = co_await asio::this_coro::executor;
   auto values = parse(dsn);
   std::vector<std::string> names = split(values["host"]);
   bool any_name = false;
@@ -69,7 +70,7 @@ asio::awaitable<std::string> with_addresses(std::string dsn) {
     if (names[i].starts_with('/')) {
       found.push_back("");
     } else {
-      asio::ip::tcp::resolver resolver(co_await asio::this_coro::executor);
+      asio::ip::tcp::resolver resolver(executor);
       boost::system::error_code ec;
       auto results = co_await resolver.async_resolve(names[i], "", asio::redirect_error(asio::use_awaitable, ec));
       if (ec) problem = "cannot resolve host \"" + names[i] + "\": " + ec.message();

@@ -67,4 +67,6 @@ class Params {
   std::vector<Value> values_;
 };
 
+inline const Params kNoParams;
+
 }  // namespace sealcast::pg

@@ -10,6 +10,9 @@ Pool::Pool(asio::any_io_executor executor, const ConnectionSettings& settings, s
     ConnectionSettings own = settings;
     own.name += " " + std::to_string(i + 1);
     connections_.push_back(Connection::create(executor, std::move(own)));
+    connections_.back()->on_connect = [this] {
+      if (on_connect) on_connect();
+    };
   }
 }
 
@@ -20,7 +23,10 @@ void Pool::start() {
 }
 
 void Pool::stop() {
-  for (auto& connection : connections_) connection->stop();
+  for (auto& connection : connections_) {
+    connection->on_connect = nullptr;
+    connection->stop();
+  }
 }
 
 bool Pool::connected() const {

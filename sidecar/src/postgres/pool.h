@@ -1,6 +1,7 @@
 // A few connections for short statements: each goes to the one with the fewest before it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,8 +18,11 @@ class Pool {
   void stop();
   bool connected() const;
 
+  // Called on the event loop after each connect of any of them.
+  std::function<void()> on_connect;
+
   // Throws Error; {unavailable} at once when no connection stands.
-  asio::awaitable<Result> query(const char* sql, const Params& params);
+  asio::awaitable<Result> query(const char* sql, const Params& params = kNoParams);
 
  private:
   std::vector<std::shared_ptr<Connection>> connections_;

@@ -49,7 +49,7 @@ asio::awaitable<void> Maintenance::run() {
 asio::awaitable<bool> Maintenance::once() {
   try {
     if (!co_await connection_->wait_connected(pg::Connection::Clock::now() + kToConnect)) co_return false;
-    pg::Result rows = co_await connection_->query("select action, object from sealcast.maintain()", {});
+    pg::Result rows = co_await connection_->query("select action, object from sealcast.maintain()");
     for (int row = 0; row < rows.size(); ++row) {
       log::write(log::Level::info, log::tag::kDatabase, "maintenance",
                  {{"action", rows.text(row, 0)}, {"object", rows.text(row, 1)}});

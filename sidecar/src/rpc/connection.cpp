@@ -17,7 +17,6 @@ namespace {
 constexpr std::size_t kFirstInput = 4096;
 constexpr std::size_t kKeptBody = 64 * 1024;  // larger bodies give their memory back
 constexpr std::size_t kGather = 64;           // buffers in one call
-constexpr std::chrono::seconds kIdle{75};     // a connection that asks nothing
 constexpr std::chrono::seconds kLinger{2};    // for the peer to read the last answer
 
 }  // namespace
@@ -273,7 +272,9 @@ void Connection::abort() {
 void Connection::check_patience(Clock::time_point now) {
   auto timeout = server_->settings_.read_timeout;
   bool idle = first_ == next_ && !started_;
-  if (sending_ ? now - *sending_ > timeout : idle && now - idle_since_ > (lingering_ ? kLinger : kIdle)) return abort();
+  if (sending_ && now - *sending_ > timeout) return abort();
+  if (lingering_ && now - idle_since_ > kLinger) return abort();
+  if (idle && now - idle_since_ > timeout) return abort();
   if (started_ && now - *started_ > timeout) {
     refuse(408, "invalid_request", "the request did not arrive in time");
   }

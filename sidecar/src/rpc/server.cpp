@@ -69,7 +69,7 @@ void Server::accept() {
       });
       return;
     }
-    if (connections_.size() < settings_.max_connections) {
+    if (connections_.size() + settings_.handed_over() < settings_.max_connections) {
       auto connection = std::make_shared<Connection>(*this, std::move(socket));
       connection->index = connections_.size();
       connections_.push_back(connection.get());

@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,10 +24,11 @@ struct ServerSettings {
   std::string listen;  // host:port
   std::uint64_t max_body_bytes;
   std::uint32_t max_header_bytes;
-  std::size_t max_connections;
+  std::size_t max_connections;  // with those that were handed over
   std::size_t max_pipelined;
   std::chrono::milliseconds read_timeout;
   std::vector<std::string> cors_origins;
+  std::function<std::size_t()> handed_over;  // connections that routes took over and that still stand
 };
 
 class Server {

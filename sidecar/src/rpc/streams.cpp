@@ -64,7 +64,8 @@ asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   bool ahead = after && *after > stream->last_offset;
   bool behind = after && *after < stream->first_offset - 1;
   std::int64_t start = behind ? stream->first_offset - 1 : !after || ahead ? stream->last_offset : *after;
-  sse::Hub::Reader reader{.socket = asio::ip::tcp::socket(co_await asio::this_coro::executor),
+  auto executor = co_await asio::this_coro::executor;
+  sse::Hub::Reader reader{.socket = asio::ip::tcp::socket(executor),
                           .head = {},
                           .chunked = request.version >= 11,
                           .after = start,

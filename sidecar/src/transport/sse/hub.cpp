@@ -20,7 +20,7 @@ namespace {
 constexpr std::int32_t kPage = 200;                   // frames read from Postgres at once for one reader
 constexpr std::chrono::seconds kPatience{30};         // with a reader that does not take a page
 constexpr std::size_t kSlice = 256;                   // subscribers served before others get the event loop
-constexpr int kBeats = 64;                            // heartbeats are spread over so many turns
+constexpr int kBeats = 32;                            // heartbeats are spread over so many ticks
 constexpr std::string_view kEndOfChunks = "0\r\n\r\n";
 
 std::string_view payload(const Chunk& chunk, bool chunked) {
@@ -193,14 +193,16 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
 }
 
 void Hub::tick() {
+  // Each subscriber is looked at twice in an interval: one that was silent since the last look gets a comment.
+  constexpr std::size_t kLooks = kBeats / 2;
   ticker_.expires_after(settings_.heartbeat / kBeats);
   ticker_.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
     metrics_.sse_frames.Increment(static_cast<double>(std::exchange(frames_sent_, 0)));
-    for (std::size_t due = (subscribers_.size() + kBeats - 1) / kBeats; due > 0 && !subscribers_.empty(); --due) {
-      if (next_beat_ >= subscribers_.size()) next_beat_ = 0;
-      auto subscriber = subscribers_[next_beat_++];
-      if (!subscriber->wrote_since_tick()) subscriber->send(heartbeat_);
+    if (++beat_ >= kLooks) beat_ = next_look_ = 0;
+    for (std::size_t end = subscribers_.size() * (beat_ + 1) / kLooks; next_look_ < std::min(end, subscribers_.size());) {
+      auto subscriber = subscribers_[next_look_++];
+      if (!subscriber->wrote_since_look()) subscriber->send(heartbeat_);
     }
     tick();
   });

@@ -105,7 +105,8 @@ class Hub final : public Transport {
   std::unordered_map<std::string, std::unique_ptr<Channel>> channels_;
   std::vector<std::shared_ptr<Subscriber>> subscribers_;
   std::size_t attaching_ = 0;
-  std::size_t next_beat_ = 0;  // whose turn it is to get a heartbeat
+  std::size_t beat_ = 0;       // ticks since the subscribers began to be looked at
+  std::size_t next_look_ = 0;  // who is looked at next
   std::uint64_t frames_sent_ = 0;
   asio::steady_timer ticker_;
   ChunkPtr heartbeat_;

@@ -28,7 +28,7 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   void close();               // forgets the hub; the socket closes
 
   Channel& channel() const { return *channel_; }
-  bool wrote_since_tick() { return std::exchange(wrote_, false); }
+  bool wrote_since_look() { return std::exchange(wrote_, false); }
 
   std::uint32_t index = 0;          // among the hub's subscribers
   std::uint32_t channel_index = 0;  // among the channel's
