@@ -181,6 +181,17 @@ begin
   order by m.message_id;
 end $$;
 
+-- The current snapshot with this transaction among the running: what it may yet insert must not count as relayed.
+create function sealcast.committed_snapshot() returns pg_snapshot
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select case when own >= pg_snapshot_xmax(now) then now else
+    format('%s:%s:%s', least(own, pg_snapshot_xmin(now)), pg_snapshot_xmax(now),
+           (select string_agg(x::text, ',' order by x) from (select pg_snapshot_xip(now) union select own) running (x)))::pg_snapshot
+    end
+  from (select pg_current_snapshot(), pg_current_xact_id()) s (now, own);
+end;
+
 -- Relays what comes next for the holder's shards. No row = nothing is left; a row whose stream_id is null = that shard's
 -- batch is empty. A shard whose epoch is not the caller's any more is skipped: its next claim_shards() tells.
 create function sealcast.drain(holder text, shards integer[], epochs bigint[], max_rows integer,
@@ -217,13 +228,13 @@ begin
     group by p.seen::text, p.seen_xid, p.seen_id, p.target::text, p.target_xid, p.target_id, p.after_id
   loop
     return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.seen, spot.seen_xid, spot.seen_id,
-      coalesce(spot.target, pg_current_snapshot()), coalesce(spot.target_xid, own_xid), coalesce(spot.target_id, newest_id),
+      coalesce(spot.target, sealcast.committed_snapshot()), coalesce(spot.target_xid, own_xid), coalesce(spot.target_id, newest_id),
       spot.after_id, max_rows);
     get diagnostics in_group = row_count;
     if in_group = 0 and spot.target is not null then
       -- The window that was begun earlier is exhausted; the next one starts where it ends.
       return query select * from sealcast.drain_group(spot.shards, spot.epochs, spot.target, spot.target_xid,
-        spot.target_id, pg_current_snapshot(), own_xid, newest_id, 0, max_rows);
+        spot.target_id, sealcast.committed_snapshot(), own_xid, newest_id, 0, max_rows);
       get diagnostics in_group = row_count;
     end if;
     relayed := relayed + in_group;

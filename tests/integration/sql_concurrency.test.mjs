@@ -197,6 +197,22 @@ test('a holder that freezes while it is sent a batch is taken over from', { time
   await checkRelayed(relayed, [stream]);
 });
 
+test('a drain within a transaction that sends leaves that for later', async () => {
+  const [stream] = await makeStreams(client, 1);
+  await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
+  const relay = new Holder(await database.connect(), 'sender');
+  await relay.claim(600_000);
+  await relay.client.query('begin');
+  await admit(relay.client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
+  await admit(client, [{ stream, sender: randomUUID(), d: { n: 2 } }]); // ends later, has a later xid
+  const first = await relay.drain(10);
+  await admit(relay.client, [{ stream, sender: randomUUID(), d: { n: 3 } }]);
+  await relay.client.query('commit');
+  const second = await relay.drain(10);
+  assert.deepEqual([first, second].map((rows) => rows.map((row) => JSON.parse(row.envelope).d.n)), [[2], [1, 3]]);
+  await checkRelayed([...first, ...second], [stream]);
+});
+
 test('two that claim at once never both hold a shard', { timeout: 60_000 }, async () => {
   const streams = await makeStreams(client, 6);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");

@@ -1,7 +1,7 @@
 -- Mute, ban and roles: who may, what it does, and when it ends.
 begin;
 \ir scene.psql
-select plan(51);
+select plan(52);
 
 -- Who may mute whom.
 create temp table attempts (who text, sub text, target uuid, expected text, why text);
@@ -62,6 +62,8 @@ update sealcast.restrictions set until = clock_timestamp();
 select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'it ends by itself');
 insert into sealcast.restrictions (user_id, kind) values (:guest, 'mute');
 select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '403 user_muted', 'muted everywhere');
+insert into sealcast.restrictions (user_id, stream_id, kind, until) values (:guest, :cave, 'ban', clock_timestamp());
+select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '403 user_muted', 'by what has not ended');
 delete from sealcast.restrictions;
 
 -- Roles.
