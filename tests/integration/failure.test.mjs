@@ -11,7 +11,7 @@ import { until, within } from './waiting.mjs';
 let stack, sidecar;
 before(async () => {
   stack = await PrivateStack.create();
-  sidecar = await stack.sidecar();
+  sidecar = await stack.sidecar({ SEALCAST_RELAY_DSN: `${stack.serviceDsn} application_name=relay` });
 });
 after(async () => {
   await sidecar.stop();
@@ -143,13 +143,13 @@ test("the relay's connection terminated: messages still arrive", async () => {
   const subscriber = await Subscriber.to(sidecar.url, room);
   for (let round = 1; round <= 3; round++) {
     const killed = await stack.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sealcast_service' and application_name like '%relay%'",
+      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sealcast_service' and application_name = 'relay'",
     );
     assert.ok(killed.length >= 1, 'there was no such connection');
     assert.equal((await send(sidecar.url, stack.user(), message(room, round))).status, 200);
     await stack.sendFromSql(stack.user(), message(room, 'from SQL'));
     await subscriber.received(2 * round);
-    await until('it is back', async () => (await stack.backends("application_name like '%relay%'")).length >= 1);
+    await until('it is back', async () => (await stack.backends("application_name = 'relay'")).length >= 1);
   }
   assert.deepEqual(subscriber.frames.map((f) => f.offset), [1, 2, 3, 4, 5, 6]);
   subscriber.close();

@@ -87,11 +87,20 @@ test('the leader frozen past its lease: taken over, and when it wakes it changes
   await until('messages flow after it woke', () => load.acknowledged.size > woken + 200);
   await load.stop();
   assert.deepEqual(load.unsettled, []);
-  for (const subscriber of subscribers) {
-    await subscriber.received(load.acknowledged.size);
-    gapless(subscriber, load.acknowledged);
-    subscriber.close();
+  await subscribers[1].received(load.acknowledged.size);
+  gapless(subscribers[1], load.acknowledged);
+  // The one at the frozen sidecar may have lagged too far and been cut off: it comes back, as EventSource does.
+  const [late] = subscribers;
+  while (late.frames.length < load.acknowledged.size) {
+    await until('it is cut off, or has everything', () => !late.open || late.frames.length === load.acknowledged.size);
+    if (late.open) continue;
+    const back = await Subscriber.to(leader.url, room, { lastEventId: late.lastEventId });
+    await back.received(load.acknowledged.size - late.frames.length);
+    late.frames.push(...back.frames);
+    back.close();
   }
+  gapless(late, load.acknowledged);
+  for (const subscriber of subscribers) subscriber.close();
   await leader.stop();
   await heir.stop();
 });

@@ -44,7 +44,7 @@ admin_users = sealcast_service
   await startPooler();
   sidecar = await stack.sidecar({
     SEALCAST_POSTGRES_DSN: `host=127.0.0.1 port=${port} dbname=${database} user=sealcast_service`,
-    SEALCAST_RELAY_DSN: stack.serviceDsn,
+    SEALCAST_RELAY_DSN: `${stack.serviceDsn} application_name=relay`,
   });
 });
 after(async () => {
@@ -76,7 +76,7 @@ test('the pooled connections and nothing else go through it', async () => {
   const { rows } = await admin.query({ text: 'show clients', queryMode: 'simple' });
   await admin.end();
   assert.ok(rows.filter((row) => row.database === stack.postgres.database).length >= 2, JSON.stringify(rows));
-  const direct = await stack.backends("application_name like '%relay%'");
+  const direct = await stack.backends("application_name = 'relay'");
   assert.ok(direct.length >= 1);
 });
 

@@ -83,10 +83,10 @@ test('a subscriber that does not read is cut off and resumes where it stood', { 
   while ((await dropped()) === 0) {
     assert.ok(sent < 4000, 'nobody was cut off');
     const answers = await Promise.all(
-      Array.from({ length: 20 }, () => send(sidecar.url, stack.user(), message(room, 'x'.repeat(15_000)))),
+      Array.from({ length: 8 }, () => send(sidecar.url, stack.user(), message(room, 'x'.repeat(15_000)))),
     );
     assert.ok(answers.every((a) => a.status === 200));
-    sent += 20;
+    sent += 8;
     await quick.received(sent);
   }
   const back = await Subscriber.to(sidecar.url, room, { lastEventId: 0 });
