@@ -33,9 +33,19 @@ class RequestParser final : public http::basic_parser<true> {
   void on_field_impl(http::field name, string_view name_text, string_view value, error_code& ec) override {
     std::string* kept = nullptr;
     switch (name) {
-      case http::field::authorization: kept = &request_.authorization; break;
-      case http::field::origin: kept = &request_.origin; break;
-      case http::field::access_control_request_method: kept = &request_.preflight_method; break;
+      case http::field::authorization:
+        kept = &request_.authorization;
+        break;
+      case http::field::origin:
+        kept = &request_.origin;
+        break;
+      case http::field::access_control_request_method:
+        kept = &request_.preflight_method;
+        break;
+      case http::field::transfer_encoding:
+        // Beast takes a body in any other coding for none, and would read it as the next request.
+        if (!boost::beast::iequals(value, "chunked")) ec = http::error::bad_transfer_encoding;
+        return;
       case http::field::expect:
         request_.expects_continue = boost::beast::iequals(value, "100-continue");
         return;
@@ -56,7 +66,9 @@ class RequestParser final : public http::basic_parser<true> {
     return body.size();
   }
   void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override { return on_body_impl(body, ec); }
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override {
+    return on_body_impl(body, ec);
+  }
   void on_finish_impl(error_code&) override { request_.body.reserve(request_.body.size() + kBodyPadding); }
   void on_response_impl(int, string_view, int, error_code&) override {}
 
