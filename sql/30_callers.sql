@@ -9,7 +9,7 @@ begin
     errcode = 'PT' || status,
     message = message,
     detail = concat_ws(': ', code, details),
-    hint = concat_ws(': ', retry_after_ms || ' ms', hint);
+    hint = coalesce(nullif(concat_ws(': ', retry_after_ms || ' ms', hint), ''), 'Retrying it as it is will not help.');
 end $$;
 
 create function sealcast.claims() returns jsonb

@@ -9,6 +9,8 @@ grant execute on function
   sealcast.signing_string(text, text, text, text, bigint, text),
   sealcast.verify(json, interval), sealcast.verify(jsonb, interval),
   sealcast.verify_detail(json, interval), sealcast.verify_detail(jsonb, interval),
+  -- Who reads a message may see it as it was sealed.
+  sealcast.envelope(sealcast.messages), sealcast.envelope_text(text, text, uuid, uuid, bigint, uuid, text, bytea),
   sealcast.idempotent_insert()
   to sealcast_admin, sealcast_service, sealcast_user;
 

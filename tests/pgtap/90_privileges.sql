@@ -11,6 +11,7 @@ insert into granted values
   ('sealcast.signing_string(text,text,text,text,bigint,text)', 'asu'),
   ('sealcast.verify(json,interval)', 'asu'), ('sealcast.verify(jsonb,interval)', 'asu'),
   ('sealcast.verify_detail(json,interval)', 'asu'), ('sealcast.verify_detail(jsonb,interval)', 'asu'),
+  ('sealcast.envelope(sealcast.messages)', 'asu'), ('sealcast.envelope_text(text,text,uuid,uuid,bigint,uuid,text,bytea)', 'asu'),
   ('sealcast.idempotent_insert()', 'asu'),
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
   ('sealcast.keys()', 'as'), ('sealcast.maintain(interval,interval,integer)', 'as'),

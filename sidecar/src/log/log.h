@@ -12,7 +12,7 @@ namespace sealcast::log {
 
 enum class Level { debug, info, warn, error };
 
-// The tags that alerting keys on (docs/runbook.md).
+// The tags that alerting keys on (docs/operations.md).
 namespace tag {
 inline constexpr std::string_view kAuth = "[AUTH]";
 inline constexpr std::string_view kDatabase = "[DATABASE]";
