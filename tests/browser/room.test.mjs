@@ -65,3 +65,46 @@ test('a bare EventSource receives a message, and resumes by itself', async () =>
   }
   await page.context().close();
 });
+
+test('the demo room: what one page sends, another receives over its EventSource, sealed', async (t) => {
+  if ((await fetch(`${stack.url}/`)).status === 404) return t.skip('this stack serves no demo');
+  const [one, two] = [await openPage('/'), await openPage('/')];
+  for (const { page } of [one, two]) await page.waitForSelector('#connection[data-state=live]');
+  const text = `from a browser, ${Date.now()} <b>not bold</b> 😀`;
+  await one.page.fill('#content', text);
+  await one.page.click('#send');
+  for (const { page } of [one, two]) {
+    const item = page.locator('#messages li', { hasText: text });
+    await item.waitFor();
+    assert.equal(await item.locator('p').textContent(), text);
+  }
+  assert.equal(await one.page.inputValue('#content'), '');
+
+  await two.page.locator('#messages li', { hasText: text }).locator('button').click();
+  await two.page.waitForSelector('#result[data-result=ok]');
+  checkEnvelope(envelopeText(await two.page.textContent('#envelope')), stack.keyring);
+  for (const { complaints, page } of [one, two]) {
+    assert.deepEqual(complaints, []);
+    await page.context().close();
+  }
+});
+
+// What the page shows indented, as it came: members keep their order, and their text has no other form.
+const envelopeText = (shown) => JSON.stringify(JSON.parse(shown));
+
+test('the demo room shows what refused a message', async (t) => {
+  if ((await fetch(`${stack.url}/`)).status === 404) return t.skip('this stack serves no demo');
+  const { page } = await openPage('/');
+  await page.waitForSelector('#connection[data-state=live]');
+  const { stream_id, user_id } = await page.evaluate(async () => (await fetch('demo.json')).json());
+  await stack.query("select sealcast.mute($1, $2, now() + interval '1 hour')", [stream_id, user_id]);
+  try {
+    await page.fill('#content', 'muted');
+    await page.click('#send');
+    await page.waitForFunction(() => document.querySelector('#verdict').textContent.includes('user_muted'));
+    assert.equal(await page.inputValue('#content'), 'muted', 'the text is kept');
+  } finally {
+    await stack.query('select sealcast.unmute($1, $2)', [stream_id, user_id]);
+  }
+  await page.context().close();
+});

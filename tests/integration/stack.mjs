@@ -137,9 +137,13 @@ export class Sidecar {
     return this.log.slice(-40).join('\n');
   }
 
-  // SIGTERM, after which it must end well; with a sanitizer in it, this is where a leak shows.
   async stop() {
     this.process.kill('SIGTERM');
+    await this.ended();
+  }
+
+  // After SIGTERM it must end well; with a sanitizer in it, this is where a leak shows.
+  async ended() {
     try {
       const end = await within('sealcastd ends after SIGTERM', this.exited, 30_000);
       assert.deepEqual(end, { code: 0, signal: null }, `sealcastd ended badly\n${this.tail()}`);
