@@ -24,15 +24,21 @@ Subscriber::Subscriber(Hub& hub, Channel& channel, asio::ip::tcp::socket socket,
 }
 
 void Subscriber::watch() {
-  socket_.async_read_some(asio::buffer(discarded), [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
-    if (ec) return self->end(false);
-    self->watch();
-  });
+  socket_.async_read_some(asio::buffer(discarded),
+                          [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
+                            if (ec) return self->end(false);
+                            self->watch();
+                          });
 }
 
 void Subscriber::pump() {
-  if (waiting_ || !hub_) return;
+  if (!hub_) return;
   const Ring& ring = channel_->ring;
+  if (waiting_) {
+    // A reader that takes nothing keeps its place only while the ring holds what it lacks.
+    if (cursor_ < ring.begin()) end(true);
+    return;
+  }
   constexpr std::size_t kGather = 64;  // as many as one call of Asio takes
   std::array<asio::const_buffer, kGather> buffers;
   auto bytes_of = [this](const Chunk& chunk) {
