@@ -37,7 +37,7 @@ async function openPage(path) {
   return { page, complaints };
 }
 
-test('a bare EventSource receives a message, and resumes by itself', async () => {
+test('a bare EventSource receives messages, with their offsets as ids', async () => {
   const room = await stack.stream();
   const { page } = await openPage('/healthz');
   await page.evaluate(
