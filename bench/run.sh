@@ -7,10 +7,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${SECONDS_EACH:-20}
 rounds=${ROUNDS:-3}
 rows=${ROWS:-20000}
+build=${SEALCAST_BUILD:-build}
 connections=64
 
 local/deps run build bench
-local/cmake build sealcast_load > /dev/null
+local/cmake "$build" sealcast_load > /dev/null
 
 SEALCAST_LOCAL=$(mktemp -d /tmp/sealcast-bench-XXXXXX)
 export SEALCAST_LOCAL
@@ -41,7 +42,7 @@ machine() {
   disk=$(df --output=fstype "$SEALCAST_LOCAL" | tail -n 1)
   echo "- Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $cores cores, $memory, $disk; $(uname -sr). The load generator runs on it too."
   echo "- Load when it began: $(cut -d' ' -f1-3 /proc/loadavg)"
-  echo "- Versions: $(query -c "select split_part(version(), ' (', 1)"), $(redis-server --version | sed -E 's/.* v=([^ ]*) .*/Redis \1/'), sealcastd $("$SEALCAST_LOCAL/bin/sealcastd" --version 2> /dev/null || build/sealcastd --version), $(g++ --version | head -n 1)"
+  echo "- Versions: $(query -c "select split_part(version(), ' (', 1)"), $(redis-server --version | sed -E 's/.* v=([^ ]*) .*/Redis \1/'), $("$build/sealcastd" --version), $(g++ --version | head -n 1)"
   echo "- Postgres: $(query -c "select string_agg(name || ' = ' || current_setting(name), ', ' order by name) from pg_settings
     where name in ('fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'wal_sync_method', 'max_wal_size')")"
   echo "- Commit: $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- extension sidecar sql bench || echo ' with changes')"
@@ -52,7 +53,7 @@ send_messages() {
   local name=$1 result stream stored answered
   shift
   stream=$(query -c "insert into sealcast.streams (title) values ('bench') returning stream_id" | head -n 1)
-  result=$(build/sealcast_load --port "${SEALCAST_URL##*:}" --stream "$stream" --type bench --connections "$connections" \
+  result=$("$build/sealcast_load" --port "${SEALCAST_URL##*:}" --stream "$stream" --type bench --connections "$connections" \
     --seconds "$seconds" --session-secret "$secret" --keyring "$SEALCAST_KEYRING" "$@") || true
   echo "$name $result" >> "${report%.md}.jsonl"
   field() { sed -nE "s/.*\"$1\":([^,}]*).*/\1/p" <<< "$result"; }
