@@ -37,6 +37,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kToEnd{1};
 constexpr std::size_t kReadConnections = 2;  // for history, stream access and the gate's caches
+constexpr std::size_t kMaxReads = 8192;      // waiting on one of them; thousands of readers may come at once
 
 redis::Options redis_options(const Settings& settings) {
   redis::Options options = redis::parse_url(settings.gate.redis_url);
@@ -64,11 +65,13 @@ class Sidecar {
   Sidecar(asio::io_context& context, const Settings& settings)
       : context_(context),
         settings_(settings),
-        sessions_({hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
+        sessions_(
+            {hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
         tickets_(ticket_secret(settings)),
         redis_(context.get_executor(), redis_options(settings)),
         gate_(redis_, metrics_, {settings.gate.timeout, settings.gate.replay_window}),
-        pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout}, kReadConnections),
+        pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
+              kReadConnections),
         limits_source_(pool_),
         limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
         history_(pool_),
@@ -80,13 +83,14 @@ class Sidecar {
                 settings.relay.poll, static_cast<std::int32_t>(settings.relay.max_rows)},
                {&hub_}),
         maintenance_(context.get_executor(), settings.relay.dsn),
-        admission_(context.get_executor(), metrics_,
-                   {settings.postgres.dsn, settings.postgres.timeout, static_cast<std::size_t>(settings.admission.lanes),
-                    static_cast<std::size_t>(settings.admission.max_batch),
-                    static_cast<std::size_t>(settings.admission.max_waiting)},
-                   [this] { relay_.wake(); }),
-        api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, hub_, metrics_,
-              readiness(), settings.demo.directory}),
+        admission_(
+            context.get_executor(), metrics_,
+            {settings.postgres.dsn, settings.postgres.timeout, static_cast<std::size_t>(settings.admission.lanes),
+             static_cast<std::size_t>(settings.admission.max_batch),
+             static_cast<std::size_t>(settings.admission.max_waiting)},
+            [this] { relay_.wake(); }),
+        api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, hub_,
+              metrics_, readiness(), settings.demo.directory}),
         router_(api_.router()),
         server_(context.get_executor(), router_, metrics_,
                 {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
@@ -113,9 +117,11 @@ class Sidecar {
     relay_.start();
     maintenance_.start();
     auto address = server_.address();
-    std::string listen = address.address().is_v6() ? "[" + address.address().to_string() + "]" : address.address().to_string();
+    std::string listen =
+        address.address().is_v6() ? "[" + address.address().to_string() + "]" : address.address().to_string();
     listen += ":" + std::to_string(address.port());
-    log::write(log::Level::info, log::tag::kLifecycle, "sealcastd serves", {{"version", SEALCAST_VERSION}, {"listen", listen}});
+    log::write(log::Level::info, log::tag::kLifecycle, "sealcastd serves",
+               {{"version", SEALCAST_VERSION}, {"listen", listen}});
   }
 
   // Answers what was asked, relays what was committed, tells the readers when to come back.
@@ -127,7 +133,8 @@ class Sidecar {
     if (socket_) socket_->stop();
     maintenance_.stop();
     limits_.stop();
-    while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) && Clock::now() < deadline) {
+    while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) &&
+           Clock::now() < deadline) {
       co_await pause();
     }
     bool complete = !server_.busy() && admission_.idle();
@@ -154,7 +161,8 @@ class Sidecar {
         {"limits", [this] { return limits_.loaded() ? std::string() : "message types were not read yet"; }},
         {"redis", [this] { return gate_.ready() ? std::string() : "no connection"; }},
         {"relay", [this] { return relay_.listening() ? std::string() : "not listening"; }},
-        {"maintenance", [this] { return maintenance_.done() ? std::string() : "sealcast.maintain() did not succeed yet"; }},
+        {"maintenance",
+         [this] { return maintenance_.done() ? std::string() : "sealcast.maintain() did not succeed yet"; }},
     };
   }
 
@@ -220,7 +228,8 @@ int serve(const Settings& settings) {
 }  // namespace sealcast
 
 int main(int argc, char** argv) {
-  CLI::App app{"The sidecar of Sealcast: takes messages over HTTP, admits them into Postgres, delivers them to readers."};
+  CLI::App app{
+      "The sidecar of Sealcast: takes messages over HTTP, admits them into Postgres, delivers them to readers."};
   std::string config;
   bool check = false, print = false;
   app.add_option("--config", config, "The settings file (TOML); SEALCAST_… variables override it");

@@ -1,6 +1,7 @@
 // Forms batches, sends them, and answers every message whatever happens to its batch.
 #include "admission/admission.h"
 
+#include <algorithm>
 #include <boost/asio/append.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -9,7 +10,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -115,8 +115,8 @@ bool Admission::connected() const {
 
 asio::awaitable<Verdict> Admission::admit(Message message) {
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(Verdict)>(
-      [this](auto handler, Message item) { enqueue(std::move(item), Handler(std::move(handler))); }, asio::use_awaitable,
-      std::move(message));
+      [this](auto handler, Message item) { enqueue(std::move(item), Handler(std::move(handler))); },
+      asio::use_awaitable, std::move(message));
 }
 
 void Admission::enqueue(Message message, Handler handler) {
@@ -163,7 +163,8 @@ Admission::Batch Admission::next_batch(Queue& queue) {
     if (item.deadline > now) {
       batch.push_back(std::move(item));
     } else {
-      asio::post(executor_, asio::append(std::move(item.handler), overloaded("the message waited too long for the database")));
+      asio::post(executor_,
+                 asio::append(std::move(item.handler), overloaded("the message waited too long for the database")));
     }
   }
   return batch;

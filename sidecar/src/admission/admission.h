@@ -4,8 +4,8 @@
 // that batches grow with the load and no one waits for a timer. Messages whose txn_id the gate has seen have a lane of
 // their own, since only they can meet a key that somebody's open transaction holds. What fails is told apart by what is
 // safe: a batch whose outcome is unknown is sent again, since (sender_id, txn_id) makes it idempotent; a batch that met
-// an open transaction, or an error of its own, is split and each message sent alone on a connection beside the lanes, so
-// that one message stalls or spoils no other. Every message gets exactly one verdict.
+// an open transaction, or an error of its own, is split and each message sent alone on a connection beside the lanes,
+// so that one message stalls or spoils no other. Every message gets exactly one verdict.
 #pragma once
 
 #include <boost/asio/any_completion_handler.hpp>

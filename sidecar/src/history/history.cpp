@@ -35,7 +35,8 @@ asio::awaitable<HistoryPage> History::page(std::string_view stream_id, std::opti
   }
   params.add(max_rows);
   co_return HistoryPage(co_await pool_.query(
-      "select \"offset\", prev, envelope from sealcast.history($1, after => $2, before => $3, max_rows => $4)", params));
+      "select \"offset\", prev, envelope from sealcast.history($1, after => $2, before => $3, max_rows => $4)",
+      params));
 }
 
 asio::awaitable<std::vector<TypeRow>> PostgresLimits::gate_limits() {

@@ -14,7 +14,7 @@ namespace sealcast {
 
 struct StreamAccess {
   bool found;
-  bool readable;               // by the user that was asked for
+  bool readable;  // by the user that was asked for
   bool is_private;
   std::int64_t first_offset;  // the oldest that is kept; last_offset + 1 when there is none
   std::int64_t last_offset;   // 0 when there is none

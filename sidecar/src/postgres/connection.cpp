@@ -63,7 +63,8 @@ Connection::~Connection() {
 }
 
 void Connection::start() {
-  asio::co_spawn(executor_, [self = shared_from_this()] { return self->run(); }, asio::detached);
+  asio::co_spawn(
+      executor_, [self = shared_from_this()] { return self->run(); }, asio::detached);
 }
 
 void Connection::stop() {
@@ -266,7 +267,8 @@ void Connection::watch_deadline() {
     self->watching_ = false;
     if (ec || self->pending_.empty()) return;
     if (self->pending_.front().deadline <= Clock::now()) {
-      self->lose("Postgres did not answer a statement within " + std::to_string(self->settings_.timeout.count()) + " ms");
+      self->lose("Postgres did not answer a statement within " + std::to_string(self->settings_.timeout.count()) +
+                 " ms");
     } else {
       self->watch_deadline();
     }

@@ -1,8 +1,8 @@
 // One connection to Postgres that keeps itself connected: libpq in pipeline mode on the event loop.
 //
 // Only what PgBouncer in transaction mode passes on: unnamed statements, each its own transaction, nothing asked of the
-// session at startup beyond the DSN. Statements are sent at once and answered in order. A statement whose answer does not
-// come within `timeout` of its turn takes the connection down, since nothing behind it could be answered either.
+// session at startup beyond the DSN. Statements are sent at once and answered in order. A statement whose answer does
+// not come within `timeout` of its turn takes the connection down, since nothing behind it could be answered either.
 #pragma once
 
 #include <libpq-fe.h>

@@ -1,11 +1,11 @@
 // The relay's loop and what it asks of Postgres.
 #include "relay/relay.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -26,7 +26,7 @@ enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope };
 
 constexpr std::chrono::seconds kSettleEvery{1};
 constexpr std::int32_t kTailBatches = 8;
-// Under load, draining waits this long for more: a drain has a price of its own, whatever it finds.
+// From one look to the next under load: each has a price of its own, whatever it finds.
 constexpr std::chrono::milliseconds kPace{4};
 constexpr std::chrono::seconds kAfterRefusal{1};
 
@@ -106,6 +106,7 @@ asio::awaitable<void> Relay::serve() {
     listening_ = true;
     bool last_round = finishing_;
     woken_ = false;
+    last_round_ = Clock::now();
     bool more = co_await tail();
     more = co_await drain() || more;
     if (Clock::now() >= next_settle_ || (last_round && !more)) co_await settle();
@@ -118,8 +119,8 @@ asio::awaitable<void> Relay::serve() {
     }
     if (finishing_) continue;
     co_await wait_until(std::min(next_claim_, Clock::now() + settings_.poll));
-    if (Clock::now() < last_drain_ + kPace) {
-      asio::steady_timer pace(executor_, last_drain_ + kPace);
+    if (Clock::now() < last_round_ + kPace) {
+      asio::steady_timer pace(executor_, last_round_ + kPace);
       co_await pace.async_wait(asio::use_awaitable);
     }
   }
@@ -202,7 +203,6 @@ asio::awaitable<bool> Relay::drain() {
   params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, ids);
   params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, epochs);
   params_.add(settings_.max_rows);
-  last_drain_ = Clock::now();
   pg::Result rows = co_await connection_->query(kDrain, params_);
   publish(rows);
   // A drain that came back short found all there was.
@@ -250,7 +250,8 @@ void Relay::publish(const pg::Result& rows) {
   if (frames_.empty()) return;
   metrics_.relay_messages.Increment(static_cast<double>(frames_.size()));
   if (auto ts = timestamp(rows.text(rows.size() - 1, kEnvelope))) {
-    auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+    auto now =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
     metrics_.relay_lag_seconds.Set(static_cast<double>(now.count() - *ts) / 1000);
   }
   for (Transport* transport : transports_) transport->publish(frames_);
@@ -268,7 +269,7 @@ Relay::Shard* Relay::find(std::int32_t id) {
 asio::awaitable<void> Relay::finish(Clock::time_point deadline) {
   finishing_ = true;
   wake();
-  while (!finished_ && Clock::now() < deadline) {
+  while (!finished_ && connection_->connected() && Clock::now() < deadline) {
     asio::steady_timer pause(executor_, std::chrono::milliseconds(5));
     co_await pause.async_wait(asio::use_awaitable);
   }

@@ -1,8 +1,9 @@
 // The relay: carries what is committed from Postgres to the transports, in order, missing and repeating nothing.
 //
 // Model. Streams are spread over shards. Each shard is led by one sidecar at a time, under a lease that it renews every
-// second; the leader drains the shard (sealcast.drain gives what comes next its offsets, as numbered batches), all others
-// tail it (sealcast.tail reads the batches that a leader wrote), so that every sidecar hands every frame to its transports.
+// second; the leader drains the shard (sealcast.drain gives what comes next its offsets, as numbered batches), all
+// others tail it (sealcast.tail reads the batches that a leader wrote), so that every sidecar hands every frame to its
+// transports.
 //
 // Life of a connection: LISTEN first, so that no commit goes unheard; then claim shards, tail, drain until nothing is
 // left, and wait: for a NOTIFY, for wake() (our own admission committed), for the next claim, or for the poll interval,
@@ -10,7 +11,8 @@
 //
 // Invariants.
 // - `position` of a shard is the last batch whose frames went to the transports. It lives in memory and only grows.
-// - A shard is drained only while `synced`: led by us, and tailed up to the newest batch since we took the lead. From then
+// - A shard is drained only while `synced`: led by us, and tailed up to the newest batch since we took the lead. From
+// then
 //   on all batches of this epoch are ours, and their rows reach us as answers to drain().
 // - When the answer to a drain is lost, the shard is no longer synced: the batch, if there is one, is read by tail().
 #pragma once
@@ -51,7 +53,8 @@ class Relay {
   void wake();  // something was committed
   bool listening() const { return listening_; }
 
-  // Relays what is committed by now, gives the shards to others, and ends. Gives up at `deadline`.
+  // Relays what is committed by now, gives the shards to others, and ends. Gives up at `deadline`. Must have been
+  // called, and the event loop have run dry, before this goes.
   asio::awaitable<void> finish(Clock::time_point deadline);
 
  private:
@@ -86,7 +89,7 @@ class Relay {
   asio::steady_timer timer_;
   std::vector<Shard> shards_;
   std::vector<FramePtr> frames_;  // of one drain; kept for its capacity
-  Clock::time_point last_drain_{};
+  Clock::time_point last_round_{};
   Clock::time_point next_claim_{};
   Clock::time_point next_settle_{};
   bool woken_ = false;

@@ -27,7 +27,17 @@ Router Api::router() {
       {verb::get, "/metrics", plain(&Api::metrics), nullptr},
       {verb::get, "/openapi.json", plain(&Api::openapi), &seconds.other_seconds},
   };
-  return Router(std::move(routes), parts_.demo_directory.empty() ? Handler() : plain(&Api::demo), &seconds.other_seconds);
+  return Router(std::move(routes), parts_.demo_directory.empty() ? Handler() : plain(&Api::demo),
+                &seconds.other_seconds);
+}
+
+void Api::note_refused(std::string_view what) {
+  ++refused_;
+  std::int64_t now = std::time(nullptr);
+  if (now == refused_logged_at_) return;
+  log::write(log::Level::warn, log::tag::kAuth, "credentials were refused", {{"last", what}, {"count", refused_}});
+  refused_ = 0;
+  refused_logged_at_ = now;
 }
 
 std::optional<Session> Api::session(Exchange& exchange) {
@@ -49,9 +59,10 @@ std::optional<Session> Api::session(Exchange& exchange) {
       answer_problem(exchange.response, {401, "token_expired", "the session has expired", {}, "Sign in again."});
       break;
     case SessionProblem::invalid:
-      answer_problem(exchange.response,
-                     {401, "unauthenticated", "the session is not valid",
-                      "the token is not signed by a configured key, or lacks what is required of it", "Sign in again."});
+      note_refused("an invalid session");
+      answer_problem(exchange.response, {401, "unauthenticated", "the session is not valid",
+                                         "the token is not signed by a configured key, or lacks what is required of it",
+                                         "Sign in again."});
       break;
   }
   return std::nullopt;
@@ -62,6 +73,7 @@ std::optional<Session> Api::reader(Exchange& exchange, const std::string& stream
   std::string ticket = exchange.request.parameter("access_token");
   if (ticket.empty()) return Session{};
   if (auto found = parts_.tickets.verify(ticket, stream_id, std::time(nullptr))) return found;
+  note_refused("an access_token that does not open the stream");
   answer_problem(exchange.response, {401, "unauthenticated", "this access_token does not open this stream",
                                      "it has expired, is for another stream, or was not issued here",
                                      "Get a new one from POST /streams/{id}/token."});
@@ -83,12 +95,19 @@ asio::awaitable<std::optional<StreamAccess>> Api::access(Exchange& exchange, con
     }
   }
   if (!answered) {
-    answer_problem(response, {503, "database_unavailable", "the database does not answer", {}, "Retry after a pause.",
+    answer_problem(response, {503,
+                              "database_unavailable",
+                              "the database does not answer",
+                              {},
+                              "Retry after a pause.",
                               std::chrono::seconds(1)});
   } else if (!found.found) {
     answer_problem(response, {404, "stream_not_found", "there is no such stream"});
   } else if (!found.readable && user_id.empty()) {
-    answer_problem(response, {401, "unauthenticated", "this stream is private", {},
+    answer_problem(response, {401,
+                              "unauthenticated",
+                              "this stream is private",
+                              {},
                               "Send Authorization: Bearer, or ?access_token= from POST /streams/{id}/token."});
   } else if (!found.readable) {
     answer_problem(response, {403, "role_required", "this stream is private and you have no role in it"});

@@ -67,6 +67,9 @@ class Api {
   Done openapi(Exchange& exchange);
   Done demo(Exchange& exchange);
 
+  // Counts a session or ticket that was refused; the log gets one line a second at most.
+  void note_refused(std::string_view what);
+
   // Who asks. Nullopt: the response says 401.
   std::optional<Session> session(Exchange& exchange);
   // Like session(), but nobody (an empty user_id) may ask too, and a ticket for the stream in ?access_token= will do.
@@ -79,6 +82,8 @@ class Api {
 
   ApiParts parts_;
   SendBodyParser send_bodies_;
+  std::int64_t refused_ = 0;  // since the last line of the log
+  std::int64_t refused_logged_at_ = 0;
 };
 
 }  // namespace sealcast::rpc

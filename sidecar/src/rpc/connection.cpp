@@ -51,19 +51,18 @@ void Connection::read() {
     if (end_ == input_.size()) input_.resize(input_.size() * 2);
   }
   reading_ = true;
-  socket_.async_read_some(
-      asio::buffer(input_.data() + end_, input_.size() - end_),
-      [self = shared_from_this()](boost::system::error_code ec, std::size_t size) {
-        self->reading_ = false;
-        if (!ec && self->lingering_) return self->read();
-        if (!ec) {
-          self->end_ += size;
-          return self->consume();
-        }
-        // What was asked before the peer stopped sending is still answered.
-        self->last_ = true;
-        if (self->first_ == self->next_ || ec != asio::error::eof) self->abort();
-      });
+  socket_.async_read_some(asio::buffer(input_.data() + end_, input_.size() - end_),
+                          [self = shared_from_this()](boost::system::error_code ec, std::size_t size) {
+                            self->reading_ = false;
+                            if (!ec && self->lingering_) return self->read();
+                            if (!ec) {
+                              self->end_ += size;
+                              return self->consume();
+                            }
+                            // What was asked before the peer stopped sending is still answered.
+                            self->last_ = true;
+                            if (self->first_ == self->next_ || ec != asio::error::eof) self->abort();
+                          });
 }
 
 void Connection::consume() {
@@ -140,8 +139,9 @@ void Connection::dispatch() {
                      log::write(log::Level::error, log::tag::kLifecycle, "a request failed unexpectedly",
                                 {{"route", route->pattern}, {"reason", reason}});
                      done.response.clear();
-                     answer_problem(done.response, {500, "internal_error", "something went wrong here", {},
-                                                    "The log of sealcastd says what."});
+                     answer_problem(
+                         done.response,
+                         {500, "internal_error", "something went wrong here", {}, "The log of sealcastd says what."});
                    }
                    if (route->seconds) {
                      std::chrono::duration<double> took = Clock::now() - done.request.received;
@@ -240,7 +240,8 @@ void Connection::release(std::size_t answered) {
 void Connection::hand_over() {
   Exchange& last = exchange(first_);
   bool chunked = last.request.version >= 11;
-  render_head(last.request, last.response, server_->cors_, chunked, chunked ? Framing::chunked : Framing::close, last.head);
+  render_head(last.request, last.response, server_->cors_, chunked, chunked ? Framing::chunked : Framing::close,
+              last.head);
   auto upgrade = std::move(last.response.upgrade);
   last_ = true;
   first_ = next_;

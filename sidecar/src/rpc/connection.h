@@ -56,10 +56,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<char> input_;  // bytes [begin_, end_) are not parsed yet
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
-  std::optional<RequestParser> parser_;  // of the request that is being read
+  std::optional<RequestParser> parser_;               // of the request that is being read
   std::vector<std::unique_ptr<Exchange>> exchanges_;  // by number, modulo
-  std::uint64_t first_ = 0;  // the oldest request that is not answered
-  std::uint64_t next_ = 0;   // the number of the next one
+  std::uint64_t first_ = 0;                           // the oldest request that is not answered
+  std::uint64_t next_ = 0;                            // the number of the next one
   std::vector<asio::const_buffer> output_;
   std::optional<Clock::time_point> started_;  // a request began to arrive
   std::optional<Clock::time_point> sending_;  // answers began to wait for the socket

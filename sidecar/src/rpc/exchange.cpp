@@ -101,7 +101,8 @@ void answer_problem(Response& response, const Problem& problem) {
   std::string& body = response.body;
   body = "{\"code\":";
   append_json_string(problem.code, body);
-  for (auto [name, text] : {std::pair{"message", problem.message}, {"details", problem.details}, {"hint", problem.hint}}) {
+  for (auto [name, text] :
+       {std::pair{"message", problem.message}, {"details", problem.details}, {"hint", problem.hint}}) {
     body += ",\"";
     body += name;
     body += "\":";

@@ -45,7 +45,8 @@ const Route* Router::find(Exchange& exchange, std::string_view& id) const {
     allowed.append(name.data(), name.size());
   }
   if (!allowed.empty()) {
-    answer_problem(exchange.response, {405, "method_not_allowed", "this path does not take that method", {}, "See /openapi.json."});
+    answer_problem(exchange.response,
+                   {405, "method_not_allowed", "this path does not take that method", {}, "See /openapi.json."});
     exchange.response.header("Allow", allowed);
     return nullptr;
   }

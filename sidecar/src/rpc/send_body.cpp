@@ -111,7 +111,8 @@ bool SendBodyParser::parse(const std::string& body, SendBody& out, Response& res
   simdjson::ondemand::document document;
   Problems problems;
   // iterate() checks that the body is UTF-8.
-  error_code error = parser_.iterate(simdjson::padded_string_view(body.data(), body.size(), body.capacity())).get(document);
+  error_code error =
+      parser_.iterate(simdjson::padded_string_view(body.data(), body.size(), body.capacity())).get(document);
   if (!error) error = read_object(document, out, problems);
   if (error == simdjson::INCORRECT_TYPE && is_json(body)) {
     problems.add(body[body.find_first_not_of(" \t\r\n")] == '{' ? "d" : "the body", "must be an object");

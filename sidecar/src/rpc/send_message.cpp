@@ -52,18 +52,27 @@ asio::awaitable<void> Api::send_message(Exchange& exchange) {
   }
   append_rate(bucket, gate, response);
   if (gate.outcome == GateOutcome::limited) {
-    answer_problem(response, {429, "rate_limited", "too many messages", "Nothing was accepted; the txn_id is not spent.",
-                              "Wait " + std::to_string(gate.retry_after.count()) + " ms.", gate.retry_after});
+    answer_problem(response,
+                   {429, "rate_limited", "too many messages", "Nothing was accepted; the txn_id is not spent.",
+                    "Wait " + std::to_string(gate.retry_after.count()) + " ms.", gate.retry_after});
     co_return;
   }
-  Message message{pg::uuid_bytes(body.stream_id), pg::uuid_bytes(who->user_id), pg::uuid_bytes(body.txn_id), body.t, body.d,
-                  gate.outcome == GateOutcome::seen};
+  Message message{
+      pg::uuid_bytes(body.stream_id),   pg::uuid_bytes(who->user_id), pg::uuid_bytes(body.txn_id), body.t, body.d,
+      gate.outcome == GateOutcome::seen};
   Verdict verdict = co_await parts_.admission.admit(message);
+  if (verdict.status == 200 && log::enabled(log::Level::debug)) {
+    log::write(log::Level::debug, log::tag::kSuccess, "a message was accepted",
+               {{"stream_id", body.stream_id},
+                {"sender_id", who->user_id},
+                {"txn_id", body.txn_id},
+                {"replayed", verdict.replayed}});
+  }
   answer(verdict, response);
 }
 
-// Whether canonical `d` is within the type's limit. Canonical JSON is hardly ever longer than what was sent, so that only
-// what looks too long is canonicalized here; Postgres has the last word.
+// Whether canonical `d` is within the type's limit. Canonical JSON is hardly ever longer than what was sent, so that
+// only what looks too long is canonicalized here; Postgres has the last word.
 bool Api::fits(const SendBody& body, Response& response) {
   auto max_bytes = parts_.limits.max_bytes(body.t);
   if (!max_bytes || body.d.size() <= static_cast<std::size_t>(*max_bytes)) return true;
@@ -75,8 +84,8 @@ bool Api::fits(const SendBody& body, Response& response) {
     return false;
   }
   if (canonical.size() <= static_cast<std::size_t>(*max_bytes)) return true;
-  std::string details = "canonical d has " + std::to_string(canonical.size()) + " bytes; this type takes " +
-                        std::to_string(*max_bytes);
+  std::string details =
+      "canonical d has " + std::to_string(canonical.size()) + " bytes; this type takes " + std::to_string(*max_bytes);
   answer_problem(response, {413, "payload_too_large", "d is too large", details});
   return false;
 }
@@ -98,8 +107,8 @@ void Api::answer(const Verdict& verdict, Response& response) {
 asio::awaitable<void> Api::verify(Exchange& exchange) {
   Response& response = exchange.response;
   if (exchange.request.body.empty() || !is_storable(exchange.request.body)) {
-    answer_problem(response, {400, "invalid_json", "the request body is not JSON", "it is empty, no UTF-8, or holds NUL",
-                              "Send the envelope as it was received."});
+    answer_problem(response, {400, "invalid_json", "the request body is not JSON",
+                              "it is empty, no UTF-8, or holds NUL", "Send the envelope as it was received."});
     co_return;
   }
   pg::Params params;
@@ -124,7 +133,11 @@ asio::awaitable<void> Api::verify(Exchange& exchange) {
     log::write(log::Level::error, log::tag::kDatabase, "cannot verify an envelope",
                {{"sqlstate", failure->sqlstate()}, {"reason", std::string_view(failure->what())}});
   }
-  answer_problem(response, {503, "database_unavailable", "the database does not answer", {}, "Retry after a pause.",
+  answer_problem(response, {503,
+                            "database_unavailable",
+                            "the database does not answer",
+                            {},
+                            "Retry after a pause.",
                             std::chrono::seconds(1)});
 }
 

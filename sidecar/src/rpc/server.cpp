@@ -77,7 +77,8 @@ void Server::accept() {
       connection->start();
     } else {
       Response response;
-      answer_problem(response, {503, "overloaded", "too many connections", {}, "Retry after a pause.", std::chrono::seconds(1)});
+      answer_problem(response,
+                     {503, "overloaded", "too many connections", {}, "Retry after a pause.", std::chrono::seconds(1)});
       std::string bytes;
       render_head({}, response, cors_, false, Framing::length, bytes);
       bytes += response.body;

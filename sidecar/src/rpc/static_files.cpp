@@ -13,10 +13,16 @@ constexpr std::uintmax_t kMaxFile = 8 * 1024 * 1024;
 
 std::string_view content_type(const std::filesystem::path& file) {
   static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
-      {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
-      {".mjs", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
-      {".json", "application/json"}, {".svg", "image/svg+xml"}, {".png", "image/png"},
-      {".ico", "image/x-icon"}, {".txt", "text/plain; charset=utf-8"}, {".woff2", "font/woff2"},
+      {".html", "text/html; charset=utf-8"},
+      {".js", "text/javascript; charset=utf-8"},
+      {".mjs", "text/javascript; charset=utf-8"},
+      {".css", "text/css; charset=utf-8"},
+      {".json", "application/json"},
+      {".svg", "image/svg+xml"},
+      {".png", "image/png"},
+      {".ico", "image/x-icon"},
+      {".txt", "text/plain; charset=utf-8"},
+      {".woff2", "font/woff2"},
   };
   for (auto [extension, type] : kTypes) {
     if (file.extension() == extension) return type;
@@ -34,7 +40,9 @@ asio::awaitable<void> Api::demo(Exchange& exchange) {
   bool plain = path.starts_with('/') && path.find_first_of("%\\") == path.npos && path.find("/.") == path.npos;
   std::error_code ec;
   fs::path root = fs::canonical(parts_.demo_directory, ec);
-  fs::path file = ec || !plain ? fs::path() : fs::weakly_canonical(root / path.substr(std::min(path.size(), path.find_first_not_of('/'))), ec);
+  fs::path file =
+      ec || !plain ? fs::path()
+                   : fs::weakly_canonical(root / path.substr(std::min(path.size(), path.find_first_not_of('/'))), ec);
   if (fs::is_directory(file, ec)) file /= "index.html";
   // A symbolic link may not lead out either.
   bool inside = std::mismatch(root.begin(), root.end(), file.begin(), file.end()).first == root.end();
@@ -45,7 +53,8 @@ asio::awaitable<void> Api::demo(Exchange& exchange) {
   std::ifstream in(file, std::ios::binary);
   response.body.assign(std::istreambuf_iterator<char>(in), {});
   response.content_type = content_type(file);
-  response.header("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'");
+  response.header("Content-Security-Policy",
+                  "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'");
 }
 
 }  // namespace sealcast::rpc

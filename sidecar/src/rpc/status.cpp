@@ -21,7 +21,8 @@ asio::awaitable<void> Api::readiness(Exchange& exchange) {
     append_json_string(problem.empty() ? "ok" : problem, checks);
   }
   exchange.response.status = ready ? 200 : 503;
-  answer_json(exchange.response, std::string("{\"ready\":") + (ready ? "true" : "false") + ",\"checks\":{" + checks + "}}");
+  answer_json(exchange.response,
+              std::string("{\"ready\":") + (ready ? "true" : "false") + ",\"checks\":{" + checks + "}}");
   co_return;
 }
 

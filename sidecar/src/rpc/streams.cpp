@@ -20,7 +20,8 @@ constexpr std::int64_t kMaxLimit = 500;
 std::string stream_id_of(std::string_view id, Response& response) {
   std::string normalized;
   if (normalize_uuid(id, normalized)) return normalized;
-  answer_problem(response, {400, "invalid_request", "the stream's id is no UUID", {}, "Write it as 8-4-4-4-12 hex digits."});
+  answer_problem(response,
+                 {400, "invalid_request", "the stream's id is no UUID", {}, "Write it as 8-4-4-4-12 hex digits."});
   return {};
 }
 
@@ -34,7 +35,8 @@ bool read_number(std::string_view name, std::string_view text, std::int64_t min,
     out = value;
     return true;
   }
-  std::string details = std::string(name) + " must be a whole number, " + std::to_string(min) + " to " + std::to_string(max);
+  std::string details =
+      std::string(name) + " must be a whole number, " + std::to_string(min) + " to " + std::to_string(max);
   answer_problem(response, {400, "invalid_request", "a parameter does not fit", details});
   return false;
 }
@@ -54,7 +56,8 @@ asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   auto who = reader(exchange, stream_id);
   if (!who) co_return;
   if (parts_.hub.full()) {
-    answer_problem(response, {503, "overloaded", "too many readers", {}, "Retry after a pause.", std::chrono::seconds(1)});
+    answer_problem(response,
+                   {503, "overloaded", "too many readers", {}, "Retry after a pause.", std::chrono::seconds(1)});
     co_return;
   }
   // Before Postgres is asked: see hub.h.
@@ -105,12 +108,17 @@ asio::awaitable<void> Api::messages(Exchange& exchange, std::string_view id) {
       HistoryRow frame = page[row];
       append_frame(frame.offset, frame.prev, frame.envelope, body);
     }
-    body += "],\"first\":" + std::to_string(stream->first_offset) + ",\"last\":" + std::to_string(stream->last_offset) + "}";
+    body += "],\"first\":" + std::to_string(stream->first_offset) + ",\"last\":" + std::to_string(stream->last_offset) +
+            "}";
     answer_json(response, std::move(body));
   } catch (const pg::Error& error) {
     log::write(log::Level::warn, log::tag::kDatabase, "cannot read a stream's history",
                {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
-    answer_problem(response, {503, "database_unavailable", "the database does not answer", {}, "Retry after a pause.",
+    answer_problem(response, {503,
+                              "database_unavailable",
+                              "the database does not answer",
+                              {},
+                              "Retry after a pause.",
                               std::chrono::seconds(1)});
   }
 }

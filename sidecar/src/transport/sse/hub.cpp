@@ -1,13 +1,13 @@
 // Keeps channels and subscribers, and brings new readers up to the ring.
 #include "transport/sse/hub.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -17,10 +17,10 @@ namespace sealcast::sse {
 
 namespace {
 
-constexpr std::int32_t kPage = 200;                   // frames read from Postgres at once for one reader
-constexpr std::chrono::seconds kPatience{30};         // with a reader that does not take a page
-constexpr std::size_t kSlice = 256;                   // subscribers served before others get the event loop
-constexpr int kBeats = 32;                            // heartbeats are spread over so many ticks
+constexpr std::int32_t kPage = 200;            // frames read from Postgres at once for one reader
+constexpr std::chrono::seconds kPatience{30};  // with a reader that does not take a page
+constexpr std::size_t kSlice = 256;            // subscribers served before others get the event loop
+constexpr int kBeats = 32;                     // heartbeats are spread over so many ticks
 constexpr std::string_view kEndOfChunks = "0\r\n\r\n";
 
 std::string_view payload(const Chunk& chunk, bool chunked) {
@@ -158,7 +158,8 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
 
   // An event without data sets the reader's last id and nothing else: so that even a reader that was cut off before its
   // first message resumes without a gap.
-  std::string preamble = "retry: " + std::to_string(settings_.retry.count()) + "\nid: " + std::to_string(reader.after) + "\n";
+  std::string preamble =
+      "retry: " + std::to_string(settings_.retry.count()) + "\nid: " + std::to_string(reader.after) + "\n";
   if (reader.reset) preamble += "data: {\"reset\":true,\"offset\":" + std::to_string(reader.after) + "}\n";
   preamble += "\n";
   std::string bytes = std::move(reader.head);
@@ -200,7 +201,8 @@ void Hub::tick() {
     if (ec) return;
     metrics_.sse_frames.Increment(static_cast<double>(std::exchange(frames_sent_, 0)));
     if (++beat_ >= kLooks) beat_ = next_look_ = 0;
-    for (std::size_t end = subscribers_.size() * (beat_ + 1) / kLooks; next_look_ < std::min(end, subscribers_.size());) {
+    for (std::size_t end = subscribers_.size() * (beat_ + 1) / kLooks;
+         next_look_ < std::min(end, subscribers_.size());) {
       auto subscriber = subscribers_[next_look_++];
       if (!subscriber->wrote_since_look()) subscriber->send(heartbeat_);
     }

@@ -1,11 +1,12 @@
 // The `sse` transport: every reader of every stream on this sidecar (Server-Sent Events).
 //
-// A stream that somebody reads here has a channel: a ring of its newest frames, each rendered once, and its subscribers,
-// each a cursor into the ring. A reader that falls out of the ring is cut off; its last `id` is where it resumes.
+// A stream that somebody reads here has a channel: a ring of its newest frames, each rendered once, and its
+// subscribers, each a cursor into the ring. A reader that falls out of the ring is cut off; its last `id` is where it
+// resumes.
 //
-// Attaching loses nothing: pin() makes the channel, whose ring from then on takes all that the relay publishes; only then
-// is Postgres asked how far the stream has come (`last_offset`). Whatever is after that will be in the ring; what the
-// reader misses up to there is paged from Postgres, until the ring continues it. Frames are told apart by offset.
+// Attaching loses nothing: pin() makes the channel, whose ring from then on takes all that the relay publishes; only
+// then is Postgres asked how far the stream has come (`last_offset`). Whatever is after that will be in the ring; what
+// the reader misses up to there is paged from Postgres, until the ring continues it. Frames are told apart by offset.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -42,8 +43,8 @@ struct Channel {
   std::int64_t last_offset = 0;  // of what was published here
   std::vector<Subscriber*> subscribers;
   std::size_t pins = 0;  // readers that are attaching
-  bool dirty = false;      // has frames that no turn has begun with
-  bool turning = false;    // a turn over the subscribers is under way
+  bool dirty = false;    // has frames that no turn has begun with
+  bool turning = false;  // a turn over the subscribers is under way
 };
 
 class Hub final : public Transport {
@@ -72,11 +73,11 @@ class Hub final : public Transport {
 
   struct Reader {
     asio::ip::tcp::socket socket;
-    std::string head;  // of the HTTP answer; sent first
-    bool chunked;      // false for HTTP/1.0
-    std::int64_t after;  // the last offset the reader has
+    std::string head;          // of the HTTP answer; sent first
+    bool chunked;              // false for HTTP/1.0
+    std::int64_t after;        // the last offset the reader has
     std::int64_t last_offset;  // of the stream, read after pin()
-    bool reset;        // `after` is not what the reader asked for
+    bool reset;                // `after` is not what the reader asked for
   };
   // Serves the reader until it is live; from then on the hub does.
   asio::awaitable<void> attach(Pin pin, Reader reader);

@@ -21,11 +21,11 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
  public:
   Subscriber(Hub& hub, Channel& channel, asio::ip::tcp::socket socket, std::uint64_t cursor, bool chunked);
 
-  void watch();  // notices when the reader goes
-  void pump();   // writes what the ring has and the socket takes
+  void watch();               // notices when the reader goes
+  void pump();                // writes what the ring has and the socket takes
   void send(ChunkPtr chunk);  // out of band (a heartbeat); ignored while something waits for the socket
   void farewell(std::string_view text, std::string_view end_of_chunks);  // last words, when the socket takes them
-  void close();               // forgets the hub; the socket closes
+  void close();                                                          // forgets the hub; the socket closes
 
   Channel& channel() const { return *channel_; }
   bool wrote_since_look() { return std::exchange(wrote_, false); }
@@ -40,7 +40,7 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   Channel* channel_;
   asio::ip::tcp::socket socket_;
   std::uint64_t cursor_;
-  ChunkPtr partial_;       // began to be sent, or out of band
+  ChunkPtr partial_;      // began to be sent, or out of band
   std::size_t sent_ = 0;  // bytes of partial_
   bool chunked_;
   bool waiting_ = false;  // for the socket to take more
