@@ -1,6 +1,6 @@
 // The systems under test: the shared one that .local/env describes, or a private one whose parts a test may stop.
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -162,13 +162,13 @@ export class PrivateStack extends System {
   static async create() {
     const local = mkdtempSync(join(tmpdir(), 'sealcast-test-'));
     chmodSync(local, 0o755); // as root, the services run as another user
-    const children = [];
-    const cleanUp = () => {
-      for (const child of children) child.kill('SIGKILL');
-      execFileSync(join(root, 'local/down'), { env: cleanEnvironment({ SEALCAST_LOCAL: local }) });
-      rmSync(local, { recursive: true, force: true });
-    };
-    process.once('exit', cleanUp);
+    // Takes the services down when this process closes the pipe, or ends in whatever way.
+    const undertaker = spawn('bash', ['-c', 'read -r; "$0"; rm -rf "$SEALCAST_LOCAL"', join(root, 'local/down')], {
+      env: cleanEnvironment({ SEALCAST_LOCAL: local }),
+      stdio: ['pipe', 'ignore', 'inherit'],
+      detached: true,
+    });
+    for (const handle of [undertaker, undertaker.stdin]) handle.unref();
     await run(join(root, 'local/up'), ['postgres', 'redis'], { env: cleanEnvironment({ SEALCAST_LOCAL: local }) });
     const described = await inside(
       local,
@@ -177,7 +177,7 @@ export class PrivateStack extends System {
       resolve(process.env.SEALCASTD ?? join(root, 'build/sealcastd')),
     );
     const [state, sockets, database, redisUrl, sessionSecret, owner, group] = described.split('\n');
-    return new PrivateStack({ local, state, sockets, database, redisUrl, sessionSecret, owner, group, children, cleanUp });
+    return new PrivateStack({ local, state, sockets, database, redisUrl, sessionSecret, owner, group, undertaker });
   }
 
   constructor(made) {
@@ -188,7 +188,6 @@ export class PrivateStack extends System {
     });
     this.#local = made.local;
     this.#state = made;
-    this.#children = made.children;
   }
 
   // The directory that the owner of the services may write.
@@ -196,11 +195,11 @@ export class PrivateStack extends System {
     return this.#state.state;
   }
 
-  // A command that runs as the owner of the services.
+  // A command that runs as the owner of the services, and no longer than this process.
   asOwner(...command) {
     const { owner, group } = this.#state;
-    if (process.getuid() !== 0) return command;
-    return ['setpriv', `--reuid=${owner}`, `--regid=${group}`, '--init-groups', '--inh-caps=-all', '--no-new-privs', '--', ...command];
+    const asAnother = [`--reuid=${owner}`, `--regid=${group}`, '--init-groups', '--inh-caps=-all', '--no-new-privs'];
+    return ['setpriv', '--pdeathsig=KILL', ...(process.getuid() === 0 ? asAnother : []), '--', ...command];
   }
 
   // Starts another process of the owner's, which ends with the stack at the latest.
@@ -281,8 +280,10 @@ export class PrivateStack extends System {
   async close() {
     for (const child of this.#children) child.kill('SIGKILL');
     await super.close();
-    process.removeListener('exit', this.#state.cleanUp);
-    this.#state.cleanUp();
+    const { undertaker } = this.#state;
+    undertaker.ref();
+    undertaker.stdin.end();
+    await once(undertaker, 'close');
   }
 }
 
@@ -310,5 +311,3 @@ export async function sharedStack() {
     sessionSecret: SEALCAST_JWT_SECRET,
   });
 }
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
