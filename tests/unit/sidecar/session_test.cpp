@@ -321,6 +321,7 @@ TEST_F(SessionTest, ATokenWithoutKidAndTwoKeysToChooseFrom) {
   const Key two = Key::ec();
   SessionVerifier verifier = with_jwks(one.json("1") + "," + two.json("2"));
   EXPECT_EQ(problem(verifier, one.sign("ES256", claims())), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, two.sign("ES256", claims())), SessionProblem::invalid);
   EXPECT_TRUE(verifier.verify(two.sign("ES256", claims(), "2"), kNow).session);
 }
 
