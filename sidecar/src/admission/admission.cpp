@@ -6,7 +6,6 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -275,7 +274,8 @@ void Admission::lost_lane(Queue& queue) {
 
 void Admission::answer(Item& item, Verdict verdict) {
   --under_way_;
-  asio::dispatch(asio::append(std::exchange(item.handler, nullptr), std::move(verdict)));
+  // Called as it is: this is the event loop's thread.
+  std::exchange(item.handler, nullptr)(std::move(verdict));
 }
 
 }  // namespace sealcast

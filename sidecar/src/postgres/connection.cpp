@@ -6,7 +6,6 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -162,17 +161,12 @@ asio::awaitable<void> Connection::read() {
   }
 }
 
-// The outcome, bound to the one who waits. `loss`: why no (further) answer will come.
-auto Connection::completion(Pending pending, const std::string* loss) {
+// What the one who waits is told. `loss`: why no (further) answer will come.
+std::pair<std::exception_ptr, Result> Connection::outcome(const Pending& pending, const std::string* loss) {
   Result result(pending.result);
-  std::exception_ptr error;
-  if (pending.result && failed(pending.result)) {
-    error = std::make_exception_ptr(refusal(pending.result));
-  } else if (loss || !pending.result) {
-    error = std::make_exception_ptr(Error(Failure::in_doubt, loss ? *loss : "no answer"));
-  }
-  if (error) result = Result();
-  return asio::append(std::move(pending.handler), std::move(error), std::move(result));
+  if (pending.result && failed(pending.result)) return {std::make_exception_ptr(refusal(pending.result)), Result()};
+  if (!loss && pending.result) return {nullptr, std::move(result)};
+  return {std::make_exception_ptr(Error(Failure::in_doubt, loss ? *loss : "no answer")), Result()};
 }
 
 // Each statement ends with PGRES_PIPELINE_SYNC, since each has a Sync, and so a transaction, of its own.
@@ -200,7 +194,9 @@ void Connection::drain_results() {
     Pending done = std::move(pending_.front());
     pending_.pop_front();
     if (!pending_.empty()) pending_.front().deadline = Clock::now() + settings_.timeout;
-    asio::dispatch(completion(std::move(done), nullptr));
+    // Called as it is: this is the event loop's thread, and no caller's frame is below.
+    auto [error, rows] = outcome(done, nullptr);
+    std::move(done.handler)(std::move(error), std::move(rows));
   }
 }
 
@@ -286,7 +282,10 @@ void Connection::lose(const std::string& reason) {
   deadline_timer_.cancel();
   if (conn_) PQfinish(std::exchange(conn_, nullptr));
   // Posted, since this may run inside query().
-  for (Pending& pending : std::exchange(pending_, {})) asio::post(executor_, completion(std::move(pending), &reason));
+  for (Pending& pending : std::exchange(pending_, {})) {
+    auto [error, rows] = outcome(pending, &reason);
+    asio::post(executor_, asio::append(std::move(pending.handler), std::move(error), std::move(rows)));
+  }
   if (!stopping_ && (was_connected || !std::exchange(complained_, true))) {
     log::write(log::Level::warn, log::tag::kDatabase,
                was_connected ? "lost the connection to Postgres" : "cannot connect to Postgres; trying again",

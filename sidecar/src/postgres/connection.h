@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "postgres/error.h"
 #include "postgres/params.h"
@@ -82,7 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void drain_results();
   void watch_deadline();
   void lose(const std::string& reason);
-  static auto completion(Pending pending, const std::string* loss);
+  static std::pair<std::exception_ptr, Result> outcome(const Pending& pending, const std::string* loss);
 
   static constexpr std::chrono::milliseconds kFirstBackoff{50};
 
