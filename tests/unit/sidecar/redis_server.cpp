@@ -89,8 +89,14 @@ void RedisServer::stop() {
   pid_ = -1;
 }
 
-void RedisServer::freeze() { ::kill(pid_, SIGSTOP); }
-void RedisServer::thaw() { ::kill(pid_, SIGCONT); }
+// Never with a pid of -1, which would mean every process.
+void RedisServer::freeze() {
+  if (pid_ > 0) ::kill(pid_, SIGSTOP);
+}
+
+void RedisServer::thaw() {
+  if (pid_ > 0) ::kill(pid_, SIGCONT);
+}
 
 std::string RedisServer::command(const std::vector<std::string>& words, const std::string& password) const {
   const auto context = connect(port_);
