@@ -22,7 +22,12 @@ using std::chrono::milliseconds;
 class PostgresConnection : public testing::Test {
  protected:
   ~PostgresConnection() override {
-    if (connection_) connection_->stop();
+    if (connection_) {
+      // They count in locals of tests that have ended.
+      connection_->on_connect = nullptr;
+      connection_->on_loss = nullptr;
+      connection_->stop();
+    }
     io_.restart();
     io_.run_for(milliseconds(500));
   }
