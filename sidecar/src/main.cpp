@@ -74,7 +74,7 @@ class Sidecar {
               kReadConnections),
         limits_source_(pool_),
         limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
-        history_(pool_),
+        history_(context.get_executor(), pool_),
         hub_(context.get_executor(), history_, metrics_,
              {settings.sse.heartbeat, settings.sse.retry, static_cast<std::size_t>(settings.sse.max_subscribers),
               static_cast<std::size_t>(settings.sse.ring_frames)}),

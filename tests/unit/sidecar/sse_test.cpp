@@ -118,7 +118,7 @@ class SseHub : public testing::Test {
   asio::io_context io_;
   Metrics metrics_;
   pg::Pool pool_{io_.get_executor(), {"", "none", milliseconds(100)}, 1};
-  History history_{pool_};
+  History history_{io_.get_executor(), pool_};
   std::unique_ptr<Hub> hub_;
   std::vector<std::unique_ptr<Client>> clients_;
 };
