@@ -33,13 +33,7 @@ comment on function sealcast.verify(json, interval) is
 comment on function sealcast.verify_detail(json, interval) is
   'ok, malformed, unknown_kid, bad_signature, expired or from_future';
 
--- The steps of sealing that admission takes apart, so that a batch reads the signing key once.
-create function sealcast.prepare_payload(d text, server_fields text[], server_values text[],
-                                         out canonical text, out sent_hash bytea, out problem text) returns record
-  language c immutable parallel safe as 'MODULE_PATHNAME', 'sealcast_prepare_payload';
-comment on function sealcast.prepare_payload(text, text[], text[]) is
-  'Canonical d with the server''s members in place (a null value removes the member), the hash of d as sent, or the problem';
-
+-- The steps of sealing, for those who have a canonical payload.
 create function sealcast.payload_signature(kid text, t text, stream_id uuid, sender_id uuid, txn_id uuid, ts bigint,
                                            canonical text) returns bytea
   language c stable strict as 'MODULE_PATHNAME', 'sealcast_payload_signature';

@@ -31,7 +31,7 @@ create table sealcast.restrictions (
   reason text check (length(reason) <= 500),
   created_by uuid,
   created_at timestamptz not null default now(),
-  unique nulls not distinct (user_id, stream_id, kind)
+  constraint restrictions_key unique nulls not distinct (user_id, stream_id, kind)
 );
 comment on table sealcast.restrictions is 'Mutes and bans; stream_id null = everywhere, until null = for good';
 

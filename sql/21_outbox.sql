@@ -31,8 +31,7 @@ comment on table sealcast.stream_log is
 
 -- Streams are spread over shards; each shard is relayed by one sidecar at a time.
 create function sealcast.shard_of(stream_id uuid) returns integer
-  language sql immutable strict parallel safe
-  return get_byte(uuid_send(stream_id), 15) & 3;
+  language c immutable strict parallel safe as 'MODULE_PATHNAME', 'sealcast_shard_of';
 
 create table sealcast.relay_leases (
   shard smallint primary key,

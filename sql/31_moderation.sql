@@ -50,7 +50,7 @@ begin
   insert into sealcast.restrictions as r (kind, stream_id, user_id, until, reason, created_by)
     values (restrict_user.kind, restrict_user.stream_id, restrict_user.user_id, nullif(restrict_user.until, 'infinity'),
             restrict_user.reason, sealcast.caller_id())
-  on conflict on constraint restrictions_user_id_stream_id_kind_key
+  on conflict on constraint restrictions_key
     do update set until = excluded.until, reason = excluded.reason, created_by = excluded.created_by, created_at = now();
 end $$;
 

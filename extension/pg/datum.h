@@ -1,6 +1,7 @@
 // Between Datums and C++ bytes: views of arguments, results, UUIDs as text, records.
 #pragma once
 
+#include "core/digest.h"
 #include "pg.h"
 
 namespace sealcast {
@@ -13,6 +14,10 @@ inline std::string_view view(const void* varlena) {
 // A new varlena (text, json, bytea) holding `bytes`, in the current memory context. For use inside a guard: throws
 // std::bad_alloc or std::length_error where palloc would leave by longjmp.
 varlena* new_varlena(std::string_view bytes);
+
+inline std::string_view bytes(const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
 
 // 8-4-4-4-12 in lower case.
 struct UuidText {

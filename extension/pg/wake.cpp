@@ -47,11 +47,9 @@ void on_transaction_event(XactEvent event, void*) {
 }
 
 }  // namespace
-}  // namespace sealcast::wake
 
-SEALCAST_FUNCTION(sealcast_wake) {
-  using namespace sealcast::wake;
-  if (wanted) PG_RETURN_VOID();
+void request() {
+  if (wanted) return;
   if (IsInParallelMode()) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
                     errmsg("sealcast.wake() cannot run during a parallel operation")));
@@ -62,5 +60,11 @@ SEALCAST_FUNCTION(sealcast_wake) {
     registered = true;
   }
   wanted = true;
+}
+
+}  // namespace sealcast::wake
+
+SEALCAST_FUNCTION(sealcast_wake) {
+  sealcast::wake::request();
   PG_RETURN_VOID();
 }

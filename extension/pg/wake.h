@@ -17,4 +17,7 @@ inline constexpr const char* kChannel = "sealcast";
 std::size_t shared_size();
 void attach(void* memory, LWLock* lock, bool initialize);
 
+// Wakes the relay once this transaction has committed. May ereport.
+void request();
+
 }  // namespace sealcast::wake

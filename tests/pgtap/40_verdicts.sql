@@ -1,7 +1,7 @@
 -- Every verdict that SQL gives: from admit() as a row, from send_message() as SQLSTATE, DETAIL and HINT.
 begin;
 \ir scene.psql
-select plan(68);
+select plan(71);
 
 insert into sealcast.message_types (t, max_bytes) values ('small', 20);
 select sealcast.mute(:room, :vip, now() + interval '1 minute') \g /dev/null
@@ -12,6 +12,8 @@ create temp table asked (n serial, stream_id uuid, t text, sender_id uuid, d tex
 insert into asked (stream_id, t, sender_id, d, expected, message, details, wait) values
   (:room, 'chat', :guest, '{"content":"hello"}', '200', null, null, false),
   (:room, 'chat', :guest, '{"a":', '400 invalid_json', '^invalid JSON at byte ', null, false),
+  (:room, 'chat', :guest, repeat('[', 1000000), '400 invalid_json', 'deeper than 128', null, false),
+  (:room, 'chat', :guest, '', '400 invalid_json', 'ends too early', null, false),
   (:room, 'chat', :guest, '[]', '400 invalid_json', 'object', null, false),
   (:room, 'chat', :guest, '{"a":1,"a":2}', '400 invalid_json', '(twice|duplicate)', null, false),
   (:room, 'chat', :guest, '{"n":9007199254740993}', '400 invalid_json', '(exact|double)', null, false),
@@ -108,6 +110,14 @@ from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}', 'c00
 select is((select count(*) from sealcast.txn_keys where txn_id = 'c0000000-0000-4000-8000-000000000001'), 0::bigint, 'nothing is inserted');
 set local sealcast.gate = off;
 select is(pg_temp.outcome('sealcast_user', :guest, 'set local sealcast.gate = off'), '42501', 'only a superuser opens it');
+
+-- A trigger on our tables would not fire, and nobody would notice.
+savepoint before;
+create function pg_temp.on_message() returns trigger language plpgsql as $$begin return new; end$$;
+create trigger watch after insert on sealcast.messages for each row execute function pg_temp.on_message();
+select is(state || ' ' || (message ~ 'messages.*trigger') || ' ' || (hint ~ 'admit_hook'), '55000 true true', 'a trigger is refused, not ignored')
+from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}'));
+rollback to before;
 
 -- Without today's partition.
 do $$ declare p regclass; begin for p in select partition from sealcast.partitions('sealcast.messages') loop execute 'drop table ' || p; end loop; end $$;

@@ -78,7 +78,7 @@ insert into attempts values
   ('sealcast_user', $$select sealcast.sign('x')$$),
   ('sealcast_user', $$select sealcast.seal('chat', 'a', 'b', 'c', 1, '{}')$$),
   ('sealcast_user', $$select sealcast.admit('{}', '{}', '{}', '{}', '{}')$$),
-  ('sealcast_user', $$select sealcast.admit_batch('{}', '{}', '{}', '{}', '{}')$$),
+  ('sealcast_user', $$select sealcast.originals('{}', '{}')$$),
   ('sealcast_user', $$select sealcast.keys()$$),
   ('sealcast_user', $$select sealcast.history('a0000000-0000-4000-8000-000000000002')$$),
   ('sealcast_user', $$select sealcast.role_in('a0000000-0000-4000-8000-000000000001', 'b0000000-0000-4000-8000-000000000001')$$),
