@@ -47,7 +47,7 @@ void store(const Claimed& claimed, const Key& key, int64 ts) {
   const text* const kid = cstring_to_text_with_len(key.kid.data(), static_cast<int>(key.kid.size()));
   static constexpr const char* kMessage[] = {"ts", "message_id", "stream_id", "sender_id", "txn_id",
                                              "t",  "kid",        "sig",       "d"};
-  bulk_insert("messages", kMessage, claimed.count, [&](int i, Datum* values) {
+  bulk_insert("messages", kMessage, claimed.count, [&](int i, Datum* values, bool*) {
     const Item& item = *claimed.items[i];
     values[0] = Int64GetDatum(ts);
     values[1] = Int64GetDatum(item.message_id);
@@ -65,7 +65,7 @@ void queue(const Claimed& claimed, int64 ts) {
   const FullTransactionId xid = GetTopFullTransactionId();
   const int16 segment = outbox_segment();
   static constexpr const char* kRow[] = {"xid", "message_id", "ts", "stream_id", "shard", "segment"};
-  bulk_insert("outbox", kRow, claimed.count, [&](int i, Datum* values) {
+  bulk_insert("outbox", kRow, claimed.count, [&](int i, Datum* values, bool*) {
     const Item& item = *claimed.items[i];
     values[0] = FullTransactionIdGetDatum(xid);
     values[1] = Int64GetDatum(item.message_id);

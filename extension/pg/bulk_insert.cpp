@@ -88,13 +88,15 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
     if (numbers[i] <= 0) elog(ERROR, "%s has no column %s", table, columns[i]);
   }
   auto* const values = static_cast<Datum*>(palloc(columns.size() * sizeof(Datum)));
+  auto* const nulls = static_cast<bool*>(palloc(columns.size() * sizeof(bool)));
   const auto store = [&](TupleTableSlot* slot, int row) {
-    fill(context, row, values);
+    std::memset(nulls, false, columns.size() * sizeof(bool));
+    fill(context, row, values, nulls);
     ExecClearTuple(slot);
     std::memset(slot->tts_isnull, true, static_cast<std::size_t>(shape->natts) * sizeof(bool));
     for (std::size_t i = 0; i < columns.size(); ++i) {
       slot->tts_values[numbers[i] - 1] = values[i];
-      slot->tts_isnull[numbers[i] - 1] = false;
+      slot->tts_isnull[numbers[i] - 1] = nulls[i];
     }
     ExecStoreVirtualTuple(slot);
   };

@@ -6,8 +6,9 @@
 
 namespace sealcast {
 
-// Writes the values of row `i` (from 0) into `values`, in the order of the columns that were named; none is null.
-using FillRow = void (*)(void* context, int i, Datum* values);
+// Writes the values of row `i` (from 0) into `values`, in the order of the columns that were named; `nulls` are all
+// false before.
+using FillRow = void (*)(void* context, int i, Datum* values, bool* nulls);
 
 // All rows go into the partition of the first. 23505 where a unique index holds a row already, 23514 when no partition
 // takes it. Triggers would not fire, so a table that has some is refused.
@@ -18,7 +19,8 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");
   bulk_insert(
       table, columns, rows,
-      [](void* context, int i, Datum* values) { (*static_cast<Lambda*>(context))(i, values); }, &fill);
+      [](void* context, int i, Datum* values, bool* nulls) { (*static_cast<Lambda*>(context))(i, values, nulls); },
+      &fill);
 }
 
 }  // namespace sealcast

@@ -81,7 +81,7 @@ Claimed claim(Items items, int64 ts, bool look_first) {
   for (int i = 0; i < count; ++i) by_number[i]->message_id = nextval_internal(ids, false);
 
   static constexpr const char* kColumns[] = {"sender_id", "txn_id", "ts", "message_id", "sent_hash"};
-  bulk_insert("txn_keys", kColumns, count, [&](int i, Datum* values) {
+  bulk_insert("txn_keys", kColumns, count, [&](int i, Datum* values, bool*) {
     const Item& item = *ordered[i];
     values[0] = UUIDPGetDatum(item.sender_id);
     values[1] = UUIDPGetDatum(item.txn_id);

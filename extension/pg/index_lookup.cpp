@@ -3,7 +3,6 @@
 
 extern "C" {
 #include "access/skey.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "executor/spi.h"
@@ -15,13 +14,12 @@ namespace sealcast {
 namespace {
 
 constexpr char kSchema[] = "sealcast";
-constexpr int kMaxKeys = 2;
+constexpr int kMaxConditions = 3;
 
-// The = operator's function of a btree index's column.
-RegProcedure equality(Relation index, int column) {
-  const Oid type = index->rd_opcintype[column];
-  const Oid equals = get_opfamily_member(index->rd_opfamily[column], type, type, BTEqualStrategyNumber);
-  return get_opcode(equals);
+RegProcedure comparison(Relation index, const Condition& condition) {
+  const Oid type = index->rd_opcintype[condition.column];
+  return get_opcode(get_opfamily_member(index->rd_opfamily[condition.column], type, type,
+                                        static_cast<int16>(condition.compare)));
 }
 
 }  // namespace
@@ -36,10 +34,13 @@ Oid table_id(const char* name) {
 }
 
 IndexLookup IndexLookup::open(const char* table, const char* index) {
+  return open(table_id(table), index == nullptr ? InvalidOid : table_id(index));
+}
+
+IndexLookup IndexLookup::open(Oid table, Oid index) {
   IndexLookup lookup;
-  lookup.table_ = table_open(table_id(table), AccessShareLock);
-  const Oid index_id = index != nullptr ? table_id(index) : RelationGetPrimaryKeyIndex(lookup.table_);
-  lookup.index_ = index_open(index_id, AccessShareLock);
+  lookup.table_ = table_open(table, AccessShareLock);
+  lookup.index_ = index_open(OidIsValid(index) ? index : RelationGetPrimaryKeyIndex(lookup.table_), AccessShareLock);
   lookup.slot_ = table_slot_create(lookup.table_, nullptr);
   lookup.scan_ = nullptr;
   return lookup;
@@ -63,19 +64,33 @@ int IndexLookup::column(const char* name) const {
 }
 
 void IndexLookup::find(std::span<const Datum> keys) {
-  Assert(keys.size() <= kMaxKeys);
-  ScanKeyData conditions[kMaxKeys];
+  Assert(keys.size() <= kMaxConditions);
+  Condition conditions[kMaxConditions];
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const int column = static_cast<int>(i);
-    ScanKeyEntryInitialize(&conditions[i], 0, static_cast<AttrNumber>(column + 1), BTEqualStrategyNumber, InvalidOid,
-                           index_->rd_indcollation[column], equality(index_, column), keys[i]);
+    conditions[i] = {static_cast<int>(i), BTEqualStrategyNumber, keys[i]};
   }
-  const int count = static_cast<int>(keys.size());
-  if (scan_ == nullptr) scan_ = index_beginscan(table_, index_, GetActiveSnapshot(), count, 0);
-  index_rescan(scan_, conditions, count, nullptr, 0);
+  find(std::span<const Condition>(conditions, keys.size()));
 }
 
-bool IndexLookup::next() { return index_getnext_slot(scan_, ForwardScanDirection, slot_); }
+void IndexLookup::find(std::span<const Condition> conditions) {
+  Assert(conditions.size() <= kMaxConditions);
+  ScanKeyData keys[kMaxConditions];
+  for (std::size_t i = 0; i < conditions.size(); ++i) {
+    const Condition& condition = conditions[i];
+    ScanKeyEntryInitialize(&keys[i], 0, static_cast<AttrNumber>(condition.column + 1), condition.compare, InvalidOid,
+                           index_->rd_indcollation[condition.column], comparison(index_, condition), condition.value);
+  }
+  const int count = static_cast<int>(conditions.size());
+  if (scan_ != nullptr && conditions_ != count) {
+    index_endscan(scan_);
+    scan_ = nullptr;
+  }
+  if (scan_ == nullptr) scan_ = index_beginscan(table_, index_, GetActiveSnapshot(), count, 0);
+  conditions_ = count;
+  index_rescan(scan_, keys, count, nullptr, 0);
+}
+
+bool IndexLookup::step(ScanDirection direction) { return index_getnext_slot(scan_, direction, slot_); }
 
 Datum IndexLookup::value(int column) {
   bool null;

@@ -2,6 +2,7 @@
 // first.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
