@@ -78,6 +78,7 @@ end $$;
 create trigger own_message_type before insert or update on sealcast.message_types
   for each row execute function sealcast.own_message_type();
 
+-- Numbers of blocks of message_ids (extension/pg/message_ids.h): a batch takes a block, not a number a message.
 create sequence sealcast.message_ids;
 
 -- The one uniqueness of the system. Not partitioned, since a key must be unique for as long as it is kept.

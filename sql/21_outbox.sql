@@ -2,9 +2,11 @@
 
 -- Append-only, in three segments: one takes what comes, the others are truncated once every row of theirs is relayed,
 -- so that the outbox costs no vacuum and a long transaction cannot bloat it.
+-- A row is a run: messages of one stream that one transaction admitted, with message_ids from first_id on.
 create table sealcast.outbox (
   xid xid8 not null,
-  message_id bigint not null,
+  first_id bigint not null,
+  messages integer not null,
   ts bigint not null,
   stream_id uuid not null,
   shard smallint not null,
@@ -13,21 +15,28 @@ create table sealcast.outbox (
 create table sealcast.outbox_0 partition of sealcast.outbox for values in (0);
 create table sealcast.outbox_1 partition of sealcast.outbox for values in (1);
 create table sealcast.outbox_2 partition of sealcast.outbox for values in (2);
-create index on sealcast.outbox (xid, message_id);
-create index on sealcast.outbox (message_id);
+create index on sealcast.outbox (xid, first_id);
+create index on sealcast.outbox (first_id);
 -- The segment that takes new rows. A sequence, since its value must be seen by everyone at once, without a row lock.
 create sequence sealcast.outbox_segment minvalue 0 maxvalue 2 start 0;
 comment on table sealcast.outbox is 'Messages to be relayed; xid is the transaction that commits them';
 
-create table sealcast.stream_log (
+-- Offsets are logged by runs too: a run takes the offsets from "offset" on.
+create table sealcast.stream_runs (
   stream_id uuid not null,
   "offset" bigint not null,
+  messages integer not null,
   logged_at bigint not null,
   ts bigint not null,
-  message_id bigint not null
+  first_id bigint not null
 ) partition by range (logged_at);
-comment on table sealcast.stream_log is
-  'Offset → message, per stream from 1 without gaps; logged_at = Unix milliseconds of relaying, the partition key';
+comment on table sealcast.stream_runs is
+  'The runs of stream_log; logged_at = Unix milliseconds of relaying, the partition key';
+
+create view sealcast.stream_log with (security_invoker) as
+  select r.stream_id, r."offset" + i as "offset", r.logged_at, r.ts, r.first_id + i as message_id
+  from sealcast.stream_runs r cross join lateral generate_series(0, r.messages - 1) i;
+comment on view sealcast.stream_log is 'Offset → message, per stream from 1 without gaps';
 
 -- Streams are spread over shards; each shard is relayed by one sidecar at a time.
 create function sealcast.shard_of(stream_id uuid) returns integer

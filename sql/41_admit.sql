@@ -47,8 +47,8 @@ begin
   end if;
   insert into sealcast.messages (ts, message_id, stream_id, sender_id, txn_id, t, kid, sig, d)
     values (now_ms, message_id, stream_id, sender_id, txn_id, t, kid, sig, canonical);
-  insert into sealcast.outbox (xid, message_id, ts, stream_id, shard, segment)
-    values (pg_current_xact_id(), message_id, now_ms, stream_id, sealcast.shard_of(stream_id),
+  insert into sealcast.outbox (xid, first_id, messages, ts, stream_id, shard, segment)
+    values (pg_current_xact_id(), message_id, 1, now_ms, stream_id, sealcast.shard_of(stream_id),
             (select last_value from sealcast.outbox_segment));
   return (item, 200, null, null, null, null, null, false,
           sealcast.envelope_text(kid, t, stream_id, sender_id, now_ms, txn_id, canonical, sig))::sealcast.verdict;

@@ -82,8 +82,8 @@ create function sealcast.tail(shards integer[], after_batches bigint[], max_batc
 #variable_conflict use_column
 begin
   return query
-  select r.shard::integer, r.batch, l.stream_id, l."offset", l."offset" - 1,
-         (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.message_id)
+  select r.shard::integer, r.batch, l.stream_id, l."offset" + l.i, l."offset" + l.i - 1,
+         (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.first_id + l.i)
   from unnest(tail.shards, tail.after_batches) c (shard, after)
   cross join lateral (
     select * from sealcast.relay_log r where r.shard = c.shard and r.batch > c.after
@@ -91,10 +91,12 @@ begin
   left join lateral unnest(r.stream_ids, r.first_offsets, r.last_offsets) run (stream_id, first, last) on true
   -- With its own order it stays one look-up a run, into the one partition that logged_at names.
   left join lateral (
-    select * from sealcast.stream_log l
-    where l.stream_id = run.stream_id and l."offset" between run.first and run.last and l.logged_at = r.logged_at
-    order by l."offset") l on true
-  order by r.shard, r.batch, l.stream_id, l."offset";
+    select l.*, i from (
+      select * from sealcast.stream_runs l
+      where l.stream_id = run.stream_id and l."offset" between run.first and run.last and l.logged_at = r.logged_at
+      order by l."offset") l
+    cross join lateral generate_series(0, l.messages - 1) i) l on true
+  order by r.shard, r.batch, l.stream_id, l."offset" + l.i;
 end $$;
 comment on function sealcast.tail(integer[], bigint[], integer) is
   'A batch that holds nothing for the shard is one row whose stream_id is null';

@@ -7,27 +7,51 @@ create function sealcast.history(stream_id uuid, after bigint default null, befo
   language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
+declare
+  -- Far from the ends of the type, so that nothing below overflows.
+  above constant bigint := least(greatest(history.after, 0), 1::bigint << 62);
+  below constant bigint := coalesce(history.before, 9223372036854775807);
 begin
   if (max_rows between 1 and 10000) is not true then
     raise exception 'max_rows must be 1 to 10000, not %', max_rows using errcode = 'invalid_parameter_value';
   end if;
   if history.after is not null then
     return query
-    select l."offset", l."offset" - 1,
-      (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.message_id)
-    from (select * from sealcast.stream_log l
-          where l.stream_id = history.stream_id and l."offset" > history.after
-            and l."offset" < coalesce(history.before, 9223372036854775807)
-          order by l."offset" limit max_rows) l
-    order by l."offset";
+    select page."offset", page."offset" - 1,
+      (select sealcast.envelope(m) from sealcast.messages m where m.ts = page.ts and m.message_id = page.message_id)
+    from (
+      select run."offset" + i as "offset", run.ts, run.first_id + i as message_id
+      from (
+        select r.*, sum(least(r.messages, r."offset" + r.messages - 1 - above)) over (order by r."offset") as through
+        from (
+          select * from sealcast.stream_runs r
+          where r.stream_id = history.stream_id and r."offset" < below
+            -- The run that holds what comes next may have begun before it.
+            and r."offset" >= coalesce((select max(n."offset") from sealcast.stream_runs n
+                                        where n.stream_id = history.stream_id and n."offset" <= above), above)
+          order by r."offset" limit max_rows + 1) r
+        ) run
+      cross join lateral generate_series(greatest(0, above + 1 - run."offset"), run.messages - 1) i
+      where run.through - run.messages < max_rows and run."offset" + i < below
+      order by 1 limit max_rows) page
+    order by page."offset";
   else
     return query
-    select l."offset", l."offset" - 1,
-      (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.message_id)
-    from (select * from sealcast.stream_log l
-          where l.stream_id = history.stream_id and l."offset" < coalesce(history.before, 9223372036854775807)
-          order by l."offset" desc limit max_rows) l
-    order by l."offset";
+    select page."offset", page."offset" - 1,
+      (select sealcast.envelope(m) from sealcast.messages m where m.ts = page.ts and m.message_id = page.message_id)
+    from (
+      select run."offset" + i as "offset", run.ts, run.first_id + i as message_id
+      from (
+        select r.*, sum(least(r.messages, below - r."offset")) over (order by r."offset" desc) as through
+        from (
+          select * from sealcast.stream_runs r
+          where r.stream_id = history.stream_id and r."offset" < below
+          order by r."offset" desc limit max_rows) r
+        ) run
+      cross join lateral generate_series(0, least(run.messages, below - run."offset") - 1) i
+      where run.through - run.messages < max_rows
+      order by 1 desc limit max_rows) page
+    order by page."offset";
   end if;
 end $$;
 comment on function sealcast.history(uuid, bigint, bigint, integer) is

@@ -45,7 +45,7 @@ declare
 begin
   for parent in
     values ('sealcast.messages'::regclass, 'ts', 'ts, message_id'),
-           ('sealcast.stream_log'::regclass, 'logged_at', 'stream_id, "offset"')
+           ('sealcast.stream_runs'::regclass, 'logged_at', 'stream_id, "offset"')
   loop
     -- From yesterday on: a clock that is stepped back must still find its day.
     for day in select current_date + i from generate_series(-1, days_ahead) i loop
@@ -72,14 +72,14 @@ declare
   dropped record;
 begin
   -- Offsets are never given twice, and a reader is told when what it wants is gone.
-  for dropped in select * from sealcast.partitions('sealcast.stream_log') p where p.day < last_day loop
+  for dropped in select * from sealcast.partitions('sealcast.stream_runs') p where p.day < last_day loop
     execute format('update sealcast.streams s set trimmed_through = l.last
-      from (select stream_id, max("offset") as last from %s group by stream_id) l
+      from (select stream_id, max("offset" + messages - 1) as last from %s group by stream_id) l
       where l.stream_id = s.stream_id and l.last > s.trimmed_through', dropped.partition);
   end loop;
 
   for dropped in
-    select p.partition from sealcast.partitions('sealcast.stream_log') p where p.day < last_day
+    select p.partition from sealcast.partitions('sealcast.stream_runs') p where p.day < last_day
     union all
     select p.partition from sealcast.partitions('sealcast.messages') p
     where p.day < last_message_day
@@ -113,12 +113,13 @@ begin
   object := 'messages without an offset';
   -- Nothing may be numbered or truncated between the reading of the outbox and that of the log.
   lock table sealcast.relay_leases in exclusive mode;
-  insert into sealcast.outbox (xid, message_id, ts, stream_id, shard, segment)
-  select pg_current_xact_id(), m.message_id, m.ts, m.stream_id, sealcast.shard_of(m.stream_id),
+  insert into sealcast.outbox (xid, first_id, messages, ts, stream_id, shard, segment)
+  select pg_current_xact_id(), m.message_id, 1, m.ts, m.stream_id, sealcast.shard_of(m.stream_id),
          (select last_value from sealcast.outbox_segment)
   from sealcast.messages m
   where not exists (select from sealcast.stream_log l where l.stream_id = m.stream_id and l.message_id = m.message_id)
-    and not exists (select from sealcast.outbox o where o.message_id = m.message_id);
+    and not exists (select from sealcast.outbox o
+                    where o.stream_id = m.stream_id and m.message_id between o.first_id and o.first_id + o.messages - 1);
   get diagnostics queued = row_count;
   update sealcast.maintenance set recovered = true;
   -- They begin now, with ids of old.

@@ -43,17 +43,17 @@ grant select, insert, update, delete on sealcast.streams, sealcast.stream_roles,
 grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields),
   update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields)
   on sealcast.message_types to sealcast_admin;
-grant select on sealcast.messages, sealcast.stream_log, sealcast.deliveries, sealcast.relay_leases, sealcast.relay_members
+grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries, sealcast.relay_leases, sealcast.relay_members
   to sealcast_admin;
 grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
-  sealcast.messages, sealcast.stream_log to sealcast_user;
+  sealcast.messages, sealcast.stream_log, sealcast.stream_runs to sealcast_user;
 
 alter table sealcast.streams enable row level security;
 alter table sealcast.stream_roles enable row level security;
 alter table sealcast.restrictions enable row level security;
 alter table sealcast.message_types enable row level security;
 alter table sealcast.messages enable row level security;
-alter table sealcast.stream_log enable row level security;
+alter table sealcast.stream_runs enable row level security;
 alter table sealcast.txn_keys enable row level security;
 alter table sealcast.outbox enable row level security;
 alter table sealcast.relay_leases enable row level security;
@@ -68,14 +68,14 @@ create policy admin_all on sealcast.stream_roles to sealcast_admin using (true) 
 create policy admin_all on sealcast.restrictions to sealcast_admin using (true) with check (true);
 create policy admin_all on sealcast.message_types to sealcast_admin using (true) with check (true);
 create policy admin_read on sealcast.messages for select to sealcast_admin using (true);
-create policy admin_read on sealcast.stream_log for select to sealcast_admin using (true);
+create policy admin_read on sealcast.stream_runs for select to sealcast_admin using (true);
 create policy admin_read on sealcast.deliveries for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_leases for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_members for select to sealcast_admin using (true);
 
 create policy readable on sealcast.streams for select to sealcast_user using (sealcast.caller_can_read(stream_id));
 create policy readable on sealcast.messages for select to sealcast_user using (sealcast.caller_can_read(stream_id));
-create policy readable on sealcast.stream_log for select to sealcast_user using (sealcast.caller_can_read(stream_id));
+create policy readable on sealcast.stream_runs for select to sealcast_user using (sealcast.caller_can_read(stream_id));
 create policy readable on sealcast.message_types for select to sealcast_user using (true);
 create policy own_or_moderated on sealcast.stream_roles for select to sealcast_user
   using (user_id = (select sealcast.caller_id()) or sealcast.caller_moderates(stream_id));

@@ -64,15 +64,26 @@ void store(const Claimed& claimed, const Key& key, int64 ts) {
 void queue(const Claimed& claimed, int64 ts) {
   const FullTransactionId xid = GetTopFullTransactionId();
   const int16 segment = outbox_segment();
-  static constexpr const char* kRow[] = {"xid", "message_id", "ts", "stream_id", "shard", "segment"};
-  bulk_insert("outbox", kRow, claimed.count, [&](int i, Datum* values, bool*) {
+  auto* const runs = static_cast<Run*>(palloc(static_cast<std::size_t>(claimed.count) * sizeof(Run)));
+  int count = 0;
+  for (int i = 0; i < claimed.count; ++i) {
     const Item& item = *claimed.items[i];
+    if (count > 0 && runs[count - 1].takes(item.message_id, *item.stream_id)) {
+      ++runs[count - 1].messages;
+    } else {
+      runs[count++] = {item.message_id, 1, ts, *item.stream_id, shard_of(*item.stream_id), 0};
+    }
+  }
+  static constexpr const char* kRow[] = {"xid", "first_id", "messages", "ts", "stream_id", "shard", "segment"};
+  bulk_insert("outbox", kRow, count, [&](int i, Datum* values, bool*) {
+    const Run& run = runs[i];
     values[0] = FullTransactionIdGetDatum(xid);
-    values[1] = Int64GetDatum(item.message_id);
-    values[2] = Int64GetDatum(ts);
-    values[3] = UUIDPGetDatum(item.stream_id);
-    values[4] = Int16GetDatum(static_cast<int16>(shard_of(*item.stream_id)));
-    values[5] = Int16GetDatum(segment);
+    values[1] = Int64GetDatum(run.first_id);
+    values[2] = Int32GetDatum(run.messages);
+    values[3] = Int64GetDatum(run.ts);
+    values[4] = UUIDPGetDatum(&run.stream_id);
+    values[5] = Int16GetDatum(static_cast<int16>(run.shard));
+    values[6] = Int16GetDatum(segment);
   });
 }
 

@@ -3,10 +3,10 @@
 
 #include "bulk_insert.h"
 #include "index_lookup.h"
+#include "message_ids.h"
 
 extern "C" {
 #include "access/xact.h"
-#include "commands/sequence.h"
 #include "utils/snapmgr.h"
 }
 
@@ -22,6 +22,13 @@ int by_key_and_number(const void* left, const void* right) {
   const Item& a = **static_cast<Item* const*>(left);
   const Item& b = **static_cast<Item* const*>(right);
   const int order = by_key(a, b);
+  return order != 0 ? order : a.number - b.number;
+}
+
+int by_stream_and_number(const void* left, const void* right) {
+  const Item& a = **static_cast<Item* const*>(left);
+  const Item& b = **static_cast<Item* const*>(right);
+  const int order = std::memcmp(a.stream_id, b.stream_id, UUID_LEN);
   return order != 0 ? order : a.number - b.number;
 }
 
@@ -55,7 +62,6 @@ void sort_by_key(Item** items, int count) {
 }
 
 Claimed claim(Items items, int64 ts, bool look_first) {
-  const auto by_number = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
   const auto ordered = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
   int count = 0;
   for (Item& item : items) {
@@ -73,12 +79,14 @@ Claimed claim(Items items, int64 ts, bool look_first) {
   if (look_first) count = without_committed(ordered, count);
 
   GetTopTransactionId();  // Before the ids: see relay_log.
-  const Oid ids = table_id("message_ids");
-  std::memcpy(by_number, ordered, static_cast<std::size_t>(count) * sizeof(Item*));
-  qsort(by_number, static_cast<std::size_t>(count), sizeof(Item*), [](const void* a, const void* b) {
-    return (*static_cast<Item* const*>(a))->number - (*static_cast<Item* const*>(b))->number;
-  });
-  for (int i = 0; i < count; ++i) by_number[i]->message_id = nextval_internal(ids, false);
+  const auto by_stream = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
+  std::memcpy(by_stream, ordered, static_cast<std::size_t>(count) * sizeof(Item*));
+  qsort(by_stream, static_cast<std::size_t>(count), sizeof(Item*), by_stream_and_number);
+  int64 block = 0;
+  for (int i = 0; i < count; ++i) {
+    if (i % kIdsInBlock == 0) block = next_id_block();
+    by_stream[i]->message_id = block + i % kIdsInBlock;
+  }
 
   static constexpr const char* kColumns[] = {"sender_id", "txn_id", "ts", "message_id", "sent_hash"};
   bulk_insert("txn_keys", kColumns, count, [&](int i, Datum* values, bool*) {
@@ -89,7 +97,7 @@ Claimed claim(Items items, int64 ts, bool look_first) {
     values[3] = Int64GetDatum(item.message_id);
     values[4] = PointerGetDatum(item.sent_hash);
   });
-  return {by_number, count};
+  return {by_stream, count};
 }
 
 }  // namespace sealcast::admission

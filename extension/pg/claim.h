@@ -5,7 +5,7 @@
 
 namespace sealcast::admission {
 
-// The items that got their key, in the order they came in, each with its message_id.
+// The items that got their key, each with its message_id, in that order: by stream, then as they came in.
 struct Claimed {
   Item** items;
   int count;

@@ -1,10 +1,11 @@
 // drain(): relays the next batch of the holder's shards: gives offsets, logs them, moves the position, hands over the
 // envelopes. One statement, so that all of it happens or nothing.
-#include "core/envelope.h"
 #include "bulk_insert.h"
+#include "core/envelope.h"
 #include "datum.h"
 #include "guard.h"
 #include "index_lookup.h"
+#include "message_ids.h"
 #include "offsets.h"
 #include "outbox.h"
 #include "partitions.h"
@@ -26,6 +27,7 @@ namespace sealcast::relay {
 namespace {
 
 constexpr int kMaxRows = 100'000;
+constexpr int kMaxShards = 32;  // relay_leases has fewer
 
 // A shard that the caller leads, and the newest row of relay_log: where it stands. Before the first batch it has seen
 // nothing.
@@ -126,69 +128,70 @@ struct Group {
   }
 };
 
-// Sorts pointers to the rows so that those of one stream stand together, in order of message_id.
-std::span<OutboxRow*> by_stream(std::span<OutboxRow> rows) {
-  auto* const order = static_cast<OutboxRow**>(palloc(rows.size() * sizeof(OutboxRow*)));
-  for (std::size_t i = 0; i < rows.size(); ++i) order[i] = &rows[i];
-  qsort(order, rows.size(), sizeof(OutboxRow*), [](const void* a, const void* b) {
-    const OutboxRow& left = **static_cast<OutboxRow* const*>(a);
-    const OutboxRow& right = **static_cast<OutboxRow* const*>(b);
+// Pointers to the runs, so that those of one stream stand together, in order of first_id.
+std::span<Run*> by_stream(std::span<Run> runs) {
+  auto* const order = static_cast<Run**>(palloc(runs.size() * sizeof(Run*)));
+  for (std::size_t i = 0; i < runs.size(); ++i) order[i] = &runs[i];
+  qsort(order, runs.size(), sizeof(Run*), [](const void* a, const void* b) {
+    const Run& left = **static_cast<Run* const*>(a);
+    const Run& right = **static_cast<Run* const*>(b);
     if (left.shard != right.shard) return left.shard - right.shard;
     const int order_of_streams = std::memcmp(&left.stream_id, &right.stream_id, UUID_LEN);
     if (order_of_streams != 0) return order_of_streams;
-    return left.message_id < right.message_id ? -1 : 1;
+    return left.first_id < right.first_id ? -1 : 1;
   });
-  return {order, rows.size()};
+  return {order, runs.size()};
 }
 
-bool same_stream(const OutboxRow& a, const OutboxRow& b) {
+bool same_stream(const Run& a, const Run& b) {
   return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0;
 }
 
-// One look-up of the last offset a stream, not a message.
-void number(std::span<OutboxRow*> ordered) {
+// One look-up of the last offset a stream, not a run.
+void number(std::span<Run*> ordered) {
   LastOffsets last_offsets = LastOffsets::open();
-  const OutboxRow* before = nullptr;
-  for (OutboxRow* row : ordered) {
-    const bool goes_on = before != nullptr && same_stream(*before, *row);
-    row->offset = (goes_on ? before->offset : last_offsets.of(row->stream_id)) + 1;
-    before = row;
+  const Run* before = nullptr;
+  for (Run* run : ordered) {
+    const bool goes_on = before != nullptr && same_stream(*before, *run);
+    run->offset = goes_on ? before->offset + before->messages : last_offsets.of(run->stream_id) + 1;
+    before = run;
   }
   last_offsets.close();
 }
 
-void log_offsets(std::span<const OutboxRow> rows, int64 logged_at) {
-  static constexpr const char* kColumns[] = {"stream_id", "offset", "logged_at", "ts", "message_id"};
-  bulk_insert("stream_log", kColumns, static_cast<int>(rows.size()), [&](int i, Datum* values, bool*) {
-    const OutboxRow& row = rows[static_cast<std::size_t>(i)];
-    values[0] = UUIDPGetDatum(&row.stream_id);
-    values[1] = Int64GetDatum(row.offset);
-    values[2] = Int64GetDatum(logged_at);
-    values[3] = Int64GetDatum(row.ts);
-    values[4] = Int64GetDatum(row.message_id);
+void log_offsets(std::span<const Run> runs, int64 logged_at) {
+  static constexpr const char* kColumns[] = {"stream_id", "offset", "messages", "logged_at", "ts", "first_id"};
+  bulk_insert("stream_runs", kColumns, static_cast<int>(runs.size()), [&](int i, Datum* values, bool*) {
+    const Run& run = runs[static_cast<std::size_t>(i)];
+    values[0] = UUIDPGetDatum(&run.stream_id);
+    values[1] = Int64GetDatum(run.offset);
+    values[2] = Int32GetDatum(run.messages);
+    values[3] = Int64GetDatum(logged_at);
+    values[4] = Int64GetDatum(run.ts);
+    values[5] = Int64GetDatum(run.first_id);
   });
 }
 
-// For each stream of a shard a run of offsets, as three arrays.
-struct Runs {
+// What a batch holds of a shard: for each stream the offsets from first to last, as three arrays.
+struct Contents {
   Datum stream_ids, first_offsets, last_offsets;
 };
 
-Runs runs_of(int shard, std::span<OutboxRow* const> ordered) {
+Contents contents_of(int shard, std::span<Run* const> ordered) {
   auto* const streams = static_cast<Datum*>(palloc(ordered.size() * sizeof(Datum)));
   auto* const firsts = static_cast<Datum*>(palloc(ordered.size() * sizeof(Datum)));
   auto* const lasts = static_cast<Datum*>(palloc(ordered.size() * sizeof(Datum)));
   int count = 0;
-  const OutboxRow* before = nullptr;
-  for (const OutboxRow* row : ordered) {
-    if (row->shard != shard) continue;
-    if (before == nullptr || !same_stream(*before, *row)) {
-      streams[count] = UUIDPGetDatum(&row->stream_id);
-      firsts[count] = Int64GetDatum(row->offset);
+  const Run* before = nullptr;
+  for (const Run* run : ordered) {
+    if (run->shard != shard) continue;
+    if (before == nullptr || !same_stream(*before, *run)) {
+      streams[count] = UUIDPGetDatum(&run->stream_id);
+      firsts[count] = Int64GetDatum(run->offset);
       ++count;
     }
-    lasts[count - 1] = Int64GetDatum(row->offset);
-    before = row;
+    lasts[count - 1] = Int64GetDatum(run->offset + run->messages - 1);
+    before = run;
   }
   const auto bigints = [count](Datum* values) {
     return PointerGetDatum(construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
@@ -197,9 +200,9 @@ Runs runs_of(int shard, std::span<OutboxRow* const> ordered) {
           bigints(lasts)};
 }
 
-// Moves the group past the window, or to the last row of a batch that filled up before its end. Every shard gets a row,
+// Moves the group past the window, or to the last run of a batch that filled up before its end. Every shard gets a row,
 // also one that had nothing, so that they go on standing at one position.
-void log_batch(const Group& group, std::span<const OutboxRow> rows, std::span<OutboxRow* const> ordered, bool complete) {
+void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* const> ordered, bool complete) {
   static constexpr const char* kColumns[] = {"shard",      "batch",      "epoch",         "logged_at",   "seen",
                                              "seen_xid",   "seen_id",    "target",        "target_xid",  "target_id",
                                              "after_id",   "stream_ids", "first_offsets", "last_offsets"};
@@ -208,7 +211,7 @@ void log_batch(const Group& group, std::span<const OutboxRow> rows, std::span<Ou
   const auto xid = [](uint64 value) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(value)); };
   bulk_insert("relay_log", kColumns, static_cast<int>(group.shards.size()), [&](int i, Datum* values, bool* nulls) {
     const Shard& shard = *group.shards[static_cast<std::size_t>(i)];
-    const Runs runs = runs_of(shard.id, ordered);
+    const Contents contents = contents_of(shard.id, ordered);
     values[0] = Int16GetDatum(static_cast<int16>(shard.id));
     values[1] = Int64GetDatum(shard.batch + 1);
     values[2] = Int64GetDatum(shard.epoch);
@@ -222,10 +225,10 @@ void log_batch(const Group& group, std::span<const OutboxRow> rows, std::span<Ou
       values[8] = xid(from.target_xid);
       values[9] = Int64GetDatum(from.target_id);
     }
-    values[10] = Int64GetDatum(complete ? 0 : rows.back().message_id);
-    values[11] = runs.stream_ids;
-    values[12] = runs.first_offsets;
-    values[13] = runs.last_offsets;
+    values[10] = Int64GetDatum(complete ? 0 : runs.back().first_id);
+    values[11] = contents.stream_ids;
+    values[12] = contents.first_offsets;
+    values[13] = contents.last_offsets;
   });
 }
 
@@ -237,10 +240,11 @@ class Output {
     result_ = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   }
 
-  void put(int64 batch, const OutboxRow& row, const varlena* envelope) {
-    pg_uuid_t stream_id = row.stream_id;
-    Datum values[] = {Int32GetDatum(row.shard),      Int64GetDatum(batch),          UUIDPGetDatum(&stream_id),
-                      Int64GetDatum(row.offset),     Int64GetDatum(row.offset - 1), PointerGetDatum(envelope)};
+  // The run's message number `i`.
+  void put(int64 batch, const Run& run, int i, const varlena* envelope) {
+    const int64 offset = run.offset + i;
+    Datum values[] = {Int32GetDatum(run.shard), Int64GetDatum(batch),      UUIDPGetDatum(&run.stream_id),
+                      Int64GetDatum(offset),    Int64GetDatum(offset - 1), PointerGetDatum(envelope)};
     bool nulls[] = {false, false, false, false, false, envelope == nullptr};
     tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
   }
@@ -282,9 +286,11 @@ struct Messages {
     partition = InvalidOid;
   }
 
+  int64 id() { return DatumGetInt64(rows.value(message_id)); }
+
   // Of the row that stands.
-  const varlena* envelope(const OutboxRow& row) {
-    const UuidText stream(row.stream_id), sender(*DatumGetUUIDP(rows.value(sender_id))),
+  const varlena* envelope(const Run& run) {
+    const UuidText stream(run.stream_id), sender(*DatumGetUUIDP(rows.value(sender_id))),
         txn(*DatumGetUUIDP(rows.value(txn_id)));
     const text* const type = DatumGetTextPP(rows.value(t));
     const text* const key = DatumGetTextPP(rows.value(kid));
@@ -295,7 +301,7 @@ struct Messages {
     varlena* result = nullptr;
     guarded([&](CancelFlag) {
       Scratch buffer;
-      append_envelope({view(type), stream.view(), sender.view(), txn.view(), row.ts}, view(key), view(payload), digest,
+      append_envelope({view(type), stream.view(), sender.view(), txn.view(), run.ts}, view(key), view(payload), digest,
                       *buffer);
       result = new_varlena(*buffer);
     });
@@ -303,43 +309,41 @@ struct Messages {
   }
 };
 
-// Neighbours of one moment are one index range: what a batch admitted lies side by side.
-void hand_over(const Group& group, std::span<const OutboxRow> rows, Output& output) {
-  int64 batches[32] = {};
-  bool filled[32] = {};
+// A run lies side by side in messages: one index range.
+void put_run(Messages& messages, const Run& run, int64 batch, MemoryContext memory, Output& output) {
+  messages.enter(run.ts);
+  bool standing = OidIsValid(messages.partition);
+  if (standing) {
+    const Condition conditions[] = {{0, BTEqualStrategyNumber, Int64GetDatum(run.ts)},
+                                    {1, BTGreaterEqualStrategyNumber, Int64GetDatum(run.first_id)},
+                                    {1, BTLessStrategyNumber, Int64GetDatum(run.first_id + run.messages)}};
+    messages.rows.find(conditions);
+    standing = messages.rows.next();
+  }
+  for (int i = 0; i < run.messages; ++i) {
+    const bool found = standing && messages.id() == run.first_id + i;
+    MemoryContext const before = MemoryContextSwitchTo(memory);
+    output.put(batch, run, i, found ? messages.envelope(run) : nullptr);
+    MemoryContextSwitchTo(before);
+    MemoryContextReset(memory);
+    if (found) standing = messages.rows.next();
+  }
+}
+
+void hand_over(const Group& group, std::span<const Run> runs, Output& output) {
+  int64 batches[kMaxShards] = {};
+  bool filled[kMaxShards] = {};
   for (const Shard* shard : group.shards) batches[shard->id] = shard->batch + 1;
-  MemoryContext const row_memory = AllocSetContextCreate(CurrentMemoryContext, "sealcast envelopes", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext const memory = AllocSetContextCreate(CurrentMemoryContext, "sealcast envelope", ALLOCSET_DEFAULT_SIZES);
   Messages messages{table_open(table_id("messages"), AccessShareLock)};
-  for (std::size_t first = 0; first < rows.size();) {
+  for (const Run& run : runs) {
     CHECK_FOR_INTERRUPTS();
-    std::size_t end = first + 1;
-    while (end < rows.size() && rows[end].ts == rows[first].ts) ++end;
-    messages.enter(rows[first].ts);
-    bool standing = OidIsValid(messages.partition);
-    if (standing) {
-      const Condition conditions[] = {{0, BTEqualStrategyNumber, Int64GetDatum(rows[first].ts)},
-                                      {1, BTGreaterEqualStrategyNumber, Int64GetDatum(rows[first].message_id)},
-                                      {1, BTLessEqualStrategyNumber, Int64GetDatum(rows[end - 1].message_id)}};
-      messages.rows.find(conditions);
-      standing = messages.rows.next();
-    }
-    for (std::size_t i = first; i < end; ++i) {
-      const OutboxRow& row = rows[i];
-      while (standing && DatumGetInt64(messages.rows.value(messages.message_id)) < row.message_id) {
-        standing = messages.rows.next();
-      }
-      const bool found = standing && DatumGetInt64(messages.rows.value(messages.message_id)) == row.message_id;
-      MemoryContext const before = MemoryContextSwitchTo(row_memory);
-      output.put(batches[row.shard], row, found ? messages.envelope(row) : nullptr);
-      MemoryContextSwitchTo(before);
-      MemoryContextReset(row_memory);
-      filled[row.shard] = true;
-    }
-    first = end;
+    put_run(messages, run, batches[run.shard], memory, output);
+    filled[run.shard] = true;
   }
   messages.leave();
   table_close(messages.parent, NoLock);
-  MemoryContextDelete(row_memory);
+  MemoryContextDelete(memory);
   for (const Shard* shard : group.shards) {
     if (!filled[shard->id]) output.put_empty(shard->id, shard->batch + 1);
   }
@@ -347,13 +351,14 @@ void hand_over(const Group& group, std::span<const OutboxRow> rows, Output& outp
 
 // False when the window holds nothing (more).
 bool relay(const Group& group, int max_rows, Output& output) {
-  const std::span<OutboxRow> rows = next_rows(group.window(), group.bits(), max_rows);
-  if (rows.empty()) return false;
-  const std::span<OutboxRow*> ordered = by_stream(rows);
+  bool complete = true;
+  const std::span<Run> runs = next_runs(group.window(), group.bits(), max_rows, complete);
+  if (runs.empty()) return false;
+  const std::span<Run*> ordered = by_stream(runs);
   number(ordered);
-  log_offsets(rows, group.logged_at);
-  log_batch(group, rows, ordered, static_cast<int>(rows.size()) < max_rows);
-  hand_over(group, rows, output);
+  log_offsets(runs, group.logged_at);
+  log_batch(group, runs, ordered, complete);
+  hand_over(group, runs, output);
   return true;
 }
 

@@ -1,13 +1,9 @@
 // Types with an admit hook go through SQL one by one: what the hook does is undone when it refuses.
 #include "batch.h"
 #include "claim.h"
-#include "index_lookup.h"
+#include "message_ids.h"
 #include "spi_plan.h"
 #include "wake.h"
-
-extern "C" {
-#include "commands/sequence.h"
-}
 
 namespace sealcast::admission {
 namespace {
@@ -50,9 +46,8 @@ void admit_hooked(Items items) {
   }
   if (count == 0) return;
   sort_by_key(hooked, count);
-  const Oid ids = table_id("message_ids");
   for (int i = 0; i < count; ++i) {
-    hooked[i]->message_id = nextval_internal(ids, false);
+    hooked[i]->message_id = next_id_block();
     admit_hooked(*hooked[i]);
   }
 }

@@ -25,7 +25,7 @@ int64 trimmed_through(const pg_uuid_t& stream_id) {
 
 LastOffsets LastOffsets::open() {
   LastOffsets offsets;
-  offsets.log_ = table_open(table_id("stream_log"), AccessShareLock);
+  offsets.log_ = table_open(table_id("stream_runs"), AccessShareLock);
   const std::span<const Oid> partitions = partitions_of(offsets.log_);
   offsets.count_ = partitions.size();
   offsets.days_ = static_cast<Day*>(palloc(Max(partitions.size(), 1) * sizeof(Day)));
@@ -50,10 +50,13 @@ int64 LastOffsets::of(const pg_uuid_t& stream_id) {
     if (!day.opened) {
       day.rows = IndexLookup::open(day.partition);
       day.offset = day.rows.column("offset");
+      day.messages = day.rows.column("messages");
       day.opened = true;
     }
     day.rows.find(key);
-    if (day.rows.last()) return DatumGetInt64(day.rows.value(day.offset));
+    if (day.rows.last()) {
+      return DatumGetInt64(day.rows.value(day.offset)) + DatumGetInt32(day.rows.value(day.messages)) - 1;
+    }
   }
   return trimmed_through(stream_id);
 }

@@ -21,7 +21,7 @@ class LastOffsets {
     Oid partition;
     bool opened;
     IndexLookup rows;
-    int offset;
+    int offset, messages;
   };
   Relation log_;
   Day* days_;

@@ -16,15 +16,23 @@ inline int shard_of(const pg_uuid_t& stream_id) {
 // The segment that takes new rows.
 int16 outbox_segment();
 
-// The message_id that was given last; 0 before the first.
-int64 newest_message_id();
+// A run is no longer than this, so that a drain can end between two.
+inline constexpr int kMaxRun = 256;
 
-struct OutboxRow {
-  int64 message_id;
+// Messages of one stream that one transaction admitted, with consecutive message_ids.
+struct Run {
+  int64 first_id;
+  int messages;
   int64 ts;
   pg_uuid_t stream_id;
   int shard;
-  int64 offset;  // given later
+  int64 offset;  // of the first; given later
+
+  // Whether a message comes next in it.
+  bool takes(int64 message_id, const pg_uuid_t& stream) const {
+    return messages < kMaxRun && message_id == first_id + messages &&
+           std::memcmp(&stream, &stream_id, UUID_LEN) == 0;
+  }
 };
 
 // Up to where shards that stand at one position have relayed, and how far they now go. All that `seen` sees is relayed;
@@ -40,9 +48,10 @@ struct Window {
   int64 after_id;
 };
 
-// The window's first rows for those shards (a bit each), at most max_rows, in order of message_id: what was sent after
-// another message was committed comes after it, whichever transaction began first. All are index ranges, so this costs
-// what is new, whatever was rolled back and however long somebody's transaction runs.
-std::span<OutboxRow> next_rows(const Window& window, uint32 shards, int max_rows);
+// The window's first runs for those shards (a bit each), as many as hold max_messages, in order of first_id: what was
+// sent after another message was committed comes after it, whichever transaction began first. All are index ranges, so
+// this costs what is new, whatever was rolled back and however long somebody's transaction runs. `complete`: there were
+// fewer.
+std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete);
 
 }  // namespace sealcast

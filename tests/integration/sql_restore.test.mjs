@@ -58,7 +58,7 @@ after(() => Promise.all([original?.drop(), copy?.drop()]));
 
 test('streams, roles, restrictions, types, messages, keys and sequence are there', async () => {
   const source = await original.connect();
-  for (const table of ['streams', 'stream_roles', 'restrictions', 'message_types', 'messages', 'stream_log', 'txn_keys']) {
+  for (const table of ['streams', 'stream_roles', 'restrictions', 'message_types', 'messages', 'stream_runs', 'txn_keys']) {
     const sql = `select to_jsonb(x)::text as row from sealcast.${table} x order by 1`;
     const { rows } = await source.query(sql);
     assert(rows.length > 0, table);
@@ -74,7 +74,7 @@ test('partitions are as they were: attached, keyed, closed but through their par
     select c.relname, c.relrowsecurity, pg_get_expr(c.relpartbound, c.oid) as bound, c.relacl::text,
            array(select pg_get_constraintdef(k.oid) from pg_constraint k where k.conrelid = c.oid order by 1) as constraints
     from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
-    where p.relname in ('messages', 'stream_log') order by 1`;
+    where p.relname in ('messages', 'stream_runs') order by 1`;
   const source = await original.connect();
   const { rows } = await client.query(sql);
   assert.equal(rows.length, 10);
@@ -118,7 +118,7 @@ test('DROP EXTENSION leaves nothing, and CREATE EXTENSION works again', async ()
   const { rows } = await client.query(`
     select 'schema' as what from pg_namespace where nspname = 'sealcast'
     union all select 'function ' || oid::regprocedure from pg_proc where prosrc like '%sealcast%' or probin like '%sealcast%'
-    union all select 'relation ' || relname from pg_class where relname ~ '^(messages|stream_log|outbox)'
+    union all select 'relation ' || relname from pg_class where relname ~ '^(messages|stream_log|stream_runs|outbox)'
     union all select 'dependency' from pg_shdepend d join pg_roles r on r.oid = d.refobjid
       where r.rolname like 'sealcast%' and d.dbid = (select oid from pg_database where datname = current_database())`);
   assert.deepEqual(rows, []);

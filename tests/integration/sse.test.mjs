@@ -127,7 +127,7 @@ test('a resume point that retention has passed gets a reset frame, then what is 
   const all = await live.received(6);
   live.close();
   // As maintain() leaves it when it drops a day.
-  await stack.query('delete from sealcast.stream_log where stream_id = $1 and "offset" <= 4', [room]);
+  await stack.query('delete from sealcast.stream_runs where stream_id = $1 and "offset" <= 4', [room]);
   await stack.query('update sealcast.streams set trimmed_through = 4 where stream_id = $1', [room]);
   const resumed = await Subscriber.to(stack.url, room, { lastEventId: 2 });
   await resumed.received(2);

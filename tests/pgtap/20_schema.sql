@@ -11,16 +11,16 @@ select is((select count(*) from pg_roles where rolname like 'sealcast\_%' and no
 
 select tables_are('sealcast', array(
   select unnest(array['streams', 'stream_roles', 'restrictions', 'message_types', 'txn_keys', 'messages', 'outbox', 'outbox_0',
-    'outbox_1', 'outbox_2', 'stream_log', 'relay_leases', 'relay_members', 'relay_log', 'deliveries', 'maintenance', 'row_keys'])
+    'outbox_1', 'outbox_2', 'stream_runs', 'relay_leases', 'relay_members', 'relay_log', 'deliveries', 'maintenance', 'row_keys'])
   union all select c.relname from sealcast.partitions('sealcast.messages') p join pg_class c on c.oid = p.partition
-  union all select c.relname from sealcast.partitions('sealcast.stream_log') p join pg_class c on c.oid = p.partition));
+  union all select c.relname from sealcast.partitions('sealcast.stream_runs') p join pg_class c on c.oid = p.partition));
 select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast'::regnamespace
                 and c.relkind in ('r', 'p') and not c.relrowsecurity and c.relname not like 'outbox\__' order by 1),
           '{}'::text[], 'row-level security is on for every table that anybody could be granted');
 select col_is_pk('sealcast', 'txn_keys', array['sender_id', 'txn_id'], 'txn_keys is the one uniqueness');
 select is((select relkind::text from pg_class where oid = 'sealcast.txn_keys'::regclass), 'r', 'and not partitioned');
 select is(pg_get_partkeydef('sealcast.messages'::regclass), 'RANGE (ts)', 'messages are partitioned by time');
-select is(pg_get_partkeydef('sealcast.stream_log'::regclass), 'RANGE (logged_at)', 'so is the log');
+select is(pg_get_partkeydef('sealcast.stream_runs'::regclass), 'RANGE (logged_at)', 'so is the log');
 select is(pg_get_partkeydef('sealcast.outbox'::regclass), 'LIST (segment)', 'the outbox has segments');
 
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute

@@ -24,7 +24,7 @@ insert into sealcast.message_types (t, admit_hook) values
 select is(pg_temp.admit(:room, 'gift', :guest, '{"coins":5,"user_role":"owner"}', :txn), '200', 'admitted');
 select is((select c from tap_hooks.calls c)::text, format('(%s,%s,gift,%s,"{""coins"":5}")', :room, :guest, :txn), 'asked with the canonical payload');
 select is((select sum(spent) from tap_hooks.coins), 5::bigint, 'its effects stay');
-select is((select count(*) from sealcast.outbox o join sealcast.messages m using (message_id) where m.t = 'gift'), 1::bigint, 'queued for relaying');
+select is((select count(*) from sealcast.outbox o join sealcast.messages m on m.message_id = o.first_id where m.t = 'gift'), 1::bigint, 'queued for relaying');
 select is(sealcast.verify_detail(sealcast.envelope(m)::json), 'ok', 'sealed') from sealcast.messages m where t = 'gift';
 
 select is(pg_temp.admit(:room, 'gift', :guest, '{"coins":5,"user_role":"owner"}', :txn), '200 replayed', 'a repeat gets the original');

@@ -1,13 +1,13 @@
 -- Reading: history by offset, what the sidecar's caches ask for, and what row-level security shows to whom.
 begin;
 \ir scene.psql
-select plan(39);
+select plan(57);
 
 -- Ten messages in the room and one in the cave, of which the log knows.
 select pg_temp.admit(:room, 'chat', :guest, json_build_object('n', n)::text) from generate_series(1, 10) n \g /dev/null
 select pg_temp.admit(:cave, 'chat', :vip, '{}') \g /dev/null
-insert into sealcast.stream_log (stream_id, "offset", logged_at, ts, message_id)
-select stream_id, row_number() over (partition by stream_id order by message_id), ts, ts, message_id
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
+select stream_id, row_number() over (partition by stream_id order by message_id), 1, ts, ts, message_id
 from sealcast.messages where stream_id in (:room, :cave);
 create function pg_temp.page(after bigint, before bigint, max_rows integer) returns text language sql as $$
   select string_agg(concat("offset", case when prev <> "offset" - 1 then '!' end,
@@ -24,6 +24,22 @@ select is(pg_temp.page(2, 5, 50), '3 4', 'between');
 select is(pg_temp.page(null, 1, 50), null, 'before the first');
 select is(pg_temp.page(9223372036854775807, null, 50), null, 'after the last there can be');
 select is(pg_temp.page(-9223372036854775808, 9223372036854775807, 2), '1 2', 'between the ends of the world');
+-- The same offsets as runs of 4, 1 and 5.
+create temp table ids as select row_number() over (order by message_id) as n, message_id from sealcast.messages where stream_id = :room;
+update sealcast.messages set message_id = 1000 + n, ts = (select min(ts) from sealcast.messages where stream_id = :room)
+from ids where ids.message_id = messages.message_id and stream_id = :room;
+delete from sealcast.stream_runs where stream_id = :room;
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
+select :room, first, count, ts, ts, 1000 + first
+from (values (1, 4), (5, 1), (6, 5)) run (first, count), (select min(ts) as ts from sealcast.messages where stream_id = :room) t;
+select is(pg_temp.page(after, before, max_rows), expected, format('runs: after %s before %s', after, before)) from (values
+  (0, null, 3, '1 2 3'), (0, null, 5, '1 2 3 4 5'), (2, null, 3, '3 4 5'), (3, null, 1, '4'), (4, null, 3, '5 6 7'), (8, null, 50, '9 10'),
+  (10, null, 50, null), (2, 5, 50, '3 4'), (6, 8, 50, '7'), (null, null, 3, '8 9 10'), (null, null, 7, '4 5 6 7 8 9 10'),
+  (null, 8, 3, '5 6 7'), (null, 3, 50, '1 2'), (null, 3, 1, '2'), (null, 1, 50, null), (9223372036854775807, null, 50, null),
+  (-9223372036854775808, 9223372036854775807, 2, '1 2')) page (after, before, max_rows, expected);
+select results_eq(format('select "offset", message_id from sealcast.stream_log where stream_id = %L order by 1', :room),
+                  'select n::bigint, 1000 + n::bigint from generate_series(1, 10) n', 'the log shows each message of a run');
+
 select is((select count(*) from sealcast.history(:nowhere)), 0::bigint, 'a stream that is not there has none');
 select throws_ok(format('select * from sealcast.history(%L, max_rows => 0)', :room), '22023');
 select throws_ok(format('select * from sealcast.history(%L, max_rows => null)', :room), '22023');
@@ -40,10 +56,10 @@ update sealcast.restrictions set until = clock_timestamp();
 select is(a.readable, true, 'until it ends') from sealcast.stream_access(:cave, :vip) a;
 
 -- Retention.
-delete from sealcast.stream_log where stream_id = :room and "offset" <= 4;
+delete from sealcast.stream_runs where stream_id = :room and "offset" <= 4;
 update sealcast.streams set trimmed_through = 4 where stream_id = :room;
 select is((a.first_offset, a.last_offset), (5::bigint, 10::bigint), 'the oldest kept') from sealcast.stream_access(:room, null) a;
-delete from sealcast.stream_log where stream_id = :room;
+delete from sealcast.stream_runs where stream_id = :room;
 update sealcast.streams set trimmed_through = 10 where stream_id = :room;
 select is((a.first_offset, a.last_offset), (11::bigint, 10::bigint), 'none kept: the numbers go on') from sealcast.stream_access(:room, null) a;
 

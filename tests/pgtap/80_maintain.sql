@@ -6,7 +6,7 @@ select plan(35);
 create function pg_temp.days(parent regclass) returns text language sql as $$
   select string_agg((day - (now() at time zone 'UTC')::date)::text, ' ' order by day) from sealcast.partitions(parent) $$;
 select is(pg_temp.days('sealcast.messages'), '-1 0 1 2 3', 'yesterday to three days ahead');
-select is(pg_temp.days('sealcast.stream_log'), '-1 0 1 2 3', 'the log likewise');
+select is(pg_temp.days('sealcast.stream_runs'), '-1 0 1 2 3', 'the log likewise');
 select is((select count(*) from sealcast.maintain()), 0::bigint, 'a second call has nothing to do');
 select is((select array_agg(distinct action) from sealcast.maintain(days_ahead => 4)), array['created'], 'a day more');
 select is(pg_temp.days('sealcast.messages'), '-1 0 1 2 3 4', 'is there');
@@ -29,14 +29,14 @@ from pg_class where oid in (select partition from sealcast.partitions('sealcast.
 -- Old ones. A message outlives its offset by a day, since it may be relayed on the next.
 create function pg_temp.day_ms(days_ago integer) returns bigint language sql as $$ select extract(epoch from current_date - days_ago)::bigint * 1000 $$;
 select sealcast.make_partition('sealcast.messages', 'ts', 'ts, message_id', current_date - d),
-       sealcast.make_partition('sealcast.stream_log', 'logged_at', 'stream_id, "offset"', current_date - d) from unnest(array[10, 11, 12, 13]) d \g /dev/null
-insert into sealcast.stream_log (stream_id, "offset", logged_at, ts, message_id)
-values (:room, 5, pg_temp.day_ms(12), 0, 1), (:room, 6, pg_temp.day_ms(12) + 1, 0, 2), (:cave, 2, pg_temp.day_ms(12), 0, 3), (:room, 7, pg_temp.day_ms(11), 0, 4);
+       sealcast.make_partition('sealcast.stream_runs', 'logged_at', 'stream_id, "offset"', current_date - d) from unnest(array[10, 11, 12, 13]) d \g /dev/null
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
+values (:room, 5, 1, pg_temp.day_ms(12), 0, 1), (:room, 6, 1, pg_temp.day_ms(12) + 1, 0, 2), (:cave, 1, 2, pg_temp.day_ms(12), 0, 3), (:room, 7, 1, pg_temp.day_ms(11), 0, 5);
 insert into sealcast.txn_keys values (:guest, :guest, pg_temp.day_ms(8), 1, ''), (:guest, :vip, pg_temp.day_ms(6), 2, '');
 select results_eq($$select action, regexp_replace(object, '\d{8}$', '') from sealcast.maintain(keep => '10 days', days_ahead => 4)$$,
-                  $$values ('trimmed', '1 rows of sealcast.txn_keys'), ('dropped', 'sealcast.stream_log_'), ('dropped', 'sealcast.stream_log_'),
-                           ('dropped', 'sealcast.stream_log_'), ('dropped', 'sealcast.messages_'), ('dropped', 'sealcast.messages_')$$, 'what is past goes');
-select is(pg_temp.days('sealcast.stream_log'), '-10 -1 0 1 2 3 4', 'the log of ten days is kept');
+                  $$values ('trimmed', '1 rows of sealcast.txn_keys'), ('dropped', 'sealcast.stream_runs_'), ('dropped', 'sealcast.stream_runs_'),
+                           ('dropped', 'sealcast.stream_runs_'), ('dropped', 'sealcast.messages_'), ('dropped', 'sealcast.messages_')$$, 'what is past goes');
+select is(pg_temp.days('sealcast.stream_runs'), '-10 -1 0 1 2 3 4', 'the log of ten days is kept');
 select is(pg_temp.days('sealcast.messages'), '-11 -10 -1 0 1 2 3 4', 'and a day more of messages');
 select is((select array_agg(trimmed_through order by stream_id) from sealcast.streams where stream_id in (:room, :cave)), array[7, 2]::bigint[], 'readers are told what has gone');
 select is(sealcast.last_offset(:room), 7::bigint, 'and offsets go on from there');
@@ -44,7 +44,7 @@ select is((select count(*) from sealcast.txn_keys where sender_id = :guest), 1::
 
 -- What was never relayed is not dropped.
 delete from sealcast.relay_log;
-insert into sealcast.outbox values ('7', 1, pg_temp.day_ms(11), :room, sealcast.shard_of(:room), 0);
+insert into sealcast.outbox values ('7', 1, 1, pg_temp.day_ms(11), :room, sealcast.shard_of(:room), 0);
 select is((select count(*) from sealcast.maintain(keep => '8 days', days_ahead => 4) where object like 'sealcast.messages%'), 0::bigint, 'unrelayed messages stay');
 insert into sealcast.relay_log values (sealcast.shard_of(:room), 1, 1, 0, '8:8:', '0', 0, null, null, null, 0, '{}', '{}', '{}');
 select is((select count(*) from sealcast.maintain(keep => '8 days', days_ahead => 4) where object like 'sealcast.messages%'), 2::bigint, 'until they are');
@@ -67,14 +67,14 @@ select is((select array_agg(holder) from sealcast.relay_members where holder in 
 select is((select array_agg(table_id::text) from sealcast.row_keys where sender_id = 'a'), array['sealcast.streams'], 'and keys of tables that are');
 
 -- After a restore: what has no offset is queued once, whatever was sent before.
-delete from sealcast.relay_log; delete from sealcast.outbox; delete from sealcast.messages; delete from sealcast.stream_log;
+delete from sealcast.relay_log; delete from sealcast.outbox; delete from sealcast.messages; delete from sealcast.stream_runs;
 select pg_temp.admit(:room, 'chat', :guest, json_build_object('n', n)::text) from generate_series(1, 4) n \g /dev/null
-insert into sealcast.stream_log select :room, 1, ts, ts, message_id from sealcast.messages order by message_id limit 1;
-delete from sealcast.outbox where message_id < (select max(message_id) from sealcast.messages);
+insert into sealcast.stream_runs select :room, 1, 1, ts, ts, message_id from sealcast.messages order by message_id limit 1;
+delete from sealcast.outbox where first_id < (select max(message_id) from sealcast.messages);
 update sealcast.maintenance set recovered = false;
 select results_eq($$select action, object from sealcast.maintain(days_ahead => 4) where action <> 'postponed'$$,
                   $$values ('queued', '2 messages without an offset')$$, 'not the one that has an offset, nor the one that is queued');
-select is((select count(distinct message_id) || ' ' || count(*) from sealcast.outbox), '3 3', 'each once');
+select is((select count(distinct first_id) || ' ' || sum(messages) from sealcast.outbox), '3 3', 'each once');
 select is((select count(*) from sealcast.maintain(days_ahead => 4) where action = 'queued'), 0::bigint, 'and once only');
 
 select throws_ok($$select sealcast.maintain(keep => '1 hour')$$, '22023');

@@ -54,7 +54,7 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
 create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
   ('deliveries', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
-  ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('stream_log', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
+  ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
   ('streams', 'rw', '', 'r');
 create function pg_temp.access(role text, relation oid) returns text language sql as $$
   select concat(case when has_any_column_privilege(role, relation, 'select') then 'r' end,
@@ -100,7 +100,7 @@ insert into attempts values
   ('sealcast_admin', $$update sealcast.relay_leases set holder = null returning 1$$),
   ('sealcast_admin', $$select sealcast.drain('x', '{0}', '{1}', 1)$$),
   ('sealcast_service', $$select 1 from sealcast.messages$$),
-  ('sealcast_service', $$insert into sealcast.outbox values ('1', 1, 1, 'a0000000-0000-4000-8000-000000000001', 1, 1) returning 1$$),
+  ('sealcast_service', $$insert into sealcast.outbox values ('1', 1, 1, 1, 'a0000000-0000-4000-8000-000000000001', 1, 1) returning 1$$),
   ('sealcast_service', $$select sealcast.send_message('a0000000-0000-4000-8000-000000000001', 'chat', '{}', gen_random_uuid())$$),
   ('sealcast_service', $$select sealcast.ban(null, 'b0000000-0000-4000-8000-000000000001')$$),
   ('sealcast_service', $$select sealcast.rotate_outbox(0)$$),
