@@ -79,7 +79,7 @@ mentions() {
   report "$1 mentions $2"
 }
 mentions docs/sql.md 'every function, table and sequence' < <(
-  sed -n 's/^create \(function\|table\|type\|sequence\) sealcast\.\([a-z_0-9]*\).*/\2/p' sql/[0-9]*.sql | sort -u
+  sed -n 's/^create \(function\|table\|view\|type\|sequence\) sealcast\.\([a-z_0-9]*\).*/\2/p' sql/[0-9]*.sql | sort -u
 )
 mentions docs/settings.md 'every setting of the extension' < <(
   grep -oh '"sealcast\.[a-z_]*"' extension/pg/settings.cpp | tr -d '"'
@@ -90,7 +90,7 @@ mentions docs/operations.md 'every tag of the log' < <(
 )
 mentions docs/errors.md 'every code' < <(
   {
-    sed -n "s/.* then '\([a-z]*_[a-z_]*\)'$/\1/p" sql/40_judge.sql
+    grep -oh '\.code = .*"[a-z_]*"' extension/pg/*.cpp | grep -o '"[a-z_]*"' | tr -d '"'
     grep -oh "refuse([0-9]*, '[a-z_]*'" sql/[0-9]*.sql | sed "s/.*, '//; s/'//"
     grep -rohE '(\.code = |\b(40[0-9]|4[1-9][0-9]|50[0-9]), )"[a-z_]+"' sidecar/src | sed 's/.*"\(.*\)"/\1/'
   } | sort -u
