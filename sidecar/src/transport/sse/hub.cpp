@@ -17,10 +17,12 @@ namespace sealcast::sse {
 
 namespace {
 
-constexpr std::int32_t kPage = 200;            // frames read from Postgres at once for one reader
-constexpr std::chrono::seconds kPatience{30};  // with a reader that does not take a page
-constexpr std::size_t kSlice = 256;            // subscribers served before others get the event loop
-constexpr int kBeats = 32;                     // heartbeats are spread over so many ticks
+constexpr std::int32_t kPage = 200;                // frames read from Postgres at once for one reader
+constexpr std::chrono::seconds kPatience{30};      // with a reader that does not take a page
+constexpr std::size_t kSlice = 32;                 // subscribers served before others get the event loop
+constexpr int kShare = 4;                          // of the time, turns over a channel take one part in so many,
+constexpr std::chrono::milliseconds kMaxPace{50};  // unless frames would wait for longer than this
+constexpr int kBeats = 32;                         // heartbeats are spread over so many ticks
 constexpr std::string_view kEndOfChunks = "0\r\n\r\n";
 
 std::string_view payload(const Chunk& chunk, bool chunked) {
@@ -57,7 +59,7 @@ Hub::Pin::~Pin() {
 Hub::Pin Hub::pin(const std::string& stream_id) {
   auto& channel = channels_[stream_id];
   if (!channel) {
-    channel = std::make_unique<Channel>(settings_.ring_frames);
+    channel = std::make_unique<Channel>(executor_, settings_.ring_frames);
     channel->stream_id = stream_id;
   }
   return Pin(*this, *channel);
@@ -84,14 +86,31 @@ void Hub::publish(std::span<const FramePtr> frames) {
   }
 }
 
+// A turn has the price of a system call for each subscriber, however many frames it carries. So at once when turns are
+// cheap or seldom; else at a pace at which frames gather, as many as one call takes.
 void Hub::schedule(Channel& channel) {
-  if (channel.subscribers.empty() || std::exchange(channel.turning, true)) return;
-  asio::post(executor_, [this, &channel] { turn(channel, 0); });
+  if (channel.subscribers.empty()) return;
+  bool enough = channel.ring.end() - channel.turn_end >= std::min(Subscriber::kGather, settings_.ring_frames / 2);
+  auto begin = [this, &channel] { turn(channel, 0); };
+  if (std::exchange(channel.turning, true)) {
+    if (enough && channel.pace.cancel() > 0) asio::post(executor_, begin);
+  } else if (enough || Clock::now() >= channel.next_turn) {
+    asio::post(executor_, begin);
+  } else {
+    channel.pace.expires_at(channel.next_turn);
+    channel.pace.async_wait([begin](boost::system::error_code ec) {
+      if (!ec) begin();
+    });
+  }
 }
 
 // A slice of the channel's subscribers; the last slice begins the next turn when frames came meanwhile.
 void Hub::turn(Channel& channel, std::size_t from) {
-  if (from == 0) channel.dirty = false;
+  if (from == 0) {
+    channel.dirty = false;
+    channel.turn_began = Clock::now();
+    channel.turn_end = channel.ring.end();
+  }
   std::size_t at = from;
   for (std::size_t served = 0; served < kSlice && at < channel.subscribers.size(); ++served) {
     Subscriber* subscriber = channel.subscribers[at];
@@ -100,6 +119,8 @@ void Hub::turn(Channel& channel, std::size_t from) {
     if (at < channel.subscribers.size() && channel.subscribers[at] == subscriber) ++at;
   }
   if (at < channel.subscribers.size()) return asio::post(executor_, [this, &channel, at] { turn(channel, at); });
+  channel.next_turn =
+      channel.turn_began + std::min<Clock::duration>(kShare * (Clock::now() - channel.turn_began), kMaxPace);
   channel.turning = false;
   if (channel.dirty) schedule(channel);
   release(channel);

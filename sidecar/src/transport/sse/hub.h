@@ -35,8 +35,10 @@ struct HubSettings {
   std::size_t ring_frames;
 };
 
+using Clock = std::chrono::steady_clock;
+
 struct Channel {
-  explicit Channel(std::size_t frames) : ring(frames) {}
+  Channel(asio::any_io_executor executor, std::size_t frames) : ring(frames), pace(executor) {}
 
   std::string stream_id;
   Ring ring;
@@ -44,7 +46,11 @@ struct Channel {
   std::vector<Subscriber*> subscribers;
   std::size_t pins = 0;  // readers that are attaching
   bool dirty = false;    // has frames that no turn has begun with
-  bool turning = false;  // a turn over the subscribers is under way
+  bool turning = false;  // a turn over the subscribers is under way, or waits for `next_turn`
+  Clock::time_point turn_began;
+  std::uint64_t turn_end = 0;  // the ring's end then
+  Clock::time_point next_turn;
+  asio::steady_timer pace;  // until then
 };
 
 class Hub final : public Transport {

@@ -39,7 +39,6 @@ void Subscriber::pump() {
     if (cursor_ < ring.begin()) end(true);
     return;
   }
-  constexpr std::size_t kGather = 64;  // as many as one call of Asio takes
   std::array<asio::const_buffer, kGather> buffers;
   auto bytes_of = [this](const Chunk& chunk) {
     return chunked_ ? asio::buffer(chunk.bytes)

@@ -19,6 +19,8 @@ struct Channel;
 
 class Subscriber : public std::enable_shared_from_this<Subscriber> {
  public:
+  static constexpr std::size_t kGather = 64;  // frames in one call of Asio
+
   Subscriber(Hub& hub, Channel& channel, asio::ip::tcp::socket socket, std::uint64_t cursor, bool chunked);
 
   void watch();               // notices when the reader goes
