@@ -36,8 +36,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kToEnd{1};
-constexpr std::size_t kReadConnections = 2;  // for history, stream access and the gate's caches
-constexpr std::size_t kMaxReads = 8192;      // waiting on one of them; thousands of readers may come at once
+constexpr std::size_t kReadConnections = 2;                         // for history, stream access and the gate's caches
+constexpr rlim_t kOtherFiles = SocketServer::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
+constexpr std::size_t kMaxReads = 8192;  // waiting on one of them; thousands of readers may come at once
 
 redis::Options redis_options(const Settings& settings) {
   redis::Options options = redis::parse_url(settings.gate.redis_url);
@@ -189,12 +190,18 @@ class Sidecar {
   bool draining_ = false;
 };
 
-// Each reader is a file descriptor.
-void raise_file_limit() {
+// Each client is an open file.
+void raise_file_limit(const Settings& settings) {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  auto needed = static_cast<rlim_t>(settings.http.max_connections) + kOtherFiles;
+  if (limit.rlim_max >= needed) return;
+  log::write(log::Level::warn, log::tag::kLifecycle,
+             "this process may not open as many files as http.max_connections needs; raise its limit (LimitNOFILE, "
+             "ulimit -Hn) or lower the setting",
+             {{"limit", static_cast<std::int64_t>(limit.rlim_max)}, {"needed", static_cast<std::int64_t>(needed)}});
 }
 
 log::Level level_of(const std::string& name) {
@@ -206,7 +213,7 @@ log::Level level_of(const std::string& name) {
 
 int serve(const Settings& settings) {
   log::set_level(level_of(settings.log.level));
-  raise_file_limit();
+  raise_file_limit(settings);
   std::signal(SIGPIPE, SIG_IGN);
   asio::io_context context(1);
   Sidecar sidecar(context, settings);

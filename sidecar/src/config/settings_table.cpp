@@ -28,7 +28,7 @@ const std::array kTable = {
             "Largest request body; a larger one is 413"},
     Setting{"http", "max_header_bytes", TARGET(Number, http.max_header_bytes), "16384", 1024, 1'048'576, nullptr,
             "Largest request header; a larger one is 431"},
-    Setting{"http", "max_connections", TARGET(Number, http.max_connections), "10000", 1, kMany, nullptr,
+    Setting{"http", "max_connections", TARGET(Number, http.max_connections), "15000", 1, kMany, nullptr,
             "HTTP connections at once, event streams included"},
     Setting{"http", "max_pipelined", TARGET(Number, http.max_pipelined), "64", 1, 1024, nullptr,
             "Requests of one connection under way at once"},
