@@ -38,7 +38,7 @@ struct GateAnswer {
   GateOutcome outcome;
   int limit;                              // as asked, for RateLimit-Policy
   int remaining;                          // left in this window, for RateLimit
-  std::chrono::milliseconds retry_after;  // until the window ends, or a hint when unavailable
+  std::chrono::milliseconds retry_after;  // when limited, until the window ends; when unavailable, a hint
 };
 
 class Gate {

@@ -14,19 +14,22 @@ namespace {
 using std::chrono::milliseconds;
 
 // KEYS: the sender's counter for this type, the txn_id's mark. ARGV: the limit, the window and the replay window in ms.
-// Answers {0 pass, 1 seen or 2 limited; messages so far in the window; ms until it ends}. Over the limit the txn_id is
-// left unmarked. A counter without an expiry (somebody's PERSIST) gets one again, or it would refuse for ever.
+// Answers one number, 4 * n + outcome: 0 pass and 1 seen with n messages so far in the window; 2 limited with n ms
+// until it ends, and the txn_id left unmarked. A counter without an expiry (somebody's PERSIST) gets one again at the
+// limit, or it would refuse for ever.
 constexpr std::string_view kScript = R"lua(
 local used = redis.call('INCR', KEYS[1])
-local left = tonumber(ARGV[2])
-if used > 1 then left = redis.call('PTTL', KEYS[1]) end
-if used == 1 or left < 0 then
-  left = tonumber(ARGV[2])
-  redis.call('PEXPIRE', KEYS[1], left)
+if used == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if used > tonumber(ARGV[1]) then
+  local left = redis.call('PTTL', KEYS[1])
+  if left < 0 then
+    left = tonumber(ARGV[2])
+    redis.call('PEXPIRE', KEYS[1], left)
+  end
+  return 4 * left + 2
 end
-if used > tonumber(ARGV[1]) then return {2, used, left} end
-if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return {0, used, left} end
-return {1, used, left}
+if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 4 * used end
+return 4 * used + 1
 )lua";
 
 constexpr std::string_view kWindow = "1000";     // ms; limits are messages a second
@@ -48,21 +51,18 @@ std::string key(const GateRequest& request, std::string_view kind, std::string_v
   return key;
 }
 
-// The three numbers of the script, or null when this is no answer of it.
+// False when this is no answer of the script.
 bool read_answer(const redis::Result& result, GateAnswer& answer) {
-  if (result.status != redis::Status::ok || result.reply->type != REDIS_REPLY_ARRAY || result.reply->elements != 3) {
-    return false;
+  if (result.status != redis::Status::ok || result.reply->type != REDIS_REPLY_INTEGER) return false;
+  const long long number = result.reply->integer / 4;
+  const long long outcome = result.reply->integer % 4;
+  if (outcome < 0 || outcome > 2) return false;
+  answer.outcome = static_cast<GateOutcome>(outcome);
+  if (answer.outcome == GateOutcome::limited) {
+    answer.retry_after = milliseconds(number);
+  } else {
+    answer.remaining = static_cast<int>(std::max<long long>(0, answer.limit - number));
   }
-  std::array<long long, 3> numbers;
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const redisReply* element = result.reply->element[i];
-    if (element->type != REDIS_REPLY_INTEGER) return false;
-    numbers[i] = element->integer;
-  }
-  if (numbers[0] < 0 || numbers[0] > 2) return false;
-  answer.outcome = static_cast<GateOutcome>(numbers[0]);
-  answer.remaining = static_cast<int>(std::max<long long>(0, answer.limit - numbers[1]));
-  answer.retry_after = milliseconds(numbers[2]);
   return true;
 }
 
@@ -93,7 +93,12 @@ RedisGate::RedisGate(redis::Client& client, Metrics& metrics, RedisGateSettings 
 
 asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
   const auto began = redis::Clock::now();
-  const redis::Result result = co_await run_script(request, began + settings_.timeout);
+  const auto deadline = began + settings_.timeout;
+  redis::Result result = co_await client_.call(command(request, "EVALSHA", sha1_), deadline);
+  // After a restart, a failover or SCRIPT FLUSH; nothing was carried out.
+  if (result.status == redis::Status::error && result.text().starts_with("NOSCRIPT")) {
+    result = co_await client_.call(command(request, "EVAL", kScript), deadline);
+  }
   GateAnswer answer{GateOutcome::unavailable, request.limit, 0, kUnavailableRetry};
   if (!read_answer(result, answer)) log_unavailable(result);
   metrics_.gate_checks(answer.outcome).Increment();
@@ -101,19 +106,11 @@ asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
   co_return answer;
 }
 
-asio::awaitable<redis::Result> RedisGate::run_script(const GateRequest& request, redis::Clock::time_point deadline) {
+redis::Command RedisGate::command(const GateRequest& request, std::string_view verb, std::string_view script) const {
   const std::string rate = key(request, "rate:", request.t);
   const std::string txn = key(request, "txn:", request.txn_id);
   const std::string limit = std::to_string(request.limit);
-  const auto command = [&](std::string_view verb, std::string_view script) {
-    return redis::Command({verb, script, "2", rate, txn, limit, kWindow, replay_window_}, rate);
-  };
-  redis::Result result = co_await client_.call(command("EVALSHA", sha1_), deadline);
-  // After a restart, a failover or SCRIPT FLUSH; nothing was carried out.
-  if (result.status == redis::Status::error && result.text().starts_with("NOSCRIPT")) {
-    result = co_await client_.call(command("EVAL", kScript), deadline);
-  }
-  co_return result;
+  return redis::Command({verb, script, "2", rate, txn, limit, kWindow, replay_window_}, rate);
 }
 
 void RedisGate::log_unavailable(const redis::Result& result) {

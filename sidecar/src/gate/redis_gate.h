@@ -26,7 +26,7 @@ class RedisGate final : public Gate {
   bool ready() const override { return client_.connected(); }
 
  private:
-  asio::awaitable<redis::Result> run_script(const GateRequest& request, redis::Clock::time_point deadline);
+  redis::Command command(const GateRequest& request, std::string_view verb, std::string_view script) const;
   void log_unavailable(const redis::Result& result);
 
   redis::Client& client_;

@@ -1,4 +1,4 @@
-// An asynchronous Redis client on one io_context: hiredis encodes and decodes, Asio moves the bytes. Whatever waits is
+// An asynchronous Redis client on one io_context: hiredis decodes, Asio moves the bytes. Whatever waits is
 // written in one go; replies are matched in order; a broken connection fails all its calls at once and is made again.
 #pragma once
 
@@ -48,15 +48,11 @@ class Command {
   // `key` decides the node when Redis is a cluster; empty: any.
   Command(std::initializer_list<std::string_view> arguments, std::string_view key = {});
 
-  std::string_view bytes() const { return {bytes_.get(), size_}; }
+  std::string_view bytes() const { return bytes_; }
   int slot() const { return slot_; }  // -1: any
 
  private:
-  struct Free {
-    void operator()(char* bytes) const { redisFreeCommand(bytes); }
-  };
-  std::unique_ptr<char, Free> bytes_;
-  std::size_t size_;
+  std::string bytes_;
   int slot_;
 };
 

@@ -1,9 +1,7 @@
 // Addresses, commands and cluster slots: everything about Redis that needs no connection.
 #include <array>
 #include <charconv>
-#include <new>
 #include <stdexcept>
-#include <vector>
 
 #include "redis/client.h"
 
@@ -103,19 +101,21 @@ Options parse_url(std::string_view url) {
 
 Command::Command(std::initializer_list<std::string_view> arguments, std::string_view key)
     : slot_(key.empty() ? -1 : slot_of(key)) {
-  std::vector<const char*> starts;
-  std::vector<std::size_t> sizes;
-  starts.reserve(arguments.size());
-  sizes.reserve(arguments.size());
+  const auto line = [this](char kind, std::size_t number) {
+    char digits[24];
+    bytes_ += kind;
+    bytes_.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+    bytes_ += "\r\n";
+  };
+  std::size_t size = 16;
+  for (const auto argument : arguments) size += argument.size() + 16;
+  bytes_.reserve(size);
+  line('*', arguments.size());
   for (const auto argument : arguments) {
-    starts.push_back(argument.data());
-    sizes.push_back(argument.size());
+    line('$', argument.size());
+    bytes_ += argument;
+    bytes_ += "\r\n";
   }
-  char* bytes = nullptr;
-  const int size = redisFormatCommandArgv(&bytes, static_cast<int>(arguments.size()), starts.data(), sizes.data());
-  if (size < 0) throw std::bad_alloc();
-  bytes_.reset(bytes);
-  size_ = static_cast<std::size_t>(size);
 }
 
 }  // namespace sealcast::redis

@@ -144,7 +144,8 @@ void Connection::take_reply(ReplyPtr reply) {
   const bool error = reply->type == REDIS_REPLY_ERROR;
   // The master has moved: whoever stands behind the name now is found by connecting again.
   const bool replica = error && std::string_view(reply->str, reply->len).starts_with("READONLY");
-  if (call.handler) complete(std::move(call.handler), error ? Status::error : Status::ok, std::move(reply));
+  // Called as it is: no caller's frame is below.
+  if (call.handler) std::move(call.handler)(Result{error ? Status::error : Status::ok, std::move(reply)});
   if (replica) throw std::runtime_error("it is a replica that takes no writes (READONLY)");
 }
 
@@ -171,7 +172,7 @@ void Connection::submit(Handler handler, std::string_view bytes, bool asking, Cl
   schedule_flush();
 }
 
-// Handlers run from the loop, never from inside the call that completes them.
+// From the loop, never from inside the call that completes it.
 void Connection::complete(Handler handler, Status status, ReplyPtr reply) {
   asio::post(executor_, [handler = std::move(handler), result = Result{status, std::move(reply)}]() mutable {
     std::move(handler)(std::move(result));

@@ -21,6 +21,12 @@ void append_rate(std::string_view bucket, const GateAnswer& answer, Response& re
   out += "\";r=" + std::to_string(answer.remaining) + ";t=1\r\n";
 }
 
+std::string uuid_text(const pg::Uuid& uuid) {
+  std::string out;
+  pg::append_uuid_text(uuid.data(), out);
+  return out;
+}
+
 // At the end of a request for a message.
 struct CountRefusal {
   Metrics& metrics;
@@ -40,10 +46,12 @@ asio::awaitable<void> Api::send_message(Exchange& exchange) {
   SendBody body;
   if (!send_bodies_.parse(exchange.request.body, body, response) || !fits(body, response)) co_return;
 
+  Message message{
+      pg::uuid_bytes(body.stream_id), pg::uuid_bytes(who->user_id), pg::uuid_bytes(body.txn_id), body.t, body.d, false};
   std::string bucket(parts_.limits.bucket(body.t));
   int limit = co_await parts_.limits.limit_for(bucket, body.stream_id, who->user_id);
   // Named, since GCC 12 destroys an aggregate twice that is made within a co_await.
-  GateRequest question{who->user_id, bucket, body.txn_id, limit};
+  GateRequest question{std::move(who->user_id), bucket, std::move(body.txn_id), limit};
   GateAnswer gate = co_await parts_.gate.check(std::move(question));
   if (gate.outcome == GateOutcome::unavailable) {
     answer_problem(response, {503, "gate_unavailable", "the gate does not answer", "Nothing was accepted.",
@@ -57,15 +65,13 @@ asio::awaitable<void> Api::send_message(Exchange& exchange) {
                     "Wait " + std::to_string(gate.retry_after.count()) + " ms.", gate.retry_after});
     co_return;
   }
-  Message message{
-      pg::uuid_bytes(body.stream_id),   pg::uuid_bytes(who->user_id), pg::uuid_bytes(body.txn_id), body.t, body.d,
-      gate.outcome == GateOutcome::seen};
+  message.seen = gate.outcome == GateOutcome::seen;
   Verdict verdict = co_await parts_.admission.admit(message);
   if (verdict.status == 200 && log::enabled(log::Level::debug)) {
     log::write(log::Level::debug, log::tag::kSuccess, "a message was accepted",
                {{"stream_id", body.stream_id},
-                {"sender_id", who->user_id},
-                {"txn_id", body.txn_id},
+                {"sender_id", uuid_text(message.sender_id)},
+                {"txn_id", uuid_text(message.txn_id)},
                 {"replayed", verdict.replayed}});
   }
   answer(verdict, response);
