@@ -2,6 +2,7 @@
 #include "rpc/connection.h"
 
 #include <algorithm>
+#include <bit>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -26,7 +27,7 @@ Connection::Connection(Server& server, asio::ip::tcp::socket socket)
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  exchanges_.resize(server.settings_.max_pipelined);
+  exchanges_.resize(std::bit_ceil(server.settings_.max_pipelined));
 }
 
 Connection::~Connection() {
@@ -34,7 +35,7 @@ Connection::~Connection() {
 }
 
 Exchange& Connection::exchange(std::uint64_t number) {
-  auto& kept = exchanges_[number % exchanges_.size()];
+  auto& kept = exchanges_[number & (exchanges_.size() - 1)];
   if (!kept) kept = std::make_unique<Exchange>();
   return *kept;
 }
@@ -68,7 +69,7 @@ void Connection::read() {
 void Connection::consume() {
   if (consuming_ || !server_) return;
   consuming_ = true;
-  auto may_take = [this] { return !last_ && !upgrading_ && next_ - first_ < exchanges_.size(); };
+  auto may_take = [this] { return !last_ && !upgrading_ && next_ - first_ < server_->settings_.max_pipelined; };
   while (may_take() && parse_one()) {
   }
   consuming_ = false;

@@ -57,7 +57,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::optional<RequestParser> parser_;               // of the request that is being read
-  std::vector<std::unique_ptr<Exchange>> exchanges_;  // by number, modulo
+  std::vector<std::unique_ptr<Exchange>> exchanges_;  // by number, modulo their power of two
   std::uint64_t first_ = 0;                           // the oldest request that is not answered
   std::uint64_t next_ = 0;                            // the number of the next one
   std::vector<asio::const_buffer> output_;
