@@ -38,7 +38,7 @@ struct HubSettings {
 using Clock = std::chrono::steady_clock;
 
 struct Channel {
-  Channel(asio::any_io_executor executor, std::size_t frames) : ring(frames), pace(executor) {}
+  Channel(const asio::any_io_executor& executor, std::size_t frames) : ring(frames), pace(executor) {}
 
   std::string stream_id;
   Ring ring;
