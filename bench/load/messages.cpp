@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -92,7 +93,7 @@ std::string Hmac::digest(std::string_view text) {
   return out;
 }
 
-Messages::Messages(const MessageOptions& options) : stream_id_(options.stream_id), type_(options.type) {
+Messages::Messages(const MessageOptions& options) : type_(options.type) {
   constexpr std::string_view kFrame = R"({"content":""})";
   std::string content(options.bytes - std::min(options.bytes, kFrame.size()), 'x');
   d_ = R"({"content":")" + content + "\"}";
@@ -106,16 +107,18 @@ Messages::Messages(const MessageOptions& options) : stream_id_(options.stream_id
   txn_id_from_end_ = tail.size() + kTxnIdPlace.size();
   for (std::size_t i = 0; i < options.senders; i++) {
     std::string id = random_uuid();
+    const std::string& stream_id = options.stream_ids[i % options.stream_ids.size()];
     std::string token =
         base64url(R"({"alg":"HS256","typ":"JWT"})") + '.' +
         base64url(R"({"sub":")" + id + R"(","exp":)" + std::to_string(std::time(nullptr) + 86400) + '}');
     token += '.' + base64url(session.digest(token));
-    std::string body = R"({"stream_id":")" + stream_id_ + R"(","t":")" + type_ + R"(","d":)" + d_ + R"(,"txn_id":")";
+    std::string body = R"({"stream_id":")" + stream_id + R"(","t":")" + type_ + R"(","d":)" + d_ + R"(,"txn_id":")";
     body += kTxnIdPlace;
     body += tail;
-    senders_.push_back({id, "POST /rpc/send_message HTTP/1.1\r\nHost: " + options.host + "\r\nAuthorization: Bearer " +
-                                token + "\r\nContent-Type: application/json\r\nContent-Length: " +
-                                std::to_string(body.size()) + "\r\n\r\n" + body});
+    senders_.push_back({id, stream_id,
+                        "POST /rpc/send_message HTTP/1.1\r\nHost: " + options.host + "\r\nAuthorization: Bearer " +
+                            token + "\r\nContent-Type: application/json\r\nContent-Length: " +
+                            std::to_string(body.size()) + "\r\n\r\n" + body});
   }
   if (options.keyring.empty()) return;
   for (const auto& file : std::filesystem::directory_iterator(options.keyring)) {
@@ -123,9 +126,23 @@ Messages::Messages(const MessageOptions& options) : stream_id_(options.stream_id
   }
 }
 
-MessageId Messages::next() {
-  std::uint64_t number = count_++;
+MessageId Messages::id_of(std::uint64_t number) const {
   return {static_cast<std::uint32_t>(number % senders_.size()), number};
+}
+
+MessageId Messages::next() { return id_of(count_++); }
+
+std::optional<MessageId> Messages::identify(std::string_view envelope) const {
+  constexpr std::string_view kMember = R"("txn_id":")";
+  std::size_t at = envelope.find(kMember);
+  if (at == envelope.npos || envelope.size() < at + kMember.size() + kTxnIdPlace.size()) return std::nullopt;
+  std::string_view txn_id = envelope.substr(at + kMember.size(), kTxnIdPlace.size());
+  std::uint64_t number = 0;
+  std::from_chars(txn_id.data() + 24, txn_id.data() + txn_id.size(), number, 16);
+  char ours[kTxnIdPlace.size()];
+  write_txn_id(number, ours);
+  if (number >= count_ || txn_id != std::string_view(ours, sizeof ours)) return std::nullopt;
+  return id_of(number);
 }
 
 void Messages::append_request(MessageId id, std::string& out) const {
@@ -151,8 +168,8 @@ bool Messages::verify(MessageId id, std::string_view body) {
   char txn_id_text[kTxnIdPlace.size()];
   write_txn_id(id.number, txn_id_text);
   std::string_view txn_id(txn_id_text, sizeof txn_id_text);
-  const std::string& sender = senders_[id.sender].id;
-  const std::string_view parts[] = {R"(","t":")", type_, R"(","stream_id":")", stream_id_, R"(","s":")", sender};
+  const auto& [sender, stream_id, request] = senders_[id.sender];
+  const std::string_view parts[] = {R"(","t":")", type_, R"(","stream_id":")", stream_id, R"(","s":")", sender};
   const std::string_view rest[] = {R"(,"txn_id":")", txn_id, R"(","d":)", d_, R"(,"sig":")"};
 
   if (!skip(body, R"({"v":1,"kid":")")) return false;
@@ -169,7 +186,7 @@ bool Messages::verify(MessageId id, std::string_view body) {
   std::string_view sig = take_until(body, '"');
   if (body != "\"}") return false;
 
-  std::string signing = "v=1|t=" + type_ + "|stream_id=" + stream_id_ + "|sender_id=" + sender + "|txn_id=";
+  std::string signing = "v=1|t=" + type_ + "|stream_id=" + stream_id + "|sender_id=" + sender + "|txn_id=";
   signing.append(txn_id).append("|ts=").append(ts).append("|payload_hash=").append(payload_hash_);
   return sig == hex(key->second.digest(signing));
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,12 +16,12 @@ namespace sealcast::bench {
 
 struct MessageOptions {
   std::string host;
-  std::string stream_id;
-  std::string type;
+  std::vector<std::string> stream_ids;
+  std::string type = "chat";
   std::string secret_file;  // of the sessions
   std::string keyring;      // its keys verify the answers; empty: answers are only counted
-  std::size_t senders;
-  std::size_t bytes;  // of d
+  std::size_t senders = 1000;
+  std::size_t bytes = 200;  // of d
 };
 
 // HMAC-SHA-256 under one key, initialised once.
@@ -53,19 +54,24 @@ class Messages {
   // Whether `body` is, byte for byte, the envelope of that message, signed by a key of the keyring.
   bool verify(MessageId id, std::string_view body);
   bool verifies() const { return !keys_.empty(); }
+  // Which message of this run an envelope says it is; nullopt: none.
+  std::optional<MessageId> identify(std::string_view envelope) const;
+  // Of the first sender.
+  const std::string& stream_id() const { return senders_.front().stream_id; }
 
  private:
   struct Sender {
     std::string id;
+    std::string stream_id;
     std::string request;  // up to and behind the txn_id, which is overwritten
   };
+  MessageId id_of(std::uint64_t number) const;
   void write_txn_id(std::uint64_t number, char* out) const;
 
   std::vector<Sender> senders_;
   std::size_t txn_id_from_end_;
   std::uint64_t run_;  // the half of each txn_id that no other run has
   std::uint64_t count_ = 0;
-  std::string stream_id_;
   std::string type_;
   std::string d_;  // canonical
   std::string payload_hash_;

@@ -1,0 +1,84 @@
+// Sends messages as fast as they are answered, or at a fixed rate, and checks and times each answer.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "histogram.h"
+#include "messages.h"
+#include "readers.h"
+#include "tcp.h"
+
+namespace sealcast::bench {
+
+struct LoadOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8080;
+  std::size_t connections = 64;
+  double seconds = 10;
+  double warmup = 2;
+  double rate = 0;  // requests a second; 0: each connection sends its next request when it has its answer
+};
+
+struct Answers {
+  std::map<int, std::uint64_t> statuses;
+  std::uint64_t forged = 0;      // 200, but not the envelope of that message
+  std::uint64_t lost = 0;        // the connection ended before the answer
+  std::uint64_t unanswered = 0;  // none until the end
+  std::uint64_t total = 0;       // with those of the warm-up
+  std::uint64_t accepted = 0;    // of them, 200
+  Histogram latency;             // nanoseconds
+};
+
+class Load {
+ public:
+  Load(LoadOptions options, Poller& poller, Messages& messages);
+  ~Load();
+
+  // Ends when every answer is there, and every reader has every message, or 10 s after the last was sent.
+  const Answers& run(const Readers& readers);
+  // When a message of the measured time was due; nullopt for one of the warm-up.
+  std::optional<Clock::time_point> due_of(std::uint64_t number) const;
+
+ private:
+  struct Connection final : Watched {
+    void ready(std::uint32_t events) override;
+
+    Load* load = nullptr;
+    int fd = -1;
+    std::string out;
+    std::size_t sent = 0;
+    std::string in;
+    std::size_t parsed = 0;
+    bool writing = false;  // waits for room in the socket
+    std::deque<MessageId> waiting;
+  };
+
+  void open(Connection& connection);
+  void reopen(Connection& connection);
+  void request(Connection& connection, Clock::time_point due);
+  void flush(Connection& connection);
+  void receive(Connection& connection);
+  bool take_answer(Connection& connection, Clock::time_point now);
+  std::size_t waiting() const;
+  bool closed_loop() const { return options_.rate == 0; }
+  bool measured(Clock::time_point due, Clock::time_point now) const {
+    return closed_loop() ? now >= begin_ && now < end_ : due >= begin_ && due < end_;
+  }
+
+  LoadOptions options_;
+  Poller& poller_;
+  Messages& messages_;
+  Answers answers_;
+  std::vector<Connection> connections_;
+  // By message number, when it was to be sent: a late sender must not flatter the server.
+  std::vector<Clock::time_point> due_;
+  Clock::time_point begin_, end_;
+  bool sending_ = true;
+};
+
+}  // namespace sealcast::bench

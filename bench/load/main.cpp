@@ -1,0 +1,129 @@
+// sealcast_load: sends messages to sealcastd, or to what answers like it, and reads them again as its subscribers. One
+// thread, epoll, raw sockets. Prints one JSON object.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <string>
+
+#include "load.h"
+#include "messages.h"
+#include "readers.h"
+
+namespace sealcast::bench {
+namespace {
+
+struct Usage {
+  double cpu_s;
+  std::uint64_t server_kib;  // resident memory of the server; 0: not asked for
+};
+
+Usage usage_now(int server) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto seconds = [](timeval time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  Usage now{seconds(usage.ru_utime) + seconds(usage.ru_stime), 0};
+  std::ifstream status("/proc/" + std::to_string(server) + "/status");
+  for (std::string word; server != 0 && status >> word;) {
+    if (word == "VmRSS:") status >> now.server_kib;
+  }
+  return now;
+}
+
+double ms(const Histogram& latency, double fraction) { return static_cast<double>(latency.percentile(fraction)) / 1e6; }
+
+void print_latency(const Histogram& latency) {
+  std::printf("\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f", ms(latency, 0.5),
+              ms(latency, 0.9), ms(latency, 0.99), ms(latency, 0.999), static_cast<double>(latency.max()) / 1e6);
+}
+
+void print_answers(const LoadOptions& options, const Answers& answers) {
+  std::string statuses;
+  for (auto [status, count] : answers.statuses) {
+    statuses += (statuses.empty() ? "\"" : ",\"") + std::to_string(status) + "\":" + std::to_string(count);
+  }
+  std::printf("\"answers_per_s\":%.0f,", static_cast<double>(answers.latency.total()) / options.seconds);
+  print_latency(answers.latency);
+  std::printf(",\"statuses\":{%s},\"accepted\":%lu,\"forged\":%lu,\"lost\":%lu,\"unanswered\":%lu", statuses.c_str(),
+              answers.accepted, answers.forged, answers.lost, answers.unanswered);
+}
+
+void print_deliveries(const LoadOptions& options, const Readers& readers, std::uint64_t missing) {
+  const Deliveries& deliveries = readers.deliveries();
+  std::printf(",\"subscribers\":{\"count\":%zu,\"deliveries_per_s\":%.0f,", readers.count(),
+              static_cast<double>(deliveries.latency.total()) / options.seconds);
+  print_latency(deliveries.latency);
+  std::printf(",\"missing\":%lu,\"gaps\":%lu,\"duplicates\":%lu,\"forged\":%lu,\"ended\":%lu}", missing,
+              deliveries.gaps, deliveries.duplicates, deliveries.forged, deliveries.ended);
+}
+
+// Whether everything came as it must.
+bool measure(const LoadOptions& options, std::size_t subscribers, int server, Messages& messages) {
+  allow_open_files(options.connections + subscribers + 64);
+  Poller poller;
+  Load load(options, poller, messages);
+  Readers readers(poller, messages, [&load](std::uint64_t number) { return load.due_of(number); });
+  Usage alone = usage_now(server);
+  readers.subscribe(options.host, options.port, subscribers);
+  Usage begin = usage_now(server);
+  const Answers& answers = load.run(readers);
+  Usage end = usage_now(server);
+  std::uint64_t missing = readers.missing(answers.accepted);
+
+  std::printf("{\"connections\":%zu,\"rate\":%.0f,\"seconds\":%.1f,\"verified\":%s,", options.connections, options.rate,
+              options.seconds, messages.verifies() ? "true" : "false");
+  print_answers(options, answers);
+  if (readers.count() > 0) print_deliveries(options, readers, missing);
+  if (server != 0) {
+    std::printf(",\"server_kib\":{\"alone\":%lu,\"subscribed\":%lu,\"end\":%lu}", alone.server_kib, begin.server_kib,
+                end.server_kib);
+  }
+  double cpu_s = end.cpu_s - begin.cpu_s;
+  std::printf(",\"cpu_s\":%.2f,\"cpu_s_per_million\":%.2f}\n", cpu_s,
+              answers.total == 0 ? 0 : cpu_s / static_cast<double>(answers.total) * 1e6);
+
+  const Deliveries& deliveries = readers.deliveries();
+  return answers.forged + answers.lost + answers.unanswered + missing + deliveries.gaps + deliveries.duplicates +
+             deliveries.forged + deliveries.ended ==
+         0;
+}
+
+}  // namespace
+}  // namespace sealcast::bench
+
+int main(int argc, char** argv) {
+  using namespace sealcast::bench;
+  LoadOptions load;
+  MessageOptions messages;
+  std::size_t subscribers = 0;
+  int server = 0;
+  CLI::App app{"Measures POST /rpc/send_message and the event streams; prints one JSON object"};
+  app.add_option("--host", load.host, "IPv4 address of sealcastd");
+  app.add_option("--port", load.port)->required();
+  app.add_option("--connections", load.connections, "that send")->check(CLI::Range(1, 100'000));
+  app.add_option("--seconds", load.seconds, "measured, after the warm-up");
+  app.add_option("--warmup", load.warmup, "seconds before");
+  app.add_option("--rate", load.rate, "requests a second; 0: as fast as the answers come (closed loop)");
+  app.add_option("--stream", messages.stream_ids, "streams that exist; the senders spread over them")->required();
+  app.add_option("--type", messages.type, "message type");
+  app.add_option("--senders", messages.senders, "users, each with a session")->check(CLI::Range(1, 1'000'000));
+  app.add_option("--bytes", messages.bytes, "size of d");
+  app.add_option("--session-secret", messages.secret_file, "file with the HS256 secret")->required();
+  app.add_option("--keyring", messages.keyring, "verify every envelope with the keys of this directory");
+  app.add_option("--subscribers", subscribers, "that read the event stream")->check(CLI::Range(0, 1'000'000));
+  app.add_option("--server-pid", server, "process whose resident memory is told");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (subscribers > 0 && messages.stream_ids.size() > 1) throw std::runtime_error("--subscribers want one --stream");
+    messages.host = load.host;
+    Messages prepared(messages);
+    return measure(load, subscribers, server, prepared) ? 0 : 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "sealcast_load: %s\n", error.what());
+    return 2;
+  }
+}

@@ -1,0 +1,52 @@
+// Non-blocking TCP connections and the one thread that waits for all of them.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace sealcast::bench {
+
+using Clock = std::chrono::steady_clock;
+
+// Throws std::runtime_error with errno's text.
+[[noreturn]] void fail(const std::string& what);
+
+// Connects and makes the socket non-blocking. `source` is the address to come from; empty: any.
+int connect_tcp(const std::string& host, std::uint16_t port, const std::string& source = {});
+
+// Lets the process have as many files open as it can get; throws when that is less than `files`.
+void allow_open_files(std::size_t files);
+
+class Watched {
+ public:
+  virtual void ready(std::uint32_t events) = 0;
+
+ protected:
+  ~Watched() = default;
+};
+
+class Poller {
+ public:
+  Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)), events_(512) {}
+  ~Poller();
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+
+  void add(int fd, Watched& watched, std::uint32_t events) { control(EPOLL_CTL_ADD, fd, watched, events); }
+  void change(int fd, Watched& watched, std::uint32_t events) { control(EPOLL_CTL_MOD, fd, watched, events); }
+  // Waits for what is ready, at most so long, and calls it.
+  void wait(Clock::duration pause);
+
+ private:
+  void control(int operation, int fd, Watched& watched, std::uint32_t events);
+
+  int epoll_;
+  std::vector<epoll_event> events_;
+};
+
+}  // namespace sealcast::bench

@@ -1,0 +1,15 @@
+-- The peer's own table: what a user of Node.js would store.
+drop schema if exists peer_node cascade;
+create schema peer_node;
+create table peer_node.messages (
+  id bigint generated always as identity primary key,
+  sender_id uuid not null,
+  txn_id uuid not null,
+  stream_id uuid not null,
+  t text not null,
+  kid text not null,
+  ts bigint not null,
+  d text not null,
+  sig text not null,
+  unique (sender_id, txn_id)
+);
