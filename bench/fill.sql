@@ -1,0 +1,25 @@
+-- Messages of one stream as if they had been sent and relayed today: straight into the tables, evenly over the last hours.
+-- Variables: stream, messages.
+\set ON_ERROR_STOP on
+set synchronous_commit = off;
+select greatest(extract(epoch from date_trunc('day', now() at time zone 'UTC')) * 1000,
+                floor(extract(epoch from now()) * 1000) - 6 * 3600000)::bigint as began,
+       floor(extract(epoch from now()) * 1000)::bigint as ends,
+       sealcast.last_offset(:'stream') as last_offset \gset
+with sent as materialized (
+  select nextval('sealcast.message_ids') as message_id, :began + n * (:ends - :began) / (:messages + 1) as ts,
+    md5((n % 100000)::text)::uuid as sender_id, gen_random_uuid() as txn_id, :last_offset + n as "offset",
+    sha256(n::text::bytea) as hash,
+    format('{"client_ts":%s,"content":"%s","lang":"en","type":"chat"}', n, repeat(md5(n::text), 4)) as d
+  from generate_series(1::bigint, :messages) n
+),
+kept as (
+  insert into sealcast.messages (ts, message_id, stream_id, sender_id, txn_id, t, kid, sig, d)
+  select ts, message_id, :'stream', sender_id, txn_id, 'bench', 'k1', hash, d from sent
+),
+keyed as (
+  insert into sealcast.txn_keys (sender_id, txn_id, ts, message_id, sent_hash)
+  select sender_id, txn_id, ts, message_id, hash from sent
+)
+insert into sealcast.stream_log (stream_id, "offset", logged_at, ts, message_id)
+select :'stream', "offset", ts, ts, message_id from sent;

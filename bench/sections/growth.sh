@@ -1,0 +1,61 @@
+# Whether a message costs more when there are many of them, many streams, or a transaction that stays open.
+echo "## Growth"
+echo
+echo "Closed loop, 64 connections, 10000 senders, $SECONDS_EACH s a run. Answers a second; the last column is how much longer a message takes."
+echo
+header "from" "to" "answers/s before" "after" "before / after"
+
+# fill STREAM MESSAGES, in pieces that fit into memory.
+fill() {
+  local left=$2 piece
+  while ((left > 0)); do
+    piece=$((left > 500000 ? 500000 : left))
+    query -v stream="$1" -v messages=$piece -f bench/fill.sql
+    left=$((left - piece))
+  done
+  query -c "vacuum (analyze) sealcast.messages, sealcast.txn_keys, sealcast.stream_log"
+}
+# rate_in STREAM…: answers a second, with OPTIONS of the load generator.
+OPTIONS=()
+rate_in() { load --senders 10000 --seconds "$SECONDS_EACH" "${OPTIONS[@]}" --stream "$@" | field answers_per_s; }
+# runs STREAM: a rate for each round.
+runs() {
+  local round
+  for ((round = 0; round < ROUNDS; round++)); do rate_in "$1"; done | paste -sd' '
+}
+
+stream=$(new_stream)
+fill "$stream" 10000
+ours_up
+few=$(runs "$stream")
+ours_down
+began=$SECONDS
+fill "$stream" "$STORED"
+filled=$((SECONDS - began))
+ours_up
+many=$(runs "$stream")
+row "10000 messages in the stream" "$STORED more" "$(compared "$few" "$many")"
+
+mapfile -t streams < <(query -c "insert into sealcast.streams (title) select 'growth' from generate_series(1, 10000) returning stream_id")
+one='' each=''
+for ((round = 0; round < ROUNDS; round++)); do
+  one+=" $(rate_in "$stream")"
+  each+=" $(rate_in "${streams[@]}")"
+done
+row "1 stream" "10000 streams" "$(compared "$one" "$each")"
+
+free=$(rate_in "$stream")
+psql -X -q -c "begin isolation level repeatable read; select pg_current_xact_id(); select pg_sleep($((HELD_OPEN + 60)))" > /dev/null 2>&1 &
+holder=$!
+OPTIONS=(--warmup $((HELD_OPEN > SECONDS_EACH ? HELD_OPEN - SECONDS_EACH : 0)))
+held=$(rate_in "$stream")
+query -c "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep($((HELD_OPEN + 60)))' and pid <> pg_backend_pid()" > /dev/null
+wait "$holder" || true
+row "no other transaction" "one open for $HELD_OPEN s of this load" "$(compared "$free" "$held")"
+ours_down
+echo
+echo "Filling took $filled s; the database has $(query -c "select pg_size_pretty(pg_database_size(current_database()))"), of it" \
+  "$(query -c "select string_agg(format('%s %s', pg_size_pretty(bytes), name), ', ') from (
+    select i.inhparent::regclass as name, sum(pg_total_relation_size(i.inhrelid)) as bytes from pg_inherits i
+    where i.inhparent in ('sealcast.messages'::regclass, 'sealcast.stream_log'::regclass) group by 1
+    union all select 'sealcast.txn_keys'::regclass, pg_total_relation_size('sealcast.txn_keys')) t")."

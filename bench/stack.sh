@@ -1,0 +1,109 @@
+# The stack that is measured, in a directory of its own, and both sides of a comparison, never running at once. Sourced by
+# run.sh.
+# shellcheck shell=bash
+
+SEALCAST_LOCAL=$(mktemp -d /tmp/sealcast-bench-XXXXXX)
+export SEALCAST_LOCAL
+chmod 755 "$SEALCAST_LOCAL"
+
+peer=
+clean_up() {
+  trap '' INT TERM HUP
+  peer_down
+  local/down
+  rm -rf "$SEALCAST_LOCAL"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+
+query() { psql -X -q -v ON_ERROR_STOP=1 -At "$@"; }
+
+# What one would set on a small production server; both sides use it.
+postgres_settings() {
+  cat << 'END'
+shared_buffers = 2GB
+effective_cache_size = 4GB
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+checkpoint_completion_target = 0.9
+maintenance_work_mem = 256MB
+random_page_cost = 1.1
+END
+}
+
+source_env() {
+  # shellcheck source=/dev/null
+  . "$SEALCAST_LOCAL/env"
+  export PGHOST PGPORT PGDATABASE PGUSER REDIS_URL
+}
+
+stack_up() {
+  local/up postgres redis > /dev/null
+  local/down
+  local state
+  state=$(in_stack 'echo "$STATE"')
+  postgres_settings >> "$state/pgdata/postgresql.conf"
+  local/up postgres redis > /dev/null
+  source_env
+  # The rate keeps the gate at work but never closed. The sidecar reads message types at its start.
+  query -c "insert into sealcast.message_types (t, rate) values ('bench', 1000)"
+}
+
+# Runs a line of shell among the functions of local/stack.sh.
+in_stack() { bash -c '. local/stack.sh; eval "$1"' in_stack "$1"; }
+
+# Each side begins with an empty Redis and without the other's dirty pages.
+begin_side() {
+  redis-cli -u "$REDIS_URL" --no-auth-warning flushall > /dev/null
+  query -c checkpoint
+}
+
+# SEALCAST_… variables are settings of the sidecar.
+ours_up() {
+  begin_side
+  env "$@" local/up sealcastd > /dev/null
+  source_env
+  PORT=${SEALCAST_URL##*:}
+  server_pid=$(in_stack 'pid_of sealcastd')
+  session_secret=$SEALCAST_LOCAL/session-secret
+  (umask 077 && printf %s "$SEALCAST_JWT_SECRET" > "$session_secret")
+}
+ours_down() { in_stack 'stop sealcastd TERM'; }
+
+PEER_PROCESSES=${PEER_PROCESSES:-1}
+PEER_POOL=${PEER_POOL:-16}
+peer_up() {
+  begin_side
+  PORT=$(in_stack 'port_of peer')
+  PORT=$PORT PG_POOL=$PEER_POOL PROCESSES=$PEER_PROCESSES NODE_ENV=production SESSION_SECRET_FILE=$session_secret \
+    KEY_FILE=$SEALCAST_KEYRING/k1 node bench/peers/node/server.mjs &
+  peer=$!
+  for _ in {1..100}; do
+    ! (exec 3<> "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null || return 0
+    sleep 0.1
+  done
+  echo "bench: the peer does not listen" >&2
+  exit 1
+}
+peer_down() {
+  [[ -n $peer ]] || return 0
+  kill "$peer"
+  wait "$peer" 2> /dev/null || true
+  peer=
+}
+
+new_stream() { query -c "insert into sealcast.streams (title) values ('bench') returning stream_id" | head -n 1; }
+
+# load OPTION…: one run of the load generator against whichever side is up; its JSON is kept beside the report.
+load() {
+  local result
+  result=$("$build/sealcast_load" --port "$PORT" --type bench --session-secret "$session_secret" --keyring "$SEALCAST_KEYRING" "$@") || {
+    echo "bench: $result" >&2
+    echo "bench: an answer or a frame is missing or wrong: sealcast_load $*" >&2
+    exit 1
+  }
+  echo "$result" | tee -a "${report%.md}.jsonl"
+}
+# field PATH <<< JSON: one of its numbers.
+field() { node -p "JSON.parse(require('fs').readFileSync(0)).$1"; }
+statuses() { node -p "Object.entries(JSON.parse(require('fs').readFileSync(0)).statuses).map(([s, n]) => s + ': ' + n).join(', ')"; }

@@ -1,0 +1,42 @@
+# Rows of the report's tables from the values of interleaved rounds. Sourced by run.sh.
+# shellcheck shell=bash
+
+# spread VALUE…: median [least–most].
+spread() {
+  printf '%s\n' "$@" | sort -g | awk '
+    function show(x) { return x >= 100 ? sprintf("%.0f", x) : x >= 10 ? sprintf("%.1f", x) : sprintf("%.2f", x) }
+    { v[NR] = $1 }
+    END {
+      median = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+      if (NR == 1) print show(median); else printf "%s [%s–%s]\n", show(median), show(v[1]), show(v[NR])
+    }'
+}
+
+# ratios "A…" "B…": A/B of each round.
+ratios() {
+  local -a ours theirs
+  read -ra ours <<< "$1"
+  read -ra theirs <<< "$2"
+  local i
+  for i in "${!ours[@]}"; do awk -v a="${ours[i]}" -v b="${theirs[i]}" 'BEGIN { print b == 0 ? 0 : a / b }'; done
+}
+
+header() {
+  row "$@"
+  printf '|'
+  printf '%.0s---|' "$@"
+  printf '\n'
+}
+row() {
+  printf '|'
+  printf ' %s |' "$@"
+  printf '\n'
+}
+
+# compared "A…" "B…": three cells: A, B, and A/B round by round.
+compared() {
+  local ours theirs ratio
+  # shellcheck disable=SC2086 # lists
+  ours=$(spread $1) theirs=$(spread $2) ratio=$(spread $(ratios "$1" "$2"))
+  printf '%s | %s | **%s**' "$ours" "$theirs" "$ratio"
+}
