@@ -43,14 +43,22 @@ report=results/$(date -u +%Y-%m-%dT%H%M%SZ).md
 stack_up
 
 machine() {
-  local settings
+  local processor memory settings packages
+  processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+  memory=$(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)
   settings=$(postgres_settings | sed -E "s/^([a-z_]+) .*/'\1'/" | paste -sd,)
-  echo "- Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), $(df --output=fstype "$SEALCAST_LOCAL" | tail -n 1); $(uname -sr). Everything runs on it, the load generator too."
+  packages=$(node -p "Object.entries(require('./bench/peers/node/package.json').dependencies).map((d) => d.join(' ')).join(', ')")
+  echo "- Machine: $processor, $(nproc) cores, $memory, $(df --output=fstype "$SEALCAST_LOCAL" | tail -n 1); $(uname -sr)." \
+    "Everything runs on it, the load generator too."
   echo "- Load when it began: $(cut -d' ' -f1-3 /proc/loadavg)"
-  echo "- Versions: $(query -c "select split_part(version(), ' (', 1)"), $(redis-server --version | sed -E 's/.* v=([^ ]*) .*/Redis \1/'), $("$build/sealcastd" --version), Node.js $(node --version), $(node -p "Object.entries(require('./bench/peers/node/package.json').dependencies).map((d) => d.join(' ')).join(', ')"), $(g++ --version | head -n 1)"
-  echo "- Postgres, the same for both sides: $(query -c "select string_agg(name || ' = ' || current_setting(name), ', ' order by name) from pg_settings
-    where name in ($settings, 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_sync_method', 'wal_compression', 'wal_level')")"
-  echo "- sealcastd: its defaults, unless a section says otherwise. Peer: $PEER_PROCESSES process, $PEER_POOL Postgres connections, the fastest found"
+  echo "- Versions: $(query -c "select split_part(version(), ' (', 1)")," \
+    "$(redis-server --version | sed -E 's/.* v=([^ ]*) .*/Redis \1/'), $("$build/sealcastd" --version)," \
+    "$(g++ --version | head -n 1), Node.js $(node --version) with $packages"
+  echo "- Postgres, the same for both sides: $(query -c "select string_agg(name || ' = ' || current_setting(name), ', ' order by name)
+    from pg_settings where name in ($settings, 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_sync_method',
+                                    'wal_compression', 'wal_level')")"
+  echo "- sealcastd: its defaults, unless a section says otherwise. Peer: $PEER_PROCESSES process, $PEER_POOL connections to" \
+    "Postgres, the fastest found"
   echo "- Commit: $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- extension sidecar sql bench || echo ' with changes')"
 }
 
@@ -58,8 +66,8 @@ exec {screen}>&1 > >(tee "$report")
 tee=$!
 echo "# Figures"
 echo
-echo "Written by \`bench/run.sh\` on $(date -u +%Y-%m-%d). Of several rounds: median [least–most]; a ratio is of two runs of the same"
-echo "round, ours over the peer's."
+echo "Written by \`bench/run.sh\` on $(date -u +%Y-%m-%d). Of several rounds: median [least–most]; a ratio is of two runs of"
+echo "the same round, ours over the peer's."
 echo
 machine
 for section in "${sections[@]}"; do

@@ -1,5 +1,5 @@
-# The stack that is measured, in a directory of its own, and both sides of a comparison, never running at once. Sourced by
-# run.sh.
+# The stack that is measured, in a directory of its own, and both sides of a comparison, never running at once. Sourced
+# by run.sh, which sets build and report.
 # shellcheck shell=bash
 
 SEALCAST_LOCAL=$(mktemp -d /tmp/sealcast-bench-XXXXXX)
@@ -24,6 +24,7 @@ postgres_settings() {
 shared_buffers = 2GB
 effective_cache_size = 4GB
 max_wal_size = 4GB
+min_wal_size = 2GB
 checkpoint_timeout = 15min
 checkpoint_completion_target = 0.9
 maintenance_work_mem = 256MB
@@ -45,6 +46,9 @@ stack_up() {
   postgres_settings >> "$state/pgdata/postgresql.conf"
   local/up postgres redis > /dev/null
   source_env
+  # A server that has run for a while recycles its WAL files instead of making new ones.
+  query -c "select pg_logical_emit_message(false, 'bench', repeat('x', 1000000)) from generate_series(1, 1500)" > /dev/null
+  query -c checkpoint
   # The rate keeps the gate at work but never closed. The sidecar reads message types at its start.
   query -c "insert into sealcast.message_types (t, rate) values ('bench', 1000)"
 }
@@ -75,8 +79,8 @@ PEER_POOL=${PEER_POOL:-16}
 peer_up() {
   begin_side
   PORT=$(in_stack 'port_of peer')
-  PORT=$PORT PG_POOL=$PEER_POOL PROCESSES=$PEER_PROCESSES NODE_ENV=production SESSION_SECRET_FILE=$session_secret \
-    KEY_FILE=$SEALCAST_KEYRING/k1 node bench/peers/node/server.mjs &
+  PORT=$PORT PG_POOL=$PEER_POOL PROCESSES=$PEER_PROCESSES NODE_ENV=production KEY_FILE=$SEALCAST_KEYRING/k1 \
+    SESSION_SECRET_FILE=$session_secret node bench/peers/node/server.mjs 2>> "$SEALCAST_LOCAL/log/peer.log" &
   peer=$!
   for _ in {1..100}; do
     ! (exec 3<> "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null || return 0
@@ -94,16 +98,22 @@ peer_down() {
 
 new_stream() { query -c "insert into sealcast.streams (title) values ('bench') returning stream_id" | head -n 1; }
 
-# load OPTION…: one run of the load generator against whichever side is up; its JSON is kept beside the report.
+# load OPTION…: one run of the load generator against the side that is up; its JSON is kept beside the report.
 load() {
   local result
-  result=$("$build/sealcast_load" --port "$PORT" --type bench --session-secret "$session_secret" --keyring "$SEALCAST_KEYRING" "$@") || {
-    echo "bench: $result" >&2
-    echo "bench: an answer or a frame is missing or wrong: sealcast_load $*" >&2
+  if ! result=$("$build/sealcast_load" --port "$PORT" --type bench --session-secret "$session_secret" \
+    --keyring "$SEALCAST_KEYRING" "$@") || (($(numbers "$result" accepted) == 0)); then
+    echo "bench: an answer or a frame is missing or wrong: $result" >&2
+    tail -n 20 "$SEALCAST_LOCAL"/log/{sealcastd,peer}.log >&2
     exit 1
-  }
+  fi
   echo "$result" | tee -a "${report%.md}.jsonl"
 }
-# field PATH <<< JSON: one of its numbers.
-field() { node -p "JSON.parse(require('fs').readFileSync(0)).$1"; }
-statuses() { node -p "Object.entries(JSON.parse(require('fs').readFileSync(0)).statuses).map(([s, n]) => s + ': ' + n).join(', ')"; }
+
+# numbers JSON PATH…: of the load generator's, a line each.
+numbers() {
+  node -p 'const [json, ...paths] = process.argv.slice(1);
+    paths.map((path) => path.split(".").reduce((object, name) => object[name], JSON.parse(json))).join("\n")' -- "$@"
+}
+# statuses JSON: how many answers had which status.
+statuses() { node -p 'Object.entries(JSON.parse(process.argv[1]).statuses).map((s) => s.join(": ")).join(", ")' -- "$1"; }

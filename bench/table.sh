@@ -12,6 +12,8 @@ spread() {
     }'
 }
 
+quotient() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", b == 0 ? 0 : a / b }'; }
+
 # ratios "A…" "B…": A/B of each round.
 ratios() {
   local -a ours theirs

@@ -1,7 +1,9 @@
 # Whether a message costs more when there are many of them, many streams, or a transaction that stays open.
+# shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
 echo "## Growth"
 echo
-echo "Closed loop, 64 connections, 10000 senders, $SECONDS_EACH s a run. Answers a second; the last column is how much longer a message takes."
+echo "Closed loop, 64 connections, 10000 senders, $SECONDS_EACH s a run. Answers a second; before / after is how much longer a"
+echo "message takes."
 echo
 header "from" "to" "answers/s before" "after" "before / after"
 
@@ -17,7 +19,11 @@ fill() {
 }
 # rate_in STREAM…: answers a second, with OPTIONS of the load generator.
 OPTIONS=()
-rate_in() { load --senders 10000 --seconds "$SECONDS_EACH" "${OPTIONS[@]}" --stream "$@" | field answers_per_s; }
+rate_in() {
+  local result
+  result=$(load --senders 10000 --seconds "$SECONDS_EACH" "${OPTIONS[@]}" --stream "$@")
+  numbers "$result" answers_per_s
+}
 # runs STREAM: a rate for each round.
 runs() {
   local round
@@ -36,7 +42,8 @@ ours_up
 many=$(runs "$stream")
 row "10000 messages in the stream" "$STORED more" "$(compared "$few" "$many")"
 
-mapfile -t streams < <(query -c "insert into sealcast.streams (title) select 'growth' from generate_series(1, 10000) returning stream_id")
+mapfile -t streams < <(query -c "insert into sealcast.streams (title) select 'growth' from generate_series(1, 10000)
+  returning stream_id")
 one='' each=''
 for ((round = 0; round < ROUNDS; round++)); do
   one+=" $(rate_in "$stream")"
@@ -45,16 +52,18 @@ done
 row "1 stream" "10000 streams" "$(compared "$one" "$each")"
 
 free=$(rate_in "$stream")
-psql -X -q -c "begin isolation level repeatable read; select pg_current_xact_id(); select pg_sleep($((HELD_OPEN + 60)))" > /dev/null 2>&1 &
+PGAPPNAME=holder psql -X -q -c "begin isolation level repeatable read; select pg_current_xact_id(); select pg_sleep(3600)" \
+  > /dev/null 2>&1 &
 holder=$!
 OPTIONS=(--warmup $((HELD_OPEN > SECONDS_EACH ? HELD_OPEN - SECONDS_EACH : 0)))
 held=$(rate_in "$stream")
-query -c "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep($((HELD_OPEN + 60)))' and pid <> pg_backend_pid()" > /dev/null
+query -c "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'" > /dev/null
 wait "$holder" || true
 row "no other transaction" "one open for $HELD_OPEN s of this load" "$(compared "$free" "$held")"
 ours_down
 echo
-echo "Filling took $filled s; the database has $(query -c "select pg_size_pretty(pg_database_size(current_database()))"), of it" \
+size=$(query -c "select pg_size_pretty(pg_database_size(current_database()))")
+echo "Filling took $filled s; the database has $size, of it" \
   "$(query -c "select string_agg(format('%s %s', pg_size_pretty(bytes), name), ', ') from (
     select i.inhparent::regclass as name, sum(pg_total_relation_size(i.inhrelid)) as bytes from pg_inherits i
     where i.inhparent in ('sealcast.messages'::regclass, 'sealcast.stream_log'::regclass) group by 1

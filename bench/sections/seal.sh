@@ -1,4 +1,5 @@
 # Sealing in one backend beside pgcrypto.
+# shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
 echo "## Sealing in one backend"
 echo
 echo "Rows a second over $ROWS rows, $ROUNDS interleaved rounds: median [least–most]."

@@ -1,4 +1,4 @@
-// POST /rpc/send_message as one would build it on Node.js: Redis for rate and replay, one INSERT with pg_notify a message.
+// POST /rpc/send_message as one would build it on Node.js: Redis for rate and replay, an INSERT with pg_notify a message.
 // Settings: PORT, REDIS_URL, PGHOST …, PG_POOL, SESSION_SECRET_FILE, KEY_FILE (its name is the kid), PROCESSES.
 import cluster from 'node:cluster';
 import { createHash, createHmac } from 'node:crypto';
@@ -131,7 +131,7 @@ function serve(request, response) {
       const { headers, text } = await sendMessage(request.headers, body);
       answer(response, 200, headers, text);
     } catch (error) {
-      if (!(error instanceof Refusal)) console.error(error);
+      if (!(error instanceof Refusal)) console.error(error.message);
       const { status = 503, code = 'unavailable', message } = error instanceof Refusal ? error : {};
       answer(response, status, {}, JSON.stringify({ code, message, details: null, hint: null }));
     }
