@@ -1,7 +1,7 @@
 #!/bin/bash
 # The figures of this machine, beside what one would build instead: bench/run.sh [--record] [SECTION…]
-# Brings a stack of its own up, runs all sections or those named, and prints a report that also goes to results/; --record
-# makes it bench/RESULTS.md. Lengths are the variables below; FULL=1 takes an hour instead of a quarter.
+# Brings a stack of its own up, runs all sections or those named, and prints a report that also goes to results/;
+# --record makes it bench/RESULTS.md. Lengths are the variables below; FULL=1 takes an hour instead of a quarter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -33,8 +33,10 @@ HELD_OPEN=${HELD_OPEN:-$((FULL ? 600 : 60))}    # seconds that a transaction sta
 build=${SEALCAST_BUILD:-build}
 local/deps run build test bench
 local/cmake "$build" sealcastd sealcast_load > /dev/null
-peer_packages=bench/peers/node/node_modules/.package-lock.json
-[[ $peer_packages -nt bench/peers/node/package-lock.json ]] || (cd bench/peers/node && npm ci --no-audit --no-fund > /dev/null)
+(
+  cd bench/peers/node
+  [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --no-audit --no-fund > /dev/null
+)
 
 mkdir -p results
 report=results/$(date -u +%Y-%m-%dT%H%M%SZ).md
@@ -43,31 +45,33 @@ report=results/$(date -u +%Y-%m-%dT%H%M%SZ).md
 stack_up
 
 machine() {
-  local processor memory settings packages
+  local processor memory disk settings packages changes
   processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
   memory=$(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)
   settings=$(postgres_settings | sed -E "s/^([a-z_]+) .*/'\1'/" | paste -sd,)
-  packages=$(node -p "Object.entries(require('./bench/peers/node/package.json').dependencies).map((d) => d.join(' ')).join(', ')")
-  echo "- Machine: $processor, $(nproc) cores, $memory, $(df --output=fstype "$SEALCAST_LOCAL" | tail -n 1); $(uname -sr)." \
-    "Everything runs on it, the load generator too."
+  disk=$(df --output=fstype "$SEALCAST_LOCAL" | tail -n 1)
+  packages=$(node -p "Object.entries(require('./bench/peers/node/package.json').dependencies)
+    .map((d) => d.join(' ')).join(', ')")
+  changes=$(git diff --quiet HEAD -- extension sidecar sql bench || echo ' with changes')
+  echo "- Machine: $processor, $(nproc) cores, $memory, $disk; $(uname -sr). Everything runs on it, the load generator too."
   echo "- Load when it began: $(cut -d' ' -f1-3 /proc/loadavg)"
   echo "- Versions: $(query -c "select split_part(version(), ' (', 1)")," \
     "$(redis-server --version | sed -E 's/.* v=([^ ]*) .*/Redis \1/'), $("$build/sealcastd" --version)," \
     "$(g++ --version | head -n 1), Node.js $(node --version) with $packages"
-  echo "- Postgres, the same for both sides: $(query -c "select string_agg(name || ' = ' || current_setting(name), ', ' order by name)
-    from pg_settings where name in ($settings, 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_sync_method',
-                                    'wal_compression', 'wal_level')")"
-  echo "- sealcastd: its defaults, unless a section says otherwise. Peer: $PEER_PROCESSES process, $PEER_POOL connections to" \
-    "Postgres, the fastest found"
-  echo "- Commit: $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- extension sidecar sql bench || echo ' with changes')"
+  echo "- Postgres, the same for both sides: $(query -c "
+    select string_agg(name || ' = ' || current_setting(name), ', ' order by name) from pg_settings
+    where name in ($settings, 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_sync_method', 'wal_compression')")"
+  echo "- sealcastd: its defaults, unless a section says otherwise. The peer: as many processes ($PEER_PROCESSES) and" \
+    "connections to Postgres ($PEER_POOL) as were found fastest."
+  echo "- Commit: $(git rev-parse --short HEAD)$changes"
 }
 
 exec {screen}>&1 > >(tee "$report")
 tee=$!
 echo "# Figures"
 echo
-echo "Written by \`bench/run.sh\` on $(date -u +%Y-%m-%d). Of several rounds: median [least–most]; a ratio is of two runs of"
-echo "the same round, ours over the peer's."
+echo "Written by \`bench/run.sh\` on $(date -u +%Y-%m-%d). Of several rounds: median [least–most]; a ratio is of two runs"
+echo "of the same round, ours over the peer's."
 echo
 machine
 for section in "${sections[@]}"; do

@@ -1,6 +1,6 @@
 -- Sealing in one backend, beside pgcrypto's over the same rows, with and without canonical JSON: one line for each
--- measurement, "payload bytes|what|rows a second|times as fast as pgcrypto without|with". The rounds of all measurements are
--- interleaved. Variables: rows, rounds.
+-- measurement, "payload bytes|what|rows a second|times as fast as pgcrypto without|with". The rounds of all measurements
+-- are interleaved. Variables: rows, rounds.
 \set ON_ERROR_STOP on
 \set QUIET on
 \pset tuples_only on
@@ -48,7 +48,8 @@ from generate_series(0, :rounds) round, (values (200), (2000)) size (bytes),
       1700000000000, as_json)$e$),
     (4, 'pgcrypto, jsonb: hmac(digest(d::text)), not canonical', $e$hmac(digest(as_jsonb::text, 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$),
     (5, 'pgcrypto, json: hmac(digest(d::text)), not canonical', $e$hmac(digest(as_json::text, 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$),
-    (6, 'pgcrypto, jsonb: hmac(digest(canonicalize(d))), sorted by plpgsql', $e$hmac(digest(peer.canonicalize(as_jsonb), 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$)
+    (6, 'pgcrypto, jsonb: hmac(digest(canonicalize(d))), sorted by plpgsql', $e$hmac(
+      digest(peer.canonicalize(as_jsonb), 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$)
   ) work (position, what, expression)
 order by round, bytes, position
 \o /dev/null
@@ -56,17 +57,18 @@ order by round, bytes, position
 \o
 
 -- The first round warmed up. Median [least–most]; ratios are of the same round.
-create function pg_temp.spread(median float8, low float8, high float8, digits int) returns text
-  language sql return format('%s [%s–%s]', round(median::numeric, digits), round(low::numeric, digits), round(high::numeric, digits));
+create function pg_temp.spread(figures float8[], digits int) returns text language sql as $$
+  select format('%s [%s–%s]', round(percentile_cont(0.5) within group (order by f)::numeric, digits),
+                round(min(f)::numeric, digits), round(max(f)::numeric, digits)) from unnest(figures) f
+$$;
 with numbered as (
   select *, row_number() over (partition by bytes, what) as round from measured
 )
-select m.bytes, m.what, pg_temp.spread(percentile_cont(0.5) within group (order by m.rows_per_s), min(m.rows_per_s), max(m.rows_per_s), 0),
-  pg_temp.spread(percentile_cont(0.5) within group (order by m.rows_per_s / plain.rows_per_s),
-                 min(m.rows_per_s / plain.rows_per_s), max(m.rows_per_s / plain.rows_per_s), 2),
-  pg_temp.spread(percentile_cont(0.5) within group (order by m.rows_per_s / sorted.rows_per_s),
-                 min(m.rows_per_s / sorted.rows_per_s), max(m.rows_per_s / sorted.rows_per_s), 2)
+select bytes, m.what, pg_temp.spread(array_agg(m.rows_per_s), 0),
+  pg_temp.spread(array_agg(m.rows_per_s / plain.rows_per_s), 2),
+  pg_temp.spread(array_agg(m.rows_per_s / sorted.rows_per_s), 2)
 from numbered m
-join numbered plain on plain.bytes = m.bytes and plain.round = m.round and plain.what like 'pgcrypto, jsonb: hmac(digest(d%'
-join numbered sorted on sorted.bytes = m.bytes and sorted.round = m.round and sorted.what like 'pgcrypto%canonicalize%'
-where m.round > 1 group by m.bytes, m.what order by m.bytes, m.what desc;
+join numbered plain using (bytes, round)
+join numbered sorted using (bytes, round)
+where round > 1 and plain.what like 'pgcrypto, jsonb: hmac(digest(d%' and sorted.what like 'pgcrypto%canonicalize%'
+group by bytes, m.what order by bytes, m.what desc;

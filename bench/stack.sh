@@ -1,6 +1,6 @@
 # The stack that is measured, in a directory of its own, and both sides of a comparison, never running at once. Sourced
 # by run.sh, which sets build and report.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2034 # what run.sh and the sections set and use
 
 SEALCAST_LOCAL=$(mktemp -d /tmp/sealcast-bench-XXXXXX)
 export SEALCAST_LOCAL
@@ -39,15 +39,17 @@ source_env() {
 }
 
 stack_up() {
+  local state
   local/up postgres redis > /dev/null
   local/down
-  local state
+  # shellcheck disable=SC2016 # a variable of local/stack.sh
   state=$(in_stack 'echo "$STATE"')
   postgres_settings >> "$state/pgdata/postgresql.conf"
   local/up postgres redis > /dev/null
   source_env
   # A server that has run for a while recycles its WAL files instead of making new ones.
-  query -c "select pg_logical_emit_message(false, 'bench', repeat('x', 1000000)) from generate_series(1, 1500)" > /dev/null
+  query -c "select pg_logical_emit_message(false, 'bench', repeat('x', 1000000))
+    from generate_series(1, 1500)" > /dev/null
   query -c checkpoint
   # The rate keeps the gate at work but never closed. The sidecar reads message types at its start.
   query -c "insert into sealcast.message_types (t, rate) values ('bench', 1000)"
@@ -116,4 +118,6 @@ numbers() {
     paths.map((path) => path.split(".").reduce((object, name) => object[name], JSON.parse(json))).join("\n")' -- "$@"
 }
 # statuses JSON: how many answers had which status.
-statuses() { node -p 'Object.entries(JSON.parse(process.argv[1]).statuses).map((s) => s.join(": ")).join(", ")' -- "$1"; }
+statuses() {
+  node -p 'Object.entries(JSON.parse(process.argv[1]).statuses).map((s) => s.join(": ")).join(", ")' -- "$1"
+}

@@ -38,7 +38,7 @@ row() {
 # compared "A…" "B…": three cells: A, B, and A/B round by round.
 compared() {
   local ours theirs ratio
-  # shellcheck disable=SC2086 # lists
+  # shellcheck disable=SC2086,SC2046 # lists
   ours=$(spread $1) theirs=$(spread $2) ratio=$(spread $(ratios "$1" "$2"))
   printf '%s | %s | **%s**' "$ours" "$theirs" "$ratio"
 }

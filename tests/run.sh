@@ -39,7 +39,7 @@ run_pgtap() {
 
 integration_tests() {
   install_from_lock . &&
-    build_in "$1" sealcastd &&
+    build_in "$1" sealcastd sealcast_load &&
     SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/with_stack.sh -- \
       node --test --test-reporter=spec --test-concurrency=1 tests/integration/*.test.mjs tests/browser/*.test.mjs
 }

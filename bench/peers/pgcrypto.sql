@@ -5,8 +5,8 @@ create extension if not exists pgcrypto;
 drop schema if exists peer cascade;
 create schema peer;
 
--- Keys sorted at every depth. Cheaper than RFC 8785, and not quite it: numbers stay as jsonb writes them, and keys beyond
--- U+FFFF sort by code point. Only what is nested takes another call.
+-- Keys sorted at every depth. Cheaper than RFC 8785, and not quite it: numbers stay as jsonb writes them, and keys
+-- beyond U+FFFF sort by code point. Only what is nested takes another call.
 create function peer.canonicalize(v jsonb) returns text
   language plpgsql immutable strict parallel safe as $$
 begin

@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
 echo "## Growth"
 echo
-echo "Closed loop, 64 connections, 10000 senders, $SECONDS_EACH s a run. Answers a second; before / after is how much longer a"
-echo "message takes."
+echo "Closed loop, 64 connections, 10000 senders, $SECONDS_EACH s a run. Answers a second; before / after is how much longer"
+echo "a message takes."
 echo
 header "from" "to" "answers/s before" "after" "before / after"
 
@@ -33,6 +33,7 @@ runs() {
 stream=$(new_stream)
 fill "$stream" 10000
 ours_up
+rate_in "$stream" > /dev/null # warms up
 few=$(runs "$stream")
 ours_down
 began=$SECONDS
@@ -52,8 +53,8 @@ done
 row "1 stream" "10000 streams" "$(compared "$one" "$each")"
 
 free=$(rate_in "$stream")
-PGAPPNAME=holder psql -X -q -c "begin isolation level repeatable read; select pg_current_xact_id(); select pg_sleep(3600)" \
-  > /dev/null 2>&1 &
+PGAPPNAME=holder psql -X -q &> /dev/null \
+  -c "begin isolation level repeatable read; select pg_current_xact_id(); select pg_sleep(3600)" &
 holder=$!
 OPTIONS=(--warmup $((HELD_OPEN > SECONDS_EACH ? HELD_OPEN - SECONDS_EACH : 0)))
 held=$(rate_in "$stream")

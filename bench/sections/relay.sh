@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
 echo "## The relay's backlog"
 echo
-echo "Messages in 16 streams, admitted by 2 pgbench clients in batches of 256 while no sidecar runs; then one starts. Its"
-echo "transport is sse, without readers; redis_streams does not exist yet."
+echo "Messages in 16 streams, admitted by 2 pgbench clients in batches of 256 while no sidecar runs; then one starts."
+echo "Its transport is sse, without readers; redis_streams does not exist yet."
 echo
 header what messages s "a second" "sealcastd's memory, MiB: at its start" highest
 
@@ -17,13 +17,15 @@ mapfile -t streams < <(query -c "insert into sealcast.streams (title) select 'ba
 content=$(printf 'x%.0s' {1..160})
 batch="select count(*) from (
   select array_agg(('{$(IFS=, && echo "${streams[*]}")}'::uuid[])[1 + i % 16]) as stream_ids,
-    array_agg('bench'::text) as types, array_agg(gen_random_uuid()) as sender_ids, array_agg(gen_random_uuid()) as txn_ids,
+    array_agg('bench'::text) as types,
+    array_agg(gen_random_uuid()) as sender_ids, array_agg(gen_random_uuid()) as txn_ids,
     array_agg('{\"type\": \"chat\", \"content\": \"$content\"}'::text) as payloads
   from generate_series(1, 256) i) b, sealcast.admit(stream_ids, types, sender_ids, txn_ids, payloads);"
 sent=$((BACKLOG / 512 * 512))
-pgbench -n -M prepared -c 2 -j 1 -t $((BACKLOG / 512)) -f <(tr '\n' ' ' <<< "$batch") > "$SEALCAST_LOCAL/pgbench.log" 2>&1
-batches_per_s=$(sed -nE 's/^tps = ([0-9.]+) .*/\1/p' "$SEALCAST_LOCAL/pgbench.log")
-row "admitted" "$sent" "$(quotient $((sent / 256)) "$batches_per_s")" "$(awk "BEGIN { printf \"%d\", $batches_per_s * 256 }")" "" ""
+log=$SEALCAST_LOCAL/pgbench.log
+pgbench -n -M prepared -c 2 -j 1 -t $((BACKLOG / 512)) -f <(tr '\n' ' ' <<< "$batch") &> "$log"
+filled=$(quotient $((sent / 256)) "$(sed -nE 's/^tps = ([0-9.]+) .*/\1/p' "$log")")
+row "admitted" "$sent" "$filled" "$(quotient "$sent" "$filled")" "" ""
 
 ours_up
 relayed() {

@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
 echo "## POST /rpc/send_message"
 echo
-echo "64 connections, 1000 senders, ${SECONDS_EACH} s after a warm-up of 2 s. Every answer is verified: the envelope of that"
-echo "message to the byte, signed by a key of the keyring. The peer checks no roles, bans or streams, and keeps no outbox."
+echo "64 connections, 1000 senders, $SECONDS_EACH s after a warm-up of 2 s. Every answer is verified: the envelope of that"
+echo "message to the byte, signed by a key of the keyring. The peer checks no roles, bans or streams, and has no outbox."
 echo
 echo "Closed loop: a connection sends its next request when it has its answer. Answers a second:"
 echo
@@ -27,10 +27,11 @@ for bytes in 200 2000; do
 done
 
 echo
-echo "Open loop: requests are due at a fixed rate, and their time counts from then, whether or not the load generator could"
-echo "send them. One reader follows sealcastd's stream: its time counts from when the message was due to when its frame came."
+echo "Open loop: requests are due at a fixed rate, and their time counts from then, also while they wait to be sent. One"
+echo "reader follows sealcastd's stream: its time counts from when the message was due to when its frame came."
 echo
-header side rate "answers/s" "p50 ms" "p99 ms" "p99.9 ms" "answers by status" "frames/s" "to the frame: p50 ms" "p99 ms"
+header side rate "answers/s" "p50 ms" "p99 ms" "p99.9 ms" "answers by status" \
+  "frames/s" "to the frame: p50 ms" "p99 ms"
 for rate in $RATES; do
   for side in ours peer; do
     "${side}_up"

@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # what run.sh and stack.sh set
 echo "## send_message() from SQL"
 echo
-echo "8 pgbench clients, prepared statements, $SECONDS_EACH s a round, one transaction a message; sealcast.gate = off, and"
-echo "no Redis on either side. The relay, or a session that listens, is there. Messages a second:"
+echo "8 pgbench clients, prepared statements, $SECONDS_EACH s a round, one transaction a message; sealcast.gate = off,"
+echo "and no Redis on either side. The relay, or a session that listens, is there. Messages a second:"
 echo
 header what sealcast "plpgsql, pgcrypto, pg_notify" ratio
 

@@ -1,4 +1,5 @@
 -- The peer's own table: what a user of Node.js would store.
+set client_min_messages = warning;
 drop schema if exists peer_node cascade;
 create schema peer_node;
 create table peer_node.messages (

@@ -1,4 +1,4 @@
-// POST /rpc/send_message as one would build it on Node.js: Redis for rate and replay, an INSERT with pg_notify a message.
+// POST /rpc/send_message as one would build it on Node.js: Redis for rate and replay, one INSERT with pg_notify each.
 // Settings: PORT, REDIS_URL, PGHOST …, PG_POOL, SESSION_SECRET_FILE, KEY_FILE (its name is the kid), PROCESSES.
 import cluster from 'node:cluster';
 import { createHash, createHmac } from 'node:crypto';
@@ -102,8 +102,9 @@ async function sendMessage(headers, body) {
       `|ts=${message.ts}|payload_hash=${sha256(d)}`,
   );
   const values = [sender, message.txn_id, message.stream_id, message.t, kid, message.ts, d, message.sig];
+  const { t } = message;
   const { rowCount } = await pool.query({ ...insert, values });
-  const limits = { 'RateLimit-Policy': `"${message.t}";q=${rate};w=1`, RateLimit: `"${message.t}";r=${rate - count};t=1` };
+  const limits = { 'RateLimit-Policy': `"${t}";q=${rate};w=1`, RateLimit: `"${t}";r=${rate - count};t=1` };
   if (rowCount === 1) return { headers: limits, text: render(message) };
 
   const [original] = (await pool.query({ ...select, values: values.slice(0, 2) })).rows;
@@ -114,7 +115,8 @@ async function sendMessage(headers, body) {
 }
 
 function answer(response, status, headers, text) {
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text), ...headers });
+  const length = Buffer.byteLength(text);
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': length, ...headers });
   response.end(text);
 }
 
