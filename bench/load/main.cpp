@@ -1,6 +1,7 @@
 // sealcast_load: sends messages to sealcastd, or to what answers like it, and reads them again as its subscribers. One
 // thread, epoll, raw sockets. Prints one JSON object.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -18,6 +19,7 @@ namespace {
 struct Usage {
   double cpu_s;
   std::uint64_t server_kib;  // resident memory of the server; 0: not asked for
+  double server_cpu_s;
 };
 
 Usage usage_now(int server) {
@@ -26,11 +28,17 @@ Usage usage_now(int server) {
   auto seconds = [](timeval time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
-  Usage now{seconds(usage.ru_utime) + seconds(usage.ru_stime), 0};
-  std::ifstream status("/proc/" + std::to_string(server) + "/status");
-  for (std::string word; server != 0 && status >> word;) {
+  Usage now{seconds(usage.ru_utime) + seconds(usage.ru_stime), 0, 0};
+  if (server == 0) return now;
+  std::string proc = "/proc/" + std::to_string(server), word;
+  std::ifstream status(proc + "/status"), stat(proc + "/stat");
+  while (status >> word) {
     if (word == "VmRSS:") status >> now.server_kib;
   }
+  std::uint64_t user_ticks = 0, system_ticks = 0;
+  for (int i = 0; i < 13; i++) stat >> word;
+  stat >> user_ticks >> system_ticks;
+  now.server_cpu_s = static_cast<double>(user_ticks + system_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
   return now;
 }
 
@@ -79,8 +87,8 @@ bool measure(const LoadOptions& options, std::size_t subscribers, int server, Me
   print_answers(options, answers);
   if (readers.count() > 0) print_deliveries(options, readers, missing);
   if (server != 0) {
-    std::printf(",\"server_kib\":{\"alone\":%lu,\"subscribed\":%lu,\"end\":%lu}", alone.server_kib, begin.server_kib,
-                end.server_kib);
+    std::printf(",\"server_kib\":{\"alone\":%lu,\"subscribed\":%lu,\"end\":%lu},\"server_cpu_s\":%.2f",
+                alone.server_kib, begin.server_kib, end.server_kib, end.server_cpu_s - begin.server_cpu_s);
   }
   double cpu_s = end.cpu_s - begin.cpu_s;
   std::printf(",\"cpu_s\":%.2f,\"cpu_s_per_million\":%.2f}\n", cpu_s,
@@ -115,7 +123,7 @@ int main(int argc, char** argv) {
   app.add_option("--session-secret", messages.secret_file, "file with the HS256 secret")->required();
   app.add_option("--keyring", messages.keyring, "verify every envelope with the keys of this directory");
   app.add_option("--subscribers", subscribers, "that read the event stream")->check(CLI::Range(0, 1'000'000));
-  app.add_option("--server-pid", server, "process whose resident memory is told");
+  app.add_option("--server-pid", server, "process whose memory and CPU time are told");
   CLI11_PARSE(app, argc, argv);
   try {
     if (subscribers > 0 && messages.stream_ids.size() > 1) throw std::runtime_error("--subscribers want one --stream");

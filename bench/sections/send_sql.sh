@@ -31,19 +31,23 @@ sql_rate_without_notify() {
   kill -CONT "$worker"
 }
 
-ours='' theirs='' silent=''
+declare -A rates=()
 for ((round = 0; round < ROUNDS; round++)); do
   ours_up
-  ours+=" $(sql_rate sealcast)"
-  silent+=" $(sql_rate_without_notify)"
+  rates[ours]+=" $(sql_rate sealcast)"
   ours_down
+  rates[alone]+=" $(sql_rate sealcast)"
+  rates[silent]+=" $(sql_rate_without_notify)"
   begin_side
   node bench/peers/node/listen.mjs &
   peer=$!
-  theirs+=" $(sql_rate peer)"
+  rates[peer]+=" $(sql_rate peer)"
   peer_down
 done
-row "send_message()" "$(compared "$ours" "$theirs")"
+row "relayed, beside a listener" "$(compared "${rates[ours]}" "${rates[peer]}")"
 echo
-# shellcheck disable=SC2046,SC2086 # lists
-echo "With NOTIFY / without any: $(spread $(ratios "$ours" "$silent")); without, $(spread $silent) messages a second."
+echo "What telling costs sealcast. Messages a second:"
+echo
+header "" with without ratio
+row "a sidecar that relays" "$(compared "${rates[ours]}" "${rates[alone]}")"
+row "NOTIFY, no sidecar" "$(compared "${rates[alone]}" "${rates[silent]}")"
