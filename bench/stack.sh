@@ -32,6 +32,9 @@ random_page_cost = 1.1
 END
 }
 
+# The rate keeps the gate at work but never closed. The sidecar reads message types at its start.
+bench_type="insert into sealcast.message_types (t, rate) values ('bench', 1000)"
+
 source_env() {
   # shellcheck source=/dev/null
   . "$SEALCAST_LOCAL/env"
@@ -51,8 +54,7 @@ stack_up() {
   query -c "select pg_logical_emit_message(false, 'bench', repeat('x', 1000000))
     from generate_series(1, 1500)" > /dev/null
   query -c checkpoint
-  # The rate keeps the gate at work but never closed. The sidecar reads message types at its start.
-  query -c "insert into sealcast.message_types (t, rate) values ('bench', 1000)"
+  query -c "$bench_type"
 }
 
 # Runs a line of shell among the functions of local/stack.sh.
