@@ -1,6 +1,6 @@
--- Sealing in one backend, beside pgcrypto's over the same rows, with and without canonical JSON: one line for each
--- measurement, "payload bytes|what|rows a second|times as fast as pgcrypto without|with". The rounds of all measurements
--- are interleaved. Variables: rows, rounds.
+-- Sealing in one backend, beside pgcrypto's over the same rows: one line for each measurement, "payload|what|rows a
+-- second|times pgcrypto's on jsonb|on json|on jsonb made canonical by plpgsql". The rounds of all measurements are
+-- interleaved. Variables: rows, rounds.
 \set ON_ERROR_STOP on
 \set QUIET on
 \pset tuples_only on
@@ -9,33 +9,47 @@
 set max_parallel_workers_per_gather = 0;
 set jit = off;
 
--- A chat message whose canonical form has exactly `bytes` bytes; keys are in no order, as clients send them.
+-- Payloads whose canonical form has exactly `bytes` bytes; keys are in no order, as clients send them.
 create temp table payloads as
-select bytes, n, d::json as as_json, d::jsonb as as_jsonb
-from (values (200), (2000)) size (bytes), generate_series(1, :rows) n,
-  lateral (select format('{"type": "chat", "lang": "en", "content": "%s", "client_ts": %s, "mentions": ["%s"]}',
-                         '', 1700000000000 + n, md5(n::text)) as frame) f,
-  lateral (select replace(frame, '"content": ""', '"content": "'
-           || rpad('', bytes - octet_length(sealcast.canonicalize(frame::json)), md5(n::text)) || '"') as d) padded;
+with item as (
+  select string_agg(format('{"sku": "A-%s", "qty": %s, "price": %s, "tags": ["new", "sale"], "gift": false}',
+                           1000 + i, i, i + 0.99), ', ' order by i) as items
+  from generate_series(1, 20) i
+), frame as (
+  select payload, bytes, n, frame
+  from generate_series(1, :rows) n, item, lateral (values
+    ('200 B', 200, format('{"type": "chat", "lang": "en", "content": "%s", "client_ts": %s, "mentions": ["%s"]}',
+                          '', 1700000000000 + n, md5(n::text))),
+    ('2 KB, one long string', 2000, format(
+      '{"type": "chat", "lang": "en", "content": "%s", "client_ts": %s, "mentions": ["%s"]}',
+      '', 1700000000000 + n, md5(n::text))),
+    ('2 KB, many members', 2000, format(
+      '{"type": "order", "content": "%s", "client_ts": %s, "buyer": {"id": %s, "name": "%s", "vip": null}, '
+      '"place": {"lon": 13.405, "lat": 52.52}, "items": [%s], "currency": "EUR", "total": 229.8}',
+      '', 1700000000000 + n, n, md5(n::text), items))) kind (payload, bytes, frame)
+)
+select payload, n, d::json as as_json, d::jsonb as as_jsonb, bytes
+from frame, lateral (select replace(frame, '"content": ""', '"content": "'
+       || rpad('', bytes - octet_length(sealcast.canonicalize(frame::json)), md5(n::text)) || '"') as d) padded;
 do $$ begin
   assert not exists (select from payloads where octet_length(sealcast.canonicalize(as_json)) <> bytes
                      or sealcast.canonicalize(as_json) <> sealcast.canonicalize(as_jsonb));
 end $$;
 vacuum analyze payloads;
 
-create temp table measured (bytes int, what text, rows_per_s float8);
-create function pg_temp.measure(what text, expression text, bytes int) returns void language plpgsql as $$
+create temp table measured (payload text, what text, rows_per_s float8);
+create function pg_temp.measure(what text, expression text, kind text) returns void language plpgsql as $$
 declare
   began timestamptz;
   counted bigint;
 begin
   began := clock_timestamp();
-  execute format('select count(%s) from payloads where bytes = %s', expression, bytes) into counted;
-  insert into measured values (bytes, what, counted / extract(epoch from clock_timestamp() - began));
+  execute format('select count(%s) from payloads where payload = %L', expression, kind) into counted;
+  insert into measured values (kind, what, counted / extract(epoch from clock_timestamp() - began));
 end $$;
 
-select format($f$select pg_temp.measure(%L, %L, %s)$f$, what, expression, bytes)
-from generate_series(0, :rounds) round, (values (200), (2000)) size (bytes),
+select format($f$select pg_temp.measure(%L, %L, %L)$f$, what, expression, payload)
+from generate_series(0, :rounds) round, (select distinct payload from payloads) kind,
   (values
     (1, 'sealcast, json: sign(signing_string(… payload_hash(d)))', $e$sealcast.sign(sealcast.signing_string('chat',
       '0190d000-0000-7000-8000-000000000001', '0190d000-0000-7000-8000-0000000000a1', '0190d000-0000-7000-8000-0000000000b1',
@@ -51,7 +65,7 @@ from generate_series(0, :rounds) round, (values (200), (2000)) size (bytes),
     (6, 'pgcrypto, jsonb: hmac(digest(canonicalize(d))), sorted by plpgsql', $e$hmac(
       digest(peer.canonicalize(as_jsonb), 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$)
   ) work (position, what, expression)
-order by round, bytes, position
+order by round, payload, position
 \o /dev/null
 \gexec
 \o
@@ -62,13 +76,14 @@ create function pg_temp.spread(figures float8[], digits int) returns text langua
                 round(min(f)::numeric, digits), round(max(f)::numeric, digits)) from unnest(figures) f
 $$;
 with numbered as (
-  select *, row_number() over (partition by bytes, what) as round from measured
+  select *, row_number() over (partition by payload, what) as round from measured
+), compared as (
+  select *,
+    rows_per_s / max(rows_per_s) filter (where what like 'pgcrypto, jsonb: hmac(digest(d%') over of_round as to_jsonb,
+    rows_per_s / max(rows_per_s) filter (where what like 'pgcrypto, json:%') over of_round as to_json,
+    rows_per_s / max(rows_per_s) filter (where what like 'pgcrypto%canonicalize%') over of_round as to_canonical
+  from numbered where round > 1 window of_round as (partition by payload, round)
 )
-select bytes, m.what, pg_temp.spread(array_agg(m.rows_per_s), 0),
-  pg_temp.spread(array_agg(m.rows_per_s / plain.rows_per_s), 2),
-  pg_temp.spread(array_agg(m.rows_per_s / sorted.rows_per_s), 2)
-from numbered m
-join numbered plain using (bytes, round)
-join numbered sorted using (bytes, round)
-where round > 1 and plain.what like 'pgcrypto, jsonb: hmac(digest(d%' and sorted.what like 'pgcrypto%canonicalize%'
-group by bytes, m.what order by bytes, m.what desc;
+select payload, what, pg_temp.spread(array_agg(rows_per_s), 0), pg_temp.spread(array_agg(to_jsonb), 2),
+  pg_temp.spread(array_agg(to_json), 2), pg_temp.spread(array_agg(to_canonical), 2)
+from compared group by payload, what order by payload, what desc;

@@ -4,5 +4,5 @@ echo "## Sealing in one backend"
 echo
 echo "Rows a second over $ROWS rows, $ROUNDS interleaved rounds: median [least–most]."
 echo
-header "canonical bytes" what "rows/s" "times pgcrypto, not canonical" "times pgcrypto, sorted by plpgsql"
+header "canonical payload" what "rows/s" "× pgcrypto, jsonb" "× pgcrypto, json" "× pgcrypto, made canonical by plpgsql"
 query -v rows="$ROWS" -v rounds="$ROUNDS" -f bench/seal.sql | sed -E 's/\|/ | /g; s/^(.*)$/| \1 |/'
