@@ -22,7 +22,7 @@ done
 FULL=${FULL-}
 ROUNDS=${ROUNDS:-3}                             # of what is compared, interleaved
 SECONDS_EACH=${SECONDS_EACH:-8}                 # of each run
-ROWS=${ROWS:-40000}                             # sealed a round
+ROWS=${ROWS:-20000}                             # sealed a round
 RATES=${RATES:-1000 5000 10000}                 # of the open loop
 READERS=${READERS:-1000 10000}                  # of one stream
 RATE_TO_READERS=${RATE_TO_READERS:-20}          # messages a second to them
