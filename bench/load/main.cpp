@@ -69,8 +69,8 @@ void print_deliveries(const LoadOptions& options, const Readers& readers, std::u
               deliveries.gaps, deliveries.duplicates, deliveries.forged, deliveries.ended);
 }
 
-// Whether everything came as it must.
-bool measure(const LoadOptions& options, std::size_t subscribers, int server, Messages& messages) {
+// The exit code: 0 when everything came as it must, 1 when something is wrong, 3 when it is only too slow.
+int measure(const LoadOptions& options, std::size_t subscribers, int server, Messages& messages) {
   allow_open_files(options.connections + subscribers + 64);
   Poller poller;
   Load load(options, poller, messages);
@@ -95,9 +95,11 @@ bool measure(const LoadOptions& options, std::size_t subscribers, int server, Me
               answers.total == 0 ? 0 : cpu_s / static_cast<double>(answers.total) * 1e6);
 
   const Deliveries& deliveries = readers.deliveries();
-  return answers.forged + answers.lost + answers.unanswered + missing + deliveries.gaps + deliveries.duplicates +
-             deliveries.forged + deliveries.ended ==
-         0;
+  if (answers.forged + answers.lost + deliveries.gaps + deliveries.duplicates + deliveries.forged + deliveries.ended >
+      0) {
+    return 1;
+  }
+  return answers.unanswered + missing > 0 ? 3 : 0;
 }
 
 }  // namespace
@@ -129,7 +131,7 @@ int main(int argc, char** argv) {
     if (subscribers > 0 && messages.stream_ids.size() > 1) throw std::runtime_error("--subscribers want one --stream");
     messages.host = load.host;
     Messages prepared(messages);
-    return measure(load, subscribers, server, prepared) ? 0 : 1;
+    return measure(load, subscribers, server, prepared);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "sealcast_load: %s\n", error.what());
     return 2;
