@@ -6,7 +6,7 @@ local/deps build test lint
 
 git ls-files '*.cpp' '*.h' | xargs -r clang-format --dry-run --Werror
 git grep -lE '^#!.*\b(ba)?sh$' | xargs -r shellcheck
-shellcheck local/*.sh
+shellcheck local/*.sh bench/*.sh bench/sections/*.sh
 [[ -e build/compile_commands.json ]] || cmake -S . -B build
 git ls-files 'extension/core/*.cpp' 'sidecar/src/*.cpp' |
   xargs -r -n 4 -P "$(nproc)" clang-tidy --quiet --warnings-as-errors='*' -p build

@@ -1,5 +1,5 @@
 # One stream's messages to many event streams.
-# shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
+# shellcheck shell=bash disable=SC2153,SC2154 # what run.sh and stack.sh set
 echo "## Fan-out to event streams"
 echo
 echo "Readers of one stream in one process, $RATE_TO_READERS messages a second. A reader's time counts from when the"

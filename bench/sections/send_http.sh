@@ -1,5 +1,5 @@
 # POST /rpc/send_message beside the peer on Node.js: both check the session, ask Redis, sign, and commit durably.
-# shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
+# shellcheck shell=bash disable=SC2153,SC2154 # what run.sh and stack.sh set
 echo "## POST /rpc/send_message"
 echo
 echo "64 connections, 1000 senders, $SECONDS_EACH s after a warm-up of 2 s. Every answer is verified: the envelope of that"
