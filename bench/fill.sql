@@ -1,5 +1,5 @@
 -- Messages of one stream as if they had been sent and relayed today: straight into the tables, evenly over the last
--- hours. Variables: stream, messages.
+-- hours, relayed in runs of 10. Variables: stream, messages.
 \set ON_ERROR_STOP on
 set synchronous_commit = off;
 select greatest(extract(epoch from date_trunc('day', now() at time zone 'UTC')) * 1000,
@@ -7,7 +7,8 @@ select greatest(extract(epoch from date_trunc('day', now() at time zone 'UTC')) 
        floor(extract(epoch from now()) * 1000)::bigint as ends,
        sealcast.last_offset(:'stream') as last_offset \gset
 with sent as materialized (
-  select nextval('sealcast.message_ids') as message_id, :began + n * (:ends - :began) / (:messages + 1) as ts,
+  select nextval('sealcast.message_ids') as message_id, (n - 1) / 10 as run,
+    :began + (n - 1) / 10 * 10 * (:ends - :began) / (:messages + 1) as ts,
     md5((n % 100000)::text)::uuid as sender_id, gen_random_uuid() as txn_id, :last_offset + n as "offset",
     sha256(n::text::bytea) as hash,
     format('{"client_ts":%s,"content":"%s","lang":"en","type":"chat"}', n, repeat(md5(n::text), 4)) as d
@@ -21,5 +22,5 @@ keyed as (
   insert into sealcast.txn_keys (sender_id, txn_id, ts, message_id, sent_hash)
   select sender_id, txn_id, ts, message_id, hash from sent
 )
-insert into sealcast.stream_log (stream_id, "offset", logged_at, ts, message_id)
-select :'stream', "offset", ts, ts, message_id from sent;
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
+select :'stream', min("offset"), count(*), ts, ts, min(message_id) from sent group by run, ts;

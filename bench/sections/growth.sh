@@ -15,7 +15,7 @@ fill() {
     query -v stream="$1" -v messages=$piece -f bench/fill.sql
     left=$((left - piece))
   done
-  query -c "vacuum (analyze) sealcast.messages, sealcast.txn_keys, sealcast.stream_log"
+  query -c "vacuum (analyze) sealcast.messages, sealcast.txn_keys, sealcast.stream_runs"
 }
 # rate_in STREAM…: answers a second, with OPTIONS of the load generator.
 OPTIONS=()
@@ -70,5 +70,5 @@ size=$(query -c "select pg_size_pretty(pg_database_size(current_database()))")
 echo "Filling took $filled s; the database has $size, of it" \
   "$(query -c "select string_agg(format('%s %s', pg_size_pretty(bytes), name), ', ') from (
     select i.inhparent::regclass as name, sum(pg_total_relation_size(i.inhrelid)) as bytes from pg_inherits i
-    where i.inhparent in ('sealcast.messages'::regclass, 'sealcast.stream_log'::regclass) group by 1
+    where i.inhparent in ('sealcast.messages'::regclass, 'sealcast.stream_runs'::regclass) group by 1
     union all select 'sealcast.txn_keys'::regclass, pg_total_relation_size('sealcast.txn_keys')) t")."
