@@ -3,14 +3,7 @@
 -- RAISEs a verdict as PostgREST expects it: SQLSTATE PTnnn, DETAIL beginning with the code.
 create function sealcast.refuse(status integer, code text, message text, details text default null,
                                 hint text default null, retry_after_ms bigint default null) returns void
-  language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
-begin
-  raise exception using
-    errcode = 'PT' || status,
-    message = message,
-    detail = concat_ws(': ', code, details),
-    hint = coalesce(nullif(concat_ws(': ', retry_after_ms || ' ms', hint), ''), 'Retrying it as it is will not help.');
-end $$;
+  language c volatile as 'MODULE_PATHNAME', 'sealcast_refuse';
 
 create function sealcast.claims() returns jsonb
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -24,29 +17,12 @@ comment on function sealcast.claims() is
 
 -- The caller's user id, or null. For policies, which must not fail.
 create function sealcast.caller_id() returns uuid
-  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-begin
-  return nullif((sealcast.claims() ->> 'sub')::uuid, '00000000-0000-0000-0000-000000000000');
-exception when invalid_text_representation then
-  return null;
-end $$;
+  language c stable as 'MODULE_PATHNAME', 'sealcast_caller_id';
 comment on function sealcast.caller_id() is 'sub of the session''s claims; null when there is none, or it is no UUID, or nil';
 
+-- The same, refused with PT401 when there is none or the session has expired.
 create function sealcast.current_sender() returns uuid
-  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  claims constant jsonb := sealcast.claims();
-  sender constant uuid := sealcast.caller_id();
-begin
-  if sender is null then
-    perform sealcast.refuse(401, 'unauthenticated', 'no session',
-      'request.jwt.claims holds no sub that is a UUID other than nil', 'Sign in and send the session''s token.');
-  end if;
-  if jsonb_typeof(claims -> 'exp') = 'number' and (claims ->> 'exp')::numeric <= extract(epoch from clock_timestamp()) then
-    perform sealcast.refuse(401, 'token_expired', 'the session has expired', null, 'Refresh the token and try again.');
-  end if;
-  return sender;
-end $$;
+  language c stable as 'MODULE_PATHNAME', 'sealcast_current_sender';
 
 -- The role that called, beneath SECURITY DEFINER: what SET ROLE chose, else who logged in.
 create function sealcast.is_admin() returns boolean

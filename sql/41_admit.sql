@@ -74,7 +74,6 @@ end $$;
 create function sealcast.admit(stream_ids uuid[], types text[], sender_ids uuid[], txn_ids uuid[], payloads text[])
   returns setof sealcast.verdict
   language c rows 100 security definer set search_path = pg_catalog, pg_temp
-  -- How long a batch waits for somebody's open transaction on one of its keys.
-  set lock_timeout = '100ms' as 'MODULE_PATHNAME', 'sealcast_admit';
+  as 'MODULE_PATHNAME', 'sealcast_admit';
 comment on function sealcast.admit(uuid[], text[], uuid[], uuid[], text[]) is
   'Authorises, seals and inserts a batch; one verdict an item, in order. An item''s failure is its verdict, never an error';

@@ -1,8 +1,8 @@
 // admit(): the one place that authorises, seals and inserts. send_message() and the sidecar both end here.
 //
-// A batch is judged, its keys are claimed, what was claimed is sealed and stored, and what was not is answered: a repeat
-// by its original, the rest by what was judged. Claiming and storing are one subtransaction: it ends as a whole, is done
-// again when somebody was faster with a key, or is given up when somebody holds one.
+// A batch is judged, its keys are claimed, what was claimed is sealed and stored, and what was not is answered: a
+// repeat by its original, the rest by what was judged. Claiming and storing are one subtransaction: it ends as a whole,
+// is done again when somebody was faster with a key, or is given up when somebody holds one.
 #include "batch.h"
 #include "bulk_insert.h"
 #include "claim.h"
@@ -16,9 +16,10 @@
 
 extern "C" {
 #include "access/xact.h"
+#include "utils/guc.h"
 #include "utils/resowner.h"
-#include "utils/xid8.h"
 #include "utils/snapmgr.h"
+#include "utils/xid8.h"
 }
 
 namespace sealcast::admission {
@@ -173,7 +174,14 @@ bool store_what_is_new(Items items) {
   }
 }
 
+// How long a batch waits for somebody's open transaction on one of its keys.
+constexpr char kLockTimeout[] = "100ms";
+
+}  // namespace
+
 void admit(Items items) {
+  PreventCommandIfReadOnly("sealcast.admit()");
+  PreventCommandIfParallelMode("sealcast.admit()");
   const TimestampTz now = GetCurrentTimestamp();
   PushActiveSnapshot(GetTransactionSnapshot());
   look_up(items, now);
@@ -184,7 +192,11 @@ void admit(Items items) {
     judge(item, now);
     any = any || item.admissible;
   }
-  if (any && !store_what_is_new(items)) {
+  const int settings = NewGUCNestLevel();
+  set_config_option("lock_timeout", kLockTimeout, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  const bool stored = !any || store_what_is_new(items);
+  AtEOXact_GUC(true, settings);
+  if (!stored) {
     // The caller sends each item alone, on another connection: one held key stalls nobody else.
     for (Item& item : items) {
       item.answer = txn_in_progress("another transaction holds this txn_id and has not ended");
@@ -198,13 +210,10 @@ void admit(Items items) {
   }
 }
 
-}  // namespace
 }  // namespace sealcast::admission
 
 SEALCAST_FUNCTION(sealcast_admit) {
   using namespace sealcast::admission;
-  PreventCommandIfReadOnly("sealcast.admit()");
-  PreventCommandIfParallelMode("sealcast.admit()");
   const Items items = read_items(fcinfo);
   admit(items);
   write_answers(fcinfo, items);

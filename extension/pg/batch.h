@@ -90,6 +90,15 @@ void admit_hooked(Items items);
 // said of them gives way.
 void answer_repeats(Items items);
 
+// All of the above, each item with its answer in the end: admit() behind its arrays.
+void admit(Items items);
+
+// Raises an answer that is no 200 as an ERROR: SQLSTATE PTnnn, DETAIL beginning with the code, HINT with the
+// milliseconds to wait.
+[[noreturn]] void refuse(const Answer& answer);
+
+Answer unknown_type(const text* t);
+
 void write_answers(FunctionCallInfo fcinfo, Items items);
 
 }  // namespace sealcast::admission

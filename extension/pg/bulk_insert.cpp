@@ -21,11 +21,11 @@ constexpr int kChunk = 256;
 void refuse_triggers(const ResultRelInfo* target) {
   const TriggerDesc* const triggers = target->ri_TrigDesc;
   if (triggers == nullptr) return;
-  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                  errmsg("%s has a trigger, which admission does not fire",
-                         RelationGetRelationName(target->ri_RelationDesc)),
-                  errhint("Drop it. To decide about a message use message_types.admit_hook; to act on one, read the "
-                          "stream or the event plane.")));
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+           errmsg("%s has a trigger, which admission does not fire", RelationGetRelationName(target->ri_RelationDesc)),
+           errhint("Drop it. To decide about a message use message_types.admit_hook; to act on one, read the "
+                   "stream or the event plane.")));
 }
 
 void insert_index_entries(ResultRelInfo* target, TupleTableSlot* slot, EState* estate) {

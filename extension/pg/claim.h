@@ -15,9 +15,9 @@ struct Claimed {
 // other in a circle.
 void sort_by_key(Item** items, int count);
 
-// Claims the keys of all admissible items without an admit hook. Waits, up to lock_timeout, for a transaction that holds
-// one. `look_first`: leaves out what is committed; without it such a key is 23505, which costs the many that are new
-// nothing.
+// Claims the keys of all admissible items without an admit hook. Waits, up to lock_timeout, for a transaction that
+// holds one. `look_first`: leaves out what is committed; without it such a key is 23505, which costs the many that are
+// new nothing.
 Claimed claim(Items items, int64 ts, bool look_first);
 
 }  // namespace sealcast::admission

@@ -118,8 +118,8 @@ struct Group {
   int64 logged_at;
 
   Window window() const {
-    return {read_position(from.seen), from.seen_xid, from.seen_id,
-            read_position(from.target), from.target_xid, from.target_id, from.after_id};
+    return {read_position(from.seen), from.seen_xid,  from.seen_id, read_position(from.target),
+            from.target_xid,          from.target_id, from.after_id};
   }
   uint32 bits() const {
     uint32 bits = 0;
@@ -143,9 +143,7 @@ std::span<Run*> by_stream(std::span<Run> runs) {
   return {order, runs.size()};
 }
 
-bool same_stream(const Run& a, const Run& b) {
-  return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0;
-}
+bool same_stream(const Run& a, const Run& b) { return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0; }
 
 // One look-up of the last offset a stream, not a run.
 void number(std::span<Run*> ordered) {
@@ -203,9 +201,9 @@ Contents contents_of(int shard, std::span<Run* const> ordered) {
 // Moves the group past the window, or to the last run of a batch that filled up before its end. Every shard gets a row,
 // also one that had nothing, so that they go on standing at one position.
 void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* const> ordered, bool complete) {
-  static constexpr const char* kColumns[] = {"shard",      "batch",      "epoch",         "logged_at",   "seen",
-                                             "seen_xid",   "seen_id",    "target",        "target_xid",  "target_id",
-                                             "after_id",   "stream_ids", "first_offsets", "last_offsets"};
+  static constexpr const char* kColumns[] = {"shard",    "batch",      "epoch",         "logged_at",   "seen",
+                                             "seen_xid", "seen_id",    "target",        "target_xid",  "target_id",
+                                             "after_id", "stream_ids", "first_offsets", "last_offsets"};
   const Shard& from = group.from;
   const auto snapshot = [](const char* text) { return DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(text)); };
   const auto xid = [](uint64 value) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(value)); };
@@ -414,8 +412,8 @@ SEALCAST_FUNCTION(sealcast_drain) {
   using namespace sealcast::relay;
   const int max_rows = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
   if (max_rows < 1 || max_rows > kMaxRows) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("max_rows must be 1 to %d, not %d", kMaxRows, max_rows)));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be 1 to %d, not %d", kMaxRows, max_rows)));
   }
   Output output(fcinfo);
   if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return static_cast<Datum>(0);

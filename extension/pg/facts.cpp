@@ -53,7 +53,8 @@ void look_up_types(Items items) {
             system_only = types.column("system_only"), server_fields = types.column("server_fields"),
             admit_hook = types.column("admit_hook");
   const Item* before = nullptr;
-  for (Item* item : sorted(items, [](const Item& i) { return i.t != nullptr; }, ByType{})) {
+  for (Item* item : sorted(
+           items, [](const Item& i) { return i.t != nullptr; }, ByType{})) {
     if (before != nullptr && ByType{}(*before, *item) == 0) {
       item->type = before->type;
       continue;
@@ -63,10 +64,10 @@ void look_up_types(Items items) {
     types.find(key);
     if (!types.next()) continue;
     const std::optional<Datum> roles = types.optional(required_roles);
-    item->type = copied(TypeRules{
-        item->t, DatumGetInt32(types.value(max_bytes)), roles ? DatumGetArrayTypePCopy(*roles) : nullptr,
-        DatumGetBool(types.value(system_only)), ARR_NDIM(DatumGetArrayTypeP(types.value(server_fields))) != 0,
-        DatumGetObjectId(types.optional(admit_hook).value_or(ObjectIdGetDatum(InvalidOid)))});
+    item->type = copied(
+        TypeRules{item->t, DatumGetInt32(types.value(max_bytes)), roles ? DatumGetArrayTypePCopy(*roles) : nullptr,
+                  DatumGetBool(types.value(system_only)), ARR_NDIM(DatumGetArrayTypeP(types.value(server_fields))) != 0,
+                  DatumGetObjectId(types.optional(admit_hook).value_or(ObjectIdGetDatum(InvalidOid)))});
   }
   types.close();
 }
@@ -75,7 +76,8 @@ void look_up_streams(Items items) {
   IndexLookup streams = IndexLookup::open("streams");
   const int closed_at = streams.column("closed_at");
   const Item* before = nullptr;
-  for (Item* item : sorted(items, [](const Item& i) { return i.stream_id != nullptr; }, ByStream{})) {
+  for (Item* item : sorted(
+           items, [](const Item& i) { return i.stream_id != nullptr; }, ByStream{})) {
     if (before != nullptr && ByStream{}(*before, *item) == 0) {
       item->stream = before->stream;
       continue;
@@ -102,7 +104,8 @@ void look_up_senders(Items items, TimestampTz now) {
   const int role = roles.column("role"), stream_id = restrictions.column("stream_id"),
             kind = restrictions.column("kind"), until = restrictions.column("until");
   const Item* before = nullptr;
-  for (Item* item : sorted(items, [](const Item& i) { return i.sender_id != nullptr; }, BySender{})) {
+  for (Item* item : sorted(
+           items, [](const Item& i) { return i.sender_id != nullptr; }, BySender{})) {
     if (item->stream_id == nullptr) continue;
     if (before != nullptr && BySender{}(*before, *item) == 0) {
       item->role = before->role;

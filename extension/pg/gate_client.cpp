@@ -2,6 +2,8 @@
 //
 // One connection per backend, one question at a time. A connection is reused only after a complete, expected answer:
 // a timeout, a cancel or any surprise closes it, so that no answer is ever taken for another question's.
+#include "gate_client.h"
+
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,26 +22,13 @@ extern "C" {
 #include "utils/wait_event.h"
 }
 
-using namespace sealcast;
-
+namespace sealcast::gate {
 namespace {
 
 constexpr std::size_t kMaxLine = 512;
 constexpr std::size_t kMaxTypeLength = 64;
 constexpr int64 kRetryAfterMs = 1000;  // told to senders when the gate itself cannot say
 constexpr long kConnectRetryMs = 10;   // a Unix socket whose backlog is full cannot be waited for
-constexpr const char* kPass = "pass";
-constexpr const char* kSeen = "seen";
-constexpr const char* kLimited = "limited";
-constexpr const char* kUnavailable = "unavailable";
-constexpr const char* kOff = "off";
-
-struct Answer {
-  const char* outcome;
-  int64 retry_after_ms;
-  bool has_retry;
-};
-
 struct Connection {
   int fd = -1;
   bool used = false;  // has answered before, so it may have gone stale
@@ -164,14 +153,13 @@ bool matches(std::string_view line, std::string_view name, int64* retry) {
 }
 
 Step parse(const char* line, Answer& answer) {
-  answer = {nullptr, 0, false};
-  for (const char* outcome : {kPass, kSeen}) {
-    if (matches(line, outcome, nullptr)) answer.outcome = outcome;
+  for (const std::string_view outcome : {kPass, kSeen}) {
+    if (matches(line, outcome, nullptr)) return answer = {outcome}, Step::done;
   }
-  for (const char* outcome : {kLimited, kUnavailable}) {
-    if (matches(line, outcome, &answer.retry_after_ms)) answer.outcome = outcome, answer.has_retry = true;
+  for (const std::string_view outcome : {kLimited, kUnavailable}) {
+    int64 retry_after_ms;
+    if (matches(line, outcome, &retry_after_ms)) return answer = {outcome, retry_after_ms}, Step::done;
   }
-  if (answer.outcome != nullptr) return Step::done;
   snprintf(trouble, sizeof trouble, "unexpected answer: %.200s", line);
   return Step::failed;
 }
@@ -208,17 +196,8 @@ void log_trouble(Step step) {
   }
 }
 
-bool is_type(std::string_view t) {
-  if (t.empty() || t.size() > kMaxTypeLength) return false;
-  for (const char c : t) {
-    const bool allowed = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-    if (!allowed) return false;
-  }
-  return true;
-}
-
 Answer ask_gate(const UuidText& sender_id, const UuidText& stream_id, std::string_view t, const UuidText& txn_id) {
-  Answer answer = {kUnavailable, kRetryAfterMs, true};
+  Answer answer = {kUnavailable, kRetryAfterMs};
   const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), settings::gate_timeout_ms);
   char question[kMaxLine];
   const int size = snprintf(question, sizeof question, "check %.36s %.36s %.*s %.36s\n", sender_id.text, stream_id.text,
@@ -226,7 +205,7 @@ Answer ask_gate(const UuidText& sender_id, const UuidText& stream_id, std::strin
   PG_TRY();
   {
     const Step step = ask(question, static_cast<std::size_t>(size), deadline, answer);
-    if (step != Step::done) answer = {kUnavailable, kRetryAfterMs, true};
+    if (step != Step::done) answer = {kUnavailable, kRetryAfterMs};
     log_trouble(step);
   }
   PG_CATCH();
@@ -240,7 +219,22 @@ Answer ask_gate(const UuidText& sender_id, const UuidText& stream_id, std::strin
 
 }  // namespace
 
+bool is_message_type(std::string_view t) {
+  if (t.empty() || t.size() > kMaxTypeLength || t[0] < 'a' || t[0] > 'z') return false;
+  return std::ranges::all_of(
+      t, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'; });
+}
+
+Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id) {
+  if (!settings::gate) return {kOff};
+  if (*settings::gate_socket == '\0') return {kUnavailable, kRetryAfterMs};
+  return ask_gate(UuidText(sender_id), UuidText(stream_id), t, UuidText(txn_id));
+}
+
+}  // namespace sealcast::gate
+
 SEALCAST_FUNCTION(sealcast_gate) {
+  using namespace sealcast;
   for (int i = 0; i < 4; ++i) {
     if (PG_ARGISNULL(i)) {
       ereport(ERROR,
@@ -248,20 +242,13 @@ SEALCAST_FUNCTION(sealcast_gate) {
     }
   }
   const text* const t = PG_GETARG_TEXT_PP(2);
-  if (!is_type(view(t))) {
+  if (!gate::is_message_type(view(t))) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is no message type", text_to_cstring(t)),
-                    errdetail("A message type is 1 to 64 of a-z, 0-9, _, . and -.")));
+                    errdetail("A message type is 1 to 64 of a-z, 0-9, _, . and -, beginning with a letter.")));
   }
-  Answer answer = {kOff, 0, false};
-  if (settings::gate) {
-    if (*settings::gate_socket == '\0') {
-      answer = {kUnavailable, kRetryAfterMs, true};
-    } else {
-      answer = ask_gate(UuidText(*PG_GETARG_UUID_P(0)), UuidText(*PG_GETARG_UUID_P(1)), view(t),
-                        UuidText(*PG_GETARG_UUID_P(3)));
-    }
-  }
-  Datum values[2] = {CStringGetTextDatum(answer.outcome), Int64GetDatum(answer.retry_after_ms)};
-  bool nulls[2] = {false, !answer.has_retry};
+  const gate::Answer answer = gate::check(*PG_GETARG_UUID_P(0), *PG_GETARG_UUID_P(1), view(t), *PG_GETARG_UUID_P(3));
+  const text* const outcome = cstring_to_text_with_len(answer.outcome.data(), static_cast<int>(answer.outcome.size()));
+  Datum values[2] = {PointerGetDatum(outcome), Int64GetDatum(answer.retry_after_ms.value_or(0))};
+  bool nulls[2] = {false, !answer.retry_after_ms};
   PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(record_type(fcinfo), values, nulls)));
 }

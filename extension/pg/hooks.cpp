@@ -14,15 +14,10 @@ SpiPlan plan{
 enum { kStatus, kCode, kMessage, kHint, kEnvelope };
 
 void admit_hooked(Item& item) {
-  const Datum arguments[] = {Int32GetDatum(item.number),
-                             ObjectIdGetDatum(item.type->admit_hook),
-                             UUIDPGetDatum(item.stream_id),
-                             PointerGetDatum(item.t),
-                             UUIDPGetDatum(item.sender_id),
-                             UUIDPGetDatum(item.txn_id),
-                             PointerGetDatum(item.canonical),
-                             PointerGetDatum(item.sent_hash),
-                             Int64GetDatum(item.message_id)};
+  const Datum arguments[] = {
+      Int32GetDatum(item.number),      ObjectIdGetDatum(item.type->admit_hook), UUIDPGetDatum(item.stream_id),
+      PointerGetDatum(item.t),         UUIDPGetDatum(item.sender_id),           UUIDPGetDatum(item.txn_id),
+      PointerGetDatum(item.canonical), PointerGetDatum(item.sent_hash),         Int64GetDatum(item.message_id)};
   SpiRows rows = plan.run(arguments);
   // A null verdict: the key was taken.
   if (const std::optional<Datum> status = rows.value(0, kStatus)) {

@@ -18,8 +18,8 @@ constexpr int kMaxConditions = 3;
 
 RegProcedure comparison(Relation index, const Condition& condition) {
   const Oid type = index->rd_opcintype[condition.column];
-  return get_opcode(get_opfamily_member(index->rd_opfamily[condition.column], type, type,
-                                        static_cast<int16>(condition.compare)));
+  return get_opcode(
+      get_opfamily_member(index->rd_opfamily[condition.column], type, type, static_cast<int16>(condition.compare)));
 }
 
 }  // namespace
@@ -56,9 +56,9 @@ void IndexLookup::close() {
 int IndexLookup::column(const char* name) const {
   const int number = SPI_fnumber(RelationGetDescr(table_), name);
   if (number <= 0) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                    errmsg("%s has no column %s", RelationGetRelationName(table_), name),
-                    errhint("Drop and create the extension sealcast; its objects are not to be altered by hand.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("%s has no column %s", RelationGetRelationName(table_), name),
+             errhint("Drop and create the extension sealcast; its objects are not to be altered by hand.")));
   }
   return number;
 }

@@ -1,4 +1,5 @@
-// Rows of a small table by its index, without a plan: what a batch needs to know is a few dozen probes of a microsecond.
+// Rows of a small table by its index, without a plan: what a batch needs to know is a few dozen probes of a
+// microsecond.
 #pragma once
 
 #include "pg.h"

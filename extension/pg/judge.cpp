@@ -32,8 +32,8 @@ const char* quoted(const text* name) {
 }
 
 const char* joined(ArrayType* roles) {
-  return TextDatumGetCString(OidFunctionCall2(F_ARRAY_TO_STRING_ANYARRAY_TEXT, PointerGetDatum(roles),
-                                              CStringGetTextDatum(", ")));
+  return TextDatumGetCString(
+      OidFunctionCall2(F_ARRAY_TO_STRING_ANYARRAY_TEXT, PointerGetDatum(roles), CStringGetTextDatum(", ")));
 }
 
 bool contains(ArrayType* roles, const text* role) {
@@ -48,9 +48,7 @@ bool contains(ArrayType* roles, const text* role) {
   return false;
 }
 
-const char* c_string(const pg_uuid_t& uuid) {
-  return pnstrdup(UuidText(uuid).text, sizeof UuidText::text);
-}
+const char* c_string(const pg_uuid_t& uuid) { return pnstrdup(UuidText(uuid).text, sizeof UuidText::text); }
 
 Answer forbidden_until(const Restriction& restriction, TimestampTz now) {
   const char* const where = restriction.everywhere ? "" : restriction.ban ? " from this stream" : " in this stream";
@@ -81,12 +79,7 @@ Answer refusal(const Item& item, TimestampTz now) {
             .message = "stream_id, t, sender_id or d is null",
             .hint = "Send all four."};
   }
-  if (item.type == nullptr) {
-    return {.status = 422,
-            .code = "unknown_type",
-            .message = psprintf("there is no message type %s", quoted(item.t)),
-            .hint = "Use a type of sealcast.message_types."};
-  }
+  if (item.type == nullptr) return unknown_type(item.t);
   if (item.stream == nullptr) {
     return {.status = 404,
             .code = "stream_not_found",
@@ -132,6 +125,13 @@ Answer refusal(const Item& item, TimestampTz now) {
 }
 
 }  // namespace
+
+Answer unknown_type(const text* t) {
+  return {.status = 422,
+          .code = "unknown_type",
+          .message = psprintf("there is no message type %s", quoted(t)),
+          .hint = "Use a type of sealcast.message_types."};
+}
 
 void judge(Item& item, TimestampTz now) {
   item.answer = refusal(item, now);

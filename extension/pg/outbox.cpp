@@ -40,8 +40,13 @@ struct Segment {
   int xid, first_id, messages, ts, stream_id, shard;
 
   static Segment open(int number, const char* index) {
-    Segment segment{IndexLookup::open(psprintf("outbox_%d", number), psprintf("outbox_%d_%s_idx", number, index)), 0, 0,
-                    0, 0, 0, 0};
+    Segment segment{IndexLookup::open(psprintf("outbox_%d", number), psprintf("outbox_%d_%s_idx", number, index)),
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0};
     segment.xid = segment.rows.column("xid");
     segment.first_id = segment.rows.column("first_id");
     segment.messages = segment.rows.column("messages");
@@ -94,8 +99,7 @@ void search_running(int number, Search& search) {
 void search_newcomers(int number, Search& search) {
   const Window& window = search.window;
   Segment by_id = Segment::open(number, "first_id");
-  const Condition conditions[] = {
-      {0, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen_id, window.after_id))}};
+  const Condition conditions[] = {{0, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen_id, window.after_id))}};
   by_id.rows.find(conditions);
   for (int left = search.max_messages; left > 0 && by_id.rows.next();) {
     const uint64 xid = by_id.row_xid();

@@ -30,8 +30,7 @@ struct Run {
 
   // Whether a message comes next in it.
   bool takes(int64 message_id, const pg_uuid_t& stream) const {
-    return messages < kMaxRun && message_id == first_id + messages &&
-           std::memcmp(&stream, &stream_id, UUID_LEN) == 0;
+    return messages < kMaxRun && message_id == first_id + messages && std::memcmp(&stream, &stream_id, UUID_LEN) == 0;
   }
 };
 

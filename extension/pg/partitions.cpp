@@ -19,8 +19,8 @@ Oid partition_for(Relation parent, Datum key) {
   if (partitions->nparts == 0) return InvalidOid;
   PartitionKey const shape = RelationGetPartitionKey(parent);
   bool equal;
-  const int bound = partition_range_datum_bsearch(shape->partsupfunc, shape->partcollation, partitions->boundinfo, 1,
-                                                  &key, &equal);
+  const int bound =
+      partition_range_datum_bsearch(shape->partsupfunc, shape->partcollation, partitions->boundinfo, 1, &key, &equal);
   const int at = partitions->boundinfo->indexes[bound + 1];
   return at < 0 ? InvalidOid : partitions->oids[at];
 }

@@ -10,15 +10,16 @@ extern "C" {
 namespace sealcast::admission {
 namespace {
 
-SpiPlan plan{"select item, sent_hash, t, stream_id, envelope from sealcast.originals($1, $2)", {UUIDARRAYOID, UUIDARRAYOID}};
+SpiPlan plan{"select item, sent_hash, t, stream_id, envelope from sealcast.originals($1, $2)",
+             {UUIDARRAYOID, UUIDARRAYOID}};
 enum { kItem, kSentHash, kType, kStream, kEnvelope };
 
 bool is_original(const Item& item, const SpiRows& rows, int row) {
   const std::optional<Datum> t = rows.value(row, kType), stream = rows.value(row, kStream);
   // Null: retention has dropped it, and only its key is left.
   if (!t || !stream) return false;
-  return view(item.sent_hash) == view(DatumGetPointer(*rows.value(row, kSentHash))) &&
-         item.t != nullptr && view(item.t) == view(DatumGetPointer(*t)) && item.stream_id != nullptr &&
+  return view(item.sent_hash) == view(DatumGetPointer(*rows.value(row, kSentHash))) && item.t != nullptr &&
+         view(item.t) == view(DatumGetPointer(*t)) && item.stream_id != nullptr &&
          std::memcmp(item.stream_id, DatumGetUUIDP(*stream), UUID_LEN) == 0;
 }
 

@@ -96,7 +96,7 @@ const std::array kTable = {
             "Silence after which an event stream gets a comment"},
     Setting{"sse", "max_subscribers", TARGET(Number, sse.max_subscribers), "10000", 1, kMany, nullptr,
             "Event streams at once; one more is 503 overloaded"},
-    Setting{"sse", "ring_frames", TARGET(Number, sse.ring_frames), "1024", 16, 65'536, nullptr,
+    Setting{"sse", "ring_frames", TARGET(Number, sse.ring_frames), "4096", 16, 65'536, nullptr,
             "Frames of a stream that a slow reader may lag behind before it is cut off"},
     Setting{"sse", "retry_ms", TARGET(Milliseconds, sse.retry), "2000", 100, 300'000, nullptr,
             "How long a browser waits before it connects again"},

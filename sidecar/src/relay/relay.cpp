@@ -27,7 +27,7 @@ enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope };
 constexpr std::chrono::seconds kSettleEvery{1};
 constexpr std::int32_t kTailBatches = 8;
 // From one look to the next under load: each has a price of its own, whatever it finds.
-constexpr std::chrono::milliseconds kPace{4};
+constexpr std::chrono::milliseconds kPace{10};
 constexpr std::chrono::seconds kAfterRefusal{1};
 
 // The envelope's own `ts`; its members stand in a fixed order and none before it can hold a quote.
