@@ -5,7 +5,7 @@
 create function sealcast.claim_shards(holder text, lease_ms integer,
                                       out shard integer, out epoch bigint, out mine boolean, out batch bigint)
   returns setof record
-  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
   own_start constant timestamptz := (select a.backend_start from pg_stat_get_activity(pg_backend_pid()) a);
 begin
@@ -115,7 +115,7 @@ end $$;
 -- Truncates the segments whose every row is relayed, and moves on to an empty one when the current one has grown.
 create function sealcast.rotate_outbox(segment_bytes bigint default 33554432) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp
-  set lock_timeout = '20ms' set enable_seqscan = off as $$
+  set lock_timeout = '20ms' set enable_seqscan = off set jit = off as $$
 declare
   current_segment constant integer := (select last_value from sealcast.outbox_segment);
   next_segment constant integer := (current_segment + 1) % 3;

@@ -139,7 +139,7 @@ create function sealcast.maintain(keep interval default '30 days', keep_txn_ids 
   returns table (action text, object text)
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   -- Shorter than admission's: who waits behind this waits less than it is willing to.
-  set lock_timeout = '50ms' set timezone = 'UTC' as $$
+  set lock_timeout = '50ms' set timezone = 'UTC' set jit = off as $$
 declare
   removed bigint;
 begin
