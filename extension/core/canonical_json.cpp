@@ -189,9 +189,9 @@ Cursor TextCanonicalizer::string(Cursor at) {
     } else if (c < 0x20) {
       fail(at.in, "a control character that is not escaped");
     } else {
-      const char* const next = multibyte_end(at.in, end_);
-      if (next == nullptr) fail(at.in, "invalid UTF-8");
-      while (at.in < next) *at.out++ = *at.in++;
+      // Up to the next look at the flag, and over it by no more than one character.
+      at = copy_multibyte(at, end_, next_poll_);
+      if (at.out == nullptr) fail(at.in, "invalid UTF-8");
     }
   }
 }
@@ -213,13 +213,14 @@ Cursor TextCanonicalizer::key(Cursor at) {
     key = std::string_view(keys).substr(size);
   }
   Frame& frame = frames_[depth_ - 1];
-  if (scratch_.members.size() > frame.first_member) {
-    const std::strong_ordering order = compare_keys(scratch_.members.back().key, key);
+  std::vector<Member>& members = scratch_.members;
+  const Member& member = add_member(members, key, static_cast<std::size_t>(written - out_.data()),
+                                    static_cast<std::size_t>(source - begin_));
+  if (members.size() - 1 > frame.first_member) {
+    const std::strong_ordering order = compare_members(members.end()[-2], member);
     if (order == 0) fail(source, "a key that stands twice in its object");
     if (order > 0) frame.sorted = false;
   }
-  scratch_.members.push_back(
-      {key, static_cast<std::size_t>(written - out_.data()), 0, static_cast<std::size_t>(source - begin_)});
   at.in = skip_space(at.in);
   if (at.in == end_ || *at.in != ':') fail_at(at.in, "expected a colon after a key");
   *at.out++ = ':';

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "open_end.h"
+
 namespace sealcast {
 
 // Arrays and objects inside one another; the 129th is an error.
@@ -33,18 +35,24 @@ void append_number(double value, std::string& out);
 
 // One written member of an object that is still open.
 struct Member {
-  std::string_view key;   // decoded UTF-8
-  std::size_t begin = 0;  // where "key":value stands in the output
+  std::string_view key;      // decoded UTF-8
+  std::uint64_t prefix = 0;  // key_prefix(key)
+  std::size_t begin = 0;     // where "key":value stands in the output
   std::size_t end = 0;
   std::size_t source = 0;  // where the key stands in the input, or its ordinal where there is no text
 };
 
-// Writes canonical JSON from events, for documents that are not text (the jsonb walk). Keys may come in any order.
+// Writes canonical JSON from events, for documents that are not text (the jsonb walk). Keys may come in any order, at
+// the least cost in canonical order. `out` is whole once the outermost value ends.
 // Every part throws Error{invalid_json} naming the path ($["a"][2]) for what canonicalize() refuses in text.
 class CanonicalWriter {
  public:
-  explicit CanonicalWriter(std::string& out, Numbers numbers = Numbers::rounded, CancelFlag cancel = nullptr)
-      : out_(out), numbers_(numbers), cancel_(cancel) {}
+  // `expected` is about how long the document will be.
+  explicit CanonicalWriter(std::string& out, Numbers numbers = Numbers::rounded, CancelFlag cancel = nullptr,
+                           std::size_t expected = 0);
+  ~CanonicalWriter();
+  CanonicalWriter(const CanonicalWriter&) = delete;
+  CanonicalWriter& operator=(const CanonicalWriter&) = delete;
 
   void begin_object();
   void key(std::string_view utf8);  // followed by exactly one value; its bytes must outlive end_object()
@@ -53,6 +61,7 @@ class CanonicalWriter {
   void end_array();
   void string(std::string_view utf8);
   void number(std::string_view literal);  // a decimal literal such as numeric_out prints
+  void integer(std::int64_t value);       // of at most 15 digits
   void boolean(bool value);
   void null();
 
@@ -63,17 +72,20 @@ class CanonicalWriter {
     std::size_t first_member;
     std::size_t count;  // values so far
   };
+  Frame& top() { return frames_[depth_ - 1]; }
   void before_value();
   void after_value();
   void begin(char bracket, bool object);
+  void word(std::string_view text);
   [[noreturn]] void refuse(const std::string& what) const;  // names the path
 
-  std::string& out_;
+  OpenEnd out_;  // always with kSlack of room
   const Numbers numbers_;
   const CancelFlag cancel_;  // polled while members are sorted
-  std::vector<Frame> frames_;
+  int depth_ = 0;
+  Frame frames_[kMaxDepth];
   std::vector<Member> members_;
-  std::string scratch_;
+  std::string moved_;  // members on their way into order
 };
 
 }  // namespace sealcast

@@ -11,7 +11,13 @@
 namespace sealcast {
 namespace {
 
-constexpr char kHex[] = "0123456789abcdef";
+// The two hex digits of every byte.
+constexpr std::array<std::array<char, 2>, 256> kHex = [] {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> table{};
+  for (std::size_t byte = 0; byte < table.size(); ++byte) table[byte] = {kDigits[byte >> 4], kDigits[byte & 15]};
+  return table;
+}();
 
 void begin_with_pad(SHA256_CTX& state, const unsigned char* block, unsigned char pad) {
   unsigned char padded[SHA256_CBLOCK];
@@ -38,12 +44,17 @@ Digest sha256(std::string_view bytes) {
   return digest;
 }
 
+char* write_hex(const Digest& digest, char* out) {
+  for (const unsigned char byte : digest) {
+    std::memcpy(out, kHex[byte].data(), 2);
+    out += 2;
+  }
+  return out;
+}
+
 void append_hex(const Digest& digest, std::string& out) {
   char text[kHexDigest];
-  for (std::size_t i = 0; i < digest.size(); ++i) {
-    text[2 * i] = kHex[digest[i] >> 4];
-    text[2 * i + 1] = kHex[digest[i] & 15];
-  }
+  write_hex(digest, text);
   out.append(text, sizeof text);
 }
 

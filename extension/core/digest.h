@@ -18,6 +18,7 @@ Digest sha256(std::string_view bytes);
 // Lower-case hex, 64 characters.
 std::string to_hex(const Digest& digest);
 void append_hex(const Digest& digest, std::string& out);
+char* write_hex(const Digest& digest, char* out);  // returns the end of the 64 digits
 
 // False unless `hex` is exactly 64 lower-case hex digits.
 bool from_hex(std::string_view hex, Digest& out);

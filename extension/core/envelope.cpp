@@ -3,11 +3,16 @@
 
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <span>
 
 #include "error.h"
 #include "json_string.h"
 #include "text_canonicalizer.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace sealcast {
 namespace {
@@ -22,7 +27,30 @@ constexpr std::array<bool, 256> kForbidden = [] {
   return table;
 }();
 
+// Whether 16 bytes a time tell that every byte is ASCII and none forbidden.
+bool plainly_allowed(std::string_view text) {
+#if defined(__SSE2__)
+  if (text.size() < 16) return false;
+  const auto careful = [](const char* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    // Signed comparison: bytes from 0x80 on count as less than a space, like controls.
+    const __m128i control =
+        _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7F)));
+    const __m128i separator =
+        _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('|')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('=')));
+    return _mm_or_si128(control, separator);
+  };
+  __m128i found = careful(text.data() + text.size() - 16);  // overlaps the last one of the others
+  for (std::size_t i = 0; i + 16 < text.size(); i += 16) found = _mm_or_si128(found, careful(text.data() + i));
+  return _mm_movemask_epi8(found) == 0;
+#else
+  static_cast<void>(text);
+  return false;
+#endif
+}
+
 const char* problem_of_field(std::string_view text) {
+  if (plainly_allowed(text)) return nullptr;
   if (text.empty()) return "is empty";
   unsigned char before = 0;
   for (const char each : text) {
@@ -32,16 +60,6 @@ const char* problem_of_field(std::string_view text) {
     before = c;
   }
   return nullptr;
-}
-
-struct NamedField {
-  const char* name;
-  std::string_view value;
-};
-
-std::array<NamedField, 4> named(const Fields& fields) {
-  return {
-      {{"t", fields.t}, {"stream_id", fields.stream_id}, {"sender_id", fields.sender_id}, {"txn_id", fields.txn_id}}};
 }
 
 void append_integer(std::int64_t value, std::string& out) {
@@ -56,22 +74,47 @@ void require_field(const char* name, std::string_view value) {
   }
 }
 
-void append_signing_string(const Fields& fields, std::string& out) {
-  for (const NamedField& field : named(fields)) require_field(field.name, field.value);
+// How long a signing string is at most beside its five texts.
+constexpr std::size_t kSigningFrame = 96;
+
+std::size_t signing_bound(const Fields& fields) {
+  return kSigningFrame + fields.t.size() + fields.stream_id.size() + fields.sender_id.size() + fields.txn_id.size();
+}
+
+template <std::size_t kSize>
+char* write(const char (&literal)[kSize], char* out) {
+  std::memcpy(out, literal, kSize - 1);
+  return out + kSize - 1;
+}
+
+char* write(std::string_view text, char* out) {
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+// Everything up to the payload's hash.
+char* write_signing_string(const Fields& fields, char* out) {
+  require_field("t", fields.t);
+  require_field("stream_id", fields.stream_id);
+  require_field("sender_id", fields.sender_id);
+  require_field("txn_id", fields.txn_id);
   if (fields.ts < 0 || fields.ts > kMaxTimestamp) {
     throw Error(ErrorKind::invalid_argument, "signed field \"ts\" is out of range", {},
                 "It is a time in Unix milliseconds, from 0 to the end of the year 9999.");
   }
-  out += "v=1|";
-  for (const NamedField& field : named(fields)) {
-    out += field.name;
-    out += '=';
-    out += field.value;
-    out += '|';
-  }
-  out += "ts=";
-  append_integer(fields.ts, out);
-  out += "|payload_hash=";
+  out = write(fields.t, write("v=1|t=", out));
+  out = write(fields.stream_id, write("|stream_id=", out));
+  out = write(fields.sender_id, write("|sender_id=", out));
+  out = write(fields.txn_id, write("|txn_id=", out));
+  out = std::to_chars(write("|ts=", out), out + 24, fields.ts).ptr;
+  return write("|payload_hash=", out);
+}
+
+// Replaces `signing` by the signing string of a canonical payload.
+void build_signing_string(const Fields& fields, std::string_view canonical_d, std::string& signing) {
+  signing.resize(signing_bound(fields) + kHexDigest);
+  char* const end = write_hex(sha256(canonical_d), write_signing_string(fields, signing.data()));
+  signing.resize(static_cast<std::size_t>(end - signing.data()));
 }
 
 void append_string(std::string_view text, std::string& out) {
@@ -143,18 +186,16 @@ bool open_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, O
 
 }  // namespace
 
-std::string signing_string(const Fields& fields, std::string_view payload_hash) {
+void append_signing_string(const Fields& fields, std::string_view payload_hash, std::string& out) {
   require_field("payload_hash", payload_hash);
-  std::string text;
-  append_signing_string(fields, text);
-  text += payload_hash;
-  return text;
+  const std::size_t start = out.size();
+  out.resize(start + signing_bound(fields) + payload_hash.size());
+  char* const end = write(payload_hash, write_signing_string(fields, out.data() + start));
+  out.resize(static_cast<std::size_t>(end - out.data()));
 }
 
 Digest sign_payload(const Fields& fields, std::string_view canonical_d, const Key& key, std::string& signing) {
-  signing.clear();
-  append_signing_string(fields, signing);
-  append_hex(sha256(canonical_d), signing);
+  build_signing_string(fields, canonical_d, signing);
   return key.hmac.sign(signing);
 }
 
@@ -204,8 +245,7 @@ Verdict verify_envelope(std::string_view json, std::int64_t now_ms, std::optiona
     Opened envelope;
     if (!open_envelope(json, cancel, buffers, envelope)) return Verdict::malformed;
     // Checks the fields' rules, whoever signed.
-    append_signing_string(envelope.fields, buffers.signing);
-    append_hex(sha256(envelope.d), buffers.signing);
+    build_signing_string(envelope.fields, envelope.d, buffers.signing);
     const Key* const key = find_key(envelope.kid, context);
     if (key == nullptr) return Verdict::unknown_kid;
     if (!equal_in_constant_time(key->hmac.sign(buffers.signing), envelope.sig)) return Verdict::bad_signature;

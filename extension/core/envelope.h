@@ -21,9 +21,10 @@ struct Fields {
   std::int64_t ts;  // Unix milliseconds, 0 .. 253402300799999 (year 9999)
 };
 
-// v=1|t={t}|stream_id={…}|sender_id={…}|txn_id={…}|ts={ts}|payload_hash={…}. Throws Error{invalid_argument} naming
-// the field that is empty, holds '|', '=' or a control character (U+0000–U+001F, U+007F–U+009F), or is out of range.
-std::string signing_string(const Fields& fields, std::string_view payload_hash);
+// Appends v=1|t={t}|stream_id={…}|sender_id={…}|txn_id={…}|ts={ts}|payload_hash={…}. Throws
+// Error{invalid_argument} naming the field that is empty, holds '|', '=' or a control character (U+0000–U+001F,
+// U+007F–U+009F), or is out of range.
+void append_signing_string(const Fields& fields, std::string_view payload_hash, std::string& out);
 
 // The signature of an already canonical payload. `signing` receives the signing string (a reused buffer).
 Digest sign_payload(const Fields& fields, std::string_view canonical_d, const Key& key, std::string& signing);

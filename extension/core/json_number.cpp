@@ -15,6 +15,7 @@ namespace {
 constexpr int kSafeDigits = 15;
 constexpr std::int64_t kSafeExponent = 290;
 constexpr int kMaxShortestDigits = 17;
+constexpr std::ptrdiff_t kMaxCanonical = 32;
 
 // Larger than any literal is long, so that no position in one brings a saturated exponent back into range.
 constexpr std::int64_t kHugeExponent = 1'000'000'000'000'000;
@@ -117,6 +118,36 @@ std::int64_t read_exponent(const char* p, const char* end) {
   return negative ? -value : value;
 }
 
+// Copies a literal that is canonical as it stands: at most kSafeDigits digits, no exponent, no superfluous zero, and
+// none so small that it wants an exponent. at.in == nullptr when this does not see it at once.
+Cursor copy_canonical(Cursor at, const char* end) {
+  constexpr std::ptrdiff_t kPlaces = 6;  // from 1e-7 on ECMAScript writes an exponent
+  const auto copy_digits = [&at, end] {
+    while (is_digit(at.in, end)) *at.out++ = *at.in++;
+  };
+  const Cursor unknown{nullptr, nullptr};
+  // A longer one would not fit behind `out`.
+  if (end - at.in > kMaxCanonical) end = at.in + kMaxCanonical;
+  if (*at.in == '-') *at.out++ = *at.in++;
+  const char* const whole = at.in;
+  copy_digits();
+  std::ptrdiff_t digits = at.in - whole;
+  if (digits == 0 || (*whole == '0' && digits > 1)) return unknown;
+  bool nonzero = *whole != '0';
+  if (at.in < end && *at.in == '.') {
+    const char* const fraction = at.in + 1;
+    *at.out++ = *at.in++;
+    copy_digits();
+    const std::ptrdiff_t places = at.in - fraction;
+    if (places == 0 || places > kPlaces || at.in[-1] == '0') return unknown;
+    digits += places;
+    nonzero = true;
+  }
+  const bool exponent = at.in < end && (*at.in == 'e' || *at.in == 'E');
+  if (!nonzero || digits > kSafeDigits || exponent) return unknown;
+  return at;
+}
+
 }  // namespace
 
 Cursor write_number(Cursor at, const char* end, Numbers numbers, Fault& fault) {
@@ -124,6 +155,7 @@ Cursor write_number(Cursor at, const char* end, Numbers numbers, Fault& fault) {
     fault = {where, what};
     return Cursor{nullptr, nullptr};
   };
+  if (const Cursor done = copy_canonical(at, end); done.in != nullptr) return done;
   const char* const start = at.in;
   const bool negative = *start == '-';
   const char* const whole = start + (negative ? 1 : 0);
@@ -144,9 +176,6 @@ Cursor write_number(Cursor at, const char* end, Numbers numbers, Fault& fault) {
     p = skip_digits(digits, end);
     if (p == digits) return refuse(digits, "a number needs a digit in its exponent");
     exponent = read_exponent(sign, p);
-  } else if (!has_fraction && whole_end - whole <= kSafeDigits && *whole != '0') {
-    std::memcpy(at.out, start, static_cast<std::size_t>(whole_end - start));
-    return {whole_end, at.out + (whole_end - start)};
   }
 
   Literal literal{whole, fraction_end - 1, 0, 0};

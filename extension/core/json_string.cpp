@@ -54,6 +54,15 @@ const char* multibyte_end(const char* p, const char* end) {
   return p + 4;
 }
 
+Cursor copy_multibyte(Cursor at, const char* end, const char* stop) {
+  do {
+    const char* const next = multibyte_end(at.in, end);
+    if (next == nullptr) return {at.in, nullptr};
+    while (at.in < next) *at.out++ = *at.in++;
+  } while (at.in < stop && static_cast<unsigned char>(*at.in) >= 0x80);
+  return at;
+}
+
 char* write_ascii(unsigned char c, char* out) {
   if (is_plain(c)) {
     *out++ = static_cast<char>(c);
@@ -87,41 +96,41 @@ char* write_multibyte(unsigned code_point, char* out) {
   return out;
 }
 
-bool append_json_string(std::string_view utf8, std::string& out, Fault& fault) {
-  const std::size_t start = out.size();
+bool write_json_string(std::string_view utf8, OpenEnd& out, Fault& fault) {
   const char* const end = utf8.data() + utf8.size();
-  Cursor at{utf8.data(), nullptr};
-  // Only an escape makes a string longer than its input, so there is room for the rest whenever there was none.
-  const auto make_room = [&](std::size_t written) {
-    out.resize(written + static_cast<std::size_t>(end - at.in) + kSlack);
-    at.out = out.data() + written;
-  };
-  make_room(start);
+  out.make_room(utf8.size());  // the slack holds the quotes
+  Cursor at{utf8.data(), out.at};
   *at.out++ = '"';
   while (true) {
     at = copy_plain(at, end);
     if (at.in == end) break;
-    const auto c = static_cast<unsigned char>(*at.in);
-    if (c < 0x80) {
-      at.out = write_ascii(c, at.out);
-      ++at.in;
-      const auto written = static_cast<std::size_t>(at.out - out.data());
-      if (out.size() - written < static_cast<std::size_t>(end - at.in) + kSlack / 2) {
-        out.resize(written + 2 * static_cast<std::size_t>(end - at.in) + kSlack);
-        at.out = out.data() + written;
-      }
+    if (static_cast<unsigned char>(*at.in) < 0x80) {
+      // Only an escape makes a string longer than its input.
+      out.at = write_ascii(static_cast<unsigned char>(*at.in++), at.out);
+      out.make_room(static_cast<std::size_t>(end - at.in));
+      at.out = out.at;
       continue;
     }
-    const char* next = multibyte_end(at.in, end);
-    if (next == nullptr) {
-      out.resize(start);
+    at = copy_multibyte(at, end, end);
+    if (at.out == nullptr) {
       fault = {at.in, "invalid UTF-8"};
       return false;
     }
-    while (at.in < next) *at.out++ = *at.in++;
   }
   *at.out++ = '"';
-  out.resize(static_cast<std::size_t>(at.out - out.data()));
+  out.at = at.out;
+  out.make_room(0);
+  return true;
+}
+
+bool append_json_string(std::string_view utf8, std::string& out, Fault& fault) {
+  const std::size_t start = out.size();
+  OpenEnd end(out);
+  if (!write_json_string(utf8, end, fault)) {
+    out.resize(start);
+    return false;
+  }
+  end.close();
   return true;
 }
 

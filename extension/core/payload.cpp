@@ -13,7 +13,7 @@ namespace {
 
 // Appends "name":"value" and tells where it stands.
 Member append_member(const ServerField& field, std::string& out) {
-  Member member{field.name, out.size(), 0, 0};
+  Member member{field.name, key_prefix(field.name), out.size(), 0, 0};
   Fault fault;
   if (!append_json_string(field.name, out, fault)) {
     throw Error(ErrorKind::invalid_argument, "the name of a server field is not UTF-8");

@@ -24,10 +24,9 @@ template <class Canonicalize>
 Datum canonical_hash(Canonicalize canonicalize) {
   varlena* result;
   guarded([&](CancelFlag cancel) {
-    Scratch canonical, hex;
+    Scratch canonical;
     canonicalize(*canonical, cancel);
-    append_hex(sha256(*canonical), *hex);
-    result = new_varlena(*hex);
+    result = new_hex(sha256(*canonical));
   });
   return PointerGetDatum(result);
 }
@@ -62,7 +61,9 @@ SEALCAST_FUNCTION(sealcast_signing_string) {
   varlena* result;
   guarded([&](CancelFlag) {
     const Fields fields{view(t), view(stream_id), view(sender_id), view(txn_id), ts};
-    result = new_varlena(signing_string(fields, view(payload_hash)));
+    Scratch signing;
+    append_signing_string(fields, view(payload_hash), *signing);
+    result = new_varlena(*signing);
   });
   PG_RETURN_TEXT_P(result);
 }

@@ -28,6 +28,12 @@ varlena* new_varlena(std::string_view bytes) {
   return result;
 }
 
+varlena* new_hex(const Digest& digest) {
+  char text[kHexDigest];
+  write_hex(digest, text);
+  return new_varlena({text, sizeof text});
+}
+
 UuidText::UuidText(const pg_uuid_t& uuid) {
   static constexpr char kHex[] = "0123456789abcdef";
   char* out = text;

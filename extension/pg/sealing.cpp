@@ -136,11 +136,7 @@ SEALCAST_FUNCTION(sealcast_sign) {
   const text* const signing = PG_GETARG_TEXT_PP(0);
   const Key& key = PG_ARGISNULL(1) ? key_store::require_signing() : key_store::require(view(PG_GETARG_TEXT_PP(1)));
   varlena* result;
-  guarded([&](CancelFlag) {
-    Scratch hex;
-    append_hex(key.hmac.sign(view(signing)), *hex);
-    result = new_varlena(*hex);
-  });
+  guarded([&](CancelFlag) { result = new_hex(key.hmac.sign(view(signing))); });
   PG_RETURN_TEXT_P(result);
 }
 

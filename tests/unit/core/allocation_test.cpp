@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/canonical_json.h"
 #include "core/envelope.h"
 #include "core/payload.h"
 
@@ -49,6 +50,39 @@ TEST(Allocation, SealingASmallMessageNeedsNone) {
   for (int i = 0; i < 10; ++i) seal();
   EXPECT_EQ(allocations, before);
   EXPECT_EQ(envelope, first);
+}
+
+TEST(Allocation, WritingASmallDocumentNeedsNone) {
+  std::string out;
+  const auto write = [&out] {
+    out.clear();
+    CanonicalWriter writer(out);
+    writer.begin_object();
+    for (const char* key : {"c", "a", "b"}) {
+      writer.key(key);
+      writer.begin_array();
+      writer.string("so\n");
+      writer.number("3.5e-7");
+      writer.integer(42);
+      writer.null();
+      writer.end_array();
+    }
+    writer.end_object();
+  };
+  write();
+  const std::size_t before = allocations;
+  for (int i = 0; i < 10; ++i) write();
+  EXPECT_EQ(allocations, before);
+}
+
+TEST(Allocation, ASigningStringNeedsNone) {
+  const Fields fields = {"chat", "stream", "sender", "txn", 1'700'000'000'000};
+  std::string out;
+  append_signing_string(fields, std::string_view("hash"), out);
+  const std::size_t before = allocations;
+  out.clear();
+  append_signing_string(fields, std::string_view("hash"), out);
+  EXPECT_EQ(allocations, before);
 }
 
 }  // namespace

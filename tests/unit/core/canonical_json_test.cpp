@@ -421,6 +421,10 @@ TEST(Property, KeysCompareAsTheirUtf16Does) {
     const std::string a = key();
     const std::string b = key();
     ASSERT_EQ(compare_keys(a, b), utf16(a) <=> utf16(b));
+    std::vector<Member> members;
+    add_member(members, a, 0, 0);
+    add_member(members, b, 0, 1);
+    ASSERT_EQ(compare_members(members[0], members[1]), utf16(a) <=> utf16(b));
   }
 }
 

@@ -49,11 +49,32 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
   return text.replace(at, from.size(), to);
 }
 
+std::string signing_string(const Fields& fields, std::string_view payload_hash) {
+  std::string text;
+  append_signing_string(fields, payload_hash, text);
+  return text;
+}
+
 TEST(SigningString, ByteForByte) {
   EXPECT_EQ(signing_string(kFields, kHash),
             "v=1|t=chat|stream_id=7d444840-9dc0-11d1-b245-5ffdce74fad2|sender_id=a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
             "|txn_id=f47ac10b-58cc-4372-a567-0e02b2c3d479|ts=1700000000000|payload_hash=" +
                 std::string(kHash));
+}
+
+TEST(SigningString, RefusesAForbiddenByteAnywhere) {
+  for (std::size_t size = 1; size < 50; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (const char bad : {'|', '=', '\x1F', '\x7F', '\0'}) {
+        std::string id(size, 'x');
+        Fields fields = kFields;
+        fields.stream_id = id;
+        EXPECT_NO_THROW(signing_string(fields, kHash));
+        id[at] = bad;
+        EXPECT_THROW(signing_string(fields, kHash), Error) << size << ' ' << at;
+      }
+    }
+  }
 }
 
 TEST(SigningString, RefusesWhatCouldBeReadTwoWays) {
