@@ -7,7 +7,7 @@ DATA_built = sealcast--$(EXTVERSION).sql
 DATA = $(wildcard sql/upgrade/sealcast--*--*.sql)
 PG_CONFIG ?= pg_config
 SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=extension/pg/exports.map
-PG_CXXFLAGS = -std=c++20 -Wall -Wextra -fvisibility=hidden
+PG_CXXFLAGS = -std=c++20 -O3 -Wall -Wextra -fvisibility=hidden
 # The server's headers as system headers: what they do is not ours to be warned of.
 PG_CPPFLAGS = -I$(CURDIR)/extension -isystem $(shell $(PG_CONFIG) --includedir-server)
 EXTRA_CLEAN = $(DATA_built)

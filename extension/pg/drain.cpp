@@ -1,25 +1,20 @@
 // drain(): relays the next batch of the holder's shards: gives offsets, logs them, moves the position, hands over the
 // envelopes. One statement, so that all of it happens or nothing.
 #include "bulk_insert.h"
-#include "core/envelope.h"
-#include "datum.h"
-#include "guard.h"
 #include "index_lookup.h"
 #include "message_ids.h"
 #include "offsets.h"
 #include "outbox.h"
-#include "partitions.h"
+#include "relay_batch.h"
 #include "sealing.h"
 #include "spi_plan.h"
 #include "wake.h"
 
 extern "C" {
-#include "access/table.h"
 #include "access/xact.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 #include "utils/xid8.h"
 }
 
@@ -27,33 +22,6 @@ namespace sealcast::relay {
 namespace {
 
 constexpr int kMaxRows = 100'000;
-constexpr int kMaxShards = 32;  // relay_leases has fewer
-
-// A shard that the caller leads, and the newest row of relay_log: where it stands. Before the first batch it has seen
-// nothing.
-struct Shard {
-  int id;
-  int64 epoch;
-  int64 batch = 0;
-  int64 logged_at = 0;
-  const char* seen = "1:1:";
-  uint64 seen_xid = 0;
-  int64 seen_id = 0;
-  const char* target = nullptr;  // null = the last window was relayed to its end
-  uint64 target_xid = 0;
-  int64 target_id = 0;
-  int64 after_id = 0;
-  bool done = false;
-
-  bool stands_with(const Shard& other) const {
-    const auto same = [](const char* a, const char* b) {
-      return a == nullptr || b == nullptr ? a == b : std::strcmp(a, b) == 0;
-    };
-    return same(seen, other.seen) && seen_xid == other.seen_xid && seen_id == other.seen_id &&
-           same(target, other.target) && target_xid == other.target_xid && target_id == other.target_id &&
-           after_id == other.after_id;
-  }
-};
 
 using Shards = std::span<Shard>;
 
@@ -109,23 +77,6 @@ struct Present {
   const char* snapshot;
   uint64 xid;
   int64 newest_id;
-};
-
-// Shards that stand at one position and are relayed together.
-struct Group {
-  std::span<Shard*> shards;
-  Shard from;  // the position
-  int64 logged_at;
-
-  Window window() const {
-    return {read_position(from.seen), from.seen_xid,  from.seen_id, read_position(from.target),
-            from.target_xid,          from.target_id, from.after_id};
-  }
-  uint32 bits() const {
-    uint32 bits = 0;
-    for (const Shard* shard : shards) bits |= uint32{1} << shard->id;
-    return bits;
-  }
 };
 
 // Pointers to the runs, so that those of one stream stand together, in order of first_id.
@@ -228,123 +179,6 @@ void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* con
     values[12] = contents.first_offsets;
     values[13] = contents.last_offsets;
   });
-}
-
-// The rows that drain() returns.
-class Output {
- public:
-  explicit Output(FunctionCallInfo fcinfo) {
-    InitMaterializedSRF(fcinfo, 0);
-    result_ = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-  }
-
-  // The run's message number `i`.
-  void put(int64 batch, const Run& run, int i, const varlena* envelope) {
-    const int64 offset = run.offset + i;
-    Datum values[] = {Int32GetDatum(run.shard), Int64GetDatum(batch),      UUIDPGetDatum(&run.stream_id),
-                      Int64GetDatum(offset),    Int64GetDatum(offset - 1), PointerGetDatum(envelope)};
-    bool nulls[] = {false, false, false, false, false, envelope == nullptr};
-    tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
-  }
-
-  void put_empty(int shard, int64 batch) {
-    Datum values[] = {Int32GetDatum(shard), Int64GetDatum(batch), 0, 0, 0, 0};
-    bool nulls[] = {false, false, true, true, true, true};
-    tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
-  }
-
- private:
-  ReturnSetInfo* result_;
-};
-
-// A partition of messages, read by its key.
-struct Messages {
-  Relation parent;
-  Oid partition = InvalidOid;
-  IndexLookup rows{};
-  int message_id = 0, sender_id = 0, txn_id = 0, t = 0, kid = 0, sig = 0, d = 0;
-
-  void enter(int64 ts) {
-    const Oid next = partition_for(parent, Int64GetDatum(ts));
-    if (next == partition) return;
-    leave();
-    partition = next;
-    if (!OidIsValid(next)) return;
-    rows = IndexLookup::open(next);
-    message_id = rows.column("message_id");
-    sender_id = rows.column("sender_id");
-    txn_id = rows.column("txn_id");
-    t = rows.column("t");
-    kid = rows.column("kid");
-    sig = rows.column("sig");
-    d = rows.column("d");
-  }
-  void leave() {
-    if (OidIsValid(partition)) rows.close();
-    partition = InvalidOid;
-  }
-
-  int64 id() { return DatumGetInt64(rows.value(message_id)); }
-
-  // Of the row that stands.
-  const varlena* envelope(const Run& run) {
-    const UuidText stream(run.stream_id), sender(*DatumGetUUIDP(rows.value(sender_id))),
-        txn(*DatumGetUUIDP(rows.value(txn_id)));
-    const text* const type = DatumGetTextPP(rows.value(t));
-    const text* const key = DatumGetTextPP(rows.value(kid));
-    const text* const payload = DatumGetTextPP(rows.value(d));
-    const std::string_view signature = view(DatumGetByteaPP(rows.value(sig)));
-    Digest digest{};
-    std::memcpy(digest.data(), signature.data(), Min(signature.size(), digest.size()));
-    varlena* result = nullptr;
-    guarded([&](CancelFlag) {
-      Scratch buffer;
-      append_envelope({view(type), stream.view(), sender.view(), txn.view(), run.ts}, view(key), view(payload), digest,
-                      *buffer);
-      result = new_varlena(*buffer);
-    });
-    return result;
-  }
-};
-
-// A run lies side by side in messages: one index range.
-void put_run(Messages& messages, const Run& run, int64 batch, MemoryContext memory, Output& output) {
-  messages.enter(run.ts);
-  bool standing = OidIsValid(messages.partition);
-  if (standing) {
-    const Condition conditions[] = {{0, BTEqualStrategyNumber, Int64GetDatum(run.ts)},
-                                    {1, BTGreaterEqualStrategyNumber, Int64GetDatum(run.first_id)},
-                                    {1, BTLessStrategyNumber, Int64GetDatum(run.first_id + run.messages)}};
-    messages.rows.find(conditions);
-    standing = messages.rows.next();
-  }
-  for (int i = 0; i < run.messages; ++i) {
-    const bool found = standing && messages.id() == run.first_id + i;
-    MemoryContext const before = MemoryContextSwitchTo(memory);
-    output.put(batch, run, i, found ? messages.envelope(run) : nullptr);
-    MemoryContextSwitchTo(before);
-    MemoryContextReset(memory);
-    if (found) standing = messages.rows.next();
-  }
-}
-
-void hand_over(const Group& group, std::span<const Run> runs, Output& output) {
-  int64 batches[kMaxShards] = {};
-  bool filled[kMaxShards] = {};
-  for (const Shard* shard : group.shards) batches[shard->id] = shard->batch + 1;
-  MemoryContext const memory = AllocSetContextCreate(CurrentMemoryContext, "sealcast envelope", ALLOCSET_DEFAULT_SIZES);
-  Messages messages{table_open(table_id("messages"), AccessShareLock)};
-  for (const Run& run : runs) {
-    CHECK_FOR_INTERRUPTS();
-    put_run(messages, run, batches[run.shard], memory, output);
-    filled[run.shard] = true;
-  }
-  messages.leave();
-  table_close(messages.parent, NoLock);
-  MemoryContextDelete(memory);
-  for (const Shard* shard : group.shards) {
-    if (!filled[shard->id]) output.put_empty(shard->id, shard->batch + 1);
-  }
 }
 
 // False when the window holds nothing (more).
