@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-sections=(seal send_http send_sql fanout relay growth)
+sections=(seal send_http bill send_sql fanout relay growth)
 record=
 if [[ ${1-} == --record ]]; then
   record=1
