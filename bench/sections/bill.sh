@@ -11,8 +11,8 @@ processes() {
   echo "$server_pid sealcastd"
   redis-cli -u "$REDIS_URL" --no-auth-warning info server | sed -nE 's/^process_id:([0-9]+).*/\1 redis-server/p'
   query -F ' ' -c "select pid, case when backend_type <> 'client backend' then 'postgres, its other processes'
-      when application_name like 'admission%' then 'postgres, admission'
-      when application_name = 'relay' then 'postgres, relay' else 'postgres, other sessions' end
+      when application_name like 'sealcastd, admission%' then 'postgres, admission'
+      when application_name = 'sealcastd, relay' then 'postgres, relay' else 'postgres, other sessions' end
     from pg_stat_activity where pid <> pg_backend_pid()"
 }
 # ticks: user and kernel time of each process by now, "pid user kernel name".

@@ -404,3 +404,10 @@ test('an unknown path is 404, a wrong method 405', async () => {
   assert.equal(answer.status, 405);
   assert.match(answer.headers.allow, /POST/);
 });
+
+test('each connection to Postgres says what it is for', async () => {
+  const names = await stack.query("select distinct application_name as name from pg_stat_activity where usename = 'sealcast_service'");
+  for (const purpose of ['admission 1', 'admission 2', 'admission of repeats', 'admission one by one', 'relay']) {
+    assert.ok(names.some(({ name }) => name === `sealcastd, ${purpose}`), `${purpose}: ${names.map(({ name }) => name)}`);
+  }
+});

@@ -98,7 +98,10 @@ asio::awaitable<void> Connection::run() {
 asio::awaitable<void> Connection::connect() {
   std::string dsn = co_await with_addresses(settings_.dsn);
   if (stopping_) co_return;
-  conn_ = PQconnectStart(dsn.c_str());
+  const std::string name = "sealcastd, " + settings_.name;
+  const char* const keywords[] = {"dbname", "fallback_application_name", nullptr};
+  const char* const values[] = {dsn.c_str(), name.c_str(), nullptr};
+  conn_ = PQconnectStartParams(keywords, values, 1);
   if (!conn_) throw std::bad_alloc();
   if (PQstatus(conn_) == CONNECTION_BAD) throw Error(Failure::unavailable, trimmed(PQerrorMessage(conn_)));
 
