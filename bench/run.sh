@@ -20,9 +20,9 @@ for section in "${sections[@]}"; do
 done
 
 FULL=${FULL-}
-ROUNDS=${ROUNDS:-3}                             # of what is compared, interleaved
+ROUNDS=${ROUNDS:-3}                             # of what is compared, interleaved; more where a round is short
 SECONDS_EACH=${SECONDS_EACH:-8}                 # of each run
-ROWS=${ROWS:-20000}                             # sealed a round
+ROWS=${ROWS:-5000}                              # sealed a round
 RATES=${RATES:-1000 5000 10000}                 # of the open loop
 READERS=${READERS:-1000 10000}                  # of one stream
 RATE_TO_READERS=${RATE_TO_READERS:-20}          # messages a second to them

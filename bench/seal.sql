@@ -8,11 +8,15 @@
 \ir peers/pgcrypto.sql
 set max_parallel_workers_per_gather = 0;
 set jit = off;
+set temp_buffers = '512MB';  -- all payloads: else what is measured is reading them
 
 -- Payloads whose canonical form has exactly `bytes` bytes; keys are in no order, as clients send them.
 -- They are stored as they come, since what is sealed is mostly not stored yet: decompressing would be the same for all.
-create temp table payloads (payload text, bytes int, n int, as_json json, as_jsonb jsonb);
+create temp table payloads (payload text, bytes int, n int, as_json json, as_jsonb jsonb) partition by list (payload);
 alter table payloads alter as_json set storage plain, alter as_jsonb set storage plain;
+create temp table short_payloads partition of payloads for values in ('200 B');
+create temp table string_payloads partition of payloads for values in ('2 KB, one long string');
+create temp table object_payloads partition of payloads for values in ('2 KB, many members');
 insert into payloads
 with item as (
   select string_agg(format('{"sku": "A-%s", "qty": %s, "price": %s, "tags": ["new", "sale"], "gift": false}',
@@ -66,7 +70,8 @@ from generate_series(0, :rounds) round, (select distinct payload from payloads) 
     (4, 'pgcrypto, jsonb: hmac(digest(d::text)), not canonical', $e$hmac(digest(as_jsonb::text, 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$),
     (5, 'pgcrypto, json: hmac(digest(d::text)), not canonical', $e$hmac(digest(as_json::text, 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$),
     (6, 'pgcrypto, jsonb: hmac(digest(canonicalize(d))), sorted by plpgsql', $e$hmac(
-      digest(peer.canonicalize(as_jsonb), 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$)
+      digest(peer.canonicalize(as_jsonb), 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$),
+    (7, 'reading the rows, which all of these do', 'as_json')
   ) work (position, what, expression)
 order by round, payload, position
 \o /dev/null

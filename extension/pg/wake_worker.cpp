@@ -18,7 +18,7 @@ extern "C" {
 namespace sealcast::wake {
 namespace {
 
-constexpr long kPauseUs = 2'000;  // between two NOTIFYs, each of which takes a cluster-wide lock
+constexpr long kPauseUs = 10'000;  // between two NOTIFYs: a relay that is awake drains no oftener
 constexpr long kRetryMs = 1'000;  // after one that failed, say of a full queue
 constexpr long kIdleMs = 3'000;   // then the worker goes: a connection would hold up DROP DATABASE, which waits 5 s
 
