@@ -1,0 +1,51 @@
+// What an adapter is: the part that speaks one service's protocol. It publishes frames of one stream and says what
+// became of them; queueing, order, retries, dead letters and cursors are the delivery's (delivery.h), the same for all.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "transport/transport.h"
+
+namespace sealcast {
+
+namespace asio = boost::asio;
+
+// What became of one publish().
+struct Outcome {
+  enum class Kind {
+    done,             // the service has taken all frames
+    retry_stream,     // this stream's frames may succeed later: a rate limit or an error of this channel
+    retry_transport,  // nothing may succeed now: the service cannot be reached, refuses our credentials, is overloaded
+    dead,             // the frame after those delivered can never succeed, say by its size
+  };
+  Kind kind = Kind::done;
+  std::size_t delivered = 0;            // frames, from the first on, that the service has certainly taken
+  std::chrono::milliseconds after{0};   // how long the service asks to wait; 0: the delivery's own backoff
+  std::string reason;                   // one line for dead letters, log and people; holds no secret and no payload
+};
+
+class Adapter {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  virtual ~Adapter() = default;
+  virtual std::string_view name() const = 0;    // as in settings, deliveries and metrics
+  virtual std::size_t max_batch() const = 0;    // frames that one publish() may carry
+
+  virtual void start() = 0;
+  virtual void stop() = 0;  // every publish() under way returns soon after
+
+  // Publishes frames of one stream, in order. Of one stream one call is under way at a time, of many streams many. Ends
+  // by `deadline` whatever the service does, and never throws. The frames outlive the call.
+  virtual asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) = 0;
+};
+
+// "sealcast/{stream_id}" with the stream's id in it.
+std::string expand_template(std::string_view pattern, std::string_view stream_id);
+
+}  // namespace sealcast
