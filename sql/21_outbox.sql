@@ -84,12 +84,3 @@ create table sealcast.relay_log (
   primary key (shard, batch)
 );
 comment on table sealcast.relay_log is 'What each drain relayed, and up to where the outbox is relayed';
-
-create table sealcast.deliveries (
-  transport text not null,
-  shard smallint not null,
-  batch bigint not null,
-  settled_at timestamptz not null,
-  primary key (transport, shard)
-) with (fillfactor = 50);
-comment on table sealcast.deliveries is 'How far each transport has delivered each shard';

@@ -101,17 +101,6 @@ end $$;
 comment on function sealcast.tail(integer[], bigint[], integer) is
   'A batch that holds nothing for the shard is one row whose stream_id is null';
 
-create function sealcast.settle(transport text, shards integer[], epochs bigint[], batches bigint[]) returns void
-  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  insert into sealcast.deliveries as d (transport, shard, batch, settled_at)
-  select settle.transport, c.shard, c.batch, clock_timestamp()
-  from unnest(settle.shards, settle.epochs, settle.batches) c (shard, epoch, batch)
-  join sealcast.relay_leases l on l.shard = c.shard and l.epoch = c.epoch
-  on conflict on constraint deliveries_pkey do update set batch = excluded.batch, settled_at = excluded.settled_at
-    where d.batch < excluded.batch;
-end $$;
-
 -- Truncates the segments whose every row is relayed, and moves on to an empty one when the current one has grown.
 create function sealcast.rotate_outbox(segment_bytes bigint default 33554432) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp

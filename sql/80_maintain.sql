@@ -163,10 +163,15 @@ begin
     action := 'trimmed'; object := format('%s rows of sealcast.txn_keys', removed);
     return next;
   end if;
-  -- A shard's newest batch is its position and stays.
+  -- A shard's newest batch is its position and stays, and so does what a transport has yet to deliver, unless no
+  -- sidecar has had it for a day.
   delete from sealcast.relay_log r
-  using (select l.shard, (sealcast.relay_position(l.shard)).batch as newest from sealcast.relay_leases l) p
-  where r.shard = p.shard and r.batch < p.newest
+  using (
+    select l.shard, least((sealcast.relay_position(l.shard)).batch,
+      (select min(d.batch) + 1 from sealcast.deliveries d
+       where d.shard = l.shard and d.seen_at > now() - interval '1 day')) as needed
+    from sealcast.relay_leases l) p
+  where r.shard = p.shard and r.batch < p.needed
     and r.logged_at < extract(epoch from now() - interval '1 hour')::bigint * 1000;
   delete from sealcast.relay_members m where m.seen_at < now() - interval '1 hour';
   delete from sealcast.row_keys k where k.table_id = any (array(

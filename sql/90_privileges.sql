@@ -33,9 +33,17 @@ grant execute on function
   sealcast.history(uuid, bigint, bigint, integer),
   sealcast.claim_shards(text, integer), sealcast.release_shards(text),
   sealcast.drain(text, integer[], bigint[], integer), sealcast.tail(integer[], bigint[], integer),
-  sealcast.settle(text, integer[], bigint[], bigint[]), sealcast.maintain(interval, interval, integer)
+  sealcast.begin_delivery(text, integer[], bigint[], bigint[]), sealcast.settle(text, integer[], bigint[], bigint[]),
+  sealcast.lagging_streams(text, integer[]), sealcast.set_lag(text, integer[], bigint[], uuid[], bigint[], text[]),
+  sealcast.bury(text, integer[], bigint[], uuid, bigint, text, integer),
+  sealcast.dead_letters_to_replay(text, integer[], integer), sealcast.revive(text, uuid, bigint),
+  sealcast.maintain(interval, interval, integer)
   to sealcast_service;
-grant execute on function sealcast.keys(), sealcast.maintain(interval, interval, integer) to sealcast_admin;
+grant execute on function
+  sealcast.keys(), sealcast.maintain(interval, interval, integer),
+  sealcast.replay_dead_letters(text, uuid, bigint), sealcast.drop_dead_letters(text, uuid, bigint),
+  sealcast.forget_transport(text)
+  to sealcast_admin;
 
 -- Tables: sealcast_admin keeps streams, roles, restrictions and types; sealcast_user reads what row-level security shows.
 grant select, insert, update, delete on sealcast.streams, sealcast.stream_roles, sealcast.restrictions to sealcast_admin;
@@ -43,7 +51,8 @@ grant select, insert, update, delete on sealcast.streams, sealcast.stream_roles,
 grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields),
   update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields)
   on sealcast.message_types to sealcast_admin;
-grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries, sealcast.relay_leases, sealcast.relay_members
+grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries,
+  sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_members
   to sealcast_admin;
 grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
   sealcast.messages, sealcast.stream_log, sealcast.stream_runs to sealcast_user;
@@ -60,6 +69,8 @@ alter table sealcast.relay_leases enable row level security;
 alter table sealcast.relay_members enable row level security;
 alter table sealcast.relay_log enable row level security;
 alter table sealcast.deliveries enable row level security;
+alter table sealcast.delivery_lags enable row level security;
+alter table sealcast.dead_letters enable row level security;
 alter table sealcast.maintenance enable row level security;
 alter table sealcast.row_keys enable row level security;
 
@@ -70,6 +81,8 @@ create policy admin_all on sealcast.message_types to sealcast_admin using (true)
 create policy admin_read on sealcast.messages for select to sealcast_admin using (true);
 create policy admin_read on sealcast.stream_runs for select to sealcast_admin using (true);
 create policy admin_read on sealcast.deliveries for select to sealcast_admin using (true);
+create policy admin_read on sealcast.delivery_lags for select to sealcast_admin using (true);
+create policy admin_read on sealcast.dead_letters for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_leases for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_members for select to sealcast_admin using (true);
 

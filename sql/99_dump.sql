@@ -7,5 +7,8 @@ select pg_extension_config_dump('sealcast.restrictions', '');
 select pg_extension_config_dump('sealcast.message_types', 'where not built_in');
 select pg_extension_config_dump('sealcast.message_ids', '');
 select pg_extension_config_dump('sealcast.txn_keys', '');
+-- Offsets outlive the cluster, batches do not: in another one each transport begins anew, but for these.
+select pg_extension_config_dump('sealcast.delivery_lags', '');
+select pg_extension_config_dump('sealcast.dead_letters', '');
 -- Not the keys of tables that are gone: a number means another table elsewhere.
 select pg_extension_config_dump('sealcast.row_keys', 'where table_id in (select oid from pg_catalog.pg_class)');

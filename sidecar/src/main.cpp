@@ -17,6 +17,8 @@
 #include "admission/admission.h"
 #include "config/secret_file.h"
 #include "config/settings.h"
+#include "delivery/delivery.h"
+#include "delivery/registry.h"
 #include "gate/limits.h"
 #include "gate/redis_gate.h"
 #include "gate/socket_server.h"
@@ -40,17 +42,6 @@ constexpr std::size_t kReadConnections = 2;                         // for histo
 constexpr rlim_t kOtherFiles = SocketServer::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
 constexpr std::size_t kMaxReads = 8192;  // waiting on one of them; thousands of readers may come at once
 
-redis::Options redis_options(const Settings& settings) {
-  redis::Options options = redis::parse_url(settings.gate.redis_url);
-  if (!settings.gate.redis_password_file.empty()) {
-    options.password = read_secret_file("gate.redis_password_file", settings.gate.redis_password_file);
-  }
-  options.ca_file = settings.gate.redis_ca_file;
-  options.timeout = settings.gate.timeout;
-  options.max_waiting = static_cast<std::size_t>(settings.gate.max_waiting);
-  return options;
-}
-
 std::string hs256_secret(const Settings& settings) {
   const std::string& file = settings.session.hs256_secret_file;
   return file.empty() ? std::string() : read_secret_file("session.hs256_secret_file", file);
@@ -69,7 +60,7 @@ class Sidecar {
         sessions_(
             {hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
         tickets_(ticket_secret(settings)),
-        redis_(context.get_executor(), redis_options(settings)),
+        redis_(context.get_executor(), gate_redis_options(settings.gate)),
         gate_(redis_, metrics_, {settings.gate.timeout, settings.gate.replay_window}),
         pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
               kReadConnections),
@@ -79,10 +70,11 @@ class Sidecar {
         hub_(context.get_executor(), history_, metrics_,
              {settings.sse.heartbeat, settings.sse.retry, static_cast<std::size_t>(settings.sse.max_subscribers),
               static_cast<std::size_t>(settings.sse.ring_frames)}),
+        deliveries_(make_deliveries()),
         relay_(context.get_executor(), metrics_,
                {settings.relay.dsn, settings.relay.holder, settings.postgres.timeout, settings.relay.lease,
                 settings.relay.poll, static_cast<std::int32_t>(settings.relay.max_rows)},
-               {&hub_}),
+               transports()),
         maintenance_(context.get_executor(), settings.relay.dsn),
         admission_(
             context.get_executor(), metrics_,
@@ -115,6 +107,7 @@ class Sidecar {
     };
     pool_.start();
     admission_.start();
+    for (const auto& delivery : deliveries_) delivery->start();
     relay_.start();
     maintenance_.start();
     auto address = server_.address();
@@ -140,6 +133,7 @@ class Sidecar {
     }
     bool complete = !server_.busy() && admission_.idle();
     co_await relay_.finish(deadline);
+    for (const auto& delivery : deliveries_) co_await delivery->finish(deadline);
     hub_.close();
     admission_.stop();
     pool_.stop();
@@ -153,6 +147,25 @@ class Sidecar {
   asio::awaitable<void> pause() {
     asio::steady_timer timer(context_, std::chrono::milliseconds(5));
     co_await timer.async_wait(asio::use_awaitable);
+  }
+
+  std::vector<std::unique_ptr<Delivery>> make_deliveries() {
+    const auto& own = settings_.delivery;
+    std::vector<std::unique_ptr<Delivery>> deliveries;
+    for (auto& adapter : make_adapters(context_.get_executor(), settings_)) {
+      deliveries.push_back(std::make_unique<Delivery>(
+          context_.get_executor(), metrics_, std::move(adapter),
+          DeliverySettings{settings_.relay.dsn, settings_.postgres.timeout, own.timeout, own.give_up,
+                           static_cast<std::size_t>(own.max_in_flight), static_cast<std::size_t>(own.max_frames),
+                           static_cast<std::size_t>(own.max_bytes)}));
+    }
+    return deliveries;
+  }
+
+  std::vector<Transport*> transports() {
+    std::vector<Transport*> all{&hub_};
+    for (const auto& delivery : deliveries_) all.push_back(delivery.get());
+    return all;
   }
 
   std::vector<rpc::ReadinessCheck> readiness() {
@@ -180,6 +193,7 @@ class Sidecar {
   std::optional<SocketServer> socket_;
   History history_;
   sse::Hub hub_;
+  std::vector<std::unique_ptr<Delivery>> deliveries_;
   Relay relay_;
   Maintenance maintenance_;
   Admission admission_;

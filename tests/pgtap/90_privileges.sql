@@ -20,7 +20,11 @@ insert into granted values
   ('sealcast.history(uuid,bigint,bigint,integer)', 's'),
   ('sealcast.claim_shards(text,integer)', 's'), ('sealcast.release_shards(text)', 's'),
   ('sealcast.drain(text,integer[],bigint[],integer)', 's'), ('sealcast.tail(integer[],bigint[],integer)', 's'),
-  ('sealcast.settle(text,integer[],bigint[],bigint[])', 's'),
+  ('sealcast.begin_delivery(text,integer[],bigint[],bigint[])', 's'), ('sealcast.settle(text,integer[],bigint[],bigint[])', 's'),
+  ('sealcast.lagging_streams(text,integer[])', 's'), ('sealcast.set_lag(text,integer[],bigint[],uuid[],bigint[],text[])', 's'),
+  ('sealcast.bury(text,integer[],bigint[],uuid,bigint,text,integer)', 's'), ('sealcast.dead_letters_to_replay(text,integer[],integer)', 's'),
+  ('sealcast.revive(text,uuid,bigint)', 's'), ('sealcast.replay_dead_letters(text,uuid,bigint)', 'a'),
+  ('sealcast.drop_dead_letters(text,uuid,bigint)', 'a'), ('sealcast.forget_transport(text)', 'a'),
   ('sealcast.send_message(uuid,text,json,uuid)', 'au'),
   ('sealcast.mute(uuid,uuid,timestamp with time zone,text)', 'au'), ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'au'),
   ('sealcast.unmute(uuid,uuid)', 'au'), ('sealcast.unban(uuid,uuid)', 'au'), ('sealcast.set_role(uuid,uuid,text)', 'au'),
@@ -53,7 +57,7 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
 -- Tables and sequences: r(ead), w(rite: any of insert, update, delete), for whole tables or columns.
 create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
-  ('deliveries', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
+  ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
   ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
   ('streams', 'rw', '', 'r');
 create function pg_temp.access(role text, relation oid) returns text language sql as $$

@@ -56,12 +56,20 @@ Problem optional_postgres_dsn(const std::string& value) { return value.empty() ?
 Problem redis_url(const std::string& value) {
   try {
     if (!redis::parse_url(value).password.empty()) {
-      return "holds a password; write the password into a file and name it in gate.redis_password_file";
+      return "holds a password; write the password into a file and name it in the setting for the password file beside "
+             "it";
     }
     return {};
   } catch (const std::invalid_argument& error) {
     return std::string(error.what()) + "; write redis://[user@]host[:port][/database], or rediss:// for TLS";
   }
+}
+
+Problem optional_redis_url(const std::string& value) { return value.empty() ? Problem() : redis_url(value); }
+
+Problem stream_template(const std::string& value) {
+  if (value.find("{stream_id}") != std::string::npos) return {};
+  return "is " + quoted(value) + ", without {stream_id}: all streams would share one name; write it into the text";
 }
 
 Problem readable_file(const std::string& value) {

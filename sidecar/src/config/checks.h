@@ -12,6 +12,8 @@ Problem listen_address(const std::string& value);
 Problem postgres_dsn(const std::string& value);           // never quotes the value: it may hold a password
 Problem optional_postgres_dsn(const std::string& value);  // or empty
 Problem redis_url(const std::string& value);              // likewise
+Problem optional_redis_url(const std::string& value);     // or empty
+Problem stream_template(const std::string& value);        // has {stream_id} in it
 Problem readable_file(const std::string& value);          // or empty
 Problem directory(const std::string& value);              // or empty
 Problem socket_path(const std::string& value);            // or empty

@@ -57,6 +57,20 @@ struct Settings {
     std::string ticket_secret_file;  // empty: derived from hs256_secret_file
     std::chrono::seconds ticket_ttl;
   } session;
+  struct Delivery {
+    std::chrono::milliseconds timeout;  // of one publish
+    std::chrono::milliseconds give_up;  // a stream that fails for this long loses the message at its head
+    std::int64_t max_in_flight;         // publishes of one transport at once
+    std::int64_t max_frames;            // of one transport in memory
+    std::int64_t max_bytes;
+  } delivery;
+  struct RedisStreams {
+    std::string url;  // redis://[user@]host[:port][/db], rediss:// for TLS; empty: off
+    std::string password_file;
+    std::string ca_file;
+    std::string key;  // with {stream_id}
+    std::chrono::milliseconds max_age;
+  } redis_streams;
   struct Sse {
     std::chrono::milliseconds heartbeat;
     std::int64_t max_subscribers;

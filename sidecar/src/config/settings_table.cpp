@@ -101,6 +101,29 @@ const std::array kTable = {
     Setting{"sse", "retry_ms", TARGET(Milliseconds, sse.retry), "2000", 100, 300'000, nullptr,
             "How long a browser waits before it connects again"},
 
+    Setting{"delivery", "timeout_ms", TARGET(Milliseconds, delivery.timeout), "10000", 100, kManyMs, nullptr,
+            "Deadline of one publish to a service outside"},
+    Setting{"delivery", "give_up_ms", TARGET(Milliseconds, delivery.give_up), "3600000", 1000, 604'800'000, nullptr,
+            "How long a stream may be refused by a service before its message becomes a dead letter"},
+    Setting{"delivery", "max_in_flight", TARGET(Number, delivery.max_in_flight), "64", 1, 10'000, nullptr,
+            "Publishes of one transport at once, each of another stream"},
+    Setting{"delivery", "max_frames", TARGET(Number, delivery.max_frames), "8192", 1000, kMany, nullptr,
+            "Messages of one transport in memory; the rest waits in Postgres"},
+    Setting{"delivery", "max_bytes", TARGET(Number, delivery.max_bytes), "33554432", 1'048'576, 4'294'967'296, nullptr,
+            "Bytes of one transport's messages in memory"},
+
+    Setting{"redis_streams", "url", TARGET(Text, redis_streams.url), "", 0, 0, checks::optional_redis_url,
+            "Redis that gets a stream for each chat stream: redis://[user@]host[:port][/database], rediss:// for TLS; "
+            "empty: this transport is off"},
+    Setting{"redis_streams", "password_file", TARGET(Text, redis_streams.password_file), "", 0, 0,
+            checks::readable_file, "File with the password for redis_streams.url"},
+    Setting{"redis_streams", "ca_file", TARGET(Text, redis_streams.ca_file), "", 0, 0, checks::readable_file,
+            "Certificates (PEM) to verify a rediss:// server with; empty: the system's"},
+    Setting{"redis_streams", "key", TARGET(Text, redis_streams.key), "sealcast:stream:{stream_id}", 0, 0,
+            checks::stream_template, "Key of a chat stream's Redis stream"},
+    Setting{"redis_streams", "max_age_ms", TARGET(Milliseconds, redis_streams.max_age), "86400000", 1000, 2'592'000'000,
+            nullptr, "Age after which entries are trimmed, when something is added"},
+
     Setting{"log", "level", TARGET(Text, log.level), "info", 0, 0, checks::log_level,
             "Least level that is logged: debug, info, warn or error"},
 

@@ -24,9 +24,9 @@ struct Outcome {
     dead,             // the frame after those delivered can never succeed, say by its size
   };
   Kind kind = Kind::done;
-  std::size_t delivered = 0;            // frames, from the first on, that the service has certainly taken
-  std::chrono::milliseconds after{0};   // how long the service asks to wait; 0: the delivery's own backoff
-  std::string reason;                   // one line for dead letters, log and people; holds no secret and no payload
+  std::size_t delivered = 0;           // frames, from the first on, that the service has certainly taken
+  std::chrono::milliseconds after{0};  // how long the service asks to wait; 0: the delivery's own backoff
+  std::string reason;                  // one line for dead letters, log and people; holds no secret and no payload
 };
 
 class Adapter {
@@ -34,8 +34,8 @@ class Adapter {
   using Clock = std::chrono::steady_clock;
 
   virtual ~Adapter() = default;
-  virtual std::string_view name() const = 0;    // as in settings, deliveries and metrics
-  virtual std::size_t max_batch() const = 0;    // frames that one publish() may carry
+  virtual std::string_view name() const = 0;  // as in settings, deliveries and metrics
+  virtual std::size_t max_batch() const = 0;  // frames that one publish() may carry
 
   virtual void start() = 0;
   virtual void stop() = 0;  // every publish() under way returns soon after

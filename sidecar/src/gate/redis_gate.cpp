@@ -1,10 +1,7 @@
 // The script, its keys, and what each of its answers (and failures) means.
 #include "gate/redis_gate.h"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
-#include <array>
 
 #include "config/secret_file.h"
 
@@ -34,15 +31,6 @@ return 4 * used + 1
 
 constexpr std::string_view kWindow = "1000";     // ms; limits are messages a second
 constexpr milliseconds kUnavailableRetry{1000};  // what a refused caller is told to wait
-
-std::string sha1_hex(std::string_view text) {
-  std::array<unsigned char, SHA_DIGEST_LENGTH> digest;
-  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string hex;
-  for (const unsigned char byte : digest) hex += {kHex[byte >> 4], kHex[byte & 15]};
-  return hex;
-}
 
 std::string key(const GateRequest& request, std::string_view kind, std::string_view name) {
   std::string key;
@@ -89,15 +77,15 @@ RedisGate::RedisGate(redis::Client& client, Metrics& metrics, RedisGateSettings 
       metrics_(metrics),
       settings_(settings),
       replay_window_(std::to_string(settings.replay_window.count())),
-      sha1_(sha1_hex(kScript)) {}
+      script_(kScript) {}
 
 asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
   const auto began = redis::Clock::now();
   const auto deadline = began + settings_.timeout;
-  redis::Result result = co_await client_.call(command(request, "EVALSHA", sha1_), deadline);
+  redis::Result result = co_await client_.call(command(request, "EVALSHA", script_.sha1()), deadline);
   // After a restart, a failover or SCRIPT FLUSH; nothing was carried out.
   if (result.status == redis::Status::error && result.text().starts_with("NOSCRIPT")) {
-    result = co_await client_.call(command(request, "EVAL", kScript), deadline);
+    result = co_await client_.call(command(request, "EVAL", script_.source()), deadline);
   }
   GateAnswer answer{GateOutcome::unavailable, request.limit, 0, kUnavailableRetry};
   if (!read_answer(result, answer)) log_unavailable(result);

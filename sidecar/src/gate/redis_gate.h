@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "metrics/metrics.h"
 #include "redis/client.h"
+#include "redis/script.h"
 
 namespace sealcast {
 
@@ -33,7 +34,7 @@ class RedisGate final : public Gate {
   Metrics& metrics_;
   RedisGateSettings settings_;
   std::string replay_window_;
-  std::string sha1_;  // of the script, as EVALSHA wants it
+  redis::Script script_;
   log::Throttle complaints_;
 };
 

@@ -16,6 +16,7 @@ enum class Level { debug, info, warn, error };
 namespace tag {
 inline constexpr std::string_view kAuth = "[AUTH]";
 inline constexpr std::string_view kDatabase = "[DATABASE]";
+inline constexpr std::string_view kDelivery = "[DELIVERY]";
 inline constexpr std::string_view kGate = "[GATE]";
 inline constexpr std::string_view kLifecycle = "[LIFECYCLE]";
 inline constexpr std::string_view kRelay = "[RELAY]";

@@ -71,6 +71,22 @@ Metrics::Metrics()
       .Set(1);
 }
 
+Metrics::Delivery Metrics::delivery(std::string_view transport) {
+  const prometheus::Labels labels{{"transport", std::string(transport)}};
+  auto gauge_of = [&](const char* name, const char* help) -> prometheus::Gauge& {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry_).Add(labels);
+  };
+  auto counter_of = [&](const char* name, const char* help) -> prometheus::Counter& {
+    return counters(registry_, name, help).Add(labels);
+  };
+  return {counter_of("sealcast_delivery_messages_total", "Messages that the transport's service has taken."),
+          counter_of("sealcast_delivery_dead_total", "Messages given up, see sealcast.dead_letters."),
+          counter_of("sealcast_delivery_retries_total", "Publishes that failed and are made again."),
+          gauge_of("sealcast_delivery_queued", "Frames in memory that are not delivered yet."),
+          gauge_of("sealcast_delivery_lagging_streams", "Streams delivered apart from the others, from Postgres."),
+          gauge_of("sealcast_delivery_lag_seconds", "Age of the oldest message that is not delivered yet.")};
+}
+
 prometheus::Counter& Metrics::refused(std::string_view code) {
   const auto known = refused_.find(code);
   if (known != refused_.end()) return *known->second;

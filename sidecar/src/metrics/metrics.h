@@ -28,6 +28,17 @@ class Metrics {
   std::string render() const;  // Prometheus text format 0.0.4
   static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
 
+  // What is told of one transport to a service outside.
+  struct Delivery {
+    prometheus::Counter& delivered;
+    prometheus::Counter& dead;
+    prometheus::Counter& retries;  // publishes that failed and are made again
+    prometheus::Gauge& queued;     // frames in memory
+    prometheus::Gauge& lagging;    // streams delivered apart from their shard
+    prometheus::Gauge& lag_seconds;
+  };
+  Delivery delivery(std::string_view transport);
+
   // Messages refused, by the `code` of their verdict (docs/errors.md). Codes beyond the first 64 count as "other".
   prometheus::Counter& refused(std::string_view code);
   prometheus::Counter& gate_checks(GateOutcome outcome) { return *gate_checks_[static_cast<std::size_t>(outcome)]; }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -46,7 +47,9 @@ Options parse_url(std::string_view url);
 class Command {
  public:
   // `key` decides the node when Redis is a cluster; empty: any.
-  Command(std::initializer_list<std::string_view> arguments, std::string_view key = {});
+  Command(std::initializer_list<std::string_view> arguments, std::string_view key = {})
+      : Command(std::span(arguments.begin(), arguments.size()), key) {}
+  Command(std::span<const std::string_view> arguments, std::string_view key = {});
 
   std::string_view bytes() const { return bytes_; }
   int slot() const { return slot_; }  // -1: any

@@ -99,7 +99,7 @@ Options parse_url(std::string_view url) {
   return options;
 }
 
-Command::Command(std::initializer_list<std::string_view> arguments, std::string_view key)
+Command::Command(std::span<const std::string_view> arguments, std::string_view key)
     : slot_(key.empty() ? -1 : slot_of(key)) {
   const auto line = [this](char kind, std::size_t number) {
     char digits[24];

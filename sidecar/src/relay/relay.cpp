@@ -6,7 +6,6 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -29,17 +28,6 @@ constexpr std::int32_t kTailBatches = 8;
 // From one look to the next under load: each has a price of its own, whatever it finds.
 constexpr std::chrono::milliseconds kPace{10};
 constexpr std::chrono::seconds kAfterRefusal{1};
-
-// The envelope's own `ts`; its members stand in a fixed order and none before it can hold a quote.
-std::optional<std::int64_t> timestamp(std::string_view envelope) {
-  constexpr std::string_view kMember = "\"ts\":";
-  std::size_t at = envelope.find(kMember);
-  if (at == envelope.npos) return std::nullopt;
-  std::int64_t value = 0;
-  const char* first = envelope.data() + at + kMember.size();
-  if (std::from_chars(first, envelope.data() + envelope.size(), value).ec != std::errc()) return std::nullopt;
-  return value;
-}
 
 }  // namespace
 
@@ -166,6 +154,8 @@ void Relay::take_claim(const pg::Result& rows) {
     mine_count += mine;
   }
   metrics_.relay_shards.Set(mine_count);
+  frames_.clear();
+  hand_out();
 }
 
 asio::awaitable<bool> Relay::tail() {
@@ -222,6 +212,7 @@ asio::awaitable<void> Relay::settle() {
   }
   if (ids.empty()) co_return;
   for (Transport* transport : transports_) {
+    if (!transport->delivers_at_once()) continue;
     params_.clear();
     params_.add(transport->name());
     params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, ids);
@@ -232,6 +223,7 @@ asio::awaitable<void> Relay::settle() {
 }
 
 void Relay::publish(const pg::Result& rows) {
+  if (rows.size() == 0) return;
   frames_.clear();
   for (int row = 0; row < rows.size(); ++row) {
     Shard* shard = find(static_cast<std::int32_t>(rows.integer(row, kShard)));
@@ -244,17 +236,28 @@ void Relay::publish(const pg::Result& rows) {
     frame->stream_id = rows.uuid(row, kStream);
     frame->offset = rows.integer(row, kOffset);
     frame->prev = rows.integer(row, kPrev);
+    frame->shard = shard->id;
+    frame->batch = batch;
     append_frame(frame->offset, frame->prev, envelope, frame->text);
     frames_.push_back(std::move(frame));
   }
-  if (frames_.empty()) return;
-  metrics_.relay_messages.Increment(static_cast<double>(frames_.size()));
-  if (auto ts = timestamp(rows.text(rows.size() - 1, kEnvelope))) {
-    auto now =
-        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
-    metrics_.relay_lag_seconds.Set(static_cast<double>(now.count() - *ts) / 1000);
+  if (!frames_.empty()) {
+    metrics_.relay_messages.Increment(static_cast<double>(frames_.size()));
+    if (auto ts = envelope_ts(frames_.back()->text)) {
+      auto now =
+          std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+      metrics_.relay_lag_seconds.Set(static_cast<double>(now.count() - *ts) / 1000);
+    }
   }
-  for (Transport* transport : transports_) transport->publish(frames_);
+  hand_out();
+}
+
+void Relay::hand_out() {
+  leads_.clear();
+  for (const Shard& shard : shards_) {
+    if (shard.mine) leads_.push_back({shard.id, shard.epoch, shard.position});
+  }
+  for (Transport* transport : transports_) transport->publish(frames_, leads_);
 }
 
 void Relay::forget_sync() {

@@ -77,6 +77,7 @@ class Relay {
   asio::awaitable<void> wait_until(Clock::time_point deadline);
   void take_claim(const pg::Result& rows);
   void publish(const pg::Result& rows);
+  void hand_out();
   void forget_sync();
   Shard* find(std::int32_t id);
 
@@ -88,7 +89,8 @@ class Relay {
   pg::Params params_;
   asio::steady_timer timer_;
   std::vector<Shard> shards_;
-  std::vector<FramePtr> frames_;  // of one drain; kept for its capacity
+  std::vector<FramePtr> frames_;  // of one round; both are kept for their capacity
+  std::vector<Lead> leads_;
   Clock::time_point last_round_{};
   Clock::time_point next_claim_{};
   Clock::time_point next_settle_{};

@@ -20,4 +20,15 @@ void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envel
   out += '}';
 }
 
+// An envelope's members stand in a fixed order, and none before `ts` can hold a quote.
+std::optional<std::int64_t> envelope_ts(std::string_view text) {
+  constexpr std::string_view kMember = "\"ts\":";
+  const std::size_t at = text.find(kMember);
+  if (at == text.npos) return std::nullopt;
+  std::int64_t value = 0;
+  const char* const first = text.data() + at + kMember.size();
+  if (std::from_chars(first, text.data() + text.size(), value).ec != std::errc()) return std::nullopt;
+  return value;
+}
+
 }  // namespace sealcast

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,19 +15,34 @@ struct Frame {
   std::string stream_id;  // lower-case UUID
   std::int64_t offset;    // per stream, from 1, without gaps
   std::int64_t prev;      // the offset of the frame before this one on the same channel
-  std::string text;       // the frame's JSON
+  std::int32_t shard;
+  std::int64_t batch;  // of the shard, which numbers what each drain relayed
+  std::string text;    // the frame's JSON
 };
 using FramePtr = std::shared_ptr<const Frame>;
 
 // Appends a frame's JSON.
 void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envelope, std::string& out);
 
+// `ts` of an envelope, or of a frame's text.
+std::optional<std::int64_t> envelope_ts(std::string_view text);
+
+// A shard that this sidecar leads, and the last batch whose frames were published.
+struct Lead {
+  std::int32_t shard;
+  std::int64_t epoch;
+  std::int64_t batch;
+};
+
 class Transport {
  public:
   virtual ~Transport() = default;
   virtual std::string_view name() const = 0;
-  // Takes frames of one drain, in order per stream. Returns at once: a transport queues within its own bound.
-  virtual void publish(std::span<const FramePtr> frames) = 0;
+  // Takes the frames of one round, in order per stream, and what is led now: also without frames when that changed.
+  // Returns at once: a transport queues within its own bound.
+  virtual void publish(std::span<const FramePtr> frames, std::span<const Lead> leads) = 0;
+  // Frames are delivered once publish() has returned, and the relay records so.
+  virtual bool delivers_at_once() const = 0;
 };
 
 }  // namespace sealcast

@@ -72,9 +72,10 @@ end $$;
 class Recorder final : public Transport {
  public:
   std::string_view name() const override { return "recorder"; }
-  void publish(std::span<const FramePtr> frames) override {
+  bool delivers_at_once() const override { return true; }
+  void publish(std::span<const FramePtr> frames, std::span<const Lead>) override {
     for (const FramePtr& frame : frames) offsets[frame->stream_id].push_back(frame->offset);
-    last = frames.back();
+    if (!frames.empty()) last = frames.back();
     count += frames.size();
   }
   // Whether every stream came in order, from `first`, missing and repeating nothing.

@@ -94,10 +94,10 @@ class SseHub : public testing::Test {
   void publish(std::int64_t first, std::int64_t last, std::size_t bytes = 10) {
     std::vector<FramePtr> frames;
     for (std::int64_t offset = first; offset <= last; ++offset) {
-      auto frame = std::make_shared<Frame>(Frame{kStream, offset, offset - 1, "{" + std::string(bytes, 'x') + "}"});
+      auto frame = std::make_shared<Frame>(Frame{kStream, offset, offset - 1, 0, offset, "{" + std::string(bytes, 'x') + "}"});
       frames.push_back(frame);
     }
-    hub_->publish(frames);
+    hub_->publish(frames, {});
   }
 
   bool has(Client& client, const std::string& text) {

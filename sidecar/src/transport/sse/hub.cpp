@@ -69,7 +69,7 @@ void Hub::release(Channel& channel) {
   if (channel.subscribers.empty() && channel.pins == 0 && !channel.turning) channels_.erase(channel.stream_id);
 }
 
-void Hub::publish(std::span<const FramePtr> frames) {
+void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
   Channel* channel = nullptr;
   const std::string* stream_id = nullptr;
   for (const FramePtr& frame : frames) {

@@ -60,7 +60,8 @@ class Hub final : public Transport {
   ~Hub() override;
 
   std::string_view name() const override { return "sse"; }
-  void publish(std::span<const FramePtr> frames) override;
+  void publish(std::span<const FramePtr> frames, std::span<const Lead>) override;
+  bool delivers_at_once() const override { return true; }
 
   // Keeps a channel while somebody attaches to it.
   class Pin {

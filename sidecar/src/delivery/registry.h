@@ -1,0 +1,16 @@
+// The transports to services outside: a line for each (docs/transports.md).
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+#include <vector>
+
+#include "config/settings.h"
+#include "delivery/adapter.h"
+
+namespace sealcast {
+
+// Those that the settings turn on.
+std::vector<std::unique_ptr<Adapter>> make_adapters(asio::any_io_executor executor, const Settings& settings);
+
+}  // namespace sealcast

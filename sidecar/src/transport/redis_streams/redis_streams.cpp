@@ -1,0 +1,128 @@
+// The script that adds, and what Redis' errors mean for a delivery.
+#include "transport/redis_streams/redis_streams.h"
+
+#include <charconv>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/secret_file.h"
+#include "redis/client.h"
+#include "redis/script.h"
+
+namespace sealcast {
+namespace {
+
+// KEYS: the stream. ARGV: the age in ms beyond which entries go, then offset, prev and frame of each message. Adds
+// those that are not there yet. Offsets only grow, but for a dead letter that is delivered late: it is looked for among
+// the newest entries.
+constexpr std::string_view kScript = R"lua(
+local function offset_of(entry)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == 'offset' then return tonumber(entry[2][i + 1]) end
+  end
+  return 0
+end
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local last = newest and offset_of(newest) or 0
+local now = redis.call('TIME')
+local oldest = math.max(0, now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[1]))
+local newest_offsets
+local function known(offset)
+  if not newest_offsets then
+    newest_offsets = {}
+    for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1000)) do
+      newest_offsets[offset_of(entry)] = true
+    end
+  end
+  return newest_offsets[offset]
+end
+for i = 2, #ARGV, 3 do
+  local offset = tonumber(ARGV[i])
+  if offset > last or not known(offset) then
+    redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', oldest), '*',
+      'offset', ARGV[i], 'prev', ARGV[i + 1], 'frame', ARGV[i + 2])
+    last = math.max(last, offset)
+  end
+end
+return #ARGV
+)lua";
+
+constexpr std::size_t kMaxBatch = 128;
+
+class RedisStreams final : public Adapter {
+ public:
+  RedisStreams(asio::any_io_executor executor, const Settings& settings, redis::Options options)
+      : client_(executor, std::move(options)),
+        script_(kScript),
+        key_(settings.redis_streams.key),
+        max_age_(std::to_string(settings.redis_streams.max_age.count())) {}
+
+  std::string_view name() const override { return "redis_streams"; }
+  std::size_t max_batch() const override { return kMaxBatch; }
+  void start() override { client_.start(); }
+  void stop() override { client_.stop(); }
+
+  asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
+    const std::string key = expand_template(key_, frames.front()->stream_id);
+    std::vector<std::string> numbers;
+    numbers.reserve(2 * frames.size());
+    std::vector<std::string_view> arguments{max_age_};
+    for (const FramePtr& frame : frames) {
+      arguments.push_back(numbers.emplace_back(std::to_string(frame->offset)));
+      arguments.push_back(numbers.emplace_back(std::to_string(frame->prev)));
+      arguments.push_back(frame->text);
+    }
+    const std::string_view keys[] = {key};
+    const redis::Result result = co_await script_.call(client_, keys, arguments, deadline);
+    co_return outcome_of(result);
+  }
+
+ private:
+  static Outcome outcome_of(const redis::Result& result) {
+    Outcome outcome;
+    outcome.kind = Outcome::Kind::retry_transport;
+    switch (result.status) {
+      case redis::Status::ok:
+        outcome.kind = Outcome::Kind::done;
+        break;
+      case redis::Status::error:
+        outcome.reason = "Redis answers: " + std::string(result.text().substr(0, 200));
+        // The key holds something else: this stream's trouble alone.
+        if (result.text().find("WRONGTYPE") != std::string_view::npos) outcome.kind = Outcome::Kind::retry_stream;
+        break;
+      case redis::Status::timed_out:
+        outcome.reason = "Redis did not answer in time";
+        break;
+      case redis::Status::disconnected:
+        outcome.reason = "no connection to Redis";
+        break;
+      case redis::Status::overloaded:
+        outcome.reason = "too many calls to Redis wait already";
+        break;
+    }
+    return outcome;
+  }
+
+  redis::Client client_;
+  redis::Script script_;
+  std::string key_;
+  std::string max_age_;
+};
+
+}  // namespace
+
+std::unique_ptr<Adapter> make_redis_streams(asio::any_io_executor executor, const Settings& settings) {
+  const auto& own = settings.redis_streams;
+  if (own.url.empty()) return nullptr;
+  redis::Options options = redis::parse_url(own.url);
+  if (!own.password_file.empty()) {
+    options.password = read_secret_file("redis_streams.password_file", own.password_file);
+  }
+  options.ca_file = own.ca_file;
+  options.timeout = settings.delivery.timeout;
+  options.log_tag = log::tag::kDelivery;
+  return std::make_unique<RedisStreams>(executor, settings, std::move(options));
+}
+
+}  // namespace sealcast

@@ -1,0 +1,20 @@
+// The transport `redis_streams`: each chat stream is a Redis stream (https://redis.io/docs/latest/commands/xadd/),
+// whose entries have the fields `offset`, `prev` and `frame` (the frame's JSON, as on every transport). Entry ids are
+// Redis' own, by time, so that entries are trimmed by age (MINID).
+//
+// A publish that was carried out without an answer adds nothing when it is repeated: the script that adds looks at the
+// newest entry's offset first.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+
+#include "config/settings.h"
+#include "delivery/adapter.h"
+
+namespace sealcast {
+
+// Null when redis_streams.url is empty.
+std::unique_ptr<Adapter> make_redis_streams(asio::any_io_executor executor, const Settings& settings);
+
+}  // namespace sealcast

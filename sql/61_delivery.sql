@@ -1,0 +1,197 @@
+-- Delivering to services outside: how far each transport has come, which streams lag behind, and what is given up.
+-- Only the leader of a shard delivers it; every statement that records something names the epoch of its lease.
+
+create table sealcast.deliveries (
+  transport text not null,
+  shard smallint not null,
+  batch bigint not null,
+  settled_at timestamptz not null,
+  seen_at timestamptz not null,
+  primary key (transport, shard)
+) with (fillfactor = 50);
+comment on table sealcast.deliveries is 'How far each transport has delivered each shard, but for streams that lag';
+comment on column sealcast.deliveries.seen_at is 'When a sidecar last had this transport';
+
+-- A stream whose frames a service takes more slowly than they come, or not at all, has a cursor of its own, so that
+-- the other streams of its shard go on.
+create table sealcast.delivery_lags (
+  transport text not null,
+  stream_id uuid not null,
+  next_offset bigint not null,
+  reason text not null,
+  since timestamptz not null default clock_timestamp(),
+  primary key (transport, stream_id)
+) with (fillfactor = 50);
+comment on table sealcast.delivery_lags is 'Streams that a transport delivers from next_offset on, apart from their shard';
+
+create table sealcast.dead_letters (
+  transport text not null,
+  stream_id uuid not null,
+  "offset" bigint not null,
+  reason text not null,
+  attempts integer not null,
+  failed_at timestamptz not null default clock_timestamp(),
+  replay boolean not null default false,
+  primary key (transport, stream_id, "offset")
+);
+comment on table sealcast.dead_letters is
+  'Messages that a transport could not deliver; see replay_dead_letters() and drop_dead_letters()';
+
+-- The given shards that are led under the given epochs.
+create function sealcast.led(shards integer[], epochs bigint[]) returns table (shard smallint)
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select l.shard from unnest(shards, epochs) c (shard, epoch)
+  join sealcast.relay_leases l on l.shard = c.shard and l.epoch = c.epoch;
+end;
+
+-- Where a transport goes on. One that is new begins after the given batches: history is read, not delivered.
+create function sealcast.begin_delivery(transport text, shards integer[], epochs bigint[], batches bigint[],
+                                        out shard integer, out batch bigint)
+  returns setof record
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  insert into sealcast.deliveries as d (transport, shard, batch, settled_at, seen_at)
+  select begin_delivery.transport, c.shard, c.batch, clock_timestamp(), clock_timestamp()
+  from unnest(shards, epochs, batches) c (shard, epoch, batch)
+  join sealcast.relay_leases l on l.shard = c.shard and l.epoch = c.epoch
+  on conflict (transport, shard) do update set seen_at = excluded.seen_at
+  returning d.shard::integer, d.batch;
+end;
+
+create function sealcast.settle(transport text, shards integer[], epochs bigint[], batches bigint[]) returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  insert into sealcast.deliveries as d (transport, shard, batch, settled_at, seen_at)
+  select settle.transport, c.shard, c.batch, clock_timestamp(), clock_timestamp()
+  from unnest(shards, epochs, batches) c (shard, epoch, batch)
+  join sealcast.relay_leases l on l.shard = c.shard and l.epoch = c.epoch
+  on conflict (transport, shard) do update set
+    batch = greatest(d.batch, excluded.batch), seen_at = excluded.seen_at,
+    settled_at = case when d.batch < excluded.batch then excluded.settled_at else d.settled_at end;
+end;
+comment on function sealcast.settle(text, integer[], bigint[], bigint[]) is
+  'Records how far a transport has come; never backwards';
+
+-- Streams that lag, in shards that the caller leads.
+create function sealcast.lagging_streams(transport text, shards integer[],
+                                         out stream_id uuid, out shard integer, out next_offset bigint)
+  returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select g.stream_id, sealcast.shard_of(g.stream_id), g.next_offset from sealcast.delivery_lags g
+  where g.transport = lagging_streams.transport and sealcast.shard_of(g.stream_id) = any (shards);
+end;
+
+-- From here on the stream is delivered from next_offset on, whatever the shard's cursor says; 0 = it has caught up.
+create function sealcast.set_lag(transport text, shards integer[], epochs bigint[], stream_ids uuid[],
+                                 next_offsets bigint[], reasons text[]) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into sealcast.delivery_lags as g (transport, stream_id, next_offset, reason)
+  select set_lag.transport, c.stream_id, c.next_offset, c.reason
+  from unnest(stream_ids, next_offsets, reasons) c (stream_id, next_offset, reason)
+  where c.next_offset > 0 and sealcast.shard_of(c.stream_id) in (select shard from sealcast.led(shards, epochs))
+  on conflict on constraint delivery_lags_pkey do update
+    set next_offset = greatest(g.next_offset, excluded.next_offset), reason = excluded.reason;
+  delete from sealcast.delivery_lags g
+  using unnest(stream_ids, next_offsets) c (stream_id, next_offset)
+  where g.transport = set_lag.transport and g.stream_id = c.stream_id and c.next_offset = 0
+    and sealcast.shard_of(c.stream_id) in (select shard from sealcast.led(shards, epochs));
+end $$;
+
+create function sealcast.bury(transport text, shards integer[], epochs bigint[], stream_id uuid, "offset" bigint,
+                              reason text, attempts integer) returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  insert into sealcast.dead_letters as d (transport, stream_id, "offset", reason, attempts)
+  select bury.transport, bury.stream_id, bury."offset", bury.reason, bury.attempts
+  where sealcast.shard_of(bury.stream_id) in (select shard from sealcast.led(shards, epochs))
+  on conflict (transport, stream_id, "offset") do update
+    set reason = excluded.reason, attempts = d.attempts + excluded.attempts, failed_at = excluded.failed_at, replay = false;
+end;
+comment on function sealcast.bury(text, integer[], bigint[], uuid, bigint, text, integer) is
+  'Gives a message up on one transport';
+
+-- Dead letters that somebody wants delivered after all, in shards that the caller leads.
+create function sealcast.dead_letters_to_replay(transport text, shards integer[], max_rows integer,
+                                                out stream_id uuid, out shard integer, out "offset" bigint,
+                                                out prev bigint, out envelope text)
+  returns setof record
+  language sql volatile security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select d.stream_id, sealcast.shard_of(d.stream_id), d."offset", d."offset" - 1, h.envelope
+  from (
+    select * from sealcast.dead_letters d
+    where d.transport = dead_letters_to_replay.transport and d.replay
+      and sealcast.shard_of(d.stream_id) = any (shards)
+    order by d.stream_id, d."offset" limit max_rows) d
+  cross join lateral sealcast.history(d.stream_id, d."offset" - 1, d."offset" + 1, 1) h
+  order by d.stream_id, d."offset";
+end;
+
+create function sealcast.revive(transport text, stream_id uuid, "offset" bigint) returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  delete from sealcast.dead_letters d
+  where d.transport = revive.transport and d.stream_id = revive.stream_id and d."offset" = revive."offset" and d.replay;
+end;
+comment on function sealcast.revive(text, uuid, bigint) is 'A dead letter was delivered after all';
+
+create function sealcast.replay_dead_letters(transport text default null, stream_id uuid default null,
+                                             "offset" bigint default null) returns bigint
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  marked bigint;
+begin
+  update sealcast.dead_letters d set replay = true
+  where not d.replay and d.transport = coalesce(replay_dead_letters.transport, d.transport)
+    and d.stream_id = coalesce(replay_dead_letters.stream_id, d.stream_id)
+    and d."offset" = coalesce(replay_dead_letters."offset", d."offset");
+  get diagnostics marked = row_count;
+  return marked;
+end $$;
+comment on function sealcast.replay_dead_letters(text, uuid, bigint) is
+  'Has them delivered again within seconds, beside what is new in their stream; null = all. Returns how many';
+
+create function sealcast.drop_dead_letters(transport text default null, stream_id uuid default null,
+                                           "offset" bigint default null) returns bigint
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  dropped bigint;
+begin
+  delete from sealcast.dead_letters d
+  where d.transport = coalesce(drop_dead_letters.transport, d.transport)
+    and d.stream_id = coalesce(drop_dead_letters.stream_id, d.stream_id)
+    and d."offset" = coalesce(drop_dead_letters."offset", d."offset");
+  get diagnostics dropped = row_count;
+  return dropped;
+end $$;
+comment on function sealcast.drop_dead_letters(text, uuid, bigint) is
+  'Forgets them: the messages stay in the history. null = all. Returns how many';
+
+create function sealcast.forget_transport(transport text) returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  delete from sealcast.deliveries d where d.transport = forget_transport.transport;
+  delete from sealcast.delivery_lags g where g.transport = forget_transport.transport;
+  delete from sealcast.dead_letters l where l.transport = forget_transport.transport;
+end;
+comment on function sealcast.forget_transport(text) is
+  'After a transport was taken out of the settings: what it owed is owed no more';
+
+create view sealcast.delivery_status as
+  select t.transport,
+    coalesce((select sum(u.last - u.first + 1) from sealcast.deliveries d
+      join sealcast.relay_log r on r.shard = d.shard and r.batch > d.batch
+      cross join lateral unnest(r.first_offsets, r.last_offsets) u (first, last)
+      where d.transport = t.transport), 0)::bigint as owed,
+    (select count(*) from sealcast.delivery_lags g where g.transport = t.transport) as lagging_streams,
+    coalesce((select sum(greatest(sealcast.last_offset(g.stream_id) - g.next_offset + 1, 0)) from sealcast.delivery_lags g
+      where g.transport = t.transport), 0)::bigint as owed_to_lagging,
+    (select count(*) from sealcast.dead_letters l where l.transport = t.transport) as dead_letters,
+    t.settled_at, t.seen_at
+  from (select d.transport, max(d.settled_at) as settled_at, max(d.seen_at) as seen_at
+        from sealcast.deliveries d group by d.transport) t;
+comment on view sealcast.delivery_status is
+  'What each transport owes. A message of a lagging stream may be counted in both';
