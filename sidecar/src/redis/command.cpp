@@ -2,7 +2,9 @@
 #include <array>
 #include <charconv>
 #include <stdexcept>
+#include <utility>
 
+#include "config/service_url.h"
 #include "redis/client.h"
 
 namespace sealcast::redis {
@@ -39,63 +41,18 @@ bool parse_number(std::string_view text, Number& out) {
   return error == std::errc() && stop == text.data() + text.size();
 }
 
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    unsigned char byte = 0;
-    const auto hex = text.substr(i + 1, 2);
-    const auto [stop, error] = std::from_chars(hex.data(), hex.data() + hex.size(), byte, 16);
-    if (error != std::errc() || hex.size() != 2 || stop != hex.data() + 2) {
-      throw std::invalid_argument("has a % that two hex digits do not follow");
-    }
-    out += static_cast<char>(byte);
-    i += 2;
-  }
-  return out;
-}
-
 }  // namespace
 
-// Messages never quote the URL: it may hold a password.
 Options parse_url(std::string_view url) {
+  ServiceUrl parts = parse_service_url(url, "redis");
   Options options;
-  if (url.starts_with("rediss://")) {
-    options.tls = true;
-    url.remove_prefix(9);
-  } else if (url.starts_with("redis://")) {
-    url.remove_prefix(8);
-  } else {
-    throw std::invalid_argument("does not begin with redis:// or rediss://");
+  options.address = {std::move(parts.host), parts.port == 0 ? kDefaultPort : parts.port};
+  options.tls = parts.tls;
+  options.user = std::move(parts.user);
+  options.password = std::move(parts.password);
+  if (!parts.path.empty() && (!parse_number(parts.path, options.database) || options.database < 0)) {
+    throw std::invalid_argument("has something other than a database number behind the /");
   }
-  if (const auto slash = url.find('/'); slash != std::string_view::npos) {
-    const auto database = url.substr(slash + 1);
-    if (!database.empty() && (!parse_number(database, options.database) || options.database < 0)) {
-      throw std::invalid_argument("has something other than a database number behind the /");
-    }
-    url = url.substr(0, slash);
-  }
-  if (const auto at = url.rfind('@'); at != std::string_view::npos) {
-    const auto credentials = url.substr(0, at);
-    const auto colon = std::min(credentials.find(':'), credentials.size());
-    options.user = percent_decoded(credentials.substr(0, colon));
-    options.password = percent_decoded(credentials.substr(std::min(colon + 1, credentials.size())));
-    url = url.substr(at + 1);
-  }
-  options.address.port = kDefaultPort;
-  const auto bracket = url.starts_with('[') ? url.find(']') : std::string_view::npos;
-  const auto colon = url.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  if (colon != std::string_view::npos) {
-    if (!parse_number(url.substr(colon + 1), options.address.port) || options.address.port == 0) {
-      throw std::invalid_argument("has no port number behind the colon");
-    }
-    url = url.substr(0, colon);
-  }
-  options.address.host = bracket == std::string_view::npos ? url : url.substr(1, url.size() - 2);
-  if (options.address.host.empty()) throw std::invalid_argument("names no host");
   return options;
 }
 
