@@ -1,13 +1,12 @@
 // A redis-server of the test's own, on a free port, gone with it.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 #include <vector>
 
 #include "redis/client.h"
 #include "scratch.h"
+#include "server_process.h"
 
 namespace sealcast::test {
 
@@ -15,12 +14,11 @@ class RedisServer {
  public:
   // Started and answering when this returns; `arguments` are options of redis-server.
   explicit RedisServer(std::vector<std::string> arguments = {});
-  ~RedisServer();
 
-  void stop();   // kills it; its port stays reserved for start()
+  void stop() { process_.kill(); }
   void start();  // again on the same port, empty
-  void freeze();
-  void thaw();
+  void freeze() { process_.freeze(); }
+  void thaw() { process_.thaw(); }
 
   // One command over a connection of its own; the reply as text, errors included. `password` as AUTH wants it.
   std::string command(const std::vector<std::string>& words, const std::string& password = {}) const;
@@ -34,9 +32,7 @@ class RedisServer {
   Scratch scratch_;
   std::vector<std::string> arguments_;
   int port_ = 0;
-  pid_t pid_ = -1;
+  ServerProcess process_;
 };
-
-int free_port();
 
 }  // namespace sealcast::test
