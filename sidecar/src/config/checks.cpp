@@ -12,6 +12,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "config/service_url.h"
 #include "log/log.h"
 #include "redis/client.h"
 
@@ -70,6 +71,31 @@ Problem optional_redis_url(const std::string& value) { return value.empty() ? Pr
 Problem stream_template(const std::string& value) {
   if (value.find("{stream_id}") != std::string::npos) return {};
   return "is " + quoted(value) + ", without {stream_id}: all streams would share one name; write it into the text";
+}
+
+Problem optional_mqtt_url(const std::string& value) {
+  if (value.empty()) return {};
+  constexpr char kFix[] = "; write mqtt://[user@]host[:port], or mqtts:// for TLS";
+  try {
+    const ServiceUrl url = parse_service_url(value, "mqtt");
+    if (!url.password.empty()) {
+      return "holds a password; write the password into a file and name it in mqtt.password_file";
+    }
+    if (!url.path.empty()) return std::string("has something behind the host") + kFix;
+    return {};
+  } catch (const std::invalid_argument& error) {
+    return error.what() + std::string(kFix);
+  }
+}
+
+// MQTT 5.0, 4.7: no wildcards in the name of a topic, and $… belongs to the broker. How long a topic may be is a matter
+// of brokers; 1,024 bytes leave room for the id.
+Problem mqtt_topic(const std::string& value) {
+  if (Problem problem = stream_template(value)) return problem;
+  if (value.front() == '$' || value.find_first_of("+#") != std::string::npos || value.size() > 1024) {
+    return "is " + quoted(value) + "; write a topic without + and #, that does not begin with $, of up to 1024 bytes";
+  }
+  return {};
 }
 
 Problem readable_file(const std::string& value) {

@@ -211,6 +211,9 @@ void Loader::check_together() {
   if (!settings_.gate.redis_ca_file.empty() && !settings_.gate.redis_url.starts_with("rediss://")) {
     complain(*find_setting("gate", "redis_ca_file"), "is set but gate.redis_url has no TLS; write rediss://");
   }
+  if (!settings_.mqtt.ca_file.empty() && !settings_.mqtt.url.starts_with("mqtts://")) {
+    complain(*find_setting("mqtt", "ca_file"), "is set but mqtt.url has no TLS; write mqtts://");
+  }
 }
 
 std::string with_password(const std::string& dsn, std::string_view password) {
@@ -240,6 +243,7 @@ void Loader::complete() {
     ::gethostname(host.data(), host.size() - 1);
     relay.holder = std::string(host.data()) + ":" + std::to_string(::getpid());
   }
+  if (settings_.mqtt.client_id.empty()) settings_.mqtt.client_id = "sealcast-" + relay.holder;
   if (!settings_.postgres.password_file.empty()) {
     const auto& setting = *find_setting("postgres", "password_file");
     const std::string password = read_secret_file(places_[&setting], settings_.postgres.password_file);

@@ -77,6 +77,13 @@ struct Settings {
     std::int64_t ring_frames;  // frames a slow reader of a stream may lag behind before it is dropped
     std::chrono::milliseconds retry;
   } sse;
+  struct Mqtt {
+    std::string url;  // mqtt://[user@]host[:port], mqtts:// for TLS; empty: off
+    std::string password_file;
+    std::string ca_file;
+    std::string client_id;  // never empty: defaults to relay.holder
+    std::string topic;      // with {stream_id} in it
+  } mqtt;
   struct Log {
     std::string level;
   } log;

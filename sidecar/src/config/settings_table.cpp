@@ -124,6 +124,17 @@ const std::array kTable = {
     Setting{"redis_streams", "max_age_ms", TARGET(Milliseconds, redis_streams.max_age), "86400000", 1000, 2'592'000'000,
             nullptr, "Age after which entries are trimmed, when something is added"},
 
+    Setting{"mqtt", "url", TARGET(Text, mqtt.url), "", 0, 0, checks::optional_mqtt_url,
+            "MQTT v5 broker: mqtt://[user@]host[:port], mqtts:// for TLS; empty: this transport is off"},
+    Setting{"mqtt", "password_file", TARGET(Text, mqtt.password_file), "", 0, 0, checks::readable_file,
+            "File with the password for mqtt.url"},
+    Setting{"mqtt", "ca_file", TARGET(Text, mqtt.ca_file), "", 0, 0, checks::readable_file,
+            "Certificates (PEM) to verify an mqtts:// broker with; empty: the system's"},
+    Setting{"mqtt", "client_id", TARGET(Text, mqtt.client_id), "", 0, 0, nullptr,
+            "This sidecar's name at the broker, different for each; empty: `sealcast-` and relay.holder"},
+    Setting{"mqtt", "topic", TARGET(Text, mqtt.topic), "sealcast/{stream_id}", 0, 0, checks::mqtt_topic,
+            "Topic of a stream, with {stream_id} in it"},
+
     Setting{"log", "level", TARGET(Text, log.level), "info", 0, 0, checks::log_level,
             "Least level that is logged: debug, info, warn or error"},
 

@@ -1,6 +1,7 @@
 // Where a new transport is registered.
 #include "delivery/registry.h"
 
+#include "transport/mqtt/mqtt.h"
 #include "transport/redis_streams/redis_streams.h"
 
 namespace sealcast {
@@ -11,6 +12,7 @@ using Make = std::unique_ptr<Adapter> (*)(asio::any_io_executor executor, const 
 
 constexpr Make kTransports[] = {
     make_redis_streams,
+    make_mqtt,
 };
 
 }  // namespace

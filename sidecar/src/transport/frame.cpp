@@ -31,4 +31,12 @@ std::optional<std::int64_t> envelope_ts(std::string_view text) {
   return value;
 }
 
+std::string_view envelope_kid(std::string_view text) {
+  constexpr std::string_view kMember = "\"kid\":\"";
+  const std::size_t at = text.find(kMember);
+  if (at == text.npos) return {};
+  const std::size_t first = at + kMember.size();
+  return text.substr(first, text.find('"', first) - first);
+}
+
 }  // namespace sealcast

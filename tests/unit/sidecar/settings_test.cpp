@@ -147,6 +147,24 @@ TEST_F(SettingsTest, ConnectionStrings) {
   }
 }
 
+TEST_F(SettingsTest, Brokers) {
+  Settings settings = load("[relay]\nholder = \"a\"\n");
+  EXPECT_EQ(settings.mqtt.url, "");
+  EXPECT_EQ(settings.mqtt.client_id, "sealcast-a");
+  EXPECT_EQ(settings.mqtt.topic, "sealcast/{stream_id}");
+  settings = load("[mqtt]\nurl = \"mqtts://u@h:1\"\nca_file = \"" + secret_ + "\"\nclient_id = \"b\"\n");
+  EXPECT_EQ(settings.mqtt.client_id, "b");
+  for (const char* url : {"http://h", "mqtt://", "mqtt://h:0", "mqtt://h/path", "mqtt://[::1"}) {
+    EXPECT_NE(error("", {std::string("SEALCAST_MQTT_URL=") + url}).find("write mqtt://"), std::string::npos) << url;
+  }
+  EXPECT_NE(error("[mqtt]\ntopic = \"chat\"\n").find("without {stream_id}"), std::string::npos);
+  for (const char* topic : {"#/{stream_id}", "a/+/{stream_id}", "$SYS/{stream_id}"}) {
+    EXPECT_NE(error("", {std::string("SEALCAST_MQTT_TOPIC=") + topic}).find("without + and #"), std::string::npos);
+  }
+  EXPECT_NE(error("[mqtt]\nurl = \"mqtt://h\"\nca_file = \"" + secret_ + "\"\n").find("write mqtts://"),
+            std::string::npos);
+}
+
 TEST_F(SettingsTest, PasswordsComeFromFilesOnlyAndAreNeverQuoted) {
   for (const char* dsn : {"host=h password=hunter2", "postgresql://u:hunter2@h/d"}) {
     const std::string problem = error("", {std::string("SEALCAST_POSTGRES_DSN=") + dsn});
@@ -159,6 +177,9 @@ TEST_F(SettingsTest, PasswordsComeFromFilesOnlyAndAreNeverQuoted) {
     EXPECT_EQ(problem.find("hunter2"), std::string::npos) << url;
     EXPECT_NE(problem, "no error");
   }
+  const std::string problem = error("", {"SEALCAST_MQTT_URL=mqtt://u:hunter2@h"});
+  EXPECT_NE(problem.find("SEALCAST_MQTT_URL holds a password; write the password into a file"), std::string::npos);
+  EXPECT_EQ(problem.find("hunter2"), std::string::npos);
   const std::string file = scratch_.write("pg", "it's a \\ p@ss\n");
   Settings settings =
       load("", {"SEALCAST_POSTGRES_PASSWORD_FILE=" + file, "SEALCAST_RELAY_DSN=postgresql://h/d?sslmode=disable"});

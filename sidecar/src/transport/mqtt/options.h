@@ -1,0 +1,22 @@
+// How to reach a broker, and as whom.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "transport/mqtt/tls.h"
+
+namespace sealcast::mqtt {
+
+struct Options {
+  std::string host;
+  std::uint16_t port;
+  std::string user;
+  std::string password;
+  std::string client_id;
+  std::string topic;               // with {stream_id} in it
+  std::shared_ptr<const Tls> tls;  // null: plain TCP
+};
+
+}  // namespace sealcast::mqtt

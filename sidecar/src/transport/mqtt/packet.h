@@ -1,0 +1,36 @@
+// One PUBLISH as the broker will see it: its topic, its properties and its exact size.
+#pragma once
+
+#include <mosquitto.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "transport/transport.h"
+
+namespace sealcast::mqtt {
+
+class Packet {
+ public:
+  Packet(const Frame& frame, const std::string& topic_template);
+
+  // Of the whole packet, as Maximum Packet Size counts it (MQTT 5.0, 3.1.2.11.4).
+  std::size_t bytes() const;
+  // An error of libmosquitto, or MOSQ_ERR_SUCCESS and the packet's identifier.
+  int publish(mosquitto* client, int& id) const;
+
+ private:
+  struct FreeProperties {
+    void operator()(mosquitto_property* first) const { mosquitto_property_free_all(&first); }
+  };
+  void add_user_property(const char* name, const std::string& value);
+
+  const Frame& frame_;
+  const std::string topic_;
+  int fault_ = MOSQ_ERR_SUCCESS;
+  std::size_t property_bytes_ = 0;
+  std::unique_ptr<mosquitto_property, FreeProperties> properties_;
+};
+
+}  // namespace sealcast::mqtt
