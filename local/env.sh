@@ -16,7 +16,12 @@ print_env() {
     assign SEALCAST_KEYRING "$STATE/keyring"
   fi
   ! running redis || assign REDIS_URL "$(redis_url)"
-  ! running mosquitto || assign MQTT_URL "$(mosquitto_url)"
+  if running mosquitto; then
+    assign MQTT_URL "$(mosquitto_url)"
+    assign MQTT_WS_URL "$(mosquitto_ws_url)"
+    assign MQTT_VIEWER_USER sealcast-viewer
+    assign MQTT_VIEWER_PASSWORD "$(mosquitto_password viewer)"
+  fi
   if running sealcastd; then
     assign DEMO_STREAM_ID "$DEMO_STREAM_ID"
     assign DEMO_USER_ID "$DEMO_USER_ID"

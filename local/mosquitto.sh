@@ -1,23 +1,29 @@
 # The stack's MQTT broker: one listener for MQTT, one for WebSockets, both on loopback. Sourced by up.
 # shellcheck shell=bash
 
+# Two users: sealcast publishes, sealcast-viewer (browsers) only subscribes.
 mosquitto_password() {
-  [[ -e $STATE/secrets/mosquitto ]] || random_hex | put "$STATE/secrets/mosquitto"
-  cat "$STATE/secrets/mosquitto"
+  local file=$STATE/secrets/mosquitto${1:+-$1}
+  [[ -e $file ]] || random_hex | put "$file"
+  cat "$file"
 }
 
 mosquitto_url() { echo "mqtt://sealcast:$(mosquitto_password)@127.0.0.1:$(port_of mosquitto)"; }
+mosquitto_ws_url() { echo "ws://127.0.0.1:$(port_of mosquitto websockets)"; }
 
 up_mosquitto() {
   make_private_directory "$STATE/secrets"
   make_private_directory "$STATE/mosquitto"
-  echo "sealcast:$(mosquitto_password)" | put "$STATE/mosquitto/passwords"
+  printf '%s:%s\n' sealcast "$(mosquitto_password)" sealcast-viewer "$(mosquitto_password viewer)" |
+    put "$STATE/mosquitto/passwords"
   as_owner mosquitto_passwd -U "$STATE/mosquitto/passwords"
+  put "$STATE/mosquitto/access" < "$ROOT/docker/mosquitto.acl"
   put "$STATE/mosquitto/mosquitto.conf" << END
 # Written by local/up at every start.
 per_listener_settings false
 allow_anonymous false
 password_file $STATE/mosquitto/passwords
+acl_file $STATE/mosquitto/access
 log_dest stderr
 listener $(port_of mosquitto) 127.0.0.1
 listener $(port_of mosquitto websockets) 127.0.0.1

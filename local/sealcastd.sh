@@ -27,6 +27,16 @@ hs256_secret_file = "$STATE/secrets/session"
 
 [demo]
 directory = "$STATE/demo"
+$(! running mosquitto || configure_mqtt)
+END
+}
+
+configure_mqtt() {
+  cat << END
+
+[mqtt]
+url = "mqtt://sealcast@127.0.0.1:$(port_of mosquitto)"
+password_file = "$STATE/secrets/mosquitto"
 END
 }
 

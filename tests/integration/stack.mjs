@@ -19,7 +19,7 @@ const run = promisify(execFile);
 
 // Children learn nothing of the shared stack from this process's variables.
 function cleanEnvironment(extra) {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(SEALCAST|PG|DEMO_|REDIS_URL|MQTT_URL|NODE_)/.test(name));
+  const kept = Object.entries(process.env).filter(([name]) => !/^(SEALCAST|PG|DEMO_|REDIS_URL|MQTT_|NODE_)/.test(name));
   return { ...Object.fromEntries(kept), ...extra };
 }
 
