@@ -1,0 +1,223 @@
+// What the services of this folder share: an HTTPS server with a certificate of its own, faults that can be switched,
+// a record of what was published, and the control of all this over standard input and output.
+//
+// Start:  node tests/contracts/supabase.mjs --dir DIRECTORY [--key KEY] [--names localhost,127.0.0.1] [--port 0] [more]
+//   --dir    where the certificate is put (openssl makes it); it must exist
+//   --key    the API key that is accepted
+//   --names  the host names and addresses that the certificate is for
+// The first line of standard output says where it is: {"url":"https://localhost:PORT","ca_file":"…","key":"…"}.
+// It ends when its standard input does.
+//
+// Control: one JSON object a line in, one a line out, in order. "do" is one of
+//   {"do":"messages","channel":C,"from":0,"limit":1000}
+//                                 → {"messages":[…]} as published to C, in order, without repeats
+//   {"do":"offsets","channel":C}  → {"offsets":[…]}, "offset" of each message's payload
+//   {"do":"channels"}             → {"channels":{"C":count,…}}
+//   {"do":"stats"}                → {"requests":n,"published":n,"repeats":n,"connections":n,"waiting":n,
+//                                    "answers":{"201":n,…}}; connections: ever made; waiting: now without an answer
+//   {"do":"forget"}               → {} what was published and counted
+//   {"do":"faults", …}            → {} replaces all faults by those named, of
+//     "stuck":true          requests are read and never answered
+//     "slow_ms":N           each answer comes N ms late
+//     "fail_share":0.1      this share of requests is refused with 500
+//     "lost_share":0.1      this share of requests is carried out, but the connection breaks instead of the answer
+//     "down":true           connections are refused and those that are open break; the port stays the same
+//     "limited":{…}         429: {"retry_after":seconds}, with "channel":C for that one alone; each service has more
+//     "refuse_key":true     401
+//     "forbidden":[C,…]     403 or what the service says instead, for these channels
+//     "answer":{"status":N,"headers":{…},"body":"…","only":C}   this instead of everything; "only": for that channel
+//   {"do":"faults"}               → {} none any more
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+
+const LARGEST_BODY = 16 * 1024 * 1024;
+
+export function readOptions(more = {}) {
+  const text = (value) => ({ type: 'string', default: value });
+  const options = { dir: text('.'), key: text('key'), names: text('localhost,127.0.0.1'), port: text('0'), ...more };
+  return parseArgs({ options }).values;
+}
+
+function makeCertificate(directory, names) {
+  const [key, cert] = [join(directory, 'service.key'), join(directory, 'service.crt')];
+  const alternatives = names.split(',').map((name) => (/^[\d.]+$/.test(name) ? 'IP:' : 'DNS:') + name);
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
+      '-subj', '/CN=contract', '-addext', `subjectAltName=${alternatives.join(',')}`, '-keyout', key, '-out', cert],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  return { key, cert };
+}
+
+// `handle(request)` gets {method, path, query, headers, body} and gives {status, headers, body}; it publishes by
+// `record`. `channelOf(path)` names a request's channel for faults, and `refusals` has the service's own words for them.
+export class Service {
+  faults = {};
+  #channels = new Map();
+  #sockets = new Set();
+  #counts = { requests: 0, published: 0, repeats: 0, connections: 0, waiting: 0, answers: {} };
+  #server;
+  #port;
+
+  constructor(options, { handle, channelOf, refusals, offsetOf }) {
+    this.options = options;
+    Object.assign(this, { handle, channelOf, refusals, offsetOf });
+  }
+
+  async start() {
+    const { key, cert } = makeCertificate(this.options.dir, this.options.names);
+    const tls = { key: readFileSync(key), cert: readFileSync(cert), keepAliveTimeout: 120_000 };
+    this.#server = createServer(tls, (request, response) => this.#take(request, response));
+    this.#server.on('secureConnection', (socket) => {
+      this.#counts.connections += 1;
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      socket.on('error', () => {});
+    });
+    this.#port = Number(this.options.port);
+    await this.#listen();
+    this.#port = this.#server.address().port;
+    this.#say({ url: `https://localhost:${this.#port}`, ca_file: cert, key: this.options.key });
+    for await (const line of createInterface({ input: process.stdin })) {
+      this.#say(await this.#command(JSON.parse(line)));
+    }
+    process.exit(0);
+  }
+
+  record(channel, message) {
+    const messages = this.#channels.get(channel);
+    if (messages) messages.push(message);
+    else this.#channels.set(channel, [message]);
+    this.#counts.published += 1;
+  }
+
+  recordRepeat(count) {
+    this.#counts.repeats += count;
+  }
+
+  #say(value) {
+    process.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  #listen() {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#port, '127.0.0.1', () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  async #command({ do: what, ...rest }) {
+    switch (what) {
+      case 'messages': {
+        const { channel, from = 0, limit = 1000 } = rest;
+        return { messages: (this.#channels.get(channel) ?? []).slice(from, from + limit) };
+      }
+      case 'offsets':
+        return { offsets: (this.#channels.get(rest.channel) ?? []).map(this.offsetOf) };
+      case 'channels':
+        return { channels: Object.fromEntries([...this.#channels].map(([name, { length }]) => [name, length])) };
+      case 'stats':
+        return this.#counts;
+      case 'forget':
+        this.#channels.clear();
+        this.#counts = { ...this.#counts, requests: 0, published: 0, repeats: 0, answers: {} };
+        return {};
+      case 'faults':
+        await this.#switchFaults(rest);
+        return {};
+      default:
+        return { error: `there is no "${what}"` };
+    }
+  }
+
+  async #switchFaults(faults) {
+    this.faults = faults;
+    if (faults.down && this.#server.listening) {
+      const closed = new Promise((resolve) => this.#server.close(resolve));
+      for (const socket of this.#sockets) socket.destroy();
+      await closed;
+    } else if (!faults.down && !this.#server.listening) {
+      await this.#listen();
+    }
+  }
+
+  // The body is read before anything is decided, as a connection that is kept needs it.
+  #take(request, response) {
+    this.#counts.requests += 1;
+    this.#counts.waiting += 1;
+    response.once('close', () => (this.#counts.waiting -= 1));
+    const pieces = [];
+    let size = 0;
+    request.on('data', (piece) => {
+      size += piece.length;
+      if (size <= LARGEST_BODY) pieces.push(piece);
+    });
+    request.on('error', () => {});
+    request.on('end', () => {
+      const body = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
+      const [path, query] = request.url.split('?', 2);
+      this.#answer({ method: request.method, path, query, headers: request.headers, body, size }, response);
+    });
+  }
+
+  #answer(request, response) {
+    const { stuck, slow_ms: late, fail_share: failing = 0, lost_share: losing = 0, answer } = this.faults;
+    if (stuck) return;
+    const channel = this.channelOf(request.path);
+    let reply;
+    if (answer && (answer.only === undefined || answer.only === channel)) reply = answer;
+    else if (this.#chosen(failing)) reply = this.refusals.failed();
+    else reply = this.#refusal(channel, request) ?? this.handle(request);
+    if (this.#chosen(losing)) {
+      response.socket.destroy();
+    } else if (late) {
+      setTimeout(() => this.#send(response, reply), late);
+    } else {
+      this.#send(response, reply);
+    }
+  }
+
+  #refusal(channel, request) {
+    const { limited, refuse_key: refuseKey, forbidden } = this.faults;
+    if (refuseKey) return this.refusals.key();
+    if (limited && (limited.channel ?? channel) === channel) return this.refusals.limited(limited);
+    if (forbidden?.includes(channel)) return this.refusals.forbidden(channel, request);
+    return undefined;
+  }
+
+  #chosen(share) {
+    return share > 0 && Math.random() < share;
+  }
+
+  #send(response, { status, headers = {}, body = '' }) {
+    this.#counts.answers[status] = (this.#counts.answers[status] ?? 0) + 1;
+    if (response.destroyed) return;
+    response.writeHead(status, { 'Content-Length': Buffer.byteLength(body), ...headers });
+    response.end(body);
+  }
+}
+
+export const json = (status, value, headers = {}) => ({
+  status,
+  headers: { 'Content-Type': 'application/json; charset=utf-8', ...headers },
+  body: JSON.stringify(value),
+});
+
+// A segment of a path as it was meant; undefined when its encoding is broken.
+export function decodeSegment(segment) {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return undefined;
+  }
+}
+
+export const mediaType = (headers) => (headers['content-type'] ?? '').split(';', 1)[0].trim().toLowerCase();
