@@ -21,6 +21,13 @@ namespace {
 
 std::string quoted(const std::string& value) { return "\"" + value + "\""; }
 
+// A host, with a port and a path or without, and nothing else: "https://user:secret@host" has no place in a settings
+// file.
+bool has_plain_rest(const std::string& url, std::string_view scheme) {
+  return url.starts_with(scheme) && url.size() > scheme.size() && url[scheme.size()] != '/' &&
+         url.find_first_of("@?# \t\r\n", scheme.size()) == url.npos;
+}
+
 }  // namespace
 
 Problem listen_address(const std::string& value) {
@@ -135,6 +142,34 @@ Problem origin(const std::string& value) {
     return {};
   }
   return "holds " + quoted(value) + "; write origins such as \"https://example.org\" without a path, or \"*\"";
+}
+
+Problem service_url(const std::string& value) {
+  if (value.empty() || has_plain_rest(value, "https://") || has_plain_rest(value, "http://")) return {};
+  return "is no usable address; write https://host or https://host/path, without user, query or fragment";
+}
+
+Problem tls_url(const std::string& value) {
+  if (has_plain_rest(value, "https://")) return {};
+  return "is no usable address; write https://host, without user, query or fragment";
+}
+
+// https://ably.com/docs/channels, error 40010
+Problem ably_channel(const std::string& value) {
+  if (value.starts_with('[') || value.starts_with(':') || value.find('\n') != value.npos) {
+    return "is " + quoted(value) + "; write a name that begins with neither [ nor : and has no line break";
+  }
+  return stream_template(value);
+}
+
+Problem channel_access(const std::string& value) {
+  if (value == "private" || value == "public") return {};
+  return "is " + quoted(value) + "; write private or public";
+}
+
+Problem not_empty(const std::string& value) {
+  if (!value.empty()) return {};
+  return "is empty; write a name, or leave the setting out";
 }
 
 }  // namespace sealcast::checks

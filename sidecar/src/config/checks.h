@@ -21,5 +21,10 @@ Problem directory(const std::string& value);              // or empty
 Problem socket_path(const std::string& value);            // or empty
 Problem log_level(const std::string& value);
 Problem origin(const std::string& value);
+Problem service_url(const std::string& value);   // of an HTTP service, http:// or https://; or empty
+Problem tls_url(const std::string& value);       // https:// alone
+Problem ably_channel(const std::string& value);  // a template by Ably's rules for names
+Problem channel_access(const std::string& value);
+Problem not_empty(const std::string& value);
 
 }  // namespace sealcast::checks

@@ -214,6 +214,10 @@ void Loader::check_together() {
   if (!settings_.mqtt.ca_file.empty() && !settings_.mqtt.url.starts_with("mqtts://")) {
     complain(*find_setting("mqtt", "ca_file"), "is set but mqtt.url has no TLS; write mqtts://");
   }
+  if (!settings_.supabase.url.empty() && settings_.supabase.key_file.empty()) {
+    complain(*find_setting("supabase", "url"),
+             "is set without supabase.key_file; name a file that holds the project's secret key");
+  }
 }
 
 std::string with_password(const std::string& dsn, std::string_view password) {

@@ -84,6 +84,21 @@ struct Settings {
     std::string client_id;  // never empty: defaults to relay.holder
     std::string topic;      // with {stream_id} in it
   } mqtt;
+  struct Supabase {
+    std::string url;       // of Realtime; empty: no such transport
+    std::string key_file;  // never empty beside url
+    std::string topic;     // with {stream_id} in it
+    std::string event;
+    std::string channels;  // "private" or "public"
+    std::string ca_file;
+  } supabase;
+  struct Ably {
+    std::string url;
+    std::string key_file;  // empty: no such transport
+    std::string channel;   // with {stream_id} in it
+    std::int64_t max_message_bytes;
+    std::string ca_file;
+  } ably;
   struct Log {
     std::string level;
   } log;

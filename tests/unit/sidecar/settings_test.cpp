@@ -212,6 +212,38 @@ TEST_F(SettingsTest, SettingsThatBelongTogether) {
   EXPECT_NE(error("[http]\ncors_origins = [\"https://x/path\"]\n").find("without a path"), std::string::npos);
 }
 
+TEST_F(SettingsTest, Services) {
+  const auto with = [this](const std::string& name, const std::string& value) {
+    return error("", {"SEALCAST_" + name + "=" + value, "SEALCAST_SUPABASE_KEY_FILE=" + secret_});
+  };
+  for (const char* good :
+       {"https://p.supabase.co/realtime/v1", "https://p.supabase.co", "http://kong:8000/realtime/v1/"}) {
+    EXPECT_EQ(with("SUPABASE_URL", good), "no error") << good;
+  }
+  for (const char* bad : {"p.supabase.co", "ftp://x", "https://", "https:///x", "https://u:hunter2@x", "https://x?a=b",
+                          "https://x#a", "https://x y"}) {
+    EXPECT_NE(with("SUPABASE_URL", bad).find("SEALCAST_SUPABASE_URL is no usable address"), std::string::npos) << bad;
+    EXPECT_EQ(with("SUPABASE_URL", bad).find("hunter2"), std::string::npos);
+  }
+  EXPECT_NE(error("[supabase]\nurl = \"https://x\"\n").find(":2: supabase.url is set without supabase.key_file"),
+            std::string::npos);
+  EXPECT_NE(with("SUPABASE_TOPIC", "room").find("without {stream_id}"), std::string::npos);
+  EXPECT_NE(with("SUPABASE_EVENT", "").find("is empty"), std::string::npos);
+  EXPECT_NE(with("SUPABASE_CHANNELS", "open").find("write private or public"), std::string::npos);
+  EXPECT_EQ(with("SUPABASE_CHANNELS", "public"), "no error");
+
+  EXPECT_NE(with("ABLY_URL", "http://x").find("write https://host"), std::string::npos);
+  EXPECT_NE(with("ABLY_URL", "").find("write https://host"), std::string::npos);
+  for (const char* bad : {"[a]{stream_id}", ":{stream_id}", "a\n{stream_id}"}) {
+    EXPECT_NE(with("ABLY_CHANNEL", bad).find("begins with neither [ nor :"), std::string::npos) << bad;
+  }
+  EXPECT_NE(with("ABLY_CHANNEL", "room").find("without {stream_id}"), std::string::npos);
+  const Settings settings = load("");
+  EXPECT_EQ(settings.ably.url, "https://main.realtime.ably.net");
+  EXPECT_EQ(settings.ably.max_message_bytes, 65536);
+  EXPECT_EQ(settings.supabase.channels, "private");
+}
+
 TEST_F(SettingsTest, AllProblemsAreToldAtOnce) {
   const std::string problems = error("[gate]\ntimeout_ms = 0\nnonsense = 1\n", {"SEALCAST_SSE_RETRY_MS=x"});
   EXPECT_EQ(std::count(problems.begin(), problems.end(), '\n'), 2) << problems;

@@ -1,0 +1,159 @@
+// Broadcasting by POST {url}/api/broadcast/{topic}/events/{event}?private=…, with the frame as the JSON body; 202 is
+// success. The batch endpoint is no choice: it answers 202 for private messages that it has dropped.
+//
+// Paths, codes and bodies are those of https://github.com/supabase/realtime, as of 2.129.8:
+//   lib/realtime_web/router.ex, lib/realtime_web/controllers/broadcast_single_controller.ex and fallback_controller.ex,
+//   lib/realtime/tenants/single_broadcast.ex, lib/realtime_web/plugs/{auth_tenant,rate_limiter,assign_tenant}.ex
+// Guide: https://supabase.com/docs/guides/realtime/broadcast. Limits: https://supabase.com/docs/guides/realtime/limits
+#include "transport/supabase/supabase.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+
+#include "config/secret_file.h"
+#include "http_client/client.h"
+
+namespace sealcast {
+namespace {
+
+using Kind = Outcome::Kind;
+
+constexpr std::size_t kMaxBatch = 16;  // each frame waits for the one before it, so more would only take longer
+
+// What a refusal says: {"message":"…"} or {"errors":{"payload":["…"]}}.
+struct Refusal {
+  std::string message;
+  bool payload = false;
+};
+
+Refusal read_refusal(const std::string& body) {
+  Refusal refusal;
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  if (parser.parse(body).get(root) != simdjson::SUCCESS) return refusal;
+  std::string_view text;
+  if (root["errors"]["payload"].at(0).get(text) == simdjson::SUCCESS) {
+    refusal.payload = true;
+    refusal.message = http::one_line(text);
+  } else if (root["message"].get(text) == simdjson::SUCCESS) {
+    refusal.message = http::one_line(text);
+  }
+  return refusal;
+}
+
+// Refusals of private broadcasts whose cause is the project's database, so that no other topic would fare better.
+bool names_the_database(std::string_view message) {
+  constexpr std::array<std::string_view, 3> kBeginnings = {"Tenant database", "Missing messages partition",
+                                                           "Connect rate limit"};
+  return std::any_of(kBeginnings.begin(), kBeginnings.end(), [&](auto text) { return message.starts_with(text); });
+}
+
+Kind kind_of(int status, const Refusal& refusal) {
+  switch (status) {
+    case 202:
+      return Kind::done;
+    case 413:  // the body is over what the server reads
+      return Kind::dead;
+    case 422:
+      if (refusal.payload) return Kind::dead;
+      return names_the_database(refusal.message) ? Kind::retry_transport : Kind::retry_stream;
+    case 403:  // a policy of this topic, or the whole project
+      return refusal.message == "Tenant is suspended" ? Kind::retry_transport : Kind::retry_stream;
+    case 400:
+    case 500:
+      return Kind::retry_stream;
+    default:
+      // 401: our key. 404: a Realtime without this endpoint, or no Realtime. 429: the rate is the project's, not the
+      // topic's. 502 to 504: nobody is there. Anything else, a success that is not 202 too: that is no Realtime.
+      return Kind::retry_transport;
+  }
+}
+
+Outcome outcome_of(const http::Answer& answer) {
+  Outcome outcome;
+  if (answer.status == 0) {
+    outcome.kind = Kind::retry_transport;
+    outcome.reason = answer.failure;
+    return outcome;
+  }
+  const Refusal refusal = answer.status == 202 ? Refusal() : read_refusal(answer.body);
+  outcome.kind = kind_of(answer.status, refusal);
+  outcome.after = answer.retry_after;
+  if (outcome.kind == Kind::done) return outcome;
+  outcome.reason = "it answered " + std::to_string(answer.status);
+  if (!refusal.message.empty()) outcome.reason += ": " + refusal.message;
+  if (answer.status == 401) outcome.reason += "; see that supabase.key_file holds the project's secret key";
+  if (answer.status == 404) outcome.reason += "; see that supabase.url is that of a Realtime not older than 2.97";
+  return outcome;
+}
+
+std::string read_key(const std::string& file) {
+  std::string key = read_secret_file("supabase.key_file", file);
+  if (std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; })) return key;
+  throw SettingsError("supabase.key_file: the file \"" + file + "\" holds more than one key on one line; write the " +
+                      "project's secret key (or its service_role key) into it, and nothing else");
+}
+
+// A secret key (sb_secret_…) is no JWT; the gateway takes it from `apikey` alone and hands Realtime a JWT for it.
+// https://supabase.com/docs/guides/api/api-keys
+std::vector<std::string> headers_for(const std::string& key) {
+  std::vector<std::string> headers = {"Content-Type: application/json", "Accept: application/json", "apikey: " + key};
+  if (!key.starts_with("sb_")) headers.push_back("Authorization: Bearer " + key);
+  return headers;
+}
+
+class Supabase : public Adapter {
+ public:
+  Supabase(asio::any_io_executor executor, const Settings::Supabase& settings)
+      : client_(std::move(executor), http::ClientOptions{.ca_file = settings.ca_file}),
+        base_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "api/broadcast/"),
+        topic_(settings.topic),
+        rest_("/events/" + http::percent_encode(settings.event) +
+              (settings.channels == "private" ? "?private=true" : "?private=false")),
+        headers_(headers_for(read_key(settings.key_file))) {}
+
+  std::string_view name() const override { return "supabase"; }
+  std::size_t max_batch() const override { return kMaxBatch; }
+  void start() override {}
+  void stop() override { client_.stop(); }
+
+  asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
+    std::size_t delivered = 0;
+    Outcome outcome;
+    while (outcome.kind == Kind::done && delivered < frames.size()) {
+      const Frame& frame = *frames[delivered];
+      http::Post request{url_of(frame.stream_id), headers_, frame.text};
+      const http::Answer answer = co_await client_.post(std::move(request), deadline);
+      outcome = outcome_of(answer);
+      if (outcome.kind == Kind::done) {
+        ++delivered;
+      } else if (answer.late && delivered > 0) {
+        outcome.kind = Kind::retry_stream;  // a service that took some frames in time is slow, not away
+      }
+    }
+    outcome.delivered = delivered;
+    co_return outcome;
+  }
+
+ private:
+  std::string url_of(const std::string& stream_id) const {
+    return base_ + http::percent_encode(expand_template(topic_, stream_id)) + rest_;
+  }
+
+  http::Client client_;
+  const std::string base_;
+  const std::string topic_;
+  const std::string rest_;  // of the path, behind the topic
+  const std::vector<std::string> headers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Adapter> make_supabase(asio::any_io_executor executor, const Settings& settings) {
+  if (settings.supabase.url.empty()) return nullptr;
+  return std::make_unique<Supabase>(std::move(executor), settings.supabase);
+}
+
+}  // namespace sealcast

@@ -1,0 +1,15 @@
+// Supabase Realtime as a transport: one broadcast over REST for each frame, in order.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+
+#include "config/settings.h"
+#include "delivery/adapter.h"
+
+namespace sealcast {
+
+// Null while supabase.url is empty. Throws SettingsError when the key cannot be read or is none.
+std::unique_ptr<Adapter> make_supabase(asio::any_io_executor executor, const Settings& settings);
+
+}  // namespace sealcast
