@@ -1,4 +1,4 @@
-// JSON strings as bytes: scanning, strict UTF-8, the minimal escapes of RFC 8785 §3.2.2.2. Internal to core.
+// JSON strings as bytes: scanning, strict UTF-8, the minimal escapes of RFC 8785 §3.2.2.2.
 #pragma once
 
 #include <cstddef>

@@ -1,0 +1,15 @@
+// Ably as a transport: the frames of a stream over REST, as many in one request as its limits allow.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+
+#include "config/settings.h"
+#include "delivery/adapter.h"
+
+namespace sealcast {
+
+// Null while ably.key_file is empty. Throws SettingsError when the key cannot be read or is none.
+std::unique_ptr<Adapter> make_ably(asio::any_io_executor executor, const Settings& settings);
+
+}  // namespace sealcast
