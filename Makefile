@@ -34,7 +34,7 @@ sealcast.so: extension/pg/exports.map
 
 # ---- Everyday targets: what they do is in local/ and tests/.
 
-TEST_SUITES = $(addprefix test-,unit asan pgtap integration integration-asan fuzz docs)
+TEST_SUITES = $(addprefix test-,unit asan pgtap integration integration-asan client fuzz docs)
 .PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz bench format lint
 BUILD ?= build
 

@@ -46,7 +46,7 @@ if ! difference=$(diff docs/settings.md "$expected"); then
 fi
 report "docs/settings.md has the table of $sealcastd --print-settings"
 
-pages=(README.md CHANGELOG.md CONTRIBUTING.md docs/*.md)
+pages=(README.md CHANGELOG.md CONTRIBUTING.md client/README.md docs/*.md)
 anchors() { sed -n 's/^##* //p' "$1" | tr '[:upper:] ' '[:lower:]-' | sed 's/[^a-z0-9_-]//g'; }
 for page in "${pages[@]}"; do
   if [[ ! -e $page ]]; then
@@ -96,6 +96,17 @@ mentions docs/errors.md 'every code' < <(
   } | sort -u
 )
 mentions docs/http.md 'every route' < <(grep -rohE '"/(rpc|streams|healthz|readyz|metrics|openapi|regions)[^" ]*"' sidecar/src | tr -d '"' | sort -u)
+
+version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" sealcast.control)
+grep -qF "\"version\": \"$version\"" client/package.json || complain "sealcast.control has $version"
+report 'client/package.json has the version of sealcast.control'
+
+mentions docs/client.md 'every error code and option of the client library' < <(
+  {
+    grep -rohE "failure\('[a-z_]+'" client | sed "s/.*'\(.*\)'/\1/"
+    sed -n '/^export interface \(Client\|Subscribe\|Send\)Options/,/^}/s/^  \([a-zA-Z]*\)?*:.*/\1/p' client/index.d.ts
+  } | sort -u
+)
 
 for program in 'node docs/examples/verify.mjs' 'python3 docs/examples/verify.py'; do
   if ! command -v "${program%% *}" > /dev/null; then

@@ -4,7 +4,7 @@ set -uo pipefail
 shopt -s nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-suites=(unit asan pgtap integration integration-asan fuzz docs)
+suites=(unit asan pgtap integration integration-asan client fuzz docs)
 logs=build/test-logs
 mkdir -p "$logs"
 
@@ -46,6 +46,12 @@ integration_tests() {
 run_integration() { integration_tests build; }
 run_integration-asan() { integration_tests build/asan; }
 
+run_client() {
+  install_from_lock . &&
+    build_in build sealcastd &&
+    tests/with_stack.sh -- node --test --test-reporter=spec --test-concurrency=1 tests/client/*.test.mjs
+}
+
 run_docs() { build_in build sealcastd && docs/check.sh; }
 
 run_fuzz() { tests/fuzz.sh 20; }
@@ -61,6 +67,7 @@ count_asan() { count_ctest "$1"; }
 count_pgtap() { count_tap "$1"; }
 count_integration() { count_node "$1"; }
 count_integration-asan() { count_node "$1"; }
+count_client() { count_node "$1"; }
 count_fuzz() { count_tap "$1"; }
 count_docs() { count_tap "$1"; }
 

@@ -1,8 +1,10 @@
 // Where a new transport is registered.
 #include "delivery/registry.h"
 
+#include "transport/ably/ably.h"
 #include "transport/mqtt/mqtt.h"
 #include "transport/redis_streams/redis_streams.h"
+#include "transport/supabase/supabase.h"
 
 namespace sealcast {
 namespace {
@@ -13,6 +15,8 @@ using Make = std::unique_ptr<Adapter> (*)(asio::any_io_executor executor, const 
 constexpr Make kTransports[] = {
     make_redis_streams,
     make_mqtt,
+    make_supabase,
+    make_ably,
 };
 
 }  // namespace

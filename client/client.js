@@ -1,0 +1,64 @@
+// createClient(): sends messages, verifies envelopes, reads history, and opens subscriptions.
+import { backoff, pause } from './backoff.js';
+import { SealcastError } from './errors.js';
+import { sse } from './drivers/sse.js';
+import { parseFrame } from './frame.js';
+import { Http } from './http.js';
+import { Subscription } from './subscription.js';
+
+export function createClient({ transports = [sse()], retry = {}, ...connection }) {
+  const http = new Http(connection);
+  const drivers = new Map(transports.map((driver) => [driver.name, driver]));
+
+  // Repeats are safe: the server inserts a txn_id once (docs/delivery.md).
+  async function sendMessage(streamId, type, d, { txnId = uuid(), signal, giveUpAfterMs = 60_000 } = {}) {
+    const body = JSON.stringify({ stream_id: streamId, t: type, d, txn_id: txnId });
+    const deadline = Date.now() + giveUpAfterMs;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await http.json('POST', '/rpc/send_message', { body, signal });
+      } catch (error) {
+        if (!(error instanceof SealcastError)) throw error;
+        error.txnId = txnId;
+        const wait = backoff(attempt, retry, error.retryAfterMs);
+        if (!error.retryable || Date.now() + wait > deadline) throw error;
+        await pause(wait, signal);
+      }
+    }
+  }
+
+  async function messages(streamId, { after, before, limit, signal } = {}) {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries({ after, before, limit })) {
+      if (value !== undefined) query.set(name, value);
+    }
+    const page = await http.json('GET', `/streams/${encodeURIComponent(streamId)}/messages?${query}`, { signal });
+    return { ...page, messages: page.messages.map(parseFrame) };
+  }
+
+  async function verify(envelope, { signal } = {}) {
+    const body = typeof envelope === 'string' ? envelope : JSON.stringify(envelope);
+    return (await http.json('POST', '/rpc/verify', { body, session: false, signal })).result;
+  }
+
+  async function ticket(streamId, { signal } = {}) {
+    return http.json('POST', `/streams/${encodeURIComponent(streamId)}/token`, { signal });
+  }
+
+  function subscribeStreamEvents(streamId, handler, options = {}) {
+    return new Subscription({ http, drivers, messages, ticket, verify }, streamId, handler, options);
+  }
+
+  return { sendMessage, messages, verify, ticket, subscribeStreamEvents };
+}
+
+// crypto.randomUUID() is missing from pages without TLS, and Node.js 18 has no global crypto; a txn_id must be unique
+// for its sender, not secret.
+function uuid() {
+  const bytes = new Uint8Array(16).map(() => Math.random() * 256);
+  globalThis.crypto?.getRandomValues(bytes);
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}

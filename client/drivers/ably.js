@@ -1,0 +1,47 @@
+// Ably by the caller's ably-js 2 (https://ably.com/docs/sdk/js/v2.0/): channel sealcast:{stream_id}, messages named
+// "message" whose data is one frame. What its states mean: https://ably.com/docs/channels/states.
+import { failure } from '../errors.js';
+import { readShared } from '../shared.js';
+
+// `client` is an Ably.Realtime, or a function that makes one. Both reconnect by themselves.
+export function ably({ client, channel = 'sealcast:{stream_id}', event = 'message', channelOptions }) {
+  return {
+    name: 'ably',
+    connect: (streamId, on) => {
+      const name = channel.replace('{stream_id}', streamId);
+      const begin = (sdk, tell) => open(sdk, tell, { name, event, channelOptions });
+      return readShared(client, name, on, { open: begin, end: (sdk) => sdk.close() });
+    },
+  };
+}
+
+function open(sdk, tell, { name, event, channelOptions }) {
+  const channel = sdk.channels.get(name, channelOptions);
+  const onMessage = ({ data }) => tell.data(data);
+  // "update" too comes with the state attached: continuity was lost without the channel leaving that state.
+  const onChannel = ({ current, reason, resumed }) => {
+    if (current === 'attached') tell.connected({ resumed });
+    if (current === 'suspended') tell.waiting(problem(`the channel ${name} is suspended`, reason));
+    if (current === 'failed' || current === 'detached') tell.lost(problem(`the channel ${name} is ${current}`, reason));
+  };
+  // While the connection is away for less than two minutes, the channel stays attached and loses nothing.
+  const onConnection = ({ current, reason }) => {
+    if (current === 'connected' && channel.state === 'attached') tell.connected({ resumed: true });
+    if (current === 'disconnected' || current === 'suspended') tell.waiting(problem('disconnected', reason));
+    if (current === 'failed' || current === 'closed') tell.lost(problem(`the connection is ${current}`, reason));
+  };
+  channel.on(onChannel);
+  sdk.connection.on(onConnection);
+  if (channel.state === 'attached') tell.connected();
+  channel.subscribe(event, onMessage).catch((reason) => tell.lost(problem(`cannot attach to ${name}`, reason)));
+  return () => {
+    channel.unsubscribe(event, onMessage);
+    channel.off(onChannel);
+    sdk.connection.off(onConnection);
+    if (channel.state === 'attached') channel.detach().catch(() => {});
+  };
+}
+
+function problem(message, reason) {
+  return failure('connection_lost', reason ? `${message}: ${reason.message}` : message, reason);
+}

@@ -1,0 +1,98 @@
+// Requests to the sidecar: the session's token, a deadline, and every failure as a SealcastError.
+import { errorOfResponse, failure } from './errors.js';
+
+export class Http {
+  #url;
+  #fetch;
+  #token;
+  #timeoutMs;
+
+  constructor({ url, token, getToken, fetch = globalThis.fetch, timeoutMs = 15_000 }) {
+    this.#url = String(url).replace(/\/+$/, '');
+    this.#fetch = (...request) => fetch(...request);
+    this.#token = getToken ?? (({ refresh }) => (refresh ? null : token));
+    this.#timeoutMs = timeoutMs;
+  }
+
+  // The body of the answer, parsed.
+  async json(method, path, { body, session = true, signal } = {}) {
+    const limit = new Deadline(this.#timeoutMs, signal);
+    try {
+      const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
+      const response = await this.#request(path, { method, headers, body, signal: limit.signal }, session);
+      return parse(await response.text());
+    } catch (error) {
+      throw lostOr(error, limit.signal);
+    } finally {
+      limit.met();
+      limit.release();
+    }
+  }
+
+  // An answer whose body is still to be read. The deadline is for its head alone.
+  async open(path, { headers, session = true, signal }) {
+    const limit = new Deadline(this.#timeoutMs, signal);
+    try {
+      return await this.#request(path, { method: 'GET', headers, cache: 'no-store', signal: limit.signal }, session);
+    } finally {
+      limit.met();
+    }
+  }
+
+  // A session that is over is renewed once, when there is a way to get a new one.
+  async #request(path, init, session) {
+    const token = session ? await this.#token({ refresh: false }) : null;
+    let response = await this.#send(path, init, token);
+    if (response.status === 401 && session) {
+      const renewed = await this.#token({ refresh: true });
+      if (renewed && renewed !== token) response = await this.#send(path, init, renewed);
+    }
+    if (!response.ok) throw await errorOfResponse(response);
+    return response;
+  }
+
+  async #send(path, init, token) {
+    const headers = token ? { ...init.headers, Authorization: `Bearer ${token}` } : init.headers;
+    try {
+      return await this.#fetch(this.#url + path, { ...init, headers });
+    } catch (error) {
+      throw lostOr(error, init.signal);
+    }
+  }
+}
+
+// A signal that follows the caller's, and is aborted when the time is over before the deadline is met.
+class Deadline {
+  #stop = new AbortController();
+  #timer;
+
+  constructor(ms, signal) {
+    const follow = () => this.#stop.abort(signal.reason);
+    if (signal?.aborted) follow();
+    signal?.addEventListener('abort', follow, { once: true });
+    this.release = () => signal?.removeEventListener('abort', follow);
+    this.#timer = setTimeout(() => this.#stop.abort(failure('timeout', `no answer within ${ms} ms`)), ms);
+  }
+
+  get signal() {
+    return this.#stop.signal;
+  }
+
+  met() {
+    clearTimeout(this.#timer);
+  }
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw failure('unexpected_answer', 'the answer is not JSON', error);
+  }
+}
+
+// fetch rejects with a TypeError whatever went wrong; a signal's reason goes through as it is.
+function lostOr(error, signal) {
+  if (signal.aborted) return signal.reason;
+  return error instanceof TypeError ? failure('unreachable', 'the server cannot be reached', error) : error;
+}

@@ -1,0 +1,150 @@
+// The module as it is, in a real browser, on a page of another origin than the sidecar's: cut connections and transport
+// migration. MQTT.js is its own browser build.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import mqttjs from 'mqtt';
+import { chromium } from 'playwright-core';
+import { createClient } from '../../client/index.js';
+import { PrivateStack } from '../integration/stack.mjs';
+import { until } from '../integration/waiting.mjs';
+import { Proxy } from './proxy.mjs';
+import { Reader } from './reader.mjs';
+import { tell, write } from './stream.mjs';
+
+const { MQTT_URL, MQTT_WS_URL } = process.env;
+const skip = MQTT_WS_URL ? false : 'MQTT_WS_URL names no broker: run me by tests/with_stack.sh';
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+let stack, sidecar, wire, socket, site, browser;
+before(async () => {
+  if (skip) return;
+  site = await serve();
+  stack = await PrivateStack.create();
+  const sidecarUrl = (await stack.sidecar({ SEALCAST_HTTP_CORS_ORIGINS: site.origin })).url;
+  sidecar = sidecarUrl;
+  [wire, socket] = [await Proxy.to(sidecarUrl), await Proxy.to(MQTT_WS_URL)];
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  });
+});
+after(async () => {
+  await browser?.close();
+  await wire?.close();
+  await socket?.close();
+  site?.server.close();
+  await stack?.close();
+});
+
+// A web server that has the module's files, MQTT.js, and an empty page.
+async function serve() {
+  const server = http.createServer(async (request, response) => {
+    const path = new URL(request.url, 'http://site').pathname;
+    if (path === '/') return response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
+    const file = path === '/mqtt.js' ? 'node_modules/mqtt/dist/mqtt.esm.js' : join('client', path.slice('/client/'.length));
+    const body = await readFile(join(root, file)).catch(() => null);
+    response.writeHead(body ? 200 : 404, { 'content-type': 'text/javascript' }).end(body);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { server, origin: `http://127.0.0.1:${server.address().port}` };
+}
+
+async function openPage() {
+  const page = await (await browser.newContext()).newPage();
+  page.complaints = [];
+  page.on('pageerror', (error) => page.complaints.push(String(error)));
+  await page.goto(site.origin);
+  return page;
+}
+
+// In the page: reads the stream and keeps what it is told in globalThis.
+function begin({ url, broker, room, token, ticket }) {
+  return (async () => {
+    const { createClient, mqtt, sse } = await import('/client/index.js');
+    const { default: mqttjs } = await import('/mqtt.js');
+    const client = createClient({
+      url,
+      token,
+      transports: [sse({ ticket }), mqtt({ client: () => mqttjs.connect(broker, { reconnectPeriod: 0 }) })],
+    });
+    Object.assign(globalThis, { client, offsets: [], statuses: [], transports: [], errors: [] });
+    globalThis.subscription = client.subscribeStreamEvents(room, ({ offset }) => offsets.push(offset), {
+      reconnect: { baseMs: 20, capMs: 100, spreadMs: 10 },
+      onStatus: (status) => statuses.push(status),
+      onTransport: (transport) => transports.push(transport),
+      onError: (error) => errors.push(`${error.code}: ${error.message}`),
+    });
+    await globalThis.subscription.ready;
+  })();
+}
+
+// Each of the page's offsets, once and in order.
+async function holds(page, last) {
+  await page.waitForFunction((offset) => globalThis.offsets.at(-1) >= offset, last);
+  assert.deepEqual(await page.evaluate('offsets'), Array.from({ length: last }, (_, i) => i + 1));
+  assert.deepEqual(page.complaints, []);
+}
+
+test('the module sends and reads from another origin, also a private stream', { skip }, async () => {
+  for (const ticket of [false, true]) {
+    const [room, user] = [await stack.stream({ visibility: 'private' }), stack.user()];
+    await stack.grant(room, user, 'subscriber');
+    const page = await openPage();
+    await page.evaluate(begin, { url: wire.url, broker: socket.url, room, token: user.token(), ticket });
+    const envelope = await page.evaluate((id) => client.sendMessage(id, 'chat', { content: 'from a browser 😀' }), room);
+    assert.equal(envelope.s, user.id);
+    await page.evaluate((id) => client.sendMessage(id, 'chat', { content: 'again' }), room);
+    await holds(page, 2);
+    const refused = await page.evaluate((id) => client.sendMessage(id, 'no.such', {}).catch(({ code }) => code), room);
+    assert.equal(refused, 'unknown_type');
+    await page.context().close();
+  }
+});
+
+test('cut connections, then SSE to MQTT and cut again: no gap, no repeat, no swap', { skip }, async () => {
+  const room = await stack.stream();
+  const publisher = await mqttjs.connectAsync(MQTT_URL);
+  const bridge = new Reader(createClient({ url: sidecar }), room, { from: 0 }, (frame) =>
+    publisher.publishAsync(`sealcast/${room}`, JSON.stringify(frame), { qos: 1 }),
+  );
+  const page = await openPage();
+  await page.evaluate(begin, { url: wire.url, broker: socket.url, room });
+  let sent = 0;
+  const flow = async (rounds, cut) => {
+    for (let round = 0; round < rounds; round++) {
+      cut.cutAfter(500 + round * 777);
+      await write(stack, room, 10);
+      sent += 10;
+      await bridge.reached(sent);
+    }
+    cut.cutAfter(Infinity);
+  };
+  const opened = wire.opened;
+  await flow(10, wire);
+  await holds(page, sent);
+  assert.ok(wire.opened > opened + 1, 'connections were cut');
+
+  await tell(stack, room, 'transport_migrate', { to: 'mqtt', overlap_ms: 500 });
+  sent++;
+  await until('the page is on MQTT', async () => {
+    await flow(1, { cutAfter() {} });
+    return page.evaluate(() => transports.includes('mqtt'));
+  });
+  const before = socket.opened;
+  await flow(10, socket);
+  await page.evaluate(() => subscription.migrate('sse', { overlapMs: 100 }));
+  await write(stack, room, 1);
+  await holds(page, ++sent);
+  assert.ok(socket.opened > before, 'connections were cut');
+  assert.deepEqual(await page.evaluate('transports'), ['mqtt', 'sse']);
+  await page.evaluate(() => subscription.close());
+  await page.context().close();
+  await bridge.close();
+  await publisher.endAsync();
+});

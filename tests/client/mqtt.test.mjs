@@ -1,0 +1,252 @@
+// Reading over MQTT by the real MQTT.js from the stack's Mosquitto, and going over from one transport to another. A
+// bridge publishes what SSE brings, so that both transports carry the same frames.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import mqttjs from 'mqtt';
+import { createClient, mqtt, sse } from '../../client/index.js';
+import { freePort, sharedStack } from '../integration/stack.mjs';
+import { until } from '../integration/waiting.mjs';
+import { Proxy } from './proxy.mjs';
+import { random } from './random.mjs';
+import { QUICK, Reader } from './reader.mjs';
+import { tell, write } from './stream.mjs';
+
+const broker = process.env.MQTT_URL;
+const skip = broker ? false : 'MQTT_URL names no broker: run me by tests/with_stack.sh';
+
+let stack, http, wire;
+before(async () => {
+  if (skip) return;
+  stack = await sharedStack();
+  http = await Proxy.to(stack.url);
+  wire = await Proxy.to(broker);
+});
+after(async () => {
+  await http?.close();
+  await wire?.close();
+  await stack?.close();
+});
+
+// Publishes a stream's frames; `swallow` tells which of them get lost.
+class Bridge {
+  static async of(streamId, { swallow = () => false } = {}) {
+    const bridge = new Bridge();
+    bridge.publisher = await mqttjs.connectAsync(broker);
+    bridge.reader = new Reader(createClient({ url: stack.url }), streamId, { from: 0 }, async (frame) => {
+      if (!swallow(frame)) await bridge.publish(streamId, frame);
+    });
+    await bridge.reader.subscription.ready;
+    return bridge;
+  }
+
+  publish(streamId, frame) {
+    return this.publisher.publishAsync(`sealcast/${streamId}`, JSON.stringify(frame), { qos: 1 });
+  }
+
+  async close() {
+    await this.reader.close();
+    await this.publisher.endAsync();
+  }
+}
+
+// A client of MQTT.js for each connection, so that the backoff is Sealcast's.
+const maker = (url = wire.url) => () => mqttjs.connect(url, { reconnectPeriod: 0, connectTimeout: 2000 });
+const clientOf = (client = maker()) => createClient({ url: http.url, transports: [sse(), mqtt({ client })] });
+const onMqtt = { transport: 'mqtt' };
+
+test('a reader on MQTT alone: from what comes next, and from the beginning', { skip }, async () => {
+  const room = await stack.stream();
+  const bridge = await Bridge.of(room);
+  await write(stack, room, 3);
+  await bridge.reader.reached(3);
+  const [next, whole] = [new Reader(clientOf(), room, onMqtt), new Reader(clientOf(), room, { ...onMqtt, from: 0 })];
+  await next.subscription.ready;
+  await write(stack, room, 2);
+  for (const [reader, first] of [[next, 4], [whole, 1]]) {
+    await reader.reached(5);
+    reader.isWhole(first, 5);
+    assert.equal(reader.subscription.transport, 'mqtt');
+    await reader.close();
+    assert.deepEqual(reader.errors, []);
+  }
+  await bridge.close();
+});
+
+for (const [how, client] of [
+  ['a client made for each connection', () => maker()],
+  ['a client of the caller\'s', () => mqttjs.connect(wire.url, { reconnectPeriod: 20 })],
+]) {
+  test(`cut connections and lost frames, with ${how}: no gap, no repeat, no swap`, { skip }, async () => {
+    const room = await stack.stream();
+    const dice = random(3);
+    const bridge = await Bridge.of(room, { swallow: () => dice.chance(0.2) });
+    const sdk = client();
+    const reader = new Reader(clientOf(sdk), room, { ...onMqtt, quietMs: 100 });
+    await reader.subscription.ready;
+    const before = wire.opened;
+    for (let sent = 0; sent < 300; sent += 20) {
+      wire.cutAfter(1 + dice.below(8000));
+      await write(stack, room, 20);
+      await bridge.reader.reached(sent + 20);
+    }
+    wire.cutAfter(Infinity);
+    await reader.reached(300); // also when the last frame itself was lost: the history is asked after a silence
+    reader.isWhole(1, 300);
+    assert.ok(wire.opened > before + 2, `only ${wire.opened - before} connections were cut`);
+    await reader.close();
+    if (typeof sdk !== 'function') await sdk.endAsync(true);
+    await bridge.close();
+  });
+}
+
+test('a lost connection leaves no listener behind', { skip }, async () => {
+  const reader = new Reader(clientOf(), await stack.stream(), onMqtt);
+  const lives = () => reader.statuses.filter((status) => status === 'live').length;
+  for (let cuts = 0; cuts < 12; cuts++) {
+    await reader.until('it is live', () => lives() === cuts + 1);
+    wire.cut();
+  }
+  await reader.until('it is live', () => lives() === 13);
+  await reader.close();
+});
+
+test('two readers of one stream share a client; one that leaves does not take the topic with it', { skip }, async () => {
+  const room = await stack.stream();
+  const bridge = await Bridge.of(room);
+  const sdk = mqttjs.connect(wire.url);
+  const [stays, leaves] = [new Reader(clientOf(sdk), room, onMqtt), new Reader(clientOf(sdk), room, onMqtt)];
+  await Promise.all([stays.subscription.ready, leaves.subscription.ready]);
+  await write(stack, room, 1);
+  await leaves.reached(1);
+  await leaves.close();
+  // Nothing but the topic brings these: the history is not asked for hours.
+  await write(stack, room, 1);
+  await stays.reached(2);
+  stays.isWhole(1, 2);
+  await stays.close();
+  const again = new Reader(clientOf(sdk), room, onMqtt);
+  await again.subscription.ready;
+  await write(stack, room, 1);
+  await again.reached(3);
+  again.isWhole(3, 3);
+  await again.close();
+  assert.ok(sdk.connected, 'the caller\'s client is left to the caller');
+  await sdk.endAsync();
+  await bridge.close();
+});
+
+test('bad frames on the topic are told of and do no harm', { skip }, async () => {
+  const room = await stack.stream();
+  const bridge = await Bridge.of(room);
+  const reader = new Reader(clientOf(), room, onMqtt);
+  await reader.subscription.ready;
+  const envelope = {};
+  const incomplete = [null, [], { offset: 1 }, { offset: 1, prev: 1, envelope }, { offset: '1', prev: 0, envelope }];
+  for (const bad of ['{', ...incomplete.map((value) => JSON.stringify(value))]) {
+    await bridge.publisher.publishAsync(`sealcast/${room}`, bad, { qos: 1 });
+  }
+  await write(stack, room, 1);
+  await reader.reached(1);
+  assert.deepEqual(reader.errors.map(({ code }) => code), Array(6).fill('bad_frame'));
+  await reader.close();
+  await bridge.close();
+});
+
+test('transport_migrate: over to MQTT and back while messages flow, without gap, repeat or swap', { skip }, async () => {
+  const room = await stack.stream();
+  const bridge = await Bridge.of(room);
+  const reader = new Reader(clientOf(), room);
+  await reader.subscription.ready;
+  const moved = (to) => () => reader.notes.some(([name, now]) => name === 'transport' && now === to);
+  let sent = 0;
+  const flowUntil = async (what, condition) => {
+    await until(what, async () => {
+      await write(stack, room, 7);
+      sent += 7;
+      return condition();
+    });
+  };
+  await flowUntil('a beginning', () => reader.frames.length > 0);
+  await tell(stack, room, 'transport_migrate', { to: 'mqtt', overlap_ms: 300 });
+  sent++;
+  await flowUntil('the reader is on MQTT', moved('mqtt'));
+  assert.equal(reader.subscription.transport, 'mqtt');
+  http.cut(); // the old one is not needed any more
+  await flowUntil('more', () => reader.subscription.offset > sent - 50);
+  await tell(stack, room, 'transport_migrate', { to: 'sse', overlap_ms: 300 });
+  sent++;
+  await flowUntil('the reader is on SSE again', moved('sse'));
+  wire.cut();
+  await flowUntil('more', () => reader.subscription.offset > sent - 50);
+  await reader.reached(sent);
+  reader.isWhole(1, sent);
+  assert.deepEqual(
+    reader.notes.filter(([name]) => name === 'transport'),
+    [['transport', 'mqtt', 'sse'], ['transport', 'sse', 'mqtt']],
+  );
+  const events = reader.frames.filter(({ envelope }) => envelope.t === 'transport_migrate');
+  assert.equal(events.length, 2, 'the handler sees them');
+  assert.deepEqual(reader.errors, []);
+  await reader.close();
+  await bridge.close();
+});
+
+test('the old transport is read until the overlap is over, and closed then', { skip }, async () => {
+  const room = await stack.stream();
+  const bridge = await Bridge.of(room, { swallow: () => true });
+  const reader = new Reader(clientOf(), room, { patienceMs: 60_000 });
+  await reader.subscription.ready;
+  const moving = reader.subscription.migrate('mqtt', { overlapMs: 500 });
+  const before = wire.answered;
+  await until('MQTT is connected', () => wire.answered > before);
+  await write(stack, room, 3); // on SSE alone
+  await reader.reached(3);
+  assert.equal(reader.subscription.transport, 'sse');
+  await moving;
+  assert.equal(reader.subscription.transport, 'mqtt');
+  reader.isWhole(1, 3);
+  await reader.close();
+  await bridge.close();
+});
+
+test('a target that cannot connect, or does not last: the reader stays where it is and says so', { skip }, async () => {
+  const room = await stack.stream();
+  const nobody = maker(`mqtt://127.0.0.1:${await freePort()}`);
+  const stays = new Reader(clientOf(nobody), room, { migrateTimeoutMs: 300 });
+  await stays.subscription.ready;
+  await assert.rejects(stays.subscription.migrate('mqtt'), { code: 'migration_failed' });
+  await tell(stack, room, 'transport_migrate', { to: 'mqtt' });
+  await stays.until('the failure is told', () => stays.errors.some(({ code }) => code === 'migration_failed'));
+
+  const cut = new Reader(clientOf(), room);
+  await cut.subscription.ready;
+  const before = wire.answered;
+  const moving = cut.subscription.migrate('mqtt', { overlapMs: 60_000 });
+  moving.catch(() => {});
+  await until('MQTT is subscribed', () => wire.answered >= before + 9); // CONNACK and SUBACK
+  wire.cut();
+  await assert.rejects(moving, { code: 'migration_failed' });
+  await write(stack, room, 2);
+  for (const [reader, first] of [[stays, 1], [cut, 2]]) {
+    await reader.reached(3);
+    reader.isWhole(first, 3);
+    assert.equal(reader.subscription.transport, 'sse');
+    assert.equal(reader.subscription.status, 'live');
+    await reader.close();
+  }
+});
+
+test('a later migration replaces one under way; one to the transport in use does nothing', { skip }, async () => {
+  const room = await stack.stream();
+  const reader = new Reader(clientOf(), room);
+  await reader.subscription.ready;
+  const first = reader.subscription.migrate('mqtt', { overlapMs: 60_000 });
+  const second = reader.subscription.migrate('sse');
+  await assert.rejects(first, { code: 'migration_superseded' });
+  await second;
+  const third = reader.subscription.migrate('mqtt', { overlapMs: 60_000 });
+  third.catch(() => {});
+  await reader.close();
+  await assert.rejects(third, { code: 'closed' });
+  assert.deepEqual(reader.notes.filter(([name]) => name === 'transport'), []);
+});

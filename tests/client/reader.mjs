@@ -1,0 +1,81 @@
+// A subscription whose handler notes what it got, and checks that it is the stream: no gap, no repeat, no swap.
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import { within } from '../integration/waiting.mjs';
+
+// Failures are expected here, and tests should not wait for them.
+export const QUICK = { baseMs: 20, capMs: 100, spreadMs: 10 };
+
+// A listener that is left behind with each connection.
+process.on('warning', (warning) => {
+  if (warning.name === 'MaxListenersExceededWarning') throw warning;
+});
+
+export class Reader extends EventEmitter {
+  frames = [];
+  notes = []; // what the callbacks were told, in order
+  errors = [];
+
+  constructor(client, streamId, options = {}, think = () => {}) {
+    super();
+    const note = (name) => (...told) => {
+      this.notes.push([name, ...told]);
+      this.emit('changed');
+    };
+    this.subscription = client.subscribeStreamEvents(
+      streamId,
+      async (frame) => {
+        await think(frame);
+        this.frames.push(frame);
+        this.emit('changed');
+      },
+      {
+        reconnect: QUICK,
+        spreadMs: 0,
+        onStatus: (status) => note('status')(status),
+        onTransport: note('transport'),
+        onDropped: note('dropped'),
+        onRewound: note('rewound'),
+        onError: (error) => {
+          this.errors.push(error);
+          this.emit('changed');
+        },
+        ...options,
+      },
+    );
+  }
+
+  get offsets() {
+    return this.frames.map(({ offset }) => offset);
+  }
+
+  get statuses() {
+    return this.notes.filter(([name]) => name === 'status').map(([, status]) => status);
+  }
+
+  // Resolves when the condition holds.
+  async until(what, condition, limit = 30_000) {
+    const wait = async () => {
+      while (!condition()) await once(this, 'changed');
+    };
+    await within(what, wait(), limit).catch((error) => {
+      const { status, transport, offset } = this.subscription;
+      const seen = `${status} on ${transport} at ${offset}; last errors: ${this.errors.slice(-3).map(String)}`;
+      throw new Error(`${error.message} (${seen})`, { cause: error });
+    });
+  }
+
+  // Resolves when the frame of that offset was handled.
+  async reached(offset) {
+    await this.until(`offset ${offset}`, () => this.frames.at(-1)?.offset >= offset);
+  }
+
+  // What was handled are the offsets `first` to `last`, each once and in order.
+  isWhole(first, last) {
+    assert.deepEqual(this.offsets, Array.from({ length: last - first + 1 }, (_, i) => first + i));
+  }
+
+  close() {
+    return this.subscription.close();
+  }
+}

@@ -1,0 +1,146 @@
+// The ably and supabase drivers with the real SDKs, against local services that speak their protocols. The frames and the
+// history are a real sidecar's.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Realtime } from 'ably';
+import { WebSocket } from 'ws';
+import { ably, createClient, sse, supabase } from '../../client/index.js';
+import { sharedStack } from '../integration/stack.mjs';
+import { until } from '../integration/waiting.mjs';
+import { random } from './random.mjs';
+import { Reader } from './reader.mjs';
+import { AblyService, SupabaseService } from './services.mjs';
+import { tell, write } from './stream.mjs';
+
+// supabase-js does without Node.js 18, which is old enough for the rest.
+const old = Number(process.versions.node.split('.')[0]) < 20;
+const { createClient: createSupabase } = old ? {} : await import('@supabase/supabase-js');
+
+let stack;
+const services = {};
+before(async () => {
+  stack = await sharedStack();
+  services.ably = await AblyService.start();
+  services.supabase = await SupabaseService.start();
+});
+after(async () => {
+  for (const service of Object.values(services)) service.close();
+  await stack.close();
+});
+
+const sdks = {
+  ably: {
+    make: () =>
+      new Realtime({
+        token: 'a token',
+        realtimeHost: '127.0.0.1',
+        restHost: '127.0.0.1',
+        port: services.ably.port,
+        tls: false,
+        useBinaryProtocol: false,
+        transports: ['web_socket'],
+        disconnectedRetryTimeout: 50,
+        logLevel: 0,
+      }),
+    end: (sdk) => sdk.close(),
+    driver: ably,
+    channel: (room) => `sealcast:${room}`,
+  },
+  supabase: {
+    make: () =>
+      createSupabase(`http://127.0.0.1:${services.supabase.port}`, 'a key', {
+        auth: { persistSession: false, autoRefreshToken: false },
+        realtime: { transport: WebSocket },
+      }),
+    end: (sdk) => sdk.realtime.disconnect(),
+    driver: supabase,
+    channel: (room) => `realtime:sealcast:${room}`,
+  },
+};
+
+if (old) delete sdks.supabase;
+
+for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
+  const clientOf = (client) => createClient({ url: stack.url, transports: [sse(), driver({ client })] });
+  const publisher = (room, swallow = () => false) =>
+    new Reader(createClient({ url: stack.url }), room, { from: 0 }, (frame) => {
+      if (!swallow(frame)) services[name].publish(`sealcast:${room}`, frame);
+    });
+
+  test(`${name}: cut connections and lost frames, with a client made for it and with the caller's`, async () => {
+    for (const sdk of [make, make()]) {
+      const room = await stack.stream();
+      const dice = random(5);
+      const bridge = publisher(room, () => dice.chance(0.2));
+      const reader = new Reader(clientOf(sdk), room, { transport: name, quietMs: 100 });
+      await reader.subscription.ready;
+      const before = services[name].joins;
+      for (let sent = 0; sent < 200; sent += 20) {
+        await write(stack, room, 20);
+        await bridge.reached(sent + 20);
+        if (sent % 60 === 0) services[name].cut();
+      }
+      await reader.reached(200);
+      reader.isWhole(1, 200);
+      await until('it has come back', () => services[name].joins > before && reader.subscription.status === 'live');
+      await reader.close();
+      await until('the channel is left', () => services[name].readers(channel(room)) === 0);
+      await bridge.close();
+      if (typeof sdk !== 'function') await end(sdk);
+    }
+    await until('no connection is left', () => services[name].sockets.size === 0);
+  });
+
+  test(`${name}: over to it and back, without gap, repeat or swap`, async () => {
+    const room = await stack.stream();
+    const bridge = publisher(room);
+    const reader = new Reader(clientOf(make), room);
+    await reader.subscription.ready;
+    let sent = 0;
+    for (const to of [name, 'sse']) {
+      await tell(stack, room, 'transport_migrate', { to, overlap_ms: 200 });
+      sent++;
+      await until(`the reader is on ${to}`, async () => {
+        await write(stack, room, 5);
+        sent += 5;
+        return reader.subscription.transport === to;
+      });
+    }
+    await reader.reached(sent);
+    reader.isWhole(1, sent);
+    assert.deepEqual(reader.errors, []);
+    await reader.close();
+    await bridge.close();
+  });
+
+  test(`${name}: two readers share a client's channel`, async () => {
+    const room = await stack.stream();
+    const bridge = publisher(room);
+    const sdk = make();
+    const readers = [0, 1].map(() => new Reader(clientOf(sdk), room, { transport: name }));
+    await Promise.all(readers.map((reader) => reader.subscription.ready));
+    await write(stack, room, 2);
+    await readers[0].reached(2);
+    await readers[0].close();
+    await write(stack, room, 2);
+    await readers[1].reached(4);
+    readers[1].isWhole(1, 4);
+    await readers[1].close();
+    await end(sdk);
+    await bridge.close();
+  });
+}
+
+test('supabase: a channel that is refused is told of and asked for again', { skip: old }, async () => {
+  const room = await stack.stream();
+  services.supabase.refuse = true;
+  const driver = supabase({ client: sdks.supabase.make, private: true });
+  const client = createClient({ url: stack.url, transports: [driver] });
+  const reader = new Reader(client, room);
+  await reader.until('the refusal', () => reader.errors.length > 0);
+  assert.match(reader.errors[0].message, /Unauthorized/);
+  assert.equal(reader.subscription.status, 'connecting');
+  services.supabase.refuse = false;
+  await reader.subscription.ready;
+  await reader.close();
+});

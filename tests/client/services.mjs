@@ -1,0 +1,119 @@
+// What Ably and Supabase Realtime speak, as far as a reader hears it, so that their real SDKs can be driven without them.
+// https://ably.com/docs/client-lib-development-guide/protocol and https://supabase.com/docs/guides/realtime/protocol.
+import { once } from 'node:events';
+import { WebSocketServer } from 'ws';
+
+class Service {
+  sockets = new Set();
+  subscribed = new Map(); // channel → sockets
+  joins = 0;
+
+  static async start() {
+    const service = new this();
+    service.server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await once(service.server, 'listening');
+    service.port = service.server.address().port;
+    service.server.on('connection', (socket, request) => {
+      service.sockets.add(socket);
+      socket.on('close', () => {
+        service.sockets.delete(socket);
+        for (const sockets of service.subscribed.values()) sockets.delete(socket);
+      });
+      socket.on('message', (text) => service.hear(socket, JSON.parse(text)));
+      service.greet?.(socket, request);
+    });
+    return service;
+  }
+
+  join(channel, socket) {
+    this.joins++;
+    if (!this.subscribed.has(channel)) this.subscribed.set(channel, new Set());
+    this.subscribed.get(channel).add(socket);
+  }
+
+  leave(channel, socket) {
+    this.subscribed.get(channel)?.delete(socket);
+  }
+
+  readers(channel) {
+    return this.subscribed.get(channel)?.size ?? 0;
+  }
+
+  cut() {
+    for (const socket of this.sockets) socket.terminate();
+  }
+
+  close() {
+    this.cut();
+    this.server.close();
+  }
+}
+
+const ABLY = { HEARTBEAT: 0, CONNECTED: 4, CLOSE: 7, CLOSED: 8, ATTACH: 10, ATTACHED: 11, DETACH: 12, DETACHED: 13 };
+const ABLY_MESSAGE = 15;
+
+export class AblyService extends Service {
+  #connections = 0;
+  #messages = 0;
+
+  greet(socket) {
+    const id = `connection-${++this.#connections}`;
+    const connectionDetails = { connectionKey: `key-${id}`, connectionStateTtl: 120_000, maxIdleInterval: 15_000 };
+    this.#say(socket, { action: ABLY.CONNECTED, connectionId: id, connectionDetails });
+  }
+
+  hear(socket, { action, channel }) {
+    if (action === ABLY.HEARTBEAT) this.#say(socket, { action });
+    if (action === ABLY.CLOSE) this.#say(socket, { action: ABLY.CLOSED });
+    if (action === ABLY.ATTACH) {
+      this.join(channel, socket);
+      this.#say(socket, { action: ABLY.ATTACHED, channel, channelSerial: `${this.#messages}`, flags: 0 });
+    }
+    if (action === ABLY.DETACH) {
+      this.leave(channel, socket);
+      this.#say(socket, { action: ABLY.DETACHED, channel });
+    }
+  }
+
+  publish(channel, frame) {
+    const id = `m-${++this.#messages}`;
+    const messages = [{ name: 'message', data: JSON.stringify(frame), encoding: 'json' }];
+    const message = { action: ABLY_MESSAGE, channel, id, channelSerial: id, timestamp: Date.now(), messages };
+    for (const socket of this.subscribed.get(channel) ?? []) this.#say(socket, message);
+  }
+
+  #say(socket, message) {
+    socket.send(JSON.stringify(message));
+  }
+}
+
+export class SupabaseService extends Service {
+  refuse = false; // to join
+
+  greet(socket, request) {
+    socket.version = new URL(request.url, 'ws://service').searchParams.get('vsn');
+  }
+
+  hear(socket, message) {
+    const [joinRef, ref, topic, event] = Array.isArray(message)
+      ? message
+      : [message.join_ref, message.ref, message.topic, message.event];
+    if (!['phx_join', 'phx_leave', 'heartbeat'].includes(event)) return;
+    if (event === 'phx_leave') this.leave(topic, socket);
+    const refused = event === 'phx_join' && this.refuse;
+    if (event === 'phx_join' && !refused) this.join(topic, socket);
+    const payload = refused ? { status: 'error', response: { reason: 'Unauthorized' } } : { status: 'ok', response: {} };
+    this.#say(socket, [joinRef, ref, topic, 'phx_reply', payload]);
+  }
+
+  publish(topic, frame) {
+    const payload = { type: 'broadcast', event: 'message', payload: frame };
+    const channel = `realtime:${topic}`;
+    for (const socket of this.subscribed.get(channel) ?? []) this.#say(socket, [null, null, channel, 'broadcast', payload]);
+  }
+
+  #say(socket, [join_ref, ref, topic, event, payload]) {
+    const object = { join_ref, ref, topic, event, payload };
+    socket.send(JSON.stringify(socket.version === '2.0.0' ? [join_ref, ref, topic, event, payload] : object));
+  }
+}

@@ -1,0 +1,248 @@
+// Reading over Server-Sent Events, through a proxy that cuts, and with sidecars that go and come back.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { createClient, sse } from '../../client/index.js';
+import { freePort, PrivateStack } from '../integration/stack.mjs';
+import { until } from '../integration/waiting.mjs';
+import { Proxy } from './proxy.mjs';
+import { random } from './random.mjs';
+import { QUICK, Reader } from './reader.mjs';
+import { tell, write } from './stream.mjs';
+
+let stack, listen, sidecar, proxy;
+before(async () => {
+  stack = await PrivateStack.create();
+  listen = `127.0.0.1:${await freePort()}`;
+  await start();
+  proxy = await Proxy.to(`http://${listen}`);
+});
+after(async () => {
+  await proxy?.close();
+  await stack.close();
+});
+
+async function start() {
+  sidecar = await stack.sidecar({ SEALCAST_HTTP_LISTEN: listen });
+}
+
+const clientOf = (more = {}) => createClient({ url: proxy.url, ...more });
+
+test('a reader begins with what comes next, or after an offset of its own', async () => {
+  const room = await stack.stream();
+  await write(stack, room, 3);
+  const whole = new Reader(clientOf(), room, { from: 0 });
+  await whole.reached(3);
+  const next = new Reader(clientOf(), room);
+  await next.subscription.ready;
+  assert.equal(next.subscription.offset, 3);
+  const resumed = new Reader(clientOf(), room, { from: 2 });
+  await write(stack, room, 2);
+  for (const [reader, first] of [[whole, 1], [next, 4], [resumed, 3]]) {
+    await reader.reached(5);
+    reader.isWhole(first, 5);
+    assert.equal(reader.subscription.offset, 5);
+    assert.equal(reader.subscription.transport, 'sse');
+    await reader.close();
+    assert.deepEqual(reader.statuses, ['live', 'closed']);
+    assert.deepEqual(reader.errors, []);
+  }
+  const [frame] = whole.frames;
+  assert.deepEqual(Object.keys(frame), ['offset', 'prev', 'envelope']);
+  assert.equal(frame.envelope.d.content, 'n 1');
+});
+
+test('connections cut at any byte: no gap, no repeat, no swap', async () => {
+  const room = await stack.stream();
+  const dice = random(7);
+  const reader = new Reader(clientOf(), room);
+  await reader.subscription.ready;
+  const before = proxy.opened;
+  for (let sent = 0; sent < 400; sent += 20) {
+    proxy.cutAfter(1 + dice.below(6000));
+    await write(stack, room, 20);
+    if (dice.chance(0.3)) proxy.cut();
+  }
+  proxy.cutAfter(Infinity);
+  await reader.reached(400);
+  reader.isWhole(1, 400);
+  assert.ok(proxy.opened > before + 3, `only ${proxy.opened - before} connections were cut`);
+  assert.ok(reader.statuses.includes('reconnecting'));
+  await reader.close();
+});
+
+test('the sidecar is killed, comes back, and is stopped in order', async () => {
+  const room = await stack.stream();
+  const reader = new Reader(clientOf(), room);
+  await reader.subscription.ready;
+  await write(stack, room, 5);
+  await reader.reached(5);
+  sidecar.process.kill('SIGKILL');
+  await sidecar.exited;
+  await write(stack, room, 5);
+  await reader.until('the loss is noticed', () => reader.statuses.includes('reconnecting'));
+  await start();
+  await write(stack, room, 5);
+  await reader.reached(15);
+  await sidecar.stop();
+  await write(stack, room, 5);
+  await start();
+  await reader.reached(20);
+  reader.isWhole(1, 20);
+  assert.equal(reader.statuses.at(-1), 'live');
+  await reader.close();
+});
+
+test('a connection on which nothing is heard is given up', async () => {
+  const room = await stack.stream();
+  const reader = new Reader(clientOf({ transports: [sse({ silenceMs: 200 })] }), room);
+  await reader.subscription.ready;
+  proxy.freeze();
+  await reader.until('silence is noticed', () => reader.errors.some(({ code }) => code === 'silence'));
+  proxy.freeze(false);
+  proxy.cut();
+  await write(stack, room, 1);
+  await reader.reached(1);
+  reader.isWhole(1, 1);
+  await reader.close();
+});
+
+test('a slow handler is waited for, one frame at a time, and misses nothing', async () => {
+  const room = await stack.stream();
+  let running = 0;
+  const think = async () => {
+    assert.equal(++running, 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    running--;
+  };
+  const reader = new Reader(clientOf(), room, { from: 0, maxHeld: 50, pageSize: 20 }, think);
+  await write(stack, room, 1000);
+  await reader.reached(1000);
+  reader.isWhole(1, 1000);
+  await reader.close();
+});
+
+test('a handler that fails is told of, and the next frame comes', async () => {
+  const room = await stack.stream();
+  const reader = new Reader(clientOf(), room, { from: 0 }, ({ offset }) => {
+    if (offset === 2) throw new Error('no more');
+  });
+  await write(stack, room, 3);
+  await reader.reached(3);
+  assert.deepEqual(reader.offsets, [1, 3]);
+  assert.deepEqual(reader.errors.map(({ code, cause }) => [code, cause.message]), [['handler_failed', 'no more']]);
+  await reader.close();
+});
+
+test('what retention took is told, and what is left is read', async () => {
+  const room = await stack.stream();
+  await write(stack, room, 3);
+  const early = new Reader(clientOf(), room, { from: 0 });
+  await early.reached(3);
+  await write(stack, room, 6);
+  await early.reached(9);
+  await early.close();
+  // As maintain() leaves it when it drops a day.
+  await stack.query('delete from sealcast.stream_runs where stream_id = $1 and "offset" < 4', [room]);
+  await stack.query('update sealcast.streams set trimmed_through = 3 where stream_id = $1', [room]);
+  const late = new Reader(clientOf(), room, { from: 1 });
+  await late.reached(9);
+  late.isWhole(4, 9);
+  assert.deepEqual(late.notes.filter(([name]) => name === 'dropped'), [['dropped', { from: 2, to: 3 }]]);
+  await late.close();
+});
+
+test('a stream that lies behind the reader: told, and read from there', async () => {
+  const room = await stack.stream();
+  await write(stack, room, 2);
+  const reader = new Reader(clientOf(), room, { from: 50 });
+  await reader.until('the stream is set back', () => reader.notes.some(([name]) => name === 'rewound'));
+  await write(stack, room, 1);
+  await reader.reached(3);
+  assert.deepEqual(reader.notes.filter(([name]) => name === 'rewound'), [['rewound', { offset: 2 }]]);
+  reader.isWhole(3, 3);
+  await reader.close();
+});
+
+test('a private stream: with the session, and with a ticket in the URL', async () => {
+  const room = await stack.stream({ visibility: 'private' });
+  const [member, stranger] = [stack.user(), stack.user()];
+  await stack.grant(room, member, 'subscriber');
+  await write(stack, room, 2);
+  const token = member.token();
+  for (const transports of [[sse()], [sse({ ticket: true })]]) {
+    const reader = new Reader(clientOf({ token, transports }), room, { from: 0 });
+    await reader.reached(2);
+    proxy.cut();
+    await write(stack, room, 1);
+    await reader.until('a frame after the cut', () => reader.frames.length > 2);
+    reader.isWhole(1, reader.frames.length);
+    await reader.close();
+  }
+  for (const [options, status] of [[{}, 401], [{ token: stranger.token() }, 403]]) {
+    const reader = new Reader(clientOf(options), room);
+    await assert.rejects(reader.subscription.ready, { status });
+    assert.equal(reader.subscription.status, 'failed');
+    assert.deepEqual(reader.errors.map((error) => error.status), [status]);
+  }
+});
+
+test('a stream that does not exist ends the subscription', async () => {
+  const reader = new Reader(clientOf(), randomUUID());
+  await assert.rejects(reader.subscription.ready, { status: 404, code: 'stream_not_found' });
+  assert.deepEqual(reader.statuses, ['failed']);
+});
+
+test('close(), also from within the handler: no call after it, no connection left', async () => {
+  const room = await stack.stream();
+  const reader = new Reader(clientOf(), room, { from: 0 }, ({ offset }) => {
+    if (offset === 2) reader.close();
+  });
+  await write(stack, room, 5);
+  await reader.reached(2);
+  await reader.close();
+  await until('the sidecar has no reader of ours', async () => {
+    return /^sealcast_sse_subscribers 0$/m.test(await (await fetch(`${sidecar.url}/metrics`)).text());
+  });
+  assert.deepEqual(reader.offsets, [1, 2]);
+  await assert.rejects(reader.subscription.migrate('sse'), { code: 'closed' });
+  const early = new Reader(clientOf(), room);
+  await early.close();
+  await assert.rejects(early.subscription.ready, { code: 'closed' });
+});
+
+test('verify: what the server did not seal is reported and left out', async () => {
+  const room = await stack.stream();
+  const bent = async (...request) => {
+    const response = await fetch(...request);
+    if (!String(request[0]).includes('/events')) return response;
+    const bend = new TransformStream({
+      transform: (bytes, out) => out.enqueue(Buffer.from(Buffer.from(bytes).toString().replace('n 2', 'm 2'))),
+    });
+    return new Response(response.body.pipeThrough(bend), response);
+  };
+  const reader = new Reader(clientOf({ fetch: bent }), room, { verify: true });
+  await reader.subscription.ready;
+  await write(stack, room, 3);
+  await reader.reached(3);
+  assert.deepEqual(reader.offsets, [1, 3]);
+  assert.deepEqual(reader.errors.map(({ code, frame }) => [code, frame.offset]), [['unverified', 2]]);
+  await reader.close();
+});
+
+test('a transport that is not there: the reader stays, sees the event, and says why', async () => {
+  const room = await stack.stream();
+  const reader = new Reader(clientOf(), room);
+  await reader.subscription.ready;
+  await tell(stack, room, 'transport_migrate', { to: 'pigeon' });
+  await write(stack, room, 2);
+  await reader.reached(3);
+  await reader.until('the error', () => reader.errors.length > 0);
+  reader.isWhole(1, 3);
+  assert.equal(reader.frames[0].envelope.t, 'transport_migrate');
+  assert.deepEqual(reader.errors.map(({ code }) => code), ['transport_unknown']);
+  assert.equal(reader.subscription.transport, 'sse');
+  const begin = () => clientOf().subscribeStreamEvents(room, () => {}, { transport: 'pigeon' });
+  assert.throws(begin, { code: 'transport_unknown' });
+  await reader.close();
+});

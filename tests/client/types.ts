@@ -1,0 +1,32 @@
+// Compiled, not run: the types fit the API as README.md and docs/client.md show it.
+import mqttjs from 'mqtt';
+import { createClient, mqtt, sse, SealcastError, type Driver, type Subscription } from '../../client/index.js';
+
+const client = createClient({
+  url: 'https://chat.example',
+  getToken: async ({ refresh }) => (refresh ? 'new' : 'old'),
+  transports: [sse({ ticket: true }), mqtt({ client: () => mqttjs.connect('wss://broker.example') })],
+});
+
+const envelope = await client.sendMessage('id', 'chat', { content: 'hello' });
+const content: string = envelope.d.content;
+
+const subscription: Subscription = client.subscribeStreamEvents<{ content: string }>(
+  'id',
+  async ({ offset, envelope }) => console.log(offset + 1, envelope.d.content.length),
+  { from: 0, onStatus: (status) => status === 'live', onDropped: ({ from, to }) => console.log(to - from) },
+);
+await subscription.migrate('mqtt', { overlapMs: 100 });
+
+try {
+  await client.verify(envelope);
+} catch (error) {
+  if (error instanceof SealcastError) console.log(error.code, error.retryAfterMs?.toFixed());
+}
+
+const own: Driver = { name: 'pigeon', connect: async (_streamId, { onConnected, after }) => onConnected({ offset: after() ?? 0 }) };
+// @ts-expect-error a stream's offset is a number
+client.subscribeStreamEvents('id', () => {}, { from: 'start' });
+// @ts-expect-error no such transport option
+sse({ qos: 1 });
+export { content, own };
