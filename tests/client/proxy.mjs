@@ -9,6 +9,7 @@ export class Proxy {
   #sockets = new Set();
   #budget = Infinity;
   #frozen = false;
+  #refusing = false;
   #server;
 
   // `url` is the service's; the proxy's own `url` is the same with another address.
@@ -28,6 +29,7 @@ export class Proxy {
 
   #serve(socket, port, hostname) {
     this.opened++;
+    if (this.#refusing) return socket.destroy();
     const service = net.connect(port, hostname);
     for (const [one, other] of [[socket, service], [service, socket]]) {
       this.#sockets.add(one);
@@ -66,6 +68,12 @@ export class Proxy {
   // Connections stay open, and nothing comes from the service any more.
   freeze(frozen = true) {
     this.#frozen = frozen;
+  }
+
+  // Nobody gets through.
+  refuse(refusing = true) {
+    this.#refusing = refusing;
+    if (refusing) this.cut();
   }
 
   async close() {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { within } from '../integration/waiting.mjs';
+import { closeAtEnd } from './leftovers.mjs';
 
 // Failures are expected here, and tests should not wait for them.
 export const QUICK = { baseMs: 20, capMs: 100, spreadMs: 10 };
@@ -18,6 +19,7 @@ export class Reader extends EventEmitter {
 
   constructor(client, streamId, options = {}, think = () => {}) {
     super();
+    closeAtEnd(() => this.subscription?.close());
     const note = (name) => (...told) => {
       this.notes.push([name, ...told]);
       this.emit('changed');
@@ -43,6 +45,10 @@ export class Reader extends EventEmitter {
         ...options,
       },
     );
+  }
+
+  ready() {
+    return within('it is ready', this.subscription.ready, 30_000);
   }
 
   get offsets() {

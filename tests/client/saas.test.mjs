@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { ably, createClient, sse, supabase } from '../../client/index.js';
 import { sharedStack } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
+import { closeAtEnd } from './leftovers.mjs';
 import { random } from './random.mjs';
 import { Reader } from './reader.mjs';
 import { AblyService, SupabaseService } from './services.mjs';
@@ -68,12 +69,14 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
     });
 
   test(`${name}: cut connections and lost frames, with a client made for it and with the caller's`, async () => {
-    for (const sdk of [make, make()]) {
+    const callers = make();
+    closeAtEnd(() => end(callers));
+    for (const sdk of [make, callers]) {
       const room = await stack.stream();
       const dice = random(5);
       const bridge = publisher(room, () => dice.chance(0.2));
       const reader = new Reader(clientOf(sdk), room, { transport: name, quietMs: 100 });
-      await reader.subscription.ready;
+      await reader.ready();
       const before = services[name].joins;
       for (let sent = 0; sent < 200; sent += 20) {
         await write(stack, room, 20);
@@ -86,8 +89,8 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
       await reader.close();
       await until('the channel is left', () => services[name].readers(channel(room)) === 0);
       await bridge.close();
-      if (typeof sdk !== 'function') await end(sdk);
     }
+    await end(callers);
     await until('no connection is left', () => services[name].sockets.size === 0);
   });
 
@@ -95,7 +98,7 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
     const room = await stack.stream();
     const bridge = publisher(room);
     const reader = new Reader(clientOf(make), room);
-    await reader.subscription.ready;
+    await reader.ready();
     let sent = 0;
     for (const to of [name, 'sse']) {
       await tell(stack, room, 'transport_migrate', { to, overlap_ms: 200 });
@@ -117,8 +120,12 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
     const room = await stack.stream();
     const bridge = publisher(room);
     const sdk = make();
-    const readers = [0, 1].map(() => new Reader(clientOf(sdk), room, { transport: name }));
-    await Promise.all(readers.map((reader) => reader.subscription.ready));
+    closeAtEnd(() => end(sdk));
+    const readers = [];
+    for (let i = 0; i < 2; i++) {
+      readers.push(new Reader(clientOf(sdk), room, { transport: name }));
+      await readers[i].ready(); // the second one finds the channel joined
+    }
     await write(stack, room, 2);
     await readers[0].reached(2);
     await readers[0].close();
@@ -126,7 +133,6 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
     await readers[1].reached(4);
     readers[1].isWhole(1, 4);
     await readers[1].close();
-    await end(sdk);
     await bridge.close();
   });
 }
@@ -141,6 +147,6 @@ test('supabase: a channel that is refused is told of and asked for again', { ski
   assert.match(reader.errors[0].message, /Unauthorized/);
   assert.equal(reader.subscription.status, 'connecting');
   services.supabase.refuse = false;
-  await reader.subscription.ready;
+  await reader.ready();
   await reader.close();
 });
