@@ -1,0 +1,163 @@
+// All transports at once, each with a reader of its own, and each of them broken in its turn: in the end every reader
+// holds exactly what was committed, in order per stream, and while one is broken the others are not behind.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { ContractService } from './contract_service.mjs';
+import { Subscriber, request } from './http.mjs';
+import { RedisTarget } from './redis_target.mjs';
+import { PrivateStack, freePort } from './stack.mjs';
+import { until } from './waiting.mjs';
+
+// Sanitizers make it many times slower.
+const MESSAGES = Number(process.env.SEALCAST_TEST_MESSAGES ?? (process.env.SEALCASTD?.includes('asan') ? 5_000 : 100_000));
+const STREAMS = 5;
+const BATCH = 250;
+const MAX_FRAMES = 4000;
+
+class Broker {
+  static async start(stack) {
+    const broker = new Broker();
+    broker.stack = stack;
+    broker.port = await freePort();
+    broker.configuration = join(stack.directory, `mosquitto-${broker.port}.conf`);
+    const lines = [`listener ${broker.port} 127.0.0.1`, 'allow_anonymous true', 'max_queued_messages 0', 'max_inflight_messages 1000'];
+    writeFileSync(broker.configuration, lines.join('\n'), { mode: 0o644 });
+    await broker.start();
+    return broker;
+  }
+
+  async start() {
+    this.process = this.stack.spawn(['mosquitto', '-c', this.configuration]);
+    await until('the broker listens', async () => {
+      const socket = net.connect(this.port, '127.0.0.1');
+      await once(socket, 'connect');
+      socket.destroy();
+      return true;
+    });
+  }
+
+  async stop() {
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGTERM');
+    await ended;
+  }
+
+  signal(name) {
+    this.process.kill(name);
+  }
+
+  // mosquitto_sub as the reader: it connects again by itself.
+  async read(rooms) {
+    this.offsets = new Map(rooms.map((room) => [room, []]));
+    const subscriber = spawn('mosquitto_sub', ['-V', 'mqttv5', '-p', `${this.port}`, '-q', '1', '-i', 'reader', '-c', '-x', '600',
+      ...rooms.flatMap((room) => ['-t', `sealcast/${room}`]), '-F', '%t %p'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    createInterface(subscriber.stdout).on('line', (line) => {
+      const [topic, payload] = [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)];
+      this.offsets.get(topic.slice('sealcast/'.length)).push(JSON.parse(payload).offset);
+    });
+    this.subscriber = subscriber;
+  }
+}
+
+let stack, redis, broker, supabase, ably, sidecar, rooms;
+const subscribers = new Map();
+before(async () => {
+  stack = await PrivateStack.create();
+  redis = await RedisTarget.start(stack);
+  broker = await Broker.start(stack);
+  supabase = await ContractService.start('supabase');
+  ably = await ContractService.start('ably');
+  rooms = await Promise.all(Array.from({ length: STREAMS }, () => stack.stream()));
+  await broker.read(rooms);
+  sidecar = await stack.sidecar({
+    SEALCAST_REDIS_STREAMS_URL: redis.url,
+    SEALCAST_MQTT_URL: `mqtt://127.0.0.1:${broker.port}`,
+    SEALCAST_SUPABASE_URL: supabase.url,
+    SEALCAST_SUPABASE_KEY_FILE: supabase.keyFile,
+    SEALCAST_SUPABASE_CA_FILE: supabase.certificates,
+    SEALCAST_ABLY_URL: ably.url,
+    SEALCAST_ABLY_KEY_FILE: ably.keyFile,
+    SEALCAST_ABLY_CA_FILE: ably.certificates,
+    SEALCAST_DELIVERY_MAX_FRAMES: `${MAX_FRAMES}`,
+    SEALCAST_DELIVERY_TIMEOUT_MS: '2000',
+  });
+  await until('all transports have begun', async () => (await owed()).size === 4);
+  for (const room of rooms) subscribers.set(room, await Subscriber.to(sidecar.url, room));
+});
+after(async () => {
+  for (const subscriber of subscribers.values()) subscriber.close();
+  broker?.subscriber.kill();
+  for (const part of [supabase, ably]) await part?.close();
+  await stack.close();
+});
+
+async function owed() {
+  const rows = await stack.query('select transport, owed + owed_to_lagging as owed from sealcast.delivery_status where transport <> $1', ['sse']);
+  return new Map(rows.map((row) => [row.transport, Number(row.owed)]));
+}
+
+// Commits `count` messages, spread over the streams, as the sidecar's admission does.
+async function commit(count) {
+  for (let done = 0; done < count; done += BATCH) {
+    const ids = Array.from({ length: BATCH }, (_, i) => rooms[i % rooms.length]);
+    const uuids = () => ids.map(() => randomUUID());
+    const verdicts = await stack.query('select distinct status from sealcast.admit($1, $2, $3, $4, $5)', [
+      ids, ids.map(() => 'chat'), uuids(), uuids(), ids.map((_, i) => JSON.stringify({ type: 'chat', content: `message ${done + i}` })),
+    ]);
+    assert.deepEqual(verdicts, [{ status: 200 }]);
+  }
+}
+
+async function othersAreCurrent(...broken) {
+  await until(`all but ${broken} are current`, async () => [...(await owed())].every(([name, n]) => broken.includes(name) || n === 0), 300_000);
+  const { text } = await request(`${sidecar.url}/metrics`);
+  for (const [, queued] of text.matchAll(/^sealcast_delivery_queued\{\S+\} (\S+)$/gm)) assert.ok(Number(queued) <= MAX_FRAMES, 'memory is bounded');
+}
+
+let sent = 0;
+async function phase(broken, begin, end) {
+  await begin();
+  await commit(MESSAGES / 5);
+  sent += MESSAGES / 5;
+  await othersAreCurrent(...broken);
+  for (const subscriber of subscribers.values()) await subscriber.received(sent / STREAMS, 120_000);
+  await end();
+}
+
+test('each transport broken in its turn: the others are current', { timeout: 900_000 }, async () => {
+  await phase(['ably'], () => ably.faults({ stuck: true }), () => ably.faults());
+  await phase(['supabase'], () => supabase.faults({ slow_ms: 1000 }), () => supabase.faults());
+  await phase([], () => ably.faults({ fail_share: 0.5 }), () => ably.faults());
+  await phase(['redis_streams'], () => redis.stop(), () => redis.start());
+  await phase(['mqtt'], () => broker.signal('SIGSTOP'), () => broker.signal('SIGCONT'));
+});
+
+test('then all hold exactly what was committed', { timeout: 900_000 }, async () => {
+  await othersAreCurrent();
+  assert.deepEqual(await stack.query('select * from sealcast.dead_letters'), []);
+  for (const room of rooms) {
+    const all = Array.from({ length: MESSAGES / STREAMS }, (_, i) => i + 1);
+    const [{ count }] = await stack.query('select count(*) from sealcast.messages where stream_id = $1', [room]);
+    assert.equal(Number(count), all.length, 'committed');
+    assert.deepEqual(subscribers.get(room).frames.map((f) => f.offset), all, 'sse');
+    assert.deepEqual((await redis.frames(room)).map((f) => f.offset), all, 'redis_streams');
+    exactly(all, await supabase.offsets(`sealcast:${room}`), 'supabase');
+    exactly(all, await ably.offsets(`sealcast:${room}`), 'ably');
+    await until('the broker has passed on everything', () => broker.offsets.get(room).at(-1) === all.length, 60_000);
+    exactly(all, broker.offsets.get(room), 'mqtt');
+  }
+});
+
+// After dedupe, and new ones in order: a repeat comes late, but nothing new comes before what is older.
+function exactly(all, offsets, name) {
+  const fresh = [];
+  for (const offset of offsets) if (fresh.length === 0 || offset > fresh.at(-1)) fresh.push(offset);
+  assert.deepEqual(fresh, all, `${name}: in order`);
+}
