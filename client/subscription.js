@@ -211,9 +211,9 @@ export class Subscription {
   }
 
   // The stream says where it goes on. Its readers do not all knock at the same moment.
-  #follow({ to, overlap_ms: overlapMs = DEFAULTS.overlapMs }) {
+  #follow({ target, overlap_ms: overlapMs = DEFAULTS.overlapMs }) {
     pause(Math.random() * this.#options.spreadMs, this.#stop.signal)
-      .then(() => this.migrate(to, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) }))
+      .then(() => this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) }))
       .catch((error) => this.#over || this.#tell('onError', error));
   }
 

@@ -1,5 +1,5 @@
-// Reading over MQTT by the real MQTT.js from the stack's Mosquitto, and going over from one transport to another. A
-// bridge publishes what SSE brings, so that both transports carry the same frames.
+// Reading over MQTT by the real MQTT.js what the sidecar publishes at the stack's Mosquitto, as a user who may only
+// read, and going over from one transport to another.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import mqttjs from 'mqtt';
@@ -12,7 +12,7 @@ import { random } from './random.mjs';
 import { QUICK, Reader } from './reader.mjs';
 import { tell, write } from './stream.mjs';
 
-const broker = process.env.MQTT_URL;
+const { MQTT_URL: broker, MQTT_VIEWER_USER, MQTT_VIEWER_PASSWORD } = process.env;
 const skip = broker ? false : 'MQTT_URL names no broker: run me by tests/with_stack.sh';
 
 let stack, http, wire;
@@ -20,7 +20,9 @@ before(async () => {
   if (skip) return;
   stack = await sharedStack();
   http = await Proxy.to(stack.url);
-  wire = await Proxy.to(broker);
+  const viewer = new URL(broker);
+  [viewer.username, viewer.password] = [MQTT_VIEWER_USER, MQTT_VIEWER_PASSWORD];
+  wire = await Proxy.to(viewer);
 });
 after(async () => {
   await http?.close();
@@ -28,27 +30,26 @@ after(async () => {
   await stack?.close();
 });
 
-// Publishes a stream's frames; `swallow` tells which of them get lost.
-class Bridge {
-  static async of(streamId, { swallow = () => false } = {}) {
-    const bridge = new Bridge();
-    bridge.publisher = await mqttjs.connectAsync(broker);
-    closeAtEnd(() => bridge.publisher.end(true));
-    bridge.reader = new Reader(createClient({ url: stack.url }), streamId, { from: 0 }, async (frame) => {
-      if (!swallow(frame)) await bridge.publish(streamId, frame);
-    });
-    await bridge.reader.ready();
-    return bridge;
-  }
+// A topic that the sidecar does not publish to. What stands there is a test's.
+const OTHER_TOPIC = 'sealcast/other/{stream_id}';
 
-  publish(streamId, frame) {
-    return this.publisher.publishAsync(`sealcast/${streamId}`, JSON.stringify(frame), { qos: 1 });
-  }
+async function publisher() {
+  const client = await mqttjs.connectAsync(broker);
+  closeAtEnd(() => client.end(true));
+  return {
+    publish: (topic, text) => client.publishAsync(topic, text, { qos: 1 }),
+    close: () => client.endAsync(),
+  };
+}
 
-  async close() {
-    await this.reader.close();
-    await this.publisher.endAsync();
-  }
+// Publishes a stream's frames at the other topic, except those that `swallow` says get lost.
+async function bridge(streamId, swallow) {
+  const { publish, close } = await publisher();
+  const reader = new Reader(createClient({ url: stack.url }), streamId, { from: 0 }, async (frame) => {
+    if (!swallow()) await publish(OTHER_TOPIC.replace('{stream_id}', streamId), JSON.stringify(frame));
+  });
+  await reader.ready();
+  return { close: () => reader.close().then(close) };
 }
 
 // A client of MQTT.js for each connection, so that the backoff is Sealcast's.
@@ -59,15 +60,16 @@ function callers(options) {
   closeAtEnd(() => sdk.end(true));
   return sdk;
 }
-const clientOf = (client = maker()) => createClient({ url: http.url, transports: [sse(), mqtt({ client })] });
+const clientOf = (client = maker(), topic = undefined) =>
+  createClient({ url: http.url, transports: [sse(), mqtt({ client, topic })] });
 const onMqtt = { transport: 'mqtt' };
 
 test('a reader on MQTT alone: from what comes next, and from the beginning', { skip }, async () => {
   const room = await stack.stream();
-  const bridge = await Bridge.of(room);
   await write(stack, room, 3);
-  await bridge.reader.reached(3);
-  const [next, whole] = [new Reader(clientOf(), room, onMqtt), new Reader(clientOf(), room, { ...onMqtt, from: 0 })];
+  const whole = new Reader(clientOf(), room, { ...onMqtt, from: 0 });
+  await whole.reached(3);
+  const next = new Reader(clientOf(), room, onMqtt);
   await next.ready();
   await write(stack, room, 2);
   for (const [reader, first] of [[next, 4], [whole, 1]]) {
@@ -77,7 +79,6 @@ test('a reader on MQTT alone: from what comes next, and from the beginning', { s
     await reader.close();
     assert.deepEqual(reader.errors, []);
   }
-  await bridge.close();
 });
 
 for (const [how, client] of [
@@ -87,49 +88,50 @@ for (const [how, client] of [
   test(`cut connections and lost frames, with ${how}: no gap, no repeat, no swap`, { skip }, async () => {
     const room = await stack.stream();
     const dice = random(3);
-    const bridge = await Bridge.of(room, { swallow: () => dice.chance(0.2) });
-    const sdk = client();
-    const reader = new Reader(clientOf(sdk), room, { ...onMqtt, quietMs: 100 });
+    const lossy = await bridge(room, () => dice.chance(0.2));
+    const reader = new Reader(clientOf(client(), OTHER_TOPIC), room, { ...onMqtt, quietMs: 100 });
     await reader.ready();
-    for (let sent = 0; sent < 300; sent += 20) {
-      await reader.until('it is live', () => reader.subscription.status === 'live');
+    let sent = 0;
+    for (let cuts = 0; cuts < 15; cuts++) {
       const before = wire.spent;
       wire.cutAfter(1 + dice.below(3000));
-      await write(stack, room, 20);
-      await until('the connection is cut', () => wire.spent > before);
+      await until('the connection is cut', async () => {
+        await write(stack, room, 10);
+        sent += 10;
+        return wire.spent > before;
+      });
     }
-    await reader.reached(300);
-    reader.isWhole(1, 300);
+    await reader.reached(sent);
+    reader.isWhole(1, sent);
     await reader.close();
-    await bridge.close();
+    await lossy.close();
   });
 }
 
 test('what was sent while the reader was away is read when it is back, without a further frame', { skip }, async () => {
   const room = await stack.stream();
-  const bridge = await Bridge.of(room);
+  const direct = new URL(wire.url);
+  direct.port = new URL(broker).port;
+  const present = new Reader(clientOf(maker(direct.href)), room, onMqtt);
   const reader = new Reader(clientOf(), room, { ...onMqtt, quietMs: 0 });
-  await reader.ready();
+  for (const one of [present, reader]) await one.ready();
   wire.refuse();
   await reader.until('it is away', () => reader.subscription.status === 'reconnecting');
   await write(stack, room, 3);
-  await bridge.reader.reached(3);
+  await present.reached(3);
   wire.refuse(false);
   await reader.reached(3);
   reader.isWhole(1, 3);
-  await reader.close();
-  await bridge.close();
+  for (const one of [present, reader]) await one.close();
 });
 
 test('a frame that was lost and is the last one is found after a silence', { skip }, async () => {
   const room = await stack.stream();
-  const bridge = await Bridge.of(room, { swallow: () => true });
-  const reader = new Reader(clientOf(), room, { ...onMqtt, quietMs: 50 });
+  const reader = new Reader(clientOf(maker(), OTHER_TOPIC), room, { ...onMqtt, quietMs: 50 });
   await reader.ready();
   await write(stack, room, 1);
   await reader.reached(1);
   await reader.close();
-  await bridge.close();
 });
 
 test('a lost connection leaves no listener behind', { skip }, async () => {
@@ -145,7 +147,6 @@ test('a lost connection leaves no listener behind', { skip }, async () => {
 
 test('readers share a client: each has its stream, and who leaves takes no topic from others', { skip }, async () => {
   const [room, other] = [await stack.stream(), await stack.stream()];
-  const bridge = await Bridge.of(room);
   const sdk = callers();
   const [stays, leaves, elsewhere] = [room, room, other].map((id) => new Reader(clientOf(sdk), id, onMqtt));
   for (const reader of [stays, leaves, elsewhere]) await reader.ready();
@@ -160,10 +161,13 @@ test('readers share a client: each has its stream, and who leaves takes no topic
 
   const heard = [];
   sdk.on('message', (topic) => heard.push(topic));
-  await sdk.subscribeAsync(`end/${room}`);
-  for (const topic of [`sealcast/${room}`, `end/${room}`]) await bridge.publisher.publishAsync(topic, '{}', { qos: 1 });
-  await until('the end is heard', () => heard.includes(`end/${room}`));
-  assert.deepEqual(heard, [`end/${room}`], 'the last one who leaves unsubscribes');
+  const end = OTHER_TOPIC.replace('{stream_id}', room);
+  await sdk.subscribeAsync(end);
+  const { publish, close } = await publisher();
+  for (const topic of [`sealcast/${room}`, end]) await publish(topic, '{}');
+  await until('the end is heard', () => heard.includes(end));
+  await close();
+  assert.deepEqual(heard, [end], 'the last one who leaves unsubscribes');
   assert.ok(sdk.connected, "the caller's client is left to the caller");
 
   const again = new Reader(clientOf(sdk), room, onMqtt);
@@ -173,29 +177,27 @@ test('readers share a client: each has its stream, and who leaves takes no topic
   again.isWhole(3, 3);
   await again.close();
   await elsewhere.close();
-  await bridge.close();
 });
 
 test('bad frames on the topic are told of and do no harm', { skip }, async () => {
   const room = await stack.stream();
-  const bridge = await Bridge.of(room);
   const reader = new Reader(clientOf(), room, onMqtt);
   await reader.ready();
+  const { publish, close } = await publisher();
   const envelope = {};
   const incomplete = [null, [], { offset: 1 }, { offset: 1, prev: 1, envelope }, { offset: '1', prev: 0, envelope }];
   for (const bad of ['{', ...incomplete.map((value) => JSON.stringify(value))]) {
-    await bridge.publisher.publishAsync(`sealcast/${room}`, bad, { qos: 1 });
+    await publish(`sealcast/${room}`, bad);
   }
+  await close();
   await write(stack, room, 1);
   await reader.reached(1);
   assert.deepEqual(reader.errors.map(({ code }) => code), Array(6).fill('bad_frame'));
   await reader.close();
-  await bridge.close();
 });
 
 test('transport_migrate: over to MQTT and back while messages flow, without gap, repeat or swap', { skip }, async () => {
   const room = await stack.stream();
-  const bridge = await Bridge.of(room);
   const reader = new Reader(clientOf(), room);
   await reader.ready();
   const moved = (to) => () => reader.notes.some(([name, now]) => name === 'transport' && now === to);
@@ -208,13 +210,13 @@ test('transport_migrate: over to MQTT and back while messages flow, without gap,
     });
   };
   await flowUntil('a beginning', () => reader.frames.length > 0);
-  await tell(stack, room, 'transport_migrate', { to: 'mqtt', overlap_ms: 300 });
+  await tell(stack, room, 'transport_migrate', { target: 'mqtt', overlap_ms: 300 });
   sent++;
   await flowUntil('the reader is on MQTT', moved('mqtt'));
   assert.equal(reader.subscription.transport, 'mqtt');
   http.cut(); // the old one is not needed any more
   await flowUntil('more', () => reader.subscription.offset > sent - 50);
-  await tell(stack, room, 'transport_migrate', { to: 'sse', overlap_ms: 300 });
+  await tell(stack, room, 'transport_migrate', { target: 'sse', overlap_ms: 300 });
   sent++;
   await flowUntil('the reader is on SSE again', moved('sse'));
   wire.cut();
@@ -229,13 +231,11 @@ test('transport_migrate: over to MQTT and back while messages flow, without gap,
   assert.equal(events.length, 2, 'the handler sees them');
   assert.deepEqual(reader.errors, []);
   await reader.close();
-  await bridge.close();
 });
 
 test('the old transport is read until the overlap is over, and closed then', { skip }, async () => {
   const room = await stack.stream();
-  const bridge = await Bridge.of(room, { swallow: () => true });
-  const reader = new Reader(clientOf(), room, { patienceMs: 60_000 });
+  const reader = new Reader(clientOf(maker(), OTHER_TOPIC), room, { patienceMs: 60_000 });
   await reader.ready();
   const eventStreams = async () => {
     const metrics = await (await fetch(`${stack.url}/metrics`)).text();
@@ -253,7 +253,6 @@ test('the old transport is read until the overlap is over, and closed then', { s
   await until('its event stream is closed', async () => (await eventStreams()) < streams);
   reader.isWhole(1, 3);
   await reader.close();
-  await bridge.close();
 });
 
 test('a target that cannot connect, or does not last: the reader stays where it is and says so', { skip }, async () => {
@@ -262,7 +261,7 @@ test('a target that cannot connect, or does not last: the reader stays where it 
   const stays = new Reader(clientOf(nobody), room, { migrateTimeoutMs: 300 });
   await stays.ready();
   await assert.rejects(stays.subscription.migrate('mqtt'), { code: 'migration_failed' });
-  await tell(stack, room, 'transport_migrate', { to: 'mqtt' });
+  await tell(stack, room, 'transport_migrate', { target: 'mqtt' });
   await stays.until('the failure is told', () => stays.errors.some(({ code }) => code === 'migration_failed'));
 
   const cut = new Reader(clientOf(), room);

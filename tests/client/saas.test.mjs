@@ -101,7 +101,7 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
     await reader.ready();
     let sent = 0;
     for (const to of [name, 'sse']) {
-      await tell(stack, room, 'transport_migrate', { to, overlap_ms: 200 });
+      await tell(stack, room, 'transport_migrate', { target: to, overlap_ms: 200 });
       sent++;
       await until(`the reader is on ${to}`, async () => {
         await write(stack, room, 5);

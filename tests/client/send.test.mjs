@@ -75,7 +75,7 @@ test('a verdict is an error with status, code and all, and is not repeated', asy
     [() => clientOf(user).sendMessage(room, 'chat', {}), 403, 'user_muted'],
     [() => clientOf(stack.user()).sendMessage(randomUUID(), 'chat', {}), 404, 'stream_not_found'],
     [() => clientOf(stack.user()).sendMessage(room, 'no.such', {}), 422, 'unknown_type'],
-    [() => clientOf(stack.user()).sendMessage(room, 'transport_migrate', { to: 'mqtt' }), 403, 'role_required'],
+    [() => clientOf(stack.user()).sendMessage(room, 'transport_migrate', { target: 'mqtt' }), 403, 'role_required'],
     [() => clientOf(stack.user()).sendMessage(room, 'chat', { content: 'x'.repeat(20_000) }), 413, 'payload_too_large'],
     [() => createClient({ url: proxy.url, token: 'x' }).sendMessage(room, 'chat', {}), 401, 'unauthenticated'],
   ];

@@ -235,7 +235,7 @@ test('a transport that is not there: the reader stays, sees the event, and says 
   const room = await stack.stream();
   const reader = new Reader(clientOf(), room);
   await reader.ready();
-  await tell(stack, room, 'transport_migrate', { to: 'pigeon' });
+  await tell(stack, room, 'transport_migrate', { target: 'pigeon' });
   await write(stack, room, 2);
   await reader.reached(3);
   await reader.until('the error', () => reader.errors.length > 0);
