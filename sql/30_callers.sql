@@ -24,10 +24,12 @@ comment on function sealcast.caller_id() is 'sub of the session''s claims; null 
 create function sealcast.current_sender() returns uuid
   language c stable as 'MODULE_PATHNAME', 'sealcast_current_sender';
 
--- The role that called, beneath SECURITY DEFINER: what SET ROLE chose, else who logged in.
+-- The role that called, beneath SECURITY DEFINER: what SET ROLE chose, else who logged in. Claims with the role
+-- sealcast_user are a user's, whatever role their gateway has (call_as()).
 create function sealcast.is_admin() returns boolean
   language sql stable
-  return pg_has_role(coalesce(nullif(current_setting('role', true), 'none'), session_user)::name, 'sealcast_admin', 'usage');
+  return pg_has_role(coalesce(nullif(current_setting('role', true), 'none'), session_user)::name, 'sealcast_admin', 'usage')
+         and sealcast.claims() ->> 'role' is distinct from 'sealcast_user';
 
 create function sealcast.role_in(stream_id uuid, user_id uuid) returns text
   language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -18,6 +18,7 @@ grant execute on function
   sealcast.send_message(uuid, text, json, uuid),
   sealcast.mute(uuid, uuid, timestamptz, text), sealcast.ban(uuid, uuid, timestamptz, text),
   sealcast.unmute(uuid, uuid), sealcast.unban(uuid, uuid), sealcast.set_role(uuid, uuid, text),
+  sealcast.migrate_transport(uuid, text, integer),
   sealcast.restrict_user(text, uuid, uuid, timestamptz, text), sealcast.lift_restriction(text, uuid, uuid)
   to sealcast_admin, sealcast_user;
 -- The policies below call these as the reader.
@@ -28,7 +29,7 @@ grant execute on function
 grant execute on function
   -- Who may attach seal_row() to a table of theirs can sign anything.
   sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.seal_row(), sealcast.keys(),
-  sealcast.admit(uuid[], text[], uuid[], uuid[], text[]),
+  sealcast.admit(uuid[], text[], uuid[], uuid[], text[]), sealcast.call_as(uuid, text, json),
   sealcast.gate_limits(), sealcast.roles_of(uuid[], uuid[]), sealcast.stream_access(uuid, uuid),
   sealcast.history(uuid, bigint, bigint, integer),
   sealcast.claim_shards(text, integer), sealcast.release_shards(text),

@@ -9,6 +9,10 @@ import { until } from './waiting.mjs';
 
 const run = promisify(execFile);
 
+// The fields of an entry, which Redis gives as a list of names and values.
+export const fieldsOf = (words) =>
+  Object.fromEntries(words.flatMap((word, i) => (i % 2 === 0 ? [[word, words[i + 1]]] : [])));
+
 export class RedisTarget {
   #stack;
   #process;
@@ -47,11 +51,24 @@ export class RedisTarget {
     return JSON.parse(stdout);
   }
 
+  // The offsets in the partitions of the event plane, by stream.
+  async events(partitions) {
+    const offsets = new Map();
+    for (let n = 0; n < partitions; n++) {
+      for (const [, words] of await this.command('xrange', `sealcast:events:${n}`, '-', '+')) {
+        const fields = fieldsOf(words);
+        if (!offsets.has(fields.stream_id)) offsets.set(fields.stream_id, []);
+        offsets.get(fields.stream_id).push(Number(fields.offset));
+      }
+    }
+    return offsets;
+  }
+
   // The frames of a chat stream's Redis stream, in the order in which a consumer reads them.
   async frames(streamId) {
     const entries = await this.command('xrange', `sealcast:stream:${streamId}`, '-', '+');
-    return entries.map(([, fields]) => {
-      const entry = Object.fromEntries(fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1]]] : [])));
+    return entries.map(([, words]) => {
+      const entry = fieldsOf(words);
       const frame = JSON.parse(entry.frame);
       if (`${frame.offset}` !== entry.offset || `${frame.prev}` !== entry.prev) throw new Error(`fields and frame differ: ${entry.frame}`);
       return frame;

@@ -78,6 +78,7 @@ before(async () => {
   await broker.read(rooms);
   sidecar = await stack.sidecar({
     SEALCAST_REDIS_STREAMS_URL: redis.url,
+    SEALCAST_REDIS_EVENTS_URL: redis.url,
     SEALCAST_MQTT_URL: `mqtt://127.0.0.1:${broker.port}`,
     SEALCAST_SUPABASE_URL: supabase.url,
     SEALCAST_SUPABASE_KEY_FILE: supabase.keyFile,
@@ -88,7 +89,7 @@ before(async () => {
     SEALCAST_DELIVERY_MAX_FRAMES: `${MAX_FRAMES}`,
     SEALCAST_DELIVERY_TIMEOUT_MS: '2000',
   });
-  await until('all transports have begun', async () => (await owed()).size === 4);
+  await until('all transports have begun', async () => (await owed()).size === 5);
   for (const room of rooms) subscribers.set(room, await Subscriber.to(sidecar.url, room));
 });
 after(async () => {
@@ -135,19 +136,21 @@ test('each transport broken in its turn: the others are current', { timeout: 900
   await phase(['ably'], () => ably.faults({ stuck: true }), () => ably.faults());
   await phase(['supabase'], () => supabase.faults({ slow_ms: 1000 }), () => supabase.faults());
   await phase([], () => ably.faults({ fail_share: 0.5 }), () => ably.faults());
-  await phase(['redis_streams'], () => redis.stop(), () => redis.start());
+  await phase(['redis_streams', 'redis_events'], () => redis.stop(), () => redis.start());
   await phase(['mqtt'], () => broker.signal('SIGSTOP'), () => broker.signal('SIGCONT'));
 });
 
 test('then all hold exactly what was committed', { timeout: 900_000 }, async () => {
   await othersAreCurrent();
   assert.deepEqual(await stack.query('select * from sealcast.dead_letters'), []);
+  const events = await redis.events(16);
   for (const room of rooms) {
     const all = Array.from({ length: MESSAGES / STREAMS }, (_, i) => i + 1);
     const [{ count }] = await stack.query('select count(*) from sealcast.messages where stream_id = $1', [room]);
     assert.equal(Number(count), all.length, 'committed');
     assert.deepEqual(subscribers.get(room).frames.map((f) => f.offset), all, 'sse');
     assert.deepEqual((await redis.frames(room)).map((f) => f.offset), all, 'redis_streams');
+    assert.deepEqual([...new Set(events.get(room))].sort((a, b) => a - b), all, 'redis_events');
     exactly(all, await supabase.offsets(`sealcast:${room}`), 'supabase');
     exactly(all, await ably.offsets(`sealcast:${room}`), 'ably');
     await until('the broker has passed on everything', () => broker.offsets.get(room).at(-1) === all.length, 60_000);

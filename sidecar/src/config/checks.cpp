@@ -80,6 +80,11 @@ Problem stream_template(const std::string& value) {
   return "is " + quoted(value) + ", without {stream_id}: all streams would share one name; write it into the text";
 }
 
+Problem partition_template(const std::string& value) {
+  if (value.find("{n}") != std::string::npos) return {};
+  return "is " + quoted(value) + ", without {n}: all partitions would share one name; write it into the text";
+}
+
 Problem optional_mqtt_url(const std::string& value) {
   if (value.empty()) return {};
   constexpr char kFix[] = "; write mqtt://[user@]host[:port], or mqtts:// for TLS";

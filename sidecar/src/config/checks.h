@@ -14,7 +14,8 @@ Problem optional_postgres_dsn(const std::string& value);  // or empty
 Problem redis_url(const std::string& value);              // likewise
 Problem optional_redis_url(const std::string& value);     // or empty
 Problem stream_template(const std::string& value);        // has {stream_id} in it
-Problem optional_mqtt_url(const std::string& value);      // likewise
+Problem partition_template(const std::string& value);     // has {n} in it
+Problem optional_mqtt_url(const std::string& value);      // or empty; without a password
 Problem mqtt_topic(const std::string& value);             // a stream_template too
 Problem readable_file(const std::string& value);          // or empty
 Problem directory(const std::string& value);              // or empty

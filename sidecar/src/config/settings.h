@@ -64,13 +64,21 @@ struct Settings {
     std::int64_t max_frames;            // of one transport in memory
     std::int64_t max_bytes;
   } delivery;
-  struct RedisStreams {
+  struct RedisService {
     std::string url;  // redis://[user@]host[:port][/db], rediss:// for TLS; empty: off
     std::string password_file;
     std::string ca_file;
+  };
+  struct RedisStreams : RedisService {
     std::string key;  // with {stream_id}
     std::chrono::milliseconds max_age;
   } redis_streams;
+  struct RedisEvents : RedisService {
+    std::string key;  // with {n}
+    std::int64_t partitions;
+    std::chrono::milliseconds max_age;  // where no group reads
+    std::chrono::milliseconds trim_every;
+  } redis_events;
   struct Sse {
     std::chrono::milliseconds heartbeat;
     std::int64_t max_subscribers;

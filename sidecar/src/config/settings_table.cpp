@@ -124,6 +124,22 @@ const std::array kTable = {
     Setting{"redis_streams", "max_age_ms", TARGET(Milliseconds, redis_streams.max_age), "86400000", 1000, 2'592'000'000,
             nullptr, "Age after which entries are trimmed, when something is added"},
 
+    Setting{"redis_events", "url", TARGET(Text, redis_events.url), "", 0, 0, checks::optional_redis_url,
+            "Redis that gets all messages, partitioned, for consumer groups of workers: redis://[user@]host[:port]"
+            "[/database], rediss:// for TLS; empty: this transport is off"},
+    Setting{"redis_events", "password_file", TARGET(Text, redis_events.password_file), "", 0, 0, checks::readable_file,
+            "File with the password for redis_events.url"},
+    Setting{"redis_events", "ca_file", TARGET(Text, redis_events.ca_file), "", 0, 0, checks::readable_file,
+            "Certificates (PEM) to verify a rediss:// server with; empty: the system's"},
+    Setting{"redis_events", "key", TARGET(Text, redis_events.key), "sealcast:events:{n}", 0, 0,
+            checks::partition_template, "Key of a partition's Redis stream"},
+    Setting{"redis_events", "partitions", TARGET(Number, redis_events.partitions), "16", 1, 1024, nullptr,
+            "Partitions, by sender; the same in all sidecars, and changed only while no group has anything to read"},
+    Setting{"redis_events", "max_age_ms", TARGET(Milliseconds, redis_events.max_age), "86400000", 1000, 2'592'000'000,
+            nullptr, "Age after which entries are trimmed that no consumer group is there to read"},
+    Setting{"redis_events", "trim_ms", TARGET(Milliseconds, redis_events.trim_every), "10000", 100, 3'600'000, nullptr,
+            "How often partitions are trimmed below what every consumer group has finished"},
+
     Setting{"mqtt", "url", TARGET(Text, mqtt.url), "", 0, 0, checks::optional_mqtt_url,
             "MQTT v5 broker: mqtt://[user@]host[:port], mqtts:// for TLS; empty: this transport is off"},
     Setting{"mqtt", "password_file", TARGET(Text, mqtt.password_file), "", 0, 0, checks::readable_file,

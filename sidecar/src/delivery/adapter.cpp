@@ -3,11 +3,10 @@
 
 namespace sealcast {
 
-std::string expand_template(std::string_view pattern, std::string_view stream_id) {
-  constexpr std::string_view kPlace = "{stream_id}";
+std::string expand_template(std::string_view pattern, std::string_view value, std::string_view place) {
   std::string name(pattern);
-  for (std::size_t at = name.find(kPlace); at != name.npos; at = name.find(kPlace, at + stream_id.size())) {
-    name.replace(at, kPlace.size(), stream_id);
+  for (std::size_t at = name.find(place); at != name.npos; at = name.find(place, at + value.size())) {
+    name.replace(at, place.size(), value);
   }
   return name;
 }

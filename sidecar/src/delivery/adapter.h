@@ -45,7 +45,7 @@ class Adapter {
   virtual asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) = 0;
 };
 
-// "sealcast/{stream_id}" with the stream's id in it.
-std::string expand_template(std::string_view pattern, std::string_view stream_id);
+// "sealcast/{stream_id}" with the stream's id in it; or another template with another place.
+std::string expand_template(std::string_view pattern, std::string_view value, std::string_view place = "{stream_id}");
 
 }  // namespace sealcast

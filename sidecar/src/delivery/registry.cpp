@@ -3,6 +3,7 @@
 
 #include "transport/ably/ably.h"
 #include "transport/mqtt/mqtt.h"
+#include "transport/redis_streams/redis_events.h"
 #include "transport/redis_streams/redis_streams.h"
 #include "transport/supabase/supabase.h"
 
@@ -14,6 +15,7 @@ using Make = std::unique_ptr<Adapter> (*)(asio::any_io_executor executor, const 
 
 constexpr Make kTransports[] = {
     make_redis_streams,
+    make_redis_events,
     make_mqtt,
     make_supabase,
     make_ably,

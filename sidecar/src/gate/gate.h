@@ -26,11 +26,13 @@ constexpr std::string_view to_string(GateOutcome outcome) noexcept {
 
 // The bucket that all types share which do not exist; no type can have this name.
 inline constexpr std::string_view kUnknownType = "?";
+// The bucket of calls that send no message.
+inline constexpr std::string_view kCalls = "?call";
 
 struct GateRequest {
   std::string sender_id;  // lower-case UUID
   std::string t;          // message type; callers pass kUnknownType for types that do not exist
-  std::string txn_id;     // lower-case UUID
+  std::string txn_id;     // lower-case UUID; empty: only the rate is asked
   int limit;              // messages a second for this sender, type and role; 1 or more
 };
 

@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// KEYS: the sender's counter for this type, the txn_id's mark. ARGV: the limit, the window and the replay window in ms.
+// KEYS: the sender's counter for this type, and, if there is a txn_id, its mark. ARGV: the limit, the window and the replay window in ms.
 // Answers one number, 4 * n + outcome: 0 pass and 1 seen with n messages so far in the window; 2 limited with n ms
 // until it ends, and the txn_id left unmarked. A counter without an expiry (somebody's PERSIST) gets one again at the
 // limit, or it would refuse for ever.
@@ -25,7 +25,7 @@ if used > tonumber(ARGV[1]) then
   end
   return 4 * left + 2
 end
-if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 4 * used end
+if not KEYS[2] or redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 4 * used end
 return 4 * used + 1
 )lua";
 
@@ -96,8 +96,9 @@ asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
 
 redis::Command RedisGate::command(const GateRequest& request, std::string_view verb, std::string_view script) const {
   const std::string rate = key(request, "rate:", request.t);
-  const std::string txn = key(request, "txn:", request.txn_id);
   const std::string limit = std::to_string(request.limit);
+  if (request.txn_id.empty()) return redis::Command({verb, script, "1", rate, limit, kWindow, replay_window_}, rate);
+  const std::string txn = key(request, "txn:", request.txn_id);
   return redis::Command({verb, script, "2", rate, txn, limit, kWindow, replay_window_}, rate);
 }
 

@@ -34,7 +34,10 @@ Error refusal(const PGresult* result) {
   const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   std::string message = trimmed(primary ? primary : PQresultErrorMessage(result));
   // Without a SQLSTATE it was libpq that failed: the connection is gone.
-  return state ? Error(Failure::refused, message, state) : Error(Failure::in_doubt, message);
+  if (!state) return Error(Failure::in_doubt, message);
+  const char* detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+  const char* hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+  return Error(Failure::refused, message, state, detail ? detail : "", hint ? hint : "");
 }
 
 bool failed(const PGresult* result) {

@@ -15,11 +15,19 @@ enum class Failure {
 
 class Error : public std::runtime_error {
  public:
-  Error(Failure failure, const std::string& message, std::string sqlstate = {})
-      : std::runtime_error(message), failure_(failure), sqlstate_(std::move(sqlstate)) {}
+  Error(Failure failure, const std::string& message, std::string sqlstate = {}, std::string detail = {},
+        std::string hint = {})
+      : std::runtime_error(message),
+        failure_(failure),
+        sqlstate_(std::move(sqlstate)),
+        detail_(std::move(detail)),
+        hint_(std::move(hint)) {}
 
   Failure failure() const noexcept { return failure_; }
   const std::string& sqlstate() const noexcept { return sqlstate_; }
+  // Empty where Postgres gave none.
+  const std::string& detail() const noexcept { return detail_; }
+  const std::string& hint() const noexcept { return hint_; }
 
   // The transaction lost against another one and can simply be tried again.
   bool serialization() const noexcept { return sqlstate_ == "40001" || sqlstate_ == "40P01"; }
@@ -33,6 +41,8 @@ class Error : public std::runtime_error {
  private:
   Failure failure_;
   std::string sqlstate_;
+  std::string detail_;
+  std::string hint_;
 };
 
 }  // namespace sealcast::pg

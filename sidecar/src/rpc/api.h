@@ -54,6 +54,8 @@ class Api {
   // POST /rpc/…
   Done send_message(Exchange& exchange);
   Done verify(Exchange& exchange);
+  // Whatever sealcast.call_as() takes.
+  Done call(Exchange& exchange, std::string_view function);
 
   // /streams/{id}/…
   Done events(Exchange& exchange, std::string_view id);

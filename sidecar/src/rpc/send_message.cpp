@@ -3,23 +3,13 @@
 #include "core/error.h"
 #include "log/log.h"
 #include "rpc/api.h"
+#include "rpc/rate.h"
 
 namespace sealcast::rpc {
 
 namespace {
 
 using std::chrono::milliseconds;
-
-// draft-ietf-httpapi-ratelimit-headers: a window of one second.
-void append_rate(std::string_view bucket, const GateAnswer& answer, Response& response) {
-  std::string_view name = bucket == kUnknownType ? "unknown" : bucket;
-  std::string& out = response.headers;
-  out += "RateLimit-Policy: \"";
-  out += name;
-  out += "\";q=" + std::to_string(answer.limit) + ";w=1\r\nRateLimit: \"";
-  out += name;
-  out += "\";r=" + std::to_string(answer.remaining) + ";t=1\r\n";
-}
 
 std::string uuid_text(const pg::Uuid& uuid) {
   std::string out;
@@ -53,18 +43,7 @@ asio::awaitable<void> Api::send_message(Exchange& exchange) {
   // Named, since GCC 12 destroys an aggregate twice that is made within a co_await.
   GateRequest question{std::move(who->user_id), bucket, std::move(body.txn_id), limit};
   GateAnswer gate = co_await parts_.gate.check(std::move(question));
-  if (gate.outcome == GateOutcome::unavailable) {
-    answer_problem(response, {503, "gate_unavailable", "the gate does not answer", "Nothing was accepted.",
-                              "Retry with the same txn_id.", gate.retry_after});
-    co_return;
-  }
-  append_rate(bucket, gate, response);
-  if (gate.outcome == GateOutcome::limited) {
-    answer_problem(response,
-                   {429, "rate_limited", "too many messages", "Nothing was accepted; the txn_id is not spent.",
-                    "Wait " + std::to_string(gate.retry_after.count()) + " ms.", gate.retry_after});
-    co_return;
-  }
+  if (!within_rate(bucket == kUnknownType ? "unknown" : bucket, gate, response)) co_return;
   message.seen = gate.outcome == GateOutcome::seen;
   Verdict verdict = co_await parts_.admission.admit(message);
   if (verdict.status == 200 && log::enabled(log::Level::debug)) {

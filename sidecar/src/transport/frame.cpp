@@ -31,12 +31,20 @@ std::optional<std::int64_t> envelope_ts(std::string_view text) {
   return value;
 }
 
-std::string_view envelope_kid(std::string_view text) {
-  constexpr std::string_view kMember = "\"kid\":\"";
-  const std::size_t at = text.find(kMember);
+namespace {
+
+// `name` is quoted, with the quote that opens its value.
+std::string_view text_member(std::string_view text, std::string_view name) {
+  const std::size_t at = text.find(name);
   if (at == text.npos) return {};
-  const std::size_t first = at + kMember.size();
+  const std::size_t first = at + name.size();
   return text.substr(first, text.find('"', first) - first);
 }
+
+}  // namespace
+
+std::string_view envelope_kid(std::string_view text) { return text_member(text, "\"kid\":\""); }
+
+std::string_view envelope_sender(std::string_view text) { return text_member(text, "\"s\":\""); }
 
 }  // namespace sealcast

@@ -34,8 +34,9 @@ struct Lead {
   std::int64_t batch;
 };
 
-// `kid` of an envelope, or of a frame's text; empty when there is none.
+// `kid` and `s` of an envelope, or of a frame's text; empty when there is none.
 std::string_view envelope_kid(std::string_view text);
+std::string_view envelope_sender(std::string_view text);
 
 class Transport {
  public:

@@ -1,4 +1,4 @@
-// The script that adds, and what Redis' errors mean for a delivery.
+// A stream for each chat stream, and the script that adds.
 #include "transport/redis_streams/redis_streams.h"
 
 #include <charconv>
@@ -6,9 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "config/secret_file.h"
-#include "redis/client.h"
 #include "redis/script.h"
+#include "transport/redis_streams/service.h"
 
 namespace sealcast {
 namespace {
@@ -52,11 +51,11 @@ constexpr std::size_t kMaxBatch = 128;
 
 class RedisStreams final : public Adapter {
  public:
-  RedisStreams(asio::any_io_executor executor, const Settings& settings, redis::Options options)
+  RedisStreams(const asio::any_io_executor& executor, const Settings::RedisStreams& settings, redis::Options options)
       : client_(executor, std::move(options)),
         script_(kScript),
-        key_(settings.redis_streams.key),
-        max_age_(std::to_string(settings.redis_streams.max_age.count())) {}
+        key_(settings.key),
+        max_age_(std::to_string(settings.max_age.count())) {}
 
   std::string_view name() const override { return "redis_streams"; }
   std::size_t max_batch() const override { return kMaxBatch; }
@@ -79,31 +78,6 @@ class RedisStreams final : public Adapter {
   }
 
  private:
-  static Outcome outcome_of(const redis::Result& result) {
-    Outcome outcome;
-    outcome.kind = Outcome::Kind::retry_transport;
-    switch (result.status) {
-      case redis::Status::ok:
-        outcome.kind = Outcome::Kind::done;
-        break;
-      case redis::Status::error:
-        outcome.reason = "Redis answers: " + std::string(result.text().substr(0, 200));
-        // The key holds something else: this stream's trouble alone.
-        if (result.text().find("WRONGTYPE") != std::string_view::npos) outcome.kind = Outcome::Kind::retry_stream;
-        break;
-      case redis::Status::timed_out:
-        outcome.reason = "Redis did not answer in time";
-        break;
-      case redis::Status::disconnected:
-        outcome.reason = "no connection to Redis";
-        break;
-      case redis::Status::overloaded:
-        outcome.reason = "too many calls to Redis wait already";
-        break;
-    }
-    return outcome;
-  }
-
   redis::Client client_;
   redis::Script script_;
   std::string key_;
@@ -115,14 +89,7 @@ class RedisStreams final : public Adapter {
 std::unique_ptr<Adapter> make_redis_streams(asio::any_io_executor executor, const Settings& settings) {
   const auto& own = settings.redis_streams;
   if (own.url.empty()) return nullptr;
-  redis::Options options = redis::parse_url(own.url);
-  if (!own.password_file.empty()) {
-    options.password = read_secret_file("redis_streams.password_file", own.password_file);
-  }
-  options.ca_file = own.ca_file;
-  options.timeout = settings.delivery.timeout;
-  options.log_tag = log::tag::kDelivery;
-  return std::make_unique<RedisStreams>(executor, settings, std::move(options));
+  return std::make_unique<RedisStreams>(executor, own, service_options("redis_streams", own, settings.delivery.timeout));
 }
 
 }  // namespace sealcast

@@ -1,0 +1,19 @@
+// What the transports to Redis share: how they connect, and what its errors mean for a delivery.
+#pragma once
+
+#include <chrono>
+#include <string_view>
+
+#include "config/settings.h"
+#include "delivery/adapter.h"
+#include "redis/client.h"
+
+namespace sealcast {
+
+// `section` of the settings names what is wrong with the password file.
+redis::Options service_options(std::string_view section, const Settings::RedisService& settings,
+                               std::chrono::milliseconds timeout);
+
+Outcome outcome_of(const redis::Result& result);
+
+}  // namespace sealcast

@@ -1,0 +1,91 @@
+// POST /rpc/{function}: what a session may ask for beside sending.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { checkEnvelope } from './envelope.mjs';
+import { message, request, send } from './http.mjs';
+import { PrivateStack } from './stack.mjs';
+
+let stack, url;
+before(async () => {
+  stack = await PrivateStack.create();
+  url = (await stack.sidecar()).url;
+});
+after(() => stack?.close());
+
+const call = (user, name, body) =>
+  request(`${url}/rpc/${name}`, {
+    method: 'POST',
+    headers: user ? { authorization: `Bearer ${user.token()}` } : {},
+    body,
+  });
+
+async function roomOf(owner) {
+  const room = await stack.stream();
+  await stack.grant(room, owner, 'owner');
+  return room;
+}
+
+test('an owner mutes, the muted one is refused, and after it is lifted sends again', async () => {
+  const [owner, guest] = [stack.user(), stack.user()];
+  const room = await roomOf(owner);
+  const until = new Date(Date.now() + 3_600_000).toISOString();
+  const muted = await call(owner, 'mute', { stream_id: room, user_id: guest.id, until, reason: 'spam' });
+  assert.deepEqual([muted.status, muted.text], [204, '']);
+  const refused = await send(url, guest, message(room, 'hello'));
+  assert.equal(refused.status, 403);
+  assert.equal(refused.json.code, 'user_muted');
+  assert.deepEqual((await call(owner, 'unmute', { stream_id: room, user_id: guest.id })).json, true);
+  assert.deepEqual((await call(owner, 'unmute', { stream_id: room, user_id: guest.id })).json, false);
+  assert.equal((await send(url, guest, message(room, 'hello'))).status, 200);
+});
+
+test('refusals are those of the function, in the form of all errors', async () => {
+  const [owner, guest, nobody] = [stack.user(), stack.user(), null];
+  const room = await roomOf(owner);
+  const target = { stream_id: room, user_id: owner.id };
+  for (const [who, name, body, status, code] of [
+    [nobody, 'mute', target, 401, 'unauthenticated'],
+    [guest, 'ban', target, 403, 'role_required'],
+    [guest, 'set_role', { ...target, role: 'owner' }, 403, 'role_required'],
+    [guest, 'migrate_transport', { stream_id: room, target: 'sse' }, 403, 'role_required'],
+    [stack.user(), 'mute', { ...target, stream_id: guest.id }, 404, 'stream_not_found'],
+    [stack.user(), 'mute', { ...target, stream_id: 'x' }, 400, 'invalid_request'],
+    [stack.user(), 'mute', { ...target, extra: 1 }, 400, 'invalid_request'],
+    [stack.user(), 'mute', '[', 400, 'invalid_request'],
+    [stack.user(), 'mute', '', 400, 'invalid_json'],
+    [stack.user(), 'maintain', {}, 404, 'not_found'],
+    [stack.user(), 'sealcast.maintain', {}, 404, 'not_found'],
+  ]) {
+    const answer = await call(who, name, body);
+    assert.deepEqual([answer.status, answer.json.code], [status, code], `${name}: ${answer.text}`);
+    assert.deepEqual(Object.keys(answer.json), ['code', 'message', 'details', 'hint']);
+  }
+});
+
+test('calls have a rate of their own', async () => {
+  const [owner, guest] = [stack.user(), stack.user()];
+  const room = await roomOf(owner);
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, () => call(owner, 'unmute', { stream_id: room, user_id: guest.id })),
+  );
+  const limited = answers.filter(({ status }) => status === 429);
+  assert.ok(limited.length >= 1, 'twelve at once are too many');
+  assert.equal(limited[0].json.code, 'rate_limited');
+  assert.equal(limited[0].headers['ratelimit-policy'], '"call";q=5;w=1');
+  assert.ok(limited[0].headers['retry-after']);
+  assert.equal((await send(url, owner, message(room, 'hello'))).status, 200, 'and take nothing from messages');
+});
+
+test('an owner moves the readers of a stream: a sealed message of the system, in its order', async () => {
+  const owner = stack.user();
+  const room = await roomOf(owner);
+  await send(url, owner, message(room, 'before'));
+  const moved = await call(owner, 'migrate_transport', { stream_id: room, target: 'sse', overlap_ms: 300 });
+  assert.equal(moved.status, 200, moved.text);
+  checkEnvelope(moved.text, stack.keyring);
+  assert.equal(moved.json.t, 'transport_migrate');
+  assert.equal(moved.json.s, '00000000-0000-0000-0000-000000000000');
+  assert.deepEqual(moved.json.d, { overlap_ms: 300, target: 'sse', type: 'migrate' });
+  const elsewhere = await call(owner, 'migrate_transport', { stream_id: room, target: 'mqtt' });
+  assert.deepEqual([elsewhere.status, elsewhere.json.code], [400, 'invalid_request'], 'nobody publishes there');
+});
