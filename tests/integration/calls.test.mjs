@@ -54,7 +54,7 @@ test('refusals are those of the function, in the form of all errors', async () =
     [stack.user(), 'mute', '[', 400, 'invalid_request'],
     [stack.user(), 'mute', '', 400, 'invalid_json'],
     [stack.user(), 'maintain', {}, 404, 'not_found'],
-    [stack.user(), 'sealcast.maintain', {}, 404, 'not_found'],
+    [nobody, 'maintain', {}, 404, 'not_found'],
   ]) {
     const answer = await call(who, name, body);
     assert.deepEqual([answer.status, answer.json.code], [status, code], `${name}: ${answer.text}`);

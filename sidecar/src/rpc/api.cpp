@@ -12,22 +12,28 @@ Router Api::router() {
   auto plain = [this](Done (Api::*handler)(Exchange&)) -> Handler {
     return [this, handler](Exchange& exchange, std::string_view) { return (this->*handler)(exchange); };
   };
-  auto with_id = [this](Done (Api::*handler)(Exchange&, std::string_view)) -> Handler {
+  auto of_stream = [this](Done (Api::*handler)(Exchange&, std::string_view)) -> Handler {
     return [this, handler](Exchange& exchange, std::string_view id) { return (this->*handler)(exchange, id); };
   };
   Metrics& seconds = parts_.metrics;
   std::vector<Route> routes{
       {verb::post, "/rpc/send_message", plain(&Api::send_message), &seconds.send_message_seconds},
       {verb::post, "/rpc/verify", plain(&Api::verify), &seconds.verify_seconds},
-      {verb::post, "/rpc/{function}", with_id(&Api::call), &seconds.other_seconds},
-      {verb::get, "/streams/{id}/events", with_id(&Api::events), nullptr, true},
-      {verb::get, "/streams/{id}/messages", with_id(&Api::messages), &seconds.history_seconds},
-      {verb::post, "/streams/{id}/token", with_id(&Api::token), &seconds.other_seconds},
+      {verb::get, "/streams/{id}/events", of_stream(&Api::events), nullptr, true},
+      {verb::get, "/streams/{id}/messages", of_stream(&Api::messages), &seconds.history_seconds},
+      {verb::post, "/streams/{id}/token", of_stream(&Api::token), &seconds.other_seconds},
       {verb::get, "/healthz", plain(&Api::health), nullptr},
       {verb::get, "/readyz", plain(&Api::readiness), nullptr},
       {verb::get, "/metrics", plain(&Api::metrics), nullptr},
       {verb::get, "/openapi.json", plain(&Api::openapi), &seconds.other_seconds},
   };
+  // What sealcast.call_as() takes.
+  for (std::string_view path :
+       {"/rpc/mute", "/rpc/ban", "/rpc/unmute", "/rpc/unban", "/rpc/set_role", "/rpc/migrate_transport"}) {
+    const std::string_view function = path.substr(path.rfind('/') + 1);
+    Handler handler = [this, function](Exchange& exchange, std::string_view) { return call(exchange, function); };
+    routes.push_back({verb::post, path, std::move(handler), &seconds.other_seconds});
+  }
   return Router(std::move(routes), parts_.demo_directory.empty() ? Handler() : plain(&Api::demo),
                 &seconds.other_seconds);
 }

@@ -54,7 +54,7 @@ class Api {
   // POST /rpc/…
   Done send_message(Exchange& exchange);
   Done verify(Exchange& exchange);
-  // Whatever sealcast.call_as() takes.
+  // Functions of SQL for the session's user.
   Done call(Exchange& exchange, std::string_view function);
 
   // /streams/{id}/…

@@ -36,7 +36,11 @@ void answer_failure(const pg::Error& error, Response& response) {
     log::write(log::Level::error, log::tag::kDatabase, "cannot carry out a call",
                {{"sqlstate", state}, {"reason", std::string_view(error.what())}});
   }
-  answer_problem(response, {503, "database_unavailable", "the database does not answer", {}, "Retry after a pause.",
+  answer_problem(response, {503,
+                            "database_unavailable",
+                            "the database does not answer",
+                            {},
+                            "Retry after a pause.",
                             std::chrono::seconds(1)});
 }
 

@@ -17,7 +17,7 @@ bool matches(std::string_view pattern, std::string_view path, std::string_view& 
   while (!pattern.empty() && !path.empty()) {
     std::string_view expected = next_segment(pattern);
     std::string_view actual = next_segment(path);
-    if (expected.starts_with('{') && !actual.empty()) {
+    if (expected == "{id}" && !actual.empty()) {
       id = actual;
     } else if (expected != actual) {
       return false;

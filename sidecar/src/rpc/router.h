@@ -11,12 +11,12 @@
 
 namespace sealcast::rpc {
 
-// Fills in exchange.response. `id` is what the braces of the pattern stand for and belongs to the exchange. Whatever it throws is 500.
+// Fills in exchange.response. `id` is the {id} of the pattern and belongs to the exchange. Whatever it throws is 500.
 using Handler = std::function<asio::awaitable<void>(Exchange& exchange, std::string_view id)>;
 
 struct Route {
   http::verb method;
-  std::string_view pattern;  // segments; one in braces stands for any
+  std::string_view pattern;  // segments; {id} stands for any one
   Handler handler;
   prometheus::Histogram* seconds;
   bool upgrades = false;  // may take the connection over

@@ -17,7 +17,8 @@ namespace sealcast {
 // Null when redis_events.url is empty.
 std::unique_ptr<Adapter> make_redis_events(asio::any_io_executor executor, const Settings& settings);
 
-// The partition of a sender, from 0: FNV-1a (64 bits, http://www.isthe.com/chongo/tech/comp/fnv/) of the lower-case UUID.
+// The partition of a sender, from 0: FNV-1a (64 bits, http://www.isthe.com/chongo/tech/comp/fnv/) of the lower-case
+// UUID.
 std::size_t partition_of(std::string_view sender_id, std::size_t partitions);
 
 }  // namespace sealcast

@@ -89,7 +89,8 @@ class RedisStreams final : public Adapter {
 std::unique_ptr<Adapter> make_redis_streams(asio::any_io_executor executor, const Settings& settings) {
   const auto& own = settings.redis_streams;
   if (own.url.empty()) return nullptr;
-  return std::make_unique<RedisStreams>(executor, own, service_options("redis_streams", own, settings.delivery.timeout));
+  return std::make_unique<RedisStreams>(executor, own,
+                                        service_options("redis_streams", own, settings.delivery.timeout));
 }
 
 }  // namespace sealcast
