@@ -179,7 +179,7 @@ export class Subscriber extends EventEmitter {
     const text = data.join('\n');
     const frame = JSON.parse(text);
     if (frame.reset) this.resets.push(frame);
-    else this.frames.push({ ...frame, id, text });
+    else this.frames.push({ ...frame, id, text, at: Date.now() });
   }
 
   // Resolves when `count` frames have arrived.

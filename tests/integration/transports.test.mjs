@@ -1,25 +1,32 @@
 // All transports at once, each with a reader of its own, and each of them broken in its turn: in the end every reader
-// holds exactly what was committed, in order per stream, and while one is broken the others are not behind.
+// holds exactly what was committed, in order per stream, and while one is broken the others are not behind. What the
+// others' readers wait meanwhile, and the sidecar's memory, are printed for each phase.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ContractService } from './contract_service.mjs';
 import { Subscriber, request } from './http.mjs';
 import { RedisTarget } from './redis_target.mjs';
 import { PrivateStack, freePort } from './stack.mjs';
 import { until } from './waiting.mjs';
 
-// Sanitizers make it many times slower.
-const MESSAGES = Number(process.env.SEALCAST_TEST_MESSAGES ?? (process.env.SEALCASTD?.includes('asan') ? 5_000 : 100_000));
+// Sanitizers make it many times slower, and take memory of their own.
+const sanitized = process.env.SEALCASTD?.includes('asan') ?? false;
+const PHASES = 6;
+const MESSAGES = sanitized ? 6_000 : 102_000;
+const SECONDS = sanitized ? 2 : 10; // of a phase
+const MINUTE = sanitized ? 5 : 60;
 const STREAMS = 5;
 const BATCH = 250;
 const MAX_FRAMES = 4000;
+const MAX_GROWTH = 64 * 1024 * 1024; // of the sidecar's memory: 5 transports with as many frames
 
 class Broker {
   static async start(stack) {
@@ -104,9 +111,11 @@ async function owed() {
   return new Map(rows.map((row) => [row.transport, Number(row.owed)]));
 }
 
-// Commits `count` messages, spread over the streams, as the sidecar's admission does.
-async function commit(count) {
+// Commits `count` messages, spread over the streams and the time, as the sidecar's admission does.
+async function commit(count, seconds) {
+  const began = performance.now();
   for (let done = 0; done < count; done += BATCH) {
+    await pause(Math.max(0, began + (done / count) * seconds * 1000 - performance.now()));
     const ids = Array.from({ length: BATCH }, (_, i) => rooms[i % rooms.length]);
     const uuids = () => ids.map(() => randomUUID());
     const verdicts = await stack.query('select distinct status from sealcast.admit($1, $2, $3, $4, $5)', [
@@ -122,22 +131,40 @@ async function othersAreCurrent(...broken) {
   for (const [, queued] of text.matchAll(/^sealcast_delivery_queued\{\S+\} (\S+)$/gm)) assert.ok(Number(queued) <= MAX_FRAMES, 'memory is bounded');
 }
 
+const memory = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${sidecar.process.pid}/status`, 'utf8'))[1]) * 1024;
+
 let sent = 0;
-async function phase(broken, begin, end) {
+async function phase(broken, begin, end, seconds = SECONDS) {
   await begin();
-  await commit(MESSAGES / 5);
-  sent += MESSAGES / 5;
+  await commit(MESSAGES / PHASES, seconds);
+  sent += MESSAGES / PHASES;
   await othersAreCurrent(...broken);
-  for (const subscriber of subscribers.values()) await subscriber.received(sent / STREAMS, 120_000);
+  const waits = [];
+  for (const subscriber of subscribers.values()) {
+    await subscriber.received(sent / STREAMS, 120_000);
+    const frames = subscriber.frames.slice(-MESSAGES / PHASES / STREAMS);
+    waits.push(...frames.map(({ at, envelope }) => at - envelope.ts));
+  }
+  waits.sort((a, b) => a - b);
   await end();
+  return { p50: waits[waits.length >> 1], p99: waits[Math.floor(waits.length * 0.99)], memory: memory() };
 }
 
-test('each transport broken in its turn: the others are current', { timeout: 900_000 }, async () => {
-  await phase(['ably'], () => ably.faults({ stuck: true }), () => ably.faults());
-  await phase(['supabase'], () => supabase.faults({ slow_ms: 1000 }), () => supabase.faults());
-  await phase([], () => ably.faults({ fail_share: 0.5 }), () => ably.faults());
-  await phase(['redis_streams', 'redis_events'], () => redis.stop(), () => redis.start());
-  await phase(['mqtt'], () => broker.signal('SIGSTOP'), () => broker.signal('SIGCONT'));
+test('each transport broken in its turn: the others are current', { timeout: 900_000 }, async (t) => {
+  const nothing = () => {};
+  const usual = await phase([], nothing, nothing);
+  for (const [what, ...how] of [
+    ['Ably takes requests and never answers', ['ably'], () => ably.faults({ stuck: true }), () => ably.faults()],
+    ['Supabase takes 1 s for each', ['supabase'], () => supabase.faults({ slow_ms: 1000 }), () => supabase.faults()],
+    ['every second request to Ably fails', [], () => ably.faults({ fail_share: 0.5 }), () => ably.faults()],
+    ['Redis is down', ['redis_streams', 'redis_events'], () => redis.stop(), () => redis.start(), MINUTE],
+    ['the MQTT broker is frozen', ['mqtt'], () => broker.signal('SIGSTOP'), () => broker.signal('SIGCONT')],
+  ]) {
+    const now = await phase(...how);
+    const mib = (bytes) => Math.round(bytes / 1024 / 1024);
+    t.diagnostic(`${what}: SSE p50 ${now.p50} ms (usual: ${usual.p50}), p99 ${now.p99} ms (${usual.p99}), ${mib(now.memory)} MiB (${mib(usual.memory)})`);
+    if (!sanitized) assert.ok(now.memory < usual.memory + MAX_GROWTH, `${what}: ${now.memory} bytes of memory after ${usual.memory}`);
+  }
 });
 
 test('then all hold exactly what was committed', { timeout: 900_000 }, async () => {

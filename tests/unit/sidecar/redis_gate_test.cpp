@@ -53,6 +53,15 @@ class GateTest : public testing::Test {
   std::unique_ptr<RedisGate> gate_;
 };
 
+TEST_F(GateTest, WithoutATxnIdOnlyTheRateCounts) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(outcome("", 2), GateOutcome::pass);
+  EXPECT_EQ(check("", 2).remaining, 0);
+  EXPECT_EQ(outcome("", 2), GateOutcome::limited);
+  EXPECT_EQ(outcome(txn(1), 2, kBob), GateOutcome::pass);
+}
+
 TEST_F(GateTest, PassesThenHasSeen) {
   RedisServer server;
   open(server);
