@@ -144,6 +144,15 @@ export interface Client {
   ticket(streamId: string, options?: { signal?: AbortSignal }): Promise<{ access_token: string; expires_in: number }>;
 }
 
+/** Of a user in a stream, 0 to 99; the same as in SQL's sampled(). */
+export function samplingBucket(userId: string, streamId: string): Promise<number>;
+export function isSampled(userId: string, streamId: string, rate: number): Promise<boolean>;
+/** 0 or 1: always sent in a chat storm; 2: sampled. `type`: what sealcast.message_types has of the envelope's type. */
+export function tierOf(
+  envelope: Pick<Envelope, 's' | 'd'>,
+  type?: { tier?: number; tier0_amount?: number | null; states_role?: boolean },
+): 0 | 1 | 2;
+
 export function createClient(options: ClientOptions): Client;
 
 /** What a driver is given, and may tell. */

@@ -45,6 +45,8 @@ create table sealcast.message_types (
   required_roles text[],
   system_only boolean not null default false,
   server_fields text[] not null default '{user_role}' check (server_fields in ('{}', '{user_role}')),
+  tier smallint not null default 2 check (tier between 0 and 2),
+  tier0_amount bigint check (tier0_amount between 1 and 9007199254740991),
   admit_hook regprocedure,
   built_in boolean not null default false
 );
@@ -54,16 +56,19 @@ comment on column sealcast.message_types.rate is 'Messages a second for each sen
 comment on column sealcast.message_types.role_rates is 'Other rates for roles, for example {"moderator": 20}';
 comment on column sealcast.message_types.required_roles is 'Roles that may send it; null = anyone';
 comment on column sealcast.message_types.server_fields is 'Members of d that only the server states; what a sender puts there is replaced';
+comment on column sealcast.message_types.tier is
+  'How little a chat storm may do to its messages: 0 and 1 are always sent, 2 is sampled. See tier()';
+comment on column sealcast.message_types.tier0_amount is 'A message whose d.amount is at least this much is tier 0, as a large gift';
 comment on column sealcast.message_types.admit_hook is
   'function(stream_id uuid, sender_id uuid, t text, txn_id uuid, d json) returns sealcast.refusal; null admits. It runs as the extension''s owner, with search_path pg_catalog, pg_temp: only a superuser may name one';
 
-insert into sealcast.message_types (t, required_roles, system_only, built_in) values
-  ('chat', null, false, true),
-  ('reaction', null, false, true),
-  ('announcement', '{owner,moderator}', false, true),
-  ('transport_migrate', null, true, true),
-  ('sampling_update', null, true, true),
-  ('viewer_count_update', null, true, true);
+insert into sealcast.message_types (t, required_roles, system_only, tier, built_in) values
+  ('chat', null, false, 2, true),
+  ('reaction', null, false, 2, true),
+  ('announcement', '{owner,moderator}', false, 0, true),
+  ('transport_migrate', null, true, 0, true),
+  ('sampling_update', null, true, 0, true),
+  ('viewer_count_update', null, true, 0, true);
 
 -- A built-in type that was changed is the user's own: it is dumped, and its copy replaces the built-in one at restore.
 create function sealcast.own_message_type() returns trigger

@@ -11,7 +11,8 @@ grant execute on function
   sealcast.verify_detail(json, interval), sealcast.verify_detail(jsonb, interval),
   -- Who reads a message may see it as it was sealed.
   sealcast.envelope(sealcast.messages), sealcast.envelope_text(text, text, uuid, uuid, bigint, uuid, text, bytea),
-  sealcast.idempotent_insert()
+  sealcast.idempotent_insert(),
+  sealcast.sampled(uuid, uuid, integer), sealcast.tier(text, uuid, jsonb)
   to sealcast_admin, sealcast_service, sealcast_user;
 
 grant execute on function
@@ -49,8 +50,8 @@ grant execute on function
 -- Tables: sealcast_admin keeps streams, roles, restrictions and types; sealcast_user reads what row-level security shows.
 grant select, insert, update, delete on sealcast.streams, sealcast.stream_roles, sealcast.restrictions to sealcast_admin;
 -- Not admit_hook: it names code that runs as the extension's owner.
-grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields),
-  update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields)
+grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount),
+  update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount)
   on sealcast.message_types to sealcast_admin;
 grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries,
   sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_members

@@ -13,6 +13,7 @@ insert into granted values
   ('sealcast.verify_detail(json,interval)', 'asu'), ('sealcast.verify_detail(jsonb,interval)', 'asu'),
   ('sealcast.envelope(sealcast.messages)', 'asu'), ('sealcast.envelope_text(text,text,uuid,uuid,bigint,uuid,text,bytea)', 'asu'),
   ('sealcast.idempotent_insert()', 'asu'),
+  ('sealcast.sampled(uuid,uuid,integer)', 'asu'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
   ('sealcast.keys()', 'as'), ('sealcast.maintain(interval,interval,integer)', 'as'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 's'),

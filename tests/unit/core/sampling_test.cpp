@@ -1,0 +1,37 @@
+// Who is sampled, by the vectors that SQL and the client are held to as well.
+#include "core/sampling.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+namespace sealcast {
+namespace {
+
+// The string or number after `"name":`.
+std::string member(const std::string& line, const std::string& name) {
+  const std::size_t at = line.find('"' + name + "\":");
+  if (at == line.npos) return {};
+  const std::size_t first = line.find_first_not_of("\":", at + name.size() + 1);
+  return line.substr(first, line.find_first_of("\",}", first) - first);
+}
+
+// A row of the vectors is a line of the file.
+TEST(Sampling, BucketsAreThoseOfTheVectors) {
+  std::ifstream file(SEALCAST_VECTORS "/sampling.json");
+  int count = 0;
+  for (std::string line; std::getline(file, line);) {
+    const std::string user = member(line, "user_id"), stream = member(line, "stream_id");
+    if (user.empty()) continue;
+    const int bucket = std::stoi(member(line, "bucket"));
+    EXPECT_EQ(sampling_bucket(user, stream), bucket) << user;
+    EXPECT_TRUE(is_sampled(user, stream, bucket + 1));
+    EXPECT_FALSE(is_sampled(user, stream, bucket));
+    ++count;
+  }
+  EXPECT_GE(count, 40);
+}
+
+}  // namespace
+}  // namespace sealcast
