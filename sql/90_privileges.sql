@@ -39,6 +39,7 @@ grant execute on function
   sealcast.lagging_streams(text, integer[]), sealcast.set_lag(text, integer[], bigint[], uuid[], bigint[], text[]),
   sealcast.bury(text, integer[], bigint[], uuid, bigint, text, integer),
   sealcast.dead_letters_to_replay(text, integer[], integer), sealcast.revive(text, uuid, bigint),
+  sealcast.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer),
   sealcast.maintain(interval, interval, integer)
   to sealcast_service;
 grant execute on function
@@ -54,8 +55,8 @@ grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, sy
   update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount)
   on sealcast.message_types to sealcast_admin;
 grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries,
-  sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_members
-  to sealcast_admin;
+  sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_members,
+  sealcast.viewer_counts to sealcast_admin;
 grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
   sealcast.messages, sealcast.stream_log, sealcast.stream_runs to sealcast_user;
 
@@ -73,6 +74,7 @@ alter table sealcast.relay_log enable row level security;
 alter table sealcast.deliveries enable row level security;
 alter table sealcast.delivery_lags enable row level security;
 alter table sealcast.dead_letters enable row level security;
+alter table sealcast.viewer_counts enable row level security;
 alter table sealcast.maintenance enable row level security;
 alter table sealcast.row_keys enable row level security;
 
@@ -87,6 +89,7 @@ create policy admin_read on sealcast.delivery_lags for select to sealcast_admin 
 create policy admin_read on sealcast.dead_letters for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_leases for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_members for select to sealcast_admin using (true);
+create policy admin_read on sealcast.viewer_counts for select to sealcast_admin using (true);
 
 create policy readable on sealcast.streams for select to sealcast_user using (sealcast.caller_can_read(stream_id));
 create policy readable on sealcast.messages for select to sealcast_user using (sealcast.caller_can_read(stream_id));

@@ -15,6 +15,9 @@
 #include <string>
 
 #include "admission/admission.h"
+#include "audience/audience.h"
+#include "audience/heartbeats.h"
+#include "audience/hls.h"
 #include "config/secret_file.h"
 #include "config/settings.h"
 #include "delivery/delivery.h"
@@ -22,6 +25,7 @@
 #include "gate/limits.h"
 #include "gate/redis_gate.h"
 #include "gate/socket_server.h"
+#include "history/access_cache.h"
 #include "history/history.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
@@ -40,6 +44,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kToEnd{1};
 constexpr std::size_t kReadConnections = 2;                         // for history, stream access and the gate's caches
 constexpr rlim_t kOtherFiles = SocketServer::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
+constexpr std::chrono::seconds kAccessAge{10};                      // of what heartbeats ask
+constexpr std::size_t kAccessEntries = 10'000;
 constexpr std::size_t kMaxReads = 8192;  // waiting on one of them; thousands of readers may come at once
 
 std::string hs256_secret(const Settings& settings) {
@@ -82,8 +88,18 @@ class Sidecar {
              static_cast<std::size_t>(settings.admission.max_batch),
              static_cast<std::size_t>(settings.admission.max_waiting)},
             [this] { relay_.wake(); }),
-        api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, hub_,
-              metrics_, readiness(), settings.demo.directory}),
+        audience_redis_(context.get_executor(), audience_redis_options()),
+        heartbeats_(
+            context.get_executor(), audience_redis_, metrics_,
+            {settings.audience.window, settings.gate.timeout, static_cast<std::size_t>(settings.audience.max_waiting)}),
+        hls_(context.get_executor(), audience_redis_, settings.audience.window, settings.gate.timeout),
+        audience_(
+            context.get_executor(),
+            {settings.postgres.dsn, settings.postgres.timeout, settings.audience.update, settings.audience.repeat},
+            {metrics_, nullptr, &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
+        readers_(history_, kAccessAge, kAccessEntries),
+        api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, readers_,
+              heartbeats_, hub_, metrics_, readiness(), settings.demo.directory}),
         router_(api_.router()),
         server_(context.get_executor(), router_, metrics_,
                 {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
@@ -109,6 +125,8 @@ class Sidecar {
     admission_.start();
     for (const auto& delivery : deliveries_) delivery->start();
     relay_.start();
+    audience_redis_.start();
+    audience_.start();
     maintenance_.start();
     auto address = server_.address();
     std::string listen =
@@ -126,6 +144,7 @@ class Sidecar {
     server_.drain();
     if (socket_) socket_->stop();
     maintenance_.stop();
+    audience_.stop();
     limits_.stop();
     while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) &&
            Clock::now() < deadline) {
@@ -138,6 +157,7 @@ class Sidecar {
     admission_.stop();
     pool_.stop();
     redis_.stop();
+    audience_redis_.stop();
     server_.close();
     log::write(complete ? log::Level::info : log::Level::warn, log::tag::kLifecycle,
                complete ? "drained" : "stopping with requests under way: drain_timeout has passed");
@@ -166,6 +186,13 @@ class Sidecar {
     std::vector<Transport*> all{&hub_};
     for (const auto& delivery : deliveries_) all.push_back(delivery.get());
     return all;
+  }
+
+  // The gate's Redis, on a connection of its own: its checks never wait behind what counts viewers.
+  redis::Options audience_redis_options() const {
+    redis::Options options = gate_redis_options(settings_.gate);
+    options.log_tag = log::tag::kAudience;
+    return options;
   }
 
   std::vector<rpc::ReadinessCheck> readiness() {
@@ -197,6 +224,11 @@ class Sidecar {
   Relay relay_;
   Maintenance maintenance_;
   Admission admission_;
+  redis::Client audience_redis_;
+  Heartbeats heartbeats_;
+  HlsViewers hls_;
+  Audience audience_;
+  AccessCache readers_;
   rpc::Api api_;
   rpc::Router router_;
   rpc::Server server_;

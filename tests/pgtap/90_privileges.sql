@@ -25,7 +25,8 @@ insert into granted values
   ('sealcast.begin_delivery(text,integer[],bigint[],bigint[])', 's'), ('sealcast.settle(text,integer[],bigint[],bigint[])', 's'),
   ('sealcast.lagging_streams(text,integer[])', 's'), ('sealcast.set_lag(text,integer[],bigint[],uuid[],bigint[],text[])', 's'),
   ('sealcast.bury(text,integer[],bigint[],uuid,bigint,text,integer)', 's'), ('sealcast.dead_letters_to_replay(text,integer[],integer)', 's'),
-  ('sealcast.revive(text,uuid,bigint)', 's'), ('sealcast.replay_dead_letters(text,uuid,bigint)', 'a'),
+  ('sealcast.revive(text,uuid,bigint)', 's'),
+  ('sealcast.publish_viewer_counts(integer[],bigint[],uuid[],integer[],integer[],boolean,integer,integer)', 's'), ('sealcast.replay_dead_letters(text,uuid,bigint)', 'a'),
   ('sealcast.drop_dead_letters(text,uuid,bigint)', 'a'), ('sealcast.forget_transport(text)', 'a'),
   ('sealcast.send_message(uuid,text,json,uuid)', 'au'),
   ('sealcast.mute(uuid,uuid,timestamp with time zone,text)', 'au'), ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'au'),
@@ -61,7 +62,7 @@ create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
   ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
   ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
-  ('streams', 'rw', '', 'r');
+  ('streams', 'rw', '', 'r'), ('viewer_counts', 'r', '', '');
 create function pg_temp.access(role text, relation oid) returns text language sql as $$
   select concat(case when has_any_column_privilege(role, relation, 'select') then 'r' end,
                 case when has_any_column_privilege(role, relation, 'insert') or has_any_column_privilege(role, relation, 'update')

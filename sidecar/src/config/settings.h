@@ -107,6 +107,12 @@ struct Settings {
     std::int64_t max_message_bytes;
     std::string ca_file;
   } ably;
+  struct Audience {
+    std::chrono::milliseconds window;  // how long a viewer counts after a heartbeat
+    std::chrono::milliseconds update;  // a tick
+    std::chrono::milliseconds repeat;
+    std::int64_t max_waiting;  // heartbeats waiting for Redis; one more is 503 overloaded
+  } audience;
   struct Log {
     std::string level;
   } log;

@@ -175,6 +175,15 @@ const std::array kTable = {
     Setting{"ably", "ca_file", TARGET(Text, ably.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) to verify ably.url with; empty: the system's"},
 
+    Setting{"audience", "window_ms", TARGET(Milliseconds, audience.window), "30000", 300, kManyMs, nullptr,
+            "How long a viewer counts after a heartbeat, and up to a third longer; the same for all sidecars"},
+    Setting{"audience", "update_ms", TARGET(Milliseconds, audience.update), "10000", 100, 600'000, nullptr,
+            "How often a stream's viewer count is published when it has changed"},
+    Setting{"audience", "repeat_ms", TARGET(Milliseconds, audience.repeat), "60000", 100, kManyMs, nullptr,
+            "How often an unchanged viewer count is published again"},
+    Setting{"audience", "max_waiting", TARGET(Number, audience.max_waiting), "20000", 1, kMany, nullptr,
+            "Heartbeats waiting for Redis; one more is 503 overloaded"},
+
     Setting{"log", "level", TARGET(Text, log.level), "info", 0, 0, checks::log_level,
             "Least level that is logged: debug, info, warn or error"},
 

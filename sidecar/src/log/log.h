@@ -14,6 +14,7 @@ enum class Level { debug, info, warn, error };
 
 // The tags that alerting keys on (docs/operations.md).
 namespace tag {
+inline constexpr std::string_view kAudience = "[AUDIENCE]";
 inline constexpr std::string_view kAuth = "[AUTH]";
 inline constexpr std::string_view kDatabase = "[DATABASE]";
 inline constexpr std::string_view kDelivery = "[DELIVERY]";

@@ -37,11 +37,14 @@ prometheus::Histogram& histogram(prometheus::Registry& registry, const char* nam
 Metrics::Metrics()
     : messages_(counters(registry_, "sealcast_messages_total", "Messages answered, by the code of their verdict.")),
       requests_(histograms(registry_, "sealcast_request_seconds", "HTTP requests, from whole request to answer.")),
+      heartbeats_(
+          counters(registry_, "sealcast_audience_heartbeats_total", "Heartbeats of viewers answered, by outcome.")),
       messages_ok(messages_.Add({{"code", "ok"}})),
       messages_replayed(messages_.Add({{"code", "replayed"}})),
       send_message_seconds(requests_.Add({{"route", "send_message"}}, kSeconds)),
       verify_seconds(requests_.Add({{"route", "verify"}}, kSeconds)),
       history_seconds(requests_.Add({{"route", "history"}}, kSeconds)),
+      heartbeat_seconds(requests_.Add({{"route", "heartbeat"}}, kSeconds)),
       other_seconds(requests_.Add({{"route", "other"}}, kSeconds)),
       http_connections(gauge(registry_, "sealcast_http_connections", "HTTP connections open.")),
       admission_batch_size(
@@ -56,6 +59,13 @@ Metrics::Metrics()
       sse_subscribers(gauge(registry_, "sealcast_sse_subscribers", "Open event streams.")),
       sse_dropped(counter(registry_, "sealcast_sse_dropped_total", "Event streams cut off because they lagged.")),
       sse_frames(counter(registry_, "sealcast_sse_frames_total", "Frames written to event streams.")),
+      heartbeats_counted(heartbeats_.Add({{"outcome", "counted"}})),
+      heartbeats_unavailable(heartbeats_.Add({{"outcome", "unavailable"}})),
+      heartbeats_overloaded(heartbeats_.Add({{"outcome", "overloaded"}})),
+      audience_updates(
+          counter(registry_, "sealcast_audience_updates_total", "Viewer counts published by this sidecar.")),
+      audience_streams(gauge(registry_, "sealcast_audience_streams",
+                             "Streams with viewers, in the shards that this sidecar leads.")),
       socket_connections(gauge(registry_, "sealcast_socket_connections", "Connections to the gate's Unix socket.")),
       socket_checks(counter(registry_, "sealcast_socket_checks_total", "Checks asked over the gate's Unix socket.")),
       socket_errors(counter(registry_, "sealcast_socket_errors_total", "Bad lines and refused socket connections.")) {
@@ -85,6 +95,11 @@ Metrics::Delivery Metrics::delivery(std::string_view transport) {
           gauge_of("sealcast_delivery_queued", "Frames in memory that are not delivered yet."),
           gauge_of("sealcast_delivery_lagging_streams", "Streams delivered apart from the others, from Postgres."),
           gauge_of("sealcast_delivery_lag_seconds", "Age of the oldest message that is not delivered yet.")};
+}
+
+prometheus::Counter& Metrics::audience_failures(std::string_view source) {
+  return counters(registry_, "sealcast_audience_failures_total", "Viewer counts that a source did not give.")
+      .Add({{"source", std::string(source)}});
 }
 
 prometheus::Counter& Metrics::refused(std::string_view code) {

@@ -39,6 +39,9 @@ class Metrics {
   };
   Delivery delivery(std::string_view transport);
 
+  // Counts that could not be had of one source of viewers.
+  prometheus::Counter& audience_failures(std::string_view source);
+
   // Messages refused, by the `code` of their verdict (docs/errors.md). Codes beyond the first 64 count as "other".
   prometheus::Counter& refused(std::string_view code);
   prometheus::Counter& gate_checks(GateOutcome outcome) { return *gate_checks_[static_cast<std::size_t>(outcome)]; }
@@ -49,6 +52,7 @@ class Metrics {
   std::map<std::string, prometheus::Counter*, std::less<>> refused_;
   std::array<prometheus::Counter*, kGateOutcomes> gate_checks_;
   prometheus::Family<prometheus::Histogram>& requests_;
+  prometheus::Family<prometheus::Counter>& heartbeats_;
 
  public:
   // sealcast_messages_total{code="ok"} and {code="replayed"}
@@ -59,6 +63,7 @@ class Metrics {
   prometheus::Histogram& send_message_seconds;
   prometheus::Histogram& verify_seconds;
   prometheus::Histogram& history_seconds;
+  prometheus::Histogram& heartbeat_seconds;
   prometheus::Histogram& other_seconds;
   prometheus::Gauge& http_connections;
 
@@ -75,6 +80,12 @@ class Metrics {
   prometheus::Gauge& sse_subscribers;
   prometheus::Counter& sse_dropped;  // subscribers cut off because they lagged
   prometheus::Counter& sse_frames;
+
+  prometheus::Counter& heartbeats_counted;  // sealcast_audience_heartbeats_total{outcome=…}
+  prometheus::Counter& heartbeats_unavailable;
+  prometheus::Counter& heartbeats_overloaded;
+  prometheus::Counter& audience_updates;
+  prometheus::Gauge& audience_streams;  // with viewers, in the shards that this sidecar leads
 
   prometheus::Gauge& socket_connections;
   prometheus::Counter& socket_checks;

@@ -65,6 +65,12 @@ void Params::add(const Uuid& value) {
   end();
 }
 
+void Params::add_boolean(bool value) {
+  begin(oid::kBoolean);
+  put(value ? 1 : 0, 1);
+  end();
+}
+
 void Params::add_json(std::string_view json) {
   begin(oid::kJson);
   buffer_ += json;

@@ -20,7 +20,7 @@ void append_uuid_text(const unsigned char* bytes, std::string& out);
 
 // OIDs of built-in types never change (pg_type.dat).
 namespace oid {
-inline constexpr Oid kBigint = 20, kInteger = 23, kText = 25, kJson = 114, kUuid = 2950;
+inline constexpr Oid kBoolean = 16, kBigint = 20, kInteger = 23, kText = 25, kJson = 114, kUuid = 2950;
 inline constexpr Oid kIntegerArray = 1007, kTextArray = 1009, kBigintArray = 1016, kUuidArray = 2951;
 }  // namespace oid
 
@@ -32,6 +32,7 @@ class Params {
   void add(std::int32_t value);
   void add(std::string_view text);
   void add(const Uuid& value);
+  void add_boolean(bool value);
   void add_json(std::string_view json);
   void add_null(Oid type);
 

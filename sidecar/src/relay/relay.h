@@ -23,6 +23,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ class Relay {
   void start();
   void wake();  // something was committed
   bool listening() const { return listening_; }
+  std::span<const Lead> leads() const { return leads_; }  // as of the last claim; a frozen sidecar believes it too long
 
   // Relays what is committed by now, gives the shards to others, and ends. Gives up at `deadline`. Must have been
   // called, and the event loop have run dry, before this goes.

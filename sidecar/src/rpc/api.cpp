@@ -22,6 +22,7 @@ Router Api::router() {
       {verb::get, "/streams/{id}/events", of_stream(&Api::events), nullptr, true},
       {verb::get, "/streams/{id}/messages", of_stream(&Api::messages), &seconds.history_seconds},
       {verb::post, "/streams/{id}/token", of_stream(&Api::token), &seconds.other_seconds},
+      {verb::post, "/streams/{id}/heartbeat", of_stream(&Api::heartbeat), &seconds.heartbeat_seconds},
       {verb::get, "/healthz", plain(&Api::health), nullptr},
       {verb::get, "/readyz", plain(&Api::readiness), nullptr},
       {verb::get, "/metrics", plain(&Api::metrics), nullptr},
@@ -87,13 +88,13 @@ std::optional<Session> Api::reader(Exchange& exchange, const std::string& stream
   return std::nullopt;
 }
 
-asio::awaitable<std::optional<StreamAccess>> Api::access(Exchange& exchange, const std::string& stream_id,
-                                                         const std::string& user_id) {
+asio::awaitable<std::optional<StreamAccess>> Api::access(Exchange& exchange, const std::string& user_id,
+                                                         asio::awaitable<StreamAccess> asked) {
   Response& response = exchange.response;
   StreamAccess found{};
   bool answered = true;
   try {
-    found = co_await parts_.history.access(stream_id, user_id);
+    found = co_await std::move(asked);
   } catch (const pg::Error& error) {
     answered = false;
     if (!error.transient()) {

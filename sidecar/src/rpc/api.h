@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "admission/admission.h"
+#include "audience/heartbeats.h"
 #include "gate/gate.h"
 #include "gate/limits.h"
+#include "history/access_cache.h"
 #include "history/history.h"
 #include "metrics/metrics.h"
 #include "postgres/pool.h"
@@ -37,6 +39,8 @@ struct ApiParts {
   Admission& admission;
   pg::Pool& pool;
   History& history;
+  AccessCache& readers;
+  Heartbeats& heartbeats;
   sse::Hub& hub;
   Metrics& metrics;
   std::vector<ReadinessCheck> readiness;
@@ -61,6 +65,7 @@ class Api {
   Done events(Exchange& exchange, std::string_view id);
   Done messages(Exchange& exchange, std::string_view id);
   Done token(Exchange& exchange, std::string_view id);
+  Done heartbeat(Exchange& exchange, std::string_view id);
 
   // The process itself
   Done health(Exchange& exchange);
@@ -72,18 +77,23 @@ class Api {
   // Counts a session or ticket that was refused; the log gets one line a second at most.
   void note_refused(std::string_view what);
 
+  // The stream's id in lower case; empty when it is no UUID, and the response says so.
+  static std::string stream_id_of(std::string_view id, Response& response);
   // Who asks. Nullopt: the response says 401.
   std::optional<Session> session(Exchange& exchange);
   // Like session(), but nobody (an empty user_id) may ask too, and a ticket for the stream in ?access_token= will do.
   std::optional<Session> reader(Exchange& exchange, const std::string& stream_id);
-  // Whether `user_id` may read the stream. Nullopt: the response says 404, 401, 403 or 503.
-  asio::awaitable<std::optional<StreamAccess>> access(Exchange& exchange, const std::string& stream_id,
-                                                      const std::string& user_id);
+  // Whether `user_id` may read the stream, as `asked` will tell. Nullopt: the response says 404, 401, 403 or 503.
+  asio::awaitable<std::optional<StreamAccess>> access(Exchange& exchange, const std::string& user_id,
+                                                      asio::awaitable<StreamAccess> asked);
+  // What tells the viewer apart. Nullopt: the response says 400.
+  std::optional<std::string> viewer(const Request& request, const std::string& user_id, Response& response);
   bool fits(const SendBody& body, Response& response);
   void answer(const Verdict& verdict, Response& response);
 
   ApiParts parts_;
   SendBodyParser send_bodies_;
+  simdjson::dom::parser heartbeat_bodies_;
   std::int64_t refused_ = 0;  // since the last line of the log
   std::int64_t refused_logged_at_ = 0;
 };

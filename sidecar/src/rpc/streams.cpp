@@ -16,15 +16,6 @@ namespace {
 constexpr std::int64_t kDefaultLimit = 50;
 constexpr std::int64_t kMaxLimit = 500;
 
-// The stream's id in lower case; empty when it is no UUID, and the response says so.
-std::string stream_id_of(std::string_view id, Response& response) {
-  std::string normalized;
-  if (normalize_uuid(id, normalized)) return normalized;
-  answer_problem(response,
-                 {400, "invalid_request", "the stream's id is no UUID", {}, "Write it as 8-4-4-4-12 hex digits."});
-  return {};
-}
-
 // A whole number of a query parameter or header; nullopt when `text` is empty. False: the response says what is wrong.
 bool read_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
                  std::optional<std::int64_t>& out, Response& response) {
@@ -45,6 +36,14 @@ constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
+std::string Api::stream_id_of(std::string_view id, Response& response) {
+  std::string normalized;
+  if (normalize_uuid(id, normalized)) return normalized;
+  answer_problem(response,
+                 {400, "invalid_request", "the stream's id is no UUID", {}, "Write it as 8-4-4-4-12 hex digits."});
+  return {};
+}
+
 asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   Response& response = exchange.response;
   const Request& request = exchange.request;
@@ -62,7 +61,7 @@ asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   }
   // Before Postgres is asked: see hub.h.
   sse::Hub::Pin pin = parts_.hub.pin(stream_id);
-  auto stream = co_await access(exchange, stream_id, who->user_id);
+  auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
   if (!stream) co_return;
   bool ahead = after && *after > stream->last_offset;
   bool behind = after && *after < stream->first_offset - 1;
@@ -98,7 +97,7 @@ asio::awaitable<void> Api::messages(Exchange& exchange, std::string_view id) {
   }
   auto who = reader(exchange, stream_id);
   if (!who) co_return;
-  auto stream = co_await access(exchange, stream_id, who->user_id);
+  auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
   if (!stream) co_return;
   try {
     HistoryPage page = co_await parts_.history.page(stream_id, after, before, static_cast<std::int32_t>(*limit));
@@ -129,7 +128,7 @@ asio::awaitable<void> Api::token(Exchange& exchange, std::string_view id) {
   if (stream_id.empty()) co_return;
   auto who = session(exchange);
   if (!who) co_return;
-  auto stream = co_await access(exchange, stream_id, who->user_id);
+  auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
   if (!stream) co_return;
   std::string ticket = parts_.tickets.issue(stream_id, who->user_id, std::time(nullptr) + parts_.ticket_ttl.count());
   std::string body = "{\"access_token\":";

@@ -1,0 +1,26 @@
+// Where viewers are counted: each source knows how many watch which stream, or does not know.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace sealcast {
+
+namespace asio = boost::asio;
+
+using ViewerCounts = std::unordered_map<std::string, std::int32_t>;  // by stream; one that is missing has none
+
+class ViewerSource {
+ public:
+  virtual ~ViewerSource() = default;
+  virtual std::string_view name() const = 0;
+  // Of the streams of these shards, others may be among them. Nullopt: the source is away. Never throws.
+  virtual asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) = 0;
+};
+
+}  // namespace sealcast

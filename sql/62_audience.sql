@@ -1,0 +1,80 @@
+-- Viewer counts: what the leader of a shard has counted becomes messages of the system's, at most one a stream and tick.
+
+create table sealcast.viewer_counts (
+  stream_id uuid primary key,
+  webrtc integer,
+  hls integer,
+  published_at timestamptz not null
+) with (fillfactor = 50);
+comment on table sealcast.viewer_counts is
+  'What was last published of each stream that has viewers; null = that source was away, or there is none';
+
+-- Ticks are those of the database's clock. The txn_id is made of stream and tick, so that no two leaders, whatever they
+-- believe to be, publish one tick twice.
+create function sealcast.publish_viewer_counts(shards integer[], epochs bigint[], stream_ids uuid[],
+                                               webrtc integer[], hls integer[], complete boolean,
+                                               every_ms integer, repeat_ms integer,
+                                               out published integer, out next_ms integer)
+  returns record
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+#variable_conflict use_column
+declare
+  now constant timestamptz := clock_timestamp();
+  now_ms constant bigint := floor(extract(epoch from now) * 1000);
+  tick constant bigint := now_ms - now_ms % every_ms;
+  led constant integer[] := array(select l.shard from sealcast.led(shards, epochs) l);
+  due record;
+begin
+  if (every_ms between 100 and 600000 and repeat_ms > 0 and complete is not null) is not true then
+    raise exception 'a tick takes 100 to 600000 ms, and a repeat more than none' using errcode = 'invalid_parameter_value';
+  end if;
+  select count(*)::integer as streams, array_agg(d.stream_id) as stream_ids, array_agg(d.webrtc) as webrtc,
+         array_agg(d.hls) as hls, array_agg(d.total) as totals,
+         array_agg(json_build_object('webrtc', d.webrtc, 'hls', d.hls, 'total', d.total)::text) as payloads,
+         array_agg(left(encode(sha256(convert_to('viewer_count_update ' || d.stream_id || ' ' || tick, 'UTF8')), 'hex'),
+                        32)::uuid) as txn_ids
+    into due
+  from (
+    -- A total that leaves out a source that is away would be wrong.
+    select n.*, coalesce(n.webrtc, 0) + coalesce(n.hls, 0) as known,
+           case when complete then coalesce(n.webrtc, 0) + coalesce(n.hls, 0) end as total
+    from (
+      select stream_id,
+             case when publish_viewer_counts.webrtc is not null then coalesce(c.webrtc, 0) end as webrtc,
+             case when publish_viewer_counts.hls is not null then coalesce(c.hls, 0) end as hls,
+             v.published_at, v.webrtc as old_webrtc, v.hls as old_hls
+      from unnest(publish_viewer_counts.stream_ids, publish_viewer_counts.webrtc, publish_viewer_counts.hls)
+             c (stream_id, webrtc, hls)
+      full join sealcast.viewer_counts v using (stream_id)
+      where sealcast.shard_of(stream_id) = any (led)) n
+    ) d
+  where case when d.published_at is null then d.known > 0
+             else d.published_at <= now - make_interval(secs => repeat_ms / 1000.0)
+                  or d.webrtc is distinct from d.old_webrtc or d.hls is distinct from d.old_hls end;
+
+  published := 0;
+  if due.streams > 0 then
+    with answered as materialized (
+      select d.*, a.status, a.replayed
+      from unnest(due.stream_ids, due.webrtc, due.hls, due.totals) with ordinality d (stream_id, webrtc, hls, total, item)
+      join sealcast.admit(due.stream_ids, array_fill('viewer_count_update'::text, array[due.streams]),
+                          array_fill('00000000-0000-0000-0000-000000000000'::uuid, array[due.streams]),
+                          due.txn_ids, due.payloads) a on a.item = d.item
+    ), kept as (
+      insert into sealcast.viewer_counts as v (stream_id, webrtc, hls, published_at)
+      select a.stream_id, a.webrtc, a.hls, now from answered a
+      where a.status = 200 and a.total is distinct from 0
+      on conflict (stream_id) do update
+        set webrtc = excluded.webrtc, hls = excluded.hls, published_at = excluded.published_at
+    ), left_alone as (
+      -- Nobody watches any more, or the stream is closed or gone.
+      delete from sealcast.viewer_counts v using answered a
+      where v.stream_id = a.stream_id and (a.status = 200 and a.total = 0 or a.status in (403, 404))
+    )
+    select count(*) into published from answered a where a.status = 200 and not a.replayed;
+  end if;
+  -- Well within the next tick, so that no tick gets two calls, or none, by a clock's jitter.
+  next_ms := every_ms - now_ms % every_ms + every_ms / 4;
+end $$;
+comment on function sealcast.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer) is
+  'Publishes the counts that changed, and unchanged ones once in repeat_ms. webrtc or hls null = that source is away, or there is none; complete = none is away, so that there is a total. Streams not named have no viewers';
