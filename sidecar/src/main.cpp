@@ -18,6 +18,7 @@
 #include "audience/audience.h"
 #include "audience/heartbeats.h"
 #include "audience/hls.h"
+#include "audience/livekit.h"
 #include "config/secret_file.h"
 #include "config/settings.h"
 #include "delivery/delivery.h"
@@ -93,10 +94,11 @@ class Sidecar {
             context.get_executor(), audience_redis_, metrics_,
             {settings.audience.window, settings.gate.timeout, static_cast<std::size_t>(settings.audience.max_waiting)}),
         hls_(context.get_executor(), audience_redis_, settings.audience.window, settings.gate.timeout),
+        livekit_(make_livekit(context.get_executor(), settings)),
         audience_(
             context.get_executor(),
             {settings.postgres.dsn, settings.postgres.timeout, settings.audience.update, settings.audience.repeat},
-            {metrics_, nullptr, &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
+            {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
         readers_(history_, kAccessAge, kAccessEntries),
         api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, readers_,
               heartbeats_, hub_, metrics_, readiness(), settings.demo.directory}),
@@ -227,6 +229,7 @@ class Sidecar {
   redis::Client audience_redis_;
   Heartbeats heartbeats_;
   HlsViewers hls_;
+  std::unique_ptr<ViewerSource> livekit_;
   Audience audience_;
   AccessCache readers_;
   rpc::Api api_;

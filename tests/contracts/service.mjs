@@ -56,6 +56,7 @@ function makeCertificate(directory, names) {
 
 // `handle(request)` gets {method, path, query, headers, body} and gives {status, headers, body}; it publishes by
 // `record`. `channelOf(path)` names a request's channel for faults, and `refusals` has the service's own words for them.
+// `commands` are the service's own.
 export class Service {
   faults = {};
   #channels = new Map();
@@ -64,9 +65,9 @@ export class Service {
   #server;
   #port;
 
-  constructor(options, { handle, channelOf, refusals, offsetOf }) {
+  constructor(options, { handle, channelOf, refusals, offsetOf, commands = {} }) {
     this.options = options;
-    Object.assign(this, { handle, channelOf, refusals, offsetOf });
+    Object.assign(this, { handle, channelOf, refusals, offsetOf, commands });
   }
 
   async start() {
@@ -134,7 +135,7 @@ export class Service {
         await this.#switchFaults(rest);
         return {};
       default:
-        return { error: `there is no "${what}"` };
+        return this.commands[what]?.(rest) ?? { error: `there is no "${what}"` };
     }
   }
 

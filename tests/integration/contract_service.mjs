@@ -24,10 +24,17 @@ export class ContractService {
     });
     service.#lines = createInterface(service.#process.stdout)[Symbol.asyncIterator]();
     const { url, ca_file: certificates, key } = await service.#next();
-    service.keyFile = join(directory, 'api-key');
-    writeFileSync(service.keyFile, key);
-    for (const file of [service.keyFile, certificates]) chmodSync(file, 0o644);
+    service.keyFile = service.file('api-key', key);
+    chmodSync(certificates, 0o644);
     return Object.assign(service, { url, certificates });
+  }
+
+  // A file that sealcastd may read.
+  file(name, content) {
+    const path = join(this.#directory, name);
+    writeFileSync(path, content);
+    chmodSync(path, 0o644);
+    return path;
   }
 
   async #next() {

@@ -42,6 +42,9 @@ void Audience::stop() {
   stopping_ = true;
   timer_.cancel();
   connection_->stop();
+  for (ViewerSource* source : {parts_.webrtc, parts_.hls}) {
+    if (source) source->stop();
+  }
 }
 
 asio::awaitable<void> Audience::run() {

@@ -21,6 +21,7 @@ class ViewerSource {
   virtual std::string_view name() const = 0;
   // Of the streams of these shards, others may be among them. Nullopt: the source is away. Never throws.
   virtual asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) = 0;
+  virtual void stop() {}  // what is under way ends
 };
 
 }  // namespace sealcast

@@ -218,6 +218,11 @@ void Loader::check_together() {
     complain(*find_setting("supabase", "url"),
              "is set without supabase.key_file; name a file that holds the project's secret key");
   }
+  if (!settings_.livekit.url.empty() &&
+      (settings_.livekit.api_key.empty() || settings_.livekit.api_secret_file.empty())) {
+    complain(*find_setting("livekit", "url"),
+             "is set without livekit.api_key and livekit.api_secret_file; name both, as the LiveKit server has them");
+  }
 }
 
 std::string with_password(const std::string& dsn, std::string_view password) {

@@ -113,6 +113,13 @@ struct Settings {
     std::chrono::milliseconds repeat;
     std::int64_t max_waiting;  // heartbeats waiting for Redis; one more is 503 overloaded
   } audience;
+  struct LiveKit {
+    std::string url;  // empty: no WebRTC counts
+    std::string api_key;
+    std::string api_secret_file;
+    std::string room;  // with {stream_id} in it
+    std::string ca_file;
+  } livekit;
   struct Log {
     std::string level;
   } log;

@@ -184,6 +184,16 @@ const std::array kTable = {
     Setting{"audience", "max_waiting", TARGET(Number, audience.max_waiting), "20000", 1, kMany, nullptr,
             "Heartbeats waiting for Redis; one more is 503 overloaded"},
 
+    Setting{"livekit", "url", TARGET(Text, livekit.url), "", 0, 0, checks::service_url,
+            "LiveKit server whose rooms' participants are viewers: https://host; empty: none"},
+    Setting{"livekit", "api_key", TARGET(Text, livekit.api_key), "", 0, 0, nullptr, "API key of the LiveKit server"},
+    Setting{"livekit", "api_secret_file", TARGET(Text, livekit.api_secret_file), "", 0, 0, checks::readable_file,
+            "File with the secret of livekit.api_key"},
+    Setting{"livekit", "room", TARGET(Text, livekit.room), "{stream_id}", 0, 0, checks::stream_template,
+            "Name of a stream's room"},
+    Setting{"livekit", "ca_file", TARGET(Text, livekit.ca_file), "", 0, 0, checks::readable_file,
+            "Certificates (PEM) to verify livekit.url with; empty: the system's"},
+
     Setting{"log", "level", TARGET(Text, log.level), "info", 0, 0, checks::log_level,
             "Least level that is logged: debug, info, warn or error"},
 
