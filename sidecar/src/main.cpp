@@ -59,6 +59,11 @@ std::string ticket_secret(const Settings& settings) {
   return file.empty() ? hs256_secret(settings) : read_secret_file("session.ticket_secret_file", file);
 }
 
+std::optional<rpc::StaticFiles> demo_files(const Settings::Demo& demo) {
+  if (demo.directory.empty()) return std::nullopt;
+  return rpc::StaticFiles(demo.directory, demo.connect_origins);
+}
+
 class Sidecar {
  public:
   Sidecar(asio::io_context& context, const Settings& settings)
@@ -101,7 +106,7 @@ class Sidecar {
             {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
         readers_(history_, kAccessAge, kAccessEntries),
         api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, readers_,
-              heartbeats_, hub_, metrics_, readiness(), settings.demo.directory}),
+              heartbeats_, hub_, metrics_, readiness(), demo_files(settings.demo)}),
         router_(api_.router()),
         server_(context.get_executor(), router_, metrics_,
                 {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),

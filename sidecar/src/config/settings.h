@@ -124,7 +124,8 @@ struct Settings {
     std::string level;
   } log;
   struct Demo {
-    std::string directory;  // files served at /; empty: no demo room
+    std::string directory;                     // files served at /; empty: no demo room
+    std::vector<std::string> connect_origins;  // where its pages may connect to, besides here
   } demo;
   std::chrono::milliseconds drain_timeout;  // how long SIGTERM waits for requests under way
 };

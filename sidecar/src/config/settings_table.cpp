@@ -199,6 +199,8 @@ const std::array kTable = {
 
     Setting{"demo", "directory", TARGET(Text, demo.directory), "", 0, 0, checks::directory,
             "Files served at `/`; empty: no demo room"},
+    Setting{"demo", "connect_origins", TARGET(List, demo.connect_origins), "", 0, 0, checks::origin,
+            "Origins to which its pages may connect besides their own, such as `wss://broker.example`"},
 };
 
 #undef TARGET

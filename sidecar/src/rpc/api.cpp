@@ -35,7 +35,7 @@ Router Api::router() {
     Handler handler = [this, function](Exchange& exchange, std::string_view) { return call(exchange, function); };
     routes.push_back({verb::post, path, std::move(handler), &seconds.other_seconds});
   }
-  return Router(std::move(routes), parts_.demo_directory.empty() ? Handler() : plain(&Api::demo),
+  return Router(std::move(routes), parts_.demo ? plain(&Api::demo) : Handler(),
                 &seconds.other_seconds);
 }
 

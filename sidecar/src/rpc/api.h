@@ -18,6 +18,7 @@
 #include "rpc/exchange.h"
 #include "rpc/router.h"
 #include "rpc/send_body.h"
+#include "rpc/static_files.h"
 #include "session/session.h"
 #include "transport/sse/hub.h"
 
@@ -44,7 +45,7 @@ struct ApiParts {
   sse::Hub& hub;
   Metrics& metrics;
   std::vector<ReadinessCheck> readiness;
-  std::string demo_directory;  // empty: no demo
+  std::optional<StaticFiles> demo;  // none: no demo room
 };
 
 class Api {

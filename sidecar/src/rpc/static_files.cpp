@@ -1,9 +1,11 @@
-// The demo room: files of one directory, and never one outside it.
+// Which paths name a file, its type, and what the browser lets a page do.
+#include "rpc/static_files.h"
+
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-
-#include "rpc/api.h"
+#include <utility>
 
 namespace sealcast::rpc {
 
@@ -32,14 +34,18 @@ std::string_view content_type(const std::filesystem::path& file) {
 
 }  // namespace
 
-asio::awaitable<void> Api::demo(Exchange& exchange) {
+StaticFiles::StaticFiles(std::string directory, const std::vector<std::string>& connect_origins)
+    : directory_(std::move(directory)), policy_("default-src 'self'; connect-src 'self'") {
+  for (const std::string& origin : connect_origins) policy_ += " " + origin;
+  policy_ += "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+}
+
+void StaticFiles::answer(std::string_view path, Response& response) const {
   namespace fs = std::filesystem;
-  Response& response = exchange.response;
-  std::string_view path = exchange.request.path();
   // Plain names only: nothing encoded, nothing hidden, no way up.
   bool plain = path.starts_with('/') && path.find_first_of("%\\") == path.npos && path.find("/.") == path.npos;
   std::error_code ec;
-  fs::path root = fs::canonical(parts_.demo_directory, ec);
+  fs::path root = fs::canonical(directory_, ec);
   fs::path file =
       ec || !plain ? fs::path()
                    : fs::weakly_canonical(root / path.substr(std::min(path.size(), path.find_first_not_of('/'))), ec);
@@ -48,13 +54,12 @@ asio::awaitable<void> Api::demo(Exchange& exchange) {
   bool inside = std::mismatch(root.begin(), root.end(), file.begin(), file.end()).first == root.end();
   if (!plain || !inside || !fs::is_regular_file(file, ec) || fs::file_size(file, ec) > kMaxFile) {
     answer_problem(response, {404, "not_found", "there is nothing at this path", {}, "See /openapi.json."});
-    co_return;
+    return;
   }
   std::ifstream in(file, std::ios::binary);
   response.body.assign(std::istreambuf_iterator<char>(in), {});
   response.content_type = content_type(file);
-  response.header("Content-Security-Policy",
-                  "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'");
+  response.header("Content-Security-Policy", policy_);
 }
 
 }  // namespace sealcast::rpc

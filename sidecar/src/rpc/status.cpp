@@ -1,4 +1,4 @@
-// What the process says of itself: /healthz, /readyz, /metrics, /openapi.json.
+// What the process says of itself: /healthz, /readyz, /metrics, /openapi.json; and the demo room.
 #include "rpc/api.h"
 #include "rpc/openapi.h"
 
@@ -35,6 +35,11 @@ asio::awaitable<void> Api::metrics(Exchange& exchange) {
 asio::awaitable<void> Api::openapi(Exchange& exchange) {
   exchange.response.content_type = kJson;
   exchange.response.shared_body = kOpenApi;
+  co_return;
+}
+
+asio::awaitable<void> Api::demo(Exchange& exchange) {
+  parts_.demo->answer(exchange.request.path(), exchange.response);
   co_return;
 }
 
