@@ -1,33 +1,74 @@
-// The demo room's page: reads the stream by EventSource, sends with the demo's session, shows envelopes and verdicts.
+// The demo room: two users of one stream, what the system says of it, and the transport that it goes over.
+import { EnvelopePanel } from './envelope_panel.js';
+import { Migration } from './migration.js';
+import { Pane } from './pane.js';
+import { openSession, post } from './session.js';
+import { offerTrials } from './trials.js';
+
+const HEARTBEAT_MS = 10_000;
+const OVERLAP_MS = 1500;
+const HISTORY = 500; // messages
+
 const byId = (id) => document.getElementById(id);
-const list = byId('messages');
-const KEPT = 500; // messages on the page
 
-const session = await loadSession();
-if (session) openRoom();
+const session = await openSession();
+if (session) await openRoom(session);
+else connection('lost', 'There is no demo session: start the room with make run or docker compose up.');
 
-async function loadSession() {
-  const answer = await fetch('demo.json', { cache: 'no-store' }).catch(() => null);
-  if (answer?.ok) return answer.json();
-  connection('lost', 'There is no demo session: start the room with make run or docker compose up.');
-  byId('send').disabled = true;
-  return null;
+async function openRoom({ streamId, owner, guest, hasBroker }) {
+  const names = new Map([owner, guest].map(({ id, name }) => [id, name]));
+  const nameOf = (id) => names.get(id) ?? `User ${id.slice(-4)}`;
+  const panel = new EnvelopePanel(guest.client);
+  const shared = { streamId, nameOf, openEnvelope: (offset, envelope) => panel.open(offset, envelope) };
+  const panes = [new Pane(byId('owner'), owner, shared), new Pane(byId('guest'), guest, shared)];
+  offerTrials(byId('guest'), { streamId, owner, guest });
+
+  const history = await readHistory(owner.client, streamId);
+  const last = (type) => history.messages.findLast(({ envelope }) => envelope.t === type)?.envelope.d;
+  showTraffic(last('sampling_update'));
+
+  const migration = new Migration(panes, { hasBroker, request: (target) => migrate(owner, streamId, target) });
+  let heard = history.last; // both panes bring each message
+  const onFrame = ({ offset, envelope: { t, d } }) => {
+    if (offset <= heard) return;
+    heard = offset;
+    if (t === 'viewer_count_update') byId('viewers').textContent = d.total ?? '–'; // null while nobody can say
+    if (t === 'sampling_update') showTraffic(d);
+    if (t === 'transport_migrate') migration.announced(d.target);
+  };
+  const told = {
+    onFrame,
+    onStatus: () => showConnection(panes),
+    onTransport: () => migration.show(),
+    onError: (error) => migration.failed(error),
+  };
+  const transport = hasBroker ? last('transport_migrate')?.target : undefined;
+  for (const pane of panes) pane.begin(history, transport === 'mqtt' ? 'mqtt' : 'sse', told);
+  migration.show();
+  for (let viewer = 0; viewer < panes.length; viewer++) beHeard(streamId);
 }
 
-function openRoom() {
-  byId('composer').addEventListener('submit', submit);
-  const events = new EventSource(`streams/${session.stream_id}/events`);
-  events.onopen = async () => {
-    connection('live', 'Live');
-    if (list.childElementCount === 0) await loadLatest();
-  };
-  events.onerror = () => connection('lost', 'Connection lost, trying again…');
-  events.onmessage = async ({ data }) => {
-    const frame = JSON.parse(data);
-    if (!frame.reset) return show(frame);
-    list.replaceChildren();
-    await loadLatest();
-  };
+async function readHistory(client, streamId) {
+  for (;;) {
+    try {
+      return await client.messages(streamId, { limit: HISTORY });
+    } catch (error) {
+      connection('lost', `No answer (${error.code}), trying again…`);
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+  }
+}
+
+function migrate(owner, streamId, target) {
+  return owner.post('rpc/migrate_transport', { stream_id: streamId, target, overlap_ms: OVERLAP_MS });
+}
+
+// Says that somebody watches; what does not arrive is said again.
+function beHeard(streamId) {
+  const viewer = { viewer_id: crypto.randomUUID() };
+  const beat = () => post(`streams/${streamId}/heartbeat`, viewer).catch(() => {});
+  beat();
+  setInterval(beat, HEARTBEAT_MS);
 }
 
 function connection(state, text) {
@@ -35,88 +76,15 @@ function connection(state, text) {
   byId('connection').textContent = text;
 }
 
-// What was said before. Events may arrive meanwhile: show() puts each in its place, once.
-async function loadLatest() {
-  const answer = await fetch(`streams/${session.stream_id}/messages?limit=100`);
-  if (answer.ok) (await answer.json()).messages.forEach(show);
-  byId('empty').hidden = list.childElementCount > 0;
+function showConnection(panes) {
+  const worseThanLive = ['failed', 'closed', 'reconnecting', 'connecting'];
+  const worst = worseThanLive.find((status) => panes.some((pane) => pane.status === status));
+  if (!worst) connection('live', 'Live');
+  else if (worst === 'connecting') connection('connecting', 'Connecting…');
+  else if (worst === 'reconnecting') connection('lost', 'Connection lost, trying again…');
+  else connection('lost', 'The connection has ended; load the page again.');
 }
 
-function show(frame) {
-  const { offset, envelope } = frame;
-  let before = list.lastElementChild;
-  while (before && Number(before.dataset.offset) > offset) before = before.previousElementSibling;
-  if (before && Number(before.dataset.offset) === offset) return;
-
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
-  const item = document.createElement('li');
-  item.dataset.offset = offset;
-  item.classList.toggle('mine', envelope.s === session.user_id);
-  const from = document.createElement('small');
-  from.textContent = `${new Date(envelope.ts).toLocaleTimeString()} · ${envelope.s.slice(0, 8)}`;
-  const text = document.createElement('p');
-  text.textContent = envelope.d.content ?? JSON.stringify(envelope.d);
-  const open = document.createElement('button');
-  open.type = 'button';
-  open.textContent = 'Envelope';
-  open.setAttribute('aria-label', `Envelope of message ${offset}`);
-  open.addEventListener('click', () => view(envelope));
-  item.append(from, text, open);
-  if (before) before.after(item);
-  else list.prepend(item);
-  while (list.childElementCount > KEPT) list.firstElementChild.remove();
-  byId('empty').hidden = true;
-  if (atEnd) list.scrollTop = list.scrollHeight;
-}
-
-async function view(envelope) {
-  const result = byId('result');
-  result.dataset.result = '';
-  result.textContent = '…';
-  byId('envelope').textContent = JSON.stringify(envelope, null, 2);
-  byId('viewer').showModal();
-  const answer = await post('rpc/verify', envelope);
-  result.dataset.result = answer.ok ? answer.body.result : 'unknown';
-  result.textContent = answer.ok ? answer.body.result : explain(answer);
-}
-
-// A txn_id belongs to one message: when it is unknown what became of it, sending the same text again must not send it
-// twice.
-let unanswered = null;
-
-async function submit(event) {
-  event.preventDefault();
-  const input = byId('content');
-  const content = input.value;
-  if (unanswered?.content !== content) unanswered = { content, txn_id: crypto.randomUUID() };
-  byId('send').disabled = true;
-  byId('verdict').textContent = '';
-  const answer = await post('rpc/send_message', {
-    stream_id: session.stream_id,
-    t: 'chat',
-    txn_id: unanswered.txn_id,
-    d: { content },
-  });
-  byId('send').disabled = false;
-  if (answer.ok) {
-    unanswered = null;
-    input.value = '';
-  } else {
-    byId('verdict').textContent = explain(answer);
-  }
-  input.focus();
-}
-
-async function post(path, body) {
-  const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${session.token}` };
-  try {
-    const answer = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
-    return { ok: answer.ok, status: answer.status, body: await answer.json() };
-  } catch {
-    return { ok: false, status: 0, body: { code: 'unreachable', message: 'no answer; send again, it will not arrive twice' } };
-  }
-}
-
-function explain({ status, body }) {
-  return [`${status || ''} ${body.code}: ${body.message}`.trim(), body.details, body.hint].filter(Boolean).join('. ');
+function showTraffic(sampling) {
+  byId('traffic').textContent = sampling?.active ? `High traffic: showing ${sampling.rate} %` : '';
 }

@@ -1,8 +1,9 @@
-# The demo: its stream, its user, a session of that user's, and how to try it out. Sourced by up, run and docker/init.
+# The demo: its stream, its two users, their sessions, and how to try it out. Sourced by up, run and docker/init.
 # shellcheck shell=bash
 
 DEMO_STREAM_ID=0190d000-0000-7000-8000-000000000001
-DEMO_USER_ID=0190d000-0000-7000-8000-0000000000a1
+DEMO_USER_ID=0190d000-0000-7000-8000-0000000000a1 # Ada, who owns the stream
+DEMO_GUEST_ID=0190d000-0000-7000-8000-0000000000b2 # Ben
 
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 
@@ -18,19 +19,23 @@ hmac() {
   { printf %b "$outer" && { printf %b "$inner" && cat; } | openssl dgst -sha256 -binary; } | openssl dgst -sha256 -binary
 }
 
-# demo_token SECRET: a session of the demo's user for 24 hours (RFC 7519, HS256).
+# demo_token SECRET [USER_ID]: a session for 24 hours (RFC 7519, HS256), of the owner by default.
 demo_token() {
   local now signed
   now=$(date +%s)
   signed=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url)
-  signed+=.$(printf '{"sub":"%s","iat":%d,"exp":%d}' "$DEMO_USER_ID" "$now" $((now + 86400)) | base64url)
+  signed+=.$(printf '{"sub":"%s","iat":%d,"exp":%d}' "${2:-$DEMO_USER_ID}" "$now" $((now + 86400)) | base64url)
   echo "$signed.$(printf %s "$signed" | hmac "$1" | base64url)"
 }
 
-# demo_session TOKEN: what the room reads at /demo.json.
+# demo_session OWNER_TOKEN GUEST_TOKEN [BROKER_URL USER PASSWORD]: what the room reads at /demo.json.
 demo_session() {
-  printf '{"stream_id":"%s","user_id":"%s","token":"%s"}\n' "$DEMO_STREAM_ID" "$DEMO_USER_ID" "$1"
+  local broker=null
+  (($# < 5)) || printf -v broker '{"url":"%s","username":"%s","password":"%s"}' "${@:3}"
+  printf '{"stream_id":"%s","owner":%s,"guest":%s,"broker":%s}\n' "$DEMO_STREAM_ID" \
+    "$(demo_user Ada "$DEMO_USER_ID" "$1")" "$(demo_user Ben "$DEMO_GUEST_ID" "$2")" "$broker"
 }
+demo_user() { printf '{"name":"%s","user_id":"%s","token":"%s"}' "$@"; }
 
 # demo_usage URL TOKEN PSQL: lines to paste.
 demo_usage() {

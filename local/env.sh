@@ -29,11 +29,15 @@ print_env() {
   fi
 }
 
-# Every `up` renews the demo's token. The file appears whole or not at all.
+# Every `up` renews the demo's sessions. The file appears whole or not at all.
 write_env() {
-  local token file=$LOCAL/env
+  local token guest broker=() file=$LOCAL/env
   token=$(! running sealcastd || demo_token "$(session_secret)")
   (umask 077 && print_env "$token" > "$file.new")
   mv "$file.new" "$file"
-  ! running sealcastd || demo_session "$token" | put "$STATE/demo/demo.json"
+  if running sealcastd; then
+    ! demo_has_mqtt || broker=("$(mosquitto_ws_url)" sealcast-viewer "$(mosquitto_password viewer)")
+    guest=$(demo_token "$(session_secret)" "$DEMO_GUEST_ID")
+    demo_session "$token" "$guest" "${broker[@]}" | put "$STATE/demo/demo.json"
+  fi
 }

@@ -27,6 +27,7 @@ hs256_secret_file = "$STATE/secrets/session"
 
 [demo]
 directory = "$STATE/demo"
+$(! demo_has_mqtt || echo "connect_origins = [\"$(mosquitto_ws_url)\"]")
 $(! running mosquitto || configure_mqtt)
 END
 }
@@ -42,10 +43,12 @@ END
 
 make_demo() {
   make_private_directory "$STATE/demo"
-  cp -r "$ROOT/demo/." "$STATE/demo"
+  (flock 8 && "$ROOT/local/demo_files" "$STATE/demo") 8> "$ROOT/build/lock"
   chown -R "$OWNER:$GROUP" "$STATE/demo"
   sql -d "$DATABASE" -v stream="$DEMO_STREAM_ID" -v user="$DEMO_USER_ID" -f "$ROOT/local/demo.sql"
 }
+
+demo_has_mqtt() { running mosquitto && [[ -e $STATE/demo/mqtt.esm.js ]]; }
 
 up_sealcastd() {
   build sidecar BUILD="$BUILD"
@@ -53,8 +56,8 @@ up_sealcastd() {
   install "$BUILD/sealcastd" "$STATE/bin"
   make_private_directory "$STATE/secrets"
   session_secret > /dev/null
-  configure_sealcastd
   make_demo
+  configure_sealcastd
   start sealcastd "$STATE/bin/sealcastd" --config "$STATE/sealcast.toml"
   await sealcastd 60 curl -sf --max-time 5 "$(sealcastd_url)/readyz"
 }

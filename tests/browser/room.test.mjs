@@ -1,45 +1,63 @@
-// A real browser: the demo room, and a bare page that has nothing but an EventSource.
+// The demo room in a real browser, and a bare page that has nothing but an EventSource.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { setTimeout as pause } from 'node:timers/promises';
+import { createClient } from '../../client/index.js';
+import { tell } from '../client/stream.mjs';
 import { checkEnvelope } from '../integration/envelope.mjs';
 import { message, send } from '../integration/http.mjs';
 import { sharedStack } from '../integration/stack.mjs';
+import { until } from '../integration/waiting.mjs';
+import { closeWell, faintTexts, launch, newPage } from './page.mjs';
 
-let stack, browser;
+let stack, browser, demo;
 before(async () => {
   stack = await sharedStack();
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  browser = await launch();
+  const answer = await fetch(`${stack.url}/demo.json`);
+  demo = answer.ok ? await answer.json() : null;
 });
 after(async () => {
   await browser?.close();
   await stack.close();
 });
 
-// A page of the demo's own origin, of which every complaint fails the test.
-async function openPage(path) {
-  const page = await (await browser.newContext()).newPage();
-  const complaints = [];
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (line) => line.type() === 'error' && complaints.push(line.text()));
-  await page.goto(stack.url + path);
-  return { page, complaints };
+// A test of the room; skipped where none is served.
+function roomTest(name, body) {
+  test(name, (t) => (demo ? body(t) : t.skip('this stack serves no demo')));
 }
+
+async function openRoom(options = {}, session = demo) {
+  const page = await newPage(browser, options);
+  if (session !== demo) await page.route('**/demo.json', (route) => route.fulfill({ json: session }));
+  await page.goto(stack.url);
+  await page.waitForSelector('#connection[data-state=live]');
+  return page;
+}
+
+const unique = (text) => `${text}, ${randomUUID()}`;
+const line = (page, role, text) => page.locator(`#${role} .messages li`, { hasText: text });
+
+async function say(page, role, text) {
+  await page.fill(`#${role}-content`, text);
+  await page.press(`#${role}-content`, 'Enter');
+}
+
+const verdict = async (page, role, pattern) => {
+  await page.waitForFunction(
+    ([id, source]) => new RegExp(source).test(document.getElementById(id).textContent),
+    [`${role}-verdict`, pattern.source],
+  );
+};
+
+const offsets = (page, role) =>
+  page.$$eval(`#${role} .messages li`, (lines) => lines.map(({ dataset }) => Number(dataset.offset)));
 
 test('a bare EventSource receives messages, with their offsets as ids', async () => {
   const room = await stack.stream();
-  const { page } = await openPage('/healthz');
+  const page = await newPage(browser);
+  await page.goto(`${stack.url}/healthz`);
   await page.evaluate(
     (path) =>
       new Promise((opened) => {
@@ -66,45 +84,205 @@ test('a bare EventSource receives messages, with their offsets as ids', async ()
   await page.context().close();
 });
 
-test('the demo room: what one page sends, another receives over its EventSource, sealed', async (t) => {
-  if ((await fetch(`${stack.url}/`)).status === 404) return t.skip('this stack serves no demo');
-  const [one, two] = [await openPage('/'), await openPage('/')];
-  for (const { page } of [one, two]) await page.waitForSelector('#connection[data-state=live]');
-  const text = `from a browser, ${Date.now()} <b>not bold</b> 😀`;
-  await one.page.fill('#content', text);
-  await one.page.click('#send');
-  for (const { page } of [one, two]) {
-    const item = page.locator('#messages li', { hasText: text });
-    await item.waitFor();
-    assert.equal(await item.locator('p').textContent(), text);
+roomTest('what one user sends, both read, on another page too, as it was written', async () => {
+  const [one, two] = [await openRoom(), await openRoom()];
+  for (const role of ['owner', 'guest']) {
+    const text = unique(`by the ${role} <b>not bold</b> 😀`);
+    await say(one, role, text);
+    for (const page of [one, two]) {
+      for (const reader of ['owner', 'guest']) {
+        await line(page, reader, text).waitFor();
+        assert.equal(await line(page, reader, text).locator('p').textContent(), text);
+        assert.equal(await line(page, reader, text).getAttribute('class'), reader === role ? 'mine' : 'other');
+        assert.equal(await line(page, reader, text).locator('b').textContent(), demo[role].name);
+      }
+    }
+    await one.waitForFunction((id) => document.getElementById(id).value === '', `${role}-content`);
   }
-  assert.equal(await one.page.inputValue('#content'), '');
+  for (const page of [one, two]) await closeWell(page);
+});
 
-  await two.page.locator('#messages li', { hasText: text }).locator('button').click();
-  await two.page.waitForSelector('#result[data-result=ok]');
-  checkEnvelope(envelopeText(await two.page.textContent('#envelope')), stack.keyring);
-  for (const { complaints, page } of [one, two]) {
-    assert.deepEqual(complaints, []);
-    await page.context().close();
+roomTest('the panel shows the envelope as it was sealed, and that a changed one does not verify', async () => {
+  const page = await openRoom();
+  const text = unique('sealed');
+  await say(page, 'guest', text);
+  await line(page, 'owner', text).getByRole('button').press('Enter');
+  await page.waitForSelector('#result[data-result=ok]');
+  // Indented; members keep their order, and their text has no other form.
+  const { d } = checkEnvelope(JSON.stringify(JSON.parse(await page.textContent('#envelope'))), stack.keyring);
+  assert.equal(d.content, text);
+
+  await page.click('#tamper');
+  await page.waitForSelector('#result[data-result=bad_signature]');
+  assert.match(await page.textContent('#envelope mark'), /Sealed, /);
+  await page.click('#tamper');
+  await page.waitForSelector('#result[data-result=ok]');
+  await page.keyboard.press('Escape');
+  const focused = await page.evaluate(() => document.activeElement.textContent);
+  assert.equal(focused, 'Envelope', 'the focus is where it was');
+  await closeWell(page);
+});
+
+roomTest('what refused a message is shown, and its text kept', async () => {
+  const page = await openRoom();
+  const [{ stream_id: stream }, { user_id: owner }] = [demo, demo.owner];
+  await stack.query("select sealcast.mute($1, $2, now() + interval '1 hour')", [stream, owner]);
+  try {
+    await say(page, 'owner', 'muted');
+    await verdict(page, 'owner', /403 user_muted .*Until 2/);
+    assert.equal(await page.inputValue('#owner-content'), 'muted');
+  } finally {
+    await stack.query('select sealcast.unmute($1, $2)', [stream, owner]);
+  }
+  await closeWell(page);
+});
+
+roomTest('the buttons: a mute and a ban hold until they are lifted, a flood meets the limit', async (t) => {
+  const guest = [demo.stream_id, demo.guest.user_id];
+  t.after(() => stack.query('select sealcast.unmute($1, $2), sealcast.unban($1, $2)', guest));
+  const page = await openRoom();
+  const attempt = (name) => page.getByRole('group').getByRole('button', { name }).click();
+  for (const [name, code] of [['Mute for a minute', 'user_muted'], ['Ban', 'user_banned']]) {
+    await attempt(name);
+    await verdict(page, 'guest', new RegExp(`^403 ${code} You are .`));
+    await say(page, 'guest', 'refused');
+    await page.locator('#guest .composer button:enabled').waitFor();
+    await verdict(page, 'guest', new RegExp(`^403 ${code} You are .`));
+    await attempt('Lift');
+    await verdict(page, 'guest', /^200 Sealed/);
+    await line(page, 'owner', 'I may speak again').last().waitFor();
+  }
+  await attempt('Flood');
+  await verdict(page, 'guest', /^\d+ of 12 accepted\. 429 rate_limited Too many/);
+  await closeWell(page);
+});
+
+roomTest('by the button from SSE to MQTT and back while messages flow: nothing missing, nothing twice', async (t) => {
+  if (!demo.broker) return t.skip('this stack has no broker');
+  const page = await openRoom();
+  const { stream_id: stream } = demo;
+  const { last: first } = await createClient({ url: stack.url }).messages(stream, { limit: 1 });
+  const lastText = unique('the last one');
+  let flows = true;
+  const flow = (async () => {
+    for (let n = 1; ; n++) {
+      const text = flows && n <= 200 ? `n ${n}` : lastText;
+      const answer = await send(stack.url, stack.user(), message(stream, text));
+      assert.equal(answer.status, 200, answer.text);
+      if (text === lastText) return;
+      await pause(50);
+    }
+  })();
+  for (const [to, from] of [['MQTT', 'SSE'], ['SSE', 'MQTT']]) {
+    assert.equal(await page.textContent('#transport'), from);
+    await page.getByRole('button', { name: `Move to ${to}` }).click();
+    await page.waitForFunction((name) => document.getElementById('transport').textContent === name, to);
+    assert.match(await page.textContent('#guest .via'), new RegExp(to));
+    assert.equal(await page.textContent('#notice'), '');
+    // Who comes now begins there.
+    const late = await openRoom();
+    assert.equal(await late.textContent('#transport'), to);
+    await closeWell(late);
+  }
+  flows = false;
+  await flow;
+  for (const role of ['owner', 'guest']) await line(page, role, lastText).waitFor();
+  const { messages } = await createClient({ url: stack.url }).messages(stream, { limit: 500 });
+  const lines = messages.filter(({ envelope: { t } }) => t === 'chat' || t === 'transport_migrate');
+  const shown = lines.map(({ offset }) => offset);
+  for (const role of ['owner', 'guest']) {
+    const read = await offsets(page, role);
+    const kept = Math.max(read[0], shown[0]);
+    assert.deepEqual(read.filter((offset) => offset >= kept), shown.filter((offset) => offset >= kept));
+    assert(kept <= first, `${role} shows too few lines to tell`);
+  }
+  await closeWell(page);
+});
+
+roomTest('the high traffic badge and the viewer count are what the system said last', async () => {
+  const page = await openRoom();
+  const badge = () => page.textContent('#traffic');
+  const { stream_id: stream } = demo;
+  await page.waitForFunction(() => Number(document.getElementById('viewers').textContent) >= 2); // by their heartbeats
+  await tell(stack, stream, 'viewer_count_update', { webrtc: null, hls: 40, total: 1042 });
+  await page.waitForFunction(() => document.getElementById('viewers').textContent === '1042');
+  assert.equal(await badge(), '');
+  await tell(stack, stream, 'sampling_update', { active: true, rate: 10 });
+  await page.waitForFunction(() => document.getElementById('traffic').textContent === 'High traffic: showing 10 %');
+  const late = await openRoom();
+  assert.equal(await late.textContent('#traffic'), 'High traffic: showing 10 %');
+  await tell(stack, stream, 'sampling_update', { active: false });
+  for (const shown of [page, late]) {
+    await shown.waitForFunction(() => document.getElementById('traffic').textContent === '');
+    await closeWell(shown);
   }
 });
 
-// What the page shows indented, as it came: members keep their order, and their text has no other form.
-const envelopeText = (shown) => JSON.stringify(JSON.parse(shown));
+roomTest('without a broker there is nowhere to move to, and the page says so', async () => {
+  const page = await openRoom({}, { ...demo, broker: null });
+  assert(await page.getByRole('button', { name: 'Move to MQTT' }).isDisabled());
+  assert.equal(await page.textContent('#transport'), 'SSE');
+  assert.match(await page.textContent('#notice'), /no MQTT broker/);
+  await closeWell(page);
+});
 
-test('the demo room shows what refused a message', async (t) => {
-  if ((await fetch(`${stack.url}/`)).status === 404) return t.skip('this stack serves no demo');
-  const { page } = await openPage('/');
-  await page.waitForSelector('#connection[data-state=live]');
-  const { stream_id, user_id } = await page.evaluate(async () => (await fetch('demo.json')).json());
-  await stack.query("select sealcast.mute($1, $2, now() + interval '1 hour')", [stream_id, user_id]);
-  try {
-    await page.fill('#content', 'muted');
-    await page.click('#send');
-    await page.waitForFunction(() => document.querySelector('#verdict').textContent.includes('user_muted'));
-    assert.equal(await page.inputValue('#content'), 'muted', 'the text is kept');
-  } finally {
-    await stack.query('select sealcast.unmute($1, $2)', [stream_id, user_id]);
-  }
+roomTest('the page speaks to its own origin and the broker, and to nobody else', async () => {
+  const page = await openRoom();
+  const known = [stack.url, demo.broker?.url].filter(Boolean).map((url) => new URL(url).origin);
+  for (const origin of page.origins) assert(known.includes(origin), origin);
+  const refused = await page.evaluate(() =>
+    fetch('http://127.0.0.1:1').then(
+      () => null,
+      () => new Promise((resolve) => setTimeout(resolve, 0, 'refused')),
+    ),
+  );
+  assert.equal(refused, 'refused');
+  assert.match(page.complaints.join(), /Content Security Policy/);
   await page.context().close();
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of [320, 360, 1280]) {
+    roomTest(`${colorScheme}, ${width} px: nothing is cut off, every text stands out`, async () => {
+      const page = await openRoom({ colorScheme, viewport: { width, height: 800 } });
+      await say(page, 'guest', `a word as long as ${'x'.repeat(300)} 😀`);
+      await page.locator('#owner .messages button').last().waitFor();
+      const cut = () => page.$eval('html', ({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+      assert.equal(await cut(), 0);
+      assert.deepEqual(await page.evaluate(faintTexts), []);
+      await page.locator('#owner .messages button').last().click();
+      await page.waitForSelector('#result[data-result=ok]');
+      assert.equal(await cut(), 0);
+      assert.deepEqual(await page.evaluate(faintTexts), []);
+      await closeWell(page);
+    });
+  }
+}
+
+roomTest('the keyboard alone reaches everything, in the order of the page', async () => {
+  const page = await openRoom({}, { ...demo, broker: null }); // a disabled button is passed over
+  const reached = [];
+  const texts = [unique('first of two'), unique('second of two')];
+  for (const text of texts) {
+    await send(stack.url, stack.user(), message(demo.stream_id, text));
+    await line(page, 'owner', text).waitFor();
+    await line(page, 'guest', text).waitFor();
+  }
+  await until('the focus went around', async () => {
+    await page.keyboard.press('Tab');
+    const at = await page.evaluate(() => {
+      const { id, className, textContent, dataset } = document.activeElement;
+      return id || dataset.trial || className || textContent.trim();
+    });
+    reached.push(at);
+    return at === 'flood';
+  });
+  const side = (role) => ['messages', 'Envelope', `${role}-content`, 'Send'];
+  await page.locator('#owner .messages button').last().focus();
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#result[data-result=ok]');
+  assert.equal(JSON.parse(await page.textContent('#envelope')).d.content, texts[0]);
+  assert.deepEqual(reached, [...side('owner'), ...side('guest'), 'mute', 'ban', 'lift', 'flood']);
+  await closeWell(page);
 });
