@@ -308,7 +308,7 @@ test('over the bound is 503 overloaded at once, and what waits is served', { tim
     for (const answer of early) unavailable(answer, 'overloaded');
   });
   const served = (await Promise.all(answers)).filter((answer) => answer.status === 200).length;
-  assert.ok(served > maxWaiting && served <= maxWaiting + maxBatch, `${served} were served`);
+  assert.ok(served >= maxWaiting && served <= maxWaiting + maxBatch, `${served} were served`);
   assert.equal((await stack.stored(room)).length, served);
   await small.stop();
 });

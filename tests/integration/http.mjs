@@ -120,6 +120,7 @@ export class RawConnection {
 // A subscriber of a stream's events. `frames` are the data of its events, parsed; `resets` those that say so.
 export class Subscriber extends EventEmitter {
   frames = [];
+  arrivals = []; // when each frame came, ms
   resets = [];
   comments = [];
   lastEventId = undefined;
@@ -178,8 +179,12 @@ export class Subscriber extends EventEmitter {
     if (data.length === 0) return;
     const text = data.join('\n');
     const frame = JSON.parse(text);
-    if (frame.reset) this.resets.push(frame);
-    else this.frames.push({ ...frame, id, text, at: Date.now() });
+    if (frame.reset) {
+      this.resets.push(frame);
+    } else {
+      this.frames.push({ ...frame, id, text });
+      this.arrivals.push(Date.now());
+    }
   }
 
   // Resolves when `count` frames have arrived.

@@ -142,8 +142,9 @@ async function phase(broken, begin, end, seconds = SECONDS) {
   const waits = [];
   for (const subscriber of subscribers.values()) {
     await subscriber.received(sent / STREAMS, 120_000);
-    const frames = subscriber.frames.slice(-MESSAGES / PHASES / STREAMS);
-    waits.push(...frames.map(({ at, envelope }) => at - envelope.ts));
+    const share = -MESSAGES / PHASES / STREAMS;
+    const arrivals = subscriber.arrivals.slice(share);
+    waits.push(...subscriber.frames.slice(share).map(({ envelope }, i) => arrivals[i] - envelope.ts));
   }
   waits.sort((a, b) => a - b);
   await end();
