@@ -10,6 +10,7 @@ create table sealcast.streams (
   -- The newest offset that retention has dropped: offsets go on from there even when nothing is left.
   trimmed_through bigint not null default 0
 );
+create index on sealcast.streams (stream_id) where delivery_mode <> 'standard';
 comment on table sealcast.streams is 'A chat room; closed_at set = nobody may send any more';
 
 create table sealcast.stream_roles (

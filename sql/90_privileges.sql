@@ -36,7 +36,7 @@ grant execute on function
   sealcast.claim_shards(text, integer), sealcast.release_shards(text),
   sealcast.drain(text, integer[], bigint[], integer), sealcast.tail(integer[], bigint[], integer),
   sealcast.begin_delivery(text, integer[], bigint[], bigint[]), sealcast.settle(text, integer[], bigint[], bigint[]),
-  sealcast.lagging_streams(text, integer[]), sealcast.set_lag(text, integer[], bigint[], uuid[], bigint[], text[]),
+  sealcast.delivery_modes(), sealcast.lagging_streams(text, integer[]), sealcast.set_lag(text, integer[], bigint[], uuid[], bigint[], text[]),
   sealcast.bury(text, integer[], bigint[], uuid, bigint, text, integer),
   sealcast.dead_letters_to_replay(text, integer[], integer), sealcast.revive(text, uuid, bigint),
   sealcast.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer),

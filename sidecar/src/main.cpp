@@ -82,6 +82,7 @@ class Sidecar {
         hub_(context.get_executor(), history_, metrics_,
              {settings.sse.heartbeat, settings.sse.retry, static_cast<std::size_t>(settings.sse.max_subscribers),
               static_cast<std::size_t>(settings.sse.ring_frames)}),
+        routing_(context.get_executor(), pool_, settings.delivery),
         deliveries_(make_deliveries()),
         relay_(context.get_executor(), metrics_,
                {settings.relay.dsn, settings.relay.holder, settings.postgres.timeout, settings.relay.lease,
@@ -130,6 +131,7 @@ class Sidecar {
     };
     pool_.start();
     admission_.start();
+    routing_.start();
     for (const auto& delivery : deliveries_) delivery->start();
     relay_.start();
     audience_redis_.start();
@@ -160,6 +162,7 @@ class Sidecar {
     bool complete = !server_.busy() && admission_.idle();
     co_await relay_.finish(deadline);
     for (const auto& delivery : deliveries_) co_await delivery->finish(deadline);
+    routing_.stop();
     hub_.close();
     admission_.stop();
     pool_.stop();
@@ -181,7 +184,7 @@ class Sidecar {
     std::vector<std::unique_ptr<Delivery>> deliveries;
     for (auto& adapter : make_adapters(context_.get_executor(), settings_)) {
       deliveries.push_back(std::make_unique<Delivery>(
-          context_.get_executor(), metrics_, std::move(adapter),
+          context_.get_executor(), metrics_, routing_, std::move(adapter),
           DeliverySettings{settings_.relay.dsn, settings_.postgres.timeout, own.timeout, own.give_up,
                            static_cast<std::size_t>(own.max_in_flight), static_cast<std::size_t>(own.max_frames),
                            static_cast<std::size_t>(own.max_bytes)}));
@@ -227,6 +230,7 @@ class Sidecar {
   std::optional<SocketServer> socket_;
   History history_;
   sse::Hub hub_;
+  Routing routing_;
   std::vector<std::unique_ptr<Delivery>> deliveries_;
   Relay relay_;
   Maintenance maintenance_;
@@ -304,6 +308,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     sealcast::Settings settings = sealcast::load_settings(config, environ);
+    sealcast::check_transports(settings);
     if (check) {
       std::cout << "the settings are in order\n";
       return 0;

@@ -130,6 +130,35 @@ test('one stream refused: it lags alone, and catches up when it is let in', { ti
   await arrived(refused);
 });
 
+test('which transports carry a stream is a matter of its delivery mode, and of the settings', { timeout: 120_000 }, async () => {
+  const sidecar = await start({ SEALCAST_DELIVERY_STANDARD: 'redis_streams', SEALCAST_DELIVERY_HOT: 'sse,mqtt' });
+  const [calm, moving] = await rooms(2);
+  const mode = (value) => stack.query('update sealcast.streams set delivery_mode = $2 where stream_id = $1', [moving, value]);
+  const count = async (room) => Number(await target.command('xlen', key(room)));
+  let sent = 0;
+  // One message to each; that of the other stream has arrived, and what the transport owes is settled.
+  const step = async () => {
+    await Promise.all([calm, moving].map((room) => sendMany(sidecar, room, 1)));
+    sent++;
+    await until('the calm stream is current', async () => (await count(calm)) === sent && Number((await status()).owed) === 0);
+    return count(moving);
+  };
+  assert.equal(await step(), 1);
+  await mode('hot');
+  let last = 1;
+  await until('the hot stream is left out', async () => {
+    const before = last;
+    return (last = await step()) === before;
+  });
+  assert.equal(await step(), last);
+  await mode('standard');
+  await until('it is carried again', async () => (await step()) > last);
+  const frames = await target.frames(moving);
+  assert.equal(frames.at(-1).offset, sent, 'with the offsets of the stream');
+  const history = (await request(`${sidecar.url}/streams/${moving}/messages?after=0&limit=500`)).json;
+  assert.equal(history.messages.length, sent, 'and nothing is missing from the history');
+});
+
 test('what cannot be delivered becomes a dead letter, can be replayed, and dropped', { timeout: 120_000 }, async () => {
   const sidecar = await start({ SEALCAST_DELIVERY_GIVE_UP_MS: '1000' });
   const room = await stack.stream();

@@ -145,6 +145,7 @@ export class Subscriber extends EventEmitter {
       }),
     );
     assert.equal(incoming.statusCode, 200, `events of ${streamId}: ${incoming.statusCode}`);
+    incoming.socket.unref(); // a test that fails may leave it open, and its file ends all the same
     subscriber.headers = incoming.headers;
     subscriber.open = true;
     incoming.setEncoding('utf8');

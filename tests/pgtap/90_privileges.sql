@@ -23,7 +23,7 @@ insert into granted values
   ('sealcast.claim_shards(text,integer)', 's'), ('sealcast.release_shards(text)', 's'),
   ('sealcast.drain(text,integer[],bigint[],integer)', 's'), ('sealcast.tail(integer[],bigint[],integer)', 's'),
   ('sealcast.begin_delivery(text,integer[],bigint[],bigint[])', 's'), ('sealcast.settle(text,integer[],bigint[],bigint[])', 's'),
-  ('sealcast.lagging_streams(text,integer[])', 's'), ('sealcast.set_lag(text,integer[],bigint[],uuid[],bigint[],text[])', 's'),
+  ('sealcast.delivery_modes()', 's'), ('sealcast.lagging_streams(text,integer[])', 's'), ('sealcast.set_lag(text,integer[],bigint[],uuid[],bigint[],text[])', 's'),
   ('sealcast.bury(text,integer[],bigint[],uuid,bigint,text,integer)', 's'), ('sealcast.dead_letters_to_replay(text,integer[],integer)', 's'),
   ('sealcast.revive(text,uuid,bigint)', 's'),
   ('sealcast.publish_viewer_counts(integer[],bigint[],uuid[],integer[],integer[],boolean,integer,integer)', 's'), ('sealcast.replay_dead_letters(text,uuid,bigint)', 'a'),

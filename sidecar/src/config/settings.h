@@ -63,6 +63,10 @@ struct Settings {
     std::int64_t max_in_flight;         // publishes of one transport at once
     std::int64_t max_frames;            // of one transport in memory
     std::int64_t max_bytes;
+    // The transports of streams of each delivery_mode; empty: all that are on.
+    std::vector<std::string> standard;
+    std::vector<std::string> hybrid;
+    std::vector<std::string> hot;
   } delivery;
   struct RedisService {
     std::string url;  // redis://[user@]host[:port][/db], rediss:// for TLS; empty: off

@@ -111,6 +111,12 @@ const std::array kTable = {
             "Messages of one transport in memory; the rest waits in Postgres"},
     Setting{"delivery", "max_bytes", TARGET(Number, delivery.max_bytes), "33554432", 1'048'576, 4'294'967'296, nullptr,
             "Bytes of one transport's messages in memory"},
+    Setting{
+        "delivery", "standard", TARGET(List, delivery.standard), "", 0, 0, nullptr,
+        "Transports of streams whose delivery_mode is standard, beside sse and redis_events, which carry all; empty: "
+        "all that are on"},
+    Setting{"delivery", "hybrid", TARGET(List, delivery.hybrid), "", 0, 0, nullptr, "The same for hybrid"},
+    Setting{"delivery", "hot", TARGET(List, delivery.hot), "", 0, 0, nullptr, "The same for hot"},
 
     Setting{"redis_streams", "url", TARGET(Text, redis_streams.url), "", 0, 0, checks::optional_redis_url,
             "Redis that gets a stream for each chat stream: redis://[user@]host[:port][/database], rediss:// for TLS; "

@@ -18,9 +18,10 @@ std::string key_of(const Frame& frame) { return frame.stream_id + ' ' + std::to_
 
 }  // namespace
 
-Delivery::Delivery(asio::any_io_executor executor, Metrics& metrics, std::unique_ptr<Adapter> adapter,
-                   DeliverySettings settings)
+Delivery::Delivery(asio::any_io_executor executor, Metrics& metrics, const Routing& routing,
+                   std::unique_ptr<Adapter> adapter, DeliverySettings settings)
     : executor_(executor),
+      routing_(routing),
       adapter_(std::move(adapter)),
       settings_(std::move(settings)),
       metrics_(metrics.delivery(adapter_->name())),
@@ -73,6 +74,7 @@ bool Delivery::room_for(std::size_t frames, std::size_t bytes) const {
 }
 
 void Delivery::take(const FramePtr& frame, std::int64_t epoch, bool replay) {
+  if (!replay && !routing_.carries(name(), frame->stream_id)) return;
   auto& place = streams_[frame->stream_id];
   if (!place) {
     place = std::make_unique<Stream>();

@@ -31,6 +31,7 @@
 #include "delivery/adapter.h"
 #include "delivery/ledger.h"
 #include "delivery/progress.h"
+#include "delivery/routing.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
 #include "transport/transport.h"
@@ -51,8 +52,8 @@ class Delivery final : public Transport {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `metrics` outlives this.
-  Delivery(asio::any_io_executor executor, Metrics& metrics, std::unique_ptr<Adapter> adapter,
+  // `metrics` and `routing` outlive this.
+  Delivery(asio::any_io_executor executor, Metrics& metrics, const Routing& routing, std::unique_ptr<Adapter> adapter,
            DeliverySettings settings);
   ~Delivery() override;
 
@@ -117,6 +118,7 @@ class Delivery final : public Transport {
   asio::awaitable<void> save_lags();
   asio::awaitable<void> bury();
   asio::awaitable<bool> read_lagging();
+  void end_lag(Stream& stream);
   asio::awaitable<bool> catch_up();
   asio::awaitable<void> settle();
   asio::awaitable<void> replay();
@@ -124,6 +126,7 @@ class Delivery final : public Transport {
   void wake();
 
   asio::any_io_executor executor_;
+  const Routing& routing_;
   std::unique_ptr<Adapter> adapter_;
   DeliverySettings settings_;
   Metrics::Delivery metrics_;

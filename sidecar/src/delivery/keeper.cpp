@@ -180,6 +180,10 @@ asio::awaitable<bool> Delivery::read_lagging() {
       continue;
     }
     if (at->second->state != Stream::State::idle || !at->second->items.empty()) continue;
+    if (!routing_.carries(name(), id)) {
+      end_lag(*at->second);
+      continue;
+    }
     at->second->missed = false;
     const std::int32_t shard = at->second->shard;
     const Progress::Shard* led = progress_.find(shard);
@@ -194,11 +198,7 @@ asio::awaitable<bool> Delivery::read_lagging() {
         read = true;
         continue;
       }
-      stream.lag = Stream::Lag::none;
-      stream.failures = 0;
-      lagging_.erase(id);
-      unsaved_.insert(id);
-      wake();
+      end_lag(stream);
       continue;
     }
     read = true;
@@ -206,6 +206,14 @@ asio::awaitable<bool> Delivery::read_lagging() {
     for (const FramePtr& frame : page.frames) push(stream, {frame, epoch, false});
   }
   co_return read;
+}
+
+void Delivery::end_lag(Stream& stream) {
+  stream.lag = Stream::Lag::none;
+  stream.failures = 0;
+  lagging_.erase(stream.id);
+  unsaved_.insert(stream.id);
+  wake();
 }
 
 // True when there may be more.

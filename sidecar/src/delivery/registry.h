@@ -10,6 +10,9 @@
 
 namespace sealcast {
 
+// Throws SettingsError when the settings name a transport that there is not.
+void check_transports(const Settings& settings);
+
 // Those that the settings turn on.
 std::vector<std::unique_ptr<Adapter>> make_adapters(asio::any_io_executor executor, const Settings& settings);
 

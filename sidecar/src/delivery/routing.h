@@ -1,0 +1,49 @@
+// Which streams a transport carries: streams.delivery_mode, and the settings that name the transports of each mode.
+//
+// Modes are read once a second, those of streams that are not `standard`, so a change takes effect within that. Until
+// they could be read for the first time, every transport carries every stream.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "config/settings.h"
+#include "postgres/pool.h"
+
+namespace sealcast {
+
+namespace asio = boost::asio;
+
+class Routing {
+ public:
+  // `pool` outlives this.
+  Routing(asio::any_io_executor executor, pg::Pool& pool, const Settings::Delivery& settings);
+
+  void start();
+  void stop();
+
+  bool carries(std::string_view transport, const std::string& stream_id) const;
+
+ private:
+  static constexpr std::chrono::seconds kRefresh{1};
+
+  bool is_trivial() const;  // every mode has every transport
+  asio::awaitable<void> run();
+  asio::awaitable<void> refresh();
+
+  asio::any_io_executor executor_;
+  pg::Pool& pool_;
+  std::unordered_map<std::string, std::vector<std::string>> transports_;  // by mode; empty: all
+  std::unordered_map<std::string, std::string> modes_;                    // by stream, but `standard`
+  asio::steady_timer timer_;
+  bool known_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace sealcast
