@@ -128,10 +128,11 @@ TEST_F(AudienceTest, RedisAwayIsToldAndNotCountedAsNobody) {
 
 TEST_F(AudienceTest, TheQueueIsBounded) {
   open(milliseconds(600'000), 10);
+  const std::string stream = stream_id(1);  // which outlives what is spawned
   std::map<Heartbeat, int> outcomes;
   int answered = 0;
   for (int i = 0; i < 30; ++i) {
-    asio::co_spawn(io_, heartbeats_->beat(stream_id(1), "viewer"), [&](std::exception_ptr, Heartbeat outcome) {
+    asio::co_spawn(io_, heartbeats_->beat(stream, "viewer"), [&](std::exception_ptr, Heartbeat outcome) {
       ++outcomes[outcome];
       ++answered;
     });
