@@ -38,7 +38,7 @@ async function publisher() {
   closeAtEnd(() => client.end(true));
   return {
     publish: (topic, text) => client.publishAsync(topic, text, { qos: 1 }),
-    close: () => client.endAsync(),
+    close: () => client.endAsync(true),
   };
 }
 

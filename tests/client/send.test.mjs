@@ -46,7 +46,8 @@ test('without crypto, as in Node.js 18, txn_ids are UUIDs still', async () => {
     assert.match(one, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     assert.notEqual(one, two);
   } finally {
-    Object.defineProperty(globalThis, 'crypto', crypto);
+    if (crypto) Object.defineProperty(globalThis, 'crypto', crypto);
+    else delete globalThis.crypto;
   }
 });
 
