@@ -10,10 +10,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// KEYS: the sender's counter for this type, and, if there is a txn_id, its mark. ARGV: the limit, the window and the replay window in ms.
-// Answers one number, 4 * n + outcome: 0 pass and 1 seen with n messages so far in the window; 2 limited with n ms
-// until it ends, and the txn_id left unmarked. A counter without an expiry (somebody's PERSIST) gets one again at the
-// limit, or it would refuse for ever.
+// KEYS: the sender's counter for this type, and, if there is a txn_id, its mark. ARGV: the limit, the window and the
+// replay window in ms. Answers one number, 4 * n + outcome: 0 pass and 1 seen with n messages so far in the window; 2
+// limited with n ms until it ends, and the txn_id left unmarked. A counter without an expiry (somebody's PERSIST) gets
+// one again at the limit, or it would refuse for ever.
 constexpr std::string_view kScript = R"lua(
 local used = redis.call('INCR', KEYS[1])
 if used == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end

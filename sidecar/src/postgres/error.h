@@ -31,6 +31,8 @@ class Error : public std::runtime_error {
 
   // The transaction lost against another one and can simply be tried again.
   bool serialization() const noexcept { return sqlstate_ == "40001" || sqlstate_ == "40P01"; }
+  // Data exceptions, and "too complex" such as nested too deeply: the fault of what was given.
+  bool of_input() const noexcept { return sqlstate_.starts_with("22") || sqlstate_.starts_with("54"); }
   // The server cannot work now (shutting down, starting up, a standby, out of resources): another attempt may succeed.
   bool transient() const noexcept {
     std::string_view state = sqlstate_;

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "log/log.h"
+#include "rpc/database_failure.h"
 
 namespace sealcast::rpc {
 
@@ -35,8 +36,7 @@ Router Api::router() {
     Handler handler = [this, function](Exchange& exchange, std::string_view) { return call(exchange, function); };
     routes.push_back({verb::post, path, std::move(handler), &seconds.other_seconds});
   }
-  return Router(std::move(routes), parts_.demo ? plain(&Api::demo) : Handler(),
-                &seconds.other_seconds);
+  return Router(std::move(routes), parts_.demo ? plain(&Api::demo) : Handler(), &seconds.other_seconds);
 }
 
 void Api::note_refused(std::string_view what) {
@@ -92,24 +92,13 @@ asio::awaitable<std::optional<StreamAccess>> Api::access(Exchange& exchange, con
                                                          asio::awaitable<StreamAccess> asked) {
   Response& response = exchange.response;
   StreamAccess found{};
-  bool answered = true;
   try {
     found = co_await std::move(asked);
   } catch (const pg::Error& error) {
-    answered = false;
-    if (!error.transient()) {
-      log::write(log::Level::error, log::tag::kDatabase, "cannot look a stream up",
-                 {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
-    }
+    answer_database_failure(error, "cannot look a stream up", response);
+    co_return std::nullopt;
   }
-  if (!answered) {
-    answer_problem(response, {503,
-                              "database_unavailable",
-                              "the database does not answer",
-                              {},
-                              "Retry after a pause.",
-                              std::chrono::seconds(1)});
-  } else if (!found.found) {
+  if (!found.found) {
     answer_problem(response, {404, "stream_not_found", "there is no such stream"});
   } else if (!found.readable && user_id.empty()) {
     answer_problem(response, {401,

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "log/log.h"
 #include "rpc/api.h"
+#include "rpc/database_failure.h"
 #include "rpc/rate.h"
 
 namespace sealcast::rpc {
@@ -26,22 +26,11 @@ void answer_refusal(const pg::Error& error, Response& response) {
 }
 
 void answer_failure(const pg::Error& error, Response& response) {
-  const std::string_view state = error.sqlstate();
-  if (state.starts_with("PT")) return answer_refusal(error, response);
-  // Data exceptions and "too deep": the fault of the input.
-  if (state.starts_with("22") || state.starts_with("54")) {
+  if (error.sqlstate().starts_with("PT")) return answer_refusal(error, response);
+  if (error.of_input()) {
     return answer_problem(response, {400, "invalid_request", "an argument does not fit", error.what()});
   }
-  if (!error.transient()) {
-    log::write(log::Level::error, log::tag::kDatabase, "cannot carry out a call",
-               {{"sqlstate", state}, {"reason", std::string_view(error.what())}});
-  }
-  answer_problem(response, {503,
-                            "database_unavailable",
-                            "the database does not answer",
-                            {},
-                            "Retry after a pause.",
-                            std::chrono::seconds(1)});
+  answer_database_failure(error, "cannot carry out a call", response);
 }
 
 }  // namespace

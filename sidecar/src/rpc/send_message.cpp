@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "log/log.h"
 #include "rpc/api.h"
+#include "rpc/database_failure.h"
 #include "rpc/rate.h"
 
 namespace sealcast::rpc {
@@ -98,32 +99,19 @@ asio::awaitable<void> Api::verify(Exchange& exchange) {
   }
   pg::Params params;
   params.add_json(exchange.request.body);
-  std::optional<pg::Error> failure;
   try {
     pg::Result rows = co_await parts_.pool.query("select sealcast.verify_detail($1)", params);
     std::string body = "{\"result\":";
     append_json_string(rows.text(0, 0), body);
     answer_json(response, body + "}");
-    co_return;
   } catch (const pg::Error& error) {
-    failure = error;
+    if (error.of_input()) {
+      answer_problem(response, {400, "invalid_json", "the request body is not JSON", error.what(),
+                                "Send the envelope as it was received."});
+    } else {
+      answer_database_failure(error, "cannot verify an envelope", response);
+    }
   }
-  // Data exceptions and "too deep": the fault of the input.
-  if (failure->sqlstate().starts_with("22") || failure->sqlstate().starts_with("54")) {
-    answer_problem(response, {400, "invalid_json", "the request body is not JSON", failure->what(),
-                              "Send the envelope as it was received."});
-    co_return;
-  }
-  if (!failure->transient()) {
-    log::write(log::Level::error, log::tag::kDatabase, "cannot verify an envelope",
-               {{"sqlstate", failure->sqlstate()}, {"reason", std::string_view(failure->what())}});
-  }
-  answer_problem(response, {503,
-                            "database_unavailable",
-                            "the database does not answer",
-                            {},
-                            "Retry after a pause.",
-                            std::chrono::seconds(1)});
 }
 
 }  // namespace sealcast::rpc

@@ -8,6 +8,7 @@
 #include "core/uuid.h"
 #include "log/log.h"
 #include "rpc/api.h"
+#include "rpc/database_failure.h"
 
 namespace sealcast::rpc {
 
@@ -113,12 +114,7 @@ asio::awaitable<void> Api::messages(Exchange& exchange, std::string_view id) {
   } catch (const pg::Error& error) {
     log::write(log::Level::warn, log::tag::kDatabase, "cannot read a stream's history",
                {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
-    answer_problem(response, {503,
-                              "database_unavailable",
-                              "the database does not answer",
-                              {},
-                              "Retry after a pause.",
-                              std::chrono::seconds(1)});
+    answer_database_unavailable(response);
   }
 }
 
