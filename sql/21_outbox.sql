@@ -28,15 +28,35 @@ create table sealcast.stream_runs (
   messages integer not null,
   logged_at bigint not null,
   ts bigint not null,
-  first_id bigint not null
+  first_id bigint not null,
+  -- Which of its messages went to the public channel: a bit each, the lowest first; null = all. And the offset of the
+  -- message before it there; null = "offset" - 1.
+  public_before bigint,
+  public_bits bytea
 ) partition by range (logged_at);
 comment on table sealcast.stream_runs is
   'The runs of stream_log; logged_at = Unix milliseconds of relaying, the partition key';
 
+-- The streams of whose messages the public channel gets a part (44_sampling.sql).
+create table sealcast.sampling (
+  stream_id uuid primary key,
+  rate smallint not null check (rate between 0 and 100),
+  forced boolean not null default false,
+  announced_at timestamptz not null
+) with (fillfactor = 50);
+comment on table sealcast.sampling is
+  'The streams that are sampled now, and of how many percent of the users tier 2 messages are sent; forced = by set_sampling(), to be lifted by it alone';
+
+-- Of message number i of a run: the offset of the message before it on the public channel; null = it is not there.
+create function sealcast.public_prev("offset" bigint, public_before bigint, public_bits bytea, i bigint) returns bigint
+  language c immutable parallel safe as 'MODULE_PATHNAME', 'sealcast_public_prev';
+
 create view sealcast.stream_log with (security_invoker) as
-  select r.stream_id, r."offset" + i as "offset", r.logged_at, r.ts, r.first_id + i as message_id
+  select r.stream_id, r."offset" + i as "offset", r.logged_at, r.ts, r.first_id + i as message_id,
+         sealcast.public_prev(r."offset", r.public_before, r.public_bits, i) is not null as public
   from sealcast.stream_runs r cross join lateral generate_series(0, r.messages - 1) i;
-comment on view sealcast.stream_log is 'Offset → message, per stream from 1 without gaps';
+comment on view sealcast.stream_log is
+  'Offset → message, per stream from 1 without gaps, and whether it went to the public channel';
 
 -- Streams are spread over shards; each shard is relayed by one sidecar at a time.
 create function sealcast.shard_of(stream_id uuid) returns integer

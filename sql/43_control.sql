@@ -1,17 +1,24 @@
 -- What a user may ask for beside sending: moderation, and taking a stream's readers to another transport. From SQL these
 -- are functions like others; the sidecar calls them for its sessions by call_as().
 
+create function sealcast.require_owner(stream_id uuid) returns void
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if not sealcast.is_admin()
+     and sealcast.role_in(stream_id, sealcast.current_sender()) is distinct from 'owner' then
+    perform sealcast.refuse(403, 'role_required', 'only an owner of the stream may do this', 'owner',
+                            'Ask an owner of the stream to do it.');
+  end if;
+end $$;
+
 create function sealcast.migrate_transport(stream_id uuid, target text, overlap_ms integer default 5000) returns json
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   system_sender constant uuid := '00000000-0000-0000-0000-000000000000';
   sealed sealcast.verdict;
 begin
-  if not sealcast.is_admin()
-     and sealcast.role_in(stream_id, sealcast.current_sender()) is distinct from 'owner' then
-    perform sealcast.refuse(403, 'role_required', 'only an owner of the stream may move its readers', 'owner',
-                            'Ask an owner of the stream to do it.');
-  elsif (overlap_ms between 0 and 60000) is not true then
+  perform sealcast.require_owner(stream_id);
+  if (overlap_ms between 0 and 60000) is not true then
     perform sealcast.refuse(400, 'invalid_request', format('overlap_ms is %s', coalesce(overlap_ms::text, 'null')), null,
                             'Use 0 to 60000.');
   elsif target is distinct from 'sse'

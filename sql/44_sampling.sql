@@ -20,3 +20,93 @@ begin atomic
 end;
 comment on function sealcast.tier(text, uuid, jsonb) is
   '0: from the system, of a type of tier 0, or of an amount from tier0_amount on; 1: the sender has a role in the stream; 2: all others';
+
+-- The change of rates, and the messages that tell of it, in one transaction. 100 = not sampled any more.
+create function sealcast.apply_sampling(stream_ids uuid[], rates integer[], forced boolean) returns integer
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  streams constant integer := cardinality(stream_ids);
+  told integer;
+begin
+  if streams = 0 then
+    return 0;
+  end if;
+  insert into sealcast.sampling as s (stream_id, rate, forced, announced_at)
+  select c.stream_id, c.rate, apply_sampling.forced, clock_timestamp()
+  from unnest(stream_ids, rates) c (stream_id, rate) where c.rate < 100 or apply_sampling.forced
+  order by c.stream_id
+  on conflict (stream_id) do update
+    set rate = excluded.rate, forced = excluded.forced, announced_at = excluded.announced_at;
+  if not forced then
+    delete from sealcast.sampling s using unnest(stream_ids, rates) c (stream_id, rate)
+    where s.stream_id = c.stream_id and c.rate = 100;
+  end if;
+  with answered as materialized (
+    select c.stream_id, a.status
+    from unnest(stream_ids) with ordinality c (stream_id, item)
+    join sealcast.admit(
+      stream_ids, array_fill('sampling_update'::text, array[streams]),
+      array_fill('00000000-0000-0000-0000-000000000000'::uuid, array[streams]),
+      array(select gen_random_uuid() from generate_series(1, streams)),
+      array(select json_build_object('active', r < 100, 'rate', r)::text
+            from unnest(rates) with ordinality c (r, i) order by c.i)) a on a.item = c.item
+  ), left_alone as (
+    -- The stream is closed or gone.
+    delete from sealcast.sampling s using answered a where s.stream_id = a.stream_id and a.status in (403, 404)
+  )
+  select count(*) into told from answered a where a.status = 200;
+  return told;
+end $$;
+
+-- What the leader of a shard finds: the rates of the streams that are stormy. Others that are sampled go calm, but for
+-- forced ones. Rates are told when they change, and again every repeat_ms for whoever has come since.
+create function sealcast.sample_streams(shards integer[], epochs bigint[], stream_ids uuid[], rates integer[],
+                                        repeat_ms integer, out told integer)
+  returns integer
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  led constant integer[] := array(select l.shard from sealcast.led(shards, epochs) l);
+  repeated_before constant timestamptz := clock_timestamp() - make_interval(secs => repeat_ms / 1000.0);
+  changed record;
+begin
+  select coalesce(array_agg(n.stream_id) filter (where not n.forced), '{}') as stream_ids,
+         coalesce(array_agg(n.rate) filter (where not n.forced), '{}') as rates,
+         coalesce(array_agg(n.stream_id) filter (where n.forced), '{}') as forced_ids,
+         coalesce(array_agg(n.rate) filter (where n.forced), '{}') as forced_rates
+    into changed
+  from (
+    select stream_id, coalesce(s.forced, false) as forced,
+           (case when s.forced then s.rate else coalesce(c.rate, 100) end)::integer as rate, s.rate as old, s.announced_at
+    from unnest(sample_streams.stream_ids, sample_streams.rates) c (stream_id, rate)
+    full join sealcast.sampling s using (stream_id)
+    where sealcast.shard_of(stream_id) = any (led)) n
+  where coalesce(n.old, 100) <> n.rate or n.announced_at <= repeated_before;
+  told := sealcast.apply_sampling(changed.stream_ids, changed.rates, false)
+        + sealcast.apply_sampling(changed.forced_ids, changed.forced_rates, true);
+end $$;
+comment on function sealcast.sample_streams(integer[], bigint[], uuid[], integer[], integer) is
+  'Sets the rates of the caller''s shards: of the named streams, 100 for all others. Returns how many sampling_update it sent';
+
+create function sealcast.sampled_streams(shards integer[], out stream_id uuid, out rate integer, out forced boolean)
+  returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select s.stream_id, s.rate::integer, s.forced from sealcast.sampling s where sealcast.shard_of(s.stream_id) = any (shards);
+end;
+
+create function sealcast.set_sampling(stream_id uuid, rate integer) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform sealcast.require_owner(stream_id);
+  if rate is not null and rate not between 0 and 100 then
+    perform sealcast.refuse(400, 'invalid_request', format('rate is %s', rate), null,
+                            'Use 0 to 100 percent, or null for what the stream''s velocity says.');
+  end if;
+  if rate is null then
+    update sealcast.sampling s set forced = false where s.stream_id = set_sampling.stream_id;
+  else
+    perform sealcast.apply_sampling(array[stream_id], array[rate], true);
+  end if;
+end $$;
+comment on function sealcast.set_sampling(uuid, integer) is
+  'Sends tier 2 messages of so many percent of the users, whatever the stream''s velocity; 100 = of all; null = by velocity again. For owners of the stream and sealcast_admin';

@@ -65,17 +65,17 @@ comment on function sealcast.last_offset(uuid) is
   'The newest offset of a stream; 0 before the first message';
 
 -- Relays what comes next for the holder's shards (extension/pg/drain.cpp). No row = nothing is left; a row whose
--- stream_id is null = that shard's batch is empty.
+-- stream_id is null = that shard's batch is empty; whose public_prev is null = not on the public channel.
 create function sealcast.drain(holder text, shards integer[], epochs bigint[], max_rows integer,
                                out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
-                               out prev bigint, out envelope text)
+                               out prev bigint, out envelope text, out public_prev bigint)
   returns setof record
   language c rows 1000 security definer set search_path = pg_catalog, pg_temp as 'MODULE_PATHNAME', 'sealcast_drain';
 
 -- What other sidecars relayed after the given batches, in the shape of drain().
 create function sealcast.tail(shards integer[], after_batches bigint[], max_batches integer,
                               out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
-                              out prev bigint, out envelope text)
+                              out prev bigint, out envelope text, out public_prev bigint)
   returns setof record
   language plpgsql stable rows 1000 security definer set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
@@ -83,7 +83,8 @@ create function sealcast.tail(shards integer[], after_batches bigint[], max_batc
 begin
   return query
   select r.shard::integer, r.batch, l.stream_id, l."offset" + l.i, l."offset" + l.i - 1,
-         (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.first_id + l.i)
+         (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.first_id + l.i),
+         sealcast.public_prev(l."offset", l.public_before, l.public_bits, l.i)
   from unnest(tail.shards, tail.after_batches) c (shard, after)
   cross join lateral (
     select * from sealcast.relay_log r where r.shard = c.shard and r.batch > c.after

@@ -1,8 +1,8 @@
 -- Reading: the history by offset, and what the sidecar's caches ask for.
 
 create function sealcast.history(stream_id uuid, after bigint default null, before bigint default null,
-                                 max_rows integer default 50,
-                                 out "offset" bigint, out prev bigint, out envelope text)
+                                 max_rows integer default 50, only_public boolean default false,
+                                 out "offset" bigint, out prev bigint, out envelope text, out public_prev bigint)
   returns setof record
   language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set jit = off as $$
@@ -15,61 +15,75 @@ begin
   if (max_rows between 1 and 10000) is not true then
     raise exception 'max_rows must be 1 to 10000, not %', max_rows using errcode = 'invalid_parameter_value';
   end if;
+  -- `surely` is how many messages of a run are wanted at least: so many runs are read that these are enough.
   if history.after is not null then
     return query
     select page."offset", page."offset" - 1,
-      (select sealcast.envelope(m) from sealcast.messages m where m.ts = page.ts and m.message_id = page.message_id)
+      (select sealcast.envelope(m) from sealcast.messages m where m.ts = page.ts and m.message_id = page.message_id),
+      page.public_prev
     from (
-      select run."offset" + i as "offset", run.ts, run.first_id + i as message_id
+      select run."offset" + i as "offset", run.ts, run.first_id + i as message_id, p.public_prev
       from (
-        select r.*, sum(least(r.messages, r."offset" + r.messages - 1 - above)) over (order by r."offset") as through
+        select r.*, sum(r.surely) over (order by r."offset") as through
         from (
-          select * from sealcast.stream_runs r
+          select r.*, case when not only_public or r.public_bits is null
+                           then least(r.messages, r."offset" + r.messages - 1 - above)
+                           when r."offset" > above then bit_count(r.public_bits) else 0 end as surely
+          from sealcast.stream_runs r
           where r.stream_id = history.stream_id and r."offset" < below
             -- The run that holds what comes next may have begun before it.
             and r."offset" >= coalesce((select max(n."offset") from sealcast.stream_runs n
                                         where n.stream_id = history.stream_id and n."offset" <= above), above)
+            and (not only_public or r.public_bits is null or bit_count(r.public_bits) > 0)
           order by r."offset" limit max_rows + 1) r
         ) run
       cross join lateral generate_series(greatest(0, above + 1 - run."offset"), run.messages - 1) i
-      where run.through - run.messages < max_rows and run."offset" + i < below
+      cross join lateral sealcast.public_prev(run."offset", run.public_before, run.public_bits, i) p (public_prev)
+      where run.through - run.surely < max_rows and run."offset" + i < below
+        and (not only_public or p.public_prev is not null)
       order by 1 limit max_rows) page
     order by page."offset";
   else
     return query
     select page."offset", page."offset" - 1,
-      (select sealcast.envelope(m) from sealcast.messages m where m.ts = page.ts and m.message_id = page.message_id)
+      (select sealcast.envelope(m) from sealcast.messages m where m.ts = page.ts and m.message_id = page.message_id),
+      page.public_prev
     from (
-      select run."offset" + i as "offset", run.ts, run.first_id + i as message_id
+      select run."offset" + i as "offset", run.ts, run.first_id + i as message_id, p.public_prev
       from (
-        select r.*, sum(least(r.messages, below - r."offset")) over (order by r."offset" desc) as through
+        select r.*, sum(r.surely) over (order by r."offset" desc) as through
         from (
-          select * from sealcast.stream_runs r
+          select r.*, case when not only_public or r.public_bits is null then least(r.messages, below - r."offset")
+                           when r."offset" + r.messages <= below then bit_count(r.public_bits) else 0 end as surely
+          from sealcast.stream_runs r
           where r.stream_id = history.stream_id and r."offset" < below
-          order by r."offset" desc limit max_rows) r
+            and (not only_public or r.public_bits is null or bit_count(r.public_bits) > 0)
+          order by r."offset" desc limit max_rows + 1) r
         ) run
       cross join lateral generate_series(0, least(run.messages, below - run."offset") - 1) i
-      where run.through - run.messages < max_rows
+      cross join lateral sealcast.public_prev(run."offset", run.public_before, run.public_bits, i) p (public_prev)
+      where run.through - run.surely < max_rows and (not only_public or p.public_prev is not null)
       order by 1 desc limit max_rows) page
     order by page."offset";
   end if;
 end $$;
-comment on function sealcast.history(uuid, bigint, bigint, integer) is
-  'Sealed messages in order of offset: after + 1 onwards, else the last max_rows (before `before`)';
+comment on function sealcast.history(uuid, bigint, bigint, integer, boolean) is
+  'Sealed messages in order of offset: after + 1 onwards, else the last max_rows (before `before`); only_public = those of the public channel, where public_prev is the offset before each (null = it is not there)';
 
 create function sealcast.stream_access(stream_id uuid, user_id uuid,
-                                       out found boolean, out readable boolean, out visibility text,
+                                       out found boolean, out readable boolean, out vip boolean, out visibility text,
                                        out first_offset bigint, out last_offset bigint)
   returns record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select s.stream_id is not null, coalesce(sealcast.can_read(s.stream_id, stream_access.user_id), false), s.visibility,
+  select s.stream_id is not null, coalesce(sealcast.can_read(s.stream_id, stream_access.user_id), false),
+         sealcast.role_in(s.stream_id, stream_access.user_id) is not null, s.visibility,
          s.trimmed_through + 1, sealcast.last_offset(s.stream_id)
   from (values (stream_access.stream_id)) asked (stream_id)
   left join sealcast.streams s on s.stream_id = asked.stream_id;
 end;
 comment on function sealcast.stream_access(uuid, uuid) is
-  'Whether the stream is there and the user (null = nobody) may read it; the oldest and newest offset kept';
+  'Whether the stream is there and the user (null = nobody) may read it, or has a role in it; the oldest and newest offset kept';
 
 create function sealcast.gate_limits(out t text, out max_bytes integer, out rate integer, out role_rates jsonb,
                                      out system_only boolean)

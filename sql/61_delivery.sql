@@ -123,11 +123,11 @@ comment on function sealcast.bury(text, integer[], bigint[], uuid, bigint, text,
 -- Dead letters that somebody wants delivered after all, in shards that the caller leads.
 create function sealcast.dead_letters_to_replay(transport text, shards integer[], max_rows integer,
                                                 out stream_id uuid, out shard integer, out "offset" bigint,
-                                                out prev bigint, out envelope text)
+                                                out prev bigint, out envelope text, out public_prev bigint)
   returns setof record
   language sql volatile security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select d.stream_id, sealcast.shard_of(d.stream_id), d."offset", d."offset" - 1, h.envelope
+  select d.stream_id, sealcast.shard_of(d.stream_id), d."offset", d."offset" - 1, h.envelope, h.public_prev
   from (
     select * from sealcast.dead_letters d
     where d.transport = dead_letters_to_replay.transport and d.replay

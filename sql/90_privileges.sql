@@ -12,14 +12,16 @@ grant execute on function
   -- Who reads a message may see it as it was sealed.
   sealcast.envelope(sealcast.messages), sealcast.envelope_text(text, text, uuid, uuid, bigint, uuid, text, bytea),
   sealcast.idempotent_insert(),
-  sealcast.sampled(uuid, uuid, integer), sealcast.tier(text, uuid, jsonb)
+  sealcast.sampled(uuid, uuid, integer), sealcast.tier(text, uuid, jsonb),
+  -- stream_log is a view with the rights of who reads it.
+  sealcast.public_prev(bigint, bigint, bytea, bigint)
   to sealcast_admin, sealcast_service, sealcast_user;
 
 grant execute on function
   sealcast.send_message(uuid, text, json, uuid),
   sealcast.mute(uuid, uuid, timestamptz, text), sealcast.ban(uuid, uuid, timestamptz, text),
   sealcast.unmute(uuid, uuid), sealcast.unban(uuid, uuid), sealcast.set_role(uuid, uuid, text),
-  sealcast.migrate_transport(uuid, text, integer),
+  sealcast.migrate_transport(uuid, text, integer), sealcast.set_sampling(uuid, integer),
   sealcast.restrict_user(text, uuid, uuid, timestamptz, text), sealcast.lift_restriction(text, uuid, uuid)
   to sealcast_admin, sealcast_user;
 -- The policies below call these as the reader.
@@ -32,7 +34,7 @@ grant execute on function
   sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.seal_row(), sealcast.keys(),
   sealcast.admit(uuid[], text[], uuid[], uuid[], text[]), sealcast.call_as(uuid, text, json),
   sealcast.gate_limits(), sealcast.roles_of(uuid[], uuid[]), sealcast.stream_access(uuid, uuid),
-  sealcast.history(uuid, bigint, bigint, integer),
+  sealcast.history(uuid, bigint, bigint, integer, boolean),
   sealcast.claim_shards(text, integer), sealcast.release_shards(text),
   sealcast.drain(text, integer[], bigint[], integer), sealcast.tail(integer[], bigint[], integer),
   sealcast.begin_delivery(text, integer[], bigint[], bigint[]), sealcast.settle(text, integer[], bigint[], bigint[]),
@@ -40,6 +42,7 @@ grant execute on function
   sealcast.bury(text, integer[], bigint[], uuid, bigint, text, integer),
   sealcast.dead_letters_to_replay(text, integer[], integer), sealcast.revive(text, uuid, bigint),
   sealcast.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer),
+  sealcast.sample_streams(integer[], bigint[], uuid[], integer[], integer), sealcast.sampled_streams(integer[]),
   sealcast.maintain(interval, interval, integer)
   to sealcast_service;
 grant execute on function
@@ -56,7 +59,7 @@ grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, sy
   on sealcast.message_types to sealcast_admin;
 grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries,
   sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_members,
-  sealcast.viewer_counts to sealcast_admin;
+  sealcast.viewer_counts, sealcast.sampling to sealcast_admin;
 grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
   sealcast.messages, sealcast.stream_log, sealcast.stream_runs to sealcast_user;
 
@@ -75,6 +78,7 @@ alter table sealcast.deliveries enable row level security;
 alter table sealcast.delivery_lags enable row level security;
 alter table sealcast.dead_letters enable row level security;
 alter table sealcast.viewer_counts enable row level security;
+alter table sealcast.sampling enable row level security;
 alter table sealcast.maintenance enable row level security;
 alter table sealcast.row_keys enable row level security;
 
@@ -90,6 +94,7 @@ create policy admin_read on sealcast.dead_letters for select to sealcast_admin u
 create policy admin_read on sealcast.relay_leases for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_members for select to sealcast_admin using (true);
 create policy admin_read on sealcast.viewer_counts for select to sealcast_admin using (true);
+create policy admin_read on sealcast.sampling for select to sealcast_admin using (true);
 
 create policy readable on sealcast.streams for select to sealcast_user using (sealcast.caller_can_read(stream_id));
 create policy readable on sealcast.messages for select to sealcast_user using (sealcast.caller_can_read(stream_id));

@@ -6,6 +6,7 @@
 #include "offsets.h"
 #include "outbox.h"
 #include "relay_batch.h"
+#include "sampler.h"
 #include "sealing.h"
 #include "spi_plan.h"
 #include "wake.h"
@@ -96,21 +97,28 @@ std::span<Run*> by_stream(std::span<Run> runs) {
 
 bool same_stream(const Run& a, const Run& b) { return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0; }
 
-// One look-up of the last offset a stream, not a run.
-void number(std::span<Run*> ordered) {
+// One look-up a stream, not a run, of its last offsets and of what is sent of it.
+void number(std::span<Run*> ordered, Sampler& sampler) {
   LastOffsets last_offsets = LastOffsets::open();
   const Run* before = nullptr;
   for (Run* run : ordered) {
-    const bool goes_on = before != nullptr && same_stream(*before, *run);
-    run->offset = goes_on ? before->offset + before->messages : last_offsets.of(run->stream_id) + 1;
+    if (before != nullptr && same_stream(*before, *run)) {
+      run->stream = before->stream;
+    } else {
+      run->stream = new (palloc(sizeof(StreamState))) StreamState(last_offsets.of(run->stream_id));
+      run->stream->rate = sampler.rate_of(run->stream_id);
+    }
+    run->offset = run->stream->offset + 1;
+    run->stream->offset += run->messages;
     before = run;
   }
   last_offsets.close();
 }
 
 void log_offsets(std::span<const Run> runs, int64 logged_at) {
-  static constexpr const char* kColumns[] = {"stream_id", "offset", "messages", "logged_at", "ts", "first_id"};
-  bulk_insert("stream_runs", kColumns, static_cast<int>(runs.size()), [&](int i, Datum* values, bool*) {
+  static constexpr const char* kColumns[] = {"stream_id", "offset",   "messages",      "logged_at",
+                                             "ts",        "first_id", "public_before", "public_bits"};
+  bulk_insert("stream_runs", kColumns, static_cast<int>(runs.size()), [&](int i, Datum* values, bool* nulls) {
     const Run& run = runs[static_cast<std::size_t>(i)];
     values[0] = UUIDPGetDatum(&run.stream_id);
     values[1] = Int64GetDatum(run.offset);
@@ -118,6 +126,10 @@ void log_offsets(std::span<const Run> runs, int64 logged_at) {
     values[3] = Int64GetDatum(logged_at);
     values[4] = Int64GetDatum(run.ts);
     values[5] = Int64GetDatum(run.first_id);
+    values[6] = Int64GetDatum(run.public_before);
+    nulls[6] = run.public_before == run.offset - 1;
+    nulls[7] = run.public_messages == run.messages;
+    if (!nulls[7]) values[7] = run.public_bytes();
   });
 }
 
@@ -182,15 +194,15 @@ void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* con
 }
 
 // False when the window holds nothing (more).
-bool relay(const Group& group, int max_rows, Output& output) {
+bool relay(const Group& group, int max_rows, Sampler& sampler, Output& output) {
   bool complete = true;
   const std::span<Run> runs = next_runs(group.window(), group.bits(), max_rows, complete);
   if (runs.empty()) return false;
   const std::span<Run*> ordered = by_stream(runs);
-  number(ordered);
+  number(ordered, sampler);
+  hand_over(group, runs, sampler, output);
   log_offsets(runs, group.logged_at);
   log_batch(group, runs, ordered, complete);
-  hand_over(group, runs, output);
   return true;
 }
 
@@ -216,6 +228,7 @@ Group next_group(Shards shards, std::span<Shard*> room, Shard& first, int64 now)
 
 bool drain(Shards shards, const Present& present, int max_rows, Output& output) {
   bool any = false;
+  Sampler sampler = Sampler::open();
   const int64 now = unix_ms(GetCurrentTimestamp());
   auto* const room = static_cast<Shard**>(palloc(Max(shards.size(), 1) * sizeof(Shard*)));
   for (Shard& shard : shards) {
@@ -223,7 +236,7 @@ bool drain(Shards shards, const Present& present, int max_rows, Output& output) 
     Group group = next_group(shards, {room, shards.size()}, shard, now);
     const bool open = group.from.target != nullptr;
     if (!open) begin_window(group.from, present);
-    bool relayed = relay(group, max_rows, output);
+    bool relayed = relay(group, max_rows, sampler, output);
     if (!relayed && open) {
       // The window that was begun earlier is exhausted; the next one starts where it ends.
       group.from.seen = group.from.target;
@@ -231,10 +244,11 @@ bool drain(Shards shards, const Present& present, int max_rows, Output& output) 
       group.from.seen_id = group.from.target_id;
       group.from.after_id = 0;
       begin_window(group.from, present);
-      relayed = relay(group, max_rows, output);
+      relayed = relay(group, max_rows, sampler, output);
     }
     any = any || relayed;
   }
+  sampler.close();
   return any;
 }
 

@@ -42,6 +42,7 @@ IndexLookup IndexLookup::open(Oid table, Oid index) {
   lookup.table_ = table_open(table, AccessShareLock);
   lookup.index_ = index_open(OidIsValid(index) ? index : RelationGetPrimaryKeyIndex(lookup.table_), AccessShareLock);
   lookup.slot_ = table_slot_create(lookup.table_, nullptr);
+  lookup.memory_ = CurrentMemoryContext;
   lookup.scan_ = nullptr;
   return lookup;
 }
@@ -85,9 +86,11 @@ void IndexLookup::find(std::span<const Condition> conditions) {
     index_endscan(scan_);
     scan_ = nullptr;
   }
+  MemoryContext const before = MemoryContextSwitchTo(memory_);
   if (scan_ == nullptr) scan_ = index_beginscan(table_, index_, GetActiveSnapshot(), count, 0);
   conditions_ = count;
   index_rescan(scan_, keys, count, nullptr, 0);
+  MemoryContextSwitchTo(before);
 }
 
 bool IndexLookup::step(ScanDirection direction) { return index_getnext_slot(scan_, direction, slot_); }

@@ -47,6 +47,7 @@ class IndexLookup {
 
   Relation table_;
   Relation index_;
+  MemoryContext memory_;  // of open(): a scan outlives the context of its first find()
   IndexScanDesc scan_;
   int conditions_;
   TupleTableSlot* slot_;

@@ -1,6 +1,7 @@
 // Offsets, read by one index descent a day: see offsets.h.
 #include "offsets.h"
 
+#include "datum.h"
 #include "partitions.h"
 
 extern "C" {
@@ -19,6 +20,16 @@ int64 trimmed_through(const pg_uuid_t& stream_id) {
   const int64 offset = streams.next() ? DatumGetInt64(streams.value(streams.column("trimmed_through"))) : 0;
   streams.close();
   return offset;
+}
+
+// The newest offset on the public channel of a run that ends at `last`: see stream_runs.
+int64 public_offset(int64 offset, int64 last, std::optional<Datum> before, std::optional<Datum> bits) {
+  if (!bits) return last;
+  const std::string_view sent = view(DatumGetByteaPP(*bits));
+  for (int64 i = last - offset; i >= 0; --i) {
+    if (is_public(sent, static_cast<int>(i))) return offset + i;
+  }
+  return before ? DatumGetInt64(*before) : offset - 1;
 }
 
 }  // namespace
@@ -43,7 +54,7 @@ void LastOffsets::close() {
   table_close(log_, NoLock);
 }
 
-int64 LastOffsets::of(const pg_uuid_t& stream_id) {
+StreamState LastOffsets::of(const pg_uuid_t& stream_id) {
   const Datum key[] = {UUIDPGetDatum(&stream_id)};
   for (std::size_t i = count_; i-- > 0;) {
     Day& day = days_[i];
@@ -51,14 +62,20 @@ int64 LastOffsets::of(const pg_uuid_t& stream_id) {
       day.rows = IndexLookup::open(day.partition);
       day.offset = day.rows.column("offset");
       day.messages = day.rows.column("messages");
+      day.public_before = day.rows.column("public_before");
+      day.public_bits = day.rows.column("public_bits");
       day.opened = true;
     }
     day.rows.find(key);
     if (day.rows.last()) {
-      return DatumGetInt64(day.rows.value(day.offset)) + DatumGetInt32(day.rows.value(day.messages)) - 1;
+      const int64 offset = DatumGetInt64(day.rows.value(day.offset));
+      const int64 last = offset + DatumGetInt32(day.rows.value(day.messages)) - 1;
+      return {last, public_offset(offset, last, day.rows.optional(day.public_before),
+                                  day.rows.optional(day.public_bits))};
     }
   }
-  return trimmed_through(stream_id);
+  const int64 trimmed = trimmed_through(stream_id);
+  return {trimmed, trimmed};
 }
 
 }  // namespace sealcast
@@ -66,7 +83,7 @@ int64 LastOffsets::of(const pg_uuid_t& stream_id) {
 SEALCAST_FUNCTION(sealcast_last_offset) {
   using namespace sealcast;
   LastOffsets offsets = LastOffsets::open();
-  const int64 last = offsets.of(*PG_GETARG_UUID_P(0));
+  const int64 last = offsets.of(*PG_GETARG_UUID_P(0)).offset;
   offsets.close();
   PG_RETURN_INT64(last);
 }

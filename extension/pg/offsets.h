@@ -1,7 +1,8 @@
-// The newest offset of a stream.
+// The newest offsets of a stream.
 #pragma once
 
 #include "index_lookup.h"
+#include "outbox.h"
 
 namespace sealcast {
 
@@ -11,9 +12,9 @@ class LastOffsets {
   static LastOffsets open();
   void close();
 
-  // 0 before the first message. From the newest day back: logged_at never falls within a shard, so nothing newer is in
+  // 0 before the first message. The rate is left as it is by default. From the newest day back: logged_at never falls within a shard, so nothing newer is in
   // an older partition.
-  int64 of(const pg_uuid_t& stream_id);
+  StreamState of(const pg_uuid_t& stream_id);
 
  private:
   // A partition is opened when it is first looked into.
@@ -21,7 +22,7 @@ class LastOffsets {
     Oid partition;
     bool opened;
     IndexLookup rows;
-    int offset, messages;
+    int offset, messages, public_before, public_bits;
   };
   Relation log_;
   Day* days_;

@@ -110,6 +110,14 @@ void search_newcomers(int number, Search& search) {
 
 }  // namespace
 
+Datum Run::public_bytes() const {
+  const int size = (messages + 7) / 8;
+  auto* const bytes = static_cast<bytea*>(palloc(VARHDRSZ + size));
+  SET_VARSIZE(bytes, VARHDRSZ + size);
+  std::memcpy(VARDATA(bytes), public_bits, static_cast<std::size_t>(size));
+  return PointerGetDatum(bytes);
+}
+
 int16 outbox_segment() { return static_cast<int16>(last_value("outbox_segment").value_or(0)); }
 
 std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete) {

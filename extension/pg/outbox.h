@@ -12,8 +12,21 @@ inline int shard_of(const pg_uuid_t& stream_id) { return shard_of(stream_id.data
 // The segment that takes new rows.
 int16 outbox_segment();
 
+// Whether message number `i` of a run is on the public channel, by stream_runs.public_bits.
+inline bool is_public(std::string_view bits, int i) {
+  const auto byte = static_cast<std::size_t>(i / 8);
+  return byte < bits.size() && (static_cast<uint8>(bits[byte]) >> i % 8 & 1) != 0;
+}
+
 // A run is no longer than this, so that a drain can end between two.
 inline constexpr int kMaxRun = 256;
+
+// How far the channels of a stream have come, and what is sent of it.
+struct StreamState {
+  int64 offset;         // of the newest message
+  int64 public_offset;  // of the newest one on the public channel
+  int rate = 100;       // of its users, percent, whose tier 2 messages are sent
+};
 
 // Messages of one stream that one transaction admitted, with consecutive message_ids.
 struct Run {
@@ -22,7 +35,20 @@ struct Run {
   int64 ts;
   pg_uuid_t stream_id;
   int shard;
-  int64 offset;  // of the first; given later
+  // Given by the drain: see stream_runs.
+  int64 offset;
+  StreamState* stream = nullptr;
+  int64 public_before = 0;
+  int public_messages = 0;
+  uint8 public_bits[kMaxRun / 8] = {};
+
+  // Puts its message number `i` on the public channel.
+  void send(int i) {
+    ++public_messages;
+    public_bits[i / 8] |= static_cast<uint8>(1 << i % 8);
+    stream->public_offset = offset + i;
+  }
+  Datum public_bytes() const;
 
   // Whether a message comes next in it.
   bool takes(int64 message_id, const pg_uuid_t& stream) const {

@@ -48,6 +48,12 @@ struct Messages {
   int64 id() { return DatumGetInt64(rows.value(message_id)); }
 
   // Of the row that stands.
+  bool is_sent(const Run& run, Sampler& sampler) {
+    return run.stream->rate == kAll ||
+           sampler.sends(run.stream->rate, run.stream_id, *DatumGetUUIDP(rows.value(sender_id)),
+                         DatumGetTextPP(rows.value(t)), DatumGetTextPP(rows.value(d)));
+  }
+
   const varlena* envelope(const Run& run) {
     const UuidText stream(run.stream_id), sender(*DatumGetUUIDP(rows.value(sender_id))),
         txn(*DatumGetUUIDP(rows.value(txn_id)));
@@ -69,7 +75,8 @@ struct Messages {
 };
 
 // A run lies side by side in messages: one index range.
-void put_run(Messages& messages, const Run& run, int64 batch, MemoryContext memory, Output& output) {
+void put_run(Messages& messages, Run& run, int64 batch, Sampler& sampler, MemoryContext memory, Output& output) {
+  run.public_before = run.stream->public_offset;
   messages.enter(run.ts);
   bool standing = OidIsValid(messages.partition);
   if (standing) {
@@ -82,7 +89,12 @@ void put_run(Messages& messages, const Run& run, int64 batch, MemoryContext memo
   for (int i = 0; i < run.messages; ++i) {
     const bool found = standing && messages.id() == run.first_id + i;
     MemoryContext const before = MemoryContextSwitchTo(memory);
-    output.put(batch, run, i, found ? messages.envelope(run) : nullptr);
+    std::optional<int64> public_prev;
+    if (!found || messages.is_sent(run, sampler)) {
+      public_prev = run.stream->public_offset;
+      run.send(i);
+    }
+    output.put(batch, run, i, found ? messages.envelope(run) : nullptr, public_prev);
     MemoryContextSwitchTo(before);
     MemoryContextReset(memory);
     if (found) standing = messages.rows.next();
@@ -96,29 +108,34 @@ Output::Output(FunctionCallInfo fcinfo) {
   result_ = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
 }
 
-void Output::put(int64 batch, const Run& run, int i, const varlena* envelope) {
+void Output::put(int64 batch, const Run& run, int i, const varlena* envelope, std::optional<int64> public_prev) {
   const int64 offset = run.offset + i;
-  Datum values[] = {Int32GetDatum(run.shard), Int64GetDatum(batch),      UUIDPGetDatum(&run.stream_id),
-                    Int64GetDatum(offset),    Int64GetDatum(offset - 1), PointerGetDatum(envelope)};
-  bool nulls[] = {false, false, false, false, false, envelope == nullptr};
+  Datum values[] = {Int32GetDatum(run.shard),
+                    Int64GetDatum(batch),
+                    UUIDPGetDatum(&run.stream_id),
+                    Int64GetDatum(offset),
+                    Int64GetDatum(offset - 1),
+                    PointerGetDatum(envelope),
+                    Int64GetDatum(public_prev.value_or(0))};
+  bool nulls[] = {false, false, false, false, false, envelope == nullptr, !public_prev};
   tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
 }
 
 void Output::put_empty(int shard, int64 batch) {
-  Datum values[] = {Int32GetDatum(shard), Int64GetDatum(batch), 0, 0, 0, 0};
-  bool nulls[] = {false, false, true, true, true, true};
+  Datum values[] = {Int32GetDatum(shard), Int64GetDatum(batch), 0, 0, 0, 0, 0};
+  bool nulls[] = {false, false, true, true, true, true, true};
   tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
 }
 
-void hand_over(const Group& group, std::span<const Run> runs, Output& output) {
+void hand_over(const Group& group, std::span<Run> runs, Sampler& sampler, Output& output) {
   int64 batches[kMaxShards] = {};
   bool filled[kMaxShards] = {};
   for (const Shard* shard : group.shards) batches[shard->id] = shard->batch + 1;
   MemoryContext const memory = AllocSetContextCreate(CurrentMemoryContext, "sealcast envelope", ALLOCSET_DEFAULT_SIZES);
   Messages messages{table_open(table_id("messages"), AccessShareLock)};
-  for (const Run& run : runs) {
+  for (Run& run : runs) {
     CHECK_FOR_INTERRUPTS();
-    put_run(messages, run, batches[run.shard], memory, output);
+    put_run(messages, run, batches[run.shard], sampler, memory, output);
     filled[run.shard] = true;
   }
   messages.leave();

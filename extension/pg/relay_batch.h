@@ -5,6 +5,7 @@
 
 #include "outbox.h"
 #include "pg.h"
+#include "sampler.h"
 
 namespace sealcast::relay {
 
@@ -56,8 +57,8 @@ class Output {
  public:
   explicit Output(FunctionCallInfo fcinfo);
 
-  // The run's message number `i`; null when retention has dropped it.
-  void put(int64 batch, const Run& run, int i, const varlena* envelope);
+  // The run's message number `i`; null when retention has dropped it, or it is not on the public channel.
+  void put(int64 batch, const Run& run, int i, const varlena* envelope, std::optional<int64> public_prev);
   // A shard that had nothing.
   void put_empty(int shard, int64 batch);
 
@@ -65,7 +66,8 @@ class Output {
   ReturnSetInfo* result_;
 };
 
-// Reads the messages of numbered runs and puts them out, and a row for each shard of the group that had none.
-void hand_over(const Group& group, std::span<const Run> runs, Output& output);
+// Reads the messages of numbered runs, decides which are on the public channel, and puts them out, and a row for each
+// shard of the group that had none.
+void hand_over(const Group& group, std::span<Run> runs, Sampler& sampler, Output& output);
 
 }  // namespace sealcast::relay

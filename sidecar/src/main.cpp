@@ -35,6 +35,7 @@
 #include "rpc/api.h"
 #include "rpc/server.h"
 #include "session/session.h"
+#include "storm/storm.h"
 #include "transport/sse/hub.h"
 
 namespace sealcast {
@@ -79,15 +80,20 @@ class Sidecar {
         limits_source_(pool_),
         limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
         history_(context.get_executor(), pool_),
-        hub_(context.get_executor(), history_, metrics_,
-             {settings.sse.heartbeat, settings.sse.retry, static_cast<std::size_t>(settings.sse.max_subscribers),
-              static_cast<std::size_t>(settings.sse.ring_frames)}),
+        hub_(context.get_executor(), history_, metrics_, hub_settings(Channel::everyone)),
+        vip_hub_(context.get_executor(), history_, metrics_, hub_settings(Channel::all_messages)),
         routing_(context.get_executor(), pool_, settings.delivery),
         deliveries_(make_deliveries()),
         relay_(context.get_executor(), metrics_,
                {settings.relay.dsn, settings.relay.holder, settings.postgres.timeout, settings.relay.lease,
                 settings.relay.poll, static_cast<std::int32_t>(settings.relay.max_rows)},
-               transports()),
+               transports(), [this](std::span<const FramePtr> frames) { storm_.observe(frames); }),
+        storm_(context.get_executor(),
+               {settings.relay.dsn,
+                settings.postgres.timeout,
+                {static_cast<double>(settings.sampling.storm), settings.sampling.calm},
+                settings.sampling.repeat},
+               {metrics_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
         maintenance_(context.get_executor(), settings.relay.dsn),
         admission_(
             context.get_executor(), metrics_,
@@ -107,14 +113,14 @@ class Sidecar {
             {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
         readers_(history_, kAccessAge, kAccessEntries),
         api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, readers_,
-              heartbeats_, hub_, metrics_, readiness(), demo_files(settings.demo)}),
+              heartbeats_, hub_, vip_hub_, metrics_, readiness(), demo_files(settings.demo)}),
         router_(api_.router()),
         server_(context.get_executor(), router_, metrics_,
                 {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
                  static_cast<std::uint32_t>(settings.http.max_header_bytes),
                  static_cast<std::size_t>(settings.http.max_connections),
                  static_cast<std::size_t>(settings.http.max_pipelined), settings.http.read_timeout,
-                 settings.http.cors_origins, [this] { return hub_.size(); }}) {
+                 settings.http.cors_origins, [this] { return hub_.size() + vip_hub_.size(); }}) {
     if (!settings.gate.socket.empty()) {
       socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
                       SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
@@ -136,6 +142,7 @@ class Sidecar {
     relay_.start();
     audience_redis_.start();
     audience_.start();
+    storm_.start();
     maintenance_.start();
     auto address = server_.address();
     std::string listen =
@@ -154,6 +161,7 @@ class Sidecar {
     if (socket_) socket_->stop();
     maintenance_.stop();
     audience_.stop();
+    storm_.stop();
     limits_.stop();
     while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) &&
            Clock::now() < deadline) {
@@ -164,6 +172,7 @@ class Sidecar {
     for (const auto& delivery : deliveries_) co_await delivery->finish(deadline);
     routing_.stop();
     hub_.close();
+    vip_hub_.close();
     admission_.stop();
     pool_.stop();
     redis_.stop();
@@ -177,6 +186,12 @@ class Sidecar {
   asio::awaitable<void> pause() {
     asio::steady_timer timer(context_, std::chrono::milliseconds(5));
     co_await timer.async_wait(asio::use_awaitable);
+  }
+
+  sse::HubSettings hub_settings(Channel channel) const {
+    const auto& own = settings_.sse;
+    return {channel, own.heartbeat, own.retry, static_cast<std::size_t>(own.max_subscribers),
+            static_cast<std::size_t>(own.ring_frames)};
   }
 
   std::vector<std::unique_ptr<Delivery>> make_deliveries() {
@@ -193,7 +208,7 @@ class Sidecar {
   }
 
   std::vector<Transport*> transports() {
-    std::vector<Transport*> all{&hub_};
+    std::vector<Transport*> all{&hub_, &vip_hub_};
     for (const auto& delivery : deliveries_) all.push_back(delivery.get());
     return all;
   }
@@ -230,9 +245,11 @@ class Sidecar {
   std::optional<SocketServer> socket_;
   History history_;
   sse::Hub hub_;
+  sse::Hub vip_hub_;
   Routing routing_;
   std::vector<std::unique_ptr<Delivery>> deliveries_;
   Relay relay_;
+  Storm storm_;
   Maintenance maintenance_;
   Admission admission_;
   redis::Client audience_redis_;

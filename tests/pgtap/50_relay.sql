@@ -13,7 +13,7 @@ begin
   perform pg_temp.admit(stream_id, 'chat', gen_random_uuid(), json_build_object('n', n)::text) from generate_series(1, messages) n;
   update sealcast.outbox set xid = committed_by where xid = pg_current_xact_id();
 end $$;
-create temp table drained (call int, shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text);
+create temp table drained (call int, shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint);
 create sequence pg_temp.calls;
 create function pg_temp.drain(holder text, epoch bigint, max_rows integer, shards integer[] default '{0,1,2,3}') returns bigint language sql as $$
   with c as materialized (select nextval('pg_temp.calls')::int as call),

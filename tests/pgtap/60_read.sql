@@ -44,11 +44,11 @@ select is((select count(*) from sealcast.history(:nowhere)), 0::bigint, 'a strea
 select throws_ok(format('select * from sealcast.history(%L, max_rows => 0)', :room), '22023');
 select throws_ok(format('select * from sealcast.history(%L, max_rows => null)', :room), '22023');
 
-select is(a::text, '(t,t,public,1,10)', 'a public stream is anyone''s') from sealcast.stream_access(:room, null) a;
-select is(a::text, '(t,f,private,1,1)', 'a private one is not') from sealcast.stream_access(:cave, null) a;
-select is(a::text, '(t,f,private,1,1)', 'nor any user''s') from sealcast.stream_access(:cave, :guest) a;
-select is(a::text, '(t,t,private,1,1)', 'but that of those with a role') from sealcast.stream_access(:cave, :vip) a;
-select is(a::text, '(t,t,public,1,0)', 'an empty stream begins at 1') from sealcast.stream_access(:attic, null) a;
+select is(a::text, '(t,t,f,public,1,10)', 'a public stream is anyone''s') from sealcast.stream_access(:room, null) a;
+select is(a::text, '(t,f,f,private,1,1)', 'a private one is not') from sealcast.stream_access(:cave, null) a;
+select is(a::text, '(t,f,f,private,1,1)', 'nor any user''s') from sealcast.stream_access(:cave, :guest) a;
+select is(a::text, '(t,t,t,private,1,1)', 'but that of those with a role') from sealcast.stream_access(:cave, :vip) a;
+select is(a::text, '(t,t,f,public,1,0)', 'an empty stream begins at 1') from sealcast.stream_access(:attic, null) a;
 select is((a).found, false, 'none') from sealcast.stream_access(:nowhere, :vip) a;
 insert into sealcast.restrictions (user_id, stream_id, kind) values (:vip, :cave, 'ban');
 select is(a.readable, false, 'a ban closes it') from sealcast.stream_access(:cave, :vip) a;

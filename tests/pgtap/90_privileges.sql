@@ -13,13 +13,15 @@ insert into granted values
   ('sealcast.verify_detail(json,interval)', 'asu'), ('sealcast.verify_detail(jsonb,interval)', 'asu'),
   ('sealcast.envelope(sealcast.messages)', 'asu'), ('sealcast.envelope_text(text,text,uuid,uuid,bigint,uuid,text,bytea)', 'asu'),
   ('sealcast.idempotent_insert()', 'asu'),
-  ('sealcast.sampled(uuid,uuid,integer)', 'asu'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
+  ('sealcast.sampled(uuid,uuid,integer)', 'asu'), ('sealcast.public_prev(bigint,bigint,bytea,bigint)', 'asu'),
+  ('sealcast.sample_streams(integer[],bigint[],uuid[],integer[],integer)', 's'), ('sealcast.sampled_streams(integer[])', 's'),
+  ('sealcast.set_sampling(uuid,integer)', 'au'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
   ('sealcast.keys()', 'as'), ('sealcast.maintain(interval,interval,integer)', 'as'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 's'),
   ('sealcast.call_as(uuid,text,json)', 's'), ('sealcast.migrate_transport(uuid,text,integer)', 'au'),
   ('sealcast.gate_limits()', 's'), ('sealcast.roles_of(uuid[],uuid[])', 's'), ('sealcast.stream_access(uuid,uuid)', 's'),
-  ('sealcast.history(uuid,bigint,bigint,integer)', 's'),
+  ('sealcast.history(uuid,bigint,bigint,integer,boolean)', 's'),
   ('sealcast.claim_shards(text,integer)', 's'), ('sealcast.release_shards(text)', 's'),
   ('sealcast.drain(text,integer[],bigint[],integer)', 's'), ('sealcast.tail(integer[],bigint[],integer)', 's'),
   ('sealcast.begin_delivery(text,integer[],bigint[],bigint[])', 's'), ('sealcast.settle(text,integer[],bigint[],bigint[])', 's'),
@@ -61,7 +63,7 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
 create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
   ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
-  ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
+  ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('sampling', 'r', '', ''), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
   ('streams', 'rw', '', 'r'), ('viewer_counts', 'r', '', '');
 create function pg_temp.access(role text, relation oid) returns text language sql as $$
   select concat(case when has_any_column_privilege(role, relation, 'select') then 'r' end,

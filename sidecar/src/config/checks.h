@@ -28,4 +28,10 @@ Problem ably_channel(const std::string& value);  // a template by Ably's rules f
 Problem channel_access(const std::string& value);
 Problem not_empty(const std::string& value);
 
+// A check of a text that may be empty.
+template <Problem (*Check)(const std::string&)>
+Problem optional(const std::string& value) {
+  return value.empty() ? Problem() : Check(value);
+}
+
 }  // namespace sealcast::checks

@@ -95,11 +95,13 @@ struct Settings {
     std::string ca_file;
     std::string client_id;  // never empty: defaults to relay.holder
     std::string topic;      // with {stream_id} in it
+    std::string vip_topic;  // likewise; empty: none
   } mqtt;
   struct Supabase {
     std::string url;       // of Realtime; empty: no such transport
     std::string key_file;  // never empty beside url
     std::string topic;     // with {stream_id} in it
+    std::string vip_topic;  // likewise; empty: none
     std::string event;
     std::string channels;  // "private" or "public"
     std::string ca_file;
@@ -108,6 +110,7 @@ struct Settings {
     std::string url;
     std::string key_file;  // empty: no such transport
     std::string channel;   // with {stream_id} in it
+    std::string vip_channel;  // likewise; empty: none
     std::int64_t max_message_bytes;
     std::string ca_file;
   } ably;
@@ -117,6 +120,11 @@ struct Settings {
     std::chrono::milliseconds repeat;
     std::int64_t max_waiting;  // heartbeats waiting for Redis; one more is 503 overloaded
   } audience;
+  struct Sampling {
+    std::int64_t storm;              // messages a second of a stream from which it is sampled; 0: none ever is
+    std::chrono::milliseconds calm;  // below half of it, until sampling ends
+    std::chrono::milliseconds repeat;
+  } sampling;
   struct LiveKit {
     std::string url;  // empty: no WebRTC counts
     std::string api_key;

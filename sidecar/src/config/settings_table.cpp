@@ -156,6 +156,8 @@ const std::array kTable = {
             "This sidecar's name at the broker, different for each; empty: `sealcast-` and relay.holder"},
     Setting{"mqtt", "topic", TARGET(Text, mqtt.topic), "sealcast/{stream_id}", 0, 0, checks::mqtt_topic,
             "Topic of a stream, with {stream_id} in it"},
+    Setting{"mqtt", "vip_topic", TARGET(Text, mqtt.vip_topic), "", 0, 0, checks::optional<checks::mqtt_topic>,
+            "Topic that carries all messages of a stream also while it is sampled (mqtt_vip); empty: none"},
 
     Setting{"supabase", "url", TARGET(Text, supabase.url), "", 0, 0, checks::service_url,
             "Supabase Realtime: https://PROJECT.supabase.co/realtime/v1; empty: no delivery there"},
@@ -163,6 +165,8 @@ const std::array kTable = {
             "File with the project's secret key, or its service_role key"},
     Setting{"supabase", "topic", TARGET(Text, supabase.topic), "sealcast:{stream_id}", 0, 0, checks::stream_template,
             "Topic of a stream"},
+    Setting{"supabase", "vip_topic", TARGET(Text, supabase.vip_topic), "", 0, 0, checks::optional<checks::stream_template>,
+            "Topic that carries all messages of a stream also while it is sampled (supabase_vip); empty: none"},
     Setting{"supabase", "event", TARGET(Text, supabase.event), "message", 0, 0, checks::not_empty,
             "Event of each broadcast"},
     Setting{"supabase", "channels", TARGET(Text, supabase.channels), "private", 0, 0, checks::channel_access,
@@ -176,6 +180,8 @@ const std::array kTable = {
             "File with an API key that may publish; empty: no delivery there"},
     Setting{"ably", "channel", TARGET(Text, ably.channel), "sealcast:{stream_id}", 0, 0, checks::ably_channel,
             "Channel of a stream"},
+    Setting{"ably", "vip_channel", TARGET(Text, ably.vip_channel), "", 0, 0, checks::optional<checks::ably_channel>,
+            "Channel that carries all messages of a stream also while it is sampled (ably_vip); empty: none"},
     Setting{"ably", "max_message_bytes", TARGET(Number, ably.max_message_bytes), "65536", 1024, 1'048'576, nullptr,
             "The account's limit for one publish; a larger message is a dead letter"},
     Setting{"ably", "ca_file", TARGET(Text, ably.ca_file), "", 0, 0, checks::readable_file,
@@ -189,6 +195,14 @@ const std::array kTable = {
             "How often an unchanged viewer count is published again"},
     Setting{"audience", "max_waiting", TARGET(Number, audience.max_waiting), "20000", 1, kMany, nullptr,
             "Heartbeats waiting for Redis; one more is 503 overloaded"},
+
+    Setting{"sampling", "storm_per_second", TARGET(Number, sampling.storm), "0", 0, kMany, nullptr,
+            "Messages a second from which a stream's public channel is sampled, so that about a fifth as many of tier 2 "
+            "are left; 0: never"},
+    Setting{"sampling", "calm_ms", TARGET(Milliseconds, sampling.calm), "15000", 0, kManyMs, nullptr,
+            "How long a sampled stream must stay below half of that to be sampled no more"},
+    Setting{"sampling", "repeat_ms", TARGET(Milliseconds, sampling.repeat), "10000", 1000, kManyMs, nullptr,
+            "How often a sampled stream says so, for readers who have come since"},
 
     Setting{"livekit", "url", TARGET(Text, livekit.url), "", 0, 0, checks::service_url,
             "LiveKit server whose rooms' participants are viewers: https://host; empty: none"},

@@ -34,7 +34,6 @@ class Adapter {
   using Clock = std::chrono::steady_clock;
 
   virtual ~Adapter() = default;
-  virtual std::string_view name() const = 0;  // as in settings, deliveries and metrics
   virtual std::size_t max_batch() const = 0;  // frames that one publish() may carry
 
   virtual void start() = 0;

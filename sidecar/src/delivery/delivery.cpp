@@ -19,13 +19,15 @@ std::string key_of(const Frame& frame) { return frame.stream_id + ' ' + std::to_
 }  // namespace
 
 Delivery::Delivery(asio::any_io_executor executor, Metrics& metrics, const Routing& routing,
-                   std::unique_ptr<Adapter> adapter, DeliverySettings settings)
+                   RegisteredAdapter registered, DeliverySettings settings)
     : executor_(executor),
       routing_(routing),
-      adapter_(std::move(adapter)),
+      name_(registered.name),
+      channel_(registered.channel),
+      adapter_(std::move(registered.adapter)),
       settings_(std::move(settings)),
-      metrics_(metrics.delivery(adapter_->name())),
-      ledger_(executor, settings_.dsn, adapter_->name(), settings_.statement_timeout),
+      metrics_(metrics.delivery(name_)),
+      ledger_(executor, settings_.dsn, name_, channel_, settings_.statement_timeout),
       timer_(executor),
       keeper_timer_(executor) {}
 

@@ -31,6 +31,7 @@
 #include "delivery/adapter.h"
 #include "delivery/ledger.h"
 #include "delivery/progress.h"
+#include "delivery/registry.h"
 #include "delivery/routing.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
@@ -53,7 +54,7 @@ class Delivery final : public Transport {
   using Clock = std::chrono::steady_clock;
 
   // `metrics` and `routing` outlive this.
-  Delivery(asio::any_io_executor executor, Metrics& metrics, const Routing& routing, std::unique_ptr<Adapter> adapter,
+  Delivery(asio::any_io_executor executor, Metrics& metrics, const Routing& routing, RegisteredAdapter registered,
            DeliverySettings settings);
   ~Delivery() override;
 
@@ -61,7 +62,8 @@ class Delivery final : public Transport {
   // Delivers what is queued while the service takes it, records how far it came, and ends. Gives up at `deadline`.
   asio::awaitable<void> finish(Clock::time_point deadline);
 
-  std::string_view name() const override { return adapter_->name(); }
+  std::string_view name() const override { return name_; }
+  Channel channel() const override { return channel_; }
   void publish(std::span<const FramePtr> frames, std::span<const Lead> leads) override;
   bool delivers_at_once() const override { return false; }
 
@@ -127,6 +129,8 @@ class Delivery final : public Transport {
 
   asio::any_io_executor executor_;
   const Routing& routing_;
+  const std::string_view name_;
+  const Channel channel_;
   std::unique_ptr<Adapter> adapter_;
   DeliverySettings settings_;
   Metrics::Delivery metrics_;

@@ -11,26 +11,18 @@ using namespace pg::oid;
 
 constexpr char kBegin[] = "select shard, batch from sealcast.begin_delivery($1, $2, $3, $4)";
 constexpr char kLagging[] = "select stream_id, shard, next_offset from sealcast.lagging_streams($1, $2)";
-constexpr char kAfter[] = "select shard, batch, stream_id, \"offset\", prev, envelope from sealcast.tail($1, $2, $3)";
-constexpr char kOfStream[] = "select \"offset\", prev, envelope from sealcast.history($1, $2, null, $3)";
+// Each ends with what take() reads.
+constexpr char kAfter[] =
+    "select shard, batch, stream_id, \"offset\", prev, public_prev, envelope from sealcast.tail($1, $2, $3)";
+constexpr char kOfStream[] =
+    "select \"offset\", prev, public_prev, envelope from sealcast.history($1, $2, null, $3, only_public => $4)";
 constexpr char kToReplay[] =
-    "select stream_id, shard, \"offset\", prev, envelope from sealcast.dead_letters_to_replay($1, $2, $3)";
+    "select stream_id, shard, \"offset\", prev, public_prev, envelope "
+    "from sealcast.dead_letters_to_replay($1, $2, $3)";
 constexpr char kSettle[] = "select sealcast.settle($1, $2, $3, $4)";
 constexpr char kSetLag[] = "select sealcast.set_lag($1, $2, $3, $4, $5, $6)";
 constexpr char kBury[] = "select sealcast.bury($1, $2, $3, $4, $5, $6, $7)";
 constexpr char kRevive[] = "select sealcast.revive($1, $2, $3)";
-
-FramePtr make_frame(std::string stream_id, std::int32_t shard, std::int64_t batch, const pg::Result& rows, int row,
-                    int offset_column) {
-  auto frame = std::make_shared<Frame>();
-  frame->stream_id = std::move(stream_id);
-  frame->offset = rows.integer(row, offset_column);
-  frame->prev = rows.integer(row, offset_column + 1);
-  frame->shard = shard;
-  frame->batch = batch;
-  append_frame(frame->offset, frame->prev, rows.text(row, offset_column + 2), frame->text);
-  return frame;
-}
 
 std::vector<std::int32_t> shards_of(std::span<const Lead> leads) {
   std::vector<std::int32_t> shards;
@@ -40,9 +32,10 @@ std::vector<std::int32_t> shards_of(std::span<const Lead> leads) {
 
 }  // namespace
 
-Ledger::Ledger(asio::any_io_executor executor, const std::string& dsn, std::string_view transport,
+Ledger::Ledger(asio::any_io_executor executor, const std::string& dsn, std::string_view transport, Channel channel,
                std::chrono::milliseconds timeout)
     : transport_(transport),
+      channel_(channel),
       connection_(pg::Connection::create(executor, {dsn, "delivery to " + transport_, timeout})) {}
 
 Ledger::~Ledger() { connection_->stop(); }
@@ -52,6 +45,19 @@ void Ledger::start() { connection_->start(); }
 void Ledger::stop() { connection_->stop(); }
 
 asio::awaitable<bool> Ledger::connected_by(Clock::time_point deadline) { return connection_->wait_connected(deadline); }
+
+// Reads offset, prev, public_prev and envelope into a frame. False when retention has dropped the message, or it is not
+// on the channel.
+bool Ledger::take(const pg::Result& rows, int row, int first_column, Frame& frame) const {
+  enum { kOffset, kPrev, kPublicPrev, kEnvelope };
+  const int prev = first_column + (channel_ == Channel::everyone ? kPublicPrev : kPrev);
+  const int envelope = first_column + kEnvelope;
+  if (rows.null(row, envelope) || rows.null(row, prev)) return false;
+  frame.offset = rows.integer(row, first_column + kOffset);
+  frame.prev = rows.integer(row, prev);
+  append_frame(frame.offset, frame.prev, rows.text(row, envelope), frame.text);
+  return true;
+}
 
 void Ledger::add_leads(std::span<const Lead> leads, bool batches) {
   std::vector<std::int64_t> epochs, reached;
@@ -91,7 +97,7 @@ asio::awaitable<std::vector<Ledger::Lag>> Ledger::lagging(std::span<const Lead> 
 }
 
 asio::awaitable<Ledger::Page> Ledger::after(std::span<const Position> positions, std::int32_t max_batches) {
-  enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope };
+  enum Column { kShard, kBatch, kStream, kOffset };
   std::vector<std::int32_t> shards;
   std::vector<std::int64_t> batches;
   for (const Position& position : positions) {
@@ -108,9 +114,9 @@ asio::awaitable<Ledger::Page> Ledger::after(std::span<const Position> positions,
     const Position position{static_cast<std::int32_t>(rows.integer(row, kShard)), rows.integer(row, kBatch)};
     if (page.positions.empty() || page.positions.back().shard != position.shard) page.positions.push_back(position);
     page.positions.back().batch = position.batch;
-    // An empty batch, or a message that retention has dropped.
-    if (rows.null(row, kStream) || rows.null(row, kEnvelope)) continue;
-    page.frames.push_back(make_frame(rows.uuid(row, kStream), position.shard, position.batch, rows, row, kOffset));
+    if (rows.null(row, kStream)) continue;  // an empty batch
+    Frame frame{.stream_id = rows.uuid(row, kStream), .shard = position.shard, .batch = position.batch};
+    if (take(rows, row, kOffset, frame)) page.frames.push_back(std::make_shared<Frame>(std::move(frame)));
   }
   co_return page;
 }
@@ -121,11 +127,13 @@ asio::awaitable<Ledger::StreamPage> Ledger::of_stream(const std::string& stream_
   params_.add(pg::uuid_bytes(stream_id));
   params_.add(first_offset - 1);
   params_.add(max_frames);
+  params_.add_boolean(channel_ == Channel::everyone);
   const pg::Result rows = co_await connection_->query(kOfStream, params_);
   StreamPage page;
   for (int row = 0; row < rows.size(); ++row) {
     page.last_offset = rows.integer(row, 0);
-    if (!rows.null(row, 2)) page.frames.push_back(make_frame(stream_id, shard, 0, rows, row, 0));
+    Frame frame{.stream_id = stream_id, .shard = shard};
+    if (take(rows, row, 0, frame)) page.frames.push_back(std::make_shared<Frame>(std::move(frame)));
   }
   co_return page;
 }
@@ -138,8 +146,8 @@ asio::awaitable<std::vector<FramePtr>> Ledger::to_replay(std::span<const Lead> l
   const pg::Result rows = co_await connection_->query(kToReplay, params_);
   std::vector<FramePtr> frames;
   for (int row = 0; row < rows.size(); ++row) {
-    if (rows.null(row, 4)) continue;
-    frames.push_back(make_frame(rows.uuid(row, 0), static_cast<std::int32_t>(rows.integer(row, 1)), 0, rows, row, 2));
+    Frame frame{.stream_id = rows.uuid(row, 0), .shard = static_cast<std::int32_t>(rows.integer(row, 1))};
+    if (take(rows, row, 2, frame)) frames.push_back(std::make_shared<Frame>(std::move(frame)));
   }
   co_return frames;
 }

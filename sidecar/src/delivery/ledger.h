@@ -41,7 +41,8 @@ class Ledger {
     std::int64_t last_offset = 0;  // of what was found, dropped by retention or not; 0: nothing follows
   };
 
-  Ledger(asio::any_io_executor executor, const std::string& dsn, std::string_view transport,
+  // Reads what is on `channel`.
+  Ledger(asio::any_io_executor executor, const std::string& dsn, std::string_view transport, Channel channel,
          std::chrono::milliseconds timeout);
   ~Ledger();
 
@@ -67,7 +68,10 @@ class Ledger {
  private:
   void add_leads(std::span<const Lead> leads, bool batches);
 
+  bool take(const pg::Result& rows, int row, int first_column, Frame& frame) const;
+
   std::string transport_;
+  Channel channel_;
   std::shared_ptr<pg::Connection> connection_;
   pg::Params params_;
 };

@@ -3,17 +3,25 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "config/settings.h"
 #include "delivery/adapter.h"
+#include "transport/transport.h"
 
 namespace sealcast {
 
 // Throws SettingsError when the settings name a transport that there is not.
 void check_transports(const Settings& settings);
 
+struct RegisteredAdapter {
+  std::string_view name;  // as in settings, deliveries and metrics
+  Channel channel;
+  std::unique_ptr<Adapter> adapter;
+};
+
 // Those that the settings turn on.
-std::vector<std::unique_ptr<Adapter>> make_adapters(asio::any_io_executor executor, const Settings& settings);
+std::vector<RegisteredAdapter> make_adapters(asio::any_io_executor executor, const Settings& settings);
 
 }  // namespace sealcast

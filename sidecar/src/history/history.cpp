@@ -52,9 +52,9 @@ asio::awaitable<void> History::ask(std::string key) {
     StreamAccess access{};
     try {
       Result rows = co_await pool_.query(
-          "select found, readable, first_offset, last_offset from sealcast.stream_access($1, $2)", params);
+          "select found, readable, vip, first_offset, last_offset from sealcast.stream_access($1, $2)", params);
       if (rows.size() > 0) {
-        access = {rows.boolean(0, 0), rows.boolean(0, 1), rows.integer(0, 2), rows.integer(0, 3)};
+        access = {rows.boolean(0, 0), rows.boolean(0, 1), rows.boolean(0, 2), rows.integer(0, 3), rows.integer(0, 4)};
       }
     } catch (const pg::Error&) {
       failure = std::current_exception();
@@ -64,7 +64,8 @@ asio::awaitable<void> History::ask(std::string key) {
 }
 
 asio::awaitable<HistoryPage> History::page(std::string_view stream_id, std::optional<std::int64_t> after,
-                                           std::optional<std::int64_t> before, std::int32_t max_rows) {
+                                           std::optional<std::int64_t> before, std::int32_t max_rows,
+                                           Channel channel) {
   Params params;
   params.add(pg::uuid_bytes(stream_id));
   for (auto bound : {after, before}) {
@@ -75,9 +76,12 @@ asio::awaitable<HistoryPage> History::page(std::string_view stream_id, std::opti
     }
   }
   params.add(max_rows);
-  co_return HistoryPage(co_await pool_.query(
-      "select \"offset\", prev, envelope from sealcast.history($1, after => $2, before => $3, max_rows => $4)",
-      params));
+  params.add_boolean(channel == Channel::everyone);
+  pg::Result rows = co_await pool_.query(
+      "select \"offset\", prev, envelope, public_prev from sealcast.history($1, after => $2, before => $3, "
+      "max_rows => $4, only_public => $5)",
+      params);
+  co_return HistoryPage(std::move(rows), channel);
 }
 
 asio::awaitable<std::vector<TypeRow>> PostgresLimits::gate_limits() {

@@ -12,12 +12,14 @@
 
 #include "gate/limits.h"
 #include "postgres/pool.h"
+#include "transport/transport.h"
 
 namespace sealcast {
 
 struct StreamAccess {
   bool found;
   bool readable;              // by the user that was asked for
+  bool vip;                   // the user has a role in the stream
   std::int64_t first_offset;  // the oldest that is kept; last_offset + 1 when there is none
   std::int64_t last_offset;   // 0 when there is none
 };
@@ -30,12 +32,17 @@ struct HistoryRow {
 
 class HistoryPage {
  public:
-  explicit HistoryPage(pg::Result rows) : rows_(std::move(rows)) {}
+  HistoryPage(pg::Result rows, Channel channel)
+      : rows_(std::move(rows)), prev_(channel == Channel::everyone ? kPublicPrev : kPrev) {}
   int size() const { return rows_.size(); }
-  HistoryRow operator[](int row) const { return {rows_.integer(row, 0), rows_.integer(row, 1), rows_.text(row, 2)}; }
+  HistoryRow operator[](int row) const {
+    return {rows_.integer(row, kOffset), rows_.integer(row, prev_), rows_.text(row, kEnvelope)};
+  }
 
  private:
+  enum Column { kOffset, kPrev, kEnvelope, kPublicPrev };
   pg::Result rows_;
+  Column prev_;
 };
 
 // Every call throws pg::Error. UUIDs are lower-case.
@@ -49,7 +56,7 @@ class History {
 
   // After `after` ascending; else the last rows before `before`; else the newest.
   asio::awaitable<HistoryPage> page(std::string_view stream_id, std::optional<std::int64_t> after,
-                                    std::optional<std::int64_t> before, std::int32_t max_rows);
+                                    std::optional<std::int64_t> before, std::int32_t max_rows, Channel channel);
 
  private:
   using Handler = asio::any_completion_handler<void(std::exception_ptr, StreamAccess)>;

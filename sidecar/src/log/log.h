@@ -21,6 +21,7 @@ inline constexpr std::string_view kDelivery = "[DELIVERY]";
 inline constexpr std::string_view kGate = "[GATE]";
 inline constexpr std::string_view kLifecycle = "[LIFECYCLE]";
 inline constexpr std::string_view kRelay = "[RELAY]";
+inline constexpr std::string_view kSampling = "[SAMPLING]";
 inline constexpr std::string_view kSecurity = "[SECURITY]";
 inline constexpr std::string_view kSuccess = "[SUCCESS]";
 }  // namespace tag

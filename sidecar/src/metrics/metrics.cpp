@@ -66,6 +66,8 @@ Metrics::Metrics()
           counter(registry_, "sealcast_audience_updates_total", "Viewer counts published by this sidecar.")),
       audience_streams(gauge(registry_, "sealcast_audience_streams",
                              "Streams with viewers, in the shards that this sidecar leads.")),
+      sampled_streams(gauge(registry_, "sealcast_sampled_streams",
+                            "Streams that are sampled, in the shards that this sidecar leads.")),
       socket_connections(gauge(registry_, "sealcast_socket_connections", "Connections to the gate's Unix socket.")),
       socket_checks(counter(registry_, "sealcast_socket_checks_total", "Checks asked over the gate's Unix socket.")),
       socket_errors(counter(registry_, "sealcast_socket_errors_total", "Bad lines and refused socket connections.")) {

@@ -86,6 +86,7 @@ class Metrics {
   prometheus::Counter& heartbeats_overloaded;
   prometheus::Counter& audience_updates;
   prometheus::Gauge& audience_streams;  // with viewers, in the shards that this sidecar leads
+  prometheus::Gauge& sampled_streams;   // likewise
 
   prometheus::Gauge& socket_connections;
   prometheus::Counter& socket_checks;

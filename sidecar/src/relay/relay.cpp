@@ -17,11 +17,12 @@ namespace {
 
 constexpr char kClaim[] = "select shard, epoch, mine, batch from sealcast.claim_shards($1, $2)";
 constexpr char kDrain[] =
-    "select shard, batch, stream_id, \"offset\", prev, envelope from sealcast.drain($1, $2, $3, $4)";
-constexpr char kTail[] = "select shard, batch, stream_id, \"offset\", prev, envelope from sealcast.tail($1, $2, $3)";
+    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast.drain($1, $2, $3, $4)";
+constexpr char kTail[] =
+    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast.tail($1, $2, $3)";
 constexpr char kSettle[] = "select sealcast.settle($1, $2, $3, $4)";
 constexpr char kRelease[] = "select sealcast.release_shards($1)";
-enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope };
+enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope, kPublicPrev };
 
 constexpr std::chrono::seconds kSettleEvery{1};
 constexpr std::int32_t kTailBatches = 8;
@@ -32,11 +33,12 @@ constexpr std::chrono::seconds kAfterRefusal{1};
 }  // namespace
 
 Relay::Relay(asio::any_io_executor executor, Metrics& metrics, RelaySettings settings,
-             std::vector<Transport*> transports)
+             std::vector<Transport*> transports, Observer observer)
     : executor_(executor),
       metrics_(metrics),
       settings_(std::move(settings)),
       transports_(std::move(transports)),
+      observer_(std::move(observer)),
       connection_(pg::Connection::create(executor, {settings_.dsn, "relay", settings_.timeout})),
       timer_(executor) {
   connection_->on_notify = [this](std::string_view) { wake(); };
@@ -154,7 +156,7 @@ void Relay::take_claim(const pg::Result& rows) {
     mine_count += mine;
   }
   metrics_.relay_shards.Set(mine_count);
-  frames_.clear();
+  forget_frames();
   hand_out();
 }
 
@@ -224,7 +226,7 @@ asio::awaitable<void> Relay::settle() {
 
 void Relay::publish(const pg::Result& rows) {
   if (rows.size() == 0) return;
-  frames_.clear();
+  forget_frames();
   for (int row = 0; row < rows.size(); ++row) {
     Shard* shard = find(static_cast<std::int32_t>(rows.integer(row, kShard)));
     std::int64_t batch = rows.integer(row, kBatch);
@@ -232,14 +234,17 @@ void Relay::publish(const pg::Result& rows) {
     shard->position = std::max(shard->position, batch);
     if (rows.null(row, kStream) || rows.null(row, kEnvelope)) continue;
     std::string_view envelope = rows.text(row, kEnvelope);
-    auto frame = std::make_shared<Frame>();
-    frame->stream_id = rows.uuid(row, kStream);
-    frame->offset = rows.integer(row, kOffset);
-    frame->prev = rows.integer(row, kPrev);
-    frame->shard = shard->id;
-    frame->batch = batch;
-    append_frame(frame->offset, frame->prev, envelope, frame->text);
-    frames_.push_back(std::move(frame));
+    const auto frame_after = [&](std::int64_t prev) {
+      auto frame = std::make_shared<Frame>(
+          Frame{rows.uuid(row, kStream), rows.integer(row, kOffset), prev, shard->id, batch, {}});
+      append_frame(frame->offset, prev, envelope, frame->text);
+      return frame;
+    };
+    const std::int64_t prev = rows.integer(row, kPrev);
+    frames_.push_back(frame_after(prev));
+    if (rows.null(row, kPublicPrev)) continue;
+    const std::int64_t public_prev = rows.integer(row, kPublicPrev);
+    public_frames_.push_back(public_prev == prev ? frames_.back() : frame_after(public_prev));
   }
   if (!frames_.empty()) {
     metrics_.relay_messages.Increment(static_cast<double>(frames_.size()));
@@ -257,7 +262,15 @@ void Relay::hand_out() {
   for (const Shard& shard : shards_) {
     if (shard.mine) leads_.push_back({shard.id, shard.epoch, shard.position});
   }
-  for (Transport* transport : transports_) transport->publish(frames_, leads_);
+  if (observer_) observer_(frames_);
+  for (Transport* transport : transports_) {
+    transport->publish(transport->channel() == Channel::everyone ? public_frames_ : frames_, leads_);
+  }
+}
+
+void Relay::forget_frames() {
+  frames_.clear();
+  public_frames_.clear();
 }
 
 void Relay::forget_sync() {

@@ -22,6 +22,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,8 +47,11 @@ class Relay {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `metrics` and the transports outlive this.
-  Relay(asio::any_io_executor executor, Metrics& metrics, RelaySettings settings, std::vector<Transport*> transports);
+  using Observer = std::function<void(std::span<const FramePtr>)>;
+
+  // `metrics` and the transports outlive this. `observer` is shown all messages, as the transports get them.
+  Relay(asio::any_io_executor executor, Metrics& metrics, RelaySettings settings, std::vector<Transport*> transports,
+        Observer observer = {});
   ~Relay();
 
   void start();
@@ -80,6 +84,7 @@ class Relay {
   void take_claim(const pg::Result& rows);
   void publish(const pg::Result& rows);
   void hand_out();
+  void forget_frames();
   void forget_sync();
   Shard* find(std::int32_t id);
 
@@ -87,11 +92,14 @@ class Relay {
   Metrics& metrics_;
   RelaySettings settings_;
   std::vector<Transport*> transports_;
+  Observer observer_;
   std::shared_ptr<pg::Connection> connection_;
   pg::Params params_;
   asio::steady_timer timer_;
   std::vector<Shard> shards_;
-  std::vector<FramePtr> frames_;  // of one round; both are kept for their capacity
+  // Of one round; kept for their capacity.
+  std::vector<FramePtr> frames_;
+  std::vector<FramePtr> public_frames_;
   std::vector<Lead> leads_;
   Clock::time_point last_round_{};
   Clock::time_point next_claim_{};

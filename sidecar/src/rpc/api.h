@@ -43,6 +43,7 @@ struct ApiParts {
   AccessCache& readers;
   Heartbeats& heartbeats;
   sse::Hub& hub;
+  sse::Hub& vip_hub;
   Metrics& metrics;
   std::vector<ReadinessCheck> readiness;
   std::optional<StaticFiles> demo;  // none: no demo room
@@ -87,6 +88,8 @@ class Api {
   // Whether `user_id` may read the stream, as `asked` will tell. Nullopt: the response says 404, 401, 403 or 503.
   asio::awaitable<std::optional<StreamAccess>> access(Exchange& exchange, const std::string& user_id,
                                                       asio::awaitable<StreamAccess> asked);
+  // ?channel= of a request; `otherwise` when it says nothing. Nullopt: the response says 400.
+  static std::optional<Channel> channel_of(const Request& request, Channel otherwise, Response& response);
   // What tells the viewer apart. Nullopt: the response says 400.
   std::optional<std::string> viewer(const Request& request, const std::string& user_id, Response& response);
   bool fits(const SendBody& body, Response& response);

@@ -45,6 +45,16 @@ std::string Api::stream_id_of(std::string_view id, Response& response) {
   return {};
 }
 
+std::optional<Channel> Api::channel_of(const Request& request, Channel otherwise, Response& response) {
+  const std::string name = request.parameter("channel");
+  if (name.empty()) return otherwise;
+  for (const Channel channel : {Channel::everyone, Channel::all_messages}) {
+    if (name == to_string(channel)) return channel;
+  }
+  answer_problem(response, {400, "invalid_request", "there is no such channel", "channel is public or vip"});
+  return std::nullopt;
+}
+
 asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   Response& response = exchange.response;
   const Request& request = exchange.request;
@@ -53,17 +63,29 @@ asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   std::string resume = request.last_event_id.empty() ? request.parameter("last_event_id") : request.last_event_id;
   std::optional<std::int64_t> after;
   if (!read_number("Last-Event-ID", resume, 0, kMaxOffset, after, response)) co_return;
+  const auto channel = channel_of(request, Channel::everyone, response);
+  if (!channel) co_return;
   auto who = reader(exchange, stream_id);
   if (!who) co_return;
-  if (parts_.hub.full()) {
+  const bool vip = *channel == Channel::all_messages;
+  sse::Hub& hub = vip ? parts_.vip_hub : parts_.hub;
+  if (hub.full()) {
     answer_problem(response,
                    {503, "overloaded", "too many readers", {}, "Retry after a pause.", std::chrono::seconds(1)});
     co_return;
   }
   // Before Postgres is asked: see hub.h.
-  sse::Hub::Pin pin = parts_.hub.pin(stream_id);
+  sse::Hub::Pin pin = hub.pin(stream_id);
   auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
   if (!stream) co_return;
+  if (vip && !stream->vip) {
+    answer_problem(response, {403,
+                              "role_required",
+                              "the vip channel is for users with a role in the stream",
+                              {},
+                              "Read the public channel, or have an owner give you a role."});
+    co_return;
+  }
   bool ahead = after && *after > stream->last_offset;
   bool behind = after && *after < stream->first_offset - 1;
   std::int64_t start = behind ? stream->first_offset - 1 : !after || ahead ? stream->last_offset : *after;
@@ -77,11 +99,11 @@ asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   response.content_type = "text/event-stream";
   response.header("X-Accel-Buffering", "no");
   auto state = std::make_shared<std::pair<sse::Hub::Pin, sse::Hub::Reader>>(std::move(pin), std::move(reader));
-  response.upgrade = [this, state](asio::ip::tcp::socket socket, std::string head) {
+  response.upgrade = [&hub, state](asio::ip::tcp::socket socket, std::string head) {
     auto executor = socket.get_executor();
     state->second.socket = std::move(socket);
     state->second.head = std::move(head);
-    asio::co_spawn(executor, parts_.hub.attach(std::move(state->first), std::move(state->second)), asio::detached);
+    asio::co_spawn(executor, hub.attach(std::move(state->first), std::move(state->second)), asio::detached);
   };
 }
 
@@ -96,12 +118,15 @@ asio::awaitable<void> Api::messages(Exchange& exchange, std::string_view id) {
       !read_number("limit", request.parameter("limit"), 1, kMaxLimit, limit, response)) {
     co_return;
   }
+  const auto channel = channel_of(request, Channel::all_messages, response);
+  if (!channel) co_return;
   auto who = reader(exchange, stream_id);
   if (!who) co_return;
   auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
   if (!stream) co_return;
   try {
-    HistoryPage page = co_await parts_.history.page(stream_id, after, before, static_cast<std::int32_t>(*limit));
+    HistoryPage page =
+        co_await parts_.history.page(stream_id, after, before, static_cast<std::int32_t>(*limit), *channel);
     std::string body = "{\"messages\":[";
     for (int row = 0; row < page.size(); ++row) {
       if (row > 0) body += ',';

@@ -1,4 +1,7 @@
 // What the relay hands to every transport, and what a transport is.
+//
+// A stream has two channels. The public one is for everybody: while the stream is sampled it carries a part of the
+// messages (docs/sampling.md). The other, for VIPs and workers, carries all of them.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +15,12 @@ namespace sealcast {
 
 // One message as every transport carries it: {"offset":…,"prev":…,"envelope":{…}}.
 struct Frame {
-  std::string stream_id;  // lower-case UUID
-  std::int64_t offset;    // per stream, from 1, without gaps
-  std::int64_t prev;      // the offset of the frame before this one on the same channel
-  std::int32_t shard;
-  std::int64_t batch;  // of the shard, which numbers what each drain relayed
-  std::string text;    // the frame's JSON
+  std::string stream_id;    // lower-case UUID
+  std::int64_t offset = 0;  // per stream, from 1, without gaps
+  std::int64_t prev = 0;    // the offset of the frame before this one on the same channel
+  std::int32_t shard = 0;
+  std::int64_t batch = 0;  // of the shard, which numbers what each drain relayed
+  std::string text{};      // the frame's JSON
 };
 using FramePtr = std::shared_ptr<const Frame>;
 
@@ -26,6 +29,9 @@ void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envel
 
 // `ts` of an envelope, or of a frame's text.
 std::optional<std::int64_t> envelope_ts(std::string_view text);
+
+enum class Channel { everyone, all_messages };
+constexpr std::string_view to_string(Channel channel) { return channel == Channel::everyone ? "public" : "vip"; }
 
 // A shard that this sidecar leads, and the last batch whose frames were published.
 struct Lead {
@@ -42,6 +48,7 @@ class Transport {
  public:
   virtual ~Transport() = default;
   virtual std::string_view name() const = 0;
+  virtual Channel channel() const = 0;
   // Takes the frames of one round, in order per stream, and what is led now: also without frames when that changed.
   // Returns at once: a transport queues within its own bound.
   virtual void publish(std::span<const FramePtr> frames, std::span<const Lead> leads) = 0;

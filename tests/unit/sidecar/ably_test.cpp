@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds kShort{300};
 class AblyTest : public testing::Test {
  protected:
   AblyTest() {
-    settings_.ably = {server_.url(), server_.write("key", "app.id:secret\n"), "sealcast:{stream_id}", 65536,
+    settings_.ably = {server_.url(), server_.write("key", "app.id:secret\n"), "sealcast:{stream_id}", "", 65536,
                       server_.ca_file()};
   }
 

@@ -32,7 +32,7 @@ create function sealcast.release_shards(who text) returns void language sql as $
   update leases set holder = null where holder = who $$;
 
 create function sealcast.drain(who text, shards int[], epochs bigint[], max_rows int)
-returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text) language plpgsql as $$
+returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint) language plpgsql as $$
 #variable_conflict use_column
 declare o record; next bigint; s int;
 begin
@@ -46,14 +46,14 @@ begin
     -- Now and then a batch holds nothing.
     insert into log select s, next, null, 0, null where not exists (select from log g where g.shard = s and g.batch = next)
       and exists (select from log g where g.shard <> s);
-    return query select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body from log g
+    return query select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1 from log g
       where g.shard = s and g.batch = next and g.stream_id is not null order by g."offset";
   end loop;
 end $$;
 
 create function sealcast.tail(shards int[], after bigint[], max_batches int)
-returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text) language sql as $$
-  select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body
+returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint) language sql as $$
+  select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1
   from unnest(shards, after) a (shard, after) join log g on g.shard = a.shard and g.batch > a.after
     and g.batch <= a.after + max_batches
   order by 1, 2, 3, 4 $$;
@@ -72,6 +72,7 @@ end $$;
 class Recorder final : public Transport {
  public:
   std::string_view name() const override { return "recorder"; }
+  Channel channel() const override { return Channel::everyone; }
   bool delivers_at_once() const override { return true; }
   void publish(std::span<const FramePtr> frames, std::span<const Lead>) override {
     for (const FramePtr& frame : frames) offsets[frame->stream_id].push_back(frame->offset);

@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 using tcp = asio::ip::tcp;
 
 TEST(SseRing, RendersAnEventAsOneChunk) {
-  auto chunk = render_frame(17, R"({"offset":17})");
+  auto chunk = render_frame(17, 16, R"({"offset":17})");
   EXPECT_EQ(chunk->bytes, "1c\r\nid: 17\ndata: {\"offset\":17}\n\n\r\n");
   EXPECT_EQ(chunk->bytes.substr(chunk->head, 6), "id: 17");
 }
@@ -20,7 +20,7 @@ TEST(SseRing, RendersAnEventAsOneChunk) {
 TEST(SseRing, KeepsTheNewestFrames) {
   Ring ring(4);
   EXPECT_TRUE(ring.continues(99)) << "an empty ring has missed nothing";
-  for (int offset = 1; offset <= 10; ++offset) ring.push(render_frame(offset, "x"));
+  for (int offset = 1; offset <= 10; ++offset) ring.push(render_frame(offset, offset - 1, "x"));
   EXPECT_EQ(ring.end() - ring.begin(), 4u);
   EXPECT_EQ(ring[ring.begin()]->offset, 7);
   EXPECT_EQ(ring[ring.end() - 1]->offset, 10);
@@ -31,7 +31,7 @@ TEST(SseRing, KeepsTheNewestFrames) {
 
 TEST(SseRing, FindsTheFrameAfterAnOffset) {
   Ring ring(8);
-  for (int offset : {3, 5, 6, 9}) ring.push(render_frame(offset, "x"));
+  for (int offset : {3, 5, 6, 9}) ring.push(render_frame(offset, offset - 1, "x"));
   EXPECT_EQ(ring[ring.after(0)]->offset, 3);
   EXPECT_EQ(ring[ring.after(3)]->offset, 5);
   EXPECT_EQ(ring[ring.after(7)]->offset, 9);
@@ -42,7 +42,7 @@ constexpr char kStream[] = "0190d000-0000-7000-8000-000000000001";
 
 class SseHub : public testing::Test {
  protected:
-  explicit SseHub(HubSettings settings = {milliseconds(60'000), milliseconds(2000), 100, 64})
+  explicit SseHub(HubSettings settings = {sealcast::Channel::everyone, milliseconds(60'000), milliseconds(2000), 100, 64})
       : hub_(std::make_unique<Hub>(io_.get_executor(), history_, metrics_, settings)) {}
   ~SseHub() override {
     hub_->close();
@@ -220,7 +220,7 @@ TEST_F(SseHub, TellsWhenToComeBackAtTheEnd) {
 
 class SseHeartbeat : public SseHub {
  protected:
-  SseHeartbeat() : SseHub({milliseconds(100), milliseconds(2000), 100, 64}) {}
+  SseHeartbeat() : SseHub({sealcast::Channel::everyone, milliseconds(100), milliseconds(2000), 100, 64}) {}
 };
 
 TEST_F(SseHeartbeat, ComesAfterSilence) {

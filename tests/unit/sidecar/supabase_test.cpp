@@ -24,6 +24,7 @@ class SupabaseTest : public testing::Test {
     settings_.supabase = {server_.url() + "/realtime/v1",
                           server_.write("key", key + "\n"),
                           "sealcast:{stream_id}",
+                          "",
                           "message",
                           "private",
                           server_.ca_file()};

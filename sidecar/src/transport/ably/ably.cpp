@@ -82,7 +82,6 @@ class Ably : public Adapter {
         headers_{"Content-Type: application/json", "Accept: application/json", std::string(kVersion),
                  "Authorization: Basic " + base64(read_key(settings.key_file))} {}
 
-  std::string_view name() const override { return "ably"; }
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {}
   void stop() override { client_.stop(); }

@@ -129,7 +129,6 @@ class Mqtt final : public Adapter {
       : client_(std::make_shared<Client>(std::move(executor), std::move(options))) {}
   ~Mqtt() override { client_->stop(); }
 
-  std::string_view name() const override { return "mqtt"; }
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override { client_->start(); }
   void stop() override { client_->stop(); }

@@ -66,7 +66,6 @@ class RedisEvents final : public Adapter {
   RedisEvents(const asio::any_io_executor& executor, const Settings::RedisEvents& settings, redis::Options options)
       : executor_(executor), service_(std::make_shared<Service>(executor, settings, std::move(options))) {}
 
-  std::string_view name() const override { return "redis_events"; }
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {
     service_->client.start();

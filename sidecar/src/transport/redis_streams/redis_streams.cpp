@@ -57,7 +57,6 @@ class RedisStreams final : public Adapter {
         key_(settings.key),
         max_age_(std::to_string(settings.max_age.count())) {}
 
-  std::string_view name() const override { return "redis_streams"; }
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override { client_.start(); }
   void stop() override { client_.stop(); }

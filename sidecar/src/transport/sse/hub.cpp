@@ -38,7 +38,7 @@ Hub::Hub(asio::any_io_executor executor, History& history, Metrics& metrics, Hub
       metrics_(metrics),
       settings_(settings),
       ticker_(executor),
-      heartbeat_(render_chunk(0, ":\n\n")) {
+      heartbeat_(render_chunk(":\n\n")) {
   tick();
 }
 
@@ -80,7 +80,7 @@ void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
     }
     if (!channel || frame->offset <= channel->last_offset) continue;
     channel->last_offset = frame->offset;
-    channel->ring.push(render_frame(frame->offset, frame->text));
+    channel->ring.push(render_frame(frame->offset, frame->prev, frame->text));
     channel->dirty = true;
     schedule(*channel);
   }
@@ -139,7 +139,7 @@ void Hub::remove(Subscriber& subscriber, bool dropped) {
   subscribers_.pop_back();
   subscriber.close();
   if (dropped) metrics_.sse_dropped.Increment();
-  metrics_.sse_subscribers.Set(static_cast<double>(subscribers_.size()));
+  metrics_.sse_subscribers.Decrement();
   release(channel);
 }
 
@@ -155,7 +155,7 @@ asio::awaitable<void> Hub::attach(Pin pin, Reader reader) {
   subscriber->channel_index = static_cast<std::uint32_t>(channel.subscribers.size());
   subscribers_.push_back(subscriber);
   channel.subscribers.push_back(subscriber.get());
-  metrics_.sse_subscribers.Set(static_cast<double>(subscribers_.size()));
+  metrics_.sse_subscribers.Increment();
   subscriber->watch();
   subscriber->pump();
 }
@@ -184,7 +184,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
   if (reader.reset) preamble += "data: {\"reset\":true,\"offset\":" + std::to_string(reader.after) + "}\n";
   preamble += "\n";
   std::string bytes = std::move(reader.head);
-  bytes += payload(*render_chunk(0, preamble), reader.chunked);
+  bytes += payload(*render_chunk(preamble), reader.chunked);
 
   std::int64_t after = reader.after;
   bool alive = co_await write(bytes);
@@ -194,13 +194,13 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
     std::string text, event;
     bytes.clear();
     try {
-      HistoryPage page = co_await history_.page(channel.stream_id, after, std::nullopt, kPage);
+      HistoryPage page = co_await history_.page(channel.stream_id, after, std::nullopt, kPage, settings_.channel);
       if (page.size() == 0) break;
       for (int row = 0; row < page.size(); ++row) {
         HistoryRow frame = page[row];
         text.clear();
         append_frame(frame.offset, frame.prev, frame.envelope, text);
-        bytes += payload(*render_frame(frame.offset, text), reader.chunked);
+        bytes += payload(*render_frame(frame.offset, frame.prev, text), reader.chunked);
         after = frame.offset;
       }
     } catch (const pg::Error&) {

@@ -1,4 +1,4 @@
-// The `sse` transport: every reader of every stream on this sidecar (Server-Sent Events).
+// The `sse` transport: every reader of one channel of every stream on this sidecar (Server-Sent Events).
 //
 // A stream that somebody reads here has a channel: a ring of its newest frames, each rendered once, and its
 // subscribers, each a cursor into the ring. A reader that falls out of the ring is cut off; its last `id` is where it
@@ -29,6 +29,7 @@
 namespace sealcast::sse {
 
 struct HubSettings {
+  sealcast::Channel channel;
   std::chrono::milliseconds heartbeat;
   std::chrono::milliseconds retry;  // how long a reader that lost us waits before it comes back
   std::size_t max_subscribers;
@@ -60,8 +61,10 @@ class Hub final : public Transport {
   ~Hub() override;
 
   std::string_view name() const override { return "sse"; }
+  sealcast::Channel channel() const override { return settings_.channel; }
   void publish(std::span<const FramePtr> frames, std::span<const Lead>) override;
-  bool delivers_at_once() const override { return true; }
+  // One record of what `sse` has delivered is enough.
+  bool delivers_at_once() const override { return settings_.channel == sealcast::Channel::everyone; }
 
   // Keeps a channel while somebody attaches to it.
   class Pin {

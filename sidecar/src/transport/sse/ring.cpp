@@ -14,11 +14,12 @@ void append_event(std::int64_t offset, std::string_view text, std::string& out) 
   out += "\n\n";
 }
 
-ChunkPtr render_chunk(std::int64_t offset, std::string_view text) {
+namespace {
+
+std::shared_ptr<Chunk> render(std::string_view text) {
   char digits[24];
   std::string_view size(digits, std::to_chars(digits, digits + sizeof digits, text.size(), 16).ptr - digits);
   auto chunk = std::make_shared<Chunk>();
-  chunk->offset = offset;
   chunk->head = size.size() + 2;
   chunk->bytes.reserve(chunk->head + text.size() + Chunk::kTail);
   chunk->bytes += size;
@@ -28,10 +29,17 @@ ChunkPtr render_chunk(std::int64_t offset, std::string_view text) {
   return chunk;
 }
 
-ChunkPtr render_frame(std::int64_t offset, std::string_view text) {
+}  // namespace
+
+ChunkPtr render_chunk(std::string_view text) { return render(text); }
+
+ChunkPtr render_frame(std::int64_t offset, std::int64_t prev, std::string_view text) {
   std::string event;
   append_event(offset, text, event);
-  return render_chunk(offset, event);
+  auto chunk = render(event);
+  chunk->offset = offset;
+  chunk->prev = prev;
+  return chunk;
 }
 
 void Ring::push(ChunkPtr chunk) {

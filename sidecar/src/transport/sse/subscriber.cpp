@@ -96,7 +96,7 @@ void Subscriber::send(ChunkPtr chunk) {
 void Subscriber::farewell(std::string_view text, std::string_view end_of_chunks) {
   pump();
   if (waiting_ || partial_ || !hub_) return;
-  std::string last = chunked_ ? render_chunk(0, text)->bytes : std::string(text);
+  std::string last = chunked_ ? render_chunk(text)->bytes : std::string(text);
   if (chunked_) last += end_of_chunks;
   boost::system::error_code ignored;
   socket_.write_some(asio::buffer(last), ignored);

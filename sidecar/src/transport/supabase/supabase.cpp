@@ -114,7 +114,6 @@ class Supabase : public Adapter {
               (settings.channels == "private" ? "?private=true" : "?private=false")),
         headers_(headers_for(read_key(settings.key_file))) {}
 
-  std::string_view name() const override { return "supabase"; }
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {}
   void stop() override { client_.stop(); }

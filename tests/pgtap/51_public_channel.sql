@@ -1,0 +1,131 @@
+-- The public channel: which messages of a sampled stream are on it, the same for whoever asks and whenever, and the
+-- rates at which streams are sampled.
+begin;
+\ir scene.psql
+select plan(49);
+
+delete from sealcast.relay_log;
+delete from sealcast.outbox;
+delete from sealcast.sampling;
+update sealcast.relay_leases set holder = 'a', epoch = 1, lease_until = now() + interval '1 h';
+create function pg_temp.queue(stream_id uuid, t text, senders uuid[], committed_by xid8, d text default '{}') returns void language plpgsql as $$
+begin
+  perform pg_temp.admit(stream_id, t, s, d) from unnest(senders) s;
+  update sealcast.outbox set xid = committed_by where xid = pg_current_xact_id();
+end $$;
+create temp table drained (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint);
+create function pg_temp.drain(max_rows integer default 1000) returns bigint language sql as $$
+  with d as (insert into drained select * from sealcast.drain('a', '{0,1,2,3}', '{1,1,1,1}', max_rows) returning stream_id)
+  select count(stream_id) from d $$;
+-- As if the last drain had seen just this.
+create function pg_temp.stand_at(seen pg_snapshot) returns void language sql as $$
+  update sealcast.relay_log r set seen = stand_at.seen, seen_xid = '0', seen_id = 0, target = null, target_xid = null, target_id = null, after_id = 0
+  where r.batch = (select max(n.batch) from sealcast.relay_log n where n.shard = r.shard) $$;
+-- Whether each row names the row before it on the public channel, the first one `before`.
+create function pg_temp.chained(before bigint) returns boolean language sql as $$
+  select bool_and(public_prev = coalesce(prior, before))
+  from (select public_prev, lag("offset") over (order by "offset") as prior from drained
+        where stream_id = 'a0000000-0000-4000-8000-000000000001' and public_prev is not null) c $$;
+create temp table crowd as
+  select n, ('c0000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid as user_id from generate_series(1, 300) n;
+
+-- Calm: all of it.
+select pg_temp.queue(:room, 'chat', (select array_agg(user_id order by n) from crowd where n <= 3), '11') \g /dev/null
+select is(pg_temp.drain(), 3::bigint, 'calm');
+select ok(bool_and(public_prev = prev), 'everything is public') from drained where stream_id is not null;
+select is((public_before, public_bits), (null::bigint, null::bytea), 'and costs nothing in the log') from sealcast.stream_runs where stream_id = :room;
+
+-- A storm.
+insert into sealcast.sampling values (:room, 20, false, clock_timestamp());
+select pg_temp.stand_at('12:12:') \g /dev/null
+select pg_temp.queue(:room, 'chat', (select array_agg(user_id order by n) from crowd), '12') \g /dev/null
+select pg_temp.queue(:room, 'chat', array[:vip]::uuid[], '13') \g /dev/null
+select pg_temp.queue(:room, 'announcement', array[:owner]::uuid[], '14') \g /dev/null
+select pg_temp.queue(:room, 'sampling_update', array[:system]::uuid[], '15') \g /dev/null
+select pg_temp.queue(:cave, 'chat', array[:vip]::uuid[], '16') \g /dev/null
+select is(pg_temp.drain(100), 100::bigint, 'a batch ends where it is full');
+select is(pg_temp.drain(), 204::bigint, 'and the next goes on');
+select is(count(*) filter (where public_prev is not null), 3 + (select count(*) from crowd where sealcast.sampled(user_id, :room, 20)) + 3,
+          'who is sampled, and tiers 0 and 1') from drained where stream_id = :room;
+select is(count(*), 0::bigint, 'each as sampled() and tier() say')
+from drained d cross join lateral (select d.envelope::jsonb as e) e
+where d.stream_id = :room and "offset" > 3
+  and (public_prev is not null) <> (sealcast.sampled((e ->> 's')::uuid, :room, 20) or sealcast.tier(e ->> 't', (e ->> 's')::uuid, e -> 'd') < 2);
+select ok(count(*) between 30 and 90, 'about a fifth') from drained where stream_id = :room and public_prev is not null and "offset" between 4 and 303;
+select ok(bool_and(prev = "offset" - 1), 'the other channel has all') from drained where stream_id = :room;
+select ok(pg_temp.chained(0), 'each names the one before it, across runs and batches');
+select ok(bool_and(public_prev = prev), 'other streams are calm') from drained where stream_id = :cave;
+
+-- Calm again; a large gift at rate 0 before.
+insert into sealcast.message_types (t, tier0_amount) values ('gift', 1000);
+update sealcast.sampling set rate = 0;
+select pg_temp.stand_at('17:17:') \g /dev/null
+select pg_temp.queue(:room, 'gift', (select array_agg(user_id) from crowd where n <= 5), '17', '{"amount":999}') \g /dev/null
+select is(pg_temp.drain(), 5::bigint, 'a batch with nothing for the public');
+select pg_temp.stand_at('18:18:') \g /dev/null
+select pg_temp.queue(:room, 'gift', (select array_agg(user_id) from crowd where n = 6), '18', '{"amount":1000}') \g /dev/null
+select is(pg_temp.drain(), 1::bigint, 'and one with a gift');
+delete from sealcast.sampling;
+select pg_temp.stand_at('19:19:') \g /dev/null
+select pg_temp.queue(:room, 'chat', (select array_agg(user_id) from crowd where n <= 2), '19') \g /dev/null
+select is(pg_temp.drain(), 2::bigint, 'calm again');
+select is(array_agg(public_prev order by "offset"), array[null, null, null, null, null, 306, 312, 313]::bigint[], 'the chain goes over what was left out')
+from drained where stream_id = :room and "offset" > 306;
+select ok(pg_temp.chained(0), 'from the first to the last');
+
+-- The same for whoever asks later.
+select set_eq($$select * from sealcast.tail('{0,1,2,3}', '{0,0,0,0}', 1000) where stream_id is not null$$,
+              $$select * from drained where stream_id is not null$$, 'those who tail');
+select set_eq(format($$select "offset", prev, envelope, public_prev from sealcast.history(%L, 0, max_rows => 1000)$$, :room),
+              format($$select "offset", prev, envelope, public_prev from drained where stream_id = %L$$, :room), 'the history');
+create function pg_temp.pages(up boolean, page integer) returns bigint[] language plpgsql as $$
+declare
+  got bigint[] := '{}';
+  piece bigint[];
+begin
+  loop
+    select array_agg(h."offset" order by h."offset") into piece
+    from sealcast.history('a0000000-0000-4000-8000-000000000001', case when up then coalesce(got[cardinality(got)], 0) end,
+                          case when not up then coalesce(got[1], 1000) end, page, true) h;
+    exit when piece is null;
+    assert up or cardinality(piece) <= page;
+    got := case when up then got || piece else piece || got end;
+    exit when cardinality(piece) < page;
+  end loop;
+  return got;
+end $$;
+select is(pg_temp.pages(up, page), (select array_agg("offset" order by "offset") from drained where stream_id = :room and public_prev is not null),
+          format('page by page of %s, %s', page, case when up then 'up' else 'down' end))
+from unnest(array[true, false]) up, unnest(array[1, 2, 7, 50, 1000]) page;
+select is(array_agg("offset"), array[306, 312]::bigint[], 'and between two offsets')
+from sealcast.history(:room, 305, 313, 10, true);
+select set_eq(format('select "offset" from sealcast.stream_log where stream_id = %L and public', :room),
+              format('select "offset" from drained where stream_id = %L and public_prev is not null', :room), 'the log tells');
+
+-- The rates.
+create function pg_temp.sample(stream_ids uuid[], rates integer[], epoch bigint default 1) returns integer language sql as $$
+  select told from sealcast.sample_streams('{0,1,2,3}', array_fill(epoch, array[4]), stream_ids, rates, 60000) $$;
+create function pg_temp.told() returns text language sql as $$
+  select string_agg(m.d, ' ' order by m.message_id) from sealcast.messages m where m.t = 'sampling_update' and m.d <> '{}' $$;
+select is(pg_temp.sample(array[:room]::uuid[], '{20}', 2), 0, 'who leads no longer changes nothing');
+select is(pg_temp.sample(array[:room]::uuid[], '{20}'), 1, 'a storm is told');
+select is((pg_temp.sample(array[:room]::uuid[], '{20}'), pg_temp.sample(array[:room]::uuid[], '{10}')), (0, 1), 'once, and when the rate changes');
+update sealcast.sampling set announced_at = clock_timestamp() - interval '61 s';
+select is(pg_temp.sample(array[:room]::uuid[], '{10}'), 1, 'and again for whoever came since');
+select is(pg_temp.sample('{}', '{}'), 1, 'what is not named goes calm');
+select is_empty('select from sealcast.sampling', 'and is forgotten');
+select is(pg_temp.told(), '{"active":true,"rate":20} {"active":true,"rate":10} {"active":true,"rate":10} {"active":false,"rate":100}', 'as these messages');
+select is(pg_temp.sample(array[:attic, :nowhere]::uuid[], '{20,20}'), 0, 'closed streams and none');
+select is_empty('select from sealcast.sampling', 'are not sampled');
+
+-- By hand.
+select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.set_sampling(%L, 5)', :room)), 'PT403 role_required', 'for owners');
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_sampling(%L, 101)', :room)), 'PT400 invalid_request', 'a rate');
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_sampling(%L, 5)', :room)), 'ok', 'an owner may');
+select is(pg_temp.sample('{}', '{}'), 0, 'what is forced');
+select results_eq('select rate, forced from sealcast.sampling', $$values (5::smallint, true)$$, 'stays');
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_sampling(%L, null)', :room)), 'ok', 'until it is lifted');
+select is(pg_temp.sample('{}', '{}'), 1, 'then velocity decides');
+select is_empty('select from sealcast.sampling', 'again');
+select * from finish();
+rollback;
