@@ -19,8 +19,8 @@ export class Http {
     const limit = new Deadline(this.#timeoutMs, signal);
     try {
       const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
-      const response = await this.#request(path, { method, headers, body, signal: limit.signal }, session);
-      return parse(await response.text());
+      const answer = this.#request(path, { method, headers, body, signal: limit.signal }, session);
+      return parse(await orAborted(answer.then((response) => response.text()), limit.signal));
     } catch (error) {
       throw lostOr(error, limit.signal);
     } finally {
@@ -32,8 +32,12 @@ export class Http {
   // An answer whose body is still to be read. The deadline is for its head alone.
   async open(path, { headers, session = true, signal }) {
     const limit = new Deadline(this.#timeoutMs, signal);
+    const answer = this.#request(path, { method: 'GET', headers, cache: 'no-store', signal: limit.signal }, session);
     try {
-      return await this.#request(path, { method: 'GET', headers, cache: 'no-store', signal: limit.signal }, session);
+      return await orAborted(answer, limit.signal);
+    } catch (error) {
+      answer.then(({ body }) => body.cancel()).catch(() => {}); // it comes too late
+      throw error;
     } finally {
       limit.met();
     }
@@ -81,6 +85,17 @@ class Deadline {
   met() {
     clearTimeout(this.#timer);
   }
+}
+
+// What the promise says, or the signal's reason as soon as it is aborted. A fetch does not always listen to its signal:
+// that of Debian's Node.js 18 forgets it when garbage is collected (https://github.com/nodejs/undici/issues/1926).
+function orAborted(promise, signal) {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 function parse(text) {

@@ -24,6 +24,8 @@ async function connect(streamId, on, { ticket, silenceMs }) {
     const response = await open(streamId, on, ticket, stop.signal);
     const events = new EventStream({ onEvent: receiver(on), onRetry: on.onPace });
     const reader = response.body.getReader();
+    // The signal alone may not end it: see orAborted() in http.js.
+    stop.signal.addEventListener('abort', () => reader.cancel().catch(() => {}));
     for (alive(); ; alive()) {
       const { value, done } = await reader.read();
       if (done) throw failure('connection_lost', 'the server ended the event stream');

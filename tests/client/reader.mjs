@@ -7,6 +7,9 @@ import { closeAtEnd } from './leftovers.mjs';
 // Failures are expected here, and tests should not wait for them.
 export const QUICK = { baseMs: 20, capMs: 100, spreadMs: 10 };
 
+// A fetch that does not listen to its signal: what Debian's Node.js 18 has once garbage was collected.
+export const forgetful = (url, { signal, ...request }) => fetch(url, request);
+
 // A listener that is left behind with each connection.
 process.on('warning', (warning) => {
   if (warning.name === 'MaxListenersExceededWarning') throw warning;

@@ -7,8 +7,9 @@ import { after, before, test } from 'node:test';
 import { createClient, SealcastError } from '../../client/index.js';
 import { checkEnvelope } from '../integration/envelope.mjs';
 import { freePort, PrivateStack } from '../integration/stack.mjs';
+import { within } from '../integration/waiting.mjs';
 import { Proxy } from './proxy.mjs';
-import { QUICK } from './reader.mjs';
+import { forgetful, QUICK } from './reader.mjs';
 
 let stack, sidecar, proxy;
 before(async () => {
@@ -116,8 +117,10 @@ test('a server that is not there, and one that says nothing', async () => {
   await assert.rejects(nowhere.sendMessage(room, 'chat', {}, { giveUpAfterMs: 0 }), { status: 0, code: 'unreachable' });
   proxy.freeze();
   try {
-    const hasty = clientOf(user, { timeoutMs: 100 });
-    await assert.rejects(hasty.sendMessage(room, 'chat', {}, { giveUpAfterMs: 0 }), { status: 0, code: 'timeout' });
+    for (const how of [{}, { fetch: forgetful }]) {
+      const sent = clientOf(user, { timeoutMs: 100, ...how }).sendMessage(room, 'chat', {}, { giveUpAfterMs: 0 });
+      await assert.rejects(within('it is given up', sent), { status: 0, code: 'timeout' });
+    }
   } finally {
     proxy.freeze(false);
     proxy.cut();

@@ -4,10 +4,10 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { createClient, sse } from '../../client/index.js';
 import { freePort, PrivateStack } from '../integration/stack.mjs';
-import { until } from '../integration/waiting.mjs';
+import { until, within } from '../integration/waiting.mjs';
 import { Proxy } from './proxy.mjs';
 import { random } from './random.mjs';
-import { QUICK, Reader } from './reader.mjs';
+import { forgetful, QUICK, Reader } from './reader.mjs';
 import { tell, write } from './stream.mjs';
 
 let stack, listen, sidecar, proxy;
@@ -27,6 +27,11 @@ async function start() {
 }
 
 const clientOf = (more = {}) => createClient({ url: proxy.url, ...more });
+
+const subscribers = async () => {
+  const metrics = await (await fetch(`${sidecar.url}/metrics`)).text();
+  return Number(/^sealcast_sse_subscribers (\d+)$/m.exec(metrics)[1]);
+};
 
 test('a reader begins with what comes next, or after an offset of its own', async () => {
   const room = await stack.stream();
@@ -202,14 +207,40 @@ test('close(), also from within the handler: no call after it, no connection lef
   await write(stack, room, 5);
   await reader.reached(2);
   await reader.close();
-  await until('the sidecar has no reader of ours', async () => {
-    return /^sealcast_sse_subscribers 0$/m.test(await (await fetch(`${sidecar.url}/metrics`)).text());
-  });
+  await until('the sidecar has no reader', async () => (await subscribers()) === 0);
   assert.deepEqual(reader.offsets, [1, 2]);
   await assert.rejects(reader.subscription.migrate('sse'), { code: 'closed' });
   const early = new Reader(clientOf(), room);
   await early.close();
   await assert.rejects(early.subscription.ready, { code: 'closed' });
+});
+
+test('a fetch that forgets its signal: close() and silence end the event stream all the same', async () => {
+  const room = await stack.stream();
+  const reader = new Reader(clientOf({ fetch: forgetful, transports: [sse({ silenceMs: 200 })] }), room);
+  await reader.ready();
+  proxy.freeze();
+  await reader.until('silence is noticed', () => reader.errors.some(({ code }) => code === 'silence'));
+  proxy.freeze(false);
+  await write(stack, room, 1);
+  await reader.reached(1);
+  await within('it is closed', reader.close());
+  await until('the sidecar has no reader', async () => (await subscribers()) === 0);
+});
+
+test('a fetch that forgets its signal: an answer that comes after close() is let go', async () => {
+  let come;
+  const late = async (...request) => {
+    const answer = await forgetful(...request);
+    await new Promise((resolve) => (come = resolve));
+    return answer;
+  };
+  const reader = new Reader(clientOf({ fetch: late }), await stack.stream());
+  await until('it is connected', async () => come && (await subscribers()) === 1);
+  await within('it is closed', reader.close());
+  assert.equal(await subscribers(), 1);
+  come();
+  await until('the sidecar has no reader', async () => (await subscribers()) === 0);
 });
 
 test('verify: what the server did not seal is reported and left out', async () => {
