@@ -9,14 +9,19 @@ import { Subscription } from './subscription.js';
 export function createClient({ transports = [sse()], retry = {}, ...connection }) {
   const http = new Http(connection);
   const drivers = new Map(transports.map((driver) => [driver.name, driver]));
+  const echoes = new Map(); // stream id → the Echo of each subscription
 
   // Repeats are safe: the server inserts a txn_id once (docs/delivery.md).
   async function sendMessage(streamId, type, d, { txnId = uuid(), signal, giveUpAfterMs = 60_000 } = {}) {
     const body = JSON.stringify({ stream_id: streamId, t: type, d, txn_id: txnId });
     const deadline = Date.now() + giveUpAfterMs;
+    const own = echoes.get(streamId.toLowerCase()) ?? [];
+    for (const echo of own) echo.sent(txnId);
     for (let attempt = 0; ; attempt++) {
       try {
-        return await http.json('POST', '/rpc/send_message', { body, signal });
+        const envelope = await http.json('POST', '/rpc/send_message', { body, signal });
+        for (const echo of own) echo.sealed(envelope);
+        return envelope;
       } catch (error) {
         if (!(error instanceof SealcastError)) throw error;
         error.txnId = txnId;
@@ -27,9 +32,9 @@ export function createClient({ transports = [sse()], retry = {}, ...connection }
     }
   }
 
-  async function messages(streamId, { after, before, limit, signal } = {}) {
+  async function messages(streamId, { after, before, limit, channel, signal } = {}) {
     const query = new URLSearchParams();
-    for (const [name, value] of Object.entries({ after, before, limit })) {
+    for (const [name, value] of Object.entries({ after, before, limit, channel })) {
       if (value !== undefined) query.set(name, value);
     }
     const page = await http.json('GET', `/streams/${encodeURIComponent(streamId)}/messages?${query}`, { signal });
@@ -46,7 +51,7 @@ export function createClient({ transports = [sse()], retry = {}, ...connection }
   }
 
   function subscribeStreamEvents(streamId, handler, options = {}) {
-    return new Subscription({ http, drivers, messages, ticket, verify }, streamId, handler, options);
+    return new Subscription({ http, drivers, messages, ticket, verify, echoes }, streamId, handler, options);
   }
 
   return { sendMessage, messages, verify, ticket, subscribeStreamEvents };

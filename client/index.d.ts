@@ -13,6 +13,13 @@ export interface Envelope<D = Record<string, unknown>> {
   sig: string;
 }
 
+/** What a handler gets for an own message that a chat storm leaves out: it has no offset there. */
+export interface Echo<D = Record<string, unknown>> {
+  offset: null;
+  prev: null;
+  envelope: Envelope<D>;
+}
+
 export interface Frame<D = Record<string, unknown>> {
   offset: number;
   /** The offset of the frame before this one on the channel that brought it. */
@@ -93,6 +100,8 @@ export interface SubscribeOptions {
   from?: number | null;
   /** The name of the transport to begin with. */
   transport?: string;
+  /** vip: every message also in a chat storm, for users with a role in the stream. Default public. */
+  channel?: 'public' | 'vip';
   onStatus?: (status: Status, error?: SealcastError) => void;
   onTransport?: (transport: string, previous: string) => void;
   /** Retention took these before they could be read. */
@@ -133,12 +142,12 @@ export interface Client {
   sendMessage<D extends object>(streamId: string, type: string, d: D, options?: SendOptions): Promise<Envelope<D>>;
   subscribeStreamEvents<D = Record<string, unknown>>(
     streamId: string,
-    handler: (frame: Frame<D>) => void | Promise<void>,
+    handler: (frame: Frame<D> | Echo<D>) => void | Promise<void>,
     options?: SubscribeOptions,
   ): Subscription;
   messages(
     streamId: string,
-    query?: { after?: number; before?: number; limit?: number; signal?: AbortSignal },
+    query?: { after?: number; before?: number; limit?: number; channel?: 'public' | 'vip'; signal?: AbortSignal },
   ): Promise<Page>;
   verify(envelope: Envelope | string, options?: { signal?: AbortSignal }): Promise<VerifyResult>;
   ticket(streamId: string, options?: { signal?: AbortSignal }): Promise<{ access_token: string; expires_in: number }>;
@@ -159,6 +168,7 @@ export function createClient(options: ClientOptions): Client;
 export interface DriverContext {
   /** Aborted when the connection is to be given up; connect() then resolves. */
   signal: AbortSignal;
+  channel: 'public' | 'vip';
   /** The offset to resume after; null when none is known. */
   after(): number | null;
   onConnected(how?: { offset?: number; resumed?: boolean }): void;
@@ -205,16 +215,18 @@ export interface SupabaseClientLike {
 type ClientOrMaker<T> = T | (() => T | Promise<T>);
 
 export function sse(options?: { ticket?: boolean; silenceMs?: number }): Driver;
-export function mqtt(options: { client: ClientOrMaker<MqttClientLike>; topic?: string; qos?: 0 | 1 | 2 }): Driver;
+export function mqtt(options: { client: ClientOrMaker<MqttClientLike>; topic?: string; vipTopic?: string; qos?: 0 | 1 | 2 }): Driver;
 export function ably(options: {
   client: ClientOrMaker<AblyRealtimeLike>;
   channel?: string;
+  vipChannel?: string;
   event?: string;
   channelOptions?: object;
 }): Driver;
 export function supabase(options: {
   client: ClientOrMaker<SupabaseClientLike>;
   topic?: string;
+  vipTopic?: string;
   event?: string;
   private?: boolean;
 }): Driver;

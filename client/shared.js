@@ -1,5 +1,6 @@
 // One channel of one SDK client, however many subscriptions read it: an SDK that is told to unsubscribe does so for
 // everybody, and some refuse to subscribe twice.
+import { failure } from './errors.js';
 import { parseFrame } from './frame.js';
 
 const channels = new WeakMap(); // SDK client → Map of key → Channel
@@ -18,6 +19,13 @@ export async function readShared(client, key, on, { open, end }) {
   } finally {
     if (own) await end(sdk);
   }
+}
+
+// Where a driver reads a stream's public or vip channel (../docs/sampling.md).
+export function placeOf(driver, names, streamId, channel) {
+  const name = names[channel];
+  if (name) return name.replace('{stream_id}', streamId);
+  throw failure('transport_refused', `${driver} was not told where the ${channel} channel is`);
 }
 
 async function channelOf(sdk, key) {

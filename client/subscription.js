@@ -1,5 +1,6 @@
 // One reader of one stream: the transport in use, the going over to another, and what the caller is told.
 import { backoff, pause } from './backoff.js';
+import { Echo } from './echo.js';
 import { failure, SealcastError } from './errors.js';
 import { Link } from './link.js';
 import { Sequencer } from './sequencer.js';
@@ -21,13 +22,16 @@ export class Subscription {
   #stop = new AbortController();
   #finding = false;
   #settleReady;
+  #echo = null;
+  #handled = Promise.resolve(); // what the handler was given last
 
   constructor(parts, streamId, handler, options) {
-    const { from, transport = parts.drivers.keys().next().value } = options;
+    const { from, transport = parts.drivers.keys().next().value, channel = 'public' } = options;
+    if (!['public', 'vip'].includes(channel)) throw new TypeError(`channel is public or vip, not ${channel}`);
     this.#parts = parts;
     this.#streamId = streamId;
     this.#handler = handler;
-    this.#options = { ...DEFAULTS, ...options };
+    this.#options = { ...DEFAULTS, ...options, channel };
     // Resolves when all that is sent from then on will be delivered.
     this.ready = new Promise((resolve, reject) => (this.#settleReady = { resolve, reject }));
     this.ready.catch(() => {}); // onStatus tells it too
@@ -35,8 +39,8 @@ export class Subscription {
     this.#sequencer = new Sequencer({
       deliver: (frame) => this.#deliver(frame),
       dropped: (range) => this.#tell('onDropped', range),
-      rewound: (to) => this.#tell('onRewound', to),
-      history: (query) => parts.messages(streamId, query),
+      rewound: (to) => this.#rewound(to),
+      history: (query) => parts.messages(streamId, { ...query, channel }),
       trouble: (error) => this.#trouble(error),
       maxHeld,
       pageSize,
@@ -45,6 +49,7 @@ export class Subscription {
     });
     if (from !== undefined && from !== null) this.#sequencer.start(from);
     const driver = this.#driver(transport);
+    if (channel === 'public') this.#listenToOwn();
     this.#link = this.#open(driver);
   }
 
@@ -121,7 +126,7 @@ export class Subscription {
   // `attempt` is there while the link is to take over.
   #open(driver, attempt) {
     const sequencer = this.#sequencer;
-    const { reconnect, quietMs } = this.#options;
+    const { channel, reconnect, quietMs } = this.#options;
     const hooks = {
       after: () => sequencer.offset,
       onFrame: (frame) => sequencer.push(frame),
@@ -145,7 +150,7 @@ export class Subscription {
       },
     };
     const { http, ticket } = this.#parts;
-    const link = new Link(driver, this.#streamId, { http, ticket }, hooks, { reconnect, quietMs });
+    const link = new Link(driver, this.#streamId, { channel, http, ticket }, hooks, { reconnect, quietMs });
     return link;
   }
 
@@ -185,11 +190,36 @@ export class Subscription {
     const { envelope } = frame;
     if (this.#options.verify && !(await this.#verified(frame))) return;
     if (envelope.t === 'transport_migrate') this.#follow(envelope.d ?? {});
-    try {
-      if (!this.#over) await this.#handler(frame);
-    } catch (error) {
-      this.#tell('onError', failure('handler_failed', `the handler failed at offset ${frame.offset}`, error));
-    }
+    if (this.#echo?.isNew(envelope) ?? true) await this.#handle(frame);
+  }
+
+  // One after the other: an echo is no frame of the sequencer's.
+  #handle(frame) {
+    return (this.#handled = this.#handled.then(async () => {
+      try {
+        if (!this.#over) await this.#handler(frame);
+      } catch (error) {
+        this.#tell('onError', failure('handler_failed', `the handler failed at offset ${frame.offset}`, error));
+      }
+    }));
+  }
+
+  // What this client sends, and a storm leaves out of the public channel.
+  #listenToOwn() {
+    const { echoes } = this.#parts;
+    const streamId = this.#streamId.toLowerCase();
+    const echo = (this.#echo = new Echo((envelope) => this.#handle({ offset: null, prev: null, envelope })));
+    const all = echoes.get(streamId) ?? new Set();
+    echoes.set(streamId, all.add(echo));
+    this.#stop.signal.addEventListener('abort', () => {
+      all.delete(echo);
+      if (all.size === 0) echoes.delete(streamId);
+    });
+  }
+
+  #rewound(to) {
+    this.#echo?.forget();
+    return this.#tell('onRewound', to);
   }
 
   async #verified(frame) {

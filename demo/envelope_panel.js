@@ -24,7 +24,7 @@ export class EnvelopePanel {
   }
 
   open(offset, envelope) {
-    this.#title.textContent = `Envelope of message ${offset}`;
+    this.#title.textContent = `Envelope of ${offset === null ? 'your own message' : `message ${offset}`}`;
     this.#envelope = envelope;
     this.#panel.showModal();
     this.#show(false);

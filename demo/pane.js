@@ -77,7 +77,7 @@ export class Pane {
     const clock = sent.toLocaleTimeString([], { timeStyle: 'short' });
     const time = make('time', { textContent: clock, dateTime: sent.toISOString() });
     const open = make('button', { type: 'button', tabIndex: -1, textContent: 'Envelope' });
-    open.ariaLabel = `Envelope of message ${offset} by ${name}`;
+    open.ariaLabel = `Envelope of ${offset === null ? 'a message' : `message ${offset}`} by ${name}`;
     open.addEventListener('click', () => this.#room.openEnvelope(offset, envelope));
     const about = make('small');
     about.append(make('b', { textContent: name }), time, open);

@@ -1,14 +1,14 @@
 // Ably by the caller's ably-js 2 (https://ably.com/docs/sdk/js/v2.0/): channel sealcast:{stream_id}, messages named
 // "message" whose data is one frame. What its states mean: https://ably.com/docs/channels/states.
 import { failure } from '../errors.js';
-import { readShared } from '../shared.js';
+import { placeOf, readShared } from '../shared.js';
 
 // `client` is an Ably.Realtime, or a function that makes one. Both reconnect by themselves.
-export function ably({ client, channel = 'sealcast:{stream_id}', event = 'message', channelOptions }) {
+export function ably({ client, channel = 'sealcast:{stream_id}', vipChannel, event = 'message', channelOptions }) {
   return {
     name: 'ably',
-    connect: (streamId, on) => {
-      const name = channel.replace('{stream_id}', streamId);
+    connect: async (streamId, on) => {
+      const name = placeOf('ably', { public: channel, vip: vipChannel }, streamId, on.channel);
       const begin = (sdk, tell) => open(sdk, tell, { name, event, channelOptions });
       return readShared(client, name, on, { open: begin, end: (sdk) => sdk.close() });
     },

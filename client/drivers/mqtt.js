@@ -1,16 +1,16 @@
 // MQTT 5 or 3.1.1 by the caller's MQTT.js 5 (https://github.com/mqttjs/MQTT.js#api): topic sealcast/{stream_id}, one
 // frame a message.
 import { failure } from '../errors.js';
-import { readShared } from '../shared.js';
+import { placeOf, readShared } from '../shared.js';
 
 // `client` is an MqttClient, which reconnects as it is set up to, or a function that makes one for each connection: one
 // that is lost is replaced, with backoff.
-export function mqtt({ client, topic = 'sealcast/{stream_id}', qos = 1 }) {
+export function mqtt({ client, topic = 'sealcast/{stream_id}', vipTopic, qos = 1 }) {
   return {
     name: 'mqtt',
-    connect: (streamId, on) => {
+    connect: async (streamId, on) => {
       const own = typeof client === 'function';
-      const name = topic.replace('{stream_id}', streamId);
+      const name = placeOf('mqtt', { public: topic, vip: vipTopic }, streamId, on.channel);
       return readShared(client, name, on, { open: (sdk, tell) => open(sdk, tell, { name, qos, own }), end });
     },
   };

@@ -46,6 +46,7 @@ async function open(streamId, on, ticket, signal) {
   const headers = { Accept: 'text/event-stream' };
   const query = new URLSearchParams();
   const after = on.after();
+  if (on.channel !== 'public') query.set('channel', on.channel);
   if (ticket) {
     const { access_token: token } = await on.ticket(streamId, { signal });
     query.set('access_token', token);
@@ -54,7 +55,7 @@ async function open(streamId, on, ticket, signal) {
     headers['Last-Event-ID'] = String(after);
   }
   const path = `/streams/${encodeURIComponent(streamId)}/events`;
-  return on.http.open(ticket ? `${path}?${query}` : path, { headers, session: !ticket, signal });
+  return on.http.open(String(query) ? `${path}?${query}` : path, { headers, session: !ticket, signal });
 }
 
 // The first event has no data, or a reset: its id says after which offset this connection begins.

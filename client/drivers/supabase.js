@@ -1,15 +1,21 @@
 // Supabase Realtime by the caller's supabase-js 2 (https://supabase.com/docs/guides/realtime/broadcast): topic
 // sealcast:{stream_id}, broadcasts of the event "message" whose payload is one frame.
 import { failure } from '../errors.js';
-import { readShared } from '../shared.js';
+import { placeOf, readShared } from '../shared.js';
 
 // `client` is a SupabaseClient, or a function that makes one. `private` asks for a channel that is guarded by row-level
 // security on realtime.messages.
-export function supabase({ client, topic = 'sealcast:{stream_id}', event = 'message', private: guarded = false }) {
+export function supabase({
+  client,
+  topic = 'sealcast:{stream_id}',
+  vipTopic,
+  event = 'message',
+  private: guarded = false,
+}) {
   return {
     name: 'supabase',
-    connect: (streamId, on) => {
-      const name = topic.replace('{stream_id}', streamId);
+    connect: async (streamId, on) => {
+      const name = placeOf('supabase', { public: topic, vip: vipTopic }, streamId, on.channel);
       const begin = (sdk, tell) => open(sdk, tell, { name, event, guarded });
       return readShared(client, name, on, { open: begin, end: (sdk) => sdk.realtime.disconnect() });
     },

@@ -13,7 +13,7 @@ const content: string = envelope.d.content;
 
 const subscription: Subscription = client.subscribeStreamEvents<{ content: string }>(
   'id',
-  async ({ offset, envelope }) => console.log(offset + 1, envelope.d.content.length),
+  async ({ offset, envelope }) => console.log((offset ?? 0) + 1, envelope.d.content.length),
   { from: 0, onStatus: (status) => status === 'live', onDropped: ({ from, to }) => console.log(to - from) },
 );
 await subscription.migrate('mqtt', { overlapMs: 100 });

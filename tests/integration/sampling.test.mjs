@@ -1,0 +1,106 @@
+// A chat storm from the sidecars' side: the rate follows the velocity, the leader may die, and whoever reads is told the
+// same story.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Subscriber, request } from './http.mjs';
+import { PrivateStack } from './stack.mjs';
+import { until } from './waiting.mjs';
+
+const settings = {
+  SEALCAST_SAMPLING_STORM_PER_SECOND: '50',
+  SEALCAST_SAMPLING_CALM_MS: '2000',
+  SEALCAST_SAMPLING_REPEAT_MS: '1000',
+};
+
+let stack;
+before(async () => {
+  stack = await PrivateStack.create();
+});
+after(() => stack.close());
+
+// Users who write a message each, `perTick` of them every 100 ms, until it is over.
+class Storm {
+  #over = false;
+  #ended;
+
+  constructor(room, perTick) {
+    this.#ended = this.#blow(room, perTick);
+  }
+
+  async #blow(room, perTick) {
+    while (!this.#over) {
+      await stack.query(
+        `select from sealcast.admit(array_fill($1::uuid, array[$2::int]), array_fill('chat'::text, array[$2::int]),
+           array(select gen_random_uuid() from generate_series(1, $2)), array(select gen_random_uuid() from generate_series(1, $2)),
+           array_fill('{"content":"!"}'::text, array[$2::int]))`,
+        [room, perTick],
+      );
+      await new Promise((resolve) => setTimeout(resolve, 100)); // as a crowd does
+    }
+  }
+
+  async end() {
+    this.#over = true;
+    await this.#ended;
+  }
+}
+
+const updates = ({ frames }) => frames.filter(({ envelope }) => envelope.t === 'sampling_update').map(({ envelope }) => envelope.d);
+
+async function history(url, room, channel) {
+  const all = [];
+  for (;;) {
+    const answer = await request(`${url}/streams/${room}/messages?after=${all.at(-1)?.offset ?? 0}&limit=500&channel=${channel}`);
+    const { messages } = JSON.parse(answer.text);
+    all.push(...messages);
+    if (messages.length < 500) return all;
+  }
+}
+
+test('a stream is sampled while it storms, and a leader that dies changes nothing', async () => {
+  const room = await stack.stream();
+  const leader = await stack.sidecar(settings);
+  const reader = await Subscriber.to(leader.url, room);
+  const storm = new Storm(room, 15);
+  await until('the badge', () => updates(reader)[0]?.active);
+  const { rate } = updates(reader)[0];
+  assert.ok(rate >= 5 && rate <= 20, `rate ${rate}`);
+  await until('it is repeated', () => updates(reader).length > 1);
+
+  const heir = await stack.sidecar({ ...settings, SEALCAST_GATE_SOCKET: '' });
+  const witness = await Subscriber.to(heir.url, room, { lastEventId: 0 });
+  leader.process.kill('SIGKILL');
+  await leader.exited;
+  const before = updates(witness).length;
+  await until('the heir goes on', () => updates(witness).length > before + 1);
+  assert.equal(updates(witness).filter(({ active }) => !active).length, 0);
+  await storm.end();
+  await until('calm', () => updates(witness).at(-1)?.active === false, 30_000);
+  witness.close();
+  reader.close();
+
+  const [seen, all] = [await history(heir.url, room, 'public'), await history(heir.url, room, 'vip')];
+  assert.deepEqual(witness.frames.map(({ offset, prev }) => [offset, prev]), seen.map(({ offset, prev }) => [offset, prev]));
+  assert.deepEqual(all.map(({ offset }) => offset), all.map((_, i) => i + 1));
+  const stormy = seen.filter(({ envelope }) => envelope.t === 'sampling_update');
+  const [from, to] = [stormy[0].offset, stormy.at(-1).offset];
+  const shown = seen.filter(({ offset }) => offset > from && offset < to).length;
+  assert.ok(shown < (to - from) / 2, `${shown} of ${to - from}`);
+  const known = new Set(seen.map(({ offset }) => offset));
+  for (const { offset } of reader.frames) assert.ok(known.has(offset), `offset ${offset}`);
+  assert.equal(all.filter(({ offset, envelope }) => envelope.t === 'sampling_update' && !known.has(offset)).length, 0);
+  assert.match((await request(`${heir.url}/metrics`)).text, /^sealcast_sampled_streams 0$/m);
+  assert.ok(heir.log.some((line) => line.includes('"[SAMPLING]"')));
+});
+
+test('off by default, and set by hand', async () => {
+  const room = await stack.stream();
+  const { url } = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
+  const reader = await Subscriber.to(url, room);
+  await stack.query('select sealcast.set_sampling($1, 7)', [room]);
+  await until('the badge', () => updates(reader).length === 1);
+  assert.deepEqual(updates(reader)[0], { active: true, rate: 7 });
+  await stack.query('select sealcast.set_sampling($1, null)', [room]);
+  await until('calm', () => updates(reader).at(-1).active === false);
+  reader.close();
+});
