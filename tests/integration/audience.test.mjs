@@ -281,7 +281,9 @@ test("LiveKit's participants are counted beside the others, and null while it is
 });
 
 test('100,000 viewers are counted within 2 %', { timeout: 120_000 }, async () => {
-  const sidecar = await stack.sidecar({ ...settings, SEALCAST_AUDIENCE_WINDOW_MS: '60000' });
+  // How fast Redis and a sidecar under sanitizers are is not what this is about.
+  const patient = { SEALCAST_AUDIENCE_WINDOW_MS: '120000', SEALCAST_GATE_TIMEOUT_MS: '10000' };
+  const sidecar = await stack.sidecar({ ...settings, ...patient });
   const room = '0190d000-0000-7000-8000-0000000a11ce'; // always the same, as an estimate depends on whom it counts
   await stack.query('insert into sealcast.streams (stream_id) values ($1)', [room]);
   const reader = await Subscriber.to(sidecar.url, room);
@@ -289,10 +291,14 @@ test('100,000 viewers are counted within 2 %', { timeout: 120_000 }, async () =>
   const began = Date.now();
   await beatAtOnce(sidecar.url, room, viewers);
   const rate = Math.round(viewers / ((Date.now() - began) / 1000));
-  await until('the count rests', () => {
-    const [last, before] = updates(reader).reverse();
-    return last?.d.hls > viewers / 2 && last.d.hls === before?.d.hls;
-  });
+  await until(
+    'the count rests',
+    () => {
+      const [last, before] = updates(reader).reverse();
+      return last?.d.hls > viewers / 2 && last.d.hls === before?.d.hls;
+    },
+    30_000,
+  );
   const error = Math.abs(updates(reader).at(-1).d.hls - viewers) / viewers;
   console.log(`# ${rate} heartbeats a second, counted with an error of ${(100 * error).toFixed(2)} %`);
   assert.ok(error < 0.02, `an error of ${100 * error} %`);
