@@ -68,6 +68,7 @@ insert into sealcast.message_types (t, required_roles, system_only, tier, built_
   ('reaction', null, false, 2, true),
   ('announcement', '{owner,moderator}', false, 0, true),
   ('transport_migrate', null, true, 0, true),
+  ('transport_warmup', null, true, 0, true),
   ('sampling_update', null, true, 0, true),
   ('viewer_count_update', null, true, 0, true);
 

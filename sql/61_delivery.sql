@@ -37,13 +37,6 @@ create table sealcast.dead_letters (
 comment on table sealcast.dead_letters is
   'Messages that a transport could not deliver; see replay_dead_letters() and drop_dead_letters()';
 
-create function sealcast.delivery_modes(out stream_id uuid, out delivery_mode text) returns setof record
-  language sql stable security definer set search_path = pg_catalog, pg_temp
-begin atomic
-  select s.stream_id, s.delivery_mode from sealcast.streams s where s.delivery_mode <> 'standard';
-end;
-comment on function sealcast.delivery_modes() is 'Of streams that are not standard: which transports carry them';
-
 -- The given shards that are led under the given epochs.
 create function sealcast.led(shards integer[], epochs bigint[]) returns table (shard smallint)
   language sql stable set search_path = pg_catalog, pg_temp

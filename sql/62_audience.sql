@@ -4,10 +4,11 @@ create table sealcast.viewer_counts (
   stream_id uuid primary key,
   webrtc integer,
   hls integer,
+  complete boolean not null default true,
   published_at timestamptz not null
 ) with (fillfactor = 50);
 comment on table sealcast.viewer_counts is
-  'What was last published of each stream that has viewers; null = that source was away, or there is none';
+  'What was last published of each stream that has viewers; null = that source was away (then not complete), or there is none';
 
 -- Ticks are those of the database's clock. The txn_id is made of stream and tick, so that no two leaders, whatever they
 -- believe to be, publish one tick twice.
@@ -61,11 +62,12 @@ begin
                           array_fill('00000000-0000-0000-0000-000000000000'::uuid, array[due.streams]),
                           due.txn_ids, due.payloads) a on a.item = d.item
     ), kept as (
-      insert into sealcast.viewer_counts as v (stream_id, webrtc, hls, published_at)
-      select a.stream_id, a.webrtc, a.hls, now from answered a
+      insert into sealcast.viewer_counts as v (stream_id, webrtc, hls, complete, published_at)
+      select a.stream_id, a.webrtc, a.hls, publish_viewer_counts.complete, now from answered a
       where a.status = 200 and a.total is distinct from 0
       on conflict (stream_id) do update
-        set webrtc = excluded.webrtc, hls = excluded.hls, published_at = excluded.published_at
+        set webrtc = excluded.webrtc, hls = excluded.hls, complete = excluded.complete,
+            published_at = excluded.published_at
     ), left_alone as (
       -- Nobody watches any more, or the stream is closed or gone.
       delete from sealcast.viewer_counts v using answered a

@@ -22,6 +22,7 @@ grant execute on function
   sealcast.mute(uuid, uuid, timestamptz, text), sealcast.ban(uuid, uuid, timestamptz, text),
   sealcast.unmute(uuid, uuid), sealcast.unban(uuid, uuid), sealcast.set_role(uuid, uuid, text),
   sealcast.migrate_transport(uuid, text, integer), sealcast.set_sampling(uuid, integer),
+  sealcast.set_delivery_mode(uuid, text),
   sealcast.restrict_user(text, uuid, uuid, timestamptz, text), sealcast.lift_restriction(text, uuid, uuid)
   to sealcast_admin, sealcast_user;
 -- The policies below call these as the reader.
@@ -43,6 +44,8 @@ grant execute on function
   sealcast.dead_letters_to_replay(text, integer[], integer), sealcast.revive(text, uuid, bigint),
   sealcast.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer),
   sealcast.sample_streams(integer[], bigint[], uuid[], integer[], integer), sealcast.sampled_streams(integer[]),
+  sealcast.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean),
+  sealcast.switch_stream(integer[], bigint[], uuid, text, uuid, text),
   sealcast.maintain(interval, interval, integer)
   to sealcast_service;
 grant execute on function
@@ -59,7 +62,7 @@ grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, sy
   on sealcast.message_types to sealcast_admin;
 grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries,
   sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_members,
-  sealcast.viewer_counts, sealcast.sampling to sealcast_admin;
+  sealcast.viewer_counts, sealcast.sampling, sealcast.switching, sealcast.delivery_changes to sealcast_admin;
 grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
   sealcast.messages, sealcast.stream_log, sealcast.stream_runs to sealcast_user;
 
@@ -79,6 +82,8 @@ alter table sealcast.delivery_lags enable row level security;
 alter table sealcast.dead_letters enable row level security;
 alter table sealcast.viewer_counts enable row level security;
 alter table sealcast.sampling enable row level security;
+alter table sealcast.switching enable row level security;
+alter table sealcast.delivery_changes enable row level security;
 alter table sealcast.maintenance enable row level security;
 alter table sealcast.row_keys enable row level security;
 
@@ -95,6 +100,8 @@ create policy admin_read on sealcast.relay_leases for select to sealcast_admin u
 create policy admin_read on sealcast.relay_members for select to sealcast_admin using (true);
 create policy admin_read on sealcast.viewer_counts for select to sealcast_admin using (true);
 create policy admin_read on sealcast.sampling for select to sealcast_admin using (true);
+create policy admin_read on sealcast.switching for select to sealcast_admin using (true);
+create policy admin_read on sealcast.delivery_changes for select to sealcast_admin using (true);
 
 create policy readable on sealcast.streams for select to sealcast_user using (sealcast.caller_can_read(stream_id));
 create policy readable on sealcast.messages for select to sealcast_user using (sealcast.caller_can_read(stream_id));

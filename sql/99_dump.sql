@@ -7,6 +7,10 @@ select pg_extension_config_dump('sealcast.restrictions', '');
 select pg_extension_config_dump('sealcast.message_types', 'where not built_in');
 select pg_extension_config_dump('sealcast.message_ids', '');
 select pg_extension_config_dump('sealcast.txn_keys', '');
+-- Where streams stand between transports.
+select pg_extension_config_dump('sealcast.switching', '');
+select pg_extension_config_dump('sealcast.delivery_changes', '');
+select pg_extension_config_dump('sealcast.delivery_changes_change_id_seq', '');
 -- Offsets outlive the cluster, batches do not: in another one each transport begins anew, but for these.
 select pg_extension_config_dump('sealcast.delivery_lags', '');
 select pg_extension_config_dump('sealcast.dead_letters', '');

@@ -23,7 +23,7 @@ select cmp_ok(count(*), '>=', 20::bigint, 'there are vectors') from tiers;
 select is(string_agg(format('%s %s: %s', type, d, sealcast.tier('vector.' || n, s, d)), e'\n'), null, 'each tier')
 from tiers where sealcast.tier('vector.' || n, s, d) <> tier;
 select is(sealcast.tier('no.such', :guest, '{}'), 2, 'an unknown type is anybody''s');
-select is(array_agg(t order by t), '{announcement,sampling_update,transport_migrate,viewer_count_update}', 'what is always sent')
+select is(array_agg(t order by t), '{announcement,sampling_update,transport_migrate,transport_warmup,viewer_count_update}', 'what is always sent')
 from sealcast.message_types where tier = 0 and t not like 'vector.%';
 select * from finish();
 rollback;

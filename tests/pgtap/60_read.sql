@@ -65,7 +65,7 @@ select is((a.first_offset, a.last_offset), (11::bigint, 10::bigint), 'none kept:
 
 update sealcast.message_types set rate = 7, max_bytes = 99, role_rates = '{"moderator": 20}' where t = 'chat';
 select is(g::text, '(chat,99,7,"{""moderator"": 20}",f)', 'limits') from sealcast.gate_limits() g where t = 'chat';
-select is((select array_agg(t) from sealcast.gate_limits() where system_only), array['sampling_update', 'transport_migrate', 'viewer_count_update'], 'system types');
+select is((select array_agg(t) from sealcast.gate_limits() where system_only), array['sampling_update', 'transport_migrate', 'transport_warmup', 'viewer_count_update'], 'system types');
 select throws_ok(format($$update sealcast.message_types set role_rates = %L where t = 'chat'$$, bad), '23514', null, 'role_rates ' || bad)
 from unnest(array['[]', '{"a": 0}', '{"a": "5"}', '{"a": [5]}', '{"a": null}']) bad;
 select is((select array_agg(concat(item, role) order by item) from sealcast.roles_of(array[:room, :room, :cave]::uuid[], array[:owner, :guest, :vip]::uuid[])),

@@ -15,7 +15,9 @@ insert into granted values
   ('sealcast.idempotent_insert()', 'asu'),
   ('sealcast.sampled(uuid,uuid,integer)', 'asu'), ('sealcast.public_prev(bigint,bigint,bytea,bigint)', 'asu'),
   ('sealcast.sample_streams(integer[],bigint[],uuid[],integer[],integer)', 's'), ('sealcast.sampled_streams(integer[])', 's'),
-  ('sealcast.set_sampling(uuid,integer)', 'au'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
+  ('sealcast.set_sampling(uuid,integer)', 'au'), ('sealcast.set_delivery_mode(uuid,text)', 'au'),
+  ('sealcast.due_switches(integer[],bigint[],text,integer,integer,integer,integer,integer,integer,boolean)', 's'),
+  ('sealcast.switch_stream(integer[],bigint[],uuid,text,uuid,text)', 's'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
   ('sealcast.keys()', 'as'), ('sealcast.maintain(interval,interval,integer)', 'as'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 's'),
@@ -63,7 +65,7 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
 create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
   ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
-  ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('sampling', 'r', '', ''), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
+  ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('sampling', 'r', '', ''), ('switching', 'r', '', ''), ('delivery_changes', 'r', '', ''), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
   ('streams', 'rw', '', 'r'), ('viewer_counts', 'r', '', '');
 create function pg_temp.access(role text, relation oid) returns text language sql as $$
   select concat(case when has_any_column_privilege(role, relation, 'select') then 'r' end,

@@ -1,0 +1,264 @@
+-- Moving the readers of a stream with many viewers to another transport and back, step by step. Each step is one
+-- transaction of the shard's leader: whoever leads next goes on where the row says (docs/switching.md).
+--
+--   step           standard ─▶ warming ─▶ joining ─▶ hot ─▶ leaving ─▶ cooling ─▶ standard
+--   delivery_mode  standard    standard   hybrid     hot    hybrid     standard
+
+create table sealcast.switching (
+  stream_id uuid primary key references sealcast.streams on delete cascade,
+  step text not null check (step in ('standard', 'warming', 'joining', 'hot', 'leaving', 'cooling')),
+  since timestamptz not null,
+  -- What set_delivery_mode() asked for, whatever the number of viewers.
+  forced text check (forced in ('standard', 'hybrid', 'hot')),
+  forced_by uuid,
+  -- Names this warm-up: the txn_id of its transport_warmup, and the id under which the webhook is called.
+  warm_up uuid not null default gen_random_uuid(),
+  -- The shard's newest batch when the probe was sent; null = not yet.
+  probed_after bigint,
+  -- When the webhook took the warm-up, or the end of it.
+  notified_at timestamptz,
+  -- Since when there are fewer viewers than the lower limit.
+  calm_since timestamptz,
+  -- When readers were last told where the stream is.
+  told_at timestamptz
+) with (fillfactor = 50);
+comment on table sealcast.switching is
+  'Streams on their way between transports, or held in a place by set_delivery_mode(); all others are where they usually are';
+
+create table sealcast.delivery_changes (
+  change_id bigint generated always as identity primary key,
+  stream_id uuid not null,
+  changed_at timestamptz not null default clock_timestamp(),
+  from_mode text not null,
+  to_mode text not null,
+  reason text not null check (reason in ('viewers', 'forced', 'update')),
+  viewers integer,
+  changed_by uuid
+);
+create index on sealcast.delivery_changes (stream_id, change_id);
+comment on table sealcast.delivery_changes is
+  'Every change of a stream''s delivery_mode: by the number of viewers, by set_delivery_mode() of changed_by, or by a plain update';
+
+-- Which transports carry a stream. What is warming is carried by both before anybody goes there.
+create function sealcast.delivery_modes(out stream_id uuid, out delivery_mode text) returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select s.stream_id, s.delivery_mode from sealcast.streams s where s.delivery_mode <> 'standard'
+  union all
+  select w.stream_id, 'hybrid' from sealcast.switching w join sealcast.streams s on s.stream_id = w.stream_id
+  where w.step = 'warming' and s.delivery_mode = 'standard';
+end;
+comment on function sealcast.delivery_modes() is 'Of streams that are not standard: by which mode transports carry them';
+
+-- What was last counted. A count without one of its sources may rise above a limit, and never falls below one.
+create function sealcast.viewers_of(stream_id uuid, out viewers integer, out complete boolean)
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select coalesce(v.webrtc, 0) + coalesce(v.hls, 0), coalesce(v.complete, true)
+  from (values (viewers_of.stream_id)) asked (stream_id)
+  left join sealcast.viewer_counts v on v.stream_id = asked.stream_id;
+end;
+
+create function sealcast.note_delivery_change() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into sealcast.delivery_changes (stream_id, from_mode, to_mode, reason, viewers, changed_by)
+  select new.stream_id, old.delivery_mode, new.delivery_mode,
+         case when w.forced is not null then 'forced' when w.stream_id is not null then 'viewers' else 'update' end,
+         v.viewers, w.forced_by
+  from sealcast.viewers_of(new.stream_id) v left join sealcast.switching w on w.stream_id = new.stream_id;
+  return null;
+end $$;
+create trigger note_delivery_change after update of delivery_mode on sealcast.streams
+  for each row when (old.delivery_mode <> new.delivery_mode) execute function sealcast.note_delivery_change();
+
+-- Whether the transport has taken the probe of a stream that is warming: it has come past the batch that holds the
+-- message, or keeps a cursor of its own for this stream that has.
+create function sealcast.probe_arrived(warming sealcast.switching, target text) returns boolean
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select exists (
+    select from sealcast.txn_keys k
+    join sealcast.stream_runs r on r.stream_id = (warming).stream_id
+      and k.message_id >= r.first_id and k.message_id < r.first_id + r.messages
+      and r.logged_at >= floor(extract(epoch from (warming).since) * 1000)::bigint - 60000
+    join sealcast.relay_log b on b.shard = sealcast.shard_of((warming).stream_id) and b.batch > (warming).probed_after
+      and b.logged_at = r.logged_at
+    join sealcast.deliveries d on d.transport = probe_arrived.target and d.shard = b.shard and d.batch >= b.batch
+    where k.sender_id = '00000000-0000-0000-0000-000000000000' and k.txn_id = (warming).warm_up
+      and not exists (select from sealcast.dead_letters f where f.transport = d.transport
+                      and f.stream_id = r.stream_id and f."offset" >= r."offset")
+      and not exists (select from sealcast.delivery_lags f where f.transport = d.transport
+                      and f.stream_id = r.stream_id and f.next_offset <= r."offset" + (k.message_id - r.first_id)));
+end;
+
+-- What the caller is to do about the streams of its shards, one action each, and `notify` beside it. `target` null =
+-- no transport to switch to: what is forced then only sets the mode.
+create function sealcast.due_switches(shards integer[], epochs bigint[], target text, soft integer, hard integer,
+                                      low integer, hold_ms integer, window_ms integer, repeat_ms integer,
+                                      webhook boolean,
+                                      out stream_id uuid, out action text, out step text, out viewers integer,
+                                      out warm_up uuid)
+  returns setof record
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+#variable_conflict use_column
+declare
+  now constant timestamptz := clock_timestamp();
+  led constant integer[] := array(select l.shard from sealcast.led(shards, epochs) l);
+  hold constant interval := make_interval(secs => hold_ms / 1000.0);
+  window_over constant timestamptz := now - make_interval(secs => window_ms / 1000.0);
+  repeated_before constant timestamptz := now - make_interval(secs => repeat_ms / 1000.0);
+  -- A webhook that takes nothing for so long is not waited for.
+  given_up constant timestamptz := now - interval '1 minute';
+begin
+  update sealcast.switching w set calm_since = case when w.calm_since is null then now end
+  from sealcast.switching s cross join lateral sealcast.viewers_of(s.stream_id) v
+  where w.stream_id = s.stream_id and s.step in ('warming', 'joining', 'hot') and sealcast.shard_of(s.stream_id) = any (led)
+    and (s.calm_since is null) = (v.viewers < low and v.complete);
+  return query
+  select v.stream_id, 'warm', 'standard', coalesce(v.webrtc, 0) + coalesce(v.hls, 0), null::uuid
+  from sealcast.viewer_counts v join sealcast.streams s using (stream_id)
+  where target is not null and coalesce(v.webrtc, 0) + coalesce(v.hls, 0) >= soft
+    and s.delivery_mode = 'standard' and s.closed_at is null and sealcast.shard_of(v.stream_id) = any (led)
+    and not exists (select from sealcast.switching w where w.stream_id = v.stream_id)
+  union all
+  select w.stream_id, due.action, w.step, v.viewers, w.warm_up
+  from sealcast.switching w join sealcast.streams s on s.stream_id = w.stream_id
+  cross join lateral sealcast.viewers_of(w.stream_id) v
+  cross join lateral (values (
+    s.closed_at is null and case when w.forced is null then v.viewers >= soft else w.forced <> 'standard' end,
+    case when w.forced is null then v.viewers >= hard else w.forced <> 'standard' end,
+    s.closed_at is not null
+      or case when w.forced is null then coalesce(w.calm_since <= now - hold, false) else w.forced = 'standard' end
+  )) wanted (warmth, heat, rest)
+  cross join lateral (
+    select case
+      when target is null then
+        case when s.delivery_mode <> coalesce(w.forced, 'standard') or w.forced is null or w.step <> 'standard' then 'set' end
+      when w.step = 'standard' then case when wanted.warmth then 'warm' when w.forced is null then 'rest' end
+      when w.step = 'warming' then
+        case when wanted.rest then 'cool' when w.probed_after is null then 'probe'
+             -- Of another cluster's batches: the database was restored.
+             when w.probed_after > (sealcast.relay_position(sealcast.shard_of(w.stream_id)::smallint)).batch then 'warm'
+             when wanted.heat and sealcast.probe_arrived(w, target) then 'join' end
+      when w.step = 'joining' then
+        case when wanted.rest then 'leave'
+             when w.forced is distinct from 'hybrid' and w.since <= window_over then 'heat'
+             when w.told_at <= repeated_before then 'repeat' end
+      when w.step = 'hot' then
+        case when wanted.rest then 'leave' when w.forced = 'hybrid' then 'mix' when w.told_at <= repeated_before then 'repeat' end
+      when w.step = 'leaving' then
+        case when w.since <= window_over then 'cool' when w.told_at <= repeated_before then 'repeat' end
+      when w.step = 'cooling' then
+        case when wanted.warmth then 'warm'
+             when not webhook or w.notified_at is not null or w.since <= given_up then 'rest' end
+    end
+    union all
+    select 'notify' where webhook and w.notified_at is null and w.step in ('warming', 'joining', 'hot', 'cooling')) due (action)
+  where sealcast.shard_of(w.stream_id) = any (led) and due.action is not null;
+end $$;
+comment on function sealcast.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean) is
+  'The steps that are due for streams of the caller''s shards; take each with switch_stream(), but notify: call the webhook first';
+
+-- Takes one step, if the stream still stands where it is due. `tell` is the d of the transport_migrate that join, leave
+-- and repeat send. False: somebody else has done it, or leads.
+create function sealcast.switch_stream(shards integer[], epochs bigint[], stream_id uuid, action text, warm_up uuid,
+                                       tell text)
+  returns boolean
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  system_sender constant uuid := '00000000-0000-0000-0000-000000000000';
+  now constant timestamptz := clock_timestamp();
+  stream constant uuid := switch_stream.stream_id;
+  stream_shard constant integer := sealcast.shard_of(stream);
+  froms constant text[] := case switch_stream.action
+    when 'warm' then '{standard,warming,cooling}' when 'probe' then '{warming}' when 'join' then '{warming}'
+    when 'heat' then '{joining}' when 'mix' then '{hot}' when 'leave' then '{joining,hot}'
+    when 'cool' then '{warming,leaving}' when 'rest' then '{standard,cooling}'
+    when 'set' then '{standard,warming,joining,hot,leaving,cooling}'
+    when 'repeat' then '{joining,hot,leaving}' when 'notify' then '{warming,joining,hot,cooling}' end;
+  reached constant text := case switch_stream.action
+    when 'warm' then 'warming' when 'join' then 'joining' when 'heat' then 'hot' when 'mix' then 'joining'
+    when 'leave' then 'leaving' when 'cool' then 'cooling' when 'rest' then 'standard' when 'set' then 'standard' end;
+  says constant text := case
+    when switch_stream.action = 'probe' then 'transport_warmup'
+    when switch_stream.action in ('join', 'leave', 'repeat') then 'transport_migrate' end;
+  w sealcast.switching;
+  sealed sealcast.verdict;
+begin
+  -- In the order in which set_delivery_mode() locks.
+  perform from sealcast.streams s where s.stream_id = stream for update;
+  if not found or not exists (select from sealcast.led(shards, epochs) l where l.shard = stream_shard) then
+    return false;
+  end if;
+  select * into w from sealcast.switching s where s.stream_id = stream for update;
+  if coalesce(w.step, 'standard') <> all (froms)
+     or w.warm_up is distinct from switch_stream.warm_up
+     or action = 'probe' and w.probed_after is not null or action = 'notify' and w.notified_at is not null then
+    return false;
+  end if;
+  if action = 'warm' then
+    insert into sealcast.switching as s (stream_id, step, since) values (stream, reached, now)
+    on conflict on constraint switching_pkey do update
+      set step = reached, since = now, warm_up = gen_random_uuid(), probed_after = null, notified_at = null,
+          calm_since = null, told_at = null;
+  else
+    update sealcast.switching s set
+      step = coalesce(reached, s.step),
+      since = case when reached is null then s.since else now end,
+      probed_after = case action when 'probe' then (sealcast.relay_position(stream_shard::smallint)).batch else s.probed_after end,
+      notified_at = case action when 'notify' then now when 'cool' then null else s.notified_at end,
+      calm_since = case when action not in ('join', 'leave', 'cool') then s.calm_since end,
+      told_at = case says when 'transport_migrate' then now else s.told_at end
+    where s.stream_id = stream;
+  end if;
+  if says is not null then
+    select * into sealed from sealcast.admit(
+      array[stream], array[says], array[system_sender],
+      array[case says when 'transport_warmup' then w.warm_up else gen_random_uuid() end],
+      array[case says when 'transport_warmup' then '{}' else tell end]);
+    if sealed.status in (403, 404) then
+      -- Closed meanwhile: nobody is to go anywhere.
+      update sealcast.switching s set step = 'cooling', since = now, notified_at = null where s.stream_id = stream;
+    elsif sealed.status <> 200 then
+      perform sealcast.refuse(sealed.status, sealed.code, sealed.message, sealed.details, sealed.hint, sealed.retry_after_ms);
+    end if;
+  end if;
+  update sealcast.streams s set delivery_mode = m.mode
+  from (select case when action = 'set' then coalesce(w.forced, 'standard')
+                    else case n.step when 'joining' then 'hybrid' when 'leaving' then 'hybrid' when 'hot' then 'hot'
+                                     else 'standard' end end as mode
+        from (select) o left join sealcast.switching n on n.stream_id = stream) m
+  where s.stream_id = stream and s.delivery_mode <> m.mode;
+  delete from sealcast.switching s where s.stream_id = stream and s.step = 'standard' and s.forced is null;
+  return true;
+end $$;
+comment on function sealcast.switch_stream(integer[], bigint[], uuid, text, uuid, text) is
+  'Takes one step of due_switches() in one transaction: the row, delivery_mode, its audit row, and the message to readers';
+
+create function sealcast.set_delivery_mode(stream_id uuid, mode text) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform sealcast.require_owner(stream_id);
+  if mode not in ('standard', 'hybrid', 'hot') then
+    perform sealcast.refuse(400, 'invalid_request', format('there is no mode %L', left(mode, 64)), null,
+                            'Use standard, hybrid or hot, or null for what the number of viewers says.');
+  end if;
+  perform from sealcast.streams s where s.stream_id = set_delivery_mode.stream_id for update;
+  if not found then
+    perform sealcast.refuse(404, 'stream_not_found', 'there is no such stream');
+  elsif mode is null then
+    -- On from where the stream stands; one that was never moved needs no row.
+    delete from sealcast.switching w where w.stream_id = set_delivery_mode.stream_id and w.step = 'standard'
+      and not exists (select from sealcast.streams s where s.stream_id = w.stream_id and s.delivery_mode <> 'standard');
+    update sealcast.switching w set forced = null, forced_by = sealcast.caller_id()
+    where w.stream_id = set_delivery_mode.stream_id;
+  else
+    insert into sealcast.switching as w (stream_id, step, since, forced, forced_by)
+    values (set_delivery_mode.stream_id, 'standard', clock_timestamp(), mode, sealcast.caller_id())
+    on conflict on constraint switching_pkey do update set forced = excluded.forced, forced_by = excluded.forced_by;
+  end if;
+end $$;
+comment on function sealcast.set_delivery_mode(uuid, text) is
+  'Has the leading sidecar bring the stream into this mode, readers and all, and hold it there whatever the number of viewers; null = by viewers again, on from there. For owners of the stream and sealcast_admin';
