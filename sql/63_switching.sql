@@ -92,8 +92,8 @@ begin atomic
                       and f.stream_id = r.stream_id and f.next_offset <= r."offset" + (k.message_id - r.first_id)));
 end;
 
--- What the caller is to do about the streams of its shards, one action each, and `notify` beside it. `target` null =
--- no transport to switch to: what is forced then only sets the mode.
+-- What the caller is to do about the streams of its shards: a row each, whose action is null where there is nothing to
+-- do, and one more with `notify`. `target` null = no transport to switch to: what is forced then only sets the mode.
 create function sealcast.due_switches(shards integer[], epochs bigint[], target text, soft integer, hard integer,
                                       low integer, hold_ms integer, window_ms integer, repeat_ms integer,
                                       webhook boolean,
@@ -155,7 +155,7 @@ begin
     end
     union all
     select 'notify' where webhook and w.notified_at is null and w.step in ('warming', 'joining', 'hot', 'cooling')) due (action)
-  where sealcast.shard_of(w.stream_id) = any (led) and due.action is not null;
+  where sealcast.shard_of(w.stream_id) = any (led);
 end $$;
 comment on function sealcast.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean) is
   'The steps that are due for streams of the caller''s shards; take each with switch_stream(), but notify: call the webhook first';

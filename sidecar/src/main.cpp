@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
+#include <ctime>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -36,6 +37,7 @@
 #include "rpc/server.h"
 #include "session/session.h"
 #include "storm/storm.h"
+#include "switching/switching.h"
 #include "transport/sse/hub.h"
 
 namespace sealcast {
@@ -94,6 +96,7 @@ class Sidecar {
                 {static_cast<double>(settings.sampling.storm), settings.sampling.calm},
                 settings.sampling.repeat},
                {metrics_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
+        switching_(context.get_executor(), switching_settings(), switching_parts()),
         maintenance_(context.get_executor(), settings.relay.dsn),
         admission_(
             context.get_executor(), metrics_,
@@ -143,6 +146,7 @@ class Sidecar {
     audience_redis_.start();
     audience_.start();
     storm_.start();
+    switching_.start();
     maintenance_.start();
     auto address = server_.address();
     std::string listen =
@@ -162,6 +166,7 @@ class Sidecar {
     maintenance_.stop();
     audience_.stop();
     storm_.stop();
+    switching_.stop();
     limits_.stop();
     while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) &&
            Clock::now() < deadline) {
@@ -213,6 +218,43 @@ class Sidecar {
     return all;
   }
 
+  SwitchingSettings switching_settings() const {
+    const auto& own = settings_.switching;
+    return {settings_.relay.dsn,
+            settings_.postgres.timeout,
+            own.target,
+            own.home,
+            static_cast<std::int32_t>(own.soft),
+            static_cast<std::int32_t>(own.hard),
+            static_cast<std::int32_t>(own.low),
+            own.hold,
+            own.window,
+            own.overlap,
+            own.repeat};
+  }
+
+  Switching::Parts switching_parts() {
+    return {metrics_,
+            [this] { return relay_.leads(); },
+            [this] { relay_.wake(); },
+            [this] { return routing_.refresh(); },
+            [this](std::string_view transport, std::string_view stream_id) {
+              return channel_of(settings_, transport, stream_id);
+            },
+            [](std::string_view, std::string_view) {
+              return std::string();  // TODO-MERGE
+            },
+            make_webhook()};
+  }
+
+  std::unique_ptr<Webhook> make_webhook() const {
+    const auto& own = settings_.switching;
+    if (own.webhook_url.empty()) return nullptr;
+    return std::make_unique<Webhook>(context_.get_executor(), own.webhook_url,
+                                     read_secret_file("switching.webhook_secret_file", own.webhook_secret_file),
+                                     own.webhook_ca_file);
+  }
+
   // The gate's Redis, on a connection of its own: its checks never wait behind what counts viewers.
   redis::Options audience_redis_options() const {
     redis::Options options = gate_redis_options(settings_.gate);
@@ -250,6 +292,7 @@ class Sidecar {
   std::vector<std::unique_ptr<Delivery>> deliveries_;
   Relay relay_;
   Storm storm_;
+  Switching switching_;
   Maintenance maintenance_;
   Admission admission_;
   redis::Client audience_redis_;

@@ -1,20 +1,21 @@
-// LiveKit's RoomService/ListRooms over Twirp, as it refuses and answers; service.mjs says how to start and control it.
-// https://docs.livekit.io/reference/other/roomservice-api/, https://docs.livekit.io/frontends/authentication/tokens/,
+// LiveKit's RoomService/ListRooms, and of Egress StartRoomCompositeEgress, ListEgress and StopEgress, over Twirp, as it
+// refuses and answers; service.mjs says how to start and control it.
+// https://docs.livekit.io/reference/other/roomservice-api/, https://docs.livekit.io/reference/other/egress/api/, https://docs.livekit.io/frontends/authentication/tokens/,
 // https://twitchtv.github.io/twirp/docs/spec_v7.html, https://protobuf.dev/programming-guides/json/
 //
 // --key is API_KEY:SECRET. One more command: {"do":"rooms","rooms":{"name":participants,…}} → {} the rooms there are;
 // with "style":"camelCase", the answer has names in camelCase and leaves defaults out, as protobuf's JSON may.
-// Fault "limited": resource_exhausted.
+// {"do":"egresses"} → {"egresses":[…]} that were ever started. Fault "limited": resource_exhausted.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { json, mediaType, readOptions, Service } from './service.mjs';
 
-const ROUTE = '/twirp/livekit.RoomService/ListRooms';
 const LONGEST_TOKEN_S = 3600; // a token for servers that lives longer than that is a mistake
 
 const options = readOptions();
 const [apiKey, secret] = options.key.split(':');
 let rooms = {};
 let style;
+const egresses = [];
 
 const refuse = (status, code, msg, headers) => json(status, { code, msg }, headers);
 const unauthenticated = (msg) => refuse(401, 'unauthenticated', msg);
@@ -28,7 +29,7 @@ function decode(part) {
 }
 
 // What is wrong with the access token; undefined when nothing is.
-function tokenProblem(authorization = '') {
+function tokenProblem(authorization = '', grant) {
   const [, token] = /^Bearer ([\w.-]+)$/.exec(authorization) ?? [];
   const parts = token?.split('.') ?? [];
   if (parts.length !== 3) return 'no access token';
@@ -42,7 +43,7 @@ function tokenProblem(authorization = '') {
   if (!(claims.exp > now)) return 'token is expired';
   if (claims.exp > now + LONGEST_TOKEN_S) return 'token lives too long';
   if (claims.nbf !== undefined && claims.nbf > now) return 'token is not valid yet';
-  if (claims.video?.roomList !== true) return 'permissions denied';
+  if (claims.video?.[grant] !== true) return 'permissions denied';
   return undefined;
 }
 
@@ -70,11 +71,47 @@ function describe([name, participants], index) {
   return Object.fromEntries(given.map(([member, value]) => [camel(member), value]));
 }
 
+const isEnded = ({ status }) => status === 'EGRESS_COMPLETE';
+
+function listRooms({ names }) {
+  const listed = Object.entries(rooms).filter(([name]) => !names?.length || names.includes(name));
+  return json(200, style === 'camelCase' && listed.length === 0 ? {} : { rooms: listed.map(describe) });
+}
+
+function startEgress({ room_name: room, segment_outputs: outputs }) {
+  if (!room) return refuse(400, 'invalid_argument', 'missing room name');
+  if (!outputs?.length) return refuse(400, 'invalid_argument', 'missing output');
+  const egress = { egress_id: `EG_${egresses.length}`, room_name: room, status: 'EGRESS_ACTIVE', segment_outputs: outputs };
+  egresses.push(egress);
+  return json(200, egress);
+}
+
+function listEgress({ room_name: room, active }) {
+  return json(200, { items: egresses.filter((e) => (!room || e.room_name === room) && !(active && isEnded(e))) });
+}
+
+function stopEgress({ egress_id: id }) {
+  const egress = egresses.find((e) => e.egress_id === id);
+  if (!egress) return refuse(404, 'not_found', 'egress does not exist');
+  if (isEnded(egress)) return refuse(412, 'failed_precondition', 'egress has ended');
+  egress.status = 'EGRESS_COMPLETE';
+  return json(200, egress);
+}
+
+// What a method's token must grant, the members of its request, and what it does.
+const METHODS = {
+  '/twirp/livekit.RoomService/ListRooms': ['roomList', ['names'], listRooms],
+  '/twirp/livekit.Egress/StartRoomCompositeEgress': ['roomRecord', ['room_name', 'layout', 'segment_outputs'], startEgress],
+  '/twirp/livekit.Egress/ListEgress': ['roomRecord', ['room_name', 'active'], listEgress],
+  '/twirp/livekit.Egress/StopEgress': ['roomRecord', ['egress_id'], stopEgress],
+};
+
 function handle({ method, path, query, headers, body }) {
-  if (path !== ROUTE || query !== undefined) return refuse(404, 'bad_route', `no handler for path "${path}"`);
+  if (!METHODS[path] || query !== undefined) return refuse(404, 'bad_route', `no handler for path "${path}"`);
   if (method !== 'POST') return refuse(404, 'bad_route', `unsupported method "${method}" (only POST is allowed)`);
   if (mediaType(headers) !== 'application/json') return refuse(404, 'bad_route', 'unexpected Content-Type');
-  const problem = tokenProblem(headers.authorization);
+  const [grant, members, act] = METHODS[path];
+  const problem = tokenProblem(headers.authorization, grant);
   if (problem) return unauthenticated(problem);
   let request;
   try {
@@ -82,15 +119,15 @@ function handle({ method, path, query, headers, body }) {
   } catch {
     return refuse(400, 'malformed', 'the json request could not be decoded');
   }
-  if (Object.keys(request).some((member) => member !== 'names')) return refuse(400, 'malformed', 'unknown field');
-  const listed = Object.entries(rooms).filter(([name]) => !request.names?.length || request.names.includes(name));
-  return json(200, style === 'camelCase' && listed.length === 0 ? {} : { rooms: listed.map(describe) });
+  if (Object.keys(request).some((member) => !members.includes(member))) return refuse(400, 'malformed', 'unknown field');
+  return act(request);
 }
 
 const service = new Service(options, {
   handle,
   channelOf: () => undefined,
   commands: {
+    egresses: () => ({ egresses }),
     rooms(command) {
       ({ rooms, style } = command);
       return {};

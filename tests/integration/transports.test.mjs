@@ -2,19 +2,15 @@
 // holds exactly what was committed, in order per stream, and while one is broken the others are not behind. What the
 // others' readers wait meanwhile, and the sidecar's memory, are printed for each phase.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Broker } from './broker.mjs';
 import { ContractService } from './contract_service.mjs';
 import { Subscriber, request } from './http.mjs';
 import { RedisTarget } from './redis_target.mjs';
-import { PrivateStack, freePort } from './stack.mjs';
+import { PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
 
 // Sanitizers make it many times slower, and take memory of their own.
@@ -27,51 +23,6 @@ const STREAMS = 5;
 const BATCH = 250;
 const MAX_FRAMES = 4000;
 const MAX_GROWTH = 64 * 1024 * 1024; // of the sidecar's memory: 5 transports with as many frames
-
-class Broker {
-  static async start(stack) {
-    const broker = new Broker();
-    broker.stack = stack;
-    broker.port = await freePort();
-    broker.configuration = join(stack.directory, `mosquitto-${broker.port}.conf`);
-    const lines = [`listener ${broker.port} 127.0.0.1`, 'allow_anonymous true', 'max_queued_messages 0', 'max_inflight_messages 1000'];
-    writeFileSync(broker.configuration, lines.join('\n'), { mode: 0o644 });
-    await broker.start();
-    return broker;
-  }
-
-  async start() {
-    this.process = this.stack.spawn(['mosquitto', '-c', this.configuration]);
-    await until('the broker listens', async () => {
-      const socket = net.connect(this.port, '127.0.0.1');
-      await once(socket, 'connect');
-      socket.destroy();
-      return true;
-    });
-  }
-
-  async stop() {
-    const ended = once(this.process, 'exit');
-    this.process.kill('SIGTERM');
-    await ended;
-  }
-
-  signal(name) {
-    this.process.kill(name);
-  }
-
-  // mosquitto_sub as the reader: it connects again by itself.
-  async read(rooms) {
-    this.offsets = new Map(rooms.map((room) => [room, []]));
-    const subscriber = spawn('mosquitto_sub', ['-V', 'mqttv5', '-p', `${this.port}`, '-q', '1', '-i', 'reader', '-c', '-x', '600',
-      ...rooms.flatMap((room) => ['-t', `sealcast/${room}`]), '-F', '%t %p'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    createInterface(subscriber.stdout).on('line', (line) => {
-      const [topic, payload] = [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)];
-      this.offsets.get(topic.slice('sealcast/'.length)).push(JSON.parse(payload).offset);
-    });
-    this.subscriber = subscriber;
-  }
-}
 
 let stack, redis, broker, supabase, ably, sidecar, rooms;
 const subscribers = new Map();
@@ -86,7 +37,7 @@ before(async () => {
   sidecar = await stack.sidecar({
     SEALCAST_REDIS_STREAMS_URL: redis.url,
     SEALCAST_REDIS_EVENTS_URL: redis.url,
-    SEALCAST_MQTT_URL: `mqtt://127.0.0.1:${broker.port}`,
+    SEALCAST_MQTT_URL: broker.url,
     SEALCAST_SUPABASE_URL: supabase.url,
     SEALCAST_SUPABASE_KEY_FILE: supabase.keyFile,
     SEALCAST_SUPABASE_CA_FILE: supabase.certificates,
@@ -181,8 +132,8 @@ test('then all hold exactly what was committed', { timeout: 900_000 }, async () 
     assert.deepEqual([...new Set(events.get(room))].sort((a, b) => a - b), all, 'redis_events');
     exactly(all, await supabase.offsets(`sealcast:${room}`), 'supabase');
     exactly(all, await ably.offsets(`sealcast:${room}`), 'ably');
-    await until('the broker has passed on everything', () => broker.offsets.get(room).at(-1) === all.length, 60_000);
-    exactly(all, broker.offsets.get(room), 'mqtt');
+    await until('the broker has passed on everything', () => broker.frames.get(room).at(-1)?.offset === all.length, 60_000);
+    exactly(all, broker.frames.get(room).map(({ offset }) => offset), 'mqtt');
   }
 });
 

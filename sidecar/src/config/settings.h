@@ -125,6 +125,20 @@ struct Settings {
     std::chrono::milliseconds calm;  // below half of it, until sampling ends
     std::chrono::milliseconds repeat;
   } sampling;
+  struct Switching {
+    std::string target;  // a transport; empty: readers are never moved
+    std::string home;    // where they go back to
+    std::int64_t soft;   // viewers
+    std::int64_t hard;
+    std::int64_t low;
+    std::chrono::milliseconds hold;     // below `low`
+    std::chrono::milliseconds window;   // both transports carry the stream
+    std::chrono::milliseconds overlap;  // a reader reads both
+    std::chrono::milliseconds repeat;   // readers are told where the stream is
+    std::string webhook_url;            // empty: none
+    std::string webhook_secret_file;    // never empty beside webhook_url
+    std::string webhook_ca_file;
+  } switching;
   struct LiveKit {
     std::string url;  // empty: no WebRTC counts
     std::string api_key;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kManyMs = 3'600'000;
 constexpr std::int64_t kMany = 1'000'000;
+constexpr std::int64_t kMaxViewers = 1'000'000'000;
 
 // The reference to one member, as the kind of Setting::target that its type asks for.
 #define TARGET(type, member)                       \
@@ -165,7 +166,8 @@ const std::array kTable = {
             "File with the project's secret key, or its service_role key"},
     Setting{"supabase", "topic", TARGET(Text, supabase.topic), "sealcast:{stream_id}", 0, 0, checks::stream_template,
             "Topic of a stream"},
-    Setting{"supabase", "vip_topic", TARGET(Text, supabase.vip_topic), "", 0, 0, checks::optional<checks::stream_template>,
+    Setting{"supabase", "vip_topic", TARGET(Text, supabase.vip_topic), "", 0, 0,
+            checks::optional<checks::stream_template>,
             "Topic that carries all messages of a stream also while it is sampled (supabase_vip); empty: none"},
     Setting{"supabase", "event", TARGET(Text, supabase.event), "message", 0, 0, checks::not_empty,
             "Event of each broadcast"},
@@ -196,13 +198,41 @@ const std::array kTable = {
     Setting{"audience", "max_waiting", TARGET(Number, audience.max_waiting), "20000", 1, kMany, nullptr,
             "Heartbeats waiting for Redis; one more is 503 overloaded"},
 
-    Setting{"sampling", "storm_per_second", TARGET(Number, sampling.storm), "0", 0, kMany, nullptr,
-            "Messages a second from which a stream's public channel is sampled, so that about a fifth as many of tier 2 "
-            "are left; 0: never"},
+    Setting{
+        "sampling", "storm_per_second", TARGET(Number, sampling.storm), "0", 0, kMany, nullptr,
+        "Messages a second from which a stream's public channel is sampled, so that about a fifth as many of tier 2 "
+        "are left; 0: never"},
     Setting{"sampling", "calm_ms", TARGET(Milliseconds, sampling.calm), "15000", 0, kManyMs, nullptr,
             "How long a sampled stream must stay below half of that to be sampled no more"},
     Setting{"sampling", "repeat_ms", TARGET(Milliseconds, sampling.repeat), "10000", 1000, kManyMs, nullptr,
             "How often a sampled stream says so, for readers who have come since"},
+
+    Setting{
+        "switching", "target", TARGET(Text, switching.target), "", 0, 0, nullptr,
+        "Transport that the readers of a stream with many viewers are moved to, such as `ably`; empty: none ever are"},
+    Setting{"switching", "home", TARGET(Text, switching.home), "sse", 0, 0, checks::not_empty,
+            "Transport that they come back to"},
+    Setting{"switching", "soft_limit", TARGET(Number, switching.soft), "8000", 1, kMaxViewers, nullptr,
+            "Viewers from which the other transport is warmed up"},
+    Setting{"switching", "hard_limit", TARGET(Number, switching.hard), "10000", 1, kMaxViewers, nullptr,
+            "Viewers from which readers are moved"},
+    Setting{"switching", "low_limit", TARGET(Number, switching.low), "6000", 0, kMaxViewers, nullptr,
+            "Viewers below which they come back"},
+    Setting{"switching", "hold_ms", TARGET(Milliseconds, switching.hold), "120000", 0, kManyMs, nullptr,
+            "How long there must be fewer viewers than switching.low_limit"},
+    Setting{"switching", "window_ms", TARGET(Milliseconds, switching.window), "30000", 1000, kManyMs, nullptr,
+            "How long both transports carry a stream while its readers move"},
+    Setting{"switching", "overlap_ms", TARGET(Milliseconds, switching.overlap), "5000", 0, 60'000, nullptr,
+            "How long a reader reads both"},
+    Setting{"switching", "repeat_ms", TARGET(Milliseconds, switching.repeat), "10000", 1000, kManyMs, nullptr,
+            "How often readers who have come since are told where the stream is"},
+    Setting{"switching", "webhook_url", TARGET(Text, switching.webhook_url), "", 0, 0, checks::service_url,
+            "Called when a stream warms up and when it has cooled down, for example to start and stop an HLS egress; "
+            "empty: none"},
+    Setting{"switching", "webhook_secret_file", TARGET(Text, switching.webhook_secret_file), "", 0, 0,
+            checks::readable_file, "File with the webhook's secret: `whsec_` and 24 to 64 bytes in base64"},
+    Setting{"switching", "webhook_ca_file", TARGET(Text, switching.webhook_ca_file), "", 0, 0, checks::readable_file,
+            "Certificates (PEM) to verify switching.webhook_url with; empty: the system's"},
 
     Setting{"livekit", "url", TARGET(Text, livekit.url), "", 0, 0, checks::service_url,
             "LiveKit server whose rooms' participants are viewers: https://host; empty: none"},

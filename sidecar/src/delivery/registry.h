@@ -12,7 +12,7 @@
 
 namespace sealcast {
 
-// Throws SettingsError when the settings name a transport that there is not.
+// Throws SettingsError when the settings name a transport that there is not, or move readers to one that is not there.
 void check_transports(const Settings& settings);
 
 struct RegisteredAdapter {
@@ -23,5 +23,9 @@ struct RegisteredAdapter {
 
 // Those that the settings turn on.
 std::vector<RegisteredAdapter> make_adapters(asio::any_io_executor executor, const Settings& settings);
+
+
+// What the transport calls a stream's public channel; empty where it has no such name.
+std::string channel_of(const Settings& settings, std::string_view transport, std::string_view stream_id);
 
 }  // namespace sealcast

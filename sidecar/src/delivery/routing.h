@@ -30,12 +30,14 @@ class Routing {
 
   bool carries(std::string_view transport, const std::string& stream_id) const;
 
+  // Reads the modes now, for who has just changed one. Throws pg::Error.
+  asio::awaitable<void> refresh();
+
  private:
   static constexpr std::chrono::seconds kRefresh{1};
 
   bool is_trivial() const;  // every mode has every transport
   asio::awaitable<void> run();
-  asio::awaitable<void> refresh();
 
   asio::any_io_executor executor_;
   pg::Pool& pool_;

@@ -24,6 +24,7 @@ inline constexpr std::string_view kRelay = "[RELAY]";
 inline constexpr std::string_view kSampling = "[SAMPLING]";
 inline constexpr std::string_view kSecurity = "[SECURITY]";
 inline constexpr std::string_view kSuccess = "[SUCCESS]";
+inline constexpr std::string_view kSwitching = "[SWITCHING]";
 }  // namespace tag
 
 struct Field {

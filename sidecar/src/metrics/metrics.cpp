@@ -104,6 +104,19 @@ prometheus::Counter& Metrics::audience_failures(std::string_view source) {
       .Add({{"source", std::string(source)}});
 }
 
+prometheus::Gauge& Metrics::switching_streams(std::string_view step) {
+  return prometheus::BuildGauge()
+      .Name("sealcast_switching_streams")
+      .Help("Streams on their way between transports, or held in a place, in the shards that this sidecar leads.")
+      .Register(registry_)
+      .Add({{"step", std::string(step)}});
+}
+
+prometheus::Counter& Metrics::switches(std::string_view action) {
+  return counters(registry_, "sealcast_switches_total", "Steps of switching that this sidecar has taken.")
+      .Add({{"action", std::string(action)}});
+}
+
 prometheus::Counter& Metrics::refused(std::string_view code) {
   const auto known = refused_.find(code);
   if (known != refused_.end()) return *known->second;

@@ -42,6 +42,10 @@ class Metrics {
   // Counts that could not be had of one source of viewers.
   prometheus::Counter& audience_failures(std::string_view source);
 
+  // Streams of the shards that this sidecar leads, by the step at which they stand, and the steps that it has taken.
+  prometheus::Gauge& switching_streams(std::string_view step);
+  prometheus::Counter& switches(std::string_view action);
+
   // Messages refused, by the `code` of their verdict (docs/errors.md). Codes beyond the first 64 count as "other".
   prometheus::Counter& refused(std::string_view code);
   prometheus::Counter& gate_checks(GateOutcome outcome) { return *gate_checks_[static_cast<std::size_t>(outcome)]; }

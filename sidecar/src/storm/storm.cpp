@@ -1,15 +1,9 @@
-// The loop of ticks, and its statements.
+// What a tick does, and its statements.
 #include "storm/storm.h"
 
-#include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 #include <vector>
 
-#include "core/shard.h"
 #include "log/log.h"
 #include "postgres/params.h"
 
@@ -22,65 +16,29 @@ constexpr char kSample[] = "select told from sealcast.sample_streams($1, $2, $3,
 }  // namespace
 
 Storm::Storm(asio::any_io_executor executor, StormSettings settings, Parts parts)
-    : executor_(executor),
-      settings_(std::move(settings)),
+    : settings_(std::move(settings)),
       parts_(std::move(parts)),
-      connection_(pg::Connection::create(executor, {settings_.dsn, "sampling", settings_.timeout})),
-      timer_(executor) {}
+      loop_(executor,
+            {settings_.dsn, "sampling", settings_.timeout, log::tag::kSampling,
+             "cannot set what is sampled; trying again"},
+            parts_.leads, [this](const LedShards& led) { return tick(led); }) {}
 
-Storm::~Storm() { stop(); }
-
-void Storm::start() {
-  connection_->start();
-  asio::co_spawn(executor_, run(), asio::detached);
-}
-
-void Storm::stop() {
-  stopping_ = true;
-  timer_.cancel();
-  connection_->stop();
-}
-
-asio::awaitable<void> Storm::run() {
-  while (!stopping_) {
-    try {
-      co_await tick();
-    } catch (const pg::Error& error) {
-      if (!error.transient() && !stopping_) {
-        log::write(log::Level::error, log::tag::kSampling, "cannot set what is sampled; trying again",
-                   {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
-      }
-    }
-    if (stopping_) break;
-    timer_.expires_after(kTick);
-    boost::system::error_code ignored;
-    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  }
-}
-
-asio::awaitable<void> Storm::tick() {
-  std::vector<std::int32_t> shards;
-  std::vector<std::int64_t> epochs;
-  for (const Lead& lead : parts_.leads()) {
-    shards.push_back(lead.shard);
-    epochs.push_back(lead.epoch);
-  }
+asio::awaitable<void> Storm::tick(const LedShards& led) {
   parts_.metrics.sampled_streams.Set(0);
-  if (shards.empty()) co_return;
+  if (led.shards.empty()) co_return;
   params_.clear();
-  params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, shards);
+  params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, led.shards);
   std::unordered_map<std::string, Effect> in_effect;
-  const pg::Result rows = co_await connection_->query(kInEffect, params_);
+  const pg::Result rows = co_await loop_.connection().query(kInEffect, params_);
   for (int row = 0; row < rows.size(); ++row) {
     in_effect[rows.uuid(row, 0)] = {static_cast<int>(rows.integer(row, 1)), rows.boolean(row, 2)};
   }
 
-  const auto rates = decide(in_effect);
+  const auto rates = decide(led, in_effect);
   parts_.metrics.sampled_streams.Set(static_cast<double>(rates.size()));
   if (rates.empty() && in_effect.empty()) co_return;
   params_.clear();
-  params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, shards);
-  params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, epochs);
+  led.add_to(params_);
   params_.begin_array(pg::oid::kUuidArray, pg::oid::kUuid, rates.size());
   for (const auto& [stream, rate] : rates) params_.element(pg::uuid_bytes(stream));
   params_.end_array();
@@ -88,12 +46,13 @@ asio::awaitable<void> Storm::tick() {
   for (const auto& [stream, rate] : rates) params_.element(std::int32_t{rate});
   params_.end_array();
   params_.add(static_cast<std::int32_t>(settings_.repeat.count()));
-  const pg::Result answer = co_await connection_->query(kSample, params_);
+  const pg::Result answer = co_await loop_.connection().query(kSample, params_);
   if (answer.integer(0, 0) > 0) parts_.told();
 }
 
 // The streams of our shards that are to be sampled, and their rates.
-std::unordered_map<std::string, int> Storm::decide(const std::unordered_map<std::string, Effect>& in_effect) {
+std::unordered_map<std::string, int> Storm::decide(const LedShards& led,
+                                                   const std::unordered_map<std::string, Effect>& in_effect) {
   const auto now = RateControl::Clock::now();
   const auto& velocities = velocity_.measure(now);
   std::unordered_map<std::string, int> rates;
@@ -101,7 +60,8 @@ std::unordered_map<std::string, int> Storm::decide(const std::unordered_map<std:
     const int rate = controls_[stream].next(settings_.rates, velocity, before, now);
     if (rate < kAllUsers) rates[stream] = rate;
     if (rate == before) return;
-    log::write(log::Level::info, log::tag::kSampling, rate < kAllUsers ? "a stream is sampled" : "a stream is calm again",
+    log::write(log::Level::info, log::tag::kSampling,
+               rate < kAllUsers ? "a stream is sampled" : "a stream is calm again",
                {{"stream_id", stream},
                 {"rate", std::int64_t{rate}},
                 {"messages_per_second", static_cast<std::int64_t>(velocity)}});
@@ -111,17 +71,12 @@ std::unordered_map<std::string, int> Storm::decide(const std::unordered_map<std:
     if (!effect.forced) decide_one(stream, velocity == velocities.end() ? 0 : velocity->second, effect.rate);
   }
   for (const auto& [stream, velocity] : velocities) {
-    if (velocity >= settings_.rates.storm && !in_effect.contains(stream) && leads(stream)) {
+    if (velocity >= settings_.rates.storm && !in_effect.contains(stream) && led.has(stream)) {
       decide_one(stream, velocity, kAllUsers);
     }
   }
   std::erase_if(controls_, [&](const auto& control) { return !rates.contains(control.first); });
   return rates;
-}
-
-bool Storm::leads(const std::string& stream_id) const {
-  const int shard = shard_of(pg::uuid_bytes(stream_id).back());
-  return std::ranges::any_of(parts_.leads(), [shard](const Lead& lead) { return lead.shard == shard; });
 }
 
 }  // namespace sealcast

@@ -1,23 +1,22 @@
 // Sampling in a chat storm: measures how fast each stream is and sets at what rate its public channel is sampled.
 //
-// Every sidecar measures every stream, since all messages pass through its relay; the leader of a stream's shard decides.
-// So whoever takes over knows the velocity, and reads the rates in effect from Postgres with each tick. The statement
-// (sealcast.sample_streams) looks at the epochs of the leases; which messages go to the public channel is then decided
-// and stored when they get their offsets (sealcast.drain), the same for all transports, sidecars and resumes.
+// Every sidecar measures every stream, since all messages pass through its relay; the leader of a stream's shard
+// decides. So whoever takes over knows the velocity, and reads the rates in effect from Postgres with each tick. The
+// statement (sealcast.sample_streams) looks at the epochs of the leases; which messages go to the public channel is
+// then decided and stored when they get their offsets (sealcast.drain), the same for all transports, sidecars and
+// resumes.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
 
 #include "metrics/metrics.h"
-#include "postgres/connection.h"
+#include "relay/leader_loop.h"
 #include "storm/rate_control.h"
 #include "storm/velocity.h"
 #include "transport/transport.h"
@@ -36,40 +35,33 @@ class Storm {
   // `leads` says what this sidecar leads, `told` is called when a sampling_update was sent.
   struct Parts {
     Metrics& metrics;
-    std::function<std::span<const Lead>()> leads;
+    LeaderLoop::Leads leads;
     std::function<void()> told;
   };
 
   Storm(asio::any_io_executor executor, StormSettings settings, Parts parts);
-  ~Storm();
 
-  void start();
-  void stop();
+  void start() { loop_.start(); }
+  void stop() { loop_.stop(); }
 
   // All that was relayed.
   void observe(std::span<const FramePtr> frames) { velocity_.count(frames, Velocity::Clock::now()); }
 
  private:
-  static constexpr std::chrono::seconds kTick{1};
-
-  asio::awaitable<void> run();
-  asio::awaitable<void> tick();
+  asio::awaitable<void> tick(const LedShards& led);
   struct Effect {
     int rate;
     bool forced;  // by somebody, who alone changes it
   };
-  std::unordered_map<std::string, int> decide(const std::unordered_map<std::string, Effect>& in_effect);
-  bool leads(const std::string& stream_id) const;
+  std::unordered_map<std::string, int> decide(const LedShards& led,
+                                              const std::unordered_map<std::string, Effect>& in_effect);
 
-  asio::any_io_executor executor_;
   StormSettings settings_;
   Parts parts_;
-  std::shared_ptr<pg::Connection> connection_;
-  asio::steady_timer timer_;
+  LeaderLoop loop_;
   pg::Params params_;
   Velocity velocity_;
   std::unordered_map<std::string, RateControl> controls_;  // of streams that are fast or sampled
-  bool stopping_ = false;
 };
 
 }  // namespace sealcast
