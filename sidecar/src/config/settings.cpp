@@ -219,14 +219,15 @@ void Loader::check_together() {
              "is set without supabase.key_file; name a file that holds the project's secret key");
   }
   const auto& switching = settings_.switching;
-  if (switching.soft > switching.hard) {
+  const bool switches = !switching.target.empty();
+  if (switches && switching.soft > switching.hard) {
     complain(*find_setting("switching", "soft_limit"), "is over switching.hard_limit; write at most that");
   }
-  if (switching.low >= switching.soft) {
+  if (switches && switching.low >= switching.soft) {
     complain(*find_setting("switching", "low_limit"),
              "is not below switching.soft_limit, so that streams would go to and fro; write less than that");
   }
-  if (switching.overlap > switching.window) {
+  if (switches && switching.overlap > switching.window) {
     complain(*find_setting("switching", "overlap_ms"), "is longer than switching.window_ms; write at most that");
   }
   if (!switching.webhook_url.empty() && switching.webhook_secret_file.empty()) {
