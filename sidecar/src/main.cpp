@@ -75,6 +75,7 @@ class Sidecar {
         sessions_(
             {hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
         tickets_(ticket_secret(settings)),
+        token_makers_(make_token_makers(settings)),
         redis_(context.get_executor(), gate_redis_options(settings.gate)),
         gate_(redis_, metrics_, {settings.gate.timeout, settings.gate.replay_window}),
         pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
@@ -115,8 +116,9 @@ class Sidecar {
             {settings.postgres.dsn, settings.postgres.timeout, settings.audience.update, settings.audience.repeat},
             {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
         readers_(history_, kAccessAge, kAccessEntries),
-        api_({sessions_, tickets_, settings.session.ticket_ttl, limits_, gate_, admission_, pool_, history_, readers_,
-              heartbeats_, hub_, vip_hub_, metrics_, readiness(), demo_files(settings.demo)}),
+        api_({sessions_, tickets_, settings.session.ticket_ttl, token_makers_, settings.session.transport_token_ttl,
+              limits_, gate_, admission_, pool_, history_, readers_, heartbeats_, hub_, vip_hub_, metrics_, readiness(),
+              demo_files(settings.demo)}),
         router_(api_.router()),
         server_(context.get_executor(), router_, metrics_,
                 {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
@@ -241,8 +243,9 @@ class Sidecar {
             [this](std::string_view transport, std::string_view stream_id) {
               return channel_of(settings_, transport, stream_id);
             },
-            [](std::string_view, std::string_view) {
-              return std::string();  // TODO-MERGE
+            [this](std::string_view transport, std::string_view stream_id) {
+              return tickets_.issue_migration(stream_id, transport,
+                                              std::time(nullptr) + TicketIssuer::kMigrationLife.count());
             },
             make_webhook()};
   }
@@ -279,6 +282,7 @@ class Sidecar {
   Metrics metrics_;
   SessionVerifier sessions_;
   TicketIssuer tickets_;
+  TokenMakers token_makers_;
   redis::Client redis_;
   RedisGate gate_;
   pg::Pool pool_;

@@ -1,15 +1,17 @@
-// Ably's publishing over REST, POST /channels/{channel}/messages, as it refuses and accepts; service.mjs says how to
-// start and control it. https://ably.com/docs/api/rest-api#publish, https://ably.com/docs/pub-sub/advanced#idempotency,
+// Ably's publishing over REST, POST /channels/{channel}/messages, and its exchange of tokens, POST
+// /keys/{keyName}/requestToken, as it refuses and accepts; service.mjs says how to start and control it. https://ably.com/docs/api/rest-api#publish, https://ably.com/docs/pub-sub/advanced#idempotency,
 // https://ably.com/docs/platform/errors/codes
 //
 // A message is what was published: {"id":…,"name":…,"data":…,"encoding":…}; data is the string as it came.
 // Ids: of an array, all "base:0", "base:1", …, and the base is the one key; of a message alone, the id without such an
 // end. A key that was seen in the last --window-ms is answered as if new, and not published.
 // Faults: "limited" also takes "code" (42910 unless said); 42922 has no body, as it comes from the network edge.
-// --max-message-bytes: of a publish, all its messages together.
+// --max-message-bytes: of a publish, all its messages together. --capability: what the key may do, as far as tokens go.
+import { AblyError, TokenDesk } from './ably_tokens.mjs';
 import { decodeSegment, json, mediaType, readOptions, Service } from './service.mjs';
 
 const ROUTE = /^\/channels\/([^/]+)\/messages$/;
+const TOKENS = /^\/keys\/([^/]+)\/requestToken$/;
 const MOST_MESSAGES = 1000;
 const FIELDS = new Set(['id', 'name', 'data', 'encoding', 'clientId', 'connectionKey', 'extras']);
 const TEXT_FIELDS = ['name', 'encoding', 'clientId'];
@@ -17,10 +19,12 @@ const TEXT_FIELDS = ['name', 'encoding', 'clientId'];
 const options = readOptions({
   'max-message-bytes': { type: 'string', default: '65536' },
   'window-ms': { type: 'string', default: '120000' },
+  capability: { type: 'string', default: '{"*":["*"]}' },
 });
 const maxBytes = Number(options['max-message-bytes']);
 const window = Number(options['window-ms']);
 const authorization = `Basic ${Buffer.from(options.key).toString('base64')}`;
+const desk = new TokenDesk(options.key, JSON.parse(options.capability));
 const seen = new Map(); // channel and key → when it was published
 
 function refuse(status, code, message, headers = {}) {
@@ -86,7 +90,18 @@ function parse(body) {
   }
 }
 
+function exchange(keyName, body) {
+  try {
+    return json(201, desk.exchange(keyName, parse(body)?.[0]));
+  } catch (error) {
+    if (error instanceof AblyError) return refuse(error.statusCode, error.code, error.message);
+    throw error;
+  }
+}
+
 function handle({ method, path, headers, body }) {
+  const tokens = TOKENS.exec(path);
+  if (method === 'POST' && tokens) return exchange(decodeSegment(tokens[1]), body);
   const route = ROUTE.exec(path);
   if (method !== 'POST' || !route) return refuse(404, 40400, 'Could not find path');
   if (headers.authorization !== authorization) return refuse(401, 40101, 'Invalid credentials');

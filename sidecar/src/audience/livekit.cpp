@@ -18,7 +18,7 @@
 #include "core/uuid.h"
 #include "http_client/client.h"
 #include "log/log.h"
-#include "session/base64url.h"
+#include "session/jwt.h"
 
 namespace sealcast {
 namespace {
@@ -27,7 +27,6 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::string_view kStreamId = "{stream_id}";
-constexpr std::string_view kHeader = R"({"alg":"HS256","typ":"JWT"})";
 constexpr std::chrono::seconds kTokenLife{60};
 constexpr std::chrono::seconds kTokenLeeway{10};  // the other clock may be behind
 constexpr std::chrono::seconds kDeadline{4};
@@ -90,14 +89,7 @@ class LiveKit final : public ViewerSource {
     const std::string claims = R"({"iss":)" + issuer_ + R"(,"nbf":)" + std::to_string(now - kTokenLeeway.count()) +
                                R"(,"exp":)" + std::to_string(now + kTokenLife.count()) +
                                R"(,"video":{"roomList":true}})";
-    std::string token;
-    append_base64url(kHeader, token);
-    token += '.';
-    append_base64url(claims, token);
-    const Digest signature = key_.sign(token);
-    token += '.';
-    append_base64url({reinterpret_cast<const char*>(signature.data()), signature.size()}, token);
-    return token;
+    return write_hs256(claims, key_);
   }
 
   // What is wrong with the answer; empty when nothing is.

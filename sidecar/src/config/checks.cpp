@@ -159,10 +159,15 @@ Problem tls_url(const std::string& value) {
   return "is no usable address; write https://host, without user, query or fragment";
 }
 
-// https://ably.com/docs/channels, error 40010
+Problem websocket_url(const std::string& value) {
+  if (has_plain_rest(value, "wss://") || has_plain_rest(value, "ws://")) return {};
+  return "is no usable address; write wss://host or wss://host/path, without user, query or fragment";
+}
+
+// https://ably.com/docs/channels, error 40010. A * in a capability stands for other channels too.
 Problem ably_channel(const std::string& value) {
-  if (value.starts_with('[') || value.starts_with(':') || value.find('\n') != value.npos) {
-    return "is " + quoted(value) + "; write a name that begins with neither [ nor : and has no line break";
+  if (value.starts_with('[') || value.starts_with(':') || value.find_first_of("*\n") != value.npos) {
+    return "is " + quoted(value) + "; write a name that begins with neither [ nor : and has no * and no line break";
   }
   return stream_template(value);
 }

@@ -26,6 +26,7 @@ Problem service_url(const std::string& value);   // of an HTTP service, http:// 
 Problem tls_url(const std::string& value);       // https:// alone
 Problem ably_channel(const std::string& value);  // a template by Ably's rules for names
 Problem channel_access(const std::string& value);
+Problem websocket_url(const std::string& value);  // ws:// or wss://
 Problem not_empty(const std::string& value);
 
 // A check of a text that may be empty.

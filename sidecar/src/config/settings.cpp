@@ -214,6 +214,12 @@ void Loader::check_together() {
   if (!settings_.mqtt.ca_file.empty() && !settings_.mqtt.url.starts_with("mqtts://")) {
     complain(*find_setting("mqtt", "ca_file"), "is set but mqtt.url has no TLS; write mqtts://");
   }
+  if (settings_.mqtt.url.empty() && !settings_.mqtt.token_secret_file.empty()) {
+    complain(*find_setting("mqtt", "token_secret_file"), "is set without mqtt.url; set both or neither");
+  }
+  if (settings_.ably.key_file.empty() && !settings_.ably.token_key_file.empty()) {
+    complain(*find_setting("ably", "token_key_file"), "is set without ably.key_file; set both or only the latter");
+  }
   if (!settings_.supabase.url.empty() && settings_.supabase.key_file.empty()) {
     complain(*find_setting("supabase", "url"),
              "is set without supabase.key_file; name a file that holds the project's secret key");

@@ -56,6 +56,7 @@ struct Settings {
     std::string audience;
     std::string ticket_secret_file;  // empty: derived from hs256_secret_file
     std::chrono::seconds ticket_ttl;
+    std::chrono::seconds transport_token_ttl;
   } session;
   struct Delivery {
     std::chrono::milliseconds timeout;  // of one publish
@@ -93,14 +94,16 @@ struct Settings {
     std::string url;  // mqtt://[user@]host[:port], mqtts:// for TLS; empty: off
     std::string password_file;
     std::string ca_file;
-    std::string client_id;  // never empty: defaults to relay.holder
-    std::string topic;      // with {stream_id} in it
-    std::string vip_topic;  // likewise; empty: none
+    std::string client_id;          // never empty: defaults to relay.holder
+    std::string topic;              // with {stream_id} in it
+    std::string vip_topic;          // likewise; empty: none
+    std::string token_secret_file;  // empty: readers get no tokens
+    std::string public_url;         // where they connect to; empty: they know
   } mqtt;
   struct Supabase {
-    std::string url;       // of Realtime; empty: no such transport
-    std::string key_file;  // never empty beside url
-    std::string topic;     // with {stream_id} in it
+    std::string url;        // of Realtime; empty: no such transport
+    std::string key_file;   // never empty beside url
+    std::string topic;      // with {stream_id} in it
     std::string vip_topic;  // likewise; empty: none
     std::string event;
     std::string channels;  // "private" or "public"
@@ -108,11 +111,12 @@ struct Settings {
   } supabase;
   struct Ably {
     std::string url;
-    std::string key_file;  // empty: no such transport
-    std::string channel;   // with {stream_id} in it
+    std::string key_file;     // empty: no such transport
+    std::string channel;      // with {stream_id} in it
     std::string vip_channel;  // likewise; empty: none
     std::int64_t max_message_bytes;
     std::string ca_file;
+    std::string token_key_file;  // signs what readers get; empty: key_file
   } ably;
   struct Audience {
     std::chrono::milliseconds window;  // how long a viewer counts after a heartbeat

@@ -92,6 +92,8 @@ const std::array kTable = {
         "File with the secret of subscription tickets, the same for all sidecars; empty: session.hs256_secret_file"},
     Setting{"session", "ticket_ttl_s", TARGET(Seconds, session.ticket_ttl), "300", 5, 86'400, nullptr,
             "How long a subscription ticket can be used"},
+    Setting{"session", "transport_token_ttl_s", TARGET(Seconds, session.transport_token_ttl), "300", 30, 86'400,
+            nullptr, "How long a reader can connect to a broker or service with the token it was given for it"},
 
     Setting{"sse", "heartbeat_ms", TARGET(Milliseconds, sse.heartbeat), "15000", 100, 300'000, nullptr,
             "Silence after which an event stream gets a comment"},
@@ -159,6 +161,10 @@ const std::array kTable = {
             "Topic of a stream, with {stream_id} in it"},
     Setting{"mqtt", "vip_topic", TARGET(Text, mqtt.vip_topic), "", 0, 0, checks::optional<checks::mqtt_topic>,
             "Topic that carries all messages of a stream also while it is sampled (mqtt_vip); empty: none"},
+    Setting{"mqtt", "token_secret_file", TARGET(Text, mqtt.token_secret_file), "", 0, 0, checks::readable_file,
+            "File with the secret (32 bytes or more) of readers' tokens, which the broker has too; empty: no tokens"},
+    Setting{"mqtt", "public_url", TARGET(Text, mqtt.public_url), "", 0, 0, checks::optional<checks::websocket_url>,
+            "Where readers connect to, told them with their token: wss://host[:port][/path]; empty: they know"},
 
     Setting{"supabase", "url", TARGET(Text, supabase.url), "", 0, 0, checks::service_url,
             "Supabase Realtime: https://PROJECT.supabase.co/realtime/v1; empty: no delivery there"},
@@ -180,6 +186,8 @@ const std::array kTable = {
             "Ably's REST API, or the endpoint that Ably has given to the account"},
     Setting{"ably", "key_file", TARGET(Text, ably.key_file), "", 0, 0, checks::readable_file,
             "File with an API key that may publish; empty: no delivery there"},
+    Setting{"ably", "token_key_file", TARGET(Text, ably.token_key_file), "", 0, 0, checks::readable_file,
+            "File with an API key that may subscribe, by which readers get tokens; empty: ably.key_file"},
     Setting{"ably", "channel", TARGET(Text, ably.channel), "sealcast:{stream_id}", 0, 0, checks::ably_channel,
             "Channel of a stream"},
     Setting{"ably", "vip_channel", TARGET(Text, ably.vip_channel), "", 0, 0, checks::optional<checks::ably_channel>,

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "transport/ably/ably.h"
+#include "transport/ably/token.h"
 #include "transport/mqtt/mqtt.h"
+#include "transport/mqtt/token.h"
 #include "transport/redis_streams/redis_events.h"
 #include "transport/redis_streams/redis_streams.h"
 #include "transport/supabase/supabase.h"
@@ -16,8 +18,9 @@
 namespace sealcast {
 namespace {
 
-// Answers null when the settings leave it off.
+// Both answer null when the settings leave it off.
 using Make = std::unique_ptr<Adapter> (*)(asio::any_io_executor executor, const Settings& settings);
+using MakeTokens = std::unique_ptr<TokenMaker> (*)(const Settings& settings);
 using Text = const std::string& (*)(const Settings& settings);
 
 using S = Settings;
@@ -44,17 +47,20 @@ struct Entry {
   // Where readers can be moved to: the setting that turns it on, and the one that names a stream's channel there.
   Text on = nullptr;
   Text place = nullptr;
+  MakeTokens make_tokens = nullptr;  // of both channels
 };
 constexpr Entry kTransports[] = {
     {"redis_streams", Channel::all_messages, make_redis_streams},
     {"redis_events", Channel::all_messages, make_redis_events},
-    {"mqtt", Channel::everyone, make_mqtt, setting<&S::mqtt, &S::Mqtt::url>, setting<&S::mqtt, &S::Mqtt::topic>},
+    {"mqtt", Channel::everyone, make_mqtt, setting<&S::mqtt, &S::Mqtt::url>, setting<&S::mqtt, &S::Mqtt::topic>,
+     make_mqtt_tokens},
     {"mqtt_vip", Channel::all_messages, make_vip<&S::mqtt, &S::Mqtt::topic, &S::Mqtt::vip_topic, make_mqtt>},
     {"supabase", Channel::everyone, make_supabase, setting<&S::supabase, &S::Supabase::url>,
      setting<&S::supabase, &S::Supabase::topic>},
     {"supabase_vip", Channel::all_messages,
      make_vip<&S::supabase, &S::Supabase::topic, &S::Supabase::vip_topic, make_supabase>},
-    {"ably", Channel::everyone, make_ably, setting<&S::ably, &S::Ably::key_file>, setting<&S::ably, &S::Ably::channel>},
+    {"ably", Channel::everyone, make_ably, setting<&S::ably, &S::Ably::key_file>, setting<&S::ably, &S::Ably::channel>,
+     make_ably_tokens},
     {"ably_vip", Channel::all_messages, make_vip<&S::ably, &S::Ably::channel, &S::Ably::vip_channel, make_ably>},
 };
 
@@ -121,6 +127,15 @@ std::vector<RegisteredAdapter> make_adapters(asio::any_io_executor executor, con
     }
   }
   return adapters;
+}
+
+TokenMakers make_token_makers(const Settings& settings) {
+  TokenMakers makers;
+  for (const Entry& entry : kTransports) {
+    auto maker = entry.make_tokens == nullptr ? nullptr : entry.make_tokens(settings);
+    if (maker) makers.emplace(entry.name, std::move(maker));
+  }
+  return makers;
 }
 
 }  // namespace sealcast

@@ -8,6 +8,7 @@
 
 #include "config/settings.h"
 #include "delivery/adapter.h"
+#include "transport/tokens.h"
 #include "transport/transport.h"
 
 namespace sealcast {
@@ -23,6 +24,7 @@ struct RegisteredAdapter {
 
 // Those that the settings turn on.
 std::vector<RegisteredAdapter> make_adapters(asio::any_io_executor executor, const Settings& settings);
+TokenMakers make_token_makers(const Settings& settings);
 
 
 // What the transport calls a stream's public channel; empty where it has no such name.

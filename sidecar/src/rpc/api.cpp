@@ -89,7 +89,7 @@ std::optional<Session> Api::reader(Exchange& exchange, const std::string& stream
 }
 
 asio::awaitable<std::optional<StreamAccess>> Api::access(Exchange& exchange, const std::string& user_id,
-                                                         asio::awaitable<StreamAccess> asked) {
+                                                         asio::awaitable<StreamAccess> asked, std::string_view way_in) {
   Response& response = exchange.response;
   StreamAccess found{};
   try {
@@ -101,11 +101,7 @@ asio::awaitable<std::optional<StreamAccess>> Api::access(Exchange& exchange, con
   if (!found.found) {
     answer_problem(response, {404, "stream_not_found", "there is no such stream"});
   } else if (!found.readable && user_id.empty()) {
-    answer_problem(response, {401,
-                              "unauthenticated",
-                              "this stream is private",
-                              {},
-                              "Send Authorization: Bearer, or ?access_token= from POST /streams/{id}/token."});
+    answer_problem(response, {401, "unauthenticated", "this stream is private", {}, way_in});
   } else if (!found.readable) {
     answer_problem(response, {403, "role_required", "this stream is private and you have no role in it"});
   } else {

@@ -19,8 +19,10 @@
 #include "rpc/router.h"
 #include "rpc/send_body.h"
 #include "rpc/static_files.h"
+#include "rpc/token_body.h"
 #include "session/session.h"
 #include "transport/sse/hub.h"
+#include "transport/tokens.h"
 
 namespace sealcast::rpc {
 
@@ -35,6 +37,8 @@ struct ApiParts {
   SessionVerifier& sessions;
   TicketIssuer& tickets;
   std::chrono::seconds ticket_ttl;
+  const TokenMakers& token_makers;
+  std::chrono::seconds transport_token_ttl;
   Limits& limits;
   Gate& gate;
   Admission& admission;
@@ -67,6 +71,8 @@ class Api {
   Done events(Exchange& exchange, std::string_view id);
   Done messages(Exchange& exchange, std::string_view id);
   Done token(Exchange& exchange, std::string_view id);
+  Done ticket(Exchange& exchange, const std::string& stream_id);
+  Done transport_token(Exchange& exchange, const std::string& stream_id);
   Done heartbeat(Exchange& exchange, std::string_view id);
 
   // The process itself
@@ -85,9 +91,16 @@ class Api {
   std::optional<Session> session(Exchange& exchange);
   // Like session(), but nobody (an empty user_id) may ask too, and a ticket for the stream in ?access_token= will do.
   std::optional<Session> reader(Exchange& exchange, const std::string& stream_id);
-  // Whether `user_id` may read the stream, as `asked` will tell. Nullopt: the response says 404, 401, 403 or 503.
+  // Whether `user_id` may read the stream, as `asked` will tell. Nullopt: the response says 404, 401 with `way_in` as
+  // its hint, 403 or 503.
+  static constexpr std::string_view kWaysIn =
+      "Send Authorization: Bearer, or ?access_token= from POST /streams/{id}/token.";
   asio::awaitable<std::optional<StreamAccess>> access(Exchange& exchange, const std::string& user_id,
-                                                      asio::awaitable<StreamAccess> asked);
+                                                      asio::awaitable<StreamAccess> asked,
+                                                      std::string_view way_in = kWaysIn);
+  // False: the response says 403.
+  static bool allows_vip(const StreamAccess& stream, Response& response);
+  void answer_no_tokens(std::string_view transport, Response& response);
   // ?channel= of a request; `otherwise` when it says nothing. Nullopt: the response says 400.
   static std::optional<Channel> channel_of(const Request& request, Channel otherwise, Response& response);
   // What tells the viewer apart. Nullopt: the response says 400.
@@ -98,6 +111,7 @@ class Api {
   ApiParts parts_;
   SendBodyParser send_bodies_;
   simdjson::dom::parser heartbeat_bodies_;
+  TokenBodyParser token_bodies_;
   std::int64_t refused_ = 0;  // since the last line of the log
   std::int64_t refused_logged_at_ = 0;
 };

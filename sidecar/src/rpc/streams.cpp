@@ -1,9 +1,8 @@
-// GET /streams/{id}/events, GET /streams/{id}/messages, POST /streams/{id}/token.
+// GET /streams/{id}/events, GET /streams/{id}/messages.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <charconv>
-#include <ctime>
 
 #include "core/uuid.h"
 #include "log/log.h"
@@ -48,11 +47,19 @@ std::string Api::stream_id_of(std::string_view id, Response& response) {
 std::optional<Channel> Api::channel_of(const Request& request, Channel otherwise, Response& response) {
   const std::string name = request.parameter("channel");
   if (name.empty()) return otherwise;
-  for (const Channel channel : {Channel::everyone, Channel::all_messages}) {
-    if (name == to_string(channel)) return channel;
-  }
+  if (const auto channel = channel_named(name)) return channel;
   answer_problem(response, {400, "invalid_request", "there is no such channel", "channel is public or vip"});
   return std::nullopt;
+}
+
+bool Api::allows_vip(const StreamAccess& stream, Response& response) {
+  if (stream.vip) return true;
+  answer_problem(response, {403,
+                            "role_required",
+                            "the vip channel is for users with a role in the stream",
+                            {},
+                            "Read the public channel, or have an owner give you a role."});
+  return false;
 }
 
 asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
@@ -78,14 +85,7 @@ asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   sse::Hub::Pin pin = hub.pin(stream_id);
   auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
   if (!stream) co_return;
-  if (vip && !stream->vip) {
-    answer_problem(response, {403,
-                              "role_required",
-                              "the vip channel is for users with a role in the stream",
-                              {},
-                              "Read the public channel, or have an owner give you a role."});
-    co_return;
-  }
+  if (vip && !allows_vip(*stream, response)) co_return;
   bool ahead = after && *after > stream->last_offset;
   bool behind = after && *after < stream->first_offset - 1;
   std::int64_t start = behind ? stream->first_offset - 1 : !after || ahead ? stream->last_offset : *after;
@@ -141,20 +141,6 @@ asio::awaitable<void> Api::messages(Exchange& exchange, std::string_view id) {
                {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
     answer_database_unavailable(response);
   }
-}
-
-asio::awaitable<void> Api::token(Exchange& exchange, std::string_view id) {
-  Response& response = exchange.response;
-  std::string stream_id = stream_id_of(id, response);
-  if (stream_id.empty()) co_return;
-  auto who = session(exchange);
-  if (!who) co_return;
-  auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
-  if (!stream) co_return;
-  std::string ticket = parts_.tickets.issue(stream_id, who->user_id, std::time(nullptr) + parts_.ticket_ttl.count());
-  std::string body = "{\"access_token\":";
-  append_json_string(ticket, body);
-  answer_json(response, body + ",\"expires_in\":" + std::to_string(parts_.ticket_ttl.count()) + "}");
 }
 
 }  // namespace sealcast::rpc

@@ -1,4 +1,4 @@
-// Parsing of tokens; whatever is not plainly right is refused.
+// Parsing of tokens, where whatever is not plainly right is refused, and writing of them.
 #include "session/jwt.h"
 
 #include <simdjson.h>
@@ -12,6 +12,7 @@
 namespace sealcast {
 namespace {
 
+constexpr std::string_view kHeader = R"({"alg":"HS256","typ":"JWT"})";
 constexpr double kLastSecond = 253'402'300'799;  // of the year 9999; later dates mean "then"
 
 simdjson::dom::parser& parser() {
@@ -72,6 +73,8 @@ std::optional<Claims> parse_claims(std::string_view payload) {
         claims.nbf = date_of(value);
       } else if (name == "stream_id") {
         claims.stream_id = text_of(value);
+      } else if (name == "target" && value.is_string()) {
+        claims.target = text_of(value);
       } else if (name == "aud" && value.is_array()) {
         for (const auto audience : value.get_array()) claims.aud.push_back(text_of(audience));
       } else if (name == "aud") {
@@ -89,6 +92,17 @@ bool verify_hs256(const Jwt& jwt, const HmacKey& key) {
   if (jwt.alg != "HS256" || jwt.signature.size() != given.size()) return false;
   std::copy(jwt.signature.begin(), jwt.signature.end(), given.begin());
   return equal_in_constant_time(given, key.sign(jwt.signed_part));
+}
+
+std::string write_hs256(std::string_view claims, const HmacKey& key) {
+  std::string token;
+  append_base64url(kHeader, token);
+  token += '.';
+  append_base64url(claims, token);
+  const Digest signature = key.sign(token);
+  token += '.';
+  append_base64url({reinterpret_cast<const char*>(signature.data()), signature.size()}, token);
+  return token;
 }
 
 }  // namespace sealcast

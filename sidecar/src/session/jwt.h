@@ -1,4 +1,4 @@
-// A JWT in compact form, taken apart but not yet believed (RFC 7515, RFC 7519).
+// JWTs in compact form (RFC 7515, RFC 7519): taken apart but not yet believed, and written with HS256.
 #pragma once
 
 #include <cstdint>
@@ -32,11 +32,15 @@ struct Claims {
   std::optional<std::int64_t> exp;
   std::optional<std::int64_t> nbf;
   std::optional<std::string> stream_id;  // of tickets
+  std::optional<std::string> target;     // of migration tickets; what is no string is somebody else's
 };
 
 // Null when it is no JSON object, or one of these claims stands twice or has another type.
 std::optional<Claims> parse_claims(std::string_view payload);
 
 bool verify_hs256(const Jwt& jwt, const HmacKey& key);
+
+// `claims`: the JSON text of an object.
+std::string write_hs256(std::string_view claims, const HmacKey& key);
 
 }  // namespace sealcast

@@ -1,4 +1,5 @@
-// Subscription tickets: JWTs of our own, under a key derived for nothing else and with an audience of their own.
+// Tickets of both kinds: JWTs of our own, each kind under a key derived for nothing else and with an audience of its
+// own.
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -11,21 +12,24 @@
 #include "core/digest.h"
 #include "core/keyring.h"
 #include "core/uuid.h"
-#include "session/base64url.h"
 #include "session/jwt.h"
 #include "session/session.h"
 
 namespace sealcast {
 namespace {
 
-constexpr std::string_view kAudience = "sealcast:subscribe";
-constexpr std::string_view kHeader = R"({"alg":"HS256","typ":"JWT"})";
-constexpr std::string_view kPurpose = "sealcast subscription ticket v1";
+// What tickets of one kind have in common.
+struct Kind {
+  std::string_view audience;
+  std::string_view purpose;  // of their key
+};
+constexpr Kind kSubscription{"sealcast:subscribe", "sealcast subscription ticket v1"};
+constexpr Kind kMigration{"sealcast:migrate", "sealcast migration ticket v1"};
 
-std::string derive_key(std::string_view secret) {
+std::string derive_key(std::string_view secret, std::string_view purpose_of_key) {
   const std::unique_ptr<EVP_KDF, decltype(&EVP_KDF_free)> kdf(EVP_KDF_fetch(nullptr, "HKDF", nullptr), EVP_KDF_free);
   const std::unique_ptr<EVP_KDF_CTX, decltype(&EVP_KDF_CTX_free)> context(EVP_KDF_CTX_new(kdf.get()), EVP_KDF_CTX_free);
-  std::string digest = "SHA256", key(secret), purpose(kPurpose);
+  std::string digest = "SHA256", key(secret), purpose(purpose_of_key);
   const std::array<OSSL_PARAM, 4> parameters = {
       OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key.data(), key.size()),
@@ -45,13 +49,43 @@ std::string uuid(std::string_view text) {
   return lower;
 }
 
+class Tickets {
+ public:
+  Tickets(std::string_view secret, const Kind& kind) : kind_(kind), key_(derive_key(secret, kind.purpose)) {}
+
+  // `name` and `value`: the claim that only this kind has; the value needs no escapes.
+  std::string issue(std::string_view stream_id, std::string_view name, std::string_view value,
+                    std::int64_t expires_at) const {
+    std::string claims = R"({"aud":")";
+    claims.append(kind_.audience).append(R"(","stream_id":")").append(uuid(stream_id)).append(R"(",")").append(name);
+    claims.append(R"(":")").append(value).append(R"(","exp":)").append(std::to_string(expires_at)).append("}");
+    return write_hs256(claims, key_);
+  }
+
+  // Null unless it is one of this kind, for that stream, and not over.
+  std::optional<Claims> verify(std::string_view ticket, std::string_view stream_id, std::int64_t now_seconds) const {
+    const auto jwt = parse_jwt(ticket);
+    if (!jwt || !verify_hs256(*jwt, key_)) return std::nullopt;
+    auto claims = parse_claims(jwt->payload);
+    if (!claims || !claims->exp || now_seconds >= *claims->exp || claims->stream_id != stream_id ||
+        std::find(claims->aud.begin(), claims->aud.end(), kind_.audience) == claims->aud.end()) {
+      return std::nullopt;
+    }
+    return claims;
+  }
+
+ private:
+  const Kind& kind_;
+  const HmacKey key_;
+};
+
 }  // namespace
 
 class TicketIssuer::Impl {
  public:
-  explicit Impl(std::string_view secret) : key(derive_key(secret)) { append_base64url(kHeader, header); }
-  HmacKey key;
-  std::string header;
+  explicit Impl(std::string_view secret) : subscriptions(secret, kSubscription), migrations(secret, kMigration) {}
+  Tickets subscriptions;
+  Tickets migrations;
 };
 
 TicketIssuer::TicketIssuer(std::string_view secret) {
@@ -65,26 +99,29 @@ TicketIssuer::TicketIssuer(std::string_view secret) {
 TicketIssuer::~TicketIssuer() = default;
 
 std::string TicketIssuer::issue(std::string_view stream_id, std::string_view user_id, std::int64_t expires_at) const {
-  const std::string claims = R"({"aud":")" + std::string(kAudience) + R"(","stream_id":")" + uuid(stream_id) +
-                             R"(","sub":")" + uuid(user_id) + R"(","exp":)" + std::to_string(expires_at) + "}";
-  std::string ticket = impl_->header + ".";
-  append_base64url(claims, ticket);
-  const Digest signature = impl_->key.sign(ticket);
-  ticket += '.';
-  append_base64url({reinterpret_cast<const char*>(signature.data()), signature.size()}, ticket);
-  return ticket;
+  return impl_->subscriptions.issue(stream_id, "sub", uuid(user_id), expires_at);
 }
 
 std::optional<Session> TicketIssuer::verify(std::string_view ticket, std::string_view stream_id,
                                             std::int64_t now_seconds) const {
-  const auto jwt = parse_jwt(ticket);
-  if (!jwt || !verify_hs256(*jwt, impl_->key)) return std::nullopt;
-  const auto claims = parse_claims(jwt->payload);
-  if (!claims || !claims->exp || !claims->sub || now_seconds >= *claims->exp || claims->stream_id != stream_id ||
-      std::find(claims->aud.begin(), claims->aud.end(), kAudience) == claims->aud.end()) {
-    return std::nullopt;
-  }
+  const auto claims = impl_->subscriptions.verify(ticket, stream_id, now_seconds);
+  if (!claims || !claims->sub) return std::nullopt;
   return Session{*claims->sub, *claims->exp};
+}
+
+std::string TicketIssuer::issue_migration(std::string_view stream_id, std::string_view target,
+                                          std::int64_t expires_at) const {
+  const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
+  if (target.empty() || !std::all_of(target.begin(), target.end(), is_plain)) {
+    throw std::invalid_argument("a migration ticket names a transport as settings do");
+  }
+  return impl_->migrations.issue(stream_id, "target", target, expires_at);
+}
+
+bool TicketIssuer::verify_migration(std::string_view ticket, std::string_view stream_id, std::string_view target,
+                                    std::int64_t now_seconds) const {
+  const auto claims = impl_->migrations.verify(ticket, stream_id, now_seconds);
+  return claims && claims->target == target;
 }
 
 }  // namespace sealcast

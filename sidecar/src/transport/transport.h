@@ -32,6 +32,12 @@ std::optional<std::int64_t> envelope_ts(std::string_view text);
 
 enum class Channel { everyone, all_messages };
 constexpr std::string_view to_string(Channel channel) { return channel == Channel::everyone ? "public" : "vip"; }
+constexpr std::optional<Channel> channel_named(std::string_view name) {
+  for (const Channel channel : {Channel::everyone, Channel::all_messages}) {
+    if (name == to_string(channel)) return channel;
+  }
+  return std::nullopt;
+}
 
 // A shard that this sidecar leads, and the last batch whose frames were published.
 struct Lead {

@@ -8,6 +8,8 @@
 
 #include "async.h"
 #include "contract_server.h"
+#include "http_client/client.h"
+#include "transport/ably/token.h"
 
 namespace sealcast {
 namespace {
@@ -22,8 +24,13 @@ constexpr std::chrono::milliseconds kShort{300};
 class AblyTest : public testing::Test {
  protected:
   AblyTest() {
-    settings_.ably = {server_.url(), server_.write("key", "app.id:secret\n"), "sealcast:{stream_id}", "", 65536,
-                      server_.ca_file()};
+    settings_.ably = {server_.url(),
+                      server_.write("key", "app.id:secret\n"),
+                      "sealcast:{stream_id}",
+                      "",
+                      65536,
+                      server_.ca_file(),
+                      ""};
   }
 
   std::unique_ptr<Adapter> make() { return make_ably(io_.get_executor(), settings_); }
@@ -269,6 +276,71 @@ TEST_F(AblyTest, ManyStreamsAreThereOnceAndInOrderThroughFailures) {
     EXPECT_EQ(server_.offsets("sealcast:stream-" + std::to_string(i)), test::offsets_from(1, kFrames));
   }
   EXPECT_GT(server_.count("repeats"), 0);
+}
+
+TEST(AblyTokenTest, SignsAsAblyJsDoes) {  // vectors made by ably-js 2.28, Auth.createTokenRequest()
+  const auto sign = [](std::string_view client_id) {
+    return ably::sign_token_request("secret", "xVLyHw.A-pwh7", 300'000,
+                                    R"({"sealcast:11111111-2222-4333-8444-555555555555":["subscribe"]})", client_id,
+                                    1'700'000'000'000, "0123456789abcdef");
+  };
+  EXPECT_EQ(sign(""), "VYSBuL/kugebQB+yzLWeewDtthgcnz7hsF7+MHk5AMo=");
+  EXPECT_EQ(sign("who"), "dDr3eo2zXFYI16sQfQ4zc9TkZl5HmIKVqcSA2mtV/oQ=");
+}
+
+class AblyTokensTest : public AblyTest {
+ protected:
+  TransportToken made(Channel channel = Channel::everyone, std::chrono::milliseconds late = {}) {
+    using namespace std::chrono;
+    const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch()) - late;
+    return make_ably_tokens(settings_)->make({kStream, channel, "", now.count(), std::chrono::seconds(300)}).value();
+  }
+
+  http::Answer exchange(const std::string& token_request) {
+    http::Client client(io_.get_executor(), {.ca_file = server_.ca_file()});
+    const std::vector<std::string> headers{"Content-Type: application/json"};
+    return test::await(io_, client.post({server_.url() + "/keys/app.id/requestToken", headers, token_request},
+                                        Clock::now() + test::kPatience));
+  }
+};
+
+TEST_F(AblyTokensTest, AreExchangedOnceForOneChannelToSubscribe) {
+  const TransportToken token = made();
+  EXPECT_EQ(token.channel_id, kChannel);
+  const http::Answer answer = exchange(token.token);
+  EXPECT_EQ(answer.status, 201) << answer.body;
+  EXPECT_NE(answer.body.find(R"("capability":"{\"sealcast:)" + kStream + R"(\":[\"subscribe\"]}")"), std::string::npos)
+      << answer.body;
+  EXPECT_NE(exchange(token.token).body.find("40105"), std::string::npos) << "twice";
+  EXPECT_EQ(exchange(made().token).status, 201) << "each has a nonce of its own";
+}
+
+TEST_F(AblyTokensTest, AnythingElseIsRefused) {
+  EXPECT_NE(exchange(made(Channel::everyone, std::chrono::minutes(5)).token).body.find("40104"), std::string::npos);
+  std::string wider = made().token;
+  wider.replace(wider.find("subscribe"), 9, "publish");
+  EXPECT_NE(exchange(wider).body.find("40101"), std::string::npos);
+  settings_.ably.token_key_file = server_.write("other", "app.id:another");
+  EXPECT_NE(exchange(made().token).body.find("40101"), std::string::npos) << "the key of tokens was not used";
+}
+
+TEST_F(AblyTokensTest, TheVipChannelIsItsOwn) {
+  EXPECT_FALSE(make_ably_tokens(settings_)->make({kStream, Channel::all_messages, "", 0, std::chrono::seconds(1)}));
+  settings_.ably.vip_channel = "vip:\"{stream_id}";
+  const TransportToken token = made(Channel::all_messages);
+  EXPECT_EQ(token.channel_id, "vip:\"" + kStream);
+  const http::Answer answer = exchange(token.token);
+  EXPECT_EQ(answer.status, 201) << answer.body;
+  EXPECT_NE(answer.body.find("vip:"), std::string::npos) << answer.body;
+}
+
+TEST_F(AblyTokensTest, SettingsThatCannotBeUsed) {
+  settings_.ably.channel = "\xff{stream_id}";
+  EXPECT_THROW(make_ably_tokens(settings_), SettingsError);
+  settings_.ably.token_key_file = server_.write("no key", "nonsense");
+  EXPECT_THROW(make_ably_tokens(settings_), SettingsError);
+  settings_.ably.key_file.clear();
+  EXPECT_EQ(make_ably_tokens(settings_), nullptr);
 }
 
 }  // namespace

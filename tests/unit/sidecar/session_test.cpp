@@ -422,6 +422,44 @@ TEST_F(TicketTest, BearsNoChange) {
   }
 }
 
+TEST_F(TicketTest, AMigrationTicketIsForItsStreamAndTargetUntilItExpires) {
+  const std::string ticket = issuer_.issue_migration(kStream, "ably", kNow + 60);
+  EXPECT_TRUE(issuer_.verify_migration(ticket, kStream, "ably", kNow + 59));
+  EXPECT_FALSE(issuer_.verify_migration(ticket, kStream, "ably", kNow + 60));
+  EXPECT_FALSE(issuer_.verify_migration(ticket, kStream, "mqtt", kNow));
+  EXPECT_FALSE(issuer_.verify_migration(ticket, kStream, "", kNow));
+  EXPECT_FALSE(issuer_.verify_migration(ticket, "11111111-2222-4333-8444-555555555556", "ably", kNow));
+  EXPECT_TRUE(TicketIssuer(kSecret).verify_migration(ticket, kStream, "ably", kNow)) << "another sidecar";
+  EXPECT_FALSE(TicketIssuer(std::string(32, 'x')).verify_migration(ticket, kStream, "ably", kNow));
+  for (std::size_t i = 0; i < ticket.size(); ++i) {
+    std::string changed = ticket;
+    changed[i] = changed[i] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(issuer_.verify_migration(changed, kStream, "ably", kNow)) << i;
+  }
+}
+
+TEST_F(TicketTest, NoKindStandsForAnother) {
+  const std::string migration = issuer_.issue_migration(kStream, "ably", kNow + 60);
+  const std::string subscription = issuer_.issue(kStream, kUser, kNow + 60);
+  EXPECT_FALSE(issuer_.verify(migration, kStream, kNow));
+  EXPECT_FALSE(issuer_.verify_migration(subscription, kStream, "ably", kNow));
+  SessionVerifier verifier(with_secret());
+  EXPECT_FALSE(verifier.verify(migration, kNow).session);
+  const std::string like_one =
+      claims(R"(,"aud":"sealcast:migrate","target":"ably","stream_id":")" + std::string(kStream) + '"');
+  EXPECT_FALSE(issuer_.verify_migration(hs256(like_one), kStream, "ably", kNow)) << "signed with the secret itself";
+}
+
+TEST_F(TicketTest, AMigrationTicketNamesATransport) {
+  for (const char* bad : {"", "a\"", "Ably", "a b"}) {
+    EXPECT_THROW(issuer_.issue_migration(kStream, bad, kNow), std::invalid_argument) << bad;
+  }
+}
+
+TEST_F(SessionTest, ATargetOfAnotherTypeIsSomebodyElsesClaim) {
+  EXPECT_TRUE(verifier_.verify(hs256(claims(R"(,"target":{"a":1})")), kNow).session);
+}
+
 TEST_F(TicketTest, NamesUuidsOnly) {
   EXPECT_THROW(issuer_.issue("x\",\"sub\":\"", kUser, kNow), std::invalid_argument);
   EXPECT_THROW(TicketIssuer("short"), std::runtime_error);

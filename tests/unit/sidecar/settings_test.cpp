@@ -234,10 +234,17 @@ TEST_F(SettingsTest, Services) {
 
   EXPECT_NE(with("ABLY_URL", "http://x").find("write https://host"), std::string::npos);
   EXPECT_NE(with("ABLY_URL", "").find("write https://host"), std::string::npos);
-  for (const char* bad : {"[a]{stream_id}", ":{stream_id}", "a\n{stream_id}"}) {
+  for (const char* bad : {"[a]{stream_id}", ":{stream_id}", "a\n{stream_id}", "{stream_id}:*"}) {
     EXPECT_NE(with("ABLY_CHANNEL", bad).find("begins with neither [ nor :"), std::string::npos) << bad;
   }
   EXPECT_NE(with("ABLY_CHANNEL", "room").find("without {stream_id}"), std::string::npos);
+  EXPECT_NE(with("ABLY_TOKEN_KEY_FILE", secret_).find("is set without ably.key_file"), std::string::npos);
+
+  EXPECT_NE(with("MQTT_TOKEN_SECRET_FILE", secret_).find("is set without mqtt.url"), std::string::npos);
+  EXPECT_EQ(with("MQTT_PUBLIC_URL", "wss://broker.example:8084/mqtt"), "no error");
+  for (const char* bad : {"broker", "https://x", "wss://", "wss://u:hunter2@x", "wss://x?a=b"}) {
+    EXPECT_NE(with("MQTT_PUBLIC_URL", bad).find("write wss://host"), std::string::npos) << bad;
+  }
   const Settings settings = load("");
   EXPECT_EQ(settings.ably.url, "https://main.realtime.ably.net");
   EXPECT_EQ(settings.ably.max_message_bytes, 65536);

@@ -13,14 +13,12 @@
 // request, all of them would wait for the slowest.
 #include "transport/ably/ably.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <unordered_map>
 
-#include "config/secret_file.h"
 #include "core/json_string.h"
 #include "http_client/client.h"
+#include "transport/ably/key.h"
 #include "transport/ably/verdict.h"
 
 namespace sealcast {
@@ -33,23 +31,6 @@ constexpr std::size_t kMaxBatch = 128;
 constexpr std::string_view kName = "message";   // of each message, as subscribers filter by it
 constexpr std::chrono::minutes kRemembered{2};  // how long Ably knows an id again
 constexpr std::string_view kVersion = "X-Ably-Version: 1.2";
-
-std::string base64(const std::string& bytes) {
-  std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // with room for the terminator
-  const int size =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  out.resize(static_cast<std::size_t>(size));
-  return out;
-}
-
-std::string read_key(const std::string& file) {
-  std::string key = read_secret_file("ably.key_file", file);
-  const bool visible = std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  if (visible && key.find(':') != key.npos) return key;
-  throw SettingsError("ably.key_file: the file \"" + file + "\" holds no API key; write one such as " +
-                      "\"app.key:secret\" into it, and nothing else");
-}
 
 // As Ably counts: https://github.com/ably/specification, TM6.
 std::size_t size_of(const Frame& frame) { return kName.size() + frame.text.size(); }
@@ -80,7 +61,7 @@ class Ably : public Adapter {
         channel_(settings.channel),
         max_bytes_(static_cast<std::size_t>(settings.max_message_bytes)),
         headers_{"Content-Type: application/json", "Accept: application/json", std::string(kVersion),
-                 "Authorization: Basic " + base64(read_key(settings.key_file))} {}
+                 "Authorization: Basic " + ably::base64(ably::read_key("ably.key_file", settings.key_file).text)} {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {}

@@ -1,0 +1,53 @@
+// The claims of a reader's token.
+#include "transport/mqtt/token.h"
+
+#include <utility>
+
+#include "config/secret_file.h"
+#include "core/keyring.h"
+#include "session/jwt.h"
+
+namespace sealcast {
+namespace {
+
+constexpr std::int64_t kLeewaySeconds = 10;  // EMQX refuses what was made in its future
+
+class MqttTokens final : public TokenMaker {
+ public:
+  MqttTokens(const Settings::Mqtt& settings, std::string_view secret)
+      : key_(secret),
+        topics_({"mqtt.topic", settings.topic}, {"mqtt.vip_topic", settings.vip_topic}),
+        url_(settings.public_url) {}
+
+  std::optional<TransportToken> make(const TokenClaims& reader) const override {
+    auto topic = topics_.of(reader.stream_id, reader.channel);
+    if (!topic) return std::nullopt;
+    const std::int64_t now = reader.now_ms / 1000;
+    std::string claims = "{";
+    if (!reader.user_id.empty()) claims.append(R"("username":")").append(reader.user_id).append(R"(",)");
+    claims += R"("iat":)" + std::to_string(now - kLeewaySeconds) + R"(,"exp":)" +
+              std::to_string(now + reader.life.count()) +
+              R"(,"acl":[{"permission":"allow","action":"subscribe","topic":)" + topic->json +
+              R"(},{"permission":"deny","action":"all","topic":"#"}]})";
+    return TransportToken{std::move(topic->text), '"' + write_hs256(claims, key_) + '"', url_};
+  }
+
+ private:
+  const HmacKey key_;
+  const ChannelNames topics_;
+  const std::string url_;
+};
+
+}  // namespace
+
+std::unique_ptr<TokenMaker> make_mqtt_tokens(const Settings& settings) {
+  if (settings.mqtt.token_secret_file.empty()) return nullptr;
+  const std::string secret = read_secret_file("mqtt.token_secret_file", settings.mqtt.token_secret_file);
+  if (secret.size() < kMinSecretBytes) {
+    throw SettingsError("mqtt.token_secret_file: the secret is shorter than " + std::to_string(kMinSecretBytes) +
+                        " bytes; make a new one, for example by `openssl rand -hex 32`");
+  }
+  return std::make_unique<MqttTokens>(settings.mqtt, secret);
+}
+
+}  // namespace sealcast

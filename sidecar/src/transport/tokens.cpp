@@ -1,0 +1,29 @@
+// Names of channels, as the makers of tokens need them.
+#include "transport/tokens.h"
+
+#include <utility>
+
+#include "config/settings.h"
+#include "core/json_string.h"
+#include "delivery/adapter.h"
+
+namespace sealcast {
+
+ChannelNames::ChannelNames(Pattern everyone, Pattern vip) : everyone_(std::move(everyone)), vip_(std::move(vip)) {
+  for (const Pattern& pattern : {everyone_, vip_}) {
+    std::string json;
+    Fault fault;
+    if (!append_json_string(pattern.text, json, fault)) throw SettingsError(pattern.setting + " is not UTF-8");
+  }
+}
+
+std::optional<ChannelNames::Name> ChannelNames::of(std::string_view stream_id, Channel channel) const {
+  const std::string& pattern = channel == Channel::everyone ? everyone_.text : vip_.text;
+  if (pattern.empty()) return std::nullopt;
+  Name name{expand_template(pattern, stream_id), {}};
+  Fault fault;
+  append_json_string(name.text, name.json, fault);
+  return name;
+}
+
+}  // namespace sealcast

@@ -1,0 +1,202 @@
+// Tokens for other transports, POST /streams/{id}/token with a body: who gets one, and what it says.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { ContractService } from './contract_service.mjs';
+import { request } from './http.mjs';
+import { migrationTicket, nowSeconds } from './migration_ticket.mjs';
+import { PrivateStack, freePort } from './stack.mjs';
+import { until } from './waiting.mjs';
+
+const TOKEN_SECRET = 'a secret that the broker has too: 0123456789abcdef';
+const TTL = 120;
+
+let stack, ably, sidecar, plain;
+before(async () => {
+  stack = await PrivateStack.create();
+  ably = await ContractService.start('ably');
+  const secretFile = join(stack.directory, 'mqtt-tokens');
+  writeFileSync(secretFile, TOKEN_SECRET, { mode: 0o644 });
+  sidecar = await stack.sidecar({
+    SEALCAST_MQTT_URL: `mqtt://127.0.0.1:${await freePort()}`, // nobody is there: tokens do not need the broker
+    SEALCAST_MQTT_TOKEN_SECRET_FILE: secretFile,
+    SEALCAST_MQTT_PUBLIC_URL: 'wss://broker.example/mqtt',
+    SEALCAST_MQTT_VIP_TOPIC: 'sealcast-vip/{stream_id}',
+    SEALCAST_ABLY_URL: ably.url,
+    SEALCAST_ABLY_KEY_FILE: ably.keyFile,
+    SEALCAST_ABLY_CA_FILE: ably.certificates,
+    SEALCAST_SESSION_TRANSPORT_TOKEN_TTL_S: String(TTL),
+  });
+  plain = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
+});
+after(async () => {
+  await ably?.close();
+  await stack?.close();
+});
+
+const exchange = (room, body, { user, url = sidecar.url } = {}) =>
+  request(`${url}/streams/${room}/token`, { method: 'POST', headers: user?.headers, body });
+
+function refused(answer, status, code) {
+  assert.equal(answer.status, status, answer.text);
+  assert.equal(answer.json.code, code, answer.text);
+}
+
+// A stream with a member, and a user who is none.
+async function room(visibility) {
+  const streamId = await stack.stream({ visibility });
+  const [member, other] = [stack.user(), stack.user()];
+  await stack.grant(streamId, member, 'member');
+  return { streamId, member, other, ticket: (...more) => migrationTicket(stack.sessionSecret, streamId, ...more) };
+}
+
+// The claims of a JWT whose signature is good.
+function claimsOf(token) {
+  const [head, claims, signature] = token.split('.');
+  assert.equal(createHmac('sha256', TOKEN_SECRET).update(`${head}.${claims}`).digest('base64url'), signature);
+  assert.deepEqual(JSON.parse(Buffer.from(head, 'base64url')), { alg: 'HS256', typ: 'JWT' });
+  return JSON.parse(Buffer.from(claims, 'base64url'));
+}
+
+test('anybody gets a token for a public stream: one topic, to subscribe, for a while', async () => {
+  const { streamId, other } = await room('public');
+  for (const user of [undefined, other]) {
+    const began = nowSeconds();
+    const answer = await exchange(streamId.toUpperCase(), { transport: 'mqtt' }, { user });
+    assert.equal(answer.status, 200, answer.text);
+    const { token, ...rest } = answer.json;
+    const topic = `sealcast/${streamId}`;
+    assert.deepEqual(rest, { transport: 'mqtt', channel_id: topic, url: 'wss://broker.example/mqtt', expires_in: TTL });
+    const { iat, exp, ...claims } = claimsOf(token);
+    assert.ok(exp >= began + TTL && exp <= nowSeconds() + TTL);
+    assert.equal(exp - iat, TTL + 10, 'clocks may differ');
+    assert.deepEqual(claims, {
+      ...(user && { username: user.id }),
+      acl: [
+        { permission: 'allow', action: 'subscribe', topic },
+        { permission: 'deny', action: 'all', topic: '#' },
+      ],
+    });
+  }
+});
+
+test('a private stream asks for a session that may read it, or for the ticket', async () => {
+  const { streamId, member, other, ticket } = await room('private');
+  const mqtt = { transport: 'mqtt' };
+  refused(await exchange(streamId, mqtt), 401, 'unauthenticated');
+  refused(await exchange(streamId, mqtt, { user: other }), 403, 'role_required');
+  assert.equal((await exchange(streamId, mqtt, { user: member })).status, 200);
+
+  const invited = await exchange(streamId, { ...mqtt, ticket: ticket('mqtt') });
+  assert.equal(invited.status, 200, invited.text);
+  assert.equal(claimsOf(invited.json.token).username, undefined);
+  const withBoth = await exchange(streamId, { ...mqtt, ticket: ticket('mqtt') }, { user: other });
+  refused(withBoth, 403, 'role_required');
+
+  const elsewhere = await room('private');
+  for (const [what, bad] of Object.entries({
+    expired: ticket('mqtt', { exp: nowSeconds() - 1 }),
+    'of another target': ticket('ably'),
+    'of another stream': elsewhere.ticket('mqtt'),
+    'of another audience': ticket('mqtt', { aud: 'sealcast:subscribe' }),
+    'of another secret': migrationTicket('another secret', streamId, 'mqtt'),
+    'a session': member.token(),
+    nonsense: 'x',
+  })) {
+    const answer = await exchange(streamId, { ...mqtt, ticket: bad });
+    assert.equal(answer.status, 401, `${what}: ${answer.text}`);
+    assert.match(answer.json.hint, /ticket of a transport_migrate/);
+  }
+  refused(await exchange('00000000-0000-0000-0000-00000000dead', mqtt), 404, 'stream_not_found');
+  const over = { headers: { authorization: `Bearer ${member.token({ exp: nowSeconds() - 60 })}` } };
+  refused(await exchange(streamId, { ...mqtt, ticket: ticket('mqtt') }, { user: over }), 401, 'token_expired');
+});
+
+test('a ticket opens no events, no history, and no second ticket; one for events opens no exchange', async () => {
+  const { streamId, member, ticket } = await room('private');
+  const base = `${sidecar.url}/streams/${streamId}`;
+  for (const path of ['events', 'messages']) {
+    const answer = await request(`${base}/${path}?access_token=${ticket('mqtt')}`);
+    refused(answer, 401, 'unauthenticated');
+  }
+  const bearer = { authorization: `Bearer ${ticket('mqtt')}` };
+  refused(await request(`${base}/token`, { method: 'POST', headers: bearer }), 401, 'unauthenticated');
+  const { access_token: other } = (await request(`${base}/token`, { method: 'POST', headers: member.headers })).json;
+  refused(await exchange(streamId, { transport: 'mqtt', ticket: other }), 401, 'unauthenticated');
+  const inQuery = await request(`${base}/token?access_token=${other}`, { method: 'POST', body: { transport: 'mqtt' } });
+  refused(inQuery, 401, 'unauthenticated');
+});
+
+test('the vip channel is for a role in the stream, whatever ticket there is', async () => {
+  for (const visibility of ['public', 'private']) {
+    const { streamId, member, other, ticket } = await room(visibility);
+    const vip = { transport: 'mqtt', channel: 'vip' };
+    const answer = await exchange(streamId, vip, { user: member });
+    assert.equal(answer.json.channel_id, `sealcast-vip/${streamId}`, answer.text);
+    assert.equal(claimsOf(answer.json.token).acl[0].topic, `sealcast-vip/${streamId}`);
+    refused(await exchange(streamId, vip, { user: other }), 403, 'role_required');
+    const invited = await exchange(streamId, { ...vip, ticket: ticket('mqtt') });
+    assert.equal(invited.status, visibility === 'public' ? 403 : 401, invited.text);
+    const none = await exchange(streamId, { transport: 'ably', channel: 'vip' }, { user: member });
+    refused(none, 400, 'invalid_request');
+    assert.match(none.json.message, /no vip channel/);
+  }
+});
+
+test("Ably's is a signed request for the one channel", async () => {
+  const { streamId } = await room('public');
+  const answer = await exchange(streamId, { transport: 'ably' });
+  const { token, ...rest } = answer.json;
+  assert.deepEqual(rest, { transport: 'ably', channel_id: `sealcast:${streamId}`, expires_in: TTL });
+  assert.deepEqual(JSON.parse(token.capability), { [`sealcast:${streamId}`]: ['subscribe'] });
+  assert.equal(token.keyName, 'the.key');
+  assert.equal(token.ttl, TTL * 1000);
+  assert.ok(!answer.text.includes('secret'));
+});
+
+test('a transport without tokens is refused by name, and those that have some are told', async () => {
+  const { streamId } = await room('public');
+  for (const transport of ['sse', 'supabase', 'mqtt_vip', 'carrier-pigeon']) {
+    const answer = await exchange(streamId, { transport });
+    refused(answer, 400, 'invalid_request');
+    assert.match(answer.json.details, /ably, mqtt/);
+    if (transport === 'supabase') assert.match(answer.json.hint, /realtime\.messages/);
+  }
+  const answer = await exchange(streamId, { transport: 'mqtt' }, { url: plain.url });
+  refused(answer, 400, 'invalid_request');
+  assert.match(answer.json.details, /no transport gives tokens here/);
+});
+
+test('a body that does not fit is refused, and none at all asks for a ticket as ever', async () => {
+  const { streamId, member } = await room('public');
+  refused(await exchange(streamId, '{"transport":'), 400, 'invalid_json');
+  refused(await exchange(streamId, { transport: 'mqtt', more: 1 }), 400, 'invalid_request');
+  refused(await exchange(streamId, { transport: 'mqtt', ticket: 'x'.repeat(20_000) }), 413, 'payload_too_large');
+  refused(await exchange(streamId, undefined), 401, 'unauthenticated');
+  const ticket = await exchange(streamId, undefined, { user: member });
+  assert.deepEqual(Object.keys(ticket.json), ['access_token', 'expires_in']);
+});
+
+test('an exchange costs the database nothing once the stream is known', async () => {
+  const { streamId, ticket } = await room('private');
+  await exchange(streamId, { transport: 'mqtt' });
+  await stack.query('alter role sealcast_service connection limit 0');
+  try {
+    await stack.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sealcast_service'");
+    await until('no connection is left', async () => (await stack.backends()).length === 0);
+    refused(await exchange(streamId, { transport: 'mqtt' }), 401, 'unauthenticated');
+    assert.equal((await exchange(streamId, { transport: 'mqtt', ticket: ticket('mqtt') })).status, 200);
+  } finally {
+    await stack.query('alter role sealcast_service connection limit -1');
+  }
+});
+
+test('neither tokens nor tickets are logged', async () => {
+  const { streamId, ticket } = await room('private');
+  const used = ticket('mqtt');
+  const { token } = (await exchange(streamId, { transport: 'mqtt', ticket: used })).json;
+  const log = sidecar.log.join('\n');
+  for (const secret of [used, token, TOKEN_SECRET]) assert.ok(!log.includes(secret));
+});
