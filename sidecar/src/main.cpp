@@ -244,6 +244,7 @@ class Sidecar {
               return channel_of(settings_, transport, stream_id);
             },
             [this](std::string_view transport, std::string_view stream_id) {
+              if (!token_makers_.contains(transport)) return std::string();
               return tickets_.issue_migration(stream_id, transport,
                                               std::time(nullptr) + TicketIssuer::kMigrationLife.count());
             },

@@ -27,6 +27,7 @@ const settings = (more = {}) => ({
   SEALCAST_AUDIENCE_WINDOW_MS: '1500',
   SEALCAST_AUDIENCE_UPDATE_MS: '200',
   SEALCAST_MQTT_URL: broker.url,
+  SEALCAST_MQTT_TOKEN_SECRET_FILE: livekit.file('token-secret', 's'.repeat(32)),
   SEALCAST_DELIVERY_STANDARD: 'sse',
   SEALCAST_DELIVERY_HYBRID: 'sse,mqtt',
   SEALCAST_DELIVERY_HOT: 'mqtt',
@@ -108,6 +109,9 @@ test('there and back by the number of viewers, each step told, audited and measu
   await until('readers are told', () => told(reader).includes('mqtt'));
   const { d } = reader.frames.find(({ envelope }) => envelope.d.target === 'mqtt').envelope;
   assert.deepEqual({ ...d, token: typeof d.token }, { type: 'migrate', target: 'mqtt', channel_id: `sealcast/${room}`, token: 'string', overlap_ms: 700 });
+  const exchanged = await request(`${sidecar.url}/streams/${room}/token`, { method: 'POST', body: { transport: 'mqtt', ticket: d.token } });
+  assert.equal(exchanged.status, 200, exchanged.text);
+  assert.equal(exchanged.json.channel_id, d.channel_id);
   await reaches(room, 'hot');
   await until('and told again', () => told(reader).filter((target) => target === 'mqtt').length > 3);
   crowd.viewers = 3;

@@ -129,7 +129,8 @@ std::string Switching::migrate(const Step& step) const {
   append_string("target", target, d);
   if (const std::string channel = parts_.channel_of(target, step.stream_id); !channel.empty()) {
     append_string("channel_id", channel, d);
-    append_string("token", parts_.ticket(target, step.stream_id), d);
+    const std::string ticket = parts_.ticket(target, step.stream_id);
+    if (!ticket.empty()) append_string("token", ticket, d);
   }
   return d + R"(,"overlap_ms":)" + std::to_string(settings_.overlap.count()) + "}";
 }

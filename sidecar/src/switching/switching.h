@@ -44,7 +44,7 @@ class Switching {
     LeaderLoop::Leads leads;
     std::function<void()> told;                      // a message to readers was sent
     std::function<asio::awaitable<void>()> reroute;  // has the transports follow the modes that the database has now
-    // The name of a stream's channel on a transport, empty where it has none, and the ticket that opens it.
+    // The name of a stream's channel on a transport, and the ticket that opens it; empty where there is none.
     std::function<std::string(std::string_view transport, std::string_view stream_id)> channel_of;
     std::function<std::string(std::string_view transport, std::string_view stream_id)> ticket;
     std::unique_ptr<Webhook> webhook;  // null: none
