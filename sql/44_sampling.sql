@@ -51,8 +51,8 @@ begin
       array(select json_build_object('active', r < 100, 'rate', r)::text
             from unnest(rates) with ordinality c (r, i) order by c.i)) a on a.item = c.item
   ), left_alone as (
-    -- The stream is closed or gone.
-    delete from sealcast.sampling s using answered a where s.stream_id = a.stream_id and a.status in (403, 404)
+    -- The stream is closed, gone, or in another cell.
+    delete from sealcast.sampling s using answered a where s.stream_id = a.stream_id and a.status in (403, 404, 421)
   )
   select count(*) into told from answered a where a.status = 200;
   return told;

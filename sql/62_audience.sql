@@ -69,9 +69,9 @@ begin
         set webrtc = excluded.webrtc, hls = excluded.hls, complete = excluded.complete,
             published_at = excluded.published_at
     ), left_alone as (
-      -- Nobody watches any more, or the stream is closed or gone.
+      -- Nobody watches any more, or the stream is closed, gone, or in another cell.
       delete from sealcast.viewer_counts v using answered a
-      where v.stream_id = a.stream_id and (a.status = 200 and a.total = 0 or a.status in (403, 404))
+      where v.stream_id = a.stream_id and (a.status = 200 and a.total = 0 or a.status in (403, 404, 421))
     )
     select count(*) into published from answered a where a.status = 200 and not a.replayed;
   end if;

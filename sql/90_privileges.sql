@@ -14,7 +14,8 @@ grant execute on function
   sealcast.idempotent_insert(),
   sealcast.sampled(uuid, uuid, integer), sealcast.tier(text, uuid, jsonb),
   -- stream_log is a view with the rights of who reads it.
-  sealcast.public_prev(bigint, bigint, bytea, bigint)
+  sealcast.public_prev(bigint, bigint, bytea, bigint),
+  sealcast.rendezvous(uuid, text[]), sealcast.cell_of(uuid)
   to sealcast_admin, sealcast_service, sealcast_user;
 
 grant execute on function
@@ -34,7 +35,7 @@ grant execute on function
   -- Who may attach seal_row() to a table of theirs can sign anything.
   sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.seal_row(), sealcast.keys(),
   sealcast.admit(uuid[], text[], uuid[], uuid[], text[]), sealcast.call_as(uuid, text, json),
-  sealcast.gate_limits(), sealcast.roles_of(uuid[], uuid[]), sealcast.stream_access(uuid, uuid),
+  sealcast.cell_map(), sealcast.gate_limits(), sealcast.roles_of(uuid[], uuid[]), sealcast.stream_access(uuid, uuid),
   sealcast.history(uuid, bigint, bigint, integer, boolean),
   sealcast.claim_shards(text, integer), sealcast.release_shards(text),
   sealcast.drain(text, integer[], bigint[], integer), sealcast.tail(integer[], bigint[], integer),
@@ -54,8 +55,9 @@ grant execute on function
   sealcast.forget_transport(text)
   to sealcast_admin;
 
--- Tables: sealcast_admin keeps streams, roles, restrictions and types; sealcast_user reads what row-level security shows.
-grant select, insert, update, delete on sealcast.streams, sealcast.stream_roles, sealcast.restrictions to sealcast_admin;
+-- Tables: sealcast_admin keeps streams, roles, restrictions, cells and types; sealcast_user reads what row-level security shows.
+grant select, insert, update, delete on sealcast.streams, sealcast.stream_roles, sealcast.restrictions,
+  sealcast.cells, sealcast.cell_pins to sealcast_admin;
 -- Not admit_hook: it names code that runs as the extension's owner.
 grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount),
   update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount)
@@ -70,6 +72,8 @@ alter table sealcast.streams enable row level security;
 alter table sealcast.stream_roles enable row level security;
 alter table sealcast.restrictions enable row level security;
 alter table sealcast.message_types enable row level security;
+alter table sealcast.cells enable row level security;
+alter table sealcast.cell_pins enable row level security;
 alter table sealcast.messages enable row level security;
 alter table sealcast.stream_runs enable row level security;
 alter table sealcast.txn_keys enable row level security;
@@ -91,6 +95,8 @@ create policy admin_all on sealcast.streams to sealcast_admin using (true) with 
 create policy admin_all on sealcast.stream_roles to sealcast_admin using (true) with check (true);
 create policy admin_all on sealcast.restrictions to sealcast_admin using (true) with check (true);
 create policy admin_all on sealcast.message_types to sealcast_admin using (true) with check (true);
+create policy admin_all on sealcast.cells to sealcast_admin using (true) with check (true);
+create policy admin_all on sealcast.cell_pins to sealcast_admin using (true) with check (true);
 create policy admin_read on sealcast.messages for select to sealcast_admin using (true);
 create policy admin_read on sealcast.stream_runs for select to sealcast_admin using (true);
 create policy admin_read on sealcast.deliveries for select to sealcast_admin using (true);

@@ -5,6 +5,8 @@ select pg_extension_config_dump('sealcast.streams', '');
 select pg_extension_config_dump('sealcast.stream_roles', '');
 select pg_extension_config_dump('sealcast.restrictions', '');
 select pg_extension_config_dump('sealcast.message_types', 'where not built_in');
+select pg_extension_config_dump('sealcast.cells', '');
+select pg_extension_config_dump('sealcast.cell_pins', '');
 select pg_extension_config_dump('sealcast.message_ids', '');
 select pg_extension_config_dump('sealcast.txn_keys', '');
 -- Where streams stand between transports.

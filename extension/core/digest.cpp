@@ -65,6 +65,12 @@ std::string to_hex(const Digest& digest) {
   return text;
 }
 
+std::uint64_t leading_number(const Digest& digest) {
+  std::uint64_t number = 0;
+  for (int i = 0; i < 8; ++i) number = number << 8 | digest[i];
+  return number;
+}
+
 bool from_hex(std::string_view hex, Digest& out) {
   if (hex.size() != kHexDigest) return false;
   for (std::size_t i = 0; i < out.size(); ++i) {

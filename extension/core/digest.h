@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,9 @@ Digest sha256(std::string_view bytes);
 std::string to_hex(const Digest& digest);
 void append_hex(const Digest& digest, std::string& out);
 char* write_hex(const Digest& digest, char* out);  // returns the end of the 64 digits
+
+// The first 8 bytes, big-endian: what spreads things evenly, the same everywhere.
+std::uint64_t leading_number(const Digest& digest);
 
 // False unless `hex` is exactly 64 lower-case hex digits.
 bool from_hex(std::string_view hex, Digest& out);

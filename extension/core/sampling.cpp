@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdint>
 #include <string>
 
 #include "digest.h"
@@ -31,10 +30,7 @@ int sampling_bucket(std::string_view user_id, std::string_view stream_id) {
   std::string ids;
   ids.reserve(user_id.size() + stream_id.size());
   ids.append(user_id).append(stream_id);
-  const Digest digest = sha256(ids);
-  std::uint64_t number = 0;
-  for (int i = 0; i < 8; ++i) number = number << 8 | digest[i];
-  return static_cast<int>(number % 100);
+  return static_cast<int>(leading_number(sha256(ids)) % 100);
 }
 
 int tier_of(const TierRules& rules, std::string_view sender_id, std::string_view d) {

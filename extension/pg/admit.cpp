@@ -210,6 +210,12 @@ void admit(Items items) {
   }
 }
 
+void answer_elsewhere(Items items) {
+  prepare(items);
+  for (Item& item : items) judge(item, GetCurrentTimestamp());
+  answer_repeats(items);
+}
+
 }  // namespace sealcast::admission
 
 SEALCAST_FUNCTION(sealcast_admit) {

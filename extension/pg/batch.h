@@ -3,7 +3,7 @@
 // All of this lives in the memory of the call, in structs without destructors, since any step may leave by ereport.
 #pragma once
 
-#include "pg.h"
+#include "cells.h"
 
 namespace sealcast::admission {
 
@@ -50,6 +50,7 @@ struct Item {
   const pg_uuid_t* txn_id;
   const text* d;
 
+  const Cell* elsewhere;      // the cell that the stream is in; null = this one
   const TypeRules* type;      // null = unknown
   const StreamState* stream;  // null = unknown
   const text* role;           // in this stream; null = none
@@ -74,8 +75,11 @@ using Items = std::span<Item>;
 // The arguments of admit(): five arrays of one length. 2202E when they are not.
 Items read_items(FunctionCallInfo fcinfo);
 
-// Fills what the database knows: type, stream, role, restriction. With the snapshot that is active.
+// Fills what the database knows: cell, type, stream, role, restriction. With the snapshot that is active.
 void look_up(Items items, TimestampTz now);
+
+// Fills `elsewhere` alone. With the snapshot that is active.
+void look_up_cells(Items items);
 
 // Canonical payload and hash of each, also of those who will be refused: a repeat of theirs is answered by its hash.
 void prepare(Items items);
@@ -89,6 +93,9 @@ void admit_hooked(Items items);
 // The items whose key was taken: the original, or that the key was used for something else. Whatever else was to be
 // said of them gives way.
 void answer_repeats(Items items);
+
+// Answers items whose stream is elsewhere: what was sent here before it moved by its original. Stores nothing.
+void answer_elsewhere(Items items);
 
 // All of the above, each item with its answer in the end: admit() behind its arrays.
 void admit(Items items);

@@ -1,4 +1,4 @@
-// What the database knows of a batch: each type, stream, role and restriction looked up once.
+// What the database knows of a batch: each cell, type, stream, role and restriction looked up once.
 #include "batch.h"
 #include "datum.h"
 #include "index_lookup.h"
@@ -134,7 +134,21 @@ void look_up_senders(Items items, TimestampTz now) {
 
 }  // namespace
 
+void look_up_cells(Items items) {
+  if (!is_cell()) return;
+  Cells cells = Cells::open();
+  const Item* before = nullptr;
+  for (Item* item : sorted(
+           items, [](const Item& i) { return i.stream_id != nullptr; }, ByStream{})) {
+    const bool known = before != nullptr && ByStream{}(*before, *item) == 0;
+    item->elsewhere = known ? before->elsewhere : cells.elsewhere(*item->stream_id);
+    before = item;
+  }
+  cells.close();
+}
+
 void look_up(Items items, TimestampTz now) {
+  look_up_cells(items);
   look_up_types(items);
   look_up_streams(items);
   look_up_senders(items, now);

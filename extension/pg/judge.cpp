@@ -71,6 +71,14 @@ Answer not_yours(const text* t, const char* whose) {
           .hint = "Send a type that your role may send."};
 }
 
+Answer wrong_cell(const Item& item) {
+  return {.status = 421,
+          .code = "wrong_cell",
+          .message = psprintf("stream %s is in cell %s", c_string(*item.stream_id), item.elsewhere->name),
+          .details = item.elsewhere->url,
+          .hint = "Send it there, with the same txn_id."};
+}
+
 // The first of these that holds; status 0 when none does.
 Answer refusal(const Item& item, TimestampTz now) {
   if (item.stream_id == nullptr || item.t == nullptr || item.sender_id == nullptr || item.d == nullptr) {
@@ -79,6 +87,7 @@ Answer refusal(const Item& item, TimestampTz now) {
             .message = "stream_id, t, sender_id or d is null",
             .hint = "Send all four."};
   }
+  if (item.elsewhere != nullptr) return wrong_cell(item);
   if (item.type == nullptr) return unknown_type(item.t);
   if (item.stream == nullptr) {
     return {.status = 404,

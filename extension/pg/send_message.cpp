@@ -4,6 +4,10 @@
 #include "datum.h"
 #include "gate_client.h"
 
+extern "C" {
+#include "utils/snapmgr.h"
+}
+
 using namespace sealcast;
 using admission::Answer;
 using admission::refuse;
@@ -28,6 +32,14 @@ void ask_gate(const admission::Item& item) {
   }
 }
 
+bool is_elsewhere(admission::Item& item) {
+  if (!is_cell()) return false;
+  PushActiveSnapshot(GetTransactionSnapshot());
+  admission::look_up_cells({&item, 1});
+  PopActiveSnapshot();
+  return item.elsewhere != nullptr;
+}
+
 }  // namespace
 
 SEALCAST_FUNCTION(sealcast_send_message) {
@@ -49,8 +61,13 @@ SEALCAST_FUNCTION(sealcast_send_message) {
   item.txn_id = PG_GETARG_UUID_P(3);
   item.d = PG_GETARG_TEXT_PP(2);
   if (!gate::is_message_type(view(item.t))) refuse(admission::unknown_type(item.t));
-  ask_gate(item);
-  admission::admit({&item, 1});
+  if (is_elsewhere(item)) {
+    // The gate is not asked: no rate and no txn_id are spent on what nobody may send here.
+    admission::answer_elsewhere({&item, 1});
+  } else {
+    ask_gate(item);
+    admission::admit({&item, 1});
+  }
   if (item.answer.status != 200) refuse(item.answer);
   PG_RETURN_TEXT_P(item.answer.envelope);
 }

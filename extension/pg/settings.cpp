@@ -18,6 +18,7 @@ bool keyring_strict = false;
 bool gate = true;
 char* gate_socket = nullptr;
 int gate_timeout_ms = 500;
+char* cell = nullptr;
 
 namespace {
 
@@ -46,6 +47,16 @@ bool check_gate_socket(char** value, void**, GucSource) {
   return false;
 }
 
+bool check_cell(char** value, void**, GucSource) {
+  constexpr std::size_t kMaxName = 32;
+  const std::string_view name = *value;
+  if (name.size() <= kMaxName && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == name.npos) {
+    return true;
+  }
+  GUC_check_errdetail("A cell's name is 1 to %d of a-z, 0-9 and -.", static_cast<int>(kMaxName));
+  return false;
+}
+
 }  // namespace
 
 void define() {
@@ -64,6 +75,9 @@ void define() {
                              &gate_socket, "", PGC_SUSET, 0, check_gate_socket, nullptr, nullptr);
   DefineCustomIntVariable("sealcast.gate_timeout", "How long to wait for the gate's answer.", nullptr, &gate_timeout_ms,
                           500, 1, kMaxGateTimeoutMs, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("sealcast.cell", "Which of sealcast.cells this database is.",
+                             "Unset when there is only one: then no stream is looked for elsewhere.", &cell, "",
+                             PGC_SUSET, 0, check_cell, nullptr, nullptr);
   MarkGUCPrefixReserved("sealcast");
 }
 

@@ -1,7 +1,7 @@
 -- Who may execute, read and write what: the whole schema as a table, and each role trying what it must not.
 begin;
 \ir scene.psql
-select plan(46);
+select plan(49);
 
 -- Every function of the schema and its roles: a(dmin), s(ervice), u(ser). One that is not listed here has none.
 create temp table granted (function text, roles text);
@@ -14,6 +14,7 @@ insert into granted values
   ('sealcast.envelope(sealcast.messages)', 'asu'), ('sealcast.envelope_text(text,text,uuid,uuid,bigint,uuid,text,bytea)', 'asu'),
   ('sealcast.idempotent_insert()', 'asu'),
   ('sealcast.sampled(uuid,uuid,integer)', 'asu'), ('sealcast.public_prev(bigint,bigint,bytea,bigint)', 'asu'),
+  ('sealcast.rendezvous(uuid,text[])', 'asu'), ('sealcast.cell_of(uuid)', 'asu'), ('sealcast.cell_map()', 's'),
   ('sealcast.sample_streams(integer[],bigint[],uuid[],integer[],integer)', 's'), ('sealcast.sampled_streams(integer[])', 's'),
   ('sealcast.set_sampling(uuid,integer)', 'au'), ('sealcast.set_delivery_mode(uuid,text)', 'au'),
   ('sealcast.due_switches(integer[],bigint[],text,integer,integer,integer,integer,integer,integer,boolean)', 's'),
@@ -64,6 +65,7 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
 -- Tables and sequences: r(ead), w(rite: any of insert, update, delete), for whole tables or columns.
 create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
+  ('cell_pins', 'rw', '', ''), ('cells', 'rw', '', ''),
   ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
   ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('sampling', 'r', '', ''), ('switching', 'r', '', ''), ('delivery_changes', 'r', '', ''), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
   ('streams', 'rw', '', 'r'), ('viewer_counts', 'r', '', '');
@@ -103,6 +105,9 @@ insert into attempts values
   ('sealcast_user', $$select set_config('sealcast.gate', 'off', true)$$),
   ('sealcast_user', $$select set_config('sealcast.gate_socket', '/tmp/mine', true)$$),
   ('sealcast_user', $$select current_setting('sealcast.keyring')$$),
+  ('sealcast_user', $$select 1 from sealcast.cell_pins$$),
+  ('sealcast_user', $$select set_config('sealcast.cell', 'mine', true)$$),
+  ('sealcast_admin', $$select set_config('sealcast.cell', 'mine', true)$$),
   ('sealcast_admin', $$select sealcast.sign('x')$$),
   ('sealcast_admin', $$select sealcast.seal('chat', 'a', 'b', 'c', 1, '{}')$$),
   ('sealcast_admin', $$select sealcast.admit('{}', '{}', '{}', '{}', '{}')$$),

@@ -1,0 +1,42 @@
+-- Cells: databases that share the streams among them, each stream in one (docs/cells.md). Every cell has the same rows here.
+
+create table sealcast.cells (
+  cell text primary key check (cell ~ '^[a-z0-9-]{1,32}$'),
+  -- An origin: what stands behind it is the other sidecar's own.
+  url text not null check (url ~ '^https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$')
+);
+comment on table sealcast.cells is
+  'The cells and where their sidecars are; none = there is this database alone. The setting sealcast.cell says which of them this is';
+
+create table sealcast.cell_pins (
+  stream_id uuid primary key,
+  cell text not null references sealcast.cells
+);
+comment on table sealcast.cell_pins is 'Streams that are in another cell than the one rendezvous() chooses';
+
+create function sealcast.rendezvous(stream_id uuid, cells text[]) returns text
+  language c immutable strict parallel safe as 'MODULE_PATHNAME', 'sealcast_rendezvous';
+comment on function sealcast.rendezvous(uuid, text[]) is
+  'The cell with the highest score, the first 8 bytes (big-endian) of SHA-256 over cell/stream_id; null when there is none';
+
+create function sealcast.cell_of(stream_id uuid) returns text
+  language sql stable strict security definer set search_path = pg_catalog, pg_temp
+  return coalesce((select p.cell from sealcast.cell_pins p where p.stream_id = cell_of.stream_id),
+                  sealcast.rendezvous(stream_id, array(select c.cell from sealcast.cells c)));
+comment on function sealcast.cell_of(uuid) is
+  'The cell that the stream is in: where it is pinned, else by rendezvous(); null when there are no cells';
+
+-- sealcast.cell, also in a backend that has not loaded the library before; null = not set.
+create function sealcast.own_cell() returns text
+  language c stable as 'MODULE_PATHNAME', 'sealcast_own_cell';
+
+-- For the sidecar: each cell, and each pin with its stream. Nothing unless sealcast.cell is set.
+create function sealcast.cell_map(out cell text, out url text, out own boolean, out stream_id uuid) returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.cell, c.url, c.cell = o.cell, p.stream_id
+  from (select sealcast.own_cell() as cell) o
+  join sealcast.cells c on o.cell is not null
+  cross join lateral (select null::uuid as stream_id
+                      union all select p.stream_id from sealcast.cell_pins p where p.cell = c.cell) p;
+end;

@@ -1,0 +1,87 @@
+// Which cell a stream belongs to, by the vectors that SQL and the client are held to as well.
+#include "core/cell.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sealcast {
+namespace {
+
+// The string after `"name":"`.
+std::string member(const std::string& line, const std::string& name) {
+  const std::string opening = '"' + name + "\":\"";
+  const std::size_t at = line.find(opening);
+  if (at == line.npos) return {};
+  const std::size_t first = at + opening.size();
+  return line.substr(first, line.find('"', first) - first);
+}
+
+// The strings of the one array in the line.
+std::vector<std::string> array(const std::string& line) {
+  std::vector<std::string> strings;
+  const std::size_t end = line.find(']');
+  for (std::size_t at = line.find('['); (at = line.find('"', at)) < end;) {
+    const std::size_t close = line.find('"', at + 1);
+    strings.push_back(line.substr(at + 1, close - at - 1));
+    at = close + 1;
+  }
+  return strings;
+}
+
+// A stream's id as text, by number.
+std::string stream(int number) {
+  std::string digits = std::to_string(number);
+  return "0190d000-0000-7000-8000-" + std::string(12 - digits.size(), '0') + digits;
+}
+
+std::string_view winner(const std::string& stream_id, const std::vector<std::string_view>& cells) {
+  return cells.at(rendezvous(stream_id, cells));
+}
+
+// A row of the vectors is a line of the file.
+TEST(Cell, IsThatOfTheVectors) {
+  std::ifstream file(SEALCAST_VECTORS "/cells.json");
+  int count = 0;
+  for (std::string line; std::getline(file, line);) {
+    const std::string stream_id = member(line, "stream_id");
+    if (stream_id.empty()) continue;
+    const std::vector<std::string> cells = array(line);
+    EXPECT_EQ(winner(stream_id, {cells.begin(), cells.end()}), member(line, "cell")) << line;
+    EXPECT_EQ(winner(stream_id, {cells.rbegin(), cells.rend()}), member(line, "cell")) << "in whatever order";
+    ++count;
+  }
+  EXPECT_GE(count, 40);
+}
+
+TEST(Cell, IsNoneOfNone) { EXPECT_EQ(rendezvous(stream(1), {}), 0u); }
+
+TEST(Cell, EachHasItsPart) {
+  const std::vector<std::string_view> cells{"a", "b", "c", "d", "e"};
+  constexpr int kStreams = 20'000;
+  std::map<std::string_view, int> streams;
+  for (int i = 0; i < kStreams; ++i) ++streams[winner(stream(i), cells)];
+  ASSERT_EQ(streams.size(), cells.size());
+  const double part = static_cast<double>(kStreams) / static_cast<double>(cells.size());
+  for (const auto& [cell, count] : streams) EXPECT_NEAR(count, part, part / 20) << cell;
+}
+
+TEST(Cell, ThatGoesMovesOnlyItsOwnStreams) {
+  const std::vector<std::string_view> before{"a", "b", "c", "d", "e"}, after{"a", "b", "d", "e"};
+  std::map<std::string_view, int> heirs;
+  for (int i = 0; i < 5'000; ++i) {
+    const std::string_view was = winner(stream(i), before), is = winner(stream(i), after);
+    if (was == "c") {
+      ++heirs[is];
+    } else {
+      EXPECT_EQ(is, was);
+    }
+  }
+  EXPECT_EQ(heirs.size(), after.size()) << "and all the others take some of them";
+}
+
+}  // namespace
+}  // namespace sealcast
