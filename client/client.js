@@ -19,7 +19,7 @@ export function createClient({ transports = [sse()], retry = {}, ...connection }
     for (const echo of own) echo.sent(txnId);
     for (let attempt = 0; ; attempt++) {
       try {
-        const envelope = await http.json('POST', '/rpc/send_message', { body, signal });
+        const envelope = await http.json('POST', '/rpc/send_message', { body, streamId, signal });
         for (const echo of own) echo.sealed(envelope);
         return envelope;
       } catch (error) {
@@ -37,7 +37,7 @@ export function createClient({ transports = [sse()], retry = {}, ...connection }
     for (const [name, value] of Object.entries({ after, before, limit, channel })) {
       if (value !== undefined) query.set(name, value);
     }
-    const page = await http.json('GET', `/streams/${encodeURIComponent(streamId)}/messages?${query}`, { signal });
+    const page = await http.json('GET', `/streams/${encodeURIComponent(streamId)}/messages?${query}`, { streamId, signal });
     return { ...page, messages: page.messages.map(parseFrame) };
   }
 
@@ -47,7 +47,7 @@ export function createClient({ transports = [sse()], retry = {}, ...connection }
   }
 
   async function ticket(streamId, { signal } = {}) {
-    return http.json('POST', `/streams/${encodeURIComponent(streamId)}/token`, { signal });
+    return http.json('POST', `/streams/${encodeURIComponent(streamId)}/token`, { streamId, signal });
   }
 
   function subscribeStreamEvents(streamId, handler, options = {}) {

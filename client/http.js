@@ -1,4 +1,5 @@
 // Requests to the sidecar: the session's token, a deadline, and every failure as a SealcastError.
+import { Cells } from './cells.js';
 import { errorOfResponse, failure } from './errors.js';
 
 export class Http {
@@ -6,20 +7,22 @@ export class Http {
   #fetch;
   #token;
   #timeoutMs;
+  #cells;
 
-  constructor({ url, token, getToken, fetch = globalThis.fetch, timeoutMs = 15_000 }) {
+  constructor({ url, token, getToken, fetch = globalThis.fetch, timeoutMs = 15_000, followCells = true }) {
     this.#url = String(url).replace(/\/+$/, '');
     this.#fetch = (...request) => fetch(...request);
     this.#token = getToken ?? (({ refresh }) => (refresh ? null : token));
     this.#timeoutMs = timeoutMs;
+    this.#cells = new Cells(followCells);
   }
 
-  // The body of the answer, parsed.
-  async json(method, path, { body, session = true, signal } = {}) {
+  // The body of the answer, parsed. With `streamId`, asked for in the cell that has the stream.
+  async json(method, path, { body, streamId, session = true, signal } = {}) {
     const limit = new Deadline(this.#timeoutMs, signal);
     try {
       const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
-      const answer = this.#request(path, { method, headers, body, signal: limit.signal }, session);
+      const answer = this.#request(path, { method, headers, body, signal: limit.signal }, session, streamId);
       return parse(await orAborted(answer.then((response) => response.text()), limit.signal));
     } catch (error) {
       throw lostOr(error, limit.signal);
@@ -30,9 +33,10 @@ export class Http {
   }
 
   // An answer whose body is still to be read. The deadline is for its head alone.
-  async open(path, { headers, session = true, signal }) {
+  async open(path, { headers, streamId, session = true, signal }) {
     const limit = new Deadline(this.#timeoutMs, signal);
-    const answer = this.#request(path, { method: 'GET', headers, cache: 'no-store', signal: limit.signal }, session);
+    const init = { method: 'GET', headers, cache: 'no-store', signal: limit.signal };
+    const answer = this.#request(path, init, session, streamId);
     try {
       return await orAborted(answer, limit.signal);
     } catch (error) {
@@ -43,22 +47,26 @@ export class Http {
     }
   }
 
+  #request(path, init, session, streamId) {
+    return this.#cells.ask(streamId, this.#url, (url) => this.#requestOf(url + path, init, session));
+  }
+
   // A session that is over is renewed once, when there is a way to get a new one.
-  async #request(path, init, session) {
+  async #requestOf(url, init, session) {
     const token = session ? await this.#token({ refresh: false }) : null;
-    let response = await this.#send(path, init, token);
+    let response = await this.#send(url, init, token);
     if (response.status === 401 && session) {
       const renewed = await this.#token({ refresh: true });
-      if (renewed && renewed !== token) response = await this.#send(path, init, renewed);
+      if (renewed && renewed !== token) response = await this.#send(url, init, renewed);
     }
     if (!response.ok) throw await errorOfResponse(response);
     return response;
   }
 
-  async #send(path, init, token) {
+  async #send(url, init, token) {
     const headers = token ? { ...init.headers, Authorization: `Bearer ${token}` } : init.headers;
     try {
-      return await this.#fetch(this.#url + path, { ...init, headers });
+      return await this.#fetch(url, { ...init, headers });
     } catch (error) {
       throw lostOr(error, init.signal);
     }

@@ -1,4 +1,5 @@
 // The public names of sealcast-client; ../docs/client.md describes them, index.d.ts types them.
+export { cellOf } from './cells.js';
 export { createClient } from './client.js';
 export { SealcastError } from './errors.js';
 export { isSampled, samplingBucket, tierOf } from './sampling.js';

@@ -1,15 +1,11 @@
 // Who is sampled in a chat storm, as the server decides it: ../docs/sampling.md.
-import { failure } from './errors.js';
+import { hashNumber } from './hash.js';
 
 const NIL = '00000000-0000-0000-0000-000000000000';
 
 // 0 to 99, the same for a user in a stream for ever.
 export async function samplingBucket(userId, streamId) {
-  const { subtle } = globalThis.crypto ?? {};
-  if (!subtle) throw failure('no_webcrypto', 'crypto.subtle is missing: the page needs HTTPS, or Node.js 20');
-  const ids = new TextEncoder().encode(`${userId}${streamId}`.toLowerCase());
-  const digest = new DataView(await subtle.digest('SHA-256', ids));
-  return Number(digest.getBigUint64(0) % 100n);
+  return Number((await hashNumber(`${userId}${streamId}`.toLowerCase())) % 100n);
 }
 
 // Whether the user is among the `rate` percent whose messages everybody gets.

@@ -12,6 +12,7 @@ begin
   if target is null or target = '00000000-0000-0000-0000-000000000000' then
     perform sealcast.refuse(400, 'invalid_request', 'user_id is null or nil', null, 'Name a user.');
   end if;
+  perform sealcast.require_here(stream_id);
   if stream_id is not null and not exists (select from sealcast.streams s where s.stream_id = require_moderator.stream_id) then
     perform sealcast.refuse(404, 'stream_not_found', format('there is no stream %s', stream_id), null, 'Check stream_id.');
   end if;

@@ -30,6 +30,20 @@ comment on function sealcast.cell_of(uuid) is
 create function sealcast.own_cell() returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_own_cell';
 
+-- Raises unless the stream is in this cell.
+create function sealcast.require_here(stream_id uuid) returns void
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  elsewhere sealcast.cells;
+begin
+  select c.* into elsewhere from sealcast.cells c
+  where sealcast.own_cell() is not null and c.cell = sealcast.cell_of(require_here.stream_id) and c.cell <> sealcast.own_cell();
+  if found then
+    perform sealcast.refuse(421, 'wrong_cell', format('stream %s is in cell %s', stream_id, elsewhere.cell), elsewhere.url,
+                            'Ask there.');
+  end if;
+end $$;
+
 -- For the sidecar: each cell, and each pin with its stream. Nothing unless sealcast.cell is set.
 create function sealcast.cell_map(out cell text, out url text, out own boolean, out stream_id uuid) returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -4,6 +4,7 @@
 create function sealcast.require_owner(stream_id uuid) returns void
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
+  perform sealcast.require_here(stream_id);
   if not sealcast.is_admin()
      and sealcast.role_in(stream_id, sealcast.current_sender()) is distinct from 'owner' then
     perform sealcast.refuse(403, 'role_required', 'only an owner of the stream may do this', 'owner',

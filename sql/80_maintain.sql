@@ -37,7 +37,7 @@ begin
   return true;
 end $$;
 
-create function sealcast.make_partitions(days_ahead integer) returns table (action text, object text)
+create function sealcast.make_partitions(first_day date, last_day date) returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   parent record;
@@ -47,8 +47,7 @@ begin
     values ('sealcast.messages'::regclass, 'ts', 'ts, message_id'),
            ('sealcast.stream_runs'::regclass, 'logged_at', 'stream_id, "offset"')
   loop
-    -- From yesterday on: a clock that is stepped back must still find its day.
-    for day in select current_date + i from generate_series(-1, days_ahead) i loop
+    for day in select first_day + i from generate_series(0, last_day - first_day) i loop
       object := format('%s_%s', parent.column1, to_char(day, 'YYYYMMDD'));
       begin
         continue when not sealcast.make_partition(parent.column1, parent.column2, parent.column3, day);
@@ -154,7 +153,8 @@ begin
     return;
   end if;
 
-  return query select * from sealcast.make_partitions(days_ahead);
+  -- From yesterday on: a clock that is stepped back must still find its day.
+  return query select * from sealcast.make_partitions(current_date - 1, current_date + days_ahead);
   return query select * from sealcast.queue_unrelayed();
 
   delete from sealcast.txn_keys where ts < extract(epoch from now() - keep_txn_ids)::bigint * 1000;

@@ -55,7 +55,7 @@ async function open(streamId, on, ticket, signal) {
     headers['Last-Event-ID'] = String(after);
   }
   const path = `/streams/${encodeURIComponent(streamId)}/events`;
-  return on.http.open(String(query) ? `${path}?${query}` : path, { headers, session: !ticket, signal });
+  return on.http.open(String(query) ? `${path}?${query}` : path, { headers, streamId, session: !ticket, signal });
 }
 
 // The first event has no data, or a reset: its id says after which offset this connection begins.

@@ -183,6 +183,7 @@ void admit(Items items) {
   PreventCommandIfReadOnly("sealcast.admit()");
   PreventCommandIfParallelMode("sealcast.admit()");
   const TimestampTz now = GetCurrentTimestamp();
+  hold_pins();
   PushActiveSnapshot(GetTransactionSnapshot());
   look_up(items, now);
   PopActiveSnapshot();

@@ -7,6 +7,7 @@
 #include "settings.h"
 
 extern "C" {
+#include "storage/lmgr.h"
 #include "utils/array.h"
 }
 
@@ -23,6 +24,10 @@ std::size_t rendezvous_of(const pg_uuid_t& stream_id, std::span<const std::strin
 }  // namespace
 
 bool is_cell() { return settings::cell[0] != '\0'; }
+
+void hold_pins() {
+  if (is_cell()) LockRelationOid(table_id("cell_pins"), AccessShareLock);
+}
 
 Cells Cells::open() {
   Cells cells;

@@ -14,6 +14,10 @@ struct Cell {
 // Whether this database is one of several cells. If not, nothing below is needed.
 bool is_cell();
 
+// To be called before the snapshot is taken that cells are read with. Whoever pins streams elsewhere under an ACCESS
+// EXCLUSIVE lock on cell_pins then knows: what began before has ended, what comes later sees the pin.
+void hold_pins();
+
 // Reads with the active snapshot; trivially destructible. What it hands out lives in the memory of open().
 class Cells {
  public:

@@ -20,6 +20,7 @@
 #include "audience/heartbeats.h"
 #include "audience/hls.h"
 #include "audience/livekit.h"
+#include "cells/cells.h"
 #include "config/secret_file.h"
 #include "config/settings.h"
 #include "delivery/delivery.h"
@@ -82,6 +83,7 @@ class Sidecar {
               kReadConnections),
         limits_source_(pool_),
         limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
+        cells_(context.get_executor(), pool_),
         history_(context.get_executor(), pool_),
         hub_(context.get_executor(), history_, metrics_, hub_settings(Channel::everyone)),
         vip_hub_(context.get_executor(), history_, metrics_, hub_settings(Channel::all_messages)),
@@ -117,8 +119,8 @@ class Sidecar {
             {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
         readers_(history_, kAccessAge, kAccessEntries),
         api_({sessions_, tickets_, settings.session.ticket_ttl, token_makers_, settings.session.transport_token_ttl,
-              limits_, gate_, admission_, pool_, history_, readers_, heartbeats_, hub_, vip_hub_, metrics_, readiness(),
-              demo_files(settings.demo)}),
+              limits_, cells_, gate_, admission_, pool_, history_, readers_, heartbeats_, hub_, vip_hub_, metrics_,
+              readiness(), demo_files(settings.demo)}),
         router_(api_.router()),
         server_(context.get_executor(), router_, metrics_,
                 {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
@@ -126,6 +128,13 @@ class Sidecar {
                  static_cast<std::size_t>(settings.http.max_connections),
                  static_cast<std::size_t>(settings.http.max_pipelined), settings.http.read_timeout,
                  settings.http.cors_origins, [this] { return hub_.size() + vip_hub_.size(); }}) {
+    for (sse::Hub* hub : {&hub_, &vip_hub_}) {
+      hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };
+    }
+    cells_.on_change = [this] {
+      hub_.dismiss_moved();
+      vip_hub_.dismiss_moved();
+    };
     if (!settings.gate.socket.empty()) {
       socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
                       SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
@@ -136,9 +145,11 @@ class Sidecar {
     server_.start();
     if (socket_) socket_->start();
     redis_.start();
-    // The limits are read as soon as somebody can tell them.
+    // Limits and cells are read as soon as somebody can tell them.
     pool_.on_connect = [this] {
-      if (!std::exchange(reading_limits_, true)) limits_.start();
+      if (std::exchange(reading_, true)) return;
+      limits_.start();
+      cells_.start();
     };
     pool_.start();
     admission_.start();
@@ -170,6 +181,7 @@ class Sidecar {
     storm_.stop();
     switching_.stop();
     limits_.stop();
+    cells_.stop();
     while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) &&
            Clock::now() < deadline) {
       co_await pause();
@@ -271,6 +283,7 @@ class Sidecar {
         {"sealcastd", [this] { return draining_ ? std::string("it is stopping") : std::string(); }},
         {"postgres", [this] { return admission_.connected() ? std::string() : "no connection for admission"; }},
         {"limits", [this] { return limits_.loaded() ? std::string() : "message types were not read yet"; }},
+        {"cells", [this] { return cells_.loaded() ? std::string() : "the cells were not read yet"; }},
         {"redis", [this] { return gate_.ready() ? std::string() : "no connection"; }},
         {"relay", [this] { return relay_.listening() ? std::string() : "not listening"; }},
         {"maintenance",
@@ -290,6 +303,7 @@ class Sidecar {
   PostgresLimits limits_source_;
   Limits limits_;
   std::optional<SocketServer> socket_;
+  Cells cells_;
   History history_;
   sse::Hub hub_;
   sse::Hub vip_hub_;
@@ -309,7 +323,7 @@ class Sidecar {
   rpc::Api api_;
   rpc::Router router_;
   rpc::Server server_;
-  bool reading_limits_ = false;
+  bool reading_ = false;
   bool draining_ = false;
 };
 

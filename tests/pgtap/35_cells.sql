@@ -3,7 +3,7 @@
 begin;
 \ir scene.psql
 \set vectors `cat tests/vectors/cells.json`
-select plan(41);
+select plan(46);
 
 -- rendezvous()
 create temp table vector as
@@ -91,9 +91,17 @@ select is(pg_temp.outcome('sealcast_user', :guest, pg_temp.send(:attic, 1, gen_r
           'for a stream that is here the gate is asked');
 set local sealcast.gate = off;
 
+-- What moderators and owners do is done where the stream is.
+create temp table done (statement text);
+insert into done values
+  (format('select sealcast.mute(%L, %L)', :room, :guest)), (format('select sealcast.unban(%L, %L)', :room, :guest)),
+  (format('select sealcast.set_role(%L, %L, ''vip'')', :room, :guest)),
+  (format('select sealcast.migrate_transport(%L, ''sse'')', :room)), (format('select sealcast.set_sampling(%L, 10)', :room));
+select is(concat_ws(' | ', state, detail), 'PT421 | wrong_cell: https://a.example', statement)
+from done, pg_temp.try('sealcast_user', :owner, statement);
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.ban(null, %L)', :vip)), 'ok', 'what holds everywhere, everywhere');
+
 -- The system's own messages.
-select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.migrate_transport(%L, ''sse'')', :room)),
-          'PT421 wrong_cell', 'readers are moved where they are');
 insert into sealcast.sampling values (:room, 20, false, now() - interval '1 hour');
 insert into sealcast.viewer_counts values (:room, 1, 1, now() - interval '1 hour');
 create temp table lease as select * from sealcast.claim_shards('tap', 60000);

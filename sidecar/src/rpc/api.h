@@ -9,6 +9,7 @@
 
 #include "admission/admission.h"
 #include "audience/heartbeats.h"
+#include "cells/cells.h"
 #include "gate/gate.h"
 #include "gate/limits.h"
 #include "history/access_cache.h"
@@ -40,6 +41,7 @@ struct ApiParts {
   const TokenMakers& token_makers;
   std::chrono::seconds transport_token_ttl;
   Limits& limits;
+  const Cells& cells;
   Gate& gate;
   Admission& admission;
   pg::Pool& pool;
@@ -85,8 +87,10 @@ class Api {
   // Counts a session or ticket that was refused; the log gets one line a second at most.
   void note_refused(std::string_view what);
 
-  // The stream's id in lower case; empty when it is no UUID, and the response says so.
-  static std::string stream_id_of(std::string_view id, Response& response);
+  // Whether the stream is in this cell. False: the response says 421, and where it is.
+  bool is_here(const std::string& stream_id, Exchange& exchange);
+  // The stream's id in lower case; empty when it is no UUID or not here, and the response says so.
+  std::string own_stream(Exchange& exchange, std::string_view id);
   // Who asks. Nullopt: the response says 401.
   std::optional<Session> session(Exchange& exchange);
   // Like session(), but nobody (an empty user_id) may ask too, and a ticket for the stream in ?access_token= will do.
@@ -106,7 +110,7 @@ class Api {
   // What tells the viewer apart. Nullopt: the response says 400.
   std::optional<std::string> viewer(const Request& request, const std::string& user_id, Response& response);
   bool fits(const SendBody& body, Response& response);
-  void answer(const Verdict& verdict, Response& response);
+  void answer(const Verdict& verdict, Exchange& exchange);
 
   ApiParts parts_;
   SendBodyParser send_bodies_;

@@ -23,7 +23,7 @@ bool is_viewer_id(std::string_view text) {
 
 asio::awaitable<void> Api::heartbeat(Exchange& exchange, std::string_view id) {
   Response& response = exchange.response;
-  const std::string stream_id = stream_id_of(id, response);
+  const std::string stream_id = own_stream(exchange, id);
   if (stream_id.empty()) co_return;
   const auto who = reader(exchange, stream_id);
   if (!who) co_return;

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "log/log.h"
 #include "rpc/api.h"
+#include "rpc/cell.h"
 #include "rpc/database_failure.h"
 #include "rpc/rate.h"
 
@@ -35,7 +36,8 @@ asio::awaitable<void> Api::send_message(Exchange& exchange) {
   auto who = session(exchange);
   if (!who) co_return;
   SendBody body;
-  if (!send_bodies_.parse(exchange.request.body, body, response) || !fits(body, response)) co_return;
+  if (!send_bodies_.parse(exchange.request.body, body, response)) co_return;
+  if (!is_here(body.stream_id, exchange) || !fits(body, response)) co_return;
 
   Message message{
       pg::uuid_bytes(body.stream_id), pg::uuid_bytes(who->user_id), pg::uuid_bytes(body.txn_id), body.t, body.d, false};
@@ -54,7 +56,7 @@ asio::awaitable<void> Api::send_message(Exchange& exchange) {
                 {"txn_id", uuid_text(message.txn_id)},
                 {"replayed", verdict.replayed}});
   }
-  answer(verdict, response);
+  answer(verdict, exchange);
 }
 
 // Whether canonical `d` is within the type's limit. Canonical JSON is hardly ever longer than what was sent, so that
@@ -76,11 +78,13 @@ bool Api::fits(const SendBody& body, Response& response) {
   return false;
 }
 
-void Api::answer(const Verdict& verdict, Response& response) {
+void Api::answer(const Verdict& verdict, Exchange& exchange) {
+  Response& response = exchange.response;
   response.storage = verdict.storage;
   if (verdict.status != 200) {
     answer_problem(response, {verdict.status, verdict.code, verdict.message, verdict.details, verdict.hint,
                               milliseconds(verdict.retry_after_ms)});
+    if (verdict.code == kWrongCell) lead_to(verdict.details, exchange);
     return;
   }
   (verdict.replayed ? parts_.metrics.messages_replayed : parts_.metrics.messages_ok).Increment();

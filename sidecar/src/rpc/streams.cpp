@@ -36,12 +36,14 @@ constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
-std::string Api::stream_id_of(std::string_view id, Response& response) {
+std::string Api::own_stream(Exchange& exchange, std::string_view id) {
   std::string normalized;
-  if (normalize_uuid(id, normalized)) return normalized;
-  answer_problem(response,
-                 {400, "invalid_request", "the stream's id is no UUID", {}, "Write it as 8-4-4-4-12 hex digits."});
-  return {};
+  if (!normalize_uuid(id, normalized)) {
+    answer_problem(exchange.response,
+                   {400, "invalid_request", "the stream's id is no UUID", {}, "Write it as 8-4-4-4-12 hex digits."});
+    return {};
+  }
+  return is_here(normalized, exchange) ? normalized : std::string();
 }
 
 std::optional<Channel> Api::channel_of(const Request& request, Channel otherwise, Response& response) {
@@ -65,7 +67,7 @@ bool Api::allows_vip(const StreamAccess& stream, Response& response) {
 asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   Response& response = exchange.response;
   const Request& request = exchange.request;
-  std::string stream_id = stream_id_of(id, response);
+  std::string stream_id = own_stream(exchange, id);
   if (stream_id.empty()) co_return;
   std::string resume = request.last_event_id.empty() ? request.parameter("last_event_id") : request.last_event_id;
   std::optional<std::int64_t> after;
@@ -110,7 +112,7 @@ asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
 asio::awaitable<void> Api::messages(Exchange& exchange, std::string_view id) {
   Response& response = exchange.response;
   const Request& request = exchange.request;
-  std::string stream_id = stream_id_of(id, response);
+  std::string stream_id = own_stream(exchange, id);
   if (stream_id.empty()) co_return;
   std::optional<std::int64_t> after, before, limit = kDefaultLimit;
   if (!read_number("after", request.parameter("after"), 0, kMaxOffset, after, response) ||

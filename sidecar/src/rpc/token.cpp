@@ -17,7 +17,7 @@ constexpr std::string_view kSupabase = "supabase";
 }  // namespace
 
 asio::awaitable<void> Api::token(Exchange& exchange, std::string_view id) {
-  const std::string stream_id = stream_id_of(id, exchange.response);
+  const std::string stream_id = own_stream(exchange, id);
   if (stream_id.empty()) co_return;
   if (exchange.request.body.empty()) {
     co_await ticket(exchange, stream_id);

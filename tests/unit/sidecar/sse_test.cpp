@@ -218,6 +218,24 @@ TEST_F(SseHub, TellsWhenToComeBackAtTheEnd) {
   EXPECT_TRUE(client.text.ends_with("\r\n0\r\n\r\n"));
 }
 
+TEST_F(SseHub, SendsAwayWhoReadsAStreamThatMoved) {
+  bool here = true;
+  hub_->serves = [&](const std::string& stream_id) { return here && stream_id == kStream; };
+  Client& client = attach();
+  hub_->dismiss_moved();
+  publish(1, 1);
+  EXPECT_TRUE(has(client, "id: 1\n"));
+  here = false;
+  hub_->dismiss_moved();
+  ASSERT_TRUE(test::run_until(io_, [&] {
+    client.take();
+    return client.ended;
+  }));
+  EXPECT_NE(client.text.rfind("retry: "), client.text.find("retry: ")) << "it is told when to come back";
+  EXPECT_TRUE(client.text.ends_with("\r\n0\r\n\r\n"));
+  EXPECT_EQ(hub_->size(), 0u);
+}
+
 class SseHeartbeat : public SseHub {
  protected:
   SseHeartbeat() : SseHub({sealcast::Channel::everyone, milliseconds(100), milliseconds(2000), 100, 64}) {}

@@ -148,7 +148,7 @@ asio::awaitable<void> Hub::attach(Pin pin, Reader reader) {
   asio::steady_timer patience(executor_);
   std::int64_t after = co_await catch_up(channel, reader, patience);
   patience.cancel();
-  if (closed_ || !reader.socket.is_open()) co_return;
+  if (closed_ || !reader.socket.is_open() || (serves && !serves(channel.stream_id))) co_return;
   auto subscriber =
       std::make_shared<Subscriber>(*this, channel, std::move(reader.socket), channel.ring.after(after), reader.chunked);
   subscriber->index = static_cast<std::uint32_t>(subscribers_.size());
@@ -231,16 +231,28 @@ void Hub::tick() {
   });
 }
 
+void Hub::dismiss_moved() {
+  std::vector<std::shared_ptr<Subscriber>> leaving;
+  for (const auto& [stream_id, channel] : channels_) {
+    if (serves(stream_id)) continue;
+    for (Subscriber* subscriber : channel->subscribers) leaving.push_back(subscriber->shared_from_this());
+  }
+  dismiss(leaving);
+}
+
 void Hub::close() {
   if (std::exchange(closed_, true)) return;
   ticker_.cancel();
+  dismiss(std::vector(subscribers_));
+}
+
+void Hub::dismiss(std::span<const std::shared_ptr<Subscriber>> leaving) {
   // Spread over one more interval, so that readers do not all come back at once.
   std::minstd_rand random(std::random_device{}());
   std::uniform_int_distribution<std::int64_t> wait(settings_.retry.count(), 2 * settings_.retry.count());
-  while (!subscribers_.empty()) {
-    auto subscriber = subscribers_.back();
+  for (const auto& subscriber : leaving) {
     subscriber->farewell("retry: " + std::to_string(wait(random)) + "\n\n", kEndOfChunks);
-    if (!subscribers_.empty() && subscribers_.back() == subscriber) remove(*subscriber, false);
+    if (subscriber->attached()) remove(*subscriber, false);
   }
 }
 

@@ -15,7 +15,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -95,6 +97,11 @@ class Hub final : public Transport {
   bool full() const { return subscribers_.size() + attaching_ >= settings_.max_subscribers; }
   std::size_t size() const { return subscribers_.size() + attaching_; }
 
+  // Whether a stream is served here; unset: all are.
+  std::function<bool(const std::string& stream_id)> serves;
+  // Ends the subscriptions of streams that are not served here any more, telling the readers when to come back.
+  void dismiss_moved();
+
   // Ends every subscription, telling the readers when to come back.
   void close();
 
@@ -106,6 +113,7 @@ class Hub final : public Transport {
   void schedule(Channel& channel);
   void turn(Channel& channel, std::size_t from);
   void release(Channel& channel);
+  void dismiss(std::span<const std::shared_ptr<Subscriber>> leaving);
   asio::awaitable<std::int64_t> catch_up(Channel& channel, Reader& reader, asio::steady_timer& patience);
   void tick();
 

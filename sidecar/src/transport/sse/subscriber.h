@@ -30,6 +30,7 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   void close();                                                          // forgets the hub; the socket closes
 
   Channel& channel() const { return *channel_; }
+  bool attached() const { return hub_ != nullptr; }
   bool wrote_since_look() { return std::exchange(wrote_, false); }
 
   std::uint32_t index = 0;          // among the hub's subscribers
