@@ -79,6 +79,8 @@ export interface ClientOptions {
   fetch?: typeof globalThis.fetch;
   /** For an answer of the server's. Default 15000. */
   timeoutMs?: number;
+  /** Whether to go where a server says that another cell has a stream, with the session. Default true. */
+  followCells?: boolean;
   /** The first one is used unless a subscription names another. Default [sse()]. */
   transports?: Driver[];
   /** Of sendMessage(). */
@@ -161,6 +163,9 @@ export function tierOf(
   envelope: Pick<Envelope, 's' | 'd'>,
   type?: { tier?: number; tier0_amount?: number | null; states_role?: boolean },
 ): 0 | 1 | 2;
+
+/** The cell that a stream is in, as in SQL's cell_of(); null when there are none. `pins`: stream id → cell. */
+export function cellOf(streamId: string, cells: Iterable<string>, pins?: Record<string, string>): Promise<string | null>;
 
 export function createClient(options: ClientOptions): Client;
 

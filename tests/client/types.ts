@@ -1,9 +1,10 @@
 // Compiled, not run: the types fit the API as README.md and docs/client.md show it.
 import mqttjs from 'mqtt';
-import { createClient, mqtt, sse, SealcastError, type Driver, type Subscription } from '../../client/index.js';
+import { cellOf, createClient, mqtt, sse, SealcastError, type Driver, type Subscription } from '../../client/index.js';
 
 const client = createClient({
   url: 'https://chat.example',
+  followCells: false,
   getToken: async ({ refresh }) => (refresh ? 'new' : 'old'),
   transports: [sse({ ticket: true }), mqtt({ client: () => mqttjs.connect('wss://broker.example') })],
 });
@@ -24,9 +25,10 @@ try {
   if (error instanceof SealcastError) console.log(error.code, error.retryAfterMs?.toFixed());
 }
 
+const cell: string | null = await cellOf('id', ['a', 'b'], { id: 'a' });
 const own: Driver = { name: 'pigeon', connect: async (_streamId, { onConnected, after }) => onConnected({ offset: after() ?? 0 }) };
 // @ts-expect-error a stream's offset is a number
 client.subscribeStreamEvents('id', () => {}, { from: 'start' });
 // @ts-expect-error no such transport option
 sse({ qos: 1 });
-export { content, own };
+export { cell, content, own };

@@ -1,8 +1,10 @@
 // Two cells: a sidecar that is asked for the other one's stream says where it is and spends nothing; a stream is moved.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { Cells } from './cells.mjs';
 import { message, request, send, Subscriber } from './http.mjs';
+import { admit } from './sql_database.mjs';
 import { until } from './waiting.mjs';
 
 let cells, a, b;
@@ -63,6 +65,31 @@ test('a pin that the sidecar has not read yet: Postgres answers the same', async
     body: { stream_id: room, user_id: user.id },
   });
   assert.deepEqual([call.status, call.json.code, call.json.details], [421, 'wrong_cell', b.url]);
+});
+
+test('a pin under a lock is a fence: who came before is waited for, who comes after sees it', async () => {
+  const room = await cells.stream(a);
+  const [early, late, operator] = await Promise.all([1, 2, 3].map(() => cells.stack.connect({ database: a.database })));
+  const one = (txn_id) => [{ stream: room, sender: cells.stack.user().id, txn: txn_id }];
+  const [first, second] = [randomUUID(), randomUUID()];
+  await early.query('begin');
+  assert.equal((await admit(early, one(first)))[0].status, 200);
+  await operator.query('begin');
+  const locked = operator.query('lock table sealcast.cell_pins in access exclusive mode');
+  const waiting = async (client) => {
+    const [row] = await a.query('select wait_event_type from pg_stat_activity where pid = $1', [client.processID]);
+    return row.wait_event_type === 'Lock';
+  };
+  await until('the operator waits for the early one', () => waiting(operator));
+  const verdict = admit(late, one(second));
+  await until('the late one waits for the operator', () => waiting(late));
+  await early.query('commit');
+  await locked;
+  await operator.query("insert into sealcast.cell_pins values ($1, 'b')", [room]);
+  await operator.query('commit');
+  assert.equal((await verdict)[0].code, 'wrong_cell');
+  assert.deepEqual(await a.stored(room), [first]);
+  await Promise.all([early, late, operator].map((client) => client.end()));
 });
 
 test('a stream is moved: all of it, with its offsets, keys, roles and readers', async () => {
