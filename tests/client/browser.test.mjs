@@ -1,24 +1,19 @@
 // The module as it is, in a real browser, on a page of another origin than the sidecar's: cut connections and transport
 // migration. MQTT.js is its own browser build.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import http from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import { createClient } from '../../client/index.js';
 import { PrivateStack } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
 import { Proxy } from './proxy.mjs';
 import { Reader } from './reader.mjs';
+import { launch, serve } from './site.mjs';
 import { tell, write } from './stream.mjs';
 
 const { MQTT_URL, MQTT_WS_URL, MQTT_VIEWER_USER: username, MQTT_VIEWER_PASSWORD: password } = process.env;
 const skip = MQTT_WS_URL ? false : 'MQTT_WS_URL names no broker: run me by tests/with_stack.sh';
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 let stack, sidecar, wire, socket, site, browser;
 before(async () => {
@@ -27,10 +22,7 @@ before(async () => {
   stack = await PrivateStack.create();
   sidecar = await stack.sidecar({ SEALCAST_HTTP_CORS_ORIGINS: site.origin, ...publishesAt(MQTT_URL) });
   [wire, socket] = [await Proxy.to(sidecar.url), await Proxy.to(MQTT_WS_URL)];
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
-  });
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();
@@ -46,20 +38,6 @@ function publishesAt(broker) {
   const file = join(stack.directory, 'broker-password');
   writeFileSync(file, password, { mode: 0o644 });
   return { SEALCAST_MQTT_URL: `mqtt://${user}@${host}`, SEALCAST_MQTT_PASSWORD_FILE: file };
-}
-
-// A web server that has the module's files, MQTT.js, and an empty page.
-async function serve() {
-  const server = http.createServer(async (request, response) => {
-    const path = new URL(request.url, 'http://site').pathname;
-    if (path === '/') return response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
-    const file = path === '/mqtt.js' ? 'node_modules/mqtt/dist/mqtt.esm.js' : join('client', path.slice('/client/'.length));
-    const body = await readFile(join(root, file)).catch(() => null);
-    response.writeHead(body ? 200 : 404, { 'content-type': 'text/javascript' }).end(body);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { server, origin: `http://127.0.0.1:${server.address().port}` };
 }
 
 async function openPage() {

@@ -33,6 +33,8 @@ before(async () => {
   await writer.query("select sealcast.set_role($1, $2, 'vip'), sealcast.mute(null, $3, null, 'spam')", [stream, sender, randomUUID()]);
   await writer.query("update sealcast.message_types set rate = 9 where t = 'chat'");
   await writer.query("insert into sealcast.message_types (t, required_roles) values ('gift', '{vip}')");
+  await writer.query("insert into sealcast.cells values ('a', 'https://a.example'), ('b', 'https://b.example')");
+  await writer.query("insert into sealcast.cell_pins values (gen_random_uuid(), 'b')");
   await writer.query(`create table notes (author text, txn text, body json);
     create trigger once before insert on notes for each row execute function sealcast.idempotent_insert('author', 'txn');
     insert into notes values ('a', '1', '{}')`);
@@ -56,9 +58,10 @@ before(async () => {
 });
 after(() => Promise.all([original?.drop(), copy?.drop()]));
 
-test('streams, roles, restrictions, types, messages, keys and sequence are there', async () => {
+test('streams, roles, restrictions, types, cells, messages, keys and sequence are there', async () => {
   const source = await original.connect();
-  for (const table of ['streams', 'stream_roles', 'restrictions', 'message_types', 'messages', 'stream_runs', 'txn_keys']) {
+  const tables = ['streams', 'stream_roles', 'restrictions', 'message_types', 'cells', 'cell_pins', 'messages', 'stream_runs', 'txn_keys'];
+  for (const table of tables) {
     const sql = `select to_jsonb(x)::text as row from sealcast.${table} x order by 1`;
     const { rows } = await source.query(sql);
     assert(rows.length > 0, table);

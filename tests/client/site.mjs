@@ -1,0 +1,30 @@
+// A browser, and a web server of another origin than the sidecar's that gives it the module.
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  });
+}
+
+// A web server that has the module's files, MQTT.js, and an empty page.
+export async function serve() {
+  const server = http.createServer(async (request, response) => {
+    const path = new URL(request.url, 'http://site').pathname;
+    if (path === '/') return response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
+    const file = path === '/mqtt.js' ? 'node_modules/mqtt/dist/mqtt.esm.js' : join('client', path.slice('/client/'.length));
+    const body = await readFile(join(root, file)).catch(() => null);
+    response.writeHead(body ? 200 : 404, { 'content-type': 'text/javascript' }).end(body);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { server, origin: `http://127.0.0.1:${server.address().port}` };
+}
