@@ -1,6 +1,5 @@
 // Viewers of a stream: they send heartbeats.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import net from 'node:net';
 import { rawRequest, request } from './http.mjs';
 
@@ -44,13 +43,15 @@ export async function beatAtOnce(url, streamId, viewers) {
   const beat = (n) => rawRequest(`/streams/${streamId}/heartbeat`, {}, `{"viewer_id":"viewer ${n}"}`);
   const one = async (first) => {
     const socket = net.connect(Number(port), hostname).setEncoding('latin1');
+    const texts = socket[Symbol.asyncIterator]();
     let unread = '';
     for (let n = first; n < viewers; n += connections * atOnce) {
       const names = Array.from({ length: atOnce }, (_, i) => n + i * connections).filter((name) => name < viewers);
       socket.write(names.map(beat).join(''));
       let heads = [];
       while (heads.length <= names.length) {
-        const [text] = await once(socket, 'data');
+        const { value: text, done } = await texts.next();
+        assert.ok(!done, 'the connection ended before all were answered');
         unread += text;
         heads = unread.split('\r\n\r\n');
       }

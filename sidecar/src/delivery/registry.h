@@ -26,7 +26,6 @@ struct RegisteredAdapter {
 std::vector<RegisteredAdapter> make_adapters(asio::any_io_executor executor, const Settings& settings);
 TokenMakers make_token_makers(const Settings& settings);
 
-
 // What the transport calls a stream's public channel; empty where it has no such name.
 std::string channel_of(const Settings& settings, std::string_view transport, std::string_view stream_id);
 

@@ -1,0 +1,235 @@
+// One stream from nobody to 12,000 viewers and back, while its chat storms: real heartbeats, a real broker, readers of the
+// client library that stay on SSE, stay on MQTT, or go from one to the other and back; and whoever leads is killed at each
+// step. No reader misses a message of tier 0 or 1, or one of its own, or gets one twice; the badge and the counts are right.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import mqttjs from 'mqtt';
+import { createClient, mqtt, sse } from '../../client/index.js';
+import { Broker } from '../integration/broker.mjs';
+import { beatAtOnce } from '../integration/crowd.mjs';
+import { PrivateStack, freePort } from '../integration/stack.mjs';
+import { until } from '../integration/waiting.mjs';
+import { QUICK, Reader } from './reader.mjs';
+import { write } from './stream.mjs';
+
+const MOVING = 8;
+const STAYING = 3; // on each transport
+const SOFT = 8000;
+const HARD = 10_000;
+const LOW = 6000;
+const STORM = 40; // messages a second
+
+let stack, broker;
+before(async () => {
+  stack = await PrivateStack.create();
+  broker = await Broker.start(stack);
+});
+after(() => stack?.close());
+
+// Two sidecars at fixed addresses, as behind a load balancer: what is killed comes back where it was.
+class Sidecars {
+  #settings;
+  running = [];
+
+  static async start(more) {
+    const sidecars = new Sidecars();
+    sidecars.ports = [await freePort(), await freePort()];
+    sidecars.#settings = more;
+    for (const index of [0, 1]) await sidecars.#start(index);
+    return sidecars;
+  }
+
+  async #start(index) {
+    const listen = { SEALCAST_HTTP_LISTEN: `127.0.0.1:${this.ports[index]}`, SEALCAST_GATE_SOCKET: '' };
+    this.running[index] = await stack.sidecar({ ...this.#settings, ...listen });
+  }
+
+  url(n) {
+    return `http://127.0.0.1:${this.ports[n % 2]}`;
+  }
+
+  // Kills whoever leads the stream, and starts it again.
+  async killLeader(room) {
+    const index = await until('somebody leads', async () => {
+      const [row] = await stack.query(
+        'select holder from sealcast.relay_leases where shard = sealcast.shard_of($1) and lease_until > clock_timestamp()', [room]);
+      const found = this.running.findIndex((sidecar) => sidecar.running && sidecar.holder === row?.holder);
+      return found < 0 ? null : [found];
+    });
+    const sidecar = this.running[index[0]];
+    sidecar.process.kill('SIGKILL');
+    await sidecar.exited;
+    await this.#start(index[0]);
+  }
+
+  async stop() {
+    for (const sidecar of this.running) await sidecar.stop();
+  }
+}
+
+// Viewers whose heartbeats go to both sidecars, whatever becomes of these; `viewers` may be changed at any time.
+class Audience {
+  viewers = 0;
+  #over = false;
+
+  constructor(sidecars, room) {
+    this.ended = this.#watch(sidecars, room);
+  }
+
+  async #watch(sidecars, room) {
+    for (let n = 0; !this.#over; n++) {
+      await beatAtOnce(sidecars.url(n), room, this.viewers).catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 200)); // as viewers do
+    }
+  }
+
+  async leave() {
+    this.#over = true;
+    await this.ended;
+  }
+}
+
+const onMqtt = () => mqtt({ client: () => mqttjs.connect(broker.url, { reconnectPeriod: 0 }) });
+
+test('from 0 to 12,000 viewers and back', { timeout: 300_000 }, async () => {
+  const sidecars = await Sidecars.start({
+    SEALCAST_AUDIENCE_WINDOW_MS: '9000',
+    SEALCAST_AUDIENCE_UPDATE_MS: '500',
+    SEALCAST_SAMPLING_STORM_PER_SECOND: String(STORM),
+    SEALCAST_SAMPLING_CALM_MS: '1000',
+    SEALCAST_SAMPLING_REPEAT_MS: '1000',
+    SEALCAST_MQTT_URL: broker.url,
+    SEALCAST_DELIVERY_STANDARD: 'sse,mqtt',
+    SEALCAST_DELIVERY_HOT: 'mqtt',
+    SEALCAST_SWITCHING_TARGET: 'mqtt',
+    SEALCAST_SWITCHING_SOFT_LIMIT: String(SOFT),
+    SEALCAST_SWITCHING_HARD_LIMIT: String(HARD),
+    SEALCAST_SWITCHING_LOW_LIMIT: String(LOW),
+    SEALCAST_SWITCHING_HOLD_MS: '2000',
+    SEALCAST_SWITCHING_WINDOW_MS: '5000',
+    SEALCAST_SWITCHING_OVERLAP_MS: '1000',
+    SEALCAST_SWITCHING_REPEAT_MS: '1000',
+  });
+  const room = await stack.stream();
+
+  // Readers: each is a user of its own, and some of them write.
+  const readers = [];
+  const open = async (kind, transports) => {
+    const user = stack.user();
+    const url = sidecars.url(readers.length);
+    const client = createClient({ url, token: user.token(), transports: transports(), retry: QUICK });
+    const reader = new Reader(client, room, { patienceMs: 50, quietMs: 3000 });
+    readers.push(Object.assign(reader, { kind, user, client, own: [] }));
+    await reader.ready();
+    return reader;
+  };
+  for (let i = 0; i < MOVING; i++) await open('moving', () => [sse(), onMqtt()]);
+  for (let i = 0; i < STAYING; i++) await open('sse', () => [sse()]);
+  for (let i = 0; i < STAYING; i++) await open('mqtt', () => [onMqtt()]);
+  const [offset] = await stack.query('select sealcast.last_offset($1) as last', [room]);
+  assert.equal(Number(offset.last), 0, 'nothing was sent before everybody was there');
+
+  // The chat: a storm of many, a moderator, and our readers now and then.
+  const moderator = stack.user();
+  await stack.grant(room, moderator, 'moderator');
+  const moderating = createClient({ url: sidecars.url(0), token: moderator.token(), retry: QUICK });
+  let stormy = true;
+  let said = 0;
+  const chat = (async () => {
+    for (let n = 0; stormy; n++) {
+      const [speaker] = [readers[n % readers.length]];
+      const content = `own ${n}`;
+      await Promise.all([
+        write(stack, room, 12, 'crowd'),
+        speaker.client.sendMessage(room, 'chat', { content }).then(() => speaker.own.push(content)),
+        n % 5 === 0 && moderating.sendMessage(room, 'chat', { content: `moderated ${n}` }),
+      ]);
+      said = n;
+      await new Promise((resolve) => setTimeout(resolve, 150)); // as a crowd does
+    }
+  })();
+
+  const audience = new Audience(sidecars, room);
+  const updates = (reader) => reader.frames.filter(({ envelope }) => envelope.t === 'viewer_count_update').map(({ envelope }) => envelope.d.total);
+  const counted = async (viewers) => {
+    audience.viewers = viewers;
+    await readers[0].until(
+      `${viewers} are counted`,
+      () => Math.abs(updates(readers[0]).at(-1) - viewers) <= 0.02 * viewers,
+      60_000,
+    );
+  };
+  const step = (name) =>
+    until(`it is ${name}`, async () => {
+      const [row] = await stack.query('select step from sealcast.switching where stream_id = $1', [room]);
+      return (row?.step ?? 'standard') === name;
+    }, 60_000);
+  const everyMover = async (transport) => {
+    for (const reader of readers.filter(({ kind }) => kind === 'moving')) {
+      await reader.until(`it reads ${transport}`, () => reader.subscription.transport === transport, 60_000);
+    }
+  };
+
+  await counted(SOFT - 1000);
+  await step('standard');
+  await counted(SOFT + 1000);
+  await step('warming');
+  await sidecars.killLeader(room);
+  await counted(12_000);
+  await step('joining');
+  await sidecars.killLeader(room);
+  await everyMover('mqtt');
+  await step('hot');
+  await sidecars.killLeader(room);
+  // Who comes now is sent on.
+  const late = await open('late', () => [sse(), onMqtt()]);
+  await late.until('it reads MQTT', () => late.subscription.transport === 'mqtt', 60_000);
+  await counted(LOW + 1000);
+  await step('hot');
+  await counted(LOW - 1000);
+  await step('leaving');
+  await sidecars.killLeader(room);
+  await everyMover('sse');
+  await late.until('it is back', () => late.subscription.transport === 'sse', 60_000);
+  await step('standard');
+  await counted(0);
+  stormy = false;
+  await chat;
+  await audience.leave();
+  const badge = (reader) => reader.frames.filter(({ envelope }) => envelope.t === 'sampling_update').at(-1)?.envelope.d.active;
+  for (const reader of readers) await reader.until('the badge is off', () => badge(reader) === false, 60_000);
+  await write(stack, room, 1, 'the end');
+  for (const reader of readers) {
+    await reader.until('the end', () => reader.frames.some(({ envelope }) => envelope.d.content === 'the end 1'));
+    await reader.close();
+  }
+
+  // What each had to get: the public channel of the log, and its own.
+  const log = await stack.query(
+    `select l."offset"::integer, l.public, m.t, m.sender_id, m.txn_id, sealcast.tier(m.t, m.sender_id, m.d::jsonb) as tier
+     from sealcast.stream_log l join sealcast.messages m on m.ts = l.ts and m.message_id = l.message_id
+     where l.stream_id = $1 order by l."offset"`, [room]);
+  assert.deepEqual(log.map(({ offset: each }) => each), log.map((_, i) => i + 1));
+  assert.ok(log.every(({ public: shown, tier }) => shown || tier === 2), 'tiers 0 and 1 are on the public channel');
+  const left = log.filter(({ public: shown }) => !shown).length;
+  assert.ok(left > log.length / 4, `${left} of ${log.length} were left out: it was a storm`);
+  for (const reader of readers) {
+    const who = `${reader.kind} ${reader.user.id}`;
+    const frames = reader.frames.filter(({ offset: each }) => each !== null);
+    const first = reader.kind === 'late' ? frames[0].offset : 1;
+    const expected = log.filter((each) => each.offset >= first && each.public).map((each) => each.offset);
+    assert.deepEqual(frames.map((frame) => frame.offset), expected, `${who}: the public channel, whole, in order, once`);
+    const own = reader.frames.filter(({ envelope }) => envelope.s === reader.user.id).map(({ envelope }) => envelope.d.content);
+    assert.deepEqual(own.sort(), reader.own.sort(), `${who}: its own, each once`);
+    const badges = reader.frames.filter(({ envelope }) => envelope.t === 'sampling_update').map(({ envelope }) => envelope.d.active);
+    assert.equal(badges.includes(true), true, `${who}: the badge`);
+    const moves = reader.notes.filter(([name]) => name === 'transport').map(([, name]) => name);
+    assert.deepEqual(moves, ['moving', 'late'].includes(reader.kind) ? ['mqtt', 'sse'] : [], `${who}: its ways`);
+  }
+  const changes = await stack.query('select to_mode from sealcast.delivery_changes where stream_id = $1 order by change_id', [room]);
+  assert.deepEqual(changes.map(({ to_mode: mode }) => mode), ['hybrid', 'hot', 'hybrid', 'standard']);
+  const steps = log.filter(({ t }) => t === 'transport_warmup');
+  assert.equal(steps.length, 1);
+  console.log(`# ${log.length} messages, ${left} of them left out of the public channel, ${said} rounds, ${readers.length} readers`);
+  await sidecars.stop();
+});
