@@ -7,7 +7,9 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { freePort, PrivateStack } from './stack.mjs';
 
-const moveStream = fileURLToPath(new URL('../../docs/examples/move_stream', import.meta.url));
+const [moveStream, forgetStream] = ['move_stream', 'forget_stream.sql'].map((name) =>
+  fileURLToPath(new URL(`../../docs/examples/${name}`, import.meta.url)),
+);
 const run = promisify(execFile);
 
 export class Cells {
@@ -48,6 +50,10 @@ export class Cells {
   async move(streamId, from, to) {
     const { stdout } = await run(moveStream, [streamId, to.name, from.dsn, to.dsn]);
     assert.match(stdout, /^stream .* is in cell/);
+  }
+
+  async forget(streamId, cell) {
+    await run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', `stream=${streamId}`, '-d', cell.dsn, '-f', forgetStream]);
   }
 
   async close() {

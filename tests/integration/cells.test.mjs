@@ -118,6 +118,16 @@ test('a stream is moved: all of it, with its offsets, keys, roles and readers', 
   assert.deepEqual(messages.map(({ envelope }) => JSON.stringify(envelope)), [...envelopes, next.text]);
   assert.deepEqual([first, last], [1, 4]);
   resumed.close();
+
+  // And back, once nothing is left there; where the stream is, nothing is forgotten.
+  await assert.rejects(cells.move(room, b, a), /something left of the stream/);
+  for (const cell of cells.all) await cells.forget(room, cell);
+  assert.deepEqual(await a.stored(room), []);
+  await cells.move(room, b, a);
+  await until('it is back', async () => (await request(`${a.url}/streams/${room}/messages`)).status === 200);
+  const again = (await request(`${a.url}/streams/${room}/messages`)).json.messages;
+  assert.deepEqual(again.map(({ offset }) => offset), [1, 2, 3, 4]);
+  assert.equal((await send(a.url, user, sent[0])).text, envelopes[0]);
 });
 
 test('a cell of its own again: the sidecar serves all it has', async () => {

@@ -87,7 +87,7 @@ class Api {
   // Counts a session or ticket that was refused; the log gets one line a second at most.
   void note_refused(std::string_view what);
 
-  // Whether the stream is in this cell. False: the response says 421, and where it is.
+  // Whether the stream is in this cell. False: the response says 421, and where it is; or 503 when nobody knows yet.
   bool is_here(const std::string& stream_id, Exchange& exchange);
   // The stream's id in lower case; empty when it is no UUID or not here, and the response says so.
   std::string own_stream(Exchange& exchange, std::string_view id);

@@ -2,6 +2,7 @@
 #include "rpc/cell.h"
 
 #include "rpc/api.h"
+#include "rpc/database_failure.h"
 
 namespace sealcast::rpc {
 
@@ -10,6 +11,10 @@ void lead_to(std::string_view url, Exchange& exchange) {
 }
 
 bool Api::is_here(const std::string& stream_id, Exchange& exchange) {
+  if (!parts_.cells.loaded()) {
+    answer_database_unavailable(exchange.response);
+    return false;
+  }
   const Cell* const cell = parts_.cells.elsewhere(stream_id);
   if (cell == nullptr) return true;
   const std::string message = "stream " + stream_id + " is in cell " + cell->name;
