@@ -54,7 +54,16 @@ export function createClient({ transports = [sse()], retry = {}, ...connection }
     return new Subscription({ http, drivers, messages, ticket, verify, echoes }, streamId, handler, options);
   }
 
-  return { sendMessage, messages, verify, ticket, subscribeStreamEvents };
+  return {
+    sendMessage,
+    messages,
+    verify,
+    ticket,
+    subscribeStreamEvents,
+    get region() {
+      return http.region;
+    },
+  };
 }
 
 // crypto.randomUUID() is missing from pages without TLS, and Node.js 18 has no global crypto; a txn_id must be unique

@@ -1,28 +1,47 @@
 // Requests to the sidecar: the session's token, a deadline, and every failure as a SealcastError.
 import { Cells } from './cells.js';
 import { errorOfResponse, failure } from './errors.js';
+import { Regions } from './regions.js';
+
+const REGIONS_MS = 5000; // for the list of regions; without it a request goes to what is known
 
 export class Http {
-  #url;
+  #regions;
   #fetch;
   #token;
   #timeoutMs;
   #cells;
 
-  constructor({ url, token, getToken, fetch = globalThis.fetch, timeoutMs = 15_000, followCells = true }) {
-    this.#url = String(url).replace(/\/+$/, '');
+  constructor({ url, regions, token, getToken, fetch = globalThis.fetch, timeoutMs = 15_000, followCells = true }) {
+    const asking = { session: false, timeoutMs: Math.min(timeoutMs, REGIONS_MS) };
+    this.#regions = new Regions(url, regions, (at) => this.#json('GET', { url: at }, '/regions', asking));
     this.#fetch = (...request) => fetch(...request);
     this.#token = getToken ?? (({ refresh }) => (refresh ? null : token));
     this.#timeoutMs = timeoutMs;
     this.#cells = new Cells(followCells);
   }
 
+  // The address of the region that requests go to.
+  get region() {
+    return this.#regions.current;
+  }
+
   // The body of the answer, parsed. With `streamId`, asked for in the cell that has the stream.
-  async json(method, path, { body, streamId, session = true, signal } = {}) {
-    const limit = new Deadline(this.#timeoutMs, signal);
+  async json(method, path, options = {}) {
+    const at = { url: await this.#regions.choose() };
+    try {
+      return await this.#json(method, at, path, options);
+    } catch (error) {
+      this.#regions.failed(at.url, error);
+      throw error;
+    }
+  }
+
+  async #json(method, at, path, { body, streamId, session = true, signal, timeoutMs = this.#timeoutMs }) {
+    const limit = new Deadline(timeoutMs, signal);
     try {
       const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
-      const answer = this.#request(path, { method, headers, body, signal: limit.signal }, session, streamId);
+      const answer = this.#request(at, path, { method, headers, body, signal: limit.signal }, session, streamId);
       return parse(await orAborted(answer.then((response) => response.text()), limit.signal));
     } catch (error) {
       throw lostOr(error, limit.signal);
@@ -32,23 +51,32 @@ export class Http {
     }
   }
 
-  // An answer whose body is still to be read. The deadline is for its head alone.
+  // The body of an answer, still to be read, and failed(error) to tell how that went wrong. The deadline is for the
+  // answer's head alone.
   async open(path, { headers, streamId, session = true, signal }) {
+    const at = { url: await this.#regions.choose() };
+    const failed = (error) => this.#regions.failed(at.url, error);
     const limit = new Deadline(this.#timeoutMs, signal);
     const init = { method: 'GET', headers, cache: 'no-store', signal: limit.signal };
-    const answer = this.#request(path, init, session, streamId);
+    const answer = this.#request(at, path, init, session, streamId);
     try {
-      return await orAborted(answer, limit.signal);
+      const { body } = await orAborted(answer, limit.signal);
+      return { body, failed };
     } catch (error) {
       answer.then(({ body }) => body.cancel()).catch(() => {}); // it comes too late
+      failed(error);
       throw error;
     } finally {
       limit.met();
     }
   }
 
-  #request(path, init, session, streamId) {
-    return this.#cells.ask(streamId, this.#url, (url) => this.#requestOf(url + path, init, session));
+  // `at.url` is the region, and then where the stream's cell is.
+  #request(at, path, init, session, streamId) {
+    return this.#cells.ask(streamId, at.url, (url) => {
+      at.url = url;
+      return this.#requestOf(url + path, init, session);
+    });
   }
 
   // A session that is over is renewed once, when there is a way to get a new one.

@@ -72,6 +72,8 @@ export class SealcastError extends Error {
 
 export interface ClientOptions {
   url: string | URL;
+  /** Where to go on when a region does not answer: addresses, or true for those that `url` tells. Default none. */
+  regions?: (string | URL)[] | true;
   /** A session token. */
   token?: string;
   /** Or where to get one. With `refresh` the last one was refused. */
@@ -141,6 +143,8 @@ export interface Subscription {
 }
 
 export interface Client {
+  /** The address that requests go to now. */
+  readonly region: string;
   sendMessage<D extends object>(streamId: string, type: string, d: D, options?: SendOptions): Promise<Envelope<D>>;
   subscribeStreamEvents<D = Record<string, unknown>>(
     streamId: string,

@@ -20,10 +20,11 @@ async function connect(streamId, on, { ticket, silenceMs }) {
     clearTimeout(silence);
     silence = setTimeout(() => stop.abort(failure('silence', `nothing was heard for ${silenceMs} ms`)), silenceMs);
   };
+  let stream;
   try {
-    const response = await open(streamId, on, ticket, stop.signal);
+    stream = await open(streamId, on, ticket, stop.signal);
     const events = new EventStream({ onEvent: receiver(on), onRetry: on.onPace });
-    const reader = response.body.getReader();
+    const reader = stream.body.getReader();
     // The signal alone may not end it: see orAborted() in http.js.
     stop.signal.addEventListener('abort', () => reader.cancel().catch(() => {}));
     for (alive(); ; alive()) {
@@ -33,7 +34,10 @@ async function connect(streamId, on, { ticket, silenceMs }) {
     }
   } catch (error) {
     if (on.signal.aborted) return;
-    if (stop.signal.aborted) throw stop.signal.reason;
+    if (stop.signal.aborted) {
+      stream?.failed(stop.signal.reason);
+      throw stop.signal.reason;
+    }
     throw error instanceof TypeError ? failure('connection_lost', 'the event stream broke off', error) : error;
   } finally {
     clearTimeout(silence);

@@ -32,9 +32,11 @@
 #include "history/history.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
+#include "regions/regions.h"
 #include "relay/maintenance.h"
 #include "relay/relay.h"
 #include "rpc/api.h"
+#include "rpc/client_address.h"
 #include "rpc/server.h"
 #include "session/session.h"
 #include "storm/storm.h"
@@ -118,9 +120,27 @@ class Sidecar {
             {settings.postgres.dsn, settings.postgres.timeout, settings.audience.update, settings.audience.repeat},
             {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
         readers_(history_, kAccessAge, kAccessEntries),
-        api_({sessions_, tickets_, settings.session.ticket_ttl, token_makers_, settings.session.transport_token_ttl,
-              limits_, cells_, gate_, admission_, pool_, history_, readers_, heartbeats_, hub_, vip_hub_, metrics_,
-              readiness(), demo_files(settings.demo)}),
+        regions_(context.get_executor(), metrics_, settings.regions),
+        api_({sessions_,
+              tickets_,
+              settings.session.ticket_ttl,
+              token_makers_,
+              settings.session.transport_token_ttl,
+              limits_,
+              cells_,
+              gate_,
+              admission_,
+              pool_,
+              history_,
+              readers_,
+              heartbeats_,
+              hub_,
+              vip_hub_,
+              regions_,
+              metrics_,
+              rpc::TrustedProxies(settings.http.trusted_proxies),
+              readiness(),
+              demo_files(settings.demo)}),
         router_(api_.router()),
         server_(context.get_executor(), router_, metrics_,
                 {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
@@ -161,6 +181,7 @@ class Sidecar {
     storm_.start();
     switching_.start();
     maintenance_.start();
+    regions_.start();
     auto address = server_.address();
     std::string listen =
         address.address().is_v6() ? "[" + address.address().to_string() + "]" : address.address().to_string();
@@ -180,6 +201,7 @@ class Sidecar {
     audience_.stop();
     storm_.stop();
     switching_.stop();
+    regions_.stop();
     limits_.stop();
     cells_.stop();
     while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) &&
@@ -320,6 +342,7 @@ class Sidecar {
   std::unique_ptr<ViewerSource> livekit_;
   Audience audience_;
   AccessCache readers_;
+  Regions regions_;
   rpc::Api api_;
   rpc::Router router_;
   rpc::Server server_;

@@ -9,6 +9,9 @@ const client = createClient({
   transports: [sse({ ticket: true }), mqtt({ client: () => mqttjs.connect('wss://broker.example') })],
 });
 
+const roaming = createClient({ url: new URL('https://chat.example'), regions: true });
+const region: string = createClient({ url: roaming.region, regions: ['https://us.chat.example'] }).region;
+
 const envelope = await client.sendMessage('id', 'chat', { content: 'hello' });
 const content: string = envelope.d.content;
 
@@ -31,4 +34,6 @@ const own: Driver = { name: 'pigeon', connect: async (_streamId, { onConnected, 
 client.subscribeStreamEvents('id', () => {}, { from: 'start' });
 // @ts-expect-error no such transport option
 sse({ qos: 1 });
+// @ts-expect-error one more region is a list too
+createClient({ url: region, regions: 'https://us.chat.example' });
 export { cell, content, own };

@@ -12,9 +12,11 @@
 #include <memory>
 #include <stdexcept>
 
+#include "config/region.h"
 #include "config/service_url.h"
 #include "log/log.h"
 #include "redis/client.h"
+#include "rpc/client_address.h"
 
 namespace sealcast::checks {
 namespace {
@@ -180,6 +182,27 @@ Problem channel_access(const std::string& value) {
 Problem not_empty(const std::string& value) {
   if (!value.empty()) return {};
   return "is empty; write a name, or leave the setting out";
+}
+
+Problem network(const std::string& value) {
+  try {
+    rpc::parse_network(value);
+    return {};
+  } catch (const std::invalid_argument& error) {
+    return "holds " + quoted(value) + ", which " + error.what() +
+           "; write networks such as \"10.0.0.0/8\" or \"2001:db8::/32\", or addresses";
+  }
+}
+
+Problem region(const std::string& value) {
+  try {
+    const Region region = parse_region(value);
+    const Problem problem = service_url(region.url);
+    return problem ? "has a region \"" + region.name + "\" whose URL " + *problem : Problem();
+  } catch (const std::invalid_argument& error) {
+    return "holds " + quoted(value) + ", which " + error.what() +
+           "; write \"NAME URL LATITUDE LONGITUDE\", such as \"eu https://eu.chat.example 50.11 8.68\"";
+  }
 }
 
 }  // namespace sealcast::checks

@@ -28,6 +28,8 @@ Problem ably_channel(const std::string& value);  // a template by Ably's rules f
 Problem channel_access(const std::string& value);
 Problem websocket_url(const std::string& value);  // ws:// or wss://
 Problem not_empty(const std::string& value);
+Problem network(const std::string& value);  // an address, with a prefix or without
+Problem region(const std::string& value);   // "NAME URL LATITUDE LONGITUDE"
 
 // A check of a text that may be empty.
 template <Problem (*Check)(const std::string&)>

@@ -9,12 +9,17 @@
 #include <charconv>
 #include <map>
 #include <ostream>
+#include <set>
 
+#include "config/checks.h"
+#include "config/region.h"
 #include "config/secret_file.h"
 #include "config/settings_table.h"
 
 namespace sealcast {
 namespace {
+
+constexpr std::size_t kMaxRegions = 64;
 
 std::string keys_of(std::string_view section) {
   std::string keys;
@@ -49,6 +54,7 @@ class Loader {
   void store_number(const Setting& setting, std::int64_t value);
   void check_texts();
   void check_together();
+  void check_regions();
   void complete();
 
   void complain(const std::string& place, const std::string& problem) { problems_.push_back(place + " " + problem); }
@@ -245,6 +251,27 @@ void Loader::check_together() {
     complain(*find_setting("livekit", "url"),
              "is set without livekit.api_key and livekit.api_secret_file; name both, as the LiveKit server has them");
   }
+  check_regions();
+}
+
+void Loader::check_regions() {
+  const auto& own = settings_.regions;
+  if (own.list.size() > kMaxRegions) {
+    return complain(*find_setting("regions", "list"), "has " + std::to_string(own.list.size()) + " regions; write " +
+                                                          std::to_string(kMaxRegions) + " at most");
+  }
+  std::set<std::string> names;
+  for (const auto& item : own.list) {
+    if (checks::region(item)) continue;  // it was complained of
+    const std::string name = parse_region(item).name;
+    if (!names.insert(name).second) {
+      complain(*find_setting("regions", "list"), "names \"" + name + "\" twice; give each region a name of its own");
+    }
+  }
+  if (!own.fallback.empty() && !names.contains(own.fallback)) {
+    complain(*find_setting("regions", "default"),
+             "is \"" + own.fallback + "\", which regions.list does not name; write a name from there");
+  }
 }
 
 std::string with_password(const std::string& dsn, std::string_view password) {
@@ -274,6 +301,8 @@ void Loader::complete() {
     ::gethostname(host.data(), host.size() - 1);
     relay.holder = std::string(host.data()) + ":" + std::to_string(::getpid());
   }
+  auto& regions = settings_.regions;
+  if (regions.fallback.empty() && !regions.list.empty()) regions.fallback = parse_region(regions.list.front()).name;
   if (settings_.mqtt.client_id.empty()) settings_.mqtt.client_id = "sealcast-" + relay.holder;
   if (!settings_.postgres.password_file.empty()) {
     const auto& setting = *find_setting("postgres", "password_file");

@@ -20,6 +20,7 @@ struct Settings {
     std::int64_t max_pipelined;  // requests of one connection under way at once
     std::chrono::milliseconds read_timeout;
     std::vector<std::string> cors_origins;  // empty: no CORS headers; "*": any
+    std::vector<std::string> trusted_proxies;  // networks
   } http;
   struct Postgres {
     std::string dsn;            // may go through PgBouncer in transaction mode; the password is already in it
@@ -150,6 +151,13 @@ struct Settings {
     std::string room;  // with {stream_id} in it
     std::string ca_file;
   } livekit;
+  struct Regions {
+    std::vector<std::string> list;  // config/region.h takes each apart
+    std::string fallback;           // never empty beside a list: defaults to its first
+    std::string database_file;      // empty: nobody is located
+    std::chrono::milliseconds probe;
+    std::string ca_file;
+  } regions;
   struct Log {
     std::string level;
   } log;

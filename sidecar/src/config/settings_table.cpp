@@ -37,6 +37,8 @@ const std::array kTable = {
             "How long a connection may take to send a request, or stay idle between two"},
     Setting{"http", "cors_origins", TARGET(List, http.cors_origins), "", 0, 0, checks::origin,
             "Origins whose pages may call; `*` for any, none for no CORS headers"},
+    Setting{"http", "trusted_proxies", TARGET(List, http.trusted_proxies), "", 0, 0, checks::network,
+            "Proxies whose X-Forwarded-For is believed: addresses, or networks such as 10.0.0.0/8; none: nobody's"},
 
     Setting{"postgres", "dsn", TARGET(Text, postgres.dsn), "dbname=sealcast", 0, 0, checks::postgres_dsn,
             "Connection string (libpq) of the database; may lead through PgBouncer in transaction mode"},
@@ -251,6 +253,18 @@ const std::array kTable = {
             "Name of a stream's room"},
     Setting{"livekit", "ca_file", TARGET(Text, livekit.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) to verify livekit.url with; empty: the system's"},
+
+    Setting{"regions", "list", TARGET(List, regions.list), "", 0, 0, checks::region,
+            "All regions, this one too, as `NAME URL LATITUDE LONGITUDE`, the same in all of them; none: there is one"},
+    Setting{"regions", "default", TARGET(Text, regions.fallback), "", 0, 0, nullptr,
+            "Region at which a caller is taken to be whose address tells nothing; empty: the first of the list"},
+    Setting{"regions", "database_file", TARGET(Text, regions.database_file), "", 0, 0, checks::readable_file,
+            "Geo-IP database (.mmdb, City or Country) to locate callers with, read again when it changes; empty: nobody "
+            "is located"},
+    Setting{"regions", "probe_ms", TARGET(Milliseconds, regions.probe), "5000", 100, kManyMs, nullptr,
+            "How often the `/readyz` of each region is asked"},
+    Setting{"regions", "ca_file", TARGET(Text, regions.ca_file), "", 0, 0, checks::readable_file,
+            "Certificates (PEM) to verify the regions' URLs with; empty: the system's"},
 
     Setting{"log", "level", TARGET(Text, log.level), "info", 0, 0, checks::log_level,
             "Least level that is logged: debug, info, warn or error"},

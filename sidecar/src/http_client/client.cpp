@@ -22,16 +22,17 @@ constexpr curl_off_t kLongestRetryAfter = 3600;  // seconds; a service that asks
 class Transfer {
  public:
   Transfer(std::shared_ptr<Multi> multi, const asio::any_io_executor& executor, const ClientOptions& options,
-           const Post& request, Client::Clock::time_point deadline);
+           const std::string& url, Client::Clock::time_point deadline);
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
+  void post(const Post& request);  // before end(); without it, it is a GET
   asio::awaitable<void> end();
   Answer answer();
 
  private:
-  void set_up(const ClientOptions& options, const Post& request);
+  void set_up(const ClientOptions& options, const std::string& url);
   void read_headers();
   bool take(std::size_t bytes);
   static std::size_t on_head(char* data, std::size_t size, std::size_t count, void* self);
@@ -50,15 +51,10 @@ class Transfer {
 };
 
 Transfer::Transfer(std::shared_ptr<Multi> multi, const asio::any_io_executor& executor, const ClientOptions& options,
-                   const Post& request, Client::Clock::time_point deadline)
+                   const std::string& url, Client::Clock::time_point deadline)
     : multi_(std::move(multi)), easy_(curl_easy_init()), ended_(executor, deadline), room_(options.max_response_bytes) {
   if (!easy_) throw std::bad_alloc();
-  set_up(options, request);
-  multi_->add(easy_, [this](CURLcode code) {
-    done_ = true;
-    code_ = code;
-    ended_.cancel();
-  });
+  set_up(options, url);
 }
 
 Transfer::~Transfer() {
@@ -67,17 +63,19 @@ Transfer::~Transfer() {
   curl_slist_free_all(headers_);
 }
 
-void Transfer::set_up(const ClientOptions& options, const Post& request) {
+void Transfer::post(const Post& request) {
   // Without "Expect:", libcurl would ask before it sends a large body, and wait a second for an answer.
   headers_ = curl_slist_append(headers_, "Expect:");
   for (const std::string& header : request.headers) headers_ = curl_slist_append(headers_, header.c_str());
-  curl_easy_setopt(easy_, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
-  curl_easy_setopt(easy_, CURLOPT_USERAGENT, "sealcastd/" SEALCAST_VERSION);
   curl_easy_setopt(easy_, CURLOPT_POST, 1L);
   curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request.body.data());
   curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+}
 
+void Transfer::set_up(const ClientOptions& options, const std::string& url) {
+  curl_easy_setopt(easy_, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(easy_, CURLOPT_USERAGENT, "sealcastd/" SEALCAST_VERSION);
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -120,6 +118,11 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, v
 }
 
 asio::awaitable<void> Transfer::end() {
+  multi_->add(easy_, [this](CURLcode code) {
+    done_ = true;
+    code_ = code;
+    ended_.cancel();
+  });
   boost::system::error_code ignored;
   co_await ended_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
@@ -177,7 +180,14 @@ Client::Client(asio::any_io_executor executor, ClientOptions options)
 Client::~Client() { stop(); }
 
 asio::awaitable<Answer> Client::post(Post request, Clock::time_point deadline) {
-  Transfer transfer(multi_, executor_, options_, request, deadline);
+  Transfer transfer(multi_, executor_, options_, request.url, deadline);
+  transfer.post(request);
+  co_await transfer.end();
+  co_return transfer.answer();
+}
+
+asio::awaitable<Answer> Client::get(std::string url, Clock::time_point deadline) {
+  Transfer transfer(multi_, executor_, options_, url, deadline);
   co_await transfer.end();
   co_return transfer.answer();
 }

@@ -55,6 +55,7 @@ class Client {
 
   // Ends by the deadline, whatever the service does. The headers and the body outlive the call.
   asio::awaitable<Answer> post(Post request, Clock::time_point deadline);
+  asio::awaitable<Answer> get(std::string url, Clock::time_point deadline);
 
   void stop();  // requests under way and later ones end without an answer
 

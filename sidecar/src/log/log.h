@@ -20,6 +20,7 @@ inline constexpr std::string_view kDatabase = "[DATABASE]";
 inline constexpr std::string_view kDelivery = "[DELIVERY]";
 inline constexpr std::string_view kGate = "[GATE]";
 inline constexpr std::string_view kLifecycle = "[LIFECYCLE]";
+inline constexpr std::string_view kRegions = "[REGIONS]";
 inline constexpr std::string_view kRelay = "[RELAY]";
 inline constexpr std::string_view kSampling = "[SAMPLING]";
 inline constexpr std::string_view kSecurity = "[SECURITY]";

@@ -117,6 +117,14 @@ prometheus::Counter& Metrics::switches(std::string_view action) {
       .Add({{"action", std::string(action)}});
 }
 
+prometheus::Gauge& Metrics::region_healthy(std::string_view region) {
+  return prometheus::BuildGauge()
+      .Name("sealcast_region_healthy")
+      .Help("1 while the region answers its probes, seen from here.")
+      .Register(registry_)
+      .Add({{"region", std::string(region)}});
+}
+
 prometheus::Counter& Metrics::refused(std::string_view code) {
   const auto known = refused_.find(code);
   if (known != refused_.end()) return *known->second;

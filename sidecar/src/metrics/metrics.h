@@ -46,6 +46,9 @@ class Metrics {
   prometheus::Gauge& switching_streams(std::string_view step);
   prometheus::Counter& switches(std::string_view action);
 
+  // Whether a region answers, as seen from here: 1 or 0.
+  prometheus::Gauge& region_healthy(std::string_view region);
+
   // Messages refused, by the `code` of their verdict (docs/errors.md). Codes beyond the first 64 count as "other".
   prometheus::Counter& refused(std::string_view code);
   prometheus::Counter& gate_checks(GateOutcome outcome) { return *gate_checks_[static_cast<std::size_t>(outcome)]; }

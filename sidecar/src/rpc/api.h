@@ -16,6 +16,8 @@
 #include "history/history.h"
 #include "metrics/metrics.h"
 #include "postgres/pool.h"
+#include "regions/regions.h"
+#include "rpc/client_address.h"
 #include "rpc/exchange.h"
 #include "rpc/router.h"
 #include "rpc/send_body.h"
@@ -50,7 +52,9 @@ struct ApiParts {
   Heartbeats& heartbeats;
   sse::Hub& hub;
   sse::Hub& vip_hub;
+  Regions& regions;
   Metrics& metrics;
+  TrustedProxies proxies;
   std::vector<ReadinessCheck> readiness;
   std::optional<StaticFiles> demo;  // none: no demo room
 };
@@ -76,6 +80,8 @@ class Api {
   Done ticket(Exchange& exchange, const std::string& stream_id);
   Done transport_token(Exchange& exchange, const std::string& stream_id);
   Done heartbeat(Exchange& exchange, std::string_view id);
+
+  Done regions(Exchange& exchange);
 
   // The process itself
   Done health(Exchange& exchange);

@@ -20,10 +20,22 @@ constexpr std::size_t kKeptBody = 64 * 1024;  // larger bodies give their memory
 constexpr std::size_t kGather = 64;           // buffers in one call
 constexpr std::chrono::seconds kLinger{2};    // for the peer to read the last answer
 
+// A peer that is gone already has no address, and reads no answer.
+Address peer_of(const asio::ip::tcp::socket& socket) {
+  boost::system::error_code ignored;
+  const asio::ip::address address = socket.remote_endpoint(ignored).address();
+  return {address.is_v4() ? asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes()
+                          : address.to_v6().to_bytes()};
+}
+
 }  // namespace
 
 Connection::Connection(Server& server, asio::ip::tcp::socket socket)
-    : server_(&server), socket_(std::move(socket)), input_(kFirstInput), idle_since_(Clock::now()) {
+    : server_(&server),
+      socket_(std::move(socket)),
+      peer_(peer_of(socket_)),
+      input_(kFirstInput),
+      idle_since_(Clock::now()) {
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -117,6 +129,7 @@ void Connection::dispatch() {
   parser_.reset();
   started_.reset();
   current.request.received = Clock::now();
+  current.request.peer = peer_;
   if (!current.request.keep_alive) last_ = true;
   if (server_->cors_.is_preflight(current.request)) {
     server_->cors_.answer_preflight(current.response);

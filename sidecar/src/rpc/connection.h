@@ -53,6 +53,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Server* server_;  // null once it is gone
   asio::ip::tcp::socket socket_;
+  Address peer_;
   std::vector<char> input_;  // bytes [begin_, end_) are not parsed yet
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

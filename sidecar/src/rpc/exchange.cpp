@@ -37,7 +37,9 @@ void Request::clear() {
   version = 11;
   keep_alive = true;
   expects_continue = false;
-  for (auto* text : {&target, &body, &authorization, &origin, &last_event_id, &preflight_method}) text->clear();
+  for (auto* text : {&target, &body, &authorization, &origin, &last_event_id, &preflight_method, &forwarded_for}) {
+    text->clear();
+  }
 }
 
 std::string Request::parameter(std::string_view name) const {
@@ -57,6 +59,7 @@ void Response::clear() {
   status = 200;
   problem = {};
   content_type = {};
+  cache_control = {};
   headers.clear();
   body.clear();
   shared_body = {};

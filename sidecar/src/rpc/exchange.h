@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "rpc/client_address.h"
+
 namespace sealcast::rpc {
 
 namespace asio = boost::asio;
@@ -27,6 +29,8 @@ struct Request {
   std::string origin;
   std::string last_event_id;
   std::string preflight_method;  // Access-Control-Request-Method
+  std::string forwarded_for;     // X-Forwarded-For, all of them in order
+  Address peer;
   std::chrono::steady_clock::time_point received;
 
   void clear();
@@ -39,7 +43,8 @@ struct Response {
   int status = 200;
   std::string_view problem;  // the code of a refusal; a literal, or of `storage`
   std::string_view content_type;
-  std::string headers;  // further lines, each with its CRLF
+  std::string_view cache_control;  // empty: no-store
+  std::string headers;             // further lines, each with its CRLF
   std::string body;
   // Sent instead of `body`, when set; belongs to `storage`.
   std::string_view shared_body;

@@ -50,12 +50,20 @@ class RequestParser final : public http::basic_parser<true> {
         request_.expects_continue = boost::beast::iequals(value, "100-continue");
         return;
       default:
-        if (name != http::field::unknown || !boost::beast::iequals(name_text, "Last-Event-ID")) return;
+        if (name != http::field::unknown) return;
+        if (boost::beast::iequals(name_text, "X-Forwarded-For")) return add_forwarded(value);
+        if (!boost::beast::iequals(name_text, "Last-Event-ID")) return;
         kept = &request_.last_event_id;
     }
     // Twice the same credential is nobody's.
     if (!kept->empty()) ec = http::error::bad_field;
     kept->assign(value.data(), value.size());
+  }
+  // Several lines are one list (RFC 9110, 5.3): a proxy may append a line of its own.
+  void add_forwarded(string_view value) {
+    std::string& list = request_.forwarded_for;
+    if (!list.empty()) list += ',';
+    list.append(value.data(), value.size());
   }
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {

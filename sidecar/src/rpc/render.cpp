@@ -33,8 +33,7 @@ void append_number(std::string& out, std::size_t value) {
 constexpr std::string_view kSecurityHeaders =
     "X-Content-Type-Options: nosniff\r\n"
     "X-Frame-Options: DENY\r\n"
-    "Referrer-Policy: no-referrer\r\n"
-    "Cache-Control: no-store\r\n";
+    "Referrer-Policy: no-referrer\r\n";
 
 }  // namespace
 
@@ -90,6 +89,9 @@ void render_head(const Request& request, const Response& response, const Cors& c
     out += "Connection: keep-alive\r\n";
   }
   out += kSecurityHeaders;
+  out += "Cache-Control: ";
+  out += response.cache_control.empty() ? "no-store" : response.cache_control;
+  out += "\r\n";
   cors.append_headers(request.origin, out);
   out += response.headers;
   out += "\r\n";

@@ -3,7 +3,6 @@
 
 #include <openssl/err.h>
 #include <simdjson.h>
-#include <sys/stat.h>
 
 #include <fstream>
 #include <iterator>
@@ -34,7 +33,7 @@ std::string algorithm_of(const simdjson::dom::object& key) {
 
 }  // namespace
 
-Jwks::Jwks(std::string path) : path_(std::move(path)), stamp_(stamp()), keys_(load()) {}
+Jwks::Jwks(std::string path) : path_(std::move(path)), stamp_(stamp_file(path_)), keys_(load()) {}
 
 std::vector<Jwks::Key> Jwks::load() const {
   const auto fail = [this](const std::string& what) {
@@ -69,15 +68,8 @@ std::vector<Jwks::Key> Jwks::load() const {
   return keys;
 }
 
-Jwks::Stamp Jwks::stamp() const {
-  struct stat status {};
-  if (::stat(path_.c_str(), &status) != 0) return {};
-  return {status.st_ino,          status.st_size,        status.st_mtim.tv_sec,
-          status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
-}
-
 bool Jwks::reload_if_changed() {
-  const Stamp now = stamp();
+  const FileStamp now = stamp_file(path_);
   if (now == stamp_) return false;
   stamp_ = now;
   try {

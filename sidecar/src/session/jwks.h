@@ -3,13 +3,12 @@
 
 #include <cjose/cjose.h>
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
+#include "config/file_stamp.h"
 #include "session/jwt.h"
 
 namespace sealcast {
@@ -36,14 +35,12 @@ class Jwks {
     std::string alg;  // RS256 or ES256, decided by the key
     std::unique_ptr<cjose_jwk_t, Release> key;
   };
-  using Stamp = std::tuple<std::uint64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
 
   std::vector<Key> load() const;
-  Stamp stamp() const;
   const Key* choose(const Jwt& jwt) const;
 
   std::string path_;
-  Stamp stamp_;
+  FileStamp stamp_;
   std::vector<Key> keys_;
 };
 

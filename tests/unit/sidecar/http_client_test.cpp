@@ -47,6 +47,18 @@ TEST_F(HttpClientTest, PostsAndReads) {
   EXPECT_FALSE(answer.late);
 }
 
+TEST_F(HttpClientTest, Gets) {
+  Client client(io_.get_executor(), options());
+  Answer answer = test::await(io_, client.get(server_.url() + "/nothing", Clock::now() + test::kPatience));
+  EXPECT_EQ(answer.status, 404) << answer.failure;
+  server_.faults(R"("answer":{"status":200,"body":"{}"})");
+  answer = test::await(io_, client.get(server_.url() + "/readyz", Clock::now() + test::kPatience));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "{}");
+  server_.faults(R"("stuck":true)");
+  EXPECT_TRUE(test::await(io_, client.get(server_.url() + "/readyz", Clock::now() + kShort)).late);
+}
+
 TEST_F(HttpClientTest, SendsTheBodyAsItIs) {
   Client client(io_.get_executor(), options());
   const std::string body = R"({"offset":1,"text":")" + std::string(1'500'000, 'x') + "\"}";  // beyond "Expect:"

@@ -19,6 +19,7 @@ class HttpServer : public testing::Test {
       : router_({{http::verb::get, "/now", [](Exchange& e, std::string_view) { return now(e); }, nullptr},
                  {http::verb::post, "/echo", [](Exchange& e, std::string_view) { return echo(e); }, nullptr},
                  {http::verb::get, "/slow/{id}", [](Exchange& e, std::string_view id) { return slow(e, id); }, nullptr},
+                 {http::verb::get, "/who", [](Exchange& e, std::string_view) { return who(e); }, nullptr},
                  {http::verb::get, "/throws", [](Exchange& e, std::string_view) { return throws(e); }, nullptr},
                  {http::verb::get, "/take/{id}/over", [](Exchange& e, std::string_view id) { return take(e, id); },
                   nullptr, true}},
@@ -50,6 +51,11 @@ class HttpServer : public testing::Test {
 
   static asio::awaitable<void> now(Exchange& exchange) {
     answer_json(exchange.response, "now");
+    co_return;
+  }
+  static asio::awaitable<void> who(Exchange& exchange) {
+    exchange.response.cache_control = "private, max-age=1";
+    exchange.response.body = exchange.request.peer.text() + " for " + exchange.request.forwarded_for;
     co_return;
   }
   static asio::awaitable<void> echo(Exchange& exchange) {
@@ -139,6 +145,22 @@ TEST_F(HttpServer, AnswersWithTheHeadersThatEveryAnswerHas) {
     EXPECT_NE(text.find(line), text.npos) << line;
   }
   EXPECT_TRUE(text.ends_with("\r\n\r\nnow"));
+}
+
+TEST_F(HttpServer, KnowsThePeerAndForWhomItSaysToAsk) {
+  start();
+  auto text = exchange(std::string("GET /who HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\nx-forwarded-for: 192.0.2.2, "
+                                   "192.0.2.3\r\n") +
+                       kClose + "\r\n");
+  EXPECT_TRUE(text.ends_with("\r\n\r\n127.0.0.1 for 192.0.2.1,192.0.2.2, 192.0.2.3")) << text;
+  EXPECT_NE(text.find("Cache-Control: private, max-age=1\r\n"), text.npos);
+  EXPECT_EQ(text.find("no-store"), text.npos);
+  Client& client = connect();
+  send(client, "GET /who HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+  EXPECT_TRUE(answer(client, "for 192.0.2.1").ends_with("for 192.0.2.1"));
+  client.text.clear();
+  send(client, std::string("GET /who HTTP/1.1\r\n") + kClose + "\r\n");
+  EXPECT_TRUE(last_answer(client).ends_with(" for ")) << "the next request of a connection is nobody else's";
 }
 
 TEST_F(HttpServer, RunsPipelinedRequestsTogetherAndAnswersInOrder) {

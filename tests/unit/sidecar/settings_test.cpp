@@ -251,6 +251,41 @@ TEST_F(SettingsTest, Services) {
   EXPECT_EQ(settings.supabase.channels, "private");
 }
 
+TEST_F(SettingsTest, Regions) {
+  const std::string two = R"(list = ["eu https://eu.example/ 50 8.7", "us http://us.example 40.7 -74"])";
+  Settings settings = load("[regions]\n" + two + "\n");
+  EXPECT_EQ(settings.regions.fallback, "eu");
+  EXPECT_EQ(load("[regions]\n" + two + "\ndefault = \"us\"\n").regions.fallback, "us");
+  EXPECT_EQ(load("").regions.fallback, "");
+  EXPECT_EQ(load("", {"SEALCAST_REGIONS_LIST=eu https://eu.example 50 8.7,us https://us.example 40.7 -74"})
+                .regions.list.size(),
+            2);
+  EXPECT_NE(error("[regions]\n" + two + "\ndefault = \"ap\"\n").find(":3: regions.default is \"ap\", which"),
+            std::string::npos);
+  EXPECT_NE(error("[regions]\nlist = [\"eu https://a 0 0\", \"eu https://b 0 0\"]\n")
+                .find(":2: regions.list names \"eu\" twice"),
+            std::string::npos);
+  EXPECT_NE(error("[regions]\nlist = [\"eu https://a\"]\n").find("write \"NAME URL LATITUDE LONGITUDE\""),
+            std::string::npos);
+  const std::string secret = error("[regions]\nlist = [\"eu https://u:hunter2@a 0 0\"]\n");
+  EXPECT_NE(secret.find("has a region \"eu\" whose URL is no usable address"), std::string::npos) << secret;
+  EXPECT_EQ(secret.find("hunter2"), std::string::npos);
+  std::string many = "SEALCAST_REGIONS_LIST=";
+  for (int i = 0; i < 65; ++i) many += "r" + std::to_string(i) + " https://a 0 0,";
+  EXPECT_NE(error("", {many}).find("has 65 regions; write 64 at most"), std::string::npos);
+  EXPECT_NE(error("[regions]\ndatabase_file = \"/nowhere/x\"\n").find("which cannot be read"), std::string::npos);
+}
+
+TEST_F(SettingsTest, TrustedProxies) {
+  EXPECT_EQ(load("[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n").http.trusted_proxies.size(), 2);
+  EXPECT_NE(error("[http]\ntrusted_proxies = [\"10.0.0.1/8\"]\n")
+                .find(":2: http.trusted_proxies holds \"10.0.0.1/8\", which has bits behind its prefix; its network "
+                      "begins at 10.0.0.0; write networks such as"),
+            std::string::npos);
+  EXPECT_NE(error("", {"SEALCAST_HTTP_TRUSTED_PROXIES=proxy.example"}).find("is no IPv4 or IPv6 address"),
+            std::string::npos);
+}
+
 TEST_F(SettingsTest, AllProblemsAreToldAtOnce) {
   const std::string problems = error("[gate]\ntimeout_ms = 0\nnonsense = 1\n", {"SEALCAST_SSE_RETRY_MS=x"});
   EXPECT_EQ(std::count(problems.begin(), problems.end(), '\n'), 2) << problems;

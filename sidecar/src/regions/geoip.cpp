@@ -1,0 +1,142 @@
+// Opening the database, and reading the two kinds of records.
+#include "regions/geoip.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "log/log.h"
+#include "regions/country_places.h"
+
+namespace sealcast {
+namespace {
+
+constexpr std::int64_t kMaxBytes = 1LL << 30;
+
+class File {
+ public:
+  explicit File(int descriptor) : descriptor_(descriptor) {}
+  ~File() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int get() const { return descriptor_; }
+  bool open() const { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+// False: errno says why.
+bool copy(int from, int to, std::int64_t bytes) {
+  while (bytes > 0) {
+    const ssize_t copied = ::sendfile(to, from, nullptr, static_cast<std::size_t>(bytes));
+    if (copied < 0 && errno == EINTR) continue;
+    if (copied < 0) return false;
+    if (copied == 0) break;  // it was shortened meanwhile: the database in it will not open
+    bytes -= copied;
+  }
+  return true;
+}
+
+// Nullopt when the record has no such path, or what is there is of another type.
+template <typename... Path>
+std::optional<MMDB_entry_data_s> value(MMDB_entry_s& entry, std::uint32_t type, Path... path) {
+  MMDB_entry_data_s data;
+  const int status = MMDB_get_value(&entry, &data, path..., nullptr);
+  if (status != MMDB_SUCCESS || !data.has_data || data.type != type) return std::nullopt;
+  return data;
+}
+
+std::optional<Place> place_of(MMDB_entry_s& entry) {
+  const auto latitude = value(entry, MMDB_DATA_TYPE_DOUBLE, "location", "latitude");
+  const auto longitude = value(entry, MMDB_DATA_TYPE_DOUBLE, "location", "longitude");
+  if (!latitude || !longitude) return std::nullopt;
+  const Place place{latitude->double_value, longitude->double_value};
+  return place.on_earth() ? std::optional(place) : std::nullopt;
+}
+
+}  // namespace
+
+GeoIp::GeoIp(std::string path) : path_(std::move(path)) {
+  if (path_.empty()) return;
+  stamp_ = stamp_file(path_);
+  database_ = load();
+}
+
+GeoIp::Database GeoIp::load() const {
+  const auto fail = [this](const std::string& what) {
+    return std::runtime_error("regions.database_file: \"" + path_ + "\" " + what);
+  };
+  const File file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (!file.open() || ::fstat(file.get(), &status) != 0) {
+    throw fail(std::string("cannot be read (") + std::strerror(errno) + "); let sealcastd's user read it");
+  }
+  if (!S_ISREG(status.st_mode) || status.st_size > kMaxBytes) {
+    throw fail("is no file of up to 1 GiB; name a Geo-IP database (.mmdb)");
+  }
+  const File memory(::memfd_create("regions.database_file", MFD_CLOEXEC));
+  if (!memory.open() || !copy(file.get(), memory.get(), status.st_size)) {
+    throw fail(std::string("cannot be copied into memory (") + std::strerror(errno) + "); see how much there is");
+  }
+  auto opened = std::make_unique<MMDB_s>();
+  const std::string name = "/proc/self/fd/" + std::to_string(memory.get());
+  const int code = MMDB_open(name.c_str(), MMDB_MODE_MMAP, opened.get());
+  if (code != MMDB_SUCCESS) {
+    throw fail(std::string("is no Geo-IP database (") + MMDB_strerror(code) + "); name a City or Country .mmdb");
+  }
+  return Database(opened.release());
+}
+
+std::optional<Location> GeoIp::locate(const rpc::Address& address) const {
+  if (!database_) return std::nullopt;
+  sockaddr_in6 v6{};
+  sockaddr_in v4{};
+  v6.sin6_family = AF_INET6;
+  std::copy(address.bytes.begin(), address.bytes.end(), v6.sin6_addr.s6_addr);
+  v4.sin_family = AF_INET;
+  std::memcpy(&v4.sin_addr, address.bytes.data() + 12, sizeof v4.sin_addr);
+  int error = MMDB_SUCCESS;
+  MMDB_lookup_result_s found = MMDB_lookup_sockaddr(
+      database_.get(), address.is_v4() ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6), &error);
+  // An error is a database of IPv4 alone, or one that is damaged there: nothing is known either way.
+  if (error != MMDB_SUCCESS || !found.found_entry) return std::nullopt;
+  Location location{};
+  if (const auto code = value(found.entry, MMDB_DATA_TYPE_UTF8_STRING, "country", "iso_code")) {
+    location.country = std::string(code->utf8_string, code->data_size);
+  }
+  auto place = place_of(found.entry);
+  if (!place) place = place_of_country(location.country);
+  if (!place) return std::nullopt;
+  location.place = *place;
+  return location;
+}
+
+void GeoIp::reload_if_changed() {
+  if (path_.empty()) return;
+  const FileStamp now = stamp_file(path_);
+  if (now == stamp_) return;
+  stamp_ = now;
+  try {
+    database_ = load();
+    log::write(log::Level::info, log::tag::kRegions, "the Geo-IP database was read again");
+  } catch (const std::runtime_error& error) {
+    log::write(log::Level::error, log::tag::kRegions,
+               "the Geo-IP database cannot be read again; the last one stays in use",
+               {{"reason", std::string_view(error.what())}});
+  }
+}
+
+}  // namespace sealcast

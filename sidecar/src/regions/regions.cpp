@@ -1,0 +1,97 @@
+// The loops of probes, and what a caller is offered.
+#include "regions/regions.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "log/log.h"
+
+namespace sealcast {
+namespace {
+
+using Clock = http::Client::Clock;
+
+constexpr std::chrono::seconds kDeadline{3};  // of a probe; also round the Earth, with TLS
+constexpr std::size_t kMaxAnswer = 64 * 1024;
+constexpr long kConnections = 2;  // to each region: one that hangs does not hold the next probe
+
+}  // namespace
+
+Regions::Regions(asio::any_io_executor executor, Metrics& metrics, const Settings::Regions& settings)
+    : executor_(executor),
+      every_(settings.probe),
+      geoip_(settings.database_file),
+      database_timer_(executor),
+      client_(executor, {.ca_file = settings.ca_file,
+                         .max_connections = kConnections * static_cast<long>(settings.list.size()),
+                         .max_response_bytes = kMaxAnswer}) {
+  for (const std::string& item : settings.list) regions_.push_back(parse_region(item));
+  for (const Region& region : regions_) {
+    states_.push_back({region, {}});
+    gauges_.push_back(&metrics.region_healthy(region.name));
+    gauges_.back()->Set(1);
+    timers_.push_back(std::make_unique<asio::steady_timer>(executor));
+    if (region.name == settings.fallback) fallback_ = region.place;
+  }
+}
+
+Regions::~Regions() { stop(); }
+
+void Regions::start() {
+  for (std::size_t number = 0; number < regions_.size(); ++number) {
+    asio::co_spawn(executor_, probe(number), asio::detached);
+  }
+  if (!regions_.empty()) asio::co_spawn(executor_, watch_database(), asio::detached);
+}
+
+void Regions::stop() {
+  stopping_ = true;
+  for (const auto& timer : timers_) timer->cancel();
+  database_timer_.cancel();
+  client_.stop();
+}
+
+Offers Regions::offers_for(const rpc::Address& caller) const {
+  if (regions_.empty()) return {};
+  auto located = geoip_.locate(caller);
+  auto offers = order_regions(states_, located ? located->place : fallback_);
+  return {std::move(offers), std::move(located)};
+}
+
+asio::awaitable<void> Regions::pause(asio::steady_timer& timer) {
+  timer.expires_after(every_);
+  boost::system::error_code ignored;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+asio::awaitable<void> Regions::probe(std::size_t number) {
+  const Region& region = regions_[number];
+  while (!stopping_) {
+    const auto began = Clock::now();
+    const http::Answer answer = co_await client_.get(region.url + "/readyz", began + kDeadline);
+    if (stopping_) break;
+    const bool good = answer.status == 200;
+    RegionHealth& health = states_[number].health;
+    if (health.note(good ? std::optional<RegionHealth::Milliseconds>(Clock::now() - began) : std::nullopt)) {
+      gauges_[number]->Set(health.healthy() ? 1 : 0);
+      const std::string reason = answer.status == 0 ? answer.failure : "HTTP " + std::to_string(answer.status);
+      log::write(health.healthy() ? log::Level::info : log::Level::warn, log::tag::kRegions,
+                 health.healthy() ? "a region is healthy again" : "a region does not answer",
+                 {{"region", region.name}, {"last", reason}});
+    }
+    co_await pause(*timers_[number]);
+  }
+}
+
+asio::awaitable<void> Regions::watch_database() {
+  while (!stopping_) {
+    co_await pause(database_timer_);
+    if (!stopping_) geoip_.reload_if_changed();
+  }
+}
+
+}  // namespace sealcast
