@@ -9,11 +9,13 @@ import { within } from './waiting.mjs';
 const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 
 // One request, answered with {status, headers, text, json}. `body` is sent as it is when it is a string or bytes.
-export function request(url, { method = 'GET', headers = {}, body, timeout = 15_000 } = {}) {
+// `from` is the address to come from.
+export function request(url, { method = 'GET', headers = {}, body, timeout = 15_000, from } = {}) {
   const bytes = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const length = bytes === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(bytes) };
-    const outgoing = http.request(url, { method, agent, headers: { ...length, ...headers } }, (incoming) => {
+    const options = { method, agent, localAddress: from, headers: { ...length, ...headers } };
+    const outgoing = http.request(url, options, (incoming) => {
       const chunks = [];
       incoming.on('data', (chunk) => chunks.push(chunk));
       incoming.on('error', reject);

@@ -102,11 +102,14 @@ class System {
 // One sealcastd of a private stack.
 export class Sidecar {
   log = [];
+  #inside;
 
-  constructor(command, settings) {
+  constructor(command, settings, inside = []) {
     this.url = `http://${settings.SEALCAST_HTTP_LISTEN}`;
     this.holder = settings.SEALCAST_RELAY_HOLDER;
-    this.process = spawn(command[0], command.slice(1), {
+    this.#inside = inside;
+    const [program, ...rest] = [...inside, ...command];
+    this.process = spawn(program, rest, {
       cwd: '/',
       env: cleanEnvironment(settings),
       stdio: ['ignore', 'inherit', 'pipe'],
@@ -124,9 +127,8 @@ export class Sidecar {
       `${this.url} is ready`,
       async () => {
         if (!this.running) return true;
-        const answer = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(2000) });
-        await answer.arrayBuffer();
-        return answer.status === 200;
+        const [program, ...rest] = [...this.#inside, 'curl', '-sf', '--max-time', '2', `${this.url}/readyz`];
+        return run(program, rest);
       },
       60_000,
     ).catch((error) => assert.fail(`${error}\n${this.tail()}`));
@@ -203,8 +205,8 @@ export class PrivateStack extends System {
   }
 
   // Starts another process of the owner's, which ends with the stack at the latest.
-  spawn(command, options) {
-    const [program, ...rest] = this.asOwner(...command);
+  spawn(command, { inside = [], ...options } = {}) {
+    const [program, ...rest] = [...inside, ...this.asOwner(...command)];
     const child = spawn(program, rest, { cwd: '/', env: cleanEnvironment(), stdio: 'ignore', ...options });
     this.#children.push(child);
     return child;
@@ -215,8 +217,9 @@ export class PrivateStack extends System {
     return `host='${host}' port=${port} dbname=${database} user=sealcast_service`;
   }
 
-  // A sidecar that is ready. `settings` are SEALCAST_… variables laid over the usual ones.
-  async sidecar(settings = {}) {
+  // A sidecar that is ready. `settings` are SEALCAST_… variables laid over the usual ones; `inside` is what a command is
+  // prefixed with to run where the sidecar shall be.
+  async sidecar(settings = {}, inside = []) {
     const { state, sockets, redisUrl } = this.#state;
     const port = await freePort();
     const sidecar = new Sidecar(this.asOwner(join(state, 'bin/sealcastd')), {
@@ -228,7 +231,7 @@ export class PrivateStack extends System {
       SEALCAST_GATE_SOCKET: join(sockets, 'gate.sock'),
       SEALCAST_SESSION_HS256_SECRET_FILE: join(state, 'secrets/session'),
       ...settings,
-    });
+    }, inside);
     this.#children.push(sidecar.process);
     await sidecar.ready();
     return sidecar;

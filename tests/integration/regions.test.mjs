@@ -1,0 +1,110 @@
+// GET /regions: whose request it is, where that is, and what is offered there.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { join } from 'node:path';
+import { makeDatabase } from './geoip.mjs';
+import { request } from './http.mjs';
+import { freePort, PrivateStack } from './stack.mjs';
+import { until } from './waiting.mjs';
+
+const CALLERS = ['203.0.113.0/24 FR 48.86 2.33', '198.51.100.0/24 AU', '2001:db8::/32 BR', '192.0.2.0/24 XX'];
+
+let stack, sidecar, database;
+before(async () => {
+  stack = await PrivateStack.create();
+  database = makeDatabase(join(stack.directory, 'geoip.mmdb'), CALLERS);
+  // Three addresses of the one sidecar stand for the regions; nobody answers at the fourth.
+  const port = await freePort();
+  const at = (address) => `http://${address}:${port}`;
+  const list = [
+    `us ${at('127.0.0.2')} 40.71 -74.01`,
+    `eu ${at('127.0.0.3')}/ 50.11 8.68`,
+    `ap ${at('127.0.0.4')} -33.87 151.22`,
+    `gone http://127.0.0.1:${await freePort()} 48.86 2.33`,
+  ];
+  sidecar = await stack.sidecar({
+    SEALCAST_HTTP_LISTEN: `0.0.0.0:${port}`,
+    SEALCAST_HTTP_TRUSTED_PROXIES: '127.0.0.1,10.0.0.0/8',
+    SEALCAST_HTTP_CORS_ORIGINS: '*',
+    SEALCAST_REGIONS_LIST: list.join(),
+    SEALCAST_REGIONS_DATABASE_FILE: database,
+    SEALCAST_REGIONS_PROBE_MS: '100',
+  });
+  sidecar.url = at('127.0.0.1');
+  await until('the one that does not answer is left out', async () => (await ask()).json.regions.length === 3);
+});
+after(() => stack.close());
+
+const ask = (forwardedFor, url = sidecar.url) =>
+  request(`${url}/regions`, { headers: forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor } });
+
+async function order(forwardedFor, url) {
+  const { json } = await ask(forwardedFor, url);
+  return `${json.located} ${json.regions.map(({ name }) => name).join(' ')}`;
+}
+
+test('the healthy ones, the nearest first, as the caller may keep them', async () => {
+  const { status, headers, json } = await ask('203.0.113.9');
+  assert.equal(status, 200);
+  assert.equal(headers['cache-control'], 'private, max-age=60');
+  assert.equal(headers['content-type'], 'application/json');
+  assert.equal(json.located, 'FR');
+  assert.deepEqual(json.regions.map(({ name }) => name), ['eu', 'us', 'ap']);
+  const [eu] = json.regions;
+  assert.deepEqual(Object.keys(eu), ['name', 'url', 'healthy', 'distance_km', 'rtt_ms']);
+  assert.match(eu.url, /^http:\/\/127\.0\.0\.3:\d+$/, 'without the slash at its end');
+  assert.deepEqual([eu.healthy, eu.distance_km], [true, 479]);
+  assert.ok(Number.isInteger(eu.rtt_ms));
+});
+
+test('by City and Country records, IPv4 and IPv6; the default for whom nothing is known of', async () => {
+  assert.equal(await order('198.51.100.7'), 'AU ap us eu');
+  assert.equal(await order('2001:db8::7'), 'BR us eu ap');
+  for (const nobody of [undefined, '192.0.2.7', '127.0.0.9', '8.8.8.8']) {
+    const { json } = await ask(nobody);
+    assert.deepEqual(json.regions.map(({ name, distance_km: km }) => [name, km]), [['us', null], ['eu', null], ['ap', null]]);
+    assert.equal(json.located, null);
+  }
+});
+
+test('X-Forwarded-For is believed from proxies that are named, and as far as they wrote it', async () => {
+  assert.equal(await order('203.0.113.9, 198.51.100.7'), 'AU ap us eu', 'what the client wrote does not count');
+  assert.equal(await order('198.51.100.7, 10.1.2.3'), 'AU ap us eu', 'over two proxies');
+  assert.equal(await order('198.51.100.7:4711, 10.1.2.3'), 'AU ap us eu');
+  assert.equal(await order('198.51.100.7, unknown'), 'null us eu ap', 'a list that cannot be read');
+  const headers = { 'x-forwarded-for': '198.51.100.7' };
+  const { json } = await request(`${sidecar.url}/regions`, { headers, from: '127.0.0.5' });
+  assert.equal(json.located, null, 'another peer is no proxy');
+});
+
+test('the database is read again when it changes; a broken one changes nothing', async () => {
+  makeDatabase(database, ['203.0.113.0/24 AU']);
+  await until('it is read', async () => (await order('203.0.113.9')) === 'AU ap us eu');
+  makeDatabase(database, CALLERS);
+  await until('it is read again', async () => (await order('203.0.113.9')) === 'FR eu us ap');
+  const logged = (...words) =>
+    sidecar.log.some((line) => ['[REGIONS]', ...words].every((word) => line.includes(word)));
+  assert.ok(logged('the Geo-IP database was read again'));
+  assert.ok(logged('a region does not answer', '"gone"'));
+  writeFileSync(database, 'half of a download');
+  await until('it is refused', () => logged('cannot be read again'));
+  assert.equal(await order('203.0.113.9'), 'FR eu us ap');
+  assert.ok(!sidecar.log.some((line) => line.includes('203.0.113.9')), 'no address of a caller is logged');
+});
+
+test('without regions the list is empty', async () => {
+  const alone = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
+  const { json } = await ask(undefined, alone.url);
+  assert.deepEqual(json, { regions: [], located: null });
+  await alone.stop();
+});
+
+test('a database that is none keeps a sidecar from starting, and it says why', async () => {
+  await assert.rejects(
+    stack.sidecar({ SEALCAST_GATE_SOCKET: '', SEALCAST_REGIONS_DATABASE_FILE: '/etc/hostname' }),
+    /sealcastd: regions\.database_file: "\/etc\/hostname" is no Geo-IP database/,
+  );
+});
+
+test('a sidecar with regions stops in order', () => sidecar.stop());
