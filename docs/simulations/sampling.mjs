@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { samplingBucket } from '../../client/index.js';
 import { chart } from './chart.mjs';
+import { numbers } from './numbers.mjs';
 
 const STORM_PER_SECOND = 50;
 const CALM_MS = 15_000;
@@ -19,16 +20,6 @@ const TIER_1 = 0.03; // moderators and others with a role
 const STREAM = '0190d000-0000-7000-8000-000000000001';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-
-// mulberry32: the same numbers for the same seed.
-function numbers(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const random = numbers(5);
 
