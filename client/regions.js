@@ -2,7 +2,7 @@
 import { SealcastError } from './errors.js';
 
 const FRESH_MS = 300_000; // how long an answer of /regions is good for
-const ASK_AGAIN_MS = 30_000; // when there was none
+const ASK_AGAIN_MS = 30_000; // after a failure: regions notice it too, and the rush is over
 const AWAY_MS = 300_000; // how long a client stays where a failure brought it before a new request goes home
 
 const NO_ANSWER = new Set(['unreachable', 'timeout', 'silence', 'unexpected_answer']);
@@ -25,7 +25,7 @@ export class Regions {
   #ask = null; // (url) → the answer of /regions
   #askAt = 0;
   #asking = null;
-  #known = false;
+  #known = false; // what can be known for now
 
   // `regions`: addresses to go on to after `url`, or true: those that the server tells by ask(url).
   constructor(url, regions, ask) {
@@ -53,7 +53,7 @@ export class Regions {
     const next = (this.#urls.indexOf(url) + 1) % this.#urls.length;
     this.#current = this.#urls[next];
     this.#since = Date.now();
-    this.#askAt = 0; // the others see which do not answer
+    this.#askAt = Math.min(this.#askAt, Date.now() + ASK_AGAIN_MS);
   }
 
   #renew() {
@@ -62,7 +62,7 @@ export class Regions {
       .then((answer) => this.#take(usable(answer, from)))
       .catch(() => (this.#askAt = Date.now() + ASK_AGAIN_MS))
       .finally(() => {
-        this.#known = true; // or as much as can be known for now
+        this.#known = true;
         this.#asking = null;
       });
   }

@@ -197,7 +197,7 @@ test('which errors move: no answer, and 5xx that is about the region', (t) => {
   assert.equal(trial.regions.current, 'https://a');
 });
 
-test('the list: asked for once, again when it is stale or a region failed, and never less TLS', async (t) => {
+test('the list: asked for once, again when it is stale or a failure is past, and never less TLS', async (t) => {
   const lists = [['https://b', 'http://d', 'https://a/'], ['https://a', 'https://c'], null, ['https://c']];
   const trial = new Trial(t, 'https://a', true, lists);
   assert.deepEqual(await Promise.all([trial.choose(), trial.choose()]), ['https://b', 'https://b']);
@@ -205,6 +205,8 @@ test('the list: asked for once, again when it is stale or a region failed, and n
   assert.deepEqual(trial.asked, ['https://a']);
   trial.fails('https://b');
   assert.equal(await trial.choose(), 'https://a', 'not http://d');
+  assert.deepEqual(trial.asked, ['https://a'], 'all the others have failed too');
+  await trial.choose(MINUTE / 2);
   assert.deepEqual(trial.asked, ['https://a', 'https://a']);
   await trial.choose(6 * MINUTE);
   assert.equal(trial.asked.length, 3);
@@ -212,7 +214,8 @@ test('the list: asked for once, again when it is stale or a region failed, and n
   assert.equal(trial.asked.length, 3);
   trial.fails('https://a');
   assert.equal(await trial.choose(), 'https://c');
-  await trial.choose();
+  await trial.choose(MINUTE / 2);
+  assert.equal(trial.asked.length, 4);
   trial.fails('https://c');
   assert.equal(await trial.choose(), 'https://a', 'its own address is the last resort');
 });

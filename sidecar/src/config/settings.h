@@ -19,7 +19,7 @@ struct Settings {
     std::int64_t max_connections;
     std::int64_t max_pipelined;  // requests of one connection under way at once
     std::chrono::milliseconds read_timeout;
-    std::vector<std::string> cors_origins;  // empty: no CORS headers; "*": any
+    std::vector<std::string> cors_origins;     // empty: no CORS headers; "*": any
     std::vector<std::string> trusted_proxies;  // networks
   } http;
   struct Postgres {

@@ -259,8 +259,7 @@ const std::array kTable = {
     Setting{"regions", "default", TARGET(Text, regions.fallback), "", 0, 0, nullptr,
             "Region at which a caller is taken to be whose address tells nothing; empty: the first of the list"},
     Setting{"regions", "database_file", TARGET(Text, regions.database_file), "", 0, 0, checks::readable_file,
-            "Geo-IP database (.mmdb, City or Country) to locate callers with, read again when it changes; empty: nobody "
-            "is located"},
+            "Geo-IP database (City or Country, .mmdb) that locates callers; read again when it changes; empty: none"},
     Setting{"regions", "probe_ms", TARGET(Milliseconds, regions.probe), "5000", 100, kManyMs, nullptr,
             "How often the `/readyz` of each region is asked"},
     Setting{"regions", "ca_file", TARGET(Text, regions.ca_file), "", 0, 0, checks::readable_file,
