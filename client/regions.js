@@ -49,7 +49,9 @@ export class Regions {
 
   // How a request to `url` failed. Later ones go to the next region, where that may help and nobody has moved on yet.
   failed(url, error) {
-    if (!isRegions(error) || url !== this.#current || this.#urls.length === 1) return;
+    if (!isRegions(error) || this.#urls.length === 1) return;
+    error.retryAfterMs = null; // was asked for by the region that is left
+    if (url !== this.#current) return;
     const next = (this.#urls.indexOf(url) + 1) % this.#urls.length;
     this.#current = this.#urls[next];
     this.#since = Date.now();

@@ -13,7 +13,8 @@ let stack, first, second; // proxies, each in front of a sidecar that stands for
 before(async () => {
   stack = await PrivateStack.create();
   const ports = [await freePort(), await freePort()];
-  const listens = ports.map((port) => ({ SEALCAST_HTTP_LISTEN: `127.0.0.1:${port}`, SEALCAST_SSE_HEARTBEAT_MS: '100' }));
+  const heartbeat = { SEALCAST_SSE_HEARTBEAT_MS: '100' };
+  const listens = ports.map((port) => ({ SEALCAST_HTTP_LISTEN: `127.0.0.1:${port}`, ...heartbeat }));
   [first, second] = [await Proxy.to(`http://127.0.0.1:${ports[0]}`), await Proxy.to(`http://127.0.0.1:${ports[1]}`)];
   const list = `two ${second.url} 35.65 139.74,one ${first.url} 50.11 8.68`;
   const regions = { SEALCAST_REGIONS_LIST: list, SEALCAST_REGIONS_PROBE_MS: '100' };
@@ -185,13 +186,16 @@ test('several requests that fail together are one failure', (t) => {
 test('which errors move: no answer, and 5xx that is about the region', (t) => {
   const moves = (code, status) => {
     const trial = new Trial(t, 'https://a', ['https://b']);
-    trial.regions.failed('https://a', new SealcastError(code, 'x', { status }));
-    return trial.regions.current === 'https://b';
+    const error = new SealcastError(code, 'x', { status, retryAfterMs: 60_000 });
+    trial.regions.failed('https://a', error);
+    const moved = trial.regions.current === 'https://b';
+    assert.equal(error.retryAfterMs, moved ? null : 60_000, 'the next region has not asked for a pause');
+    return moved;
   };
-  const moved = [['unreachable', 0], ['timeout', 0], ['silence', 0], ['unexpected_answer', 502], ['database_unavailable', 503], ['gate_unavailable', 503]];
-  const stay = [['connection_lost', 0], ['closed', 0], ['overloaded', 503], ['txn_in_progress', 503], ['rate_limited', 429], ['user_banned', 403]];
-  for (const [code, status] of moved) assert.ok(moves(code, status), code);
-  for (const [code, status] of stay) assert.ok(!moves(code, status), code);
+  const moved = { unreachable: 0, timeout: 0, silence: 0, unexpected_answer: 502, database_unavailable: 503, gate_unavailable: 503 };
+  const stay = { connection_lost: 0, closed: 0, overloaded: 503, txn_in_progress: 503, rate_limited: 429, user_banned: 403 };
+  for (const [code, status] of Object.entries(moved)) assert.ok(moves(code, status), code);
+  for (const [code, status] of Object.entries(stay)) assert.ok(!moves(code, status), code);
   const trial = new Trial(t, 'https://a', ['https://b']);
   trial.regions.failed('https://a', new Error('the caller aborted'));
   assert.equal(trial.regions.current, 'https://a');
