@@ -49,13 +49,15 @@ async function openPage() {
 }
 
 // In the page: reads the stream and keeps what it is told in globalThis.
-function begin({ url, broker, login, room, token, ticket }) {
+function begin({ url, regions, broker, login, room, token, ticket }) {
   return (async () => {
     const { createClient, mqtt, sse } = await import('/client/index.js');
     const { default: mqttjs } = await import('/mqtt.js');
     const client = createClient({
       url,
+      regions,
       token,
+      retry: { baseMs: 20, capMs: 100, spreadMs: 10 },
       transports: [sse({ ticket }), mqtt({ client: () => mqttjs.connect(broker, { ...login, reconnectPeriod: 0 }) })],
     });
     Object.assign(globalThis, { client, offsets: [], statuses: [], transports: [], errors: [] });
@@ -90,6 +92,23 @@ test('the module sends and reads from another origin, also a private stream', { 
     assert.equal(refused, 'unknown_type');
     await page.context().close();
   }
+});
+
+test('the region is gone: the page reads and sends in the next', { skip }, async () => {
+  const [room, user] = [await stack.stream(), stack.user()];
+  const next = await Proxy.to(sidecar.url);
+  const page = await openPage();
+  await page.evaluate(begin, { url: wire.url, regions: [next.url], room, token: user.token() });
+  await page.evaluate((id) => client.sendMessage(id, 'chat', { content: 'here' }), room);
+  await holds(page, 1);
+  wire.refuse();
+  await page.evaluate((id) => client.sendMessage(id, 'chat', { content: 'there' }), room);
+  await write(stack, room, 3);
+  await holds(page, 5);
+  assert.equal(await page.evaluate('client.region'), next.url);
+  await page.context().close();
+  await next.close();
+  wire.refuse(false);
 });
 
 test('cut connections, then SSE to MQTT and cut again: no gap, no repeat, no swap', { skip }, async () => {
