@@ -46,8 +46,8 @@ const isAway = ({ status, code }) => status === 0 || code === 'unexpected_answer
 function trusted(details, home) {
   const schemes = /^http:/i.test(home) ? ['http:', 'https:'] : ['https:'];
   try {
-    const { origin, protocol } = new URL(details);
-    return origin === details && schemes.includes(protocol) ? origin : null;
+    const { href, origin, protocol } = new URL(details);
+    return href === `${origin}/` && schemes.includes(protocol) ? origin : null;
   } catch {
     return null;
   }

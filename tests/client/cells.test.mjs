@@ -160,10 +160,10 @@ test('a cell that is gone, or has the stream no more, is asked for it no more', 
   await client.messages(room);
   await client.messages(room);
   assert.deepEqual(asked.splice(0).map((url) => url.slice(8, 11)), ['one', 'two', 'two']);
-  answers['https://two.example'] = 'https://three.example';
+  answers['https://two.example'] = 'https://three.example:443';
   await client.messages(room);
   await client.messages(room);
-  assert.deepEqual(asked.splice(0).map((url) => url.slice(8, 11)), ['two', 'thr', 'thr']);
+  assert.deepEqual(asked.splice(0).map((url) => url.slice(8, 11)), ['two', 'thr', 'thr'], 'an origin may name its port');
   answers['https://three.example'] = 'gone';
   answers['https://one.example'] = 'here';
   await assert.rejects(client.messages(room), { code: 'unreachable' });

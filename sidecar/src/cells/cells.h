@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 class Cells {
  public:
   // `pool` outlives this.
-  Cells(asio::any_io_executor executor, pg::Pool& pool) : executor_(executor), pool_(pool), timer_(executor) {}
+  Cells(const asio::any_io_executor& executor, pg::Pool& pool) : executor_(executor), pool_(pool), timer_(executor) {}
 
   void start();
   void stop();
