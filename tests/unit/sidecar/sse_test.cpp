@@ -65,6 +65,17 @@ class SseHub : public testing::Test {
   };
 
   Client& attach(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
+    double before = metrics_.sse_subscribers.Value();
+    Client& made = begin(after, chunked, send_buffer);
+    EXPECT_TRUE(test::run_until(io_, [&] {
+      made.take();
+      return made.text.find("retry: 2000") != made.text.npos && metrics_.sse_subscribers.Value() == before + 1;
+    }));
+    return made;
+  }
+
+  // A reader who is about to be attached.
+  Client& begin(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
     tcp::acceptor acceptor(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     tcp::socket client(io_), server(io_);
     client.connect(acceptor.local_endpoint());
@@ -74,7 +85,6 @@ class SseHub : public testing::Test {
       client.set_option(asio::socket_base::receive_buffer_size(send_buffer));
     }
     clients_.push_back(std::make_unique<Client>(std::move(client)));
-    double before = metrics_.sse_subscribers.Value();
     asio::co_spawn(io_,
                    hub_->attach(hub_->pin(kStream), {.socket = std::move(server),
                                                      .head = "HEAD\r\n\r\n",
@@ -83,12 +93,7 @@ class SseHub : public testing::Test {
                                                      .last_offset = after,
                                                      .reset = false}),
                    asio::detached);
-    Client& made = *clients_.back();
-    EXPECT_TRUE(test::run_until(io_, [&] {
-      made.take();
-      return made.text.find("retry: 2000") != made.text.npos && metrics_.sse_subscribers.Value() == before + 1;
-    }));
-    return made;
+    return *clients_.back();
   }
 
   void publish(std::int64_t first, std::int64_t last, std::size_t bytes = 10) {
@@ -233,6 +238,12 @@ TEST_F(SseHub, SendsAwayWhoReadsAStreamThatMoved) {
   }));
   EXPECT_NE(client.text.rfind("retry: "), client.text.find("retry: ")) << "it is told when to come back";
   EXPECT_TRUE(client.text.ends_with("\r\n0\r\n\r\n"));
+  EXPECT_EQ(hub_->size(), 0u);
+  Client& late = begin();
+  ASSERT_TRUE(test::run_until(io_, [&] {
+    late.take();
+    return late.ended;
+  })) << "also who was attaching meanwhile";
   EXPECT_EQ(hub_->size(), 0u);
 }
 
