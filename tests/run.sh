@@ -39,7 +39,7 @@ run_pgtap() {
 
 integration_tests() {
   install_from_lock . &&
-    build_in "$1" sealcastd sealcast_load &&
+    build_in "$1" sealcastd sealcast_load sealcast_mosquitto &&
     SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/with_stack.sh -- \
       node --test --test-reporter=spec --test-concurrency=1 tests/integration/*.test.mjs tests/browser/*.test.mjs
 }
@@ -48,7 +48,7 @@ run_integration-asan() { integration_tests build/asan; }
 
 run_client() {
   install_from_lock . &&
-    build_in build sealcastd &&
+    build_in build sealcastd sealcast_mosquitto &&
     tests/with_stack.sh -- node --test --test-reporter=spec --test-concurrency=1 tests/client/*.test.mjs
 }
 

@@ -1,0 +1,160 @@
+// A plugin for Mosquitto 2: who connects with a reader's token as the password reads what the token says, and nothing
+// else. Whoever has none is left to the broker's other rules.
+//
+// Its one option is plugin_opt_secret_file; the file is read again when the broker is told to reload (SIGHUP). Nothing
+// here throws into the broker, and what fails is refused.
+#include <mosquitto.h>
+#include <mosquitto_broker.h>
+#include <mosquitto_plugin.h>
+
+#include <algorithm>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+
+#include "config/secret_file.h"
+#include "core/keyring.h"
+#include "reader_token.h"
+
+namespace sealcast {
+namespace {
+
+class Plugin {
+ public:
+  Plugin(mosquitto_plugin_id_t* broker, std::string secret_file)
+      : broker_(broker), secret_file_(std::move(secret_file)), key_(read_key()) {}
+
+  ~Plugin() {
+    for (const Callback& callback : kCallbacks) {
+      mosquitto_callback_unregister(broker_, callback.event, callback.function, nullptr);
+    }
+  }
+
+  void listen() {
+    for (const Callback& callback : kCallbacks) {
+      if (mosquitto_callback_register(broker_, callback.event, callback.function, nullptr, this) != MOSQ_ERR_SUCCESS) {
+        throw std::runtime_error("the broker does not take the plugin's callbacks");
+      }
+    }
+  }
+
+ private:
+  struct Callback {
+    int event;
+    MOSQ_FUNC_generic_callback function;
+  };
+  static const Callback kCallbacks[4];
+
+  HmacKey read_key() const {
+    const std::string secret = read_secret_file("plugin_opt_secret_file", secret_file_);
+    if (secret.size() >= kMinSecretBytes) return HmacKey(secret);
+    throw std::runtime_error("plugin_opt_secret_file: the secret is shorter than " + std::to_string(kMinSecretBytes) +
+                             " bytes; name the file that sealcastd has as mqtt.token_secret_file");
+  }
+
+  int reload(const mosquitto_evt_reload&) {
+    key_ = read_key();
+    return MOSQ_ERR_SUCCESS;
+  }
+
+  int connect(const mosquitto_evt_basic_auth& event) {
+    readers_.erase(event.client);  // whoever had this place in memory before
+    const auto jwt = event.password == nullptr ? std::nullopt : parse_jwt(event.password);
+    if (!jwt) return MOSQ_ERR_PLUGIN_DEFER;
+    auto [token, problem] = verify_reader_token(*jwt, key_, std::time(nullptr));
+    if (!token) {
+      mosquitto_log_printf(MOSQ_LOG_NOTICE, "sealcast_tokens: refused the token of client %s: %s",
+                           mosquitto_client_id(event.client), problem);
+      return MOSQ_ERR_AUTH;
+    }
+    readers_.emplace(event.client, std::move(*token));
+    return MOSQ_ERR_SUCCESS;
+  }
+
+  int check(const mosquitto_evt_acl_check& event) {
+    const auto reader = readers_.find(event.client);
+    if (reader == readers_.end()) return MOSQ_ERR_PLUGIN_DEFER;
+    const ReaderToken& token = reader->second;
+    if (event.access == MOSQ_ACL_UNSUBSCRIBE) return MOSQ_ERR_SUCCESS;
+    // A subscription that stands goes on, as an event stream of sealcastd's does.
+    const bool may_act =
+        event.access == MOSQ_ACL_READ || (event.access == MOSQ_ACL_SUBSCRIBE && std::time(nullptr) < token.expires_at);
+    if (!may_act || event.topic == nullptr) return MOSQ_ERR_ACL_DENIED;
+    const bool is_its = std::find(token.topics.begin(), token.topics.end(), event.topic) != token.topics.end();
+    return is_its ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+  }
+
+  int disconnect(const mosquitto_evt_disconnect& event) {
+    readers_.erase(event.client);
+    return MOSQ_ERR_SUCCESS;
+  }
+
+  // The boundary to C: `refusal` is the answer when something throws.
+  template <typename Event, int (Plugin::*Handler)(const Event&), int Refusal>
+  static int guarded(int, void* event, void* plugin) noexcept {
+    try {
+      return (static_cast<Plugin*>(plugin)->*Handler)(*static_cast<const Event*>(event));
+    } catch (const std::exception& error) {
+      mosquitto_log_printf(MOSQ_LOG_ERR, "sealcast_tokens: %s", error.what());
+    } catch (...) {
+    }
+    return Refusal;
+  }
+
+  mosquitto_plugin_id_t* const broker_;
+  const std::string secret_file_;
+  HmacKey key_;
+  std::unordered_map<const mosquitto*, ReaderToken> readers_;
+};
+
+const Plugin::Callback Plugin::kCallbacks[4] = {
+    {MOSQ_EVT_RELOAD, guarded<mosquitto_evt_reload, &Plugin::reload, MOSQ_ERR_SUCCESS>},  // the last key stays
+    {MOSQ_EVT_BASIC_AUTH, guarded<mosquitto_evt_basic_auth, &Plugin::connect, MOSQ_ERR_AUTH>},
+    {MOSQ_EVT_ACL_CHECK, guarded<mosquitto_evt_acl_check, &Plugin::check, MOSQ_ERR_ACL_DENIED>},
+    {MOSQ_EVT_DISCONNECT, guarded<mosquitto_evt_disconnect, &Plugin::disconnect, MOSQ_ERR_SUCCESS>},
+};
+
+std::string secret_file_of(const mosquitto_opt* options, int count) {
+  std::string file;
+  for (const mosquitto_opt* option = options; option != options + count; ++option) {
+    if (std::string_view(option->key) != "secret_file") {
+      throw std::runtime_error("there is no plugin_opt_" + std::string(option->key) +
+                               "; the one option is plugin_opt_secret_file");
+    }
+    file = option->value;
+  }
+  if (file.empty()) throw std::runtime_error("plugin_opt_secret_file is missing; name the file with the secret");
+  return file;
+}
+
+}  // namespace
+}  // namespace sealcast
+
+extern "C" {
+
+int mosquitto_plugin_version(int count, const int* versions) {
+  return std::find(versions, versions + count, MOSQ_PLUGIN_VERSION) == versions + count ? -1 : MOSQ_PLUGIN_VERSION;
+}
+
+int mosquitto_plugin_init(mosquitto_plugin_id_t* broker, void** plugin, mosquitto_opt* options, int count) {
+  try {
+    auto made = std::make_unique<sealcast::Plugin>(broker, sealcast::secret_file_of(options, count));
+    made->listen();
+    *plugin = made.release();
+    return MOSQ_ERR_SUCCESS;
+  } catch (const std::exception& error) {
+    mosquitto_log_printf(MOSQ_LOG_ERR, "sealcast_tokens: %s", error.what());
+  } catch (...) {
+  }
+  return MOSQ_ERR_UNKNOWN;
+}
+
+int mosquitto_plugin_cleanup(void* plugin, mosquitto_opt*, int) {
+  delete static_cast<sealcast::Plugin*>(plugin);
+  return MOSQ_ERR_SUCCESS;
+}
+
+}  // extern "C"

@@ -1,0 +1,68 @@
+// Signature, time, and the list of rules.
+#include "reader_token.h"
+
+#include <simdjson.h>
+
+#include <utility>
+
+namespace sealcast {
+namespace {
+
+constexpr std::size_t kMaxTopics = 16;
+
+struct Rule {
+  std::string_view permission;
+  std::string_view action;
+  std::string_view topic;
+};
+
+// False when it has a member twice, too few, or others.
+bool read_rule(const simdjson::dom::element& element, Rule& rule) {
+  simdjson::dom::object object;
+  if (element.get(object)) return false;
+  for (const auto [name, value] : object) {
+    std::string_view* member = name == "permission" ? &rule.permission
+                               : name == "action"   ? &rule.action
+                               : name == "topic"    ? &rule.topic
+                                                    : nullptr;
+    if (member == nullptr || !member->empty() || value.get(*member)) return false;
+  }
+  return !rule.topic.empty();
+}
+
+// Topics to subscribe to, and at the end "nothing else". Null for anything else.
+std::optional<std::vector<std::string>> topics_of(const std::string& claims) {
+  simdjson::dom::parser parser;
+  simdjson::dom::array rules;
+  if (parser.parse(claims)["acl"].get(rules)) return std::nullopt;
+  std::vector<std::string> topics;
+  bool closed = false;
+  for (const auto element : rules) {
+    Rule rule;
+    if (closed || !read_rule(element, rule)) return std::nullopt;
+    if (rule.permission == "deny" && rule.action == "all" && rule.topic == "#") {
+      closed = true;
+    } else if (rule.permission == "allow" && rule.action == "subscribe" && topics.size() < kMaxTopics &&
+               rule.topic.find_first_of(std::string_view("+#\0", 3)) == rule.topic.npos) {
+      topics.emplace_back(rule.topic);
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (!closed || topics.empty()) return std::nullopt;
+  return topics;
+}
+
+}  // namespace
+
+ReaderTokenResult verify_reader_token(const Jwt& jwt, const HmacKey& key, std::int64_t now_seconds) {
+  if (!verify_hs256(jwt, key)) return {std::nullopt, "it is not signed by HS256 with this broker's secret"};
+  const auto claims = parse_claims(jwt.payload);
+  if (!claims || !claims->exp) return {std::nullopt, "it does not say until when it is good"};
+  if (now_seconds >= *claims->exp) return {std::nullopt, "it has expired"};
+  auto topics = topics_of(jwt.payload);
+  if (!topics) return {std::nullopt, "its acl is not that of a reader"};
+  return {ReaderToken{std::move(*topics), *claims->exp}, nullptr};
+}
+
+}  // namespace sealcast

@@ -1,0 +1,168 @@
+// The plugin for Mosquitto, with tokens that are made here: what a token opens, and everything that it does not.
+import assert from 'node:assert/strict';
+import { afterEach, after, before, test } from 'node:test';
+import mqttjs from 'mqtt';
+import { nowSeconds, signJwt } from './migration_ticket.mjs';
+import { PrivateStack } from './stack.mjs';
+import { TokenBroker } from './token_broker.mjs';
+import { until, within } from './waiting.mjs';
+
+const TOPIC = 'sealcast/one';
+
+let stack, broker, publisher;
+const clients = new Set();
+before(async () => {
+  stack = await PrivateStack.create();
+  broker = await TokenBroker.start(stack);
+  publisher = await mqttjs.connectAsync(broker.url, { username: 'sealcast', password: broker.password });
+});
+afterEach(() => {
+  for (const client of clients) client.end(true);
+  clients.clear();
+});
+after(async () => {
+  publisher?.end(true);
+  await stack?.close();
+});
+
+const acl = (topic = TOPIC) => [
+  { permission: 'allow', action: 'subscribe', topic },
+  { permission: 'deny', action: 'all', topic: '#' },
+];
+const tokenOf = (claims = {}, { secret = broker.secret, header } = {}) =>
+  signJwt({ exp: nowSeconds() + 60, acl: acl(), ...claims }, secret, header);
+
+// One attempt to connect. Rejects when the broker refuses.
+async function connect(password, options = {}) {
+  const { url = broker.url, ...more } = options;
+  const client = mqttjs.connect(url, { username: 'reader', password, reconnectPeriod: 0, protocolVersion: 5, ...more });
+  clients.add(client);
+  client.heard = [];
+  client.on('message', (topic, payload) => client.heard.push([topic, String(payload)]));
+  client.granted = (topic) =>
+    new Promise((resolve, reject) => {
+      client.subscribe(topic, { qos: 1 }, (error) => (error && !error.packet ? reject(error) : resolve(!error)));
+    });
+  await within('an answer', new Promise((resolve, reject) => {
+    client.once('connect', resolve);
+    client.once('error', reject);
+    client.once('close', () => reject(new Error('closed')));
+  }));
+  return client;
+}
+
+// What the client has heard when it has heard this, which is published last.
+async function heardBy(client, topic, last) {
+  await publisher.publishAsync(topic, last, { qos: 1 });
+  await until(`"${last}" is heard`, () => client.heard.some(([, text]) => text === last));
+  return client.heard.map(([, text]) => text);
+}
+
+for (const [how, options] of [
+  ['MQTT 5', {}],
+  ['MQTT 3.1.1', { protocolVersion: 4 }],
+  ['WebSockets', { webSocket: true }],
+]) {
+  test(`a token lets its holder read its topic and nothing else, over ${how}`, async () => {
+    const { webSocket, ...rest } = options;
+    const reader = await connect(tokenOf(), { ...rest, ...(webSocket && { url: broker.webSocketUrl }) });
+    assert.ok(await reader.granted(TOPIC));
+    for (const other of ['sealcast/two', 'sealcast/#', 'sealcast/+', '#', '$SYS/#', `$share/group/${TOPIC}/`]) {
+      assert.equal(await reader.granted(other), false, other);
+    }
+    await publisher.publishAsync('sealcast/two', 'of another stream', { qos: 1 });
+    assert.deepEqual(await heardBy(reader, TOPIC, `over ${how}`), [`over ${how}`]);
+  });
+}
+
+test('it does not let publish, nor leave a will', async () => {
+  const [reader, other] = [await connect(tokenOf()), await connect(tokenOf())];
+  assert.ok(await other.granted(TOPIC));
+  const refusal = await reader.publishAsync(TOPIC, 'forged', { qos: 1 }).catch((error) => error);
+  assert.equal(refusal?.code ?? refusal?.reasonCode, 135, 'not authorized');
+  const will = { topic: TOPIC, payload: 'a forged will', qos: 1 };
+  const dead = await connect(tokenOf(), { will }).catch(() => null);
+  dead?.stream.destroy();
+  await until('it is gone', () => !dead || broker.log.some((line) => line.includes(`${dead.options.clientId}`) && /closed|disconnect/i.test(line)));
+  assert.deepEqual(await heardBy(other, TOPIC, 'the end'), ['the end']);
+});
+
+test('a token that is not good lets nobody connect', async () => {
+  const past = nowSeconds() - 1;
+  const allow = acl()[0];
+  for (const [what, token] of Object.entries({
+    expired: tokenOf({ exp: past }),
+    'without an end': tokenOf({ exp: undefined }),
+    forged: tokenOf({}, { secret: 'another secret: 0123456789abcdef' }),
+    'alg none': `${tokenOf({}, { header: { alg: 'none' } }).split('.').slice(0, 2).join('.')}.`,
+    'alg none with a signature': tokenOf({}, { header: { alg: 'none' } }),
+    'alg HS512': tokenOf({}, { header: { alg: 'HS512' } }),
+    'a session': tokenOf({ acl: undefined, sub: 'somebody' }),
+    'acl of no list': tokenOf({ acl: { sub: [TOPIC] } }),
+    'an empty acl': tokenOf({ acl: [] }),
+    'an acl that is open at its end': tokenOf({ acl: [allow] }),
+    'an acl that denies first': tokenOf({ acl: acl().reverse() }),
+    'an acl with a wildcard': tokenOf({ acl: acl('sealcast/#') }),
+    'an acl that publishes': tokenOf({ acl: [{ ...allow, action: 'publish' }, acl()[1]] }),
+    'an acl for all': tokenOf({ acl: [{ ...allow, action: 'all' }, acl()[1]] }),
+    'a rule that says more': tokenOf({ acl: [{ ...allow, retain: true }, acl()[1]] }),
+  })) {
+    await assert.rejects(connect(token), /Not authorized|Bad User|closed/i, what);
+  }
+  assert.ok(broker.log.some((line) => /refused the token of client \S+: it has expired/.test(line)), 'the log says why');
+});
+
+test('a subscription that stands goes on when the token is over; a new one is refused', async () => {
+  const end = nowSeconds() + 2;
+  const reader = await connect(tokenOf({ exp: end }));
+  assert.ok(await reader.granted(TOPIC));
+  await until('the token is over', () => nowSeconds() >= end);
+  assert.equal(await reader.granted(TOPIC), false);
+  assert.deepEqual(await heardBy(reader, TOPIC, 'after its end'), ['after its end']);
+});
+
+test('a session of the broker that goes on under another token reads what that one says', async () => {
+  const session = { clientId: 'keeps-its-session', clean: false, properties: { sessionExpiryInterval: 60 } };
+  const first = await connect(tokenOf(), session);
+  assert.ok(await first.granted(TOPIC));
+  first.end(true);
+  const second = await connect(tokenOf({ acl: acl('sealcast/two') }), session);
+  assert.ok(await second.granted('sealcast/two'));
+  await publisher.publishAsync(TOPIC, 'not for it any more', { qos: 1 });
+  assert.deepEqual(await heardBy(second, 'sealcast/two', 'the other'), ['the other']);
+});
+
+test('who takes over the client id of somebody connected has its own rights', async () => {
+  const first = await connect(tokenOf(), { clientId: 'taken' });
+  const second = await connect(tokenOf({ acl: acl('sealcast/two') }), { clientId: 'taken' });
+  await until('the first is sent away', () => !first.connected);
+  assert.equal(await second.granted(TOPIC), false);
+  assert.ok(await second.granted('sealcast/two'));
+});
+
+test('clients without a token are under the other rules', async () => {
+  await assert.rejects(connect('no token'), /Not authorized/i);
+  await assert.rejects(connect(undefined, { username: undefined }), /Not authorized/i);
+  await assert.rejects(connect('a.b.c'), /Not authorized/i);
+  const user = await connect(broker.password, { username: 'sealcast' });
+  assert.ok(await user.granted('sealcast/#'));
+});
+
+test('a new secret is read when the broker reloads; one that will not do leaves the last', async () => {
+  const before = tokenOf();
+  broker.useSecret('too short');
+  await until('it says so', () => broker.log.some((line) => line.includes('shorter than 32 bytes')));
+  await connect(before);
+  const next = 'the next secret: 0123456789abcdef0123456789';
+  broker.useSecret(next);
+  await until('the next one is in force', () => connect(tokenOf({}, { secret: next })));
+  await assert.rejects(connect(before), /Not authorized/i);
+  broker.useSecret(broker.secret);
+  await until('the first one is again', () => connect(tokenOf()));
+});
+
+test('a broker whose plugin is set up wrongly does not start', async () => {
+  assert.equal(await broker.stop(), 0);
+  broker.useSecret('');
+  await assert.rejects(broker.start(), /the file \S+ is empty/);
+});
