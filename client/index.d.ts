@@ -173,6 +173,18 @@ export function cellOf(streamId: string, cells: Iterable<string>, pins?: Record<
 
 export function createClient(options: ClientOptions): Client;
 
+/** How a reader gets in at a transport; docs/tokens.md. */
+export interface Access {
+  /** The topic or channel to read. */
+  channelId: string;
+  /** For MQTT a JWT, for Ably a TokenRequest. */
+  token: any;
+  /** Where to connect to, when the server tells. */
+  url?: string;
+  /** Another token. */
+  renew(): Promise<Access>;
+}
+
 /** What a driver is given, and may tell. */
 export interface DriverContext {
   /** Aborted when the connection is to be given up; connect() then resolves. */
@@ -180,6 +192,8 @@ export interface DriverContext {
   channel: 'public' | 'vip';
   /** The offset to resume after; null when none is known. */
   after(): number | null;
+  /** A token for this connection; without `tokens` when a transport_migrate brought a ticket. Null: there is nothing to know. */
+  access(tokens?: boolean): Promise<Access | { channelId: string; token?: undefined } | null>;
   onConnected(how?: { offset?: number; resumed?: boolean }): void;
   onFrame(frame: Frame): void;
   onBadFrame(error: SealcastError): void;
@@ -221,16 +235,25 @@ export interface SupabaseClientLike {
   realtime: { disconnect(): unknown };
 }
 
-type ClientOrMaker<T> = T | (() => T | Promise<T>);
+type ClientOrMaker<T, A = never> = T | ((access?: A) => T | Promise<T>);
 
 export function sse(options?: { ticket?: boolean; silenceMs?: number }): Driver;
-export function mqtt(options: { client: ClientOrMaker<MqttClientLike>; topic?: string; vipTopic?: string; qos?: 0 | 1 | 2 }): Driver;
+export function mqtt(options: {
+  client: ClientOrMaker<MqttClientLike, Access>;
+  topic?: string;
+  vipTopic?: string;
+  qos?: 0 | 1 | 2;
+  /** true: asks for a token before each connection; false: never; by default when a transport_migrate brought a ticket. */
+  tokens?: boolean;
+}): Driver;
 export function ably(options: {
-  client: ClientOrMaker<AblyRealtimeLike>;
+  client: ClientOrMaker<AblyRealtimeLike, Access & { authCallback: (params: any, callback: any) => void }>;
   channel?: string;
   vipChannel?: string;
   event?: string;
   channelOptions?: object;
+  /** As of mqtt(). */
+  tokens?: boolean;
 }): Driver;
 export function supabase(options: {
   client: ClientOrMaker<SupabaseClientLike>;

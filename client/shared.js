@@ -21,11 +21,14 @@ export async function readShared(client, key, on, { open, end }) {
   }
 }
 
-// Where a driver reads a stream's public or vip channel (../docs/sampling.md).
-export function placeOf(driver, names, streamId, channel) {
-  const name = names[channel];
-  if (name) return name.replace('{stream_id}', streamId);
-  throw failure('transport_refused', `${driver} was not told where the ${channel} channel is`);
+// Where a driver reads a stream, on its public or vip channel (../docs/sampling.md), and by which client: {name, client}.
+// A function that makes one gets the access, when there is a token.
+export async function enter(driver, { client, names, tokens }, streamId, on) {
+  const makes = typeof client === 'function';
+  const access = await on.access(makes ? tokens : false);
+  const name = access?.channelId ?? names[on.channel]?.replace('{stream_id}', streamId);
+  if (!name) throw failure('transport_refused', `${driver} was not told where the ${on.channel} channel is`);
+  return { name, client: makes ? () => client(access?.token ? access : undefined) : client };
 }
 
 async function channelOf(sdk, key) {

@@ -1,10 +1,12 @@
 // One reader of one stream: the transport in use, the going over to another, and what the caller is told.
+import { accessTo } from './access.js';
 import { backoff, pause } from './backoff.js';
 import { Echo } from './echo.js';
 import { failure, SealcastError } from './errors.js';
 import { Link } from './link.js';
 import { Sequencer } from './sequencer.js';
 
+const SYSTEM = '00000000-0000-0000-0000-000000000000'; // as a sender
 const MAX_OVERLAP_MS = 60_000;
 const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500 };
 
@@ -16,6 +18,10 @@ export class Subscription {
   #sequencer;
   #link; // the transport in use
   #next = null; // the one that takes over: {link, finish}
+  #former = null; // the transport before the one in use
+  #heading; // {name} of where it is, or is going
+  #invitations = new Map(); // target → what the last transport_migrate said of it
+  #unknown = new Set(); // targets without a driver
   #migrations = Promise.resolve(); // one after the other
   #superseded = new AbortController();
   #status = 'connecting';
@@ -51,6 +57,7 @@ export class Subscription {
     const driver = this.#driver(transport);
     if (channel === 'public') this.#listenToOwn();
     this.#link = this.#open(driver);
+    this.#heading = { name: transport };
   }
 
   // The name of the transport in use.
@@ -79,8 +86,11 @@ export class Subscription {
     this.#superseded.abort(failure('migration_superseded', `going over to ${name} instead`));
     const stop = (this.#superseded = new AbortController());
     if (this.#over) stop.abort(this.#stop.signal.reason);
+    const heading = (this.#heading = { name });
     const migration = this.#migrations.then(() => this.#takeOver(name, overlapMs, stop));
-    this.#migrations = migration.catch(() => {});
+    this.#migrations = migration.catch(() => {
+      if (this.#heading === heading) this.#heading = { name: this.transport };
+    });
     return migration;
   }
 
@@ -103,9 +113,10 @@ export class Subscription {
         pause(overlapMs, signal).then(finish, failed);
       });
       this.#link = link;
+      this.#former = old.name;
     } catch (error) {
       await link?.close();
-      if (error === signal.reason) throw error;
+      if (error === signal.reason || error.code === 'transport_refused') throw error;
       throw failure('migration_failed', `cannot go over from ${old.name} to ${name}: ${error.message}`, error);
     } finally {
       this.#next = null;
@@ -146,12 +157,32 @@ export class Subscription {
         attempt?.failed(error);
         if (link === this.#next?.link) this.#next.failed(error);
         else if (link === this.#link && this.#next) this.#next.finish();
+        else if (link === this.#link && error.code === 'transport_refused' && this.#former) this.#fallBack(error);
         else if (link === this.#link) this.#fail(error);
       },
     };
     const { http, ticket } = this.#parts;
-    const link = new Link(driver, this.#streamId, { channel, http, ticket }, hooks, { reconnect, quietMs });
+    const tools = { channel, http, ticket, access: (tokens) => this.#access(driver.name, tokens) };
+    const link = new Link(driver, this.#streamId, tools, hooks, { reconnect, quietMs });
     return link;
+  }
+
+  #access(transport, tokens) {
+    const { channel } = this.#options;
+    const invitation = this.#invitations.get(transport);
+    const { signal } = this.#stop;
+    return accessTo(this.#parts.http, this.#streamId, { transport, channel, invitation, tokens, signal });
+  }
+
+  // The transport in use lets this reader in no more: back to the one before.
+  #fallBack(error) {
+    const refused = this.transport;
+    this.#link = this.#open(this.#driver(this.#former));
+    this.#former = null;
+    this.#heading = { name: this.transport };
+    this.#tell('onError', error);
+    this.#setStatus('reconnecting', error);
+    this.#tell('onTransport', this.transport, refused);
   }
 
   #connected(link, { offset, resumed = link.resumes }) {
@@ -189,7 +220,7 @@ export class Subscription {
   async #deliver(frame) {
     const { envelope } = frame;
     if (this.#options.verify && !(await this.#verified(frame))) return;
-    if (envelope.t === 'transport_migrate') this.#follow(envelope.d ?? {});
+    if (envelope.t === 'transport_migrate' && envelope.s === SYSTEM) this.#follow(envelope.d ?? {});
     if (this.#echo?.isNew(envelope) ?? true) await this.#handle(frame);
   }
 
@@ -240,11 +271,21 @@ export class Subscription {
     return false;
   }
 
-  // The stream says where it goes on. Its readers do not all knock at the same moment.
-  #follow({ target, overlap_ms: overlapMs = DEFAULTS.overlapMs }) {
-    pause(Math.random() * this.#options.spreadMs, this.#stop.signal)
-      .then(() => this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) }))
-      .catch((error) => this.#over || this.#tell('onError', error));
+  // The stream says where it goes on, and repeats it for who came late. Its readers do not all knock at the same moment.
+  async #follow({ target, channel_id: channelId, token: ticket, overlap_ms: overlapMs = DEFAULTS.overlapMs }) {
+    try {
+      if (this.#unknown.has(target)) return;
+      if (!this.#parts.drivers.has(target)) this.#unknown.add(target);
+      this.#driver(target);
+      this.#invitations.set(target, { channelId: textIn(channelId), ticket: textIn(ticket) });
+      if (target === this.#heading.name) return;
+      const heading = (this.#heading = { name: target });
+      await pause(Math.random() * this.#options.spreadMs, this.#stop.signal);
+      if (heading !== this.#heading) return; // it goes elsewhere by now
+      await this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) });
+    } catch (error) {
+      if (!this.#over) this.#tell('onError', error);
+    }
   }
 
   // A verdict ends the subscription, anything else may pass.
@@ -291,3 +332,5 @@ export class Subscription {
     }
   }
 }
+
+const textIn = (value) => (typeof value === 'string' && value !== '' ? value : undefined);

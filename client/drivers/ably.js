@@ -1,17 +1,41 @@
 // Ably by the caller's ably-js 2 (https://ably.com/docs/sdk/js/v2.0/): channel sealcast:{stream_id}, messages named
 // "message" whose data is one frame. What its states mean: https://ably.com/docs/channels/states.
 import { failure } from '../errors.js';
-import { placeOf, readShared } from '../shared.js';
+import { enter, readShared } from '../shared.js';
 
-// `client` is an Ably.Realtime, or a function that makes one. Both reconnect by themselves.
-export function ably({ client, channel = 'sealcast:{stream_id}', vipChannel, event = 'message', channelOptions }) {
+// `client` is an Ably.Realtime, or a function that makes one. Both reconnect by themselves. The function gets
+// {authCallback} where there is a token.
+export function ably({ client, channel = 'sealcast:{stream_id}', vipChannel, event = 'message', channelOptions, tokens }) {
+  const names = { public: channel, vip: vipChannel };
   return {
     name: 'ably',
     connect: async (streamId, on) => {
-      const name = placeOf('ably', { public: channel, vip: vipChannel }, streamId, on.channel);
-      const begin = (sdk, tell) => open(sdk, tell, { name, event, channelOptions });
-      return readShared(client, name, on, { open: begin, end: (sdk) => sdk.close() });
+      let refused; // set while the channel is read
+      const maker = (access) => client(access && { ...access, authCallback: tokensOf(access, (error) => refused?.(error)) });
+      const made = typeof client === 'function' ? maker : client;
+      const { name, client: sdkOrMaker } = await enter('ably', { client: made, names, tokens }, streamId, on);
+      const begin = (sdk, tell) => {
+        refused = tell.lost;
+        return open(sdk, tell, { name, event, channelOptions });
+      };
+      return readShared(sdkOrMaker, name, on, { open: begin, end: (sdk) => sdk.close() });
     },
+  };
+}
+
+// An authCallback: the token that is there, and a new one each time after. Ably would go on asking when there is none to
+// be had; `refused` is told.
+function tokensOf(access, refused) {
+  let first = access;
+  return async (params, callback) => {
+    try {
+      const { token } = first ?? (await access.renew());
+      first = null;
+      callback(null, token);
+    } catch (error) {
+      callback(error.message, null);
+      if (error.code === 'transport_refused') refused(error);
+    }
   };
 }
 

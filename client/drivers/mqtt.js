@@ -1,17 +1,18 @@
 // MQTT 5 or 3.1.1 by the caller's MQTT.js 5 (https://github.com/mqttjs/MQTT.js#api): topic sealcast/{stream_id}, one
 // frame a message.
 import { failure } from '../errors.js';
-import { placeOf, readShared } from '../shared.js';
+import { enter, readShared } from '../shared.js';
 
 // `client` is an MqttClient, which reconnects as it is set up to, or a function that makes one for each connection: one
-// that is lost is replaced, with backoff.
-export function mqtt({ client, topic = 'sealcast/{stream_id}', vipTopic, qos = 1 }) {
+// that is lost is replaced, with backoff. The function gets {token, url} where there is a token.
+export function mqtt({ client, topic = 'sealcast/{stream_id}', vipTopic, qos = 1, tokens }) {
+  const names = { public: topic, vip: vipTopic };
   return {
     name: 'mqtt',
     connect: async (streamId, on) => {
       const own = typeof client === 'function';
-      const name = placeOf('mqtt', { public: topic, vip: vipTopic }, streamId, on.channel);
-      return readShared(client, name, on, { open: (sdk, tell) => open(sdk, tell, { name, qos, own }), end });
+      const { name, client: sdkOrMaker } = await enter('mqtt', { client, names, tokens }, streamId, on);
+      return readShared(sdkOrMaker, name, on, { open: (sdk, tell) => open(sdk, tell, { name, qos, own }), end });
     },
   };
 }

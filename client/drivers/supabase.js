@@ -1,7 +1,7 @@
 // Supabase Realtime by the caller's supabase-js 2 (https://supabase.com/docs/guides/realtime/broadcast): topic
 // sealcast:{stream_id}, broadcasts of the event "message" whose payload is one frame.
 import { failure } from '../errors.js';
-import { placeOf, readShared } from '../shared.js';
+import { enter, readShared } from '../shared.js';
 
 // `client` is a SupabaseClient, or a function that makes one. `private` asks for a channel that is guarded by row-level
 // security on realtime.messages.
@@ -15,9 +15,10 @@ export function supabase({
   return {
     name: 'supabase',
     connect: async (streamId, on) => {
-      const name = placeOf('supabase', { public: topic, vip: vipTopic }, streamId, on.channel);
+      const names = { public: topic, vip: vipTopic };
+      const { name, client: sdkOrMaker } = await enter('supabase', { client, names, tokens: false }, streamId, on);
       const begin = (sdk, tell) => open(sdk, tell, { name, event, guarded });
-      return readShared(client, name, on, { open: begin, end: (sdk) => sdk.realtime.disconnect() });
+      return readShared(sdkOrMaker, name, on, { open: begin, end: (sdk) => sdk.realtime.disconnect() });
     },
   };
 }

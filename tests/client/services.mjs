@@ -1,7 +1,9 @@
 // What Ably and Supabase Realtime speak, as far as a reader hears it, so that their real SDKs can be driven without them.
 // https://ably.com/docs/client-lib-development-guide/protocol and https://supabase.com/docs/guides/realtime/protocol.
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
+import { AblyError, permits, TokenDesk } from '../contracts/ably_tokens.mjs';
 
 class Service {
   sockets = new Set();
@@ -10,9 +12,10 @@ class Service {
 
   static async start() {
     const service = new this();
-    service.server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-    await once(service.server, 'listening');
-    service.port = service.server.address().port;
+    service.http = createServer((request, response) => service.answer(request, response));
+    service.server = new WebSocketServer({ server: service.http });
+    await once(service.http.listen(0, '127.0.0.1'), 'listening');
+    service.port = service.http.address().port;
     service.server.on('connection', (socket, request) => {
       service.sockets.add(socket);
       socket.on('close', () => {
@@ -23,6 +26,10 @@ class Service {
       service.greet?.(socket, request);
     });
     return service;
+  }
+
+  answer(request, response) {
+    response.writeHead(404).end();
   }
 
   join(channel, socket) {
@@ -46,17 +53,50 @@ class Service {
   close() {
     this.cut();
     this.server.close();
+    this.http.close();
   }
 }
 
-const ABLY = { HEARTBEAT: 0, CONNECTED: 4, CLOSE: 7, CLOSED: 8, ATTACH: 10, ATTACHED: 11, DETACH: 12, DETACHED: 13 };
+const ABLY = { HEARTBEAT: 0, CONNECTED: 4, DISCONNECTED: 6, ERROR: 9, CLOSE: 7, CLOSED: 8, ATTACH: 10, ATTACHED: 11, DETACH: 12, DETACHED: 13 };
 const ABLY_MESSAGE = 15;
 
 export class AblyService extends Service {
   #connections = 0;
   #messages = 0;
 
-  greet(socket) {
+  // From now on who connects needs a token that this key's owner signed a request for, and reads what it says.
+  requireTokens(key) {
+    this.desk = new TokenDesk(key);
+  }
+
+  // Ends all tokens, as Ably does when they are over: the connections are told so and dropped.
+  expireTokens() {
+    this.desk.expire();
+    for (const socket of this.sockets) this.#refuse(socket, new AblyError(401, 40142, 'Token expired'), ABLY.DISCONNECTED);
+  }
+
+  async answer(request, response) {
+    const keyName = /^\/keys\/([^/]+)\/requestToken/.exec(request.url)?.[1];
+    if (!this.desk || !keyName) return super.answer(request, response);
+    let [status, body] = [201];
+    try {
+      request.setEncoding('utf8');
+      let text = '';
+      for await (const piece of request) text += piece;
+      body = this.desk.exchange(decodeURIComponent(keyName), JSON.parse(text));
+    } catch ({ statusCode = 500, code = 50000, message }) {
+      [status, body] = [statusCode, { error: { statusCode, code, message } }];
+    }
+    response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+  }
+
+  greet(socket, request) {
+    try {
+      const query = new URL(request.url, 'ws://service').searchParams;
+      if (this.desk) socket.token = this.desk.check(query.get('access_token') ?? query.get('accessToken'));
+    } catch (error) {
+      return this.#refuse(socket, error, ABLY.ERROR);
+    }
     const id = `connection-${++this.#connections}`;
     const connectionDetails = { connectionKey: `key-${id}`, connectionStateTtl: 120_000, maxIdleInterval: 15_000 };
     this.#say(socket, { action: ABLY.CONNECTED, connectionId: id, connectionDetails });
@@ -65,7 +105,10 @@ export class AblyService extends Service {
   hear(socket, { action, channel }) {
     if (action === ABLY.HEARTBEAT) this.#say(socket, { action });
     if (action === ABLY.CLOSE) this.#say(socket, { action: ABLY.CLOSED });
-    if (action === ABLY.ATTACH) {
+    if (action === ABLY.ATTACH && this.desk && !permits(socket.token, 'subscribe', channel)) {
+      const error = { statusCode: 401, code: 40160, message: 'operation not permitted with provided capability' };
+      this.#say(socket, { action: ABLY.ERROR, channel, error });
+    } else if (action === ABLY.ATTACH) {
       this.join(channel, socket);
       this.#say(socket, { action: ABLY.ATTACHED, channel, channelSerial: `${this.#messages}`, flags: 0 });
     }
@@ -80,6 +123,11 @@ export class AblyService extends Service {
     const messages = [{ name: 'message', data: JSON.stringify(frame), encoding: 'json' }];
     const message = { action: ABLY_MESSAGE, channel, id, channelSerial: id, timestamp: Date.now(), messages };
     for (const socket of this.subscribed.get(channel) ?? []) this.#say(socket, message);
+  }
+
+  #refuse(socket, { statusCode, code, message }, action) {
+    this.#say(socket, { action, error: { statusCode, code, message } });
+    socket.close();
   }
 
   #say(socket, message) {

@@ -1,6 +1,7 @@
 // Compiled, not run: the types fit the API as README.md and docs/client.md show it.
+import { Realtime } from 'ably';
 import mqttjs from 'mqtt';
-import { cellOf, createClient, mqtt, sse, SealcastError, type Driver, type Subscription } from '../../client/index.js';
+import { ably, cellOf, createClient, mqtt, sse, SealcastError, type Driver, type Subscription } from '../../client/index.js';
 
 const client = createClient({
   url: 'https://chat.example',
@@ -30,6 +31,8 @@ try {
 
 const cell: string | null = await cellOf('id', ['a', 'b'], { id: 'a' });
 const own: Driver = { name: 'pigeon', connect: async (_streamId, { onConnected, after }) => onConnected({ offset: after() ?? 0 }) };
+mqtt({ tokens: true, client: (access) => mqttjs.connect(access?.url ?? '', { username: 'reader', password: access?.token }) });
+ably({ tokens: true, client: (access) => new Realtime({ authCallback: access?.authCallback }) });
 // @ts-expect-error a stream's offset is a number
 client.subscribeStreamEvents('id', () => {}, { from: 'start' });
 // @ts-expect-error no such transport option

@@ -1,0 +1,282 @@
+// Readers who need a token of their own at another transport: Mosquitto with the plugin, and the real ably-js against a
+// service that checks tokens as Ably does.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Realtime } from 'ably';
+import mqttjs from 'mqtt';
+import { ably, createClient, mqtt, sse } from '../../client/index.js';
+import { migrationTicket, nowSeconds } from '../integration/migration_ticket.mjs';
+import { freePort, PrivateStack } from '../integration/stack.mjs';
+import { TokenBroker } from '../integration/token_broker.mjs';
+import { until } from '../integration/waiting.mjs';
+import { Proxy } from './proxy.mjs';
+import { Reader } from './reader.mjs';
+import { AblyService } from './services.mjs';
+import { tell, write } from './stream.mjs';
+
+const ABLY_KEY = 'the.key:secret';
+const READERS = 60;
+
+let stack, broker, wire, service, url;
+before(async () => {
+  stack = await PrivateStack.create();
+  broker = await TokenBroker.start(stack);
+  wire = await Proxy.to(broker.webSocketUrl);
+  service = await AblyService.start();
+  service.requireTokens(ABLY_KEY);
+  const keyFile = join(stack.directory, 'ably-key');
+  writeFileSync(keyFile, ABLY_KEY, { mode: 0o644 });
+  const sidecar = await stack.sidecar({
+    ...broker.settings,
+    SEALCAST_MQTT_PUBLIC_URL: wire.url,
+    SEALCAST_MQTT_VIP_TOPIC: 'vip/{stream_id}',
+    SEALCAST_ABLY_KEY_FILE: keyFile,
+    SEALCAST_ABLY_URL: `https://127.0.0.1:${await freePort()}`, // the test publishes in its place
+  });
+  url = sidecar.url;
+});
+after(async () => {
+  service?.close();
+  await wire?.close();
+  await stack?.close();
+});
+
+const overMqtt = (options) =>
+  mqtt({
+    client: ({ url: where, token }) => mqttjs.connect(where, { username: 'reader', password: token, reconnectPeriod: 0 }),
+    ...options,
+  });
+const overAbly = (options) =>
+  ably({
+    client: ({ authCallback }) =>
+      new Realtime({
+        authCallback,
+        realtimeHost: '127.0.0.1',
+        restHost: '127.0.0.1',
+        port: service.port,
+        tls: false,
+        useBinaryProtocol: false,
+        transports: ['web_socket'],
+        disconnectedRetryTimeout: 50,
+        logLevel: 0,
+      }),
+    ...options,
+  });
+
+// A client of a user's. `exchanges` has the answers to its requests for tokens; `withoutSession` makes them without one.
+function clientOf(user, { withoutSession = false, transports = [sse(), overMqtt(), overAbly()] } = {}) {
+  const exchanges = [];
+  const watched = async (target, { headers, ...request } = {}) => {
+    if (!target.endsWith('/token')) return fetch(target, { headers, ...request });
+    const { Authorization, ...others } = headers;
+    const answer = await fetch(target, { headers: withoutSession ? others : headers, ...request });
+    exchanges.push(answer.status);
+    return answer;
+  };
+  const client = createClient({ url, token: user?.token(), fetch: watched, transports });
+  return Object.assign(client, { exchanges });
+}
+
+async function privateRoom(members = 1) {
+  const room = await stack.stream({ visibility: 'private' });
+  const users = Array.from({ length: members }, () => stack.user());
+  for (const user of users) await stack.grant(room, user, 'member');
+  return { room, users };
+}
+
+// What the sidecar says when it moves a stream.
+const migrate = (room, target, { exp = nowSeconds() + 60, overlapMs = 200 } = {}) =>
+  tell(stack, room, 'transport_migrate', {
+    type: 'migrate',
+    target,
+    channel_id: target === 'ably' ? `sealcast:${room}` : `sealcast/${room}`,
+    token: migrationTicket(stack.sessionSecret, room, target, { exp }),
+    overlap_ms: overlapMs,
+  });
+const isOn = (reader, name) => reader.until(`it is on ${name}`, () => reader.subscription.transport === name);
+const codes = (reader) => reader.errors.map(({ code }) => code);
+
+// Publishes a private stream's frames at the Ably stand-in, as the sidecar's adapter does.
+async function bridge(room, user) {
+  const stays = clientOf(user, { transports: [sse()] });
+  const reader = new Reader(stays, room, { from: 0 }, (frame) => service.publish(`sealcast:${room}`, frame));
+  await reader.ready();
+  return reader;
+}
+
+test('many readers of a private stream go over to MQTT, and one who comes late with a repeat of the message', async () => {
+  const { room, users } = await privateRoom(READERS + 1);
+  const late = users.pop();
+  const readers = users.map((user) => {
+    const client = clientOf(user);
+    return Object.assign(new Reader(client, room, { spreadMs: 100 }), { client });
+  });
+  for (const reader of readers) await reader.ready();
+  await write(stack, room, 5);
+  await migrate(room, 'mqtt');
+  await write(stack, room, 5);
+  for (const reader of readers) await reader.reached(11);
+  const latecomer = Object.assign(new Reader(clientOf(late), room), { first: 12 });
+  await latecomer.ready();
+  assert.equal(latecomer.subscription.transport, 'sse');
+  await migrate(room, 'mqtt');
+  for (const reader of [...readers, latecomer]) await isOn(reader, 'mqtt');
+  await migrate(room, 'mqtt'); // no concern of who is there
+  await write(stack, room, 5);
+  for (const reader of [...readers, latecomer]) {
+    await reader.reached(18);
+    reader.isWhole(reader.first ?? 1, 18);
+    assert.deepEqual(codes(reader), []);
+  }
+  for (const { client } of readers) assert.deepEqual(client.exchanges, [200], 'one exchange each');
+  for (const reader of [...readers, latecomer]) await reader.close();
+});
+
+for (const target of ['mqtt', 'ably']) {
+  test(`${target}: without a session the ticket opens, once; when it is over the reader stays, or goes back`, async () => {
+    const { room, users } = await privateRoom(2);
+    const publisher = target === 'ably' ? await bridge(room, users[1]) : null;
+    const client = clientOf(users[0], { withoutSession: true });
+    const reader = new Reader(client, room);
+    await reader.ready();
+    await migrate(room, target, { exp: nowSeconds() - 1 });
+    await reader.until('it is refused', () => codes(reader).includes('transport_refused'));
+    assert.equal(reader.subscription.transport, 'sse');
+    assert.equal(reader.subscription.status, 'live');
+    const exp = nowSeconds() + 2;
+    await migrate(room, target, { exp });
+    await isOn(reader, target);
+    await write(stack, room, 3);
+    await reader.reached(5);
+    await until('the ticket is over', () => nowSeconds() >= exp);
+    if (target === 'ably') service.expireTokens();
+    else wire.cut();
+    await isOn(reader, 'sse');
+    await reader.until('it is live', () => reader.subscription.status === 'live');
+    await write(stack, room, 3);
+    await reader.reached(8);
+    reader.isWhole(1, 8);
+    assert.deepEqual(client.exchanges, [401, 200, 401]);
+    assert.equal(codes(reader).filter((code) => code === 'transport_refused').length, 2);
+    assert.deepEqual(
+      reader.notes.filter(([name]) => name === 'transport'),
+      [['transport', target, 'sse'], ['transport', 'sse', target]],
+    );
+    await reader.close();
+    await publisher?.close();
+  });
+
+  test(`${target}: begins there with a token, and gets another for each connection`, async () => {
+    const { room, users } = await privateRoom(2);
+    const publisher = target === 'ably' ? await bridge(room, users[1]) : null;
+    const client = clientOf(users[0], { transports: [overMqtt({ tokens: true }), overAbly({ tokens: true })] });
+    const reader = new Reader(client, room, { transport: target });
+    await reader.ready();
+    for (let times = 1; times <= 3; times++) {
+      if (target === 'ably') service.expireTokens();
+      else wire.cut();
+      await reader.until('another token', () => client.exchanges.length > times);
+      await reader.until('it is live', () => reader.subscription.status === 'live');
+      await write(stack, room, 2);
+      await reader.reached(2 * times);
+    }
+    reader.isWhole(1, 6);
+    assert.ok(client.exchanges.every((status) => status === 200));
+    await reader.close();
+    await publisher?.close();
+  });
+}
+
+test('a public stream needs no session', async () => {
+  const room = await stack.stream();
+  const reader = new Reader(clientOf(null, { transports: [overMqtt({ tokens: true })] }), room);
+  await reader.ready();
+  await write(stack, room, 1);
+  await reader.reached(1);
+  await reader.close();
+});
+
+test('who may not read a private stream gets no token, and the subscription is over', async () => {
+  const { room } = await privateRoom();
+  for (const [user, status] of [[null, 401], [stack.user(), 403]]) {
+    const reader = new Reader(clientOf(user, { transports: [overMqtt({ tokens: true })] }), room);
+    await assert.rejects(reader.subscription.ready, { code: 'transport_refused', status });
+    assert.equal(reader.subscription.status, 'failed');
+  }
+});
+
+test('the vip channel, with a token for it', async () => {
+  const { room, users } = await privateRoom();
+  const options = { channel: 'vip', transport: 'mqtt' };
+  const driver = overMqtt({ tokens: true, vipTopic: 'vip/{stream_id}' });
+  const reader = new Reader(clientOf(users[0], { transports: [driver] }), room, options);
+  await reader.ready();
+  await write(stack, room, 1);
+  await reader.reached(1);
+  await reader.close();
+});
+
+test('a token of one stream opens no other, at Ably either', async () => {
+  const [one, two] = [await stack.stream(), await stack.stream()];
+  const { token } = await (await fetch(`${url}/streams/${one}/token`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ transport: 'ably' }),
+  })).json();
+  const ofTheOther = (streamId, on) =>
+    overAbly({ tokens: true }).connect(streamId, {
+      ...on,
+      access: async () => ({ channelId: `sealcast:${two}`, token, renew: async () => ({ token }) }),
+    });
+  const reader = new Reader(clientOf(null, { transports: [{ name: 'ably', connect: ofTheOther }] }), two);
+  await reader.until('it is refused', () => reader.errors.some(({ message }) => /not permitted/.test(message)));
+  await reader.close();
+});
+
+// A transport that brings what a test says, over which nothing is real.
+function scripted(name, transports = {}) {
+  transports[name] = { connections: 0 };
+  const connect = async (streamId, on) => {
+    transports[name].connections++;
+    let offset = on.after() ?? 0;
+    transports[name].bring = (t, s, d) =>
+      on.onFrame({ offset: ++offset, prev: offset - 1, envelope: { v: 1, t, stream_id: streamId, s, d } });
+    on.onConnected({ offset, resumed: true });
+    await new Promise((resolve) => on.signal.addEventListener('abort', resolve));
+  };
+  return { name, resumes: true, connect };
+}
+
+test('only the system moves a stream, and a repeat is no concern of who follows or has followed', async () => {
+  const made = {};
+  const [system, somebody] = ['00000000-0000-0000-0000-000000000000', stack.user().id];
+  const reader = new Reader(clientOf(null, { transports: [scripted('here', made), scripted('there', made)] }), somebody);
+  await reader.ready();
+  const move = (sender, target) => made.here.bring('transport_migrate', sender, { target, overlap_ms: 100 });
+  move(somebody, 'there');
+  move(system, 'here');
+  for (let times = 0; times < 3; times++) move(system, 'nowhere');
+  await reader.reached(5);
+  assert.equal(made.there.connections, 0);
+  for (let times = 0; times < 3; times++) move(system, 'there');
+  await isOn(reader, 'there');
+  made.there.bring('transport_migrate', system, { target: 'there' });
+  await reader.until('it is read', () => reader.frames.length >= 6);
+  assert.deepEqual([made.here.connections, made.there.connections], [1, 1]);
+  assert.deepEqual(codes(reader), ['transport_unknown'], 'told of once');
+  await reader.close();
+});
+
+test('of two moves in a row the last one counts, whatever each waits', async () => {
+  const made = {};
+  const system = '00000000-0000-0000-0000-000000000000';
+  const transports = [scripted('here', made), scripted('there', made), scripted('elsewhere', made)];
+  const reader = new Reader(clientOf(null, { transports }), stack.user().id, { spreadMs: 100 });
+  await reader.ready();
+  for (const target of ['there', 'elsewhere']) made.here.bring('transport_migrate', system, { target, overlap_ms: 0 });
+  await isOn(reader, 'elsewhere');
+  await reader.close();
+  assert.equal(made.there.connections, 0);
+});
