@@ -193,7 +193,7 @@ export interface DriverContext {
   /** The offset to resume after; null when none is known. */
   after(): number | null;
   /** A token for this connection; without `tokens` when a transport_migrate brought a ticket. Null: there is nothing to know. */
-  access(tokens?: boolean): Promise<Access | { channelId: string; token?: undefined } | null>;
+  access(tokens?: boolean, signal?: AbortSignal): Promise<Access | { channelId: string; token?: undefined } | null>;
   onConnected(how?: { offset?: number; resumed?: boolean }): void;
   onFrame(frame: Frame): void;
   onBadFrame(error: SealcastError): void;

@@ -25,7 +25,7 @@ export async function readShared(client, key, on, { open, end }) {
 // A function that makes one gets the access, when there is a token.
 export async function enter(driver, { client, names, tokens }, streamId, on) {
   const makes = typeof client === 'function';
-  const access = await on.access(makes ? tokens : false);
+  const access = await on.access(makes ? tokens : false, on.signal);
   const name = access?.channelId ?? names[on.channel]?.replace('{stream_id}', streamId);
   if (!name) throw failure('transport_refused', `${driver} was not told where the ${on.channel} channel is`);
   return { name, client: makes ? () => client(access?.token ? access : undefined) : client };

@@ -162,15 +162,14 @@ export class Subscription {
       },
     };
     const { http, ticket } = this.#parts;
-    const tools = { channel, http, ticket, access: (tokens) => this.#access(driver.name, tokens) };
+    const tools = { channel, http, ticket, access: (tokens, signal) => this.#access(driver.name, tokens, signal) };
     const link = new Link(driver, this.#streamId, tools, hooks, { reconnect, quietMs });
     return link;
   }
 
-  #access(transport, tokens) {
+  #access(transport, tokens, signal) {
     const { channel } = this.#options;
     const invitation = this.#invitations.get(transport);
-    const { signal } = this.#stop;
     return accessTo(this.#parts.http, this.#streamId, { transport, channel, invitation, tokens, signal });
   }
 

@@ -189,6 +189,27 @@ for (const target of ['mqtt', 'ably']) {
   });
 }
 
+test('an exchange that is never answered holds up neither another move nor close()', async () => {
+  const { room, users } = await privateRoom();
+  let asked = 0;
+  const stuck = (target, { signal, ...request }) => {
+    if (!target.endsWith('/token')) return fetch(target, { signal, ...request });
+    asked++;
+    return new Promise((resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  };
+  const transports = [sse(), overMqtt({ tokens: true })];
+  const client = createClient({ url, token: users[0].token(), fetch: stuck, transports, timeoutMs: 3_600_000 });
+  const reader = new Reader(client, room, { migrateTimeoutMs: 3_600_000 });
+  await reader.ready();
+  const moving = reader.subscription.migrate('mqtt');
+  await until('it is asked', () => asked === 1);
+  await reader.subscription.migrate('sse');
+  await assert.rejects(moving, { code: 'migration_superseded' });
+  reader.subscription.migrate('mqtt').catch(() => {});
+  await until('it is asked again', () => asked === 2);
+  await reader.close();
+});
+
 test('a public stream needs no session', async () => {
   const room = await stack.stream();
   const reader = new Reader(clientOf(null, { transports: [overMqtt({ tokens: true })] }), room);
