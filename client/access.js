@@ -9,7 +9,7 @@ export async function accessTo(http, streamId, { transport, channel, invitation 
   if (!(tokens ?? ticket !== undefined)) return channelId && channel === 'public' ? { channelId } : null;
   const body = JSON.stringify({ transport, channel, ticket });
   try {
-    const answer = await http.json('POST', `/streams/${encodeURIComponent(streamId)}/token`, { body, signal });
+    const answer = await http.json('POST', `/streams/${encodeURIComponent(streamId)}/token`, { body, streamId, signal });
     const renew = () => accessTo(http, streamId, { transport, channel, invitation, tokens, signal });
     return { channelId: answer.channel_id, token: answer.token, url: answer.url, renew };
   } catch (error) {
