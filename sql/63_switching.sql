@@ -221,7 +221,8 @@ begin
     if sealed.status in (403, 404) then
       -- Closed meanwhile: nobody is to go anywhere.
       update sealcast.switching s set step = 'cooling', since = now, notified_at = null where s.stream_id = stream;
-    elsif sealed.status <> 200 then
+    -- In another cell by now: there they are told.
+    elsif sealed.status not in (200, 421) then
       perform sealcast.refuse(sealed.status, sealed.code, sealed.message, sealed.details, sealed.hint, sealed.retry_after_ms);
     end if;
   end if;

@@ -95,6 +95,7 @@ test('a pin under a lock is a fence: who came before is waited for, who comes af
 test('a stream is moved: all of it, with its offsets, keys, roles and readers', async () => {
   const [room, user] = [await cells.stream(a), cells.stack.user()];
   await a.query("insert into sealcast.stream_roles values ($1, $2, 'vip')", [room, user.id]);
+  await a.query("insert into sealcast.switching (stream_id, step, since, forced) values ($1, 'warming', now(), 'standard')", [room]);
   const sent = [message(room, 'one'), message(room, 'two'), message(room, 'three')];
   const envelopes = [];
   for (const body of sent) envelopes.push((await send(a.url, user, body)).text);
@@ -114,6 +115,9 @@ test('a stream is moved: all of it, with its offsets, keys, roles and readers', 
   assert.equal(next.json.d.user_role, 'vip');
   await resumed.received(1);
   assert.deepEqual([resumed.frames[0].offset, resumed.frames[0].prev, resumed.resets], [4, 3, []]);
+  assert.deepEqual(await b.query('select step, forced from sealcast.switching where stream_id = $1', [room]), [
+    { step: 'standard', forced: 'standard' },
+  ]);
   const { messages, first, last } = (await request(`${b.url}/streams/${room}/messages`)).json;
   assert.deepEqual(messages.map(({ envelope }) => JSON.stringify(envelope)), [...envelopes, next.text]);
   assert.deepEqual([first, last], [1, 4]);

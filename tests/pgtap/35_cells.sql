@@ -3,7 +3,7 @@
 begin;
 \ir scene.psql
 \set vectors `cat tests/vectors/cells.json`
-select plan(46);
+select plan(48);
 
 -- rendezvous()
 create temp table vector as
@@ -103,13 +103,19 @@ select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.ban(nu
 
 -- The system's own messages.
 insert into sealcast.sampling values (:room, 20, false, now() - interval '1 hour');
-insert into sealcast.viewer_counts values (:room, 1, 1, now() - interval '1 hour');
+insert into sealcast.viewer_counts (stream_id, webrtc, hls, published_at) values (:room, 1, 1, now() - interval '1 hour');
 create temp table lease as select * from sealcast.claim_shards('tap', 60000);
 select is(sealcast.sample_streams(array_agg(shard::integer), array_agg(epoch), '{}', '{}', 10000), 0, 'no rate is told') from lease where mine;
 select is(published, 0, 'and no count')
 from (select array_agg(shard::integer) as shards, array_agg(epoch) as epochs from lease where mine) l,
      sealcast.publish_viewer_counts(shards, epochs, '{}', '{}', '{}', true, 1000, 10000);
 select is((select count(*) from sealcast.sampling) + (select count(*) from sealcast.viewer_counts), 0::bigint, 'both are forgotten');
+
+insert into sealcast.switching (stream_id, step, since) values (:room, 'hot', now());
+select is(sealcast.switch_stream(array_agg(shard::integer), array_agg(epoch), :room, 'repeat',
+                                 (select warm_up from sealcast.switching), '{}'), true, 'readers are told where the stream is')
+from lease where mine;
+select is((select count(*) from sealcast.messages where t = 'transport_migrate'), 0::bigint, 'not here');
 
 -- A cell that is not listed any more has no stream, a cell alone has all.
 set local sealcast.cell = 'gone';
