@@ -218,9 +218,11 @@ begin
       array[stream], array[says], array[system_sender],
       array[case says when 'transport_warmup' then w.warm_up else gen_random_uuid() end],
       array[case says when 'transport_warmup' then '{}' else tell end]);
-    if sealed.status in (403, 404) then
-      -- Closed meanwhile: nobody is to go anywhere.
-      update sealcast.switching s set step = 'cooling', since = now, notified_at = null where s.stream_id = stream;
+    if sealed.status in (403, 404, 421) then
+      -- Closed, or in another cell meanwhile: nobody is to go anywhere.
+      update sealcast.switching s
+      set step = 'cooling', since = now, notified_at = null, forced = case when sealed.status = 403 then s.forced end
+      where s.stream_id = stream;
     -- In another cell by now: there they are told.
     elsif sealed.status not in (200, 421) then
       perform sealcast.refuse(sealed.status, sealed.code, sealed.message, sealed.details, sealed.hint, sealed.retry_after_ms);

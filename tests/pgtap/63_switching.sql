@@ -1,7 +1,7 @@
 -- Moving a stream's readers to another transport and back: which step is due when, what each does, and by whose word.
 begin;
 \ir scene.psql
-select plan(66);
+select plan(68);
 
 delete from sealcast.viewer_counts;
 update sealcast.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
@@ -157,5 +157,13 @@ update sealcast.streams set closed_at = null, delivery_mode = 'hot' where stream
 select is((select string_agg(reason || ' ' || to_mode, ', ' order by change_id) from sealcast.delivery_changes where change_id > (
             select change_id from sealcast.delivery_changes order by change_id offset 3 limit 1)),
           'forced hybrid, viewers standard, forced hybrid, forced hot, forced hybrid, viewers standard, viewers hot', 'all in the audit');
+-- In another cell meanwhile.
+update sealcast.streams set delivery_mode = 'standard' where stream_id = :room;
+select sealcast.set_delivery_mode(:room, 'hot'), pg_temp.take('warm') \g /dev/null
+insert into sealcast.cells values ('here', 'https://here.example'), ('there', 'https://there.example');
+insert into sealcast.cell_pins values (:room, 'there');
+set local sealcast.cell = 'here';
+select is(pg_temp.take('probe'), 'cooling standard', 'a stream that has gone to another cell moves nobody');
+select is(pg_temp.due(), 'rest cooling', 'and is held no more');
 select * from finish();
 rollback;
