@@ -163,8 +163,13 @@ begin
     action := 'trimmed'; object := format('%s rows of sealcast.txn_keys', removed);
     return next;
   end if;
+  removed := sealcast.trim_effects(keep_txn_ids);
+  if removed > 0 then
+    action := 'trimmed'; object := format('%s rows of sealcast.event_effects', removed);
+    return next;
+  end if;
   -- A shard's newest batch is its position and stays, and so does what a transport has yet to deliver, unless no
-  -- sidecar has had it for a day.
+  -- sidecar has had it for a day; and, for as long, what a group of workers has not finished.
   delete from sealcast.relay_log r
   using (
     select l.shard, least((sealcast.relay_position(l.shard)).batch,
@@ -172,7 +177,11 @@ begin
        where d.shard = l.shard and d.seen_at > now() - interval '1 day')) as needed
     from sealcast.relay_leases l) p
   where r.shard = p.shard and r.batch < p.needed
-    and r.logged_at < extract(epoch from now() - interval '1 hour')::bigint * 1000;
+    and r.logged_at < extract(epoch from now() - interval '1 hour')::bigint * 1000
+    and r.logged_at < coalesce(
+      (select greatest(min(coalesce(l.finished_to, 0)), extract(epoch from now() - interval '1 day')::bigint * 1000)
+       from sealcast.event_handlers h left join sealcast.event_leases l on l.group_name = h.group_name where h.active),
+      9223372036854775807);
   delete from sealcast.relay_members m where m.seen_at < now() - interval '1 hour';
   delete from sealcast.row_keys k where k.table_id = any (array(
     select gone.table_id from (select distinct table_id from sealcast.row_keys) gone

@@ -47,12 +47,23 @@ grant execute on function
   sealcast.sample_streams(integer[], bigint[], uuid[], integer[], integer), sealcast.sampled_streams(integer[]),
   sealcast.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean),
   sealcast.switch_stream(integer[], bigint[], uuid, text, uuid, text),
+  sealcast.handlers_of(text), sealcast.event_groups(),
+  sealcast.claim_partitions(text, text, integer, integer), sealcast.release_partitions(text, text),
+  sealcast.events_carried_to(), sealcast.finish_partitions(text, integer[], bigint[], bigint[]),
+  sealcast.apply_events(text, text, integer, bigint, text[], bigint[], text[]),
+  sealcast.fail_event(text, text, integer, bigint, text, bigint, text),
+  sealcast.event_dead_letters_to_replay(text, integer), sealcast.replay_plan(timestamptz, uuid),
+  sealcast.event_partitions_state(), sealcast.note_event_partitions(bigint, integer[], bigint[], bigint[]),
+  sealcast.rewind_events(bigint),
   sealcast.maintain(interval, interval, integer)
   to sealcast_service;
 grant execute on function
   sealcast.keys(), sealcast.maintain(interval, interval, integer),
   sealcast.replay_dead_letters(text, uuid, bigint), sealcast.drop_dead_letters(text, uuid, bigint),
-  sealcast.forget_transport(text)
+  sealcast.forget_transport(text),
+  sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text),
+  sealcast.unregister_handler(text, boolean), sealcast.check_effects(text, timestamptz, timestamptz, integer),
+  sealcast.replay_event_dead_letters(text, uuid, uuid), sealcast.drop_event_dead_letters(text, uuid, uuid, boolean)
   to sealcast_admin;
 
 -- Tables: sealcast_admin keeps streams, roles, restrictions, cells and types; sealcast_user reads what row-level security shows.
@@ -64,7 +75,9 @@ grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, sy
   on sealcast.message_types to sealcast_admin;
 grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries,
   sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_members,
-  sealcast.viewer_counts, sealcast.sampling, sealcast.switching, sealcast.delivery_changes to sealcast_admin;
+  sealcast.viewer_counts, sealcast.sampling, sealcast.switching, sealcast.delivery_changes,
+  sealcast.event_handlers, sealcast.event_effects, sealcast.event_attempts, sealcast.event_dead_letters,
+  sealcast.event_leases, sealcast.event_workers, sealcast.event_partitions, sealcast.event_losses to sealcast_admin;
 grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
   sealcast.messages, sealcast.stream_log, sealcast.stream_runs to sealcast_user;
 
@@ -88,6 +101,14 @@ alter table sealcast.viewer_counts enable row level security;
 alter table sealcast.sampling enable row level security;
 alter table sealcast.switching enable row level security;
 alter table sealcast.delivery_changes enable row level security;
+alter table sealcast.event_handlers enable row level security;
+alter table sealcast.event_effects enable row level security;
+alter table sealcast.event_attempts enable row level security;
+alter table sealcast.event_dead_letters enable row level security;
+alter table sealcast.event_leases enable row level security;
+alter table sealcast.event_workers enable row level security;
+alter table sealcast.event_partitions enable row level security;
+alter table sealcast.event_losses enable row level security;
 alter table sealcast.maintenance enable row level security;
 alter table sealcast.row_keys enable row level security;
 
@@ -108,6 +129,14 @@ create policy admin_read on sealcast.viewer_counts for select to sealcast_admin 
 create policy admin_read on sealcast.sampling for select to sealcast_admin using (true);
 create policy admin_read on sealcast.switching for select to sealcast_admin using (true);
 create policy admin_read on sealcast.delivery_changes for select to sealcast_admin using (true);
+create policy admin_read on sealcast.event_handlers for select to sealcast_admin using (true);
+create policy admin_read on sealcast.event_effects for select to sealcast_admin using (true);
+create policy admin_read on sealcast.event_attempts for select to sealcast_admin using (true);
+create policy admin_read on sealcast.event_dead_letters for select to sealcast_admin using (true);
+create policy admin_read on sealcast.event_leases for select to sealcast_admin using (true);
+create policy admin_read on sealcast.event_workers for select to sealcast_admin using (true);
+create policy admin_read on sealcast.event_partitions for select to sealcast_admin using (true);
+create policy admin_read on sealcast.event_losses for select to sealcast_admin using (true);
 
 create policy readable on sealcast.streams for select to sealcast_user using (sealcast.caller_can_read(stream_id));
 create policy readable on sealcast.messages for select to sealcast_user using (sealcast.caller_can_read(stream_id));

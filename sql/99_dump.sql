@@ -16,5 +16,10 @@ select pg_extension_config_dump('sealcast.delivery_changes_change_id_seq', '');
 -- Offsets outlive the cluster, batches do not: in another one each transport begins anew, but for these.
 select pg_extension_config_dump('sealcast.delivery_lags', '');
 select pg_extension_config_dump('sealcast.dead_letters', '');
+-- Effects, and how far they are known, wherever the messages go. Not who reads partitions, nor what a Redis held.
+select pg_extension_config_dump('sealcast.event_handlers', '');
+select pg_extension_config_dump('sealcast.event_effects', '');
+select pg_extension_config_dump('sealcast.event_attempts', '');
+select pg_extension_config_dump('sealcast.event_dead_letters', '');
 -- Not the keys of tables that are gone: a number means another table elsewhere.
 select pg_extension_config_dump('sealcast.row_keys', 'where table_id in (select oid from pg_catalog.pg_class)');

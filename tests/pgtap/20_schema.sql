@@ -1,7 +1,7 @@
 -- What the extension brings: roles, tables, types, functions, and that it can be taken away whole.
 begin;
 \ir scene.psql
-select plan(46);
+select plan(49);
 
 select has_schema('sealcast');
 select is(r.rolname || ' ' || r.rolcanlogin || r.rolsuper || r.rolcreaterole || r.rolbypassrls, r.rolname || ' falsefalsefalsefalse',
@@ -11,7 +11,8 @@ select is((select count(*) from pg_roles where rolname like 'sealcast\_%' and no
 
 select tables_are('sealcast', array(
   select unnest(array['streams', 'stream_roles', 'restrictions', 'message_types', 'txn_keys', 'messages', 'outbox', 'outbox_0',
-    'outbox_1', 'outbox_2', 'stream_runs', 'relay_leases', 'relay_members', 'relay_log', 'deliveries', 'delivery_lags', 'dead_letters', 'viewer_counts', 'sampling', 'switching', 'delivery_changes', 'cells', 'cell_pins', 'maintenance', 'row_keys'])
+    'outbox_1', 'outbox_2', 'stream_runs', 'relay_leases', 'relay_members', 'relay_log', 'deliveries', 'delivery_lags', 'dead_letters', 'viewer_counts', 'sampling', 'switching', 'delivery_changes', 'cells', 'cell_pins', 'maintenance', 'row_keys',
+    'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters', 'event_leases', 'event_workers', 'event_partitions', 'event_losses'])
   union all select c.relname from sealcast.partitions('sealcast.messages') p join pg_class c on c.oid = p.partition
   union all select c.relname from sealcast.partitions('sealcast.stream_runs') p join pg_class c on c.oid = p.partition));
 select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast'::regnamespace
@@ -30,6 +31,10 @@ select is(array(select attname || ' ' || format_type(atttypid, null) from pg_att
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.refusal'::regclass and attnum > 0 order by attnum),
           array['status integer', 'code text', 'message text', 'hint text'], 'a refusal');
+
+select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
+                where attrelid = 'sealcast.event'::regclass and attnum > 0 order by attnum),
+          array['t text', 'stream_id uuid', 'sender_id uuid', 'txn_id uuid', 'ts bigint', 'offset bigint', 'd json', 'envelope json'], 'an event');
 
 -- The outward functions with what they return.
 create temp table outward (signature text, result text);
@@ -53,6 +58,8 @@ insert into outward values
   ('sealcast.history(uuid,bigint,bigint,integer,boolean)', 'SETOF record'),
   ('sealcast.stream_access(uuid,uuid)', 'record'), ('sealcast.gate_limits()', 'SETOF record'),
   ('sealcast.roles_of(uuid[],uuid[])', 'SETOF record'),
+  ('sealcast.register_handler(text,text,regprocedure,integer,integer,interval,text)', 'void'),
+  ('sealcast.unregister_handler(text,boolean)', 'void'),
   ('sealcast.seal_row()', 'trigger'), ('sealcast.idempotent_insert()', 'trigger');
 select is(pg_get_function_result(to_regprocedure(signature)), result, signature || ' returns ' || result) from outward;
 select is(array(select p.oid::regprocedure::text from pg_proc p

@@ -33,6 +33,15 @@ insert into granted values
   ('sealcast.revive(text,uuid,bigint)', 's'),
   ('sealcast.publish_viewer_counts(integer[],bigint[],uuid[],integer[],integer[],boolean,integer,integer)', 's'), ('sealcast.replay_dead_letters(text,uuid,bigint)', 'a'),
   ('sealcast.drop_dead_letters(text,uuid,bigint)', 'a'), ('sealcast.forget_transport(text)', 'a'),
+  ('sealcast.register_handler(text,text,regprocedure,integer,integer,interval,text)', 'a'), ('sealcast.unregister_handler(text,boolean)', 'a'),
+  ('sealcast.check_effects(text,timestamp with time zone,timestamp with time zone,integer)', 'a'),
+  ('sealcast.replay_event_dead_letters(text,uuid,uuid)', 'a'), ('sealcast.drop_event_dead_letters(text,uuid,uuid,boolean)', 'a'),
+  ('sealcast.handlers_of(text)', 's'), ('sealcast.event_groups()', 's'),
+  ('sealcast.claim_partitions(text,text,integer,integer)', 's'), ('sealcast.release_partitions(text,text)', 's'),
+  ('sealcast.events_carried_to()', 's'), ('sealcast.finish_partitions(text,integer[],bigint[],bigint[])', 's'),
+  ('sealcast.apply_events(text,text,integer,bigint,text[],bigint[],text[])', 's'), ('sealcast.fail_event(text,text,integer,bigint,text,bigint,text)', 's'),
+  ('sealcast.event_dead_letters_to_replay(text,integer)', 's'), ('sealcast.replay_plan(timestamp with time zone,uuid)', 's'),
+  ('sealcast.event_partitions_state()', 's'), ('sealcast.note_event_partitions(bigint,integer[],bigint[],bigint[])', 's'), ('sealcast.rewind_events(bigint)', 's'),
   ('sealcast.send_message(uuid,text,json,uuid)', 'au'),
   ('sealcast.mute(uuid,uuid,timestamp with time zone,text)', 'au'), ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'au'),
   ('sealcast.unmute(uuid,uuid)', 'au'), ('sealcast.unban(uuid,uuid)', 'au'), ('sealcast.set_role(uuid,uuid,text)', 'au'),
@@ -66,6 +75,8 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
 create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
   ('cell_pins', 'rw', '', ''), ('cells', 'rw', '', ''),
+  ('event_handlers', 'r', '', ''), ('event_effects', 'r', '', ''), ('event_attempts', 'r', '', ''), ('event_dead_letters', 'r', '', ''),
+  ('event_leases', 'r', '', ''), ('event_workers', 'r', '', ''), ('event_partitions', 'r', '', ''), ('event_losses', 'r', '', ''),
   ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
   ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('sampling', 'r', '', ''), ('switching', 'r', '', ''), ('delivery_changes', 'r', '', ''), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
   ('streams', 'rw', '', 'r'), ('viewer_counts', 'r', '', '');

@@ -1,0 +1,178 @@
+-- Effects of messages, each applied once: events, the handlers that apply them, and what is known of their effects.
+
+-- What a handler is given. ts = Unix milliseconds; d and envelope as they were signed. The signature covers everything
+-- but "offset".
+create type sealcast.event as (
+  t text,
+  stream_id uuid,
+  sender_id uuid,
+  txn_id uuid,
+  ts bigint,
+  "offset" bigint,
+  d json,
+  envelope json
+);
+
+create table sealcast.event_handlers (
+  name text primary key check (name ~ '^[a-z][a-z0-9_.-]{0,63}$'),
+  t text,
+  function regprocedure not null,
+  batch_size integer not null check (batch_size between 1 and 1000),
+  max_attempts integer not null check (max_attempts between 1 and 100),
+  timeout interval not null check (timeout between interval '100 ms' and interval '1 minute'),
+  group_name text not null check (group_name ~ '^[A-Za-z0-9_.-]{1,64}$'),
+  active boolean not null default true,
+  registered_at timestamptz not null default clock_timestamp(),
+  -- Effects of older events (ts) may have been trimmed: whether such an event was applied cannot be told any more.
+  effects_from bigint not null default 0
+);
+comment on table sealcast.event_handlers is
+  'What workers apply to every message of type t (null = all); see register_handler()';
+
+-- The row comes in the same transaction as what the handler does, so that a second time does nothing.
+create table sealcast.event_effects (
+  handler text not null,
+  sender_id uuid not null,
+  txn_id uuid not null,
+  ts bigint not null,
+  applied_at timestamptz not null default clock_timestamp(),
+  primary key (handler, sender_id, txn_id)
+);
+comment on table sealcast.event_effects is 'Which event was applied by which handler; kept as long as txn_keys';
+-- Trimming by age must not cost every effect a second B-tree.
+create index event_effects_applied_at on sealcast.event_effects using brin (applied_at);
+
+create table sealcast.event_attempts (
+  handler text not null,
+  sender_id uuid not null,
+  txn_id uuid not null,
+  attempts integer not null,
+  reason text not null,
+  failed_at timestamptz not null default clock_timestamp(),
+  primary key (handler, sender_id, txn_id)
+);
+comment on table sealcast.event_attempts is 'Events that a handler has failed on and is to try again';
+
+create table sealcast.event_dead_letters (
+  group_name text not null,
+  handler text,
+  stream_id uuid,
+  "offset" bigint,
+  sender_id uuid,
+  txn_id uuid,
+  partition integer,
+  entry text,
+  reason text not null,
+  attempts integer not null,
+  failed_at timestamptz not null default clock_timestamp(),
+  replay boolean not null default false,
+  constraint event_dead_letters_key unique nulls not distinct (handler, sender_id, txn_id, group_name, partition, entry),
+  check (case when handler is null then entry is not null else txn_id is not null and entry is null end)
+);
+comment on table sealcast.event_dead_letters is
+  'Events that a handler could not apply; handler null = an entry of a Redis stream that is no message of ours. See replay_event_dead_letters() and drop_event_dead_letters()';
+
+-- Handlers run with their owner's rights, never with those of the worker, who could sign anything: so they are SECURITY
+-- DEFINER, and whoever made them has decided so. What is wrong with a function, or null.
+create function sealcast.handler_problem(function regprocedure) returns text
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select case
+    when p.oid is null then 'there is no such function'
+    when p.prokind <> 'f' or p.proretset or p.prorettype <> 'void'::regtype
+         or p.pronargs <> 1 or p.proargtypes[0] <> 'sealcast.event'::regtype then 'it is no function (sealcast.event) returns void'
+    when not p.prosecdef then 'it is not SECURITY DEFINER, and would run with the rights of the worker'
+    when not has_function_privilege('sealcast_service', p.oid, 'execute') then 'sealcast_service may not execute it'
+  end
+  from (values (handler_problem.function::oid)) asked (id) left join pg_proc p on p.oid = asked.id;
+end;
+
+create function sealcast.register_handler(name text, t text, function regprocedure, batch_size integer default 100,
+                                          max_attempts integer default 5, timeout interval default '5 s',
+                                          group_name text default 'default') returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  problem constant text := sealcast.handler_problem(function);
+begin
+  if problem is not null then
+    raise exception '% cannot be a handler: %', function, problem
+      using errcode = 'invalid_function_definition',
+            hint = 'Make it a function (sealcast.event) returns void, SECURITY DEFINER, and grant EXECUTE on it to sealcast_service.';
+  end if;
+  insert into sealcast.event_handlers as h (name, t, function, batch_size, max_attempts, timeout, group_name)
+  values (register_handler.name, register_handler.t, register_handler.function, register_handler.batch_size,
+          register_handler.max_attempts, register_handler.timeout, register_handler.group_name)
+  on conflict on constraint event_handlers_pkey do update
+    set t = excluded.t, function = excluded.function, batch_size = excluded.batch_size,
+        max_attempts = excluded.max_attempts, timeout = excluded.timeout, group_name = excluded.group_name, active = true;
+  update sealcast.event_dead_letters d set group_name = register_handler.group_name
+  where d.handler = register_handler.name and d.group_name <> register_handler.group_name;
+end $$;
+comment on function sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text) is
+  'Has the workers of group_name apply every message of type t (null = all) with the function, once. Registering a name again changes how, and keeps what was applied';
+
+create function sealcast.unregister_handler(name text, forget boolean default false) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if forget then
+    delete from sealcast.event_handlers h where h.name = unregister_handler.name;
+    delete from sealcast.event_effects e where e.handler = unregister_handler.name;
+    delete from sealcast.event_attempts a where a.handler = unregister_handler.name;
+    delete from sealcast.event_dead_letters d where d.handler = unregister_handler.name;
+  else
+    update sealcast.event_handlers h set active = false where h.name = unregister_handler.name;
+  end if;
+end $$;
+comment on function sealcast.unregister_handler(text, boolean) is
+  'Ends a handler. What it applied stays known, in case it is registered again; forget = that goes too';
+
+-- What the workers of a group apply.
+create function sealcast.handlers_of(group_name text, out name text, out t text, out batch_size integer,
+                                     out timeout_ms bigint)
+  returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select h.name, h.t, h.batch_size, floor(extract(epoch from h.timeout) * 1000)::bigint
+  from sealcast.event_handlers h where h.active and h.group_name = handlers_of.group_name order by h.name;
+end;
+
+create function sealcast.event_groups() returns setof text
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select distinct h.group_name from sealcast.event_handlers h where h.active order by 1;
+end;
+comment on function sealcast.event_groups() is
+  'The consumer groups that have handlers: partitions are trimmed by nobody before each of them has finished';
+
+create function sealcast.replay_event_dead_letters(handler text default null, sender_id uuid default null,
+                                                   txn_id uuid default null) returns bigint
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  marked bigint;
+begin
+  update sealcast.event_dead_letters d set replay = true
+  where not d.replay and d.handler = coalesce(replay_event_dead_letters.handler, d.handler)
+    and d.sender_id = coalesce(replay_event_dead_letters.sender_id, d.sender_id)
+    and d.txn_id = coalesce(replay_event_dead_letters.txn_id, d.txn_id);
+  get diagnostics marked = row_count;
+  return marked;
+end $$;
+comment on function sealcast.replay_event_dead_letters(text, uuid, uuid) is
+  'Has a worker try them again within seconds, once each; null = all. Returns how many';
+
+create function sealcast.drop_event_dead_letters(handler text default null, sender_id uuid default null,
+                                                 txn_id uuid default null, forged boolean default false) returns bigint
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  dropped bigint;
+begin
+  delete from sealcast.event_dead_letters d
+  where case when forged then d.handler is null
+             else d.handler = coalesce(drop_event_dead_letters.handler, d.handler)
+                  and d.sender_id = coalesce(drop_event_dead_letters.sender_id, d.sender_id)
+                  and d.txn_id = coalesce(drop_event_dead_letters.txn_id, d.txn_id) end;
+  get diagnostics dropped = row_count;
+  return dropped;
+end $$;
+comment on function sealcast.drop_event_dead_letters(text, uuid, uuid, boolean) is
+  'Forgets them; null = all, forged = those that are no messages of ours instead. Returns how many';

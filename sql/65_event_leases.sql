@@ -1,0 +1,107 @@
+-- Who reads which partition of a group's events: one worker at a time, under a lease whose epoch every statement names.
+
+create table sealcast.event_leases (
+  group_name text not null,
+  partition integer not null,
+  holder text,
+  epoch bigint not null default 0,
+  lease_until timestamptz not null default '-infinity',
+  -- Everything relayed before it (Unix ms of stream_log) is finished; null = nothing is known yet.
+  finished_to bigint,
+  primary key (group_name, partition)
+) with (fillfactor = 50);
+comment on table sealcast.event_leases is
+  'Which worker reads a partition. The epoch grows with every change of hands: a frozen worker that wakes late changes nothing';
+
+create table sealcast.event_workers (
+  group_name text not null,
+  holder text not null,
+  seen_at timestamptz not null,
+  primary key (group_name, holder)
+) with (fillfactor = 50);
+comment on table sealcast.event_workers is 'The workers that are alive; they share the partitions of their group';
+
+-- Renews what the holder has, up to its share, and takes what is free or expired. Called about every second by each
+-- worker. Returns all partitions.
+create function sealcast.claim_partitions(group_name text, holder text, lease_ms integer, partitions integer,
+                                          out partition integer, out epoch bigint, out mine boolean)
+  returns setof record
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+#variable_conflict use_column
+declare
+  claimed constant text := claim_partitions.group_name;
+  claimant constant text := claim_partitions.holder;
+  until constant timestamptz := clock_timestamp() + make_interval(secs => lease_ms / 1000.0);
+  share integer;
+begin
+  if (claimed <> '' and claimant <> '' and lease_ms between 100 and 600000 and partitions between 1 and 1024) is not true then
+    raise exception 'a worker needs a group, a name, a lease of 100 to 600000 ms and 1 to 1024 partitions'
+      using errcode = 'invalid_parameter_value';
+  end if;
+  insert into sealcast.event_workers as w (group_name, holder, seen_at) values (claimed, claimant, clock_timestamp())
+  on conflict on constraint event_workers_pkey do update set seen_at = excluded.seen_at;
+  delete from sealcast.event_workers w where w.seen_at < clock_timestamp() - interval '1 hour';
+  if (select count(*) from sealcast.event_leases l where l.group_name = claimed and l.partition < partitions) < partitions then
+    insert into sealcast.event_leases (group_name, partition) select claimed, generate_series(0, partitions - 1)
+    on conflict do nothing;
+  end if;
+  select ceil(partitions::numeric / count(*)) into share from sealcast.event_workers w
+  where w.group_name = claimed and w.seen_at > clock_timestamp() - make_interval(secs => lease_ms / 1000.0);
+
+  with due as (
+    select l.partition, l.holder = claimant as held from sealcast.event_leases l
+    where l.group_name = claimed and l.partition < partitions
+      and (l.holder = claimant or l.lease_until < clock_timestamp())
+    order by l.partition for update skip locked
+  ), ranked as (
+    -- What it has before what it might take.
+    select d.partition, row_number() over (order by d.held desc nulls last, d.partition) as place from due d
+  )
+  update sealcast.event_leases l
+  set epoch = l.epoch + case when r.place <= share and l.holder is distinct from claimant then 1 else 0 end,
+      holder = case when r.place <= share then claimant when l.holder <> claimant then l.holder end,
+      lease_until = case when r.place <= share then until else '-infinity' end
+  from ranked r
+  where l.group_name = claimed and l.partition = r.partition and (r.place <= share or l.holder = claimant);
+  return query
+  select l.partition, l.epoch, l.holder is not distinct from claimant from sealcast.event_leases l
+  where l.group_name = claimed and l.partition < partitions order by l.partition;
+end $$;
+
+create function sealcast.release_partitions(group_name text, holder text) returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  update sealcast.event_leases l set holder = null, lease_until = '-infinity'
+  where l.group_name = release_partitions.group_name and l.holder = release_partitions.holder;
+  delete from sealcast.event_workers w
+  where w.group_name = release_partitions.group_name and w.holder = release_partitions.holder;
+end;
+
+-- All that was relayed before it (Unix ms of stream_log) is in the partitions of redis_events; null = none knows.
+create function sealcast.events_carried_to() returns bigint
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select min(carried.through) from (
+    -- Where nothing is owed, all is carried that any drain, which takes seconds, can have logged.
+    select case when d.batch >= newest.batch then floor(extract(epoch from statement_timestamp() - interval '1 minute') * 1000)::bigint
+                else coalesce((select r.logged_at from sealcast.relay_log r where r.shard = d.shard and r.batch > d.batch
+                               order by r.batch limit 1), 0) end as through
+    from sealcast.deliveries d cross join lateral sealcast.relay_position(d.shard) newest
+    where d.transport = 'redis_events'
+    union all
+    select coalesce(l.logged_at, 0)
+    from sealcast.delivery_lags g
+    left join lateral (select l.logged_at from sealcast.stream_log l
+                       where l.stream_id = g.stream_id and l."offset" = g.next_offset) l on true
+    where g.transport = 'redis_events') carried;
+end;
+
+-- Records how far partitions are finished; never backwards.
+create function sealcast.finish_partitions(group_name text, partitions integer[], epochs bigint[], finished bigint[])
+  returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  update sealcast.event_leases l set finished_to = greatest(l.finished_to, f.finished)
+  from unnest(partitions, epochs, finished) f (partition, epoch, finished)
+  where l.group_name = finish_partitions.group_name and l.partition = f.partition and l.epoch = f.epoch;
+end;

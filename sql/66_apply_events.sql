@@ -1,0 +1,284 @@
+-- Applying events: verified first, then each handler's batch in one transaction, with a row for every effect.
+
+-- What is wrong with the text of an envelope, by its signature alone; ok = nothing. Any text is an answer, never an error.
+create function sealcast.verify_text(envelope text, max_age interval default null) returns text
+  language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_json';
+
+-- The event that an envelope is. The ids of messages are UUIDs; others sign envelopes for tables of their own.
+create function sealcast.open_envelope(envelope text, "offset" bigint, out event sealcast.event, out problem text)
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  is_uuid constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+  m record;
+begin
+  problem := nullif(coalesce(sealcast.verify_text(envelope), 'malformed'), 'ok');
+  if problem is not null then
+    return;
+  end if;
+  select * into m from json_to_record(envelope::json)
+    as x (t text, stream_id text, s text, txn_id text, ts numeric, d json);
+  if (m.stream_id ~ is_uuid and m.s ~ is_uuid and m.txn_id ~ is_uuid) is not true then
+    problem := 'no message: its ids are no UUIDs';
+    return;
+  end if;
+  event := (m.t, m.stream_id::uuid, m.s::uuid, m.txn_id::uuid, m.ts::bigint, "offset", m.d, envelope::json)::sealcast.event;
+end $$;
+
+-- The handler, if it is registered for the group.
+create function sealcast.runnable_handler(group_name text, handler text) returns sealcast.event_handlers
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  h sealcast.event_handlers;
+begin
+  select * into h from sealcast.event_handlers e
+  where e.name = runnable_handler.handler and e.group_name = runnable_handler.group_name and e.active;
+  if found and sealcast.handler_problem(h.function) is not null then
+    raise exception 'the handler % cannot be run: %', h.name, sealcast.handler_problem(h.function)
+      using errcode = 'invalid_function_definition', hint = 'Mend the function, or call unregister_handler().';
+  end if;
+  return h;
+end $$;
+
+create function sealcast.forget_failures(handler text, sender_id uuid, txn_id uuid) returns void
+  language sql set search_path = pg_catalog, pg_temp
+begin atomic
+  delete from sealcast.event_attempts a
+  where a.handler = forget_failures.handler and a.sender_id = forget_failures.sender_id and a.txn_id = forget_failures.txn_id;
+  delete from sealcast.event_dead_letters d
+  where d.handler = forget_failures.handler and d.sender_id = forget_failures.sender_id and d.txn_id = forget_failures.txn_id;
+end;
+
+create function sealcast.bury_event(handler sealcast.event_handlers, event sealcast.event, reason text, attempts integer)
+  returns void
+  language sql set search_path = pg_catalog, pg_temp
+begin atomic
+  delete from sealcast.event_attempts a
+  where a.handler = (bury_event.handler).name and a.sender_id = (event).sender_id and a.txn_id = (event).txn_id;
+  insert into sealcast.event_dead_letters as d (group_name, handler, stream_id, "offset", sender_id, txn_id, reason, attempts)
+  values ((bury_event.handler).group_name, (bury_event.handler).name, (event).stream_id, (event)."offset", (event).sender_id,
+          (event).txn_id, left(bury_event.reason, 1000), bury_event.attempts)
+  on conflict on constraint event_dead_letters_key do update
+    set reason = excluded.reason, attempts = excluded.attempts, failed_at = excluded.failed_at, replay = false;
+end;
+
+-- Counts a failure; dead = it was the last attempt, and the event is a dead letter now.
+create function sealcast.note_event_failure(handler sealcast.event_handlers, event sealcast.event, reason text) returns text
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  tried integer;
+  given_up boolean := false;
+begin
+  select d.attempts + 1, true into tried, given_up from sealcast.event_dead_letters d
+  where d.handler = handler.name and d.sender_id = event.sender_id and d.txn_id = event.txn_id;
+  if not coalesce(given_up, false) then
+    insert into sealcast.event_attempts as a (handler, sender_id, txn_id, attempts, reason)
+    values (handler.name, event.sender_id, event.txn_id, 1, reason)
+    on conflict on constraint event_attempts_pkey do update
+      set attempts = a.attempts + 1, reason = excluded.reason, failed_at = excluded.failed_at
+    returning a.attempts into tried;
+    if tried < handler.max_attempts then
+      return 'failed';
+    end if;
+  end if;
+  perform sealcast.bury_event(handler, event, reason, tried);
+  return 'dead';
+end $$;
+
+-- Effects of so old an event may have been trimmed: whether it was applied cannot be told any more, unless its effect is
+-- there. It becomes a dead letter; who has that replayed has looked.
+create function sealcast.refuse_old(handler sealcast.event_handlers, event sealcast.event) returns text
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from sealcast.event_effects f
+             where f.handler = handler.name and f.sender_id = event.sender_id and f.txn_id = event.txn_id) then
+    return 'repeated';
+  end if;
+  perform sealcast.bury_event(handler, event, 'it is older than the effects that are kept, and may have been applied', 0);
+  return 'dead';
+end $$;
+
+-- The message of a dead letter, if it is kept.
+create function sealcast.event_message(letter sealcast.event_dead_letters, out envelope text) returns setof text
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select h.envelope from sealcast.history((letter).stream_id, (letter)."offset" - 1, (letter)."offset" + 1, 1) h
+  where h.envelope::json ->> 'txn_id' = (letter).txn_id::text;
+end;
+
+-- Applies what has no effect yet, in order, all or nothing. Returns the places in `events` of what it applied.
+create function sealcast.apply_batch(handler sealcast.event_handlers, events sealcast.event[]) returns integer[]
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  fresh sealcast.event[];
+  places integer[];
+begin
+  with once as (
+    select distinct on (e.sender_id, e.txn_id) e.sender_id, e.txn_id, e.ts, place
+    from unnest(events) with ordinality e (t, stream_id, sender_id, txn_id, ts, "offset", d, envelope, place)
+    order by e.sender_id, e.txn_id, place
+  ), added as (
+    insert into sealcast.event_effects (handler, sender_id, txn_id, ts)
+    select handler.name, o.sender_id, o.txn_id, o.ts from once o
+    on conflict do nothing returning sender_id, txn_id
+  )
+  select array_agg(events[o.place] order by o.place), array_agg(o.place::integer order by o.place) into fresh, places
+  from once o join added using (sender_id, txn_id);
+  if fresh is not null then
+    execute format('select %s(e) from unnest($1) e', handler.function::oid::regproc) using fresh;
+  end if;
+  return coalesce(places, '{}');
+end $$;
+
+-- One event. What the handler deferred to the end of the transaction is decided at once, as its own failure; then the
+-- constraints are as deferred as before, for the next event.
+create function sealcast.apply_alone(handler sealcast.event_handlers, event sealcast.event) returns boolean
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  applied constant boolean := sealcast.apply_batch(handler, array[event]) <> '{}';
+begin
+  begin
+    set constraints all immediate;
+    raise exception using errcode = 'SCREF';
+  exception when sqlstate 'SCREF' then
+    null;
+  end;
+  return applied;
+end $$;
+
+-- What a worker has read from a partition that it leases under `epoch`, for one handler; partition null = dead letters
+-- that are replayed. No row: the lease is somebody else's by now, or the handler is not registered for the group.
+-- Outcomes: applied, repeated (it has an effect already), failed (to be tried again), held (behind a failed one of its
+-- sender: likewise), dead, forged, other (a genuine message of another type).
+create function sealcast.apply_events(group_name text, handler text, partition integer, epoch bigint, envelopes text[],
+                                      offsets bigint[], entries text[],
+                                      out item integer, out outcome text, out reason text)
+  returns setof record
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  set deadlock_timeout = '100ms' set jit = off as $$
+#variable_conflict use_variable
+declare
+  h sealcast.event_handlers;
+  opened sealcast.event[];
+  outcomes text[];
+  reasons text[];
+  places integer[];
+  applied integer[];
+  failed_senders uuid[] := '{}';
+  i integer;
+begin
+  if partition is not null then
+    -- Held until this transaction ends, so that nobody takes the partition over in the middle.
+    perform from sealcast.event_leases l
+    where l.group_name = apply_events.group_name and l.partition = apply_events.partition and l.epoch = apply_events.epoch
+    for share;
+    if not found then
+      return;
+    end if;
+  end if;
+  h := sealcast.runnable_handler(group_name, handler);
+  if h.name is null then
+    return;
+  end if;
+
+  select array_agg(o.event order by e.n), array_agg(o.problem order by e.n),
+         array_agg(case when o.problem is not null then 'forged' when h.t <> (o.event).t then 'other' end order by e.n)
+    into opened, reasons, outcomes
+  from unnest(envelopes, offsets) with ordinality e (envelope, "offset", n)
+  cross join lateral sealcast.open_envelope(e.envelope, e."offset") o;
+  if partition is not null then
+    insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts)
+    select group_name, partition, e.entry, e.problem, 0 from unnest(entries, reasons) e (entry, problem)
+    where e.problem is not null
+    on conflict do nothing;
+    for i in select n from unnest(outcomes) with ordinality x (outcome, n)
+             where x.outcome is null and opened[n].ts < h.effects_from loop
+      outcomes[i] := sealcast.refuse_old(h, opened[i]);
+    end loop;
+  end if;
+
+  -- In an order that all partitions share, so that they seldom wait for each other crosswise.
+  places := array(select n::integer from unnest(outcomes) with ordinality x (outcome, n) where x.outcome is null
+                  order by opened[n].stream_id, opened[n]."offset", n);
+  if places <> '{}' then
+    begin
+      applied := sealcast.apply_batch(h, array(select opened[p.place] from unnest(places) with ordinality p (place, n) order by p.n));
+      -- What is deferred to the end of the transaction, which is now, is decided here, where a failure is this handler's.
+      set constraints all immediate;
+      foreach i in array places loop
+        outcomes[i] := 'repeated';
+      end loop;
+      foreach i in array applied loop
+        outcomes[places[i]] := 'applied';
+      end loop;
+    exception
+      -- Another transaction's doing: the same batch may succeed at once.
+      when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
+        raise;
+      when others then
+        -- One of them fails: which one is found out one by one.
+        foreach i in array places loop
+          if opened[i].sender_id = any (failed_senders) then
+            outcomes[i] := 'held';
+            continue;
+          end if;
+          begin
+            outcomes[i] := case when sealcast.apply_alone(h, opened[i]) then 'applied' else 'repeated' end;
+          exception
+            when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
+              raise;
+            when others then
+              reasons[i] := format('%s (%s)', sqlerrm, sqlstate);
+              outcomes[i] := sealcast.note_event_failure(h, opened[i], reasons[i]);
+              if outcomes[i] = 'failed' then
+                failed_senders := failed_senders || opened[i].sender_id;
+              end if;
+          end;
+        end loop;
+    end;
+    perform sealcast.forget_failures(h.name, opened[n].sender_id, opened[n].txn_id)
+    from unnest(outcomes) with ordinality x (outcome, n)
+    where x.outcome in ('applied', 'repeated');
+  end if;
+  return query select n::integer, o.outcome, o.reason
+               from unnest(outcomes, reasons) with ordinality o (outcome, reason, n) order by n;
+end $$;
+comment on function sealcast.apply_events(text, text, integer, bigint, text[], bigint[], text[]) is
+  'Verifies each envelope, then applies the handler to what has no effect yet: all in one, or, when one of them fails, one by one. A repeat runs nothing';
+
+-- Counts a failure that took the statement with it, such as a timeout. failed or dead as above; null: the lease is
+-- somebody else's by now, or the handler is not registered for the group, or the envelope is none.
+create function sealcast.fail_event(group_name text, handler text, partition integer, epoch bigint, envelope text,
+                                    "offset" bigint, reason text) returns text
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  h constant sealcast.event_handlers := sealcast.runnable_handler(group_name, handler);
+  e sealcast.event;
+begin
+  select (o.event).* into e from sealcast.open_envelope(envelope, "offset") o;
+  if h.name is null or e.txn_id is null
+     or partition is not null
+        and not exists (select from sealcast.event_leases l
+                        where l.group_name = fail_event.group_name and l.partition = fail_event.partition
+                          and l.epoch = fail_event.epoch) then
+    return null;
+  end if;
+  return sealcast.note_event_failure(h, e, reason);
+end $$;
+
+-- Dead letters that somebody wants to be tried again. What retention has dropped cannot be.
+create function sealcast.event_dead_letters_to_replay(group_name text, max_rows integer,
+                                                      out handler text, out "offset" bigint, out envelope text)
+  returns setof record
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  update sealcast.event_dead_letters d set replay = false, reason = 'its message is not kept any more; ' || d.reason
+  where d.group_name = event_dead_letters_to_replay.group_name and d.replay
+    and not exists (select from sealcast.event_message(d) m where m.envelope is not null);
+  return query
+  select d.handler, d."offset", m.envelope
+  from sealcast.event_dead_letters d cross join lateral sealcast.event_message(d) m
+  where d.group_name = event_dead_letters_to_replay.group_name and d.replay and m.envelope is not null
+  order by d.stream_id, d."offset" limit max_rows;
+end $$;

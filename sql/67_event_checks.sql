@@ -1,0 +1,152 @@
+-- Whether every message has its effects, and how the partitions are filled again when Redis has lost them.
+
+-- What differs between the messages committed in a span of time and the effects of a handler. Problems: missing (no
+-- effect: read the dead letters first, then replay), failing (to be tried again), dead (a dead letter), stray (an effect
+-- without a message).
+create function sealcast.check_effects(handler text, since timestamptz default null, until timestamptz default null,
+                                       max_rows integer default 1000,
+                                       out problem text, out stream_id uuid, out "offset" bigint, out sender_id uuid,
+                                       out txn_id uuid, out ts timestamptz)
+  returns setof record
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+#variable_conflict use_column
+declare
+  h sealcast.event_handlers;
+  from_ms bigint;
+  until_ms constant bigint := floor(extract(epoch from coalesce(until, clock_timestamp())) * 1000);
+begin
+  select * into h from sealcast.event_handlers e where e.name = check_effects.handler;
+  if not found then
+    raise exception 'there is no handler %', handler using errcode = 'undefined_object',
+      hint = 'Those that are registered: select name from sealcast.event_handlers.';
+  end if;
+  -- What is older than the effects that are kept cannot be compared.
+  from_ms := greatest(floor(extract(epoch from coalesce(since, h.registered_at)) * 1000)::bigint, h.effects_from);
+  return query
+  select found.problem, found.stream_id,
+         (select r."offset" + found.message_id - r.first_id from sealcast.stream_runs r
+          where r.stream_id = found.stream_id and r.logged_at >= found.ts - 60000
+            and found.message_id between r.first_id and r.first_id + r.messages - 1),
+         found.sender_id, found.txn_id, to_timestamp(found.ts / 1000.0)
+  from (
+    select case when exists (select from sealcast.event_dead_letters d
+                             where d.handler = h.name and d.sender_id = m.sender_id and d.txn_id = m.txn_id) then 'dead'
+                when exists (select from sealcast.event_attempts a
+                             where a.handler = h.name and a.sender_id = m.sender_id and a.txn_id = m.txn_id) then 'failing'
+                else 'missing' end as problem,
+           m.stream_id, m.message_id, m.sender_id, m.txn_id, m.ts
+    from sealcast.messages m
+    where m.ts >= from_ms and m.ts < until_ms and (h.t is null or m.t = h.t)
+      and not exists (select from sealcast.event_effects e
+                      where e.handler = h.name and e.sender_id = m.sender_id and e.txn_id = m.txn_id)
+    union all
+    select 'stray', null, null, e.sender_id, e.txn_id, e.ts
+    from sealcast.event_effects e
+    where e.handler = h.name and e.ts >= from_ms and e.ts < until_ms
+      and not exists (select from sealcast.messages m
+                      where m.ts = e.ts and m.sender_id = e.sender_id and m.txn_id = e.txn_id)
+    order by 6 limit max_rows) found;
+end $$;
+comment on function sealcast.check_effects(text, timestamptz, timestamptz, integer) is
+  'Compares the messages of a span of time (since null = the handler''s registration, until null = now) with the effects of a handler; no row = all is applied, once';
+
+-- The messages to be carried again: of each stream, those relayed since then.
+create function sealcast.replay_plan(since timestamptz, only_stream uuid default null,
+                                     out stream_id uuid, out first_offset bigint, out last_offset bigint)
+  returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select r.stream_id, min(r."offset"), max(r."offset" + r.messages - 1)
+  from sealcast.stream_runs r
+  where r.logged_at >= floor(extract(epoch from since) * 1000)::bigint
+    and r.stream_id = coalesce(only_stream, r.stream_id)
+  group by r.stream_id order by r.stream_id;
+end;
+
+-- What sidecars have added to each partition: the newest entry id, ms-seq. A Redis that is behind it has lost something.
+create table sealcast.event_partitions (
+  partition integer primary key,
+  last_ms bigint not null,
+  last_seq bigint not null
+) with (fillfactor = 50);
+comment on table sealcast.event_partitions is 'The newest entry of each partition of redis_events, as far as recorded';
+
+-- One row: how often Redis has lost what it held, and when the sidecars were last sent back to carry it again.
+create table sealcast.event_losses (losses bigint not null, rewound_at timestamptz not null);
+insert into sealcast.event_losses values (0, '-infinity');
+comment on table sealcast.event_losses is 'How often the partitions were lost and filled again';
+
+-- `carrying`: no shard has yet to go back to where rewind_events() sent it.
+create function sealcast.event_partitions_state(out losses bigint, out carrying boolean, out partitions integer[],
+                                                out last_ms bigint[], out last_seq bigint[])
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select l.losses,
+         not exists (select from sealcast.deliveries d where d.transport = 'redis_events' and d.seen_at <= l.rewound_at),
+         array(select p.partition from sealcast.event_partitions p order by p.partition),
+         array(select p.last_ms from sealcast.event_partitions p order by p.partition),
+         array(select p.last_seq from sealcast.event_partitions p order by p.partition)
+  from sealcast.event_losses l;
+end;
+
+create function sealcast.note_event_partitions(losses bigint, partitions integer[], last_ms bigint[], last_seq bigint[])
+  returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  insert into sealcast.event_partitions as p (partition, last_ms, last_seq)
+  select n.partition, n.ms, n.seq from unnest(partitions, last_ms, last_seq) n (partition, ms, seq)
+  where exists (select from sealcast.event_losses l where l.losses = note_event_partitions.losses)
+  on conflict (partition) do update set last_ms = excluded.last_ms, last_seq = excluded.last_seq
+  where (p.last_ms, p.last_seq) < (excluded.last_ms, excluded.last_seq);
+end;
+
+-- Redis has lost what it held (the caller has seen `losses` of them before): sends redis_events back to what the
+-- slowest group had finished, in all shards. New epochs make every sidecar begin there. Null: it was done already.
+create function sealcast.rewind_events(losses bigint, out since timestamptz, out complete boolean)
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  back_to bigint;
+begin
+  update sealcast.event_losses l set losses = l.losses + 1, rewound_at = clock_timestamp()
+  where l.losses = rewind_events.losses;
+  if not found then
+    return;
+  end if;
+  delete from sealcast.event_partitions;
+  select min(coalesce(l.finished_to, floor(extract(epoch from h.registered_at) * 1000)::bigint)) into back_to
+  from sealcast.event_handlers h left join sealcast.event_leases l on l.group_name = h.group_name
+  where h.active;
+  since := to_timestamp(back_to / 1000.0);
+  -- Each shard's first batch is 1; what is gone before the oldest one kept has to be replayed.
+  complete := not exists (
+    select from sealcast.deliveries d
+    where d.transport = 'redis_events'
+      and not exists (select from sealcast.relay_log r where r.shard = d.shard and (r.batch = 1 or r.logged_at < back_to)));
+  update sealcast.deliveries d set batch = least(d.batch, coalesce(
+    (select r.batch from sealcast.relay_log r where r.shard = d.shard and r.logged_at < back_to order by r.batch desc limit 1),
+    (select min(r.batch) - 1 from sealcast.relay_log r where r.shard = d.shard), d.batch))
+  where d.transport = 'redis_events' and back_to is not null;
+  delete from sealcast.delivery_lags g where g.transport = 'redis_events';
+  update sealcast.relay_leases l set epoch = l.epoch + 1;
+end $$;
+comment on function sealcast.rewind_events(bigint) is
+  'Has redis_events carry again what the slowest group had not finished; complete = false: older messages need sealcastd replay';
+
+-- Forgets effects that were applied so long ago, and remembers up to which ts it did.
+create function sealcast.trim_effects(keep interval) returns bigint
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  removed bigint;
+begin
+  with gone as (
+    delete from sealcast.event_effects e where e.applied_at < now() - keep returning e.handler, e.ts
+  ), newest as (
+    select handler, max(ts) as ts, count(*) as effects from gone group by handler
+  ), noted as (
+    update sealcast.event_handlers h set effects_from = greatest(h.effects_from, n.ts + 1)
+    from newest n where n.handler = h.name
+  )
+  select coalesce(sum(effects), 0) into removed from newest;
+  delete from sealcast.event_attempts a where a.failed_at < now() - keep;
+  return removed;
+end $$;

@@ -1,0 +1,146 @@
+-- Events: which functions may be handlers, that each event has its effect once, what becomes of those that fail or are
+-- forged, who may apply them, and that nothing is told applied that was not.
+begin;
+\ir scene.psql
+select plan(61);
+
+create role tap_shop;
+grant usage on schema sealcast to tap_shop;
+create table public.tap_counter (sender_id uuid, last bigint, n integer, as_role text default current_user);
+create table public.tap_order ("offset" bigint, place bigint generated always as identity);
+grant all on public.tap_counter, public.tap_order to tap_shop;
+create function public.tap_count(e sealcast.event) returns void language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  if e.d ->> 'content' = 'poison' then raise exception 'no such %', e.d ->> 'content' using errcode = '22000'; end if;
+  insert into public.tap_order ("offset") values (e."offset");
+  insert into public.tap_counter values (e.sender_id, e."offset", 1);
+end $$;
+alter function public.tap_count owner to tap_shop;
+create function public.tap_plain(e sealcast.event) returns void language sql as 'select';
+create function public.tap_wrong(e sealcast.event) returns integer language sql security definer as 'select 1';
+create function public.tap_secret(e sealcast.event) returns void language sql security definer as 'select';
+revoke all on function public.tap_secret from public;
+
+-- Registering.
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.register_handler(''x'', ''chat'', %L)', f)), '42P13', f || ' cannot be a handler')
+from unnest(array['public.tap_plain(sealcast.event)', 'public.tap_wrong(sealcast.event)', 'public.tap_secret(sealcast.event)', 'sealcast.maintain(interval,interval,integer)']) f;
+select is(pg_temp.outcome('sealcast_user', :guest, $$select sealcast.register_handler('x', 'chat', 'public.tap_count(sealcast.event)')$$), '42501', 'users register nothing');
+select is(pg_temp.outcome('sealcast_admin', null, $$select sealcast.register_handler('count', 'chat', 'public.tap_count(sealcast.event)', max_attempts => 2)$$), 'ok', 'an admin does');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.register_handler(%L, ''chat'', ''public.tap_count(sealcast.event)'', %s)', n, b)), '23514', 'bounds of ' || b)
+from (values ('UP', '1'), ('x', '0'), ('x', '1, 0'), ('x', $$1, 1, '1 h'$$), ('x', $$1, 1, '1 s', 'a b'$$)) v (n, b);
+select results_eq($$select * from sealcast.handlers_of('default')$$, $$values ('count', 'chat', 100, 5000::bigint)$$, 'what the group applies');
+select results_eq($$select sealcast.event_groups()$$, array['default'], 'the groups');
+
+-- Leases, shared by those who live.
+select is((select count(*) filter (where mine) from sealcast.claim_partitions('default', 'a', 3000, 4)), 4::bigint, 'one worker has all partitions');
+select is((select count(*) filter (where mine) from sealcast.claim_partitions('default', 'b', 3000, 4)), 0::bigint, 'a second one none of those that are held');
+select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'a', 3000, 4)$$,
+                  $$values (0, 1::bigint, true), (1, 1, true), (2, 1, false), (3, 1, false)$$, 'until the first gives up what is beyond its share');
+select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'b', 3000, 4)$$,
+                  $$values (0, 1::bigint, false), (1, 1, false), (2, 2, true), (3, 2, true)$$, 'and the second takes it, with a new epoch');
+select is((select count(*) filter (where mine) from sealcast.claim_partitions('other', 'b', 3000, 4)), 4::bigint, 'another group shares nothing with it');
+select sealcast.release_partitions('default', 'b') \g /dev/null
+update sealcast.event_leases set lease_until = now() - interval '1 s' where group_name = 'default' and partition = 0;
+select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'c', 3000, 4)$$,
+                  $$values (0, 2::bigint, true), (1, 1, false), (2, 3, true), (3, 2, false)$$, 'given up and expired is taken, up to the share');
+select is(pg_temp.outcome('none', null, $$select sealcast.claim_partitions('default', '', 3000, 4)$$), '22023', 'a worker needs a name');
+\set lease '''default'', ''count'', 0, 2'
+
+-- Messages as they come from Redis: envelope, offset, entry.
+create function pg_temp.say(sender uuid, content text) returns text language sql as $$
+  select envelope from sealcast.admit(array['a0000000-0000-4000-8000-000000000001'::uuid], array['chat'], array[sender], array[gen_random_uuid()],
+                                      array[json_build_object('content', content)::text]) $$;
+create function pg_temp.apply(envelopes text[], handler text default 'count', epoch bigint default 2, first bigint default 1) returns text language sql as $$
+  select coalesce(string_agg(outcome, ' ' order by item), 'nothing')
+  from sealcast.apply_events('default', handler, 0, epoch, envelopes, array(select first + i - 1 from generate_series(1, cardinality(envelopes)) i),
+                             array(select i || '-0' from generate_series(1, cardinality(envelopes)) i)) $$;
+create temp table sent as select array[pg_temp.say(:guest, 'one'), pg_temp.say(:vip, 'two'), pg_temp.say(:guest, 'three')] as e;
+select is(pg_temp.apply(e, epoch => 1), 'nothing', 'who holds the lease no longer applies nothing') from sent;
+select is(pg_temp.apply(e, 'nobody'), 'nothing', 'nor does an unknown handler') from sent;
+select is(pg_temp.apply(e), 'applied applied applied', 'a batch is applied') from sent;
+select results_eq('select "offset" from public.tap_order order by place', 'select generate_series(1::bigint, 3)', 'in order');
+select is((select string_agg(distinct as_role, ' ') from public.tap_counter), 'tap_shop', 'with the rights of the function''s owner');
+select is(pg_temp.apply(e), 'repeated repeated repeated', 'a repeat runs nothing') from sent;
+select is(pg_temp.apply(array[e[1], x, x, e[2]]), 'repeated applied repeated repeated', 'nor does one within a batch')
+from sent, pg_temp.say(:guest, 'four') x;
+select is((select count(*) from public.tap_counter), 4::bigint, 'each has its effect once');
+select is((select count(*) from sealcast.event_effects where handler = 'count'), 4::bigint, 'and one row that says so');
+
+-- Forged: nothing of it is applied, the genuine ones beside it are.
+create temp table forged as select
+  replace(pg_temp.say(:guest, 'small'), 'small', 'large') as content,
+  replace(pg_temp.say(:guest, 'mine'), :guest, :owner) as sender,
+  'no envelope' as text,
+  sealcast.seal('chat', 'shop 7', :guest, 'order 1', 1700000000000, '{"content":"of another table"}')::text as foreign_ids,
+  regexp_replace(pg_temp.say(:guest, 'x'), '"ts":(\d+)', '"ts":\1.0') as retyped;
+select is(pg_temp.apply(array[content, sender, text, foreign_ids, pg_temp.say(:vip, 'genuine'), null]), 'forged forged forged forged applied forged', 'forged entries are told') from forged;
+select results_eq($$select entry, reason from sealcast.event_dead_letters where handler is null order by entry$$,
+  $$values ('1-0', 'bad_signature'), ('2-0', 'bad_signature'), ('3-0', 'malformed'), ('4-0', 'no message: its ids are no UUIDs'), ('6-0', 'malformed')$$, 'and kept as dead letters');
+select is(pg_temp.apply(array[retyped]), 'applied', 'an envelope written otherwise is the same one') from forged;
+select is((select count(*) from public.tap_counter where sender_id = :owner), 0::bigint, 'nothing was done in another''s name');
+select is(pg_temp.outcome('sealcast_admin', null, 'select sealcast.drop_event_dead_letters(forged => true)'), 'ok');
+select is_empty('select from sealcast.event_dead_letters', 'they can be dropped');
+insert into sealcast.message_types (t) values ('gift');
+select is(pg_temp.apply(array(select envelope from sealcast.admit(array[:room]::uuid[], '{gift}', array[:guest]::uuid[], array[gen_random_uuid()], array['{}']))),
+          'other', 'another type is verified, and not applied');
+
+-- Poison: the others of its batch are applied, its sender's wait, and it is given up in the end.
+create temp table poisoned as select pg_temp.say(:guest, 'before') as a, pg_temp.say(:guest, 'poison') as p, pg_temp.say(:guest, 'after') as z, pg_temp.say(:vip, 'beside') as b;
+select is(pg_temp.apply(array[a, p, z, b]), 'applied failed held applied', 'it fails, and holds what its sender said later') from poisoned;
+select results_eq('select attempts, reason from sealcast.event_attempts', $$values (1, 'no such poison (22000)')$$, 'the attempt is counted');
+select is(pg_temp.apply(array[a, p, z, b]), 'repeated dead applied repeated', 'after max_attempts it is dead, and the rest goes on') from poisoned;
+select results_eq('select handler, sender_id, "offset", attempts, reason, replay from sealcast.event_dead_letters',
+                  format($$values ('count', %L::uuid, 2::bigint, 2, 'no such poison (22000)', false)$$, :guest), 'a dead letter');
+select is_empty('select from sealcast.event_attempts', 'that is counted no more');
+select is((select count(*) from sealcast.event_effects f join sealcast.event_dead_letters d using (handler, sender_id, txn_id)), 0::bigint, 'and has no effect');
+select is(pg_temp.apply(array[p]), 'dead', 'read again, it fails again') from poisoned;
+
+-- A dead letter is tried again when somebody asks for it, from the history.
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
+select stream_id, 2, 1, ts, ts, message_id from sealcast.messages where d like '%poison%';
+select is_empty($$select * from sealcast.event_dead_letters_to_replay('default', 10)$$, 'not by itself');
+select is(sealcast.replay_event_dead_letters('count'), 1::bigint, 'one is marked');
+select is((select envelope from sealcast.event_dead_letters_to_replay('default', 10)), p, 'and found') from poisoned;
+select is((select outcome from sealcast.apply_events('default', 'count', null, null, array[p], '{2}', null)), 'dead', 'it fails') from poisoned;
+select results_eq('select attempts, replay from sealcast.event_dead_letters', 'values (4, false)', 'and waits to be asked for again');
+create or replace function public.tap_count(e sealcast.event) returns void language sql security definer set search_path = pg_catalog, pg_temp
+  as $$ insert into public.tap_counter values (e.sender_id, e."offset", 1) $$;
+select sealcast.replay_event_dead_letters() \g /dev/null
+select is((select outcome from sealcast.apply_events('default', 'count', null, null, array[p], '{2}', null)), 'applied', 'once the handler is mended it is applied') from poisoned;
+select is_empty('select from sealcast.event_dead_letters', 'and a dead letter no more');
+
+-- What a timeout took with it is counted by the worker.
+select is(sealcast.fail_event('default', 'count', 0, 1, x, 9, 'timeout'), null, 'not under an epoch that is over') from pg_temp.say(:guest, 'slow') x;
+select is(sealcast.fail_event('default', 'count', 0, 2, x, 9, 'timeout') || sealcast.fail_event('default', 'count', 0, 2, x, 9, 'timeout'), 'faileddead') from pg_temp.say(:guest, 'slow') x;
+
+-- A constraint that is deferred to the end of the transaction fails the event alone.
+create table public.tap_parent (id text primary key);
+create table public.tap_child (parent text references public.tap_parent deferrable initially deferred, at bigint);
+create or replace function public.tap_count(e sealcast.event) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into public.tap_child values (e.d ->> 'content', e."offset");
+  if e.d ->> 'content' <> 'orphan' then insert into public.tap_parent values (e.d ->> 'content') on conflict do nothing; end if;
+end $$;
+grant all on public.tap_parent, public.tap_child to tap_shop;
+set constraints all deferred; -- as in a transaction of its own
+select is(pg_temp.apply(array[pg_temp.say(:guest, 'p'), pg_temp.say(:vip, 'orphan'), pg_temp.say(:owner, 'q')]), 'applied failed applied', 'a deferred constraint');
+
+-- Older than the effects that are kept: not applied on suspicion.
+select results_eq($$select problem, d ->> 'content' from sealcast.check_effects('count') c join (select txn_id, d::json from sealcast.messages) m using (txn_id) order by 1, 2$$,
+  $$values ('dead', 'slow'), ('failing', 'orphan'), ('missing', 'mine'), ('missing', 'slow'), ('missing', 'small')$$, 'what has no effect, and why');
+insert into sealcast.event_effects (handler, sender_id, txn_id, ts) select 'count', :guest, gen_random_uuid(), ts from sealcast.event_effects limit 1;
+select is((select count(*) from sealcast.check_effects('count') where problem = 'stray'), 1::bigint, 'an effect of nothing');
+update sealcast.event_effects set applied_at = now() - interval '8 days';
+select ok(exists (select from sealcast.maintain() where object like '%event_effects'), 'effects are trimmed with the keys');
+select is(pg_temp.apply(array[pg_temp.say(:guest, 'new')]), 'applied', 'what is newer is applied');
+select is(pg_temp.apply(e), 'dead dead dead', 'what may have been applied is not') from sent;
+
+-- Unregistered.
+select sealcast.unregister_handler('count') \g /dev/null
+select is_empty('select sealcast.event_groups()', 'its group needs nothing any more');
+select is(pg_temp.apply(e), 'nothing', 'and it applies nothing') from sent;
+select sealcast.unregister_handler('count', true) \g /dev/null
+select is((select count(*) from sealcast.event_effects) + (select count(*) from sealcast.event_dead_letters), 0::bigint, 'forgotten');
+select * from finish();
+rollback;
