@@ -4,7 +4,8 @@ create table sealcast.event_leases (
   group_name text not null,
   partition integer not null,
   holder text,
-  epoch bigint not null default 0,
+  -- Begins with the time, so that it grows also when this database is made anew beside a Redis that knows old ones.
+  epoch bigint not null default floor(extract(epoch from clock_timestamp()) * 1000),
   lease_until timestamptz not null default '-infinity',
   -- Everything relayed before it (Unix ms of stream_log) is finished; null = nothing is known yet.
   finished_to bigint,

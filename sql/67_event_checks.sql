@@ -76,17 +76,16 @@ create table sealcast.event_losses (losses bigint not null, rewound_at timestamp
 insert into sealcast.event_losses values (0, '-infinity');
 comment on table sealcast.event_losses is 'How often the partitions were lost and filled again';
 
--- `carrying`: no shard has yet to go back to where rewind_events() sent it.
-create function sealcast.event_partitions_state(out losses bigint, out carrying boolean, out partitions integer[],
-                                                out last_ms bigint[], out last_seq bigint[])
+-- `carrying`: no shard has yet to go back to where rewind_events() sent it. One row at least; partition null = none.
+create function sealcast.event_partitions_state(out losses bigint, out carrying boolean, out partition integer,
+                                                out last_ms bigint, out last_seq bigint)
+  returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select l.losses,
          not exists (select from sealcast.deliveries d where d.transport = 'redis_events' and d.seen_at <= l.rewound_at),
-         array(select p.partition from sealcast.event_partitions p order by p.partition),
-         array(select p.last_ms from sealcast.event_partitions p order by p.partition),
-         array(select p.last_seq from sealcast.event_partitions p order by p.partition)
-  from sealcast.event_losses l;
+         p.partition, p.last_ms, p.last_seq
+  from sealcast.event_losses l left join sealcast.event_partitions p on true;
 end;
 
 create function sealcast.note_event_partitions(losses bigint, partitions integer[], last_ms bigint[], last_seq bigint[])

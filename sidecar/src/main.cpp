@@ -35,6 +35,7 @@
 #include "regions/regions.h"
 #include "relay/maintenance.h"
 #include "relay/relay.h"
+#include "replay/replay.h"
 #include "rpc/api.h"
 #include "rpc/client_address.h"
 #include "rpc/server.h"
@@ -42,6 +43,7 @@
 #include "storm/storm.h"
 #include "switching/switching.h"
 #include "transport/sse/hub.h"
+#include "worker/process.h"
 
 namespace sealcast {
 namespace {
@@ -371,16 +373,18 @@ log::Level level_of(const std::string& name) {
   return log::Level::info;
 }
 
-int serve(const Settings& settings) {
+// Runs the process until it is told to stop and has drained.
+template <typename Process, typename... Arguments>
+int serve(const Settings& settings, const Arguments&... arguments) {
   log::set_level(level_of(settings.log.level));
   raise_file_limit(settings);
   std::signal(SIGPIPE, SIG_IGN);
   asio::io_context context(1);
-  Sidecar sidecar(context, settings);
-  sidecar.start();
+  Process process(context, settings, arguments...);
+  process.start();
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](boost::system::error_code ec, int) {
-    if (!ec) asio::co_spawn(context, sidecar.drain(), [&](std::exception_ptr) { context.stop(); });
+    if (!ec) asio::co_spawn(context, process.drain(), [&](std::exception_ptr) { context.stop(); });
   });
   context.run();
   // Everything is stopped; what was cut off ends now.
@@ -402,6 +406,14 @@ int main(int argc, char** argv) {
   app.add_option("--config", config, "The settings file (TOML); SEALCAST_… variables override it");
   app.add_flag("--check-config", check, "Check the settings and exit");
   app.add_flag("--print-settings", print, "Print every setting as a Markdown table and exit");
+  std::string group;
+  CLI::App* const worker = app.add_subcommand("worker", "Apply the handlers of a group to all messages, each once");
+  worker->add_option("--group", group, "The group: see sealcast.register_handler()")->required();
+  sealcast::ReplayRequest again;
+  CLI::App* const replay = app.add_subcommand("replay", "Add messages to the event partitions again, from the history");
+  replay->add_option("--from", again.from, "A time, or with --stream an offset")->required();
+  replay->add_option("--stream", again.stream_id, "Of this stream alone");
+  for (CLI::App* const command : {worker, replay}) command->fallthrough();
   app.set_version_flag("--version", "sealcastd " SEALCAST_VERSION);
   CLI11_PARSE(app, argc, argv);
   try {
@@ -415,7 +427,12 @@ int main(int argc, char** argv) {
       std::cout << "the settings are in order\n";
       return 0;
     }
-    return sealcast::serve(settings);
+    if (*worker) return sealcast::serve<sealcast::WorkerProcess>(settings, group);
+    if (*replay) {
+      sealcast::replay(settings, again);
+      return 0;
+    }
+    return sealcast::serve<sealcast::Sidecar>(settings);
   } catch (const std::exception& error) {
     std::cerr << "sealcastd: " << error.what() << '\n';
     return 1;

@@ -36,9 +36,9 @@ export class RedisTarget {
     await until('Redis answers', async () => (await this.command('ping')) === 'PONG');
   }
 
-  async stop() {
+  async stop(signal = 'SIGTERM') {
     const ended = once(this.#process, 'exit');
-    this.#process.kill('SIGTERM');
+    this.#process.kill(signal);
     await ended;
   }
 

@@ -105,7 +105,7 @@ export class Sidecar {
   #inside;
 
   constructor(command, settings, inside = []) {
-    this.url = `http://${settings.SEALCAST_HTTP_LISTEN}`;
+    this.url = `http://${settings.SEALCAST_WORKER_LISTEN ?? settings.SEALCAST_HTTP_LISTEN}`;
     this.holder = settings.SEALCAST_RELAY_HOLDER;
     this.#inside = inside;
     const [program, ...rest] = [...inside, ...command];
@@ -122,12 +122,12 @@ export class Sidecar {
     return this.process.exitCode === null && this.process.signalCode === null;
   }
 
-  async ready() {
+  async ready(path = '/readyz') {
     await until(
       `${this.url} is ready`,
       async () => {
         if (!this.running) return true;
-        const [program, ...rest] = [...this.#inside, 'curl', '-sf', '--max-time', '2', `${this.url}/readyz`];
+        const [program, ...rest] = [...this.#inside, 'curl', '-sf', '--max-time', '2', `${this.url}${path}`];
         return run(program, rest);
       },
       60_000,
@@ -217,12 +217,9 @@ export class PrivateStack extends System {
     return `host='${host}' port=${port} dbname=${database} user=sealcast_service`;
   }
 
-  // A sidecar that is ready. `settings` are SEALCAST_… variables laid over the usual ones; `inside` is what a command is
-  // prefixed with to run where the sidecar shall be.
-  async sidecar(settings = {}, inside = []) {
+  #settings(port) {
     const { state, sockets, redisUrl } = this.#state;
-    const port = await freePort();
-    const sidecar = new Sidecar(this.asOwner(join(state, 'bin/sealcastd')), {
+    return {
       SEALCAST_HTTP_LISTEN: `127.0.0.1:${port}`,
       SEALCAST_POSTGRES_DSN: this.serviceDsn,
       SEALCAST_RELAY_HOLDER: `test-${port}`,
@@ -230,11 +227,37 @@ export class PrivateStack extends System {
       SEALCAST_GATE_REDIS_PASSWORD_FILE: join(state, 'secrets/redis'),
       SEALCAST_GATE_SOCKET: join(sockets, 'gate.sock'),
       SEALCAST_SESSION_HS256_SECRET_FILE: join(state, 'secrets/session'),
-      ...settings,
-    }, inside);
+    };
+  }
+
+  #start(parameters, settings, inside) {
+    const command = this.asOwner(join(this.#state.state, 'bin/sealcastd'), ...parameters);
+    const sidecar = new Sidecar(command, settings, inside);
     this.#children.push(sidecar.process);
+    return sidecar;
+  }
+
+  // A sidecar that is ready. `settings` are SEALCAST_… variables laid over the usual ones; `inside` is what a command is
+  // prefixed with to run where the sidecar shall be.
+  async sidecar(settings = {}, inside = []) {
+    const sidecar = this.#start([], { ...this.#settings(await freePort()), ...settings }, inside);
     await sidecar.ready();
     return sidecar;
+  }
+
+  // A worker of the group that answers; likewise.
+  async worker(group, settings = {}) {
+    const port = await freePort();
+    const own = { ...this.#settings(port), SEALCAST_WORKER_LISTEN: `127.0.0.1:${port}` };
+    const worker = this.#start(['worker', '--group', group], { ...own, ...settings });
+    await worker.ready('/healthz');
+    return worker;
+  }
+
+  // Runs `sealcastd replay` to its end; what it printed.
+  async replay(parameters, settings) {
+    const [program, ...rest] = this.asOwner(join(this.#state.state, 'bin/sealcastd'), 'replay', ...parameters);
+    return run(program, rest, { cwd: '/', env: cleanEnvironment({ ...this.#settings(0), ...settings }) });
   }
 
   // Sends a signal to postgres or redis: SIGSTOP and SIGCONT freeze and thaw.

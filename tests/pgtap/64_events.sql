@@ -2,7 +2,7 @@
 -- forged, who may apply them, and that nothing is told applied that was not.
 begin;
 \ir scene.psql
-select plan(61);
+select plan(62);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -33,6 +33,7 @@ select results_eq($$select * from sealcast.handlers_of('default')$$, $$values ('
 select results_eq($$select sealcast.event_groups()$$, array['default'], 'the groups');
 
 -- Leases, shared by those who live.
+insert into sealcast.event_leases (group_name, partition, epoch) select 'default', generate_series(0, 3), 0;
 select is((select count(*) filter (where mine) from sealcast.claim_partitions('default', 'a', 3000, 4)), 4::bigint, 'one worker has all partitions');
 select is((select count(*) filter (where mine) from sealcast.claim_partitions('default', 'b', 3000, 4)), 0::bigint, 'a second one none of those that are held');
 select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'a', 3000, 4)$$,
@@ -40,6 +41,7 @@ select results_eq($$select partition, epoch, mine from sealcast.claim_partitions
 select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'b', 3000, 4)$$,
                   $$values (0, 1::bigint, false), (1, 1, false), (2, 2, true), (3, 2, true)$$, 'and the second takes it, with a new epoch');
 select is((select count(*) filter (where mine) from sealcast.claim_partitions('other', 'b', 3000, 4)), 4::bigint, 'another group shares nothing with it');
+select ok(every(epoch > 1e12), 'epochs begin with the time') from sealcast.event_leases where group_name = 'other';
 select sealcast.release_partitions('default', 'b') \g /dev/null
 update sealcast.event_leases set lease_until = now() - interval '1 s' where group_name = 'default' and partition = 0;
 select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'c', 3000, 4)$$,

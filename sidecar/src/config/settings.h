@@ -84,7 +84,13 @@ struct Settings {
     std::int64_t partitions;
     std::chrono::milliseconds max_age;  // where no group reads
     std::chrono::milliseconds trim_every;
+    std::int64_t max_memory_percent;  // of maxmemory, from which on nothing is added
   } redis_events;
+  struct Worker {
+    std::string listen;  // host:port of /healthz and /metrics; empty: none
+    std::chrono::milliseconds lease;
+    std::int64_t lanes;  // connections that apply events
+  } worker;
   struct Sse {
     std::chrono::milliseconds heartbeat;
     std::int64_t max_subscribers;

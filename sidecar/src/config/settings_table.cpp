@@ -150,6 +150,16 @@ const std::array kTable = {
             nullptr, "Age after which entries are trimmed that no consumer group is there to read"},
     Setting{"redis_events", "trim_ms", TARGET(Milliseconds, redis_events.trim_every), "10000", 100, 3'600'000, nullptr,
             "How often partitions are trimmed below what every consumer group has finished"},
+    Setting{"redis_events", "max_memory_percent", TARGET(Number, redis_events.max_memory_percent), "80", 1, 100,
+            nullptr,
+            "Part of Redis' maxmemory, in percent, from which on nothing is added until workers have finished some"},
+
+    Setting{"worker", "listen", TARGET(Text, worker.listen), "", 0, 0, checks::optional<checks::listen_address>,
+            "Address of a worker's /healthz and /metrics; empty: none"},
+    Setting{"worker", "lease_ms", TARGET(Milliseconds, worker.lease), "3000", 1000, 60'000, nullptr,
+            "How long a partition stays with a worker that died"},
+    Setting{"worker", "lanes", TARGET(Number, worker.lanes), "2", 1, 64, nullptr,
+            "Database connections of a worker that apply events"},
 
     Setting{"mqtt", "url", TARGET(Text, mqtt.url), "", 0, 0, checks::optional_mqtt_url,
             "MQTT v5 broker: mqtt://[user@]host[:port], mqtts:// for TLS; empty: this transport is off"},

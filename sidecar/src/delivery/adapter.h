@@ -15,6 +15,8 @@ namespace sealcast {
 
 namespace asio = boost::asio;
 
+class Metrics;
+
 // What became of one publish().
 struct Outcome {
   enum class Kind {
@@ -36,6 +38,8 @@ class Adapter {
   virtual ~Adapter() = default;
   virtual std::size_t max_batch() const = 0;  // frames that one publish() may carry
 
+  // Where it counts what is its own beside what every delivery counts; outlives it.
+  virtual void count_in(Metrics&) {}
   virtual void start() = 0;
   virtual void stop() = 0;  // every publish() under way returns soon after
 

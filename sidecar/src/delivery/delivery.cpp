@@ -29,7 +29,9 @@ Delivery::Delivery(asio::any_io_executor executor, Metrics& metrics, const Routi
       metrics_(metrics.delivery(name_)),
       ledger_(executor, settings_.dsn, name_, channel_, settings_.statement_timeout),
       timer_(executor),
-      keeper_timer_(executor) {}
+      keeper_timer_(executor) {
+  adapter_->count_in(metrics);
+}
 
 Delivery::~Delivery() {
   ledger_.stop();

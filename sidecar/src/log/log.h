@@ -26,6 +26,7 @@ inline constexpr std::string_view kSampling = "[SAMPLING]";
 inline constexpr std::string_view kSecurity = "[SECURITY]";
 inline constexpr std::string_view kSuccess = "[SUCCESS]";
 inline constexpr std::string_view kSwitching = "[SWITCHING]";
+inline constexpr std::string_view kWorker = "[WORKER]";
 }  // namespace tag
 
 struct Field {

@@ -99,6 +99,33 @@ Metrics::Delivery Metrics::delivery(std::string_view transport) {
           gauge_of("sealcast_delivery_lag_seconds", "Age of the oldest message that is not delivered yet.")};
 }
 
+Metrics::EventGroup Metrics::event_group(std::string_view group) {
+  const prometheus::Labels labels{{"group", std::string(group)}};
+  auto gauge_of = [&](const char* name, const char* help) -> prometheus::Gauge& {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry_).Add(labels);
+  };
+  return {gauge_of("sealcast_events_pending", "Events given to a consumer of the group and not finished."),
+          gauge_of("sealcast_events_unread", "Events that the group has not been given yet."),
+          gauge_of("sealcast_events_oldest_seconds", "Age of the oldest event that the group has not finished.")};
+}
+
+Metrics::Handler Metrics::handler(std::string_view handler) {
+  auto& events = counters(registry_, "sealcast_worker_events_total", "Events handled, by outcome.");
+  auto outcome = [&](const char* name) -> prometheus::Counter& {
+    return events.Add({{"handler", std::string(handler)}, {"outcome", name}});
+  };
+  return {outcome("applied"), outcome("repeated"), outcome("failed"), outcome("dead"),
+          histograms(registry_, "sealcast_worker_apply_seconds", "One statement that applies events.")
+              .Add({{"handler", std::string(handler)}}, kSeconds)};
+}
+
+Metrics::Worker Metrics::worker() {
+  return {gauge(registry_, "sealcast_worker_partitions", "Partitions that this worker leases."),
+          gauge(registry_, "sealcast_worker_held", "Events that wait until one of their sender's is tried again."),
+          counter(registry_, "sealcast_worker_forged_total",
+                  "Entries of the event partitions that are no messages of ours.")};
+}
+
 prometheus::Counter& Metrics::audience_failures(std::string_view source) {
   return counters(registry_, "sealcast_audience_failures_total", "Viewer counts that a source did not give.")
       .Add({{"source", std::string(source)}});

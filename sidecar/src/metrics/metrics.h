@@ -39,6 +39,30 @@ class Metrics {
   };
   Delivery delivery(std::string_view transport);
 
+  // How far a consumer group of the event partitions has come.
+  struct EventGroup {
+    prometheus::Gauge& pending;
+    prometheus::Gauge& unread;
+    prometheus::Gauge& oldest_seconds;
+  };
+  EventGroup event_group(std::string_view group);
+
+  // What a worker counts of one handler (sealcastd worker).
+  struct Handler {
+    prometheus::Counter& applied;
+    prometheus::Counter& repeated;
+    prometheus::Counter& failed;
+    prometheus::Counter& dead;
+    prometheus::Histogram& seconds;  // one statement
+  };
+  Handler handler(std::string_view handler);
+  struct Worker {
+    prometheus::Gauge& partitions;  // that it leases
+    prometheus::Gauge& held;        // events that wait for one to be tried again
+    prometheus::Counter& forged;
+  };
+  Worker worker();
+
   // Counts that could not be had of one source of viewers.
   prometheus::Counter& audience_failures(std::string_view source);
 

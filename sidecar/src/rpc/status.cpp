@@ -1,13 +1,23 @@
 // What the process says of itself: /healthz, /readyz, /metrics, /openapi.json; and the demo room.
+#include "rpc/status.h"
+
 #include "rpc/api.h"
 #include "rpc/openapi.h"
 
 namespace sealcast::rpc {
 
-asio::awaitable<void> Api::health(Exchange& exchange) {
+asio::awaitable<void> answer_health(Exchange& exchange) {
   answer_json(exchange.response, R"({"status":"ok"})");
   co_return;
 }
+
+asio::awaitable<void> answer_metrics(Exchange& exchange, const Metrics& metrics) {
+  exchange.response.content_type = Metrics::kContentType;
+  exchange.response.body = metrics.render();
+  co_return;
+}
+
+asio::awaitable<void> Api::health(Exchange& exchange) { return answer_health(exchange); }
 
 asio::awaitable<void> Api::readiness(Exchange& exchange) {
   bool ready = true;
@@ -26,11 +36,7 @@ asio::awaitable<void> Api::readiness(Exchange& exchange) {
   co_return;
 }
 
-asio::awaitable<void> Api::metrics(Exchange& exchange) {
-  exchange.response.content_type = Metrics::kContentType;
-  exchange.response.body = parts_.metrics.render();
-  co_return;
-}
+asio::awaitable<void> Api::metrics(Exchange& exchange) { return answer_metrics(exchange, parts_.metrics); }
 
 asio::awaitable<void> Api::openapi(Exchange& exchange) {
   exchange.response.content_type = kJson;

@@ -45,6 +45,8 @@ std::string_view text_member(std::string_view text, std::string_view name) {
 
 std::string_view envelope_kid(std::string_view text) { return text_member(text, "\"kid\":\""); }
 
+std::string_view envelope_type(std::string_view text) { return text_member(text, "\"t\":\""); }
+
 std::string_view envelope_sender(std::string_view text) { return text_member(text, "\"s\":\""); }
 
 }  // namespace sealcast

@@ -46,8 +46,9 @@ struct Lead {
   std::int64_t batch;
 };
 
-// `kid` and `s` of an envelope, or of a frame's text; empty when there is none.
+// `kid`, `t` and `s` of an envelope, or of a frame's text; empty when there is none.
 std::string_view envelope_kid(std::string_view text);
+std::string_view envelope_type(std::string_view text);
 std::string_view envelope_sender(std::string_view text);
 
 class Transport {

@@ -1,5 +1,5 @@
 // The partition of a sender: the same in every sidecar, for good.
-#include "transport/redis_streams/redis_events.h"
+#include "transport/redis_streams/event_partitions.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,7 @@
-// Adds to partitions, and trims them.
+// Adds to the partitions, and sees to them.
 #include "transport/redis_streams/redis_events.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -12,155 +13,223 @@
 #include <utility>
 #include <vector>
 
-#include "redis/script.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+#include "postgres/connection.h"
+#include "transport/redis_streams/event_partitions.h"
 #include "transport/redis_streams/service.h"
 
 namespace sealcast {
 namespace {
 
-// KEYS: the partition. ARGV: stream_id, offset and frame of each message.
-constexpr std::string_view kAdd = R"lua(
-for i = 1, #ARGV, 3 do
-  redis.call('XADD', KEYS[1], '*', 'stream_id', ARGV[i], 'offset', ARGV[i + 1], 'frame', ARGV[i + 2])
-end
-return #ARGV
-)lua";
+using std::chrono::milliseconds;
 
-// KEYS: the partition. ARGV: the age in ms beyond which entries go when no group reads them. A group still needs what
-// it was given and has not acknowledged, and all that comes after what it was given last.
-constexpr std::string_view kTrim = R"lua(
-local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
-if groups.err then return 0 end
-local function earlier(a, b)
-  local a_ms, a_seq = a:match('(%d+)-(%d+)')
-  local b_ms, b_seq = b:match('(%d+)-(%d+)')
-  if a_ms ~= b_ms then return tonumber(a_ms) < tonumber(b_ms) end
-  return tonumber(a_seq) < tonumber(b_seq)
-end
-local oldest
-for _, group in ipairs(groups) do
-  local of = {}
-  for i = 1, #group, 2 do of[group[i]] = group[i + 1] end
-  local pending = redis.call('XPENDING', KEYS[1], of['name'])
-  local needed = pending[1] > 0 and pending[2] or of['last-delivered-id']
-  if not oldest or earlier(needed, oldest) then oldest = needed end
-end
-if not oldest then
-  local now = redis.call('TIME')
-  oldest = string.format('%.0f', math.max(0, now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[1])))
-end
-return redis.call('XTRIM', KEYS[1], 'MINID', '~', oldest)
-)lua";
+constexpr char kState[] =
+    "select losses, carrying, partition, last_ms, last_seq from sealcast.event_partitions_state()";
+constexpr char kGroups[] = "select g from sealcast.event_groups() g";
+constexpr char kNote[] = "select sealcast.note_event_partitions($1, $2, $3, $4)";
+constexpr char kRewind[] = "select complete, since::text from sealcast.rewind_events($1)";
 
 constexpr std::size_t kMaxBatch = 256;
+constexpr milliseconds kWatchEvery{1000};
 
-// One publish, over all the partitions that it concerns.
-struct Round {
-  std::size_t left = 0;
-  Outcome outcome;
-  asio::steady_timer done;
+// Sees to the partitions, in rounds. Outlives the adapter while a round is under way.
+class Upkeep : public std::enable_shared_from_this<Upkeep> {
+ public:
+  Upkeep(const asio::any_io_executor& executor, const Settings& settings, redis::Options options)
+      : partitions(executor, settings.redis_events, std::move(options)),
+        settings_(settings.redis_events),
+        connection_(pg::Connection::create(executor, {settings.relay.dsn, "redis_events", settings.postgres.timeout})),
+        timer_(executor) {}
+
+  void start() {
+    partitions.client().start();
+    connection_->start();
+    asio::co_spawn(
+        timer_.get_executor(), [self = shared_from_this()] { return self->run(); }, asio::detached);
+  }
+
+  void stop() {
+    stopped_ = true;
+    timer_.cancel();
+    connection_->stop();
+    partitions.client().stop();
+  }
+
+  void count_in(Metrics& metrics) { metrics_ = &metrics; }
+
+  // Why nothing is added now; empty: it is.
+  std::string holds_back() {
+    if (!known_) return "what was added before is not known yet";
+    if (partitions.lost()) {
+      timer_.cancel();
+      return "Redis has lost what it held";
+    }
+    if (!carrying_) return "what Redis has lost is carried again first";
+    if (memory_percent_ < settings_.max_memory_percent) return {};
+    return "Redis uses " + std::to_string(memory_percent_) + " % of its maxmemory, the bound is " +
+           std::to_string(settings_.max_memory_percent);
+  }
+
+  EventPartitions partitions;
+
+ private:
+  asio::awaitable<void> run() {
+    while (!stopped_) {
+      try {
+        co_await round();
+      } catch (const pg::Error& error) {
+        if (error.failure() == pg::Failure::refused && !error.transient() && complaints_.allows()) {
+          log::write(log::Level::error, log::tag::kDelivery, "the event partitions cannot be seen to; trying again",
+                     {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
+        }
+      }
+      if (stopped_) break;
+      timer_.expires_after(std::min(kWatchEvery, settings_.trim_every));
+      co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+  }
+
+  asio::awaitable<void> round() {
+    co_await read_state();
+    if (partitions.lost()) {
+      co_await rewind();
+      co_await read_state();
+    }
+    memory_percent_ = co_await partitions.memory_percent();
+    if (redis::Clock::now() >= next_trim_) {
+      next_trim_ = redis::Clock::now() + settings_.trim_every;
+      co_await trim();
+    }
+    co_await note();
+  }
+
+  asio::awaitable<void> read_state() {
+    enum { kLosses, kCarrying, kPartition, kMs, kSeq };
+    const pg::Result rows = co_await connection_->query(kState);
+    std::vector<EntryId> newest(partitions.count());
+    for (int row = 0; row < rows.size(); ++row) {
+      const auto partition = static_cast<std::size_t>(rows.integer(row, kPartition));
+      if (rows.null(row, kPartition) || partition >= newest.size()) continue;
+      newest[partition] = {static_cast<std::uint64_t>(rows.integer(row, kMs)),
+                           static_cast<std::uint64_t>(rows.integer(row, kSeq))};
+    }
+    if (!known_ || losses_ != rows.integer(0, kLosses)) {
+      noted_ = newest;
+      partitions.expect(std::move(newest));
+    }
+    losses_ = rows.integer(0, kLosses);
+    carrying_ = rows.boolean(0, kCarrying);
+    known_ = true;
+  }
+
+  asio::awaitable<void> rewind() {
+    params_.clear();
+    params_.add(losses_);
+    const pg::Result rows = co_await connection_->query(kRewind, params_);
+    if (rows.size() == 0 || rows.null(0, 0)) co_return;  // another sidecar has seen it first
+    const std::string_view since = rows.text(0, 1);
+    if (since.empty()) {
+      log::write(log::Level::error, log::tag::kDelivery,
+                 "Redis has lost entries of the event partitions, and no handler is registered; for consumers of your "
+                 "own run sealcastd replay --from TIMESTAMP");
+    } else if (rows.boolean(0, 0)) {
+      log::write(log::Level::error, log::tag::kDelivery,
+                 "Redis has lost entries of the event partitions; carrying them again", {{"since", since}});
+    } else {
+      log::write(log::Level::error, log::tag::kDelivery,
+                 "Redis has lost entries of the event partitions, more than the log of batches reaches back; run "
+                 "sealcastd replay --from the time in since",
+                 {{"since", since}});
+    }
+  }
+
+  asio::awaitable<void> trim() {
+    const pg::Result rows = co_await connection_->query(kGroups);
+    std::vector<std::string> groups;
+    for (int row = 0; row < rows.size(); ++row) groups.emplace_back(rows.text(row, 0));
+    std::map<std::string, GroupLag> totals;
+    for (std::size_t n = 0; n < partitions.count() && !stopped_; ++n) {
+      for (const GroupLag& lag : co_await partitions.upkeep(n, groups, settings_.max_age)) {
+        GroupLag& total = totals[lag.name];
+        total.pending += lag.pending;
+        total.unread += std::max<std::int64_t>(lag.unread, 0);
+        total.oldest_ms = std::max(total.oldest_ms, lag.oldest_ms);
+      }
+    }
+    if (metrics_ == nullptr || stopped_) co_return;
+    for (const auto& [name, lag] : totals) {
+      const Metrics::EventGroup group = metrics_->event_group(name);
+      group.pending.Set(static_cast<double>(lag.pending));
+      group.unread.Set(static_cast<double>(lag.unread));
+      group.oldest_seconds.Set(static_cast<double>(lag.oldest_ms) / 1000);
+    }
+  }
+
+  // So that whoever comes after this process knows what Redis must still have.
+  asio::awaitable<void> note() {
+    std::vector<std::int32_t> changed;
+    std::vector<std::int64_t> ms, seq;
+    const std::vector<EntryId> newest = partitions.newest();
+    for (std::size_t n = 0; n < newest.size(); ++n) {
+      if (newest[n] <= noted_[n]) continue;
+      changed.push_back(static_cast<std::int32_t>(n));
+      ms.push_back(static_cast<std::int64_t>(newest[n].ms));
+      seq.push_back(static_cast<std::int64_t>(newest[n].seq));
+    }
+    if (changed.empty() || partitions.lost()) co_return;
+    params_.clear();
+    params_.add(losses_);
+    params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, changed);
+    params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, ms);
+    params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, seq);
+    co_await connection_->query(kNote, params_);
+    noted_ = newest;
+  }
+
+  const Settings::RedisEvents settings_;
+  std::shared_ptr<pg::Connection> connection_;
+  asio::steady_timer timer_;
+  Metrics* metrics_ = nullptr;
+  pg::Params params_;
+  std::vector<EntryId> noted_;
+  std::int64_t losses_ = 0;
+  bool known_ = false;
+  bool carrying_ = false;
+  int memory_percent_ = 0;
+  redis::Clock::time_point next_trim_{};
+  log::Throttle complaints_;
+  bool stopped_ = false;
 };
 
 class RedisEvents final : public Adapter {
  public:
-  RedisEvents(const asio::any_io_executor& executor, const Settings::RedisEvents& settings, redis::Options options)
-      : executor_(executor), service_(std::make_shared<Service>(executor, settings, std::move(options))) {}
+  explicit RedisEvents(std::shared_ptr<Upkeep> upkeep) : upkeep_(std::move(upkeep)) {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
-  void start() override {
-    service_->client.start();
-    asio::co_spawn(executor_, trim(service_), asio::detached);
-  }
-  void stop() override {
-    service_->stopped = true;
-    service_->next_trim.cancel();
-    service_->client.stop();
-  }
+  void count_in(Metrics& metrics) override { upkeep_->count_in(metrics); }
+  void start() override { upkeep_->start(); }
+  void stop() override { upkeep_->stop(); }
 
   asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
-    std::map<std::size_t, std::vector<FramePtr>> parts;
-    for (const FramePtr& frame : frames) {
-      parts[partition_of(envelope_sender(frame->text), service_->keys.size())].push_back(frame);
+    if (std::string reason = upkeep_->holds_back(); !reason.empty()) {
+      Outcome outcome{.kind = Outcome::Kind::retry_transport, .reason = std::move(reason)};
+      co_return outcome;
     }
-    Round round{.left = parts.size(), .outcome = {}, .done = asio::steady_timer(executor_, Clock::time_point::max())};
-    for (const auto& [partition, part] : parts) {
-      asio::co_spawn(executor_, add(partition, part, deadline, round), asio::detached);
-    }
-    while (round.left > 0) co_await round.done.async_wait(asio::as_tuple(asio::use_awaitable));
-    co_return std::move(round.outcome);
+    co_return co_await upkeep_->partitions.add(frames, deadline);
   }
 
  private:
-  // Outlives the adapter while a trim is under way.
-  struct Service {
-    Service(const asio::any_io_executor& executor, const Settings::RedisEvents& settings, redis::Options options)
-        : client(executor, std::move(options)),
-          max_age(std::to_string(settings.max_age.count())),
-          trim_every(settings.trim_every),
-          next_trim(executor) {
-      for (std::int64_t n = 0; n < settings.partitions; ++n) {
-        keys.push_back(expand_template(settings.key, std::to_string(n), "{n}"));
-      }
-    }
-    redis::Client client;
-    redis::Script add{kAdd};
-    redis::Script trim{kTrim};
-    std::vector<std::string> keys;
-    std::string max_age;
-    std::chrono::milliseconds trim_every;
-    asio::steady_timer next_trim;
-    bool stopped = false;
-  };
-
-  asio::awaitable<void> add(std::size_t partition, const std::vector<FramePtr>& frames, Clock::time_point deadline,
-                            Round& round) {
-    std::vector<std::string> offsets;
-    offsets.reserve(frames.size());
-    std::vector<std::string_view> arguments;
-    for (const FramePtr& frame : frames) {
-      arguments.push_back(frame->stream_id);
-      arguments.push_back(offsets.emplace_back(std::to_string(frame->offset)));
-      arguments.push_back(frame->text);
-    }
-    const std::string_view keys[] = {service_->keys[partition]};
-    const redis::Result result = co_await service_->add.call(service_->client, keys, arguments, deadline);
-    Outcome outcome = outcome_of(result);
-    // What holds all up goes before what holds up one partition.
-    const bool worse = outcome.kind == Outcome::Kind::retry_transport || round.outcome.kind == Outcome::Kind::done;
-    if (outcome.kind != Outcome::Kind::done && worse) round.outcome = std::move(outcome);
-    if (--round.left == 0) round.done.cancel();
-  }
-
-  static asio::awaitable<void> trim(std::shared_ptr<Service> service) {
-    while (!service->stopped) {
-      service->next_trim.expires_after(service->trim_every);
-      co_await service->next_trim.async_wait(asio::as_tuple(asio::use_awaitable));
-      for (std::size_t i = 0; i < service->keys.size() && !service->stopped; ++i) {
-        const std::string_view keys[] = {service->keys[i]};
-        const std::string_view arguments[] = {service->max_age};
-        const auto deadline = Clock::now() + service->client.options().timeout;
-        // One that fails is trimmed the next time.
-        co_await service->trim.call(service->client, keys, arguments, deadline);
-      }
-    }
-  }
-
-  asio::any_io_executor executor_;
-  std::shared_ptr<Service> service_;
+  std::shared_ptr<Upkeep> upkeep_;
 };
 
 }  // namespace
 
-std::size_t partition_of(std::string_view sender_id, std::size_t partitions) {
-  std::uint64_t hash = 14'695'981'039'346'656'037u;
-  for (const char c : sender_id) hash = (hash ^ static_cast<unsigned char>(c)) * 1'099'511'628'211u;
-  return hash % partitions;
-}
-
 std::unique_ptr<Adapter> make_redis_events(asio::any_io_executor executor, const Settings& settings) {
   const auto& own = settings.redis_events;
   if (own.url.empty()) return nullptr;
-  return std::make_unique<RedisEvents>(executor, own, service_options("redis_events", own, settings.delivery.timeout));
+  return std::make_unique<RedisEvents>(
+      std::make_shared<Upkeep>(executor, settings, service_options("redis_events", own, settings.delivery.timeout)));
 }
 
 }  // namespace sealcast

@@ -1,9 +1,13 @@
-// The transport `redis_events`, for workers: all messages in a few Redis streams, the partitions `sealcast:events:{n}`,
-// by sender, so that a consumer group reads what a user sends to a stream in order. The entries have the fields
-// `stream_id`, `offset` and `frame` (the frame's JSON, as on every transport). A message may be there twice.
+// The transport `redis_events`, for workers: all messages in the partitions of the event plane (event_partitions.h),
+// for consumer groups. A message may be there twice.
 //
-// Partitions are trimmed below what every consumer group has finished (https://redis.io/docs/latest/commands/xtrim/,
-// MINID): what a group has not read, or not acknowledged, stays. Without any group they are trimmed by age.
+// It sees to the partitions too. The consumer groups of registered handlers (sealcast.event_groups) are there before
+// anything is trimmed; partitions are trimmed below what every group has finished
+// (https://redis.io/docs/latest/commands/xtrim/, MINID), without any group by age. Nothing is added while Redis' memory
+// is nearly full, or while Postgres cannot be asked what was added before.
+//
+// When Redis has lost entries, the transport goes back to what the slowest group had finished (sealcast.rewind_events):
+// that and all that follows is carried again, in order, before anything newer.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -16,9 +20,5 @@ namespace sealcast {
 
 // Null when redis_events.url is empty.
 std::unique_ptr<Adapter> make_redis_events(asio::any_io_executor executor, const Settings& settings);
-
-// The partition of a sender, from 0: FNV-1a (64 bits, http://www.isthe.com/chongo/tech/comp/fnv/) of the lower-case
-// UUID.
-std::size_t partition_of(std::string_view sender_id, std::size_t partitions);
 
 }  // namespace sealcast

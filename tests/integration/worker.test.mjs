@@ -1,0 +1,207 @@
+// Workers in the way of everything that can go wrong with one event: each message has its effect once and in order,
+// whoever dies, freezes, fails or forges.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, afterEach, before, test } from 'node:test';
+import { fieldsOf } from './redis_target.mjs';
+import { EventPlane } from './tally.mjs';
+import { until } from './waiting.mjs';
+
+let plane, stack;
+before(async () => {
+  plane = await EventPlane.create();
+  stack = plane.stack;
+});
+afterEach(async () => {
+  for (const worker of plane.workers.splice(0)) {
+    worker.process.kill('SIGCONT');
+    if (worker.running) await worker.stop();
+  }
+  await stack.query('delete from shop.broken');
+});
+after(() => plane?.close());
+
+const users = (count) => Array.from({ length: count }, () => stack.user());
+const deadLetters = (where = 'true') => stack.query(`select * from sealcast.event_dead_letters where ${where} order by failed_at`);
+const hasLogged = (worker, tag, text) => worker.log.some((line) => line.includes(tag) && line.includes(text));
+
+test('three workers share the partitions, and apply each message once, in order', async () => {
+  const workers = await Promise.all([plane.worker(), plane.worker(), plane.worker()]);
+  await until('they share', async () => {
+    const counts = await Promise.all(workers.map(({ holder }) => plane.partitionsOf(holder)));
+    return Math.max(...counts) <= 2 && counts.reduce((a, b) => a + b) === 4;
+  });
+  const rooms = [await stack.stream(), await stack.stream()];
+  const people = users(20);
+  for (let round = 0; round < 5; round++) for (const room of rooms) await plane.say(room, people, ['a', 'b', 'c', 'd']);
+  await plane.settled();
+  await plane.balances();
+  await workers[0].stop();
+  await until('its partitions are taken over at once', async () => (await plane.partitionsOf(workers[0].holder)) === 0);
+  await plane.say(rooms[0], people, ['e', 'f']);
+  await plane.settled();
+  await plane.balances();
+  const answer = await fetch(`${workers[1].url}/metrics`).then((metrics) => metrics.text());
+  assert.match(answer, /sealcast_worker_events_total\{handler="tally",outcome="applied"\} [1-9]/);
+});
+
+test('a group lags in sight of the sidecar while it has no worker, and nothing of it is trimmed', async () => {
+  const room = await stack.stream();
+  await plane.say(room, users(10), Array.from({ length: 50 }, () => 'waits'));
+  const metric = async (name) => {
+    const text = await fetch(`${plane.sidecar.url}/metrics`).then((answer) => answer.text());
+    return Number(text.match(new RegExp(`^${name}\\{group="default"\\} (.*)$`, 'm'))?.[1]);
+  };
+  await until('it is told', async () => (await metric('sealcast_events_unread')) === 500 && (await metric('sealcast_events_oldest_seconds')) > 1);
+  await plane.worker();
+  await plane.settled();
+  await until('it has caught up', async () => (await metric('sealcast_events_unread')) === 0 && (await metric('sealcast_events_pending')) === 0);
+  await plane.balances();
+});
+
+test('forged entries become dead letters with a line of [SECURITY], and change nothing', async () => {
+  const [room, [user, victim]] = [await stack.stream(), users(2)];
+  await plane.say(room, [user], ['genuine']);
+  const found = await until('it is carried', async () => {
+    for (let n = 0; n < 4; n++) {
+      for (const [, words] of await plane.redis.command('xrange', `sealcast:events:${n}`, '-', '+')) {
+        const { frame } = fieldsOf(words);
+        if (frame.includes(room)) return { n, frame };
+      }
+    }
+  });
+  const forgeries = [
+    found.frame.replace('genuine', 'forged'),
+    found.frame.replace(user.id, victim.id),
+    found.frame.replace('"t":"chat"', '"t":"announcement"'),
+    found.frame.slice(0, -20),
+    'no frame\xff\x00',
+    '',
+  ];
+  for (const frame of forgeries) {
+    await plane.redis.command('xadd', `sealcast:events:${found.n}`, '*', 'stream_id', room, 'offset', 'x', 'frame', frame.replaceAll('\x00', ' '));
+  }
+  const worker = await plane.worker();
+  await until('they are dead letters', async () => (await deadLetters('handler is null')).length === forgeries.length);
+  assert(hasLogged(worker, '[SECURITY]', 'bad_signature') || hasLogged(worker, '[SECURITY]', 'malformed'));
+  await plane.settled();
+  await plane.balances();
+  await stack.query('select sealcast.drop_event_dead_letters(forged => true)');
+});
+
+test('poison is given up after max_attempts, holds up its sender alone, and can be replayed', async () => {
+  const [room, [poisoner, other]] = [await stack.stream(), users(2)];
+  await stack.query("insert into shop.broken values ('poison')");
+  await plane.worker();
+  await plane.say(room, [poisoner], ['before', 'poison', 'after']);
+  await plane.say(room, [other], ['beside']);
+  await plane.settled({ dead: 1 });
+  await plane.balances();
+  const [letter] = await deadLetters();
+  assert.deepEqual([letter.handler, letter.sender_id, letter.attempts], ['tally', poisoner.id, 3]);
+  assert.match(letter.reason, /^it cannot take poison/);
+  const { rows } = { rows: await stack.query('select sealcast.replay_event_dead_letters() as marked') };
+  assert.equal(Number(rows[0].marked), 1);
+  await until('it fails again', async () => (await deadLetters())[0].attempts === 4);
+  await stack.query('delete from shop.broken');
+  await stack.query('select sealcast.replay_event_dead_letters()');
+  await plane.settled();
+  const [{ n, total }] = await stack.query('select n::int, total::int from shop.tally where sender_id = $1', [poisoner.id]);
+  assert.deepEqual([n, total], [3, 6]);
+  // It came late, which the tally notes.
+  await stack.query('update shop.tally set disorder = 0 where sender_id = $1', [poisoner.id]);
+});
+
+test('what takes too long is ended, given up, and delays the others for a while at most', async () => {
+  const [room, [sleeper, other]] = [await stack.stream(), users(2)];
+  await stack.query("insert into shop.broken values ('slow')");
+  await plane.worker();
+  await plane.say(room, [sleeper], ['before', 'slow', 'after']);
+  await plane.say(room, [other], ['beside']);
+  await plane.settled({ dead: 1 });
+  await plane.balances();
+  assert.match((await deadLetters())[0].reason, /longer than 500 ms/);
+  await stack.query('select sealcast.drop_event_dead_letters()');
+  await stack.query("insert into sealcast.event_effects (handler, sender_id, txn_id, ts) select 'tally', sender_id, txn_id, ts from sealcast.messages where d like '%slow%'");
+  await stack.query("update shop.tally set n = 3, total = 6 where sender_id = $1", [sleeper.id]);
+});
+
+test('a worker that is killed loses nothing: another takes over what it had read', async () => {
+  const room = await stack.stream();
+  const people = users(10);
+  const first = await plane.worker();
+  await until('it works', async () => (await plane.partitionsOf(first.holder)) === 4);
+  await plane.say(room, people, Array.from({ length: 100 }, () => 'x'));
+  first.process.kill('SIGKILL');
+  await plane.worker();
+  await plane.settled();
+  await plane.balances();
+});
+
+test('a worker that freezes, and wakes after another took over, changes nothing and breaks no order', async () => {
+  const room = await stack.stream();
+  const people = users(10);
+  const frozen = await plane.worker();
+  await until('it works', async () => (await plane.partitionsOf(frozen.holder)) === 4);
+  await plane.say(room, people, Array.from({ length: 200 }, () => 'x'));
+  frozen.process.kill('SIGSTOP');
+  const second = await plane.worker();
+  await until('it is taken over', async () => (await plane.partitionsOf(second.holder)) === 4);
+  frozen.process.kill('SIGCONT');
+  await plane.say(room, people, Array.from({ length: 100 }, () => 'y'));
+  await plane.settled();
+  await plane.balances();
+});
+
+test('a handler that is registered later gets what it missed from sealcastd replay', async () => {
+  const [room, people] = [await stack.stream(), users(5)];
+  await plane.say(room, people, ['a', 'b']);
+  await plane.worker();
+  await plane.settled();
+  await until('all is trimmed or read', async () => (await stack.query("select from sealcast.event_effects where handler = 'late'")).length === 0);
+  await plane.register('late', { t: null });
+  const before = await stack.query('select count(*)::int from sealcast.messages');
+  const { stdout } = await stack.replay(['--from', '2000-01-01'], plane.settings);
+  assert.match(stdout, new RegExp(`^${before[0].count} of ${before[0].count} messages, \\d+ a second$`, 'm'));
+  await until('it has all', async () => {
+    const rows = await stack.query("select from sealcast.check_effects('late', since => '2000-01-01')");
+    return rows.length === 0;
+  });
+  const one = await stack.replay(['--from', '3', '--stream', room], plane.settings);
+  assert.match(one.stdout, /^8 of 8 messages/m);
+  await assert.rejects(stack.replay(['--from', '3'], plane.settings), /add --stream/);
+  await assert.rejects(stack.replay(['--from', 'yesteryear'], plane.settings), /yesteryear/);
+  await stack.query("select sealcast.unregister_handler('late', true)");
+  // Two handlers of one function have counted twice.
+  await stack.query('truncate shop.tally');
+  await stack.query("delete from sealcast.event_effects where handler = 'tally'");
+  await stack.replay(['--from', '2000-01-01'], plane.settings);
+  await plane.settled();
+  await plane.balances();
+});
+
+test('when Redis loses its memory, all that was not finished is carried again by itself', async () => {
+  const [room, people] = [await stack.stream(), users(10)];
+  await plane.say(room, people, Array.from({ length: 100 }, () => 'x'));
+  await until('it is carried', async () => (await stack.query("select owed from sealcast.delivery_status where transport = 'redis_events'"))[0].owed === '0');
+  await plane.redis.command('flushall');
+  await plane.worker();
+  await plane.settled();
+  await plane.balances();
+  assert(plane.sidecar.log.some((line) => line.includes('[DELIVERY]') && line.includes('carrying them again')));
+});
+
+test('near the bound of its memory Redis gets nothing more, until workers have finished some', async () => {
+  const [room, people] = [await stack.stream(), users(10)];
+  const used = Number((await plane.redis.command('info', 'memory')).match(/used_memory:(\d+)/)[1]);
+  await plane.redis.command('config', 'set', 'maxmemory', `${used + (8 << 20)}`);
+  await plane.redis.command('config', 'set', 'maxmemory-policy', 'noeviction');
+  const text = 'm'.repeat(8000);
+  for (let i = 0; i < 20; i++) await plane.say(room, people, Array.from({ length: 10 }, () => text));
+  await until('it is held back', () => plane.sidecar.log.some((line) => line.includes('of its maxmemory')));
+  assert.notEqual((await stack.query("select owed from sealcast.delivery_status where transport = 'redis_events'"))[0].owed, '0');
+  await plane.worker();
+  await plane.settled({}, 90_000);
+  await plane.balances();
+  await plane.redis.command('config', 'set', 'maxmemory', '0');
+});
