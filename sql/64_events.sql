@@ -105,6 +105,8 @@ begin
   on conflict on constraint event_handlers_pkey do update
     set t = excluded.t, function = excluded.function, batch_size = excluded.batch_size,
         max_attempts = excluded.max_attempts, timeout = excluded.timeout, group_name = excluded.group_name, active = true;
+  -- Workers begin anew, with this handler: what they read from now on is not finished without it.
+  update sealcast.event_leases l set epoch = l.epoch + 1 where l.group_name = register_handler.group_name;
   update sealcast.event_dead_letters d set group_name = register_handler.group_name
   where d.handler = register_handler.name and d.group_name <> register_handler.group_name;
 end $$;

@@ -2,7 +2,7 @@
 -- forged, who may apply them, and that nothing is told applied that was not.
 begin;
 \ir scene.psql
-select plan(62);
+select plan(63);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -138,10 +138,16 @@ select ok(exists (select from sealcast.maintain() where object like '%event_effe
 select is(pg_temp.apply(array[pg_temp.say(:guest, 'new')]), 'applied', 'what is newer is applied');
 select is(pg_temp.apply(e), 'dead dead dead', 'what may have been applied is not') from sent;
 
+-- A handler that joins a group ends the epochs of its workers, who would not know of it.
+create temp table epochs as select partition, epoch from sealcast.event_leases where group_name = 'default';
+select sealcast.register_handler('second', null, 'public.tap_count(sealcast.event)') \g /dev/null
+select ok(every(l.epoch = e.epoch + 1), 'epochs end when a handler is registered') from sealcast.event_leases l join epochs e using (partition) where group_name = 'default';
+select sealcast.unregister_handler('second') \g /dev/null
+
 -- Unregistered.
 select sealcast.unregister_handler('count') \g /dev/null
 select is_empty('select sealcast.event_groups()', 'its group needs nothing any more');
-select is(pg_temp.apply(e), 'nothing', 'and it applies nothing') from sent;
+select is(pg_temp.apply(e, epoch => 3), 'nothing', 'and it applies nothing') from sent;
 select sealcast.unregister_handler('count', true) \g /dev/null
 select is((select count(*) from sealcast.event_effects) + (select count(*) from sealcast.event_dead_letters), 0::bigint, 'forgotten');
 select * from finish();

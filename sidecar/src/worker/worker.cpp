@@ -80,7 +80,6 @@ asio::awaitable<void> Worker::lead() {
     try {
       const bool connected = co_await connection_->wait_connected(Clock::now() + lease_ / 3);
       if (!connected) continue;
-      co_await read_handlers();
       co_await claim();
     } catch (const pg::Error& error) {
       complain(error);
@@ -135,7 +134,10 @@ asio::awaitable<void> Worker::claim() {
   params.add(std::string_view(holder_));
   params.add(static_cast<std::int32_t>(lease_.count()));
   params.add(static_cast<std::int32_t>(reader_.partitions()));
-  take_claim(co_await connection_->query(kClaim, params));
+  const pg::Result rows = co_await connection_->query(kClaim, params);
+  // After the claim: a handler that is registered later ends these epochs.
+  co_await read_handlers();
+  take_claim(rows);
 }
 
 void Worker::take_claim(const pg::Result& rows) {

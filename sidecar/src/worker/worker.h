@@ -1,6 +1,6 @@
 // A worker: leases partitions of its group, and applies the group's handlers to what they hold.
 //
-// Every third of a lease it reads which handlers there are and claims (sealcast.claim_partitions). Beside that it
+// Every third of a lease it claims (sealcast.claim_partitions) and reads which handlers there are. Beside that it
 // records how far its partitions are finished, and has dead letters tried again that somebody wants replayed. A
 // partition that it leases no longer ends by itself: no statement under its epoch changes anything.
 #pragma once
