@@ -1,9 +1,11 @@
-# The everyday targets, and the extension by PGXS. `make help` lists them.
-EXTENSION = sealcast
-EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" sealcast.control)
+# The everyday targets, and the extensions by PGXS. `make help` lists them.
+EXTENSION = sealcast sealcast_economy
+version_in = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $1)
+EXTVERSION := $(call version_in,sealcast.control)
+ECONOMY_VERSION := $(call version_in,sealcast_economy.control)
 MODULE_big = sealcast
 OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/core/*.cpp extension/pg/*.cpp))
-DATA_built = sealcast--$(EXTVERSION).sql
+DATA_built = sealcast--$(EXTVERSION).sql sealcast_economy--$(ECONOMY_VERSION).sql
 DATA = $(wildcard sql/upgrade/sealcast--*--*.sql)
 PG_CONFIG ?= pg_config
 SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=extension/pg/exports.map
@@ -28,6 +30,8 @@ endif
 # The numbered pieces, in the order a message meets them.
 sealcast--$(EXTVERSION).sql: $(sort $(wildcard sql/[0-9]*.sql))
 	cat $^ > $@
+sealcast_economy--$(ECONOMY_VERSION).sql: $(sort $(wildcard sql/economy/[0-9]*.sql))
+	cat $^ > $@
 
 $(OBJS): $(wildcard extension/core/*.h extension/pg/*.h)
 sealcast.so: extension/pg/exports.map
@@ -39,7 +43,7 @@ TEST_SUITES = $(addprefix test-,unit asan pgtap integration integration-asan cli
 BUILD ?= build
 
 help: ## This list
-	@printf 'all\tThe extension, for the server of PG_CONFIG\ninstall\tInstalls it there\n' | expand -t 20
+	@printf 'all\tThe extensions, for the server of PG_CONFIG\ninstall\tInstalls them there\n' | expand -t 20
 	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 run: ## A whole system under .local/, in the foreground; Ctrl-C stops it (SEALCAST_LOCAL=DIR puts it elsewhere)
 	@local/run

@@ -1,0 +1,90 @@
+-- Experience points: rules say what a message earns, a day's cap says when it is enough.
+
+create table sealcast_economy.xp_rules (
+  t text not null,
+  role text,
+  points integer not null check (points between 0 and 1000000),
+  daily_cap integer check (daily_cap >= 0),
+  constraint xp_rules_key unique nulls not distinct (t, role)
+);
+comment on table sealcast_economy.xp_rules is
+  'What a message of type t earns its sender: by the rule of the sender''s role, else by that with role null';
+comment on column sealcast_economy.xp_rules.daily_cap is 'Points that one user earns by this rule in a UTC day; null = any number';
+
+create table sealcast_economy.xp (
+  user_id uuid primary key,
+  total bigint not null check (total >= 0),
+  earlier bigint not null default 0 check (earlier between 0 and total)
+) with (fillfactor = 80);
+comment on table sealcast_economy.xp is 'The points of each user, in all streams';
+comment on column sealcast_economy.xp.earlier is 'The part of total from days that trim_aggregates() has removed';
+
+create table sealcast_economy.xp_days (
+  user_id uuid not null,
+  day date not null,
+  t text not null,
+  role text,
+  messages bigint not null,
+  points bigint not null,
+  constraint xp_days_key unique nulls not distinct (user_id, day, t, role)
+) with (fillfactor = 80);
+comment on table sealcast_economy.xp_days is 'What each user did and earned by each rule (t, role) in a UTC day';
+create index xp_days_day on sealcast_economy.xp_days using brin (day);
+
+-- The sender's role in the stream as the server has stated it. Where it does not, `d` has what the sender pleased.
+create function sealcast_economy.stated_role(t text, d json) returns text
+  language sql stable
+  return (select d ->> 'user_role' from sealcast.message_types y
+          where y.t = stated_role.t and 'user_role' = any (y.server_fields));
+
+-- Null when no rule applies.
+create function sealcast_economy.xp_rule(t text, role text) returns sealcast_economy.xp_rules
+  language sql stable
+begin atomic
+  select r.* from sealcast_economy.xp_rules r
+  where r.t = xp_rule.t and (r.role = xp_rule.role or r.role is null)
+  order by r.role nulls last limit 1;
+end;
+
+-- What the first `messages` of a day earn together.
+create function sealcast_economy.xp_earned(messages bigint, points integer, daily_cap integer) returns bigint
+  language sql immutable parallel safe
+  return least(messages * points, daily_cap);
+
+create function sealcast_economy.xp_on_event(event sealcast.event) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  rule constant sealcast_economy.xp_rules :=
+    sealcast_economy.xp_rule(event.t, sealcast_economy.stated_role(event.t, event.d));
+  gained bigint;
+begin
+  if rule.t is null or not sealcast_economy.is_users(event.sender_id) then
+    return;
+  end if;
+  insert into sealcast_economy.xp_days as d (user_id, day, t, role, messages, points)
+    values (event.sender_id, sealcast_economy.day_of(event.ts), rule.t, rule.role, 1,
+            sealcast_economy.xp_earned(1, rule.points, rule.daily_cap))
+  on conflict on constraint xp_days_key do update
+    set messages = d.messages + 1,
+        points = d.points + sealcast_economy.xp_earned(d.messages + 1, rule.points, rule.daily_cap)
+                          - sealcast_economy.xp_earned(d.messages, rule.points, rule.daily_cap)
+  returning sealcast_economy.xp_earned(d.messages, rule.points, rule.daily_cap)
+          - sealcast_economy.xp_earned(d.messages - 1, rule.points, rule.daily_cap) into gained;
+  if gained > 0 then
+    insert into sealcast_economy.xp as x (user_id, total) values (event.sender_id, gained)
+    on conflict (user_id) do update set total = x.total + excluded.total;
+  end if;
+end $$;
+comment on function sealcast_economy.xp_on_event(sealcast.event) is 'Handler: the points of one message';
+
+-- Level n begins at 50 n (n - 1) points: each level takes 100 more than the one before.
+create function sealcast_economy.xp_for_level(level integer) returns bigint
+  language sql immutable strict parallel safe
+  return 50::bigint * level * (level - 1);
+comment on function sealcast_economy.xp_for_level(integer) is 'The points at which a level begins: 0, 100, 300, 600, 1000, …';
+
+-- Twenty decimal places tell the last point before a level from its first, for any bigint.
+create function sealcast_economy.level_of(xp bigint) returns integer
+  language sql immutable strict parallel safe
+  return floor((1 + sqrt((1 + greatest(xp, 0) / 12.5)::numeric(40, 20))) / 2);
+comment on function sealcast_economy.level_of(bigint) is 'The level of so many points, from 1';

@@ -1,0 +1,178 @@
+-- The ledger: double entry in integer minor units. Transfers and their entries are written once and never changed;
+-- balances follow them.
+--
+-- A transaction may post many transfers, to accounts that others post to as well. So it applies them to the balances when
+-- it commits: the sum for each account, once, in one order for everybody. Nobody holds a busy account for longer than a
+-- commit, and no two transactions wait for each other.
+
+create table sealcast_economy.currencies (
+  currency text primary key check (currency ~ '^[A-Z]{3}$'),
+  by_default boolean not null default false,
+  smallest_gift bigint not null default 1 check (smallest_gift >= 1),
+  largest_gift bigint not null default 10000000 check (largest_gift between smallest_gift and 9007199254740991),
+  platform_basis_points integer not null default 3000 check (platform_basis_points between 0 and 10000)
+);
+comment on table sealcast_economy.currencies is 'What gifts are paid in, how large they may be, and what part the platform keeps';
+comment on column sealcast_economy.currencies.by_default is 'Of gifts that name no currency; one currency at most';
+comment on column sealcast_economy.currencies.platform_basis_points is
+  'Hundredths of a percent, rounded down: what cannot be split is the creator''s';
+create unique index currencies_by_default on sealcast_economy.currencies (by_default) where by_default;
+
+-- In the order in which a transaction locks them. What admission locks comes first, what everybody pays into last.
+create type sealcast_economy.account_kind as enum ('wallet', 'earnings', 'hold', 'platform', 'outside');
+
+create table sealcast_economy.accounts (
+  kind sealcast_economy.account_kind not null,
+  owner_id uuid not null,
+  currency text not null,
+  balance bigint not null,
+  primary key (kind, owner_id, currency),
+  constraint accounts_owner
+    check ((kind in ('platform', 'outside')) = (owner_id = '00000000-0000-0000-0000-000000000000')),
+  -- What users have has come from outside, whose balance is all of it, negative.
+  constraint accounts_funded check (balance >= 0 or kind = 'outside')
+) with (fillfactor = 80);
+comment on table sealcast_economy.accounts is 'Balances in minor units: the sums of their entries, kept as these are posted';
+
+create table sealcast_economy.transfers (
+  transfer_id bigint generated always as identity primary key,
+  kind text not null check (kind in ('deposit', 'withdrawal', 'hold', 'capture', 'release')),
+  sender_id uuid,
+  txn_id uuid,
+  reference text check (length(reference) between 1 and 200),
+  made_at timestamptz not null default clock_timestamp(),
+  constraint transfers_cause check (
+    case when kind in ('deposit', 'withdrawal') then num_nulls(sender_id, txn_id) = 2 and reference is not null
+         else num_nulls(sender_id, txn_id) = 0 and reference is null end),
+  constraint transfers_gift unique (sender_id, txn_id, kind),
+  constraint transfers_reference unique (reference, kind)
+);
+comment on table sealcast_economy.transfers is
+  'Why money moved: for a gift (sender_id, txn_id), or by a reference of the caller''s. Append-only';
+
+create table sealcast_economy.entries (
+  transfer_id bigint not null references sealcast_economy.transfers,
+  kind sealcast_economy.account_kind not null,
+  owner_id uuid not null,
+  currency text not null,
+  amount bigint not null check (amount <> 0 and amount between -9007199254740991 and 9007199254740991),
+  primary key (transfer_id, kind, owner_id, currency)
+);
+comment on table sealcast_economy.entries is
+  'What a transfer added to (amount > 0) or took from an account. Those of a transfer sum to zero in each currency. Append-only';
+create index entries_account on sealcast_economy.entries (owner_id, kind, transfer_id);
+
+create function sealcast_economy.refuse_change() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception '%.% is append-only', tg_table_schema, tg_table_name
+    using errcode = 'object_not_in_prerequisite_state', hint = 'Post another transfer that puts it right.';
+end $$;
+create trigger append_only before update or delete or truncate on sealcast_economy.transfers
+  for each statement execute function sealcast_economy.refuse_change();
+create trigger append_only before update or delete or truncate on sealcast_economy.entries
+  for each statement execute function sealcast_economy.refuse_change();
+
+-- What runs at the end of a transaction runs as whoever commits it: hence SECURITY DEFINER.
+create function sealcast_economy.require_balance() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  odd record;
+begin
+  select e.currency, sum(e.amount) as amount into odd from sealcast_economy.entries e
+  where e.transfer_id = new.transfer_id group by e.currency having sum(e.amount) <> 0 limit 1;
+  if found then
+    raise exception 'transfer % does not balance: its entries sum to % %', new.transfer_id, odd.amount, odd.currency
+      using errcode = 'check_violation', hint = 'Post all entries of a transfer in one transaction.';
+  end if;
+  return null;
+end $$;
+create constraint trigger balanced after insert on sealcast_economy.entries
+  deferrable initially deferred for each row execute function sealcast_economy.require_balance();
+
+-- What this transaction has posted and not yet applied. Nobody ever sees another's rows: they are gone when it commits.
+create table sealcast_economy.unsettled_balances (
+  xact xid8 not null default pg_current_xact_id(),
+  kind sealcast_economy.account_kind not null,
+  owner_id uuid not null,
+  currency text not null,
+  amount bigint not null,
+  primary key (xact, kind, owner_id, currency)
+) with (fillfactor = 50);
+
+create function sealcast_economy.note_entries() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into sealcast_economy.unsettled_balances as u (kind, owner_id, currency, amount)
+  select p.kind, p.owner_id, p.currency, sum(p.amount) from posted p group by p.kind, p.owner_id, p.currency
+  on conflict (xact, kind, owner_id, currency) do update set amount = u.amount + excluded.amount;
+  return null;
+end $$;
+create trigger noted after insert on sealcast_economy.entries referencing new table as posted
+  for each statement execute function sealcast_economy.note_entries();
+
+-- The first call settles all; to the others it leaves nothing.
+create function sealcast_economy.settle_balances() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  mine record;
+begin
+  for mine in
+    with taken as (
+      delete from sealcast_economy.unsettled_balances u where u.xact = pg_current_xact_id()
+      returning u.kind, u.owner_id, u.currency, u.amount)
+    select * from taken where amount <> 0 order by kind, owner_id, currency
+  loop
+    update sealcast_economy.accounts a set balance = a.balance + mine.amount
+    where a.kind = mine.kind and a.owner_id = mine.owner_id and a.currency = mine.currency;
+    if not found then
+      insert into sealcast_economy.accounts as a (kind, owner_id, currency, balance)
+        values (mine.kind, mine.owner_id, mine.currency, mine.amount)
+      on conflict (kind, owner_id, currency) do update set balance = a.balance + excluded.balance;
+    end if;
+  end loop;
+  return null;
+end $$;
+create constraint trigger settled after insert on sealcast_economy.unsettled_balances
+  deferrable initially deferred for each row execute function sealcast_economy.settle_balances();
+
+-- What the account has, this transaction's own entries included. It stays so until the transaction ends.
+create function sealcast_economy.locked_balance(kind sealcast_economy.account_kind, owner_id uuid, currency text)
+  returns bigint
+  language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  -- The owner's other currencies too: whoever locks several locks them in the order of settle_balances().
+  perform from sealcast_economy.accounts a
+  where a.kind = locked_balance.kind and a.owner_id = locked_balance.owner_id
+  order by a.currency for no key update;
+  return coalesce((select a.balance from sealcast_economy.accounts a
+                   where a.kind = locked_balance.kind and a.owner_id = locked_balance.owner_id
+                     and a.currency = locked_balance.currency), 0)
+       + coalesce((select u.amount from sealcast_economy.unsettled_balances u
+                   where u.xact = pg_current_xact_id() and u.kind = locked_balance.kind
+                     and u.owner_id = locked_balance.owner_id and u.currency = locked_balance.currency), 0);
+end $$;
+
+create type sealcast_economy.posting as (
+  kind sealcast_economy.account_kind,
+  owner_id uuid,
+  amount bigint
+);
+
+-- Writes one transfer; null when its gift or reference has one of this kind already.
+create function sealcast_economy.post(transfer_kind text, currency text, postings sealcast_economy.posting[],
+                                      sender_id uuid default null, txn_id uuid default null, reference text default null)
+  returns bigint
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  posted bigint;
+begin
+  insert into sealcast_economy.transfers as x (kind, sender_id, txn_id, reference)
+    values (transfer_kind, post.sender_id, post.txn_id, post.reference)
+  on conflict do nothing returning x.transfer_id into posted;
+  if posted is not null then
+    insert into sealcast_economy.entries (transfer_id, kind, owner_id, currency, amount)
+    select posted, p.kind, p.owner_id, post.currency, p.amount from unnest(postings) p where p.amount <> 0;
+  end if;
+  return posted;
+end $$;

@@ -1,0 +1,161 @@
+-- Gifts: a message with money. Admission takes a hold on the sender's wallet, the handler captures it.
+
+create table sealcast_economy.holds (
+  sender_id uuid not null,
+  txn_id uuid not null,
+  stream_id uuid not null,
+  recipient_id uuid not null,
+  currency text not null,
+  amount bigint not null check (amount > 0),
+  platform_amount bigint not null check (platform_amount between 0 and amount),
+  held_at timestamptz not null default clock_timestamp(),
+  -- Of the message that it was admitted with; null when there is none.
+  ts bigint,
+  message_id bigint,
+  primary key (sender_id, txn_id)
+);
+comment on table sealcast_economy.holds is 'Gifts that are paid for and not yet captured';
+
+create function sealcast_economy.platform_part(amount bigint, basis_points integer) returns bigint
+  language sql immutable parallel safe
+  -- amount * basis_points would not fit for the largest amounts.
+  return amount / 10000 * basis_points + amount % 10000 * basis_points / 10000;
+
+-- What is asked for by `d`, or what is wrong with it.
+create function sealcast_economy.read_gift(stream_id uuid, sender_id uuid, d json, out currency text, out amount bigint,
+                                           out recipient_id uuid, out platform_amount bigint, out problem text, out hint text)
+  returns record
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  stray constant text := (select key from json_object_keys(d) key
+                          where key <> all ('{amount,currency,to,user_role}') order by key limit 1);
+  terms sealcast_economy.currencies;
+begin
+  if stray is not null then
+    problem := format('%L is no member of a gift', left(stray, 64));
+    hint := 'Send amount, and if need be currency and to.';
+    return;
+  end if;
+
+  if d -> 'currency' is null then
+    select * into terms from sealcast_economy.currencies c where c.by_default;
+  else
+    select * into terms from sealcast_economy.currencies c
+    where json_typeof(d -> 'currency') = 'string' and c.currency = d ->> 'currency';
+  end if;
+  if terms.currency is null then
+    problem := coalesce(format('there is no currency %s', left((d -> 'currency')::text, 64)), 'currency is missing');
+    hint := 'Send a currency that gifts are paid in.';
+    return;
+  end if;
+  currency := terms.currency;
+
+  if json_typeof(d -> 'amount') = 'number' and d ->> 'amount' ~ '^[1-9][0-9]{0,15}$' then
+    amount := d ->> 'amount';
+  end if;
+  if (amount between terms.smallest_gift and terms.largest_gift) is not true then
+    problem := coalesce(format('amount is %s', left((d -> 'amount')::text, 64)), 'amount is missing');
+    hint := format('Send a whole number of minor units of %s, %s to %s.', currency, terms.smallest_gift, terms.largest_gift);
+    return;
+  end if;
+
+  if d -> 'to' is null then
+    select r.user_id into recipient_id from sealcast.stream_roles r
+    where r.stream_id = read_gift.stream_id and r.role = 'owner' order by r.granted_at, r.user_id limit 1;
+    if recipient_id is null then
+      problem := 'to is missing, and the stream has no owner';
+      hint := 'Send the user id of who is to have the gift.';
+      return;
+    end if;
+  elsif json_typeof(d -> 'to') = 'string'
+        and d ->> 'to' ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+    recipient_id := d ->> 'to';
+  end if;
+  if (sealcast_economy.is_users(recipient_id) and recipient_id <> sender_id) is not true then
+    problem := case when recipient_id = sender_id then 'a gift to yourself' else 'to is no user id' end;
+    hint := 'Send the UUID of another user as to.';
+    return;
+  end if;
+  platform_amount := sealcast_economy.platform_part(amount, terms.platform_basis_points);
+end $$;
+
+create function sealcast_economy.gift_hook(stream_id uuid, sender_id uuid, t text, txn_id uuid, d json)
+  returns sealcast.refusal
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  gift record;
+begin
+  gift := sealcast_economy.read_gift(stream_id, sender_id, d);
+  if gift.problem is not null then
+    return (400, 'invalid_request', gift.problem, gift.hint)::sealcast.refusal;
+  -- sealcast.txn_keys forgets a key after some days, the ledger does not.
+  elsif exists (select from sealcast_economy.transfers x
+                where x.sender_id = gift_hook.sender_id and x.txn_id = gift_hook.txn_id) then
+    return (409, 'txn_id_reused', 'this txn_id was used for another gift',
+            'Choose a new UUID for each message.')::sealcast.refusal;
+  elsif sealcast_economy.locked_balance('wallet', sender_id, gift.currency) < gift.amount then
+    return (402, 'insufficient_funds', format('your wallet has less than %s (minor units of %s)', gift.amount, gift.currency),
+            'Add funds, then send it again under the same txn_id.')::sealcast.refusal;
+  end if;
+  insert into sealcast_economy.holds (sender_id, txn_id, stream_id, recipient_id, currency, amount, platform_amount,
+                                      ts, message_id)
+    select asked.sender_id, asked.txn_id, gift_hook.stream_id, gift.recipient_id, gift.currency, gift.amount,
+           gift.platform_amount, k.ts, k.message_id
+    from (values (gift_hook.sender_id, gift_hook.txn_id)) asked (sender_id, txn_id)
+    left join sealcast.txn_keys k using (sender_id, txn_id);
+  perform sealcast_economy.post('hold', gift.currency, sender_id => sender_id, txn_id => txn_id, postings => array[
+    ('wallet', sender_id, -gift.amount)::sealcast_economy.posting,
+    ('hold', sender_id, gift.amount)::sealcast_economy.posting]);
+  return null;
+end $$;
+comment on function sealcast_economy.gift_hook(uuid, uuid, text, uuid, json) is
+  'Admit hook: takes a hold on the sender''s wallet, or refuses with 402';
+
+create function sealcast_economy.gift_on_event(event sealcast.event) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  held sealcast_economy.holds;
+begin
+  delete from sealcast_economy.holds h where h.sender_id = event.sender_id and h.txn_id = event.txn_id
+  returning * into held;
+  if found then
+    perform sealcast_economy.post('capture', held.currency, sender_id => held.sender_id, txn_id => held.txn_id, postings => array[
+      ('hold', held.sender_id, -held.amount)::sealcast_economy.posting,
+      ('earnings', held.recipient_id, held.amount - held.platform_amount)::sealcast_economy.posting,
+      ('platform', '00000000-0000-0000-0000-000000000000', held.platform_amount)::sealcast_economy.posting]);
+  elsif not exists (select from sealcast_economy.transfers x
+                    where x.sender_id = event.sender_id and x.txn_id = event.txn_id and x.kind = 'capture') then
+    raise exception 'gift % of sender % has no hold', event.txn_id, event.sender_id
+      using errcode = 'no_data_found',
+            hint = format('It was admitted without sealcast_economy.gift_hook: see admit_hook of message type %s.', event.t);
+  end if;
+end $$;
+comment on function sealcast_economy.gift_on_event(sealcast.event) is
+  'Handler: captures a gift''s hold, for the recipient and the platform. Again changes nothing';
+
+-- A hold and its message are committed together, so a hold has no message only when the hook was called by something
+-- else than admission. A key that was trimmed says nothing; hence holds.message_id.
+create function sealcast_economy.release_expired_holds(before timestamptz, max_rows integer default 1000) returns bigint
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  held sealcast_economy.holds;
+  released bigint := 0;
+begin
+  for held in
+    delete from sealcast_economy.holds h
+    where (h.sender_id, h.txn_id) in (
+      select e.sender_id, e.txn_id from sealcast_economy.holds e
+      where e.held_at < before and e.message_id is null
+        and not exists (select from sealcast.txn_keys k where k.sender_id = e.sender_id and k.txn_id = e.txn_id)
+      order by e.held_at limit max_rows for update skip locked)
+    returning *
+  loop
+    perform sealcast_economy.post('release', held.currency, sender_id => held.sender_id, txn_id => held.txn_id, postings => array[
+      ('hold', held.sender_id, -held.amount)::sealcast_economy.posting,
+      ('wallet', held.sender_id, held.amount)::sealcast_economy.posting]);
+    released := released + 1;
+  end loop;
+  return released;
+end $$;
+comment on function sealcast_economy.release_expired_holds(timestamptz, integer) is
+  'Gives back holds from before a moment that no message was committed with, at most max_rows; returns how many';

@@ -1,0 +1,143 @@
+-- Aggregates: messages per minute of each stream, and who writes most.
+--
+-- A minute of a busy stream is everybody's row. As in the ledger, a transaction adds what it has counted when it commits.
+
+create table sealcast_economy.stream_minutes (
+  stream_id uuid not null,
+  minute timestamptz not null,
+  messages bigint not null,
+  primary key (stream_id, minute)
+) with (fillfactor = 80);
+comment on table sealcast_economy.stream_minutes is 'Messages of users in each minute of each stream; a minute without any has no row';
+create index stream_minutes_minute on sealcast_economy.stream_minutes using brin (minute);
+
+create table sealcast_economy.chatters (
+  stream_id uuid not null,
+  day date not null,
+  user_id uuid not null,
+  messages bigint not null,
+  primary key (stream_id, day, user_id)
+) with (fillfactor = 80);
+comment on table sealcast_economy.chatters is 'Messages of each user in each stream and UTC day';
+create index chatters_day on sealcast_economy.chatters using brin (day);
+
+-- What this transaction has counted and not yet added.
+create table sealcast_economy.unsettled_minutes (
+  xact xid8 not null default pg_current_xact_id(),
+  stream_id uuid not null,
+  minute timestamptz not null,
+  messages bigint not null,
+  primary key (xact, stream_id, minute)
+) with (fillfactor = 50);
+
+-- Of several calls in a transaction the first adds all.
+create function sealcast_economy.settle_minutes() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  with taken as (
+    delete from sealcast_economy.unsettled_minutes u where u.xact = pg_current_xact_id()
+    returning u.stream_id, u.minute, u.messages)
+  insert into sealcast_economy.stream_minutes as m (stream_id, minute, messages)
+  select stream_id, minute, messages from taken order by stream_id, minute
+  on conflict (stream_id, minute) do update set messages = m.messages + excluded.messages;
+  return null;
+end $$;
+create constraint trigger settled after insert on sealcast_economy.unsettled_minutes
+  deferrable initially deferred for each row execute function sealcast_economy.settle_minutes();
+
+create function sealcast_economy.aggregates_on_event(event sealcast.event) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if not sealcast_economy.is_users(event.sender_id) then
+    return;
+  end if;
+  insert into sealcast_economy.unsettled_minutes as u (stream_id, minute, messages)
+    values (event.stream_id, sealcast_economy.minute_of(event.ts), 1)
+  on conflict (xact, stream_id, minute) do update set messages = u.messages + 1;
+  insert into sealcast_economy.chatters as c (stream_id, day, user_id, messages)
+    values (event.stream_id, sealcast_economy.day_of(event.ts), event.sender_id, 1)
+  on conflict (stream_id, day, user_id) do update set messages = c.messages + 1;
+end $$;
+comment on function sealcast_economy.aggregates_on_event(sealcast.event) is 'Handler: counts a message of any type';
+
+create function sealcast_economy.require_reader(stream_id uuid) returns void
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if not (sealcast.is_admin() or sealcast.caller_can_read(stream_id)) then
+    perform sealcast.refuse(404, 'stream_not_found', format('there is no stream %s', stream_id), null, 'Check stream_id.');
+  end if;
+end $$;
+
+create function sealcast_economy.top_chatters(stream_id uuid, day date default null, max_rows integer default 10,
+                                              out user_id uuid, out messages bigint)
+  returns setof record
+  language plpgsql stable rows 10 security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  perform sealcast_economy.require_reader(stream_id);
+  if (max_rows between 1 and 1000) is not true then
+    perform sealcast.refuse(400, 'invalid_request', format('max_rows is %s', coalesce(max_rows::text, 'null')), null, 'Use 1 to 1000.');
+  end if;
+  return query
+  select c.user_id, c.messages from sealcast_economy.chatters c
+  where c.stream_id = top_chatters.stream_id
+    and c.day = coalesce(top_chatters.day, (now() at time zone 'UTC')::date)
+  order by c.messages desc, c.user_id limit max_rows;
+end $$;
+comment on function sealcast_economy.top_chatters(uuid, date, integer) is
+  'Who wrote most in a stream on a UTC day (null = today), for whoever may read the stream';
+
+create function sealcast_economy.messages_per_minute(stream_id uuid, since timestamptz, until timestamptz default null,
+                                                     out minute timestamptz, out messages bigint)
+  returns setof record
+  language plpgsql stable rows 60 security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  perform sealcast_economy.require_reader(stream_id);
+  if (coalesce(until, now()) - since <= interval '1 day') is not true then
+    perform sealcast.refuse(400, 'invalid_request', 'since is null, or more than a day before until', null, 'Ask for a day at most.');
+  end if;
+  return query
+  select m.minute, m.messages from sealcast_economy.stream_minutes m
+  where m.stream_id = messages_per_minute.stream_id and m.minute >= date_trunc('minute', since)
+    and m.minute < coalesce(until, now())
+  order by m.minute;
+end $$;
+comment on function sealcast_economy.messages_per_minute(uuid, timestamptz, timestamptz) is
+  'The minutes of a stream from that of `since` to before `until` (null = now) that have messages, for whoever may read the stream';
+
+-- Bounded: what it removes of each table is at most max_rows, so that a call never runs long.
+create function sealcast_economy.trim_aggregates(keep interval default '90 days', max_rows integer default 10000)
+  returns bigint
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+  first_day constant date := (now() - keep)::date;
+  removed bigint;
+  removed_days bigint;
+begin
+  if (keep >= interval '1 day' and max_rows between 1 and 1000000) is not true then
+    raise exception 'keep must be 1 day or more, max_rows 1 to 1000000' using errcode = 'invalid_parameter_value';
+  end if;
+  with gone as (
+    delete from sealcast_economy.stream_minutes where ctid = any (array(
+      select m.ctid from sealcast_economy.stream_minutes m where m.minute < first_day limit max_rows for update skip locked))
+    returning 1)
+  select count(*) into removed from gone;
+  with gone as (
+    delete from sealcast_economy.chatters where ctid = any (array(
+      select c.ctid from sealcast_economy.chatters c where c.day < first_day limit max_rows for update skip locked))
+    returning 1)
+  select removed + count(*) into removed from gone;
+  -- Their points stay the users'.
+  with gone as (
+    delete from sealcast_economy.xp_days where ctid = any (array(
+      select d.ctid from sealcast_economy.xp_days d where d.day < first_day limit max_rows for update skip locked))
+    returning user_id, points),
+  kept as (
+    update sealcast_economy.xp x set earlier = x.earlier + g.points
+    from (select user_id, sum(points)::bigint as points from gone group by user_id) g where x.user_id = g.user_id)
+  select count(*) into removed_days from gone;
+  return removed + removed_days;
+end $$;
+comment on function sealcast_economy.trim_aggregates(interval, integer) is
+  'Removes counts, and how XP were earned, from before the last `keep`; returns how many rows. Call it until it returns 0';

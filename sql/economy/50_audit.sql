@@ -1,0 +1,100 @@
+-- audit(): whether everything here is what the entries and the messages say. It may sum over history; nothing else does.
+
+-- STABLE: all of it is read with one snapshot, so that what happens meanwhile is no discrepancy.
+create function sealcast_economy.audit(first_day date default null, last_day date default null)
+  returns table (what text, subject text, expected text, found text)
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $$
+declare
+  -- Messages are kept by whole days, and compared with by whole days.
+  first_kept constant date := (select sealcast_economy.day_of(min(m.ts)) from sealcast.messages m);
+  since constant date := greatest(first_day, coalesce(first_kept, 'infinity'));
+  until constant date := coalesce(last_day + 1, 'infinity');
+  since_ms constant bigint := case when isfinite(since) then extract(epoch from since) * 1000 else 9223372036854775807 end;
+  until_ms constant bigint := case when isfinite(until) then extract(epoch from until) * 1000 else 9223372036854775807 end;
+begin
+  return query
+  select 'transfer', e.transfer_id::text, format('0 %s', e.currency), format('%s %s', sum(e.amount), e.currency)
+  from sealcast_economy.entries e group by e.transfer_id, e.currency having sum(e.amount) <> 0
+  union all
+  select 'transfer', x.transfer_id::text, 'entries', 'none'
+  from sealcast_economy.transfers x
+  where not exists (select from sealcast_economy.entries e where e.transfer_id = x.transfer_id);
+
+  return query
+  select 'balance', format('%s %s %s', kind, owner_id, currency), coalesce(s.amount, 0)::text, coalesce(a.balance, 0)::text
+  from sealcast_economy.accounts a
+  full join (select e.kind, e.owner_id, e.currency, sum(e.amount) as amount
+             from sealcast_economy.entries e group by 1, 2, 3) s using (kind, owner_id, currency)
+  where coalesce(a.balance, 0) <> coalesce(s.amount, 0)
+  union all
+  select 'balance', format('hold %s %s', owner_id, currency), format('%s, the open holds', coalesce(h.amount, 0)),
+         coalesce(a.balance, 0)::text
+  from (select a.owner_id, a.currency, a.balance from sealcast_economy.accounts a where a.kind = 'hold') a
+  full join (select h.sender_id as owner_id, h.currency, sum(h.amount) as amount
+             from sealcast_economy.holds h group by 1, 2) h using (owner_id, currency)
+  where coalesce(a.balance, 0) <> coalesce(h.amount, 0);
+
+  -- What a gift has taken from its sender's hold.
+  return query
+  select 'gift', format('%s %s', m.sender_id, m.txn_id), format('%s captured', m.amount),
+         case when e.amount is not null then format('%s captured', -e.amount)
+              when h.amount is not null then format('%s held', h.amount) else 'nothing' end
+  from (select m.sender_id, m.txn_id, (m.d::json ->> 'amount')::numeric as amount
+        from sealcast.messages m
+        where m.ts >= since_ms and m.ts < until_ms
+          and m.t in (select y.t from sealcast.message_types y
+                      where y.admit_hook = 'sealcast_economy.gift_hook(uuid, uuid, text, uuid, json)'::regprocedure)) m
+  left join sealcast_economy.transfers x on x.sender_id = m.sender_id and x.txn_id = m.txn_id and x.kind = 'capture'
+  left join sealcast_economy.entries e on e.transfer_id = x.transfer_id and e.kind = 'hold'
+  left join sealcast_economy.holds h on h.sender_id = m.sender_id and h.txn_id = m.txn_id
+  where -e.amount is distinct from m.amount;
+
+  return query
+  select 'xp of a day', format('%s %s %s %s', user_id, day, t, nullif(role, '')),
+         format('%s messages, %s points', coalesce(w.messages, 0), coalesce(w.points, 0)),
+         format('%s messages, %s points', coalesce(d.messages, 0), coalesce(d.points, 0))
+  from (
+    select m.user_id, m.day, (m.rule).t, coalesce((m.rule).role, '') as role, sum(m.messages) as messages,
+           sealcast_economy.xp_earned(sum(m.messages)::bigint, (m.rule).points, (m.rule).daily_cap) as points
+    from (
+      select m.user_id, m.day, m.messages, sealcast_economy.xp_rule(m.t, m.role) as rule
+      from (
+        select m.sender_id as user_id, sealcast_economy.day_of(m.ts) as day, m.t,
+               sealcast_economy.stated_role(m.t, m.d::json) as role, count(*) as messages
+        from sealcast.messages m
+        where m.ts >= since_ms and m.ts < until_ms and sealcast_economy.is_users(m.sender_id)
+          and m.t in (select r.t from sealcast_economy.xp_rules r)
+        group by 1, 2, 3, 4) m
+      offset 0) m
+    where (m.rule).t is not null
+    group by m.user_id, m.day, m.rule) w
+  full join (
+    select d.user_id, d.day, d.t, coalesce(d.role, '') as role, d.messages, d.points
+    from sealcast_economy.xp_days d where d.day >= since and d.day < until) d using (user_id, day, t, role)
+  where (w.messages, w.points) is distinct from (d.messages, d.points)
+  union all
+  select 'xp', user_id::text, coalesce(d.points, 0)::text, coalesce(x.points, 0)::text
+  from (select x.user_id, x.total - x.earlier as points from sealcast_economy.xp x) x
+  full join (select d.user_id, sum(d.points) as points from sealcast_economy.xp_days d group by 1) d using (user_id)
+  where coalesce(x.points, 0) <> coalesce(d.points, 0);
+
+  return query
+  select 'messages of a minute', format('%s %s', stream_id, minute), coalesce(w.messages, 0)::text, coalesce(s.messages, 0)::text
+  from (select m.stream_id, sealcast_economy.minute_of(m.ts) as minute, count(*) as messages
+        from sealcast.messages m
+        where m.ts >= since_ms and m.ts < until_ms and sealcast_economy.is_users(m.sender_id) group by 1, 2) w
+  full join (select s.stream_id, s.minute, s.messages from sealcast_economy.stream_minutes s
+             where s.minute >= since and s.minute < until) s using (stream_id, minute)
+  where coalesce(w.messages, 0) <> coalesce(s.messages, 0)
+  union all
+  select 'messages of a user', format('%s %s %s', stream_id, day, user_id), coalesce(w.messages, 0)::text,
+         coalesce(c.messages, 0)::text
+  from (select m.stream_id, sealcast_economy.day_of(m.ts) as day, m.sender_id as user_id, count(*) as messages
+        from sealcast.messages m
+        where m.ts >= since_ms and m.ts < until_ms and sealcast_economy.is_users(m.sender_id) group by 1, 2, 3) w
+  full join (select c.stream_id, c.day, c.user_id, c.messages from sealcast_economy.chatters c
+             where c.day >= since and c.day < until) c using (stream_id, day, user_id)
+  where coalesce(w.messages, 0) <> coalesce(c.messages, 0);
+end $$;
+comment on function sealcast_economy.audit(date, date) is
+  'Every discrepancy, none when all is well: the ledger as a whole; gifts, XP and aggregates of the UTC days that are named (null = all) and whose messages are kept. What no worker has applied yet is one';

@@ -1,0 +1,93 @@
+-- The ledger: entries that balance and stay, balances that follow them, money that comes in and goes out once.
+begin;
+\ir economy.psql
+select plan(42);
+
+-- Deposits.
+select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment 1') as first \gset
+select is(pg_temp.balances(), null, 'balances follow when the transaction ends');
+select is(sealcast_economy.locked_balance('wallet', :guest, 'USD'), 1000::bigint, 'though the transaction knows of its own');
+select pg_temp.settle() \g /dev/null
+select is(pg_temp.balances(), 'wallet 1000, outside -1000', 'a deposit comes from outside');
+select is(sealcast_economy.deposit(:guest, 1000, 'USD', 'payment 1'), :first::bigint, 'again, it is the same transfer');
+select pg_temp.settle() \g /dev/null
+select is(pg_temp.balances(), 'wallet 1000, outside -1000', 'and adds nothing');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%L, %s, ''USD'', ''payment 1'')', u, amount)),
+          'PT409 reference_reused', 'another ' || what || ' under a reference is refused')
+from (values ('user', :vip::uuid, 1000), ('amount', :guest, 1001)) v (what, u, amount);
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%s)', arguments)), 'PT400 invalid_request', 'no deposit: ' || arguments)
+from unnest(array[
+  $$null, 1, 'USD', 'r'$$, $$'00000000-0000-0000-0000-000000000000', 1, 'USD', 'r'$$, $$gen_random_uuid(), 0, 'USD', 'r'$$,
+  $$gen_random_uuid(), -5, 'USD', 'r'$$, $$gen_random_uuid(), 9007199254740992, 'USD', 'r'$$, $$gen_random_uuid(), null, 'USD', 'r'$$,
+  $$gen_random_uuid(), 1, 'XXX', 'r'$$, $$gen_random_uuid(), 1, null, 'r'$$, $$gen_random_uuid(), 1, 'USD', ''$$,
+  $$gen_random_uuid(), 1, 'USD', null$$, $$gen_random_uuid(), 1, 'USD', repeat('r', 201)$$]) arguments;
+
+-- Withdrawals.
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1001, ''USD'', ''payout 1'', ''wallet'')', :guest)),
+          'PT402 insufficient_funds', 'more than there is is refused');
+select is((select count(*) from sealcast_economy.transfers where reference = 'payout 1'), 0::bigint, 'and leaves nothing');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 1'')', :guest)),
+          'PT402 insufficient_funds', 'a wallet is no earnings');
+select sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet') as payout \gset
+select is(sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet'), :payout::bigint, 'a repeat of the last withdrawal is the same transfer');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', ''wallet'')', :guest)),
+          'PT402 insufficient_funds', 'what this transaction has withdrawn is gone');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', ''platform'')', :guest)),
+          'PT400 invalid_request', 'users have wallets and earnings');
+select pg_temp.settle() \g /dev/null
+select is(pg_temp.balances(), null, 'all is out again');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%L, 1000, ''USD'', ''payout 1'')', :guest)), 'ok',
+          'deposits and withdrawals have references of their own');
+select pg_temp.settle() \g /dev/null
+
+-- Written once.
+select is(pg_temp.outcome('none', null, statement), '55000', statement)
+from unnest(array['update sealcast_economy.entries set amount = 5', 'delete from sealcast_economy.entries', 'truncate sealcast_economy.entries',
+  'update sealcast_economy.transfers set reference = null', 'delete from sealcast_economy.transfers where false',
+  'truncate sealcast_economy.transfers cascade']) statement;
+
+-- Balanced. What fails here is undone with its statement.
+create function pg_temp.post_by_hand(lines sealcast_economy.entries[]) returns void language plpgsql as $$
+declare
+  id bigint;
+begin
+  insert into sealcast_economy.transfers (kind, reference) values ('deposit', gen_random_uuid()) returning transfer_id into id;
+  insert into sealcast_economy.entries select coalesce(l.transfer_id, id), l.kind, l.owner_id, l.currency, l.amount from unnest(lines) l;
+  set constraints all immediate;
+  set constraints all deferred;
+end $$;
+create function pg_temp.line(kind text, owner_id uuid, currency text, amount bigint, transfer_id bigint default null)
+  returns sealcast_economy.entries language sql as $$
+  select transfer_id, kind::sealcast_economy.account_kind, owner_id, currency, amount $$;
+select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''USD'', 1, %s)])', :vip, :first), '23514',
+                 format('transfer %s does not balance: its entries sum to 1 USD', :first), 'an entry too many is refused at the end');
+select throws_like(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''EUR'', 5), pg_temp.line(''outside'', %L, ''USD'', -5)])', :vip, :system),
+                   '% does not balance: %', 'currencies balance apart');
+select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''USD'', -1), pg_temp.line(''outside'', %L, ''USD'', 1)])', :vip, :system),
+                 '23514', 'new row for relation "accounts" violates check constraint "accounts_funded"', 'no user has less than nothing');
+select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''platform'', %L, ''USD'', 1), pg_temp.line(''outside'', %L, ''USD'', -1)])', :vip, :system),
+                 '23514', null, 'the platform is no user');
+select is(pg_temp.audit(), 'sound', 'so all is sound');
+
+-- A savepoint takes what was posted since with it.
+select sealcast_economy.deposit(:vip, 7, 'USD', 'kept') \g /dev/null
+savepoint s;
+select sealcast_economy.deposit(:vip, 100, 'USD', 'undone') \g /dev/null
+rollback to s;
+select sealcast_economy.deposit(:vip, 1, 'USD', 'kept too') \g /dev/null
+select pg_temp.settle() \g /dev/null
+select is(pg_temp.balances(), 'wallet 8, wallet 1000, outside -1008', 'what was undone is not in the balance');
+-- Whoever has the constraints checked early gains nothing by it.
+set constraints all immediate;
+select sealcast_economy.deposit(:vip, 2, 'USD', 'at once') \g /dev/null
+select is(pg_temp.balances(), 'wallet 10, wallet 1000, outside -1010', 'with immediate constraints, balances follow at once');
+select is((select count(*) from sealcast_economy.unsettled_balances), 0::bigint, 'nothing is left unsettled');
+select is(pg_temp.audit(), 'sound', 'all is sound');
+
+-- The audit sees what is wrong.
+update sealcast_economy.accounts set balance = balance + 1 where kind = 'wallet' and owner_id = :vip;
+insert into sealcast_economy.accounts values ('hold', :vip, 'USD', 3);
+select is(pg_temp.audit(), format('balance: hold %1$s USD is 3, not 0; balance: hold %1$s USD is 3, not 0, the open holds; balance: wallet %1$s USD is 11, not 10', :vip),
+          'balances that are not what was posted are found');
+select * from finish();
+rollback;
