@@ -3,7 +3,7 @@
 create function sealcast_economy.register(group_name text default 'default') returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  gift_hook constant regprocedure := 'sealcast_economy.gift_hook(uuid, uuid, text, uuid, json)';
+  hook constant regprocedure := 'sealcast_economy.gift_hook(uuid, uuid, text, uuid, json)';
   handler record;
 begin
   if not exists (select from sealcast_economy.currencies) then
@@ -19,12 +19,12 @@ begin
   end if;
 
   -- What is paid for is always sent; from 100.00 on it is told from the rest.
-  insert into sealcast.message_types as y (t, max_bytes, tier, tier0_amount, admit_hook) values ('gift', 512, 1, 10000, gift_hook)
+  insert into sealcast.message_types as y (t, max_bytes, tier, tier0_amount, admit_hook) values ('gift', 512, 1, 10000, hook)
   on conflict (t) do update set admit_hook = excluded.admit_hook where y.admit_hook is null;
   if found then
     action := 'added'; object := 'message type gift with its admit hook';
     return next;
-  elsif not exists (select from sealcast.message_types y where y.t = 'gift' and y.admit_hook = register.gift_hook) then
+  elsif not exists (select from sealcast.message_types y where y.t = 'gift' and y.admit_hook = hook) then
     raise exception 'message type gift has another admit hook'
       using errcode = 'object_not_in_prerequisite_state', hint = 'Set it to null first, or name sealcast_economy.gift_hook there.';
   end if;

@@ -1,0 +1,33 @@
+// sealcast_economy in a database of a test's, and the workers' side of it: events of what was sent, handed to the handlers.
+import { randomUUID } from 'node:crypto';
+
+export async function installEconomy(client) {
+  // Without the event plane its type is missing.
+  await client.query(`do $$ begin
+    if to_regtype('sealcast.event') is null then
+      create type sealcast.event as (t text, stream_id uuid, sender_id uuid, txn_id uuid, ts bigint, "offset" bigint, d json, envelope json);
+      alter extension sealcast add type sealcast.event;
+    end if;
+  end $$`);
+  await client.query('create extension sealcast_economy');
+  await client.query('select sealcast_economy.register()');
+}
+
+export const deposit = (client, user, amount) =>
+  client.query("select sealcast_economy.deposit($1, $2, 'USD', $3)", [user, amount, randomUUID()]);
+
+// Applies a handler to messages that were committed, in the given order.
+export const apply = (client, handler, txnIds) =>
+  client.query(
+    `select sealcast_economy.${handler}((m.t, m.stream_id, m.sender_id, m.txn_id, m.ts, 1, m.d, sealcast.envelope(m))::sealcast.event)
+     from unnest($1::uuid[]) with ordinality asked (txn_id, n) join sealcast.messages m using (txn_id) order by n`,
+    [txnIds],
+  );
+
+// What the ledger says of each account, as { 'wallet user': balance }.
+export async function balances(client) {
+  const { rows } = await client.query('select kind, owner_id, balance from sealcast_economy.accounts where balance <> 0');
+  return Object.fromEntries(rows.map((row) => [`${row.kind} ${row.owner_id}`, Number(row.balance)]));
+}
+
+export const audit = async (client) => (await client.query('select * from sealcast_economy.audit()')).rows;
