@@ -44,11 +44,12 @@ create table sealcast_economy.transfers (
   constraint transfers_cause check (
     case when kind in ('deposit', 'withdrawal') then num_nulls(sender_id, txn_id) = 2 and reference is not null
          else num_nulls(sender_id, txn_id) = 0 and reference is null end),
-  constraint transfers_gift unique (sender_id, txn_id, kind),
-  constraint transfers_reference unique (reference, kind)
+  constraint transfers_gift unique (sender_id, txn_id, kind)
 );
 comment on table sealcast_economy.transfers is
   'Why money moved: for a gift (sender_id, txn_id), or by a reference of the caller''s. Append-only';
+
+create unique index transfers_reference on sealcast_economy.transfers (reference, kind) where reference is not null;
 
 create table sealcast_economy.entries (
   transfer_id bigint not null references sealcast_economy.transfers,
@@ -111,15 +112,19 @@ end $$;
 create trigger noted after insert on sealcast_economy.entries referencing new table as posted
   for each statement execute function sealcast_economy.note_entries();
 
--- The first call settles all; to the others it leaves nothing.
+-- The first call settles all, and takes the rows of the others with it.
 create function sealcast_economy.settle_balances() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
   mine record;
 begin
+  if not exists (select from sealcast_economy.unsettled_balances u
+                 where u.xact = new.xact and u.kind = new.kind and u.owner_id = new.owner_id and u.currency = new.currency) then
+    return null;
+  end if;
   for mine in
     with taken as (
-      delete from sealcast_economy.unsettled_balances u where u.xact = pg_current_xact_id()
+      delete from sealcast_economy.unsettled_balances u where u.xact = new.xact
       returning u.kind, u.owner_id, u.currency, u.amount)
     select * from taken where amount <> 0 order by kind, owner_id, currency
   loop

@@ -30,12 +30,16 @@ create table sealcast_economy.unsettled_minutes (
   primary key (xact, stream_id, minute)
 ) with (fillfactor = 50);
 
--- Of several calls in a transaction the first adds all.
+-- The first call adds all, and takes the rows of the others with it.
 create function sealcast_economy.settle_minutes() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
+  if not exists (select from sealcast_economy.unsettled_minutes u
+                 where u.xact = new.xact and u.stream_id = new.stream_id and u.minute = new.minute) then
+    return null;
+  end if;
   with taken as (
-    delete from sealcast_economy.unsettled_minutes u where u.xact = pg_current_xact_id()
+    delete from sealcast_economy.unsettled_minutes u where u.xact = new.xact
     returning u.stream_id, u.minute, u.messages)
   insert into sealcast_economy.stream_minutes as m (stream_id, minute, messages)
   select stream_id, minute, messages from taken order by stream_id, minute
