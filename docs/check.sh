@@ -81,6 +81,9 @@ mentions() {
 mentions docs/sql.md 'every function, table and sequence' < <(
   sed -n 's/^create \(function\|table\|view\|type\|sequence\) sealcast\.\([a-z_0-9]*\).*/\2/p' sql/[0-9]*.sql | sort -u
 )
+mentions docs/economy.md 'every function, table and type of sealcast_economy' < <(
+  sed -n 's/^create \(function\|table\|type\) sealcast_economy\.\([a-z_0-9]*\).*/\2/p' sql/economy/[0-9]*.sql | sort -u
+)
 mentions docs/settings.md 'every setting of the extension' < <(
   grep -oh '"sealcast\.[a-z_]*"' extension/pg/settings.cpp | tr -d '"'
 )
@@ -91,7 +94,7 @@ mentions docs/operations.md 'every tag of the log' < <(
 mentions docs/errors.md 'every code' < <(
   {
     grep -oh '\.code = .*"[a-z_]*"' extension/pg/*.cpp | grep -o '"[a-z_]*"' | tr -d '"'
-    grep -oh "refuse([0-9]*, '[a-z_]*'" sql/[0-9]*.sql | sed "s/.*, '//; s/'//"
+    grep -ohE "(refuse|return )\([0-9]*, '[a-z_]*'" sql/[0-9]*.sql sql/economy/[0-9]*.sql | sed "s/.*, '//; s/'//"
     grep -rohE '(\.code = |\b(40[0-9]|4[1-9][0-9]|50[0-9]), )"[a-z_]+"' sidecar/src | sed 's/.*"\(.*\)"/\1/'
   } | sort -u
 )
