@@ -6,7 +6,7 @@ ECONOMY_VERSION := $(call version_in,sealcast_economy.control)
 MODULE_big = sealcast
 OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/core/*.cpp extension/pg/*.cpp))
 DATA_built = sealcast--$(EXTVERSION).sql sealcast_economy--$(ECONOMY_VERSION).sql
-DATA = $(wildcard sql/upgrade/sealcast--*--*.sql)
+DATA = $(wildcard sql/upgrade/sealcast--*--*.sql sql/upgrade/sealcast_economy--*--*.sql)
 PG_CONFIG ?= pg_config
 SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=extension/pg/exports.map
 PG_CXXFLAGS = -std=c++20 -O3 -Wall -Wextra -fvisibility=hidden

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { apply, audit, balances, deposit, installEconomy } from './economy.mjs';
+import { apply, audit, balances, deposit, haveEventType, installEconomy } from './economy.mjs';
 import { message, send } from './http.mjs';
 import { Database, admit, makeStreams } from './sql_database.mjs';
 import { PrivateStack } from './stack.mjs';
@@ -168,9 +168,61 @@ test('counting and XP of many senders in many streams, by workers that take them
   assert.deepEqual((await audit(client)).filter((row) => ids.some((id) => row.subject.includes(id))), []);
 });
 
+test('by the statement of the workers: batches that come again, and a gift that nobody paid for', { timeout: 120_000 }, async (t) => {
+  if (!(await client.query("select from pg_proc where proname = 'apply_events'")).rowCount) {
+    t.skip('there is no event plane');
+    return;
+  }
+  const [stream] = await makeStreams(client, 1);
+  const roll = dice(5);
+  const senders = Array.from({ length: 9 }, () => randomUUID());
+  for (const sender of senders) await deposit(client, sender, 100_000);
+  const unpaid = { stream, t: 'gift', sender: randomUUID(), txn: randomUUID(), d: { amount: 5, to: senders[0] } };
+  const hook = "update sealcast.message_types set admit_hook = $1::regprocedure where t = 'gift'";
+  await client.query(hook, [null]);
+  const envelopes = [[unpaid.sender, (await admit(client, [unpaid]))[0].envelope]];
+  await client.query(hook, ['sealcast_economy.gift_hook(uuid, uuid, text, uuid, json)']);
+  for (let i = 0; i < 12; ++i) {
+    const items = Array.from({ length: 100 }, () => {
+      const sender = senders[roll(9)];
+      const to = senders.find((other) => other !== sender);
+      return { stream, sender, txn: randomUUID(), ...(roll(4) === 0 ? { t: 'gift', d: { amount: 1 + roll(50), to } } : { d: { n: 1 } }) };
+    });
+    const verdicts = await admit(client, items);
+    assert(verdicts.every((verdict) => verdict.status === 200), JSON.stringify(verdicts));
+    envelopes.push(...verdicts.map((verdict, at) => [items[at].sender, verdict.envelope]));
+  }
+  const sessions = new Sessions();
+  const outcomes = new Map();
+  await Promise.all([0, 1, 2].map(async (partition) => {
+    const connection = await sessions.open();
+    const mine = envelopes.filter(([sender]) => (senders.indexOf(sender) + 3) % 3 === partition).map(([, envelope]) => envelope);
+    for (let i = 0; i < mine.length; i += 40) {
+      // Half of each batch comes again with the next.
+      const batch = mine.slice(Math.max(0, i - 20), i + 40);
+      for (const handler of ['xp', 'gifts', 'aggregates']) {
+        const { rows } = await connection.query("select * from sealcast.apply_events('default', $1, null, null, $2, $3, $4)", [
+          handler, batch, batch.map((_, at) => at + 1), batch.map((_, at) => `${at}-0`),
+        ]);
+        assert.equal(rows.length, batch.length);
+        for (const { outcome } of rows) outcomes.set(`${handler} ${outcome}`, (outcomes.get(`${handler} ${outcome}`) ?? 0) + 1);
+      }
+    }
+  }));
+  assert.equal(await sessions.deadlocks(), 0, 'nobody waited in a circle');
+  const gifts = envelopes.filter(([, envelope]) => JSON.parse(envelope).t === 'gift').length;
+  assert.equal(outcomes.get('xp applied'), envelopes.length);
+  assert.equal(outcomes.get('aggregates applied'), envelopes.length);
+  assert.equal(outcomes.get('gifts applied'), gifts - 1);
+  assert.equal(outcomes.get('gifts failed'), 1, 'what nobody paid for fails, and holds up nobody else');
+  const ids = [stream, ...senders, unpaid.sender];
+  const found = (await audit(client)).filter((row) => ids.some((id) => row.subject.includes(id)));
+  assert.deepEqual(found.map((row) => [row.what, row.subject, row.found]), [['gift', `${unpaid.sender} ${unpaid.txn}`, 'nothing']]);
+});
+
 test('a dump has what the ledger, XP and aggregates say, and balances are made again', { timeout: 120_000 }, async () => {
   const original = await Database.create();
-  const copy = await Database.create();
+  const copy = await Database.create({ extension: false });
   const directory = mkdtempSync(join(tmpdir(), 'sealcast-dump-'));
   try {
     const source = await original.connect();
@@ -186,8 +238,8 @@ test('a dump has what the ledger, XP and aggregates say, and balances are made a
     assert.deepEqual(await balances(source), expected);
 
     const target = await copy.connect();
-    await target.query('drop extension sealcast');
-    await prepare(target);
+    await target.query('create extension sealcast');
+    await haveEventType(target);
     const file = join(directory, 'dump');
     await run('pg_dump', ['--format=custom', `--file=${file}`, original.name]);
     const { stderr } = await run('pg_restore', ['--exit-on-error', `--dbname=${copy.name}`, file]);
@@ -208,14 +260,6 @@ test('a dump has what the ledger, XP and aggregates say, and balances are made a
     await Promise.all([original.drop(), copy.drop()]);
   }
 });
-
-// Until the event plane's type comes with the extension, a database that is restored into must have it first.
-async function prepare(target) {
-  await target.query('create extension sealcast');
-  await installEconomy(target);
-  await target.query('drop extension sealcast_economy');
-  await target.query("delete from sealcast.message_types where t = 'gift'");
-}
 
 test('over HTTP, money for N gifts buys exactly N of 2N that are sent at once', { timeout: 180_000 }, async () => {
   const stack = await PrivateStack.create();
