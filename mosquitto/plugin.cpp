@@ -16,7 +16,6 @@
 #include <unordered_map>
 
 #include "config/secret_file.h"
-#include "core/keyring.h"
 #include "reader_token.h"
 
 namespace sealcast {
@@ -48,12 +47,7 @@ class Plugin {
   };
   static const Callback kCallbacks[4];
 
-  HmacKey read_key() const {
-    const std::string secret = read_secret_file("plugin_opt_secret_file", secret_file_);
-    if (secret.size() >= kMinSecretBytes) return HmacKey(secret);
-    throw std::runtime_error("plugin_opt_secret_file: the secret is shorter than " + std::to_string(kMinSecretBytes) +
-                             " bytes; name the file that sealcastd has as mqtt.token_secret_file");
-  }
+  HmacKey read_key() const { return HmacKey(read_signing_secret("plugin_opt_secret_file", secret_file_)); }
 
   int reload(const mosquitto_evt_reload&) {
     key_ = read_key();

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "config/settings.h"
+#include "core/keyring.h"
 
 namespace sealcast {
 
@@ -23,7 +24,7 @@ std::string read_secret_file(const std::string& key, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     throw fail(std::string("cannot be read (") + std::strerror(errno) + ")",
-               "create it, or let the user that runs sealcastd read it");
+               "create it, or let the user that this runs as read it");
   }
   std::string secret(kMaxBytes + 1, '\0');
   file.read(secret.data(), static_cast<std::streamsize>(secret.size()));
@@ -32,6 +33,13 @@ std::string read_secret_file(const std::string& key, const std::string& path) {
   if (!secret.empty() && secret.back() == '\n') secret.pop_back();
   if (secret.empty()) throw fail("is empty", "write the secret into it");
   return secret;
+}
+
+std::string read_signing_secret(const std::string& key, const std::string& path) {
+  std::string secret = read_secret_file(key, path);
+  if (secret.size() >= kMinSecretBytes) return secret;
+  throw SettingsError(key + ": the secret is shorter than " + std::to_string(kMinSecretBytes) +
+                      " bytes; make a new one, for example by `openssl rand -hex 32`");
 }
 
 }  // namespace sealcast

@@ -9,4 +9,7 @@ namespace sealcast {
 // not a regular file, empty, over 64 KiB.
 std::string read_secret_file(const std::string& key, const std::string& path);
 
+// The same of a secret that signs: one that is too short for that is refused too.
+std::string read_signing_secret(const std::string& key, const std::string& path);
+
 }  // namespace sealcast

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "config/secret_file.h"
-#include "core/keyring.h"
 #include "session/jwt.h"
 
 namespace sealcast {
@@ -42,12 +41,8 @@ class MqttTokens final : public TokenMaker {
 
 std::unique_ptr<TokenMaker> make_mqtt_tokens(const Settings& settings) {
   if (settings.mqtt.token_secret_file.empty()) return nullptr;
-  const std::string secret = read_secret_file("mqtt.token_secret_file", settings.mqtt.token_secret_file);
-  if (secret.size() < kMinSecretBytes) {
-    throw SettingsError("mqtt.token_secret_file: the secret is shorter than " + std::to_string(kMinSecretBytes) +
-                        " bytes; make a new one, for example by `openssl rand -hex 32`");
-  }
-  return std::make_unique<MqttTokens>(settings.mqtt, secret);
+  return std::make_unique<MqttTokens>(settings.mqtt,
+                                      read_signing_secret("mqtt.token_secret_file", settings.mqtt.token_secret_file));
 }
 
 }  // namespace sealcast
