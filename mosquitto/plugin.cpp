@@ -8,6 +8,7 @@
 #include <mosquitto_plugin.h>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -27,13 +28,13 @@ class Plugin {
       : broker_(broker), secret_file_(std::move(secret_file)), key_(read_key()) {}
 
   ~Plugin() {
-    for (const Callback& callback : kCallbacks) {
+    for (const Callback& callback : callbacks()) {
       mosquitto_callback_unregister(broker_, callback.event, callback.function, nullptr);
     }
   }
 
   void listen() {
-    for (const Callback& callback : kCallbacks) {
+    for (const Callback& callback : callbacks()) {
       if (mosquitto_callback_register(broker_, callback.event, callback.function, nullptr, this) != MOSQ_ERR_SUCCESS) {
         throw std::runtime_error("the broker does not take the plugin's callbacks");
       }
@@ -45,7 +46,6 @@ class Plugin {
     int event;
     MOSQ_FUNC_generic_callback function;
   };
-  static const Callback kCallbacks[4];
 
   HmacKey read_key() const { return HmacKey(read_signing_secret("plugin_opt_secret_file", secret_file_)); }
 
@@ -98,17 +98,19 @@ class Plugin {
     return Refusal;
   }
 
+  static std::array<Callback, 4> callbacks() {
+    return {{
+        {MOSQ_EVT_RELOAD, guarded<mosquitto_evt_reload, &Plugin::reload, MOSQ_ERR_SUCCESS>},  // the last key stays
+        {MOSQ_EVT_BASIC_AUTH, guarded<mosquitto_evt_basic_auth, &Plugin::connect, MOSQ_ERR_AUTH>},
+        {MOSQ_EVT_ACL_CHECK, guarded<mosquitto_evt_acl_check, &Plugin::check, MOSQ_ERR_ACL_DENIED>},
+        {MOSQ_EVT_DISCONNECT, guarded<mosquitto_evt_disconnect, &Plugin::disconnect, MOSQ_ERR_SUCCESS>},
+    }};
+  }
+
   mosquitto_plugin_id_t* const broker_;
   const std::string secret_file_;
   HmacKey key_;
   std::unordered_map<const mosquitto*, ReaderToken> readers_;
-};
-
-const Plugin::Callback Plugin::kCallbacks[4] = {
-    {MOSQ_EVT_RELOAD, guarded<mosquitto_evt_reload, &Plugin::reload, MOSQ_ERR_SUCCESS>},  // the last key stays
-    {MOSQ_EVT_BASIC_AUTH, guarded<mosquitto_evt_basic_auth, &Plugin::connect, MOSQ_ERR_AUTH>},
-    {MOSQ_EVT_ACL_CHECK, guarded<mosquitto_evt_acl_check, &Plugin::check, MOSQ_ERR_ACL_DENIED>},
-    {MOSQ_EVT_DISCONNECT, guarded<mosquitto_evt_disconnect, &Plugin::disconnect, MOSQ_ERR_SUCCESS>},
 };
 
 std::string secret_file_of(const mosquitto_opt* options, int count) {

@@ -8,5 +8,5 @@ git ls-files '*.cpp' '*.h' | xargs -r clang-format --dry-run --Werror
 git grep -lE '^#!.*\b(ba)?sh$' | xargs -r shellcheck
 shellcheck local/*.sh bench/*.sh bench/sections/*.sh
 [[ -e build/compile_commands.json ]] || cmake -S . -B build
-git ls-files 'extension/core/*.cpp' 'sidecar/src/*.cpp' |
+git ls-files 'extension/core/*.cpp' 'sidecar/src/*.cpp' 'mosquitto/*.cpp' |
   xargs -r -n 4 -P "$(nproc)" clang-tidy --quiet --warnings-as-errors='*' -p build
