@@ -39,7 +39,7 @@ sealcast.so: extension/pg/exports.map
 # ---- Everyday targets: what they do is in local/ and tests/.
 
 TEST_SUITES = $(addprefix test-,unit asan pgtap integration integration-asan client fuzz docs)
-.PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz bench format lint
+.PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz bench events-soak format lint
 BUILD ?= build
 
 help: ## This list
@@ -61,6 +61,11 @@ fuzz: ## The fuzzers at length (SECONDS_EACH=600)
 	@tests/fuzz.sh $(or $(SECONDS_EACH),600)
 bench: ## The figures
 	@bench/run.sh
+events-soak: ## 200,000 events while workers, Redis and Postgres fail, and events a second beside other ways (EVENTS=N)
+	@local/deps run build test
+	@local/cmake $(BUILD) sealcastd
+	@EVENTS=$(or $(EVENTS),200000) SEALCASTD=$(BUILD)/sealcastd node --test --test-reporter=spec tests/integration/worker_soak.test.mjs
+	@EVENTS=$(or $(EVENTS),200000) SEALCASTD=$(BUILD)/sealcastd node bench/events.mjs
 sidecar: ## sealcastd, into build/
 	@local/cmake $(BUILD) sealcastd
 deps: ## Installs by apt what any target needs
