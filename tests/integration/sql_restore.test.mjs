@@ -37,7 +37,12 @@ before(async () => {
   await writer.query("insert into sealcast.cell_pins values (gen_random_uuid(), 'b')");
   await writer.query(`create table notes (author text, txn text, body json);
     create trigger once before insert on notes for each row execute function sealcast.idempotent_insert('author', 'txn');
-    insert into notes values ('a', '1', '{}')`);
+    insert into notes values ('a', '1', '{}');
+    create function handle(e sealcast.event) returns void language sql security definer as 'select';
+    select sealcast.register_handler('handle', 'chat', 'handle(sealcast.event)');
+    insert into sealcast.event_effects (handler, sender_id, txn_id, ts) values ('handle', gen_random_uuid(), gen_random_uuid(), 1);
+    insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason) values ('handle', gen_random_uuid(), gen_random_uuid(), 2, 'x');
+    insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts) values ('default', 3, '1-0', 'malformed', 0)`);
   for (let n = 1; n <= 3; ++n) await send(writer, n);
   const relay = new Holder(writer, 'relay');
   await relay.claim(60_000);
@@ -58,9 +63,10 @@ before(async () => {
 });
 after(() => Promise.all([original?.drop(), copy?.drop()]));
 
-test('streams, roles, restrictions, types, cells, messages, keys and sequence are there', async () => {
+test('streams, roles, restrictions, types, cells, messages, keys, events and sequence are there', async () => {
   const source = await original.connect();
-  const tables = ['streams', 'stream_roles', 'restrictions', 'message_types', 'cells', 'cell_pins', 'messages', 'stream_runs', 'txn_keys'];
+  const tables = ['streams', 'stream_roles', 'restrictions', 'message_types', 'cells', 'cell_pins', 'messages', 'stream_runs',
+    'txn_keys', 'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters'];
   for (const table of tables) {
     const sql = `select to_jsonb(x)::text as row from sealcast.${table} x order by 1`;
     const { rows } = await source.query(sql);
@@ -117,7 +123,7 @@ test('a repeat gets the original, maintain() queues what had no offset, and offs
 });
 
 test('DROP EXTENSION leaves nothing, and CREATE EXTENSION works again', async () => {
-  await client.query('drop table notes; drop extension sealcast');
+  await client.query('drop table notes; drop function handle; drop extension sealcast');
   const { rows } = await client.query(`
     select 'schema' as what from pg_namespace where nspname = 'sealcast'
     union all select 'function ' || oid::regprocedure from pg_proc where prosrc like '%sealcast%' or probin like '%sealcast%'

@@ -2,7 +2,7 @@
 -- forged, who may apply them, and that nothing is told applied that was not.
 begin;
 \ir scene.psql
-select plan(63);
+select plan(77);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -143,6 +143,38 @@ create temp table epochs as select partition, epoch from sealcast.event_leases w
 select sealcast.register_handler('second', null, 'public.tap_count(sealcast.event)') \g /dev/null
 select ok(every(l.epoch = e.epoch + 1), 'epochs end when a handler is registered') from sealcast.event_leases l join epochs e using (partition) where group_name = 'default';
 select sealcast.unregister_handler('second') \g /dev/null
+
+-- How far partitions are finished, and what is carried again when Redis has lost it.
+select sealcast.finish_partitions('default', '{0,1,2,3}', array(select epoch from sealcast.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}') \g /dev/null
+select sealcast.finish_partitions('default', '{0,1}', '{1,1}', '{9000,9000}') \g /dev/null
+select sealcast.finish_partitions('default', '{3}', array(select epoch from sealcast.event_leases where group_name = 'default' and partition = 3), '{1}') \g /dev/null
+select is(array(select finished_to from sealcast.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}', 'recorded by who leases it, never backwards');
+select is(sealcast.events_carried_to(), null, 'without the transport nothing is known');
+delete from sealcast.relay_log;
+insert into sealcast.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
+select s, b, 1, b * 1000, '1:1:', '0', 0, 0, '{}', '{}', '{}' from generate_series(0, 3) s, generate_series(2, 9) b;
+update sealcast.relay_leases set epoch = 5;
+insert into sealcast.deliveries (transport, shard, batch, settled_at, seen_at) select 'redis_events', s, 9, now(), now() from generate_series(0, 3) s;
+select ok(sealcast.events_carried_to() between extract(epoch from now() - interval '2 minutes') * 1000 and extract(epoch from now()) * 1000, 'all is carried, but for a moment');
+update sealcast.deliveries set batch = 6 where transport = 'redis_events' and shard = 2;
+select is(sealcast.events_carried_to(), 7000::bigint, 'carried up to what one shard owes');
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id) select :cave, 5, 3, logged_at, 1, 1 from sealcast.stream_runs limit 1;
+insert into sealcast.delivery_lags (transport, stream_id, next_offset, reason) values ('redis_events', :cave, 40, 'slow');
+select is(sealcast.events_carried_to(), 0::bigint, 'nothing, when what a stream owes is not known');
+select sealcast.note_event_partitions(0, '{0,1}', '{50,60}', '{1,2}') \g /dev/null
+select sealcast.note_event_partitions(0, '{0,1}', '{50,60}', '{0,9}') \g /dev/null
+select sealcast.note_event_partitions(7, '{0}', '{90}', '{0}') \g /dev/null
+select results_eq('select * from sealcast.event_partitions_state() order by 3', 'values (0::bigint, true, 0, 50::bigint, 1::bigint), (0, true, 1, 60, 9)', 'what Redis must still hold');
+select results_eq('select since, complete from sealcast.rewind_events(0)', $$values ('epoch'::timestamptz + interval '5 s', true)$$, 'back to what the slowest had finished');
+select is(array(select batch from sealcast.deliveries where transport = 'redis_events' order by shard), '{4,4,4,4}', 'in all shards');
+select is(array(select epoch from sealcast.relay_leases order by shard), '{6,6,6,6}', 'whose leaders begin anew');
+select results_eq('select * from sealcast.event_partitions_state()', 'values (1::bigint, false, null::int, null::bigint, null::bigint)', 'nothing is carried before they have');
+select is((select count(*) from sealcast.delivery_lags), 0::bigint, 'and no stream lags');
+select is((select since from sealcast.rewind_events(0)), null, 'once');
+update sealcast.deliveries set seen_at = clock_timestamp() + interval '1 s' where transport = 'redis_events';
+select is((select carrying from sealcast.event_partitions_state()), true, 'carried again');
+update sealcast.event_leases set finished_to = 1500 where group_name = 'default' and partition = 1;
+select results_eq('select since, complete from sealcast.rewind_events(1)', $$values ('epoch'::timestamptz + interval '1.5 s', false)$$, 'further than the log of batches reaches');
 
 -- Unregistered.
 select sealcast.unregister_handler('count') \g /dev/null
