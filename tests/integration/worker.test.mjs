@@ -126,16 +126,27 @@ test('what takes too long is ended, given up, and delays the others for a while 
   await stack.query("update shop.tally set n = 3, total = 6 where sender_id = $1", [sleeper.id]);
 });
 
-test('a worker that is killed loses nothing: another takes over what it had read', async () => {
+test('a worker that is killed with its statements loses nothing: another applies what it had read', async () => {
   const room = await stack.stream();
   const people = users(10);
+  await plane.register('tally', { timeout: '30 s' });
   const first = await plane.worker();
   await until('it works', async () => (await plane.partitionsOf(first.holder)) === 4);
-  await plane.say(room, people, Array.from({ length: 100 }, () => 'x'));
-  first.process.kill('SIGKILL');
+  const blocker = await stack.connect();
+  try {
+    await blocker.query('begin; lock table shop.tally in exclusive mode');
+    await plane.say(room, people, Array.from({ length: 100 }, () => 'x'));
+    const waiting = () => stack.backends("application_name = 'sealcastd, events of default' and wait_event_type = 'Lock'");
+    const backends = await until('its lanes wait', async () => ((await waiting()).length === 2 ? waiting() : undefined));
+    first.process.kill('SIGKILL');
+    for (const pid of backends) await stack.query('select pg_terminate_backend($1)', [pid]);
+  } finally {
+    await blocker.end();
+  }
   await plane.worker();
   await plane.settled();
   await plane.balances();
+  await plane.register('tally');
 });
 
 test('a worker that freezes, and wakes after another took over, changes nothing and breaks no order', async () => {
