@@ -180,7 +180,7 @@ end;
 comment on function sealcast.forget_transport(text) is
   'After a transport was taken out of the settings: what it owed is owed no more';
 
-create view sealcast.delivery_status as
+create view sealcast.delivery_status with (security_invoker) as
   select t.transport,
     coalesce((select sum(u.last - u.first + 1) from sealcast.deliveries d
       join sealcast.relay_log r on r.shard = d.shard and r.batch > d.batch

@@ -63,7 +63,9 @@ grant execute on function
   sealcast.forget_transport(text),
   sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text),
   sealcast.unregister_handler(text, boolean), sealcast.check_effects(text, timestamptz, timestamptz, integer),
-  sealcast.replay_event_dead_letters(text, uuid, uuid), sealcast.drop_event_dead_letters(text, uuid, uuid, boolean)
+  sealcast.replay_event_dead_letters(text, uuid, uuid), sealcast.drop_event_dead_letters(text, uuid, uuid, boolean),
+  -- delivery_status is a view with the rights of who reads it.
+  sealcast.last_offset(uuid)
   to sealcast_admin;
 
 -- Tables: sealcast_admin keeps streams, roles, restrictions, cells and types; sealcast_user reads what row-level security shows.
@@ -74,8 +76,8 @@ grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, sy
   update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount)
   on sealcast.message_types to sealcast_admin;
 grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries,
-  sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_members,
-  sealcast.viewer_counts, sealcast.sampling, sealcast.switching, sealcast.delivery_changes,
+  sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_log,
+  sealcast.relay_members, sealcast.viewer_counts, sealcast.sampling, sealcast.switching, sealcast.delivery_changes,
   sealcast.event_handlers, sealcast.event_effects, sealcast.event_attempts, sealcast.event_dead_letters,
   sealcast.event_leases, sealcast.event_workers, sealcast.event_partitions, sealcast.event_losses to sealcast_admin;
 grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
@@ -124,6 +126,7 @@ create policy admin_read on sealcast.deliveries for select to sealcast_admin usi
 create policy admin_read on sealcast.delivery_lags for select to sealcast_admin using (true);
 create policy admin_read on sealcast.dead_letters for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_leases for select to sealcast_admin using (true);
+create policy admin_read on sealcast.relay_log for select to sealcast_admin using (true);
 create policy admin_read on sealcast.relay_members for select to sealcast_admin using (true);
 create policy admin_read on sealcast.viewer_counts for select to sealcast_admin using (true);
 create policy admin_read on sealcast.sampling for select to sealcast_admin using (true);

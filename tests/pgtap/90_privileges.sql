@@ -32,7 +32,7 @@ insert into granted values
   ('sealcast.bury(text,integer[],bigint[],uuid,bigint,text,integer)', 's'), ('sealcast.dead_letters_to_replay(text,integer[],integer)', 's'),
   ('sealcast.revive(text,uuid,bigint)', 's'),
   ('sealcast.publish_viewer_counts(integer[],bigint[],uuid[],integer[],integer[],boolean,integer,integer)', 's'), ('sealcast.replay_dead_letters(text,uuid,bigint)', 'a'),
-  ('sealcast.drop_dead_letters(text,uuid,bigint)', 'a'), ('sealcast.forget_transport(text)', 'a'),
+  ('sealcast.drop_dead_letters(text,uuid,bigint)', 'a'), ('sealcast.forget_transport(text)', 'a'), ('sealcast.last_offset(uuid)', 'a'),
   ('sealcast.register_handler(text,text,regprocedure,integer,integer,interval,text)', 'a'), ('sealcast.unregister_handler(text,boolean)', 'a'),
   ('sealcast.check_effects(text,timestamp with time zone,timestamp with time zone,integer)', 'a'),
   ('sealcast.replay_event_dead_letters(text,uuid,uuid)', 'a'), ('sealcast.drop_event_dead_letters(text,uuid,uuid,boolean)', 'a'),
@@ -77,7 +77,7 @@ insert into access values
   ('cell_pins', 'rw', '', ''), ('cells', 'rw', '', ''),
   ('event_handlers', 'r', '', ''), ('event_effects', 'r', '', ''), ('event_attempts', 'r', '', ''), ('event_dead_letters', 'r', '', ''),
   ('event_leases', 'r', '', ''), ('event_workers', 'r', '', ''), ('event_partitions', 'r', '', ''), ('event_losses', 'r', '', ''),
-  ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''),
+  ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''), ('relay_log', 'r', '', ''),
   ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('sampling', 'r', '', ''), ('switching', 'r', '', ''), ('delivery_changes', 'r', '', ''), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
   ('streams', 'rw', '', 'r'), ('viewer_counts', 'r', '', '');
 create function pg_temp.access(role text, relation oid) returns text language sql as $$

@@ -1,0 +1,167 @@
+-- Every function of the schema is called by somebody who has put objects of their own in front of everything it names.
+begin;
+\ir scene.psql
+select plan(7);
+
+-- Something to find: a message that was relayed, a restriction, an envelope.
+select pg_temp.admit(:room, 'chat', :guest, '{"content":"x"}') \g /dev/null
+select sealcast.claim_shards('x', 60000) \g /dev/null
+select sealcast.drain('x', array_agg(shard::integer), array_agg(epoch), 10) from sealcast.relay_leases \g /dev/null
+select sealcast.mute(:room, :vip) \g /dev/null
+select quote_literal(sealcast.seal('chat', :room, :guest, 'x', 1, '{}')) as envelope \gset
+
+-- What lies in wait: a schema in front of pg_catalog with a namesake of each function, operator and type there, and
+-- namesakes of the schema's own objects in it and in pg_temp. Whoever comes by any of it says so, by the one error that
+-- `when others` does not catch.
+create schema tap_mine;
+create function tap_mine.caught() returns boolean language plpgsql as $$
+begin raise exception 'a shadow was called as %', current_user using errcode = 'assert_failure'; end $$;
+do $$
+declare
+  shadow record;
+begin
+  for shadow in
+    select format('create function tap_mine.%I(%s) returns %s language plpgsql as %L', p.proname, p.args,
+                  p.prorettype::regtype, 'begin perform tap_mine.caught(); return null; end') as statement
+    from (select proname, prorettype, array_to_string(proargtypes::regtype[], ', ') as args, proargtypes
+          from pg_proc where pronamespace = 'pg_catalog'::regnamespace and prokind in ('f', 'a')
+            and not proretset) p
+    where not exists (select from pg_type y where y.oid = any (p.proargtypes::oid[] || p.prorettype) and y.typtype = 'p')
+    union all
+    select format('create operator tap_mine.%s (%s rightarg = %s, function = tap_mine.%I)', o.oprname,
+                  case when o.oprleft <> 0 then format('leftarg = %s,', o.oprleft::regtype) end, o.oprright::regtype, p.proname)
+    from pg_operator o join pg_proc p on p.oid = o.oprcode
+    where o.oprnamespace = 'pg_catalog'::regnamespace and p.pronamespace = 'pg_catalog'::regnamespace
+      and not exists (select from pg_type y where y.oid in (o.oprleft, o.oprright, o.oprresult) and y.typtype = 'p')
+    union all
+    select format('create table %s.%I (%s)', place, c.relname,
+                  (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
+                   from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))
+    from pg_class c, unnest(array['tap_mine', 'pg_temp']) place
+    where c.relnamespace in ('sealcast'::regnamespace, 'pg_catalog'::regnamespace) and c.relkind in ('r', 'p', 'v')
+      and not c.relispartition
+      and not exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid
+                      where a.attrelid = c.oid and a.attnum > 0 and y.typtype = 'p')
+  loop
+    begin
+      execute shadow.statement;
+    -- A few operators and tables may have no such shape outside pg_catalog.
+    exception when invalid_function_definition or invalid_table_definition or duplicate_column then null;
+    end;
+  end loop;
+  for shadow in
+    select format('create domain %s.%I as text check (tap_mine.caught())', place, typname) as statement
+    from pg_type, unnest(array['tap_mine', 'pg_temp']) place
+    where typnamespace = 'pg_catalog'::regnamespace and typtype = 'b' and typelem = 0
+  loop
+    execute shadow.statement;
+  end loop;
+end $$;
+grant usage on schema tap_mine to public;
+grant execute on all functions in schema tap_mine to public;
+
+-- How a statement ends behind these shadows. It leaves nothing behind.
+create function pg_temp.behind_shadows(as_role text, sub text, statement text, path text) returns text
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  state text;
+  message text;
+begin
+  perform set_config('request.jwt.claims', case when sub is null then '' else json_build_object('sub', sub)::text end, true);
+  perform set_config('role', as_role, true);
+  perform set_config('search_path', path, true);
+  begin
+    execute statement;
+    raise exception using errcode = 'TDONE';
+  exception when others or assert_failure then
+    get stacked diagnostics state = returned_sqlstate, message = message_text;
+  end;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  perform pg_catalog.set_config('role', 'none', true);
+  return case state when 'TDONE' then 'ok' when 'P0004' then 'caught: ' || message else state || ' ' || message end;
+end $$;
+
+-- An argument for each parameter: by its name what leads deep into the function, else by its type something valid. The
+-- types are named in full: what the caller writes is not what is tried here.
+create temp table named_arguments (name text, value text);
+insert into named_arguments values
+  ('kind', 'mute'), ('role', 'vip'), ('t', 'chat'), ('types', '{chat}'), ('payloads', '{"{}"}'), ('mode', 'hot'),
+  ('stream_id', :room), ('stream_ids', format('{%s}', :room)), ('user_id', :guest), ('user_ids', format('{%s}', :guest)),
+  ('caller', :owner), ('sender_id', :owner), ('sender_ids', format('{%s}', :owner)), ('until', '2100-01-01'), ('kid', 'k1'),
+  ('target text', 'sse'), ('function', 'ban'), ('lease_ms', '3000'), ('every_ms', '3000'), ('repeat_ms', '3000'),
+  ('arguments', format('{"stream_id":%s,"user_id":%s}', to_json(:room::text), to_json(:guest::text))),
+  ('key', 'ts'), ('primary_key', 'ts, message_id'), ('sig', '\x' || repeat('00', 32)),
+  ('envelope', :envelope), ('keep', '30 days'), ('keep_txn_ids', '7 days'), ('shards', '{0}'),
+  ('epochs', (select format('{%s}', epoch) from sealcast.relay_leases where shard = 0));
+create temp table typed_arguments (type text, value text);
+insert into typed_arguments values
+  ('uuid', 'c0000000-0000-4000-8000-000000000001'), ('uuid[]', '{c0000000-0000-4000-8000-000000000001}'),
+  ('text', 'x'), ('text[]', '{x}'), ('boolean', 'true'), ('integer', '1'), ('integer[]', '{0}'), ('smallint', '1'),
+  ('bigint', '1'), ('bigint[]', '{1}'), ('bytea', '\x00'), ('json', '{"content":"x"}'), ('jsonb', '{"content":"x"}'),
+  ('timestamp with time zone', '2100-01-01'), ('interval', '1 day'), ('date', '2100-01-01'),
+  ('regclass', 'sealcast.messages'), ('regprocedure', 'sealcast.keys()');
+create function pg_temp.argument(name text, type oid) returns text language sql as $$
+  select format('%L::%I.%I', coalesce((select value from named_arguments n
+                                       where n.name in (argument.name, argument.name || ' ' || type::regtype)),
+                                      (select value from typed_arguments t where t.type = argument.type::regtype::text)),
+                y.typnamespace::regnamespace, y.typname)
+  from pg_type y where y.oid = type
+$$;
+-- Who may call it, with the most to reach for; what is nobody's is called by others of the schema.
+create function pg_temp.caller(function oid) returns text language sql as $$
+  select coalesce((select r from unnest(array['sealcast_user', 'sealcast_admin', 'sealcast_service']) with ordinality roles (r, n)
+                   where has_function_privilege(r, function, 'execute') order by n limit 1), 'none')
+$$;
+create function pg_temp.call(function oid) returns text language sql as $$
+  select format('select * from sealcast.%I(%s)', p.proname,
+                (select string_agg(pg_temp.argument(p.proargnames[n], type), ', ' order by n)
+                 from unnest(p.proargtypes::oid[]) with ordinality parameters (type, n)))
+  from pg_proc p where p.oid = function
+$$;
+
+create temp table tries (what text, who text, statement text);
+insert into tries
+  select p.oid::regprocedure::text, pg_temp.caller(p.oid), pg_temp.call(p.oid)
+  from pg_proc p
+  where p.pronamespace = 'sealcast'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
+  union all
+  -- The policies of each table, and the views.
+  select c.oid::regclass::text, r, format('select * from sealcast.%I', c.relname)
+  from pg_class c, unnest(array['sealcast_user', 'sealcast_admin']) r
+  where c.relnamespace = 'sealcast'::regnamespace and c.relkind in ('r', 'p', 'v') and has_table_privilege(r, c.oid, 'select')
+  union all
+  -- The triggers.
+  values ('sealcast.own_message_type()', 'sealcast_admin', $$insert into sealcast.message_types (t) values ('tap')$$),
+         ('sealcast.note_delivery_change()', 'sealcast_admin', $$update sealcast.streams set delivery_mode = 'hot'$$),
+         ('sealcast.seal_row()', 'sealcast_user', $$insert into public.tap_sealed values ('u', 'x', '{}')$$),
+         ('sealcast.idempotent_insert()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'x')$$);
+create table public.tap_sealed (author text, txn text, body json);
+create trigger sealing before insert on public.tap_sealed
+  for each row execute function sealcast.seal_row('body', 'note', 'author', 'author', 'txn');
+create table public.tap_keyed (author text, txn text);
+create trigger keying before insert on public.tap_keyed for each row execute function sealcast.idempotent_insert('author', 'txn');
+grant insert on public.tap_sealed, public.tap_keyed to sealcast_user;
+
+create temp table outcomes as
+  select what, path, pg_temp.behind_shadows(who, :owner, statement, path) as outcome
+  from tries, unnest(array['tap_mine, public, pg_temp, pg_catalog', 'pg_temp, public, pg_catalog']) path;
+select is(array(select what || ': ' || outcome from outcomes where outcome like 'caught%'), '{}'::text[], 'nobody comes by a shadow');
+select is(array(select p.oid::regprocedure::text from pg_proc p
+                where p.pronamespace = 'sealcast'::regnamespace and p.prokind = 'f'
+                  and p.oid::regprocedure::text not in (select what from outcomes)),
+          '{}'::text[], 'every function was tried');
+select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok'$$,
+                  $$values ('sealcast.refuse(integer,text,text,text,text,bigint)', 'PT001 x')$$, 'and does its work');
+
+-- The shadows do catch whoever looks their way.
+create function pg_temp.careless(body text) returns text language plpgsql as $$
+begin
+  execute format('create or replace function sealcast.tap_careless() returns bigint language plpgsql security definer as %L',
+                 format('begin return (%s); end', body));
+  grant execute on function sealcast.tap_careless() to sealcast_user;
+  return pg_temp.behind_shadows('sealcast_user', null, 'select sealcast.tap_careless()', 'tap_mine, public, pg_temp, pg_catalog');
+end $$;
+select is(pg_temp.careless(body), 'caught: a shadow was called as ' || current_user, 'caught: ' || body)
+from unnest(array['length(''x'')', '1 + 1', 'select max(epoch) from sealcast.relay_leases', '(''x''::text)::int']) body;
+select * from finish();
+rollback;
