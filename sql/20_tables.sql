@@ -34,6 +34,8 @@ create table sealcast.restrictions (
   created_at timestamptz not null default now(),
   constraint restrictions_key unique nulls not distinct (user_id, stream_id, kind)
 );
+-- For the deletion of a stream.
+create index on sealcast.restrictions (stream_id);
 comment on table sealcast.restrictions is 'Mutes and bans; stream_id null = everywhere, until null = for good';
 
 create table sealcast.message_types (

@@ -12,6 +12,7 @@ create table sealcast.cell_pins (
   stream_id uuid primary key,
   cell text not null references sealcast.cells
 );
+create index on sealcast.cell_pins (cell);
 comment on table sealcast.cell_pins is 'Streams that are in another cell than the one rendezvous() chooses';
 
 create function sealcast.rendezvous(stream_id uuid, cells text[]) returns text

@@ -1,0 +1,159 @@
+-- A linter for what security advisories about Postgres are about. Each rule is a query for the objects that break it, and is
+-- tried on a schema that breaks them all.
+begin;
+\ir scene.psql
+select plan(57);
+
+-- The schema that is looked at is set by tap.schema.
+create function pg_temp.looked_at() returns oid language sql stable as $$ select current_setting('tap.schema')::regnamespace::oid $$;
+create temp view tables as
+  select oid, oid::regclass::text as name, relrowsecurity, relispartition from pg_class
+  where relnamespace = pg_temp.looked_at() and relkind in ('r', 'p');
+create temp view policies as
+  select t.name || ': ' || p.polname as name, t.oid as table_id, t.relrowsecurity, p.polroles, p.polcmd, p.polpermissive,
+         pg_get_expr(p.polqual, p.polrelid) as reads, pg_get_expr(p.polwithcheck, p.polrelid) as writes
+  from tables t join pg_policy p on p.polrelid = t.oid;
+create temp view functions as
+  select p.oid, p.oid::regprocedure::text as name, p.prosecdef, p.proowner, p.proleakproof, p.proacl, p.prosrc, l.lanname,
+         p.prosqlbody, coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false) as pinned
+  from pg_proc p join pg_language l on l.oid = p.prolang where p.pronamespace = pg_temp.looked_at();
+-- Everything that has a list of privileges, as it is when nobody has changed it.
+create temp view grants as
+  select o.name, o.owner, a.*
+  from (select name, proowner as owner, coalesce(proacl, acldefault('f', proowner)) as acl from functions
+        union all
+        select oid::regclass::text, relowner, relacl from pg_class where relnamespace = pg_temp.looked_at()
+        union all
+        select attrelid::regclass || '.' || attname, relowner, attacl from pg_attribute join pg_class c on c.oid = attrelid
+        where relnamespace = pg_temp.looked_at() and attacl is not null
+        union all
+        select nspname, nspowner, nspacl from pg_namespace where oid = pg_temp.looked_at()) o,
+    aclexplode(o.acl) a;
+
+create temp table rules (rule text, query text);
+insert into rules values
+  ('a table without row-level security', $$select name from tables where not relrowsecurity$$),
+  ('a policy on a table that does not ask its policies', $$select name from policies where not relrowsecurity$$),
+  ('a policy for everybody', $$select name from policies where 0 = any (polroles)$$),
+  ('a policy that lets everything be written, but sealcast_admin''s',
+   $$select name from policies where polcmd <> 'r' and coalesce(writes, reads) = 'true' and polroles <> '{sealcast_admin}'::regrole[]::oid[]$$),
+  ('two policies where one would do', $$select max(name) from policies, unnest(polroles) r where polpermissive group by table_id, r, polcmd having count(*) > 1$$),
+  ('a policy that asks for each row who is calling',
+   $$select name from policies where regexp_replace(concat(reads, writes), '\( SELECT [^()]+\(\)', '', 'g') ~ 'current_setting\(|caller_id\(\)|claims\(\)'$$),
+  ('a privilege without a policy to go with it',
+   $$select distinct g.name || ' for ' || g.grantee::regrole from grants g join tables t on t.name = g.name
+     where g.grantee not in (0, g.owner) and g.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+       and not exists (select from policies p where p.table_id = t.oid and (g.grantee = any (p.polroles) or 0 = any (p.polroles)))$$),
+  ('a view with its owner''s rights',
+   $$select oid::regclass::text from pg_class where relnamespace = pg_temp.looked_at() and relkind = 'v'
+     and not coalesce((select option_value::boolean from pg_options_to_table(reloptions) where option_name = 'security_invoker'), false)$$),
+  ('a materialized view or foreign table, which have no policies',
+   $$select oid::regclass::text from pg_class where relnamespace = pg_temp.looked_at() and relkind in ('m', 'f')$$),
+  ('a function whose names are looked up where its caller likes',
+   $$select name from functions where not pinned and (prosecdef or lanname not in ('c', 'internal') and prosqlbody is null)$$),
+  ('a function with its owner''s rights, where that is somebody else',
+   $$select name from functions where prosecdef and proowner <> (select nspowner from pg_namespace where oid = pg_temp.looked_at())$$),
+  ('a function that row-level security trusts with what it hides', $$select name from functions where proleakproof$$),
+  ('a language that may do what the server may', $$select name from functions where lanname not in ('c', 'internal', 'sql', 'plpgsql')$$),
+  ('SQL that is put together, in a function that others may call',
+   $$select name from functions f where lanname = 'plpgsql' and prosrc ~* '\mexecute\M'
+     and exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) a where a.grantee <> proowner)$$),
+  ('SQL that is put together without format()', $$select name from functions where lanname = 'plpgsql' and prosrc ~* '\mexecute\M[^;]*\|\|'$$),
+  ('something for PUBLIC', $$select distinct name from grants where grantee = 0$$),
+  ('a privilege to hand on', $$select distinct name from grants where is_grantable and grantee <> owner$$),
+  ('triggers, foreign keys, truncation or new objects of others',
+   $$select distinct name from grants where privilege_type in ('TRIGGER', 'REFERENCES', 'TRUNCATE', 'CREATE') and grantee <> owner$$),
+  ('a sequence that others may use',
+   $$select distinct g.name from grants g join pg_class c on c.oid::regclass::text = g.name and c.relkind = 'S' where g.grantee <> g.owner$$),
+  ('a foreign key without an index',
+   $$select conrelid::regclass || '.' || conname from pg_constraint k where contype = 'f' and connamespace = pg_temp.looked_at()
+     and not exists (select from pg_index i where i.indrelid = k.conrelid and i.indpred is null
+                     and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey)$$),
+  ('two indexes of the same columns',
+   $$select max(indexrelid::regclass::text) from pg_index i join tables t on t.oid = i.indrelid and not t.relispartition
+     group by indrelid, indkey::text, indclass::text, indoption::text, indexprs::text, indpred::text having count(*) > 1$$),
+  ('a table without a primary key',
+   $$select name from tables t where not exists (select from pg_index i where i.indrelid = t.oid and i.indisprimary)$$),
+  ('a column of a type that pg_upgrade refuses',
+   $$select name || '.' || attname from tables t join pg_attribute a on a.attrelid = t.oid
+     where a.atttypid = any ('{regproc,regprocedure,regoper,regoperator,regnamespace,regcollation,regconfig,regdictionary}'::regtype[]::oid[])$$),
+  ('a column that by its name holds a secret',
+   $$select name || '.' || attname from tables t join pg_attribute a on a.attrelid = t.oid and a.attnum > 0
+     where a.attname ~* 'secret|passw|token|credential|private|api_?key|e_?mail|phone|ssn|user_metadata'$$),
+  ('a time without a time zone',
+   $$select name || '.' || attname from tables t join pg_attribute a on a.attrelid = t.oid where a.atttypid in ('timestamp'::regtype, 'timetz'::regtype)$$);
+
+-- What breaks a rule for a reason.
+create temp table excused (rule text, object text, reason text);
+insert into excused values
+  ('a table without a primary key', 'sealcast.messages', 'each of its partitions has one, see make_partition()'),
+  ('a table without a primary key', 'sealcast.stream_runs', 'each of its partitions has one, see make_partition()'),
+  ('a table without a primary key', 'sealcast.outbox', 'a queue'),
+  ('a table without a primary key', 'sealcast.outbox_0', 'a queue'),
+  ('a table without a primary key', 'sealcast.outbox_1', 'a queue'),
+  ('a table without a primary key', 'sealcast.outbox_2', 'a queue'),
+  ('a table without a primary key', 'sealcast.maintenance', 'one row, which is a lock'),
+  ('a table without a primary key', 'sealcast.restrictions', 'its key has a column that may be null: unique nulls not distinct'),
+  ('a column of a type that pg_upgrade refuses', 'sealcast.message_types.admit_hook',
+   'a hook is a function, not a name that may come to mean another; docs/operations.md says how to upgrade Postgres');
+
+create function pg_temp.broken(schema text, query text) returns setof text language plpgsql as $$
+begin
+  perform set_config('tap.schema', schema, true);
+  return query execute query;
+end $$;
+select is(array(select b from pg_temp.broken('sealcast', query) b
+                where (rules.rule, b) not in (select rule, object from excused) order by 1), '{}'::text[], 'nothing is ' || rule)
+from rules;
+select is(array(select object from excused where object not in (
+            select b from rules, pg_temp.broken('sealcast', query) b where rules.rule = excused.rule)), '{}'::text[],
+          'what is excused is there to be excused');
+
+-- Every rule finds what breaks it.
+create schema tap_bad;
+create role tap_other;
+grant usage, create on schema tap_bad to public;
+create table tap_bad.one (id int references tap_bad.one (id), unique (id), api_token text, at timestamp, hook regproc);
+create index on tap_bad.one (at); create index on tap_bad.one (at);
+create policy first on tap_bad.one using (current_setting('x') = 'y');
+create policy second on tap_bad.one with check (true);
+create table tap_bad.two (id int primary key, parent int references tap_bad.one (id));
+grant select on tap_bad.two to tap_other with grant option;
+create view tap_bad.seen as select 1 as x;
+create materialized view tap_bad.kept as select 1 as x;
+create sequence tap_bad.numbers; grant usage on sequence tap_bad.numbers to tap_other;
+create function tap_bad.asks(x text) returns void language plpgsql as $$ begin execute 'select ' || x; end $$;
+create function tap_bad.leaks() returns int language sql security definer leakproof as 'select 1';
+alter function tap_bad.leaks() owner to tap_other;
+create trusted language tap_language handler plpgsql_call_handler;
+create function tap_bad.stranger() returns int language tap_language as 'begin return 1; end';
+select isnt(array(select pg_temp.broken('tap_bad', query)), '{}'::text[], 'found: ' || rule) from rules;
+
+-- What no schema has. The functions that put SQL together were read: into it go relations by regclass and %I, numbers, the
+-- texts of make_partitions(), and a hook that a superuser named.
+select is(array(select p.proname::text from pg_proc p where p.pronamespace = 'sealcast'::regnamespace and p.prosrc ~* '\mexecute\M' order by 1),
+          '{ask_hook,drop_partitions,make_partition,rotate_outbox}'::text[], 'nothing else puts SQL together');
+select is(array(select rolname::text from pg_roles where rolname in ('sealcast_admin', 'sealcast_service', 'sealcast_user')
+                and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)), '{}'::text[], 'no role is more than its grants');
+select is(array(select m.roleid::regrole || ' has ' || m.member::regrole from pg_auth_members m
+                where m.roleid in (select oid from pg_roles where rolname like 'sealcast\_%') or m.member in (select oid from pg_roles where rolname like 'sealcast\_%')),
+          '{}'::text[], 'nor a member of another');
+select is((select count(*) from pg_default_acl where defaclnamespace = 'sealcast'::regnamespace), 0::bigint, 'objects to come are nobody''s');
+select is(array(select e.extname::text from pg_extension e where e.extname = 'sealcast'
+                and has_schema_privilege('sealcast_user', e.extnamespace, 'create')), '{}'::text[], 'the extension''s schema is not one to write to');
+
+-- Whoever passes nulls gets an answer or an error, never the server's end.
+create function pg_temp.survives(statement text) returns boolean language plpgsql as $$
+begin
+  execute statement;
+  return true;
+exception when others then
+  return sqlstate not like 'XX%';
+end $$;
+select is(array(select p.oid::regprocedure::text from pg_proc p
+                where p.pronamespace = 'sealcast'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
+                  and not pg_temp.survives(format('select * from sealcast.%I(%s)', p.proname,
+                    (select string_agg('null::' || t::regtype, ', ' order by n) from unnest(p.proargtypes::oid[]) with ordinality a (t, n))))),
+          '{}'::text[], 'nulls');
+select * from finish();
+rollback;
