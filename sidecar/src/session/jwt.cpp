@@ -27,6 +27,18 @@ std::int64_t date_of(const simdjson::dom::element& value) {
   return static_cast<std::int64_t>(std::floor(std::clamp(double(value), -kLastSecond, kLastSecond)));
 }
 
+// What a token may say it is (RFC 8725, 3.11; RFC 9068): the keys of an issuer sign logout tokens, proofs and events
+// too.
+bool is_session_type(std::string_view type) {
+  std::string lower(type);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  constexpr std::string_view kMedia = "application/";
+  std::string_view name = lower;
+  if (name.substr(0, kMedia.size()) == kMedia) name.remove_prefix(kMedia.size());
+  return name == "jwt" || name == "at+jwt";
+}
+
 }  // namespace
 
 std::optional<Jwt> parse_jwt(std::string_view token) {
@@ -49,6 +61,7 @@ std::optional<Jwt> parse_jwt(std::string_view token) {
       if (!names.emplace(name).second || name == "crit") return std::nullopt;
       if (name == "alg") jwt.alg = text_of(value);
       if (name == "kid") jwt.kid = text_of(value);
+      if (name == "typ" && !is_session_type(text_of(value))) return std::nullopt;
     }
   } catch (const simdjson::simdjson_error&) {
     return std::nullopt;

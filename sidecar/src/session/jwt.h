@@ -22,7 +22,7 @@ struct Jwt {
 };
 
 // Null when it is too long, not three strict base64url parts, or its header is no object with a string `alg`, has a
-// name twice, or has `crit`: an extension that must be understood is not.
+// name twice, has a `typ` other than JWT and at+jwt, or has `crit`: an extension that must be understood is not.
 std::optional<Jwt> parse_jwt(std::string_view token);
 
 struct Claims {

@@ -138,6 +138,17 @@ TEST_F(SessionTest, OtherAlgorithmsUnderTheSecretAreRefused) {
   }
 }
 
+TEST_F(SessionTest, TokensOfAnotherTypeAreRefused) {
+  const auto header = [](const std::string& type) { return R"({"alg":"HS256","typ":)" + type + "}"; };
+  for (const char* type : {R"("JWT")", R"("jwt")", R"("at+jwt")", R"("application/at+JWT")"}) {
+    EXPECT_TRUE(verifier_.verify(hs256(claims(), kSecret, header(type)), kNow).session) << type;
+  }
+  for (const char* type : {R"("logout+jwt")", R"("dpop+jwt")", R"("secevent+jwt")", R"("JOSE")", R"("")",
+                           R"("application/")", R"("JWT ")", "null", "7", R"(["JWT"])"}) {
+    EXPECT_EQ(problem(hs256(claims(), kSecret, header(type))), SessionProblem::invalid) << type;
+  }
+}
+
 TEST_F(SessionTest, AnyFlippedBitIsRefused) {
   const std::string token = hs256(claims());
   for (std::size_t i = 0; i < token.size(); ++i) {
