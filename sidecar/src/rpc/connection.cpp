@@ -107,7 +107,11 @@ bool Connection::parse_one() {
     }
     if (ec == http::error::need_more) {
       if (parser_->is_header_done() && request.expects_continue) send_continue();
-      if (used == 0) return false;
+      if (used > 0) continue;
+      // A chunk's extensions and the trailer have no limit in the parser.
+      if (end_ - begin_ <= server_->settings_.max_header_bytes) return false;
+      refuse(431, "invalid_request", "the request's chunk header or trailer is too large");
+      return false;
     } else if (ec == http::error::header_limit) {
       refuse(431, "invalid_request", "the request header is too large");
       return false;

@@ -5,6 +5,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/field.hpp>
 #include <string>
+#include <utility>
 
 #include "rpc/exchange.h"
 
@@ -31,8 +32,14 @@ class RequestParser final : public http::basic_parser<true> {
     request_.version = version;
   }
   void on_field_impl(http::field name, string_view name_text, string_view value, error_code& ec) override {
+    // A trailer says nothing of who asks (RFC 9110, 6.5.1): proxies look at the header alone.
+    if (in_body_) return;
     std::string* kept = nullptr;
     switch (name) {
+      case http::field::host:
+        // Proxies route by it: two of them are one too many (RFC 9112, 3.2).
+        if (std::exchange(has_host_, true)) ec = http::error::bad_field;
+        return;
       case http::field::authorization:
         kept = &request_.authorization;
         break;
@@ -65,7 +72,7 @@ class RequestParser final : public http::basic_parser<true> {
     if (!list.empty()) list += ',';
     list.append(value.data(), value.size());
   }
-  void on_header_impl(error_code&) override {}
+  void on_header_impl(error_code&) override { in_body_ = true; }
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
     request_.body.reserve((length ? *length : 0) + kBodyPadding);
   }
@@ -81,6 +88,8 @@ class RequestParser final : public http::basic_parser<true> {
   void on_response_impl(int, string_view, int, error_code&) override {}
 
   Request& request_;
+  bool in_body_ = false;
+  bool has_host_ = false;
 };
 
 }  // namespace sealcast::rpc
