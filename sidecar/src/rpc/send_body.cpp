@@ -113,7 +113,9 @@ bool SendBodyParser::parse(const std::string& body, SendBody& out, Response& res
   // iterate() checks that the body is UTF-8.
   error_code error =
       parser_.iterate(simdjson::padded_string_view(body.data(), body.size(), body.capacity())).get(document);
-  if (!error) error = read_object(document, out, problems);
+  // Without a document, as for an unclosed string, there is no place in it to ask for.
+  const bool begun = !error;
+  if (begun) error = read_object(document, out, problems);
   if (error == simdjson::INCORRECT_TYPE && is_json(body)) {
     problems.add(body[body.find_first_not_of(" \t\r\n")] == '{' ? "d" : "the body", "must be an object");
     error = simdjson::SUCCESS;
@@ -121,7 +123,7 @@ bool SendBodyParser::parse(const std::string& body, SendBody& out, Response& res
   if (error) {
     std::string details = simdjson::error_message(error);
     const char* at = nullptr;
-    if (error != simdjson::UTF8_ERROR && error != simdjson::EMPTY && !document.current_location().get(at) && at) {
+    if (begun && !document.current_location().get(at) && at) {
       details += " At or before byte " + std::to_string(at - body.data()) + ".";
     }
     refuse_json(response, details);

@@ -84,6 +84,15 @@ TEST(HttpSendBody, RefusesWhatIsNoJson) {
   }
 }
 
+TEST(HttpSendBody, RefusesABodyThatBreaksOffAnywhere) {
+  const std::string good = body_of(in_quotes(kStream), "\"chat\"", "{\"a\":[\"x\",{}]}", in_quotes(kTxn));
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    auto parsed = parse(good.substr(0, size));
+    EXPECT_FALSE(parsed->fits) << size;
+    EXPECT_EQ(parsed->response.problem, "invalid_json") << size;
+  }
+}
+
 TEST(HttpSendBody, TellsWhatIsJsonButNoRequest) {
   for (const char* body : {"null", "[]", "\"x\"", "1", " true "}) {
     auto parsed = parse(body);
