@@ -46,24 +46,32 @@ begin
     insert into sealcast.event_leases (group_name, partition) select claimed, generate_series(0, partitions - 1)
     on conflict do nothing;
   end if;
+  delete from sealcast.event_leases l
+  where l.group_name = claimed and l.partition >= partitions and l.lease_until < clock_timestamp();
   select ceil(partitions::numeric / count(*)) into share from sealcast.event_workers w
   where w.group_name = claimed and w.seen_at > clock_timestamp() - make_interval(secs => lease_ms / 1000.0);
 
-  with due as (
-    select l.partition, l.holder = claimant as held from sealcast.event_leases l
-    where l.group_name = claimed and l.partition < partitions
-      and (l.holder = claimant or l.lease_until < clock_timestamp())
-    order by l.partition for update skip locked
+  -- What it has goes on while it applies events: they lock the row FOR KEY SHARE, which only a change of hands excludes.
+  with held as (
+    select l.partition from sealcast.event_leases l
+    where l.group_name = claimed and l.partition < partitions and l.holder = claimant
+    order by l.partition for no key update skip locked
   ), ranked as (
-    -- What it has before what it might take.
-    select d.partition, row_number() over (order by d.held desc nulls last, d.partition) as place from due d
+    select h.partition, row_number() over (order by h.partition) <= share as kept from held h
   )
   update sealcast.event_leases l
-  set epoch = l.epoch + case when r.place <= share and l.holder is distinct from claimant then 1 else 0 end,
-      holder = case when r.place <= share then claimant when l.holder <> claimant then l.holder end,
-      lease_until = case when r.place <= share then until else '-infinity' end
-  from ranked r
-  where l.group_name = claimed and l.partition = r.partition and (r.place <= share or l.holder = claimant);
+  set holder = case when r.kept then claimant end, lease_until = case when r.kept then until else '-infinity' end
+  from ranked r where l.group_name = claimed and l.partition = r.partition;
+  with free as (
+    select l.partition from sealcast.event_leases l
+    where l.group_name = claimed and l.partition < partitions and l.lease_until < clock_timestamp()
+      and l.holder is distinct from claimant
+    order by l.partition
+    limit greatest(share - (select count(*) from sealcast.event_leases k where k.group_name = claimed and k.holder = claimant), 0)
+    for update skip locked
+  )
+  update sealcast.event_leases l set epoch = l.epoch + 1, holder = claimant, lease_until = until
+  from free f where l.group_name = claimed and l.partition = f.partition;
   return query
   select l.partition, l.epoch, l.holder is not distinct from claimant from sealcast.event_leases l
   where l.group_name = claimed and l.partition < partitions order by l.partition;

@@ -55,7 +55,7 @@ export class EventPlane {
     return plane;
   }
 
-  async register(name, { t = 'chat', group = 'default', attempts = 3, timeout = '500 ms', batch = 100 } = {}) {
+  async register(name, { t = 'chat', group = 'default', attempts = 3, timeout = '30 s', batch = 100 } = {}) {
     await this.stack.query('select sealcast.register_handler($1, $2, $3, $4, $5, $6::interval, $7)', [
       name, t, 'shop.count(sealcast.event)', batch, attempts, timeout, group,
     ]);
@@ -68,13 +68,13 @@ export class EventPlane {
   }
 
   // Messages of the users in turn, `contents` each; admitted as the sidecar would. The same keys again admit nothing.
-  async say(room, users, contents, keys) {
+  async say(room, users, contents, keys, t = 'chat') {
     const senders = contents.flatMap(() => users.map(({ id }) => id));
     const payloads = contents.flatMap((content, i) => users.map(() => JSON.stringify({ content, amount: i + 1 })));
     const rows = await this.stack.query(
-      `select status from sealcast.admit(array_fill($1::uuid, array[$4::int]), array_fill('chat'::text, array[$4::int]), $2::uuid[],
+      `select status from sealcast.admit(array_fill($1::uuid, array[$4::int]), array_fill($6::text, array[$4::int]), $2::uuid[],
          coalesce($5::uuid[], array(select gen_random_uuid() from generate_series(1, $4::int))), $3::text[])`,
-      [room, senders, payloads, senders.length, keys ?? null],
+      [room, senders, payloads, senders.length, keys ?? null, t],
     );
     assert(rows.every(({ status }) => status === 200));
   }

@@ -45,8 +45,18 @@ Applier::Applier(asio::any_io_executor executor, Metrics::Worker metrics, Settin
   for (std::size_t i = 0; i <= settings_.lanes; ++i) {
     auto lane = std::make_unique<Lane>();
     lane->connection = pg::Connection::create(executor, {settings_.dsn, "events of " + settings_.group, kNoAnswer});
-    lane->connection->on_connect = [lane = lane.get()] { lane->timeout = milliseconds(0); };
+    lane->connection->on_connect = [this, lane = lane.get()] {
+      lane->timeout = milliseconds(0);
+      freed_.cancel();
+    };
     lanes_.push_back(std::move(lane));
+  }
+}
+
+Applier::~Applier() {
+  for (const auto& lane : lanes_) {
+    lane->connection->on_connect = nullptr;
+    lane->connection->stop();
   }
 }
 
@@ -63,7 +73,7 @@ void Applier::stop() {
 asio::awaitable<Applier::Lane*> Applier::take_lane(bool apart) {
   while (!stopped_) {
     for (std::size_t i = apart ? settings_.lanes : 0; i < (apart ? lanes_.size() : settings_.lanes); ++i) {
-      if (lanes_[i]->busy) continue;
+      if (lanes_[i]->busy || !lanes_[i]->connection->connected()) continue;
       lanes_[i]->busy = true;
       co_return lanes_[i].get();
     }
@@ -181,22 +191,22 @@ asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, 
       result.reason = "it took longer than " + std::to_string(handler.timeout.count()) + " ms";
       co_return result;
     }
-    if (error->serialization() || error->sqlstate() == kLockNotAvailable) {
-      result.trouble = Trouble::transient;
-      co_return result;
+    // The handler or its rights are not as they should be, which is not the fault of any event.
+    if (error->failure() == pg::Failure::refused && error->sqlstate().starts_with("42")) {
+      if (complaints_.allows()) {
+        log::write(log::Level::error, log::tag::kWorker, "events cannot be applied; trying again",
+                   {{"handler", std::string_view(handler.name)},
+                    {"sqlstate", error->sqlstate()},
+                    {"reason", std::string_view(error->what())}});
+      }
+      co_await pause(kAfterRefusal);
+      continue;
     }
-    // Lost in the middle: by Postgres ending, or by an event that brings its backend down.
-    if (error->failure() == pg::Failure::in_doubt) {
-      result.trouble = Trouble::transient;
-      co_return result;
-    }
-    if (!error->transient() && complaints_.allows()) {
-      log::write(log::Level::error, log::tag::kWorker, "events cannot be applied; trying again",
-                 {{"handler", std::string_view(handler.name)},
-                  {"sqlstate", error->sqlstate()},
-                  {"reason", std::string_view(error->what())}});
-    }
-    co_await pause(error->transient() ? kAfterTrouble : kAfterRefusal);
+    // In doubt: Postgres ended, or an event has brought its backend down.
+    const bool another = error->serialization() || error->transient() || error->sqlstate() == kLockNotAvailable;
+    if (error->failure() == pg::Failure::unavailable) continue;
+    result.trouble = another ? Trouble::transient : Trouble::lasting;
+    co_return result;
   }
   co_return Attempt{};
 }

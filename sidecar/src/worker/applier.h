@@ -1,8 +1,9 @@
 // Has Postgres apply events: the statements of a worker, on a few connections of their own (lanes), each statement
 // under its handler's timeout.
 //
-// A batch that fails for what another transaction did is tried again; one that runs out of time is applied one by one,
-// and an event that does so alone has failed. While Postgres is away everything waits.
+// A batch that fails for what another transaction did is tried again; one that runs out of time, or fails thrice, is
+// applied one by one, and an event that does so alone has failed. While Postgres is away, or the handler cannot be run,
+// everything waits.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -58,6 +59,7 @@ class Applier {
   };
 
   Applier(asio::any_io_executor executor, Metrics::Worker metrics, Settings settings);
+  ~Applier();
 
   void start();
   void stop();

@@ -31,7 +31,11 @@ local function map(list)
 end
 local newest = '0-0'
 local stream = redis.pcall('XINFO', 'STREAM', KEYS[1])
-if not stream.err then newest = map(stream)['last-generated-id'] end
+if not stream.err then
+  newest = map(stream)['last-generated-id']
+elseif not stream.err:find('no such key') then
+  return stream
+end
 if earlier(newest, ARGV[1]) then return redis.error_reply('LOST entries up to ' .. ARGV[1] .. ', has ' .. newest) end
 )lua";
 constexpr std::string_view kLost = "LOST";
