@@ -366,6 +366,14 @@ void raise_file_limit(const Settings& settings) {
              {{"limit", static_cast<std::int64_t>(limit.rlim_max)}, {"needed", static_cast<std::int64_t>(needed)}});
 }
 
+// A core has every secret in it. The hard limit stays: who wants a core can have it, by prlimit (docs/security.md).
+void forbid_core_dump() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_CORE, &limit) != 0) return;
+  limit.rlim_cur = 0;
+  setrlimit(RLIMIT_CORE, &limit);
+}
+
 log::Level level_of(const std::string& name) {
   if (name == "debug") return log::Level::debug;
   if (name == "warn") return log::Level::warn;
@@ -421,6 +429,7 @@ int main(int argc, char** argv) {
       sealcast::print_settings_table(std::cout);
       return 0;
     }
+    sealcast::forbid_core_dump();
     sealcast::Settings settings = sealcast::load_settings(config, environ);
     sealcast::check_transports(settings);
     if (check) {

@@ -1,0 +1,309 @@
+// Secrets stay where they were put: a whole stack works, fails and crashes with secrets that cannot be mistaken, and then
+// everything it wrote and said is searched for them.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash, createHmac, pbkdf2Sync, randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { ContractService } from './contract_service.mjs';
+import { Subscriber, message, request, send } from './http.mjs';
+import { PrivateStack, freePort } from './stack.mjs';
+import { TokenBroker } from './token_broker.mjs';
+import { until } from './waiting.mjs';
+
+const run = promisify(execFile);
+
+let stack, broker, ably, supabase, webhook, settings;
+const canaries = new Map(); // what it is → the text
+const texts = new Map(); // what was written or said → the text
+const holders = new Set(); // files that hold a secret, since that is what they are for; local/up wrote some of them
+
+// A secret that only the file has, which it returns.
+function secretFile(what, { content = (secret) => secret } = {}) {
+  const secret = `canary${randomBytes(25).toString('hex')}`; // base64 too, of 42 bytes
+  canaries.set(what, secret);
+  const path = join(stack.directory, 'canaries', what.replaceAll(' ', '-'));
+  writeFileSync(path, content(secret), { mode: 0o644 });
+  holders.add(path);
+  return path;
+}
+
+// The SCRAM verifier of RFC 5803: Postgres is given this, and never the password.
+function scramVerifier(password) {
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, 4096, 32, 'sha256');
+  const mac = (text) => createHmac('sha256', salted).update(text).digest();
+  const stored = createHash('sha256').update(mac('Client Key')).digest('base64');
+  return `SCRAM-SHA-256$4096:${salt.toString('base64')}$${stored}:${mac('Server Key').toString('base64')}`;
+}
+
+const keep = (what, text) => texts.set(what, `${texts.get(what) ?? ''}${text}\n`);
+
+before(async () => {
+  stack = await PrivateStack.create();
+  mkdirSync(join(stack.directory, 'canaries'), { mode: 0o755 });
+
+  canaries.set('signing key', readFileSync(join(stack.keyring, 'k1'), 'utf8').trim());
+  await stack.addKey('k2');
+  canaries.set('second key', readFileSync(join(stack.keyring, 'k2'), 'utf8').trim());
+  canaries.set('session secret', stack.sessionSecret);
+  canaries.set('Redis password', readFileSync(join(stack.directory, 'secrets/redis'), 'utf8').trim());
+  for (const path of ['keyring/k1', 'keyring/k2', 'secrets/session', 'secrets/redis', 'redis/redis.conf', 'env']) {
+    holders.add(join(stack.directory, path));
+  }
+
+  // Postgres asks the sidecar for a password, logs every statement with its parameters, and counts them.
+  const passwordFile = secretFile('Postgres password');
+  await stack.query(`alter role sealcast_service password '${scramVerifier(canaries.get('Postgres password'))}'`);
+  const hba = join(stack.directory, 'pgdata/pg_hba.conf');
+  writeFileSync(hba, `local all sealcast_service scram-sha-256\n${readFileSync(hba, 'utf8')}`);
+  for (const setting of [
+    "log_statement = 'all'", 'log_min_duration_statement = 0', 'log_connections = on', "log_error_verbosity = 'verbose'",
+    "log_min_messages = 'debug1'", 'log_parameter_max_length_on_error = -1', 'log_duration = on',
+    "shared_preload_libraries = 'sealcast', 'pg_stat_statements'",
+  ]) {
+    await stack.query(`alter system set ${setting}`);
+  }
+  await stack.stop('postgres', 'SIGINT');
+  await stack.startPostgres();
+  await stack.query('create extension pg_stat_statements schema public');
+
+  broker = await TokenBroker.start(stack);
+  canaries.set('MQTT password', broker.password);
+  canaries.set('MQTT token secret', broker.secret);
+  for (const file of [broker.passwordFile, broker.secretFile]) holders.add(file);
+
+  // These keys are not the services': they are refused.
+  ably = await ContractService.start('ably');
+  supabase = await ContractService.start('supabase');
+  webhook = createServer((incoming, outgoing) => {
+    keep('webhook requests', JSON.stringify(incoming.headers));
+    outgoing.writeHead(500).end();
+  }).listen(0, '127.0.0.1');
+  await once(webhook, 'listening');
+  const service = (prefix) => (secret) => `${prefix}${secret}`;
+  settings = {
+    SEALCAST_LOG_LEVEL: 'debug',
+    SEALCAST_POSTGRES_PASSWORD_FILE: passwordFile,
+    SEALCAST_SESSION_TICKET_SECRET_FILE: secretFile('ticket secret'),
+    ...broker.settings,
+    SEALCAST_ABLY_URL: ably.url,
+    SEALCAST_ABLY_CA_FILE: ably.certificates,
+    SEALCAST_ABLY_KEY_FILE: secretFile('Ably key', { content: service('other.key:') }),
+    SEALCAST_SUPABASE_URL: supabase.url,
+    SEALCAST_SUPABASE_CA_FILE: supabase.certificates,
+    SEALCAST_SUPABASE_KEY_FILE: secretFile('Supabase key', { content: service('sb_secret_') }),
+    SEALCAST_SWITCHING_TARGET: 'mqtt',
+    SEALCAST_SWITCHING_WEBHOOK_URL: `http://127.0.0.1:${webhook.address().port}/hook`,
+    SEALCAST_SWITCHING_WEBHOOK_SECRET_FILE: secretFile('webhook secret', { content: service('whsec_') }),
+    SEALCAST_LIVEKIT_URL: `http://127.0.0.1:${await freePort()}`,
+    SEALCAST_LIVEKIT_API_KEY: 'livekit',
+    SEALCAST_LIVEKIT_API_SECRET_FILE: secretFile('LiveKit secret'),
+  };
+});
+after(async () => {
+  webhook?.close();
+  await ably?.close();
+  await supabase?.close();
+  await stack?.close();
+});
+
+// Every answer is kept, for what it says.
+async function ask(url, path, options) {
+  const answer = await request(`${url}${path}`, options);
+  keep(`answers of ${path.split('?')[0].replace(/[0-9a-f-]{36}/, '{id}')}`, JSON.stringify(answer.headers) + answer.text);
+  return answer;
+}
+
+async function works(sidecar) {
+  const room = await stack.stream();
+  const cave = await stack.stream({ visibility: 'private' });
+  const member = stack.user();
+  await stack.grant(cave, member, 'vip');
+  const session = { authorization: `Bearer ${member.token()}` };
+  canaries.set('session', session.authorization.split('.')[2]); // the signatures: claims are logged by Postgres
+
+  const content = `payload-canary-${randomUUID()}`;
+  canaries.set('payload', content);
+  assert.equal((await send(sidecar.url, stack.user(), message(room, content))).status, 200);
+  await stack.sendFromSql(stack.user(), message(room, content));
+  const { access_token: ticket } = (await request(`${sidecar.url}/streams/${cave}/token`, { method: 'POST', headers: session })).json;
+  canaries.set('ticket', ticket.split('.')[2]);
+  const { token } = (await request(`${sidecar.url}/streams/${cave}/token`, { method: 'POST', headers: session, body: { transport: 'mqtt' } })).json;
+  canaries.set('transport token', token.split('.')[2]);
+  const subscriber = await Subscriber.to(sidecar.url, cave, { query: `?access_token=${ticket}` });
+  assert.equal((await send(sidecar.url, member, message(cave, content))).status, 200);
+  await subscriber.received(1);
+  subscriber.close();
+  await ask(sidecar.url, `/streams/${cave}/messages?access_token=${ticket}&limit=x`);
+  await ask(sidecar.url, `/streams/${room}/messages?access_token=${ticket}`);
+  await stack.query(`select sealcast.set_delivery_mode($1, 'hot')`, [room]);
+  await until('the webhook is called', () => texts.has('webhook requests'));
+  await until('the services refuse their keys', async () =>
+    (await stack.query("select from sealcast.delivery_lags where transport in ('ably', 'supabase')")).length > 0 || sidecar.log.some((line) => /ably|supabase/.test(line)));
+}
+
+async function fails(sidecar) {
+  const room = await stack.stream();
+  const user = stack.user();
+  for (const token of [stack.sessionSecret, user.token({}, { secret: canaries.get('signing key') }), user.token({ exp: 1 })]) {
+    const answer = await request(`${sidecar.url}/rpc/send_message`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: message(room) });
+    assert.equal(answer.status, 401);
+    keep('answers to bad sessions', JSON.stringify(answer.headers) + answer.text);
+  }
+  await ask(sidecar.url, '/rpc/send_message', { method: 'POST', headers: user.headers, body: `{"d":"${canaries.get('payload')}` });
+  for (const sql of [
+    "select sealcast.sign('x', 'nobody')", "select sealcast.verify_detail('{}')", 'select * from sealcast.keys()',
+    "select sealcast.send_message(gen_random_uuid(), 'chat', '{}', gen_random_uuid())", "select current_setting('sealcast.keyring')",
+    'select sealcast.canonicalize(\'{"a":1,"a":2}\'::json)',
+  ]) {
+    keep('answers to SQL', await stack.query(sql).then(JSON.stringify, (error) => JSON.stringify({ ...error, text: String(error) })));
+  }
+
+  // A keyring that is broken in each way, at a reload: the file is named, and what is in it is not quoted.
+  for (const [kid, content, mode] of [['short', 'canaryshort0123456789', 0o600], ['open', `canaryopen${'x'.repeat(40)}`, 0o666], ['not a kid', `canaryname${'x'.repeat(40)}`, 0o600]]) {
+    canaries.set(`key ${kid}`, content);
+    const path = join(stack.keyring, kid);
+    writeFileSync(path, content);
+    chmodSync(path, mode);
+    const { uid, gid } = statSync(join(stack.keyring, 'k1'));
+    chownSync(path, uid, gid);
+    await stack.query('select pg_reload_conf()');
+    await until(`Postgres complains of ${kid}`, () => readFileSync(join(stack.directory, 'log/postgres.log'), 'utf8').includes(`"${kid}"`) ||
+      readFileSync(join(stack.directory, 'log/postgres.log'), 'utf8').includes(`/${kid}`));
+    rmSync(path);
+    await stack.query('select pg_reload_conf()');
+  }
+
+  await stack.stop('redis', 'SIGKILL');
+  await ask(sidecar.url, '/rpc/send_message', { method: 'POST', headers: user.headers, body: message(room) });
+  keep('answers to SQL', await stack.sendFromSql(user, message(room)).then(String, (error) => JSON.stringify({ ...error, text: String(error) })));
+  await stack.startRedis();
+  await stack.stop('postgres', 'SIGQUIT');
+  await until('the database is missed', async () => (await ask(sidecar.url, '/rpc/send_message', { method: 'POST', headers: user.headers, body: message(room) })).status === 503);
+  await ask(sidecar.url, '/readyz');
+  await stack.startPostgres();
+  await until('messages are let through again', async () => (await send(sidecar.url, stack.user(), message(room))).status === 200);
+}
+
+// A sidecar that never gets ready, until its log matches; or which refuses to start.
+async function complains(what, changed, pattern) {
+  const child = stack.spawn([join(stack.directory, 'bin/sealcastd')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      SEALCAST_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
+      SEALCAST_POSTGRES_DSN: stack.serviceDsn,
+      SEALCAST_GATE_REDIS_URL: `redis://${new URL(await redisUrl()).host}`,
+      SEALCAST_GATE_REDIS_PASSWORD_FILE: join(stack.directory, 'secrets/redis'),
+      SEALCAST_SESSION_HS256_SECRET_FILE: join(stack.directory, 'secrets/session'),
+      ...settings,
+      ...changed,
+    },
+  });
+  let log = '';
+  createInterface(child.stderr).on('line', (line) => (log += `${line}\n`));
+  const ended = once(child, 'close');
+  await until(`a sidecar with ${what} complains`, () => pattern.test(log) || (child.exitCode !== null && assert.fail(log)));
+  child.kill('SIGKILL');
+  await ended;
+  keep(`log with ${what}`, log);
+}
+const redisUrl = async () => `redis://127.0.0.1:${readFileSync(join(stack.directory, 'run/redis.port'), 'utf8').trim()}`;
+
+function filesUnder(directory) {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return filesUnder(path);
+    return entry.isFile() ? [path] : [];
+  });
+}
+
+test('no secret is anywhere but in its file', { timeout: 300_000 }, async (t) => {
+  const crashes = join(stack.directory, 'crashes');
+  mkdirSync(crashes, { mode: 0o777 });
+  chmodSync(crashes, 0o777);
+  const withCores = ['prlimit', '--core=unlimited:unlimited', 'env', `--chdir=${crashes}`];
+  const sidecar = await stack.sidecar(settings, withCores);
+  await works(sidecar);
+  await fails(sidecar);
+
+  await complains('a wrong Postgres password', { SEALCAST_POSTGRES_PASSWORD_FILE: secretFile('wrong Postgres password') }, /password authentication failed/);
+  await complains('a wrong Redis password', { SEALCAST_GATE_REDIS_PASSWORD_FILE: secretFile('wrong Redis password') }, /WRONGPASS|invalid password/i);
+  await complains('a wrong MQTT password', { SEALCAST_MQTT_PASSWORD_FILE: secretFile('wrong MQTT password') }, /not authori[sz]ed|bad user ?name or password/i);
+  canaries.set('password in a setting', `canary${randomBytes(8).toString('hex')}`);
+  const inSetting = canaries.get('password in a setting');
+  for (const [what, changed] of Object.entries({
+    'a password in postgres.dsn': { SEALCAST_POSTGRES_DSN: `host=x password=${inSetting}` },
+    'a password in a Postgres URL': { SEALCAST_POSTGRES_DSN: `postgresql://x:${inSetting}@x/y` },
+    'a password in gate.redis_url': { SEALCAST_GATE_REDIS_URL: `redis://x:${inSetting}@x` },
+    'a password in mqtt.url': { SEALCAST_MQTT_URL: `mqtt://x:${inSetting}@x` },
+    'a password in ably.url': { SEALCAST_ABLY_URL: `https://x:${inSetting}@x` },
+    'a password in the webhook\'s URL': { SEALCAST_SWITCHING_WEBHOOK_URL: `https://x:${inSetting}@x/` },
+  })) {
+    await complains(what, changed, /^sealcastd: /m);
+  }
+
+  for (const path of ['/metrics', '/readyz', '/healthz', '/openapi.json', '/regions', '/.well-known/none']) await ask(sidecar.url, path);
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      keep('command lines', readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '));
+    } catch {} // it has ended
+  }
+  const { host, port, database, user } = stack.postgres;
+  const { stdout: dump } = await run('pg_dump', ['-h', host, '-p', String(port), '-U', user, database], { maxBuffer: 1 << 28 });
+  keep('pg_dump', dump);
+  const { stdout: globals } = await run('pg_dumpall', ['-h', host, '-p', String(port), '-U', user, '--globals-only']);
+  keep('pg_dumpall', globals);
+  keep('pg_stat_statements', (await stack.query("select string_agg(query, E'\\n') as text from pg_stat_statements"))[0].text);
+  keep('pg_settings', JSON.stringify(await stack.query('select * from pg_settings')));
+  keep('Redis', await stack.redis('keys', '*'));
+  await stack.query('checkpoint');
+
+  // A crash leaves no core, though one is allowed and there is room for it.
+  const control = stack.spawn(['sleep', '600'], { inside: withCores });
+  await once(control, 'spawn');
+  await until('it sleeps', () => readFileSync(`/proc/${control.pid}/comm`, 'utf8') === 'sleep\n');
+  control.kill('SIGABRT');
+  await once(control, 'exit');
+  const cores = readdirSync(crashes);
+  if (readFileSync('/proc/sys/kernel/core_pattern', 'utf8').startsWith('core')) assert.equal(cores.length, 1, 'a process without secrets leaves one');
+  assert.match(readFileSync(`/proc/${sidecar.process.pid}/limits`, 'utf8'), /^Max core file size +0 +unlimited/m);
+  sidecar.process.kill('SIGABRT');
+  assert.deepEqual(await sidecar.exited, { code: null, signal: 'SIGABRT' });
+  assert.deepEqual(readdirSync(crashes), cores, 'the sidecar left a core');
+  keep('log of the sidecar', sidecar.log.join('\n'));
+  keep('log of Mosquitto', broker.log.join('\n'));
+
+  for (const what of ['pg_dump', 'pg_stat_statements', 'log of the sidecar', 'log of Mosquitto', 'answers of /metrics', 'webhook requests']) {
+    assert.ok(texts.get(what)?.length > 100, `there is nothing in ${what} to search`);
+  }
+  const found = [];
+  for (const [canary, secret] of canaries) {
+    for (const [what, text] of texts) {
+      // A message is in the dump, and a statement's parameters are what it was asked to log; they go no further.
+      if (canary === 'payload' && what === 'pg_dump') continue;
+      if (text.includes(secret)) found.push(`${canary} in ${what}`);
+    }
+  }
+  // Whatever the stack wrote: logs, tables, WAL, configuration.
+  let searched = 0;
+  for (const path of filesUnder(stack.directory)) {
+    if (path.startsWith(join(stack.directory, 'postgresql')) || path.startsWith(crashes)) continue;
+    const bytes = readFileSync(path);
+    searched += bytes.length;
+    for (const [canary, secret] of canaries) {
+      const ofPostgres = /^(pgdata\/|log\/postgres)/.test(relative(stack.directory, path));
+      if (holders.has(path) || (canary === 'payload' && ofPostgres)) continue;
+      if (bytes.includes(secret)) found.push(`${canary} in ${relative(stack.directory, path)}`);
+    }
+  }
+  t.diagnostic(`${canaries.size} secrets, ${texts.size} texts, ${searched >> 20} MiB of files`);
+  assert.ok(searched > 1 << 24);
+  assert.deepEqual(found, []);
+});
