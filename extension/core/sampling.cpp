@@ -42,7 +42,8 @@ int tier_of(const TierRules& rules, std::string_view sender_id, std::string_view
   int tier = rules.tier;
   for (const Member& member : canonicalize_members(d, object, Numbers::rounded, nullptr, *lease, is_object)) {
     if (!is_object) break;
-    if (rules.tier0_amount && member.key == "amount" && reaches(value_of(member, object), *rules.tier0_amount)) return 0;
+    if (rules.tier0_amount && member.key == "amount" && reaches(value_of(member, object), *rules.tier0_amount))
+      return 0;
     if (rules.states_role && member.key == "user_role" && value_of(member, object).starts_with('"')) {
       tier = std::min(tier, 1);
     }

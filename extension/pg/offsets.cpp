@@ -70,8 +70,8 @@ StreamState LastOffsets::of(const pg_uuid_t& stream_id) {
     if (day.rows.last()) {
       const int64 offset = DatumGetInt64(day.rows.value(day.offset));
       const int64 last = offset + DatumGetInt32(day.rows.value(day.messages)) - 1;
-      return {last, public_offset(offset, last, day.rows.optional(day.public_before),
-                                  day.rows.optional(day.public_bits))};
+      return {last,
+              public_offset(offset, last, day.rows.optional(day.public_before), day.rows.optional(day.public_bits))};
     }
   }
   const int64 trimmed = trimmed_through(stream_id);

@@ -12,8 +12,8 @@ class LastOffsets {
   static LastOffsets open();
   void close();
 
-  // 0 before the first message. The rate is left as it is by default. From the newest day back: logged_at never falls within a shard, so nothing newer is in
-  // an older partition.
+  // 0 before the first message. The rate is left as it is by default. From the newest day back: logged_at never falls
+  // within a shard, so nothing newer is in an older partition.
   StreamState of(const pg_uuid_t& stream_id);
 
  private:

@@ -19,8 +19,8 @@ namespace sealcast::wake {
 namespace {
 
 constexpr long kPauseUs = 10'000;  // between two NOTIFYs: a relay that is awake drains no oftener
-constexpr long kRetryMs = 1'000;  // after one that failed, say of a full queue
-constexpr long kIdleMs = 3'000;   // then the worker goes: a connection would hold up DROP DATABASE, which waits 5 s
+constexpr long kRetryMs = 1'000;   // after one that failed, say of a full queue
+constexpr long kIdleMs = 3'000;    // then the worker goes: a connection would hold up DROP DATABASE, which waits 5 s
 
 bool notifying = false;  // the flag is down, but nothing has been told yet
 

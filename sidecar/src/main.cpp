@@ -406,6 +406,7 @@ int serve(const Settings& settings, const Arguments&... arguments) {
 }  // namespace
 }  // namespace sealcast
 
+// NOLINTNEXTLINE(bugprone-exception-escape): options that contradict each other are a mistake of ours, and end it.
 int main(int argc, char** argv) {
   CLI::App app{
       "The sidecar of Sealcast: takes messages over HTTP, admits them into Postgres, delivers them to readers."};

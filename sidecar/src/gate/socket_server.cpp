@@ -246,7 +246,7 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
       explicit Gathering(const asio::any_io_executor& executor) : done(executor, Clock::time_point::max()) {}
       using Clock = std::chrono::steady_clock;
       std::vector<std::string> lines;
-      std::size_t missing;
+      std::size_t missing = 0;
       asio::steady_timer done;  // cancelled when nothing is missing
     };
     const auto gathering = std::make_shared<Gathering>(executor_);

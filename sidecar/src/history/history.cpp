@@ -64,8 +64,7 @@ asio::awaitable<void> History::ask(std::string key) {
 }
 
 asio::awaitable<HistoryPage> History::page(std::string_view stream_id, std::optional<std::int64_t> after,
-                                           std::optional<std::int64_t> before, std::int32_t max_rows,
-                                           Channel channel) {
+                                           std::optional<std::int64_t> before, std::int32_t max_rows, Channel channel) {
   Params params;
   params.add(pg::uuid_bytes(stream_id));
   for (auto bound : {after, before}) {
@@ -88,6 +87,7 @@ asio::awaitable<std::vector<TypeRow>> PostgresLimits::gate_limits() {
   Result rows =
       co_await pool_.query("select t, max_bytes, rate, role_rates::text, system_only from sealcast.gate_limits()");
   std::vector<TypeRow> types;
+  types.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) {
     types.push_back({std::string(rows.text(row, 0)), static_cast<int>(rows.integer(row, 1)),
                      static_cast<int>(rows.integer(row, 2)), std::string(rows.text(row, 3)), rows.boolean(row, 4)});

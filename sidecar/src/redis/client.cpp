@@ -88,7 +88,7 @@ class Client::Impl {
   }
 
   std::shared_ptr<Connection> follow(const Redirection& redirection) {
-    const auto node = node_at(redirection.address);
+    auto node = node_at(redirection.address);
     if (!redirection.ask) {
       slots_.resize(kSlots);
       slots_[redirection.slot] = node;
@@ -114,7 +114,7 @@ class Client::Impl {
     forget_unusable();
     Options at = options;
     at.address = address;
-    const auto node = std::make_shared<Connection>(executor_, at, tls_);
+    auto node = std::make_shared<Connection>(executor_, at, tls_);
     node->start();
     nodes_.insert_or_assign(name, node);
     return node;

@@ -42,7 +42,8 @@ constexpr char kStream[] = "0190d000-0000-7000-8000-000000000001";
 
 class SseHub : public testing::Test {
  protected:
-  explicit SseHub(HubSettings settings = {sealcast::Channel::everyone, milliseconds(60'000), milliseconds(2000), 100, 64})
+  explicit SseHub(HubSettings settings = {sealcast::Channel::everyone, milliseconds(60'000), milliseconds(2000), 100,
+                                          64})
       : hub_(std::make_unique<Hub>(io_.get_executor(), history_, metrics_, settings)) {}
   ~SseHub() override {
     hub_->close();
@@ -99,7 +100,8 @@ class SseHub : public testing::Test {
   void publish(std::int64_t first, std::int64_t last, std::size_t bytes = 10) {
     std::vector<FramePtr> frames;
     for (std::int64_t offset = first; offset <= last; ++offset) {
-      auto frame = std::make_shared<Frame>(Frame{kStream, offset, offset - 1, 0, offset, "{" + std::string(bytes, 'x') + "}"});
+      auto frame =
+          std::make_shared<Frame>(Frame{kStream, offset, offset - 1, 0, offset, "{" + std::string(bytes, 'x') + "}"});
       frames.push_back(frame);
     }
     hub_->publish(frames, {});
