@@ -250,6 +250,79 @@ test('two that claim at once never both hold a shard', { timeout: 60_000 }, asyn
   assert.deepEqual(rows, []);
 });
 
+const held = (holder) => holder.mine.map(({ shard }) => shard);
+const allShards = [0, 1, 2, 3];
+const free = () => client.query("update sealcast.relay_leases set lease_until = '-infinity'");
+
+test('a claim that is not committed is nobody\'s: not taken by another meanwhile, and free after a rollback', async () => {
+  await free();
+  const [first, second] = [new Holder(await database.connect(), 'first'), new Holder(await database.connect(), 'second')];
+  for (const [end, heldBySecond] of [['rollback', allShards], ['commit', []]]) {
+    await first.client.query('begin');
+    await first.claim(600_000);
+    assert.deepEqual(held(first), allShards);
+    assert.equal(await second.claim(600_000), 0, 'it does not wait either');
+    await first.client.query(end);
+    await second.claim(600_000);
+    assert.deepEqual(held(second), heldBySecond, end);
+    await second.client.query('select sealcast.release_shards($1)', [second.name]);
+  }
+});
+
+for (const level of ['repeatable read', 'serializable']) {
+  test(`a ${level} claim by an old snapshot takes nothing from who has claimed since`, async () => {
+    await free();
+    const [stale, current] = [new Holder(await database.connect(), 'stale'), new Holder(await database.connect(), 'current')];
+    await stale.client.query(`begin isolation level ${level}`);
+    await stale.client.query('select from sealcast.relay_leases'); // they are free, as it sees them
+    await current.claim(600_000);
+    assert.deepEqual(held(current), allShards);
+    await assert.rejects(stale.claim(600_000), { code: '40001' });
+    await stale.client.query('rollback');
+    assert.equal(await stale.claim(600_000), 0);
+  });
+
+  test(`a ${level} drain by an old snapshot, after the shards were taken over, relays nothing`, async () => {
+    const [stream] = await makeStreams(client, 1);
+    await free();
+    const [late, successor] = [new Holder(await database.connect(), 'late'), new Holder(await database.connect(), 'successor')];
+    await late.claim(100);
+    await late.client.query(`begin isolation level ${level}`);
+    await late.client.query('select from sealcast.relay_leases'); // they are its own, as it sees them
+    await admit(client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
+    await until('the lease has run out', async () => (await successor.claim(600_000)) === 4);
+    const relayed = await successor.drain(10);
+    const drained = await late.drain(10).catch((error) => error.code);
+    assert.ok(drained === null || drained === '40001', JSON.stringify(drained));
+    await late.client.query('rollback');
+    await checkRelayed(relayed, [stream]);
+  });
+}
+
+for (const end of ['commit', 'rollback']) {
+  test(`a drain whose transaction is open when its lease runs out is not taken over from before its ${end}`, async () => {
+    const [stream] = await makeStreams(client, 1);
+    await free();
+    const [slow, successor] = [new Holder(await database.connect(), 'slow'), new Holder(await database.connect(), 'successor')];
+    await slow.claim(100);
+    await admit(client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
+    await slow.client.query('begin');
+    const relayed = await slow.drain(10);
+    assert.deepEqual(relayed.map((row) => Number(row.offset)), [1]);
+    await until('its lease has run out', async () => (await one("select bool_and(lease_until < clock_timestamp()) as out from sealcast.relay_leases")).out);
+    await successor.claim(600_000);
+    const { shard } = await one('select sealcast.shard_of($1) as shard', [stream]);
+    assert.ok(!held(successor).includes(shard), 'the shard is locked');
+    await slow.client.query(end);
+    await successor.claim(600_000);
+    assert.deepEqual(held(successor), allShards);
+    await admit(client, [{ stream, sender: randomUUID(), d: { n: 2 } }]);
+    const later = await successor.drain(10);
+    await checkRelayed(end === 'commit' ? [...relayed, ...later] : later, [stream]);
+    assert.equal(await slow.drain(10), null, 'and it changes nothing any more');
+  });
+}
+
 test('the same txn_id from 20 writers is one message and 19 replays', { timeout: 60_000 }, async () => {
   const [stream] = await makeStreams(client, 1);
   const item = { stream, sender: randomUUID(), txn: randomUUID(), d: { n: 1 } };

@@ -1,0 +1,185 @@
+// Several at once, over HTTP and from SQL: writers with one txn_id, callers under every isolation level, and a transaction that
+// stays open.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { Subscriber, message, send } from './http.mjs';
+import { PrivateStack } from './stack.mjs';
+import { until } from './waiting.mjs';
+
+const HELD_MS = Number(process.env.HELD_SECONDS ?? 3) * 1000; // how long a transaction stays open, at least
+
+let stack, sidecars;
+before(async () => {
+  stack = await PrivateStack.create();
+  // So that the gate, which counts repeats too, lets them through.
+  await stack.query("insert into sealcast.message_types (t, rate) values ('busy', 1000)");
+  sidecars = [await stack.sidecar(), await stack.sidecar({ SEALCAST_GATE_SOCKET: '' })];
+});
+after(async () => {
+  for (const sidecar of sidecars) await sidecar.stop();
+  await stack.close();
+});
+
+const busy = (room, content) => message(room, content, { t: 'busy' });
+
+// An application's connection, on which `user` sends as RLS gateways do, within transactions of the caller's own.
+class Caller {
+  static async connect(user) {
+    const caller = new Caller();
+    caller.client = await stack.connect();
+    await caller.client.query('set role sealcast_user');
+    await caller.client.query("select set_config('request.jwt.claims', $1, false)", [JSON.stringify(user.claims)]);
+    return caller;
+  }
+
+  query(sql) {
+    return this.client.query(sql);
+  }
+
+  async send({ stream_id, t, d, txn_id }) {
+    const parameters = [stream_id, t, JSON.stringify(d), txn_id];
+    return (await this.client.query('select sealcast.send_message($1, $2, $3, $4)::text as envelope', parameters)).rows[0].envelope;
+  }
+
+  end() {
+    return this.client.end();
+  }
+}
+
+// Again until it is no longer refused for the moment.
+async function insist(attempt) {
+  for (;;) {
+    const envelope = await attempt();
+    if (envelope) return envelope;
+  }
+}
+
+test('one txn_id from 30 writers at once, over HTTP at two sidecars and from SQL, is one message', { timeout: 120_000 }, async () => {
+  const room = await stack.stream();
+  const subscribers = await Promise.all(sidecars.map(({ url }) => Subscriber.to(url, room)));
+  for (let round = 1; round <= 3; round++) {
+    const user = stack.user();
+    const body = busy(room, round);
+    let inserted = 0;
+    const overHttp = async (url) => {
+      const answer = await send(url, user, body);
+      if (answer.status === 503) return assert.equal(answer.json.code, 'txn_in_progress');
+      assert.equal(answer.status, 200, answer.text);
+      if (!answer.headers['idempotency-replayed']) inserted++;
+      return answer.text;
+    };
+    const fromSql = async () => {
+      try {
+        return await stack.sendFromSql(user, body);
+      } catch (error) {
+        assert.equal(error.code, 'PT503', error.message);
+        assert.match(error.detail, /^txn_in_progress/);
+      }
+    };
+    const writers = Array.from({ length: 30 }, (_, i) => insist(i % 2 ? fromSql : () => overHttp(sidecars[(i / 2) % 2].url)));
+    const envelopes = new Set(await Promise.all(writers));
+    assert.equal(envelopes.size, 1, 'the same envelope for all');
+    assert.ok(inserted <= 1, `${inserted} answers say that they inserted it`);
+    assert.equal((await stack.stored(room)).length, round, 'one row');
+    for (const subscriber of subscribers) {
+      await subscriber.received(round);
+      assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: round }, (_, i) => i + 1), 'one frame');
+    }
+  }
+  for (const subscriber of subscribers) subscriber.close();
+});
+
+for (const level of ['repeatable read', 'serializable']) {
+  test(`a ${level} caller whose txn_id was sent over HTTP meanwhile: 40001, and the original when it tries again`, async () => {
+    const room = await stack.stream();
+    const user = stack.user();
+    const caller = await Caller.connect(user);
+    const body = busy(room);
+    try {
+      await caller.query(`begin isolation level ${level}`);
+      await caller.query('select from sealcast.streams'); // has its snapshot
+      const answer = await send(sidecars[0].url, user, body);
+      assert.equal(answer.status, 200);
+      await assert.rejects(caller.send(body), { code: '40001' });
+      await caller.query('rollback');
+      await caller.query(`begin isolation level ${level}`);
+      assert.equal(await caller.send(body), answer.text);
+      await caller.query('commit');
+      assert.deepEqual(await stack.stored(room), [body.txn_id]);
+    } finally {
+      await caller.end();
+    }
+  });
+
+  test(`many ${level} callers among others: each message once, in order`, { timeout: 120_000 }, async () => {
+    const room = await stack.stream();
+    const subscriber = await Subscriber.to(sidecars[1].url, room);
+    const sent = [];
+    const call = async (writer) => {
+      const caller = await Caller.connect(stack.user());
+      for (let i = 0; i < 20; i++) {
+        const body = busy(room, `${writer}: ${i}`);
+        sent.push(body.txn_id);
+        await insist(async () => {
+          try {
+            await caller.query(`begin isolation level ${level}`);
+            const envelope = await caller.send(body);
+            await caller.query('commit');
+            return envelope;
+          } catch (error) {
+            assert.equal(error.code, '40001', error.message);
+            await caller.query('rollback');
+          }
+        });
+      }
+      await caller.end();
+    };
+    const chat = async () => {
+      for (let i = 0; i < 50; i++) {
+        const body = busy(room);
+        sent.push(body.txn_id);
+        assert.equal((await send(sidecars[i % 2].url, stack.user(), body)).status, 200);
+      }
+    };
+    await Promise.all([...Array.from({ length: 6 }, (_, writer) => call(writer)), chat(), chat()]);
+    assert.deepEqual((await stack.stored(room)).sort(), sent.sort());
+    await subscriber.received(sent.length);
+    assert.deepEqual(subscriber.frames.map((f) => f.offset), sent.map((_, i) => i + 1));
+    assert.deepEqual(subscriber.frames.map((f) => f.envelope.txn_id).sort(), sent);
+    subscriber.close();
+  });
+}
+
+test("a caller's transaction that has sent stays open, and everybody else chats on", { timeout: HELD_MS + 120_000 }, async () => {
+  const room = await stack.stream();
+  const subscriber = await Subscriber.to(sidecars[0].url, room);
+  const caller = await Caller.connect(stack.user());
+  const held = busy(room, 'held');
+  const chatter = { begun: 0, done: 0 };
+  try {
+    await caller.query('begin isolation level repeatable read');
+    await caller.send(held);
+    const since = performance.now();
+    const chat = async (send) => {
+      while (performance.now() - since < HELD_MS || chatter.done < 500) {
+        chatter.begun++;
+        await send(busy(room));
+        chatter.done++;
+      }
+    };
+    const overHttp = ({ url }) => async (body) => assert.equal((await send(url, stack.user(), body)).status, 200);
+    const fromSql = (body) => stack.sendFromSql(stack.user(), body);
+    await Promise.all([...sidecars.map(overHttp), fromSql].flatMap((way) => [chat(way), chat(way), chat(way)]));
+    assert.equal(chatter.done, chatter.begun);
+    await subscriber.received(chatter.done);
+    assert.ok(!(await stack.stored(room)).includes(held.txn_id), 'and it is still open');
+    await caller.query('commit');
+    await subscriber.received(chatter.done + 1);
+    assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: chatter.done + 1 }, (_, i) => i + 1));
+    assert.equal(subscriber.frames.at(-1).envelope.txn_id, held.txn_id, 'it comes when it is committed');
+  } finally {
+    await caller.end();
+    subscriber.close();
+  }
+});
