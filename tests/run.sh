@@ -41,7 +41,7 @@ integration_tests() {
   install_from_lock . &&
     build_in "$1" sealcastd sealcast_load sealcast_mosquitto &&
     SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/with_stack.sh -- \
-      node --test --test-reporter=spec --test-concurrency=1 tests/integration/*.test.mjs tests/browser/*.test.mjs
+      node --test --test-reporter=spec --test-concurrency=1 tests/{integration,browser,chaos}/*.test.mjs
 }
 run_integration() { integration_tests build; }
 run_integration-asan() { integration_tests build/asan; }

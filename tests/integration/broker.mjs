@@ -34,9 +34,9 @@ export class Broker {
     });
   }
 
-  async stop() {
+  async stop(signal = 'SIGTERM') {
     const ended = once(this.process, 'exit');
-    this.process.kill('SIGTERM');
+    this.process.kill(signal);
     await ended;
   }
 

@@ -217,32 +217,42 @@ export class PrivateStack extends System {
     return `host='${host}' port=${port} dbname=${database} user=sealcast_service`;
   }
 
+  // The gate's Redis, without its password.
+  get gateUrl() {
+    return `redis://${new URL(this.#state.redisUrl).host}`;
+  }
+
   #settings(port) {
-    const { state, sockets, redisUrl } = this.#state;
+    const { state, sockets } = this.#state;
     return {
       SEALCAST_HTTP_LISTEN: `127.0.0.1:${port}`,
       SEALCAST_POSTGRES_DSN: this.serviceDsn,
       SEALCAST_RELAY_HOLDER: `test-${port}`,
-      SEALCAST_GATE_REDIS_URL: `redis://${new URL(redisUrl).host}`,
+      SEALCAST_GATE_REDIS_URL: this.gateUrl,
       SEALCAST_GATE_REDIS_PASSWORD_FILE: join(state, 'secrets/redis'),
       SEALCAST_GATE_SOCKET: join(sockets, 'gate.sock'),
       SEALCAST_SESSION_HS256_SECRET_FILE: join(state, 'secrets/session'),
     };
   }
 
-  #start(parameters, settings, inside) {
-    const command = this.asOwner(join(this.#state.state, 'bin/sealcastd'), ...parameters);
+  #start(parameters, settings, { inside = [], under = [] } = {}) {
+    const command = this.asOwner(...under, join(this.#state.state, 'bin/sealcastd'), ...parameters);
     const sidecar = new Sidecar(command, settings, inside);
     this.#children.push(sidecar.process);
     return sidecar;
   }
 
-  // A sidecar that is ready. `settings` are SEALCAST_… variables laid over the usual ones; `inside` is what a command is
-  // prefixed with to run where the sidecar shall be.
+  // A sidecar that is ready. `inside` is what a command is prefixed with to run where the sidecar shall be.
   async sidecar(settings = {}, inside = []) {
-    const sidecar = this.#start([], { ...this.#settings(await freePort()), ...settings }, inside);
+    const sidecar = await this.launch(settings, { inside });
     await sidecar.ready();
     return sidecar;
+  }
+
+  // Starts a sidecar. `settings` are SEALCAST_… variables laid over the usual ones; `under` is a command of the owner's that
+  // runs it.
+  async launch(settings, { inside = [], under = [] } = {}) {
+    return this.#start([], { ...this.#settings(await freePort()), ...settings }, { inside, under });
   }
 
   // A worker of the group that answers; likewise.
@@ -260,9 +270,14 @@ export class PrivateStack extends System {
     return run(program, rest, { cwd: '/', env: cleanEnvironment({ ...this.#settings(0), ...settings }) });
   }
 
+  // The process of postgres or redis; null when it does not run.
+  async pid(service) {
+    return Number(await inside(this.#local, 'pid_of "$1" || true', service)) || null;
+  }
+
   // Sends a signal to postgres or redis: SIGSTOP and SIGCONT freeze and thaw.
   async signal(service, signal) {
-    process.kill(Number(await inside(this.#local, 'pid_of "$1"', service)), signal);
+    process.kill(await this.pid(service), signal);
   }
 
   // Stops postgres or redis with the signal and returns when it has ended.
@@ -288,12 +303,14 @@ export class PrivateStack extends System {
     await inside(this.#local, 'random_hex | put "$STATE/keyring/$1"', kid);
   }
 
-  async startPostgres() {
+  // `environment`: variables for the server, NAME=VALUE.
+  async startPostgres(...environment) {
     await inside(
       this.#local,
       `bin=$("$PG_CONFIG" --bindir)
-       start postgres "$SERVER$bin/postgres" -D "$STATE/pgdata"
+       start postgres env "$@" "$SERVER$bin/postgres" -D "$STATE/pgdata"
        await postgres 60 "$bin/pg_isready" -h "$SOCKETS" -p 5432 -U postgres`,
+      ...environment,
     );
   }
 

@@ -1,0 +1,102 @@
+// The checker of histories: it is silent about a good one, and names each promise that is broken in a bad one.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { check } from './checker.mjs';
+
+const room = 'room';
+const envelope = (n, sig = 'right') => `{"txn_id":"t${n}","d":{"content":"c${n}"},"sig":"${sig}"}`;
+const row = (n) => ({ sender: 'ann', txnId: `t${n}`, streamId: room, text: envelope(n) });
+const attempt = (n, answer = {}) => ({ sender: 'ann', txnId: `t${n}`, streamId: room, content: `c${n}`, status: 200, text: envelope(n), ...answer });
+const frame = (n) => ({ offset: n, prev: n - 1, text: envelope(n) });
+const lost = { status: 0, code: 'ECONNRESET', text: undefined };
+
+// Three messages, one of them in doubt at first, and one that was refused.
+const good = () => ({
+  attempts: [attempt(1), attempt(2, lost), attempt(2, { replayed: true }), attempt(3), attempt(3, { replayed: true }),
+    attempt(4, { status: 403, code: 'user_muted', text: undefined })],
+  stored: [row(1), row(2), row(3)],
+  logged: [1, 2, 3].map((n) => ({ streamId: room, offset: n, sender: 'ann', txnId: `t${n}` })),
+  deliveries: { sse: { [room]: [frame(1), frame(2), frame(1), frame(2), frame(3)] }, mqtt: { [room]: [frame(1), frame(2), frame(3)] } },
+});
+const verifies = (text) => text.includes('"sig":"right"');
+const promisesBroken = (history) => [...new Set(check(history, verifies).map(({ promise }) => promise))];
+
+test('a history that keeps every promise', () => {
+  assert.deepEqual(check(good(), verifies), []);
+});
+
+const bad = {
+  '200 means committed': (h) => {
+    h.stored.pop();
+    h.logged.pop();
+    for (const streams of Object.values(h.deliveries)) streams[room].pop();
+  },
+  'a message is stored once': (h) => h.stored.push(row(2)),
+  'a 200 is stored under the same signature': (h) => (h.attempts[0].text = envelope(1, 'another')),
+  'what is stored is sealed': (h) => {
+    const forged = envelope(1, 'forged');
+    h.stored[0].text = h.attempts[0].text = forged;
+    for (const streams of Object.values(h.deliveries)) for (const f of streams[room]) if (f.offset === 1) f.text = forged;
+  },
+  'what is sealed is what was sent': (h) => (h.attempts[0].content = 'something else'),
+  'one insert for a txn_id': (h) => (h.attempts[4].replayed = false),
+  'nothing that is refused is stored': (h) => Object.assign(h.attempts[4], { status: 403, code: 'user_muted' }),
+  'only what is answered 200 is stored': (h) => h.attempts.splice(2, 1),
+  'only what was sent is stored': (h) => h.attempts.splice(0, 1),
+  'in doubt is resolved by a retry': (h) => h.attempts.push(attempt(9, lost), attempt(9, { status: 503, code: 'overloaded' })),
+  'every committed message is relayed': (h) => {
+    h.logged.pop();
+    for (const streams of Object.values(h.deliveries)) streams[room].pop();
+  },
+  'offsets count from 1 without gaps': (h) => (h.logged[2].offset = 4),
+  'a message has one offset': (h) => h.logged.push({ ...h.logged[0], offset: 4 }),
+  'only what is stored has an offset': (h) => h.logged.push({ streamId: room, offset: 4, sender: 'eve', txnId: 't4' }),
+  'only what is stored is delivered': (h) => (h.deliveries.sse.elsewhere = [frame(1)]),
+  'what is delivered is what is stored': (h) => (h.deliveries.mqtt[room][1].text = envelope(2, 'forged')),
+  'prev is the offset of the frame before': (h) => (h.deliveries.mqtt[room][1].prev = 0),
+};
+for (const [promise, breakIt] of Object.entries(bad)) {
+  test(`broken: ${promise}`, () => {
+    const history = good();
+    breakIt(history);
+    assert.ok(promisesBroken(history).includes(promise), `${promisesBroken(history)}`);
+  });
+}
+
+const delivered = 'each reader gets each message, in the order of offsets';
+for (const [what, breakIt] of Object.entries({
+  'one is lost': (frames) => frames.splice(1, 1),
+  'the last is lost': (frames) => frames.pop(),
+  'all are lost': (frames) => frames.splice(0),
+  'two change places': (frames) => frames.reverse(),
+})) {
+  test(`broken: ${delivered}: ${what}`, () => {
+    const history = good();
+    breakIt(history.deliveries.mqtt[room]);
+    assert.deepEqual(promisesBroken(history), [delivered]);
+  });
+}
+
+test('a reader that has nothing of a stream', () => {
+  const history = good();
+  history.deliveries.ably = {};
+  assert.deepEqual(promisesBroken(history), [delivered]);
+});
+
+test('a message that was refused by the rate, and sent again', () => {
+  const history = good();
+  history.attempts.unshift(attempt(1, { status: 429, code: 'rate_limited', text: undefined }));
+  assert.deepEqual(check(history, verifies), []);
+});
+
+test('other content under a txn_id that is taken is refused, and the first is stored', () => {
+  const history = good();
+  history.attempts.push(attempt(1, { content: 'other', status: 409, code: 'txn_id_reused', text: undefined }));
+  assert.deepEqual(check(history, verifies), []);
+});
+
+test('a message that may be stored or not while its outcome is not known, but is refused for good', () => {
+  const history = good();
+  history.attempts.push(attempt(5, lost), attempt(5, { status: 403, code: 'user_banned', text: undefined }));
+  assert.deepEqual(check(history, verifies), []);
+});

@@ -1,0 +1,124 @@
+// Clients of both sidecars: they send, repeat what they are in doubt of, send what must be refused, and note each answer.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { random } from '../client/random.mjs';
+import { request } from '../integration/http.mjs';
+
+const WORKERS = 16;
+const TIMEOUT_MS = 3000;
+const BACK_OFF_MS = 50; // after no answer, or 503: as clients do, though sooner
+const DECIDED = (status) => status === 200 || (status >= 400 && status < 500 && status !== 429);
+
+export class Clients {
+  attempts = []; // as the checker wants them
+  undecided = [];
+  #stopping = false;
+  #workers;
+
+  constructor({ stack, rooms, urls }, seed) {
+    Object.assign(this, { stack, rooms, urls });
+    this.random = random(seed);
+    this.accepted = [];
+    this.muted = Array.from({ length: 20 }, () => stack.user());
+  }
+
+  async start() {
+    for (const { id } of this.muted) {
+      await this.stack.query("insert into sealcast.restrictions (user_id, kind) values ($1, 'mute')", [id]);
+    }
+    this.#workers = Array.from({ length: WORKERS }, () => this.#work());
+  }
+
+  async #work() {
+    while (!this.#stopping) {
+      const { random } = this;
+      if (this.undecided.length > 0 && random.chance(0.2)) await this.#retry();
+      else if (random.chance(0.04)) await this.#refused();
+      else if (this.accepted.length > 0 && random.chance(0.04)) await this.#repeated();
+      else if (random.chance(0.03)) await this.#twiceAtOnce();
+      else await this.#send(this.#message());
+    }
+  }
+
+  #url() {
+    return this.urls[this.random.below(this.urls.length)];
+  }
+
+  #message(rest = {}) {
+    const streamId = this.rooms[this.random.below(this.rooms.length)];
+    return { user: this.stack.user(), txnId: randomUUID(), streamId, t: 'chat', content: `message ${this.attempts.length}`, ...rest };
+  }
+
+  async #send(message, url = this.#url()) {
+    const { user, txnId, streamId, t, content, token = user.token() } = message;
+    const attempt = { sender: user.id, txnId, streamId, content, url, began: Date.now() };
+    try {
+      const answer = await request(`${url}/rpc/send_message`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+        body: { stream_id: streamId, t, d: { content }, txn_id: txnId },
+        timeout: TIMEOUT_MS,
+      });
+      attempt.status = answer.status;
+      attempt.replayed = answer.headers['idempotency-replayed'] === 'true';
+      if (answer.status === 200) attempt.text = answer.text;
+      else attempt.code = answer.json.code;
+    } catch (error) {
+      Object.assign(attempt, { status: 0, code: error.code ?? error.message });
+    }
+    attempt.ended = Date.now();
+    this.attempts.push(attempt);
+    if (attempt.status === 200) this.accepted.push(message);
+    if (DECIDED(attempt.status)) return;
+    this.undecided.push(message);
+    if (!this.#stopping) await pause(BACK_OFF_MS);
+  }
+
+  async #retry() {
+    await this.#send(this.undecided.splice(this.random.below(this.undecided.length), 1)[0]);
+  }
+
+  // What was accepted is sent again: as it was, or with other content.
+  async #repeated() {
+    const message = this.accepted[this.random.below(this.accepted.length)];
+    await this.#send(this.random.chance(0.5) ? message : { ...message, content: `not ${message.content}` });
+  }
+
+  async #twiceAtOnce() {
+    const message = this.#message();
+    await Promise.all(this.urls.map((url) => this.#send(message, url)));
+  }
+
+  async #refused() {
+    const user = this.stack.user();
+    const kinds = [
+      { user: this.muted[this.random.below(this.muted.length)] },
+      { streamId: randomUUID() },
+      { t: 'no_such_type' },
+      { content: 'x'.repeat(20_000) },
+      { user, token: user.token({}, { secret: 'somebody else has this one, 32 bytes' }) },
+    ];
+    await this.#send(this.#message(kinds[this.random.below(kinds.length)]));
+  }
+
+  // Ends when each request under way has its answer.
+  async stop() {
+    this.#stopping = true;
+    await Promise.all(this.#workers);
+  }
+
+  // Sends again what is undecided, as often as it takes or `rounds` times. Call after stop(), when all is mended.
+  async settle(rounds = 100) {
+    for (; rounds > 0 && this.undecided.length > 0; rounds--) {
+      const all = this.undecided.splice(0);
+      while (all.length > 0) await Promise.all(all.splice(0, 64).map((message) => this.#send(message)));
+      if (this.undecided.length > 0) await pause(BACK_OFF_MS);
+    }
+  }
+
+  // One message to each room.
+  async toAll() {
+    await Promise.all(this.rooms.map((streamId) => this.#send(this.#message({ streamId }))));
+    await this.settle();
+  }
+}

@@ -1,0 +1,115 @@
+// A reader of each stream on each transport, each as its kind of client reads: what they received is for the checker.
+import { setTimeout as pause } from 'node:timers/promises';
+import { Subscriber, request } from '../integration/http.mjs';
+
+const BACK_OFF_MS = 100;
+
+const plain = ({ offset, prev, envelope }) => ({ offset, prev, text: JSON.stringify(envelope) });
+
+// Event streams of one sidecar. As EventSource does, it comes back with the last id whenever the stream ends.
+class EventStreams {
+  frames = {};
+  problems = [];
+  #closed = false;
+  #open = new Set();
+
+  constructor(url, rooms) {
+    for (const room of rooms) {
+      this.frames[room] = [];
+      this.#follow(url, room);
+    }
+  }
+
+  async #follow(url, room) {
+    let lastEventId = 0;
+    while (!this.#closed) {
+      try {
+        const subscriber = await Subscriber.to(url, room, { lastEventId });
+        this.#open.add(subscriber);
+        await this.#read(subscriber, this.frames[room]);
+        this.#open.delete(subscriber);
+        lastEventId = subscriber.lastEventId;
+      } catch {
+        await pause(BACK_OFF_MS); // refused, or not the answer of an event stream
+      }
+    }
+  }
+
+  async #read(subscriber, frames) {
+    for (;;) {
+      frames.push(...subscriber.frames.splice(0).map(plain));
+      subscriber.arrivals.length = 0;
+      for (const reset of subscriber.resets.splice(0)) {
+        this.problems.push({ promise: 'a resume point that is kept is no reset', what: JSON.stringify(reset) });
+      }
+      if (!subscriber.open) return;
+      await new Promise((resolve) => subscriber.once('changed', resolve));
+    }
+  }
+
+  close() {
+    this.#closed = true;
+    for (const subscriber of this.#open) subscriber.close();
+  }
+}
+
+export class Readers {
+  repaired = 0; // frames that an MQTT reader took from the history
+
+  constructor(system) {
+    this.system = system;
+    this.sse = system.urls.map((url) => new EventStreams(url, system.rooms));
+  }
+
+  get problems() {
+    return this.sse.flatMap(({ problems }) => problems);
+  }
+
+  // Whether every reader has the offsets of `ends`, stream → newest.
+  async have(ends) {
+    const { broker, target } = this.system;
+    for (const [room, end] of Object.entries(ends)) {
+      for (const { frames } of this.sse) if (!(frames[room].at(-1)?.offset >= end)) return false;
+      if (!(broker.frames.get(room).at(-1)?.offset >= end)) return false;
+      const [newest] = await target.command('xrevrange', `sealcast:stream:${room}`, '+', '-', 'count', '1');
+      if (!newest || Number(newest[1][newest[1].indexOf('offset') + 1]) < end) return false;
+    }
+    return true;
+  }
+
+  // Reader → stream → frames.
+  async deliveries() {
+    const { broker, target, rooms } = this.system;
+    const redis = {};
+    const mqtt = {};
+    for (const room of rooms) {
+      redis[room] = (await target.frames(room)).map(plain);
+      mqtt[room] = await this.#repair(room, broker.frames.get(room).map(plain));
+    }
+    return { 'sse at a': this.sse[0].frames, 'sse at b': this.sse[1].frames, redis_streams: redis, mqtt };
+  }
+
+  // A broker that is killed forgets what it has taken and not yet passed on. `prev` shows the reader that, and the history
+  // has the rest: docs/delivery.md.
+  async #repair(room, frames) {
+    const whole = [];
+    let last = 0;
+    for (const frame of frames) {
+      while (frame.prev > last) {
+        const { json } = await request(`${this.system.urls[0]}/streams/${room}/messages?after=${last}&limit=500`);
+        const missing = json.messages.filter(({ offset }) => offset <= frame.prev).map(plain);
+        if (missing.length === 0) break; // the checker will say so
+        whole.push(...missing);
+        this.repaired += missing.length;
+        last = missing.at(-1).offset;
+      }
+      whole.push(frame);
+      last = Math.max(last, frame.offset);
+    }
+    return whole;
+  }
+
+  close() {
+    for (const reader of this.sse) reader.close();
+  }
+}

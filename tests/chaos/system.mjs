@@ -1,0 +1,231 @@
+// The system that faults strike: two sidecars, their Postgres, the gate's Redis, a Redis and a Mosquitto that they deliver
+// to, and links between all of them; with what strikes each part, and what mends it.
+import { execFile } from 'node:child_process';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Proxy } from '../client/proxy.mjs';
+import { Broker } from '../integration/broker.mjs';
+import { request } from '../integration/http.mjs';
+import { RedisTarget } from '../integration/redis_target.mjs';
+import { PrivateStack, freePort } from '../integration/stack.mjs';
+import { until } from '../integration/waiting.mjs';
+
+const run = promisify(execFile);
+
+const NAMES = ['a', 'b'];
+// tests/chaos.sh has made a mount namespace: what is mounted here ends with it.
+const NAMESPACE = Boolean(process.env.SEALCAST_CHAOS_NAMESPACE);
+const DISK = '/mnt';
+const DISK_MIB = 1024;
+const BALLAST = `${DISK}/ballast`;
+const DELAY_MS = 150;
+const STEP_S = 30;
+const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
+// AddressSanitizer wants to be loaded before anything else.
+const sanitized = process.env.SEALCASTD?.includes('asan') ?? false;
+
+export class System {
+  unable = new Map(); // what this machine cannot do: group of faults → why
+  broken = []; // sidecars that ended by themselves
+  links = new Map();
+  sidecars = new Map();
+  #settings = new Map();
+
+  static async start(rooms) {
+    const system = new System();
+    system.stack = await PrivateStack.create();
+    system.target = await RedisTarget.start(system.stack);
+    system.broker = await Broker.start(system.stack);
+    await system.#prepareClock();
+    await system.#moveToSmallDisk();
+    system.rooms = await Promise.all(Array.from({ length: rooms }, () => system.stack.stream()));
+    await system.broker.read(system.rooms);
+    await system.#makeLinks();
+    for (const name of NAMES) await system.#startSidecar(name);
+    await system.ready();
+    if (system.broken.length > 0) throw new Error(system.broken[0].what);
+    const services = "select distinct transport from sealcast.delivery_status where transport <> 'sse'";
+    // They begin with what comes next.
+    await until('the transports have begun', async () => (await system.stack.query(services)).length === 2);
+    return system;
+  }
+
+  // Where clients reach each sidecar.
+  get urls() {
+    return NAMES.map((name) => this.links.get(`clients-${name}`).url);
+  }
+
+  async ready() {
+    for (const url of this.urls) {
+      const isReady = async () => this.broken.length > 0 || (await request(`${url}/readyz`, { timeout: 2000 })).status === 200;
+      await until(`${url} is ready`, isReady, 120_000);
+    }
+  }
+
+  // ---- Making it
+
+  async #prepareClock() {
+    this.clockFile = join(this.stack.directory, 'clock');
+    if (!NAMESPACE) this.unable.set('clock', 'it needs root and a mount namespace');
+    else if (!existsSync(FAKETIME)) this.unable.set('clock', `there is no ${FAKETIME}`);
+    // The library leaves files there, of processes that are killed.
+    else await run('mount', ['-t', 'tmpfs', 'sealcast-chaos', '/dev/shm']);
+    this.#setClock('+0');
+  }
+
+  #setClock(offset) {
+    writeFileSync(this.clockFile, `${offset}\n`, { mode: 0o644 });
+  }
+
+  // The variables under which a program's clock follows the file. Its timers do not: they are monotonic.
+  get #clock() {
+    if (this.unable.has('clock')) return [];
+    return [`LD_PRELOAD=${FAKETIME}`, `FAKETIME_TIMESTAMP_FILE=${this.clockFile}`, 'FAKETIME_CACHE_DURATION=1', 'FAKETIME_DONT_FAKE_MONOTONIC=1'];
+  }
+
+  async #moveToSmallDisk() {
+    const data = join(this.stack.directory, 'pgdata');
+    await this.stack.stop('postgres', 'SIGINT');
+    appendFileSync(join(data, 'postgresql.conf'), "max_wal_size = 64MB\nmin_wal_size = 32MB\n"); // most of the disk is for data
+    if (NAMESPACE) {
+      await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'sealcast-chaos', DISK]);
+      await run('mv', [data, `${DISK}/pgdata`]);
+      await run('ln', ['-s', `${DISK}/pgdata`, data]);
+    } else {
+      this.unable.set('disk', 'it needs root and a mount namespace');
+    }
+    await this.#startPostgres();
+  }
+
+  async #startPostgres() {
+    // A postmaster that was killed leaves processes that hold its memory for a moment.
+    await until('Postgres starts', async () => (await this.stack.startPostgres(...this.#clock)) ?? true, 60_000);
+  }
+
+  async #makeLinks() {
+    const { host, port, database } = this.stack.postgres;
+    const link = async (name, ...to) => {
+      this.links.set(name, await Proxy.to(...to));
+      return this.links.get(name);
+    };
+    const [target, broker] = [await link('link-redis-target', this.target.url), await link('link-mosquitto', this.broker.url)];
+    for (const name of NAMES) {
+      const listen = `127.0.0.1:${await freePort()}`;
+      const postgres = await link(`postgres-${name}`, 'tcp://postgres', { path: join(host, `.s.PGSQL.${port}`) });
+      const redis = await link(`redis-${name}`, this.stack.gateUrl);
+      await link(`clients-${name}`, `http://${listen}`);
+      this.#settings.set(name, {
+        SEALCAST_HTTP_LISTEN: listen,
+        SEALCAST_RELAY_HOLDER: name,
+        SEALCAST_POSTGRES_DSN: `host=127.0.0.1 port=${postgres.port} dbname=${database} user=sealcast_service`,
+        SEALCAST_GATE_REDIS_URL: redis.url,
+        SEALCAST_GATE_SOCKET: '',
+        SEALCAST_REDIS_STREAMS_URL: target.url,
+        SEALCAST_MQTT_URL: broker.url,
+        SEALCAST_DELIVERY_TIMEOUT_MS: '2000',
+      });
+    }
+  }
+
+  async #startSidecar(name) {
+    const sidecar = await this.stack.launch(this.#settings.get(name), { under: sanitized ? [] : ['env', ...this.#clock] });
+    this.sidecars.set(name, sidecar);
+    sidecar.exited.then(({ code, signal }) => {
+      if (this.sidecars.get(name) !== sidecar) return; // it was struck
+      this.broken.push({ promise: 'a sidecar lives through what happens to others', what: `${name} ended with ${code ?? signal}:\n${sidecar.tail()}` });
+    });
+  }
+
+  // ---- Striking it: each returns what mends it
+
+  async strike({ fault, on }) {
+    const name = on.split('-').at(-1);
+    if (on.startsWith('sidecar-')) return this.#strikeSidecar(fault, name);
+    if (this.links.has(on)) return this.#strikeLink(fault, this.links.get(on));
+    const parts = { 'redis-target': this.target, mosquitto: this.broker };
+    if (parts[on]) return this.#strikePart(fault, parts[on]);
+    if (on === 'redis') return this.#strikeRedis(fault);
+    if (on === 'clock') return this.#stepClockBack();
+    return this.#strikePostgres(fault);
+  }
+
+  async #strikeSidecar(fault, name) {
+    const sidecar = this.sidecars.get(name);
+    if (fault === 'freeze') {
+      sidecar.process.kill('SIGSTOP');
+      return () => sidecar.process.kill('SIGCONT');
+    }
+    this.sidecars.delete(name);
+    sidecar.process.kill('SIGKILL');
+    await sidecar.exited;
+    return () => this.#startSidecar(name);
+  }
+
+  #strikeLink(fault, link) {
+    const [begin, end] = {
+      cut: [() => link.refuse(), () => link.refuse(false)],
+      delay: [() => link.delay(DELAY_MS), () => link.delay(0)],
+      hold: [() => link.hold(), () => link.hold(false)],
+    }[fault];
+    begin();
+    return end;
+  }
+
+  async #strikePart(fault, part) {
+    if (fault === 'freeze') {
+      part.signal('SIGSTOP');
+      return () => part.signal('SIGCONT');
+    }
+    await part.stop('SIGKILL');
+    return () => part.start();
+  }
+
+  async #strikeRedis(fault) {
+    if (fault === 'freeze') {
+      await this.stack.signal('redis', 'SIGSTOP');
+      return () => this.stack.signal('redis', 'SIGCONT');
+    }
+    await this.stack.stop('redis', 'SIGKILL');
+    return () => this.stack.startRedis();
+  }
+
+  // The programs look at the file once a second. When it is mended, their clocks leap forward.
+  #stepClockBack() {
+    this.#setClock(`-${STEP_S}`);
+    return () => this.#setClock('+0');
+  }
+
+  async #strikePostgres(fault) {
+    if (fault === 'kill') {
+      await this.stack.stop('postgres', 'SIGKILL');
+      return () => this.#startPostgres();
+    }
+    const postmaster = await this.stack.pid('postgres');
+    if (fault === 'fill-disk') {
+      await run('sh', ['-c', 'cat /dev/zero > "$0" || test -s "$0"', BALLAST]); // ends when there is no room
+      return async () => {
+        rmSync(BALLAST);
+        // Without room for WAL it may have given up.
+        if (!(await this.stack.pid('postgres'))) await this.#startPostgres();
+      };
+    }
+    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').trim().split(' ').map(Number);
+    if (fault === 'kill-backend') {
+      const serving = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('sealcast_service'));
+      if (serving) process.kill(serving, 'SIGKILL');
+      return () => {};
+    }
+    const frozen = [postmaster, ...children];
+    for (const pid of frozen) process.kill(pid, 'SIGSTOP');
+    return () => {
+      for (const pid of frozen) process.kill(pid, 'SIGCONT');
+    };
+  }
+
+  async close() {
+    this.broker.subscriber.kill();
+    for (const link of this.links.values()) await link.close();
+    await this.stack.close();
+  }
+}
