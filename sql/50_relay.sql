@@ -108,7 +108,6 @@ create function sealcast.rotate_outbox(segment_bytes bigint default 33554432) re
   set lock_timeout = '20ms' set enable_seqscan = off set jit = off as $$
 declare
   current_segment constant integer := (select last_value from sealcast.outbox_segment);
-  next_segment constant integer := (current_segment + 1) % 3;
   -- Not visible in a snapshot is what is not below its xmax, or in its list: two index ranges.
   has_unrelayed constant text := 'select exists (
     select from sealcast.relay_leases l cross join lateral sealcast.relay_position(l.shard) p
@@ -137,9 +136,12 @@ begin
       null;  -- An open transaction inserted into it: a later call will find it closed.
     end;
   end loop;
-  if pg_relation_size(format('sealcast.outbox_%s', current_segment)::regclass) > segment_bytes
-     and pg_relation_size(format('sealcast.outbox_%s', next_segment)::regclass) = 0 then
-    perform setval('sealcast.outbox_segment', next_segment);
+  if pg_relation_size(format('sealcast.outbox_%s', current_segment)::regclass) > segment_bytes then
+    -- The next one may be held by an open transaction; then it is the one after that.
+    perform setval('sealcast.outbox_segment', e.segment)
+    from (select (current_segment + step) % 3 from generate_series(1, 2) step order by step) e (segment)
+    where pg_relation_size(format('sealcast.outbox_%s', e.segment)::regclass) = 0
+    limit 1;
   end if;
 end $$;
 comment on function sealcast.rotate_outbox(bigint) is 'Called by claim_shards(); segments are 32 MiB by default';

@@ -156,6 +156,28 @@ test('the outbox turns over while others write, and loses nothing', { timeout: 1
   await checkRelayed(relayed, streams);
 });
 
+test('a transaction that has sent and stays open holds one segment of the outbox; the others go on taking turns', async () => {
+  const [stream] = await makeStreams(client, 1);
+  await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
+  const relay = new Holder(await database.connect(), 'turns');
+  await relay.claim(600_000);
+  const open = await database.connect();
+  const message = (n) => ({ stream, sender: randomUUID(), d: { n } });
+  await open.query('begin');
+  await admit(open, [message(0)]);
+  const relayed = [];
+  for (let n = 1; n <= 12; ++n) {
+    await admit(client, [message(n)]);
+    for (let rows = await relay.drain(10); rows !== null; rows = await relay.drain(10)) relayed.push(...rows);
+    await client.query('select sealcast.rotate_outbox(0)');
+    const rows = await count('outbox', [stream]);
+    assert(rows <= 2, `${rows} rows that are relayed are left after message ${n}`);
+  }
+  await open.query('commit');
+  relayed.push(...(await relay.drain(10)));
+  await checkRelayed(relayed, [stream]);
+});
+
 test('a holder that freezes and wakes late changes nothing', async () => {
   const [stream] = await makeStreams(client, 1);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
