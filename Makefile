@@ -39,7 +39,7 @@ sealcast.so: extension/pg/exports.map
 # ---- Everyday targets: what they do is in local/ and tests/.
 
 TEST_SUITES = $(addprefix test-,unit asan pgtap integration integration-asan client fuzz docs)
-.PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos bench events-soak format lint
+.PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak format lint
 BUILD ?= build
 
 help: ## This list
@@ -61,6 +61,8 @@ fuzz: ## The fuzzers at length (SECONDS_EACH=600)
 	@tests/fuzz.sh $(or $(SECONDS_EACH),600)
 chaos: ## Faults under load (MINUTES=2); SEED=N repeats a schedule
 	@tests/chaos.sh
+soak: ## Steady load (MINUTES=10): memory, tables and indexes over the time
+	@tests/soak.sh
 bench: ## The figures
 	@bench/run.sh
 events-soak: ## 200,000 events while workers, Redis and Postgres fail, and events a second beside other ways (EVENTS=N)

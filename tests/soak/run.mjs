@@ -1,0 +1,107 @@
+// Steady load on one sidecar for minutes, while a transaction that has written stays open: whether memory, tables and indexes
+// stay as they are. Prints a line for each tenth of the time, and fails when something grows that should not.
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { message, send } from '../integration/http.mjs';
+import { PrivateStack } from '../integration/stack.mjs';
+
+const seconds = Number(process.env.MINUTES) * 60;
+const rate = Number(process.env.RATE);
+const readers = Number(process.env.READERS);
+const SAMPLES = 10;
+const SENDERS_EACH = 3; // messages a second that a sender may send, of the five that the gate allows
+const KIB = 1024;
+const SEGMENT = 256 * KIB; // of the outbox: smaller than the usual 32 MiB, so that it turns over within minutes
+
+// What the messages take grows with them, and relay_log for an hour; the rest stays as it is.
+const kinds = {
+  outbox: "c.relname like 'outbox\\__%'",
+  leases: "c.relname in ('relay_leases', 'relay_members', 'deliveries')",
+  relay_log: "c.relname = 'relay_log'",
+  messages: "c.relname like 'messages%' or c.relname like 'stream\\_runs%' or c.relname = 'txn_keys'",
+};
+
+const stack = await PrivateStack.create();
+const sidecar = await stack.sidecar();
+const streamId = await stack.stream();
+const secret = join(stack.directory, 'session-secret');
+writeFileSync(secret, stack.sessionSecret);
+
+// It has a snapshot, an xid, and a message of its own in the outbox.
+const holder = await stack.connect();
+await holder.query('begin isolation level repeatable read');
+await holder.query('select sealcast.admit(array[$1]::uuid[], $2, array[gen_random_uuid()], array[gen_random_uuid()], $3)', [
+  await stack.stream(), ['chat'], ['{}'],
+]);
+
+const options = {
+  port: new URL(sidecar.url).port, stream: streamId, keyring: stack.keyring, 'session-secret': secret, rate, seconds, warmup: 0,
+  connections: 8, senders: Math.ceil(rate / SENDERS_EACH), subscribers: readers,
+};
+const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+const generator = fileURLToPath(new URL('../../build/sealcast_load', import.meta.url));
+const load = new Promise((resolve) => {
+  execFile(generator, words, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }));
+});
+
+async function sample() {
+  const status = readFileSync(`/proc/${sidecar.process.pid}/status`, 'utf8');
+  const [{ stored }] = await stack.query('select count(*) as stored from sealcast.messages');
+  const sizes = {};
+  for (const [kind, which] of Object.entries(kinds)) {
+    const [row] = await stack.query(`select coalesce(sum(pg_relation_size(c.oid)) filter (where c.relkind = 'r'), 0) as tables,
+      coalesce(sum(pg_relation_size(c.oid)) filter (where c.relkind = 'i'), 0) as indexes
+      from pg_class c left join pg_index i on i.indexrelid = c.oid left join pg_class t on t.oid = i.indrelid
+      where c.relnamespace = 'sealcast'::regnamespace and c.relkind in ('r', 'i') and (${which.replaceAll('c.relname', 'coalesce(t.relname, c.relname)')})`);
+    sizes[kind] = { tables: Number(row.tables), indexes: Number(row.indexes) };
+  }
+  return { stored: Number(stored), memory: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)[1]) * KIB, sizes };
+}
+
+const size = (bytes) => `${Math.round(bytes / KIB)}`.padStart(9);
+const both = ({ tables, indexes }) => `${size(tables)} +${size(indexes)}`;
+// As claim_shards() does, but for the size. A lock that it does not get in time is for the next turn.
+const rotate = () => stack.query('select sealcast.rotate_outbox($1)', [SEGMENT]).catch((error) => {
+  if (error.code !== '55P03') throw error;
+});
+const rotation = setInterval(rotate, 1000);
+
+console.log(`${rate} messages a second to ${readers} readers for ${seconds / 60} minutes, a transaction open. KiB, tables + indexes:`);
+console.log(`  s   messages  sealcastd ${Object.keys(kinds).map((kind) => kind.padStart(20)).join(' ')}   bytes a message`);
+const samples = [];
+for (let i = 1; i <= SAMPLES; i++) {
+  await pause((seconds * 1000) / SAMPLES);
+  const now = await sample();
+  samples.push(now);
+  const { tables, indexes } = now.sizes.messages;
+  console.log(`${String(Math.round((seconds * i) / SAMPLES)).padStart(4)} ${String(now.stored).padStart(9)} ${size(now.memory)}  ` +
+    `${Object.values(now.sizes).map(both).join(' ')} ${String(Math.round((tables + indexes) / now.stored)).padStart(12)}`);
+}
+const { code, text } = await load;
+clearInterval(rotation);
+console.log(text.trim());
+
+const [half, end] = [samples[SAMPLES / 2 - 1], samples[SAMPLES - 1]];
+const grown = [];
+const flat = (what, before, after, slack) => {
+  if (after > before * 1.1 + slack) grown.push(`${what}: ${size(before)} KiB after half of the time, ${size(after)} at the end`);
+};
+const total = ({ tables, indexes }) => tables + indexes;
+flat("sealcastd's memory", half.memory, end.memory, 2048 * KIB);
+flat('bytes a message', total(half.sizes.messages) / half.stored, total(end.sizes.messages) / end.stored, 0);
+flat('the outbox', 0, total(end.sizes.outbox), 6 * SEGMENT); // three segments, and their indexes
+// No version of a row is removed that the open transaction might see.
+flat('leases and deliveries', total(half.sizes.leases), total(end.sizes.leases), 1024 * KIB);
+
+// The transaction is still open, and was nobody's trouble.
+await holder.query('commit');
+await holder.end();
+const last = await send(sidecar.url, stack.user(), message(streamId));
+if (last.status !== 200) grown.push(`a message at the end: ${last.text}`);
+await sidecar.stop();
+await stack.close();
+for (const what of grown) console.log(`GROWN: ${what}`);
+process.exit(code !== 0 || grown.length > 0 ? 1 : 0);
