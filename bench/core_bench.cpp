@@ -82,7 +82,7 @@ void BM_VerifyEnvelope(benchmark::State& state) {
   canonicalize(message(static_cast<std::size_t>(state.range(0))), d);
   std::string signing;
   std::string envelope;
-  append_envelope(kFields, "k1", d, sign_payload(kFields, d, ring.keys()[0], signing), envelope);
+  append_envelope(kFields, "k1", d, sign_payload(kFields, d, ring.keys()[0], signing).bytes(), envelope);
   const FindKey find = [](std::string_view kid, void*) { return ring.find(kid); };
   for (auto _ : state) {
     if (verify_envelope(envelope, kFields.ts, {}, find, nullptr) != Verdict::ok) state.SkipWithError("not ok");

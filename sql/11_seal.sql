@@ -1,9 +1,21 @@
 -- Keys, signatures and envelopes. The secrets never leave the keyring directory and the server's memory.
 
-create function sealcast.keys(out kid text, out signing boolean, out fingerprint text) returns setof record
+create function sealcast.keys(out kid text, out signing boolean, out fingerprint text, out algorithm text,
+                              out public_key bytea) returns setof record
   language c stable as 'MODULE_PATHNAME', 'sealcast_keys';
 comment on function sealcast.keys() is
-  'The keys now loaded; fingerprint = the first 16 hex digits of SHA-256 of the secret';
+  'The keys now loaded; fingerprint = the first 16 hex digits of SHA-256 of the secret, of an Ed25519 key of its public half';
+
+-- Whoever may verify may have them; the owner alone sees the other keys.
+create function sealcast.public_keys() returns json
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  return (
+    select sealcast.canonicalize(json_build_object('keys', coalesce(json_agg(json_build_object(
+      'kty', 'OKP', 'crv', 'Ed25519', 'kid', kid,
+      'x', translate(rtrim(encode(public_key, 'base64'), '='), '+/', '-_'))), '[]')))::json
+    from sealcast.keys() where public_key is not null);
+comment on function sealcast.public_keys() is
+  'The public halves of all Ed25519 keys now loaded, as a JSON Web Key Set (RFC 7517, RFC 8037)';
 
 create function sealcast.signing_kid() returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_signing_kid';
@@ -13,7 +25,7 @@ comment on function sealcast.signing_kid() is
 create function sealcast.sign(signing_string text, kid text default null) returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_sign';
 comment on function sealcast.sign(text, text) is
-  'HMAC-SHA-256 (RFC 2104), 64 lower-case hex digits; kid null = the key that signs. 42704 for an unknown kid';
+  'By the key''s algorithm: HMAC-SHA-256 (RFC 2104), 64 lower-case hex digits, or Ed25519 (RFC 8032), 128; kid null = the key that signs. 42704 for an unknown kid';
 
 create function sealcast.seal(t text, stream_id text, sender_id text, txn_id text, ts bigint, d json) returns json
   language c stable strict as 'MODULE_PATHNAME', 'sealcast_seal';

@@ -8,7 +8,7 @@ grant execute on function
   sealcast.canonicalize(json), sealcast.canonicalize(jsonb), sealcast.payload_hash(json), sealcast.payload_hash(jsonb),
   sealcast.signing_string(text, text, text, text, bigint, text),
   sealcast.verify(json, interval), sealcast.verify(jsonb, interval),
-  sealcast.verify_detail(json, interval), sealcast.verify_detail(jsonb, interval),
+  sealcast.verify_detail(json, interval), sealcast.verify_detail(jsonb, interval), sealcast.public_keys(),
   -- Who reads a message may see it as it was sealed.
   sealcast.envelope(sealcast.messages), sealcast.envelope_text(text, text, uuid, uuid, bigint, uuid, text, bytea),
   sealcast.idempotent_insert(),

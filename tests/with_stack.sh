@@ -38,11 +38,16 @@ end() {
 trap end EXIT
 trap 'exit 130' INT TERM HUP
 
-# The tests know these keys; the signing one is k1.
+# The tests know these keys; the signing one is k1. e1 is that of RFC 8032, TEST 1.
 mkdir "$SEALCAST_LOCAL/keyring"
 for kid in 1 2; do
   echo "sealcast-test-key-$kid-0123456789abcdef" | install -m 600 /dev/stdin "$SEALCAST_LOCAL/keyring/k$kid"
 done
+install -m 600 /dev/stdin "$SEALCAST_LOCAL/keyring/e1.ed25519" << 'KEY'
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+KEY
 
 "$root/local/up" "${services[@]}"
 set -a

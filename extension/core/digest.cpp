@@ -44,24 +44,23 @@ Digest sha256(std::string_view bytes) {
   return digest;
 }
 
-char* write_hex(const Digest& digest, char* out) {
-  for (const unsigned char byte : digest) {
-    std::memcpy(out, kHex[byte].data(), 2);
+char* write_hex(std::string_view bytes, char* out) {
+  for (const char byte : bytes) {
+    std::memcpy(out, kHex[static_cast<unsigned char>(byte)].data(), 2);
     out += 2;
   }
   return out;
 }
 
-void append_hex(const Digest& digest, std::string& out) {
-  char text[kHexDigest];
-  write_hex(digest, text);
-  out.append(text, sizeof text);
+void append_hex(std::string_view bytes, std::string& out) {
+  const std::size_t start = out.size();
+  out.resize(start + 2 * bytes.size());
+  write_hex(bytes, out.data() + start);
 }
 
 std::string to_hex(const Digest& digest) {
   std::string text;
-  text.reserve(kHexDigest);
-  append_hex(digest, text);
+  append_hex(bytes(digest), text);
   return text;
 }
 
@@ -71,8 +70,8 @@ std::uint64_t leading_number(const Digest& digest) {
   return number;
 }
 
-bool from_hex(std::string_view hex, Digest& out) {
-  if (hex.size() != kHexDigest) return false;
+bool from_hex(std::string_view hex, std::span<unsigned char> out) {
+  if (hex.size() != 2 * out.size()) return false;
   for (std::size_t i = 0; i < out.size(); ++i) {
     const int high = hex_digit(hex[2 * i]);
     const int low = hex_digit(hex[2 * i + 1]);

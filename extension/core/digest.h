@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,16 +17,20 @@ inline constexpr std::size_t kHexDigest = 64;
 
 Digest sha256(std::string_view bytes);
 
-// Lower-case hex, 64 characters.
+inline std::string_view bytes(const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+// Lower-case hex, two digits a byte.
 std::string to_hex(const Digest& digest);
-void append_hex(const Digest& digest, std::string& out);
-char* write_hex(const Digest& digest, char* out);  // returns the end of the 64 digits
+void append_hex(std::string_view bytes, std::string& out);
+char* write_hex(std::string_view bytes, char* out);  // returns the end of the digits
 
 // The first 8 bytes, big-endian: what spreads things evenly, the same everywhere.
 std::uint64_t leading_number(const Digest& digest);
 
-// False unless `hex` is exactly 64 lower-case hex digits.
-bool from_hex(std::string_view hex, Digest& out);
+// False unless `hex` is lower-case hex digits, exactly two for each byte of `out`.
+bool from_hex(std::string_view hex, std::span<unsigned char> out);
 
 // Takes the same time whatever the contents.
 bool equal_in_constant_time(const Digest& a, const Digest& b);

@@ -113,7 +113,7 @@ char* write_signing_string(const Fields& fields, char* out) {
 // Replaces `signing` by the signing string of a canonical payload.
 void build_signing_string(const Fields& fields, std::string_view canonical_d, std::string& signing) {
   signing.resize(signing_bound(fields) + kHexDigest);
-  char* const end = write_hex(sha256(canonical_d), write_signing_string(fields, signing.data()));
+  char* const end = write_hex(bytes(sha256(canonical_d)), write_signing_string(fields, signing.data()));
   signing.resize(static_cast<std::size_t>(end - signing.data()));
 }
 
@@ -134,7 +134,7 @@ struct Opened {
   Fields fields;
   std::string_view kid;
   std::string_view d;
-  Digest sig;
+  Signature sig;
 };
 
 struct Buffers {
@@ -181,7 +181,7 @@ bool open_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, O
   const auto [end, error] = std::from_chars(ts.data(), ts.data() + ts.size(), out.fields.ts);
   if (error != std::errc{} || end != ts.data() + ts.size()) return false;
   out.d = values[kD];
-  return is_kid(out.kid) && from_hex(sig, out.sig);
+  return is_kid(out.kid) && out.sig.read_hex(sig);
 }
 
 }  // namespace
@@ -194,12 +194,12 @@ void append_signing_string(const Fields& fields, std::string_view payload_hash, 
   out.resize(static_cast<std::size_t>(end - out.data()));
 }
 
-Digest sign_payload(const Fields& fields, std::string_view canonical_d, const Key& key, std::string& signing) {
+Signature sign_payload(const Fields& fields, std::string_view canonical_d, const Key& key, std::string& signing) {
   build_signing_string(fields, canonical_d, signing);
-  return key.hmac.sign(signing);
+  return key.sign(signing);
 }
 
-void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, const Digest& sig,
+void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, std::string_view sig,
                      std::string& out) {
   out += "{\"v\":1,\"kid\":";
   append_string(kid, out);
@@ -248,7 +248,7 @@ Verdict verify_envelope(std::string_view json, std::int64_t now_ms, std::optiona
     build_signing_string(envelope.fields, envelope.d, buffers.signing);
     const Key* const key = find_key(envelope.kid, context);
     if (key == nullptr) return Verdict::unknown_kid;
-    if (!equal_in_constant_time(key->hmac.sign(buffers.signing), envelope.sig)) return Verdict::bad_signature;
+    if (!key->verify(buffers.signing, envelope.sig)) return Verdict::bad_signature;
     // The time is worth a look only once the signature vouches for it.
     const std::int64_t age = now_ms - envelope.fields.ts;
     if (age < -kMaxClockSkewMs) return Verdict::from_future;

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "canonical_json.h"
-#include "digest.h"
 #include "keyring.h"
+#include "signature.h"
 
 namespace sealcast {
 
@@ -27,10 +27,11 @@ struct Fields {
 void append_signing_string(const Fields& fields, std::string_view payload_hash, std::string& out);
 
 // The signature of an already canonical payload. `signing` receives the signing string (a reused buffer).
-Digest sign_payload(const Fields& fields, std::string_view canonical_d, const Key& key, std::string& signing);
+Signature sign_payload(const Fields& fields, std::string_view canonical_d, const Key& key, std::string& signing);
 
-// Appends {"v":1,"kid":…,"t":…,"stream_id":…,"s":…,"ts":…,"txn_id":…,"d":…,"sig":…}; `canonical_d` goes in as it is.
-void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, const Digest& sig,
+// Appends {"v":1,"kid":…,"t":…,"stream_id":…,"s":…,"ts":…,"txn_id":…,"d":…,"sig":…}; `canonical_d` goes in as it is,
+// the bytes of the signature as hex.
+void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, std::string_view sig,
                      std::string& out);
 
 enum class Verdict { ok, malformed, unknown_kid, bad_signature, expired, from_future };

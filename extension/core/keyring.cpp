@@ -84,22 +84,66 @@ void read_secret(int descriptor, const std::string& path, std::string& secret) {
   if (secret.ends_with('\n')) secret.pop_back();
 }
 
+// The seed, for what a file KID.ed25519 holds.
+void read_pem(const std::string& path, std::string& secret) {
+  WipedString seed;
+  if (!read_ed25519_pem(secret, seed.text)) {
+    refuse(path, "holds no Ed25519 private key in PEM",
+           "Make one with: openssl genpkey -algorithm ed25519. It must not be encrypted.");
+  }
+  std::swap(secret, seed.text);
+}
+
+std::variant<HmacKey, Ed25519Key> signer_of(std::string_view secret, Algorithm algorithm) {
+  if (algorithm == Algorithm::ed25519) return Ed25519Key(secret);
+  return HmacKey(secret);
+}
+
 }  // namespace
 
-Key::Key(std::string kid_text, std::string secret_text)
-    : kid(std::move(kid_text)),
-      secret(std::move(secret_text)),
-      hmac(secret),
-      fingerprint(to_hex(sha256(secret)).substr(0, kFingerprintDigits)) {}
+std::string_view to_string(Algorithm algorithm) noexcept {
+  return algorithm == Algorithm::ed25519 ? "ed25519" : "hmac-sha256";
+}
+
+Key::Key(std::string kid_text, std::string secret_text, Algorithm algorithm)
+    : kid(std::move(kid_text)), secret(std::move(secret_text)), signer_(signer_of(secret, algorithm)) {
+  const Ed25519PublicKey* const shown = public_key();
+  fingerprint =
+      to_hex(shown != nullptr ? sha256({reinterpret_cast<const char*>(shown->data()), shown->size()}) : sha256(secret))
+          .substr(0, kFingerprintDigits);
+}
 
 Key::~Key() { wipe(secret); }
+
+Algorithm Key::algorithm() const noexcept {
+  return std::holds_alternative<Ed25519Key>(signer_) ? Algorithm::ed25519 : Algorithm::hmac_sha256;
+}
+
+Signature Key::sign(std::string_view message) const {
+  if (const auto* hmac = std::get_if<HmacKey>(&signer_)) return Signature(hmac->sign(message));
+  return Signature(std::get<Ed25519Key>(signer_).sign(message));
+}
+
+bool Key::verify(std::string_view message, const Signature& signature) const {
+  if (const auto* hmac = std::get_if<HmacKey>(&signer_)) {
+    Digest mac;
+    return signature.copy_to(mac) && equal_in_constant_time(hmac->sign(message), mac);
+  }
+  Ed25519Signature given;
+  return signature.copy_to(given) && std::get<Ed25519Key>(signer_).verify(message, given);
+}
+
+const Ed25519PublicKey* Key::public_key() const noexcept {
+  const auto* const pair = std::get_if<Ed25519Key>(&signer_);
+  return pair == nullptr ? nullptr : &pair->public_key();
+}
 
 // A swap, so that no secret is let go of before its destructor wipes it.
 Key& Key::operator=(Key&& other) noexcept {
   std::swap(kid, other.kid);
   std::swap(secret, other.secret);
-  std::swap(hmac, other.hmac);
   std::swap(fingerprint, other.fingerprint);
+  std::swap(signer_, other.signer_);
   return *this;
 }
 
@@ -110,7 +154,7 @@ bool is_kid(std::string_view text) noexcept {
   });
 }
 
-void Keyring::add(std::string kid, std::string secret) {
+void Keyring::add(std::string kid, std::string secret, Algorithm algorithm) {
   WipedString held{std::move(secret)};
   const auto refuse_argument = [](const std::string& message, const char* hint) {
     throw Error(ErrorKind::invalid_argument, message, {}, hint);
@@ -122,11 +166,18 @@ void Keyring::add(std::string kid, std::string secret) {
     refuse_argument("the secret of key \"" + kid + "\" has " + std::to_string(held.text.size()) + " bytes",
                     "A secret has 32 to 1024 bytes; make one with: openssl rand -hex 32.");
   }
+  if (algorithm == Algorithm::ed25519 && held.text.size() != kEd25519Seed) {
+    refuse_argument("the seed of key \"" + kid + "\" has " + std::to_string(held.text.size()) + " bytes",
+                    "A seed of Ed25519 has 32 bytes.");
+  }
   const auto place = std::lower_bound(keys_.begin(), keys_.end(), kid,
                                       [](const Key& key, const std::string& text) { return key.kid < text; });
-  if (place != keys_.end() && place->kid == kid) refuse_argument("key \"" + kid + "\" is there already", "");
+  if (place != keys_.end() && place->kid == kid) {
+    refuse_argument("key \"" + kid + "\" is there already",
+                    "A kid stands for one key: remove one of the two, or give it another name.");
+  }
   if (keys_.size() == kMaxKeys) refuse_argument("a keyring holds no more than 64 keys", "");
-  keys_.insert(place, Key(std::move(kid), std::move(held.text)));
+  keys_.insert(place, Key(std::move(kid), std::move(held.text), algorithm));
 }
 
 const Key* Keyring::find(std::string_view kid) const noexcept {
@@ -155,8 +206,11 @@ LoadedKeyring load_keyring(const std::string& directory, bool strict) {
     }
     WipedString secret;
     read_secret(file.descriptor, path, secret.text);
+    const bool is_pem = name.ends_with(kEd25519Ending);
+    if (is_pem) read_pem(path, secret.text);
     try {
-      loaded.keyring.add(name, std::move(secret.text));
+      std::string kid = is_pem ? name.substr(0, name.size() - kEd25519Ending.size()) : name;
+      loaded.keyring.add(std::move(kid), std::move(secret.text), is_pem ? Algorithm::ed25519 : Algorithm::hmac_sha256);
     } catch (const Error& error) {
       throw Error(ErrorKind::bad_keyring, "keyring: \"" + path + "\": " + error.what(), error.detail(), error.hint());
     }

@@ -35,9 +35,9 @@ void seal(const Claimed& claimed, const Key& key, int64 ts) {
     guarded([&](CancelFlag) {
       Scratch signing, envelope;
       const Fields fields{view(item.t), stream_id.view(), sender_id.view(), txn_id.view(), ts};
-      const Digest sig = sign_payload(fields, view(item.canonical), key, *signing);
-      append_envelope(fields, key.kid, view(item.canonical), sig, *envelope);
-      item.sig = new_varlena(bytes(sig));
+      const Signature sig = sign_payload(fields, view(item.canonical), key, *signing);
+      append_envelope(fields, key.kid, view(item.canonical), sig.bytes(), *envelope);
+      item.sig = new_varlena(sig.bytes());
       item.answer.envelope = new_varlena(*envelope);
     });
     item.answer.status = 200;

@@ -26,7 +26,7 @@ Datum canonical_hash(Canonicalize canonicalize) {
   guarded([&](CancelFlag cancel) {
     Scratch canonical;
     canonicalize(*canonical, cancel);
-    result = new_hex(sha256(*canonical));
+    result = new_hex(bytes(sha256(*canonical)));
   });
   return PointerGetDatum(result);
 }

@@ -28,10 +28,10 @@ varlena* new_varlena(std::string_view bytes) {
   return result;
 }
 
-varlena* new_hex(const Digest& digest) {
-  char text[kHexDigest];
-  write_hex(digest, text);
-  return new_varlena({text, sizeof text});
+varlena* new_hex(std::string_view bytes) {
+  Scratch text;
+  append_hex(bytes, *text);
+  return new_varlena(*text);
 }
 
 UuidText::UuidText(const pg_uuid_t& uuid) {

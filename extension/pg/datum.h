@@ -14,11 +14,7 @@ inline std::string_view view(const void* varlena) {
 // A new varlena (text, json, bytea) holding `bytes`, in the current memory context. For use inside a guard: throws
 // std::bad_alloc or std::length_error where palloc would leave by longjmp.
 varlena* new_varlena(std::string_view bytes);
-varlena* new_hex(const Digest& digest);
-
-inline std::string_view bytes(const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
+varlena* new_hex(std::string_view bytes);
 
 // 8-4-4-4-12 in lower case.
 struct UuidText {

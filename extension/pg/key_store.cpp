@@ -14,10 +14,11 @@ namespace {
 
 constexpr int64 kRereadInterval = USECS_PER_SEC;
 constexpr const char* kSetUp =
-    "Set sealcast.signing_kid to the name of a file in the directory sealcast.keyring, and reload.";
+    "Set sealcast.signing_kid to the kid of a key in the directory sealcast.keyring, and reload.";
 
 struct StoredKey {
   char kid[kMaxKidLength + 1];
+  Algorithm algorithm;
   uint16 size;
   char secret[kMaxSecretBytes];
 
@@ -81,7 +82,10 @@ void unlock() {
 bool same_keys(const std::vector<Key>& keys) {
   if (keys.size() != static_cast<std::size_t>(store->count)) return false;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (keys[i].kid != store->keys[i].kid || keys[i].secret != store->keys[i].bytes()) return false;
+    const StoredKey& stored = store->keys[i];
+    if (keys[i].kid != stored.kid || keys[i].algorithm() != stored.algorithm || keys[i].secret != stored.bytes()) {
+      return false;
+    }
   }
   return true;
 }
@@ -92,6 +96,7 @@ void put(const std::vector<Key>& keys) noexcept {
   for (const Key& key : keys) {
     StoredKey& slot = store->keys[store->count++];
     copy_clipped(slot.kid, sizeof slot.kid, key.kid);
+    slot.algorithm = key.algorithm();
     slot.size = static_cast<uint16>(key.secret.size());
     std::memcpy(slot.secret, key.secret.data(), key.secret.size());
   }
@@ -188,7 +193,10 @@ void parse() {
   const uint64 generation = pg_atomic_read_u64(&store->generation);
   const bool ok = attempted(report, [&] {
     Keyring fresh;
-    for (int i = 0; i < store->count; ++i) fresh.add(store->keys[i].kid, std::string(store->keys[i].bytes()));
+    for (int i = 0; i < store->count; ++i) {
+      const StoredKey& key = store->keys[i];
+      fresh.add(key.kid, std::string(key.bytes()), key.algorithm);
+    }
     cached = std::move(fresh);
   });
   unlock();

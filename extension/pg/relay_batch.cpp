@@ -61,13 +61,11 @@ struct Messages {
     const text* const key = DatumGetTextPP(rows.value(kid));
     const text* const payload = DatumGetTextPP(rows.value(d));
     const std::string_view signature = view(DatumGetByteaPP(rows.value(sig)));
-    Digest digest{};
-    std::memcpy(digest.data(), signature.data(), Min(signature.size(), digest.size()));
     varlena* result = nullptr;
     guarded([&](CancelFlag) {
       Scratch buffer;
-      append_envelope({view(type), stream.view(), sender.view(), txn.view(), run.ts}, view(key), view(payload), digest,
-                      *buffer);
+      append_envelope({view(type), stream.view(), sender.view(), txn.view(), run.ts}, view(key), view(payload),
+                      signature, *buffer);
       result = new_varlena(*buffer);
     });
     return result;

@@ -32,8 +32,8 @@ void seal_payload(const SealRequest& request, const Key& key, std::string_view c
   std::string stream_id, sender_id, txn_id;
   const Fields fields{request.t, lower_uuid(request.stream_id, stream_id), lower_uuid(request.sender_id, sender_id),
                       lower_uuid(request.txn_id, txn_id), request.ts};
-  const Digest sig = sign_payload(fields, canonical, key, *signing);
-  append_envelope(fields, key.kid, canonical, sig, envelope);
+  const Signature sig = sign_payload(fields, canonical, key, *signing);
+  append_envelope(fields, key.kid, canonical, sig.bytes(), envelope);
 }
 
 }  // namespace sealcast
@@ -104,9 +104,13 @@ Verdict verify_jsonb(FunctionCallInfo fcinfo) {
   });
 }
 
-Datum detail(Verdict verdict) {
-  const std::string_view name = to_string(verdict);
-  return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+Datum text_datum(std::string_view text) {
+  return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
+}
+
+// A bytea is laid out as a text is.
+Datum bytea_datum(const Ed25519PublicKey& key) {
+  return text_datum({reinterpret_cast<const char*>(key.data()), key.size()});
 }
 
 }  // namespace
@@ -123,12 +127,12 @@ SEALCAST_FUNCTION(sealcast_verify_jsonb) {
 
 SEALCAST_FUNCTION(sealcast_verify_detail_json) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  return detail(verify_json(fcinfo));
+  return text_datum(to_string(verify_json(fcinfo)));
 }
 
 SEALCAST_FUNCTION(sealcast_verify_detail_jsonb) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  return detail(verify_jsonb(fcinfo));
+  return text_datum(to_string(verify_jsonb(fcinfo)));
 }
 
 SEALCAST_FUNCTION(sealcast_sign) {
@@ -136,7 +140,7 @@ SEALCAST_FUNCTION(sealcast_sign) {
   const text* const signing = PG_GETARG_TEXT_PP(0);
   const Key& key = PG_ARGISNULL(1) ? key_store::require_signing() : key_store::require(view(PG_GETARG_TEXT_PP(1)));
   varlena* result;
-  guarded([&](CancelFlag) { result = new_hex(key.hmac.sign(view(signing))); });
+  guarded([&](CancelFlag) { result = new_hex(key.sign(view(signing)).bytes()); });
   PG_RETURN_TEXT_P(result);
 }
 
@@ -170,8 +174,7 @@ SEALCAST_FUNCTION(sealcast_payload_signature) {
   guarded([&](CancelFlag) {
     Scratch signing;
     const Fields fields{view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts};
-    const Digest sig = sign_payload(fields, view(canonical), key, *signing);
-    result = new_varlena({reinterpret_cast<const char*>(sig.data()), sig.size()});
+    result = new_varlena(sign_payload(fields, view(canonical), key, *signing).bytes());
   });
   PG_RETURN_BYTEA_P(result);
 }
@@ -185,18 +188,17 @@ SEALCAST_FUNCTION(sealcast_envelope_text) {
   const UuidText txn_id(*PG_GETARG_UUID_P(5));
   const text* const canonical = PG_GETARG_TEXT_PP(6);
   const bytea* const sig = PG_GETARG_BYTEA_PP(7);
-  Digest digest;
-  if (view(sig).size() != digest.size()) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("a signature has %d bytes, not %d", static_cast<int>(digest.size()),
-                           static_cast<int>(view(sig).size()))));
+  if (!Signature::has_size(view(sig).size())) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("a signature has %d bytes (HMAC-SHA-256) or %d (Ed25519), not %d", static_cast<int>(sizeof(Digest)),
+                    static_cast<int>(sizeof(Ed25519Signature)), static_cast<int>(view(sig).size()))));
   }
-  std::memcpy(digest.data(), view(sig).data(), digest.size());
   varlena* result;
   guarded([&](CancelFlag) {
     Scratch envelope;
     append_envelope({view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts}, view(kid), view(canonical),
-                    digest, *envelope);
+                    view(sig), *envelope);
     result = new_varlena(*envelope);
   });
   PG_RETURN_TEXT_P(result);
@@ -212,9 +214,11 @@ SEALCAST_FUNCTION(sealcast_keys) {
   auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   // The keyring is the store's own object, so an ereport below leaves nothing behind.
   for (const Key& key : key_store::current().keys()) {
-    Datum values[3] = {CStringGetTextDatum(key.kid.c_str()), BoolGetDatum(key.kid == settings::signing_kid),
-                       CStringGetTextDatum(key.fingerprint.c_str())};
-    bool nulls[3] = {};
+    const Ed25519PublicKey* const shown = key.public_key();
+    Datum values[] = {CStringGetTextDatum(key.kid.c_str()), BoolGetDatum(key.kid == settings::signing_kid),
+                      CStringGetTextDatum(key.fingerprint.c_str()), text_datum(to_string(key.algorithm())),
+                      shown == nullptr ? Datum{0} : bytea_datum(*shown)};
+    bool nulls[] = {false, false, false, false, shown == nullptr};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
   }
   return static_cast<Datum>(0);

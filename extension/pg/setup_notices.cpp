@@ -29,7 +29,7 @@ void check_keyring() {
   const char* const kid = settings::signing_kid;
   if (*kid == '\0') {
     ereport(WARNING, (errmsg("sealcast.signing_kid is not set: nothing can be sealed"),
-                      errhint("Set it to the name of a file in sealcast.keyring, and reload.")));
+                      errhint("Set it to the kid of a key in sealcast.keyring, and reload.")));
   } else if (key_store::current().find(kid) == nullptr) {
     ereport(WARNING, (errmsg("sealcast.signing_kid names \"%s\", which is not in the keyring", kid),
                       errhint("Add that file to the directory sealcast.keyring, or name another, and reload.")));

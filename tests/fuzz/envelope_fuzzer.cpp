@@ -18,6 +18,7 @@ const sealcast::Keyring& keyring() {
   static const sealcast::Keyring ring = [] {
     sealcast::Keyring made;
     made.add("k1", "0123456789abcdef0123456789abcdef");
+    made.add("k2", "0123456789abcdef0123456789abcdef", sealcast::Algorithm::ed25519);
     return made;
   }();
   return ring;
@@ -52,14 +53,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t half = size / 2;
   const sealcast::Fields fields = {input.substr(0, half), "stream", input.substr(half), "txn", kNow};
   std::string signing;
-  std::string envelope;
-  try {
-    const sealcast::Digest sig = sealcast::sign_payload(fields, "{}", keyring().keys()[0], signing);
-    sealcast::append_envelope(fields, "k1", "{}", sig, envelope);
-  } catch (const sealcast::Error& error) {
-    require(error.kind() == sealcast::ErrorKind::invalid_argument, "a refused field is invalid_argument");
-    return 0;
+  for (const sealcast::Key& key : keyring().keys()) {
+    for (const sealcast::Key& said : keyring().keys()) {
+      std::string envelope;
+      try {
+        const sealcast::Signature sig = sealcast::sign_payload(fields, "{}", key, signing);
+        sealcast::append_envelope(fields, said.kid, "{}", sig.bytes(), envelope);
+      } catch (const sealcast::Error& error) {
+        require(error.kind() == sealcast::ErrorKind::invalid_argument, "a refused field is invalid_argument");
+        return 0;
+      }
+      const bool own = &key == &said;
+      require(verdict(envelope) == (own ? sealcast::Verdict::ok : sealcast::Verdict::bad_signature),
+              "what was sealed verifies, under the key that sealed it");
+    }
   }
-  require(verdict(envelope) == sealcast::Verdict::ok, "what was sealed verifies");
   return 0;
 }

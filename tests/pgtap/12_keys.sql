@@ -1,11 +1,13 @@
 -- The keyring as SQL sees it, and signing by hand with each of its keys.
 create extension if not exists pgtap;
 begin;
-select plan(14);
+select plan(35);
 
-select results_eq($$select * from sealcast.keys() where kid in ('k1', 'k2')$$,
-                  $$values ('k1', true, 'f98c2c14b9ad1572'), ('k2', false, '128bf62fc98a02a3')$$,
-                  'fingerprints of SHA-256 of the secrets, the one that signs marked');
+select results_eq($$select * from sealcast.keys() where kid in ('e1', 'k1', 'k2')$$,
+                  $$values ('e1', false, '21fe31dfa154a261', 'ed25519',
+                            '\xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'::bytea),
+                           ('k1', true, 'f98c2c14b9ad1572', 'hmac-sha256', null), ('k2', false, '128bf62fc98a02a3', 'hmac-sha256', null)$$,
+                  'fingerprints of SHA-256 of the secrets, or of the public key; the one that signs marked');
 select is(sealcast.signing_kid(), 'k1');
 
 -- HMAC-SHA-256 under the text of each secret, without its file's trailing newline.
@@ -25,6 +27,37 @@ select is(sealcast.verify_detail(format(
             '{"v":1,"kid":"k2","t":"chat","stream_id":"s","s":"u","ts":1,"txn_id":"x","d":{},"sig":"%s"}',
             sealcast.sign(sealcast.signing_string('chat', 's', 'u', 'x', 1, sealcast.payload_hash('{}'::json)), 'k2'))::json),
           'ok');
+
+-- Ed25519: RFC 8032, TEST 1, whose message is empty.
+select is(sealcast.sign('', 'e1'), 'e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155'
+                                   '5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b');
+create temp table said(what text, kid text, sig text, verdict text);
+with signing(string) as (select sealcast.signing_string('chat', 's', 'u', 'x', 1, sealcast.payload_hash('{}'::json))),
+     made(mac, sig) as (select sealcast.sign(string, 'k1'), sealcast.sign(string, 'e1') from signing)
+insert into said
+  select what, kid, x.sig, verdict from made, lateral (values
+    ('a signature under its own key', 'e1', made.sig, 'ok'),
+    ('a MAC under its own key', 'k1', mac, 'ok'),
+    ('a MAC under an Ed25519 key', 'e1', mac, 'bad_signature'),
+    ('a signature under an HMAC key', 'k1', made.sig, 'bad_signature'),
+    ('half a signature', 'e1', left(made.sig, 64), 'bad_signature'),
+    ('a MAC twice', 'k1', mac || mac, 'bad_signature'),
+    ('a MAC twice under an Ed25519 key', 'e1', mac || mac, 'bad_signature'),
+    ('neither length', 'e1', left(made.sig, 126), 'malformed'),
+    ('upper case', 'e1', upper(made.sig), 'malformed')) x(what, kid, sig, verdict);
+select is(sealcast.verify_detail(e::json), verdict, what || ', json')
+  from said, format('{"v":1,"kid":"%s","t":"chat","stream_id":"s","s":"u","ts":1,"txn_id":"x","d":{},"sig":"%s"}', kid, sig) e;
+select is(sealcast.verify_detail(e::jsonb), verdict, what || ', jsonb')
+  from said, format('{"v":1,"kid":"%s","t":"chat","stream_id":"s","s":"u","ts":1,"txn_id":"x","d":{},"sig":"%s"}', kid, sig) e;
+select is(sealcast.verify_detail(sealcast.envelope_text('e1', 'chat', u, u, 1, u, '{}', sig)::json) || ' ' || length(sig), 'ok 64',
+          'the steps of sealing do it too')
+  from gen_random_uuid() u, sealcast.payload_signature('e1', 'chat', u, u, u, 1, '{}') sig;
+
+-- HMAC keys have nothing that could be shown.
+set local role sealcast_user;
+select is(sealcast.public_keys()::text,
+          '{"keys":[{"crv":"Ed25519","kid":"e1","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}');
+reset role;
 
 select throws_ok($$select sealcast.sign('', 'k9')$$, '42704', 'key "k9" is not in the keyring');
 select throws_ok($$select sealcast.sign('', '../k1')$$, '42704');

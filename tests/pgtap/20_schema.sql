@@ -1,7 +1,7 @@
 -- What the extension brings: roles, tables, types, functions, and that it can be taken away whole.
 begin;
 \ir scene.psql
-select plan(49);
+select plan(50);
 
 select has_schema('sealcast');
 select is(r.rolname || ' ' || r.rolcanlogin || r.rolsuper || r.rolcreaterole || r.rolbypassrls, r.rolname || ' falsefalsefalsefalse',
@@ -45,7 +45,7 @@ insert into outward values
   ('sealcast.sign(text,text)', 'text'), ('sealcast.seal(text,text,text,text,bigint,json)', 'json'),
   ('sealcast.verify(json,interval)', 'boolean'), ('sealcast.verify(jsonb,interval)', 'boolean'),
   ('sealcast.verify_detail(json,interval)', 'text'), ('sealcast.verify_detail(jsonb,interval)', 'text'),
-  ('sealcast.keys()', 'SETOF record'), ('sealcast.send_message(uuid,text,json,uuid)', 'json'),
+  ('sealcast.keys()', 'SETOF record'), ('sealcast.public_keys()', 'json'), ('sealcast.send_message(uuid,text,json,uuid)', 'json'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 'SETOF sealcast.verdict'),
   ('sealcast.mute(uuid,uuid,timestamp with time zone,text)', 'void'),
   ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'void'),

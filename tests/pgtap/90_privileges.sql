@@ -11,6 +11,7 @@ insert into granted values
   ('sealcast.signing_string(text,text,text,text,bigint,text)', 'asu'),
   ('sealcast.verify(json,interval)', 'asu'), ('sealcast.verify(jsonb,interval)', 'asu'),
   ('sealcast.verify_detail(json,interval)', 'asu'), ('sealcast.verify_detail(jsonb,interval)', 'asu'),
+  ('sealcast.public_keys()', 'asu'),
   ('sealcast.envelope(sealcast.messages)', 'asu'), ('sealcast.envelope_text(text,text,uuid,uuid,bigint,uuid,text,bytea)', 'asu'),
   ('sealcast.idempotent_insert()', 'asu'),
   ('sealcast.sampled(uuid,uuid,integer)', 'asu'), ('sealcast.public_prev(bigint,bigint,bytea,bigint)', 'asu'),

@@ -42,7 +42,7 @@ TEST(Allocation, SealingASmallMessageNeedsNone) {
     envelope.clear();
     prepare_payload(json, fields, payload);
     append_envelope(signed_fields, "k1", payload.canonical,
-                    sign_payload(signed_fields, payload.canonical, key, signing), envelope);
+                    sign_payload(signed_fields, payload.canonical, key, signing).bytes(), envelope);
   };
   seal();
   const std::string first = envelope;

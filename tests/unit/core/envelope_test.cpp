@@ -24,6 +24,8 @@ const Keyring& keyring() {
     Keyring made;
     made.add("k1", "0123456789abcdef0123456789abcdef");
     made.add("k2", "fedcba9876543210fedcba9876543210");
+    made.add("e1", "0123456789abcdef0123456789abcdef", Algorithm::ed25519);
+    made.add("e2", "fedcba9876543210fedcba9876543210", Algorithm::ed25519);
     return made;
   }();
   return ring;
@@ -35,7 +37,7 @@ std::string sealed(const Fields& fields = kFields, std::string_view d = R"({"con
                    std::string_view kid = "k1") {
   std::string signing;
   std::string out;
-  append_envelope(fields, kid, d, sign_payload(fields, d, *keyring().find(kid), signing), out);
+  append_envelope(fields, kid, d, sign_payload(fields, d, *keyring().find(kid), signing).bytes(), out);
   return out;
 }
 
@@ -117,6 +119,63 @@ TEST(Envelope, KnownAnswer) {
                       R"("s":"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11","ts":1700000000000,)"
                       R"("txn_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479","d":{"content":"hello","type":"chat"},)"
                       R"("sig":"d7499fa821404ec9db548797476cf92c03c3360381a3d94905ab7d7628dd1ee2"})");
+}
+
+// Made with openssl pkeyutl -sign -rawin of the same signing string.
+TEST(Envelope, KnownAnswerUnderEd25519) {
+  const std::string json = sealed(kFields, R"({"content":"hello","type":"chat"})", "e1");
+  EXPECT_TRUE(json.starts_with(R"({"v":1,"kid":"e1","t":"chat",)"));
+  EXPECT_TRUE(
+      json.ends_with("\"sig\":\"13953af9698eba00d9660e60b0dec47281bd3a3a2a8e0e6d3606f2d7e1144122"
+                     "7f447783a9f88581d1717d20da5bc5cadd217edc5b7b433eb5b70267e055240f\"}"))
+      << json;
+  EXPECT_EQ(verdict(json), Verdict::ok);
+}
+
+// The algorithm is the key's: a signature goes with the kid it was made under, and with no other of any kind.
+TEST(Envelope, PassesUnderNoOtherKeyOrAlgorithm) {
+  const char* const kids[] = {"k1", "k2", "e1", "e2"};
+  for (const char* made : kids) {
+    for (const char* said : kids) {
+      const std::string json =
+          replaced(sealed(kFields, "{}", made), "\"kid\":\"" + std::string(made), "\"kid\":\"" + std::string(said));
+      EXPECT_EQ(verdict(json), made == said ? Verdict::ok : Verdict::bad_signature) << made << " as " << said;
+    }
+  }
+}
+
+TEST(Envelope, ASignatureOfAnotherLengthIsMalformedWhateverTheKey) {
+  for (const char* kid : {"k1", "e1"}) {
+    const std::string json = sealed(kFields, "{}", kid);
+    const std::size_t begin = json.rfind(':') + 2;
+    const std::string signature = json.substr(begin, json.size() - 2 - begin);
+    for (const std::size_t digits : {0, 1, 32, 62, 63, 65, 66, 96, 126, 127, 129, 130, 192, 256}) {
+      const std::string other = (signature + signature + signature + signature).substr(0, digits);
+      EXPECT_EQ(verdict(replaced(json, signature, other)), Verdict::malformed) << kid << ' ' << digits;
+    }
+    const std::string swapped = signature.size() == 64 ? signature + signature : signature.substr(0, 64);
+    EXPECT_EQ(verdict(replaced(json, signature, swapped)), Verdict::bad_signature) << kid;
+  }
+}
+
+TEST(Envelope, NoticesEveryTamperingUnderEd25519) {
+  const std::string json = sealed(kFields, R"({"content":"hello","type":"chat"})", "e1");
+  for (const auto& [from, to] : std::vector<std::pair<const char*, const char*>>{{R"("t":"chat")", R"("t":"chaT")"},
+                                                                                 {"7d444840", "7d444841"},
+                                                                                 {"a0eebc99", "a0eebc98"},
+                                                                                 {"1700000000000", "1700000000001"},
+                                                                                 {"f47ac10b", "f47ac10c"},
+                                                                                 {R"("hello")", R"("hullo")"}}) {
+    EXPECT_EQ(verdict(replaced(json, from, to)), Verdict::bad_signature) << to;
+  }
+  for (std::size_t digit = json.size() - 130; digit < json.size() - 2; ++digit) {
+    std::string changed = json;
+    changed[digit] = changed[digit] == '0' ? '1' : '0';
+    EXPECT_EQ(verdict(changed), Verdict::bad_signature);
+  }
+  EXPECT_EQ(verdict(json, kNow - kMaxClockSkewMs - 1), Verdict::from_future);
+  EXPECT_EQ(verdict(json, kNow + 6, 5), Verdict::expired);
+  EXPECT_EQ(verdict(replaced(json, "\"e1\"", "\"e9\"")), Verdict::unknown_kid);
 }
 
 TEST(Envelope, RoundTrips) {

@@ -20,6 +20,13 @@ namespace fs = std::filesystem;
 
 const std::string kSecret(32, 's');
 
+// The key of RFC 8032, TEST 1.
+constexpr char kPem[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+    "-----END PRIVATE KEY-----\n";
+constexpr char kPublicKey[] = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
 ErrorKind refusal_of_add(Keyring& ring, std::string kid, std::string secret) {
   try {
     ring.add(std::move(kid), std::move(secret));
@@ -39,7 +46,7 @@ TEST(Keyring, FindsWhatWasAdded) {
     const Key* const key = ring.find(sorted[i]);
     ASSERT_NE(key, nullptr);
     EXPECT_EQ(key->secret, kSecret + sorted[i]);
-    EXPECT_EQ(key->hmac.sign("x"), HmacKey(key->secret).sign("x"));
+    EXPECT_EQ(key->sign("x").bytes(), bytes(HmacKey(key->secret).sign("x")));
     EXPECT_EQ(key->fingerprint, to_hex(sha256(key->secret)).substr(0, 16));
   }
   EXPECT_EQ(ring.find("q"), nullptr);
@@ -61,12 +68,85 @@ TEST(Keyring, RefusesWhatIsNoKey) {
   EXPECT_EQ(refusal_of_add(ring, "one_more", kSecret), ErrorKind::invalid_argument);
 }
 
+TEST(Keyring, TakesSeedsOf32BytesAndAKidOnce) {
+  Keyring ring;
+  ring.add("hmac", kSecret);
+  ring.add("pair", kSecret, Algorithm::ed25519);
+  EXPECT_EQ(ring.find("hmac")->algorithm(), Algorithm::hmac_sha256);
+  EXPECT_EQ(ring.find("pair")->algorithm(), Algorithm::ed25519);
+  for (const Algorithm algorithm : {Algorithm::hmac_sha256, Algorithm::ed25519}) {
+    EXPECT_THROW(ring.add("hmac", kSecret, algorithm), Error);
+    EXPECT_THROW(ring.add("pair", kSecret, algorithm), Error);
+  }
+  for (const std::size_t size : {31, 33, 64}) {
+    EXPECT_THROW(ring.add("other", std::string(size, 's'), Algorithm::ed25519), Error) << size;
+  }
+  EXPECT_EQ(to_string(Algorithm::hmac_sha256), "hmac-sha256");
+  EXPECT_EQ(to_string(Algorithm::ed25519), "ed25519");
+}
+
+// Also where both came from the same 32 bytes, and so where one is the other's secret.
+TEST(Key, TakesNoSignatureOfAnotherAlgorithm) {
+  const Key hmac("k", kSecret);
+  const Key pair("k", kSecret, Algorithm::ed25519);
+  EXPECT_EQ(hmac.public_key(), nullptr);
+  ASSERT_NE(pair.public_key(), nullptr);
+  EXPECT_NE(pair.fingerprint, hmac.fingerprint);
+  const std::string shown(reinterpret_cast<const char*>(pair.public_key()->data()), pair.public_key()->size());
+  EXPECT_EQ(pair.fingerprint, to_hex(sha256(shown)).substr(0, 16));
+
+  const Signature mac = hmac.sign("x");
+  const Signature signature = pair.sign("x");
+  EXPECT_EQ(mac.bytes().size(), 32U);
+  EXPECT_EQ(signature.bytes().size(), 64U);
+  EXPECT_TRUE(hmac.verify("x", mac));
+  EXPECT_TRUE(pair.verify("x", signature));
+  EXPECT_FALSE(hmac.verify("x", signature));
+  EXPECT_FALSE(pair.verify("x", mac));
+  // The public key is no secret: what is signed with it by HMAC is nobody's word.
+  EXPECT_FALSE(pair.verify("x", Key("k", shown).sign("x")));
+
+  const auto of = [](std::string_view bytes) {
+    Signature made;
+    std::string text;
+    append_hex(bytes, text);
+    EXPECT_TRUE(made.read_hex(text));
+    return made;
+  };
+  EXPECT_FALSE(hmac.verify("x", of(std::string(mac.bytes()) + std::string(mac.bytes()))));
+  EXPECT_FALSE(hmac.verify("x", of(std::string(mac.bytes()) + std::string(32, '\0'))));
+  EXPECT_FALSE(pair.verify("x", of(signature.bytes().substr(0, 32))));
+  EXPECT_FALSE(hmac.verify("x", Signature()));
+  EXPECT_FALSE(pair.verify("x", Signature()));
+}
+
+TEST(Signature, Is64Or128HexDigits) {
+  for (const std::size_t digits : {0, 2, 62, 63, 65, 66, 126, 127, 129, 130, 256}) {
+    Signature signature;
+    EXPECT_FALSE(signature.read_hex(std::string(digits, 'a'))) << digits;
+  }
+  for (const std::size_t digits : {64, 128}) {
+    Signature signature;
+    EXPECT_TRUE(signature.read_hex(std::string(digits, 'a')));
+    EXPECT_EQ(signature.bytes(), std::string(digits / 2, '\xAA'));
+    EXPECT_FALSE(signature.read_hex(std::string(digits - 1, 'a') + "A"));
+    EXPECT_FALSE(signature.read_hex(std::string(digits - 1, 'a') + "g"));
+  }
+}
+
 TEST(Key, AssignmentLeavesNoSecretUnwiped) {
   Key kept("a", std::string(40, 'a'));
   Key given("b", std::string(40, 'b'));
   kept = std::move(given);
   EXPECT_EQ(kept.secret, std::string(40, 'b'));
   EXPECT_EQ(given.secret, std::string(40, 'a'));  // its destructor wipes it
+
+  Key pair("c", kSecret, Algorithm::ed25519);
+  kept = std::move(pair);
+  EXPECT_EQ(kept.algorithm(), Algorithm::ed25519);
+  EXPECT_TRUE(kept.verify("x", kept.sign("x")));
+  EXPECT_EQ(kept.fingerprint, Key("c", kSecret, Algorithm::ed25519).fingerprint);
+  EXPECT_EQ(pair.algorithm(), Algorithm::hmac_sha256);
 }
 
 class KeyringDirectory : public ::testing::Test {
@@ -113,6 +193,53 @@ TEST_F(KeyringDirectory, ReadsOneKeyAFile) {
   EXPECT_EQ(loaded.keyring.find("k2")->secret, kSecret + "2\n");
   EXPECT_EQ(loaded.keyring.find("k3")->secret, kSecret + "3");
   EXPECT_TRUE(loaded.warnings.empty());
+}
+
+TEST_F(KeyringDirectory, ReadsEd25519KeysInPem) {
+  write("k1", kSecret);
+  write("k2.ed25519", kPem);
+  const LoadedKeyring loaded = load(true);
+  ASSERT_EQ(loaded.keyring.keys().size(), 2U);
+  EXPECT_EQ(loaded.keyring.find("k1")->algorithm(), Algorithm::hmac_sha256);
+  EXPECT_EQ(loaded.keyring.find("k2.ed25519"), nullptr);
+  const Key* const pair = loaded.keyring.find("k2");
+  ASSERT_NE(pair, nullptr);
+  EXPECT_EQ(pair->algorithm(), Algorithm::ed25519);
+  std::string shown;
+  append_hex({reinterpret_cast<const char*>(pair->public_key()->data()), pair->public_key()->size()}, shown);
+  EXPECT_EQ(shown, kPublicKey);
+}
+
+TEST_F(KeyringDirectory, RefusesAnEd25519FileWithoutSuchAKey) {
+  for (const std::string& content : {kSecret, std::string(), std::string(kPem).substr(0, 60)}) {
+    write("k1.ed25519", content);
+    EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + " holds no Ed25519 private key in PEM");
+  }
+  try {
+    load();
+  } catch (const Error& error) {
+    EXPECT_NE(error.hint().find("openssl genpkey -algorithm ed25519"), std::string::npos);
+  }
+  fs::remove(directory_ / "k1.ed25519");
+  for (const char* name : {"k1.ED25519", "k1.ed25519.ed25519", "k1.pem", "k.1.ed25519"}) {
+    write(name, kPem);
+    EXPECT_NE(refusal().find(path(name)), std::string::npos) << name;
+    fs::remove(directory_ / name);
+  }
+}
+
+TEST_F(KeyringDirectory, RefusesAKidWithTwoKeys) {
+  write("k1", kSecret);
+  write("k1.ed25519", kPem);
+  EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + ": key \"k1\" is there already");
+}
+
+TEST_F(KeyringDirectory, LooksAtTheModeOfEd25519FilesToo) {
+  write("k1.ed25519", kPem, 0602);
+  EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + " may be written by others");
+  write("k1.ed25519", kPem, 0644);
+  EXPECT_EQ(load().warnings.size(), 1U);
+  EXPECT_EQ(refusal(true), "keyring: " + path("k1.ed25519") + " may be read by others");
 }
 
 TEST_F(KeyringDirectory, MayBeEmpty) { EXPECT_TRUE(load(true).keyring.keys().empty()); }
