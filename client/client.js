@@ -2,12 +2,17 @@
 import { backoff, pause } from './backoff.js';
 import { SealcastError } from './errors.js';
 import { sse } from './drivers/sse.js';
+import { verifyEnvelope } from './envelope.js';
 import { parseFrame } from './frame.js';
 import { Http } from './http.js';
+import { PublicKeys } from './public_keys.js';
 import { Subscription } from './subscription.js';
 
-export function createClient({ transports = [sse()], retry = {}, ...connection }) {
+export function createClient({ transports = [sse()], retry = {}, publicKeys, ...connection }) {
   const http = new Http(connection);
+  const readKeys = ({ fresh }) =>
+    http.json('GET', '/.well-known/sealcast-keys', { session: false, cache: fresh ? 'no-store' : undefined });
+  const keys = new PublicKeys(readKeys, publicKeys);
   const drivers = new Map(transports.map((driver) => [driver.name, driver]));
   const echoes = new Map(); // stream id → the Echo of each subscription
 
@@ -41,7 +46,9 @@ export function createClient({ transports = [sse()], retry = {}, ...connection }
     return { ...page, messages: page.messages.map(parseFrame) };
   }
 
-  async function verify(envelope, { signal } = {}) {
+  async function verify(envelope, { by = 'server', signal } = {}) {
+    if (by === 'keys') return verifyEnvelope(envelope, keys);
+    if (by !== 'server') throw new TypeError(`envelopes are verified by "server" or "keys", not by ${by}`);
     const body = typeof envelope === 'string' ? envelope : JSON.stringify(envelope);
     return (await http.json('POST', '/rpc/verify', { body, session: false, signal })).result;
   }

@@ -37,11 +37,11 @@ export class Http {
     }
   }
 
-  async #json(method, at, path, { body, streamId, session = true, signal, timeoutMs = this.#timeoutMs }) {
+  async #json(method, at, path, { body, cache, streamId, session = true, signal, timeoutMs = this.#timeoutMs }) {
     const limit = new Deadline(timeoutMs, signal);
     try {
       const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
-      const answer = this.#request(at, path, { method, headers, body, signal: limit.signal }, session, streamId);
+      const answer = this.#request(at, path, { method, headers, body, cache, signal: limit.signal }, session, streamId);
       return parse(await orAborted(answer.then((response) => response.text()), limit.signal));
     } catch (error) {
       throw lostOr(error, limit.signal);

@@ -33,6 +33,11 @@ export interface Page {
   last: number;
 }
 
+/** `keys` of RFC 7517: those with kty OKP and crv Ed25519 count. */
+export interface PublicKeySet {
+  keys: { kty: string; crv?: string; kid?: string; x?: string; [member: string]: unknown }[];
+}
+
 export type VerifyResult = 'ok' | 'malformed' | 'unknown_kid' | 'bad_signature' | 'from_future';
 
 export interface Backoff {
@@ -83,6 +88,8 @@ export interface ClientOptions {
   timeoutMs?: number;
   /** Whether to go where a server says that another cell has a stream, with the session. Default true. */
   followCells?: boolean;
+  /** What envelopes are verified with by `verify: 'keys'`. Default: what the server shows. */
+  publicKeys?: PublicKeySet;
   /** The first one is used unless a subscription names another. Default [sse()]. */
   transports?: Driver[];
   /** Of sendMessage(). */
@@ -113,8 +120,8 @@ export interface SubscribeOptions {
   /** The database was restored from an older dump: offsets go on after this one. */
   onRewound?: (to: { offset: number }) => void | Promise<void>;
   onError?: (error: SealcastError) => void;
-  /** Ask the server whether each envelope is sealed; those that are not are reported and left out. */
-  verify?: boolean;
+  /** Whether each envelope is sealed, by asking the server (true) or by public keys; those that are not are reported and left out. */
+  verify?: boolean | 'keys';
   reconnect?: Backoff;
   /** Of transport_migrate without overlap_ms, and of migrate(). Default 5000. */
   overlapMs?: number;
@@ -155,7 +162,8 @@ export interface Client {
     streamId: string,
     query?: { after?: number; before?: number; limit?: number; channel?: 'public' | 'vip'; signal?: AbortSignal },
   ): Promise<Page>;
-  verify(envelope: Envelope | string, options?: { signal?: AbortSignal }): Promise<VerifyResult>;
+  /** By the server, or here by public keys. */
+  verify(envelope: Envelope | string, options?: { by?: 'server' | 'keys'; signal?: AbortSignal }): Promise<VerifyResult>;
   ticket(streamId: string, options?: { signal?: AbortSignal }): Promise<{ access_token: string; expires_in: number }>;
 }
 

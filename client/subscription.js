@@ -8,6 +8,7 @@ import { Sequencer } from './sequencer.js';
 
 const SYSTEM = '00000000-0000-0000-0000-000000000000'; // as a sender
 const MAX_OVERLAP_MS = 60_000;
+const CANNOT_VERIFY = ['no_webcrypto', 'no_ed25519'];
 const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500 };
 
 export class Subscription {
@@ -32,8 +33,9 @@ export class Subscription {
   #handled = Promise.resolve(); // what the handler was given last
 
   constructor(parts, streamId, handler, options) {
-    const { from, transport = parts.drivers.keys().next().value, channel = 'public' } = options;
+    const { from, transport = parts.drivers.keys().next().value, channel = 'public', verify = false } = options;
     if (!['public', 'vip'].includes(channel)) throw new TypeError(`channel is public or vip, not ${channel}`);
+    if (![false, true, 'keys'].includes(verify)) throw new TypeError(`verify is true, false or "keys", not ${verify}`);
     this.#parts = parts;
     this.#streamId = streamId;
     this.#handler = handler;
@@ -254,15 +256,19 @@ export class Subscription {
 
   async #verified(frame) {
     const { signal } = this.#stop;
+    const by = this.#options.verify === 'keys' ? 'keys' : 'server';
     for (let attempt = 0; !this.#over; attempt++) {
       try {
-        const result = await this.#parts.verify(frame.envelope, { signal });
+        let result = await this.#parts.verify(frame.envelope, { by, signal });
+        // A true envelope of another stream is none of this one.
+        if (result === 'ok' && frame.envelope.stream_id !== this.#streamId.toLowerCase()) result = 'wrong_stream';
         if (result === 'ok') return true;
         const message = `the envelope at offset ${frame.offset} does not verify: ${result}`;
         this.#tell('onError', Object.assign(failure('unverified', message), { frame }));
         return false;
       } catch (error) {
-        if (!this.#over) this.#tell('onError', error);
+        if (CANNOT_VERIFY.includes(error.code)) this.#fail(error);
+        else if (!this.#over) this.#tell('onError', error);
         if (error instanceof SealcastError && !error.retryable) return false;
         await pause(backoff(attempt, this.#options.reconnect, error.retryAfterMs), signal).catch(() => {});
       }

@@ -98,7 +98,7 @@ mentions docs/errors.md 'every code' < <(
     grep -rohE '(\.code = |\b(40[0-9]|4[1-9][0-9]|50[0-9]), )"[a-z_]+"' sidecar/src | sed 's/.*"\(.*\)"/\1/'
   } | sort -u
 )
-mentions docs/http.md 'every route' < <(grep -rohE '"/(rpc|streams|healthz|readyz|metrics|openapi|regions)[^" ]*"' sidecar/src | tr -d '"' | sort -u)
+mentions docs/http.md 'every route' < <(grep -rohE '"/(rpc|streams|healthz|readyz|metrics|openapi|regions|[.]well-known)[^" ]*"' sidecar/src | tr -d '"' | sort -u)
 
 version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" sealcast.control)
 grep -qF "\"version\": \"$version\"" client/package.json || complain "sealcast.control has $version"
@@ -118,11 +118,13 @@ for program in 'node docs/examples/verify.mjs' 'python3 docs/examples/verify.py'
     continue
   fi
   for want in ok bad_signature; do
-    content=hello
-    [[ $want == ok ]] || content=hullo
-    # shellcheck disable=SC2086 # a program and its argument
-    verdict=$(sed "s/hello/$content/" docs/examples/envelope.json | $program docs/examples/keyring || true)
-    [[ $verdict == "$want" ]] || complain "the verdict is \"$verdict\""
+    for envelope in docs/examples/envelope.json docs/examples/envelope_ed25519.json; do
+      content=hello
+      [[ $want == ok ]] || content=hullo
+      # shellcheck disable=SC2086 # a program and its argument
+      verdict=$(sed "s/hello/$content/" "$envelope" | $program docs/examples/keyring || true)
+      [[ $verdict == "$want" ]] || complain "the verdict on $envelope is \"$verdict\""
+    done
     report "$program answers $want"
   done
 done

@@ -1,5 +1,5 @@
 # Checks one envelope without Sealcast: python3 verify.py KEYRING_DIRECTORY < envelope.json
-import hashlib, hmac, json, math, pathlib, re, sys
+import base64, hashlib, hmac, json, math, pathlib, re, sys
 
 
 def number(value):
@@ -50,6 +50,65 @@ def signing_string(e):
     return "v=1|t={t}|stream_id={stream_id}|sender_id={s}|txn_id={txn_id}|ts={ts}|payload_hash=".format(**e) + digest
 
 
+# Ed25519 (RFC 8032, 5.1) in affine coordinates: slow and not in constant time, which is good enough to verify.
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+
+
+def decode_point(data):
+    y = int.from_bytes(data, "little") & (2**255 - 1)
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or (x * x - square) % P or (x == 0 and data[31] >> 7):
+        raise ValueError("no point of the curve")
+    return (x if x % 2 == data[31] >> 7 else P - x), y
+
+
+def add(a, b):
+    product = D * a[0] * b[0] * a[1] * b[1]
+    x = (a[0] * b[1] + b[0] * a[1]) * pow(1 + product, -1, P)
+    y = (a[1] * b[1] + a[0] * b[0]) * pow(1 - product, -1, P)
+    return x % P, y % P
+
+
+def times(number, point):
+    total = (0, 1)
+    while number:
+        total = add(total, point) if number & 1 else total
+        point, number = add(point, point), number >> 1
+    return total
+
+
+BASE = decode_point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+
+def public_key(pem):
+    """From a private key, as the keyring holds it, or from a public one."""
+    der = base64.b64decode("".join(line for line in pem.decode().splitlines() if "-" not in line))
+    if der[:-32].hex() == "302e020100300506032b657004220420":
+        half = bytearray(hashlib.sha512(der[-32:]).digest()[:32])
+        half[0], half[31] = half[0] & 248, half[31] & 127 | 64
+        x, y = times(int.from_bytes(half, "little"), BASE)
+        return (y | (x & 1) << 255).to_bytes(32, "little")
+    if der[:-32].hex() == "302a300506032b6570032100":
+        return der[-32:]
+    raise ValueError("no Ed25519 key")
+
+
+def verify_ed25519(key, text, sig):
+    number = int.from_bytes(sig[32:], "little")
+    if len(sig) != 64 or number >= ORDER:
+        return False
+    challenge = int.from_bytes(hashlib.sha512(sig[:32] + key + text).digest(), "little") % ORDER
+    try:
+        return times(number, BASE) == add(decode_point(sig[:32]), times(challenge, decode_point(key)))
+    except ValueError:
+        return False
+
+
 def verify(e, keyring):
     if sorted(e) != "d kid s sig stream_id t ts txn_id v".split() or type(e["v"]) is not int or e["v"] != 1:
         return "malformed"
@@ -58,14 +117,19 @@ def verify(e, keyring):
         return "malformed"
     if type(e["ts"]) is not int or e["ts"] < 0:
         return "malformed"
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", e["kid"]) or not re.fullmatch(r"[0-9a-f]{64}", e["sig"]):
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", e["kid"]) or not re.fullmatch(r"([0-9a-f]{64}){1,2}", e["sig"]):
         return "malformed"
-    try:
-        secret = (pathlib.Path(keyring) / e["kid"]).read_bytes().removesuffix(b"\n")
-    except FileNotFoundError:
+    # The key chooses the algorithm, whatever the signature looks like.
+    secret, pem = pathlib.Path(keyring) / e["kid"], pathlib.Path(keyring) / (e["kid"] + ".ed25519")
+    text, sig = signing_string(e).encode(), bytes.fromhex(e["sig"])
+    if pem.exists():
+        good = verify_ed25519(public_key(pem.read_bytes()), text, sig)
+    elif secret.exists():
+        expected = hmac.new(secret.read_bytes().removesuffix(b"\n"), text, hashlib.sha256).digest()
+        good = hmac.compare_digest(expected, sig)
+    else:
         return "unknown_kid"
-    expected = hmac.new(secret, signing_string(e).encode(), hashlib.sha256).hexdigest()
-    return "ok" if hmac.compare_digest(expected, e["sig"]) else "bad_signature"
+    return "ok" if good else "bad_signature"
 
 
 if __name__ == "__main__":

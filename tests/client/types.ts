@@ -1,7 +1,7 @@
 // Compiled, not run: the types fit the API as README.md and docs/client.md show it.
 import { Realtime } from 'ably';
 import mqttjs from 'mqtt';
-import { ably, cellOf, createClient, mqtt, sse, SealcastError, type Driver, type Subscription } from '../../client/index.js';
+import { ably, cellOf, createClient, mqtt, sse, SealcastError, type Driver, type Subscription, type VerifyResult } from '../../client/index.js';
 
 const client = createClient({
   url: 'https://chat.example',
@@ -13,18 +13,22 @@ const client = createClient({
 const roaming = createClient({ url: new URL('https://chat.example'), regions: true });
 const region: string = createClient({ url: roaming.region, regions: ['https://us.chat.example'] }).region;
 
+const pinned = createClient({ url: roaming.region, publicKeys: { keys: [{ kty: 'OKP', crv: 'Ed25519', kid: 'k2', x: '…' }] } });
+
 const envelope = await client.sendMessage('id', 'chat', { content: 'hello' });
 const content: string = envelope.d.content;
 
 const subscription: Subscription = client.subscribeStreamEvents<{ content: string }>(
   'id',
   async ({ offset, envelope }) => console.log((offset ?? 0) + 1, envelope.d.content.length),
-  { from: 0, onStatus: (status) => status === 'live', onDropped: ({ from, to }) => console.log(to - from) },
+  { from: 0, verify: 'keys', onStatus: (status) => status === 'live', onDropped: ({ from, to }) => console.log(to - from) },
 );
 await subscription.migrate('mqtt', { overlapMs: 100 });
 
 try {
   await client.verify(envelope);
+  const verdict: VerifyResult = await pinned.verify(envelope, { by: 'keys' });
+  console.log(verdict);
 } catch (error) {
   if (error instanceof SealcastError) console.log(error.code, error.retryAfterMs?.toFixed());
 }

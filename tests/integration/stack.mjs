@@ -303,6 +303,11 @@ export class PrivateStack extends System {
     await inside(this.#local, 'random_hex | put "$STATE/keyring/$1"', kid);
   }
 
+  // The same, of Ed25519.
+  async addKeyPair(kid) {
+    await inside(this.#local, 'openssl genpkey -algorithm ed25519 | put "$STATE/keyring/$1.ed25519"', kid);
+  }
+
   // `environment`: variables for the server, NAME=VALUE.
   async startPostgres(...environment) {
     await inside(

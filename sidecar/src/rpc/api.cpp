@@ -25,6 +25,7 @@ Router Api::router() {
       {verb::post, "/streams/{id}/token", of_stream(&Api::token), &seconds.other_seconds},
       {verb::post, "/streams/{id}/heartbeat", of_stream(&Api::heartbeat), &seconds.heartbeat_seconds},
       {verb::get, "/regions", plain(&Api::regions), &seconds.other_seconds},
+      {verb::get, "/.well-known/sealcast-keys", plain(&Api::public_keys), &seconds.other_seconds},
       {verb::get, "/healthz", plain(&Api::health), nullptr},
       {verb::get, "/readyz", plain(&Api::readiness), nullptr},
       {verb::get, "/metrics", plain(&Api::metrics), nullptr},

@@ -19,6 +19,7 @@
 #include "regions/regions.h"
 #include "rpc/client_address.h"
 #include "rpc/exchange.h"
+#include "rpc/public_keys.h"
 #include "rpc/router.h"
 #include "rpc/send_body.h"
 #include "rpc/static_files.h"
@@ -82,6 +83,7 @@ class Api {
   Done heartbeat(Exchange& exchange, std::string_view id);
 
   Done regions(Exchange& exchange);
+  Done public_keys(Exchange& exchange);
 
   // The process itself
   Done health(Exchange& exchange);
@@ -119,6 +121,7 @@ class Api {
   void answer(const Verdict& verdict, Exchange& exchange);
 
   ApiParts parts_;
+  PublicKeys public_keys_{parts_.pool};
   SendBodyParser send_bodies_;
   simdjson::dom::parser heartbeat_bodies_;
   TokenBodyParser token_bodies_;

@@ -61,6 +61,7 @@ void Response::clear() {
   content_type = {};
   cache_control = {};
   headers.clear();
+  any_origin = false;
   body.clear();
   shared_body = {};
   storage.reset();

@@ -45,6 +45,7 @@ struct Response {
   std::string_view content_type;
   std::string_view cache_control;  // empty: no-store
   std::string headers;             // further lines, each with its CRLF
+  bool any_origin = false;         // pages of every origin may read it, whatever http.cors_origins says
   std::string body;
   // Sent instead of `body`, when set; belongs to `storage`.
   std::string_view shared_body;

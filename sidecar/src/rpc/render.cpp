@@ -92,7 +92,11 @@ void render_head(const Request& request, const Response& response, const Cors& c
   out += "Cache-Control: ";
   out += response.cache_control.empty() ? "no-store" : response.cache_control;
   out += "\r\n";
-  cors.append_headers(request.origin, out);
+  if (response.any_origin) {
+    out += "Access-Control-Allow-Origin: *\r\n";
+  } else {
+    cors.append_headers(request.origin, out);
+  }
   out += response.headers;
   out += "\r\n";
 }

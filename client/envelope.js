@@ -1,0 +1,53 @@
+// Verifying an envelope without a secret, as ../docs/envelope.md says; the time it states is not looked at.
+import { canonicalize } from './canonical.js';
+import { sha256, subtleCrypto } from './hash.js';
+
+const MEMBERS = 'd,kid,s,sig,stream_id,t,ts,txn_id,v';
+const SIGNED = ['t', 'stream_id', 's', 'txn_id'];
+const MAX_TS = 253_402_300_799_999; // the end of the year 9999
+const ED25519_DIGITS = 128;
+
+// ok, malformed, unknown_kid or bad_signature. `envelope` is parsed, or its text; keys.find(kid) resolves with a CryptoKey.
+export async function verifyEnvelope(envelope, keys) {
+  let signed;
+  try {
+    if (typeof envelope === 'string') envelope = JSON.parse(envelope);
+    if (!isEnvelope(envelope)) return 'malformed';
+    signed = canonicalize(envelope.d);
+  } catch {
+    return 'malformed';
+  }
+  const key = await keys.find(envelope.kid);
+  if (!key) return 'unknown_kid';
+  // Public keys are of Ed25519: a signature of another length is another algorithm's.
+  if (envelope.sig.length !== ED25519_DIGITS) return 'bad_signature';
+  const { t, stream_id: stream, s, txn_id: txn, ts } = envelope;
+  const hash = hexOf(await sha256(signed));
+  const text = `v=1|t=${t}|stream_id=${stream}|sender_id=${s}|txn_id=${txn}|ts=${ts}|payload_hash=${hash}`;
+  const good = await subtleCrypto().verify('Ed25519', key, bytesOf(envelope.sig), new TextEncoder().encode(text));
+  return good ? 'ok' : 'bad_signature';
+}
+
+function isEnvelope(envelope) {
+  if (typeof envelope !== 'object' || envelope === null || Object.keys(envelope).sort().join() !== MEMBERS) return false;
+  const { v, kid, ts, sig } = envelope;
+  return (
+    v === 1 &&
+    SIGNED.every((name) => isSignable(envelope[name])) &&
+    typeof kid === 'string' &&
+    /^[A-Za-z0-9_-]{1,32}$/.test(kid) &&
+    Number.isInteger(ts) &&
+    ts >= 0 &&
+    ts <= MAX_TS &&
+    typeof sig === 'string' &&
+    /^([0-9a-f]{64}){1,2}$/.test(sig)
+  );
+}
+
+// No two envelopes share a signing string.
+function isSignable(text) {
+  return typeof text === 'string' && /^[^|=\u0000-\u001f\u007f-\u009f\p{Surrogate}]+$/u.test(text);
+}
+
+const hexOf = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+const bytesOf = (hex) => Uint8Array.from(hex.match(/../g), (digits) => Number.parseInt(digits, 16));

@@ -1,0 +1,244 @@
+// Envelopes verified without a secret: canonical JSON in JavaScript, public keys of the sidecar or pinned, and what is forged.
+import assert from 'node:assert/strict';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { canonicalize } from '../../client/canonical.js';
+import { createClient } from '../../client/index.js';
+import { signature, signingString } from '../integration/envelope.mjs';
+import { PrivateStack } from '../integration/stack.mjs';
+import { until } from '../integration/waiting.mjs';
+import { QUICK, Reader } from './reader.mjs';
+import { launch, serve } from './site.mjs';
+import { write } from './stream.mjs';
+
+const vectors = new URL('../vectors/', import.meta.url);
+
+let stack, sidecar;
+before(async () => {
+  stack = await PrivateStack.create();
+  sidecar = await stack.sidecar();
+  await stack.addKeyPair('e1');
+  await signWith('e1');
+  await until('e1 is shown', async () => (await shown()).includes('e1'));
+});
+after(() => stack.close());
+
+const shown = async () => (await (await fetch(`${sidecar.url}/.well-known/sealcast-keys`)).json()).keys.map(({ kid }) => kid);
+
+async function signWith(kid) {
+  await stack.query(`alter system set sealcast.signing_kid = '${kid}'`);
+  await stack.query('select pg_reload_conf()');
+  await until(`${kid} signs`, async () => (await stack.query('select sealcast.signing_kid() as kid'))[0].kid === kid);
+}
+
+// A client whose requests for public keys are counted.
+function counted(more = {}) {
+  const asked = [];
+  const counting = (url, init) => {
+    if (String(url).endsWith('/sealcast-keys')) asked.push(init.cache);
+    return (more.through ?? fetch)(url, init);
+  };
+  const client = createClient({ url: sidecar.url, retry: QUICK, ...more, fetch: counting });
+  return { client, asked, verify: (envelope) => client.verify(envelope, { by: 'keys' }) };
+}
+
+async function sealed(d = { content: 'hello' }) {
+  const client = createClient({ url: sidecar.url, token: stack.user().token(), retry: QUICK });
+  return client.sendMessage(await stack.stream(), 'chat', d);
+}
+
+test('canonical JSON is that of the server', async () => {
+  const documents = [
+    '{"b":1E2,"a":[0.10,-0,"\\u00e9",null,true,false,{}]}',
+    '{"10":1,"9":2,"é":3,"\\ud83d\\ude00":4,"\\ufb33":5,"__proto__":{"toString":1},"":6}',
+    '["\\u0000\\u001f\\u007f\\u2028\\u2029<>&/\\\\\\"\\b\\f\\n\\r\\t"]',
+    '[1e21,1e-7,123456789012345680000,5e-324,1.7976931348623157e308,-1.5,0.000001]',
+    `${'['.repeat(128)}${']'.repeat(128)}`,
+  ];
+  for (const json of documents) {
+    const [{ canonical }] = await stack.query('select sealcast.canonicalize($1::json) as canonical', [json]);
+    assert.equal(canonicalize(JSON.parse(json)), canonical);
+  }
+  const lines = readFileSync(new URL('es6_doubles.txt', vectors), 'utf8').match(/^[0-9a-f]{16}$/gm);
+  const doubles = lines.map((bits) => Buffer.from(bits, 'hex').readDoubleBE()).filter(Number.isFinite);
+  assert.ok(doubles.length > 20);
+  const literals = `[${doubles.map((number) => number.toExponential(25)).join()}]`;
+  const [{ canonical }] = await stack.query('select sealcast.canonicalize($1::json) as canonical', [literals]);
+  assert.equal(canonicalize(doubles), canonical);
+});
+
+test('what has no canonical form is an error', () => {
+  for (const value of ['\ud800', { '\udfff': 1 }, Infinity, Number.NaN, undefined, [() => {}], 1n]) {
+    assert.throws(() => canonicalize(value), TypeError);
+  }
+  assert.throws(() => canonicalize(JSON.parse(`${'['.repeat(129)}${']'.repeat(129)}`)), TypeError);
+});
+
+test('what the server sealed is ok, parsed or as text; any change shows', async () => {
+  const { verify } = counted();
+  const envelope = await sealed({ content: 'so 😀', numbers: [1e21, 0.1, -0], nested: { b: null, a: [] } });
+  assert.equal(envelope.sig.length, 128);
+  assert.equal(await verify(envelope), 'ok');
+  assert.equal(await verify(JSON.stringify(envelope)), 'ok');
+  const flipped = (text) => text.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+  const changes = {
+    t: 'chat2', stream_id: envelope.s, s: envelope.stream_id, ts: envelope.ts + 1, txn_id: envelope.s,
+    d: { ...envelope.d, content: 'other' }, sig: flipped(envelope.sig),
+  };
+  for (const [member, value] of Object.entries(changes)) {
+    assert.equal(await verify({ ...envelope, [member]: value }), 'bad_signature', member);
+  }
+  const malformed = [
+    null, [], 'no JSON', {}, { ...envelope, v: 2 }, { ...envelope, w: 1 }, { ...envelope, t: 'a|b' }, { ...envelope, t: '' },
+    { ...envelope, s: 7 }, { ...envelope, s: '\ud800' }, { ...envelope, ts: -1 }, { ...envelope, ts: 1.5 },
+    { ...envelope, kid: '../k1' }, { ...envelope, kid: null }, { ...envelope, d: { content: '\ud800' } },
+    { ...envelope, sig: envelope.sig.slice(1) }, { ...envelope, sig: envelope.sig.toUpperCase() }, { ...envelope, sig: [envelope.sig] },
+  ];
+  for (const value of malformed) assert.equal(await verify(value), 'malformed', JSON.stringify(value));
+});
+
+test('no envelope passes under another algorithm or key', async () => {
+  const { verify } = counted();
+  const envelope = await sealed();
+  const { x } = createPublicKey(createPrivateKey(readFileSync(join(stack.keyring, 'e1.ed25519')))).export({ format: 'jwk' });
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const text = Buffer.from(signingString(envelope));
+  const forged = {
+    'half of it': envelope.sig.slice(0, 64),
+    'an HMAC of another key': signature({ ...envelope, kid: 'k1' }, stack.keyring),
+    'an HMAC twice': signature({ ...envelope, kid: 'k1' }, stack.keyring).repeat(2),
+    'another pair': sign(null, text, privateKey).toString('hex'),
+    'the public key as a signature': Buffer.from(x, 'base64url').toString('hex').repeat(2),
+  };
+  for (const [what, sig] of Object.entries(forged)) assert.equal(await verify({ ...envelope, sig }), 'bad_signature', what);
+  const hmac = { ...envelope, kid: 'k1' };
+  assert.equal(await verify({ ...hmac, sig: signature(hmac, stack.keyring) }), 'unknown_kid', 'an HMAC key is not shown');
+});
+
+test('keys are read once, and again for an unknown kid, at most once a second', async () => {
+  const envelope = await sealed();
+  const { verify, asked } = counted();
+  assert.deepEqual(await Promise.all(Array.from({ length: 5 }, () => verify(envelope))), Array(5).fill('ok'));
+  assert.deepEqual(asked, [undefined]);
+  await until('a second reading', async () => {
+    assert.equal(await verify({ ...envelope, kid: 'e9' }), 'unknown_kid');
+    return asked.length > 1;
+  });
+  assert.deepEqual(asked, [undefined, 'no-store'], 'which no cache answers');
+  for (let i = 0; i < 20; i++) assert.equal(await verify({ ...envelope, kid: `f${i}` }), 'unknown_kid');
+  assert.ok(asked.length <= 3, `${asked.length} readings`);
+  assert.equal(await verify(envelope), 'ok');
+});
+
+test('a new key is found while an old client runs', async () => {
+  const { verify } = counted();
+  assert.equal(await verify(await sealed()), 'ok');
+  await stack.addKeyPair('e2');
+  await signWith('e2');
+  const envelope = await sealed();
+  assert.equal(envelope.kid, 'e2');
+  await until('e2 is found', async () => (await verify(envelope)) === 'ok');
+  await signWith('e1');
+});
+
+test('pinned keys are the only ones, and the server is not asked', async () => {
+  const envelope = await sealed();
+  const publicKeys = await (await fetch(`${sidecar.url}/.well-known/sealcast-keys`)).json();
+  const pinned = counted({ publicKeys });
+  assert.equal(await pinned.verify(envelope), 'ok');
+  const others = counted({ publicKeys: { keys: [{ kty: 'oct', kid: 'e1', k: 'c2VjcmV0' }, ...publicKeys.keys.filter(({ kid }) => kid !== 'e1')] } });
+  assert.equal(await others.verify(envelope), 'unknown_kid');
+  assert.deepEqual([pinned.asked, others.asked], [[], []]);
+  await assert.rejects(counted({ publicKeys: {} }).verify(envelope), { code: 'unexpected_answer' });
+  await assert.rejects(counted().client.verify(envelope, { by: 'faith' }), TypeError);
+});
+
+test('without the keys nobody can tell: an error, no verdict', async () => {
+  const envelope = await sealed();
+  const down = async () => new Response('{"code":"database_unavailable","message":"x"}', { status: 503 });
+  await assert.rejects(counted({ through: down }).verify(envelope), { status: 503, code: 'database_unavailable' });
+  const { subtle } = crypto;
+  const missing = Object.getOwnPropertyDescriptor(globalThis, 'crypto');
+  Object.defineProperty(globalThis, 'crypto', { value: {}, configurable: true });
+  try {
+    await assert.rejects(counted().verify(envelope), { code: 'no_webcrypto' });
+    const importKey = async () => Promise.reject(new DOMException('no', 'NotSupportedError'));
+    globalThis.crypto.subtle = { digest: subtle.digest.bind(subtle), importKey };
+    await assert.rejects(counted().verify(envelope), { code: 'no_ed25519' });
+    const reader = new Reader(counted().client, envelope.stream_id, { from: 0, verify: 'keys' });
+    await reader.until('it has failed', () => reader.subscription.status === 'failed');
+    assert.deepEqual(reader.errors.map(({ code }) => code), ['no_ed25519'], 'which no pause mends');
+    await reader.close();
+  } finally {
+    Object.defineProperty(globalThis, 'crypto', missing);
+  }
+});
+
+// What a transport may do to frames on their way.
+function bending(change) {
+  return async (...request) => {
+    const response = await fetch(...request);
+    if (!String(request[0]).includes('/events')) return response;
+    const bend = new TransformStream({
+      transform: (bytes, out) => out.enqueue(Buffer.from(change(Buffer.from(bytes).toString()))),
+    });
+    return new Response(response.body.pipeThrough(bend), response);
+  };
+}
+
+test("verify: 'keys' leaves out what was tampered with, and asks no verdict of the server", async () => {
+  const room = await stack.stream();
+  const urls = [];
+  const bent = bending((text) => text.replace('n 2', 'm 2'));
+  const { client, asked } = counted({ through: (url, init) => (urls.push(String(url)), bent(url, init)) });
+  const reader = new Reader(client, room, { verify: 'keys' });
+  await reader.ready();
+  await write(stack, room, 3);
+  await reader.reached(3);
+  assert.deepEqual(reader.offsets, [1, 3]);
+  assert.deepEqual(reader.errors.map(({ code, frame }) => [code, frame.offset]), [['unverified', 2]]);
+  assert.deepEqual([asked.length, urls.some((url) => url.endsWith('/rpc/verify'))], [1, false]);
+  await reader.close();
+  assert.throws(() => client.subscribeStreamEvents(room, () => {}, { verify: 'key' }), TypeError);
+});
+
+for (const verify of [true, 'keys']) {
+  test(`verify: ${verify}: a true envelope of another stream is left out`, async () => {
+    const [room, stray] = [await stack.stream(), JSON.stringify(await sealed())];
+    const swapped = bending((text) => text.replace(/"offset":2,"prev":1,"envelope":\{.*\}\}/, `"offset":2,"prev":1,"envelope":${stray}}`));
+    const reader = new Reader(counted({ through: swapped }).client, room.toUpperCase(), { verify });
+    await reader.ready();
+    await write(stack, room, 3);
+    await reader.reached(3);
+    assert.deepEqual(reader.offsets, [1, 3]);
+    assert.match(reader.errors[0].message, /offset 2 does not verify: wrong_stream/);
+    await reader.close();
+  });
+}
+
+test('in Chromium, on a page of another origin that http.cors_origins does not name', async () => {
+  const [site, browser] = [await serve(), await launch()];
+  try {
+    const page = await (await browser.newContext()).newPage();
+    await page.goto(site.origin);
+    const envelope = await sealed({ content: 'from elsewhere 😀', n: 1e21 });
+    const results = await page.evaluate(async ({ url, envelope }) => {
+      const { createClient } = await import('/client/index.js');
+      const client = createClient({ url });
+      const verify = (value) => client.verify(value, { by: 'keys' });
+      return [
+        await verify(envelope),
+        await verify(JSON.stringify(envelope)),
+        await verify({ ...envelope, ts: envelope.ts + 1 }),
+        await verify({ ...envelope, sig: envelope.sig.slice(64) }),
+        await verify({ ...envelope, kid: 'k1' }),
+      ];
+    }, { url: sidecar.url, envelope });
+    assert.deepEqual(results, ['ok', 'ok', 'bad_signature', 'bad_signature', 'unknown_kid']);
+  } finally {
+    await browser.close();
+    site.server.close();
+  }
+});
