@@ -207,7 +207,13 @@ LoadedKeyring load_keyring(const std::string& directory, bool strict) {
     WipedString secret;
     read_secret(file.descriptor, path, secret.text);
     const bool is_pem = name.ends_with(kEd25519Ending);
-    if (is_pem) read_pem(path, secret.text);
+    if (is_pem) {
+      read_pem(path, secret.text);
+    } else if (secret.text.starts_with("-----BEGIN ")) {
+      // As an HMAC secret a public key would let everybody sign.
+      refuse(path, "holds PEM, which is no secret for HMAC",
+             "An Ed25519 private key goes into KID.ed25519; a secret is made with: openssl rand -hex 32.");
+    }
     try {
       std::string kid = is_pem ? name.substr(0, name.size() - kEd25519Ending.size()) : name;
       loaded.keyring.add(std::move(kid), std::move(secret.text), is_pem ? Algorithm::ed25519 : Algorithm::hmac_sha256);

@@ -66,8 +66,8 @@ struct LoadedKeyring {
 // Reads every file of `directory` whose name does not begin with a dot, following symlinks. KID holds a secret for
 // HMAC, one trailing newline ignored; KID.ed25519 a private key in PEM. Throws Error{bad_keyring} naming the file and
 // the mend: not a directory, unreadable, not a regular file, a name that is no kid, a kid with both files, a secret too
-// short or long, a PEM file without an Ed25519 key, a file that others may write (or read, when `strict`). An empty
-// directory is an empty keyring.
+// short or long, PEM without an Ed25519 key or in a file of another name, a file that others may write (or read, when
+// `strict`). An empty directory is an empty keyring.
 LoadedKeyring load_keyring(const std::string& directory, bool strict);
 
 bool is_kid(std::string_view text) noexcept;

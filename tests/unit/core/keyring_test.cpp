@@ -228,6 +228,14 @@ TEST_F(KeyringDirectory, RefusesAnEd25519FileWithoutSuchAKey) {
   }
 }
 
+// A public key that became an HMAC secret would let everybody sign.
+TEST_F(KeyringDirectory, TakesNoPemForAnHmacSecret) {
+  for (const char* what : {"PRIVATE", "PUBLIC"}) {
+    write("k1", "-----BEGIN " + std::string(what) + " KEY-----\n" + kSecret + "\n");
+    EXPECT_EQ(refusal(), "keyring: " + path("k1") + " holds PEM, which is no secret for HMAC");
+  }
+}
+
 TEST_F(KeyringDirectory, RefusesAKidWithTwoKeys) {
   write("k1", kSecret);
   write("k1.ed25519", kPem);
