@@ -9,7 +9,8 @@ DATA_built = sealcast--$(EXTVERSION).sql sealcast_economy--$(ECONOMY_VERSION).sq
 DATA = $(wildcard sql/upgrade/sealcast--*--*.sql sql/upgrade/sealcast_economy--*--*.sql)
 PG_CONFIG ?= pg_config
 SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=extension/pg/exports.map
-PG_CXXFLAGS = -std=c++20 -O3 -Wall -Wextra -fvisibility=hidden
+# The tests add -Werror.
+PG_CXXFLAGS = -std=c++20 -O3 -Wall -Wextra -fvisibility=hidden $(SEALCAST_CXXFLAGS)
 # The server's headers as system headers: what they do is not ours to be warned of.
 PG_CPPFLAGS = -I$(CURDIR)/extension -isystem $(shell $(PG_CONFIG) --includedir-server)
 EXTRA_CLEAN = $(DATA_built)

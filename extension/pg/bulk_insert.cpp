@@ -2,6 +2,7 @@
 #include "bulk_insert.h"
 
 #include "index_lookup.h"
+#include "versions.h"
 
 extern "C" {
 #include "access/table.h"
@@ -26,16 +27,6 @@ void refuse_triggers(const ResultRelInfo* target) {
            errmsg("%s has a trigger, which admission does not fire", RelationGetRelationName(target->ri_RelationDesc)),
            errhint("Drop it. To decide about a message use message_types.admit_hook; to act on one, read the "
                    "stream or the event plane.")));
-}
-
-void insert_index_entries(ResultRelInfo* target, TupleTableSlot* slot, EState* estate) {
-  if (target->ri_NumIndices == 0) return;
-#if PG_VERSION_NUM >= 160000
-  List* const recheck = ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, false);
-#else
-  List* const recheck = ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL);
-#endif
-  list_free(recheck);
 }
 
 // Where the rows go: the table itself, or the partition that takes the row in `row`.
@@ -107,7 +98,7 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
   Relation const target = route.target->ri_RelationDesc;
   refuse_triggers(root);
   refuse_triggers(route.target);
-  const TupleConversionMap* const to_partition = route.target->ri_RootToPartitionMap;
+  const TupleConversionMap* const to_partition = root_to_target_map(route.target, estate);
 
   TupleTableSlot* slots[kChunk];
   const int chunk = Min(rows, kChunk);
@@ -125,7 +116,9 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
       if (target->rd_att->constr != nullptr) ExecConstraints(route.target, slots[i], estate);
     }
     table_multi_insert(target, slots, count, command, 0, nullptr);
-    for (int i = 0; i < count; ++i) insert_index_entries(route.target, slots[i], estate);
+    if (route.target->ri_NumIndices > 0) {
+      for (int i = 0; i < count; ++i) insert_index_tuples(route.target, slots[i], estate);
+    }
     ResetPerTupleExprContext(estate);
   }
 

@@ -8,6 +8,7 @@
 #include "jsonb_walk.h"
 #include "key_store.h"
 #include "settings.h"
+#include "versions.h"
 
 extern "C" {
 #include "utils/tuplestore.h"
@@ -44,9 +45,7 @@ namespace {
 std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
   if (PG_ARGISNULL(1)) return std::nullopt;
   const Interval* const age = PG_GETARG_INTERVAL_P(1);
-#if PG_VERSION_NUM >= 170000
-  if (INTERVAL_IS_NOEND(age)) return std::nullopt;
-#endif
+  if (is_infinite(age)) return std::nullopt;
   const int64 ms =
       (age->month * static_cast<int64>(DAYS_PER_MONTH) + age->day) * (USECS_PER_DAY / 1000) + age->time / 1000;
   if (ms < 0) {

@@ -84,7 +84,7 @@ select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_r
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.set_role(%L, %L, ''owner'')', :attic, :guest)), 'ok', 'an admin may all');
 select is(pg_temp.outcome('sealcast_user', '{"sub": "b0000000-0000-4000-8000-000000000001", "exp": 1}',
                           format('select sealcast.mute(%L, %L)', :room, :guest)), 'PT401 token_expired', 'a session ends');
-create role tap_neither; grant sealcast_admin to tap_neither; alter role tap_neither noinherit; grant usage on schema sealcast to tap_neither;
+create role tap_neither noinherit; grant sealcast_admin to tap_neither; grant usage on schema sealcast to tap_neither;
 grant execute on function sealcast.mute(uuid, uuid, timestamptz, text), sealcast.restrict_user(text, uuid, uuid, timestamptz, text) to tap_neither;
 select is(pg_temp.outcome('tap_neither', null, format('select sealcast.mute(null, %L)', :guest)), 'PT403 role_required',
           'a member that inherits nothing is no admin until SET ROLE');
