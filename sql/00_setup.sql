@@ -18,6 +18,11 @@ begin
   end loop;
 end $$;
 
+-- What a sidecar can rely on, as a number. Raised when a sidecar of before could not work with this script, or its successor
+-- with the script of before; kInterfaceVersion in sidecar/src/postgres/interface.h goes with it.
+create function sealcast.interface_version() returns integer
+  language sql immutable parallel safe return 1;
+
 -- Errors when the database cannot hold sealed messages; warns about what is not configured yet.
 create function sealcast.setup_notices() returns void
   language c volatile as 'MODULE_PATHNAME', 'sealcast_setup_notices';

@@ -34,6 +34,7 @@ grant execute on function
 grant execute on function
   -- Who may attach seal_row() to a table of theirs can sign anything.
   sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.seal_row(), sealcast.keys(),
+  sealcast.interface_version(),
   sealcast.admit(uuid[], text[], uuid[], uuid[], text[]), sealcast.call_as(uuid, text, json),
   sealcast.cell_map(), sealcast.gate_limits(), sealcast.roles_of(uuid[], uuid[]), sealcast.stream_access(uuid, uuid),
   sealcast.history(uuid, bigint, bigint, integer, boolean),

@@ -305,7 +305,7 @@ class Sidecar {
   std::vector<rpc::ReadinessCheck> readiness() {
     return {
         {"sealcastd", [this] { return draining_ ? std::string("it is stopping") : std::string(); }},
-        {"postgres", [this] { return admission_.connected() ? std::string() : "no connection for admission"; }},
+        {"postgres", [this] { return admission_.problem(); }},
         {"limits", [this] { return limits_.loaded() ? std::string() : "message types were not read yet"; }},
         {"cells", [this] { return cells_.loaded() ? std::string() : "the cells were not read yet"; }},
         {"redis", [this] { return gate_.ready() ? std::string() : "no connection"; }},

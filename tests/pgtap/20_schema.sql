@@ -1,7 +1,7 @@
 -- What the extension brings: roles, tables, types, functions, and that it can be taken away whole.
 begin;
 \ir scene.psql
-select plan(50);
+select plan(51);
 
 select has_schema('sealcast');
 select is(r.rolname || ' ' || r.rolcanlogin || r.rolsuper || r.rolcreaterole || r.rolbypassrls, r.rolname || ' falsefalsefalsefalse',
@@ -51,7 +51,7 @@ insert into outward values
   ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'void'),
   ('sealcast.unmute(uuid,uuid)', 'boolean'), ('sealcast.unban(uuid,uuid)', 'boolean'),
   ('sealcast.set_role(uuid,uuid,text)', 'void'),
-  ('sealcast.claim_shards(text,integer)', 'SETOF record'), ('sealcast.release_shards(text)', 'void'),
+  ('sealcast.interface_version()', 'integer'), ('sealcast.claim_shards(text,integer)', 'SETOF record'), ('sealcast.release_shards(text)', 'void'),
   ('sealcast.drain(text,integer[],bigint[],integer)', 'SETOF record'),
   ('sealcast.tail(integer[],bigint[],integer)', 'SETOF record'),
   ('sealcast.settle(text,integer[],bigint[],bigint[])', 'void'),

@@ -23,7 +23,7 @@ insert into granted values
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
   ('sealcast.keys()', 'as'), ('sealcast.maintain(interval,interval,integer)', 'as'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 's'),
-  ('sealcast.call_as(uuid,text,json)', 's'), ('sealcast.migrate_transport(uuid,text,integer)', 'au'),
+  ('sealcast.interface_version()', 's'), ('sealcast.call_as(uuid,text,json)', 's'), ('sealcast.migrate_transport(uuid,text,integer)', 'au'),
   ('sealcast.gate_limits()', 's'), ('sealcast.roles_of(uuid[],uuid[])', 's'), ('sealcast.stream_access(uuid,uuid)', 's'),
   ('sealcast.history(uuid,bigint,bigint,integer,boolean)', 's'),
   ('sealcast.claim_shards(text,integer)', 's'), ('sealcast.release_shards(text)', 's'),

@@ -112,6 +112,14 @@ bool Admission::connected() const {
   return std::ranges::any_of(fresh_.lanes, [](const auto& lane) { return lane->connection->connected(); });
 }
 
+std::string Admission::problem() const {
+  if (connected()) return {};
+  for (const auto& lane : fresh_.lanes) {
+    if (!lane->connection->misfit().empty()) return lane->connection->misfit();
+  }
+  return "no connection for admission";
+}
+
 asio::awaitable<Verdict> Admission::admit(Message message) {
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(Verdict)>(
       [this](auto handler, Message item) { enqueue(std::move(item), Handler(std::move(handler))); },

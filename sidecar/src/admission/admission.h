@@ -74,7 +74,8 @@ class Admission {
   // Never throws.
   asio::awaitable<Verdict> admit(Message message);
 
-  bool connected() const;  // at least one lane stands
+  bool connected() const;       // at least one lane stands
+  std::string problem() const;  // empty when one does, else why not
   bool idle() const { return fresh_.waiting.empty() && repeats_.waiting.empty() && under_way_ == 0; }
 
  private:

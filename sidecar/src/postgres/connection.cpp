@@ -13,6 +13,7 @@
 
 #include "log/log.h"
 #include "postgres/dsn.h"
+#include "postgres/interface.h"
 
 namespace sealcast::pg {
 
@@ -43,6 +44,24 @@ Error refusal(const PGresult* result) {
 bool failed(const PGresult* result) {
   ExecStatusType status = PQresultStatus(result);
   return status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK;
+}
+
+constexpr char kInterface[] = "select sealcast.interface_version()";
+constexpr std::string_view kUndefinedSchema = "3F000";
+constexpr std::string_view kUndefinedFunction = "42883";
+
+std::string misfit_of(std::int64_t interface) {
+  if (interface == kInterfaceVersion) return {};
+  return "the extension sealcast has interface " + std::to_string(interface) +
+         ", sealcastd " SEALCAST_VERSION " needs " + std::to_string(kInterfaceVersion) +
+         (interface < kInterfaceVersion ? ": install its new version and run ALTER EXTENSION sealcast UPDATE"
+                                        : ": run the sealcastd of the extension's version");
+}
+
+std::string misfit_of(const Error& error) {
+  if (error.sqlstate() != kUndefinedSchema && error.sqlstate() != kUndefinedFunction) return {};
+  return std::string("the database has no extension sealcast that tells its interface (") + error.what() +
+         "): run CREATE EXTENSION sealcast, or ALTER EXTENSION sealcast UPDATE";
 }
 
 }  // namespace
@@ -89,7 +108,10 @@ asio::awaitable<void> Connection::run() {
     } catch (const std::exception& error) {
       problem = error.what();
     }
-    if (!problem.empty()) lose(problem);
+    if (!problem.empty()) {
+      misfit_.clear();
+      lose(problem);
+    }
     if (stopping_) break;
     boost::system::error_code ignored;
     backoff_timer_.expires_after(backoff_);
@@ -135,8 +157,16 @@ asio::awaitable<void> Connection::connect() {
 }
 
 void Connection::probe() {
-  auto done = [self = shared_from_this()](std::exception_ptr error, Result) {
-    if (error || !self->linked_) return;
+  auto done = [self = shared_from_this()](const std::exception_ptr& error, const Result& rows) {
+    if (!self->linked_) return;
+    try {
+      if (error) std::rethrow_exception(error);
+      self->set_misfit(misfit_of(rows.integer(0, 0)));
+    } catch (const Error& refused) {
+      self->set_misfit(misfit_of(refused));
+      return self->lose(refused.what());
+    }
+    if (!self->misfit_.empty()) return self->lose(self->misfit_);
     log::write(log::Level::info, log::tag::kDatabase, "connected to Postgres", {{"connection", self->settings_.name}});
     self->connected_ = true;
     self->complained_ = false;
@@ -144,7 +174,17 @@ void Connection::probe() {
     self->connected_timer_.cancel();
     if (self->on_connect) self->on_connect();
   };
-  send("select 1", kNoParams, asio::bind_executor(executor_, std::move(done)));
+  send(kInterface, kNoParams, asio::bind_executor(executor_, std::move(done)));
+}
+
+// Each attempt to connect asks anew; only the first answer of its kind is news.
+void Connection::set_misfit(std::string misfit) {
+  if (!misfit.empty() && misfit != misfit_) {
+    log::write(log::Level::error, log::tag::kDatabase, "the extension does not go with this sidecar; asking again",
+               {{"connection", settings_.name}, {"reason", misfit}});
+    complained_ = true;
+  }
+  misfit_ = std::move(misfit);
 }
 
 asio::awaitable<void> Connection::read() {

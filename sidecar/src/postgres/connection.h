@@ -50,8 +50,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Gives the connection up and connects anew, for example when the server turned out to be a standby.
   void reset(const std::string& reason) { lose(reason); }
 
-  // Postgres itself has answered on this connection (a pooler in between accepts connections without it).
+  // Postgres itself has answered on this connection (a pooler in between accepts connections without it), and its
+  // extension goes with this sidecar.
   bool connected() const noexcept { return connected_; }
+  // Why the extension does not go with this sidecar, and what to do; empty unless that is what hinders the connection.
+  const std::string& misfit() const noexcept { return misfit_; }
   std::size_t queued() const noexcept { return pending_.size(); }
 
   // Runs one statement. Throws Error. `sql` must outlive the call, `params` need not.
@@ -83,6 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void drain_results();
   void watch_deadline();
   void lose(const std::string& reason);
+  void set_misfit(std::string misfit);
   static std::pair<std::exception_ptr, Result> outcome(const Pending& pending, const std::string* loss);
 
   static constexpr std::chrono::milliseconds kFirstBackoff{50};
@@ -96,9 +100,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::steady_timer backoff_timer_;
   std::deque<Pending> pending_;
   bool linked_ = false;     // the socket stands
-  bool connected_ = false;  // and the first statement was answered
+  bool connected_ = false;  // and the first statement was answered as it should be
   std::chrono::milliseconds backoff_ = kFirstBackoff;
   bool complained_ = false;  // since the last connect
+  std::string misfit_;
   bool stopping_ = false;
   bool flushing_ = false;
   bool watching_ = false;

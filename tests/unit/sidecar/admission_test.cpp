@@ -14,7 +14,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr char kSchema[] = R"(
-create schema sealcast;
 create type sealcast.verdict as (item int, status int, code text, message text, details text, hint text,
                                  retry_after_ms bigint, replayed bool, envelope text);
 create table stored (sender_id uuid, txn_id uuid, d text, primary key (sender_id, txn_id));

@@ -6,6 +6,7 @@
 #include "async.h"
 #include "postgres/connection.h"
 #include "postgres/dsn.h"
+#include "postgres/interface.h"
 #include "postgres/pool.h"
 #include "postgres_server.h"
 
@@ -138,6 +139,25 @@ TEST_F(PostgresConnection, TellsAnErrorBySqlstate) {
 TEST_F(PostgresConnection, RefusesAtOnceWhenNotConnected) {
   connection_ = Connection::create(io_.get_executor(), {server_.dsn(), "test", milliseconds(1000)});
   EXPECT_EQ(error_of("select 1").failure(), Failure::unavailable);
+}
+
+TEST_F(PostgresConnection, KeepsOffAnExtensionOfAnotherInterfaceUntilItIsUpdated) {
+  server_.set_interface_version(pg::kInterfaceVersion - 1);
+  connection_ = Connection::create(io_.get_executor(), {server_.dsn(), "test", milliseconds(10'000)});
+  connection_->start();
+  ASSERT_TRUE(test::run_until(io_, [&] { return !connection_->misfit().empty(); }));
+  EXPECT_NE(connection_->misfit().find("ALTER EXTENSION sealcast UPDATE"), std::string::npos) << connection_->misfit();
+  EXPECT_FALSE(connection_->connected());
+  EXPECT_EQ(error_of("select 1").failure(), Failure::unavailable);
+  server_.set_interface_version(pg::kInterfaceVersion + 1);
+  auto too_old = [&] { return connection_->misfit().find("run the sealcastd of") != std::string::npos; };
+  ASSERT_TRUE(test::run_until(io_, too_old)) << connection_->misfit();
+  server_.run("drop function sealcast.interface_version()");
+  auto none = [&] { return connection_->misfit().find("CREATE EXTENSION") != std::string::npos; };
+  ASSERT_TRUE(test::run_until(io_, none)) << connection_->misfit();
+  server_.set_interface_version(pg::kInterfaceVersion);
+  ASSERT_TRUE(test::run_until(io_, [&] { return connection_->connected(); }));
+  EXPECT_EQ(connection_->misfit(), "");
 }
 
 TEST_F(PostgresConnection, BoundsItsQueue) {

@@ -17,6 +17,8 @@
 #include <thread>
 #include <vector>
 
+#include "postgres/interface.h"
+
 namespace sealcast::test {
 namespace {
 
@@ -65,6 +67,8 @@ PostgresServer::PostgresServer(const std::string& schema) {
   ::waitpid(initdb, &status, 0);
   if (status != 0) throw std::runtime_error("initdb failed");
   start();
+  run("create schema sealcast");
+  set_interface_version(pg::kInterfaceVersion);
   if (!schema.empty()) run(schema);
 }
 
@@ -95,6 +99,11 @@ void PostgresServer::stop() {
 }
 
 std::string PostgresServer::dsn() const { return "host=" + directory_.string() + " dbname=postgres user=postgres"; }
+
+void PostgresServer::set_interface_version(std::int64_t version) const {
+  run("create or replace function sealcast.interface_version() returns integer language sql return " +
+      std::to_string(version));
+}
 
 std::string PostgresServer::run(const std::string& sql) const {
   std::unique_ptr<PGconn, void (*)(PGconn*)> connection(PQconnectdb(dsn().c_str()), PQfinish);

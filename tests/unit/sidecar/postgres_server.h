@@ -1,8 +1,10 @@
-// A Postgres server of the test's own, on a Unix socket, gone with it.
+// A Postgres server of the test's own, on a Unix socket, gone with it. It has no extension, but what each connection
+// asks of it first.
 #pragma once
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -18,6 +20,9 @@ class PostgresServer {
 
   void start();
   void stop();  // at once, as a crash would
+
+  // What sealcast.interface_version() answers from now on; at first what the sidecar needs.
+  void set_interface_version(std::int64_t version) const;
 
   std::string dsn() const;
   // Runs statements over a connection of its own; the first value of the last one's rows, as text.

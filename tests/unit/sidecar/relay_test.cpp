@@ -12,7 +12,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr char kSchema[] = R"(
-create schema sealcast;
 create table leases (shard int primary key, holder text, epoch bigint not null default 0);
 insert into leases (shard) values (0), (1);
 create table outbox (id bigserial primary key, shard int, stream_id uuid, body text);
