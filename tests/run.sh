@@ -4,7 +4,7 @@ set -uo pipefail
 shopt -s nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-suites=(unit asan pgtap integration integration-asan client fuzz docs)
+suites=(unit asan pgtap upgrade integration integration-asan client fuzz docs)
 logs=build/test-logs
 mkdir -p "$logs"
 
@@ -37,6 +37,8 @@ run_pgtap() {
     pg_prove --verbose --ext .sql tests/pgtap'
 }
 
+run_upgrade() { tests/with_stack.sh postgres -- tests/upgrade.sh; }
+
 integration_tests() {
   install_from_lock . &&
     build_in "$1" sealcastd sealcast_load sealcast_mosquitto &&
@@ -65,6 +67,7 @@ count_node() { sed -E 's/\x1b\[[0-9;]*m//g' "$1" | awk '/^â„¹ pass /{p = $3} /^â
 count_unit() { count_ctest "$1"; }
 count_asan() { count_ctest "$1"; }
 count_pgtap() { count_tap "$1"; }
+count_upgrade() { count_tap "$1"; }
 count_integration() { count_node "$1"; }
 count_integration-asan() { count_node "$1"; }
 count_client() { count_node "$1"; }
@@ -79,6 +82,8 @@ for suite in "${suites[@]}"; do
   }
 done
 local/deps run build test || exit 1
+# A warning in the extension fails.
+export SEALCAST_CXXFLAGS=-Werror
 
 passed=0
 failed=0
