@@ -20,6 +20,16 @@ insert into sealcast.viewer_counts (stream_id, published_at) select s, now() fro
 update sealcast.streams set delivery_mode = 'hot' where stream_id in (:room, :cave);
 insert into sealcast.cells values ('tap', 'https://tap.example');
 insert into sealcast.cell_pins select s, 'tap' from :streams;
+create function public.tap_handler(e sealcast.event) returns void language sql security definer as '';
+grant execute on function public.tap_handler(sealcast.event) to sealcast_service;
+select sealcast.register_handler('tap', 'chat', 'public.tap_handler(sealcast.event)');
+insert into sealcast.event_effects (handler, sender_id, txn_id, ts) values ('tap', :guest, gen_random_uuid(), 1);
+insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason) values ('tap', :guest, gen_random_uuid(), 1, 'x');
+insert into sealcast.event_dead_letters (group_name, handler, sender_id, txn_id, reason, attempts)
+  values ('default', 'tap', :guest, gen_random_uuid(), 'x', 1);
+insert into sealcast.event_workers (group_name, holder, seen_at) values ('default', 'tap', now());
+insert into sealcast.event_partitions (partition, last_ms, last_seq) values (0, 1, 1);
+insert into sealcast.event_leases (group_name, partition) values ('default', 0);
 insert into sealcast.row_keys values ('sealcast.streams', 'x', 'x');
 
 -- What a role with the claims of `sub` makes of a table, in short: how many rows it sees, i when it can insert, and u and d
@@ -89,6 +99,14 @@ select results_eq(
     ('deliveries',        '1',            '-',   '-',   '-'),
     ('delivery_changes',  '2',            '-',   '-',   '-'),
     ('delivery_lags',     '2',            '-',   '-',   '-'),
+    ('event_attempts',    '1',            '-',   '-',   '-'),
+    ('event_dead_letters','1',            '-',   '-',   '-'),
+    ('event_effects',     '1',            '-',   '-',   '-'),
+    ('event_handlers',    '1',            '-',   '-',   '-'),
+    ('event_leases',      '1',            '-',   '-',   '-'),
+    ('event_losses',      '1',            '-',   '-',   '-'),
+    ('event_partitions',  '1',            '-',   '-',   '-'),
+    ('event_workers',     '1',            '-',   '-',   '-'),
     ('message_types',     '7 i u7 d7',    '7',   '7',   '7'),
     ('messages',          '2',            '2',   '1',   '1'),
     ('relay_leases',      '4',            '-',   '-',   '-'),

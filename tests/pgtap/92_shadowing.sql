@@ -151,7 +151,10 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
                   and p.oid::regprocedure::text not in (select what from outcomes)),
           '{}'::text[], 'every function was tried');
 select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok'$$,
-                  $$values ('sealcast.refuse(integer,text,text,text,text,bigint)', 'PT001 x')$$, 'and does its work');
+                  $$values ('sealcast.bury_event(sealcast.event_handlers,sealcast.event,text,integer)',
+                            '23502 null value in column "group_name" of relation "event_dead_letters" violates not-null constraint'),
+                           ('sealcast.check_effects(text,timestamp with time zone,timestamp with time zone,integer)', '42704 there is no handler x'),
+                           ('sealcast.refuse(integer,text,text,text,text,bigint)', 'PT001 x')$$, 'and does its work');
 
 -- The shadows do catch whoever looks their way.
 create function pg_temp.careless(body text) returns text language plpgsql as $$

@@ -56,7 +56,7 @@ insert into rules values
   ('a function that row-level security trusts with what it hides', $$select name from functions where proleakproof$$),
   ('a language that may do what the server may', $$select name from functions where lanname not in ('c', 'internal', 'sql', 'plpgsql')$$),
   ('SQL that is put together, in a function that others may call',
-   $$select name from functions f where lanname = 'plpgsql' and prosrc ~* '\mexecute\M'
+   $$select name from functions f where lanname = 'plpgsql' and regexp_replace(prosrc, '''[^'']*''', '', 'g') ~* '\mexecute\M'
      and exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) a where a.grantee <> proowner)$$),
   ('SQL that is put together without format()', $$select name from functions where lanname = 'plpgsql' and prosrc ~* '\mexecute\M[^;]*\|\|'$$),
   ('something for PUBLIC', $$select distinct name from grants where grantee = 0$$),
@@ -94,6 +94,10 @@ insert into excused values
   ('a table without a primary key', 'sealcast.outbox_2', 'a queue'),
   ('a table without a primary key', 'sealcast.maintenance', 'one row, which is a lock'),
   ('a table without a primary key', 'sealcast.restrictions', 'its key has a column that may be null: unique nulls not distinct'),
+  ('a table without a primary key', 'sealcast.event_dead_letters', 'its key has columns that may be null: unique nulls not distinct'),
+  ('a table without a primary key', 'sealcast.event_losses', 'one row, which is a count'),
+  ('a column of a type that pg_upgrade refuses', 'sealcast.event_handlers.function',
+   'as admit_hook below'),
   ('a column of a type that pg_upgrade refuses', 'sealcast.message_types.admit_hook',
    'a hook is a function, not a name that may come to mean another; docs/operations.md says how to upgrade Postgres');
 
@@ -130,9 +134,9 @@ create function tap_bad.stranger() returns int language tap_language as 'begin r
 select isnt(array(select pg_temp.broken('tap_bad', query)), '{}'::text[], 'found: ' || rule) from rules;
 
 -- What no schema has. The functions that put SQL together were read: into it go relations by regclass and %I, numbers, the
--- texts of make_partitions(), and a hook that a superuser named.
-select is(array(select p.proname::text from pg_proc p where p.pronamespace = 'sealcast'::regnamespace and p.prosrc ~* '\mexecute\M' order by 1),
-          '{ask_hook,drop_partitions,make_partition,rotate_outbox}'::text[], 'nothing else puts SQL together');
+-- texts of make_partitions(), a hook that a superuser named, and a handler's function by its regproc.
+select is(array(select p.proname::text from pg_proc p where p.pronamespace = 'sealcast'::regnamespace and regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '\mexecute\M' order by 1),
+          '{apply_batch,ask_hook,drop_partitions,make_partition,rotate_outbox}'::text[], 'nothing else puts SQL together');
 select is(array(select rolname::text from pg_roles where rolname in ('sealcast_admin', 'sealcast_service', 'sealcast_user')
                 and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)), '{}'::text[], 'no role is more than its grants');
 select is(array(select m.roleid::regrole || ' has ' || m.member::regrole from pg_auth_members m
