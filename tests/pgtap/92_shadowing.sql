@@ -150,7 +150,7 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
                 where p.pronamespace = 'sealcast'::regnamespace and p.prokind = 'f'
                   and p.oid::regprocedure::text not in (select what from outcomes)),
           '{}'::text[], 'every function was tried');
-select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok'$$,
+select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok' order by 1$$,
                   $$values ('sealcast.bury_event(sealcast.event_handlers,sealcast.event,text,integer)',
                             '23502 null value in column "group_name" of relation "event_dead_letters" violates not-null constraint'),
                            ('sealcast.check_effects(text,timestamp with time zone,timestamp with time zone,integer)', '42704 there is no handler x'),
