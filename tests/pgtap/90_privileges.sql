@@ -1,7 +1,7 @@
 -- Who may execute, read and write what: the whole schema as a table, and each role trying what it must not.
 begin;
 \ir scene.psql
-select plan(49);
+select plan(51);
 
 -- Every function of the schema and its roles: a(dmin), s(ervice), u(ser). One that is not listed here has none.
 create temp table granted (function text, roles text);
@@ -120,6 +120,8 @@ insert into attempts values
   ('sealcast_user', $$select 1 from sealcast.cell_pins$$),
   ('sealcast_user', $$select set_config('sealcast.cell', 'mine', true)$$),
   ('sealcast_admin', $$select set_config('sealcast.cell', 'mine', true)$$),
+  ('sealcast_admin', $$select current_setting('sealcast.keyring')$$),
+  ('sealcast_service', $$select current_setting('sealcast.keyring')$$),
   ('sealcast_admin', $$select sealcast.sign('x')$$),
   ('sealcast_admin', $$select sealcast.seal('chat', 'a', 'b', 'c', 1, '{}')$$),
   ('sealcast_admin', $$select sealcast.admit('{}', '{}', '{}', '{}', '{}')$$),
