@@ -73,7 +73,7 @@ char* write_ascii(unsigned char c, char* out) {
     *out++ = letter;
     return out;
   }
-  std::memcpy(out, "u00", 3);  // NOLINT(bugprone-not-null-terminated-result): no text of C
+  std::memcpy(out, "u00", 3);
   out[3] = kHex[c >> 4];
   out[4] = kHex[c & 15];
   return out + 5;
