@@ -39,8 +39,9 @@ sealcast.so: extension/pg/exports.map
 
 # ---- Everyday targets: what they do is in local/ and tests/.
 
-TEST_SUITES = $(addprefix test-,unit asan pgtap integration integration-asan client fuzz docs)
-.PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak format lint
+TEST_SUITES = $(addprefix test-,unit asan pgtap upgrade integration integration-asan client fuzz docs)
+.PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak coverage test-pg17 \
+  test-compose format lint
 BUILD ?= build
 
 help: ## This list
@@ -58,6 +59,12 @@ test: ## Every suite, and the sum of them; `make test-SUITE` runs one of them
 	@tests/run.sh
 $(TEST_SUITES):
 	@tests/run.sh $(@:test-%=%)
+test-pg17: ## The extension on the PostgreSQL of Debian's next release, in a chroot (root; about 1 GB, kept in build/)
+	@tests/pg17.sh
+test-compose: ## The containers, by a Docker engine of its own (root; builds the images)
+	@tests/compose.sh
+coverage: ## What of core and sidecar the unit tests reach
+	@tests/coverage.sh
 fuzz: ## The fuzzers at length (SECONDS_EACH=600)
 	@tests/fuzz.sh $(or $(SECONDS_EACH),600)
 chaos: ## Faults under load (MINUTES=2); SEED=N repeats a schedule

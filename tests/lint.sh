@@ -6,7 +6,7 @@ local/deps build test lint
 
 git ls-files '*.cpp' '*.h' | xargs -r clang-format --dry-run --Werror
 git grep -lE '^#!.*\b(ba)?sh$' | xargs -r shellcheck
-shellcheck local/*.sh bench/*.sh bench/sections/*.sh
+shellcheck local/*.sh bench/*.sh bench/sections/*.sh tests/*.sh
 cppcheck -q -j "$(nproc)" --std=c++20 --language=c++ --enable=warning,performance,portability --error-exitcode=1 \
   --suppressions-list=tests/cppcheck.suppressions -Iextension -Isidecar/src extension sidecar/src mosquitto
 [[ -e build/compile_commands.json ]] || cmake -S . -B build

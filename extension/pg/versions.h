@@ -1,4 +1,4 @@
-// What differs between the versions of Postgres that the extension is built for: 15 to 17.
+// What differs between the versions of Postgres that the extension is built for: 15 to 17 (15 and 17 are tested).
 #pragma once
 
 #include "pg.h"
