@@ -86,17 +86,22 @@ begin atomic
   where w.group_name = release_partitions.group_name and w.holder = release_partitions.holder;
 end;
 
--- All that was relayed before it (Unix ms of stream_log) is in the partitions of redis_events; null = none knows.
+-- One row: how often Redis has lost what it held, and when the sidecars were last sent back to carry it again.
+create table sealcast.event_losses (losses bigint not null, rewound_at timestamptz not null);
+insert into sealcast.event_losses values (0, '-infinity');
+comment on table sealcast.event_losses is 'How often the partitions were lost and filled again';
+
+-- All that was relayed before it (Unix ms of stream_log) is in the partitions of redis_events; null = none knows. A
+-- minute less than is known: any drain that was under way has logged by then, and a Redis that comes back from its disk
+-- lacks no more than that without its entries telling.
 create function sealcast.events_carried_to() returns bigint
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select min(carried.through) from (
-    -- Where nothing is owed, all is carried that any drain, which takes seconds, can have logged.
-    select case when d.batch >= newest.batch then floor(extract(epoch from statement_timestamp() - interval '1 minute') * 1000)::bigint
-                else coalesce((select r.logged_at from sealcast.relay_log r where r.shard = d.shard and r.batch > d.batch
-                               order by r.batch limit 1), 0) end as through
-    from sealcast.deliveries d cross join lateral sealcast.relay_position(d.shard) newest
-    where d.transport = 'redis_events'
+  select min(least(carried.through, floor(extract(epoch from statement_timestamp()) * 1000)::bigint - 60000))
+  from (
+    select (select r.logged_at from sealcast.relay_log r where r.shard = d.shard and r.batch > d.batch
+            order by r.batch limit 1) as through
+    from sealcast.deliveries d where d.transport = 'redis_events'
     union all
     select coalesce(l.logged_at, 0)
     from sealcast.delivery_lags g
@@ -105,12 +110,15 @@ begin atomic
     where g.transport = 'redis_events') carried;
 end;
 
--- Records how far partitions are finished; never backwards.
-create function sealcast.finish_partitions(group_name text, partitions integer[], epochs bigint[], finished bigint[])
+-- Records how far partitions are finished; never backwards, and not when Redis has lost something since the caller saw
+-- `losses` of them.
+create function sealcast.finish_partitions(group_name text, partitions integer[], epochs bigint[], finished bigint[],
+                                           losses bigint)
   returns void
   language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
   update sealcast.event_leases l set finished_to = greatest(l.finished_to, f.finished)
   from unnest(partitions, epochs, finished) f (partition, epoch, finished)
-  where l.group_name = finish_partitions.group_name and l.partition = f.partition and l.epoch = f.epoch;
+  where l.group_name = finish_partitions.group_name and l.partition = f.partition and l.epoch = f.epoch
+    and exists (select from sealcast.event_losses x where x.losses = finish_partitions.losses);
 end;

@@ -8,7 +8,9 @@ create function sealcast.check_effects(handler text, since timestamptz default n
                                        out problem text, out stream_id uuid, out "offset" bigint, out sender_id uuid,
                                        out txn_id uuid, out ts timestamptz)
   returns setof record
-  language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+  -- By the keys, also where no statistics tell yet how much there is.
+  set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 declare
   h sealcast.event_handlers;
@@ -23,11 +25,8 @@ begin
   -- What is older than the effects that are kept cannot be compared.
   from_ms := greatest(floor(extract(epoch from coalesce(since, h.registered_at)) * 1000)::bigint, h.effects_from);
   return query
-  select found.problem, found.stream_id,
-         (select r."offset" + found.message_id - r.first_id from sealcast.stream_runs r
-          where r.stream_id = found.stream_id and r.logged_at >= found.ts - 60000
-            and found.message_id between r.first_id and r.first_id + r.messages - 1),
-         found.sender_id, found.txn_id, to_timestamp(found.ts / 1000.0)
+  select found.problem, found.stream_id, r."offset" + found.message_id - r.first_id, found.sender_id, found.txn_id,
+         to_timestamp(found.ts / 1000.0)
   from (
     select case when exists (select from sealcast.event_dead_letters d
                              where d.handler = h.name and d.sender_id = m.sender_id and d.txn_id = m.txn_id) then 'dead'
@@ -45,7 +44,11 @@ begin
     where e.handler = h.name and e.ts >= from_ms and e.ts < until_ms
       and not exists (select from sealcast.messages m
                       where m.ts = e.ts and m.sender_id = e.sender_id and m.txn_id = e.txn_id)
-    order by 6 limit max_rows) found;
+    order by 6 limit max_rows) found
+  -- The messages of a run have its ts.
+  left join sealcast.stream_runs r on r.stream_id = found.stream_id and r.ts = found.ts and r.logged_at >= from_ms - 60000
+    and found.message_id between r.first_id and r.first_id + r.messages - 1
+  order by found.ts;
 end $$;
 comment on function sealcast.check_effects(text, timestamptz, timestamptz, integer) is
   'Compares the messages of a span of time (since null = the handler''s registration, until null = now) with the effects of a handler; no row = all is applied, once';
@@ -70,11 +73,6 @@ create table sealcast.event_partitions (
   last_seq bigint not null
 ) with (fillfactor = 50);
 comment on table sealcast.event_partitions is 'The newest entry of each partition of redis_events, as far as recorded';
-
--- One row: how often Redis has lost what it held, and when the sidecars were last sent back to carry it again.
-create table sealcast.event_losses (losses bigint not null, rewound_at timestamptz not null);
-insert into sealcast.event_losses values (0, '-infinity');
-comment on table sealcast.event_losses is 'How often the partitions were lost and filled again';
 
 -- `carrying`: no shard has yet to go back to where rewind_events() sent it. One row at least; partition null = none.
 create function sealcast.event_partitions_state(out losses bigint, out carrying boolean, out partition integer,

@@ -50,7 +50,7 @@ grant execute on function
   sealcast.switch_stream(integer[], bigint[], uuid, text, uuid, text),
   sealcast.handlers_of(text), sealcast.event_groups(),
   sealcast.claim_partitions(text, text, integer, integer), sealcast.release_partitions(text, text),
-  sealcast.events_carried_to(), sealcast.finish_partitions(text, integer[], bigint[], bigint[]),
+  sealcast.events_carried_to(), sealcast.finish_partitions(text, integer[], bigint[], bigint[], bigint),
   sealcast.apply_events(text, text, integer, bigint, text[], bigint[], text[]),
   sealcast.fail_event(text, text, integer, bigint, text, bigint, text),
   sealcast.event_dead_letters_to_replay(text, integer), sealcast.replay_plan(timestamptz, uuid),

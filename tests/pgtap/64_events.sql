@@ -2,7 +2,7 @@
 -- forged, who may apply them, and that nothing is told applied that was not.
 begin;
 \ir scene.psql
-select plan(78);
+select plan(79);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -135,6 +135,7 @@ select is(pg_temp.apply(array[pg_temp.say(:guest, 'p'), pg_temp.say(:vip, 'orpha
 -- Older than the effects that are kept: not applied on suspicion.
 select results_eq($$select problem, d ->> 'content' from sealcast.check_effects('count') c join (select txn_id, d::json from sealcast.messages where d not like '%\\u0000%') m using (txn_id) order by 1, 2$$,
   $$values ('dead', 'slow'), ('failing', 'orphan'), ('missing', 'mine'), ('missing', 'slow'), ('missing', 'small'), ('missing', 'x')$$, 'what has no effect, and why');
+select ok((select every("offset" is null) from sealcast.check_effects('count') where txn_id not in (select txn_id from sealcast.messages where d like '%poison%')), 'not relayed, so without an offset');
 insert into sealcast.event_effects (handler, sender_id, txn_id, ts) select 'count', :guest, gen_random_uuid(), ts from sealcast.event_effects limit 1;
 select is((select count(*) from sealcast.check_effects('count') where problem = 'stray'), 1::bigint, 'an effect of nothing');
 update sealcast.event_effects set applied_at = now() - interval '8 days';
@@ -149,10 +150,11 @@ select ok(every(l.epoch = e.epoch + 1), 'epochs end when a handler is registered
 select sealcast.unregister_handler('second') \g /dev/null
 
 -- How far partitions are finished, and what is carried again when Redis has lost it.
-select sealcast.finish_partitions('default', '{0,1,2,3}', array(select epoch from sealcast.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}') \g /dev/null
-select sealcast.finish_partitions('default', '{0,1}', '{1,1}', '{9000,9000}') \g /dev/null
-select sealcast.finish_partitions('default', '{3}', array(select epoch from sealcast.event_leases where group_name = 'default' and partition = 3), '{1}') \g /dev/null
-select is(array(select finished_to from sealcast.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}', 'recorded by who leases it, never backwards');
+select sealcast.finish_partitions('default', '{0,1,2,3}', array(select epoch from sealcast.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}', 0) \g /dev/null
+select sealcast.finish_partitions('default', '{0,1}', '{1,1}', '{9000,9000}', 0) \g /dev/null
+select sealcast.finish_partitions('default', '{3}', array(select epoch from sealcast.event_leases where group_name = 'default' and partition = 3), '{1}', 0) \g /dev/null
+select sealcast.finish_partitions('default', '{3}', array(select epoch from sealcast.event_leases where group_name = 'default' and partition = 3), '{9000}', 1) \g /dev/null
+select is(array(select finished_to from sealcast.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}', 'recorded by who leases it, never backwards, nor over a loss');
 select is(sealcast.events_carried_to(), null, 'without the transport nothing is known');
 delete from sealcast.relay_log;
 insert into sealcast.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)

@@ -39,7 +39,7 @@ insert into granted values
   ('sealcast.replay_event_dead_letters(text,uuid,uuid)', 'a'), ('sealcast.drop_event_dead_letters(text,uuid,uuid,boolean)', 'a'),
   ('sealcast.handlers_of(text)', 's'), ('sealcast.event_groups()', 's'),
   ('sealcast.claim_partitions(text,text,integer,integer)', 's'), ('sealcast.release_partitions(text,text)', 's'),
-  ('sealcast.events_carried_to()', 's'), ('sealcast.finish_partitions(text,integer[],bigint[],bigint[])', 's'),
+  ('sealcast.events_carried_to()', 's'), ('sealcast.finish_partitions(text,integer[],bigint[],bigint[],bigint)', 's'),
   ('sealcast.apply_events(text,text,integer,bigint,text[],bigint[],text[])', 's'), ('sealcast.fail_event(text,text,integer,bigint,text,bigint,text)', 's'),
   ('sealcast.event_dead_letters_to_replay(text,integer)', 's'), ('sealcast.replay_plan(timestamp with time zone,uuid)', 's'),
   ('sealcast.event_partitions_state()', 's'), ('sealcast.note_event_partitions(bigint,integer[],bigint[],bigint[])', 's'), ('sealcast.rewind_events(bigint)', 's'),

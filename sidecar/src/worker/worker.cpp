@@ -21,8 +21,9 @@ using std::chrono::milliseconds;
 constexpr char kHandlers[] = "select name, t, batch_size, timeout_ms from sealcast.handlers_of($1)";
 constexpr char kClaim[] = "select partition, epoch, mine from sealcast.claim_partitions($1, $2, $3, $4)";
 constexpr char kRelease[] = "select sealcast.release_partitions($1, $2)";
-constexpr char kCarried[] = "select sealcast.events_carried_to()";
-constexpr char kFinish[] = "select sealcast.finish_partitions($1, $2, $3, $4)";
+constexpr char kCarried[] =
+    "select sealcast.events_carried_to(), losses, partition, last_ms, last_seq from sealcast.event_partitions_state()";
+constexpr char kFinish[] = "select sealcast.finish_partitions($1, $2, $3, $4, $5)";
 constexpr char kReplay[] = "select handler, \"offset\", envelope from sealcast.event_dead_letters_to_replay($1, $2)";
 
 constexpr std::int32_t kReplays = 20;  // dead letters at once
@@ -185,17 +186,23 @@ asio::awaitable<void> Worker::record() {
     params.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, ids);
     params.add_array(pg::oid::kBigintArray, pg::oid::kBigint, epochs);
     params.add_array(pg::oid::kBigintArray, pg::oid::kBigint, finished);
+    params.add(losses_);
     co_await connection_->query(kFinish, params);
   }
+  enum { kThrough, kLosses, kPartition, kMs, kSeq };
   const pg::Result carried = co_await connection_->query(kCarried);
-  if (carried.size() == 0 || carried.null(0, 0)) co_return;
-  std::vector<std::shared_ptr<Partition>> unmarked;
-  for (const auto& [id, partition] : partitions_) {
-    if (!checkpoints_.contains(id)) unmarked.push_back(partition);
-  }
-  for (const auto& partition : unmarked) {
-    const auto newest = co_await reader_.newest(static_cast<std::size_t>(partition->id()));
-    if (newest) checkpoints_.insert_or_assign(partition->id(), Checkpoint{*newest, carried.integer(0, 0)});
+  if (std::exchange(losses_, carried.integer(0, kLosses)) != losses_) checkpoints_.clear();
+  if (carried.null(0, kThrough)) co_return;
+  for (int row = 0; row < carried.size(); ++row) {
+    const auto id = static_cast<std::int32_t>(carried.integer(row, kPartition));
+    if (carried.null(row, kPartition) || !partitions_.contains(id) || checkpoints_.contains(id)) continue;
+    const EntryId added{static_cast<std::uint64_t>(carried.integer(row, kMs)),
+                        static_cast<std::uint64_t>(carried.integer(row, kSeq))};
+    const auto newest = co_await reader_.newest(static_cast<std::size_t>(id));
+    // A Redis that is behind what was added has lost it: what it holds says nothing then.
+    if (newest && *newest >= added && partitions_.contains(id)) {
+      checkpoints_.insert_or_assign(id, Checkpoint{*newest, carried.integer(row, kThrough)});
+    }
   }
 }
 

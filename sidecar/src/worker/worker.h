@@ -64,6 +64,7 @@ class Worker {
   std::map<std::int32_t, std::shared_ptr<Partition>> partitions_;
   std::vector<std::shared_ptr<Partition>> ending_;
   std::map<std::int32_t, Checkpoint> checkpoints_;
+  std::int64_t losses_ = 0;  // of Redis, when the checkpoints were made
   asio::steady_timer lead_timer_;
   asio::steady_timer keep_timer_;
   log::Throttle complaints_;
