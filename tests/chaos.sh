@@ -3,6 +3,7 @@
 # and another clock; without, those faults are left out, and it says so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# The suite has built it.
 [[ -n ${SEALCASTD-} ]] || {
   local/deps run build test
   local/cmake build sealcastd
@@ -11,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export SEED=${SEED:-$RANDOM} SECONDS_OF_LOAD=${SECONDS_OF_LOAD:-$((${MINUTES:-2} * 60))}
 
 inside=()
-if unshare --mount true 2> /dev/null; then
+if unshare --mount mount -t tmpfs sealcast-chaos /mnt 2> /dev/null; then
   export SEALCAST_CHAOS_NAMESPACE=1
   inside=(unshare --mount)
 fi

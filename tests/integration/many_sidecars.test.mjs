@@ -1,7 +1,9 @@
 // Two sidecars on one database: each message reaches the subscribers of both once, whoever of them dies.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Subscriber, message, send } from './http.mjs';
+import { Proxy } from '../client/proxy.mjs';
+import { Subscriber, message, request, send } from './http.mjs';
 import { Load } from './load.mjs';
 import { PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
@@ -43,6 +45,36 @@ test('subscribers of both get everything once, in one order', { timeout: 120_000
   assert.equal(answers[0].text, answers[1].text);
   for (const sidecar of sidecars) await sidecar.stop();
   assert.deepEqual(await holders(), [], 'a graceful stop leaves its leases');
+});
+
+test('a reader at a sidecar whose relay has no place yet misses nothing that another relays meanwhile', async () => {
+  const leader = await stack.sidecar(second);
+  const room = await stack.stream();
+  const say = async (content) => assert.equal((await send(leader.url, stack.user(), message(room, content))).status, 200);
+  await say('before');
+  const { host, port, database } = stack.postgres;
+  const link = await Proxy.to('tcp://postgres', { path: join(host, `.s.PGSQL.${port}`) });
+  link.refuse();
+  const late = await stack.launch({
+    ...second,
+    SEALCAST_RELAY_DSN: `host=127.0.0.1 port=${link.port} dbname=${database} user=sealcast_service`,
+  });
+  await until('it serves', async () => (await request(`${late.url}/streams/${room}/messages`)).status === 200);
+  let subscriber;
+  const subscribing = until('there are event streams', () => Subscriber.to(late.url, room, { lastEventId: 0 }), 30_000);
+  subscribing.then((open) => (subscriber = open), () => {});
+  const seen = await Subscriber.to(leader.url, room, { lastEventId: 0 });
+  for (let i = 0; i < 20; i++) await say(`meanwhile ${i}`);
+  await seen.received(21);
+  link.refuse(false);
+  await late.ready();
+  await say('after');
+  await subscribing;
+  await subscriber.received(22);
+  assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: 22 }, (_, i) => i + 1));
+  for (const one of [subscriber, seen]) one.close();
+  for (const one of [leader, late]) await one.stop();
+  await link.close();
 });
 
 test('the leader killed: the other takes over within seconds, under load', { timeout: 120_000 }, async () => {

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kDefaultLimit = 50;
 constexpr std::int64_t kMaxLimit = 500;
+constexpr std::chrono::seconds kUntilBegun{5};
 
 // A whole number of a query parameter or header; nullopt when `text` is empty. False: the response says what is wrong.
 bool read_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
@@ -85,6 +86,10 @@ asio::awaitable<void> Api::events(Exchange& exchange, std::string_view id) {
   }
   // Before Postgres is asked: see hub.h.
   sse::Hub::Pin pin = hub.pin(stream_id);
+  if (!co_await hub.begun(sse::Clock::now() + kUntilBegun)) {
+    answer_database_unavailable(response);
+    co_return;
+  }
   auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
   if (!stream) co_return;
   if (vip && !allows_vip(*stream, response)) co_return;

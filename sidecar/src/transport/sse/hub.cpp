@@ -23,6 +23,7 @@ constexpr std::size_t kSlice = 32;                 // subscribers served before 
 constexpr int kShare = 4;                          // of the time, turns over a channel take one part in so many,
 constexpr std::chrono::milliseconds kMaxPace{50};  // unless frames would wait for longer than this
 constexpr int kBeats = 32;                         // heartbeats are spread over so many ticks
+constexpr std::chrono::milliseconds kBeginning{20};
 constexpr std::string_view kEndOfChunks = "0\r\n\r\n";
 
 std::string_view payload(const Chunk& chunk, bool chunked) {
@@ -69,7 +70,17 @@ void Hub::release(Channel& channel) {
   if (channel.subscribers.empty() && channel.pins == 0 && !channel.turning) channels_.erase(channel.stream_id);
 }
 
+asio::awaitable<bool> Hub::begun(Clock::time_point deadline) {
+  // Looked at now and then: it is a matter of a moment after the start.
+  while (!begun_ && !closed_ && Clock::now() < deadline) {
+    asio::steady_timer pause(executor_, kBeginning);
+    co_await pause.async_wait(asio::use_awaitable);
+  }
+  co_return begun_;
+}
+
 void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
+  begun_ = true;
   Channel* channel = nullptr;
   const std::string* stream_id = nullptr;
   for (const FramePtr& frame : frames) {

@@ -7,6 +7,7 @@
 // Attaching loses nothing: pin() makes the channel, whose ring from then on takes all that the relay publishes; only
 // then is Postgres asked how far the stream has come (`last_offset`). Whatever is after that will be in the ring; what
 // the reader misses up to there is paged from Postgres, until the ring continues it. Frames are told apart by offset.
+// A relay that has no position yet would begin behind that: so readers wait for its first word.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -83,6 +84,9 @@ class Hub final : public Transport {
   };
   Pin pin(const std::string& stream_id);
 
+  // Whether the relay has a position, from which on it publishes everything. Waits for it, at most until `deadline`.
+  asio::awaitable<bool> begun(Clock::time_point deadline);
+
   struct Reader {
     asio::ip::tcp::socket socket;
     std::string head;          // of the HTTP answer; sent first
@@ -129,6 +133,7 @@ class Hub final : public Transport {
   std::uint64_t frames_sent_ = 0;
   asio::steady_timer ticker_;
   ChunkPtr heartbeat_;
+  bool begun_ = false;
   bool closed_ = false;
 };
 
