@@ -193,15 +193,21 @@ asio::awaitable<void> Worker::record() {
   const pg::Result carried = co_await connection_->query(kCarried);
   if (std::exchange(losses_, carried.integer(0, kLosses)) != losses_) checkpoints_.clear();
   if (carried.null(0, kThrough)) co_return;
+  std::map<std::int32_t, EntryId> added;
+  for (const auto& [id, partition] : partitions_) {
+    if (!checkpoints_.contains(id)) added.emplace(id, EntryId{});
+  }
   for (int row = 0; row < carried.size(); ++row) {
-    const auto id = static_cast<std::int32_t>(carried.integer(row, kPartition));
-    if (carried.null(row, kPartition) || !partitions_.contains(id) || checkpoints_.contains(id)) continue;
-    const EntryId added{static_cast<std::uint64_t>(carried.integer(row, kMs)),
-                        static_cast<std::uint64_t>(carried.integer(row, kSeq))};
+    const auto known = added.find(static_cast<std::int32_t>(carried.integer(row, kPartition)));
+    if (carried.null(row, kPartition) || known == added.end()) continue;
+    known->second = {static_cast<std::uint64_t>(carried.integer(row, kMs)),
+                     static_cast<std::uint64_t>(carried.integer(row, kSeq))};
+  }
+  for (const auto& [id, last] : added) {
     const auto newest = co_await reader_.newest(static_cast<std::size_t>(id));
     // A Redis that is behind what was added has lost it: what it holds says nothing then.
-    if (newest && *newest >= added && partitions_.contains(id)) {
-      checkpoints_.insert_or_assign(id, Checkpoint{*newest, carried.integer(row, kThrough)});
+    if (newest && *newest >= last && partitions_.contains(id)) {
+      checkpoints_.insert_or_assign(id, Checkpoint{*newest, carried.integer(0, kThrough)});
     }
   }
 }
