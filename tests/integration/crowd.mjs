@@ -10,12 +10,14 @@ export function heartbeat(url, streamId, viewerId, { headers, query = '' } = {})
 
 // Sends heartbeats of as many viewers, again and again, until it is stopped.
 export class Crowd {
+  static #all = new Set();
   refused = 0;
   #running = true;
   #ended;
 
   constructor(url, streamId, viewers) {
     Object.assign(this, { url, streamId, viewers });
+    Crowd.#all.add(this);
     this.#ended = this.#run();
   }
 
@@ -33,6 +35,11 @@ export class Crowd {
   async leave() {
     this.#running = false;
     await this.#ended;
+  }
+
+  // Of a test that failed, too: its file is to end.
+  static async disperse() {
+    for (const crowd of Crowd.#all) await crowd.leave();
   }
 }
 

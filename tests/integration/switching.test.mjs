@@ -19,6 +19,7 @@ before(async () => {
   livekit = await ContractService.start('livekit');
 });
 after(async () => {
+  await Crowd.disperse();
   await livekit?.close();
   await stack?.close();
 });
