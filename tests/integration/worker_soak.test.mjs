@@ -1,13 +1,17 @@
 // Three workers of whom one is killed every two seconds, Redis killed once and emptied once, Postgres restarted once:
-// each of EVENTS messages has its effect once, in order. `make events-soak` runs it with 200,000.
+// each of EVENTS messages has its effect once, in order, and the second extension's ledger balances, XP and counts are what
+// the messages say. `make events-soak` runs it with 200,000.
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { deposit, installEconomy } from './economy.mjs';
 import { EventPlane } from './tally.mjs';
 import { until } from './waiting.mjs';
 
 const EVENTS = Number(process.env.EVENTS ?? 20_000);
 const BATCH = 500;
+const GIFTS = 25; // beside each batch
 const AHEAD = 4000; // messages that may wait for their effect, so that each misfortune finds some under way
 const LIMIT = 60_000 + EVENTS * 10;
 
@@ -22,12 +26,25 @@ async function insist(action) {
   return until('Postgres carries it out', async () => ({ value: await action() }), 120_000).then(({ value }) => value);
 }
 
+// Gifts of as many users to a creator, each of another amount; the same keys again give nothing.
+async function give(stack, room, people, creator, keys) {
+  const rows = await stack.query(
+    `select status, code from sealcast.admit(array_fill($1::uuid, array[$5::int]), array_fill('gift'::text, array[$5::int]), $2::uuid[], $3::uuid[],
+       array(select json_build_object('amount', n, 'to', $4::uuid)::text from generate_series(1, $5::int) n))`,
+    [room, people.slice(0, keys.length).map(({ id }) => id), keys, creator.id, keys.length],
+  );
+  assert.deepEqual([...new Set(rows.map(({ status, code }) => `${status} ${code}`))], ['200 null']);
+}
+
 const applied = () => plane.stack.query("select count(*)::int as n from sealcast.event_effects where handler = 'tally'").then(([{ n }]) => n);
 
 test(`${EVENTS} messages, each with its effect once`, { timeout: LIMIT * 2 }, async (t) => {
   const { stack, redis } = plane;
   const rooms = await Promise.all(Array.from({ length: 8 }, () => stack.stream()));
   const people = Array.from({ length: 100 }, () => stack.user());
+  const creators = rooms.map(() => stack.user());
+  await installEconomy(stack);
+  for (const { id } of people) await deposit(stack, id, 1_000_000);
   await Promise.all([1, 2, 3].map(() => plane.worker()));
 
   let killed = 0;
@@ -52,7 +69,10 @@ test(`${EVENTS} messages, each with its effect once`, { timeout: LIMIT * 2 }, as
   for (let sent = 0; sent < EVENTS; sent += BATCH) {
     const keys = Array.from({ length: BATCH }, () => randomUUID());
     const contents = Array.from({ length: BATCH / people.length }, (_, i) => `message ${sent + i}`);
-    await insist(() => plane.say(rooms[(sent / BATCH) % rooms.length], people, contents, keys));
+    const at = (sent / BATCH) % rooms.length;
+    await insist(() => plane.say(rooms[at], people, contents, keys));
+    const gifts = Array.from({ length: GIFTS }, () => randomUUID());
+    await insist(() => give(stack, rooms[at], people, creators[at], gifts));
     await until('the workers come on', async () => (await applied()) >= sent + BATCH - AHEAD, LIMIT);
     if (misfortunes.length > 0 && sent + BATCH >= misfortunes[0][0] * EVENTS) {
       const [, name, strike] = misfortunes.shift();
@@ -66,6 +86,12 @@ test(`${EVENTS} messages, each with its effect once`, { timeout: LIMIT * 2 }, as
   await killing;
   await plane.settled();
   await plane.balances();
+  for (const handler of ['xp', 'gifts', 'aggregates']) {
+    await until(`${handler} has seen everything`, async () => JSON.stringify(await plane.problems(handler)) === '{}', LIMIT);
+  }
+  assert.deepEqual(await stack.query('select * from sealcast_economy.audit()'), [], 'the ledger balances; XP and counts are what the messages say');
+  const [{ given }] = await stack.query("select count(*)::int as given from sealcast.event_effects where handler = 'gifts'");
+  assert.equal(given, (EVENTS / BATCH) * GIFTS);
   t.diagnostic(`${EVENTS} events in ${seconds.toFixed(1)} s, ${Math.round(EVENTS / seconds)} a second; ${killed} workers killed`);
   await Promise.all(plane.workers.splice(0).map((worker) => worker.stop()));
 });
