@@ -86,7 +86,7 @@ export class EventPlane {
   }
 
   // Until every message has its effect, but for those that `left` allows.
-  async settled(left = {}, limit = 30_000) {
+  async settled(left = {}, limit = 120_000) {
     const problems = async () => {
       const found = JSON.stringify(await this.problems());
       if (found !== JSON.stringify(left)) throw new Error(`problems: ${found}`);

@@ -1,40 +1,17 @@
 // Reads sealcast.cell_map().
 #include "cells/cells.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <utility>
 
 #include "log/log.h"
 
 namespace sealcast {
 
-void Cells::start() { asio::co_spawn(executor_, run(), asio::detached); }
-
-void Cells::stop() {
-  stopped_ = true;
-  timer_.cancel();
-}
-
-asio::awaitable<void> Cells::run() {
-  bool failing = false;
-  while (!stopped_) {
-    try {
-      co_await refresh();
-      failing = false;
-    } catch (const pg::Error& error) {
-      if (!std::exchange(failing, true)) {
-        log::write(log::Level::warn, log::tag::kDatabase, "the cells cannot be read; the last ones stay in force",
-                   {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
-      }
-    }
-    timer_.expires_after(kRefresh);
-    boost::system::error_code ignored;
-    if (!stopped_) co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  }
-}
+Cells::Cells(const asio::any_io_executor& executor, pg::Pool& pool)
+    : pool_(pool),
+      refresher_(executor, std::chrono::seconds(5), log::tag::kDatabase,
+                 "the cells cannot be read; the last ones stay in force", [this] { return refresh(); }) {}
 
 asio::awaitable<void> Cells::refresh() {
   enum { kCell, kUrl, kOwn, kStreamId };

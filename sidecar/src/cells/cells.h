@@ -3,13 +3,12 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <functional>
 #include <string>
 
 #include "cells/cell_map.h"
 #include "postgres/pool.h"
+#include "postgres/refresher.h"
 
 namespace sealcast {
 
@@ -18,10 +17,10 @@ namespace asio = boost::asio;
 class Cells {
  public:
   // `pool` outlives this.
-  Cells(const asio::any_io_executor& executor, pg::Pool& pool) : executor_(executor), pool_(pool), timer_(executor) {}
+  Cells(const asio::any_io_executor& executor, pg::Pool& pool);
 
-  void start();
-  void stop();
+  void start() { refresher_.start(); }
+  void stop() { refresher_.stop(); }
   bool loaded() const { return loaded_; }  // they were read at least once
 
   // See CellMap. What it points to is valid until the caller next suspends.
@@ -31,17 +30,12 @@ class Cells {
   std::function<void()> on_change;
 
  private:
-  static constexpr std::chrono::seconds kRefresh{5};
-
-  asio::awaitable<void> run();
   asio::awaitable<void> refresh();
 
-  asio::any_io_executor executor_;
   pg::Pool& pool_;
   CellMap map_;
-  asio::steady_timer timer_;
   bool loaded_ = false;
-  bool stopped_ = false;
+  pg::Refresher refresher_;
 };
 
 }  // namespace sealcast

@@ -6,8 +6,6 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,6 +13,7 @@
 
 #include "config/settings.h"
 #include "postgres/pool.h"
+#include "postgres/refresher.h"
 
 namespace sealcast {
 
@@ -26,7 +25,7 @@ class Routing {
   Routing(asio::any_io_executor executor, pg::Pool& pool, const Settings::Delivery& settings);
 
   void start();
-  void stop();
+  void stop() { refresher_.stop(); }
 
   bool carries(std::string_view transport, const std::string& stream_id) const;
 
@@ -34,18 +33,13 @@ class Routing {
   asio::awaitable<void> refresh();
 
  private:
-  static constexpr std::chrono::seconds kRefresh{1};
-
   bool is_trivial() const;  // every mode has every transport
-  asio::awaitable<void> run();
 
-  asio::any_io_executor executor_;
   pg::Pool& pool_;
   std::unordered_map<std::string, std::vector<std::string>> transports_;  // by mode; empty: all
   std::unordered_map<std::string, std::string> modes_;                    // by stream, but `standard`
-  asio::steady_timer timer_;
   bool known_ = false;
-  bool stopped_ = false;
+  pg::Refresher refresher_;
 };
 
 }  // namespace sealcast
