@@ -1,7 +1,7 @@
 // The partition of a sender: the same in every sidecar, for good.
-#include "transport/redis_streams/event_partitions.h"
-
 #include <gtest/gtest.h>
+
+#include "transport/redis_streams/event_partitions.h"
 
 namespace sealcast {
 namespace {
