@@ -1,18 +1,7 @@
 // sealcast_economy in a database of a test's, and the workers' side of it: events of what was sent, handed to the handlers.
 import { randomUUID } from 'node:crypto';
 
-// Without the event plane its type is missing.
-export async function haveEventType(client) {
-  await client.query(`do $$ begin
-    if to_regtype('sealcast.event') is null then
-      create type sealcast.event as (t text, stream_id uuid, sender_id uuid, txn_id uuid, ts bigint, "offset" bigint, d json, envelope json);
-      alter extension sealcast add type sealcast.event;
-    end if;
-  end $$`);
-}
-
 export async function installEconomy(client) {
-  await haveEventType(client);
   await client.query('create extension sealcast_economy');
   await client.query('select sealcast_economy.register()');
 }

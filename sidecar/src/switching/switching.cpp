@@ -27,10 +27,8 @@ constexpr milliseconds kLongestPause{30'000};
 
 std::int32_t count(milliseconds time) { return static_cast<std::int32_t>(time.count()); }
 
-// Steps by which the readers are told something.
-bool tells(std::string_view action) {
-  return action == "probe" || action == "join" || action == "leave" || action == "repeat";
-}
+// Steps that send a transport_migrate.
+bool migrates(std::string_view action) { return action == "join" || action == "leave" || action == "repeat"; }
 
 // Settings are UTF-8 (toml), and so is what is made of them.
 void append_string(std::string_view name, std::string_view value, std::string& json) {
@@ -77,8 +75,8 @@ asio::awaitable<void> Switching::tick(const LedShards& led) {
                 {"action", step.action},
                 {"viewers", std::int64_t{step.viewers}}});
     parts_.metrics.switches(step.action).Increment();
-    if (tells(step.action)) parts_.told();
-    if (step.action != "repeat") co_await parts_.reroute();
+    if (step.action == "probe" || migrates(step.action)) parts_.told();
+    if (step.action != "probe" && step.action != "repeat") co_await parts_.reroute();
   }
 }
 
@@ -122,7 +120,7 @@ asio::awaitable<bool> Switching::take(const LedShards& led, const Step& step) {
 
 // d of the transport_migrate, where the step sends one.
 std::string Switching::migrate(const Step& step) const {
-  if (!tells(step.action) || step.action == "probe") return {};
+  if (!migrates(step.action)) return {};
   const bool home = step.action == "leave" || step.step == "leaving";
   const std::string& target = home ? settings_.home : settings_.target;
   std::string d = R"({"type":"migrate")";
