@@ -122,10 +122,11 @@ begin
   end if;
   for segment in select i from generate_series(0, 2) i where i <> current_segment loop
     segment_table := format('sealcast.outbox_%s', segment);
-    continue when pg_relation_size(segment_table::regclass) = 0;
-    execute format(has_unrelayed, segment_table) into unrelayed;
-    continue when unrelayed;
     begin
+      -- Even looking waits while another caller truncates.
+      continue when pg_relation_size(segment_table::regclass) = 0;
+      execute format(has_unrelayed, segment_table) into unrelayed;
+      continue when unrelayed;
       -- Nobody who could still insert holds it then; what they committed is seen by the next statement's snapshot.
       execute format('lock table %s in access exclusive mode', segment_table);
       execute format(has_unrelayed, segment_table) into unrelayed;

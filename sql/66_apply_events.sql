@@ -147,6 +147,16 @@ begin
   return applied;
 end $$;
 
+-- Who can write to Redis can forge as many as it likes: the first thousand of a partition tell enough.
+create function sealcast.room_for_forged(group_name text, partition integer) returns bigint
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select 1000 - count(*) from (
+    select from sealcast.event_dead_letters d
+    where d.handler is null and d.group_name = room_for_forged.group_name and d.partition = room_for_forged.partition
+    limit 1000) kept;
+end;
+
 -- What a worker has read from a partition that it leases under `epoch`, for one handler; partition null = dead letters
 -- that are replayed. No row: the lease is somebody else's by now, or the handler is not registered for the group.
 -- Outcomes: applied, repeated (it has an effect already), failed (to be tried again), held (behind a failed one of its
@@ -188,10 +198,14 @@ begin
   from unnest(envelopes, offsets) with ordinality e (envelope, "offset", n)
   cross join lateral sealcast.open_envelope(e.envelope, e."offset") o;
   if partition is not null then
-    insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts)
-    select group_name, partition, e.entry, e.problem, 0 from unnest(entries, reasons) e (entry, problem)
-    where e.problem is not null
-    on conflict do nothing;
+    if 'forged' = any (outcomes) then
+      insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts)
+      select group_name, partition, e.entry, e.problem, 0
+      from unnest(entries, reasons) with ordinality e (entry, problem, n)
+      where e.problem is not null
+      order by e.n limit sealcast.room_for_forged(group_name, partition)
+      on conflict do nothing;
+    end if;
     for i in select n from unnest(outcomes) with ordinality x (outcome, n)
              where x.outcome is null and opened[n].ts < h.effects_from loop
       outcomes[i] := sealcast.refuse_old(h, opened[i]);

@@ -2,7 +2,7 @@
 -- forged, who may apply them, and that nothing is told applied that was not.
 begin;
 \ir scene.psql
-select plan(79);
+select plan(81);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -83,6 +83,10 @@ select is(pg_temp.apply(array[retyped]), 'forged', 'a genuine envelope that was 
 select is((select count(*) from public.tap_counter where sender_id = :owner), 0::bigint, 'nothing was done in another''s name');
 select is(pg_temp.outcome('sealcast_admin', null, 'select sealcast.drop_event_dead_letters(forged => true)'), 'ok');
 select is_empty('select from sealcast.event_dead_letters', 'they can be dropped');
+insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts) select 'default', 0, n, 'malformed', 0 from generate_series(1, 999) n;
+select is(pg_temp.apply(array['no envelope', 'nor is this']), 'forged forged');
+select results_eq('select count(*), bool_or(entry = ''2-0'') from sealcast.event_dead_letters', 'values (1000::bigint, false)', 'a thousand of a partition are kept');
+delete from sealcast.event_dead_letters;
 insert into sealcast.message_types (t) values ('gift');
 select is(pg_temp.apply(array(select envelope from sealcast.admit(array[:room]::uuid[], '{gift}', array[:guest]::uuid[], array[gen_random_uuid()], array['{}']))),
           'other', 'another type is verified, and not applied');
