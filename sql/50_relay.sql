@@ -137,12 +137,16 @@ begin
       null;  -- An open transaction inserted into it: a later call will find it closed.
     end;
   end loop;
-  if pg_relation_size(format('sealcast.outbox_%s', current_segment)::regclass) > segment_bytes then
-    -- The next one may be held by an open transaction; then it is the one after that.
-    perform setval('sealcast.outbox_segment', e.segment)
-    from (select (current_segment + step) % 3 from generate_series(1, 2) step order by step) e (segment)
-    where pg_relation_size(format('sealcast.outbox_%s', e.segment)::regclass) = 0
-    limit 1;
-  end if;
+  begin
+    if pg_relation_size(format('sealcast.outbox_%s', current_segment)::regclass) > segment_bytes then
+      -- The next one may be held by an open transaction; then it is the one after that.
+      perform setval('sealcast.outbox_segment', e.segment)
+      from (select (current_segment + step) % 3 from generate_series(1, 2) step order by step) e (segment)
+      where pg_relation_size(format('sealcast.outbox_%s', e.segment)::regclass) = 0
+      limit 1;
+    end if;
+  exception when lock_not_available then
+    null;
+  end;
 end $$;
 comment on function sealcast.rotate_outbox(bigint) is 'Called by claim_shards(); segments are 32 MiB by default';

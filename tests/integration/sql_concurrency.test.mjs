@@ -405,3 +405,18 @@ test('under REPEATABLE READ and SERIALIZABLE, 40001 passes through', async () =>
     assert(again.status === 200 && again.replayed, 'the retry gets the original');
   }
 });
+
+test('upkeep never waits for what others lock: it is postponed, and the rest of it done', async () => {
+  const [blocker, keeper] = [await database.connect(), await database.connect()];
+  const [maintain, rotate] = ['select action from sealcast.maintain()', "select 'postponed' as action from sealcast.rotate_outbox(0)"];
+  for (const [table, upkeep] of [['relay_log', maintain], ['txn_keys', maintain], ['outbox_0', rotate], ['outbox_1', rotate], ['outbox_2', rotate]]) {
+    await blocker.query('begin');
+    await blocker.query(`lock table sealcast.${table} in access exclusive mode`);
+    try {
+      const actions = (await keeper.query(upkeep)).rows.map(({ action }) => action);
+      assert.deepEqual([...new Set(actions)], ['postponed'], table);
+    } finally {
+      await blocker.query('rollback');
+    }
+  }
+});
