@@ -39,7 +39,7 @@ sealcast.so: extension/pg/exports.map
 
 # ---- Everyday targets: what they do is in local/ and tests/.
 
-TEST_SUITES = $(addprefix test-,unit asan pgtap upgrade integration integration-asan client fuzz docs)
+TEST_SUITES = $(addprefix test-,unit pgtap upgrade integration client docs fuzz asan integration-asan tsan)
 .PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak coverage test-pg17 \
   test-compose format lint
 BUILD ?= build
