@@ -24,7 +24,7 @@ revoke all on function public.tap_secret from public;
 
 -- Registering.
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.register_handler(''x'', ''chat'', %L)', f)), '42P13', f || ' cannot be a handler')
-from unnest(array['public.tap_plain(sealcast.event)', 'public.tap_wrong(sealcast.event)', 'public.tap_secret(sealcast.event)', 'sealcast.maintain(interval,interval,integer)']) f;
+from unnest(array['public.tap_plain(sealcast.event)', 'public.tap_wrong(sealcast.event)', 'public.tap_secret(sealcast.event)', 'sealcast.maintain()']) f;
 select is(pg_temp.outcome('sealcast_user', :guest, $$select sealcast.register_handler('x', 'chat', 'public.tap_count(sealcast.event)')$$), '42501', 'users register nothing');
 select is(pg_temp.outcome('sealcast_admin', null, $$select sealcast.register_handler('count', 'chat', 'public.tap_count(sealcast.event)', max_attempts => 2)$$), 'ok', 'an admin does');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.register_handler(%L, ''chat'', ''public.tap_count(sealcast.event)'', %s)', n, b)), '23514', 'bounds of ' || b)
