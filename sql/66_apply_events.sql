@@ -16,7 +16,7 @@ begin
     return;
   end if;
   m := regexp_match(envelope, '^\{"v":1,"kid":"[^"]*","t":"([^"\\]*)","stream_id":"([^"]*)","s":"([^"]*)","ts":(\d+),"txn_id":"([^"]*)",'
-                              '"d":(.*),"sig":"[0-9a-f]{64}"\}$');
+                              '"d":(.*),"sig":"[0-9a-f]+"\}$');
   if m is null or m[2] || m[3] || m[5] !~ '^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}){3}$' then
     problem := 'signed, but no message';
     return;
