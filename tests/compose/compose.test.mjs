@@ -1,7 +1,8 @@
-// The containers as docker compose brings them up: a message goes through, also after each service was restarted, and none of
-// them may do more than it must.
+// The containers as docker compose brings them up: a message goes through, also after each service was restarted, none of them
+// may do more than it must, and each has its own secrets, which Docker does not tell.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,10 +12,19 @@ import { until } from '../integration/waiting.mjs';
 
 const run = promisify(execFile);
 const url = 'http://127.0.0.1:8080';
-const services = ['postgres', 'redis', 'mosquitto', 'sealcastd'];
+// The services, and the secrets that each may read.
+const services = {
+  postgres: ['database/password', 'keyring/k1'],
+  redis: ['redis/password'],
+  mosquitto: ['mqtt-viewer/password', 'mqtt/password'],
+  sealcastd: ['database/password', 'mqtt/password', 'redis/password', 'session/secret'],
+};
 let room, user, broker;
 
 const compose = async (...words) => (await run(fileURLToPath(new URL('docker_compose', import.meta.url)), words)).stdout.trim();
+const inside = (service, ...words) => compose('exec', '-T', service, ...words);
+const docker = async (...words) => Object.values(await run('docker', words)).join('');
+const inspect = async (service) => JSON.parse(await docker('inspect', await compose('ps', '--all', '--quiet', service)))[0];
 
 before(async () => {
   const session = (await request(`${url}/demo.json`)).json;
@@ -37,7 +47,7 @@ async function roundTrip() {
     const frame = await until('SSE has it', () => sse.frames.find(({ envelope }) => envelope.txn_id === sent.txn_id), 30_000);
     assert.deepEqual(frame.envelope, answer.json);
     await until('MQTT has it', () => published.includes(sent.txn_id), 30_000);
-    const verified = await request(`${url}/rpc/verify`, { method: 'POST', headers: user.headers, body: answer.text });
+    const verified = await request(`${url}/rpc/verify`, { method: 'POST', headers: user.headers, body: frame.envelope });
     assert.equal(verified.json.result, 'ok', verified.text);
   } finally {
     sse.close();
@@ -47,25 +57,59 @@ async function roundTrip() {
 
 test('a message is sent, received on both transports, and verified', roundTrip);
 
-for (const service of services) {
+for (const service of Object.keys(services)) {
   test(`and again after ${service} was restarted`, async () => {
+    const { StartedAt } = (await inspect(service)).State;
     await compose('restart', service);
+    assert.notEqual((await inspect(service)).State.StartedAt, StartedAt);
     await until('it is ready', async () => (await request(`${url}/readyz`)).status === 200, 120_000);
     await roundTrip();
   });
 }
 
-for (const service of services) {
+for (const service of Object.keys(services)) {
   test(`${service} is nobody in particular, and can write no file of its image`, async () => {
-    const uid = Number(await compose('exec', '-T', service, 'id', '-u'));
-    assert.ok(uid > 10_000, `uid ${uid}`);
-    const [made] = JSON.parse((await run('docker', ['inspect', await compose('ps', '-q', service)])).stdout);
-    assert.equal(made.HostConfig.ReadonlyRootfs, true);
-    assert.deepEqual([made.HostConfig.CapDrop, made.HostConfig.CapAdd], [['ALL'], null]);
-    assert.equal(made.HostConfig.Privileged, false);
+    const { HostConfig } = await inspect(service);
+    assert.equal(HostConfig.ReadonlyRootfs, true);
+    assert.deepEqual([HostConfig.CapDrop, HostConfig.CapAdd], [['ALL'], null]);
+    assert.equal(HostConfig.Privileged, false);
     await assert.rejects(compose('exec', '-T', '--user', 'root', service, 'touch', '/usr/bin/planted'), /Read-only file system/);
-    const status = await compose('exec', '-T', service, 'cat', '/proc/1/status');
-    assert.match(status, /^CapEff:\s0+$/m, 'it has no capability');
+    const status = await inside(service, 'cat', '/proc/1/status');
+    assert.match(status, /^Uid:(\s1000\d){4}$/m, 'its user is one of the image');
+    assert.equal(status.match(/^Cap(Inh|Prm|Eff|Bnd|Amb):\s0{16}$/gm)?.length, 5, `it has no capability, and gets none: ${status}`);
     assert.match(status, /^NoNewPrivs:\s1$/m);
   });
+
+  test(`${service} has its secrets, can change none, and has no others`, async () => {
+    const found = await inside(service, 'find', '/run/secrets', '-type', 'f', '-printf', '%P\n');
+    assert.deepEqual(found.split('\n').sort(), services[service]);
+    for (const { Destination, RW } of (await inspect(service)).Mounts) {
+      assert.equal(RW, !/^\/(run\/secrets|srv)\//.test(Destination), Destination);
+    }
+  });
 }
+
+test('no secret is in what Docker tells of containers and images, in environments, or in logs', async () => {
+  const secrets = new Map();
+  for (const [service, names] of Object.entries(services)) {
+    for (const name of names) secrets.set(name, await inside(service, 'cat', `/run/secrets/${name}`));
+  }
+  for (const [name, secret] of secrets) assert.match(secret, /^[0-9a-f]{64}$/, name);
+  for (const service of ['init', ...Object.keys(services)]) {
+    const { Id, Image, State } = await inspect(service);
+    const told = {
+      'docker inspect': await docker('inspect', Id),
+      'docker image inspect': await docker('image', 'inspect', Image),
+      'docker history': await docker('history', '--no-trunc', Image),
+      'docker logs': await docker('logs', Id),
+    };
+    if (State.Running) {
+      told['docker top'] = await docker('top', Id);
+      told['the environment'] = await readFile(`/proc/${State.Pid}/environ`, 'utf8');
+    }
+    for (const [where, text] of Object.entries(told)) {
+      assert.ok(text.length > 0, `${where} of ${service} says nothing`);
+      for (const [name, secret] of secrets) assert.ok(!text.includes(secret), `${where} of ${service} has ${name}`);
+    }
+  }
+});
