@@ -49,7 +49,9 @@ leave() {
     sleep 0.1
   done
 }
-export CGROUP=/sealcast-compose-$$
+# The same for every run of this checkout: what one that was killed leaves, the next takes away.
+CGROUP=/sealcast-compose-$(cksum <<< "$PWD" | cut -d ' ' -f 1)
+export CGROUP
 trap leave EXIT
 trap 'exit 130' INT TERM HUP
 
