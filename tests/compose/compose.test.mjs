@@ -19,7 +19,7 @@ const services = {
   mosquitto: ['mqtt-viewer/password', 'mqtt/password'],
   sealcastd: ['database/password', 'mqtt/password', 'redis/password', 'session/secret'],
 };
-let room, user, broker;
+let room, owner, user, broker;
 
 const compose = async (...words) => (await run(fileURLToPath(new URL('docker_compose', import.meta.url)), words)).stdout.trim();
 const inside = (service, ...words) => compose('exec', '-T', service, ...words);
@@ -29,12 +29,27 @@ const inspect = async (service) => JSON.parse(await docker('inspect', await comp
 before(async () => {
   const session = (await request(`${url}/demo.json`)).json;
   room = session.stream_id;
+  owner = session.owner.user_id;
   user = { headers: { authorization: `Bearer ${session.owner.token}` } };
   broker = session.broker;
 });
 
+async function overHttp(sent) {
+  const answer = await send(url, user, sent);
+  assert.equal(answer.status, 200, answer.text);
+  return answer.json;
+}
+
+// As the log of init tells.
+async function fromSql({ stream_id, t, d, txn_id }) {
+  const psql = ['psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-U', 'postgres', '-d', 'sealcast'];
+  const values = [stream_id, t, JSON.stringify(d), txn_id].map((value) => `$$${value}$$`);
+  const session = `set role sealcast_user; set request.jwt.claims = $$${JSON.stringify({ sub: owner })}$$`;
+  return JSON.parse(await inside('postgres', ...psql, '-c', `${session}; select sealcast.send_message(${values})`));
+}
+
 // Sends one message and awaits it on both transports, sealed.
-async function roundTrip() {
+async function roundTrip(sendIt = overHttp) {
   const sse = await Subscriber.to(url, room);
   const reader = await mqtt.connectAsync(broker.url, { ...broker, protocolVersion: 5, clean: true });
   try {
@@ -42,10 +57,9 @@ async function roundTrip() {
     reader.on('message', (topic, frame) => published.push(JSON.parse(frame).envelope.txn_id));
     await reader.subscribeAsync(`sealcast/${room}`, { qos: 1 });
     const sent = message(room);
-    const answer = await send(url, user, sent);
-    assert.equal(answer.status, 200, answer.text);
+    const envelope = await sendIt(sent);
     const frame = await until('SSE has it', () => sse.frames.find(({ envelope }) => envelope.txn_id === sent.txn_id), 30_000);
-    assert.deepEqual(frame.envelope, answer.json);
+    assert.deepEqual(frame.envelope, envelope);
     await until('MQTT has it', () => published.includes(sent.txn_id), 30_000);
     const verified = await request(`${url}/rpc/verify`, { method: 'POST', headers: user.headers, body: frame.envelope });
     assert.equal(verified.json.result, 'ok', verified.text);
@@ -55,7 +69,8 @@ async function roundTrip() {
   }
 }
 
-test('a message is sent, received on both transports, and verified', roundTrip);
+test('a message is sent, received on both transports, and verified', () => roundTrip());
+test('and one from SQL, through the same gate', () => roundTrip(fromSql));
 
 for (const service of Object.keys(services)) {
   test(`and again after ${service} was restarted`, async () => {
@@ -65,6 +80,7 @@ for (const service of Object.keys(services)) {
     await until('it is healthy', async () => (await inspect(service)).State.Health.Status === 'healthy', 120_000);
     await until('sealcastd is ready', async () => (await request(`${url}/readyz`)).status === 200, 120_000);
     await roundTrip();
+    await roundTrip(fromSql);
   });
 }
 
