@@ -9,6 +9,17 @@ const path = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const toJson = 'import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)';
 const { services } = JSON.parse(execFileSync('python3', ['-c', toJson, path('docker-compose.yml')], { encoding: 'utf8' }));
 
+const builds = Object.values(services).filter(({ build }) => build);
+
+test('every image is built from this checkout, by one service; none comes from a registry', () => {
+  const images = builds.map(({ image }) => image);
+  assert.deepEqual(images, [...new Set(images)]);
+  for (const [name, { build, image, pull_policy }] of Object.entries(services)) {
+    assert.equal(pull_policy, build ? 'build' : 'never', name);
+    assert.ok(images.includes(image), `nobody builds ${image} of ${name}`);
+  }
+});
+
 test('every container: a read-only root file system, no capabilities, no new privileges, no privileged mode', () => {
   assert.ok(Object.keys(services).length >= 5);
   for (const [name, service] of Object.entries(services)) {
@@ -29,8 +40,7 @@ test('every container: a read-only root file system, no capabilities, no new pri
 test('no image runs as root', () => {
   const stages = readFileSync(path('docker/Dockerfile'), 'utf8').split(/^FROM /m).slice(1);
   const users = new Map(stages.map((stage) => [/ AS (\S+)/.exec(stage)[1], [...stage.matchAll(/^USER (\S+)$/gm)].at(-1)?.[1]]));
-  for (const service of Object.values(services)) {
-    const { target } = service.build;
+  for (const { target } of builds.map(({ build }) => build)) {
     assert.ok(users.get(target) && !/^(root|0)/.test(users.get(target)), `${target} runs as ${users.get(target) ?? 'root'}`);
   }
 });
