@@ -128,15 +128,23 @@ for (const level of ['repeatable read', 'serializable']) {
   });
 }
 
-test("a caller's transaction that has sent stays open, and everybody else chats on", { timeout: HELD_MS + 120_000 }, async () => {
+test("a caller's transaction that has sent stays open: that message is held, and everybody chats on, its sender too", { timeout: HELD_MS + 120_000 }, async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(sidecars[0].url, room);
-  const caller = await Caller.connect(stack, stack.user());
+  const user = stack.user();
+  const caller = await Caller.connect(stack, user);
   const held = busy(room, 'held');
+  const isHeld = async () => {
+    for (const { url } of sidecars) {
+      const { status, json } = await send(url, user, held);
+      assert.deepEqual([status, json.code], [503, 'txn_in_progress']);
+    }
+  };
   const chatter = { begun: 0, done: 0 };
   try {
     await caller.query('begin isolation level repeatable read');
-    await caller.send(held);
+    const envelope = await caller.send(held);
+    await isHeld();
     const since = performance.now();
     const chat = async (send) => {
       while (performance.now() - since < HELD_MS || chatter.done < 500) {
@@ -145,16 +153,21 @@ test("a caller's transaction that has sent stays open, and everybody else chats 
         chatter.done++;
       }
     };
-    const overHttp = ({ url }) => async (body) => assert.equal((await send(url, stack.user(), body)).status, 200);
-    const fromSql = (body) => stack.sendFromSql(stack.user(), body);
-    await Promise.all([...sidecars.map(overHttp), fromSql].flatMap((way) => [chat(way), chat(way), chat(way)]));
+    const overHttp = ({ url }) => async (body, from) => assert.equal((await send(url, from, body)).status, 200);
+    const fromSql = (body, from) => stack.sendFromSql(from, body);
+    const anybody = (way) => (body) => way(body, stack.user());
+    const itsSender = (way) => (body) => way(body, user);
+    const ways = [...sidecars.map(overHttp), fromSql].flatMap((way) => [anybody(way), anybody(way), anybody(way), itsSender(way)]);
+    await Promise.all(ways.map(chat));
     assert.equal(chatter.done, chatter.begun);
+    await isHeld();
     await subscriber.received(chatter.done);
     assert.ok(!(await stack.stored(room)).includes(held.txn_id), 'and it is still open');
     await caller.query('commit');
     await subscriber.received(chatter.done + 1);
     assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: chatter.done + 1 }, (_, i) => i + 1));
     assert.equal(subscriber.frames.at(-1).envelope.txn_id, held.txn_id, 'it comes when it is committed');
+    assert.equal((await send(sidecars[0].url, user, held)).text, envelope, 'and a repeat is answered by it');
   } finally {
     await caller.end();
     subscriber.close();
