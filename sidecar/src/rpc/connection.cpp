@@ -16,10 +16,10 @@ namespace sealcast::rpc {
 namespace {
 
 constexpr std::size_t kFirstInput = 4096;
-constexpr std::size_t kKeptBody = 64 * 1024;   // larger bodies give their memory back
-constexpr std::size_t kGather = 64;            // buffers in one call
-constexpr std::size_t kPiece = 64 * 1024;      // of an answer, has read_timeout to be taken
-constexpr std::chrono::seconds kLinger{2};     // for the peer to read the last answer
+constexpr std::size_t kKeptBody = 64 * 1024;  // larger bodies give their memory back
+constexpr std::size_t kGather = 64;           // buffers in one call
+constexpr std::size_t kPiece = 64 * 1024;     // of an answer, has read_timeout to be taken
+constexpr std::chrono::seconds kLinger{2};    // for the peer to read the last answer
 
 // A peer that is gone already has no address, and reads no answer.
 Address peer_of(const asio::ip::tcp::socket& socket) {
