@@ -20,7 +20,7 @@ constexpr std::int64_t kNow = 1'700'000'000;
 constexpr char kStream[] = "11111111-2222-4333-8444-555555555555";
 const std::string kSecret = "0123456789abcdef0123456789abcdef";
 const std::string kOther = "another secret: 0123456789abcdef";
-const std::string kKeySet = SEALCAST_FUZZ "/session/jwks.json";
+const std::string kKeySet = SEALCAST_FUZZ_FILES "/session/jwks.json";
 
 // Of a token, what its signature covers.
 std::string signed_part(std::string_view token) { return std::string(token.substr(0, token.rfind('.'))); }
@@ -30,7 +30,7 @@ const std::array<std::string, 2>& issued() {
   static const auto parts = [] {
     std::array<std::string, 2> read;
     std::size_t i = 0;
-    for (const char* file : {SEALCAST_FUZZ "/session/rs256.jwt", SEALCAST_FUZZ "/session/es256.jwt"}) {
+    for (const char* file : {SEALCAST_FUZZ_FILES "/session/rs256.jwt", SEALCAST_FUZZ_FILES "/session/es256.jwt"}) {
       std::ifstream in(file, std::ios::binary);
       const std::string token{std::istreambuf_iterator<char>(in), {}};
       SessionVerifier verifier({"", kKeySet, "", ""});
