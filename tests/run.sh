@@ -82,7 +82,7 @@ run_client() {
 
 run_docs() { build_in build sealcastd && docs/check.sh; }
 
-run_fuzz() { tests/fuzz.sh 20; }
+run_fuzz() { tests/fuzz.sh 15; }
 
 # The two counts of a suite's log: passed, then failed.
 count_ctest() {

@@ -86,18 +86,18 @@ asio::awaitable<bool> HlsViewers::find_watched(std::span<const std::int32_t> sha
 asio::awaitable<void> HlsViewers::count_next(Work& work) {
   while (work.next < work.streams.size() && !work.failed) {
     const std::string& stream = work.streams[work.next++];
-    std::int32_t viewers = 0;
+    std::int64_t viewers = 0;
     for (int slice = 0; slice < buckets::kSlices && !work.failed; ++slice) {
       std::vector<std::string> keys;
       for (const std::int64_t begin : work.begins) keys.push_back(buckets::viewers_key(stream, begin, slice));
       const redis::Result result = co_await ask("PFCOUNT", std::move(keys));
       if (result.status == redis::Status::ok && result.reply->type == REDIS_REPLY_INTEGER) {
-        viewers += static_cast<std::int32_t>(result.reply->integer);
+        viewers += bounded_viewers(result.reply->integer);
       } else {
         work.failed = true;
       }
     }
-    work.counts[stream] = viewers;
+    work.counts[stream] = bounded_viewers(viewers);
   }
 }
 

@@ -5,15 +5,13 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
-#include <unordered_map>
+
+#include "audience/viewer_counts.h"
 
 namespace sealcast {
 
 namespace asio = boost::asio;
-
-using ViewerCounts = std::unordered_map<std::string, std::int32_t>;  // by stream; one that is missing has none
 
 class ViewerSource {
  public:

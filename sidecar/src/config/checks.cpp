@@ -15,7 +15,7 @@
 #include "config/region.h"
 #include "config/service_url.h"
 #include "log/log.h"
-#include "redis/client.h"
+#include "redis/command.h"
 #include "rpc/client_address.h"
 
 namespace sealcast::checks {

@@ -49,18 +49,22 @@ ServiceUrl parse_service_url(std::string_view url, std::string_view scheme) {
     out.password = percent_decoded(credentials.substr(std::min(colon + 1, credentials.size())));
     url = url.substr(at + 1);
   }
-  const auto bracket = url.starts_with('[') ? url.find(']') : std::string_view::npos;
-  const auto colon = url.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  if (colon != std::string_view::npos) {
-    const auto digits = url.substr(colon + 1);
+  const bool bracketed = url.starts_with('[');
+  if (bracketed && url.find(']') == std::string_view::npos) throw std::invalid_argument("has a [ without its ]");
+  const auto host_end = std::min(url.find(bracketed ? ']' : ':'), url.size());
+  out.host = url.substr(bracketed ? 1 : 0, host_end - (bracketed ? 1 : 0));
+  url.remove_prefix(std::min(host_end + (bracketed ? 1 : 0), url.size()));
+  if (out.host.empty()) throw std::invalid_argument("names no host");
+  if (out.host.find_first_of("[]") != std::string::npos || (!url.empty() && url.front() != ':')) {
+    throw std::invalid_argument("has brackets that do not enclose its host");
+  }
+  if (!url.empty()) {
+    const auto digits = url.substr(1);
     const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out.port);
     if (error != std::errc() || stop != digits.data() + digits.size() || out.port == 0) {
       throw std::invalid_argument("has no port number behind the colon");
     }
-    url = url.substr(0, colon);
   }
-  out.host = bracket == std::string_view::npos ? url : url.substr(1, url.size() - 2);
-  if (out.host.empty()) throw std::invalid_argument("names no host");
   return out;
 }
 

@@ -17,6 +17,7 @@
 #include "config/region.h"
 #include "config/secret_file.h"
 #include "config/settings_table.h"
+#include "postgres/conninfo.h"
 
 namespace sealcast {
 namespace {
@@ -276,23 +277,11 @@ void Loader::check_regions() {
   }
 }
 
-std::string with_password(const std::string& dsn, std::string_view password) {
-  std::string out = dsn;
-  if (dsn.starts_with("postgresql://") || dsn.starts_with("postgres://")) {
-    constexpr std::string_view kHex = "0123456789ABCDEF";
-    out += dsn.find('?') == std::string::npos ? "?password=" : "&password=";
-    for (const char c : password) {
-      const auto byte = static_cast<unsigned char>(c);
-      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
-    }
-    return out;
-  }
-  out += " password='";
-  for (const char c : password) {
-    if (c == '\'' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "'";
+// Both were checked to be connection strings.
+std::string with_password(const std::string& dsn, const std::string& password) {
+  pg::Conninfo values = pg::parse_conninfo(dsn);
+  values["password"] = password;
+  return pg::write_conninfo(values);
 }
 
 void Loader::complete() {
@@ -310,6 +299,11 @@ void Loader::complete() {
   if (!settings_.postgres.password_file.empty()) {
     const auto& setting = *find_setting("postgres", "password_file");
     const std::string password = read_secret_file(places_[&setting], settings_.postgres.password_file);
+    if (password.find('\0') != password.npos) {
+      throw SettingsError(places_[&setting] +
+                          " names a file with a zero byte in it, which no password of Postgres has; "
+                          "write the password into it");
+    }
     settings_.postgres.dsn = with_password(settings_.postgres.dsn, password);
     relay.dsn = with_password(relay.dsn, password);
   }

@@ -3,26 +3,14 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <chrono>
-#include <cstddef>
 #include <string>
 #include <string_view>
+
+#include "gate/answer.h"
 
 namespace sealcast {
 
 namespace asio = boost::asio;
-
-enum class GateOutcome {
-  pass,         // within the rate, txn_id never seen
-  seen,         // within the rate, txn_id seen: Postgres knows whether it was committed
-  limited,      // over the rate; the txn_id is not spent
-  unavailable,  // Redis away, late, or answering with an error: refuse
-};
-inline constexpr std::size_t kGateOutcomes = 4;
-constexpr std::string_view to_string(GateOutcome outcome) noexcept {
-  constexpr std::string_view kNames[kGateOutcomes] = {"pass", "seen", "limited", "unavailable"};
-  return kNames[static_cast<std::size_t>(outcome)];
-}
 
 // The bucket that all types share which do not exist; no type can have this name.
 inline constexpr std::string_view kUnknownType = "?";
@@ -34,13 +22,6 @@ struct GateRequest {
   std::string t;          // message type; callers pass kUnknownType for types that do not exist
   std::string txn_id;     // lower-case UUID; empty: only the rate is asked
   int limit;              // messages a second for this sender, type and role; 1 or more
-};
-
-struct GateAnswer {
-  GateOutcome outcome;
-  int limit;                              // as asked, for RateLimit-Policy
-  int remaining;                          // left in this window, for RateLimit
-  std::chrono::milliseconds retry_after;  // when limited, until the window ends; when unavailable, a hint
 };
 
 class Gate {

@@ -1,8 +1,6 @@
 // The script, its keys, and what each of its answers (and failures) means.
 #include "gate/redis_gate.h"
 
-#include <algorithm>
-
 #include "config/secret_file.h"
 
 namespace sealcast {
@@ -39,21 +37,6 @@ std::string key(const GateRequest& request, std::string_view kind, std::string_v
   return key;
 }
 
-// False when this is no answer of the script.
-bool read_answer(const redis::Result& result, GateAnswer& answer) {
-  if (result.status != redis::Status::ok || result.reply->type != REDIS_REPLY_INTEGER) return false;
-  const long long number = result.reply->integer / 4;
-  const long long outcome = result.reply->integer % 4;
-  if (outcome < 0 || outcome > 2) return false;
-  answer.outcome = static_cast<GateOutcome>(outcome);
-  if (answer.outcome == GateOutcome::limited) {
-    answer.retry_after = milliseconds(number);
-  } else {
-    answer.remaining = static_cast<int>(std::max<long long>(0, answer.limit - number));
-  }
-  return true;
-}
-
 std::string_view reason(const redis::Result& result) {
   switch (result.status) {
     case redis::Status::ok:
@@ -88,7 +71,7 @@ asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
     result = co_await client_.call(command(request, "EVAL", script_.source()), deadline);
   }
   GateAnswer answer{GateOutcome::unavailable, request.limit, 0, kUnavailableRetry};
-  if (!read_answer(result, answer)) log_unavailable(result);
+  if (result.status != redis::Status::ok || !read_answer(*result.reply, answer)) log_unavailable(result);
   metrics_.gate_checks(answer.outcome).Increment();
   metrics_.gate_seconds.Observe(std::chrono::duration<double>(redis::Clock::now() - began).count());
   co_return answer;

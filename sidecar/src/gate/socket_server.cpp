@@ -22,7 +22,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/uuid.h"
+#include "gate/check.h"
 
 namespace sealcast {
 namespace {
@@ -30,44 +30,6 @@ namespace {
 using Local = asio::local::stream_protocol;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process is out of file descriptors
-
-struct Check {
-  std::string sender_id;
-  std::string stream_id;
-  std::string t;
-  std::string txn_id;
-};
-
-bool is_type(std::string_view t) {
-  return !t.empty() && t.size() <= 64 && std::all_of(t.begin(), t.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-  });
-}
-
-std::optional<Check> parse_check(std::string_view line) {
-  std::array<std::string_view, 5> words;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto space = line.find(' ');
-    if ((space == std::string_view::npos) != (i + 1 == words.size())) return std::nullopt;
-    words[i] = line.substr(0, space);
-    line.remove_prefix(std::min(words[i].size() + 1, line.size()));
-  }
-  Check check;
-  check.t = words[3];
-  if (words[0] != "check" || !is_type(check.t) || !normalize_uuid(words[1], check.sender_id) ||
-      !normalize_uuid(words[2], check.stream_id) || !normalize_uuid(words[4], check.txn_id)) {
-    return std::nullopt;
-  }
-  return check;
-}
-
-std::string to_line(const GateAnswer& answer) {
-  std::string line(to_string(answer.outcome));
-  if (answer.outcome == GateOutcome::limited || answer.outcome == GateOutcome::unavailable) {
-    line += ' ' + std::to_string(answer.retry_after.count());
-  }
-  return line + '\n';
-}
 
 std::runtime_error cannot_listen(const std::string& path, const std::string& why, const std::string& fix) {
   return std::runtime_error("gate.socket: cannot listen on \"" + path + "\": " + why + "; " + fix);
@@ -205,22 +167,24 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
   // Reads until a line is whole, then answers all lines that have come. False: the connection is done with.
   asio::awaitable<bool> exchange(Peer& peer) {
     while (peer.in.find('\n') == std::string::npos) {
-      if (peer.in.size() > kMaxLine) co_return co_await refuse(peer, std::vector<Check>(), "line over 512 bytes");
+      if (peer.in.size() > kMaxCheckBytes)
+        co_return co_await refuse(peer, std::vector<GateCheck>(), "line over 512 bytes");
       std::array<char, 4096> chunk;
       peer.idle = true;
       const auto size = co_await peer.socket.async_read_some(asio::buffer(chunk), asio::use_awaitable);
       peer.idle = false;
       peer.in.append(chunk.data(), size);
     }
-    std::vector<Check> checks;
+    std::vector<GateCheck> checks;
     std::size_t begin = 0;
     for (std::size_t end; checks.size() < kMaxPipelined && (end = peer.in.find('\n', begin)) != std::string::npos;) {
       const auto line = std::string_view(peer.in).substr(begin, end - begin);
-      auto check = line.size() <= kMaxLine ? parse_check(line) : std::nullopt;
+      auto check = parse_check(line);
       if (!check) {
-        co_return co_await refuse(
-            peer, std::move(checks),
-            line.size() > kMaxLine ? "line over 512 bytes" : "expected: check <sender_id> <stream_id> <t> <txn_id>");
+        co_return co_await refuse(peer, std::move(checks),
+                                  line.size() > kMaxCheckBytes
+                                      ? "line over 512 bytes"
+                                      : "expected: check <sender_id> <stream_id> <t> <txn_id>");
       }
       checks.push_back(std::move(*check));
       begin = end + 1;
@@ -232,7 +196,7 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
   }
 
   // What came before the bad line is still answered.
-  asio::awaitable<bool> refuse(Peer& peer, std::vector<Check> before, std::string_view why) {
+  asio::awaitable<bool> refuse(Peer& peer, std::vector<GateCheck> before, std::string_view why) {
     metrics_.socket_errors.Increment();
     std::string answers = co_await answer(std::move(before));
     answers.append("error ").append(why).append("\n");
@@ -240,7 +204,7 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
     co_return false;
   }
 
-  asio::awaitable<std::string> answer(std::vector<Check> checks) {
+  asio::awaitable<std::string> answer(std::vector<GateCheck> checks) {
     if (checks.size() == 1) co_return co_await answer_one(std::move(checks.front()));
     struct Gathering {
       explicit Gathering(const asio::any_io_executor& executor) : done(executor, Clock::time_point::max()) {}
@@ -268,7 +232,7 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
     co_return all;
   }
 
-  asio::awaitable<std::string> answer_one(Check check) {
+  asio::awaitable<std::string> answer_one(GateCheck check) {
     metrics_.socket_checks.Increment();
     std::string bucket(limits_.bucket(check.t));
     const int limit = co_await limits_.limit_for(check.t, std::move(check.stream_id), check.sender_id);

@@ -20,7 +20,6 @@ struct SocketServerSettings {
 
 class SocketServer {
  public:
-  static constexpr std::size_t kMaxLine = 512;
   static constexpr std::size_t kMaxConnections = 1'024;
   static constexpr std::size_t kMaxPipelined = 64;  // checks of one connection under way at once
 

@@ -2,7 +2,6 @@
 #include "http_client/client.h"
 
 #include <curl/curl.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -164,13 +163,6 @@ void initialise_libcurl() {
 
 }  // namespace
 
-std::string_view Answer::header(std::string_view name) const {
-  const auto found = std::find_if(headers.begin(), headers.end(), [&](const auto& header) {
-    return header.first.size() == name.size() && ::strncasecmp(header.first.data(), name.data(), name.size()) == 0;
-  });
-  return found == headers.end() ? std::string_view() : found->second;
-}
-
 Client::Client(asio::any_io_executor executor, ClientOptions options)
     : executor_(std::move(executor)), options_(std::move(options)) {
   initialise_libcurl();
@@ -206,16 +198,6 @@ std::string percent_encode(std::string_view segment) {
       const auto byte = static_cast<unsigned char>(c);
       out += {'%', kHex[byte >> 4], kHex[byte & 15]};
     }
-  }
-  return out;
-}
-
-std::string one_line(std::string_view text) {
-  constexpr std::size_t kLongest = 200;
-  std::string out(text.substr(0, kLongest));
-  while (!out.empty() && (out.back() == '\n' || out.back() == '\r' || out.back() == ' ')) out.pop_back();
-  for (char& c : out) {
-    if (c < 0x20 || c == 0x7f) c = c < 0 ? '?' : ' ';
   }
   return out;
 }

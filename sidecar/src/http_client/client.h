@@ -12,8 +12,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
+
+#include "http_client/answer.h"
 
 namespace sealcast::http {
 
@@ -31,17 +32,6 @@ struct Post {
   std::string url;
   const std::vector<std::string>& headers;  // "Name: value"
   std::string_view body;
-};
-
-struct Answer {
-  int status = 0;       // 0: none, and `failure` says why
-  bool late = false;    // there is none because the deadline passed
-  std::string failure;  // one line
-  std::string body;
-  std::chrono::milliseconds retry_after{0};  // Retry-After, an hour at most; 0: none
-  std::vector<std::pair<std::string, std::string>> headers;
-
-  std::string_view header(std::string_view name) const;  // in any case; empty when it is missing
 };
 
 class Client {
@@ -67,8 +57,5 @@ class Client {
 
 // One segment of a path: everything but RFC 3986's unreserved characters becomes %XX.
 std::string percent_encode(std::string_view segment);
-
-// What a service said, fit for a log: one line of printable characters, cut at 200 bytes.
-std::string one_line(std::string_view text);
 
 }  // namespace sealcast::http

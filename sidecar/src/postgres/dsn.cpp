@@ -1,17 +1,14 @@
-// Rewrites a DSN as keyword/value pairs in which every host name has its addresses.
+// Looks up every host name, and writes its addresses beside it.
 #include "postgres/dsn.h"
-
-#include <libpq-fe.h>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <map>
-#include <memory>
 #include <sstream>
 #include <vector>
 
+#include "postgres/conninfo.h"
 #include "postgres/error.h"
 
 namespace sealcast::pg {
@@ -27,33 +24,11 @@ std::vector<std::string> split(const std::string& list) {
   return parts;
 }
 
-std::map<std::string, std::string> parse(const std::string& dsn) {
-  char* problem = nullptr;
-  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(PQconninfoParse(dsn.c_str(), &problem),
-                                                                         PQconninfoFree);
-  std::unique_ptr<char, void (*)(void*)> owner(problem, PQfreemem);
-  if (!options) throw Error(Failure::unavailable, problem ? problem : "out of memory");
-  std::map<std::string, std::string> values;
-  for (auto* option = options.get(); option->keyword; ++option) {
-    if (option->val) values[option->keyword] = option->val;
-  }
-  return values;
-}
-
-std::string quoted(const std::string& value) {
-  std::string out = "'";
-  for (char c : value) {
-    if (c == '\'' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "'";
-}
-
 }  // namespace
 
 asio::awaitable<std::string> with_addresses(std::string dsn) {
   auto executor = co_await asio::this_coro::executor;
-  auto values = parse(dsn);
+  auto values = parse_conninfo(dsn);
   std::vector<std::string> names = split(values["host"]);
   bool any_name = false;
   for (const std::string& name : names) any_name = any_name || !name.starts_with('/');
@@ -88,11 +63,7 @@ asio::awaitable<std::string> with_addresses(std::string dsn) {
   values["host"] = hosts;
   values["hostaddr"] = addresses;
   values["port"] = all_ports;
-  std::string out;
-  for (const auto& [keyword, value] : values) {
-    if (!value.empty()) out += (out.empty() ? "" : " ") + keyword + "=" + quoted(value);
-  }
-  co_return out;
+  co_return write_conninfo(values);
 }
 
 }  // namespace sealcast::pg

@@ -1,9 +1,7 @@
 // The nodes behind one client: a single server, or as much of a cluster as its redirections have shown.
 #include "redis/client.h"
 
-#include <charconv>
 #include <map>
-#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -12,32 +10,7 @@
 namespace sealcast::redis {
 namespace {
 
-constexpr std::size_t kSlots = 16'384;
 constexpr int kMaxRedirections = 5;
-
-struct Redirection {
-  bool ask;  // this once, with ASKING; else the slot has moved for good
-  std::size_t slot;
-  Address address;
-};
-
-// "MOVED 3999 10.0.0.2:6381", "ASK 3999 host:6381"; an empty host means the one that answered.
-std::optional<Redirection> parse_redirection(std::string_view text, const std::string& home) {
-  const bool ask = text.starts_with("ASK ");
-  if (!ask && !text.starts_with("MOVED ")) return std::nullopt;
-  text.remove_prefix(text.find(' ') + 1);
-  Redirection out{ask, 0, {}};
-  const auto space = text.find(' ');
-  const auto colon = text.rfind(':');
-  if (space == std::string_view::npos || colon == std::string_view::npos || colon < space) return std::nullopt;
-  const char* end = text.data() + text.size();
-  const auto slot = std::from_chars(text.data(), text.data() + space, out.slot);
-  const auto port = std::from_chars(text.data() + colon + 1, end, out.address.port);
-  if (slot.ec != std::errc() || out.slot >= kSlots || port.ec != std::errc() || port.ptr != end) return std::nullopt;
-  out.address.host = text.substr(space + 1, colon - space - 1);
-  if (out.address.host.empty()) out.address.host = home;
-  return out;
-}
 
 std::shared_ptr<asio::ssl::context> make_tls(const Options& options) {
   if (!options.tls) return nullptr;

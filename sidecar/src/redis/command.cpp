@@ -1,17 +1,17 @@
-// Addresses, commands and cluster slots: everything about Redis that needs no connection.
+// Addresses, commands, cluster slots and redirections: everything about Redis that needs no connection.
+#include "redis/command.h"
+
 #include <array>
 #include <charconv>
 #include <stdexcept>
 #include <utility>
 
 #include "config/service_url.h"
-#include "redis/client.h"
 
 namespace sealcast::redis {
 namespace {
 
 constexpr std::uint16_t kDefaultPort = 6379;
-constexpr unsigned kSlots = 16'384;
 
 // CRC-16/XMODEM, as the Redis Cluster specification prescribes.
 constexpr std::array<std::uint16_t, 256> kCrcTable = [] {
@@ -73,6 +73,25 @@ Command::Command(std::span<const std::string_view> arguments, std::string_view k
     bytes_ += argument;
     bytes_ += "\r\n";
   }
+}
+
+std::optional<Redirection> parse_redirection(std::string_view text, const std::string& home) {
+  const bool ask = text.starts_with("ASK ");
+  if (!ask && !text.starts_with("MOVED ")) return std::nullopt;
+  text.remove_prefix(text.find(' ') + 1);
+  Redirection out{ask, 0, {}};
+  const auto space = text.find(' ');
+  const auto colon = text.rfind(':');
+  if (space == std::string_view::npos || colon == std::string_view::npos || colon < space) return std::nullopt;
+  const char* end = text.data() + text.size();
+  const auto slot = std::from_chars(text.data(), text.data() + space, out.slot);
+  const auto port = std::from_chars(text.data() + colon + 1, end, out.address.port);
+  if (slot.ec != std::errc() || slot.ptr != text.data() + space || out.slot >= kSlots) return std::nullopt;
+  if (port.ec != std::errc() || port.ptr != end) return std::nullopt;
+  out.address.host = text.substr(space + 1, colon - space - 1);
+  if (out.address.host.find(' ') != std::string::npos) return std::nullopt;
+  if (out.address.host.empty()) out.address.host = home;
+  return out;
 }
 
 }  // namespace sealcast::redis

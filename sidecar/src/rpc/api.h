@@ -19,6 +19,7 @@
 #include "regions/regions.h"
 #include "rpc/client_address.h"
 #include "rpc/exchange.h"
+#include "rpc/heartbeat_body.h"
 #include "rpc/public_keys.h"
 #include "rpc/router.h"
 #include "rpc/send_body.h"
@@ -123,7 +124,7 @@ class Api {
   ApiParts parts_;
   PublicKeys public_keys_{parts_.pool};
   SendBodyParser send_bodies_;
-  simdjson::dom::parser heartbeat_bodies_;
+  HeartbeatBodyParser heartbeat_bodies_;
   TokenBodyParser token_bodies_;
   std::int64_t refused_ = 0;  // since the last line of the log
   std::int64_t refused_logged_at_ = 0;

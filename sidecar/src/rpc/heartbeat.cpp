@@ -1,23 +1,11 @@
 // POST /streams/{id}/heartbeat.
-#include <simdjson.h>
-
-#include <algorithm>
-
-#include "log/log.h"
 #include "rpc/api.h"
 
 namespace sealcast::rpc {
 
 namespace {
 
-constexpr std::size_t kMaxViewerId = 128;
 constexpr std::chrono::seconds kRetry{1};
-constexpr std::string_view kHint = "Send {\"viewer_id\": \"…\"}, or Authorization: Bearer.";
-
-bool is_viewer_id(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxViewerId &&
-         std::ranges::none_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
 
 }  // namespace
 
@@ -47,31 +35,12 @@ asio::awaitable<void> Api::heartbeat(Exchange& exchange, std::string_view id) {
 
 // A session's user is one viewer, on however many devices. What begins with another letter is never mistaken for one.
 std::optional<std::string> Api::viewer(const Request& request, const std::string& user_id, Response& response) {
-  std::string_view viewer_id;
-  if (!request.body.empty()) {
-    simdjson::dom::element body;
-    if (const auto error = heartbeat_bodies_.parse(request.body).get(body)) {
-      answer_problem(response, {400, "invalid_json", "the request body is not JSON", simdjson::error_message(error),
-                                "Send a JSON text in UTF-8 (RFC 8259)."});
-      return std::nullopt;
-    }
-    simdjson::dom::object object;
-    const auto unusable = [&](std::string_view details) {
-      answer_problem(response, {400, "invalid_request", "the request body does not fit", details, kHint});
-      return std::nullopt;
-    };
-    if (body.get(object)) return unusable("the body must be an object");
-    for (const auto field : object) {
-      if (field.key != "viewer_id") return unusable("viewer_id is the only member of this request");
-      if (field.value.get(viewer_id) || !is_viewer_id(viewer_id)) {
-        return unusable("viewer_id must be a string of 1 to 128 bytes without control characters");
-      }
-    }
-  }
+  std::string viewer_id;
+  if (!heartbeat_bodies_.parse(request.body, viewer_id, response)) return std::nullopt;
   if (!user_id.empty()) return "u" + user_id;
-  if (!viewer_id.empty()) return "v" + std::string(viewer_id);
-  answer_problem(response,
-                 {400, "invalid_request", "nobody is watching", "there is neither a viewer_id nor a session", kHint});
+  if (!viewer_id.empty()) return "v" + viewer_id;
+  answer_problem(response, {400, "invalid_request", "nobody is watching", "there is neither a viewer_id nor a session",
+                            HeartbeatBodyParser::kHint});
   return std::nullopt;
 }
 

@@ -16,7 +16,8 @@ class RequestParser final : public http::basic_parser<true> {
   // simdjson reads up to 64 bytes past the end of a document.
   static constexpr std::size_t kBodyPadding = 64;
 
-  RequestParser(Request& request, std::uint32_t max_header_bytes, std::uint64_t max_body_bytes) : request_(request) {
+  RequestParser(Request& request, std::uint32_t max_header_bytes, std::uint64_t max_body_bytes)
+      : request_(request), header_bytes_left_(max_header_bytes) {
     eager(true);
     header_limit(max_header_bytes);
     body_limit(max_body_bytes);
@@ -34,6 +35,13 @@ class RequestParser final : public http::basic_parser<true> {
   void on_field_impl(http::field name, string_view name_text, string_view value, error_code& ec) override {
     // A trailer says nothing of who asks (RFC 9110, 6.5.1): proxies look at the header alone.
     if (in_body_) return;
+    // Beast's limit is one for what it gets at once: fields that come one by one would never reach it.
+    const std::size_t size = name_text.size() + value.size();
+    if (size > header_bytes_left_) {
+      ec = http::error::header_limit;
+      return;
+    }
+    header_bytes_left_ -= size;
     std::string* kept = nullptr;
     switch (name) {
       case http::field::host:
@@ -88,6 +96,7 @@ class RequestParser final : public http::basic_parser<true> {
   void on_response_impl(int, string_view, int, error_code&) override {}
 
   Request& request_;
+  std::size_t header_bytes_left_;
   bool in_body_ = false;
   bool has_host_ = false;
 };

@@ -1,6 +1,7 @@
 // Takes the four members out of the body without copying the payload.
 #include "rpc/send_body.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/canonical_json.h"
@@ -26,6 +27,13 @@ struct Problems {
     text += what;
   }
 };
+
+// Enough to tell which it is, without half a character at its end.
+std::string_view shortened(std::string_view name) {
+  std::size_t size = std::min<std::size_t>(name.size(), 64);
+  while (size < name.size() && (name[size] & 0xC0) == 0x80) --size;
+  return name.substr(0, size);
+}
 
 void read_string(simdjson::ondemand::value value, std::string_view name, std::string& out, Problems& problems) {
   std::string_view text;
@@ -55,7 +63,7 @@ error_code read_object(simdjson::ondemand::document& document, SendBody& out, Pr
                       : key == "txn_id"  ? kTxnId
                                          : 0u;
     if (member == 0) {
-      problems.add(key.substr(0, 64), "is no member of this request");
+      problems.add(shortened(key), "is no member of this request");
     } else if (seen & member) {
       problems.add(key, "stands twice");
     } else if (member == kStreamId) {

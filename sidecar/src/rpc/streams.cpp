@@ -2,12 +2,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <charconv>
 
 #include "core/uuid.h"
 #include "log/log.h"
 #include "rpc/api.h"
 #include "rpc/database_failure.h"
+#include "rpc/whole_number.h"
 
 namespace sealcast::rpc {
 
@@ -17,22 +17,6 @@ constexpr std::int64_t kDefaultLimit = 50;
 constexpr std::int64_t kMaxLimit = 500;
 constexpr std::size_t kMaxPageBytes = 1 << 20;  // it ends with the message that reaches this
 constexpr std::chrono::seconds kUntilBegun{5};
-
-// A whole number of a query parameter or header; nullopt when `text` is empty. False: the response says what is wrong.
-bool read_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
-                 std::optional<std::int64_t>& out, Response& response) {
-  if (text.empty()) return true;
-  std::int64_t value = 0;
-  auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (ec == std::errc() && end == text.data() + text.size() && value >= min && value <= max) {
-    out = value;
-    return true;
-  }
-  std::string details =
-      std::string(name) + " must be a whole number, " + std::to_string(min) + " to " + std::to_string(max);
-  answer_problem(response, {400, "invalid_request", "a parameter does not fit", details});
-  return false;
-}
 
 constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 

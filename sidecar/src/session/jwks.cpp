@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "log/log.h"
+#include "session/base64url.h"
 
 namespace sealcast {
 namespace {
@@ -31,6 +32,18 @@ std::string algorithm_of(const simdjson::dom::object& key) {
   return stated.empty() || stated == own ? own : "";
 }
 
+// The public half alone, for cjose, which ends the process over base64 that is none; empty when it is not whole.
+std::string public_half(const simdjson::dom::object& key, bool rsa) {
+  std::string json = rsa ? R"({"kty":"RSA")" : R"({"kty":"EC","crv":"P-256")";
+  for (const std::string_view name : {rsa ? "n" : "x", rsa ? "e" : "y"}) {
+    const std::string text = member(key, name);
+    std::string bytes;
+    if (text.empty() || !decode_base64url(text, bytes)) return {};
+    json.append(",\"").append(name).append("\":\"").append(text).append("\"");
+  }
+  return json + "}";
+}
+
 }  // namespace
 
 Jwks::Jwks(std::string path) : path_(std::move(path)), stamp_(stamp_file(path_)), keys_(load()) {}
@@ -49,7 +62,7 @@ std::vector<Jwks::Key> Jwks::load() const {
       const simdjson::dom::object object = element;
       Key key{member(object, "kid"), algorithm_of(object), nullptr};
       if (key.alg.empty()) continue;
-      const std::string json = simdjson::minify(object);
+      const std::string json = public_half(object, key.alg == "RS256");
       key.key.reset(cjose_jwk_import(json.data(), json.size(), nullptr));
       const std::string name = "holds the key \"" + key.kid + "\", which ";
       if (!key.key) throw fail(name + "is no valid JWK; take it out or mend it");

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,5 +32,8 @@ std::string_view envelope_of_frame(std::string_view frame);
 // The entries of an XREADGROUP reply for one stream, in order; none for a reply of another shape. One that was trimmed
 // after it had been given out has no envelope, and `gone` counts it.
 std::vector<EntryPtr> parse_entries(const redisReply* reply, std::size_t& gone);
+
+// The id that was given last, of an XINFO STREAM reply.
+std::optional<EntryId> parse_newest(const redisReply* reply);
 
 }  // namespace sealcast

@@ -143,13 +143,7 @@ asio::awaitable<std::optional<EntryId>> GroupReader::newest(std::size_t partitio
   const std::string_view words[] = {"XINFO", "STREAM", partitions_.key(partition)};
   const redis::Command command(words, partitions_.key(partition));
   const redis::Result result = co_await partitions_.client().call(command);
-  if (result.status != redis::Status::ok || result.reply->type != REDIS_REPLY_ARRAY) co_return std::nullopt;
-  const std::span<redisReply*> fields(result.reply->element, result.reply->elements);
-  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-    if (fields[i]->str == nullptr || std::string_view(fields[i]->str, fields[i]->len) != "last-generated-id") continue;
-    co_return parse_entry_id({fields[i + 1]->str, fields[i + 1]->len});
-  }
-  co_return std::nullopt;
+  co_return result.status == redis::Status::ok ? parse_newest(result.reply.get()) : std::nullopt;
 }
 
 asio::awaitable<void> GroupReader::wait(std::span<const Watched> watched) {

@@ -3,6 +3,7 @@
 
 #include <boost/asio/detached.hpp>
 #include <cmath>
+#include <limits>
 
 #include "async.h"
 #include "audience/buckets.h"
@@ -124,6 +125,14 @@ TEST_F(AudienceTest, RedisAwayIsToldAndNotCountedAsNobody) {
   ASSERT_TRUE(test::run_until(io_, [&] {
     return beat(stream_id(1), "a") == Heartbeat::counted && count() == ViewerCounts{{stream_id(1), 1}};
   }));
+}
+
+TEST(ViewerCountsTest, WhatIsSaidOfViewersIsBounded) {
+  EXPECT_EQ(bounded_viewers(12), 12);
+  EXPECT_EQ(bounded_viewers(-1), 0);
+  const std::int32_t most = bounded_viewers(std::numeric_limits<std::int64_t>::max());
+  EXPECT_GT(most, 1'000'000'000);
+  EXPECT_LE(std::int64_t{most} + most, std::numeric_limits<std::int32_t>::max());
 }
 
 TEST_F(AudienceTest, TheQueueIsBounded) {

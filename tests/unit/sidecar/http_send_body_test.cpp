@@ -53,6 +53,13 @@ TEST(HttpSendBody, NamesEveryProblem) {
   }
 }
 
+TEST(HttpSendBody, CutsALongNameBetweenCharacters) {
+  auto parsed = parse("{\"" + std::string(62, 'a') + "\u20ac\":1}");
+  EXPECT_FALSE(parsed->fits);
+  EXPECT_NE(parsed->response.body.find(std::string(62, 'a') + " is no member"), std::string::npos)
+      << parsed->response.body;
+}
+
 TEST(HttpSendBody, RefusesAMemberThatStandsTwice) {
   auto parsed = parse("{\"t\":\"a\"," + body_of(in_quotes(kStream), "\"b\"", "{}", in_quotes(kTxn)).substr(1));
   EXPECT_FALSE(parsed->fits);

@@ -247,6 +247,7 @@ TEST_F(HttpServer, KnowsPathsAndMethods) {
   start();
   EXPECT_TRUE(exchange(std::string("GET /nothing HTTP/1.1\r\n") + kClose + "\r\n").starts_with("HTTP/1.1 404 "));
   EXPECT_TRUE(exchange(std::string("GET /slow/ HTTP/1.1\r\n") + kClose + "\r\n").starts_with("HTTP/1.1 404 "));
+  EXPECT_TRUE(exchange(std::string("GET /now/ HTTP/1.1\r\n") + kClose + "\r\n").starts_with("HTTP/1.1 404 "));
   auto wrong = exchange(std::string("DELETE /echo HTTP/1.1\r\n") + kClose + "\r\n");
   EXPECT_TRUE(wrong.starts_with("HTTP/1.1 405 "));
   EXPECT_NE(wrong.find("Allow: POST\r\n"), wrong.npos);

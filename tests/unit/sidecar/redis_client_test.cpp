@@ -50,8 +50,26 @@ TEST(RedisUrlTest, Parses) {
   EXPECT_EQ(options.database, 12);
   EXPECT_EQ(parse_url("redis://:secret@h/").password, "secret");
   for (const char* bad : {"", "redis:/h", "http://h", "redis://", "redis://:0", "redis://h:70000", "redis://h/db",
-                          "redis://h:1x", "redis://%4@h", "redis://[::1"}) {
+                          "redis://h:1x", "redis://%4@h", "redis://[::1", "redis://[::1]x", "redis://[::1]x:1",
+                          "redis://[::1]x1", "redis://[]", "redis://[[::1]", "redis://h]", "redis://::1"}) {
     EXPECT_THROW(parse_url(bad), std::invalid_argument) << bad;
+  }
+}
+
+TEST(RedisRedirectionTest, SaysWhatAndWhere) {
+  const auto moved = parse_redirection("MOVED 3999 10.0.0.2:6381", "home");
+  ASSERT_TRUE(moved);
+  EXPECT_FALSE(moved->ask);
+  EXPECT_EQ(moved->slot, 3999U);
+  EXPECT_EQ(moved->address.host, "10.0.0.2");
+  EXPECT_EQ(moved->address.port, 6381);
+  const auto ask = parse_redirection("ASK 1 :6381", "home");
+  ASSERT_TRUE(ask);
+  EXPECT_TRUE(ask->ask);
+  EXPECT_EQ(ask->address.host, "home");
+  for (const char* text : {"", "MOVED", "MOVED 1", "MOVED 1 h", "MOVED 16384 h:1", "MOVED x h:1", "MOVED 1x h:1",
+                           "MOVED 1 h:65536", "MOVED 1 h:1x", "MOVED 1 a b:1", "ERR MOVED 1 h:1"}) {
+    EXPECT_FALSE(parse_redirection(text, "home")) << text;
   }
 }
 

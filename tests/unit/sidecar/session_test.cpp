@@ -361,7 +361,12 @@ TEST_F(SessionTest, KeySetsThatCannotBeUsed) {
             std::string::npos);
   EXPECT_NE(message(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"x","x":"AAAA","y":"AAAA"}]})").find("no valid JWK"),
             std::string::npos);
+  // cjose would end the process.
+  EXPECT_NE(message(R"({"keys":[{"kty":"RSA","kid":"x","n":"A===","e":"AQAB"}]})").find("no valid JWK"),
+            std::string::npos);
+  EXPECT_NE(message(R"({"keys":[{"kty":"RSA","kid":"x","e":"AQAB"}]})").find("no valid JWK"), std::string::npos);
   const Key key = Key::ec();
+  EXPECT_EQ(message(R"({"keys":[)" + key.json("a", R"(,"x5c":["A==="],"x5t":"A===")") + "]}"), "no error");
   EXPECT_NE(message(R"({"keys":[)" + key.json("a") + "," + Key::ec().json("a") + "]}").find("stands there twice"),
             std::string::npos);
   EXPECT_NE(message(R"({"keys":[)" + key.json("a", R"(,"use":"enc")") + "]}").find("holds no public key"),

@@ -183,8 +183,24 @@ TEST_F(SettingsTest, PasswordsComeFromFilesOnlyAndAreNeverQuoted) {
   const std::string file = scratch_.write("pg", "it's a \\ p@ss\n");
   Settings settings =
       load("", {"SEALCAST_POSTGRES_PASSWORD_FILE=" + file, "SEALCAST_RELAY_DSN=postgresql://h/d?sslmode=disable"});
-  EXPECT_EQ(settings.postgres.dsn, R"(dbname=sealcast password='it\'s a \\ p@ss')");
-  EXPECT_EQ(settings.relay.dsn, "postgresql://h/d?sslmode=disable&password=%69%74%27%73%20%61%20%5C%20%70%40%73%73");
+  EXPECT_EQ(settings.postgres.dsn, R"(dbname='sealcast' password='it\'s a \\ p@ss')");
+  EXPECT_EQ(settings.relay.dsn, R"(dbname='d' host='h' password='it\'s a \\ p@ss' sslmode='disable')");
+}
+
+// A password that went into another place would be told to the server, and to its log.
+TEST_F(SettingsTest, APasswordIsNeverPartOfAnotherValue) {
+  const std::string password = "SEALCAST_POSTGRES_PASSWORD_FILE=" + scratch_.write("pg", "secret");
+  const std::pair<const char*, const char*> cases[] = {
+      {R"(dbname=x\)", "dbname='x' password='secret'"},
+      {"postgresql://us?er@h/d", "dbname='d' host='h' password='secret' user='us?er'"},
+      {"postgresql://h/d?", "dbname='d' host='h' password='secret'"},
+      {"", "password='secret'"}};
+  for (const auto& [dsn, expected] : cases) {
+    EXPECT_EQ(load("", {std::string("SEALCAST_POSTGRES_DSN=") + dsn, password}).postgres.dsn, expected) << dsn;
+  }
+  scratch_.write("pg", std::string_view("sec\0ret", 7));
+  EXPECT_NE(error("", {password}).find("SEALCAST_POSTGRES_PASSWORD_FILE names a file with a zero byte"),
+            std::string::npos);
 }
 
 TEST_F(SettingsTest, FilesMustBeThere) {

@@ -31,7 +31,9 @@ TEST(Webhook, TakesSecretsOf24To64Bytes) {
   EXPECT_NO_THROW(webhook(context, "whsec_" + std::string(86, 'A') + "=="));  // 64
   for (const std::string& secret :
        {std::string(), std::string("whsec_"), std::string(32, 'A'), "whsec_" + std::string(31, 'A') + "=",
-        "whsec_" + std::string(88, 'A'), "whsec_" + std::string(31, 'A') + "*", "whsec_" + std::string(33, 'A')}) {
+        "whsec_" + std::string(88, 'A'), "whsec_" + std::string(31, 'A') + "*", "whsec_" + std::string(30, 'A') + "=A",
+        "whsec_    " + std::string(32, 'A'),
+        "whsec_" + std::string(85, 'A') + "B==", "whsec_" + std::string(33, 'A')}) {
     EXPECT_THROW(webhook(context, secret), SettingsError) << secret;
   }
 }

@@ -17,6 +17,7 @@
 #include <unordered_map>
 
 #include "core/json_string.h"
+#include "http_client/base64.h"
 #include "http_client/client.h"
 #include "transport/ably/key.h"
 #include "transport/ably/verdict.h"
@@ -61,7 +62,7 @@ class Ably : public Adapter {
         channel_(settings.channel),
         max_bytes_(static_cast<std::size_t>(settings.max_message_bytes)),
         headers_{"Content-Type: application/json", "Accept: application/json", std::string(kVersion),
-                 "Authorization: Basic " + ably::base64(ably::read_key("ably.key_file", settings.key_file).text)} {}
+                 "Authorization: Basic " + http::base64(ably::read_key("ably.key_file", settings.key_file).text)} {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {}

@@ -1,4 +1,4 @@
-// An API key of Ably's, "app.key:secret", and the base64 that it and signatures travel in.
+// An API key of Ably's, "app.key:secret".
 #pragma once
 
 #include <string>
@@ -14,7 +14,5 @@ struct ApiKey {
 
 // Throws SettingsError naming `setting` when the file cannot be read or holds no key.
 ApiKey read_key(const std::string& setting, const std::string& file);
-
-std::string base64(std::string_view bytes);
 
 }  // namespace sealcast::ably

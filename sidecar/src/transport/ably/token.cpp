@@ -9,6 +9,7 @@
 
 #include "core/digest.h"
 #include "core/json_string.h"
+#include "http_client/base64.h"
 #include "transport/ably/key.h"
 
 namespace sealcast {
@@ -25,7 +26,7 @@ std::string sign_token_request(std::string_view secret, std::string_view key_nam
     text.append(field).push_back('\n');
   }
   const Digest mac = HmacKey(secret).sign(text);
-  return base64({reinterpret_cast<const char*>(mac.data()), mac.size()});
+  return http::base64({reinterpret_cast<const char*>(mac.data()), mac.size()});
 }
 
 namespace {
@@ -35,7 +36,7 @@ std::string make_nonce() {
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
     throw std::runtime_error("OpenSSL has no random numbers");
   }
-  return base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return http::base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 class Tokens final : public TokenMaker {

@@ -1,8 +1,8 @@
 // What an answer of Ably's REST API means for the frames that were sent.
 #pragma once
 
-#include "delivery/adapter.h"
-#include "http_client/client.h"
+#include "delivery/outcome.h"
+#include "http_client/answer.h"
 
 namespace sealcast::ably {
 

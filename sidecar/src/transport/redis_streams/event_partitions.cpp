@@ -89,10 +89,6 @@ bool tells_loss(const redis::Result& result) {
   return result.status == redis::Status::error && result.text().find(kLost) != std::string_view::npos;
 }
 
-std::string_view text_of(const redisReply& reply) {
-  return reply.str == nullptr ? std::string_view() : std::string_view(reply.str, reply.len);
-}
-
 // "name:123\r\n" of INFO.
 std::uint64_t info_number(std::string_view info, std::string_view name) {
   std::uint64_t value = 0;
@@ -176,17 +172,10 @@ asio::awaitable<std::vector<GroupLag>> EventPartitions::upkeep(std::size_t parti
   const auto deadline = redis::Clock::now() + client_.options().timeout;
   const redis::Result result = co_await upkeep_.call(client_, keys, arguments, deadline);
   lost_ = lost_ || tells_loss(result);
-  std::vector<GroupLag> lags;
-  if (result.status != redis::Status::ok || result.reply->type != REDIS_REPLY_ARRAY) co_return lags;
-  const std::span<redisReply*> answer(result.reply->element, result.reply->elements);
-  if (!answer.empty()) {
-    if (const auto seen = parse_entry_id(text_of(*answer[0]))) newest_[partition] = std::max(newest_[partition], *seen);
-  }
-  for (std::size_t i = 1; i + 3 < answer.size(); i += 4) {
-    lags.push_back(
-        {std::string(text_of(*answer[i])), answer[i + 1]->integer, answer[i + 2]->integer, answer[i + 3]->integer});
-  }
-  co_return lags;
+  if (result.status != redis::Status::ok) co_return std::vector<GroupLag>();
+  UpkeepAnswer found = parse_upkeep(result.reply.get());
+  if (found.newest) newest_[partition] = std::max(newest_[partition], *found.newest);
+  co_return std::move(found.lags);
 }
 
 asio::awaitable<int> EventPartitions::memory_percent() {

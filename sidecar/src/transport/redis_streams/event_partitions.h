@@ -19,20 +19,13 @@
 #include "redis/client.h"
 #include "redis/script.h"
 #include "transport/redis_streams/entry_id.h"
+#include "transport/redis_streams/upkeep.h"
 
 namespace sealcast {
 
 // The partition of a sender, from 0: FNV-1a (64 bits, http://www.isthe.com/chongo/tech/comp/fnv/) of the lower-case
 // UUID.
 std::size_t partition_of(std::string_view sender_id, std::size_t partitions);
-
-// How far a consumer group has come in a partition.
-struct GroupLag {
-  std::string name;
-  std::int64_t pending;  // given to a consumer and not acknowledged
-  std::int64_t unread;
-  std::int64_t oldest_ms;  // age of the oldest of both; 0: there is none
-};
 
 class EventPartitions {
  public:

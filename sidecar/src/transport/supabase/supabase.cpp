@@ -7,13 +7,11 @@
 // Guide: https://supabase.com/docs/guides/realtime/broadcast. Limits: https://supabase.com/docs/guides/realtime/limits
 #include "transport/supabase/supabase.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
-#include <array>
 
 #include "config/secret_file.h"
 #include "http_client/client.h"
+#include "transport/supabase/verdict.h"
 
 namespace sealcast {
 namespace {
@@ -21,73 +19,6 @@ namespace {
 using Kind = Outcome::Kind;
 
 constexpr std::size_t kMaxBatch = 16;  // each frame waits for the one before it, so more would only take longer
-
-// What a refusal says: {"message":"…"} or {"errors":{"payload":["…"]}}.
-struct Refusal {
-  std::string message;
-  bool payload = false;
-};
-
-Refusal read_refusal(const std::string& body) {
-  Refusal refusal;
-  simdjson::dom::parser parser;
-  simdjson::dom::element root;
-  if (parser.parse(body).get(root) != simdjson::SUCCESS) return refusal;
-  std::string_view text;
-  if (root["errors"]["payload"].at(0).get(text) == simdjson::SUCCESS) {
-    refusal.payload = true;
-    refusal.message = http::one_line(text);
-  } else if (root["message"].get(text) == simdjson::SUCCESS) {
-    refusal.message = http::one_line(text);
-  }
-  return refusal;
-}
-
-// Refusals of private broadcasts whose cause is the project's database, so that no other topic would fare better.
-bool names_the_database(std::string_view message) {
-  constexpr std::array<std::string_view, 3> kBeginnings = {"Tenant database", "Missing messages partition",
-                                                           "Connect rate limit"};
-  return std::any_of(kBeginnings.begin(), kBeginnings.end(), [&](auto text) { return message.starts_with(text); });
-}
-
-Kind kind_of(int status, const Refusal& refusal) {
-  switch (status) {
-    case 202:
-      return Kind::done;
-    case 413:  // the body is over what the server reads
-      return Kind::dead;
-    case 422:
-      if (refusal.payload) return Kind::dead;
-      return names_the_database(refusal.message) ? Kind::retry_transport : Kind::retry_stream;
-    case 403:  // a policy of this topic, or the whole project
-      return refusal.message == "Tenant is suspended" ? Kind::retry_transport : Kind::retry_stream;
-    case 400:
-    case 500:
-      return Kind::retry_stream;
-    default:
-      // 401: our key. 404: a Realtime without this endpoint, or no Realtime. 429: the rate is the project's, not the
-      // topic's. 502 to 504: nobody is there. Anything else, a success that is not 202 too: that is no Realtime.
-      return Kind::retry_transport;
-  }
-}
-
-Outcome outcome_of(const http::Answer& answer) {
-  Outcome outcome;
-  if (answer.status == 0) {
-    outcome.kind = Kind::retry_transport;
-    outcome.reason = answer.failure;
-    return outcome;
-  }
-  const Refusal refusal = answer.status == 202 ? Refusal() : read_refusal(answer.body);
-  outcome.kind = kind_of(answer.status, refusal);
-  outcome.after = answer.retry_after;
-  if (outcome.kind == Kind::done) return outcome;
-  outcome.reason = "it answered " + std::to_string(answer.status);
-  if (!refusal.message.empty()) outcome.reason += ": " + refusal.message;
-  if (answer.status == 401) outcome.reason += "; see that supabase.key_file holds the project's secret key";
-  if (answer.status == 404) outcome.reason += "; see that supabase.url is that of a Realtime not older than 2.97";
-  return outcome;
-}
 
 std::string read_key(const std::string& file) {
   std::string key = read_secret_file("supabase.key_file", file);
@@ -125,7 +56,7 @@ class Supabase : public Adapter {
       const Frame& frame = *frames[delivered];
       http::Post request{url_of(frame.stream_id), headers_, frame.text};
       const http::Answer answer = co_await client_.post(std::move(request), deadline);
-      outcome = outcome_of(answer);
+      outcome = supabase::outcome_of(answer);
       if (outcome.kind == Kind::done) {
         ++delivered;
       } else if (answer.late && delivered > 0) {

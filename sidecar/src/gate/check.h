@@ -1,0 +1,23 @@
+// One question to the gate, as Postgres asks it over the Unix socket: `check <sender_id> <stream_id> <t> <txn_id>`.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sealcast {
+
+struct GateCheck {
+  std::string sender_id;  // UUIDs are lower-case
+  std::string stream_id;
+  std::string t;
+  std::string txn_id;
+};
+
+inline constexpr std::size_t kMaxCheckBytes = 512;
+
+// Null for any other line, which comes without its end.
+std::optional<GateCheck> parse_check(std::string_view line);
+
+}  // namespace sealcast

@@ -1,0 +1,88 @@
+// Any bytes as what Redis answers: whatever takes a reply apart finds what is there, or nothing.
+#include <hiredis/read.h>
+
+#include <string>
+
+#include "fuzz.h"
+#include "gate/answer.h"
+#include "redis/command.h"
+#include "redis/reply.h"
+#include "transport/redis_streams/upkeep.h"
+#include "worker/entry.h"
+
+namespace sealcast::fuzz {
+namespace {
+
+// hiredis makes room for as many elements as an array is said to have before it has them.
+bool claims_too_much(std::string_view bytes) {
+  for (std::size_t at = bytes.find('*'); at != bytes.npos; at = bytes.find('*', at + 1)) {
+    const std::size_t end = std::min(bytes.find_first_not_of("0123456789", at + 1), bytes.size());
+    if (end - at > 5) return true;
+  }
+  return false;
+}
+
+void check_id(std::string_view text) {
+  if (const auto id = parse_entry_id(text))
+    require(parse_entry_id(to_string(*id)) == id, "an id is what its text says");
+}
+
+void check_entries(const redisReply* reply) {
+  std::size_t gone = 0;
+  const auto entries = parse_entries(reply, gone);
+  require(gone <= entries.size(), "what is gone is an entry");
+  for (const EntryPtr& entry : entries) {
+    check_id(to_string(entry->id));
+    const std::string& envelope = entry->envelope;
+    require(envelope.find('\0') == envelope.npos, "an envelope is a text of Postgres");
+    for (const std::string_view part : {entry->type(), entry->sender()}) {
+      require(part.empty() || envelope.find(part) != envelope.npos, "a part of an envelope stands in it");
+    }
+  }
+  for (const GroupLag& lag : parse_upkeep(reply).lags) require(lag.name.size() < 4096, "a name is in the reply");
+  if (const auto newest = parse_newest(reply)) check_id(to_string(*newest));
+}
+
+void check_gate(const redisReply& reply) {
+  constexpr int kLimit = 5;
+  GateAnswer answer{GateOutcome::unavailable, kLimit, 0, std::chrono::milliseconds(1000)};
+  if (read_answer(reply, answer)) {
+    require(reply.type == REDIS_REPLY_INTEGER && answer.outcome != GateOutcome::unavailable, "the script said so");
+  } else {
+    require(answer.outcome == GateOutcome::unavailable, "without an answer the gate is closed");
+  }
+  require(answer.remaining >= 0 && answer.remaining <= kLimit, "nobody has more left than the limit");
+  require(answer.retry_after >= std::chrono::milliseconds(0), "nobody waits into the past");
+  const std::string line = to_line(answer);
+  require(line.find('\n') == line.size() - 1, "an answer is one line");
+}
+
+void check_redirection(std::string_view text) {
+  const auto found = redis::parse_redirection(text, "home");
+  if (!found) return;
+  require(found->slot < redis::kSlots && !found->address.host.empty(), "a redirection says what and where");
+  const std::string_view slot = text.substr(text.find(' ') + 1);
+  require(slot.substr(0, slot.find(' ')).find_first_not_of("0123456789") == slot.npos, "a slot is digits");
+  require(found->address.host.find(' ') == std::string::npos, "a host is one word");
+}
+
+}  // namespace
+
+void check(std::string_view bytes) {
+  if (claims_too_much(bytes)) return;
+  const std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader(redisReaderCreate(), redisReaderFree);
+  for (const std::string_view piece : {bytes.substr(0, bytes.size() / 2), bytes.substr(bytes.size() / 2)}) {
+    redisReaderFeed(reader.get(), piece.data(), piece.size());
+    for (void* next = nullptr; redisReaderGetReply(reader.get(), &next) == REDIS_OK && next != nullptr;) {
+      const redis::ReplyPtr reply(static_cast<redisReply*>(next));
+      check_entries(reply.get());
+      check_gate(*reply);
+      check_redirection(redis::text_of(reply.get()));
+      check_id(redis::text_of(reply.get()));
+    }
+  }
+  check_redirection(bytes);
+  check_id(bytes);
+}
+
+}  // namespace sealcast::fuzz

@@ -1,0 +1,117 @@
+// Any bytes as the bodies of requests: refused with an answer that is JSON, or taken for what they say; and never
+// influenced by what the memory behind them holds.
+#include <optional>
+#include <string>
+
+#include "core/canonical_json.h"
+#include "core/error.h"
+#include "core/uuid.h"
+#include "fuzz.h"
+#include "rpc/heartbeat_body.h"
+#include "rpc/parser.h"
+#include "rpc/send_body.h"
+#include "rpc/token_body.h"
+#include "session/jwt.h"
+
+namespace sealcast::fuzz {
+namespace {
+
+using namespace rpc;
+
+std::optional<std::string> canonical(std::string_view json) {
+  std::string form;
+  try {
+    canonicalize(json, form);
+    return form;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  return text;
+}
+
+// As the server leaves it: with room behind it that the body before may have filled.
+std::string padded(std::string_view bytes, char leftover) {
+  std::string body(bytes);
+  body.append(RequestParser::kBodyPadding, leftover);
+  body.resize(bytes.size());
+  return body;
+}
+
+void require_refusal(const Response& response) {
+  require(response.status == 400 || response.status == 413, "a body that will not do is the client's fault");
+  require(canonical(response.body).has_value(), "the answer is JSON");
+}
+
+void check_send(std::string_view bytes) {
+  static SendBodyParser parser;
+  const std::string body = padded(bytes, '"');
+  SendBody out;
+  Response response;
+  const bool fits = parser.parse(body, out, response);
+  for (const char leftover : {'\0', '}', '1'}) {
+    const std::string again = padded(bytes, leftover);
+    SendBody other;
+    Response to_other;
+    require(parser.parse(again, other, to_other) == fits && to_other.body == response.body,
+            "what is behind a body does not matter");
+    if (fits) {
+      require(other.stream_id == out.stream_id && other.txn_id == out.txn_id && other.t == out.t && other.d == out.d,
+              "what is behind a body is not part of it");
+    }
+  }
+  const auto form = canonical(bytes);
+  if (!fits) {
+    require_refusal(response);
+    require(!form || response.problem != "invalid_json", "what is JSON is not called none");
+    return;
+  }
+  std::string id;
+  require(normalize_uuid(out.stream_id, id) && id == out.stream_id, "the stream is a UUID in lower case");
+  require(normalize_uuid(out.txn_id, id) && id == out.txn_id, "the txn_id is a UUID in lower case");
+  require(!out.t.empty() && out.t.size() <= 64 && is_storable(out.t), "the type can be stored");
+  require(out.d.data() >= body.data() && out.d.data() + out.d.size() <= body.data() + body.size(),
+          "the payload is a piece of the body");
+  require(out.d.starts_with('{') && is_storable(out.d), "the payload is an object that Postgres can look at");
+  if (!form) {
+    require(!canonical(out.d), "what is taken is JSON, but for the payload that Postgres checks");
+    return;
+  }
+  std::string said = R"({"stream_id":")" + out.stream_id + R"(","txn_id":")" + out.txn_id + R"(","t":)";
+  append_json_string(out.t, said);
+  said.append(R"(,"d":)").append(out.d).append("}");
+  require(lower(canonical(said).value_or("")) == lower(*form), "what is taken is what was said");
+}
+
+void check_token(const std::string& body) {
+  static TokenBodyParser parser;
+  TokenBody out;
+  Response response;
+  if (!parser.parse(body, out, response)) return require_refusal(response);
+  require(canonical(body).has_value(), "what is taken is JSON");
+  require(!out.transport.empty() && out.transport.size() <= 64, "it names a transport");
+  require(out.ticket.size() <= kMaxTokenBytes, "a ticket is no longer than one can be");
+}
+
+void check_heartbeat(const std::string& body) {
+  static HeartbeatBodyParser parser;
+  std::string viewer_id;
+  Response response;
+  if (!parser.parse(body, viewer_id, response)) return require_refusal(response);
+  require(body.empty() || canonical(body).has_value(), "what is taken is JSON");
+  require(viewer_id.size() <= 128 && is_one_line(viewer_id), "a viewer is told by a short line");
+}
+
+}  // namespace
+
+void check(std::string_view bytes) {
+  check_send(bytes);
+  check_token(padded(bytes, '"'));
+  check_heartbeat(padded(bytes, '"'));
+}
+
+}  // namespace sealcast::fuzz
