@@ -51,7 +51,7 @@ export class Clients {
 
   async #send(message, url = this.#url()) {
     const { user, txnId, streamId, t, content, token = user.token() } = message;
-    const attempt = { sender: user.id, txnId, streamId, content, url, began: Date.now() };
+    const attempt = { sender: user.id, txnId, streamId, content, url, began: performance.now() };
     try {
       const answer = await request(`${url}/rpc/send_message`, {
         method: 'POST',
@@ -66,7 +66,7 @@ export class Clients {
     } catch (error) {
       Object.assign(attempt, { status: 0, code: error.code ?? error.message });
     }
-    attempt.ended = Date.now();
+    attempt.ended = performance.now();
     this.attempts.push(attempt);
     if (attempt.status === 200) this.accepted.push(message);
     if (DECIDED(attempt.status)) return;
