@@ -2,21 +2,27 @@
 //
 //   attempts    what each request was answered: {sender, txnId, streamId, content, status, code, text, replayed}, in the
 //               order in which they ended; status 0 = the connection was lost before the answer. `text` is the envelope.
+//   faults      what was struck: {fault, on, struck, mended}
 //   stored      the rows of the table: {sender, txnId, streamId, text}
 //   logged      the offsets that were given: {streamId, offset, sender, txnId}
 //   deliveries  what each reader received, reader → stream → [{offset, prev, text}], in the order of its arrival
+//   repaired    what a reader of the broker took from the history: {streamId, offset, after, before}: when the frame before
+//               it and the frame behind it arrived
 //
-// `verifies(text)` says whether an envelope is sealed as it must be; the rest needs no server and no clock.
+// `verifies(text)` says whether an envelope is sealed as it must be; the rest needs no server. Rules about times: times.mjs.
+import { checkRepaired } from './times.mjs';
 
 const UNDECIDED = new Set([0, 429, 503]); // a later attempt under the same txn_id decides
 
-export function check({ attempts, stored, logged, deliveries }, verifies) {
+export function check(history, verifies) {
+  const { attempts, stored, logged, deliveries } = history;
   const broken = [];
   const tell = (promise, what, txnId) => broken.push({ promise, what, txnId });
   const rows = checkStored(stored, verifies, tell);
   checkAttempts(attempts, rows, tell);
   const texts = checkLogged(logged, rows, tell);
   for (const [reader, streams] of Object.entries(deliveries)) checkReader(reader, streams, texts, tell);
+  checkRepaired(history, tell);
   return broken;
 }
 

@@ -14,9 +14,11 @@ const lost = { status: 0, code: 'ECONNRESET', text: undefined };
 const good = () => ({
   attempts: [attempt(1), attempt(2, lost), attempt(2, { replayed: true }), attempt(3), attempt(3, { replayed: true }),
     attempt(4, { status: 403, code: 'user_muted', text: undefined })],
+  faults: [{ fault: 'kill', on: 'mosquitto', struck: 10_000, mended: 12_000 }],
   stored: [row(1), row(2), row(3)],
   logged: [1, 2, 3].map((n) => ({ streamId: room, offset: n, sender: 'ann', txnId: `t${n}` })),
   deliveries: { sse: { [room]: [frame(1), frame(2), frame(1), frame(2), frame(3)] }, mqtt: { [room]: [frame(1), frame(2), frame(3)] } },
+  repaired: [],
 });
 const verifies = (text) => text.includes('"sig":"right"');
 const promisesBroken = (history) => [...new Set(check(history, verifies).map(({ promise }) => promise))];
@@ -99,4 +101,21 @@ test('a message that may be stored or not while its outcome is not known, but is
   const history = good();
   history.attempts.push(attempt(5, lost), attempt(5, { status: 403, code: 'user_banned', text: undefined }));
   assert.deepEqual(check(history, verifies), []);
+});
+
+// What is broken when the broker's reader has one frame from the history.
+const repaired = (after, before, faults = good().faults) =>
+  promisesBroken({ ...good(), repaired: [{ streamId: room, offset: 2, after, before }], faults });
+
+test('a broker that is killed may lose what it had taken', () => {
+  assert.deepEqual(repaired(9_900, 13_000), []);
+  assert.deepEqual(repaired(12_100, 12_200), [], 'its reader had not subscribed again');
+});
+
+test('broken: a broker that lives gets everything', () => {
+  const promise = ['a broker that lives gets everything'];
+  assert.deepEqual(repaired(9_000, 9_900), promise);
+  assert.deepEqual(repaired(20_000, 20_100), promise);
+  assert.deepEqual(repaired(9_900, 13_000, [{ ...good().faults[0], fault: 'freeze' }]), promise);
+  assert.deepEqual(repaired(9_900, 13_000, [{ ...good().faults[0], on: 'redis' }]), promise);
 });
