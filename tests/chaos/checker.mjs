@@ -1,8 +1,9 @@
 // Holds a history against the promises of docs/delivery.md, and tells each that is broken. A history is plain data:
 //
-//   attempts    what each request was answered: {sender, txnId, streamId, content, status, code, text, replayed}, in the
-//               order in which they ended; status 0 = the connection was lost before the answer. `text` is the envelope.
+//   attempts    what each request was answered: {sender, txnId, streamId, content, status, code, text, replayed, url,
+//               began, ended}; status 0 = the connection was lost before the answer. `text` is the envelope.
 //   faults      what was struck: {fault, on, struck, mended}
+//   run         what should have been: {seconds, scheduled, urls}: of load, how many faults, both sidecars
 //   stored      the rows of the table: {sender, txnId, streamId, text}
 //   logged      the offsets that were given: {streamId, offset, sender, txnId}
 //   deliveries  what each reader received, reader → stream → [{offset, prev, text}], in the order of its arrival
@@ -10,7 +11,7 @@
 //               it and the frame behind it arrived
 //
 // `verifies(text)` says whether an envelope is sealed as it must be; the rest needs no server. Rules about times: times.mjs.
-import { checkRepaired } from './times.mjs';
+import { checkTimes } from './times.mjs';
 
 const UNDECIDED = new Set([0, 429, 503]); // a later attempt under the same txn_id decides
 
@@ -22,7 +23,7 @@ export function check(history, verifies) {
   checkAttempts(attempts, rows, tell);
   const texts = checkLogged(logged, rows, tell);
   for (const [reader, streams] of Object.entries(deliveries)) checkReader(reader, streams, texts, tell);
-  checkRepaired(history, tell);
+  checkTimes(history, tell);
   return broken;
 }
 

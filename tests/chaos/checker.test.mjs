@@ -6,14 +6,16 @@ import { check } from './checker.mjs';
 const room = 'room';
 const envelope = (n, sig = 'right') => `{"txn_id":"t${n}","d":{"content":"c${n}"},"sig":"${sig}"}`;
 const row = (n) => ({ sender: 'ann', txnId: `t${n}`, streamId: room, text: envelope(n) });
-const attempt = (n, answer = {}) => ({ sender: 'ann', txnId: `t${n}`, streamId: room, content: `c${n}`, status: 200, text: envelope(n), ...answer });
+const attempt = (n, answer = {}) =>
+  ({ sender: 'ann', txnId: `t${n}`, streamId: room, content: `c${n}`, status: 200, text: envelope(n), url: 'a', began: 20_000, ended: 20_010, ...answer });
 const frame = (n) => ({ offset: n, prev: n - 1, text: envelope(n) });
 const lost = { status: 0, code: 'ECONNRESET', text: undefined };
 
-// Three messages, one of them in doubt at first, and one that was refused.
+// Three messages, one of them in doubt at first, and one that was refused. All were sent at once, after a broker was killed.
 const good = () => ({
-  attempts: [attempt(1), attempt(2, lost), attempt(2, { replayed: true }), attempt(3), attempt(3, { replayed: true }),
+  attempts: [attempt(1), attempt(2, lost), attempt(2, { replayed: true }), attempt(3, { url: 'b' }), attempt(3, { replayed: true }),
     attempt(4, { status: 403, code: 'user_muted', text: undefined })],
+  run: { seconds: 0.6, scheduled: 1, urls: ['a', 'b'] },
   faults: [{ fault: 'kill', on: 'mosquitto', struck: 10_000, mended: 12_000 }],
   stored: [row(1), row(2), row(3)],
   logged: [1, 2, 3].map((n) => ({ streamId: room, offset: n, sender: 'ann', txnId: `t${n}` })),
@@ -64,6 +66,25 @@ for (const [promise, breakIt] of Object.entries(bad)) {
     assert.ok(promisesBroken(history).includes(promise), `${promisesBroken(history)}`);
   });
 }
+
+const proves = 'the run proves something';
+for (const [what, breakIt] of Object.entries({
+  'hardly anything is stored': (h) => (h.run.seconds = 60),
+  'a fault never struck': (h) => (h.run.scheduled = 2),
+  'a fault was never mended': (h) => delete h.faults[0].mended,
+  'a sidecar accepts nothing after the last fault': (h) => (h.attempts[3].began = 11_000),
+})) {
+  test(`broken: ${proves}: ${what}`, () => {
+    const history = good();
+    breakIt(history);
+    assert.deepEqual(promisesBroken(history), [proves]);
+  });
+}
+
+test('broken: a run in which nothing happened', () => {
+  const nothing = { attempts: [], faults: [], stored: [], logged: [], deliveries: {}, repaired: [] };
+  assert.deepEqual(promisesBroken({ ...nothing, run: { seconds: 30, scheduled: 0, urls: [] } }), [proves]);
+});
 
 const delivered = 'each reader gets each message, in the order of offsets';
 for (const [what, breakIt] of Object.entries({

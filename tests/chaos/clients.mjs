@@ -49,7 +49,7 @@ export class Clients {
     return { user: this.stack.user(), txnId: randomUUID(), streamId, t: 'chat', content: `message ${this.attempts.length}`, ...rest };
   }
 
-  async #send(message, url = this.#url()) {
+  async #send(message, url = message.url ?? this.#url()) {
     const { user, txnId, streamId, t, content, token = user.token() } = message;
     const attempt = { sender: user.id, txnId, streamId, content, url, began: performance.now() };
     try {
@@ -116,9 +116,9 @@ export class Clients {
     }
   }
 
-  // One message to each room.
+  // One message to each room through each sidecar.
   async toAll() {
-    await Promise.all(this.rooms.map((streamId) => this.#send(this.#message({ streamId }))));
+    await Promise.all(this.urls.flatMap((url) => this.rooms.map((streamId) => this.#send(this.#message({ streamId, url })))));
     await this.settle();
   }
 }

@@ -24,10 +24,19 @@ for (const [group, why] of system.unable) say(`Left out: ${group}: ${why}`);
 const readers = new Readers(system);
 const clients = new Clients(system, seed);
 const strikes = new Strikes(system, say);
-const history = { attempts: clients.attempts, faults: strikes.faults, stored: [], logged: [], deliveries: {}, repaired: readers.repaired };
+const events = schedule(seed, seconds * 1000, menu.filter(({ group }) => !system.unable.has(group)));
+const history = {
+  run: { seconds, scheduled: events.length, urls: system.urls },
+  attempts: clients.attempts,
+  faults: strikes.faults,
+  stored: [],
+  logged: [],
+  deliveries: {},
+  repaired: readers.repaired,
+};
 const found = [];
 try {
-  await underLoad(schedule(seed, seconds * 1000, menu.filter(({ group }) => !system.unable.has(group))));
+  await underLoad();
   Object.assign(history, await aftermath());
   found.push(...check(history, verifies));
 } catch (error) {
@@ -40,7 +49,7 @@ await system.close();
 process.exit(broken.length > 0 ? 1 : 0);
 
 // Strikes by the schedule while the clients send.
-async function underLoad(events) {
+async function underLoad() {
   await clients.start();
   await Promise.all([strikes.run(events), pause(seconds * 1000)]);
   await system.ready();
@@ -93,7 +102,7 @@ function report() {
   if (broken.length === 0) return say(`No promise is broken (seed ${seed})`);
   mkdirSync(results, { recursive: true });
   const lines = (name, entries) => writeFileSync(`${results}/${name}`, entries.map((entry) => `${entry}\n`).join(''));
-  for (const [name, entries] of Object.entries({ broken, ...history, deliveries: [history.deliveries] })) {
+  for (const [name, entries] of Object.entries({ broken, ...history, deliveries: [history.deliveries], run: [history.run] })) {
     lines(`${name}.jsonl`, entries.map((entry) => JSON.stringify(entry)));
   }
   for (const [name, sidecar] of system.sidecars) lines(`sidecar-${name}.log`, sidecar.log);
