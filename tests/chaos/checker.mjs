@@ -11,7 +11,7 @@
 //               it and the frame behind it arrived
 //
 // `verifies(text)` says whether an envelope is sealed as it must be; the rest needs no server. Rules about times: times.mjs.
-import { checkTimes } from './times.mjs';
+import { checkTimes, keyOf } from './times.mjs';
 
 const UNDECIDED = new Set([0, 429, 503]); // a later attempt under the same txn_id decides
 
@@ -26,8 +26,6 @@ export function check(history, verifies) {
   checkTimes(history, tell);
   return broken;
 }
-
-const keyOf = ({ sender, txnId }) => `${sender} ${txnId}`;
 
 function checkStored(stored, verifies, tell) {
   const rows = new Map();

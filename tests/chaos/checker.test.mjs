@@ -1,7 +1,9 @@
 // The checker of histories: it is silent about a good one, and names each promise that is broken in a bad one.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { check } from './checker.mjs';
+import { INSERTED_NOTHING } from './times.mjs';
 
 const room = 'room';
 const envelope = (n, sig = 'right') => `{"txn_id":"t${n}","d":{"content":"c${n}"},"sig":"${sig}"}`;
@@ -47,6 +49,8 @@ const bad = {
   'nothing that is refused is stored': (h) => Object.assign(h.attempts[4], { status: 403, code: 'user_muted' }),
   'only what is answered 200 is stored': (h) => h.attempts.splice(2, 1),
   'only what was sent is stored': (h) => h.attempts.splice(0, 1),
+  'what is sent after an answer comes after it': (h) => (h.attempts[0].began = h.attempts[3].ended + 1),
+  'a repeat has an original': (h) => Object.assign(h.attempts[1], { status: 429, code: 'rate_limited' }),
   'in doubt is resolved by a retry': (h) => h.attempts.push(attempt(9, lost), attempt(9, { status: 503, code: 'overloaded' })),
   'every committed message is relayed': (h) => {
     h.logged.pop();
@@ -139,4 +143,41 @@ test('broken: a broker that lives gets everything', () => {
   assert.deepEqual(repaired(20_000, 20_100), promise);
   assert.deepEqual(repaired(9_900, 13_000, [{ ...good().faults[0], fault: 'freeze' }]), promise);
   assert.deepEqual(repaired(9_900, 13_000, [{ ...good().faults[0], on: 'redis' }]), promise);
+});
+
+// What is broken when a message, answered as a repeat, was tried before as `tries` say.
+function repeated(tries, { repeat = {}, faults = [] } = {}) {
+  const history = good();
+  history.attempts.splice(1, 2, ...tries.map((answer) => attempt(2, { text: undefined, ...answer })), attempt(2, { replayed: true, ...repeat }));
+  history.faults.push(...faults);
+  history.run.scheduled = history.faults.length;
+  return promisesBroken(history);
+}
+
+test('a repeat of what is answered so is in doubt, and may be the original', () => {
+  for (const answer of [lost, { status: 503, code: 'database_unavailable' }, { status: 503, code: 'txn_in_progress' }]) {
+    assert.deepEqual(repeated([answer]), [], answer.code);
+  }
+});
+
+test('broken: a repeat has an original: its request inserted nothing, or came later', () => {
+  const promise = ['a repeat has an original'];
+  for (const code of INSERTED_NOTHING) assert.deepEqual(repeated([{ status: 503, code }]), promise, code);
+  assert.deepEqual(repeated([]), promise);
+  assert.deepEqual(repeated([{ ...lost, began: 20_020 }]), promise);
+  assert.deepEqual(repeated([{ replayed: true, text: envelope(2) }]), promise, 'another repeat is none');
+});
+
+test('a batch that was sent again because the connection to Postgres broke is answered as a repeat', () => {
+  const faults = [{ fault: 'cut', on: 'postgres-a', struck: 19_990, mended: 19_999 }];
+  assert.deepEqual(repeated([], { faults }), []);
+  const longAgo = [{ ...faults[0], struck: 1_000, mended: 2_000 }];
+  assert.deepEqual(repeated([], { faults: longAgo }), ['a repeat has an original']);
+});
+
+test('the codes with which nothing was inserted are those of docs/errors.md', () => {
+  const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| (?:429|503) \| `(\w+)` \| (.*?) \|/gm)];
+  const nothing = rows.filter(([, , when]) => when.endsWith('Nothing was inserted')).map(([, code]) => code);
+  assert.deepEqual(new Set(nothing), INSERTED_NOTHING);
 });
