@@ -52,7 +52,7 @@ integration_tests() {
     SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/with_stack.sh -- \
       node --test --test-reporter=spec --test-concurrency=1 "${@:2}"
 }
-run_integration() { integration_tests build tests/{integration,browser,chaos}/*.test.mjs; }
+run_integration() { integration_tests build tests/{integration,browser,chaos,soak}/*.test.mjs; }
 # Sanitizers look at the sidecar: without what is about SQL, containers, pages or sheer numbers.
 run_integration-asan() {
   local files=(tests/integration/*.test.mjs) file of_the_sidecar=()

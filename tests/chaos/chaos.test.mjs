@@ -4,12 +4,13 @@ import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { SHORT } from './schedule.mjs';
 
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('../chaos.sh', import.meta.url));
 
 test('no promise is broken by half a minute of faults', { timeout: 300_000 }, async (t) => {
-  const env = { ...process.env, SEED: '7', SECONDS_OF_LOAD: '30' };
+  const env = { ...process.env, SEED: `${SHORT.seed}`, SECONDS_OF_LOAD: `${SHORT.seconds}` };
   const { stdout } = await run(script, { env }).catch((error) => assert.fail(`${error.stdout}\n${error.stderr}`));
   for (const line of stdout.trim().split('\n').slice(-3)) t.diagnostic(line);
   assert.match(stdout, /No promise is broken/);

@@ -1,26 +1,31 @@
 // Holds a history against the promises of docs/delivery.md, and tells each that is broken. A history is plain data:
 //
-//   attempts    what each request was answered: {sender, txnId, streamId, content, status, code, text, replayed}, in the
-//               order in which they ended; status 0 = the connection was lost before the answer. `text` is the envelope.
+//   attempts    what each request was answered: {sender, txnId, streamId, content, status, code, text, replayed, url,
+//               began, ended}; status 0 = the connection was lost before the answer. `text` is the envelope.
+//   faults      what was struck: {fault, on, struck, mended}
+//   run         what should have been: {seconds, scheduled, urls}: of load, how many faults, both sidecars
 //   stored      the rows of the table: {sender, txnId, streamId, text}
 //   logged      the offsets that were given: {streamId, offset, sender, txnId}
 //   deliveries  what each reader received, reader → stream → [{offset, prev, text}], in the order of its arrival
+//   repaired    what a reader of the broker took from the history: {streamId, offset, after, before}: when the frame before
+//               it and the frame behind it arrived
 //
-// `verifies(text)` says whether an envelope is sealed as it must be; the rest needs no server and no clock.
+// `verifies(text)` says whether an envelope is sealed as it must be; the rest needs no server. Rules about times: times.mjs.
+import { checkTimes, keyOf } from './times.mjs';
 
 const UNDECIDED = new Set([0, 429, 503]); // a later attempt under the same txn_id decides
 
-export function check({ attempts, stored, logged, deliveries }, verifies) {
+export function check(history, verifies) {
+  const { attempts, stored, logged, deliveries } = history;
   const broken = [];
   const tell = (promise, what, txnId) => broken.push({ promise, what, txnId });
   const rows = checkStored(stored, verifies, tell);
   checkAttempts(attempts, rows, tell);
   const texts = checkLogged(logged, rows, tell);
   for (const [reader, streams] of Object.entries(deliveries)) checkReader(reader, streams, texts, tell);
+  checkTimes(history, tell);
   return broken;
 }
-
-const keyOf = ({ sender, txnId }) => `${sender} ${txnId}`;
 
 function checkStored(stored, verifies, tell) {
   const rows = new Map();

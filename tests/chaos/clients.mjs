@@ -49,9 +49,9 @@ export class Clients {
     return { user: this.stack.user(), txnId: randomUUID(), streamId, t: 'chat', content: `message ${this.attempts.length}`, ...rest };
   }
 
-  async #send(message, url = this.#url()) {
+  async #send(message, url = message.url ?? this.#url()) {
     const { user, txnId, streamId, t, content, token = user.token() } = message;
-    const attempt = { sender: user.id, txnId, streamId, content, url, began: Date.now() };
+    const attempt = { sender: user.id, txnId, streamId, content, url, began: performance.now() };
     try {
       const answer = await request(`${url}/rpc/send_message`, {
         method: 'POST',
@@ -66,7 +66,7 @@ export class Clients {
     } catch (error) {
       Object.assign(attempt, { status: 0, code: error.code ?? error.message });
     }
-    attempt.ended = Date.now();
+    attempt.ended = performance.now();
     this.attempts.push(attempt);
     if (attempt.status === 200) this.accepted.push(message);
     if (DECIDED(attempt.status)) return;
@@ -116,9 +116,9 @@ export class Clients {
     }
   }
 
-  // One message to each room.
+  // One message to each room through each sidecar.
   async toAll() {
-    await Promise.all(this.rooms.map((streamId) => this.#send(this.#message({ streamId }))));
+    await Promise.all(this.urls.flatMap((url) => this.rooms.map((streamId) => this.#send(this.#message({ streamId, url })))));
     await this.settle();
   }
 }

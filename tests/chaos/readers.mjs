@@ -54,7 +54,7 @@ class EventStreams {
 }
 
 export class Readers {
-  repaired = 0; // frames that an MQTT reader took from the history
+  repaired = []; // as the checker wants them
 
   constructor(system) {
     this.system = system;
@@ -84,7 +84,7 @@ export class Readers {
     const mqtt = {};
     for (const room of rooms) {
       redis[room] = (await target.frames(room)).map(plain);
-      mqtt[room] = await this.#repair(room, broker.frames.get(room).map(plain));
+      mqtt[room] = await this.#repair(room, broker.frames.get(room));
     }
     return { 'sse at a': this.sse[0].frames, 'sse at b': this.sse[1].frames, redis_streams: redis, mqtt };
   }
@@ -94,17 +94,20 @@ export class Readers {
   async #repair(room, frames) {
     const whole = [];
     let last = 0;
-    for (const frame of frames) {
+    let after = 0; // when the last one arrived
+    for (const { arrived, ...frame } of frames) {
       while (frame.prev > last) {
         const { json } = await request(`${this.system.urls[0]}/streams/${room}/messages?after=${last}&limit=500`);
         const missing = json.messages.filter(({ offset }) => offset <= frame.prev).map(plain);
         if (missing.length === 0) break; // the checker will say so
         whole.push(...missing);
-        this.repaired += missing.length;
+        this.repaired.push(...missing.map(({ offset }) => ({ streamId: room, offset, after, before: arrived })));
         last = missing.at(-1).offset;
       }
-      whole.push(frame);
-      last = Math.max(last, frame.offset);
+      whole.push(plain(frame));
+      if (frame.offset <= last) continue;
+      last = frame.offset;
+      after = arrived;
     }
     return whole;
   }

@@ -167,6 +167,7 @@ export class System {
       cut: [() => link.refuse(), () => link.refuse(false)],
       delay: [() => link.delay(DELAY_MS), () => link.delay(0)],
       hold: [() => link.hold(), () => link.hold(false)],
+      lose: [() => link.hold(), () => link.lose()],
     }[fault];
     begin();
     return end;

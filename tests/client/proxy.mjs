@@ -103,6 +103,12 @@ export class Proxy {
     this.#held = { released, release };
   }
 
+  // What is held is lost with its connections.
+  lose() {
+    this.cut();
+    this.hold(false);
+  }
+
   // Nobody gets through.
   refuse(refusing = true) {
     this.#refusing = refusing;

@@ -44,14 +44,15 @@ export class Broker {
     this.process.kill(name);
   }
 
-  // mosquitto_sub as the reader: it connects again by itself. What it gets is in `frames`, by stream.
+  // mosquitto_sub as the reader: it connects again by itself. What it gets is in `frames`, by stream, and when it
+  // `arrived`, ms of performance.now().
   async read(rooms) {
     this.frames = new Map(rooms.map((room) => [room, []]));
     const subscriber = spawn('mosquitto_sub', ['-V', 'mqttv5', '-p', `${this.port}`, '-q', '1', '-i', 'reader', '-c', '-x', '600',
       ...rooms.flatMap((room) => ['-t', `sealcast/${room}`]), '-F', '%t %p'], { stdio: ['ignore', 'pipe', 'inherit'] });
     createInterface(subscriber.stdout).on('line', (line) => {
       const [topic, payload] = [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)];
-      this.frames.get(topic.slice('sealcast/'.length)).push(JSON.parse(payload));
+      this.frames.get(topic.slice('sealcast/'.length)).push({ ...JSON.parse(payload), arrived: performance.now() });
     });
     this.subscriber = subscriber;
   }

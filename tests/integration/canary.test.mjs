@@ -2,7 +2,7 @@
 // everything it wrote and said is searched for them.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createHash, createHmac, pbkdf2Sync, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, createHmac, createPrivateKey, generateKeyPairSync, pbkdf2Sync, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -10,6 +10,7 @@ import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { Canaries } from './canaries.mjs';
 import { ContractService } from './contract_service.mjs';
 import { Subscriber, message, request, send } from './http.mjs';
 import { PrivateStack, freePort } from './stack.mjs';
@@ -19,9 +20,22 @@ import { until } from './waiting.mjs';
 const run = promisify(execFile);
 
 let stack, broker, ably, supabase, webhook, settings;
-const canaries = new Map(); // what it is → the text
+const canaries = new Canaries();
 const texts = new Map(); // what was written or said → the text
 const holders = new Set(); // files that hold a secret, since that is what they are for; local/up wrote some of them
+
+// A handler of events which fails.
+const HANDLER = `
+  create role shop;
+  create schema shop authorization shop;
+  grant usage on schema sealcast to shop;
+  create function shop.refuse(e sealcast.event) returns void language plpgsql security definer
+    set search_path = pg_catalog, pg_temp as $$ begin raise exception 'it cannot take this'; end $$;
+  alter function shop.refuse owner to shop;
+  revoke all on function shop.refuse from public;
+  grant usage on schema shop to sealcast_service;
+  grant execute on function shop.refuse to sealcast_service;
+  select sealcast.register_handler('refuse', 'chat', 'shop.refuse(sealcast.event)', 100, 1, '30 s', 'canary')`;
 
 // A secret that only the file has, which it returns.
 function secretFile(what, { content = (secret) => secret } = {}) {
@@ -31,6 +45,13 @@ function secretFile(what, { content = (secret) => secret } = {}) {
   writeFileSync(path, content(secret), { mode: 0o644 });
   holders.add(path);
   return path;
+}
+
+// The private half of a key pair: the line of its PEM, and the seed, which is the end of it.
+function keyPair(what, pem) {
+  const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
+  canaries.set(`${what}, the line of its PEM`, pem.split('\n')[1]);
+  canaries.set(`${what}, its seed`, der.subarray(-32));
 }
 
 // The SCRAM verifier of RFC 5803: Postgres is given this, and never the password.
@@ -51,9 +72,11 @@ before(async () => {
   canaries.set('signing key', readFileSync(join(stack.keyring, 'k1'), 'utf8').trim());
   await stack.addKey('k2');
   canaries.set('second key', readFileSync(join(stack.keyring, 'k2'), 'utf8').trim());
+  await stack.addKeyPair('e1');
+  keyPair('Ed25519 key', readFileSync(join(stack.keyring, 'e1.ed25519'), 'utf8'));
   canaries.set('session secret', stack.sessionSecret);
   canaries.set('Redis password', readFileSync(join(stack.directory, 'secrets/redis'), 'utf8').trim());
-  for (const path of ['keyring/k1', 'keyring/k2', 'secrets/session', 'secrets/redis', 'redis/redis.conf', 'env']) {
+  for (const path of ['keyring/k1', 'keyring/k2', 'keyring/e1.ed25519', 'secrets/session', 'secrets/redis', 'redis/redis.conf', 'env']) {
     holders.add(join(stack.directory, path));
   }
 
@@ -72,6 +95,7 @@ before(async () => {
   await stack.stop('postgres', 'SIGINT');
   await stack.startPostgres();
   await stack.query('create extension pg_stat_statements schema public');
+  await stack.query(HANDLER);
 
   broker = await TokenBroker.start(stack);
   canaries.set('MQTT password', broker.password);
@@ -90,11 +114,18 @@ before(async () => {
   settings = {
     SEALCAST_LOG_LEVEL: 'debug',
     SEALCAST_POSTGRES_PASSWORD_FILE: passwordFile,
+    SEALCAST_GATE_REDIS_PASSWORD_FILE: join(stack.directory, 'secrets/redis'),
+    SEALCAST_SESSION_HS256_SECRET_FILE: join(stack.directory, 'secrets/session'),
+    SEALCAST_REDIS_EVENTS_URL: stack.gateUrl,
+    SEALCAST_REDIS_EVENTS_PASSWORD_FILE: join(stack.directory, 'secrets/redis'),
+    SEALCAST_REDIS_STREAMS_URL: stack.gateUrl,
+    SEALCAST_REDIS_STREAMS_PASSWORD_FILE: secretFile('password of redis_streams'), // another than the server's
     SEALCAST_SESSION_TICKET_SECRET_FILE: secretFile('ticket secret'),
     ...broker.settings,
     SEALCAST_ABLY_URL: ably.url,
     SEALCAST_ABLY_CA_FILE: ably.certificates,
     SEALCAST_ABLY_KEY_FILE: secretFile('Ably key', { content: service('other.key:') }),
+    SEALCAST_ABLY_TOKEN_KEY_FILE: secretFile('Ably key of readers', { content: service('other.key:') }),
     SEALCAST_SUPABASE_URL: supabase.url,
     SEALCAST_SUPABASE_CA_FILE: supabase.certificates,
     SEALCAST_SUPABASE_KEY_FILE: secretFile('Supabase key', { content: service('sb_secret_') }),
@@ -120,6 +151,12 @@ async function ask(url, path, options) {
   return answer;
 }
 
+async function signWith(kid) {
+  await stack.query(`alter system set sealcast.signing_kid = '${kid}'`);
+  await stack.query('select pg_reload_conf()');
+  await until(`${kid} signs`, async () => (await stack.query('select from sealcast.keys() where signing and kid = $1', [kid])).length === 1);
+}
+
 async function works(sidecar) {
   const room = await stack.stream();
   const cave = await stack.stream({ visibility: 'private' });
@@ -136,6 +173,10 @@ async function works(sidecar) {
   canaries.set('ticket', ticket.split('.')[2]);
   const { token } = (await request(`${sidecar.url}/streams/${cave}/token`, { method: 'POST', headers: session, body: { transport: 'mqtt' } })).json;
   canaries.set('transport token', token.split('.')[2]);
+  assert.equal((await ask(sidecar.url, `/streams/${cave}/token`, { method: 'POST', headers: session, body: { transport: 'ably' } })).status, 200);
+  await signWith('e1');
+  assert.equal((await send(sidecar.url, member, message(room, content))).json.kid, 'e1');
+  await signWith('k1');
   const subscriber = await Subscriber.to(sidecar.url, cave, { query: `?access_token=${ticket}` });
   assert.equal((await send(sidecar.url, member, message(cave, content))).status, 200);
   await subscriber.received(1);
@@ -166,8 +207,11 @@ async function fails(sidecar) {
   }
 
   // A keyring that is broken in each way, at a reload: the file is named, and what is in it is not quoted.
-  for (const [kid, content, mode] of [['short', 'canaryshort0123456789', 0o600], ['open', `canaryopen${'x'.repeat(40)}`, 0o666], ['not a kid', `canaryname${'x'.repeat(40)}`, 0o600]]) {
-    canaries.set(`key ${kid}`, content);
+  const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
+  keyPair('broken Ed25519 key', pem);
+  const brokenPem = pem.replace('-----END', '!-----END');
+  for (const [kid, content, mode] of [['broken.ed25519', brokenPem, 0o600], ['short', 'canaryshort0123456789', 0o600], ['open', `canaryopen${'x'.repeat(40)}`, 0o666], ['not a kid', `canaryname${'x'.repeat(40)}`, 0o600]]) {
+    if (content !== brokenPem) canaries.set(`key ${kid}`, content);
     const path = join(stack.keyring, kid);
     writeFileSync(path, content);
     chmodSync(path, mode);
@@ -224,6 +268,34 @@ function filesUnder(directory) {
   });
 }
 
+test('a secret is found in every form', () => {
+  const [text, bytes] = ['canary-of-some-length', randomBytes(32)];
+  const bird = new Canaries();
+  bird.set('text', text);
+  bird.set('bytes', bytes);
+  bird.set('hex', bytes.toString('hex'));
+  bird.set('base64', bytes.toString('base64'));
+  assert.deepEqual(bird.in(`a ${text} b`), ['text']);
+  for (const before of ['', 'u', 'us', 'user:']) {
+    for (const encoding of ['hex', 'base64', 'base64url']) {
+      assert.deepEqual(bird.in(`Basic ${Buffer.from(`${before}${text}@`).toString(encoding)}`), ['text'], `${encoding} behind '${before}'`);
+    }
+    assert.deepEqual(bird.in(Buffer.concat([Buffer.from(before), bytes])), ['bytes', 'hex', 'base64']);
+    assert.deepEqual(bird.in(Buffer.concat([Buffer.from(before), bytes]).toString('hex')), ['bytes', 'hex', 'base64']);
+  }
+  assert.deepEqual(bird.in('nothing of the kind'), []);
+});
+
+test('each setting that names a file with a secret has a canary', async () => {
+  const { stdout } = await run(join(stack.directory, 'bin/sealcastd'), ['--print-settings']);
+  const variables = [...stdout.matchAll(/^\| `\w+\.\w*(?:password|secret|key)_file` \| `(\w+)` \|/gm)].map(([, variable]) => variable);
+  assert.ok(variables.length >= 13, stdout);
+  for (const variable of variables) {
+    assert.ok(settings[variable], `${variable} is not set here: give it a file of its own`);
+    assert.notDeepEqual(canaries.in(readFileSync(settings[variable])), [], `nobody looks for what ${variable} names`);
+  }
+});
+
 test('no secret is anywhere but in its file', { timeout: 300_000 }, async (t) => {
   const crashes = join(stack.directory, 'crashes');
   mkdirSync(crashes, { mode: 0o777 });
@@ -247,6 +319,19 @@ test('no secret is anywhere but in its file', { timeout: 300_000 }, async (t) =>
     'a password in the webhook\'s URL': { SEALCAST_SWITCHING_WEBHOOK_URL: `https://x:${inSetting}@x/` },
   })) {
     await complains(what, changed, /^sealcastd: /m);
+  }
+
+  // A worker, a replay, and what only looks at a file of settings that says too much.
+  const worker = await stack.worker('canary', settings);
+  await until('the worker meets what its handler does not take', () => worker.log.some((line) => line.includes('it cannot take this')));
+  await ask(worker.url, '/metrics');
+  await worker.stop();
+  keep('log of the worker', worker.log.join('\n'));
+  for (const from of ['2000-01-01', 'yesteryear']) keep('replay', JSON.stringify(await stack.replay(['--from', from], settings).catch((error) => error)));
+  const bad = secretFile('password in a bad file', { content: (secret) => `[postgres]\npassword = "${secret}"\ndsn = "host=x password=${secret}"\n` });
+  for (const option of ['--check-config', '--print-settings']) {
+    const { stdout, stderr } = await run(join(stack.directory, 'bin/sealcastd'), [option, '--config', bad]).catch((error) => error);
+    keep('what is said of a bad file', stdout + stderr);
   }
 
   for (const path of ['/metrics', '/readyz', '/healthz', '/openapi.json', '/regions', '/.well-known/none']) await ask(sidecar.url, path);
@@ -280,16 +365,13 @@ test('no secret is anywhere but in its file', { timeout: 300_000 }, async (t) =>
   keep('log of the sidecar', sidecar.log.join('\n'));
   keep('log of Mosquitto', broker.log.join('\n'));
 
-  for (const what of ['pg_dump', 'pg_stat_statements', 'log of the sidecar', 'log of Mosquitto', 'answers of /metrics', 'webhook requests']) {
+  for (const what of ['pg_dump', 'pg_stat_statements', 'log of the sidecar', 'log of Mosquitto', 'answers of /metrics', 'webhook requests', 'log of the worker', 'replay', 'what is said of a bad file']) {
     assert.ok(texts.get(what)?.length > 100, `there is nothing in ${what} to search`);
   }
   const found = [];
-  for (const [canary, secret] of canaries) {
-    for (const [what, text] of texts) {
-      // A message is in the dump, and a statement's parameters are what it was asked to log; they go no further.
-      if (canary === 'payload' && what === 'pg_dump') continue;
-      if (text.includes(secret)) found.push(`${canary} in ${what}`);
-    }
+  for (const [what, text] of texts) {
+    // A message is in the dump, and a statement's parameters are what it was asked to log; they go no further.
+    for (const canary of canaries.in(text)) if (canary !== 'payload' || what !== 'pg_dump') found.push(`${canary} in ${what}`);
   }
   // Whatever the stack wrote: logs, tables, WAL, configuration.
   let searched = 0;
@@ -297,10 +379,10 @@ test('no secret is anywhere but in its file', { timeout: 300_000 }, async (t) =>
     if (path.startsWith(join(stack.directory, 'postgresql')) || path.startsWith(crashes)) continue;
     const bytes = readFileSync(path);
     searched += bytes.length;
-    for (const [canary, secret] of canaries) {
-      const ofPostgres = /^(pgdata\/|log\/postgres)/.test(relative(stack.directory, path));
-      if (holders.has(path) || (canary === 'payload' && ofPostgres)) continue;
-      if (bytes.includes(secret)) found.push(`${canary} in ${relative(stack.directory, path)}`);
+    if (holders.has(path)) continue;
+    const ofPostgres = /^(pgdata\/|log\/postgres)/.test(relative(stack.directory, path));
+    for (const canary of canaries.in(bytes)) {
+      if (canary !== 'payload' || !ofPostgres) found.push(`${canary} in ${relative(stack.directory, path)}`);
     }
   }
   t.diagnostic(`${canaries.size} secrets, ${texts.size} texts, ${searched >> 20} MiB of files`);

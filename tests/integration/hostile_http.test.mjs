@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { RawConnection, message, request } from './http.mjs';
+import { RawConnection, Subscriber, message, request } from './http.mjs';
 import { sharedStack } from './stack.mjs';
 
 let stack, room;
@@ -159,22 +159,38 @@ test('no header of an answer holds what the request brought', async () => {
   }
 });
 
-test('without http.cors_origins, no page of another site is let in', async () => {
-  for (const origin of ['https://evil.example', 'null', stack.url]) {
-    const answers = [
-      await request(`${stack.url}/healthz`, { headers: { origin } }),
-      await request(`${stack.url}/rpc/send_message`, { method: 'POST', headers: { ...stack.user().headers, origin }, body: message(room) }),
-      await request(`${stack.url}/rpc/send_message`, {
-        method: 'OPTIONS',
-        headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
-      }),
-    ];
-    assert.deepEqual(answers.map((answer) => answer.status), [200, 200, 405]);
-    for (const answer of answers) {
-      assert.deepEqual(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-')), []);
-      assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+const PUBLIC = '/.well-known/sealcast-keys'; // what everybody may read from everywhere
+
+// What a page of `origin` is told of a path: the headers of the answer to each kind of request that a browser sends.
+async function toldToPage(path, origin) {
+  const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' };
+  const answers = [
+    await request(`${stack.url}${path}`, { method: 'POST', headers: { ...stack.user().headers, origin }, body: message(room) }),
+    await request(`${stack.url}${path}`, { method: 'OPTIONS', headers: { origin, ...preflight } }),
+  ];
+  if (!path.endsWith('/events')) answers.push(await request(`${stack.url}${path}`, { headers: { origin } }));
+  else {
+    const subscriber = await Subscriber.to(stack.url, room, { headers: { origin } });
+    subscriber.close();
+    answers.push(subscriber);
+  }
+  return answers.map(({ headers }) => headers);
+}
+
+test('without http.cors_origins, no page of another site is let in, on any path', async () => {
+  const { paths } = (await request(`${stack.url}/openapi.json`)).json;
+  assert.ok(PUBLIC in paths);
+  const served = Object.keys(paths).map((path) => path.replace('{id}', room).replace('{function}', 'mute'));
+  for (const path of [...served, '/', '/no/such/path']) {
+    for (const origin of ['https://evil.example', 'null', stack.url]) {
+      for (const headers of await toldToPage(path, origin)) {
+        const cors = Object.keys(headers).filter((name) => name.startsWith('access-control-'));
+        assert.deepEqual(cors, path === PUBLIC && cors.length > 0 ? ['access-control-allow-origin'] : [], `${path}, a page of ${origin}`);
+        assert.equal(headers['x-content-type-options'], 'nosniff');
+      }
     }
   }
+  assert.equal((await request(`${stack.url}${PUBLIC}`, { headers: { origin: 'null' } })).headers['access-control-allow-origin'], '*');
 });
 
 test('the gate\'s socket is for its owner and one group', () => {

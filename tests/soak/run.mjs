@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { message, send } from '../integration/http.mjs';
 import { PrivateStack } from '../integration/stack.mjs';
 
-const seconds = Number(process.env.MINUTES) * 60;
+const seconds = Number(process.env.SECONDS_OF_LOAD);
 const rate = Number(process.env.RATE);
 const readers = Number(process.env.READERS);
 const SAMPLES = 10;
@@ -17,12 +17,13 @@ const KIB = 1024;
 const SEGMENT = 256 * KIB; // of the outbox: smaller than the usual 32 MiB, so that it turns over within minutes
 
 // What the messages take grows with them, and relay_log for an hour; the rest stays as it is.
-const kinds = {
+const named = {
   outbox: "c.relname like 'outbox\\__%'",
   leases: "c.relname in ('relay_leases', 'relay_members', 'deliveries')",
   relay_log: "c.relname = 'relay_log'",
   messages: "c.relname like 'messages%' or c.relname like 'stream\\_runs%' or c.relname = 'txn_keys'",
 };
+const kinds = { ...named, others: `not (${Object.values(named).join(' or ')})` };
 
 const stack = await PrivateStack.create();
 const sidecar = await stack.sidecar();
@@ -47,18 +48,28 @@ const load = new Promise((resolve) => {
   execFile(generator, words, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }));
 });
 
+const memoryOf = (pid, line) => Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * KIB;
+
 async function sample() {
-  const status = readFileSync(`/proc/${sidecar.process.pid}/status`, 'utf8');
-  const [{ stored }] = await stack.query('select count(*) as stored from sealcast.messages');
+  const [{ stored, logged, shards }] = await stack.query(`select (select count(*) from sealcast.messages) as stored,
+    (select count(*) from sealcast.relay_log) as logged, (select count(*) from sealcast.relay_leases) as shards`);
+  const backends = (await stack.backends()).map((pid) => memoryOf(pid, 'RssAnon')); // what they share is the server's own
   const sizes = {};
   for (const [kind, which] of Object.entries(kinds)) {
-    const [row] = await stack.query(`select coalesce(sum(pg_relation_size(c.oid)) filter (where c.relkind = 'r'), 0) as tables,
+    const [row] = await stack.query(`select coalesce(sum(pg_table_size(c.oid)) filter (where c.relkind = 'r'), 0) as tables,
       coalesce(sum(pg_relation_size(c.oid)) filter (where c.relkind = 'i'), 0) as indexes
       from pg_class c left join pg_index i on i.indexrelid = c.oid left join pg_class t on t.oid = i.indrelid
       where c.relnamespace = 'sealcast'::regnamespace and c.relkind in ('r', 'i') and (${which.replaceAll('c.relname', 'coalesce(t.relname, c.relname)')})`);
     sizes[kind] = { tables: Number(row.tables), indexes: Number(row.indexes) };
   }
-  return { stored: Number(stored), memory: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)[1]) * KIB, sizes };
+  return {
+    stored: Number(stored),
+    logged: Number(logged),
+    shards: Number(shards),
+    memory: memoryOf(sidecar.process.pid, 'VmRSS'),
+    backends: backends.reduce((sum, bytes) => sum + bytes, 0),
+    sizes,
+  };
 }
 
 const size = (bytes) => `${Math.round(bytes / KIB)}`.padStart(9);
@@ -69,15 +80,15 @@ const rotate = () => stack.query('select sealcast.rotate_outbox($1)', [SEGMENT])
 });
 const rotation = setInterval(rotate, 1000);
 
-console.log(`${rate} messages a second to ${readers} readers for ${seconds / 60} minutes, a transaction open. KiB, tables + indexes:`);
-console.log(`  s   messages  sealcastd ${Object.keys(kinds).map((kind) => kind.padStart(20)).join(' ')}   bytes a message`);
+console.log(`${rate} messages a second to ${readers} readers for ${seconds} s, a transaction open. KiB, tables + indexes:`);
+console.log(`  s   messages  sealcastd  backends ${Object.keys(kinds).map((kind) => kind.padStart(20)).join(' ')}   bytes a message`);
 const samples = [];
 for (let i = 1; i <= SAMPLES; i++) {
   await pause((seconds * 1000) / SAMPLES);
   const now = await sample();
   samples.push(now);
   const { tables, indexes } = now.sizes.messages;
-  console.log(`${String(Math.round((seconds * i) / SAMPLES)).padStart(4)} ${String(now.stored).padStart(9)} ${size(now.memory)}  ` +
+  console.log(`${String(Math.round((seconds * i) / SAMPLES)).padStart(4)} ${String(now.stored).padStart(9)} ${size(now.memory)} ${size(now.backends)}  ` +
     `${Object.values(now.sizes).map(both).join(' ')} ${String(Math.round((tables + indexes) / now.stored)).padStart(12)}`);
 }
 const { code, text } = await load;
@@ -86,15 +97,20 @@ console.log(text.trim());
 
 const [half, end] = [samples[SAMPLES / 2 - 1], samples[SAMPLES - 1]];
 const grown = [];
-const flat = (what, before, after, slack) => {
-  if (after > before * 1.1 + slack) grown.push(`${what}: ${size(before)} KiB after half of the time, ${size(after)} at the end`);
+const flat = (what, before, after, slack, factor = 1.1) => {
+  if (after > before * factor + slack) grown.push(`${what}: ${size(before)} KiB after half of the time, ${size(after)} at the end`);
 };
 const total = ({ tables, indexes }) => tables + indexes;
 flat("sealcastd's memory", half.memory, end.memory, 2048 * KIB);
+flat("the memory of its connections' processes", half.backends, end.backends, 2048 * KIB, 1);
 flat('bytes a message', total(half.sizes.messages) / half.stored, total(end.sizes.messages) / end.stored, 0);
 flat('the outbox', 0, total(end.sizes.outbox), 6 * SEGMENT); // three segments, and their indexes
 // No version of a row is removed that the open transaction might see.
 flat('leases and deliveries', total(half.sizes.leases), total(end.sizes.leases), 1024 * KIB);
+flat('bytes a row of relay_log', total(half.sizes.relay_log) / half.logged, total(end.sizes.relay_log) / end.logged, 0);
+// A drain that finds nothing logs nothing; one that does logs each shard.
+if (end.logged > end.stored * end.shards) grown.push(`relay_log: ${end.logged} rows for ${end.stored} messages in ${end.shards} shards`);
+flat('the other tables', total(half.sizes.others), total(end.sizes.others), 64 * KIB);
 
 // The transaction is still open, and was nobody's trouble.
 await holder.query('commit');

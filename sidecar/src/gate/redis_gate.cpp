@@ -29,6 +29,7 @@ return 4 * used + 1
 
 constexpr std::string_view kWindow = "1000";     // ms; limits are messages a second
 constexpr milliseconds kUnavailableRetry{1000};  // what a refused caller is told to wait
+constexpr std::size_t kMaxReply = 1U << 16;      // bytes; what the gate and the audience ask for is a number
 
 std::string key(const GateRequest& request, std::string_view kind, std::string_view name) {
   std::string key;
@@ -99,6 +100,7 @@ redis::Options gate_redis_options(const Settings::Gate& settings) {
   options.ca_file = settings.redis_ca_file;
   options.timeout = settings.timeout;
   options.max_waiting = static_cast<std::size_t>(settings.max_waiting);
+  options.max_reply = kMaxReply;
   return options;
 }
 

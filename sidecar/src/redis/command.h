@@ -28,6 +28,7 @@ struct Options {
   int database = 0;
   std::chrono::milliseconds timeout{250};  // of one call, unless it brings a deadline of its own
   std::size_t max_waiting = 20'000;        // calls without a reply yet, for each node
+  std::size_t max_reply = 1U << 30;        // bytes; a connection that brings more is given up
   std::string_view log_tag = log::tag::kGate;
 };
 

@@ -40,7 +40,7 @@ Connection::Connection(asio::any_io_executor executor, Options options, std::sha
     : executor_(std::move(executor)),
       options_(std::move(options)),
       tls_(std::move(tls)),
-      link_(std::make_shared<Link>(executor_, tls_.get())),
+      link_(std::make_shared<Link>(executor_, tls_.get(), options_.max_reply)),
       expiry_(executor_),
       beat_(executor_),
       pause_(executor_) {}
@@ -85,7 +85,7 @@ asio::awaitable<void> Connection::run() {
     pause = Clock::now() - began >= kSteady && up_ ? kFirstPause : std::min(2 * pause, kLongestPause);
     up_ = false;
     first_attempt_ = false;
-    link_ = std::make_shared<Link>(executor_, tls_.get());
+    link_ = std::make_shared<Link>(executor_, tls_.get(), options_.max_reply);
     fail_calls();
     log_down(reason);
     pause_.expires_after(jittered(pause));

@@ -21,8 +21,8 @@ namespace sealcast::redis {
 
 class Link {
  public:
-  Link(const asio::any_io_executor& executor, asio::ssl::context* tls)
-      : resolver(executor), socket(executor), reader_(redisReaderCreate(), redisReaderFree) {
+  Link(const asio::any_io_executor& executor, asio::ssl::context* tls, std::size_t max_reply)
+      : resolver(executor), socket(executor), max_reply_(max_reply), reader_(make_reader(), redisReaderFree) {
     if (tls != nullptr) tls_.emplace(socket, *tls);
   }
 
@@ -48,14 +48,20 @@ class Link {
   ReplyPtr next_reply() {
     void* reply = nullptr;
     if (redisReaderGetReply(reader_.get(), &reply) != REDIS_OK) {
-      throw std::runtime_error(std::string("it sent no valid reply: ") + reader_->errstr);
+      const char* what = reader_->err == REDIS_ERR_OOM ? "too long an array" : reader_->errstr;
+      throw std::runtime_error(std::string("it sent no valid reply: ") + what);
     }
+    if (reply != nullptr) received_ = 0;
     return ReplyPtr(static_cast<redisReply*>(reply));
   }
 
   asio::awaitable<void> read_more() {
     const auto size = tls_ ? co_await tls_->async_read_some(asio::buffer(buffer_), asio::use_awaitable)
                            : co_await socket.async_read_some(asio::buffer(buffer_), asio::use_awaitable);
+    received_ += size;
+    if (received_ > max_reply_) {
+      throw std::runtime_error("it sent a reply of more than " + std::to_string(max_reply_) + " bytes");
+    }
     redisReaderFeed(reader_.get(), buffer_.data(), size);
   }
 
@@ -73,6 +79,22 @@ class Link {
   std::string fault;  // why this side closed it; empty: it did not
 
  private:
+  static constexpr long long kMaxElements = 1'000'000;
+
+  // hiredis makes room for whatever number of elements an array says it has, and looks at each when it gives that up.
+  static redisReader* make_reader() {
+    redisReader* reader = redisReaderCreate();
+    static const auto unbounded = reader->fn->createArray;
+    static redisReplyObjectFunctions functions = *reader->fn;
+    functions.createArray = [](const redisReadTask* task, auto elements) -> void* {
+      return static_cast<long long>(elements) > kMaxElements ? nullptr : unbounded(task, elements);
+    };
+    reader->fn = &functions;
+    return reader;
+  }
+
+  const std::size_t max_reply_;
+  std::size_t received_ = 0;  // since the last whole reply
   std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;
   std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader_;
   std::array<char, 16 * 1024> buffer_;

@@ -3,6 +3,7 @@
 
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <map>
@@ -213,20 +214,27 @@ TEST_F(RedisClientTest, WaitingIsBounded) {
   EXPECT_EQ(statuses[Status::overloaded], 5);
 }
 
-TEST_F(RedisClientTest, AServerThatSpeaksNoRespIsGivenUp) {
-  asio::ip::tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
-  asio::co_spawn(
-      io_,
-      [&]() -> asio::awaitable<void> {
-        auto socket = co_await acceptor.async_accept(asio::use_awaitable);
-        co_await asio::async_write(socket, asio::buffer(std::string_view("HTTP/1.1 400 Bad Request\r\n\r\n")),
-                                   asio::use_awaitable);
-      },
-      asio::detached);
+TEST_F(RedisClientTest, AServerWhoseRepliesCannotBeReadIsGivenUp) {
   Options options;
-  options.address = {"127.0.0.1", acceptor.local_endpoint().port()};
-  connect(options);
-  EXPECT_EQ(call({"PING"}).status, Status::disconnected);
+  options.timeout = std::chrono::seconds(20);
+  options.max_reply = 100'000;
+  for (const std::string& bytes :
+       {std::string("HTTP/1.1 400 Bad Request\r\n\r\n"), std::string("+PONG\r\n*2147483647\r\n"),
+        "+PONG\r\n$1000000\r\n" + std::string(200'000, 'x'), "+PONG\r\n+" + std::string(200'000, 'x')}) {
+    asio::ip::tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+    std::optional<asio::ip::tcp::socket> socket;
+    asio::co_spawn(
+        io_,
+        [&]() -> asio::awaitable<void> {
+          socket = co_await acceptor.async_accept(asio::use_awaitable);
+          boost::system::error_code ignored;
+          co_await asio::async_write(*socket, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, ignored));
+        },
+        asio::detached);
+    options.address = {"127.0.0.1", acceptor.local_endpoint().port()};
+    connect(options);
+    EXPECT_EQ(call({"PING"}).status, Status::disconnected) << bytes.substr(0, 30);
+  }
 }
 
 TEST_F(RedisClientTest, AFirstCallNeedNotWaitForTheConnection) {
