@@ -85,5 +85,5 @@ deps: ## Installs by apt what any target needs
 format: ## Formats the C++ code
 	@local/deps lint
 	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
-lint: ## Formatting, shell scripts, cppcheck, clang-tidy (half an hour on two cores)
+lint: ## Formatting, shell scripts, cppcheck, clang-tidy (half an hour on two cores; SINCE=main: what changed since)
 	@tests/lint.sh

@@ -4,6 +4,28 @@
 create table sealcast.maintenance (recovered boolean not null default false);
 insert into sealcast.maintenance default values;
 
+-- What only the extension's owner may shorten: neither the sidecar nor an administrator can make it forget.
+create table sealcast.retention (
+  only_row boolean primary key default true check (only_row),
+  keep interval not null default '30 days' check (keep >= interval '1 day'),
+  keep_txn_ids interval not null default '7 days' check (keep_txn_ids >= interval '15 minutes'),
+  days_ahead integer not null default 3 check (days_ahead between 1 and 365),
+  check (keep_txn_ids <= keep)
+);
+comment on table sealcast.retention is
+  'How long maintain() keeps messages and their offsets, and txn_ids; for how many days it makes partitions ahead';
+insert into sealcast.retention default values;
+
+-- A restored row takes the place of the one that CREATE EXTENSION made.
+create function sealcast.replace_retention() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from sealcast.retention;
+  return new;
+end $$;
+create trigger replace_retention before insert on sealcast.retention
+  for each row execute function sealcast.replace_retention();
+
 -- The partitions by day that maintain() made of `parent`.
 create function sealcast.partitions(parent regclass, out partition regclass, out day date) returns setof record
   language sql stable set search_path = pg_catalog, pg_temp
@@ -181,31 +203,30 @@ exception when lock_not_available then
   return next;
 end $$;
 
-create function sealcast.maintain(keep interval default '30 days', keep_txn_ids interval default '7 days',
-                                  days_ahead integer default 3)
-  returns table (action text, object text)
+create function sealcast.maintain() returns table (action text, object text)
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   -- Shorter than admission's: who waits behind this waits less than it is willing to.
   set lock_timeout = '50ms' set timezone = 'UTC' set jit = off as $$
+declare
+  retention sealcast.retention;
 begin
-  if (keep >= interval '1 day' and keep_txn_ids between interval '15 minutes' and keep
-      and days_ahead between 1 and 365) is not true then
-    raise exception 'retention must keep 1 day or more, keep_txn_ids 15 minutes to keep, days_ahead 1 to 365'
-      using errcode = 'invalid_parameter_value';
-  end if;
   -- One at a time; a second caller has nothing left to do.
   perform from sealcast.maintenance for update skip locked;
   if not found then
     return;
   end if;
+  select * into retention from sealcast.retention;
+  if not found then
+    raise exception 'sealcast.retention has no row, so nobody knows what may be dropped'
+      using errcode = 'object_not_in_prerequisite_state', hint = 'Run: insert into sealcast.retention default values';
+  end if;
 
   -- From yesterday on: a clock that is stepped back must still find its day.
-  return query select * from sealcast.make_partitions(current_date - 1, current_date + days_ahead);
+  return query select * from sealcast.make_partitions(current_date - 1, current_date + retention.days_ahead);
   return query select * from sealcast.queue_unrelayed();
 
-  return query select * from sealcast.trim_keys(keep_txn_ids);
+  return query select * from sealcast.trim_keys(retention.keep_txn_ids);
   return query select * from sealcast.trim_logs();
-  return query select * from sealcast.drop_partitions(keep);
+  return query select * from sealcast.drop_partitions(retention.keep);
 end $$;
-comment on function sealcast.maintain(interval, interval, integer) is
-  'Run hourly (the sidecar does). A repeat of a txn_id is recognised for keep_txn_ids';
+comment on function sealcast.maintain() is 'Run hourly (the sidecar does); sealcast.retention says what is kept';

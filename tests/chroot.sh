@@ -9,7 +9,7 @@ make_chroot() {
   [[ ! -e $2/.complete ]] || return 0
   remove_chroot "$2"
   mkdir -p "$(dirname "$2")"
-  unshare --mount debootstrap --variant=minbase "$1" "$2" "$MIRROR"
+  nice unshare --mount debootstrap --variant=minbase "$1" "$2" "$MIRROR"
   # Packages of servers start none when they are installed.
   printf '#!/bin/sh\nexit 101\n' | install -m 755 /dev/stdin "$2/usr/sbin/policy-rc.d"
   # What the machine trusts, for a network with authorities of its own.

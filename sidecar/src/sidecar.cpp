@@ -111,7 +111,8 @@ Sidecar::Sidecar(asio::io_context& context, const Settings& settings)
               {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
                static_cast<std::uint32_t>(settings.http.max_header_bytes),
                static_cast<std::size_t>(settings.http.max_connections),
-               static_cast<std::size_t>(settings.http.max_pipelined), settings.http.read_timeout,
+               static_cast<std::size_t>(settings.http.max_pipelined),
+               static_cast<std::size_t>(settings.http.max_unsent_bytes), settings.http.read_timeout,
                settings.http.cors_origins, [this] { return hub_.size() + vip_hub_.size(); }}) {
   for (sse::Hub* hub : {&hub_, &vip_hub_}) {
     hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };

@@ -1,7 +1,8 @@
-// The containers as docker compose brings them up: a message goes through, also after each service was restarted, and none of
-// them may do more than it must.
+// The containers as docker compose brings them up: a message goes through, also after each service was restarted, none of them
+// may do more than it must, and each has its own secrets, which Docker does not tell.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,20 +12,44 @@ import { until } from '../integration/waiting.mjs';
 
 const run = promisify(execFile);
 const url = 'http://127.0.0.1:8080';
-const services = ['postgres', 'redis', 'mosquitto', 'sealcastd'];
-let room, user, broker;
+// The services, and the secrets that each may read.
+const services = {
+  postgres: ['database/password', 'keyring/k1'],
+  redis: ['redis/password'],
+  mosquitto: ['mqtt-viewer/password', 'mqtt/password'],
+  sealcastd: ['database/password', 'mqtt/password', 'redis/password', 'session/secret'],
+};
+let room, owner, user, broker;
 
 const compose = async (...words) => (await run(fileURLToPath(new URL('docker_compose', import.meta.url)), words)).stdout.trim();
+const inside = (service, ...words) => compose('exec', '-T', service, ...words);
+const docker = async (...words) => Object.values(await run('docker', words)).join('');
+const inspect = async (service) => JSON.parse(await docker('inspect', await compose('ps', '--all', '--quiet', service)))[0];
 
 before(async () => {
   const session = (await request(`${url}/demo.json`)).json;
   room = session.stream_id;
+  owner = session.owner.user_id;
   user = { headers: { authorization: `Bearer ${session.owner.token}` } };
   broker = session.broker;
 });
 
+async function overHttp(sent) {
+  const answer = await send(url, user, sent);
+  assert.equal(answer.status, 200, answer.text);
+  return answer.json;
+}
+
+// As the log of init tells.
+async function fromSql({ stream_id, t, d, txn_id }) {
+  const psql = ['psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-U', 'postgres', '-d', 'sealcast'];
+  const values = [stream_id, t, JSON.stringify(d), txn_id].map((value) => `$$${value}$$`);
+  const session = `set role sealcast_user; set request.jwt.claims = $$${JSON.stringify({ sub: owner })}$$`;
+  return JSON.parse(await inside('postgres', ...psql, '-c', `${session}; select sealcast.send_message(${values})`));
+}
+
 // Sends one message and awaits it on both transports, sealed.
-async function roundTrip() {
+async function roundTrip(sendIt = overHttp) {
   const sse = await Subscriber.to(url, room);
   const reader = await mqtt.connectAsync(broker.url, { ...broker, protocolVersion: 5, clean: true });
   try {
@@ -32,12 +57,11 @@ async function roundTrip() {
     reader.on('message', (topic, frame) => published.push(JSON.parse(frame).envelope.txn_id));
     await reader.subscribeAsync(`sealcast/${room}`, { qos: 1 });
     const sent = message(room);
-    const answer = await send(url, user, sent);
-    assert.equal(answer.status, 200, answer.text);
+    const envelope = await sendIt(sent);
     const frame = await until('SSE has it', () => sse.frames.find(({ envelope }) => envelope.txn_id === sent.txn_id), 30_000);
-    assert.deepEqual(frame.envelope, answer.json);
+    assert.deepEqual(frame.envelope, envelope);
     await until('MQTT has it', () => published.includes(sent.txn_id), 30_000);
-    const verified = await request(`${url}/rpc/verify`, { method: 'POST', headers: user.headers, body: answer.text });
+    const verified = await request(`${url}/rpc/verify`, { method: 'POST', headers: user.headers, body: frame.envelope });
     assert.equal(verified.json.result, 'ok', verified.text);
   } finally {
     sse.close();
@@ -45,27 +69,65 @@ async function roundTrip() {
   }
 }
 
-test('a message is sent, received on both transports, and verified', roundTrip);
+test('a message is sent, received on both transports, and verified', () => roundTrip());
+test('and one from SQL, through the same gate', () => roundTrip(fromSql));
 
-for (const service of services) {
+for (const service of Object.keys(services)) {
   test(`and again after ${service} was restarted`, async () => {
+    const { StartedAt } = (await inspect(service)).State;
     await compose('restart', service);
-    await until('it is ready', async () => (await request(`${url}/readyz`)).status === 200, 120_000);
+    assert.notEqual((await inspect(service)).State.StartedAt, StartedAt);
+    await until('it is healthy', async () => (await inspect(service)).State.Health.Status === 'healthy', 120_000);
+    await until('sealcastd is ready', async () => (await request(`${url}/readyz`)).status === 200, 120_000);
     await roundTrip();
+    await roundTrip(fromSql);
   });
 }
 
-for (const service of services) {
+for (const service of Object.keys(services)) {
   test(`${service} is nobody in particular, and can write no file of its image`, async () => {
-    const uid = Number(await compose('exec', '-T', service, 'id', '-u'));
-    assert.ok(uid > 10_000, `uid ${uid}`);
-    const [made] = JSON.parse((await run('docker', ['inspect', await compose('ps', '-q', service)])).stdout);
-    assert.equal(made.HostConfig.ReadonlyRootfs, true);
-    assert.deepEqual([made.HostConfig.CapDrop, made.HostConfig.CapAdd], [['ALL'], null]);
-    assert.equal(made.HostConfig.Privileged, false);
-    await assert.rejects(compose('exec', '-T', '--user', 'root', service, 'touch', '/usr/bin/planted'), /Read-only file system/);
-    const status = await compose('exec', '-T', service, 'cat', '/proc/1/status');
-    assert.match(status, /^CapEff:\s0+$/m, 'it has no capability');
-    assert.match(status, /^NoNewPrivs:\s1$/m);
+    const { HostConfig } = await inspect(service);
+    assert.ok(HostConfig.ReadonlyRootfs, 'its root file system is read-only');
+    assert.deepEqual([HostConfig.CapDrop, HostConfig.CapAdd, HostConfig.Privileged], [['ALL'], null, false]);
+    const write = compose('exec', '-T', '--user', 'root', service, 'touch', '/usr/bin/planted');
+    await assert.rejects(write, /Read-only file system/, 'a file of its image was written');
+    const status = Object.fromEntries((await inside(service, 'cat', '/proc/1/status')).split('\n').map((line) => line.split(':\t')));
+    assert.match(status.Uid, /^1000\d(\t1000\d){3}$/, `it runs as ${status.Uid}`);
+    const capabilities = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'];
+    for (const set of capabilities) assert.equal(status[set], '0'.repeat(16), `it has ${set} ${status[set]}`);
+    assert.equal(status.NoNewPrivs, '1', 'it may gain privileges');
+  });
+
+  test(`${service} has its secrets, can change none, and has no others`, async () => {
+    const found = await inside(service, 'find', '/run/secrets', '-type', 'f', '-printf', '%P\n');
+    assert.deepEqual(found.split('\n').sort(), services[service]);
+    for (const { Destination, RW } of (await inspect(service)).Mounts) {
+      assert.equal(RW, !/^\/(run\/secrets|srv)\//.test(Destination), `${Destination} ${RW ? 'may' : 'cannot'} be written`);
+    }
   });
 }
+
+test('no secret is in what Docker tells of containers and images, in environments, or in logs', async () => {
+  const secrets = new Map();
+  for (const [service, names] of Object.entries(services)) {
+    for (const name of names) secrets.set(name, await inside(service, 'cat', `/run/secrets/${name}`));
+  }
+  for (const [name, secret] of secrets) assert.match(secret, /^[0-9a-f]{64}$/, name);
+  for (const service of ['init', ...Object.keys(services)]) {
+    const { Id, Image, State } = await inspect(service);
+    const told = {
+      'docker inspect': await docker('inspect', Id),
+      'docker image inspect': await docker('image', 'inspect', Image),
+      'docker history': await docker('history', '--no-trunc', Image),
+      'docker logs': await docker('logs', Id),
+    };
+    if (State.Running) {
+      told['docker top'] = await docker('top', Id);
+      told['the environment'] = await readFile(`/proc/${State.Pid}/environ`, 'utf8');
+    }
+    for (const [where, text] of Object.entries(told)) {
+      assert.ok(text.length > 0, `${where} of ${service} says nothing`);
+      for (const [name, secret] of secrets) assert.ok(!text.includes(secret), `${where} of ${service} has ${name}`);
+    }
+  }
+});

@@ -12,7 +12,7 @@ mount -t tmpfs tmpfs /run
 # The client is in a chroot, and its socket with it.
 export DOCKER_HOST=unix://$CLIENT/run/docker.sock
 dockerd --data-root "$ENGINE_DATA" --exec-root /run/docker --pidfile /run/docker.pid --host "$DOCKER_HOST" \
-  --cgroup-parent "$CGROUP" "${options[@]}" > build/dockerd.log 2>&1 &
+  --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "$CGROUP" "${options[@]}" > build/dockerd.log 2>&1 &
 engine=$!
 stop() {
   kill "$engine"

@@ -9,11 +9,23 @@ const path = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const toJson = 'import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)';
 const { services } = JSON.parse(execFileSync('python3', ['-c', toJson, path('docker-compose.yml')], { encoding: 'utf8' }));
 
-test('every container: a read-only root file system, no capabilities, no new privileges, no privileged mode', () => {
+const builds = Object.values(services).filter(({ build }) => build);
+
+test('every image is built from this checkout, by one service; none comes from a registry', () => {
+  const images = builds.map(({ image }) => image);
+  assert.deepEqual(images, [...new Set(images)]);
+  for (const [name, { build, image, pull_policy }] of Object.entries(services)) {
+    assert.equal(pull_policy, build ? 'build' : 'never', name);
+    assert.ok(images.includes(image), `nobody builds ${image} of ${name}`);
+  }
+});
+
+test('every container: a read-only root file system, no capabilities, no new privileges, no privileged mode, no cores', () => {
   assert.ok(Object.keys(services).length >= 5);
   for (const [name, service] of Object.entries(services)) {
     assert.equal(service.read_only, true, name);
     assert.deepEqual(service.cap_drop, ['ALL'], name);
+    assert.deepEqual(service.ulimits, { core: 0 }, name);
     assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
     for (const key of ['privileged', 'pid', 'ipc', 'userns_mode', 'devices', 'cgroup_parent']) assert.equal(service[key], undefined, `${name}: ${key}`);
     for (const volume of service.volumes ?? []) assert.match(volume, /^[a-z]/, `${name} mounts a directory of the host`);
@@ -29,8 +41,7 @@ test('every container: a read-only root file system, no capabilities, no new pri
 test('no image runs as root', () => {
   const stages = readFileSync(path('docker/Dockerfile'), 'utf8').split(/^FROM /m).slice(1);
   const users = new Map(stages.map((stage) => [/ AS (\S+)/.exec(stage)[1], [...stage.matchAll(/^USER (\S+)$/gm)].at(-1)?.[1]]));
-  for (const service of Object.values(services)) {
-    const { target } = service.build;
+  for (const { target } of builds.map(({ build }) => build)) {
     assert.ok(users.get(target) && !/^(root|0)/.test(users.get(target)), `${target} runs as ${users.get(target) ?? 'root'}`);
   }
 });

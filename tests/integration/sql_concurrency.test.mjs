@@ -220,6 +220,29 @@ test('a holder that freezes while it is sent a batch is taken over from', { time
   await checkRelayed(relayed, [stream]);
 });
 
+test('a drain that outlives the connection of its holder is read by tail(), before its holder drains again', async () => {
+  const [stream] = await makeStreams(client, 1);
+  await free();
+  const [lost, again] = [new Holder(await database.connect(), 'holder'), new Holder(await database.connect(), 'holder')];
+  await lost.claim(600_000);
+  const { shard } = (await client.query('select sealcast.shard_of($1) as shard', [stream])).rows[0];
+  await admit(client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
+  // Its answer is lost with the connection, and its transaction has yet to end.
+  await lost.client.query('begin');
+  const drained = await lost.drain(10);
+  await again.claim(600_000);
+  await lost.client.query('commit');
+  assert.equal(drained.length, 1);
+  assert.ok(!again.mine.some((lease) => lease.shard === shard), 'the shard is not its while that drain holds the lease');
+  await again.claim(600_000);
+  const lease = again.mine.find((one) => one.shard === shard);
+  const { batch } = (await client.query('select max(batch) as batch from sealcast.relay_log where shard = $1', [shard])).rows[0];
+  assert.equal(lease.batch, batch, 'then it is, with the batch that it has not seen');
+  await admit(client, [{ stream, sender: randomUUID(), d: { n: 2 } }]);
+  assert.equal(await lost.drain(10), null, 'what the old connection asks for later is refused');
+  await checkRelayed([...drained, ...(await again.drain(10))], [stream]);
+});
+
 test('a drain within a transaction that sends leaves that for later', async () => {
   const [stream] = await makeStreams(client, 1);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");

@@ -80,6 +80,22 @@ test('what is applied while a takeover is not committed waits for it, and is not
   }
 });
 
+test('while a handler is being registered nothing is applied without it, and then everybody begins anew', { timeout: 60_000 }, async () => {
+  const [envelope] = await say();
+  const [worker] = await makeWorkers(['worker']);
+  assert(await worker.claim(600_000));
+  const admin = await database.connect();
+  await admin.query('begin');
+  const register = "select sealcast.register_handler($1, null, 'public.note(sealcast.event)', group_name => $2)";
+  await admin.query(register, [`h${randomUUID()}`, worker.group]);
+  const { pid } = (await worker.client.query('select pg_backend_pid() as pid')).rows[0];
+  const applying = worker.apply([envelope]);
+  await until('it waits', async () => (await one('select wait_event_type from pg_stat_activity where pid = $1', [pid])).wait_event_type === 'Lock');
+  await admin.query('commit');
+  assert.equal(await applying, null);
+  assert.equal(await times(envelope), 0);
+});
+
 for (const level of ['repeatable read', 'serializable']) {
   test(`a ${level} claim by an old snapshot takes nothing from who has claimed since`, async () => {
     const [stale, current] = await makeWorkers(['stale', 'current']);

@@ -150,6 +150,7 @@ insert into tries
   -- The triggers.
   values ('sealcast.own_message_type()', 'sealcast_admin', $$insert into sealcast.message_types (t) values ('tap')$$),
          ('sealcast.note_delivery_change()', 'sealcast_admin', $$update sealcast.streams set delivery_mode = 'hot'$$),
+         ('sealcast.replace_retention()', current_user, 'insert into sealcast.retention default values'),
          ('sealcast.seal_row()', 'sealcast_user', $$insert into public.tap_sealed values ('u', 'x', '{}')$$),
          ('sealcast.idempotent_insert()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'x')$$),
          ('sealcast_economy.refuse_change()', 'none', 'delete from sealcast_economy.entries'),
