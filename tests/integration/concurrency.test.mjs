@@ -128,7 +128,7 @@ for (const level of ['repeatable read', 'serializable']) {
   });
 }
 
-test("a caller's transaction that has sent stays open: that message is held, and everybody chats on, its sender too", { timeout: HELD_MS + 120_000 }, async () => {
+test('a transaction that has sent stays open: its message is held, and everybody chats on, its sender too', { timeout: HELD_MS + 120_000 }, async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(sidecars[0].url, room);
   const user = stack.user();

@@ -120,6 +120,7 @@ export class Worker {
   }
 
   async finish(through) {
-    await this.client.query('select sealcast.finish_partitions($1, array[0], array[$2::bigint], array[$3::bigint], 0)', [this.group, this.epoch, through]);
+    const finished = [this.group, [this.epoch], [through]];
+    await this.client.query("select sealcast.finish_partitions($1, '{0}', $2, $3, 0)", finished);
   }
 }

@@ -27,7 +27,7 @@ const one = async (sql, parameters) => (await client.query(sql, parameters)).row
 // A group of a test's own: its handler, and workers by these names. The lease is there, and nobody's.
 async function makeWorkers(names, handler = 'note') {
   const group = `g${randomUUID()}`;
-  await client.query("select sealcast.register_handler($1, 'chat', $2, batch_size => 1000, group_name => $1)", [group, `public.${handler}(sealcast.event)`]);
+  await client.query("select sealcast.register_handler($1, 'chat', $2, group_name => $1)", [group, `public.${handler}(sealcast.event)`]);
   const connect = async (name) => new Worker(await database.connect(), name, group);
   const first = await connect('nobody');
   await first.claim(600_000);
@@ -43,7 +43,8 @@ async function say(count = 1, filling) {
 
 const times = async (envelope) =>
   Number((await one('select count(*) from public.applied where txn_id = $1', [JSON.parse(envelope).txn_id])).count);
-const finishedTo = async ({ group }) => (await one('select finished_to from sealcast.event_leases where group_name = $1', [group])).finished_to;
+const finishedTo = async ({ group }) =>
+  (await one('select finished_to from sealcast.event_leases where group_name = $1', [group])).finished_to;
 const ended = ({ group }) =>
   until('the lease has run out', async () =>
     (await one('select lease_until < clock_timestamp() as out from sealcast.event_leases where group_name = $1', [group])).out);
@@ -71,7 +72,8 @@ test('what is applied while a takeover is not committed waits for it, and is not
     assert(await successor.claim(600_000));
     const { pid } = (await late.client.query('select pg_backend_pid() as pid')).rows[0];
     const applying = late.apply([envelope]);
-    await until('it waits', async () => (await one('select wait_event_type from pg_stat_activity where pid = $1', [pid])).wait_event_type === 'Lock');
+    await until('it waits', async () =>
+      (await one('select wait_event_type as type from pg_stat_activity where pid = $1', [pid])).type === 'Lock');
     await successor.client.query(end);
     assert.deepEqual(await applying, end === 'rollback' ? ['applied'] : null, end);
     assert.equal(await times(envelope), end === 'rollback' ? 1 : 0);
@@ -164,8 +166,9 @@ test('a worker that freezes and wakes late changes nothing', async () => {
   const leases = 'select * from sealcast.event_leases where group_name = $1';
   const untouched = await one(leases, [frozen.group]);
   assert.equal(await frozen.apply([envelope]), null, 'it applies nothing');
-  const { fail_event: counted } = (await frozen.client.query('select sealcast.fail_event($1, $1, 0, $2, $3, 1, $4)', [frozen.group, frozen.epoch, envelope, 'late'])).rows[0];
-  assert.equal(counted, null, 'it counts no failure');
+  const failing = [frozen.group, frozen.epoch, envelope];
+  const { rows } = await frozen.client.query("select sealcast.fail_event($1, $1, 0, $2, $3, 1, 'late') as counted", failing);
+  assert.equal(rows[0].counted, null, 'it counts no failure');
   await frozen.finish(9000);
   await frozen.client.query('select sealcast.release_partitions($1, $2)', [frozen.group, frozen.name]);
   assert.deepEqual(await one(leases, [frozen.group]), untouched, 'it moves nothing');

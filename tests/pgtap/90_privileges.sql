@@ -1,7 +1,7 @@
 -- Who may execute, read and write what: the whole schema as a table, and each role trying what it must not.
 begin;
 \ir scene.psql
-select plan(53);
+select plan(93);
 
 -- Every function of the schema and its roles: a(dmin), s(ervice), u(ser). One that is not listed here has none.
 create temp table granted (function text, roles text);
@@ -136,8 +136,59 @@ insert into attempts values
   ('sealcast_service', $$select sealcast.send_message('a0000000-0000-4000-8000-000000000001', 'chat', '{}', gen_random_uuid())$$),
   ('sealcast_service', $$select sealcast.ban(null, 'b0000000-0000-4000-8000-000000000001')$$),
   ('sealcast_service', $$select sealcast.rotate_outbox(0)$$),
+  ('sealcast_service', $$select pg_read_file('/etc/passwd')$$),
+  ('sealcast_service', $$select pg_ls_dir('.')$$),
+  ('sealcast_service', $$select lo_import('/etc/passwd')$$),
+  ('sealcast_service', $$select 1 from pg_authid$$),
+  ('sealcast_service', $$select pg_reload_conf()$$),
+  ('sealcast_service', $$copy (select 1) to program 'true'$$),
+  ('sealcast_service', $$copy (select 1) to '/tmp/sealcast-tap'$$),
+  ('sealcast_service', $$create function sealcast.mine() returns int language sql return 1$$),
+  ('sealcast_service', $$create table sealcast.mine (x int)$$),
+  ('sealcast_service', $$set session_replication_role = replica$$),
+  ('sealcast_service', $$select set_config('sealcast.gate', 'off', true)$$),
+  ('sealcast_service', $$select set_config('sealcast.cell', 'mine', true)$$),
+  ('sealcast_service', $$insert into sealcast.message_types (t, system_only) values ('mine', false) returning 1$$),
+  ('sealcast_service', $$update sealcast.message_types set system_only = false returning 1$$),
+  ('sealcast_service', $$update sealcast.message_types set admit_hook = null returning 1$$),
+  ('sealcast_service', $$delete from sealcast.message_types returning 1$$),
+  ('sealcast_service', $$insert into sealcast.cells values ('mine', 'https://mine.example') returning 1$$),
+  ('sealcast_service', $$update sealcast.cells set url = 'https://mine.example' returning 1$$),
+  ('sealcast_service', $$insert into sealcast.cell_pins values ('a0000000-0000-4000-8000-000000000001', 'mine') returning 1$$),
+  ('sealcast_service', $$update sealcast.streams set visibility = 'public' returning 1$$),
+  ('sealcast_service', $$insert into sealcast.stream_roles values ('a0000000-0000-4000-8000-000000000001', 'b0000000-0000-4000-8000-000000000004', 'owner') returning 1$$),
+  ('sealcast_service', $$delete from sealcast.restrictions returning 1$$),
+  ('sealcast_service', $$select sealcast.register_handler('mine', null, 'sealcast.keys()')$$),
   ('tap_nobody', $$select sealcast.canonicalize('{}'::json)$$);
 select is(pg_temp.outcome(who, 'b0000000-0000-4000-8000-000000000004', statement), '42501', who || ': ' || statement) from attempts;
+
+-- Nor does the sidecar become anybody else by its login.
+create function pg_temp.logged_in(who text, statement text) returns text language plpgsql as $$
+begin
+  perform set_config('session_authorization', who, true);
+  execute statement;
+  raise exception using errcode = 'TDONE';
+exception when others then
+  return sqlstate;
+end $$;
+select is(pg_temp.logged_in('sealcast_service', 'set role ' || role), '42501', 'sealcast_service does not become ' || role)
+from (values ('sealcast_admin'), ('sealcast_user'), ('pg_read_all_data'), ('pg_execute_server_program'), (current_user)) v (role);
+select is(pg_temp.logged_in('sealcast_service', 'set role sealcast_service'), 'TDONE', 'but itself');
+
+-- It speaks for users by call_as() alone, with their rights, whatever it says of itself.
+\set asAdmin '''{"sub":"b0000000-0000-4000-8000-000000000004","role":"sealcast_admin"}'''
+select is(array(select f from (select distinct proname::text as f from pg_proc where pronamespace in ('sealcast'::regnamespace, 'pg_catalog'::regnamespace)) p
+                where f <> all ('{mute,ban,unmute,unban,set_role,migrate_transport}')
+                  and pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast.call_as(%L, %L, ''{}'')', :owner, f)) <> 'PT404 not_found'),
+          '{}'::text[], 'call_as() calls nothing beyond its list');
+select is(pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast.call_as(%L, %L, %L)', caller, f, json_build_object('user_id', :vip))),
+          'PT403 role_required', format('nobody''s %s reaches everywhere', f))
+from unnest(array[:guest, :owner]) caller, unnest('{mute,ban,unmute,unban}'::text[]) f;
+select sealcast.ban(null, :moderator) \g /dev/null
+select is(result, expected, format('%s of another: %s', t, expected))
+from (values (:moderator, 'chat', '403 user_banned'), (:guest, 'transport_migrate', '403 role_required')) v (sender, t, expected),
+     lateral pg_temp.try('sealcast_service', :asAdmin, format('select concat_ws('' '', status, code) from sealcast.admit(array[%L]::uuid[], array[%L], array[%L]::uuid[], array[gen_random_uuid()], ''{"{}"}'')', :room, t, sender));
+select sealcast.unban(null, :moderator) \g /dev/null
 
 -- Partitions are read through their parent, whatever default privileges give away.
 do $$ begin execute format('grant select on sealcast.messages_%s to tap_nobody', to_char(now() at time zone 'UTC', 'YYYYMMDD')); end $$;

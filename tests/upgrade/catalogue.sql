@@ -1,4 +1,4 @@
--- Prints all that the extension has made in a database, a line for each object or part of one, so that two can be compared.
+-- Prints all that the extension :extension has made in a database, a line for each object or part of one, so that two can be compared.
 -- Not the order of a table's columns, which an upgrade cannot choose and nothing may rely on.
 \set QUIET on
 \set ON_ERROR_STOP on
@@ -8,7 +8,7 @@
 set search_path = pg_catalog;
 
 with extension as (
-  select * from pg_extension where extname = 'sealcast'
+  select * from pg_extension where extname = :'extension'
 ), member as (
   select d.classid, d.objid from pg_depend d, extension e
   where d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid and d.deptype = 'e'
@@ -28,7 +28,7 @@ with extension as (
 
   union all
   select 'schema ' || nspname, 'acl', array(select a::text from unnest(nspacl) a order by 1)::text
-  from pg_namespace where nspname = 'sealcast'
+  from pg_namespace where nspname = :'extension'
 
   union all
   select oid::regclass::text, 'relation',
@@ -82,6 +82,10 @@ with extension as (
          concat_ws(', ', pg_get_functiondef(p.oid), 'owner ' || p.proowner::regrole::text, 'leakproof ' || p.proleakproof,
                    'acl ' || array(select a::text from unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a order by 1)::text)
   from pg_proc p join member m on m.classid = 'pg_proc'::regclass and m.objid = p.oid
+
+  union all
+  select e.enumtypid::regtype::text, 'label ' || e.enumlabel, 'number ' || row_number() over (partition by e.enumtypid order by e.enumsortorder)
+  from pg_enum e join member m on m.classid = 'pg_type'::regclass and m.objid = e.enumtypid
 
   union all
   -- What the script fills in.
