@@ -39,7 +39,7 @@ sealcast.so: extension/pg/exports.map
 
 # ---- Everyday targets: what they do is in local/ and tests/.
 
-TEST_SUITES = $(addprefix test-,unit asan pgtap upgrade integration integration-asan client fuzz docs)
+TEST_SUITES = $(addprefix test-,unit pgtap upgrade integration client docs fuzz asan integration-asan tsan)
 .PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak coverage test-pg17 \
   test-compose format lint
 BUILD ?= build
@@ -85,5 +85,5 @@ deps: ## Installs by apt what any target needs
 format: ## Formats the C++ code
 	@local/deps lint
 	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
-lint: ## Formatting, shell scripts, cppcheck, clang-tidy (half an hour on two cores)
+lint: ## Formatting, shell scripts, cppcheck, clang-tidy (half an hour on two cores; SINCE=main: what changed since)
 	@tests/lint.sh

@@ -31,6 +31,8 @@ export interface Page {
   messages: Frame[];
   first: number;
   last: number;
+  /** The answer ends for its size, and not for `limit`. */
+  more?: true;
 }
 
 /** `keys` of RFC 7517: those with kty OKP and crv Ed25519 count. */

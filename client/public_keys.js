@@ -3,11 +3,13 @@ import { failure } from './errors.js';
 import { subtleCrypto } from './hash.js';
 
 const AGAIN_MS = 1000; // between two readings, however many kids are unknown
-const REFRESH_MS = 300_000; // by then a key that was taken away counts no more
+const REFRESH_MS = 240_000; // from then on they are read anew, and what is known counts meanwhile
+const END_MS = 300_000; // by then a key that was taken away counts no more, whether or not they could be read
 
 export class PublicKeys {
   #read;
   #known = null; // kid → CryptoKey
+  #readAt; // when they were asked for; pinned ones are never old
   #last; // the last reading, under way or what came of it
   #next; // when another may begin
 
@@ -15,13 +17,14 @@ export class PublicKeys {
   constructor(read, pinned) {
     this.#read = read;
     this.#next = pinned ? Infinity : -Infinity;
-    if (pinned) this.#take(Promise.resolve(pinned)).catch(() => {}); // find() tells it
+    if (pinned) this.#take(Promise.resolve(pinned), Infinity).catch(() => {}); // find() tells it
   }
 
   // The CryptoKey of that kid; undefined when there is none. Rejects when nobody can tell.
   async find(kid) {
-    if (!this.#known?.has(kid)) await this.#again();
-    else if (performance.now() >= this.#next + REFRESH_MS) this.#again().catch(() => {}); // what is known counts meanwhile
+    const age = performance.now() - this.#readAt;
+    if (!this.#known?.has(kid) || age >= END_MS) await this.#again();
+    else if (age >= REFRESH_MS) this.#again().catch(() => {});
     return this.#known.get(kid);
   }
 
@@ -30,11 +33,15 @@ export class PublicKeys {
     if (performance.now() < this.#next) return this.#last;
     this.#next = Infinity;
     const again = () => (this.#next = performance.now() + AGAIN_MS);
-    return this.#take(this.#read({ fresh: this.#known !== null }).finally(again));
+    return this.#take(this.#read({ fresh: this.#known !== null }).finally(again), performance.now());
   }
 
-  #take(keySet) {
-    return (this.#last = keySet.then(importAll).then((known) => (this.#known = known)));
+  #take(keySet, readAt) {
+    const take = (known) => {
+      this.#known = known;
+      this.#readAt = readAt;
+    };
+    return (this.#last = keySet.then(importAll).then(take));
   }
 }
 

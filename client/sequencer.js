@@ -191,7 +191,7 @@ export class Sequencer {
       return false;
     }
     if (epoch !== this.#epoch || this.#closed) return true;
-    if (asking && page.messages.length < limit) this.#answered = question;
+    if (asking && page.messages.length < limit && !page.more) this.#answered = question;
     for (const frame of page.messages) this.#hold(frame);
     const now = this.#survey();
     if (now.reach === reach && !this.#skip(page, needed, now)) return needed <= reach;

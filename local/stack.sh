@@ -78,7 +78,8 @@ running() { pid_of "$1" > /dev/null; }
 start() {
   local name=$1 pid
   shift
-  (cd "$STATE" && exec_as_owner setsid "$@") < /dev/null >> "$STATE/log/$name.log" 2>&1 9>&- &
+  # A core would have the secrets of its process in it.
+  (ulimit -S -c 0 && cd "$STATE" && exec_as_owner setsid "$@") < /dev/null >> "$STATE/log/$name.log" 2>&1 9>&- &
   pid=$!
   echo "$pid $(started_at "$pid")" | put "$STATE/run/$name.pid"
 }

@@ -1,7 +1,9 @@
 -- Relaying: who relays which shard, what comes next, and the offset it gets.
 
--- Renews what the holder has and takes what is free or expired; the holder's name is unique to one process.
--- Returns every shard with its newest batch. Called about every second by each sidecar.
+-- Renews what the holder has and takes what is free or expired. Returns every shard with its newest batch. Called about
+-- every second by each sidecar, on the connection on which it drains: a lease is that connection's, and its epoch ends
+-- with it. A drain whose answer was lost may still be under way; what it commits is then read by tail(), and none that
+-- comes later passes for one of the new connection's. So two that share a name do no harm, but take turns in vain.
 create function sealcast.claim_shards(holder text, lease_ms integer,
                                       out shard integer, out epoch bigint, out mine boolean, out batch bigint)
   returns setof record
@@ -27,7 +29,8 @@ begin
     order by l.shard for update skip locked
   )
   update sealcast.relay_leases l
-  set epoch = l.epoch + case when l.holder is distinct from claim_shards.holder then 1 else 0 end,
+  set epoch = l.epoch + case when (l.holder, l.backend, l.backend_start)
+                                  is distinct from (claim_shards.holder, pg_backend_pid(), own_start) then 1 else 0 end,
       holder = claim_shards.holder,
       lease_until = clock_timestamp() + make_interval(secs => lease_ms / 1000.0),
       backend = pg_backend_pid(),
@@ -38,7 +41,8 @@ begin
     perform sealcast.rotate_outbox();
   end if;
   return query
-  select l.shard::integer, l.epoch, l.holder is not distinct from claim_shards.holder,
+  select l.shard::integer, l.epoch,
+         (l.holder, l.backend, l.backend_start) is not distinct from (claim_shards.holder, pg_backend_pid(), own_start),
          (sealcast.relay_position(l.shard)).batch
   from sealcast.relay_leases l order by l.shard;
 end $$;
@@ -122,10 +126,11 @@ begin
   end if;
   for segment in select i from generate_series(0, 2) i where i <> current_segment loop
     segment_table := format('sealcast.outbox_%s', segment);
-    continue when pg_relation_size(segment_table::regclass) = 0;
-    execute format(has_unrelayed, segment_table) into unrelayed;
-    continue when unrelayed;
     begin
+      -- Even looking waits while another caller truncates.
+      continue when pg_relation_size(segment_table::regclass) = 0;
+      execute format(has_unrelayed, segment_table) into unrelayed;
+      continue when unrelayed;
       -- Nobody who could still insert holds it then; what they committed is seen by the next statement's snapshot.
       execute format('lock table %s in access exclusive mode', segment_table);
       execute format(has_unrelayed, segment_table) into unrelayed;
@@ -136,12 +141,16 @@ begin
       null;  -- An open transaction inserted into it: a later call will find it closed.
     end;
   end loop;
-  if pg_relation_size(format('sealcast.outbox_%s', current_segment)::regclass) > segment_bytes then
-    -- The next one may be held by an open transaction; then it is the one after that.
-    perform setval('sealcast.outbox_segment', e.segment)
-    from (select (current_segment + step) % 3 from generate_series(1, 2) step order by step) e (segment)
-    where pg_relation_size(format('sealcast.outbox_%s', e.segment)::regclass) = 0
-    limit 1;
-  end if;
+  begin
+    if pg_relation_size(format('sealcast.outbox_%s', current_segment)::regclass) > segment_bytes then
+      -- The next one may be held by an open transaction; then it is the one after that.
+      perform setval('sealcast.outbox_segment', e.segment)
+      from (select (current_segment + step) % 3 from generate_series(1, 2) step order by step) e (segment)
+      where pg_relation_size(format('sealcast.outbox_%s', e.segment)::regclass) = 0
+      limit 1;
+    end if;
+  exception when lock_not_available then
+    null;
+  end;
 end $$;
 comment on function sealcast.rotate_outbox(bigint) is 'Called by claim_shards(); segments are 32 MiB by default';

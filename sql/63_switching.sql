@@ -223,8 +223,7 @@ begin
       update sealcast.switching s
       set step = 'cooling', since = now, notified_at = null, forced = case when sealed.status = 403 then s.forced end
       where s.stream_id = stream;
-    -- In another cell by now: there they are told.
-    elsif sealed.status not in (200, 421) then
+    elsif sealed.status <> 200 then
       perform sealcast.refuse(sealed.status, sealed.code, sealed.message, sealed.details, sealed.hint, sealed.retry_after_ms);
     end if;
   end if;

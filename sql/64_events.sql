@@ -99,6 +99,8 @@ begin
       using errcode = 'invalid_function_definition',
             hint = 'Make it a function (sealcast.event) returns void, SECURITY DEFINER, and grant EXECUTE on it to sealcast_service.';
   end if;
+  -- Until this is committed no worker applies and acknowledges anything without the handler.
+  perform from sealcast.event_leases l where l.group_name = register_handler.group_name order by l.partition for update;
   insert into sealcast.event_handlers as h (name, t, function, batch_size, max_attempts, timeout, group_name)
   values (register_handler.name, register_handler.t, register_handler.function, register_handler.batch_size,
           register_handler.max_attempts, register_handler.timeout, register_handler.group_name)

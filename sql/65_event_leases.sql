@@ -72,6 +72,17 @@ begin
   )
   update sealcast.event_leases l set epoch = l.epoch + 1, holder = claimant, lease_until = until
   from free f where l.group_name = claimed and l.partition = f.partition;
+
+  -- A worker that froze while it was told outcomes has its apply_events() still open, and the partition locked with it. Of
+  -- those that wait for a worker to read, none can be told from another here; each is undone, and tried again.
+  if exists (select from sealcast.event_leases l
+             where l.group_name = claimed and l.partition < partitions and l.lease_until < clock_timestamp()) then
+    perform pg_terminate_backend(k.pid)
+    from pg_locks k cross join lateral pg_stat_get_activity(k.pid) a
+    where k.relation = 'sealcast.event_leases'::regclass and k.mode = 'RowShareLock'
+      and k.database = (select d.oid from pg_database d where d.datname = current_database())
+      and a.wait_event = 'ClientWrite';
+  end if;
   return query
   select l.partition, l.epoch, l.holder is not distinct from claimant from sealcast.event_leases l
   where l.group_name = claimed and l.partition < partitions order by l.partition;

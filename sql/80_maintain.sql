@@ -4,6 +4,28 @@
 create table sealcast.maintenance (recovered boolean not null default false);
 insert into sealcast.maintenance default values;
 
+-- What only the extension's owner may shorten: neither the sidecar nor an administrator can make it forget.
+create table sealcast.retention (
+  only_row boolean primary key default true check (only_row),
+  keep interval not null default '30 days' check (keep >= interval '1 day'),
+  keep_txn_ids interval not null default '7 days' check (keep_txn_ids >= interval '15 minutes'),
+  days_ahead integer not null default 3 check (days_ahead between 1 and 365),
+  check (keep_txn_ids <= keep)
+);
+comment on table sealcast.retention is
+  'How long maintain() keeps messages and their offsets, and txn_ids; for how many days it makes partitions ahead';
+insert into sealcast.retention default values;
+
+-- A restored row takes the place of the one that CREATE EXTENSION made.
+create function sealcast.replace_retention() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  delete from sealcast.retention;
+  return new;
+end $$;
+create trigger replace_retention before insert on sealcast.retention
+  for each row execute function sealcast.replace_retention();
+
 -- The partitions by day that maintain() made of `parent`.
 create function sealcast.partitions(parent regclass, out partition regclass, out day date) returns setof record
   language sql stable set search_path = pg_catalog, pg_temp
@@ -97,6 +119,9 @@ begin
     end;
     return next;
   end loop;
+exception when lock_not_available then
+  action := 'postponed'; object := 'dropping partitions';
+  return next;
 end $$;
 
 -- A dump carries neither the outbox nor positions in it, since they name transactions of its cluster. What it had
@@ -133,41 +158,28 @@ exception when lock_not_available then
   return next;
 end $$;
 
-create function sealcast.maintain(keep interval default '30 days', keep_txn_ids interval default '7 days',
-                                  days_ahead integer default 3)
-  returns table (action text, object text)
-  language plpgsql security definer set search_path = pg_catalog, pg_temp
-  -- Shorter than admission's: who waits behind this waits less than it is willing to.
-  set lock_timeout = '50ms' set timezone = 'UTC' set jit = off as $$
+-- What tells a repeat from a new message, and an event that was applied from one that was not.
+create function sealcast.trim_keys(keep interval) returns table (action text, object text)
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
+  trimmed record;
   removed bigint;
 begin
-  if (keep >= interval '1 day' and keep_txn_ids between interval '15 minutes' and keep
-      and days_ahead between 1 and 365) is not true then
-    raise exception 'retention must keep 1 day or more, keep_txn_ids 15 minutes to keep, days_ahead 1 to 365'
-      using errcode = 'invalid_parameter_value';
-  end if;
-  -- One at a time; a second caller has nothing left to do.
-  perform from sealcast.maintenance for update skip locked;
-  if not found then
-    return;
-  end if;
-
-  -- From yesterday on: a clock that is stepped back must still find its day.
-  return query select * from sealcast.make_partitions(current_date - 1, current_date + days_ahead);
-  return query select * from sealcast.queue_unrelayed();
-
-  delete from sealcast.txn_keys where ts < extract(epoch from now() - keep_txn_ids)::bigint * 1000;
+  delete from sealcast.txn_keys where ts < extract(epoch from now() - keep)::bigint * 1000;
   get diagnostics removed = row_count;
-  if removed > 0 then
-    action := 'trimmed'; object := format('%s rows of sealcast.txn_keys', removed);
+  for trimmed in values ('txn_keys', removed), ('event_effects', sealcast.trim_effects(keep)) loop
+    continue when trimmed.column2 = 0;
+    action := 'trimmed'; object := format('%s rows of sealcast.%s', trimmed.column2, trimmed.column1);
     return next;
-  end if;
-  removed := sealcast.trim_effects(keep_txn_ids);
-  if removed > 0 then
-    action := 'trimmed'; object := format('%s rows of sealcast.event_effects', removed);
-    return next;
-  end if;
+  end loop;
+exception when lock_not_available then
+  action := 'postponed'; object := 'trimming sealcast.txn_keys and sealcast.event_effects';
+  return next;
+end $$;
+
+create function sealcast.trim_logs() returns table (action text, object text)
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
   -- A shard's newest batch is its position and stays, and so does what a transport has yet to deliver, unless no
   -- sidecar has had it for a day; and, for as long, what a group of workers has not finished.
   delete from sealcast.relay_log r
@@ -186,8 +198,35 @@ begin
   delete from sealcast.row_keys k where k.table_id = any (array(
     select gone.table_id from (select distinct table_id from sealcast.row_keys) gone
     where gone.table_id not in (select oid from pg_class)));
-
-  return query select * from sealcast.drop_partitions(keep);
+exception when lock_not_available then
+  action := 'postponed'; object := 'trimming sealcast.relay_log';
+  return next;
 end $$;
-comment on function sealcast.maintain(interval, interval, integer) is
-  'Run hourly (the sidecar does). A repeat of a txn_id is recognised for keep_txn_ids';
+
+create function sealcast.maintain() returns table (action text, object text)
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  -- Shorter than admission's: who waits behind this waits less than it is willing to.
+  set lock_timeout = '50ms' set timezone = 'UTC' set jit = off as $$
+declare
+  retention sealcast.retention;
+begin
+  -- One at a time; a second caller has nothing left to do.
+  perform from sealcast.maintenance for update skip locked;
+  if not found then
+    return;
+  end if;
+  select * into retention from sealcast.retention;
+  if not found then
+    raise exception 'sealcast.retention has no row, so nobody knows what may be dropped'
+      using errcode = 'object_not_in_prerequisite_state', hint = 'Run: insert into sealcast.retention default values';
+  end if;
+
+  -- From yesterday on: a clock that is stepped back must still find its day.
+  return query select * from sealcast.make_partitions(current_date - 1, current_date + retention.days_ahead);
+  return query select * from sealcast.queue_unrelayed();
+
+  return query select * from sealcast.trim_keys(retention.keep_txn_ids);
+  return query select * from sealcast.trim_logs();
+  return query select * from sealcast.drop_partitions(retention.keep);
+end $$;
+comment on function sealcast.maintain() is 'Run hourly (the sidecar does); sealcast.retention says what is kept';

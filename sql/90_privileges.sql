@@ -56,10 +56,10 @@ grant execute on function
   sealcast.event_dead_letters_to_replay(text, integer), sealcast.replay_plan(timestamptz, uuid),
   sealcast.event_partitions_state(), sealcast.note_event_partitions(bigint, integer[], bigint[], bigint[]),
   sealcast.rewind_events(bigint),
-  sealcast.maintain(interval, interval, integer)
+  sealcast.maintain()
   to sealcast_service;
 grant execute on function
-  sealcast.keys(), sealcast.maintain(interval, interval, integer),
+  sealcast.keys(), sealcast.maintain(),
   sealcast.replay_dead_letters(text, uuid, bigint), sealcast.drop_dead_letters(text, uuid, bigint),
   sealcast.forget_transport(text),
   sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text),
@@ -116,6 +116,7 @@ alter table sealcast.event_workers enable row level security;
 alter table sealcast.event_partitions enable row level security;
 alter table sealcast.event_losses enable row level security;
 alter table sealcast.maintenance enable row level security;
+alter table sealcast.retention enable row level security;
 alter table sealcast.row_keys enable row level security;
 
 create policy admin_all on sealcast.streams to sealcast_admin using (true) with check (true);

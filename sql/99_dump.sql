@@ -1,6 +1,7 @@
 -- What pg_dump keeps: the users' data. Partitions are tables of their own and dumped as such. Neither the outbox nor
 -- positions in it: they name transactions of this cluster (maintain() queues what a restored dump had not relayed).
 
+select pg_extension_config_dump('sealcast.retention', '');
 select pg_extension_config_dump('sealcast.streams', '');
 select pg_extension_config_dump('sealcast.stream_roles', '');
 select pg_extension_config_dump('sealcast.restrictions', '');

@@ -58,13 +58,12 @@ TupleDesc record_type(FunctionCallInfo fcinfo) {
   return static_cast<TupleDesc>(info->fn_extra);
 }
 
-Scratch::Scratch() : buffer_(buffers[buffers_in_use]) {
-  if (++buffers_in_use == kBuffers) {
-    --buffers_in_use;
-    throw std::logic_error("no scratch buffer left");
-  }
-  buffer_.clear();
+std::string& Scratch::take() {
+  if (buffers_in_use == kBuffers) throw std::logic_error("no scratch buffer left");
+  return buffers[buffers_in_use++];
 }
+
+Scratch::Scratch() : buffer_(take()) { buffer_.clear(); }
 
 Scratch::~Scratch() {
   --buffers_in_use;

@@ -38,6 +38,8 @@ class Scratch {
   std::string* operator->() const { return &buffer_; }
 
  private:
+  static std::string& take();
+
   std::string& buffer_;
 };
 

@@ -2,8 +2,8 @@
 //
 // Inside a guard C++ rules: objects with destructors live there, exceptions are thrown, and nothing is called that
 // could leave by longjmp (palloc, ereport, detoasting). Outside it Postgres rules: every frame from which a guard is
-// entered has only trivially destructible locals. Arguments are detoasted before, results are allocated by new_text()
-// inside.
+// entered has only trivially destructible locals. Arguments are detoasted before, results are allocated by
+// new_varlena() inside.
 #pragma once
 
 #include "core/canonical_json.h"

@@ -104,9 +104,12 @@ void put(const std::vector<Key>& keys) noexcept {
 }
 
 void append_line(char* to, std::size_t size, std::string_view text, const char* separator) {
-  const std::size_t length = std::strlen(to);
-  if (length > 0 && length + std::strlen(separator) < size) std::strcat(to, separator);
-  copy_clipped(to + std::strlen(to), size - std::strlen(to), text);
+  std::size_t length = std::strlen(to);
+  if (length > 0) {
+    copy_clipped(to + length, size - length, separator);
+    length += std::strlen(to + length);
+  }
+  copy_clipped(to + length, size - length, text);
 }
 
 // Reads the directory into the store. The lock is held; reports nothing itself.

@@ -22,8 +22,8 @@ const BALLAST = `${DISK}/ballast`;
 const DELAY_MS = 150;
 const STEP_S = 30;
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
-// AddressSanitizer wants to be loaded before anything else.
-const sanitized = process.env.SEALCASTD?.includes('asan') ?? false;
+// A sanitizer wants to be loaded before anything else.
+const sanitized = /[at]san\b/.test(process.env.SEALCASTD) ?? false;
 
 export class System {
   unable = new Map(); // what this machine cannot do: group of faults → why

@@ -1,7 +1,7 @@
 // Envelopes verified without a secret: canonical JSON in JavaScript, public keys of the sidecar or pinned, and what is forged.
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { canonicalize } from '../../client/canonical.js';
@@ -153,6 +153,27 @@ test('pinned keys are the only ones, and the server is not asked', async () => {
   assert.deepEqual([pinned.asked, others.asked], [[], []]);
   await assert.rejects(counted({ publicKeys: {} }).verify(envelope), { code: 'unexpected_answer' });
   await assert.rejects(counted().client.verify(envelope, { by: 'faith' }), TypeError);
+});
+
+test('a key that was taken away counts for five minutes, and no longer when the keys cannot be read', async (t) => {
+  await stack.addKeyPair('stolen');
+  await stack.query('select pg_reload_conf()');
+  const envelope = await sealed();
+  const text = Buffer.from(signingString(envelope));
+  const forged = { ...envelope, kid: 'stolen', sig: sign(null, text, createPrivateKey(readFileSync(join(stack.keyring, 'stolen.ed25519')))).toString('hex') };
+  let down = false;
+  const through = async (...request) => (down ? new Response('{"code":"database_unavailable","message":"x"}', { status: 503 }) : fetch(...request));
+  const readers = [counted(), counted({ through })];
+  for (const { verify } of readers) await until('the key is known', async () => (await verify(forged)) === 'ok');
+  rmSync(join(stack.keyring, 'stolen.ed25519'));
+  await stack.query('select pg_reload_conf()');
+  await until('the key is gone', async () => (await counted().verify(forged)) === 'unknown_kid');
+  const now = performance.now.bind(performance);
+  t.mock.method(performance, 'now', () => now() + 301_000);
+  down = true;
+  assert.equal(await readers[0].verify(forged), 'unknown_kid', 'the first verdict, after whatever pause');
+  await assert.rejects(readers[1].verify(forged), { code: 'database_unavailable' });
+  await assert.rejects(readers[1].verify(envelope), { code: 'database_unavailable' }, 'nor can anybody tell of another key');
 });
 
 test('without the keys nobody can tell: an error, no verdict', async () => {

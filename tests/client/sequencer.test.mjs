@@ -23,7 +23,7 @@ class World {
   last = 0;
   #waiting = [];
 
-  constructor({ limits = AT_ONCE, from = 0, think = () => {}, answer = () => {} } = {}) {
+  constructor({ limits = AT_ONCE, from = 0, think = () => {}, answer = () => {}, room = () => Infinity } = {}) {
     let busy = false;
     const note = async (what) => {
       assert.ok(!busy, 'one at a time');
@@ -46,7 +46,9 @@ class World {
         const { first, last } = this;
         await answer();
         const offsets = upTo(last, Math.max(first, after + 1)).filter((offset) => offset < before);
-        return { messages: offsets.slice(0, limit).map((offset) => frame(offset)), first, last };
+        const messages = offsets.slice(0, Math.min(limit, room())).map((offset) => frame(offset));
+        const more = messages.length < Math.min(limit, offsets.length); // it ended for its size
+        return { messages, first, last, ...(more && { more }) };
       },
       ...limits,
     });
@@ -142,6 +144,7 @@ test('600 streams at random: loss, repeats, disorder, two transports, slow handl
         if (dice.chance(0.3)) await turn();
         if (dice.chance(0.1)) throw new SealcastError('overloaded', 'not now', { status: 503 });
       },
+      room: () => (dice.chance(0.2) ? 1 + dice.below(3) : Infinity),
     });
     world.first = trimmed + 1;
     const carried = [0, 1].flatMap((transport) =>

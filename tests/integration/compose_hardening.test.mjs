@@ -20,11 +20,12 @@ test('every image is built from this checkout, by one service; none comes from a
   }
 });
 
-test('every container: a read-only root file system, no capabilities, no new privileges, no privileged mode', () => {
+test('every container: a read-only root file system, no capabilities, no new privileges, no privileged mode, no cores', () => {
   assert.ok(Object.keys(services).length >= 5);
   for (const [name, service] of Object.entries(services)) {
     assert.equal(service.read_only, true, name);
     assert.deepEqual(service.cap_drop, ['ALL'], name);
+    assert.deepEqual(service.ulimits, { core: 0 }, name);
     assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
     for (const key of ['privileged', 'pid', 'ipc', 'userns_mode', 'devices', 'cgroup_parent']) assert.equal(service[key], undefined, `${name}: ${key}`);
     for (const volume of service.volumes ?? []) assert.match(volume, /^[a-z]/, `${name} mounts a directory of the host`);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { Caller } from './caller.mjs';
 import { Subscriber, message, send } from './http.mjs';
 import { PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
@@ -22,30 +23,6 @@ after(async () => {
 });
 
 const busy = (room, content) => message(room, content, { t: 'busy' });
-
-// An application's connection, on which `user` sends as RLS gateways do, within transactions of the caller's own.
-class Caller {
-  static async connect(user) {
-    const caller = new Caller();
-    caller.client = await stack.connect();
-    await caller.client.query('set role sealcast_user');
-    await caller.client.query("select set_config('request.jwt.claims', $1, false)", [JSON.stringify(user.claims)]);
-    return caller;
-  }
-
-  query(sql) {
-    return this.client.query(sql);
-  }
-
-  async send({ stream_id, t, d, txn_id }) {
-    const parameters = [stream_id, t, JSON.stringify(d), txn_id];
-    return (await this.client.query('select sealcast.send_message($1, $2, $3, $4)::text as envelope', parameters)).rows[0].envelope;
-  }
-
-  end() {
-    return this.client.end();
-  }
-}
 
 // Again until it is no longer refused for the moment.
 async function insist(attempt) {
@@ -94,7 +71,7 @@ for (const level of ['repeatable read', 'serializable']) {
   test(`a ${level} caller whose txn_id was sent over HTTP meanwhile: 40001, and the original when it tries again`, async () => {
     const room = await stack.stream();
     const user = stack.user();
-    const caller = await Caller.connect(user);
+    const caller = await Caller.connect(stack, user);
     const body = busy(room);
     try {
       await caller.query(`begin isolation level ${level}`);
@@ -117,7 +94,7 @@ for (const level of ['repeatable read', 'serializable']) {
     const subscriber = await Subscriber.to(sidecars[1].url, room);
     const sent = [];
     const call = async (writer) => {
-      const caller = await Caller.connect(stack.user());
+      const caller = await Caller.connect(stack, stack.user());
       for (let i = 0; i < 20; i++) {
         const body = busy(room, `${writer}: ${i}`);
         sent.push(body.txn_id);
@@ -151,15 +128,23 @@ for (const level of ['repeatable read', 'serializable']) {
   });
 }
 
-test("a caller's transaction that has sent stays open, and everybody else chats on", { timeout: HELD_MS + 120_000 }, async () => {
+test("a caller's transaction that has sent stays open: that message is held, and everybody chats on, its sender too", { timeout: HELD_MS + 120_000 }, async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(sidecars[0].url, room);
-  const caller = await Caller.connect(stack.user());
+  const user = stack.user();
+  const caller = await Caller.connect(stack, user);
   const held = busy(room, 'held');
+  const isHeld = async () => {
+    for (const { url } of sidecars) {
+      const { status, json } = await send(url, user, held);
+      assert.deepEqual([status, json.code], [503, 'txn_in_progress']);
+    }
+  };
   const chatter = { begun: 0, done: 0 };
   try {
     await caller.query('begin isolation level repeatable read');
-    await caller.send(held);
+    const envelope = await caller.send(held);
+    await isHeld();
     const since = performance.now();
     const chat = async (send) => {
       while (performance.now() - since < HELD_MS || chatter.done < 500) {
@@ -168,16 +153,21 @@ test("a caller's transaction that has sent stays open, and everybody else chats 
         chatter.done++;
       }
     };
-    const overHttp = ({ url }) => async (body) => assert.equal((await send(url, stack.user(), body)).status, 200);
-    const fromSql = (body) => stack.sendFromSql(stack.user(), body);
-    await Promise.all([...sidecars.map(overHttp), fromSql].flatMap((way) => [chat(way), chat(way), chat(way)]));
+    const overHttp = ({ url }) => async (body, from) => assert.equal((await send(url, from, body)).status, 200);
+    const fromSql = (body, from) => stack.sendFromSql(from, body);
+    const anybody = (way) => (body) => way(body, stack.user());
+    const itsSender = (way) => (body) => way(body, user);
+    const ways = [...sidecars.map(overHttp), fromSql].flatMap((way) => [anybody(way), anybody(way), anybody(way), itsSender(way)]);
+    await Promise.all(ways.map(chat));
     assert.equal(chatter.done, chatter.begun);
+    await isHeld();
     await subscriber.received(chatter.done);
     assert.ok(!(await stack.stored(room)).includes(held.txn_id), 'and it is still open');
     await caller.query('commit');
     await subscriber.received(chatter.done + 1);
     assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: chatter.done + 1 }, (_, i) => i + 1));
     assert.equal(subscriber.frames.at(-1).envelope.txn_id, held.txn_id, 'it comes when it is committed');
+    assert.equal((await send(sidecars[0].url, user, held)).text, envelope, 'and a repeat is answered by it');
   } finally {
     await caller.end();
     subscriber.close();

@@ -220,6 +220,29 @@ test('a holder that freezes while it is sent a batch is taken over from', { time
   await checkRelayed(relayed, [stream]);
 });
 
+test('a drain that outlives the connection of its holder is read by tail(), before its holder drains again', async () => {
+  const [stream] = await makeStreams(client, 1);
+  await free();
+  const [lost, again] = [new Holder(await database.connect(), 'holder'), new Holder(await database.connect(), 'holder')];
+  await lost.claim(600_000);
+  const { shard } = (await client.query('select sealcast.shard_of($1) as shard', [stream])).rows[0];
+  await admit(client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
+  // Its answer is lost with the connection, and its transaction has yet to end.
+  await lost.client.query('begin');
+  const drained = await lost.drain(10);
+  await again.claim(600_000);
+  await lost.client.query('commit');
+  assert.equal(drained.length, 1);
+  assert.ok(!again.mine.some((lease) => lease.shard === shard), 'the shard is not its while that drain holds the lease');
+  await again.claim(600_000);
+  const lease = again.mine.find((one) => one.shard === shard);
+  const { batch } = (await client.query('select max(batch) as batch from sealcast.relay_log where shard = $1', [shard])).rows[0];
+  assert.equal(lease.batch, batch, 'then it is, with the batch that it has not seen');
+  await admit(client, [{ stream, sender: randomUUID(), d: { n: 2 } }]);
+  assert.equal(await lost.drain(10), null, 'what the old connection asks for later is refused');
+  await checkRelayed([...drained, ...(await again.drain(10))], [stream]);
+});
+
 test('a drain within a transaction that sends leaves that for later', async () => {
   const [stream] = await makeStreams(client, 1);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
@@ -403,5 +426,20 @@ test('under REPEATABLE READ and SERIALIZABLE, 40001 passes through', async () =>
     await other.query('rollback');
     const [again] = await admit(other, [item]);
     assert(again.status === 200 && again.replayed, 'the retry gets the original');
+  }
+});
+
+test('upkeep never waits for what others lock: it is postponed, and the rest of it done', async () => {
+  const [blocker, keeper] = [await database.connect(), await database.connect()];
+  const [maintain, rotate] = ['select action from sealcast.maintain()', "select 'postponed' as action from sealcast.rotate_outbox(0)"];
+  for (const [table, upkeep] of [['relay_log', maintain], ['txn_keys', maintain], ['outbox_0', rotate], ['outbox_1', rotate], ['outbox_2', rotate]]) {
+    await blocker.query('begin');
+    await blocker.query(`lock table sealcast.${table} in access exclusive mode`);
+    try {
+      const actions = (await keeper.query(upkeep)).rows.map(({ action }) => action);
+      assert.deepEqual([...new Set(actions)], ['postponed'], table);
+    } finally {
+      await blocker.query('rollback');
+    }
   }
 });

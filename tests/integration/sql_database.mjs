@@ -89,3 +89,37 @@ export class Holder {
     return rows.length === 0 ? null : rows.filter((row) => row.stream_id !== null);
   }
 }
+
+// A worker's side: it claims the one partition of a group, applies what it is given to the group's handler, which has the
+// group's name, and notes how far the partition is finished.
+export class Worker {
+  constructor(client, name, group) {
+    this.client = client;
+    this.name = name;
+    this.group = group;
+    this.epoch = null;
+  }
+
+  // Whether it holds the partition now.
+  async claim(leaseMs) {
+    const { rows } = await this.client.query('select * from sealcast.claim_partitions($1, $2, $3, 1)', [this.group, this.name, leaseMs]);
+    if (rows[0].mine) this.epoch = rows[0].epoch;
+    return rows[0].mine;
+  }
+
+  // The outcomes; null when the lease is somebody else's.
+  async apply(envelopes) {
+    const { rows } = await this.client.query('select * from sealcast.apply_events($1, $1, 0, $2, $3, $4, $5)', [
+      this.group,
+      this.epoch,
+      envelopes,
+      envelopes.map((_, i) => i + 1),
+      envelopes.map((_, i) => `${i + 1}-0`),
+    ]);
+    return rows.length === 0 ? null : rows.map((row) => row.outcome);
+  }
+
+  async finish(through) {
+    await this.client.query('select sealcast.finish_partitions($1, array[0], array[$2::bigint], array[$3::bigint], 0)', [this.group, this.epoch, through]);
+  }
+}

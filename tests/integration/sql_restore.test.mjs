@@ -33,6 +33,7 @@ before(async () => {
   await writer.query("select sealcast.set_role($1, $2, 'vip'), sealcast.mute(null, $3, null, 'spam')", [stream, sender, randomUUID()]);
   await writer.query("update sealcast.message_types set rate = 9 where t = 'chat'");
   await writer.query("insert into sealcast.message_types (t, required_roles) values ('gift', '{vip}')");
+  await writer.query("update sealcast.retention set keep = '90 days'");
   await writer.query("insert into sealcast.cells values ('a', 'https://a.example'), ('b', 'https://b.example')");
   await writer.query("insert into sealcast.cell_pins values (gen_random_uuid(), 'b')");
   await writer.query(`create table notes (author text, txn text, body json);
@@ -63,9 +64,9 @@ before(async () => {
 });
 after(() => Promise.all([original?.drop(), copy?.drop()]));
 
-test('streams, roles, restrictions, types, cells, messages, keys, events and sequence are there', async () => {
+test('retention, streams, roles, restrictions, types, cells, messages, keys, events and sequence are there', async () => {
   const source = await original.connect();
-  const tables = ['streams', 'stream_roles', 'restrictions', 'message_types', 'cells', 'cell_pins', 'messages', 'stream_runs',
+  const tables = ['retention', 'streams', 'stream_roles', 'restrictions', 'message_types', 'cells', 'cell_pins', 'messages', 'stream_runs',
     'txn_keys', 'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters'];
   for (const table of tables) {
     const sql = `select to_jsonb(x)::text as row from sealcast.${table} x order by 1`;

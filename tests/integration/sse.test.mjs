@@ -286,6 +286,27 @@ test('a token from /streams/{id}/token subscribes to that stream and does nothin
   }
 });
 
+test('a page of long messages ends for its size, says so, and is gone on from', async () => {
+  const room = await stack.stream();
+  const content = 'x'.repeat(16_000);
+  const sent = Array.from({ length: 100 }, () => message(room, content));
+  for (let i = 0; i < sent.length; i += 20) await Promise.all(sent.slice(i, i + 20).map((body) => send(stack.url, stack.user(), body)));
+  const page = async (query) => (await get(`/streams/${room}/messages?limit=500${query}`)).json;
+  for (const backwards of [false, true]) {
+    const offsets = [];
+    for (let more = true, next = ''; more; ) {
+      const answer = await page(backwards ? next : next || '&after=0');
+      const got = answer.messages.map(({ offset }) => offset);
+      assert.ok(got.length > 0 && got.length < 80, `${got.length} in one answer`);
+      offsets.push(...(backwards ? [...got].reverse() : got));
+      more = answer.more ?? false;
+      next = backwards ? `&before=${got[0]}` : `&after=${got.at(-1)}`;
+    }
+    const all = Array.from({ length: 100 }, (_, i) => i + 1);
+    assert.deepEqual(offsets, backwards ? [...all].reverse() : all);
+  }
+});
+
 test('GET /streams/{id}/messages pages both ways', async () => {
   const room = await stack.stream();
   const live = await Subscriber.to(stack.url, room);

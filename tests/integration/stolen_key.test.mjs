@@ -13,6 +13,7 @@ let stack, sidecar;
 before(async () => {
   stack = await PrivateStack.create();
   await stack.addKey('stolen');
+  await stack.addKeyPair('stolen-pair');
   await stack.query('select pg_reload_conf()');
   sidecar = await stack.sidecar();
 });
@@ -23,10 +24,14 @@ after(async () => {
 
 const verdict = async (envelope) => (await request(`${sidecar.url}/rpc/verify`, { method: 'POST', body: envelope })).json.result;
 
-test('it forges envelopes until it is taken out, and brings none of them into a stream', async () => {
+for (const [kid, file] of [['stolen', 'stolen'], ['stolen-pair', 'stolen-pair.ed25519']]) {
+  test(`${file} forges envelopes until it is taken out, and brings none of them into a stream`, () => steal(kid, file));
+}
+
+async function steal(kid, file) {
   const room = await stack.stream();
   const genuine = (await send(sidecar.url, stack.user(), message(room))).json;
-  const forged = { ...genuine, kid: 'stolen', s: randomUUID(), txn_id: randomUUID(), d: { content: 'forged' } };
+  const forged = { ...genuine, kid, s: randomUUID(), txn_id: randomUUID(), d: { content: 'forged' } };
   forged.sig = signature(forged, stack.keyring);
   await until('the key is known', async () => (await verdict(genuine)) === 'ok' && (await verdict(forged)) === 'ok');
 
@@ -39,9 +44,13 @@ test('it forges envelopes until it is taken out, and brings none of them into a 
   const { messages } = (await request(`${sidecar.url}/streams/${room}/messages`)).json;
   assert.deepEqual(messages.map(({ envelope }) => envelope), [genuine]);
 
-  rmSync(join(stack.keyring, 'stolen'));
+  rmSync(join(stack.keyring, file));
   await stack.query('select pg_reload_conf()');
   await until('the key is gone', async () => (await verdict(forged)) === 'unknown_kid');
   assert.equal(await verdict(genuine), 'ok', 'what other keys signed stays good');
   assert.equal(await verdict({ ...forged, kid: genuine.kid }), 'bad_signature');
-});
+  await until('nor is it shown', async () => {
+    const { keys } = (await request(`${sidecar.url}/.well-known/sealcast-keys`)).json;
+    return !keys.some((key) => key.kid === kid);
+  });
+}

@@ -11,6 +11,7 @@ const definition = `
   create table shop.tally (sender_id uuid, stream_id uuid, n bigint, total bigint, last bigint, disorder integer,
                            primary key (sender_id, stream_id));
   create table shop.broken (content text);
+  create sequence shop.tries owned by shop.broken.content;
   alter table shop.tally owner to shop;
   alter table shop.broken owner to shop;
   grant usage on schema sealcast to shop;
@@ -20,6 +21,10 @@ const definition = `
     if exists (select from shop.broken b where b.content = e.d ->> 'content') then
       if e.d ->> 'content' = 'slow' then perform pg_sleep(60); end if;
       raise exception 'it cannot take %', e.d ->> 'content';
+    end if;
+    -- What a sequence has counted, no rollback takes back.
+    if e.d ->> 'content' = 'meets others' and nextval('shop.tries') < 3 then
+      raise exception 'a deadlock' using errcode = 'deadlock_detected';
     end if;
     insert into shop.tally as t values (e.sender_id, e.stream_id, 1, (e.d ->> 'amount')::bigint, e."offset", 0)
     on conflict (sender_id, stream_id) do update

@@ -11,7 +11,7 @@ select is((select count(*) from pg_roles where rolname like 'sealcast\_%' and no
 
 select tables_are('sealcast', array(
   select unnest(array['streams', 'stream_roles', 'restrictions', 'message_types', 'txn_keys', 'messages', 'outbox', 'outbox_0',
-    'outbox_1', 'outbox_2', 'stream_runs', 'relay_leases', 'relay_members', 'relay_log', 'deliveries', 'delivery_lags', 'dead_letters', 'viewer_counts', 'sampling', 'switching', 'delivery_changes', 'cells', 'cell_pins', 'maintenance', 'row_keys',
+    'outbox_1', 'outbox_2', 'stream_runs', 'relay_leases', 'relay_members', 'relay_log', 'deliveries', 'delivery_lags', 'dead_letters', 'viewer_counts', 'sampling', 'switching', 'delivery_changes', 'cells', 'cell_pins', 'maintenance', 'retention', 'row_keys',
     'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters', 'event_leases', 'event_workers', 'event_partitions', 'event_losses'])
   union all select c.relname from sealcast.partitions('sealcast.messages') p join pg_class c on c.oid = p.partition
   union all select c.relname from sealcast.partitions('sealcast.stream_runs') p join pg_class c on c.oid = p.partition));

@@ -2,7 +2,7 @@
 -- forged, who may apply them, and that nothing is told applied that was not.
 begin;
 \ir scene.psql
-select plan(79);
+select plan(82);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -24,7 +24,7 @@ revoke all on function public.tap_secret from public;
 
 -- Registering.
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.register_handler(''x'', ''chat'', %L)', f)), '42P13', f || ' cannot be a handler')
-from unnest(array['public.tap_plain(sealcast.event)', 'public.tap_wrong(sealcast.event)', 'public.tap_secret(sealcast.event)', 'sealcast.maintain(interval,interval,integer)']) f;
+from unnest(array['public.tap_plain(sealcast.event)', 'public.tap_wrong(sealcast.event)', 'public.tap_secret(sealcast.event)', 'sealcast.maintain()']) f;
 select is(pg_temp.outcome('sealcast_user', :guest, $$select sealcast.register_handler('x', 'chat', 'public.tap_count(sealcast.event)')$$), '42501', 'users register nothing');
 select is(pg_temp.outcome('sealcast_admin', null, $$select sealcast.register_handler('count', 'chat', 'public.tap_count(sealcast.event)', max_attempts => 2)$$), 'ok', 'an admin does');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.register_handler(%L, ''chat'', ''public.tap_count(sealcast.event)'', %s)', n, b)), '23514', 'bounds of ' || b)
@@ -69,6 +69,13 @@ from sent, pg_temp.say(:guest, 'four') x;
 select is((select count(*) from public.tap_counter), 4::bigint, 'each has its effect once');
 select is((select count(*) from sealcast.event_effects where handler = 'count'), 4::bigint, 'and one row that says so');
 
+-- Signed by a key pair, after a rotation.
+create function pg_temp.signed_by(kid text, envelope text) returns text language sql as $$
+  select regexp_replace(replace(envelope, '"kid":"k1"', format('"kid":"%s"', kid)), '"sig":"[^"]*"', format('"sig":"%s"', sealcast.sign(
+    sealcast.signing_string(e ->> 't', e ->> 'stream_id', e ->> 's', e ->> 'txn_id', (e ->> 'ts')::bigint, sealcast.payload_hash(e -> 'd')), kid)))
+  from (values (envelope::json)) x (e) $$;
+select is(pg_temp.apply(array[pg_temp.signed_by('e1', pg_temp.say(:guest, 'by Ed25519'))]), 'applied', 'a message that Ed25519 signed is one');
+
 -- Forged: nothing of it is applied, the genuine ones beside it are.
 create temp table forged as select
   replace(pg_temp.say(:guest, 'small'), 'small', 'large') as content,
@@ -83,6 +90,10 @@ select is(pg_temp.apply(array[retyped]), 'forged', 'a genuine envelope that was 
 select is((select count(*) from public.tap_counter where sender_id = :owner), 0::bigint, 'nothing was done in another''s name');
 select is(pg_temp.outcome('sealcast_admin', null, 'select sealcast.drop_event_dead_letters(forged => true)'), 'ok');
 select is_empty('select from sealcast.event_dead_letters', 'they can be dropped');
+insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts) select 'default', 0, n, 'malformed', 0 from generate_series(1, 999) n;
+select is(pg_temp.apply(array['no envelope', 'nor is this']), 'forged forged');
+select results_eq('select count(*), bool_or(entry = ''2-0'') from sealcast.event_dead_letters', 'values (1000::bigint, false)', 'a thousand of a partition are kept');
+delete from sealcast.event_dead_letters;
 insert into sealcast.message_types (t) values ('gift');
 select is(pg_temp.apply(array(select envelope from sealcast.admit(array[:room]::uuid[], '{gift}', array[:guest]::uuid[], array[gen_random_uuid()], array['{}']))),
           'other', 'another type is verified, and not applied');

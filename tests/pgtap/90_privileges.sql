@@ -1,7 +1,7 @@
 -- Who may execute, read and write what: the whole schema as a table, and each role trying what it must not.
 begin;
 \ir scene.psql
-select plan(51);
+select plan(53);
 
 -- Every function of the schema and its roles: a(dmin), s(ervice), u(ser). One that is not listed here has none.
 create temp table granted (function text, roles text);
@@ -21,7 +21,7 @@ insert into granted values
   ('sealcast.due_switches(integer[],bigint[],text,integer,integer,integer,integer,integer,integer,boolean)', 's'),
   ('sealcast.switch_stream(integer[],bigint[],uuid,text,uuid,text)', 's'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
-  ('sealcast.keys()', 'as'), ('sealcast.maintain(interval,interval,integer)', 'as'),
+  ('sealcast.keys()', 'as'), ('sealcast.maintain()', 'as'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 's'),
   ('sealcast.interface_version()', 's'), ('sealcast.call_as(uuid,text,json)', 's'), ('sealcast.migrate_transport(uuid,text,integer)', 'au'),
   ('sealcast.gate_limits()', 's'), ('sealcast.roles_of(uuid[],uuid[])', 's'), ('sealcast.stream_access(uuid,uuid)', 's'),
@@ -127,6 +127,8 @@ insert into attempts values
   ('sealcast_admin', $$select sealcast.admit('{}', '{}', '{}', '{}', '{}')$$),
   ('sealcast_admin', $$delete from sealcast.messages returning 1$$),
   ('sealcast_admin', $$delete from sealcast.txn_keys returning 1$$),
+  ('sealcast_admin', $$update sealcast.retention set keep = '1 day', keep_txn_ids = '15 minutes' returning 1$$),
+  ('sealcast_service', $$update sealcast.retention set keep = '1 day', keep_txn_ids = '15 minutes' returning 1$$),
   ('sealcast_admin', $$update sealcast.relay_leases set holder = null returning 1$$),
   ('sealcast_admin', $$select sealcast.drain('x', '{0}', '{1}', 1)$$),
   ('sealcast_service', $$select 1 from sealcast.messages$$),

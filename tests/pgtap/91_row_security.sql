@@ -1,11 +1,25 @@
--- Row-level security, as each role over every table: how many rows it sees, and what it may insert, update and delete.
+-- Row-level security, as each role over every table of both schemas: how many rows it sees, and what it may insert, update and delete.
 begin;
-\ir scene.psql
+\ir economy.psql
 select plan(4);
 
--- Something in every table, of two streams: the guest may read the room, and is muted there; the cave is private.
+create temp table tables as
+  select oid::regclass as relation, relname from pg_class
+  where relnamespace in ('sealcast'::regnamespace, 'sealcast_economy'::regnamespace) and relkind in ('r', 'p');
+
+-- Something in every table, of two streams: the guest may read the room, and is muted there; the cave is private, and one who
+-- may read it is banned from it. The guest has given twice, of which the owner has one.
+\set banned '''b0000000-0000-4000-8000-000000000005'''
+insert into sealcast.stream_roles (stream_id, user_id, role) values (:cave, :banned, 'vip');
+select sealcast.ban(:cave, :banned) \g /dev/null
 \set streams 'unnest(array[' :room ', ' :cave ']::uuid[]) s'
 select pg_temp.admit(s, 'chat', :owner, '{}') from :streams \g /dev/null
+select sealcast_economy.deposit(u, 1000, 'USD', u::text) from unnest(array[:guest, :owner]::uuid[]) u \g /dev/null
+select gen_random_uuid() as captured \gset
+select pg_temp.admit(:room, 'gift', :guest, '{"amount":100}', txn_id) from unnest(array[:'captured', gen_random_uuid()]) txn_id \g /dev/null
+select sealcast_economy.xp_on_event(e), sealcast_economy.aggregates_on_event(e), sealcast_economy.gift_on_event(e)
+from pg_temp.event(:'captured') e \g /dev/null
+select pg_temp.settle() \g /dev/null
 select sealcast.mute(s, u::uuid) from :streams, unnest(array[:guest, :vip]) u \g /dev/null
 insert into sealcast.stream_runs select s, 1, 1, extract(epoch from now()) * 1000, 0, 1 from :streams;
 insert into sealcast.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
@@ -72,65 +86,74 @@ create schema copies;
 grant usage on schema copies to public;
 do $$
 declare
-  name name;
+  original record;
 begin
-  for name in select relname from pg_class where relnamespace = 'sealcast'::regnamespace and relkind in ('r', 'p') loop
-    execute format('create table copies.%I as table sealcast.%1$I', name);
-    execute format('grant select on copies.%I to public', name);
+  for original in select * from pg_temp.tables loop
+    execute format('create table copies.%I as table %s', original.relname, original.relation);
+    execute format('grant select on copies.%I to public', original.relname);
   end loop;
 end $$;
 create temp view matrix as
-  select c.relname::text, who.name, pg_temp.makes_of(who.role, who.sub::uuid, c.oid) as makes_of
-  from pg_class c, (values
+  select t.relname::text, who.name, pg_temp.makes_of(who.role, who.sub::uuid, t.relation) as makes_of
+  from tables t, (values
     ('admin', 'sealcast_admin', null), ('service', 'sealcast_service', null), ('owner', 'sealcast_user', :owner),
-    ('guest', 'sealcast_user', :guest), ('nobody', 'sealcast_user', null)) who (name, role, sub)
-  where c.relnamespace = 'sealcast'::regnamespace and c.relkind in ('r', 'p');
+    ('moderator', 'sealcast_user', :moderator), ('banned', 'sealcast_user', :banned), ('guest', 'sealcast_user', :guest),
+    ('nobody', 'sealcast_user', null)) who (name, role, sub);
 
 -- The service has no table, only functions.
 select results_eq(
-  $$select relname collate "default", max(makes_of) filter (where name = 'admin'), max(makes_of) filter (where name = 'owner'),
-           max(makes_of) filter (where name = 'guest'), max(makes_of) filter (where name = 'nobody')
-    from matrix group by relname having count(*) filter (where makes_of <> '-') > 0 order by 1$$,
-  $$values
-    --                    sealcast_admin  owner  guest  nobody
-    ('cell_pins',         '2 i u2 d2',    '-',   '-',   '-'),
-    ('cells',             '1 i u1 d',     '-',   '-',   '-'),
-    ('dead_letters',      '2',            '-',   '-',   '-'),
-    ('deliveries',        '1',            '-',   '-',   '-'),
-    ('delivery_changes',  '2',            '-',   '-',   '-'),
-    ('delivery_lags',     '2',            '-',   '-',   '-'),
-    ('event_attempts',    '1',            '-',   '-',   '-'),
-    ('event_dead_letters','1',            '-',   '-',   '-'),
-    ('event_effects',     '1',            '-',   '-',   '-'),
-    ('event_handlers',    '1',            '-',   '-',   '-'),
-    ('event_leases',      '1',            '-',   '-',   '-'),
-    ('event_losses',      '1',            '-',   '-',   '-'),
-    ('event_partitions',  '1',            '-',   '-',   '-'),
-    ('event_workers',     '1',            '-',   '-',   '-'),
-    ('message_types',     '7 i u7 d7',    '7',   '7',   '7'),
-    ('messages',          '2',            '2',   '1',   '1'),
-    ('relay_leases',      '4',            '-',   '-',   '-'),
-    ('relay_log',         '1',            '-',   '-',   '-'),
-    ('relay_members',     '1',            '-',   '-',   '-'),
-    ('restrictions',      '4 i u4 d4',    '4',   '2',   '0'),
-    ('sampling',          '2',            '-',   '-',   '-'),
-    ('stream_roles',      '5 i u5 d5',    '5',   '0',   '0'),
-    ('stream_runs',       '2',            '2',   '1',   '1'),
-    ('streams',           '3 i u3 d3',    '3',   '2',   '2'),
-    ('switching',         '2',            '-',   '-',   '-'),
-    ('viewer_counts',     '2',            '-',   '-',   '-')$$,
+  $$select relname collate "default", array_agg(makes_of order by array_position('{admin,owner,moderator,banned,guest,nobody}', name))
+    from matrix where name <> 'service' group by relname having count(*) filter (where makes_of <> '-') > 0 order by 1$$,
+  $$select relname, array[admin, owner, moderator, banned, guest, nobody] from (values
+    --                     sealcast_admin  owner  moder. banned guest  nobody
+    ('accounts',            '6',            '2',   '0',   '0',   '2',   '0'),
+    ('cell_pins',           '2 i u2 d2',    '-',   '-',   '-',   '-',   '-'),
+    ('cells',               '1 i u1 d',     '-',   '-',   '-',   '-',   '-'),
+    ('chatters',            '1',            '-',   '-',   '-',   '-',   '-'),
+    ('currencies',          '1 i u1 d1',    '1',   '1',   '1',   '1',   '1'),
+    ('dead_letters',        '2',            '-',   '-',   '-',   '-',   '-'),
+    ('deliveries',          '1',            '-',   '-',   '-',   '-',   '-'),
+    ('delivery_changes',    '2',            '-',   '-',   '-',   '-',   '-'),
+    ('delivery_lags',       '2',            '-',   '-',   '-',   '-',   '-'),
+    ('entries',             '11',           '2',   '0',   '0',   '6',   '0'),
+    ('event_attempts',      '1',            '-',   '-',   '-',   '-',   '-'),
+    ('event_dead_letters',  '1',            '-',   '-',   '-',   '-',   '-'),
+    ('event_effects',       '1',            '-',   '-',   '-',   '-',   '-'),
+    ('event_handlers',      '4',            '-',   '-',   '-',   '-',   '-'),
+    ('event_leases',        '1',            '-',   '-',   '-',   '-',   '-'),
+    ('event_losses',        '1',            '-',   '-',   '-',   '-',   '-'),
+    ('event_partitions',    '1',            '-',   '-',   '-',   '-',   '-'),
+    ('event_workers',       '1',            '-',   '-',   '-',   '-',   '-'),
+    ('holds',               '1',            '0',   '0',   '0',   '1',   '0'),
+    ('message_types',       '8 i u8 d8',    '8',   '8',   '8',   '8',   '8'),
+    ('messages',            '4',            '4',   '3',   '3',   '3',   '3'),
+    ('relay_leases',        '4',            '-',   '-',   '-',   '-',   '-'),
+    ('relay_log',           '1',            '-',   '-',   '-',   '-',   '-'),
+    ('relay_members',       '1',            '-',   '-',   '-',   '-',   '-'),
+    ('restrictions',        '5 i u5 d5',    '5',   '2',   '1',   '2',   '0'),
+    ('sampling',            '2',            '-',   '-',   '-',   '-',   '-'),
+    ('stream_minutes',      '1',            '-',   '-',   '-',   '-',   '-'),
+    ('stream_roles',        '6 i u6 d6',    '6',   '3',   '1',   '0',   '0'),
+    ('stream_runs',         '2',            '2',   '1',   '1',   '1',   '1'),
+    ('streams',             '3 i u3 d3',    '3',   '2',   '2',   '2',   '2'),
+    ('switching',           '2',            '-',   '-',   '-',   '-',   '-'),
+    ('transfers',           '5',            '2',   '0',   '0',   '4',   '0'),
+    ('viewer_counts',       '2',            '-',   '-',   '-',   '-',   '-'),
+    ('xp',                  '1',            '0',   '0',   '0',   '1',   '0'),
+    ('xp_days',             '1',            '0',   '0',   '0',   '1',   '0'),
+    ('xp_rules',            '4 i u4 d4',    '4',   '4',   '4',   '4',   '4')) v (relname, admin, owner, moderator, banned, guest, nobody)$$,
   'what each role makes of each table');
 select is(array(select relname || ': ' || makes_of from matrix where name = 'service' and makes_of <> '-'), '{}'::text[],
           'the service has no table, only functions');
 
--- A careless GRANT opens nothing: what no policy shows stays closed.
-create temp table before as select * from matrix where name in ('owner', 'guest', 'nobody');
+-- A careless GRANT opens nothing: what no policy shows stays closed, also without the triggers that refuse every change.
+alter table sealcast_economy.transfers disable trigger append_only;
+alter table sealcast_economy.entries disable trigger append_only;
+create temp table before as select * from matrix where name not in ('admin', 'service');
 create role tap_granted;
-grant usage on schema sealcast to tap_granted;
-grant all on all tables in schema sealcast to tap_granted, sealcast_user;
-select is(array(select c.relname::text from pg_class c
-                where c.relnamespace = 'sealcast'::regnamespace and c.relkind in ('r', 'p')
-                  and pg_temp.makes_of('tap_granted', :owner, c.oid) <> '0 u0 d0'),
+grant usage on schema sealcast, sealcast_economy to tap_granted;
+grant all on all tables in schema sealcast, sealcast_economy to tap_granted, sealcast_user;
+select is(array(select relname::text from tables where pg_temp.makes_of('tap_granted', :owner, relation) <> '0 u0 d0'),
           '{}'::text[], 'a role without a policy sees nothing and changes nothing, whatever it was granted');
 select is(array(select concat_ws(' ', m.relname, m.name, m.makes_of) from matrix m join before b using (relname, name)
                 where m.makes_of <> case b.makes_of when '-' then '0' else b.makes_of end || ' u0 d0'),

@@ -1,14 +1,21 @@
--- Every function of the schema is called by somebody who has put objects of their own in front of everything it names.
+-- Every function of both schemas is called by somebody who has put objects of their own in front of everything it names.
 begin;
-\ir scene.psql
+\ir economy.psql
 select plan(7);
 
--- Something to find: a message that was relayed, a restriction, an envelope.
+create temp table schemas (schema text);
+insert into schemas values ('sealcast'), ('sealcast_economy');
+
+-- Something to find: a message that was relayed, a restriction, an envelope, a gift that is paid for.
 select pg_temp.admit(:room, 'chat', :guest, '{"content":"x"}') \g /dev/null
 select sealcast.claim_shards('x', 60000) \g /dev/null
 select sealcast.drain('x', array_agg(shard::integer), array_agg(epoch), 10) from sealcast.relay_leases \g /dev/null
 select sealcast.mute(:room, :vip) \g /dev/null
 select quote_literal(sealcast.seal('chat', :room, :guest, 'x', 1, '{}')) as envelope \gset
+select sealcast_economy.deposit(u, 1000, 'USD', u::text) from unnest(array[:guest, :owner]::uuid[]) u \g /dev/null
+select gen_random_uuid() as gift \gset
+select pg_temp.admit(:room, 'gift', :guest, '{"amount":100}', :'gift') \g /dev/null
+select pg_temp.settle() \g /dev/null
 
 -- What lies in wait: a schema in front of pg_catalog with a namesake of each function, operator and type there, and
 -- namesakes of the schema's own objects in it and in pg_temp. Whoever comes by any of it says so, by the one error that
@@ -38,7 +45,7 @@ begin
                   (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
                    from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))
     from pg_class c, unnest(array['tap_mine', 'pg_temp']) place
-    where c.relnamespace in ('sealcast'::regnamespace, 'pg_catalog'::regnamespace) and c.relkind in ('r', 'p', 'v')
+    where (c.relnamespace = 'pg_catalog'::regnamespace or c.relnamespace in (select schema::regnamespace from schemas)) and c.relkind in ('r', 'p', 'v')
       and not c.relispartition
       and not exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid
                       where a.attrelid = c.oid and a.attnum > 0 and y.typtype = 'p')
@@ -60,7 +67,7 @@ end $$;
 grant usage on schema tap_mine to public;
 grant execute on all functions in schema tap_mine to public;
 
--- How a statement ends behind these shadows. It leaves nothing behind.
+-- How a statement ends behind these shadows, and what is deferred to the end of its transaction. It leaves nothing behind.
 create function pg_temp.behind_shadows(as_role text, sub text, statement text, path text) returns text
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -72,6 +79,7 @@ begin
   perform set_config('search_path', path, true);
   begin
     execute statement;
+    set constraints all immediate;
     raise exception using errcode = 'TDONE';
   exception when others or assert_failure then
     get stacked diagnostics state = returned_sqlstate, message = message_text;
@@ -88,11 +96,13 @@ grant execute on function public.tap_handler(sealcast.event) to sealcast_service
 select sealcast.register_handler('x', 'chat', 'public.tap_handler(sealcast.event)') \g /dev/null
 create temp table named_arguments (name text, value text);
 insert into named_arguments values
-  ('kind', 'mute'), ('role', 'vip'), ('t', 'chat'), ('types', '{chat}'), ('payloads', '{"{}"}'), ('mode', 'hot'),
+  ('kind text', 'mute'), ('role', 'vip'), ('t', 'chat'), ('types', '{chat}'), ('payloads', '{"{}"}'), ('mode', 'hot'),
   ('stream_id', :room), ('stream_ids', format('{%s}', :room)), ('user_id', :guest), ('user_ids', format('{%s}', :guest)),
   ('caller', :owner), ('sender_id', :owner), ('sender_ids', format('{%s}', :owner)), ('until', '2100-01-01'), ('kid', 'k1'),
   ('target text', 'sse'), ('function text', 'ban'), ('function regprocedure', 'public.tap_handler(sealcast.event)'), ('timeout', '5 s'), ('lease_ms', '3000'), ('every_ms', '3000'), ('repeat_ms', '3000'),
   ('arguments', format('{"stream_id":%s,"user_id":%s}', to_json(:room::text), to_json(:guest::text))),
+  ('currency', 'USD'), ('reference', 'ref'), ('transfer_kind', 'deposit'), ('event sealcast.event', pg_temp.event(:'gift')::text),
+  ('postings', format('{"(wallet,%s,1)","(outside,%s,-1)"}', :owner, :system)),
   ('key', 'ts'), ('primary_key', 'ts, message_id'), ('sig', '\x' || repeat('00', 32)),
   ('envelope', :envelope), ('keep', '30 days'), ('keep_txn_ids', '7 days'), ('shards', '{0}'),
   ('epochs', (select format('{%s}', epoch) from sealcast.relay_leases where shard = 0));
@@ -103,7 +113,7 @@ insert into typed_arguments values
   ('bigint', '1'), ('bigint[]', '{1}'), ('bytea', '\x00'), ('json', '{"content":"x"}'), ('jsonb', '{"content":"x"}'),
   ('timestamp with time zone', '2100-01-01'), ('interval', '1 day'), ('date', '2100-01-01'),
   ('regclass', 'sealcast.messages'), ('regprocedure', 'sealcast.keys()'),
-  ('sealcast.event', row ('chat', :room, :owner, gen_random_uuid(), 1, 1, '{}', '{}')::text),
+  ('sealcast_economy.account_kind', 'wallet'),
   ('sealcast.event_handlers', (select h::text from sealcast.event_handlers h where name = 'x'));
 create function pg_temp.argument(name text, type oid) returns text language sql as $$
   select format('%L::%I.%I', coalesce((select value from named_arguments n
@@ -115,10 +125,12 @@ $$;
 -- Who may call it, with the most to reach for; what is nobody's is called by others of the schema.
 create function pg_temp.caller(function oid) returns text language sql as $$
   select coalesce((select r from unnest(array['sealcast_user', 'sealcast_admin', 'sealcast_service']) with ordinality roles (r, n)
-                   where has_function_privilege(r, function, 'execute') order by n limit 1), 'none')
+                   where has_function_privilege(r, function, 'execute') and has_schema_privilege(r, p.pronamespace, 'usage')
+                   order by n limit 1), 'none')
+  from pg_proc p where p.oid = function
 $$;
 create function pg_temp.call(function oid) returns text language sql as $$
-  select format('select * from sealcast.%I(%s)', p.proname,
+  select format('select * from %I.%I(%s)', p.pronamespace::regnamespace, p.proname,
                 (select string_agg(pg_temp.argument(p.proargnames[n], type), ', ' order by n)
                  from unnest(p.proargtypes::oid[]) with ordinality parameters (type, n)))
   from pg_proc p where p.oid = function
@@ -127,19 +139,25 @@ $$;
 create temp table tries (what text, who text, statement text);
 insert into tries
   select p.oid::regprocedure::text, pg_temp.caller(p.oid), pg_temp.call(p.oid)
-  from pg_proc p
-  where p.pronamespace = 'sealcast'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
+  from pg_proc p join schemas on p.pronamespace = schema::regnamespace
+  where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
   union all
   -- The policies of each table, and the views.
-  select c.oid::regclass::text, r, format('select * from sealcast.%I', c.relname)
-  from pg_class c, unnest(array['sealcast_user', 'sealcast_admin']) r
-  where c.relnamespace = 'sealcast'::regnamespace and c.relkind in ('r', 'p', 'v') and has_table_privilege(r, c.oid, 'select')
+  select c.oid::regclass::text, r, format('select * from %s', c.oid::regclass)
+  from pg_class c join schemas on c.relnamespace = schema::regnamespace, unnest(array['sealcast_user', 'sealcast_admin']) r
+  where c.relkind in ('r', 'p', 'v') and has_table_privilege(r, c.oid, 'select')
   union all
   -- The triggers.
   values ('sealcast.own_message_type()', 'sealcast_admin', $$insert into sealcast.message_types (t) values ('tap')$$),
          ('sealcast.note_delivery_change()', 'sealcast_admin', $$update sealcast.streams set delivery_mode = 'hot'$$),
+         ('sealcast.replace_retention()', current_user, 'insert into sealcast.retention default values'),
          ('sealcast.seal_row()', 'sealcast_user', $$insert into public.tap_sealed values ('u', 'x', '{}')$$),
-         ('sealcast.idempotent_insert()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'x')$$);
+         ('sealcast.idempotent_insert()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'x')$$),
+         ('sealcast_economy.refuse_change()', 'none', 'delete from sealcast_economy.entries'),
+         ('sealcast_economy.note_entries()', 'sealcast_admin', pg_temp.call('sealcast_economy.deposit(uuid,bigint,text,text)'::regprocedure)),
+         ('sealcast_economy.require_balance()', 'sealcast_admin', pg_temp.call('sealcast_economy.deposit(uuid,bigint,text,text)'::regprocedure)),
+         ('sealcast_economy.settle_balances()', 'sealcast_admin', pg_temp.call('sealcast_economy.deposit(uuid,bigint,text,text)'::regprocedure)),
+         ('sealcast_economy.settle_minutes()', 'none', pg_temp.call('sealcast_economy.aggregates_on_event(sealcast.event)'::regprocedure));
 create table public.tap_sealed (author text, txn text, body json);
 create trigger sealing before insert on public.tap_sealed
   for each row execute function sealcast.seal_row('body', 'note', 'author', 'author', 'txn');
@@ -151,12 +169,16 @@ create temp table outcomes as
   select what, path, pg_temp.behind_shadows(who, :owner, statement, path) as outcome
   from tries, unnest(array['tap_mine, public, pg_temp, pg_catalog', 'pg_temp, public, pg_catalog']) path;
 select is(array(select what || ': ' || outcome from outcomes where outcome like 'caught%'), '{}'::text[], 'nobody comes by a shadow');
-select is(array(select p.oid::regprocedure::text from pg_proc p
-                where p.pronamespace = 'sealcast'::regnamespace and p.prokind = 'f'
+select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace
+                where p.prokind = 'f'
                   and p.oid::regprocedure::text not in (select what from outcomes)),
           '{}'::text[], 'every function was tried');
 select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok' order by 1$$,
-                  $$values ('sealcast.refuse(integer,text,text,text,text,bigint)', 'PT001 x')$$, 'and does its work');
+                  $$values ('sealcast.refuse(integer,text,text,text,text,bigint)', 'PT001 x'),
+                           -- deposit() gives it what it takes.
+                           ('sealcast_economy.post(text,text,sealcast_economy.posting[],uuid,uuid,text)',
+                            '23514 new row for relation "transfers" violates check constraint "transfers_cause"'),
+                           ('sealcast_economy.refuse_change()', '55000 sealcast_economy.entries is append-only')$$, 'and does its work');
 
 -- The shadows do catch whoever looks their way.
 create function pg_temp.careless(body text) returns text language plpgsql as $$

@@ -1,8 +1,11 @@
 -- A linter for what security advisories about Postgres are about. Each rule is a query for the objects that break it, and is
 -- tried on a schema that breaks them all.
 begin;
-\ir scene.psql
+\ir economy.psql
 select plan(57);
+
+create temp table schemas (schema text);
+insert into schemas values ('sealcast'), ('sealcast_economy');
 
 -- The schema that is looked at is set by tap.schema.
 create function pg_temp.looked_at() returns oid language sql stable as $$ select current_setting('tap.schema')::regnamespace::oid $$;
@@ -96,6 +99,8 @@ insert into excused values
   ('a table without a primary key', 'sealcast.restrictions', 'its key has a column that may be null: unique nulls not distinct'),
   ('a table without a primary key', 'sealcast.event_dead_letters', 'its key has columns that may be null: unique nulls not distinct'),
   ('a table without a primary key', 'sealcast.event_losses', 'one row, which is a count'),
+  ('a table without a primary key', 'sealcast_economy.xp_rules', 'as sealcast.restrictions'),
+  ('a table without a primary key', 'sealcast_economy.xp_days', 'as sealcast.restrictions'),
   ('a column of a type that pg_upgrade refuses', 'sealcast.event_handlers.function',
    'as admit_hook below'),
   ('a column of a type that pg_upgrade refuses', 'sealcast.message_types.admit_hook',
@@ -106,11 +111,11 @@ begin
   perform set_config('tap.schema', schema, true);
   return query execute query;
 end $$;
-select is(array(select b from pg_temp.broken('sealcast', query) b
+select is(array(select b from schemas, pg_temp.broken(schema, query) b
                 where (rules.rule, b) not in (select rule, object from excused) order by 1), '{}'::text[], 'nothing is ' || rule)
 from rules;
 select is(array(select object from excused where object not in (
-            select b from rules, pg_temp.broken('sealcast', query) b where rules.rule = excused.rule)), '{}'::text[],
+            select b from rules, schemas, pg_temp.broken(schema, query) b where rules.rule = excused.rule)), '{}'::text[],
           'what is excused is there to be excused');
 
 -- Every rule finds what breaks it.
@@ -135,16 +140,16 @@ select isnt(array(select pg_temp.broken('tap_bad', query)), '{}'::text[], 'found
 
 -- What no schema has. The functions that put SQL together were read: into it go relations by regclass and %I, numbers, the
 -- texts of make_partitions(), a hook that a superuser named, and a handler's function by its regproc.
-select is(array(select p.proname::text from pg_proc p where p.pronamespace = 'sealcast'::regnamespace and regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '\mexecute\M' order by 1),
+select is(array(select p.proname::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace where regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '\mexecute\M' order by 1),
           '{apply_batch,ask_hook,drop_partitions,make_partition,rotate_outbox}'::text[], 'nothing else puts SQL together');
 select is(array(select rolname::text from pg_roles where rolname in ('sealcast_admin', 'sealcast_service', 'sealcast_user')
                 and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)), '{}'::text[], 'no role is more than its grants');
 select is(array(select m.roleid::regrole || ' has ' || m.member::regrole from pg_auth_members m
                 where m.roleid in (select oid from pg_roles where rolname like 'sealcast\_%') or m.member in (select oid from pg_roles where rolname like 'sealcast\_%')),
           '{}'::text[], 'nor a member of another');
-select is((select count(*) from pg_default_acl where defaclnamespace = 'sealcast'::regnamespace), 0::bigint, 'objects to come are nobody''s');
-select is(array(select e.extname::text from pg_extension e where e.extname = 'sealcast'
-                and has_schema_privilege('sealcast_user', e.extnamespace, 'create')), '{}'::text[], 'the extension''s schema is not one to write to');
+select is((select count(*) from pg_default_acl join schemas on defaclnamespace = schema::regnamespace), 0::bigint, 'objects to come are nobody''s');
+select is(array(select e.extname::text from pg_extension e join schemas on e.extname = schema
+                where has_schema_privilege('sealcast_user', e.extnamespace, 'create')), '{}'::text[], 'an extension''s schema is not one to write to');
 
 -- Whoever passes nulls gets an answer or an error, never the server's end.
 create function pg_temp.survives(statement text) returns boolean language plpgsql as $$
@@ -154,9 +159,9 @@ begin
 exception when others then
   return sqlstate not like 'XX%';
 end $$;
-select is(array(select p.oid::regprocedure::text from pg_proc p
-                where p.pronamespace = 'sealcast'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
-                  and not pg_temp.survives(format('select * from sealcast.%I(%s)', p.proname,
+select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace
+                where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
+                  and not pg_temp.survives(format('select * from %I.%I(%s)', schema, p.proname,
                     (select string_agg('null::' || t::regtype, ', ' order by n) from unnest(p.proargtypes::oid[]) with ordinality a (t, n))))),
           '{}'::text[], 'nulls');
 select * from finish();

@@ -90,5 +90,7 @@ with extension as (
   select 'sealcast.relay_leases', 'rows', array_agg(shard order by shard)::text from sealcast.relay_leases
   union all
   select 'sealcast.maintenance', 'rows', count(*)::text from sealcast.maintenance
+  union all
+  select 'sealcast.retention', 'rows', count(*)::text from sealcast.retention
 )
 select object || ' | ' || part || ' | ' || replace(value, E'\n', '\n') from line order by object collate "C", part collate "C", value collate "C";

@@ -228,17 +228,19 @@ asio::awaitable<pg::Result> Admission::attempt(pg::Connection& connection, pg::P
   // Items leave the queue in order of arrival: the first is the most urgent.
   auto deadline = items.front().deadline;
   for (int lost_races = 0;;) {
-    params.clear();
-    column(kUuidArray, kUuid, &Message::stream_id);
-    column(kTextArray, kText, &Message::t);
-    column(kUuidArray, kUuid, &Message::sender_id);
-    column(kUuidArray, kUuid, &Message::txn_id);
-    column(kTextArray, kText, &Message::d);
     std::optional<pg::Error> error;
     try {
+      params.clear();
+      column(kUuidArray, kUuid, &Message::stream_id);
+      column(kTextArray, kText, &Message::t);
+      column(kUuidArray, kUuid, &Message::sender_id);
+      column(kUuidArray, kUuid, &Message::txn_id);
+      column(kTextArray, kText, &Message::d);
       co_return co_await connection.query(kAdmit, params);
     } catch (const pg::Error& caught) {
       error = caught;
+    } catch (const std::exception& caught) {  // memory ran out: nobody is to wait for ever
+      error = pg::Error(pg::Failure::refused, caught.what());
     }
     if (error->serialization() && ++lost_races <= kMaxSerializationRetries) continue;
     if (!error->transient()) throw *error;

@@ -1,6 +1,7 @@
 // Reads settings: the table's defaults, then the file, then the environment; all problems are told at once.
 #include "config/settings.h"
 
+#include <fmt/format.h>
 #include <toml++/toml.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <charconv>
 #include <map>
 #include <ostream>
+#include <random>
 #include <set>
 
 #include "config/checks.h"
@@ -299,7 +301,8 @@ void Loader::complete() {
   if (relay.holder.empty()) {
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
-    relay.holder = std::string(host.data()) + ":" + std::to_string(::getpid());
+    // Containers on the host's network share its name, and each is process 1.
+    relay.holder = fmt::format("{}:{}:{:08x}", host.data(), ::getpid(), std::random_device{}());
   }
   auto& regions = settings_.regions;
   if (regions.fallback.empty() && !regions.list.empty()) regions.fallback = parse_region(regions.list.front()).name;

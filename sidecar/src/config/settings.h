@@ -17,7 +17,8 @@ struct Settings {
     std::int64_t max_body_bytes;
     std::int64_t max_header_bytes;
     std::int64_t max_connections;
-    std::int64_t max_pipelined;  // requests of one connection under way at once
+    std::int64_t max_pipelined;     // requests of one connection under way at once
+    std::int64_t max_unsent_bytes;  // of answers that wait for slow readers
     std::chrono::milliseconds read_timeout;
     std::vector<std::string> cors_origins;     // empty: no CORS headers; "*": any
     std::vector<std::string> trusted_proxies;  // networks

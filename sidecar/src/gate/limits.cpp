@@ -209,7 +209,7 @@ asio::awaitable<int> Limits::limit_for(std::string_view t, std::string stream_id
   if (limits->role_rates.empty()) co_return limits->rate;
   const int own_rate = limits->rate;
   const auto role_rates = limits->role_rates;                         // a refresh may replace the types meanwhile
-  Membership membership{std::move(stream_id), std::move(sender_id)};  // GCC 12 spoils braces inside co_await
+  Membership membership{std::move(stream_id), std::move(sender_id)};  // named for GCC 12: see CONTRIBUTING.md
   const std::string role = co_await impl_->role_of(std::move(membership));
   for (const auto& [name, rate] : role_rates) {
     if (name == role) co_return rate;

@@ -272,7 +272,7 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
     metrics_.socket_checks.Increment();
     std::string bucket(limits_.bucket(check.t));
     const int limit = co_await limits_.limit_for(check.t, std::move(check.stream_id), check.sender_id);
-    // A name of its own, since GCC 12 spoils braces inside co_await.
+    // Named for GCC 12: see CONTRIBUTING.md.
     GateRequest request{std::move(check.sender_id), std::move(bucket), std::move(check.txn_id), limit};
     co_return to_line(co_await gate_.check(std::move(request)));
   }

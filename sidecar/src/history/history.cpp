@@ -56,7 +56,7 @@ asio::awaitable<void> History::ask(std::string key) {
       if (rows.size() > 0) {
         access = {rows.boolean(0, 0), rows.boolean(0, 1), rows.boolean(0, 2), rows.integer(0, 3), rows.integer(0, 4)};
       }
-    } catch (const pg::Error&) {
+    } catch (const std::exception&) {
       failure = std::current_exception();
     }
     for (Handler& handler : waiting) asio::post(executor_, asio::append(std::move(handler), failure, access));

@@ -46,6 +46,18 @@ bool failed(const PGresult* result) {
   return status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK;
 }
 
+// Warnings, and what libpq itself has to say, are of interest; what functions RAISE below that is theirs.
+void log_notice(void* connection, const PGresult* notice) noexcept {
+  const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const bool warning = !severity || std::string_view(severity) == "WARNING";
+  const char* primary = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+  const char* state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+  log::write(warning ? log::Level::warn : log::Level::debug, log::tag::kDatabase, "Postgres has something to say",
+             {{"connection", static_cast<const Connection*>(connection)->name()},
+              {"notice", trimmed(primary ? primary : PQresultErrorMessage(notice))},
+              {"sqlstate", std::string_view(state ? state : "")}});
+}
+
 constexpr char kInterface[] = "select sealcast.interface_version()";
 constexpr std::string_view kUndefinedSchema = "3F000";
 constexpr std::string_view kUndefinedFunction = "42883";
@@ -128,6 +140,7 @@ asio::awaitable<void> Connection::connect() {
   const char* const values[] = {dsn.c_str(), name.c_str(), nullptr};
   conn_ = PQconnectStartParams(keywords, values, 1);
   if (!conn_) throw std::bad_alloc();
+  PQsetNoticeReceiver(conn_, log_notice, this);
   if (PQstatus(conn_) == CONNECTION_BAD) throw Error(Failure::unavailable, trimmed(PQerrorMessage(conn_)));
 
   auto late = std::make_shared<bool>(false);

@@ -50,6 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Gives the connection up and connects anew, for example when the server turned out to be a standby.
   void reset(const std::string& reason) { lose(reason); }
 
+  const std::string& name() const noexcept { return settings_.name; }
   // Postgres itself has answered on this connection (a pooler in between accepts connections without it), and its
   // extension goes with this sidecar.
   bool connected() const noexcept { return connected_; }

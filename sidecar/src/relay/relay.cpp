@@ -205,12 +205,11 @@ asio::awaitable<void> Relay::settle() {
   next_settle_ = Clock::now() + kSettleEvery;
   std::vector<std::int32_t> ids;
   std::vector<std::int64_t> epochs, positions;
-  for (Shard& shard : shards_) {
+  for (const Shard& shard : shards_) {
     if (!shard.synced || shard.settled == shard.position) continue;
     ids.push_back(shard.id);
     epochs.push_back(shard.epoch);
     positions.push_back(shard.position);
-    shard.settled = shard.position;
   }
   if (ids.empty()) co_return;
   for (Transport* transport : transports_) {
@@ -222,6 +221,7 @@ asio::awaitable<void> Relay::settle() {
     params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, positions);
     co_await connection_->query(kSettle, params_);
   }
+  for (std::size_t i = 0; i < ids.size(); ++i) find(ids[i])->settled = positions[i];
 }
 
 void Relay::publish(const pg::Result& rows) {

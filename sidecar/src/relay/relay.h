@@ -11,10 +11,10 @@
 //
 // Invariants.
 // - `position` of a shard is the last batch whose frames went to the transports. It lives in memory and only grows.
-// - A shard is drained only while `synced`: led by us, and tailed up to the newest batch since we took the lead. From
-// then
-//   on all batches of this epoch are ours, and their rows reach us as answers to drain().
-// - When the answer to a drain is lost, the shard is no longer synced: the batch, if there is one, is read by tail().
+// - A shard is drained only while `synced`: led by this connection, and tailed up to the newest batch since it took the
+//   lead. From then on all batches of this epoch are ours, and their rows reach us as answers to drain().
+// - An epoch is one connection's. When the answer to a drain is lost, so is the lead: the batch, if there is one, is
+//   read by tail() before the next drain.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -20,8 +20,8 @@ Router Api::router() {
   std::vector<Route> routes{
       {verb::post, "/rpc/send_message", plain(&Api::send_message), &seconds.send_message_seconds},
       {verb::post, "/rpc/verify", plain(&Api::verify), &seconds.verify_seconds},
-      {verb::get, "/streams/{id}/events", of_stream(&Api::events), nullptr, true},
-      {verb::get, "/streams/{id}/messages", of_stream(&Api::messages), &seconds.history_seconds},
+      {verb::get, "/streams/{id}/events", of_stream(&Api::events), nullptr, Route::takes_over},
+      {verb::get, "/streams/{id}/messages", of_stream(&Api::messages), &seconds.history_seconds, Route::large},
       {verb::post, "/streams/{id}/token", of_stream(&Api::token), &seconds.other_seconds},
       {verb::post, "/streams/{id}/heartbeat", of_stream(&Api::heartbeat), &seconds.heartbeat_seconds},
       {verb::get, "/regions", plain(&Api::regions), &seconds.other_seconds},

@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kFirstInput = 4096;
 constexpr std::size_t kKeptBody = 64 * 1024;  // larger bodies give their memory back
 constexpr std::size_t kGather = 64;           // buffers in one call
+constexpr std::size_t kPiece = 64 * 1024;     // of an answer, has read_timeout to be taken
 constexpr std::chrono::seconds kLinger{2};    // for the peer to read the last answer
 
 // A peer that is gone already has no address, and reads no answer.
@@ -81,7 +82,10 @@ void Connection::read() {
 void Connection::consume() {
   if (consuming_ || !server_) return;
   consuming_ = true;
-  auto may_take = [this] { return !last_ && !upgrading_ && next_ - first_ < server_->settings_.max_pipelined; };
+  // Who does not take answers gets no further ones made.
+  auto may_take = [this] {
+    return !last_ && !alone_ && !sending_ && next_ - first_ < server_->settings_.max_pipelined;
+  };
   while (may_take() && parse_one()) {
   }
   consuming_ = false;
@@ -142,7 +146,16 @@ void Connection::dispatch() {
   std::string_view id;
   const Route* route = server_->router_.find(current, id);
   if (!route) return complete(number);
-  upgrading_ = route->upgrades;
+  if (route->answer == Route::large && server_->unsent_ > server_->settings_.max_unsent_bytes) {
+    answer_problem(current.response, {503,
+                                      "overloaded",
+                                      "too many answers wait for slow readers",
+                                      {},
+                                      "Retry after a pause.",
+                                      std::chrono::seconds(1)});
+    return complete(number);
+  }
+  alone_ = route->answer != Route::small;
   asio::co_spawn(socket_.get_executor(), route->handler(current, id),
                  [self = shared_from_this(), number, route](std::exception_ptr error) {
                    Exchange& done = self->exchange(number);
@@ -188,7 +201,7 @@ void Connection::send_continue() {
 void Connection::complete(std::uint64_t number) {
   Exchange& done = exchange(number);
   done.done = true;
-  if (!done.response.upgrade) upgrading_ = false;
+  if (number + 1 == next_ && !done.response.upgrade) alone_ = false;
   if (consuming_ || flush_posted_) return;
   if (next_ - first_ == 1) return flush();
   // Others may be ready in the same turn: one write for all of them.
@@ -232,12 +245,25 @@ void Connection::send_rest(std::size_t answered, std::size_t written) {
   while (written >= output_[whole].size()) written -= output_[whole++].size();
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(whole));
   output_.front() += written;
-  sending_ = Clock::now();
-  asio::async_write(socket_, output_, [self = shared_from_this(), answered](boost::system::error_code ec, std::size_t) {
-    self->sending_.reset();
-    if (ec) return self->abort();
-    self->release(answered);
-  });
+  const std::size_t owed = asio::buffer_size(output_);
+  server_->unsent_ += owed;
+  // Each piece has its time, so that a long answer may take long, and one that trickles may not.
+  auto go_on = [self = shared_from_this(), told = std::size_t{0}](boost::system::error_code ec,
+                                                                  std::size_t sent) mutable -> std::size_t {
+    if (ec) return 0;
+    if (sent == 0 || sent - told >= kPiece) {
+      told = sent;
+      self->sending_ = Clock::now();
+    }
+    return kPiece;
+  };
+  asio::async_write(socket_, output_, std::move(go_on),
+                    [self = shared_from_this(), answered, owed](boost::system::error_code ec, std::size_t) {
+                      self->sending_.reset();
+                      if (self->server_) self->server_->unsent_ -= owed;
+                      if (ec) return self->abort();
+                      self->release(answered);
+                    });
 }
 
 // These answers are sent; their exchanges serve the next requests.

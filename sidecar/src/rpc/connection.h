@@ -68,8 +68,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool reading_ = false;
   bool consuming_ = false;
   bool flush_posted_ = false;
-  bool upgrading_ = false;  // the last request may take the socket over: nothing more is read meanwhile
-  bool last_ = false;       // no request is taken any more
+  bool alone_ = false;  // beside the last request no other is read: see Route
+  bool last_ = false;   // no request is taken any more
   bool lingering_ = false;
 };
 

@@ -39,7 +39,8 @@ const Route* Router::find(Exchange& exchange, std::string_view& id) const {
   std::string allowed;
   for (const Route& route : routes_) {
     if (!matches(route.pattern, path, id)) continue;
-    if (route.method == method && (request.method != http::verb::head || !route.upgrades)) return &route;
+    if (route.method == method && (request.method != http::verb::head || route.answer != Route::takes_over))
+      return &route;
     auto name = http::to_string(route.method);
     allowed += allowed.empty() ? "" : ", ";
     allowed.append(name.data(), name.size());

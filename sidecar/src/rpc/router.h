@@ -15,11 +15,14 @@ namespace sealcast::rpc {
 using Handler = std::function<asio::awaitable<void>(Exchange& exchange, std::string_view id)>;
 
 struct Route {
+  // Beside one that is large, or takes the connection over, nothing more is read from the connection.
+  enum Answer { small, large, takes_over };
+
   http::verb method;
   std::string_view pattern;  // segments; {id} stands for any one
   Handler handler;
   prometheus::Histogram* seconds;
-  bool upgrades = false;  // may take the connection over
+  Answer answer = small;
 };
 
 class Router {

@@ -43,7 +43,7 @@ asio::awaitable<void> Api::send_message(Exchange& exchange) {
       pg::uuid_bytes(body.stream_id), pg::uuid_bytes(who->user_id), pg::uuid_bytes(body.txn_id), body.t, body.d, false};
   std::string bucket(parts_.limits.bucket(body.t));
   int limit = co_await parts_.limits.limit_for(bucket, body.stream_id, who->user_id);
-  // Named, since GCC 12 destroys an aggregate twice that is made within a co_await.
+  // Named for GCC 12: see CONTRIBUTING.md.
   GateRequest question{std::move(who->user_id), bucket, std::move(body.txn_id), limit};
   GateAnswer gate = co_await parts_.gate.check(std::move(question));
   if (!within_rate(bucket == kUnknownType ? "unknown" : bucket, gate, response)) co_return;

@@ -26,6 +26,7 @@ struct ServerSettings {
   std::uint32_t max_header_bytes;
   std::size_t max_connections;  // with those that were handed over
   std::size_t max_pipelined;
+  std::size_t max_unsent_bytes;  // of all answers; beyond it none that is large is begun
   std::chrono::milliseconds read_timeout;
   std::vector<std::string> cors_origins;
   std::function<std::size_t()> handed_over;  // connections that routes took over and that still stand
@@ -62,6 +63,7 @@ class Server {
   asio::steady_timer watch_timer_;
   asio::steady_timer accept_timer_;
   std::vector<Connection*> connections_;
+  std::size_t unsent_ = 0;  // bytes of answers that wait for their sockets
   bool draining_ = false;
 };
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kDefaultLimit = 50;
 constexpr std::int64_t kMaxLimit = 500;
+constexpr std::size_t kMaxPageBytes = 1 << 20;  // it ends with the message that reaches this
 constexpr std::chrono::seconds kUntilBegun{5};
 
 // A whole number of a query parameter or header; nullopt when `text` is empty. False: the response says what is wrong.
@@ -34,6 +35,16 @@ bool read_number(std::string_view name, std::string_view text, std::int64_t min,
 }
 
 constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
+
+// The rows that an answer has room for: the first ones, or, of who reads backwards, the last.
+std::pair<int, int> part_of(const HistoryPage& page, bool forwards) {
+  std::size_t bytes = 0;
+  int taken = 0;
+  for (; taken < page.size() && bytes < kMaxPageBytes; ++taken) {
+    bytes += page[forwards ? taken : page.size() - 1 - taken].envelope.size();
+  }
+  return forwards ? std::pair(0, taken) : std::pair(page.size() - taken, page.size());
+}
 
 }  // namespace
 
@@ -134,14 +145,15 @@ asio::awaitable<void> Api::messages(Exchange& exchange, std::string_view id) {
   try {
     HistoryPage page =
         co_await parts_.history.page(stream_id, after, before, static_cast<std::int32_t>(*limit), *channel);
+    const auto [begin, end] = part_of(page, after.has_value());
     std::string body = "{\"messages\":[";
-    for (int row = 0; row < page.size(); ++row) {
-      if (row > 0) body += ',';
+    for (int row = begin; row < end; ++row) {
+      if (row > begin) body += ',';
       HistoryRow frame = page[row];
       append_frame(frame.offset, frame.prev, frame.envelope, body);
     }
-    body += "],\"first\":" + std::to_string(stream->first_offset) + ",\"last\":" + std::to_string(stream->last_offset) +
-            "}";
+    body += "],\"first\":" + std::to_string(stream->first_offset) + ",\"last\":" + std::to_string(stream->last_offset);
+    body += end - begin < page.size() ? R"(,"more":true})" : "}";
     answer_json(response, std::move(body));
   } catch (const pg::Error& error) {
     log::write(log::Level::warn, log::tag::kDatabase, "cannot read a stream's history",

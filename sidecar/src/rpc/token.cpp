@@ -54,7 +54,7 @@ asio::awaitable<void> Api::transport_token(Exchange& exchange, const std::string
                        parts_.tickets.verify_migration(asked.ticket, stream_id, asked.transport, std::time(nullptr));
   if (!invited) {
     // The cache does not tell whether somebody has a role in a stream that everybody may read.
-    // On a line of its own: GCC 12 destroys what a conditional inside co_await made twice.
+    // Named for GCC 12: see CONTRIBUTING.md.
     auto found = vip ? parts_.history.access(stream_id, who->user_id) : parts_.readers.access(stream_id, who->user_id);
     auto stream = co_await access(exchange, who->user_id, std::move(found), kWayIn);
     if (!stream || (vip && !allows_vip(*stream, response))) co_return;

@@ -9,11 +9,13 @@ namespace {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-constexpr std::array<std::int8_t, 256> kValues = [] {
-  std::array<std::int8_t, 256> values{};
-  values.fill(-1);
+constexpr std::uint8_t kNoValue = kAlphabet.size();
+
+constexpr std::array<std::uint8_t, 256> kValues = [] {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(kNoValue);
   for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
-    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int8_t>(i);
+    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
   }
   return values;
 }();
@@ -27,9 +29,9 @@ bool decode_base64url(std::string_view text, std::string& out) {
   unsigned bits = 0;
   int held = 0;
   for (const char c : text) {
-    const int value = kValues[static_cast<unsigned char>(c)];
-    if (value < 0) return false;
-    bits = bits << 6 | static_cast<unsigned>(value);
+    const unsigned value = kValues[static_cast<unsigned char>(c)];
+    if (value == kNoValue) return false;
+    bits = bits << 6 | value;
     held += 6;
     if (held < 8) continue;
     held -= 8;

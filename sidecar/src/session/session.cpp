@@ -88,7 +88,7 @@ class SessionVerifier::Impl {
     if (const Session* known = cache_.find(digest)) return in_time(*known, now);
     const auto session = read(token, now);
     if (!session) return problem(SessionProblem::invalid);
-    const SessionResult result = in_time(*session, now);
+    SessionResult result = in_time(*session, now);
     if (result.session) cache_.put(digest, *session);
     return result;
   }

@@ -19,7 +19,7 @@ void Velocity::turn(std::int64_t second) {
     if (streams_.empty()) second_ = second - 1;
     for (auto at = streams_.begin(); at != streams_.end();) {
       Seconds& stream = at->second;
-      std::ranges::rotate(stream.counts, stream.counts.begin() + 1);
+      std::rotate(stream.counts.begin(), stream.counts.begin() + 1, stream.counts.end());
       stream.counts.back() = std::exchange(stream.current, 0);
       const bool idle = std::ranges::all_of(stream.counts, [](std::uint32_t count) { return count == 0; });
       at = idle ? streams_.erase(at) : std::next(at);

@@ -19,7 +19,7 @@ constexpr char kFail[] = "select sealcast.fail_event($1, $2, $3, $4, $5, $6, $7)
 
 // Beyond the longest timeout of a handler, so that Postgres ends a statement and not this side.
 constexpr std::chrono::seconds kNoAnswer{75};
-constexpr int kAttempts = 3;  // of a batch, before it is applied one by one
+constexpr int kAttempts = 3;  // that deadlocks and the like may cost, before the events are suspected
 constexpr milliseconds kAfterTrouble{50};
 constexpr milliseconds kAfterRefusal{1000};
 constexpr std::string_view kCanceled = "57014";
@@ -98,12 +98,7 @@ asio::awaitable<void> Applier::pause(milliseconds least) {
 asio::awaitable<std::vector<Applied>> Applier::apply(const EventHandler& handler, Lease lease,
                                                      std::span<const EntryPtr> entries, bool apart) {
   if (entries.size() == 1) co_return co_await apply_alone(handler, lease, entries.front(), apart);
-  Attempt tried;
-  for (int attempts = 0; attempts < kAttempts; ++attempts) {
-    tried = co_await attempt(handler, lease, entries, apart);
-    if (tried.trouble != Trouble::transient) break;
-    co_await pause(kAfterTrouble);
-  }
+  Attempt tried = co_await insist(handler, lease, entries, apart);
   if (tried.trouble == Trouble::none) co_return std::move(tried.outcomes);
   // One by one; what a sender said after one that failed waits for it.
   std::vector<Applied> outcomes;
@@ -123,12 +118,27 @@ asio::awaitable<std::vector<Applied>> Applier::apply(const EventHandler& handler
 
 asio::awaitable<std::vector<Applied>> Applier::apply_alone(const EventHandler& handler, Lease lease,
                                                            const EntryPtr& entry, bool apart) {
-  Attempt tried = co_await attempt(handler, lease, std::span(&entry, 1), apart);
+  Attempt tried = co_await insist(handler, lease, std::span(&entry, 1), apart);
   if (tried.trouble == Trouble::none) co_return std::move(tried.outcomes);
   const auto outcome = co_await fail(handler, lease, *entry, tried.reason, apart);
   std::vector<Applied> outcomes;
   if (outcome) outcomes.push_back(*outcome);
   co_return outcomes;
+}
+
+// Tries again what may have been nobody's fault. A connection is lost once without suspicion: an event that brings its
+// backend down takes the whole of Postgres with it each time.
+asio::awaitable<Applier::Attempt> Applier::insist(const EventHandler& handler, Lease lease,
+                                                  std::span<const EntryPtr> entries, bool apart) {
+  bool lost = false;
+  for (int attempts = 1;; ++attempts) {
+    Attempt tried = co_await attempt(handler, lease, entries, apart);
+    const bool again = tried.trouble == Trouble::transient
+                           ? attempts < kAttempts
+                           : tried.trouble == Trouble::lost && !std::exchange(lost, true);
+    if (!again) co_return tried;
+    co_await pause(kAfterTrouble);
+  }
 }
 
 // Comes back with outcomes or with trouble that is about these entries; anything else is waited for.
@@ -202,10 +212,12 @@ asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, 
       co_await pause(kAfterRefusal);
       continue;
     }
+    if (error->failure() == pg::Failure::unavailable) continue;
     // In doubt: Postgres ended, or an event has brought its backend down.
     const bool another = error->serialization() || error->transient() || error->sqlstate() == kLockNotAvailable;
-    if (error->failure() == pg::Failure::unavailable) continue;
-    result.trouble = another ? Trouble::transient : Trouble::lasting;
+    result.trouble = error->failure() == pg::Failure::in_doubt ? Trouble::lost
+                     : another                                 ? Trouble::transient
+                                                               : Trouble::lasting;
     co_return result;
   }
   co_return Attempt{};

@@ -75,7 +75,7 @@ class Applier {
     std::chrono::milliseconds timeout{0};  // that the session has; 0: not known
     bool busy = false;
   };
-  enum class Trouble { none, transient, lasting };
+  enum class Trouble { none, transient, lost, lasting };  // lost: the connection, and with it the answer
   struct Attempt {
     Trouble trouble = Trouble::none;
     std::vector<Applied> outcomes;
@@ -84,6 +84,8 @@ class Applier {
 
   asio::awaitable<Lane*> take_lane(bool apart);  // null: this stops
   void give_back(Lane& lane);
+  asio::awaitable<Attempt> insist(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
+                                  bool apart);
   asio::awaitable<Attempt> attempt(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
                                    bool apart);
   asio::awaitable<std::vector<Applied>> apply_alone(const EventHandler& handler, Lease lease, const EntryPtr& entry,

@@ -33,6 +33,7 @@ WorkerProcess::WorkerProcess(asio::io_context& context, const Settings& settings
                                       static_cast<std::uint32_t>(http.max_header_bytes),
                                       static_cast<std::size_t>(http.max_connections),
                                       static_cast<std::size_t>(http.max_pipelined),
+                                      static_cast<std::size_t>(http.max_unsent_bytes),
                                       http.read_timeout,
                                       {},
                                       [] { return std::size_t{0}; }});

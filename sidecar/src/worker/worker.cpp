@@ -191,7 +191,8 @@ asio::awaitable<void> Worker::record() {
   }
   enum { kThrough, kLosses, kPartition, kMs, kSeq };
   const pg::Result carried = co_await connection_->query(kCarried);
-  if (std::exchange(losses_, carried.integer(0, kLosses)) != losses_) checkpoints_.clear();
+  const std::int64_t losses = carried.integer(0, kLosses);
+  if (std::exchange(losses_, losses) != losses) checkpoints_.clear();
   if (carried.null(0, kThrough)) co_return;
   std::map<std::int32_t, EntryId> added;
   for (const auto& [id, partition] : partitions_) {

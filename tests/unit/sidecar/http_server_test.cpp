@@ -20,9 +20,11 @@ class HttpServer : public testing::Test {
                  {http::verb::post, "/echo", [](Exchange& e, std::string_view) { return echo(e); }, nullptr},
                  {http::verb::get, "/slow/{id}", [](Exchange& e, std::string_view id) { return slow(e, id); }, nullptr},
                  {http::verb::get, "/who", [](Exchange& e, std::string_view) { return who(e); }, nullptr},
+                 {http::verb::get, "/large", [this](Exchange& e, std::string_view) { return large(e); }, nullptr,
+                  Route::large},
                  {http::verb::get, "/throws", [](Exchange& e, std::string_view) { return throws(e); }, nullptr},
                  {http::verb::get, "/take/{id}/over", [](Exchange& e, std::string_view id) { return take(e, id); },
-                  nullptr, true}},
+                  nullptr, Route::takes_over}},
                 nullptr, nullptr) {}
 
   ~HttpServer() override {
@@ -44,6 +46,7 @@ class HttpServer : public testing::Test {
             .max_header_bytes = 1024,
             .max_connections = 100,
             .max_pipelined = 8,
+            .max_unsent_bytes = 1'000'000,
             .read_timeout = milliseconds(60'000),
             .cors_origins = {"https://a.example"},
             .handed_over = [] { return std::size_t{0}; }};
@@ -66,6 +69,11 @@ class HttpServer : public testing::Test {
     asio::steady_timer timer(co_await asio::this_coro::executor, milliseconds(std::stoi(std::string(ms))));
     co_await timer.async_wait(asio::use_awaitable);
     exchange.response.body = "slow " + std::string(ms);
+  }
+  asio::awaitable<void> large(Exchange& exchange) {
+    ++large_;
+    exchange.response.body.assign(kLarge, 'x');
+    co_return;
   }
   static asio::awaitable<void> throws(Exchange&) {
     throw std::runtime_error("on purpose");
@@ -127,8 +135,11 @@ class HttpServer : public testing::Test {
     return last_answer(client);
   }
 
+  static constexpr std::size_t kLarge = 1'100'000;
+
   asio::io_context io_;
   Metrics metrics_;
+  int large_ = 0;  // how often it was asked for
   Router router_;
   std::unique_ptr<Server> server_;
   std::vector<std::unique_ptr<Client>> clients_;
@@ -302,6 +313,38 @@ TEST_F(HttpServer, HandsAConnectionOverAfterTheAnswersBeforeIt) {
   auto slow = text.find("slow 30"), refused = text.find("404"), mine = text.find("mine");
   EXPECT_TRUE(slow < refused && refused < mine && mine != text.npos) << text;
   EXPECT_NE(text.find("Transfer-Encoding: chunked"), text.npos);
+}
+
+TEST_F(HttpServer, ReadsNothingBehindARequestThatTakesTheConnectionOver) {
+  start();
+  Client& client = connect();
+  send(client, "GET /slow/30 HTTP/1.1\r\n\r\nGET /take/1/over HTTP/1.1\r\n\r\nGET /large HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(last_answer(client).ends_with("mine"));
+  EXPECT_EQ(large_, 0);
+}
+
+TEST_F(HttpServer, MakesNoAnswersForAReaderThatDoesNotTakeThem) {
+  auto settings = defaults();
+  settings.max_unsent_bytes = 0;
+  start(settings);
+  Client& client = connect();
+  std::string requests;
+  for (int i = 0; i < 50; ++i) requests += "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+  send(client, requests + "GET /now HTTP/1.1\r\nConnection: close\r\n\r\n");
+  for (int i = 0; i < 3; ++i) exchange("GET /now HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_LT(large_, 30) << "as many as the kernel takes, and one";
+  Client& other = connect();
+  send(other, "GET /large HTTP/1.1\r\n\r\nGET /now HTTP/1.1\r\nConnection: close\r\n\r\n");
+  auto refused = last_answer(other);
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 503 ")) << refused.substr(0, 200);
+  EXPECT_TRUE(refused.ends_with("now")) << "small ones are answered";
+  auto text = last_answer(client);
+  EXPECT_EQ(large_, 50);
+  EXPECT_GT(text.size(), 50 * kLarge);
+  EXPECT_TRUE(text.ends_with("now"));
+  Client& late = connect();
+  send(late, "GET /large HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(last_answer(late).starts_with("HTTP/1.1 200 ")) << "nothing waits any more";
 }
 
 TEST_F(HttpServer, RefusesAConnectionOverTheBound) {

@@ -1,4 +1,7 @@
 // The connection to Postgres: order, errors, deadlines, losses, notifications, binary parameters.
+#include <gmock/gmock.h>
+
+#include <algorithm>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <set>
@@ -219,6 +222,18 @@ TEST_F(PostgresConnection, HearsNotifications) {
   server_.run("notify sealcast");
   ASSERT_TRUE(test::run_until(io_, [&] { return !heard.empty(); }));
   EXPECT_EQ(heard, (std::multiset<std::string>{"sealcast"}));
+}
+
+TEST_F(PostgresConnection, LogsWarningsAsTheOtherLinesAndLeavesNoticesOut) {
+  connect();
+  testing::internal::CaptureStderr();
+  query("do $$ begin raise warning 'look \"here\"'; raise notice 'a payload'; end $$");
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, testing::StartsWith(R"({"time":)"));
+  EXPECT_THAT(said, testing::HasSubstr(R"("level":"warn","tag":"[DATABASE]")"));
+  EXPECT_THAT(said, testing::EndsWith(R"("connection":"test","notice":"look \"here\"","sqlstate":"01000"})"
+                                      "\n"));
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
 }
 
 TEST_F(PostgresConnection, ResolvesHostNamesWithoutLosingTheirSocketsOrPorts) {

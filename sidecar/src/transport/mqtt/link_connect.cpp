@@ -33,7 +33,7 @@ struct Library {
 };
 
 mosquitto* new_client(const Options& options, void* self) {
-  static const Library library;
+  static Library library;
   mosquitto* client = mosquitto_new(options.client_id.c_str(), true, self);
   if (client == nullptr) throw std::bad_alloc();
   mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);

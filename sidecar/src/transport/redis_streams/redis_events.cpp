@@ -147,6 +147,7 @@ class Upkeep : public std::enable_shared_from_this<Upkeep> {
   asio::awaitable<void> trim() {
     const pg::Result rows = co_await connection_->query(kGroups);
     std::vector<std::string> groups;
+    groups.reserve(static_cast<std::size_t>(rows.size()));
     for (int row = 0; row < rows.size(); ++row) groups.emplace_back(rows.text(row, 0));
     std::map<std::string, GroupLag> totals;
     for (std::size_t n = 0; n < partitions.count() && !stopped_; ++n) {

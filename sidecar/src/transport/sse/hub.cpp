@@ -138,7 +138,7 @@ void Hub::turn(Channel& channel, std::size_t from) {
 }
 
 void Hub::remove(Subscriber& subscriber, bool dropped) {
-  auto keep = subscriber.shared_from_this();
+  const auto keep = subscribers_[subscriber.index];
   Channel& channel = subscriber.channel();
   channel.subscribers[subscriber.channel_index] = channel.subscribers.back();
   channel.subscribers[subscriber.channel_index]->channel_index = subscriber.channel_index;
