@@ -73,7 +73,7 @@ begin
   where d.handler = handler.name and d.sender_id = event.sender_id and d.txn_id = event.txn_id;
   if not coalesce(given_up, false) then
     insert into sealcast.event_attempts as a (handler, sender_id, txn_id, attempts, reason)
-    values (handler.name, event.sender_id, event.txn_id, 1, reason)
+    values (handler.name, event.sender_id, event.txn_id, 1, left(reason, 1000))
     on conflict on constraint event_attempts_pkey do update
       set attempts = a.attempts + 1, reason = excluded.reason, failed_at = excluded.failed_at
     returning a.attempts into tried;
@@ -247,7 +247,7 @@ begin
             when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
               raise;
             when others then
-              reasons[i] := format('%s (%s)', sqlerrm, sqlstate);
+              reasons[i] := format('%s (%s)', left(sqlerrm, 900), sqlstate);
               outcomes[i] := sealcast.note_event_failure(h, opened[i], reasons[i]);
               if outcomes[i] = 'failed' then
                 failed_senders := failed_senders || opened[i].sender_id;
