@@ -84,10 +84,10 @@ class Link {
   // hiredis makes room for whatever number of elements an array says it has, and looks at each when it gives that up.
   static redisReader* make_reader() {
     redisReader* reader = redisReaderCreate();
-    [[maybe_unused]] static const auto unbounded = reader->fn->createArray;  // it is used: GCC 12 does not see it
+    [[maybe_unused]] static const auto kUnbounded = reader->fn->createArray;  // it is used: GCC 12 does not see it
     static redisReplyObjectFunctions functions = *reader->fn;
     functions.createArray = [](const redisReadTask* task, auto elements) -> void* {
-      return static_cast<long long>(elements) > kMaxElements ? nullptr : unbounded(task, elements);
+      return static_cast<long long>(elements) > kMaxElements ? nullptr : kUnbounded(task, elements);
     };
     reader->fn = &functions;
     return reader;
