@@ -53,12 +53,13 @@ integration_tests() {
       node --test --test-reporter=spec --test-concurrency=1 "${@:2}"
 }
 run_integration() { integration_tests build tests/{integration,browser,chaos,soak}/*.test.mjs; }
-# Sanitizers look at the sidecar: without what is about SQL, containers, pages or sheer numbers.
+# Sanitizers look at the sidecar: without what is about SQL, containers, pages or sheer numbers, or waits most of its time.
 run_integration-asan() {
   local files=(tests/integration/*.test.mjs) file of_the_sidecar=()
   for file in "${files[@]}"; do
     case ${file##*/} in
-      sql_* | compose_hardening.* | crowded.* | worker_soak.* | bench.*) ;;
+      sql_* | prepared.* | concurrency.* | economy.* | compose_hardening.* | canary.*) ;;
+      crowded.* | worker_soak.* | bench.* | transports.* | region_failover.*) ;;
       *) of_the_sidecar+=("$file") ;;
     esac
   done
