@@ -23,7 +23,7 @@ const DELAY_MS = 150;
 const STEP_S = 30;
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 // A sanitizer wants to be loaded before anything else.
-const sanitized = /[at]san\b/.test(process.env.SEALCASTD) ?? false;
+const sanitized = /[at]san\b/.test(process.env.SEALCASTD);
 
 export class System {
   unable = new Map(); // what this machine cannot do: group of faults → why

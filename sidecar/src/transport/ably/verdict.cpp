@@ -71,15 +71,9 @@ Kind kind_of(int status, int code) {
 }  // namespace
 
 Outcome outcome_of(const http::Answer& answer) {
-  Outcome outcome;
-  if (answer.status == 0) {
-    outcome.kind = Kind::retry_transport;
-    outcome.reason = answer.failure;
-    return outcome;
-  }
+  if (answer.status == 0) return {.kind = Kind::retry_transport, .reason = answer.failure};
   const Error error = answer.status < 300 ? Error() : read_error(answer);
-  outcome.kind = kind_of(answer.status, error.code);
-  outcome.after = answer.retry_after;
+  Outcome outcome{.kind = kind_of(answer.status, error.code), .after = answer.retry_after, .reason = {}};
   if (outcome.kind == Kind::done) return outcome;
   outcome.reason = "it answered " + std::to_string(answer.status);
   if (error.code != 0) outcome.reason += " (" + std::to_string(error.code) + ")";

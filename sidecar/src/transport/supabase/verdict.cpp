@@ -65,15 +65,9 @@ Kind kind_of(int status, const Refusal& refusal) {
 }  // namespace
 
 Outcome outcome_of(const http::Answer& answer) {
-  Outcome outcome;
-  if (answer.status == 0) {
-    outcome.kind = Kind::retry_transport;
-    outcome.reason = answer.failure;
-    return outcome;
-  }
+  if (answer.status == 0) return {.kind = Kind::retry_transport, .reason = answer.failure};
   const Refusal refusal = answer.status == 202 ? Refusal() : read_refusal(answer.body);
-  outcome.kind = kind_of(answer.status, refusal);
-  outcome.after = answer.retry_after;
+  Outcome outcome{.kind = kind_of(answer.status, refusal), .after = answer.retry_after, .reason = {}};
   if (outcome.kind == Kind::done) return outcome;
   outcome.reason = "it answered " + std::to_string(answer.status);
   if (!refusal.message.empty()) outcome.reason += ": " + refusal.message;
