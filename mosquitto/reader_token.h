@@ -10,7 +10,7 @@
 #include "core/digest.h"
 #include "core/token/jwt.h"
 
-namespace sealcast {
+namespace sealcast::broker {
 
 struct ReaderToken {
   std::vector<std::string> topics;
@@ -23,6 +23,6 @@ struct ReaderTokenResult {
 };
 
 // A token whose `acl` says anything but to subscribe to topics, and no more, is not understood and no good.
-ReaderTokenResult verify_reader_token(const Jwt& jwt, const HmacKey& key, std::int64_t now_seconds);
+ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::HmacKey& key, std::int64_t now_seconds);
 
-}  // namespace sealcast
+}  // namespace sealcast::broker
