@@ -228,7 +228,7 @@ begin
   if places <> '{}' then
     begin
       applied := sealcast.apply_batch(h, array(select opened[p.place] from unnest(places) with ordinality p (place, n) order by p.n));
-      -- Checks what is deferred to the end of the transaction now, while a failure is known to be this handler's.
+      -- Checks what is deferred to the end of the transaction now, while a failure is known to come from this handler.
       set constraints all immediate;
       foreach i in array places loop
         outcomes[i] := 'repeated';

@@ -49,7 +49,7 @@ begin
     return false;
   end if;
   -- The partition has the primary key, not the parent. The parent comes with the extension: at restore, it would give
-  -- its key to the partition before pg_dump's script adds the dumped one.
+  -- its key to the partition before the script of pg_dump adds the dumped one.
   execute format('create table sealcast.%I (like %s including all, primary key (%s))', partition_name, parent, primary_key);
   -- Without a policy, the partition is closed to all roles. A read through the parent follows the policies of the
   -- parent alone.
@@ -185,8 +185,8 @@ end $$;
 create function sealcast.trim_logs() returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  -- These batches stay: the newest batch of a shard, because it is the shard's position; a batch that a transport has
-  -- yet to deliver, unless no sidecar has used the transport for a day; a batch that a group of workers has not
+  -- These batches stay: the newest batch of a shard, because it is its position; a batch that a transport has yet to
+  -- deliver, unless no sidecar has used the transport for a day; a batch that a group of workers has not
   -- finished, for at most a day.
   delete from sealcast.relay_log r
   using (

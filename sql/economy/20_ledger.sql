@@ -149,7 +149,7 @@ create function sealcast_economy.locked_balance(kind sealcast_economy.account_ki
   returns bigint
   language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
-  -- Locks the owner's other currencies too: a transaction that locks several accounts must follow the order of
+  -- Locks the other currencies of the owner too: a transaction that locks several accounts must follow the order of
   -- settle_balances().
   perform from sealcast_economy.accounts a
   where a.kind = locked_balance.kind and a.owner_id = locked_balance.owner_id

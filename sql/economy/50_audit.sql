@@ -35,7 +35,7 @@ begin
              from sealcast_economy.holds h group by 1, 2) h using (owner_id, currency)
   where coalesce(a.balance, 0) <> coalesce(h.amount, 0);
 
-  -- The amount that each gift has captured from its sender's hold.
+  -- The amount that each gift has captured from the hold of its sender.
   return query
   select 'gift', format('%s %s', m.sender_id, m.txn_id), format('%s captured', m.amount),
          case when e.amount is not null then format('%s captured', -e.amount)
