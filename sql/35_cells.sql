@@ -42,7 +42,7 @@ begin
   where sealcast.own_cell() is not null and c.cell = sealcast.cell_of(require_here.stream_id) and c.cell <> sealcast.own_cell();
   if found then
     perform sealcast.refuse(421, 'wrong_cell', format('stream %s is in cell %s', stream_id, elsewhere.cell), elsewhere.url,
-                            'Send the request to the URL in DETAIL.');
+                            'Send the request to the URL in the details.');
   end if;
 end $$;
 
