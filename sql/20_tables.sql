@@ -35,7 +35,7 @@ create table sealcast.restrictions (
   created_at timestamptz not null default now(),
   constraint restrictions_key unique nulls not distinct (user_id, stream_id, kind)
 );
--- Deleting a stream looks up the restrictions in it.
+-- For the deletion of a stream, which looks up its restrictions.
 create index on sealcast.restrictions (stream_id);
 comment on table sealcast.restrictions is 'Mutes and bans. stream_id null: in all streams; until null: without an end';
 
@@ -93,8 +93,7 @@ create trigger own_message_type before insert or update on sealcast.message_type
 -- is called once per batch, not once per message.
 create sequence sealcast.message_ids;
 
--- The only uniqueness in the system. The table is not partitioned, because a key must be unique for as long as it is
--- kept.
+-- The only unique key of messages. The table is not partitioned, because a key must be unique for as long as it is kept.
 create table sealcast.txn_keys (
   sender_id uuid not null,
   txn_id uuid not null,
