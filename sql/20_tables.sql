@@ -89,7 +89,7 @@ end $$;
 create trigger own_message_type before insert or update on sealcast.message_types
   for each row execute function sealcast.own_message_type();
 
--- Numbers blocks of message_ids (extension/admission/message_ids.h). A batch takes a whole block, so that the sequence
+-- Numbers blocks of message_ids (extension/relay/message_ids.h). A batch takes a whole block, so that the sequence
 -- is called once per batch, not once per message.
 create sequence sealcast.message_ids;
 
