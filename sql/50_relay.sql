@@ -99,7 +99,7 @@ begin
     select * from sealcast.relay_log r where r.shard = c.shard and r.batch > c.after
     order by r.batch limit max_batches) r
   left join lateral unnest(r.stream_ids, r.first_offsets, r.last_offsets) run (stream_id, first, last) on true
-  -- The ORDER BY of its own keeps this one look-up per run, in the one partition that logged_at names.
+  -- The inner ORDER BY keeps this one look-up per run, in the one partition that logged_at names.
   left join lateral (
     select l.*, i from (
       select * from sealcast.stream_runs l

@@ -148,7 +148,7 @@ begin atomic
   select distinct h.group_name from sealcast.event_handlers h where h.active order by 1;
 end;
 comment on function sealcast.event_groups() is
-  'Returns the consumer groups that have handlers. A partition is trimmed only up to what each group has finished';
+  'Returns the consumer groups that have handlers. A partition is trimmed only up to the events that every group has finished';
 
 create function sealcast.replay_event_dead_letters(handler text default null, sender_id uuid default null,
                                                    txn_id uuid default null) returns bigint

@@ -77,7 +77,7 @@ begin
   from free f where l.group_name = claimed and l.partition = f.partition;
 
   -- A worker that froze while it received outcomes keeps its apply_events() open, and keeps the partition locked.
-  -- Backends that wait for a worker to read cannot be told apart here, so all of them are ended; their events are
+  -- Backends that wait for a worker to read cannot be distinguished here, so all of them are ended; their events are
   -- rolled back and retried.
   if exists (select from sealcast.event_leases l
              where l.group_name = claimed and l.partition < partitions and l.lease_until < clock_timestamp()) then

@@ -6,7 +6,7 @@ create function sealcast.verify_text(envelope text, max_age interval default nul
   language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_json';
 
 -- Reads the event from an envelope, which must be byte for byte as messages are sealed. d is not unescaped, because it
--- may hold what text cannot (U+0000). The ids of messages are UUIDs: an envelope with other ids was signed for a table
+-- may hold U+0000, which text cannot. The ids of messages are UUIDs: an envelope with other ids was signed for a table
 -- of the user.
 create function sealcast.open_envelope(envelope text, "offset" bigint, out event sealcast.event, out problem text)
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -87,8 +87,8 @@ begin
   return 'dead';
 end $$;
 
--- For an event so old that its effect may have been trimmed. If its effect is still there, it was applied. Otherwise
--- this is unknown, and the event becomes a dead letter: an admin checks before replaying it.
+-- Handles an event so old that its effect may have been trimmed. If the effect is still there, the event was applied.
+-- Otherwise this is unknown, and the event becomes a dead letter: an admin checks before replaying it.
 create function sealcast.refuse_old(handler sealcast.event_handlers, event sealcast.event) returns text
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -228,7 +228,7 @@ begin
   if places <> '{}' then
     begin
       applied := sealcast.apply_batch(h, array(select opened[p.place] from unnest(places) with ordinality p (place, n) order by p.n));
-      -- Checks what is deferred to the end of the transaction now, while a failure is known to come from this handler.
+      -- Checks deferred constraints and triggers now, while a failure is known to come from this handler.
       set constraints all immediate;
       foreach i in array places loop
         outcomes[i] := 'repeated';

@@ -129,7 +129,7 @@ begin
   update sealcast.relay_leases l set epoch = l.epoch + 1;
 end $$;
 comment on function sealcast.rewind_events(bigint) is
-  'Makes redis_events publish again what the slowest group had not finished. complete false: older messages need sealcastd replay';
+  'Makes redis_events publish again the events that the slowest group had not finished. complete false: older messages need sealcastd replay';
 
 -- Deletes the effects that were applied longer ago than `keep`, and records up to which ts in effects_from.
 create function sealcast.trim_effects(keep interval) returns bigint
