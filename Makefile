@@ -7,6 +7,8 @@ EXTENSION_BUILD = build/extension/pg$(PG_MAJOR)
 all install uninstall:
 	@test -e "$$($(PG_CONFIG) --pgxs 2>/dev/null)" || local/deps build
 	@test -e "$$($(PG_CONFIG) --pgxs)" || { echo "make: $(PG_CONFIG) knows no PGXS; set PG_CONFIG to your server's" >&2; exit 1; }
+	@# Earlier versions built in the root, where VPATH would find their output.
+	@rm -f sealcast.so sealcast--*.sql sealcast_economy--*.sql
 	@mkdir -p $(EXTENSION_BUILD)
 	@$(MAKE) --no-print-directory -C $(EXTENSION_BUILD) -f $(CURDIR)/extension/pgxs.mk VPATH=$(CURDIR) PG_CONFIG=$(PG_CONFIG) $@
 clean:

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "base/asio.h"
+#include "base/json.h"
 
 namespace sealcast::api {
 
@@ -20,9 +21,9 @@ void append_offer(const regions::Offer& offer, bool located, std::string& out) {
   const auto& [region, health] = *offer.state;
   const auto round_trip = health.round_trip();
   out += R"({"name":)";
-  http::append_json_string(region.name, out);
+  append_json_string(region.name, out);
   out += R"(,"url":)";
-  http::append_json_string(region.url, out);
+  append_json_string(region.url, out);
   out += R"(,"healthy":)";
   out += health.healthy() ? "true" : "false";
   out += R"(,"distance_km":)" + whole_or_null(located ? std::optional(offer.distance_km) : std::nullopt);
@@ -41,7 +42,7 @@ asio::awaitable<void> Api::regions(http::Exchange& exchange) {
   }
   body += R"(],"located":)";
   if (offers.located && !offers.located->country.empty()) {
-    http::append_json_string(offers.located->country, body);
+    append_json_string(offers.located->country, body);
   } else {
     body += "null";
   }

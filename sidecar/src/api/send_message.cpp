@@ -4,6 +4,7 @@
 #include "api/database_failure.h"
 #include "api/rate.h"
 #include "base/asio.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "core/canonical_json.h"
 #include "core/error.h"
@@ -112,7 +113,7 @@ asio::awaitable<void> Api::verify(http::Exchange& exchange) {
   try {
     postgres::Result rows = co_await parts_.pool.query("select sealcast.verify_detail($1)", params);
     std::string body = "{\"result\":";
-    http::append_json_string(rows.text(0, 0), body);
+    append_json_string(rows.text(0, 0), body);
     http::answer_json(response, body + "}");
   } catch (const postgres::Error& error) {
     if (error.of_input()) {

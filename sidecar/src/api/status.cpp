@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "api/openapi.h"
+#include "base/json.h"
 
 namespace sealcast::api {
 
@@ -26,9 +27,9 @@ asio::awaitable<void> Api::readiness(http::Exchange& exchange) {
     std::string problem = check.problem();
     ready = ready && problem.empty();
     checks += checks.empty() ? "" : ",";
-    http::append_json_string(check.name, checks);
+    append_json_string(check.name, checks);
     checks += ':';
-    http::append_json_string(problem.empty() ? "ok" : problem, checks);
+    append_json_string(problem.empty() ? "ok" : problem, checks);
   }
   exchange.response.status = ready ? 200 : 503;
   http::answer_json(exchange.response,

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "base/asio.h"
+#include "base/json.h"
 
 namespace sealcast::api {
 
@@ -34,7 +35,7 @@ asio::awaitable<void> Api::ticket(http::Exchange& exchange, const std::string& s
   if (!stream) co_return;
   std::string ticket = parts_.tickets.issue(stream_id, who->user_id, std::time(nullptr) + parts_.ticket_ttl.count());
   std::string body = "{\"access_token\":";
-  http::append_json_string(ticket, body);
+  append_json_string(ticket, body);
   http::answer_json(exchange.response, body + ",\"expires_in\":" + std::to_string(parts_.ticket_ttl.count()) + "}");
 }
 
@@ -72,13 +73,13 @@ asio::awaitable<void> Api::transport_token(http::Exchange& exchange, const std::
     co_return;
   }
   std::string body = "{\"transport\":";
-  http::append_json_string(asked.transport, body);
+  append_json_string(asked.transport, body);
   body += ",\"channel_id\":";
-  http::append_json_string(made->channel_id, body);
+  append_json_string(made->channel_id, body);
   body += ",\"token\":" + made->token;
   if (!made->url.empty()) {
     body += ",\"url\":";
-    http::append_json_string(made->url, body);
+    append_json_string(made->url, body);
   }
   http::answer_json(response, body + ",\"expires_in\":" + std::to_string(parts_.transport_token_ttl.count()) + "}");
 }

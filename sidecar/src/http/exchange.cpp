@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/json.h"
+
 namespace sealcast::http {
 
 namespace {
@@ -75,24 +77,6 @@ void Response::header(std::string_view name, std::string_view value) {
   headers += "\r\n";
 }
 
-void append_json_string(std::string_view text, std::string& out) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += "\\u00";
-      out += kHex[c >> 4];
-      out += kHex[c & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 void answer_json(Response& response, std::string body) {
   response.content_type = kJson;
   response.body = std::move(body);
@@ -102,21 +86,13 @@ void answer_problem(Response& response, const Problem& problem) {
   response.status = problem.status;
   response.problem = problem.code;
   response.content_type = kJson;
-  std::string& body = response.body;
-  body = "{\"code\":";
-  append_json_string(problem.code, body);
-  for (auto [name, text] :
-       {std::pair{"message", problem.message}, {"details", problem.details}, {"hint", problem.hint}}) {
-    body += ",\"";
-    body += name;
-    body += "\":";
-    if (text.empty()) {
-      body += "null";
-    } else {
-      append_json_string(text, body);
-    }
-  }
-  body += '}';
+  response.body.clear();
+  JsonObject(response.body)
+      .text("code", problem.code)
+      .text_or_null("message", problem.message)
+      .text_or_null("details", problem.details)
+      .text_or_null("hint", problem.hint)
+      .end();
   if (problem.retry_after.count() > 0) {
     // Whole seconds, never too early.
     response.header("Retry-After", std::to_string((problem.retry_after.count() + 999) / 1000));

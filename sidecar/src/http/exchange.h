@@ -80,6 +80,5 @@ inline constexpr std::string_view kJson = "application/json";
 
 void answer_json(Response& response, std::string body);
 void answer_problem(Response& response, const Problem& problem);
-void append_json_string(std::string_view text, std::string& out);
 
 }  // namespace sealcast::http

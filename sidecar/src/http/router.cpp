@@ -18,8 +18,7 @@ const Route* Router::find(Exchange& exchange, std::string_view& id) const {
   std::string allowed;
   for (const Route& route : routes_) {
     if (!path_fits(route.pattern, path, id)) continue;
-    if (route.method == method && (request.method != Method::head || route.answer != Route::takes_over))
-      return &route;
+    if (route.method == method && (request.method != Method::head || route.answer != Route::takes_over)) return &route;
     auto name = beast::http::to_string(route.method);
     allowed += allowed.empty() ? "" : ", ";
     allowed.append(name.data(), name.size());

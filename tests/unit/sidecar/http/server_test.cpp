@@ -18,17 +18,16 @@ using tcp = asio::ip::tcp;
 class HttpServer : public testing::Test {
  protected:
   HttpServer()
-      : router_({{Method::get, "/now", [](Exchange& e, std::string_view) { return now(e); }, nullptr},
-                 {Method::post, "/echo", [](Exchange& e, std::string_view) { return echo(e); }, nullptr},
-                 {Method::get, "/slow/{id}", [](Exchange& e, std::string_view id) { return slow(e, id); },
-                  nullptr},
-                 {Method::get, "/who", [](Exchange& e, std::string_view) { return who(e); }, nullptr},
-                 {Method::get, "/large", [this](Exchange& e, std::string_view) { return large(e); }, nullptr,
-                  Route::large},
-                 {Method::get, "/throws", [](Exchange& e, std::string_view) { return throws(e); }, nullptr},
-                 {Method::get, "/take/{id}/over",
-                  [](Exchange& e, std::string_view id) { return take(e, id); }, nullptr, Route::takes_over}},
-                nullptr, nullptr) {}
+      : router_(
+            {{Method::get, "/now", [](Exchange& e, std::string_view) { return now(e); }, nullptr},
+             {Method::post, "/echo", [](Exchange& e, std::string_view) { return echo(e); }, nullptr},
+             {Method::get, "/slow/{id}", [](Exchange& e, std::string_view id) { return slow(e, id); }, nullptr},
+             {Method::get, "/who", [](Exchange& e, std::string_view) { return who(e); }, nullptr},
+             {Method::get, "/large", [this](Exchange& e, std::string_view) { return large(e); }, nullptr, Route::large},
+             {Method::get, "/throws", [](Exchange& e, std::string_view) { return throws(e); }, nullptr},
+             {Method::get, "/take/{id}/over", [](Exchange& e, std::string_view id) { return take(e, id); }, nullptr,
+              Route::takes_over}},
+            nullptr, nullptr) {}
 
   ~HttpServer() override {
     if (server_) server_->close();
