@@ -11,8 +11,8 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
 });
 const context = await browser.newContext({
-  viewport: { width: 1120, height: 720 },
-  deviceScaleFactor: 1.5,
+  viewport: { width: 1120, height: 736 },
+  deviceScaleFactor: 1.45,
   colorScheme: 'light',
   locale: 'en-GB',
 });
