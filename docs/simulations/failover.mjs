@@ -1,7 +1,7 @@
 // Simulates how 100,000 clients reconnect after they lost their region, with and without jitter:
 // node docs/simulations/failover.mjs
-// Each client uses the client library's own regions and pauses. Its event stream breaks at second 0. It tries its region
-// again, which refuses, and then the surviving region. The seed is fixed. Writes failover.csv and draws failover.svg.
+// Each client uses the client library's own regions and pauses. Its event stream breaks at second 0. It tries its own
+// region again, which refuses, and then the surviving region. The seed is fixed. Writes failover.csv and failover.svg.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { backoff } from '../../client/backoff.js';
