@@ -1,11 +1,12 @@
-// A receiver of the switching webhook: starts an HLS egress of a stream's room in LiveKit when the stream warms up, and
-// stops it when the stream has cooled down. Node.js 18 or later, without dependencies.
+// Receives the switching webhook. Starts an HLS egress of the stream's LiveKit room when the stream warms up, and stops
+// it when the stream has cooled down. Needs Node.js 18 or later and no dependencies.
 //
 //   WEBHOOK_SECRET=whsec_… LIVEKIT_URL=https://… LIVEKIT_API_KEY=… LIVEKIT_API_SECRET=… HLS_BUCKET=… PORT=8090 \
 //     node egress.mjs
 //
-// Calls are signed by Standard Webhooks (https://www.standardwebhooks.com) and may come more than once, so that every
-// step first looks what there is. LiveKit: https://docs.livekit.io/reference/other/egress/api/
+// Calls are signed as described by Standard Webhooks (https://www.standardwebhooks.com). A call may arrive more than
+// once. Therefore each step first lists the existing egresses.
+// LiveKit: https://docs.livekit.io/reference/other/egress/api/
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 
@@ -78,7 +79,7 @@ async function take(request) {
 }
 
 const server = createServer(async (request, response) => {
-  // Anything but 2xx has Sealcast call again.
+  // Sealcast repeats the call after every answer that is not 2xx.
   const status = await take(request).catch((error) => (console.error(error.message), 500));
   response.writeHead(status).end();
 });

@@ -1,5 +1,5 @@
--- Deletes what is left of a stream in the cell that it has moved out of: psql -v stream=ID -f forget_stream.sql
--- Does nothing where the stream is.
+-- Deletes the rest of a stream in its old cell, after a move: psql -v stream=ID -f forget_stream.sql
+-- Does nothing in the cell that now has the stream.
 begin;
 create temp table gone on commit drop as
   select stream_id from sealcast.streams

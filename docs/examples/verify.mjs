@@ -1,13 +1,13 @@
-// Checks one envelope without Sealcast: node verify.mjs KEYRING_DIRECTORY < envelope.json
+// Verifies one envelope without Sealcast: node verify.mjs KEYRING_DIRECTORY < envelope.json
 import { createHash, createHmac, createPublicKey, timingSafeEqual, verify as verifySignature } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 export function canonicalize(value) {
   if (typeof value === 'string' && !value.isWellFormed()) throw new Error('lone surrogate');
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error('number beyond a double');
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error('number overflows a double');
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalize).join(',')}]`;
-  // sort() without a comparator orders by UTF-16 code units, as RFC 8785 asks.
+  // sort() without a comparator orders by UTF-16 code units, as RFC 8785 requires.
   const members = Object.keys(value).sort().map((key) => `${canonicalize(key)}:${canonicalize(value[key])}`);
   return `{${members.join(',')}}`;
 }
@@ -18,7 +18,7 @@ export function signingString(envelope) {
   return `v=1|t=${t}|stream_id=${stream_id}|sender_id=${s}|txn_id=${txn_id}|ts=${ts}|payload_hash=${hash}`;
 }
 
-// The key chooses the algorithm, whatever the signature looks like. KID.ed25519 may hold the private or the public key.
+// The key determines the algorithm; the signature does not. KID.ed25519 may contain the private or the public key.
 function keyOf(kid, keyring) {
   const read = (name) => {
     try {

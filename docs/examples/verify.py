@@ -1,12 +1,12 @@
-# Checks one envelope without Sealcast: python3 verify.py KEYRING_DIRECTORY < envelope.json
+# Verifies one envelope without Sealcast: python3 verify.py KEYRING_DIRECTORY < envelope.json
 import base64, hashlib, hmac, json, math, pathlib, re, sys
 
 
 def number(value):
-    """ECMAScript Number::toString of the nearest double."""
+    """Returns ECMAScript's Number::toString of the nearest double."""
     value = float(value)
     if not math.isfinite(value):
-        raise ValueError("number beyond a double")
+        raise ValueError("number overflows a double")
     if value == 0:
         return "0"
     mantissa, _, exponent = repr(abs(value)).partition("e")
@@ -50,7 +50,8 @@ def signing_string(e):
     return "v=1|t={t}|stream_id={stream_id}|sender_id={s}|txn_id={txn_id}|ts={ts}|payload_hash=".format(**e) + digest
 
 
-# Ed25519 (RFC 8032, 5.1) in affine coordinates: slow and not in constant time, which is good enough to verify.
+# Ed25519 (RFC 8032, 5.1) in affine coordinates. This is slow and not in constant time. Verifying needs no secret, so
+# constant time is not necessary.
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
@@ -63,7 +64,7 @@ def decode_point(data):
     if (x * x - square) % P:
         x = x * pow(2, (P - 1) // 4, P) % P
     if y >= P or (x * x - square) % P or (x == 0 and data[31] >> 7):
-        raise ValueError("no point of the curve")
+        raise ValueError("not a point of the curve")
     return (x if x % 2 == data[31] >> 7 else P - x), y
 
 
@@ -86,7 +87,7 @@ BASE = decode_point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
 
 
 def public_key(pem):
-    """From a private key, as the keyring holds it, or from a public one."""
+    """Returns the public key from a private key, as in the keyring, or from a public key."""
     der = base64.b64decode("".join(line for line in pem.decode().splitlines() if "-" not in line))
     if der[:-32].hex() == "302e020100300506032b657004220420":
         half = bytearray(hashlib.sha512(der[-32:]).digest()[:32])
@@ -95,7 +96,7 @@ def public_key(pem):
         return (y | (x & 1) << 255).to_bytes(32, "little")
     if der[:-32].hex() == "302a300506032b6570032100":
         return der[-32:]
-    raise ValueError("no Ed25519 key")
+    raise ValueError("not an Ed25519 key")
 
 
 def verify_ed25519(key, text, sig):
@@ -119,7 +120,7 @@ def verify(e, keyring):
         return "malformed"
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", e["kid"]) or not re.fullmatch(r"([0-9a-f]{64}){1,2}", e["sig"]):
         return "malformed"
-    # The key chooses the algorithm, whatever the signature looks like.
+    # The key determines the algorithm; the signature does not.
     secret, pem = pathlib.Path(keyring) / e["kid"], pathlib.Path(keyring) / (e["kid"] + ".ed25519")
     text, sig = signing_string(e).encode(), bytes.fromhex(e["sig"])
     if pem.exists():

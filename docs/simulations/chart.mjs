@@ -1,4 +1,4 @@
-// Line charts as SVG that read in light and dark: panels below one another, each with lines over time.
+// Draws line charts as SVG for light and dark mode: panels below each other, each with lines over time.
 const WIDTH = 760;
 const LEFT = 64;
 const RIGHT = 16;
@@ -19,13 +19,14 @@ const STYLE = `
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]);
 const round = (value) => Math.round(value * 10) / 10;
 
-// The next of 1, 2, 5, 10, … from a quarter of the highest value on: three to five lines of a grid.
+// Distance of the grid lines: the first of 1, 2, 5, 10, … from a quarter of the highest value on. This gives three to
+// five lines.
 function step(highest) {
   const power = 10 ** Math.floor(Math.log10(highest / 4));
   return [1, 2, 5, 10].map((n) => n * power).find((n) => highest / n <= 5);
 }
 
-// panels: [{title, unit, seconds, lines: [{name, values, style: 'a' | 'b' | 'c'}]}]; values are one a step of `seconds`.
+// panels: [{title, unit, seconds, lines: [{name, values, style: 'a' | 'b' | 'c'}]}]; one value per step of `seconds`.
 export function chart({ title, panels }) {
   const height = (HEAD + PLOT + FOOT) * panels.length;
   const drawn = panels.map((panel, i) => `<g transform="translate(0 ${i * (HEAD + PLOT + FOOT)})">${draw(panel)}</g>`);

@@ -1,6 +1,7 @@
-// How 100,000 clients come back when their region is lost, with and without jitter: node docs/simulations/failover.mjs
-// Each client has the client library's own regions and pauses. Its event stream breaks at second 0; it tries its region
-// again, which refuses, and then the surviving one. From a fixed seed; writes failover.csv and draws failover.svg.
+// Simulates how 100,000 clients reconnect after they lost their region, with and without jitter:
+// node docs/simulations/failover.mjs
+// Each client uses the client library's own regions and pauses. Its event stream breaks at second 0. It tries its own
+// region again, which refuses, and then the surviving region. The seed is fixed. Writes failover.csv and failover.svg.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { backoff } from '../../client/backoff.js';
@@ -10,22 +11,22 @@ import { chart } from './chart.mjs';
 import { numbers } from './numbers.mjs';
 
 const CLIENTS = 100_000;
-const RETRY_MS = 2000; // sse.retry_ms, which an event stream names as the first pause's bound
+const RETRY_MS = 2000; // sse.retry_ms: an event stream sends it, and it limits the first pause
 const BIN_MS = 100;
-const LIMIT = 5000; // connections a second that the surviving region takes, where it is limited
-const RETRY_AFTER_MS = 1000; // what it tells the others
+const LIMIT = 5000; // connections per second that the surviving region accepts in the limited runs
+const RETRY_AFTER_MS = 1000; // Retry-After of the refused connections
 const LOST = 'https://lost.example';
 const SURVIVING = 'https://surviving.example';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const perSecond = (bins) => bins.map((count) => (count * 1000) / BIN_MS);
 
-const gone = failure('unreachable', 'the region is gone');
-const overloaded = new SealcastError('overloaded', 'too many at once', { status: 503, retryAfterMs: RETRY_AFTER_MS });
+const gone = failure('unreachable', 'the region is lost');
+const overloaded = new SealcastError('overloaded', 'too many clients', { status: 503, retryAfterMs: RETRY_AFTER_MS });
 
 const chance = numbers(7);
-const longest = () => 1; // each pause is as long as it may be
-// backoff() asks first for the pause, then for what is added to it.
+const longest = () => 1; // no jitter: each pause has its maximum length
+// backoff() requests two random numbers: first for the pause, then for the time that is added to it.
 function addedAlone() {
   let added = true;
   return () => ((added = !added) ? chance() : longest());
@@ -36,10 +37,10 @@ const ways = {
   'full jitter and 0 to 500 ms': { random: chance, pace: { baseMs: RETRY_MS } },
 };
 
-// Attempts at the surviving region, and those that it took, by bins of BIN_MS until all are back.
+// Returns the attempts at the surviving region, and the accepted ones, in bins of BIN_MS until all clients are back.
 function simulate({ random, pace }, limit) {
   Math.random = random;
-  const due = []; // by millisecond: the clients that try then
+  const due = []; // for each millisecond: the clients that try at that time
   const wait = (client, now, floorMs) => {
     const at = now + Math.round(backoff(client.attempt++, pace, floorMs));
     (due[at] ??= []).push(client);
@@ -47,7 +48,7 @@ function simulate({ random, pace }, limit) {
   for (let i = 0; i < CLIENTS; i++) wait({ attempt: 0, regions: new Regions(LOST, [SURVIVING]) }, 0);
   const attempts = [];
   const taken = [];
-  let room = limit; // a bucket that holds a second's worth
+  let room = limit; // a token bucket with a capacity of one second
   for (let now = 0, left = CLIENTS; left > 0; now++) {
     const bin = Math.floor(now / BIN_MS);
     attempts[bin] ??= taken[bin] = 0;
@@ -106,15 +107,15 @@ const end = Math.max(...Object.values(limited).map(({ taken }) => taken.length))
 writeFileSync(
   here('failover.svg'),
   chart({
-    title: 'Attempts a second at the surviving region, with and without jitter',
+    title: 'Attempts per second at the surviving region, with and without jitter',
     panels: [
       panel('Without jitter: attempts at the surviving region', '1,000/s', [line(none, thousands(columns[0]), 'a')]),
       panel('With jitter', '1,000/s', [line(added, thousands(columns[1]), 'c'), line(both, thousands(columns[2]), 'b')]),
-      panel(`With both, where it takes ${LIMIT.toLocaleString('en')} a second`, '1,000/s', [
+      panel(`With both, if the region accepts ${LIMIT.toLocaleString('en')} per second`, '1,000/s', [
         line('attempts', thousands(perSecond(limited[both].attempts)), 'b'),
-        line('taken', thousands(perSecond(limited[both].taken)), 'a'),
+        line('accepted', thousands(perSecond(limited[both].taken)), 'a'),
       ]),
-      panel('Clients that are back there', '1,000', [
+      panel('Clients that have reconnected', '1,000', [
         line(none, thousands(sums(limited[none].taken, end)), 'a'),
         line(both, thousands(sums(limited[both].taken, end)), 'b'),
       ]),

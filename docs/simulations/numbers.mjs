@@ -1,4 +1,4 @@
-// Chance for simulations: mulberry32, the same numbers for the same seed.
+// Random numbers for the simulations (mulberry32): the same seed gives the same numbers.
 export function numbers(seed) {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;

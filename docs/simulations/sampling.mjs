@@ -1,6 +1,7 @@
-// What a viewer sees of a chat storm with and without sampling: node docs/simulations/sampling.mjs
-// Makes velocity.csv, three curves of messages a second as rooms have them, from a fixed seed; lets the sidecar's own
-// rate control (compiled here) go over them, and the client library's choice of users; draws sampling.svg.
+// Simulates the messages that a viewer sees in a chat storm, with and without sampling:
+// node docs/simulations/sampling.mjs
+// Writes velocity.csv: three typical curves of messages per second, from a fixed seed. Applies the sidecar's own rate
+// control (compiled here) and the client library's own choice of users to them. Draws sampling.svg.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,18 +13,18 @@ import { numbers } from './numbers.mjs';
 
 const STORM_PER_SECOND = 50;
 const CALM_MS = 15_000;
-const WINDOW = 3; // seconds over which the sidecar measures, as in sidecar/src/storm/velocity.h
+const WINDOW = 3; // seconds over which the sidecar measures the velocity, as in sidecar/src/leader/sampling/velocity.h
 const SECONDS = 300;
 const USERS = 20_000;
-const TIER_0 = 0.002; // of messages: large gifts, the system
-const TIER_1 = 0.03; // moderators and others with a role
+const TIER_0 = 0.002; // share of the messages: large gifts, messages of the system
+const TIER_1 = 0.03; // share of the messages: from moderators and other users with a role
 const STREAM = '0190d000-0000-7000-8000-000000000001';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 const random = numbers(5);
 
-// How many of many independent writers write in a second when `mean` do on average.
+// Number of messages in one second from many independent writers, if `mean` is the average.
 function poisson(mean) {
   if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())));
   const limit = Math.exp(-mean);
@@ -44,7 +45,7 @@ function rates(velocities) {
   const directory = mkdtempSync(join(tmpdir(), 'sealcast-simulation-'));
   try {
     const program = join(directory, 'sampling_rates');
-    const sources = ['sampling_rates.cpp', '../../sidecar/src/storm/rate_control.cpp'].map(here);
+    const sources = ['sampling_rates.cpp', '../../sidecar/src/leader/sampling/rate_control.cpp'].map(here);
     execFileSync('g++', ['-std=c++20', '-O1', '-I', here('../../sidecar/src'), ...sources, '-o', program]);
     const input = velocities.join('\n');
     return execFileSync(program, [STORM_PER_SECOND, CALM_MS], { input, encoding: 'utf8' }).trim().split('\n').map(Number);
@@ -66,11 +67,11 @@ for (const [i, name] of Object.keys(curves).entries()) {
   const measured = written.map((_, t) => written.slice(Math.max(0, t - WINDOW + 1), t + 1).reduce((a, b) => a + b) / WINDOW);
   const inEffect = rates(measured);
   const seen = written.map((count, t) => {
-    const rate = t === 0 ? 100 : inEffect[t - 1]; // decided at the end of the second before
+    const rate = t === 0 ? 100 : inEffect[t - 1]; // set at the end of the previous second
     let shown = 0;
     for (let n = 0; n < count; n++) {
       const tier2 = random() >= TIER_0 + TIER_1;
-      const user = Math.floor(USERS * random() ** 2); // some write much more than others
+      const user = Math.floor(USERS * random() ** 2); // some users write much more than others
       if (!tier2 || buckets[user] < rate) shown++;
     }
     return shown;
@@ -85,4 +86,4 @@ for (const [i, name] of Object.keys(curves).entries()) {
   const changes = inEffect.filter((rate, t) => t > 0 && rate !== inEffect[t - 1]).length;
   console.log(`| ${name} | ${stormy.length} s | ${mean(written).toFixed(0)} → ${mean(seen).toFixed(0)} | ${Math.max(...written)} → ${Math.max(...seen)} | ${changes} |`);
 }
-writeFileSync(here('sampling.svg'), chart({ title: 'Messages a second, written and seen, in three rooms', panels }));
+writeFileSync(here('sampling.svg'), chart({ title: 'Messages per second, written and seen, in three rooms', panels }));

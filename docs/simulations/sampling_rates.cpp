@@ -1,5 +1,5 @@
-// The sidecar's own rate control over a curve: reads a velocity a line (messages a second, one a second), writes the
-// rate in effect after each.  sampling_rates STORM_PER_SECOND CALM_MS
+// Applies the sidecar's own rate control to a curve: sampling_rates STORM_PER_SECOND CALM_MS
+// Reads one velocity per line (messages per second, one line per second). Writes the rate in effect after each line.
 #include <cstdlib>
 #include <iostream>
 
