@@ -1,4 +1,4 @@
-// Pages of a real browser, of which every complaint is kept.
+// Opens pages in a real browser and records their errors.
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
@@ -17,8 +17,8 @@ export async function launch() {
   });
 }
 
-// `page.complaints` has errors and failed loads, `page.origins` whom it spoke to. A refusal of what was posted is no
-// complaint: the page tells of it.
+// `page.complaints` records errors and failed loads, `page.origins` the origins of all requests. A refused POST request is not
+// recorded: the page shows it to the user.
 export async function newPage(browser, options) {
   const page = await (await browser.newContext(options)).newPage();
   page.complaints = [];
@@ -42,7 +42,7 @@ export async function closeWell(page) {
   await page.context().close();
 }
 
-// In the page: texts whose contrast with what is behind them is under 4.5:1
+// Runs in the page. Returns the texts whose contrast with their background is under 4.5:1
 // (https://www.w3.org/TR/WCAG22/#contrast-minimum).
 export function faintTexts() {
   const channels = (color) => color.match(/[\d.]+/g).map(Number);

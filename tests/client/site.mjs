@@ -1,4 +1,4 @@
-// A browser, and a web server of another origin than the sidecar's that gives it the module.
+// A browser, and a web server that serves it the client module. The server has another origin than the sidecar.
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -15,7 +15,7 @@ export function launch() {
   });
 }
 
-// A web server that has the module's files, MQTT.js, and an empty page.
+// Serves the module's files, MQTT.js, and an empty page.
 export async function serve() {
   const server = http.createServer(async (request, response) => {
     const path = new URL(request.url, 'http://site').pathname;
