@@ -9,7 +9,7 @@ import { checkEnvelope } from '../integration/envelope.mjs';
 import { message, send } from '../integration/http.mjs';
 import { sharedStack } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
-import { closeWell, faintTexts, launch, newPage } from './page.mjs';
+import { closeCleanly, faintTexts, launch, newPage } from './page.mjs';
 
 let stack, browser, demo;
 before(async () => {
@@ -99,7 +99,7 @@ roomTest('both users read a message as it was written, on another page too', asy
     }
     await one.waitForFunction((id) => document.getElementById(id).value === '', `${role}-content`);
   }
-  for (const page of [one, two]) await closeWell(page);
+  for (const page of [one, two]) await closeCleanly(page);
 });
 
 roomTest('the panel shows the sealed envelope, and that a changed one does not verify', async () => {
@@ -120,7 +120,7 @@ roomTest('the panel shows the sealed envelope, and that a changed one does not v
   await page.keyboard.press('Escape');
   const focused = await page.evaluate(() => document.activeElement.textContent);
   assert.equal(focused, 'Envelope', 'the focus returns to the button');
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
 roomTest('a refusal is shown, and the text stays in the input', async () => {
@@ -134,7 +134,7 @@ roomTest('a refusal is shown, and the text stays in the input', async () => {
   } finally {
     await stack.query('select sealcast.unmute($1, $2)', [stream, owner]);
   }
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
 roomTest('the buttons mute and ban until the restriction is lifted, and a flood meets the rate limit', async (t) => {
@@ -154,7 +154,7 @@ roomTest('the buttons mute and ban until the restriction is lifted, and a flood 
   }
   await attempt('Flood with messages');
   await verdict(page, 'guest', /^\d+ of 12 accepted\. 429 rate_limited Too many/);
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
 roomTest('the button moves both panes from SSE to MQTT and back, without a lost or repeated message', async (t) => {
@@ -182,7 +182,7 @@ roomTest('the button moves both panes from SSE to MQTT and back, without a lost 
     // A page that opens now begins with that transport.
     const late = await openRoom();
     assert.equal(await late.textContent('#transport'), to);
-    await closeWell(late);
+    await closeCleanly(late);
   }
   flowing = false;
   await flow;
@@ -196,7 +196,7 @@ roomTest('the button moves both panes from SSE to MQTT and back, without a lost 
     assert.deepEqual(read.filter((offset) => offset >= kept), shown.filter((offset) => offset >= kept));
     assert(kept <= first, `${role} shows too few lines for this test`);
   }
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
 roomTest('the page shows the newest high traffic badge and viewer count', async () => {
@@ -214,7 +214,7 @@ roomTest('the page shows the newest high traffic badge and viewer count', async 
   await writeAsSystem(stack, stream, 'sampling_update', { active: false });
   for (const shown of [page, late]) {
     await shown.waitForFunction(() => document.getElementById('traffic').textContent === '');
-    await closeWell(shown);
+    await closeCleanly(shown);
   }
 });
 
@@ -223,7 +223,7 @@ roomTest('without a broker the button is disabled, and the page says why', async
   assert(await page.getByRole('button', { name: 'Move to MQTT' }).isDisabled());
   assert.equal(await page.textContent('#transport'), 'SSE');
   assert.match(await page.textContent('#notice'), /no MQTT broker/);
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
 roomTest('the page connects only to its own origin and to the broker', async () => {
@@ -237,7 +237,7 @@ roomTest('the page connects only to its own origin and to the broker', async () 
     ),
   );
   assert.equal(refused, 'refused');
-  assert.match(page.complaints.join(), /Content Security Policy/);
+  assert.match(page.problems.join(), /Content Security Policy/);
   await page.context().close();
 });
 
@@ -254,7 +254,7 @@ for (const colorScheme of ['light', 'dark']) {
       await page.waitForSelector('#result[data-result=ok]');
       assert.equal(await cut(), 0);
       assert.deepEqual(await page.evaluate(faintTexts), []);
-      await closeWell(page);
+      await closeCleanly(page);
     });
   }
 }
@@ -284,5 +284,5 @@ roomTest('the Tab key reaches every control, in the order of the page', async ()
   await page.waitForSelector('#result[data-result=ok]');
   assert.equal(JSON.parse(await page.textContent('#envelope')).d.content, texts[0]);
   assert.deepEqual(reached, [...side('owner'), ...side('guest'), 'mute', 'ban', 'lift', 'flood']);
-  await closeWell(page);
+  await closeCleanly(page);
 });

@@ -42,8 +42,8 @@ function publishesAt(broker) {
 
 async function openPage() {
   const page = await (await browser.newContext()).newPage();
-  page.complaints = [];
-  page.on('pageerror', (error) => page.complaints.push(String(error)));
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(String(error)));
   await page.goto(site.origin);
   return page;
 }
@@ -75,7 +75,7 @@ function begin({ url, regions, broker, login, room, token, ticket }) {
 async function assertOffsetsUpTo(page, last) {
   await page.waitForFunction((offset) => globalThis.offsets.at(-1) >= offset, last);
   assert.deepEqual(await page.evaluate('offsets'), Array.from({ length: last }, (_, i) => i + 1));
-  assert.deepEqual(page.complaints, []);
+  assert.deepEqual(page.problems, []);
 }
 
 test('a page of another origin sends to and reads a private stream, with a session or with a ticket', { skip }, async () => {

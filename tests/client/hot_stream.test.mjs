@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import mqttjs from 'mqtt';
 import { createClient, mqtt, sse } from '../../client/index.js';
 import { Broker } from '../integration/broker.mjs';
-import { beatAtOnce } from '../integration/crowd.mjs';
+import { beatAtOnce } from '../integration/viewers.mjs';
 import { PrivateStack, freePort } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
 import { QUICK, Reader } from './reader.mjs';

@@ -4,16 +4,10 @@ import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+
+export { launch } from '../browser/page.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-
-export function launch() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
-  });
-}
 
 // Serves the module's files, MQTT.js, and an empty page.
 export async function serve() {

@@ -271,7 +271,7 @@ function scripted(name, transports = {}) {
   return { name, resumes: true, connect };
 }
 
-test('readers follow transport_migrate of the system only, and once', async () => {
+test('only the system moves a stream, and readers follow a repeated transport_migrate once', async () => {
   const made = {};
   const [system, user] = ['00000000-0000-0000-0000-000000000000', stack.user().id];
   const reader = new Reader(clientOf(null, { transports: [scripted('here', made), scripted('there', made)] }), user);
