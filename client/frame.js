@@ -13,7 +13,7 @@ export function parseJson(data) {
   }
 }
 
-// Takes what parseJson() takes. Throws SealcastError `bad_frame`.
+// Accepts the same input as parseJson(). Throws SealcastError `bad_frame`.
 export function parseFrame(data) {
   const { offset, prev, envelope } = parseJson(data) ?? {};
   const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(prev) && prev >= 0 && prev < offset;

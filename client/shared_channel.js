@@ -12,7 +12,7 @@ const channels = new WeakMap(); // SDK client → Map of channel name → Shared
 // vip channel (../docs/sampling.md); a name from the sidecar takes precedence.
 //
 // open(sdk, name, report) begins to read the channel and returns a function that stops it. It calls
-// report.connected(how), report.waiting(error), report.lost(error), and report.data(data) with what parseFrame() takes.
+// report.connected(how), report.waiting(error), report.lost(error), and report.data(data) with input for parseFrame().
 export async function readSharedChannel(driver, { client, names, tokens, open, end }, streamId, context) {
   const makesClient = typeof client === 'function';
   const access = await context.access(makesClient ? tokens : false, context.signal);

@@ -68,7 +68,7 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
       if (!isLost(frame)) services[name].publish(`sealcast:${room}`, frame);
     });
 
-  test(`${name}: a reader gets each frame once over cut connections, with a made client and with the caller's client`, async () => {
+  test(`${name}: a reader gets each frame once over cut connections, with its own or the caller's SDK client`, async () => {
     const callersClient = make();
     closeAtEnd(() => end(callersClient));
     for (const sdk of [make, callersClient]) {

@@ -181,7 +181,7 @@ test('no message is lost or repeated while a stream grows to 12,000 viewers and 
   await everyMover('mqtt');
   await step('hot');
   await sidecars.killLeader(room);
-  // A reader that comes now is told to migrate too.
+  // A reader that comes now must migrate too.
   const late = await open('late', () => [sse(), onMqtt()]);
   await late.until('the late reader uses MQTT', () => late.subscription.transport === 'mqtt', 60_000);
   await counted(LOW + 1000);

@@ -1,4 +1,4 @@
-// Reads over MQTT with the real MQTT.js what the sidecar publishes to the stack's Mosquitto, as a user who may only read.
+// Reads the sidecar's frames from the stack's Mosquitto with the real MQTT.js, as a user who may only read.
 // Migrates from one transport to another.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

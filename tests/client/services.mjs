@@ -71,7 +71,7 @@ export class AblyService extends Service {
     this.desk = new TokenDesk(key);
   }
 
-  // Expires all tokens. Like Ably, it tells each connection and closes it.
+  // Expires all tokens. Like Ably, it sends an error to each connection and closes it.
   expireTokens() {
     this.desk.expire();
     for (const socket of this.sockets) this.#refuse(socket, new AblyError(401, 40142, 'Token expired'), ABLY.DISCONNECTED);

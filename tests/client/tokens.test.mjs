@@ -292,7 +292,7 @@ test('only the system moves a stream, and readers follow a repeated transport_mi
   await reader.close();
 });
 
-test('of two transport_migrate messages the later one counts, whatever random pause each has', async () => {
+test('of two transport_migrate messages the later one counts, even if its random pause is shorter', async () => {
   const made = {};
   const system = '00000000-0000-0000-0000-000000000000';
   const transports = [scripted('here', made), scripted('there', made), scripted('elsewhere', made)];
