@@ -292,6 +292,7 @@ test('a page that ends because of its size has "more", and the next page continu
   const sent = Array.from({ length: 100 }, () => message(room, content));
   for (let i = 0; i < sent.length; i += 20) await Promise.all(sent.slice(i, i + 20).map((body) => send(stack.url, stack.user(), body)));
   const page = async (query) => (await get(`/streams/${room}/messages?limit=500${query}`)).json;
+  await until('every message has its offset', async () => (await page('')).last === sent.length);
   for (const backwards of [false, true]) {
     const offsets = [];
     for (let more = true, next = ''; more; ) {
