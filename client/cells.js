@@ -1,49 +1,51 @@
-// Streams that another cell has: which one by the server's own hash, and going there when a server says so
-// (../docs/cells.md).
+// Sends a request to the cell that has the stream: follows a server's 421 wrong_cell answer, and remembers the cell.
+// cellOf() calculates a stream's cell by the same hash as the server (../docs/cells.md).
 import { failure } from './errors.js';
 import { hashNumber } from './hash.js';
 
-const MAX_HOPS = 3; // of one request
-const MAX_KNOWN = 1000; // streams
+const MAX_REDIRECTS = 3; // of one request
+const MAX_REMEMBERED = 1000; // streams
 
 export class Cells {
   #follow;
-  #known = new Map(); // stream id → origin of its cell
+  #origins = new Map(); // stream id → origin of its cell
 
   constructor(follow) {
     this.#follow = follow;
   }
 
-  // Calls ask(url) where the stream is known to be, else at home, and goes on from there to where it is told to.
-  async ask(streamId, home, ask) {
+  // Calls request(url) with the remembered origin of the stream's cell, or else with `home`. Repeats it with the origin
+  // that a wrong_cell answer names.
+  async request(streamId, home, request) {
     const id = streamId?.toLowerCase();
-    let url = this.#known.get(id) ?? home;
-    for (let hops = 0; ; hops++) {
+    let url = this.#origins.get(id) ?? home;
+    for (let redirects = 0; ; redirects++) {
       try {
-        return await ask(url);
+        return await request(url);
       } catch (error) {
-        if (isElsewhere(error) || isAway(error)) this.#known.delete(id);
-        const next = id && this.#follow && isElsewhere(error) ? trusted(error.details, home) : null;
+        if (isWrongCell(error) || isUnreachable(error)) this.#origins.delete(id);
+        const next = id && this.#follow && isWrongCell(error) ? trustedOrigin(error.details, home) : null;
         if (!next) throw error;
-        if (hops === MAX_HOPS) throw failure('cells_disagree', `no cell takes stream ${id}`, error);
+        if (redirects === MAX_REDIRECTS) throw failure('cells_disagree', `no cell accepts stream ${id}`, error);
         this.#remember(id, (url = next));
       }
     }
   }
 
   #remember(id, origin) {
-    this.#known.set(id, origin);
-    if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value);
+    this.#origins.set(id, origin);
+    if (this.#origins.size > MAX_REMEMBERED) this.#origins.delete(this.#origins.keys().next().value);
   }
 }
 
-const isElsewhere = ({ status, code }) => status === 421 && code === 'wrong_cell';
+const isWrongCell = ({ status, code }) => status === 421 && code === 'wrong_cell';
 
-// No answer, or one of a proxy that stands in front of nothing.
-const isAway = ({ status, code }) => status === 0 || code === 'unexpected_answer';
+// `unexpected_answer` comes from a proxy whose server is down.
+const isUnreachable = ({ status, code }) => status === 0 || code === 'unexpected_answer';
 
-// The session's token goes there: never over less than it went before, and nowhere but to an origin.
-function trusted(details, home) {
+// The request to the other cell carries the session token. So the address must be a bare origin, and https: unless
+// `home` is http:.
+function trustedOrigin(details, home) {
   const schemes = /^http:/i.test(home) ? ['http:', 'https:'] : ['https:'];
   try {
     const { href, origin, protocol } = new URL(details);
@@ -53,8 +55,8 @@ function trusted(details, home) {
   }
 }
 
-// The cell that a stream belongs to: where it is pinned ({stream id: cell}), else the one with the highest score. Null
-// when there are no cells.
+// Returns the cell of a stream: the pinned one of `pins` ({stream id: cell}), or else the cell with the highest score.
+// Returns null when there are no cells.
 export async function cellOf(streamId, cells, pins = {}) {
   const id = streamId.toLowerCase();
   if (Object.hasOwn(pins, id)) return pins[id];

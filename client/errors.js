@@ -1,20 +1,20 @@
-// The one type of error: a refusal of the server's, or what kept it from answering.
+// SealcastError, the only type of error of this module: the server refused a request, or no answer came.
 
 export class SealcastError extends Error {
-  // `status` is 0 when there was no answer. `code` is the server's (docs/errors.md), or one of docs/client.md.
+  // `status` is 0 when no answer came. `code` is the server's (docs/errors.md), or the client's own (docs/client.md).
   constructor(code, message, { status = 0, details = null, hint = null, retryAfterMs = null, cause } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'SealcastError';
     Object.assign(this, { status, code, details, hint, retryAfterMs });
   }
 
-  // Whether the same request may fare better later. What is 4xx is a verdict, but for 429.
+  // Whether a retry may succeed. A 4xx answer is final, except 429.
   get retryable() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 
-// A failure that is not the server's to tell: a broken connection, an SDK's complaint.
+// An error that did not come from the server: for example a broken connection, or an error of an SDK.
 export function failure(code, message, cause) {
   return new SealcastError(code, message, { cause });
 }
@@ -26,7 +26,7 @@ export async function errorOfResponse(response) {
   return new SealcastError(code, message, { status, details, hint, retryAfterMs: retryAfter(response, hint) });
 }
 
-// Retry-After is whole seconds or a date (RFC 9110, 10.2.3). PostgREST sends none: there the hint has the milliseconds.
+// Retry-After is whole seconds or a date (RFC 9110, 10.2.3). PostgREST sends no such header; its hint has the milliseconds.
 function retryAfter(response, hint) {
   const header = response.headers.get('retry-after');
   if (header !== null) {

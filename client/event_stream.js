@@ -1,11 +1,11 @@
-// Reads text/event-stream from pieces of bytes that are cut anywhere, as the HTML standard says:
+// Parses Server-Sent Events (text/event-stream) from pieces of bytes. A piece may end anywhere, even within a character.
 // https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 
-const MAX_PENDING = 4 * 1024 * 1024; // characters of one line, or of one event: more is no event stream
+const MAX_PENDING = 4 * 1024 * 1024; // characters of one line or event; a longer one is not from an event stream
 
 export class EventStream {
-  #decoder = new TextDecoder(); // drops the byte order mark
-  #rest = '';
+  #decoder = new TextDecoder(); // removes the byte order mark
+  #incomplete = '';
   #data = [];
   #size = 0;
   #type = '';
@@ -14,26 +14,28 @@ export class EventStream {
 
   lastEventId = '';
 
-  // onEvent({data, type, lastEventId}); data is null for an event that only sets the id. onRetry(milliseconds).
+  // Calls onEvent({data, type, lastEventId}) and onRetry(milliseconds). `data` is null for an event that only sets the id.
   constructor({ onEvent, onRetry }) {
     this.#onEvent = onEvent;
     this.#onRetry = onRetry;
   }
 
   push(bytes) {
-    const text = this.#rest + this.#decoder.decode(bytes, { stream: true });
-    // The line feed that belongs to a carriage return at the very end may be still to come.
+    const text = this.#incomplete + this.#decoder.decode(bytes, { stream: true });
+    // Keep a carriage return at the end: the next piece may begin with its line feed.
     const end = text.endsWith('\r') ? text.length - 1 : text.length;
     let from = 0;
     for (const { index, 0: separator } of text.slice(0, end).matchAll(/\r\n|\n|\r/g)) {
-      this.#line(text.slice(from, index));
+      this.#readLine(text.slice(from, index));
       from = index + separator.length;
     }
-    this.#rest = text.slice(from);
-    if (this.#rest.length + this.#size > MAX_PENDING) throw new RangeError('an event is too large');
+    this.#incomplete = text.slice(from);
+    if (this.#incomplete.length + this.#size > MAX_PENDING) {
+      throw new RangeError(`an event is longer than ${MAX_PENDING} characters`);
+    }
   }
 
-  #line(line) {
+  #readLine(line) {
     if (line === '') return this.#dispatch();
     const colon = line.indexOf(':');
     if (colon === 0) return;

@@ -1,19 +1,24 @@
-// A frame as every transport carries it: {"offset", "prev", "envelope"}.
+// Parses and checks a frame. Every transport carries the same form: {"offset", "prev", "envelope"}.
 import { failure } from './errors.js';
 
-// From JSON text, its bytes, or what an SDK has parsed. Throws SealcastError `bad_frame`.
-export function parseFrame(data) {
-  let frame = data;
+// Parses JSON text, or its bytes. Returns any other value as it is, since an SDK may have parsed it already.
+// Throws SealcastError `bad_frame`.
+export function parseJson(data) {
   try {
-    if (data instanceof Uint8Array || data instanceof ArrayBuffer) frame = new TextDecoder().decode(data);
-    if (typeof frame === 'string') frame = JSON.parse(frame);
+    const isBytes = data instanceof Uint8Array || data instanceof ArrayBuffer;
+    const text = isBytes ? new TextDecoder().decode(data) : data;
+    return typeof text === 'string' ? JSON.parse(text) : text;
   } catch (error) {
     throw failure('bad_frame', 'a frame is not JSON', error);
   }
-  const { offset, prev, envelope } = frame ?? {};
-  const sound = Number.isSafeInteger(offset) && Number.isSafeInteger(prev) && prev >= 0 && prev < offset;
-  if (!sound || typeof envelope !== 'object' || envelope === null) {
-    throw failure('bad_frame', 'a frame has no offset, prev and envelope');
+}
+
+// Accepts the same input as parseJson(). Throws SealcastError `bad_frame`.
+export function parseFrame(data) {
+  const { offset, prev, envelope } = parseJson(data) ?? {};
+  const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(prev) && prev >= 0 && prev < offset;
+  if (!valid || typeof envelope !== 'object' || envelope === null) {
+    throw failure('bad_frame', 'a frame has no valid offset, prev and envelope');
   }
   return { offset, prev, envelope };
 }

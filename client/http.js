@@ -1,9 +1,9 @@
-// Requests to the sidecar: the session's token, a deadline, and every failure as a SealcastError.
+// Sends requests to the sidecar with the session token and a timeout. Every failure is a SealcastError.
 import { Cells } from './cells.js';
 import { errorOfResponse, failure } from './errors.js';
 import { Regions } from './regions.js';
 
-const REGIONS_MS = 5000; // for the list of regions; without it a request goes to what is known
+const REGIONS_TIMEOUT_MS = 5000; // of GET /regions; when it fails, requests go to a known region
 
 export class Http {
   #regions;
@@ -13,8 +13,8 @@ export class Http {
   #cells;
 
   constructor({ url, regions, token, getToken, fetch = globalThis.fetch, timeoutMs = 15_000, followCells = true }) {
-    const asking = { session: false, timeoutMs: Math.min(timeoutMs, REGIONS_MS) };
-    this.#regions = new Regions(url, regions, (at) => this.#json('GET', { url: at }, '/regions', asking));
+    const listOptions = { session: false, timeoutMs: Math.min(timeoutMs, REGIONS_TIMEOUT_MS) };
+    this.#regions = new Regions(url, regions, (from) => this.#json('GET', { url: from }, '/regions', listOptions));
     this.#fetch = (...request) => fetch(...request);
     this.#token = getToken ?? (({ refresh }) => (refresh ? null : token));
     this.#timeoutMs = timeoutMs;
@@ -26,7 +26,7 @@ export class Http {
     return this.#regions.current;
   }
 
-  // The body of the answer, parsed. With `streamId`, asked for in the cell that has the stream.
+  // Resolves with the parsed body of the answer. A request with `streamId` goes to the cell that has the stream.
   async json(method, path, options = {}) {
     const at = { url: await this.#regions.choose() };
     try {
@@ -38,49 +38,49 @@ export class Http {
   }
 
   async #json(method, at, path, { body, cache, streamId, session = true, signal, timeoutMs = this.#timeoutMs }) {
-    const limit = new Deadline(timeoutMs, signal);
+    const timeout = new Timeout(timeoutMs, signal);
     try {
       const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
-      const answer = this.#request(at, path, { method, headers, body, cache, signal: limit.signal }, session, streamId);
-      return parse(await orAborted(answer.then((response) => response.text()), limit.signal));
+      const answer = this.#request(at, path, { method, headers, body, cache, signal: timeout.signal }, session, streamId);
+      return parse(await orAborted(answer.then((response) => response.text()), timeout.signal));
     } catch (error) {
-      throw lostOr(error, limit.signal);
+      throw requestError(error, timeout.signal);
     } finally {
-      limit.met();
-      limit.release();
+      timeout.stop();
+      timeout.release();
     }
   }
 
-  // The body of an answer, still to be read, and failed(error) to tell how that went wrong. The deadline is for the
-  // answer's head alone.
+  // Resolves with the unread body of the answer, and with failed(error), to be called when reading the body fails. The
+  // timeout is for the head of the answer only.
   async open(path, { headers, streamId, session = true, signal }) {
     const at = { url: await this.#regions.choose() };
     const failed = (error) => this.#regions.failed(at.url, error);
-    const limit = new Deadline(this.#timeoutMs, signal);
-    const init = { method: 'GET', headers, cache: 'no-store', signal: limit.signal };
+    const timeout = new Timeout(this.#timeoutMs, signal);
+    const init = { method: 'GET', headers, cache: 'no-store', signal: timeout.signal };
     const answer = this.#request(at, path, init, session, streamId);
     try {
-      const { body } = await orAborted(answer, limit.signal);
+      const { body } = await orAborted(answer, timeout.signal);
       return { body, failed };
     } catch (error) {
-      answer.then(({ body }) => body.cancel()).catch(() => {}); // it comes too late
+      answer.then(({ body }) => body.cancel()).catch(() => {}); // the answer may still come, too late
       failed(error);
       throw error;
     } finally {
-      limit.met();
+      timeout.stop();
     }
   }
 
-  // `at.url` is the region, and then where the stream's cell is.
+  // `at.url` is the region at first, and is set to the address of the stream's cell.
   #request(at, path, init, session, streamId) {
-    return this.#cells.ask(streamId, at.url, (url) => {
+    return this.#cells.request(streamId, at.url, (url) => {
       at.url = url;
-      return this.#requestOf(url + path, init, session);
+      return this.#requestWithSession(url + path, init, session);
     });
   }
 
-  // A session that is over is renewed once, when there is a way to get a new one.
-  async #requestOf(url, init, session) {
+  // After a 401 the session token is renewed once, if getToken() gives another one.
+  async #requestWithSession(url, init, session) {
     const token = session ? await this.#token({ refresh: false }) : null;
     let response = await this.#send(url, init, token);
     if (response.status === 401 && session) {
@@ -96,41 +96,41 @@ export class Http {
     try {
       return await this.#fetch(url, { ...init, headers });
     } catch (error) {
-      throw lostOr(error, init.signal);
+      throw requestError(error, init.signal);
     }
   }
 }
 
-// A signal that follows the caller's, and is aborted when the time is over before the deadline is met.
-class Deadline {
-  #stop = new AbortController();
+// A signal that is aborted with the caller's signal, or when the time is over before stop() is called.
+class Timeout {
+  #controller = new AbortController();
   #timer;
 
   constructor(ms, signal) {
-    const follow = () => this.#stop.abort(signal.reason);
+    const follow = () => this.#controller.abort(signal.reason);
     if (signal?.aborted) follow();
     signal?.addEventListener('abort', follow, { once: true });
     this.release = () => signal?.removeEventListener('abort', follow);
-    this.#timer = setTimeout(() => this.#stop.abort(failure('timeout', `no answer within ${ms} ms`)), ms);
+    this.#timer = setTimeout(() => this.#controller.abort(failure('timeout', `no answer came within ${ms} ms`)), ms);
   }
 
   get signal() {
-    return this.#stop.signal;
+    return this.#controller.signal;
   }
 
-  met() {
+  stop() {
     clearTimeout(this.#timer);
   }
 }
 
-// What the promise says, or the signal's reason as soon as it is aborted. A fetch does not always listen to its signal:
-// that of Debian's Node.js 18 forgets it when garbage is collected (https://github.com/nodejs/undici/issues/1926).
+// Settles as the promise does, or rejects with the signal's reason as soon as the signal is aborted. The signal alone may
+// not end a fetch: Debian's Node.js 18 forgets it at a garbage collection (https://github.com/nodejs/undici/issues/1926).
 function orAborted(promise, signal) {
   return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
 
@@ -142,8 +142,8 @@ function parse(text) {
   }
 }
 
-// fetch rejects with a TypeError whatever went wrong; a signal's reason goes through as it is.
-function lostOr(error, signal) {
+// fetch() rejects with a TypeError for every network error. The reason of an aborted signal is passed on unchanged.
+function requestError(error, signal) {
   if (signal.aborted) return signal.reason;
   return error instanceof TypeError ? failure('unreachable', 'the server cannot be reached', error) : error;
 }

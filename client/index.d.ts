@@ -1,6 +1,6 @@
-// Types of sealcast-client. ../docs/client.md describes what they stand for.
+// The types of sealcast-client. ../docs/client.md describes the API.
 
-/** What was sealed, with `d` as its sender meant it. docs/envelope.md has the members. */
+/** A sealed message; docs/envelope.md describes the members. */
 export interface Envelope<D = Record<string, unknown>> {
   v: 1;
   kid: string;
@@ -13,7 +13,7 @@ export interface Envelope<D = Record<string, unknown>> {
   sig: string;
 }
 
-/** What a handler gets for an own message that a chat storm leaves out: it has no offset there. */
+/** The user's own message that a chat storm leaves out of the public channel. It has no offset on that channel. */
 export interface Echo<D = Record<string, unknown>> {
   offset: null;
   prev: null;
@@ -22,7 +22,7 @@ export interface Echo<D = Record<string, unknown>> {
 
 export interface Frame<D = Record<string, unknown>> {
   offset: number;
-  /** The offset of the frame before this one on the channel that brought it. */
+  /** The offset of the frame before this one on the same channel (public or vip). */
   prev: number;
   envelope: Envelope<D>;
 }
@@ -31,11 +31,11 @@ export interface Page {
   messages: Frame[];
   first: number;
   last: number;
-  /** The answer ends for its size, and not for `limit`. */
+  /** The page ends because of its size, not because of `limit`. */
   more?: true;
 }
 
-/** `keys` of RFC 7517: those with kty OKP and crv Ed25519 count. */
+/** A JSON Web Key Set (RFC 7517). Only keys with kty OKP and crv Ed25519 are used. */
 export interface PublicKeySet {
   keys: { kty: string; crv?: string; kid?: string; x?: string; [member: string]: unknown }[];
 }
@@ -43,11 +43,11 @@ export interface PublicKeySet {
 export type VerifyResult = 'ok' | 'malformed' | 'unknown_kid' | 'bad_signature' | 'from_future';
 
 export interface Backoff {
-  /** Upper bound of the first pause; doubles with each attempt. Default 250, or what the event stream says. */
+  /** Upper bound of the first pause; it doubles with each attempt. Default 250, or the `retry` field of the event stream. */
   baseMs?: number;
-  /** Default 10000. */
+  /** Upper bound of every pause, without the spread. Default 10000. */
   capMs?: number;
-  /** Up to this much is added to every pause. Default 500. */
+  /** A random time up to this is added to every pause. Default 500. */
   spreadMs?: number;
 }
 
@@ -63,43 +63,44 @@ export class SealcastError extends Error {
       cause?: unknown;
     },
   );
-  /** HTTP status; 0 when there was no answer. */
+  /** HTTP status; 0 when no answer came. */
   status: number;
   code: string;
   details: string | null;
   hint: string | null;
   retryAfterMs: number | null;
   cause?: unknown;
-  /** Of sendMessage(): send again under this one. */
+  /** Set by sendMessage(): use this txn_id to send the same message again. */
   txnId?: string;
-  /** Of code `unverified`. */
+  /** Set for the code `unverified`: the frame that was left out. */
   frame?: Frame;
+  /** Whether a retry may succeed: true for status 0, 429 and 5xx. */
   readonly retryable: boolean;
 }
 
 export interface ClientOptions {
   url: string | URL;
-  /** Where to go on when a region does not answer: addresses, or true for those that `url` tells. Default none. */
+  /** Addresses to use when a region does not answer, or true to ask the server at `url` for them. Default: no others. */
   regions?: (string | URL)[] | true;
   /** A session token. */
   token?: string;
-  /** Or where to get one. With `refresh` the last one was refused. */
-  getToken?: (why: { refresh: boolean }) => string | null | undefined | Promise<string | null | undefined>;
+  /** Returns a session token, instead of `token`. `refresh` is true when the server has refused the last one. */
+  getToken?: (options: { refresh: boolean }) => string | null | undefined | Promise<string | null | undefined>;
   fetch?: typeof globalThis.fetch;
-  /** For an answer of the server's. Default 15000. */
+  /** How long to wait for an answer of the server. Default 15000. */
   timeoutMs?: number;
-  /** Whether to go where a server says that another cell has a stream, with the session. Default true. */
+  /** Whether to follow a wrong_cell answer to another cell. The request there carries the session token. Default true. */
   followCells?: boolean;
-  /** What envelopes are verified with by `verify: 'keys'`. Default: what the server shows. */
+  /** The public keys for `verify: 'keys'` and `by: 'keys'`. Default: the keys that the server publishes. */
   publicKeys?: PublicKeySet;
-  /** The first one is used unless a subscription names another. Default [sse()]. */
+  /** A subscription uses the first one unless it names another. Default [sse()]. */
   transports?: Driver[];
-  /** Of sendMessage(). */
+  /** The pauses between the attempts of sendMessage(). */
   retry?: Backoff;
 }
 
 export interface SendOptions {
-  /** A UUID; by default a new one. */
+  /** A UUID. Default: a new one. */
   txnId?: string;
   signal?: AbortSignal;
   /** No attempt begins later than this. Default 60000. */
@@ -109,40 +110,41 @@ export interface SendOptions {
 export type Status = 'connecting' | 'live' | 'reconnecting' | 'failed' | 'closed';
 
 export interface SubscribeOptions {
-  /** Begin after this offset; 0 = from the beginning; by default with what comes next. */
+  /** Begin after this offset; 0 = from the beginning. Default: begin with the next message. */
   from?: number | null;
-  /** The name of the transport to begin with. */
+  /** The name of the first transport. Default: the first of `transports`. */
   transport?: string;
-  /** vip: every message also in a chat storm, for users with a role in the stream. Default public. */
+  /** vip carries every message, even in a chat storm, to users with a role in the stream. Default public. */
   channel?: 'public' | 'vip';
   onStatus?: (status: Status, error?: SealcastError) => void;
   onTransport?: (transport: string, previous: string) => void;
-  /** Retention took these before they could be read. */
+  /** Retention deleted these frames before the reader got them. */
   onDropped?: (range: { from: number; to: number }) => void | Promise<void>;
-  /** The database was restored from an older dump: offsets go on after this one. */
+  /** The database was restored from an older dump; the stream continues after this offset. */
   onRewound?: (to: { offset: number }) => void | Promise<void>;
   onError?: (error: SealcastError) => void;
-  /** Whether each envelope is sealed, by asking the server (true) or by public keys; those that are not are reported and left out. */
+  /** Verify each envelope: ask the server (true), or use public keys ('keys'). An invalid one is reported and left out. */
   verify?: boolean | 'keys';
+  /** The pauses before a new connection, and between requests to the history. */
   reconnect?: Backoff;
-  /** Of transport_migrate without overlap_ms, and of migrate(). Default 5000. */
+  /** How long a migration reads both transports, unless transport_migrate or migrate() says otherwise. Default 5000. */
   overlapMs?: number;
-  /** How long another transport may take to connect. Default 15000. */
+  /** How long the new transport may take to connect in a migration. Default 15000. */
   migrateTimeoutMs?: number;
-  /** The history is asked after about so long without a frame, on transports that do not resume. 0 = never. Default 60000. */
+  /** Read the history after about this time without a frame, on transports that do not resume. 0 = never. Default 60000. */
   quietMs?: number;
-  /** How long a missing frame may be late before the history is asked. Default 150. */
+  /** How long to wait for a missing frame before it is read from the history. Default 150. */
   patienceMs?: number;
-  /** Frames that wait for the handler, or for one that is missing. Default 1000. */
+  /** The maximum number of frames that wait for the handler, or for a missing frame. Default 1000. */
   maxHeld?: number;
-  /** Messages of one request to the history, at most 500. Default 200. */
+  /** The number of messages in one request to the history, at most 500. Default 200. */
   pageSize?: number;
-  /** transport_migrate is followed after up to so long, not by all readers at once. Default 500. */
+  /** Readers follow transport_migrate after a random time up to this, so not all at the same moment. Default 500. */
   spreadMs?: number;
 }
 
 export interface Subscription {
-  /** Resolves when all that is sent from then on will be delivered. */
+  /** Resolves when every message sent from then on will be delivered. */
   readonly ready: Promise<void>;
   readonly transport: string;
   readonly offset: number | null;
@@ -152,7 +154,7 @@ export interface Subscription {
 }
 
 export interface Client {
-  /** The address that requests go to now. */
+  /** The address of the region that requests go to. */
   readonly region: string;
   sendMessage<D extends object>(streamId: string, type: string, d: D, options?: SendOptions): Promise<Envelope<D>>;
   subscribeStreamEvents<D = Record<string, unknown>>(
@@ -164,81 +166,88 @@ export interface Client {
     streamId: string,
     query?: { after?: number; before?: number; limit?: number; channel?: 'public' | 'vip'; signal?: AbortSignal },
   ): Promise<Page>;
-  /** By the server, or here by public keys. */
+  /** Asks the server (by: 'server', the default), or verifies here with public keys (by: 'keys'). */
   verify(envelope: Envelope | string, options?: { by?: 'server' | 'keys'; signal?: AbortSignal }): Promise<VerifyResult>;
   ticket(streamId: string, options?: { signal?: AbortSignal }): Promise<{ access_token: string; expires_in: number }>;
 }
 
-/** Of a user in a stream, 0 to 99; the same as in SQL's sampled(). */
+/** The bucket of a user in a stream, 0 to 99; the SQL function sampled() uses the same. */
 export function samplingBucket(userId: string, streamId: string): Promise<number>;
+/** Whether the public channel carries the user's messages at this rate (percent) in a chat storm. */
 export function isSampled(userId: string, streamId: string, rate: number): Promise<boolean>;
-/** 0 or 1: always sent in a chat storm; 2: sampled. `type`: what sealcast.message_types has of the envelope's type. */
+/** 0 or 1: the public channel always carries it; 2: sampled. `type`: the row of sealcast.message_types for the type. */
 export function tierOf(
   envelope: Pick<Envelope, 's' | 'd'>,
   type?: { tier?: number; tier0_amount?: number | null; states_role?: boolean },
 ): 0 | 1 | 2;
 
-/** The cell that a stream is in, as in SQL's cell_of(); null when there are none. `pins`: stream id → cell. */
+/** The cell of a stream, as the SQL function cell_of() calculates it; null without cells. `pins`: stream id → cell. */
 export function cellOf(streamId: string, cells: Iterable<string>, pins?: Record<string, string>): Promise<string | null>;
 
 export function createClient(options: ClientOptions): Client;
 
-/** How a reader gets in at a transport; docs/tokens.md. */
+/** Access to a transport that checks tokens; docs/tokens.md. */
 export interface Access {
   /** The topic or channel to read. */
   channelId: string;
   /** For MQTT a JWT, for Ably a TokenRequest. */
   token: any;
-  /** Where to connect to, when the server tells. */
+  /** The address to connect to, if the server names one. */
   url?: string;
-  /** Another token. */
+  /** Requests another token. */
   renew(): Promise<Access>;
 }
 
-/** What a driver is given, and may tell. */
+/** The options and callbacks that a driver gets for one connection. */
 export interface DriverContext {
-  /** Aborted when the connection is to be given up; connect() then resolves. */
+  /** Aborted when the driver must close the connection; connect() then resolves. */
   signal: AbortSignal;
   channel: 'public' | 'vip';
-  /** The offset to resume after; null when none is known. */
+  /** The offset to resume after; null when none is known yet. */
   after(): number | null;
-  /** A token for this connection; without `tokens` when a transport_migrate brought a ticket. Null: there is nothing to know. */
+  /**
+   * Requests a token for this connection; with `tokens` undefined, only if transport_migrate brought a ticket. Resolves
+   * with null when neither a token nor the channel is known.
+   */
   access(tokens?: boolean, signal?: AbortSignal): Promise<Access | { channelId: string; token?: undefined } | null>;
+  /** `offset`: the offset after which this connection begins. `resumed`: no frame was lost since the last connection. */
   onConnected(how?: { offset?: number; resumed?: boolean }): void;
   onFrame(frame: Frame): void;
   onBadFrame(error: SealcastError): void;
+  /** The stream continues after this offset: retention deleted older frames, or the stream was set back. */
   onReset(offset: number): void;
-  /** The SDK lost its connection and will connect again by itself. */
+  /** The SDK lost its connection and reconnects by itself. */
   onWaiting(error: SealcastError): void;
+  /** The server asks for this baseMs before a new connection. */
   onPace(baseMs: number): void;
 }
 
-/** A transport: yours may be one too. connect() reads until it is lost, and then rejects. */
+/** Reads one transport. An application may write its own. connect() reads until the connection is lost, and then rejects. */
 export interface Driver {
   name: string;
-  /** Whether a connection continues where the last one was cut off. */
+  /** Whether a new connection continues where the last one ended. */
   resumes?: boolean;
   connect(streamId: string, context: DriverContext): Promise<void>;
 }
 
-/** What is used of MQTT.js's MqttClient. */
+/** The members of MQTT.js's MqttClient that the driver uses. */
 export interface MqttClientLike {
   connected: boolean;
-  on(event: string, listener: (...told: any[]) => void): unknown;
-  off(event: string, listener: (...told: any[]) => void): unknown;
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  off(event: string, listener: (...args: any[]) => void): unknown;
   subscribe(topic: string, options: { qos: 0 | 1 | 2 }, done: (error: any, granted?: any) => void): unknown;
   unsubscribe(topic: string): unknown;
   end(force?: boolean): unknown;
 }
 
-/** What is used of Ably.Realtime. */
+/** The members of Ably.Realtime that the driver uses. */
 export interface AblyRealtimeLike {
   channels: { get(name: string, options?: any): any };
   connection: { on(listener: (change: any) => void): void; off(listener: (change: any) => void): void };
   close(): void;
 }
 
-/** What is used of SupabaseClient. */
+/** The members of SupabaseClient that the driver uses. */
 export interface SupabaseClientLike {
   channel(name: string, options?: any): any;
   removeChannel(channel: any): Promise<unknown>;
@@ -247,13 +256,14 @@ export interface SupabaseClientLike {
 
 type ClientOrMaker<T, A = never> = T | ((access?: A) => T | Promise<T>);
 
+/** `ticket`: put a ticket in the URL instead of the session. `silenceMs`: give up after this time without a byte (45000). */
 export function sse(options?: { ticket?: boolean; silenceMs?: number }): Driver;
 export function mqtt(options: {
   client: ClientOrMaker<MqttClientLike, Access>;
   topic?: string;
   vipTopic?: string;
   qos?: 0 | 1 | 2;
-  /** true: asks for a token before each connection; false: never; by default when a transport_migrate brought a ticket. */
+  /** Whether to request a token before each connection. Default: only if transport_migrate brought a ticket. */
   tokens?: boolean;
 }): Driver;
 export function ably(options: {
@@ -262,7 +272,7 @@ export function ably(options: {
   vipChannel?: string;
   event?: string;
   channelOptions?: object;
-  /** As of mqtt(). */
+  /** As in mqtt(). */
   tokens?: boolean;
 }): Driver;
 export function supabase(options: {

@@ -1,4 +1,26 @@
-// The public names of sealcast-client; ../docs/client.md describes them, index.d.ts types them.
+// The public names of sealcast-client. ../docs/client.md describes them, and index.d.ts gives their types.
+//
+// The files of this module:
+//   client.js                createClient(): sends, reads the history, verifies, gets tickets, opens subscriptions
+//   subscription.js          one reader of one stream: its status, its migrations, and the calls of the handler
+//   sequencer.js             puts frames in order, removes repeats, and reads missing frames from the history
+//   own_messages.js          shows users their own messages that a chat storm leaves out of the public channel
+//   transport_connection.js  keeps the driver of one transport connected, with retries
+//   drivers/                 one driver for each transport: sse.js, mqtt.js, ably.js, supabase.js
+//   shared_channel.js        lets several subscriptions read one channel of one SDK client (MQTT, Ably, Supabase)
+//   transport_token.js       requests the token for a transport that checks tokens
+//   event_stream.js          parses Server-Sent Events
+//   frame.js                 parses and checks a frame
+//   http.js                  requests to the sidecar: session token, timeout, and failures as SealcastError
+//   regions.js               chooses the region that requests go to
+//   cells.js                 follows a stream to the cell that has it; cellOf()
+//   backoff.js               the pause before a retry
+//   errors.js                SealcastError
+//   verify_envelope.js       verifies an envelope with a public key
+//   public_keys.js           reads and caches the public keys
+//   canonical.js             canonical JSON (RFC 8785)
+//   sampling.js              decides which messages a chat storm leaves out, as the server does
+//   hash.js                  SHA-256
 export { cellOf } from './cells.js';
 export { createClient } from './client.js';
 export { SealcastError } from './errors.js';

@@ -1,62 +1,63 @@
-// The public keys that envelopes are verified with: the server's, read when they are needed, or the application's own.
+// Reads and caches the public keys for verifying envelopes. They come from the server, or from the application ("pinned").
 import { failure } from './errors.js';
 import { subtleCrypto } from './hash.js';
 
-const AGAIN_MS = 1000; // between two readings, however many kids are unknown
-const REFRESH_MS = 240_000; // from then on they are read anew, and what is known counts meanwhile
-const END_MS = 300_000; // by then a key that was taken away counts no more, whether or not they could be read
+const MIN_PAUSE_MS = 1000; // between two requests, however many unknown kids are asked for
+const REFRESH_MS = 240_000; // older keys are requested again, and stay in use until the answer comes
+const EXPIRY_MS = 300_000; // older keys are not used, so a removed key expires even when the request fails
 
 export class PublicKeys {
   #read;
   #known = null; // kid → CryptoKey
-  #readAt; // when they were asked for; pinned ones are never old
-  #last; // the last reading, under way or what came of it
-  #next; // when another may begin
+  #readAt; // the time of the request that gave #known; Infinity for pinned keys
+  #last; // promise of the newest request
+  #nextAt; // the earliest time of the next request
 
-  // read({ fresh }) resolves with a JSON Web Key Set, fresh: from no cache on the way. `pinned` is one, never read again.
+  // read({ fresh }) resolves with a JSON Web Key Set; `fresh` asks it to bypass caches. `pinned` is a JSON Web Key Set
+  // that is used instead of read().
   constructor(read, pinned) {
     this.#read = read;
-    this.#next = pinned ? Infinity : -Infinity;
-    if (pinned) this.#take(Promise.resolve(pinned), Infinity).catch(() => {}); // find() tells it
+    this.#nextAt = pinned ? Infinity : -Infinity;
+    if (pinned) this.#store(Promise.resolve(pinned), Infinity).catch(() => {}); // find() reports the error
   }
 
-  // The CryptoKey of that kid; undefined when there is none. Rejects when nobody can tell.
+  // Resolves with the CryptoKey of the kid, or with undefined when there is none. Rejects when the keys cannot be read.
   async find(kid) {
     const age = performance.now() - this.#readAt;
-    if (!this.#known?.has(kid) || age >= END_MS) await this.#again();
-    else if (age >= REFRESH_MS) this.#again().catch(() => {});
+    if (!this.#known?.has(kid) || age >= EXPIRY_MS) await this.#refresh();
+    else if (age >= REFRESH_MS) this.#refresh().catch(() => {});
     return this.#known.get(kid);
   }
 
-  // Who asks too soon gets what the last reading came to.
-  #again() {
-    if (performance.now() < this.#next) return this.#last;
-    this.#next = Infinity;
-    const again = () => (this.#next = performance.now() + AGAIN_MS);
-    return this.#take(this.#read({ fresh: this.#known !== null }).finally(again), performance.now());
+  // Before #nextAt it returns the result of the last request.
+  #refresh() {
+    if (performance.now() < this.#nextAt) return this.#last;
+    this.#nextAt = Infinity;
+    const allowNext = () => (this.#nextAt = performance.now() + MIN_PAUSE_MS);
+    return this.#store(this.#read({ fresh: this.#known !== null }).finally(allowNext), performance.now());
   }
 
-  #take(keySet, readAt) {
-    const take = (known) => {
+  #store(keySet, readAt) {
+    const store = (known) => {
       this.#known = known;
       this.#readAt = readAt;
     };
-    return (this.#last = keySet.then(importAll).then(take));
+    return (this.#last = keySet.then(importAll).then(store));
   }
 }
 
 async function importAll({ keys } = {}) {
-  if (!Array.isArray(keys)) throw failure('unexpected_answer', 'the public keys are no JSON Web Key Set');
+  if (!Array.isArray(keys)) throw failure('unexpected_answer', 'the public keys are not a JSON Web Key Set');
   const subtle = subtleCrypto();
   const known = new Map();
   for (const { kty, crv, kid, x } of keys) {
-    // Another kind of key is for others; what an envelope says chooses none.
+    // Only Ed25519 keys are used. The envelope cannot choose the algorithm.
     if (kty !== 'OKP' || crv !== 'Ed25519' || typeof kid !== 'string') continue;
     try {
       known.set(kid, await subtle.importKey('jwk', { kty, crv, x }, 'Ed25519', false, ['verify']));
     } catch (error) {
-      if (error.name !== 'NotSupportedError') throw failure('unexpected_answer', `the public key ${kid} is none`, error);
-      throw failure('no_ed25519', 'this browser cannot verify Ed25519 signatures; ask the server: verify: true', error);
+      if (error.name !== 'NotSupportedError') throw failure('unexpected_answer', `the public key ${kid} is invalid`, error);
+      throw failure('no_ed25519', 'this browser cannot verify Ed25519; use verify: true to ask the server', error);
     }
   }
   return known;

@@ -1,83 +1,86 @@
-// Which region requests go to: the nearest one, until it does not answer, then the next (../docs/regions.md).
+// Chooses the region that requests go to: the nearest one, and the next one after a failure (../docs/regions.md).
 import { SealcastError } from './errors.js';
 
-const FRESH_MS = 300_000; // how long an answer of /regions is good for
-const ASK_AGAIN_MS = 30_000; // after a failure: regions notice it too, and the rush is over
-const AWAY_MS = 300_000; // how long a client stays where a failure brought it before a new request goes home
+const LIST_MAX_AGE_MS = 300_000; // an older answer of /regions is requested again
+const RETRY_LIST_MS = 30_000; // after a failure: by then the regions have noticed it too, and fewer clients ask
+const RETURN_MS = 300_000; // this long after a failure, the next request goes to the first region of the list again
 
 const NO_ANSWER = new Set(['unreachable', 'timeout', 'silence', 'unexpected_answer']);
-const PASSING = new Set(['overloaded', 'txn_in_progress']); // a load or a moment, which another region would share
+const NOT_REGIONAL = new Set(['overloaded', 'txn_in_progress']); // 503 answers that another region would give too
 
 const unique = (urls) => [...new Set(urls)];
 const withoutSlash = (url) => String(url).replace(/\/+$/, '');
 
-// Whether the region itself has failed. A stream that merely ends may go on at the same place: a sidecar was replaced.
-function isRegions(error) {
+// Whether the region itself has failed. The end of an event stream (connection_lost) is no failure of the region: the
+// sidecar may just have been replaced.
+function isRegionFailure(error) {
   if (!(error instanceof SealcastError)) return false;
-  return error.status === 0 ? NO_ANSWER.has(error.code) : error.status >= 500 && !PASSING.has(error.code);
+  return error.status === 0 ? NO_ANSWER.has(error.code) : error.status >= 500 && !NOT_REGIONAL.has(error.code);
 }
 
 export class Regions {
-  #url; // what the caller knows, and the last resort
-  #urls; // the best first, which is home
+  #url; // the caller's address; it stays in every list, as the last resort
+  #urls; // the best first
   #current;
-  #since = 0; // a failure brought it there
-  #ask = null; // (url) → the answer of /regions
-  #askAt = 0;
-  #asking = null;
-  #known = false; // what can be known for now
+  #leftAt = 0; // the time of the last failure
+  #readList = null; // (url) → the answer of /regions
+  #readAt = 0; // the time of the next request for the list
+  #reading = null; // promise of a request under way
+  #settled = false; // the first request for the list has ended
 
-  // `regions`: addresses to go on to after `url`, or true: those that the server tells by ask(url).
-  constructor(url, regions, ask) {
+  // `regions` is a list of addresses to use after `url`. Or it is true, and readList(url) asks the server for the list.
+  constructor(url, regions, readList) {
     this.#url = withoutSlash(url);
     this.#urls = unique([this.#url, ...(Array.isArray(regions) ? regions.map(withoutSlash) : [])]);
     this.#current = this.#url;
-    if (regions === true) this.#ask = ask;
+    if (regions === true) this.#readList = readList;
   }
 
   get current() {
     return this.#current;
   }
 
-  // For a new request or connection. The first one waits for the server's list; later the list is renewed beside.
+  // Resolves with the address for a new request or connection. The first call waits for the server's list. Later calls do
+  // not wait when the list is requested again.
   async choose() {
-    if (this.#ask && !this.#asking && Date.now() >= this.#askAt) this.#renew();
-    if (this.#asking && !this.#known) await this.#asking;
-    if (this.#current !== this.#urls[0] && Date.now() - this.#since >= AWAY_MS) this.#current = this.#urls[0];
+    if (this.#readList && !this.#reading && Date.now() >= this.#readAt) this.#renewList();
+    if (this.#reading && !this.#settled) await this.#reading;
+    if (this.#current !== this.#urls[0] && Date.now() - this.#leftAt >= RETURN_MS) this.#current = this.#urls[0];
     return this.#current;
   }
 
-  // How a request to `url` failed. Later ones go to the next region, where that may help and nobody has moved on yet.
+  // Reports that a request to `url` failed. Later requests go to the next region, if the region itself has failed. Several
+  // requests that fail together move the client once.
   failed(url, error) {
-    if (!isRegions(error) || this.#urls.length === 1) return;
-    error.retryAfterMs = null; // was asked for by the region that is left
+    if (!isRegionFailure(error) || this.#urls.length === 1) return;
+    error.retryAfterMs = null; // the failed region asked for this pause, the next one did not
     if (url !== this.#current) return;
     const next = (this.#urls.indexOf(url) + 1) % this.#urls.length;
     this.#current = this.#urls[next];
-    this.#since = Date.now();
-    this.#askAt = Math.min(this.#askAt, Date.now() + ASK_AGAIN_MS);
+    this.#leftAt = Date.now();
+    this.#readAt = Math.min(this.#readAt, Date.now() + RETRY_LIST_MS);
   }
 
-  #renew() {
+  #renewList() {
     const from = this.#current;
-    this.#asking = this.#ask(from)
-      .then((answer) => this.#take(usable(answer, from)))
-      .catch(() => (this.#askAt = Date.now() + ASK_AGAIN_MS))
+    this.#reading = this.#readList(from)
+      .then((answer) => this.#replaceList(usable(answer, from)))
+      .catch(() => (this.#readAt = Date.now() + RETRY_LIST_MS))
       .finally(() => {
-        this.#known = true;
-        this.#asking = null;
+        this.#settled = true;
+        this.#reading = null;
       });
   }
 
-  #take(urls) {
-    this.#askAt = Date.now() + FRESH_MS;
-    const first = !this.#known;
+  #replaceList(urls) {
+    this.#readAt = Date.now() + LIST_MAX_AGE_MS;
+    const first = !this.#settled;
     this.#urls = unique([...urls, this.#url]);
     if (first || !this.#urls.includes(this.#current)) this.#current = this.#urls[0];
   }
 }
 
-// The session goes where the list says: never from TLS to none.
+// The session token is sent to these addresses. So a list that came over TLS may name only addresses with TLS.
 function usable({ regions }, from) {
   const secure = from.startsWith('https:');
   const allowed = (url) => url.startsWith('https://') || (!secure && url.startsWith('http://'));

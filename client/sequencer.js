@@ -1,8 +1,9 @@
-// Puts a stream's frames in order: whatever transports bring, in whatever order and how often, the reader gets each
-// offset once, ascending, one at a time. What is missing is read from the history; what retention has dropped is told.
+// Puts a stream's frames in order. Transports may bring frames late, repeated or in another order; the reader gets each
+// offset once, ascending, and one at a time. Missing frames are read from the history. Frames that retention has deleted
+// are reported.
 //
-// A frame's `prev` is the offset of the frame before it on its channel (docs/delivery.md). So the frames that are held
-// form a chain from the last one delivered, as far as each one's prev is reached. Where it breaks, there is a gap.
+// A frame's `prev` is the offset of the frame before it on its channel (docs/delivery.md). So the held frames form a chain
+// that begins at the last delivered frame. A frame whose `prev` the chain does not reach comes after a gap.
 import { backoff, pause } from './backoff.js';
 
 export class Sequencer {
@@ -10,31 +11,31 @@ export class Sequencer {
   #dropped;
   #rewound;
   #history;
-  #trouble;
+  #historyFailed;
   #limits;
   #stop = new AbortController();
 
-  #taken = null; // the last offset given to deliver(); null until start()
-  #done = null; // the last offset that deliver() is finished with
-  #held = []; // ascending by offset; an entry with `dropped` stands for what retention took up to its offset
-  #target = 0; // a higher offset is known to exist
-  #asked = 0; // questions for what is newer than all that is held
-  #answered = 0;
-  #epoch = 0; // of offsets: rewind() begins another
-  #setBack = null; // to be told before anything else is delivered
+  #taken = null; // the last offset passed to deliver(); null until start()
+  #done = null; // the last offset for which deliver() has ended
+  #held = []; // ascending by offset; an entry with `dropped` represents the frames that retention deleted up to its offset
+  #target = 0; // the highest offset that is known to exist although its frame is not held
+  #catchUps = 0; // calls of catchUp()
+  #caughtUp = 0; // the calls of catchUp() that are done
+  #rewinds = 0; // calls of rewind(); offsets from before a rewind are void
+  #pendingRewind = null; // to be reported before anything else is delivered
   #delivering = false;
   #filling = false;
-  #retryAfterMs = null; // of the history's last refusal
+  #retryAfterMs = null; // from the last error of the history
 
   // deliver(frame), dropped({from, to}) and rewound({offset}) are awaited. history({after, before, limit, signal})
-  // resolves with {messages, first, last}. trouble(error) is told when the history does not answer.
-  constructor({ deliver, dropped, rewound, history, trouble, ...limits }) {
+  // resolves with {messages, first, last}. historyFailed(error) is called when the history cannot be read.
+  constructor({ deliver, dropped, rewound, history, historyFailed, ...limits }) {
     const { maxHeld = 1000, pageSize = 200, patienceMs = 150, reconnect } = limits;
     this.#deliver = deliver;
     this.#dropped = dropped;
     this.#rewound = rewound;
     this.#history = history;
-    this.#trouble = trouble;
+    this.#historyFailed = historyFailed;
     this.#limits = { maxHeld, pageSize: Math.min(pageSize, maxHeld), patienceMs, reconnect };
   }
 
@@ -59,23 +60,23 @@ export class Sequencer {
     this.#proceed();
   }
 
-  // There may be newer messages than any frame has told of.
+  // Reads the history up to its end, since messages may exist after the newest known frame.
   catchUp() {
-    this.#asked++;
+    this.#catchUps++;
     this.#proceed();
   }
 
-  // At least this offset exists.
+  // To be called when a frame with this offset is known to exist. It is read from the history if no transport brings it.
   expect(offset) {
     this.#target = Math.max(this.#target, offset);
     this.#proceed();
   }
 
-  // The stream was set back to this offset: what follows has offsets that were given before.
+  // The stream was set back to this offset, so that the following frames have offsets that were used before.
   rewind(offset) {
-    this.#epoch++;
+    this.#rewinds++;
     this.#held = [];
-    this.#setBack = { offset };
+    this.#pendingRewind = { offset };
     this.#target = this.#taken = this.#done = offset;
     this.#proceed();
   }
@@ -95,7 +96,7 @@ export class Sequencer {
     if (!this.#filling) this.#fill();
   }
 
-  // Keeps the frame in its place. When there is no room the highest goes: the history has it.
+  // Inserts the frame by its offset. When too many are held, the highest is removed; it can be read from the history later.
   #hold(frame) {
     if (this.started && frame.offset <= this.#taken) return;
     const held = this.#held;
@@ -109,32 +110,32 @@ export class Sequencer {
   async #deliverAll() {
     this.#delivering = true;
     for (let next; !this.#closed && (next = this.#next()); ) {
-      const epoch = this.#epoch;
+      const rewinds = this.#rewinds;
       const from = this.#taken + 1;
       this.#taken = next.offset;
-      if (next === this.#setBack) await this.#tellRewind();
+      if (next === this.#pendingRewind) await this.#reportRewind();
       else if (next.dropped) await this.#dropped({ from, to: next.offset });
       else await this.#deliver(next);
-      if (epoch === this.#epoch) this.#done = next.offset;
-      if (!this.#filling) this.#fill(); // there is room again
+      if (rewinds === this.#rewinds) this.#done = next.offset;
+      if (!this.#filling) this.#fill(); // there is room for more frames now
     }
     this.#delivering = false;
   }
 
   #next() {
-    if (this.#setBack) return this.#setBack;
+    if (this.#pendingRewind) return this.#pendingRewind;
     while (this.#held.length > 0 && this.#held[0].offset <= this.#taken) this.#held.shift();
     return this.#held.length > 0 && this.#held[0].prev <= this.#taken ? this.#held.shift() : null;
   }
 
-  #tellRewind() {
-    const { offset } = this.#setBack;
-    this.#setBack = null;
+  #reportRewind() {
+    const { offset } = this.#pendingRewind;
+    this.#pendingRewind = null;
     return this.#rewound({ offset });
   }
 
-  // How far the chain reaches, of how many frames it is, and the frame behind the first gap.
-  #survey() {
+  // Returns the last offset of the chain, its number of frames, and the frame after the first gap.
+  #measureChain() {
     let reach = this.#taken;
     let length = 0;
     for (const frame of this.#held) {
@@ -145,21 +146,21 @@ export class Sequencer {
     return { reach, length, gap: null };
   }
 
-  // Reads from the history until nothing is known to be missing, as far as there is room.
+  // Reads from the history until no frame is known to be missing, or until too many frames are held.
   async #fill() {
     this.#filling = true;
-    let patient = true;
+    let mayComeLate = true;
     for (let attempt = 0; !this.#closed; ) {
-      const { reach, length, gap } = this.#survey();
-      const asking = this.#answered < this.#asked;
-      if (!gap && !asking && this.#target <= reach) break;
+      const { reach, length, gap } = this.#measureChain();
+      const catchingUp = this.#caughtUp < this.#catchUps;
+      if (!gap && !catchingUp && this.#target <= reach) break;
       if (length + this.#limits.pageSize > this.#limits.maxHeld) break;
       let wait;
-      // What seems lost is often only late: another transport, or one that changes the order, brings it in a moment.
-      if (gap && patient && !asking) {
+      // A missing frame is often only late: the transport changed the order, or another transport brings it soon.
+      if (gap && mayComeLate && !catchingUp) {
         wait = this.#limits.patienceMs;
-        patient = false;
-      } else if (await this.#fetch(reach, gap, asking)) {
+        mayComeLate = false;
+      } else if (await this.#fetch(reach, gap, catchingUp)) {
         attempt = 0;
         continue;
       } else {
@@ -170,10 +171,11 @@ export class Sequencer {
     this.#filling = false;
   }
 
-  // One page of what comes after `reach`, up to the gap's end when that is all that is wanted. False: not now.
-  async #fetch(reach, gap, asking) {
-    const epoch = this.#epoch;
-    const question = this.#asked;
+  // Reads one page of the history after `reach`, up to the end of the gap unless it is catching up. Resolves with false
+  // when needed frames are still missing, so that the caller pauses before the next attempt.
+  async #fetch(reach, gap, catchingUp) {
+    const rewinds = this.#rewinds;
+    const catchUps = this.#catchUps;
     const needed = gap ? gap.prev : this.#target;
     const { pageSize: limit } = this.#limits;
     this.#retryAfterMs = null;
@@ -181,26 +183,26 @@ export class Sequencer {
     try {
       page = await this.#history({
         after: reach,
-        before: gap && !asking ? needed + 1 : undefined,
+        before: gap && !catchingUp ? needed + 1 : undefined,
         limit,
         signal: this.#stop.signal,
       });
     } catch (error) {
-      if (!this.#closed) this.#trouble(error);
+      if (!this.#closed) this.#historyFailed(error);
       this.#retryAfterMs = error.retryAfterMs;
       return false;
     }
-    if (epoch !== this.#epoch || this.#closed) return true;
-    if (asking && page.messages.length < limit && !page.more) this.#answered = question;
+    if (rewinds !== this.#rewinds || this.#closed) return true;
+    if (catchingUp && page.messages.length < limit && !page.more) this.#caughtUp = catchUps;
     for (const frame of page.messages) this.#hold(frame);
-    const now = this.#survey();
+    const now = this.#measureChain();
     if (now.reach === reach && !this.#skip(page, needed, now)) return needed <= reach;
     this.#proceed();
     return true;
   }
 
-  // The page does not continue the chain. What lies before its first message, or is no longer kept, is gone for good;
-  // what the history should have and has not yet is only late. False: nothing is gone.
+  // Called when the page does not continue the chain. Frames before the page's first message, or before the oldest message
+  // kept, are gone for good. Newer frames are only late. Returns false when no frame is gone.
   #skip({ messages, first, last }, needed, { reach, gap }) {
     let gone = first - 1;
     if (messages.length > 0) gone = messages[0].prev;

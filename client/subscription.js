@@ -1,55 +1,55 @@
-// One reader of one stream: the transport in use, the going over to another, and what the caller is told.
-import { accessTo } from './access.js';
-import { backoff, pause } from './backoff.js';
-import { Echo } from './echo.js';
+// One reader of one stream: its transport, its migration to another transport, and the calls of the caller's functions.
+import { pause, pauseBeforeRetry } from './backoff.js';
 import { failure, SealcastError } from './errors.js';
-import { Link } from './link.js';
+import { OwnMessages } from './own_messages.js';
 import { Sequencer } from './sequencer.js';
+import { TransportConnection } from './transport_connection.js';
+import { requestAccess } from './transport_token.js';
 
-const SYSTEM = '00000000-0000-0000-0000-000000000000'; // as a sender
+const SYSTEM_SENDER = '00000000-0000-0000-0000-000000000000';
 const MAX_OVERLAP_MS = 60_000;
 const CANNOT_VERIFY = ['no_webcrypto', 'no_ed25519'];
 const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500 };
 
 export class Subscription {
-  #parts;
+  #client;
   #streamId;
   #handler;
   #options;
   #sequencer;
-  #link; // the transport in use
-  #next = null; // the one that takes over: {link, finish}
-  #former = null; // the transport before the one in use
-  #heading; // {name} of where it is, or is going
-  #invitations = new Map(); // target → what the last transport_migrate said of it
-  #unknown = new Set(); // targets without a driver
-  #migrations = Promise.resolve(); // one after the other
+  #connection; // of the transport in use
+  #next = null; // during the overlap: {connection, finish, failed} of the new transport
+  #previous = null; // the name of the transport before the one in use
+  #destination; // {name} of the transport in use, or of the one that a migration under way goes to
+  #announcements = new Map(); // target → {channelId, ticket} of the newest transport_migrate message
+  #unknownTargets = new Set(); // reported once each
+  #migrations = Promise.resolve(); // migrations run one after the other
   #superseded = new AbortController();
   #status = 'connecting';
   #stop = new AbortController();
-  #finding = false;
+  #findingStart = false;
   #settleReady;
-  #echo = null;
-  #handled = Promise.resolve(); // what the handler was given last
+  #ownMessages = null;
+  #handled = Promise.resolve(); // the last call of the handler
 
-  constructor(parts, streamId, handler, options) {
-    const { from, transport = parts.drivers.keys().next().value, channel = 'public', verify = false } = options;
-    if (!['public', 'vip'].includes(channel)) throw new TypeError(`channel is public or vip, not ${channel}`);
-    if (![false, true, 'keys'].includes(verify)) throw new TypeError(`verify is true, false or "keys", not ${verify}`);
-    this.#parts = parts;
+  constructor(client, streamId, handler, options) {
+    const { from, transport = client.drivers.keys().next().value, channel = 'public', verify = false } = options;
+    if (!['public', 'vip'].includes(channel)) throw new TypeError(`channel must be "public" or "vip", not ${channel}`);
+    if (![false, true, 'keys'].includes(verify)) throw new TypeError(`verify must be true, false or "keys", not ${verify}`);
+    this.#client = client;
     this.#streamId = streamId;
     this.#handler = handler;
     this.#options = { ...DEFAULTS, ...options, channel };
-    // Resolves when all that is sent from then on will be delivered.
+    // Resolves when every message sent from then on will be delivered.
     this.ready = new Promise((resolve, reject) => (this.#settleReady = { resolve, reject }));
-    this.ready.catch(() => {}); // onStatus tells it too
+    this.ready.catch(() => {}); // onStatus reports the error too
     const { maxHeld, pageSize, patienceMs, reconnect } = options;
     this.#sequencer = new Sequencer({
       deliver: (frame) => this.#deliver(frame),
-      dropped: (range) => this.#tell('onDropped', range),
+      dropped: (range) => this.#notify('onDropped', range),
       rewound: (to) => this.#rewound(to),
-      history: (query) => parts.messages(streamId, { ...query, channel }),
-      trouble: (error) => this.#trouble(error),
+      history: (query) => client.messages(streamId, { ...query, channel }),
+      historyFailed: (error) => this.#historyFailed(error),
       maxHeld,
       pageSize,
       patienceMs,
@@ -57,17 +57,17 @@ export class Subscription {
     });
     if (from !== undefined && from !== null) this.#sequencer.start(from);
     const driver = this.#driver(transport);
-    if (channel === 'public') this.#listenToOwn();
-    this.#link = this.#open(driver);
-    this.#heading = { name: transport };
+    if (channel === 'public') this.#showOwnMessages();
+    this.#connection = this.#connect(driver);
+    this.#destination = { name: transport };
   }
 
   // The name of the transport in use.
   get transport() {
-    return this.#link.name;
+    return this.#connection.name;
   }
 
-  // The last offset that was handled; null before it is known where to begin.
+  // The last offset that was handled. It is null until the first offset is known.
   get offset() {
     return this.#sequencer.offset;
   }
@@ -77,181 +77,183 @@ export class Subscription {
     return this.#status;
   }
 
-  // Resolves when the transports have let go. No handler is called from now on; one that runs is left to end.
+  // Resolves when the transports are closed. The handler is not called again, but a running call is not interrupted.
   close() {
     return this.#end('closed', failure('closed', 'the subscription is closed'));
   }
 
-  // Goes over to another transport: both are read for `overlapMs`, then the old one is closed. Rejects, and stays with
-  // the old one, when the other cannot connect or does not last so long. A later call replaces one under way.
+  // Moves to another transport: both are read for `overlapMs`, and then the old one is closed. Rejects and keeps the old
+  // transport when the new one cannot connect, or is lost during the overlap. A later call replaces an earlier one.
   migrate(name, { overlapMs = this.#options.overlapMs } = {}) {
-    this.#superseded.abort(failure('migration_superseded', `going over to ${name} instead`));
+    this.#superseded.abort(failure('migration_superseded', `a migration to ${name} replaces this one`));
     const stop = (this.#superseded = new AbortController());
     if (this.#over) stop.abort(this.#stop.signal.reason);
-    const heading = (this.#heading = { name });
-    const migration = this.#migrations.then(() => this.#takeOver(name, overlapMs, stop));
+    const destination = (this.#destination = { name });
+    const migration = this.#migrations.then(() => this.#runMigration(name, overlapMs, stop));
     this.#migrations = migration.catch(() => {
-      if (this.#heading === heading) this.#heading = { name: this.transport };
+      if (this.#destination === destination) this.#destination = { name: this.transport };
     });
     return migration;
   }
 
-  async #takeOver(name, overlapMs, stop) {
+  async #runMigration(name, overlapMs, stop) {
     const { signal } = stop;
     if (signal.aborted) throw signal.reason;
     if (name === this.transport) return;
     const driver = this.#driver(name);
-    const old = this.#link;
+    const old = this.#connection;
     const { migrateTimeoutMs } = this.#options;
-    let link;
+    let connection;
     try {
       await new Promise((connected, failed) => {
-        link = this.#open(driver, { connected, failed });
-        const late = () => failed(failure('timeout', `no connection within ${migrateTimeoutMs} ms`));
-        pause(migrateTimeoutMs, signal).then(late, failed);
+        connection = this.#connect(driver, { connected, failed });
+        const timeOut = () => failed(failure('timeout', `no connection within ${migrateTimeoutMs} ms`));
+        pause(migrateTimeoutMs, signal).then(timeOut, failed);
       });
       await new Promise((finish, failed) => {
-        this.#next = { link, finish, failed };
+        this.#next = { connection, finish, failed };
         pause(overlapMs, signal).then(finish, failed);
       });
-      this.#link = link;
-      this.#former = old.name;
+      this.#connection = connection;
+      this.#previous = old.name;
     } catch (error) {
-      await link?.close();
+      await connection?.close();
       if (error === signal.reason || error.code === 'transport_refused') throw error;
-      throw failure('migration_failed', `cannot go over from ${old.name} to ${name}: ${error.message}`, error);
+      throw failure('migration_failed', `cannot migrate from ${old.name} to ${name}: ${error.message}`, error);
     } finally {
       this.#next = null;
-      stop.abort(); // the timers
+      stop.abort(); // ends the timers
     }
-    this.#live(link);
+    this.#becomeLive(connection);
     await old.close();
-    await this.#tell('onTransport', name, old.name);
+    await this.#notify('onTransport', name, old.name);
   }
 
   #driver(name) {
-    const driver = this.#parts.drivers.get(name);
+    const driver = this.#client.drivers.get(name);
     if (driver) return driver;
-    const known = [...this.#parts.drivers.keys()].join(', ');
-    throw failure('transport_unknown', `there is no transport "${name}"; createClient() was given: ${known}`);
+    const known = [...this.#client.drivers.keys()].join(', ');
+    throw failure('transport_unknown', `unknown transport "${name}"; the transports given to createClient(): ${known}`);
   }
 
-  // `attempt` is there while the link is to take over.
-  #open(driver, attempt) {
+  // `attempt` is {connected, failed} while a migration waits for the connection.
+  #connect(driver, attempt) {
     const sequencer = this.#sequencer;
     const { channel, reconnect, quietMs } = this.#options;
     const hooks = {
       after: () => sequencer.offset,
       onFrame: (frame) => sequencer.push(frame),
-      onBadFrame: (error) => this.#tell('onError', error),
+      onBadFrame: (error) => this.#notify('onError', error),
       onReset: (offset) => (offset < sequencer.offset ? sequencer.rewind(offset) : sequencer.expect(offset)),
       onQuiet: () => sequencer.catchUp(),
       onConnected: (how) => {
-        this.#connected(link, how);
+        this.#connected(connection, how);
         attempt?.connected();
       },
       onWaiting: (error) => {
-        this.#tell('onError', error);
-        if (link === this.#link) this.#setStatus(this.#status === 'live' ? 'reconnecting' : this.#status, error);
-        if (link === this.#next?.link) this.#next.failed(error);
+        this.#notify('onError', error);
+        const inUse = connection === this.#connection;
+        if (inUse) this.#setStatus(this.#status === 'live' ? 'reconnecting' : this.#status, error);
+        if (connection === this.#next?.connection) this.#next.failed(error);
       },
       onFailed: (error) => {
+        const inUse = connection === this.#connection;
         attempt?.failed(error);
-        if (link === this.#next?.link) this.#next.failed(error);
-        else if (link === this.#link && this.#next) this.#next.finish();
-        else if (link === this.#link && error.code === 'transport_refused' && this.#former) this.#fallBack(error);
-        else if (link === this.#link) this.#fail(error);
+        if (connection === this.#next?.connection) this.#next.failed(error);
+        else if (inUse && this.#next) this.#next.finish();
+        else if (inUse && error.code === 'transport_refused' && this.#previous) this.#fallBack(error);
+        else if (inUse) this.#fail(error);
       },
     };
-    const { http, ticket } = this.#parts;
+    const { http, ticket } = this.#client;
     const tools = { channel, http, ticket, access: (tokens, signal) => this.#access(driver.name, tokens, signal) };
-    const link = new Link(driver, this.#streamId, tools, hooks, { reconnect, quietMs });
-    return link;
+    const connection = new TransportConnection(driver, this.#streamId, tools, hooks, { reconnect, quietMs });
+    return connection;
   }
 
   #access(transport, tokens, signal) {
     const { channel } = this.#options;
-    const invitation = this.#invitations.get(transport);
-    return accessTo(this.#parts.http, this.#streamId, { transport, channel, invitation, tokens, signal });
+    const announcement = this.#announcements.get(transport);
+    return requestAccess(this.#client.http, this.#streamId, { transport, channel, announcement, tokens, signal });
   }
 
-  // The transport in use lets this reader in no more: back to the one before.
+  // The transport in use refuses this reader from now on, so it returns to the transport before.
   #fallBack(error) {
     const refused = this.transport;
-    this.#link = this.#open(this.#driver(this.#former));
-    this.#former = null;
-    this.#heading = { name: this.transport };
-    this.#tell('onError', error);
+    this.#connection = this.#connect(this.#driver(this.#previous));
+    this.#previous = null;
+    this.#destination = { name: this.transport };
+    this.#notify('onError', error);
     this.#setStatus('reconnecting', error);
-    this.#tell('onTransport', this.transport, refused);
+    this.#notify('onTransport', this.transport, refused);
   }
 
-  #connected(link, { offset, resumed = link.resumes }) {
+  #connected(connection, { offset, resumed = connection.resumes }) {
     const sequencer = this.#sequencer;
     if (!sequencer.started && offset !== undefined) sequencer.start(offset);
-    else if (!sequencer.started) return this.#findStart(link);
+    else if (!sequencer.started) return this.#findStart(connection);
     else if (!resumed) sequencer.catchUp();
-    this.#live(link);
+    this.#becomeLive(connection);
   }
 
-  #live(link) {
-    if (link !== this.#link || !link.connected) return;
+  #becomeLive(connection) {
+    if (connection !== this.#connection || !connection.connected) return;
     this.#setStatus('live');
     this.#settleReady.resolve();
   }
 
-  // A transport that does not say where the stream is: the history does.
-  async #findStart(link) {
-    if (this.#finding) return;
-    this.#finding = true;
+  // Asks the history for the newest offset, on a transport that does not tell it.
+  async #findStart(connection) {
+    if (this.#findingStart) return;
+    this.#findingStart = true;
     const { signal } = this.#stop;
     for (let attempt = 0; !this.#over && !this.#sequencer.started; attempt++) {
       try {
-        const { last } = await this.#parts.messages(this.#streamId, { limit: 1, signal });
+        const { last } = await this.#client.messages(this.#streamId, { limit: 1, signal });
         this.#sequencer.start(last);
       } catch (error) {
-        if (!this.#over) this.#trouble(error);
-        await pause(backoff(attempt, this.#options.reconnect, error.retryAfterMs), signal).catch(() => {});
+        if (!this.#over) this.#historyFailed(error);
+        await pauseBeforeRetry(attempt, this.#options.reconnect, error.retryAfterMs, signal);
       }
     }
-    this.#finding = false;
-    if (!this.#over) this.#live(link);
+    this.#findingStart = false;
+    if (!this.#over) this.#becomeLive(connection);
   }
 
   async #deliver(frame) {
     const { envelope } = frame;
     if (this.#options.verify && !(await this.#verified(frame))) return;
-    if (envelope.t === 'transport_migrate' && envelope.s === SYSTEM) this.#follow(envelope.d ?? {});
-    if (this.#echo?.isNew(envelope) ?? true) await this.#handle(frame);
+    if (envelope.t === 'transport_migrate' && envelope.s === SYSTEM_SENDER) this.#follow(envelope.d ?? {});
+    if (this.#ownMessages?.isNew(envelope) ?? true) await this.#handle(frame);
   }
 
-  // One after the other: an echo is no frame of the sequencer's.
+  // Calls the handler, one call after the other. The sequencer does not do this for own messages, which have no frame.
   #handle(frame) {
     return (this.#handled = this.#handled.then(async () => {
       try {
         if (!this.#over) await this.#handler(frame);
       } catch (error) {
-        this.#tell('onError', failure('handler_failed', `the handler failed at offset ${frame.offset}`, error));
+        this.#notify('onError', failure('handler_failed', `the handler failed at offset ${frame.offset}`, error));
       }
     }));
   }
 
-  // What this client sends, and a storm leaves out of the public channel.
-  #listenToOwn() {
-    const { echoes } = this.#parts;
+  // Shows the messages that this client sends and a chat storm leaves out of the public channel.
+  #showOwnMessages() {
+    const { ownMessages } = this.#client;
     const streamId = this.#streamId.toLowerCase();
-    const echo = (this.#echo = new Echo((envelope) => this.#handle({ offset: null, prev: null, envelope })));
-    const all = echoes.get(streamId) ?? new Set();
-    echoes.set(streamId, all.add(echo));
+    const own = (this.#ownMessages = new OwnMessages((envelope) => this.#handle({ offset: null, prev: null, envelope })));
+    const ofStream = ownMessages.get(streamId) ?? new Set();
+    ownMessages.set(streamId, ofStream.add(own));
     this.#stop.signal.addEventListener('abort', () => {
-      all.delete(echo);
-      if (all.size === 0) echoes.delete(streamId);
+      ofStream.delete(own);
+      if (ofStream.size === 0) ownMessages.delete(streamId);
     });
   }
 
   #rewound(to) {
-    this.#echo?.forget();
-    return this.#tell('onRewound', to);
+    this.#ownMessages?.forget();
+    return this.#notify('onRewound', to);
   }
 
   async #verified(frame) {
@@ -259,48 +261,49 @@ export class Subscription {
     const by = this.#options.verify === 'keys' ? 'keys' : 'server';
     for (let attempt = 0; !this.#over; attempt++) {
       try {
-        let result = await this.#parts.verify(frame.envelope, { by, signal });
-        // A true envelope of another stream is none of this one.
+        let result = await this.#client.verify(frame.envelope, { by, signal });
+        // An envelope of another stream has a valid signature too, but does not belong here.
         if (result === 'ok' && frame.envelope.stream_id !== this.#streamId.toLowerCase()) result = 'wrong_stream';
         if (result === 'ok') return true;
         const message = `the envelope at offset ${frame.offset} does not verify: ${result}`;
-        this.#tell('onError', Object.assign(failure('unverified', message), { frame }));
+        this.#notify('onError', Object.assign(failure('unverified', message), { frame }));
         return false;
       } catch (error) {
         if (CANNOT_VERIFY.includes(error.code)) this.#fail(error);
-        else if (!this.#over) this.#tell('onError', error);
+        else if (!this.#over) this.#notify('onError', error);
         if (error instanceof SealcastError && !error.retryable) return false;
-        await pause(backoff(attempt, this.#options.reconnect, error.retryAfterMs), signal).catch(() => {});
+        await pauseBeforeRetry(attempt, this.#options.reconnect, error.retryAfterMs, signal);
       }
     }
     return false;
   }
 
-  // The stream says where it goes on, and repeats it for who came late. Its readers do not all knock at the same moment.
+  // Follows a transport_migrate message. The server repeats the message for readers that come later, so a repeat is
+  // ignored. Readers wait for a random time, so that they do not all connect at the same moment.
   async #follow({ target, channel_id: channelId, token: ticket, overlap_ms: overlapMs = DEFAULTS.overlapMs }) {
     try {
-      if (this.#unknown.has(target)) return;
-      if (!this.#parts.drivers.has(target)) this.#unknown.add(target);
+      if (this.#unknownTargets.has(target)) return;
+      if (!this.#client.drivers.has(target)) this.#unknownTargets.add(target);
       this.#driver(target);
-      this.#invitations.set(target, { channelId: textIn(channelId), ticket: textIn(ticket) });
-      if (target === this.#heading.name) return;
-      const heading = (this.#heading = { name: target });
+      this.#announcements.set(target, { channelId: nonEmptyText(channelId), ticket: nonEmptyText(ticket) });
+      if (target === this.#destination.name) return;
+      const destination = (this.#destination = { name: target });
       await pause(Math.random() * this.#options.spreadMs, this.#stop.signal);
-      if (heading !== this.#heading) return; // it goes elsewhere by now
+      if (destination !== this.#destination) return; // a later migration goes to another transport
       await this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) });
     } catch (error) {
-      if (!this.#over) this.#tell('onError', error);
+      if (!this.#over) this.#notify('onError', error);
     }
   }
 
-  // A verdict ends the subscription, anything else may pass.
-  #trouble(error) {
+  // A refusal ends the subscription. Other errors are only reported, since a retry may succeed.
+  #historyFailed(error) {
     if (error instanceof SealcastError && !error.retryable) this.#fail(error);
-    else this.#tell('onError', error);
+    else this.#notify('onError', error);
   }
 
   #fail(error) {
-    this.#tell('onError', error);
+    this.#notify('onError', error);
     this.#end('failed', error);
   }
 
@@ -312,7 +315,7 @@ export class Subscription {
       this.#settleReady.reject(reason);
       this.#setStatus(status, reason);
     }
-    await Promise.all([this.#link.close(), this.#migrations]);
+    await Promise.all([this.#connection.close(), this.#migrations]);
   }
 
   get #over() {
@@ -322,14 +325,15 @@ export class Subscription {
   #setStatus(status, error) {
     if (status === this.#status || (this.#over && status !== 'closed' && status !== 'failed')) return;
     this.#status = status;
-    this.#tell('onStatus', status, error);
+    this.#notify('onStatus', status, error);
   }
 
-  // Calls one of the caller's functions. What it throws is the caller's: it goes where uncaught errors go.
-  async #tell(name, ...told) {
+  // Calls one of the caller's functions. An error that it throws is an uncaught error of the caller's, and so is an error
+  // of the handler when there is no onError.
+  async #notify(name, ...args) {
     try {
-      if (this.#options[name]) await this.#options[name](...told);
-      else if (told[0]?.code === 'handler_failed') throw told[0];
+      if (this.#options[name]) await this.#options[name](...args);
+      else if (args[0]?.code === 'handler_failed') throw args[0];
     } catch (error) {
       queueMicrotask(() => {
         throw error;
@@ -338,4 +342,4 @@ export class Subscription {
   }
 }
 
-const textIn = (value) => (typeof value === 'string' && value !== '' ? value : undefined);
+const nonEmptyText = (value) => (typeof value === 'string' && value !== '' ? value : undefined);

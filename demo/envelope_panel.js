@@ -1,11 +1,11 @@
-// The panel that shows an envelope, and whether the server says that it is what it sealed.
+// The panel that shows an envelope and the server's verdict on its signature.
 
 const VERDICTS = {
-  ok: 'the signature verifies. This is what the server sealed.',
-  bad_signature: 'the signature does not fit. Something was changed after the sealing.',
-  unknown_kid: 'the server has no key of this kid.',
-  malformed: 'this is no envelope.',
-  from_future: 'the time of sealing is yet to come.',
+  ok: 'the signature is valid. The server sealed this envelope.',
+  bad_signature: 'the signature is not valid. The envelope was changed after the server sealed it.',
+  unknown_kid: 'the server has no key with this kid.',
+  malformed: 'this is not an envelope.',
+  from_future: 'the time of sealing is in the future.',
 };
 
 export class EnvelopePanel {
@@ -16,7 +16,7 @@ export class EnvelopePanel {
   #text = document.getElementById('envelope');
   #tamper = document.getElementById('tamper');
   #envelope;
-  #shown = null; // that envelope, or a changed copy
+  #shown = null; // the envelope, or a changed copy of it
 
   constructor(client) {
     this.#client = client;
@@ -30,26 +30,26 @@ export class EnvelopePanel {
     this.#show(false);
   }
 
-  async #show(tampered) {
-    const shown = tampered ? { ...this.#envelope, d: changed(this.#envelope.d) } : this.#envelope;
+  async #show(isChanged) {
+    const shown = isChanged ? { ...this.#envelope, d: changeContent(this.#envelope.d) } : this.#envelope;
     this.#shown = shown;
     this.#print(shown);
-    this.#tamper.textContent = tampered ? 'Undo' : 'Tamper with it';
-    this.#say('', 'Verifying…');
+    this.#tamper.textContent = isChanged ? 'Undo the change' : 'Change the envelope';
+    this.#showResult('', 'Verifying…');
     const result = await this.#client.verify(shown).catch((error) => error);
-    if (this.#shown !== shown) return; // another one is, by now
-    if (result instanceof Error) this.#say(result.code, result.message);
-    else this.#say(result, VERDICTS[result]);
+    if (this.#shown !== shown) return; // the panel shows another envelope now
+    if (result instanceof Error) this.#showResult(result.code, result.message);
+    else this.#showResult(result, VERDICTS[result]);
   }
 
-  #say(result, why) {
+  #showResult(result, explanation) {
     const verdict = document.createElement('strong');
     verdict.textContent = result;
     this.#result.dataset.result = result;
-    this.#result.replaceChildren(verdict, result ? `: ${why}` : why);
+    this.#result.replaceChildren(verdict, result ? `: ${explanation}` : explanation);
   }
 
-  // Indented, with the members in their order; marks the line that was tampered with.
+  // Keeps the order of the members, and marks the changed line.
   #print(shown) {
     const original = JSON.stringify(this.#envelope, null, 2).split('\n');
     const lines = JSON.stringify(shown, null, 2).split('\n');
@@ -63,8 +63,8 @@ export class EnvelopePanel {
   }
 }
 
-// One letter in the other case, or one more.
-function changed(d) {
+// Swaps the case of the first letter, or appends a character when there is no letter.
+function changeContent(d) {
   const content = String(d.content ?? '');
   const at = content.search(/[a-z]/i);
   if (at < 0) return { ...d, content: `${content}!` };

@@ -1,8 +1,8 @@
-// The transport in use, and the button that asks the server to move all readers to the other one. The panes' readers
-// follow its message by themselves; what is here tells how far they are.
+// Shows the transport in use, and the button that asks the server to move all readers to the other transport. The panes'
+// subscriptions follow the server's message by themselves; this code only shows their progress.
 import { verdictOf } from './verdict.js';
 
-const FOLLOW_MS = 30_000; // for both panes to be on another transport
+const FOLLOW_TIMEOUT_MS = 30_000; // until both panes must be on the new transport
 
 const byId = (id) => document.getElementById(id);
 const label = (transport) => String(transport).toUpperCase();
@@ -10,10 +10,10 @@ const label = (transport) => String(transport).toUpperCase();
 export class Migration {
   #panes;
   #hasBroker;
-  #target = null; // while the panes go over
+  #target = null; // set while the panes move
   #timer;
 
-  // `request` asks for a target; it rejects with a SealcastError.
+  // request(target) asks the server to move the stream. It rejects with a SealcastError.
   constructor(panes, { hasBroker, request }) {
     this.#panes = panes;
     this.#hasBroker = hasBroker;
@@ -26,7 +26,7 @@ export class Migration {
 
   announced(target) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#end('A reader has not followed; load the page again.'), FOLLOW_MS);
+    this.#timer = setTimeout(() => this.#end('Not all readers have moved. Reload the page.'), FOLLOW_TIMEOUT_MS);
     this.#target = target;
     byId('notice').textContent = '';
     this.show();
@@ -37,18 +37,18 @@ export class Migration {
   }
 
   show() {
-    const now = this.#panes.map(({ transport }) => transport);
+    const transports = this.#panes.map(({ transport }) => transport);
     const target = this.#target;
-    if (now.every((transport) => transport === target)) return this.#end('');
-    const from = now.find((transport) => transport !== target);
-    const still = [...new Set(now)].map(label).join(', ');
-    byId('transport').textContent = target ? `${label(from)} → ${label(target)}` : still;
+    if (transports.every((transport) => transport === target)) return this.#end('');
+    const from = transports.find((transport) => transport !== target);
+    const inUse = [...new Set(transports)].map(label).join(', ');
+    byId('transport').textContent = target ? `${label(from)} → ${label(target)}` : inUse;
     for (const pane of this.#panes) pane.showTransport(label(pane.transport));
     const button = byId('migrate');
     button.textContent = target ? `Moving to ${label(target)}…` : `Move to ${label(this.#other)}`;
     button.ariaDisabled = target !== null;
     button.disabled = !this.#hasBroker;
-    if (!this.#hasBroker) byId('notice').textContent = 'This stack has no MQTT broker to move to.';
+    if (!this.#hasBroker) byId('notice').textContent = 'This server has no MQTT broker, so the stream cannot move.';
   }
 
   get #other() {

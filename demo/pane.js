@@ -1,7 +1,7 @@
-// One user's side of the room: a reader of the stream, and what this user sends.
+// One user's side of the room: shows the stream's messages and sends the user's own.
 import { clearVerdict, showVerdict } from './verdict.js';
 
-const KEPT = 300; // lines
+const MAX_LINES = 300;
 const SYSTEM_TYPES = new Set(['transport_migrate', 'viewer_count_update', 'sampling_update']);
 
 export class Pane {
@@ -11,7 +11,7 @@ export class Pane {
   #room; // {streamId, nameOf, openEnvelope}
   #subscription = null;
   #tabStop = null;
-  #unsent = null;
+  #unsent = null; // {content, txnId} of the last message that the server has not accepted
 
   constructor(section, user, room) {
     this.#section = section;
@@ -22,8 +22,8 @@ export class Pane {
       event.preventDefault();
       this.#send(event.target);
     });
-    this.#list.addEventListener('keydown', (event) => this.#roam(event));
-    // Both sides get every message: only the one that is worked in reads them out.
+    this.#list.addEventListener('keydown', (event) => this.#moveFocus(event));
+    // Both sides show every message. A screen reader announces only those of the side that has the focus.
     section.addEventListener('focusin', () => (this.#list.ariaLive = 'polite'));
     section.addEventListener('focusout', () => (this.#list.ariaLive = 'off'));
   }
@@ -40,15 +40,15 @@ export class Pane {
     return this.#subscription?.status ?? 'connecting';
   }
 
-  // Shows the history and reads on after it. `told` is what a subscription tells, and onFrame.
-  begin({ messages, last }, transport, told) {
+  // Shows the history and subscribes to the messages after it. `callbacks` are options of the subscription, and onFrame.
+  begin({ messages, last }, transport, callbacks) {
     messages.forEach((frame) => this.#show(frame));
     const handle = (frame) => {
       this.#show(frame);
-      told.onFrame(frame);
+      callbacks.onFrame(frame);
     };
     this.#subscription = this.#user.client.subscribeStreamEvents(this.#room.streamId, handle, {
-      ...told,
+      ...callbacks,
       from: last,
       transport,
       onRewound: ({ offset }) => {
@@ -61,11 +61,11 @@ export class Pane {
     const line = envelope.t === 'transport_migrate' ? notice(envelope) : this.#line(offset, envelope);
     if (!line) return;
     const list = this.#list;
-    if (document.activeElement !== this.#tabStop) this.#stopAt(line.querySelector('button') ?? this.#tabStop);
+    if (document.activeElement !== this.#tabStop) this.#setTabStop(line.querySelector('button') ?? this.#tabStop);
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
     line.dataset.offset = offset;
     list.append(line);
-    while (list.childElementCount > KEPT) list.firstElementChild.remove();
+    while (list.childElementCount > MAX_LINES) list.firstElementChild.remove();
     if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
@@ -85,14 +85,14 @@ export class Pane {
     return line;
   }
 
-  // One of the list's buttons is on the way of the Tab key, the newest at first; the arrow keys lead to the others.
-  #stopAt(button) {
+  // The Tab key reaches only one of the list's buttons, at first the newest. The arrow keys reach the others.
+  #setTabStop(button) {
     if (this.#tabStop) this.#tabStop.tabIndex = -1;
     if (button) button.tabIndex = 0;
     this.#tabStop = button;
   }
 
-  #roam(event) {
+  #moveFocus(event) {
     const next = { ArrowUp: 'previousElementSibling', ArrowDown: 'nextElementSibling' }[event.key];
     let line = event.target.closest('li');
     if (!next || !line) return;
@@ -100,11 +100,11 @@ export class Pane {
     do line = line[next];
     while (line?.className === 'notice');
     if (!line) return;
-    this.#stopAt(line.querySelector('button'));
+    this.#setTabStop(line.querySelector('button'));
     this.#tabStop.focus();
   }
 
-  // A txn_id belongs to one text: while it is unknown what became of it, sending it again must not send it twice.
+  // The same text keeps its txn_id until the server has accepted it, so that sending it again cannot send it twice.
   async #send(form) {
     const { content: input } = form.elements;
     const button = form.querySelector('button');

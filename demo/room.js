@@ -1,4 +1,4 @@
-// The demo room: two users of one stream, what the system says of it, and the transport that it goes over.
+// The demo room: shows two users of one stream, the viewer count, the traffic badge, and the transport in use.
 import { EnvelopePanel } from './envelope_panel.js';
 import { Migration } from './migration.js';
 import { Pane } from './pane.js';
@@ -13,7 +13,7 @@ const byId = (id) => document.getElementById(id);
 
 const session = await openSession();
 if (session) await openRoom(session);
-else connection('lost', 'There is no demo session: start the room with make run or docker compose up.');
+else connection('lost', 'The server has no demo session. Start the demo with make run or docker compose up.');
 
 async function openRoom({ streamId, owner, guest, hasBroker }) {
   const names = new Map([owner, guest].map(({ id, name }) => [id, name]));
@@ -28,24 +28,24 @@ async function openRoom({ streamId, owner, guest, hasBroker }) {
   showTraffic(last('sampling_update'));
 
   const migration = new Migration(panes, { hasBroker, request: (target) => migrate(owner, streamId, target) });
-  let heard = history.last; // both panes bring each message
+  let newest = history.last; // skips the second copy of each message, since both panes bring it
   const onFrame = ({ offset, envelope: { t, d } }) => {
-    if (offset <= heard) return;
-    heard = offset;
-    if (t === 'viewer_count_update') byId('viewers').textContent = d.total ?? '–'; // null while nobody can say
+    if (offset <= newest) return;
+    newest = offset;
+    if (t === 'viewer_count_update') byId('viewers').textContent = d.total ?? '–'; // null while the count is unknown
     if (t === 'sampling_update') showTraffic(d);
     if (t === 'transport_migrate') migration.announced(d.target);
   };
-  const told = {
+  const callbacks = {
     onFrame,
     onStatus: () => showConnection(panes),
     onTransport: () => migration.show(),
     onError: (error) => migration.failed(error),
   };
   const transport = hasBroker ? last('transport_migrate')?.target : undefined;
-  for (const pane of panes) pane.begin(history, transport === 'mqtt' ? 'mqtt' : 'sse', told);
+  for (const pane of panes) pane.begin(history, transport === 'mqtt' ? 'mqtt' : 'sse', callbacks);
   migration.show();
-  for (let viewer = 0; viewer < panes.length; viewer++) beHeard(streamId);
+  for (let viewer = 0; viewer < panes.length; viewer++) sendHeartbeats(streamId);
 }
 
 async function readHistory(client, streamId) {
@@ -53,7 +53,7 @@ async function readHistory(client, streamId) {
     try {
       return await client.messages(streamId, { limit: HISTORY });
     } catch (error) {
-      connection('lost', `No answer (${error.code}), trying again…`);
+      connection('lost', `The server does not answer (${error.code}). Retrying…`);
       await new Promise((resolve) => setTimeout(resolve, 2000));
     }
   }
@@ -63,8 +63,8 @@ function migrate(owner, streamId, target) {
   return owner.post('rpc/migrate_transport', { stream_id: streamId, target, overlap_ms: OVERLAP_MS });
 }
 
-// Says that somebody watches; what does not arrive is said again.
-function beHeard(streamId) {
+// Counts this page as a viewer. A lost heartbeat does no harm, since the next one follows.
+function sendHeartbeats(streamId) {
   const viewer = { viewer_id: crypto.randomUUID() };
   const beat = () => post(`streams/${streamId}/heartbeat`, viewer).catch(() => {});
   beat();
@@ -77,12 +77,12 @@ function connection(state, text) {
 }
 
 function showConnection(panes) {
-  const worseThanLive = ['failed', 'closed', 'reconnecting', 'connecting'];
-  const worst = worseThanLive.find((status) => panes.some((pane) => pane.status === status));
+  const worstFirst = ['failed', 'closed', 'reconnecting', 'connecting'];
+  const worst = worstFirst.find((status) => panes.some((pane) => pane.status === status));
   if (!worst) connection('live', 'Live');
   else if (worst === 'connecting') connection('connecting', 'Connecting…');
-  else if (worst === 'reconnecting') connection('lost', 'Connection lost, trying again…');
-  else connection('lost', 'The connection has ended; load the page again.');
+  else if (worst === 'reconnecting') connection('lost', 'Connection lost. Reconnecting…');
+  else connection('lost', 'The connection has ended. Reload the page.');
 }
 
 function showTraffic(sampling) {

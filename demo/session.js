@@ -1,14 +1,15 @@
-// The demo's two users: each has a session of their own, a client, and the requests that the client library leaves out.
+// The demo's two users. Each has their own session, a client, and post() for requests that the client
+// library does not offer.
 import { createClient, mqtt, SealcastError, sse } from './client/index.js';
 
 const url = new URL('.', location.href);
 
-// Null when there is no demo session.
+// Resolves with null when the server has no demo session.
 export async function openSession() {
   let demo = await read();
   if (!demo) return null;
   const transports = [sse(), ...(demo.broker ? [mqtt({ client: () => connect(demo.broker) })] : [])];
-  // A room that is left open for longer than its sessions last finds new ones where it found the first.
+  // When a session expires, demo.json has a new one.
   const user = (role) => {
     const token = async ({ refresh }) => {
       if (refresh) demo = (await read()) ?? demo;
@@ -29,14 +30,14 @@ async function read() {
   return answer?.ok ? answer.json() : null;
 }
 
-// Timers of MQTT.js's own would run in a worker made from a blob, which the page's policy does not allow.
+// By default MQTT.js runs its timers in a worker made from a blob, which the page's content security policy forbids.
 async function connect({ url: broker, username, password }) {
   const { default: mqttjs } = await import('./mqtt.esm.js');
   return mqttjs.connect(broker, { username, password, reconnectPeriod: 0, timerVariant: 'native' });
 }
 
-// Answers the body, parsed; null when there is none. Throws SealcastError as the client library does; too many calls in
-// a second are waited out.
+// Resolves with the parsed body, or null when it is empty. Throws SealcastError as the client library does. After a 429
+// it waits and sends the request again.
 export async function post(path, body, token) {
   const headers = { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) };
   const request = { method: 'POST', headers, body: JSON.stringify(body) };

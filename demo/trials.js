@@ -1,4 +1,4 @@
-// The buttons that try moderation and the rate limit on the guest, and show what the server answers.
+// The buttons that try moderation and the rate limit on the guest and show the server's answer.
 import { clearVerdict, SEALED, showVerdict } from './verdict.js';
 
 const FLOOD = 12; // messages at once
@@ -6,10 +6,10 @@ const FLOOD = 12; // messages at once
 export function offerTrials(section, { streamId, owner, guest }) {
   const line = section.querySelector('.verdict');
   const about = { stream_id: streamId, user_id: guest.id };
-  const say = (content, giveUpAfterMs) => guest.client.sendMessage(streamId, 'chat', { content }, { giveUpAfterMs });
-  // What the guest meets next. Too many messages a moment ago are waited out.
+  const send = (content, giveUpAfterMs) => guest.client.sendMessage(streamId, 'chat', { content }, { giveUpAfterMs });
+  // Sends a message as the guest and shows the answer. Retries a 429 for 5 seconds: a flood may have come just before.
   const attempt = async (content) => {
-    await say(content, 5000);
+    await send(content, 5000);
     showVerdict(line, SEALED);
   };
 
@@ -17,19 +17,19 @@ export function offerTrials(section, { streamId, owner, guest }) {
     async mute() {
       const until = new Date(Date.now() + 60_000).toISOString();
       await owner.post('rpc/mute', { ...about, until, reason: 'tried in the demo room' });
-      await attempt('Said while muted');
+      await attempt('Sent while muted');
     },
     async ban() {
       await owner.post('rpc/ban', { ...about, reason: 'tried in the demo room' });
-      await attempt('Said while banned');
+      await attempt('Sent while banned');
     },
     async lift() {
       await owner.post('rpc/unmute', about);
       await owner.post('rpc/unban', about);
-      await attempt('I may speak again');
+      await attempt('I can write again');
     },
     async flood() {
-      const messages = Array.from({ length: FLOOD }, (_, i) => say(`Flood, ${i + 1} of ${FLOOD}`, 0));
+      const messages = Array.from({ length: FLOOD }, (_, i) => send(`Flood, ${i + 1} of ${FLOOD}`, 0));
       const refusals = (await Promise.allSettled(messages)).filter(({ status }) => status === 'rejected');
       const accepted = `${FLOOD - refusals.length} of ${FLOOD} accepted. `;
       showVerdict(line, refusals[0]?.reason ?? SEALED, accepted);

@@ -1,4 +1,4 @@
-// What the server decided, in a line of text: the status and the code, then why.
+// Shows the server's verdict in one line of text: the status, the code, and the reason.
 
 export function showVerdict(line, verdict, before = '') {
   const result = document.createElement('strong');

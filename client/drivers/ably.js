@@ -1,31 +1,31 @@
-// Ably by the caller's ably-js 2 (https://ably.com/docs/sdk/js/v2.0/): channel sealcast:{stream_id}, messages named
-// "message" whose data is one frame. What its states mean: https://ably.com/docs/channels/states.
+// Reads Ably through the caller's ably-js 2 (https://ably.com/docs/sdk/js/v2.0/). The Ably channel is
+// sealcast:{stream_id}; its messages have the name "message", and their data is one frame. The states of an Ably channel:
+// https://ably.com/docs/channels/states.
 import { failure } from '../errors.js';
-import { enter, readShared } from '../shared.js';
+import { readSharedChannel } from '../shared_channel.js';
 
-// `client` is an Ably.Realtime, or a function that makes one. Both reconnect by themselves. The function gets
-// {authCallback} where there is a token.
+// `client` is an Ably.Realtime, or a function that makes one. Both reconnect by themselves. When there is a token, the
+// function gets {authCallback, …}.
 export function ably({ client, channel = 'sealcast:{stream_id}', vipChannel, event = 'message', channelOptions, tokens }) {
   const names = { public: channel, vip: vipChannel };
-  return {
-    name: 'ably',
-    connect: async (streamId, on) => {
-      let refused; // set while the channel is read
-      const maker = (access) => client(access && { ...access, authCallback: tokensOf(access, (error) => refused?.(error)) });
-      const made = typeof client === 'function' ? maker : client;
-      const { name, client: sdkOrMaker } = await enter('ably', { client: made, names, tokens }, streamId, on);
-      const begin = (sdk, tell) => {
-        refused = tell.lost;
-        return open(sdk, tell, { name, event, channelOptions });
-      };
-      return readShared(sdkOrMaker, name, on, { open: begin, end: (sdk) => sdk.close() });
-    },
+  const connect = (streamId, context) => {
+    let onRefused; // set while the channel is read
+    const withCallback = (access) => ({ ...access, authCallback: authCallbackOf(access, (error) => onRefused?.(error)) });
+    const maker = (access) => client(access && withCallback(access));
+    const open = (sdk, name, report) => {
+      onRefused = report.lost;
+      return openChannel(sdk, report, { name, event, channelOptions });
+    };
+    const end = (sdk) => sdk.close();
+    const shared = { client: typeof client === 'function' ? maker : client, names, tokens, open, end };
+    return readSharedChannel('ably', shared, streamId, context);
   };
+  return { name: 'ably', connect };
 }
 
-// An authCallback: the token that is there, and a new one each time after. Ably would go on asking when there is none to
-// be had; `refused` is told.
-function tokensOf(access, refused) {
+// Returns an authCallback that gives the present token first, and a new one each further time. Without onRefused() the
+// SDK would ask forever for a token that the sidecar refuses.
+function authCallbackOf(access, onRefused) {
   let first = access;
   return async (params, callback) => {
     try {
@@ -34,30 +34,33 @@ function tokensOf(access, refused) {
       callback(null, token);
     } catch (error) {
       callback(error.message, null);
-      if (error.code === 'transport_refused') refused(error);
+      if (error.code === 'transport_refused') onRefused(error);
     }
   };
 }
 
-function open(sdk, tell, { name, event, channelOptions }) {
+function openChannel(sdk, report, { name, event, channelOptions }) {
   const channel = sdk.channels.get(name, channelOptions);
-  const onMessage = ({ data }) => tell.data(data);
-  // "update" too comes with the state attached: continuity was lost without the channel leaving that state.
+  const onMessage = ({ data }) => report.data(data);
+  // An "update" event has the state attached too: messages may have been lost although the channel stayed attached.
   const onChannel = ({ current, reason, resumed }) => {
-    if (current === 'attached') tell.connected({ resumed });
-    if (current === 'suspended') tell.waiting(problem(`the channel ${name} is suspended`, reason));
-    if (current === 'failed' || current === 'detached') tell.lost(problem(`the channel ${name} is ${current}`, reason));
+    const state = `the Ably channel ${name} is ${current}`;
+    if (current === 'attached') report.connected({ resumed });
+    if (current === 'suspended') report.waiting(problem(state, reason));
+    if (current === 'failed' || current === 'detached') report.lost(problem(state, reason));
   };
   // While the connection is away for less than two minutes, the channel stays attached and loses nothing.
   const onConnection = ({ current, reason }) => {
-    if (current === 'connected' && channel.state === 'attached') tell.connected({ resumed: true });
-    if (current === 'disconnected' || current === 'suspended') tell.waiting(problem('disconnected', reason));
-    if (current === 'failed' || current === 'closed') tell.lost(problem(`the connection is ${current}`, reason));
+    const state = `the Ably connection is ${current}`;
+    if (current === 'connected' && channel.state === 'attached') report.connected({ resumed: true });
+    if (current === 'disconnected' || current === 'suspended') report.waiting(problem(state, reason));
+    if (current === 'failed' || current === 'closed') report.lost(problem(state, reason));
   };
   channel.on(onChannel);
   sdk.connection.on(onConnection);
-  if (channel.state === 'attached') tell.connected();
-  channel.subscribe(event, onMessage).catch((reason) => tell.lost(problem(`cannot attach to ${name}`, reason)));
+  if (channel.state === 'attached') report.connected();
+  const onError = (reason) => report.lost(problem(`cannot attach to the Ably channel ${name}`, reason));
+  channel.subscribe(event, onMessage).catch(onError);
   return () => {
     channel.unsubscribe(event, onMessage);
     channel.off(onChannel);

@@ -1,35 +1,31 @@
-// Supabase Realtime by the caller's supabase-js 2 (https://supabase.com/docs/guides/realtime/broadcast): topic
-// sealcast:{stream_id}, broadcasts of the event "message" whose payload is one frame.
+// Reads Supabase Realtime through the caller's supabase-js 2 (https://supabase.com/docs/guides/realtime/broadcast). The
+// topic is sealcast:{stream_id}; its broadcasts have the event "message", and their payload is one frame.
 import { failure } from '../errors.js';
-import { enter, readShared } from '../shared.js';
+import { readSharedChannel } from '../shared_channel.js';
 
-// `client` is a SupabaseClient, or a function that makes one. `private` asks for a channel that is guarded by row-level
-// security on realtime.messages.
+// `client` is a SupabaseClient, or a function that makes one. `private` asks for a private channel, which row-level
+// security on realtime.messages protects.
 export function supabase({
   client,
   topic = 'sealcast:{stream_id}',
   vipTopic,
   event = 'message',
-  private: guarded = false,
+  private: isPrivate = false,
 }) {
-  return {
-    name: 'supabase',
-    connect: async (streamId, on) => {
-      const names = { public: topic, vip: vipTopic };
-      const { name, client: sdkOrMaker } = await enter('supabase', { client, names, tokens: false }, streamId, on);
-      const begin = (sdk, tell) => open(sdk, tell, { name, event, guarded });
-      return readShared(sdkOrMaker, name, on, { open: begin, end: (sdk) => sdk.realtime.disconnect() });
-    },
-  };
+  const names = { public: topic, vip: vipTopic };
+  const open = (sdk, name, report) => openTopic(sdk, report, { name, event, isPrivate });
+  const shared = { client, names, tokens: false, open, end: (sdk) => sdk.realtime.disconnect() };
+  const connect = (streamId, context) => readSharedChannel('supabase', shared, streamId, context);
+  return { name: 'supabase', connect };
 }
 
-function open(sdk, tell, { name, event, guarded }) {
-  const channel = sdk.channel(name, { config: { private: guarded } });
-  channel.on('broadcast', { event }, ({ payload }) => tell.data(payload));
-  // A channel that is subscribed no longer is replaced, with backoff, rather than left to the SDK's own timer.
+function openTopic(sdk, report, { name, event, isPrivate }) {
+  const channel = sdk.channel(name, { config: { private: isPrivate } });
+  channel.on('broadcast', { event }, ({ payload }) => report.data(payload));
+  // A lost topic is opened again by Sealcast's backoff. The SDK's own timer is not used.
   channel.subscribe((status, cause) => {
-    if (status === 'SUBSCRIBED') tell.connected();
-    else tell.lost(failure('connection_lost', `the channel ${name}: ${cause?.message ?? status}`, cause));
+    if (status === 'SUBSCRIBED') report.connected();
+    else report.lost(failure('connection_lost', `the Supabase topic ${name} is lost: ${cause?.message ?? status}`, cause));
   });
   return () => sdk.removeChannel(channel);
 }

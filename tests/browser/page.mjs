@@ -1,4 +1,4 @@
-// Pages of a real browser, of which every complaint is kept.
+// Opens pages in a real browser and records their errors.
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
@@ -17,32 +17,32 @@ export async function launch() {
   });
 }
 
-// `page.complaints` has errors and failed loads, `page.origins` whom it spoke to. A refusal of what was posted is no
-// complaint: the page tells of it.
+// `page.problems` records errors and failed loads, `page.origins` the origins of all requests. A refused POST request is not
+// recorded: the page shows it to the user.
 export async function newPage(browser, options) {
   const page = await (await browser.newContext(options)).newPage();
-  page.complaints = [];
+  page.problems = [];
   page.origins = new Set();
-  page.on('pageerror', (error) => page.complaints.push(String(error)));
+  page.on('pageerror', (error) => page.problems.push(String(error)));
   page.on('console', (line) => {
     const status = line.text().startsWith('Failed to load resource: the server responded with a status of');
-    if (line.type() === 'error' && !status) page.complaints.push(line.text());
+    if (line.type() === 'error' && !status) page.problems.push(line.text());
   });
   page.on('response', (response) => {
     const method = response.request().method();
-    if (method === 'GET' && response.status() >= 400) page.complaints.push(`${response.status()} ${response.url()}`);
+    if (method === 'GET' && response.status() >= 400) page.problems.push(`${response.status()} ${response.url()}`);
   });
   page.on('request', (request) => page.origins.add(new URL(request.url()).origin));
   page.on('websocket', (socket) => page.origins.add(new URL(socket.url()).origin));
   return page;
 }
 
-export async function closeWell(page) {
-  assert.deepEqual(page.complaints, []);
+export async function closeCleanly(page) {
+  assert.deepEqual(page.problems, []);
   await page.context().close();
 }
 
-// In the page: texts whose contrast with what is behind them is under 4.5:1
+// Runs in the page. Returns the texts whose contrast with their background is under 4.5:1
 // (https://www.w3.org/TR/WCAG22/#contrast-minimum).
 export function faintTexts() {
   const channels = (color) => color.match(/[\d.]+/g).map(Number);

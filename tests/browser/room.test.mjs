@@ -1,15 +1,15 @@
-// The demo room in a real browser, and a bare page that has nothing but an EventSource.
+// The demo room in a real browser, and a page that has only an EventSource.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createClient } from '../../client/index.js';
-import { tell } from '../client/stream.mjs';
+import { writeAsSystem } from '../client/stream.mjs';
 import { checkEnvelope } from '../integration/envelope.mjs';
 import { message, send } from '../integration/http.mjs';
 import { sharedStack } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
-import { closeWell, faintTexts, launch, newPage } from './page.mjs';
+import { closeCleanly, faintTexts, launch, newPage } from './page.mjs';
 
 let stack, browser, demo;
 before(async () => {
@@ -23,7 +23,7 @@ after(async () => {
   await stack.close();
 });
 
-// A test of the room; skipped where none is served.
+// A test of the demo room. It is skipped when the stack serves none.
 function roomTest(name, body) {
   test(name, (t) => (demo ? body(t) : t.skip('this stack serves no demo')));
 }
@@ -39,7 +39,7 @@ async function openRoom(options = {}, session = demo) {
 const unique = (text) => `${text}, ${randomUUID()}`;
 const line = (page, role, text) => page.locator(`#${role} .messages li`, { hasText: text });
 
-async function say(page, role, text) {
+async function typeMessage(page, role, text) {
   await page.fill(`#${role}-content`, text);
   await page.press(`#${role}-content`, 'Enter');
 }
@@ -54,7 +54,7 @@ const verdict = async (page, role, pattern) => {
 const offsets = (page, role) =>
   page.$$eval(`#${role} .messages li`, (lines) => lines.map(({ dataset }) => Number(dataset.offset)));
 
-test('a bare EventSource receives messages, with their offsets as ids', async () => {
+test('a plain EventSource receives messages, with their offsets as ids', async () => {
   const room = await stack.stream();
   const page = await newPage(browser);
   await page.goto(`${stack.url}/healthz`);
@@ -84,11 +84,11 @@ test('a bare EventSource receives messages, with their offsets as ids', async ()
   await page.context().close();
 });
 
-roomTest('what one user sends, both read, on another page too, as it was written', async () => {
+roomTest('both users read a message as it was written, on another page too', async () => {
   const [one, two] = [await openRoom(), await openRoom()];
   for (const role of ['owner', 'guest']) {
     const text = unique(`by the ${role} <b>not bold</b> 😀`);
-    await say(one, role, text);
+    await typeMessage(one, role, text);
     for (const page of [one, two]) {
       for (const reader of ['owner', 'guest']) {
         await line(page, reader, text).waitFor();
@@ -99,16 +99,16 @@ roomTest('what one user sends, both read, on another page too, as it was written
     }
     await one.waitForFunction((id) => document.getElementById(id).value === '', `${role}-content`);
   }
-  for (const page of [one, two]) await closeWell(page);
+  for (const page of [one, two]) await closeCleanly(page);
 });
 
-roomTest('the panel shows the envelope as it was sealed, and that a changed one does not verify', async () => {
+roomTest('the panel shows the sealed envelope, and that a changed one does not verify', async () => {
   const page = await openRoom();
   const text = unique('sealed');
-  await say(page, 'guest', text);
+  await typeMessage(page, 'guest', text);
   await line(page, 'owner', text).getByRole('button').press('Enter');
   await page.waitForSelector('#result[data-result=ok]');
-  // Indented; members keep their order, and their text has no other form.
+  // The panel indents the JSON, but keeps the order and the text of the members.
   const { d } = checkEnvelope(JSON.stringify(JSON.parse(await page.textContent('#envelope'))), stack.keyring);
   assert.equal(d.content, text);
 
@@ -119,54 +119,54 @@ roomTest('the panel shows the envelope as it was sealed, and that a changed one 
   await page.waitForSelector('#result[data-result=ok]');
   await page.keyboard.press('Escape');
   const focused = await page.evaluate(() => document.activeElement.textContent);
-  assert.equal(focused, 'Envelope', 'the focus is where it was');
-  await closeWell(page);
+  assert.equal(focused, 'Envelope', 'the focus returns to the button');
+  await closeCleanly(page);
 });
 
-roomTest('what refused a message is shown, and its text kept', async () => {
+roomTest('a refusal is shown, and the text stays in the input', async () => {
   const page = await openRoom();
   const [{ stream_id: stream }, { user_id: owner }] = [demo, demo.owner];
   await stack.query("select sealcast.mute($1, $2, now() + interval '1 hour')", [stream, owner]);
   try {
-    await say(page, 'owner', 'muted');
+    await typeMessage(page, 'owner', 'muted');
     await verdict(page, 'owner', /403 user_muted .*Until 2/);
     assert.equal(await page.inputValue('#owner-content'), 'muted');
   } finally {
     await stack.query('select sealcast.unmute($1, $2)', [stream, owner]);
   }
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
-roomTest('the buttons: a mute and a ban hold until they are lifted, a flood meets the limit', async (t) => {
+roomTest('the buttons mute and ban until the restriction is lifted, and a flood meets the rate limit', async (t) => {
   const guest = [demo.stream_id, demo.guest.user_id];
   t.after(() => stack.query('select sealcast.unmute($1, $2), sealcast.unban($1, $2)', guest));
   const page = await openRoom();
-  const attempt = (name) => page.getByRole('group').getByRole('button', { name }).click();
+  const attempt = (name) => page.getByRole('group').getByRole('button', { name, exact: true }).click();
   for (const [name, code] of [['Mute for a minute', 'user_muted'], ['Ban', 'user_banned']]) {
     await attempt(name);
     await verdict(page, 'guest', new RegExp(`^403 ${code} You are .`));
-    await say(page, 'guest', 'refused');
+    await typeMessage(page, 'guest', 'refused');
     await page.locator('#guest .composer button:enabled').waitFor();
     await verdict(page, 'guest', new RegExp(`^403 ${code} You are .`));
-    await attempt('Lift');
+    await attempt('Lift mute and ban');
     await verdict(page, 'guest', /^200 Sealed/);
-    await line(page, 'owner', 'I may speak again').last().waitFor();
+    await line(page, 'owner', 'I can write again').last().waitFor();
   }
-  await attempt('Flood');
+  await attempt('Flood with messages');
   await verdict(page, 'guest', /^\d+ of 12 accepted\. 429 rate_limited Too many/);
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
-roomTest('by the button from SSE to MQTT and back while messages flow: nothing missing, nothing twice', async (t) => {
+roomTest('the button moves both panes from SSE to MQTT and back, without a lost or repeated message', async (t) => {
   if (!demo.broker) return t.skip('this stack has no broker');
   const page = await openRoom();
   const { stream_id: stream } = demo;
   const { last: first } = await createClient({ url: stack.url }).messages(stream, { limit: 1 });
   const lastText = unique('the last one');
-  let flows = true;
+  let flowing = true;
   const flow = (async () => {
     for (let n = 1; ; n++) {
-      const text = flows && n <= 200 ? `n ${n}` : lastText;
+      const text = flowing && n <= 200 ? `n ${n}` : lastText;
       const answer = await send(stack.url, stack.user(), message(stream, text));
       assert.equal(answer.status, 200, answer.text);
       if (text === lastText) return;
@@ -179,12 +179,12 @@ roomTest('by the button from SSE to MQTT and back while messages flow: nothing m
     await page.waitForFunction((name) => document.getElementById('transport').textContent === name, to);
     assert.match(await page.textContent('#guest .via'), new RegExp(to));
     assert.equal(await page.textContent('#notice'), '');
-    // Who comes now begins there.
+    // A page that opens now begins with that transport.
     const late = await openRoom();
     assert.equal(await late.textContent('#transport'), to);
-    await closeWell(late);
+    await closeCleanly(late);
   }
-  flows = false;
+  flowing = false;
   await flow;
   for (const role of ['owner', 'guest']) await line(page, role, lastText).waitFor();
   const { messages } = await createClient({ url: stack.url }).messages(stream, { limit: 500 });
@@ -194,39 +194,39 @@ roomTest('by the button from SSE to MQTT and back while messages flow: nothing m
     const read = await offsets(page, role);
     const kept = Math.max(read[0], shown[0]);
     assert.deepEqual(read.filter((offset) => offset >= kept), shown.filter((offset) => offset >= kept));
-    assert(kept <= first, `${role} shows too few lines to tell`);
+    assert(kept <= first, `${role} shows too few lines for this test`);
   }
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
-roomTest('the high traffic badge and the viewer count are what the system said last', async () => {
+roomTest('the page shows the newest high traffic badge and viewer count', async () => {
   const page = await openRoom();
   const badge = () => page.textContent('#traffic');
   const { stream_id: stream } = demo;
-  await page.waitForFunction(() => Number(document.getElementById('viewers').textContent) >= 2); // by their heartbeats
-  await tell(stack, stream, 'viewer_count_update', { webrtc: null, hls: 40, total: 1042 });
+  await page.waitForFunction(() => Number(document.getElementById('viewers').textContent) >= 2); // counted by heartbeats
+  await writeAsSystem(stack, stream, 'viewer_count_update', { webrtc: null, hls: 40, total: 1042 });
   await page.waitForFunction(() => document.getElementById('viewers').textContent === '1042');
   assert.equal(await badge(), '');
-  await tell(stack, stream, 'sampling_update', { active: true, rate: 10 });
+  await writeAsSystem(stack, stream, 'sampling_update', { active: true, rate: 10 });
   await page.waitForFunction(() => document.getElementById('traffic').textContent === 'High traffic: showing 10 %');
   const late = await openRoom();
   assert.equal(await late.textContent('#traffic'), 'High traffic: showing 10 %');
-  await tell(stack, stream, 'sampling_update', { active: false });
+  await writeAsSystem(stack, stream, 'sampling_update', { active: false });
   for (const shown of [page, late]) {
     await shown.waitForFunction(() => document.getElementById('traffic').textContent === '');
-    await closeWell(shown);
+    await closeCleanly(shown);
   }
 });
 
-roomTest('without a broker there is nowhere to move to, and the page says so', async () => {
+roomTest('without a broker the button is disabled, and the page says why', async () => {
   const page = await openRoom({}, { ...demo, broker: null });
   assert(await page.getByRole('button', { name: 'Move to MQTT' }).isDisabled());
   assert.equal(await page.textContent('#transport'), 'SSE');
   assert.match(await page.textContent('#notice'), /no MQTT broker/);
-  await closeWell(page);
+  await closeCleanly(page);
 });
 
-roomTest('the page speaks to its own origin and the broker, and to nobody else', async () => {
+roomTest('the page connects only to its own origin and to the broker', async () => {
   const page = await openRoom();
   const known = [stack.url, demo.broker?.url].filter(Boolean).map((url) => new URL(url).origin);
   for (const origin of page.origins) assert(known.includes(origin), origin);
@@ -237,15 +237,15 @@ roomTest('the page speaks to its own origin and the broker, and to nobody else',
     ),
   );
   assert.equal(refused, 'refused');
-  assert.match(page.complaints.join(), /Content Security Policy/);
+  assert.match(page.problems.join(), /Content Security Policy/);
   await page.context().close();
 });
 
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [320, 360, 1280]) {
-    roomTest(`${colorScheme}, ${width} px: nothing is cut off, every text stands out`, async () => {
+    roomTest(`${colorScheme}, ${width} px: nothing is cut off, and every text has enough contrast`, async () => {
       const page = await openRoom({ colorScheme, viewport: { width, height: 800 } });
-      await say(page, 'guest', `a word as long as ${'x'.repeat(300)} 😀`);
+      await typeMessage(page, 'guest', `a word as long as ${'x'.repeat(300)} 😀`);
       await page.locator('#owner .messages button').last().waitFor();
       const cut = () => page.$eval('html', ({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
       assert.equal(await cut(), 0);
@@ -254,13 +254,13 @@ for (const colorScheme of ['light', 'dark']) {
       await page.waitForSelector('#result[data-result=ok]');
       assert.equal(await cut(), 0);
       assert.deepEqual(await page.evaluate(faintTexts), []);
-      await closeWell(page);
+      await closeCleanly(page);
     });
   }
 }
 
-roomTest('the keyboard alone reaches everything, in the order of the page', async () => {
-  const page = await openRoom({}, { ...demo, broker: null }); // a disabled button is passed over
+roomTest('the Tab key reaches every control, in the order of the page', async () => {
+  const page = await openRoom({}, { ...demo, broker: null }); // the disabled button is not reachable
   const reached = [];
   const texts = [unique('first of two'), unique('second of two')];
   for (const text of texts) {
@@ -284,5 +284,5 @@ roomTest('the keyboard alone reaches everything, in the order of the page', asyn
   await page.waitForSelector('#result[data-result=ok]');
   assert.equal(JSON.parse(await page.textContent('#envelope')).d.content, texts[0]);
   assert.deepEqual(reached, [...side('owner'), ...side('guest'), 'mute', 'ban', 'lift', 'flood']);
-  await closeWell(page);
+  await closeCleanly(page);
 });

@@ -1,4 +1,4 @@
-// A client of two cells: it knows the URL of one and reads and writes streams of both, also of one that is moved meanwhile.
+// A client that knows the URL of one of two cells, and reads and writes streams of both, even while a stream is moved.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -18,19 +18,19 @@ before(async () => {
 });
 after(() => cells?.close());
 
-// Notes the URL of each request.
-function spy() {
+// A fetch that records the origin of each request.
+function recordingFetch() {
   const asked = [];
-  const spying = (url, init) => {
+  const recording = (url, init) => {
     asked.push(new URL(url).origin);
     return fetch(url, init);
   };
-  return { asked, fetch: spying };
+  return { asked, fetch: recording };
 }
 
 const clientOf = (user, more = {}) => createClient({ url: a.url, token: user.token(), retry: QUICK, ...more });
 
-test('cellOf()', { skip: globalThis.crypto?.subtle ? false : 'crypto.subtle is not there' }, async () => {
+test('cellOf() gives the cell of the vectors', { skip: globalThis.crypto?.subtle ? false : 'crypto.subtle is missing' }, async () => {
   assert.ok(streams.length >= 40);
   for (const { stream_id, cells: names, cell } of streams) {
     assert.equal(await cellOf(stream_id, names), cell);
@@ -40,9 +40,9 @@ test('cellOf()', { skip: globalThis.crypto?.subtle ? false : 'crypto.subtle is n
   assert.equal(await cellOf(streams[0].stream_id, []), null);
 });
 
-test('sends, reads, asks for tickets and follows events of a stream of the other cell', async () => {
+test('sends to and reads a stream of the other cell, and gets a ticket for it', async () => {
   const [room, user] = [await cells.stream(b), cells.stack.user()];
-  const { asked, fetch } = spy();
+  const { asked, fetch } = recordingFetch();
   const client = clientOf(user, { fetch, transports: [sse(), { ...sse({ ticket: true }), name: 'ticket' }] });
   const reader = new Reader(client, room, { from: 0 });
   await reader.ready();
@@ -54,15 +54,15 @@ test('sends, reads, asks for tickets and follows events of a stream of the other
   const another = new Reader(client, room, { from: 0, transport: 'ticket' });
   await another.reached(1);
   assert.deepEqual(asked.slice(0, 2), [a.url, b.url]);
-  assert.ok(asked.length > 6 && asked.slice(3).every((url) => url === b.url), `it remembers: ${asked}`);
+  assert.ok(asked.length > 6 && asked.slice(3).every((url) => url === b.url), `the client remembers the cell: ${asked}`);
   assert.deepEqual(reader.errors, []);
 
   const here = await cells.stream(a);
   await client.sendMessage(here.toUpperCase(), 'chat', { content: 'here' });
-  assert.equal(asked.at(-1), a.url, 'each stream by itself');
+  assert.equal(asked.at(-1), a.url, 'the cell is remembered for each stream separately');
 });
 
-test('a stream is moved under a reader and a writer: each message once and in order', { timeout: 120_000 }, async () => {
+test('while a stream is moved, its reader gets each message once and in order', { timeout: 120_000 }, async () => {
   const room = await cells.stream(a);
   const reader = new Reader(clientOf(cells.stack.user()), room);
   await reader.ready();
@@ -74,19 +74,19 @@ test('a stream is moved under a reader and a writer: each message once and in or
   const writers = [1, 2].map(() => write(cells.stack.user()));
   await reader.reached(5);
   await cells.move(room, a, b);
-  await reader.until('it reads in the other cell', () => reader.statuses.filter((status) => status === 'live').length > 1);
+  await reader.until('the reader reads in the other cell', () => reader.statuses.filter((status) => status === 'live').length > 1);
   const [{ before }] = await b.query('select sealcast.last_offset($1) as before', [room]);
   await reader.reached(Number(before) + 5);
   moving = false;
   await within('the writers end', Promise.all(writers));
   await reader.reached(sent.length);
-  reader.isWhole(1, sent.length);
+  reader.assertOffsets(1, sent.length);
   assert.deepEqual(new Set(reader.frames.map(({ envelope }) => envelope.txn_id)), new Set(sent));
   assert.deepEqual(new Set(await b.stored(room)), new Set(sent));
   assert.ok(!reader.statuses.includes('failed'), String(reader.errors));
 });
 
-test('a page of another origin, in a browser', async () => {
+test('a page of another origin sends to and reads a stream of the other cell', async () => {
   const [site, browser] = [await serve(), await launch()];
   try {
     const page = await browser.newPage();
@@ -111,7 +111,7 @@ test('a page of another origin, in a browser', async () => {
   }
 });
 
-test('not followed: when told not to, elsewhere than to an origin, or to less security', async () => {
+test('a wrong_cell answer is not followed with followCells: false, to anything but an origin, or from TLS to no TLS', async () => {
   const room = await cells.stream(b);
   const elsewhere = { status: 421, code: 'wrong_cell', details: b.url };
   await assert.rejects(clientOf(cells.stack.user(), { followCells: false }).sendMessage(room, 'chat', {}), elsewhere);
@@ -129,33 +129,33 @@ test('not followed: when told not to, elsewhere than to an origin, or to less se
   }
 });
 
-// What `answers` says for each origin: where the stream is, 'here', or 'gone'.
-function world(answers) {
+// A client with a simulated network. `answers` has for each origin the stream's cell, 'here', or 'gone'.
+function simulate(answers) {
   const asked = [];
   const fetch = async (url) => {
     const { origin } = new URL(url);
     asked.push(origin);
-    const said = answers[origin];
-    if (said === 'gone') throw new TypeError('fetch failed');
-    if (said === 'here') return new Response('{"messages":[],"first":1,"last":0}');
-    const body = JSON.stringify({ code: 'wrong_cell', message: 'm', details: said, hint: null });
+    const answer = answers[origin];
+    if (answer === 'gone') throw new TypeError('fetch failed');
+    if (answer === 'here') return new Response('{"messages":[],"first":1,"last":0}');
+    const body = JSON.stringify({ code: 'wrong_cell', message: 'm', details: answer, hint: null });
     return new Response(body, { status: 421 });
   };
   return { asked, fetch, answers, client: createClient({ url: 'https://one.example', fetch, retry: QUICK }) };
 }
 
-test('cells that disagree: a few hops, and it may fare better later', async () => {
-  const { asked, client, answers } = world({ 'https://one.example': 'https://two.example', 'https://two.example': 'https://one.example' });
+test('when cells disagree, a request stops after four attempts, and sendMessage() retries it', async () => {
+  const { asked, client, answers } = simulate({ 'https://one.example': 'https://two.example', 'https://two.example': 'https://one.example' });
   const room = randomUUID();
   await assert.rejects(client.messages(room), { status: 0, code: 'cells_disagree', retryable: true });
   assert.equal(asked.length, 4);
   const sent = client.sendMessage(room, 'chat', {});
   answers['https://two.example'] = 'here';
-  await within('it is sent when they agree', sent);
+  await within('the message is sent when the cells agree', sent);
 });
 
-test('a cell that is gone, or has the stream no more, is asked for it no more', async () => {
-  const { asked, client, answers } = world({ 'https://one.example': 'https://two.example', 'https://two.example': 'here', 'https://three.example': 'here' });
+test('a cell that is gone or no longer has the stream is forgotten', async () => {
+  const { asked, client, answers } = simulate({ 'https://one.example': 'https://two.example', 'https://two.example': 'here', 'https://three.example': 'here' });
   const room = randomUUID();
   await client.messages(room);
   await client.messages(room);
@@ -163,7 +163,7 @@ test('a cell that is gone, or has the stream no more, is asked for it no more', 
   answers['https://two.example'] = 'https://three.example:443';
   await client.messages(room);
   await client.messages(room);
-  assert.deepEqual(asked.splice(0).map((url) => url.slice(8, 11)), ['two', 'thr', 'thr'], 'an origin may name its port');
+  assert.deepEqual(asked.splice(0).map((url) => url.slice(8, 11)), ['two', 'thr', 'thr'], 'the origin may contain a port');
   answers['https://three.example'] = 'gone';
   answers['https://one.example'] = 'here';
   await assert.rejects(client.messages(room), { code: 'unreachable' });

@@ -1,4 +1,4 @@
-// How long an error asks to be left alone, and how long a client waits.
+// The pause that an error asks for, and the pause that a client makes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { backoff } from '../../client/backoff.js';
@@ -6,7 +6,7 @@ import { errorOfResponse } from '../../client/errors.js';
 
 const refusal = (status, headers, body) => errorOfResponse(new Response(body, { status, headers }));
 
-test('Retry-After in seconds, as a date, or in the hint; the header goes first', async () => {
+test('the pause comes from Retry-After in seconds or as a date, or else from the hint', async () => {
   const after = async (headers, hint) => {
     const body = JSON.stringify({ code: 'overloaded', message: 'm', details: null, hint });
     return (await refusal(503, headers, body)).retryAfterMs;
@@ -18,19 +18,19 @@ test('Retry-After in seconds, as a date, or in the hint; the header goes first',
   assert.equal(await after({ 'retry-after': new Date(0).toUTCString() }, null), 0);
 });
 
-test('an answer that is not the server\'s is an error all the same', async () => {
+test('an answer that does not come from the server is an error too', async () => {
   for (const body of ['<html>', '', 'null', '"text"']) {
     const error = await refusal(502, {}, body);
     assert.deepEqual([error.status, error.code, error.retryable], [502, 'unexpected_answer', true]);
   }
 });
 
-test('waits grow up to the cap, lie anywhere below it, and never before what was asked for', () => {
+test('pauses grow up to the cap, use the whole range below it, and are never shorter than the server asked for', () => {
   const many = (attempt, floor) => Array.from({ length: 2000 }, () => backoff(attempt, {}, floor));
   for (const [attempt, bound] of [[0, 250], [3, 2000], [6, 10_000], [60, 10_000]]) {
     const waits = many(attempt);
     assert.ok(waits.every((ms) => ms >= 0 && ms <= bound + 500));
-    assert.ok(Math.min(...waits) < 0.2 * (bound + 500), 'full jitter begins at nothing');
+    assert.ok(Math.min(...waits) < 0.2 * (bound + 500), 'full jitter begins at zero');
     assert.ok(Math.max(...waits) > 0.8 * (bound + 500));
   }
   assert.ok(many(0, 4000).every((ms) => ms >= 4000 && ms <= 4500));

@@ -1,4 +1,4 @@
-// The reader of text/event-stream, cut at every byte.
+// The parser of text/event-stream, with the text cut at every byte.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EventStream } from '../../client/event_stream.js';
@@ -34,9 +34,9 @@ const expected = [
   ['message', ' spaces ', ''],
 ];
 
-test('fields, comments, line ends and byte order mark', () => assert.deepEqual(read(encoder.encode(text)), expected));
+test('parses fields, comments, line ends and the byte order mark', () => assert.deepEqual(read(encoder.encode(text)), expected));
 
-test('cut into two at every byte, and into single bytes', () => {
+test('parses text that is cut into two at any byte, or into single bytes', () => {
   const bytes = encoder.encode(text);
   for (let cut = 0; cut <= bytes.length; cut++) {
     assert.deepEqual(read(bytes.subarray(0, cut), bytes.subarray(cut)), expected, `cut at ${cut}`);
@@ -44,7 +44,7 @@ test('cut into two at every byte, and into single bytes', () => {
   assert.deepEqual(read(...Array.from(bytes, (byte) => Uint8Array.of(byte))), expected);
 });
 
-test('a line without end is refused instead of kept', () => {
+test('an endless line is refused, so that it does not fill the memory', () => {
   const endless = new Uint8Array(1024 * 1024).fill(97);
   assert.throws(() => read(...Array(5).fill(endless)), RangeError);
 });

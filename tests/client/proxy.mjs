@@ -1,4 +1,4 @@
-// A TCP proxy in front of a service, which cuts connections, delays and holds what they carry, when a test says so.
+// A TCP proxy in front of a service. A test can make it cut connections, delay bytes and hold them back.
 import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -6,16 +6,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 export class Proxy {
   opened = 0;
   answered = 0; // bytes
-  spent = 0; // budgets of cutAfter()
+  spent = 0; // how often the limit of cutAfter() was reached
   #sockets = new Set();
   #budget = Infinity;
   #frozen = false;
   #refusing = false;
   #delay = 0;
-  #held; // {released, release} while hold() holds
+  #held; // {released, release} while bytes are held back
   #server;
 
-  // `url` is the service's; the proxy's own `url` is the same with another address. `path`: it listens on this Unix socket.
+  // `url` is the service's. The proxy's own `url` differs only in host and port. With `path` the service is a Unix socket.
   static async to(url, { path } = {}) {
     const proxy = new Proxy();
     const { hostname, port } = new URL(url);
@@ -49,16 +49,16 @@ export class Proxy {
     service.on('data', (bytes) => answered(() => this.#answer(socket, bytes)));
   }
 
-  // One direction of a connection: does one thing after the other, each as late as delay() and hold() want it.
+  // Keeps the order within one direction of a connection: runs one action after the other, each after delay() and hold().
   #inOrder() {
     let last;
     return (action) => {
       if (!last && this.#delay === 0 && !this.#held) return action();
-      const turn = Promise.all([last, this.#held?.released, pause(this.#delay)]).then(() => {
+      const current = Promise.all([last, this.#held?.released, pause(this.#delay)]).then(() => {
         action();
-        if (last === turn) last = undefined;
+        if (last === current) last = undefined;
       });
-      last = turn;
+      last = current;
     };
   }
 
@@ -73,27 +73,27 @@ export class Proxy {
     socket.write(passed, () => this.cut());
   }
 
-  // All connections that are open, now.
+  // Cuts all open connections now.
   cut() {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  // All connections, when so many more bytes were answered: 0 = instead of the next answer.
+  // Cuts all connections after the service has answered this many more bytes; 0 = instead of the next answer.
   cutAfter(bytes) {
     this.#budget = bytes;
   }
 
-  // Connections stay open, and nothing comes from the service any more.
+  // Keeps connections open, but drops all bytes from the service.
   freeze(frozen = true) {
     this.#frozen = frozen;
   }
 
-  // Everything arrives so many ms later.
+  // Delays all bytes by this many ms.
   delay(ms) {
     this.#delay = ms;
   }
 
-  // Nothing gets through, and all of it does when it is let go.
+  // Holds all bytes back; hold(false) sends them on.
   hold(holding = true) {
     this.#held?.release();
     this.#held = undefined;
@@ -103,13 +103,13 @@ export class Proxy {
     this.#held = { released, release };
   }
 
-  // What is held is lost with its connections.
+  // Drops the held bytes together with their connections.
   lose() {
     this.cut();
     this.hold(false);
   }
 
-  // Nobody gets through.
+  // Refuses connections, and cuts the open ones.
   refuse(refusing = true) {
     this.#refusing = refusing;
     if (refusing) this.cut();

@@ -1,4 +1,4 @@
-// Envelopes verified without a secret: canonical JSON in JavaScript, public keys of the sidecar or pinned, and what is forged.
+// Verifies envelopes without a secret: canonical JSON in JavaScript, public keys of the sidecar or pinned ones, and forgeries.
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
@@ -21,11 +21,11 @@ before(async () => {
   sidecar = await stack.sidecar();
   await stack.addKeyPair('e1');
   await signWith('e1');
-  await until('e1 is shown', async () => (await shown()).includes('e1'));
+  await until('the sidecar publishes e1', async () => (await publishedKids()).includes('e1'));
 });
 after(() => stack.close());
 
-const shown = async () => (await (await fetch(`${sidecar.url}/.well-known/sealcast-keys`)).json()).keys.map(({ kid }) => kid);
+const publishedKids = async () => (await (await fetch(`${sidecar.url}/.well-known/sealcast-keys`)).json()).keys.map(({ kid }) => kid);
 
 async function signWith(kid) {
   await stack.query(`alter system set sealcast.signing_kid = '${kid}'`);
@@ -33,14 +33,14 @@ async function signWith(kid) {
   await until(`${kid} signs`, async () => (await stack.query('select sealcast.signing_kid() as kid'))[0].kid === kid);
 }
 
-// A client whose requests for public keys are counted.
-function counted(more = {}) {
+// A client, and a record of its requests for public keys.
+function recorded(more = {}) {
   const asked = [];
-  const counting = (url, init) => {
+  const recording = (url, init) => {
     if (String(url).endsWith('/sealcast-keys')) asked.push(init.cache);
     return (more.through ?? fetch)(url, init);
   };
-  const client = createClient({ url: sidecar.url, retry: QUICK, ...more, fetch: counting });
+  const client = createClient({ url: sidecar.url, retry: QUICK, ...more, fetch: recording });
   return { client, asked, verify: (envelope) => client.verify(envelope, { by: 'keys' }) };
 }
 
@@ -49,7 +49,7 @@ async function sealed(d = { content: 'hello' }) {
   return client.sendMessage(await stack.stream(), 'chat', d);
 }
 
-test('canonical JSON is that of the server', async () => {
+test('the client writes the same canonical JSON as the server', async () => {
   const documents = [
     '{"b":1E2,"a":[0.10,-0,"\\u00e9",null,true,false,{}]}',
     '{"10":1,"9":2,"é":3,"\\ud83d\\ude00":4,"\\ufb33":5,"__proto__":{"toString":1},"":6}',
@@ -69,15 +69,15 @@ test('canonical JSON is that of the server', async () => {
   assert.equal(canonicalize(doubles), canonical);
 });
 
-test('what has no canonical form is an error', () => {
+test('a value without a canonical form is an error', () => {
   for (const value of ['\ud800', { '\udfff': 1 }, Infinity, Number.NaN, undefined, [() => {}], 1n]) {
     assert.throws(() => canonicalize(value), TypeError);
   }
   assert.throws(() => canonicalize(JSON.parse(`${'['.repeat(129)}${']'.repeat(129)}`)), TypeError);
 });
 
-test('what the server sealed is ok, parsed or as text; any change shows', async () => {
-  const { verify } = counted();
+test('a sealed envelope verifies, as an object or as text, and a changed one does not', async () => {
+  const { verify } = recorded();
   const envelope = await sealed({ content: 'so 😀', numbers: [1e21, 0.1, -0], nested: { b: null, a: [] } });
   assert.equal(envelope.sig.length, 128);
   assert.equal(await verify(envelope), 'ok');
@@ -99,8 +99,8 @@ test('what the server sealed is ok, parsed or as text; any change shows', async 
   for (const value of malformed) assert.equal(await verify(value), 'malformed', JSON.stringify(value));
 });
 
-test('no envelope passes under another algorithm or key', async () => {
-  const { verify } = counted();
+test('a signature of another algorithm or key does not verify', async () => {
+  const { verify } = recorded();
   const envelope = await sealed();
   const { x } = createPublicKey(createPrivateKey(readFileSync(join(stack.keyring, 'e1.ed25519')))).export({ format: 'jwk' });
   const { privateKey } = generateKeyPairSync('ed25519');
@@ -114,48 +114,48 @@ test('no envelope passes under another algorithm or key', async () => {
   };
   for (const [what, sig] of Object.entries(forged)) assert.equal(await verify({ ...envelope, sig }), 'bad_signature', what);
   const hmac = { ...envelope, kid: 'k1' };
-  assert.equal(await verify({ ...hmac, sig: signature(hmac, stack.keyring) }), 'unknown_kid', 'an HMAC key is not shown');
+  assert.equal(await verify({ ...hmac, sig: signature(hmac, stack.keyring) }), 'unknown_kid', 'an HMAC key is not published');
 });
 
-test('keys are read once, and again for an unknown kid, at most once a second', async () => {
+test('keys are read once, and again for an unknown kid, at most once per second', async () => {
   const envelope = await sealed();
-  const { verify, asked } = counted();
+  const { verify, asked } = recorded();
   assert.deepEqual(await Promise.all(Array.from({ length: 5 }, () => verify(envelope))), Array(5).fill('ok'));
   assert.deepEqual(asked, [undefined]);
-  await until('a second reading', async () => {
+  await until('the keys are read a second time', async () => {
     assert.equal(await verify({ ...envelope, kid: 'e9' }), 'unknown_kid');
     return asked.length > 1;
   });
-  assert.deepEqual(asked, [undefined, 'no-store'], 'which no cache answers');
+  assert.deepEqual(asked, [undefined, 'no-store'], 'the second request bypasses caches');
   for (let i = 0; i < 20; i++) assert.equal(await verify({ ...envelope, kid: `f${i}` }), 'unknown_kid');
   assert.ok(asked.length <= 3, `${asked.length} readings`);
   assert.equal(await verify(envelope), 'ok');
 });
 
-test('a new key is found while an old client runs', async () => {
-  const { verify } = counted();
+test('a running client finds a new key', async () => {
+  const { verify } = recorded();
   assert.equal(await verify(await sealed()), 'ok');
   await stack.addKeyPair('e2');
   await signWith('e2');
   const envelope = await sealed();
   assert.equal(envelope.kid, 'e2');
-  await until('e2 is found', async () => (await verify(envelope)) === 'ok');
+  await until('the client knows e2', async () => (await verify(envelope)) === 'ok');
   await signWith('e1');
 });
 
-test('pinned keys are the only ones, and the server is not asked', async () => {
+test('with pinned keys the client uses no others and does not ask the server', async () => {
   const envelope = await sealed();
   const publicKeys = await (await fetch(`${sidecar.url}/.well-known/sealcast-keys`)).json();
-  const pinned = counted({ publicKeys });
+  const pinned = recorded({ publicKeys });
   assert.equal(await pinned.verify(envelope), 'ok');
-  const others = counted({ publicKeys: { keys: [{ kty: 'oct', kid: 'e1', k: 'c2VjcmV0' }, ...publicKeys.keys.filter(({ kid }) => kid !== 'e1')] } });
+  const others = recorded({ publicKeys: { keys: [{ kty: 'oct', kid: 'e1', k: 'c2VjcmV0' }, ...publicKeys.keys.filter(({ kid }) => kid !== 'e1')] } });
   assert.equal(await others.verify(envelope), 'unknown_kid');
   assert.deepEqual([pinned.asked, others.asked], [[], []]);
-  await assert.rejects(counted({ publicKeys: {} }).verify(envelope), { code: 'unexpected_answer' });
-  await assert.rejects(counted().client.verify(envelope, { by: 'faith' }), TypeError);
+  await assert.rejects(recorded({ publicKeys: {} }).verify(envelope), { code: 'unexpected_answer' });
+  await assert.rejects(recorded().client.verify(envelope, { by: 'faith' }), TypeError);
 });
 
-test('a key that was taken away counts for five minutes, and no longer when the keys cannot be read', async (t) => {
+test('a removed key verifies for at most five minutes, also when the keys cannot be read', async (t) => {
   await stack.addKeyPair('stolen');
   await stack.query('select pg_reload_conf()');
   const envelope = await sealed();
@@ -163,57 +163,57 @@ test('a key that was taken away counts for five minutes, and no longer when the 
   const forged = { ...envelope, kid: 'stolen', sig: sign(null, text, createPrivateKey(readFileSync(join(stack.keyring, 'stolen.ed25519')))).toString('hex') };
   let down = false;
   const through = async (...request) => (down ? new Response('{"code":"database_unavailable","message":"x"}', { status: 503 }) : fetch(...request));
-  const readers = [counted(), counted({ through })];
+  const readers = [recorded(), recorded({ through })];
   for (const { verify } of readers) await until('the key is known', async () => (await verify(forged)) === 'ok');
   rmSync(join(stack.keyring, 'stolen.ed25519'));
   await stack.query('select pg_reload_conf()');
-  await until('the key is gone', async () => (await counted().verify(forged)) === 'unknown_kid');
+  await until('the key is gone', async () => (await recorded().verify(forged)) === 'unknown_kid');
   const now = performance.now.bind(performance);
   t.mock.method(performance, 'now', () => now() + 301_000);
   down = true;
-  assert.equal(await readers[0].verify(forged), 'unknown_kid', 'the first verdict, after whatever pause');
+  assert.equal(await readers[0].verify(forged), 'unknown_kid', 'already the first verdict after a long pause');
   await assert.rejects(readers[1].verify(forged), { code: 'database_unavailable' });
-  await assert.rejects(readers[1].verify(envelope), { code: 'database_unavailable' }, 'nor can anybody tell of another key');
+  await assert.rejects(readers[1].verify(envelope), { code: 'database_unavailable' }, 'the other keys have expired too');
 });
 
-test('without the keys nobody can tell: an error, no verdict', async () => {
+test('verify() fails without a verdict when the keys cannot be read or used', async () => {
   const envelope = await sealed();
   const down = async () => new Response('{"code":"database_unavailable","message":"x"}', { status: 503 });
-  await assert.rejects(counted({ through: down }).verify(envelope), { status: 503, code: 'database_unavailable' });
+  await assert.rejects(recorded({ through: down }).verify(envelope), { status: 503, code: 'database_unavailable' });
   const { subtle } = crypto;
   const missing = Object.getOwnPropertyDescriptor(globalThis, 'crypto');
   Object.defineProperty(globalThis, 'crypto', { value: {}, configurable: true });
   try {
-    await assert.rejects(counted().verify(envelope), { code: 'no_webcrypto' });
+    await assert.rejects(recorded().verify(envelope), { code: 'no_webcrypto' });
     const importKey = async () => Promise.reject(new DOMException('no', 'NotSupportedError'));
     globalThis.crypto.subtle = { digest: subtle.digest.bind(subtle), importKey };
-    await assert.rejects(counted().verify(envelope), { code: 'no_ed25519' });
-    const reader = new Reader(counted().client, envelope.stream_id, { from: 0, verify: 'keys' });
-    await reader.until('it has failed', () => reader.subscription.status === 'failed');
-    assert.deepEqual(reader.errors.map(({ code }) => code), ['no_ed25519'], 'which no pause mends');
+    await assert.rejects(recorded().verify(envelope), { code: 'no_ed25519' });
+    const reader = new Reader(recorded().client, envelope.stream_id, { from: 0, verify: 'keys' });
+    await reader.until('the subscription has failed', () => reader.subscription.status === 'failed');
+    assert.deepEqual(reader.errors.map(({ code }) => code), ['no_ed25519'], 'there is no retry');
     await reader.close();
   } finally {
     Object.defineProperty(globalThis, 'crypto', missing);
   }
 });
 
-// What a transport may do to frames on their way.
-function bending(change) {
+// A fetch that changes the frames of the event stream.
+function changingFrames(change) {
   return async (...request) => {
     const response = await fetch(...request);
     if (!String(request[0]).includes('/events')) return response;
-    const bend = new TransformStream({
+    const changed = new TransformStream({
       transform: (bytes, out) => out.enqueue(Buffer.from(change(Buffer.from(bytes).toString()))),
     });
-    return new Response(response.body.pipeThrough(bend), response);
+    return new Response(response.body.pipeThrough(changed), response);
   };
 }
 
-test("verify: 'keys' leaves out what was tampered with, and asks no verdict of the server", async () => {
+test("verify: 'keys' leaves out a changed message, without asking the server for a verdict", async () => {
   const room = await stack.stream();
   const urls = [];
-  const bent = bending((text) => text.replace('n 2', 'm 2'));
-  const { client, asked } = counted({ through: (url, init) => (urls.push(String(url)), bent(url, init)) });
+  const changing = changingFrames((text) => text.replace('n 2', 'm 2'));
+  const { client, asked } = recorded({ through: (url, init) => (urls.push(String(url)), changing(url, init)) });
   const reader = new Reader(client, room, { verify: 'keys' });
   await reader.ready();
   await write(stack, room, 3);
@@ -226,10 +226,10 @@ test("verify: 'keys' leaves out what was tampered with, and asks no verdict of t
 });
 
 for (const verify of [true, 'keys']) {
-  test(`verify: ${verify}: a true envelope of another stream is left out`, async () => {
+  test(`verify: ${verify} leaves out a valid envelope of another stream`, async () => {
     const [room, stray] = [await stack.stream(), JSON.stringify(await sealed())];
-    const swapped = bending((text) => text.replace(/"offset":2,"prev":1,"envelope":\{.*\}\}/, `"offset":2,"prev":1,"envelope":${stray}}`));
-    const reader = new Reader(counted({ through: swapped }).client, room.toUpperCase(), { verify });
+    const swapped = changingFrames((text) => text.replace(/"offset":2,"prev":1,"envelope":\{.*\}\}/, `"offset":2,"prev":1,"envelope":${stray}}`));
+    const reader = new Reader(recorded({ through: swapped }).client, room.toUpperCase(), { verify });
     await reader.ready();
     await write(stack, room, 3);
     await reader.reached(3);
@@ -239,7 +239,7 @@ for (const verify of [true, 'keys']) {
   });
 }
 
-test('in Chromium, on a page of another origin that http.cors_origins does not name', async () => {
+test('Chromium verifies with keys on a page of an origin that http.cors_origins does not list', async () => {
   const [site, browser] = [await serve(), await launch()];
   try {
     const page = await (await browser.newContext()).newPage();

@@ -1,4 +1,4 @@
-// Chance that can be repeated: a test names its seed when it fails.
+// Random numbers that a seed repeats. A failed test reports its seed.
 export function random(seed) {
   let state = seed >>> 0;
   // mulberry32
@@ -12,7 +12,7 @@ export function random(seed) {
   return {
     chance: (p) => next() < p,
     below: (n) => Math.floor(next() * n),
-    // Each element moves by a few places at most.
+    // Moves each element by at most this many places.
     jostled: (list, places) => {
       const keyed = list.map((value, i) => [i + next() * places, value]);
       return keyed.sort(([a], [b]) => a - b).map(([, value]) => value);

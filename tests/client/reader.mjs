@@ -1,36 +1,36 @@
-// A subscription whose handler notes what it got, and checks that it is the stream: no gap, no repeat, no swap.
+// A subscription that records its frames and callbacks, and can check the frames: no gap, no repeat, in order.
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { within } from '../integration/waiting.mjs';
-import { closeAtEnd } from './leftovers.mjs';
+import { closeAtEnd } from './close_at_end.mjs';
 
-// Failures are expected here, and tests should not wait for them.
+// Short pauses: failures are expected here, and tests should not wait long for the retries.
 export const QUICK = { baseMs: 20, capMs: 100, spreadMs: 10 };
 
-// A fetch that does not listen to its signal: what Debian's Node.js 18 has once garbage was collected.
-export const forgetful = (url, { signal, ...request }) => fetch(url, request);
+// A fetch that ignores its signal, like that of Debian's Node.js 18 after a garbage collection.
+export const fetchIgnoringSignal = (url, { signal, ...request }) => fetch(url, request);
 
-// A listener that is left behind with each connection.
+// Fails when a listener is left behind with each connection.
 process.on('warning', (warning) => {
   if (warning.name === 'MaxListenersExceededWarning') throw warning;
 });
 
 export class Reader extends EventEmitter {
   frames = [];
-  notes = []; // what the callbacks were told, in order
+  notes = []; // [name, ...arguments] of each callback, in order
   errors = [];
 
-  constructor(client, streamId, options = {}, think = () => {}) {
+  constructor(client, streamId, options = {}, beforeNote = () => {}) {
     super();
     closeAtEnd(() => this.subscription?.close());
-    const note = (name) => (...told) => {
-      this.notes.push([name, ...told]);
+    const note = (name) => (...args) => {
+      this.notes.push([name, ...args]);
       this.emit('changed');
     };
     this.subscription = client.subscribeStreamEvents(
       streamId,
       async (frame) => {
-        await think(frame);
+        await beforeNote(frame);
         this.frames.push(frame);
         this.emit('changed');
       },
@@ -51,7 +51,7 @@ export class Reader extends EventEmitter {
   }
 
   ready() {
-    return within('it is ready', this.subscription.ready, 30_000);
+    return within('the reader is ready', this.subscription.ready, 30_000);
   }
 
   get offsets() {
@@ -79,8 +79,8 @@ export class Reader extends EventEmitter {
     await this.until(`offset ${offset}`, () => this.frames.at(-1)?.offset >= offset);
   }
 
-  // What was handled are the offsets `first` to `last`, each once and in order.
-  isWhole(first, last) {
+  // The handler got the offsets `first` to `last`, each once and in order.
+  assertOffsets(first, last) {
     assert.deepEqual(this.offsets, Array.from({ length: last - first + 1 }, (_, i) => first + i));
   }
 

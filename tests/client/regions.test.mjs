@@ -1,4 +1,4 @@
-// Going from one region to the next: which failures move a client, where it lands, and that nothing is lost or doubled.
+// A client moves from one region to the next: after which failures, to which region, and without a lost or repeated message.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createClient, SealcastError, sse } from '../../client/index.js';
@@ -9,7 +9,7 @@ import { Proxy } from './proxy.mjs';
 import { QUICK, Reader } from './reader.mjs';
 import { write } from './stream.mjs';
 
-let stack, first, second; // proxies, each in front of a sidecar that stands for a region
+let stack, first, second; // two proxies, each in front of one sidecar; each represents a region
 before(async () => {
   stack = await PrivateStack.create();
   const ports = [await freePort(), await freePort()];
@@ -36,7 +36,7 @@ after(async () => {
 const clientOf = (more = {}) =>
   createClient({ url: first.url, regions: [second.url], token: stack.user().token(), retry: QUICK, ...more });
 
-test('a region that cannot be reached: the message goes to the next, and so does what follows', async () => {
+test('when a region cannot be reached, this message and the later ones go to the next region', async () => {
   const room = await stack.stream();
   const asked = [];
   const client = clientOf({ fetch: (url, init) => asked.push(new URL(url).origin) && fetch(url, init) });
@@ -49,7 +49,7 @@ test('a region that cannot be reached: the message goes to the next, and so does
   assert.deepEqual(new Set(await stack.stored(room)), new Set([envelope.txn_id, another.txn_id]));
 });
 
-test('an answer that is lost with the region: the next one repeats it, and there is one message', async () => {
+test('a message whose answer is lost is repeated in the next region and stored once', async () => {
   const room = await stack.stream();
   const client = clientOf();
   first.cutAfter(0);
@@ -58,7 +58,7 @@ test('an answer that is lost with the region: the next one repeats it, and there
   assert.deepEqual(await stack.stored(room), [envelope.txn_id]);
 });
 
-test('no answer in time moves a client too; when the next region fails, it comes back', async () => {
+test('a timeout moves a client too, and a failure of the next region moves it back', async () => {
   const room = await stack.stream();
   const client = clientOf({ timeoutMs: 300 });
   first.freeze();
@@ -71,7 +71,7 @@ test('no answer in time moves a client too; when the next region fails, it comes
   assert.equal(client.region, first.url);
 });
 
-test('a verdict is the same everywhere: nobody moves', async () => {
+test('a refusal does not move a client, since every region would refuse', async () => {
   const room = await stack.stream();
   const user = stack.user();
   await stack.query("select sealcast.mute($1, $2, now() + interval '1 hour')", [room, user.id]);
@@ -80,10 +80,10 @@ test('a verdict is the same everywhere: nobody moves', async () => {
   await assert.rejects(client.sendMessage(room, 'no.such', {}), { code: 'unknown_type' });
   const busy = clientOf();
   await Promise.all(Array.from({ length: 7 }, () => busy.sendMessage(room, 'chat', {})));
-  assert.deepEqual([client.region, busy.region], [first.url, first.url], 'nor for 429');
+  assert.deepEqual([client.region, busy.region], [first.url, first.url], '429 does not move a client either');
 });
 
-test('a stream that ends goes on in its region; one whose region is gone goes on in the next', async () => {
+test('an event stream that ends continues in its region, or in the next one when the region is gone', async () => {
   const room = await stack.stream();
   const client = clientOf();
   const reader = new Reader(client, room);
@@ -98,11 +98,11 @@ test('a stream that ends goes on in its region; one whose region is gone goes on
   await write(stack, room, 5);
   await reader.reached(15);
   assert.equal(client.region, second.url);
-  reader.isWhole(1, 15);
+  reader.assertOffsets(1, 15);
   await reader.close();
 });
 
-test('a region that falls silent is left, by what was open too', async () => {
+test('an event stream without a byte for silenceMs continues in the next region', async () => {
   const room = await stack.stream();
   const client = clientOf({ transports: [sse({ silenceMs: 500 })] });
   const reader = new Reader(client, room);
@@ -112,24 +112,24 @@ test('a region that falls silent is left, by what was open too', async () => {
   await reader.reached(5);
   assert.equal(client.region, second.url);
   assert.ok(reader.errors.some(({ code }) => code === 'silence'));
-  reader.isWhole(1, 5);
+  reader.assertOffsets(1, 5);
   await reader.close();
 });
 
-test('regions: true asks the server, whose first is home', async () => {
+test('regions: true takes the list from the server and begins with its first region', async () => {
   const listed = async () => (await (await fetch(`${first.url}/regions`)).json()).regions.map(({ name }) => name).join();
-  await until('both are healthy', async () => (await listed()) === 'two,one');
+  await until('both regions are healthy', async () => (await listed()) === 'two,one');
   const client = clientOf({ regions: true });
   const room = await stack.stream();
   await client.sendMessage(room, 'chat', { content: '1' });
-  assert.equal(client.region, second.url, 'the first of the list, though another was given');
+  assert.equal(client.region, second.url, 'the first of the list, although url names the second');
   second.refuse();
   await client.sendMessage(room, 'chat', { content: '2' });
   assert.equal(client.region, first.url);
-  await until('it is left out of the list', async () => (await listed()) === 'one');
+  await until('the failed region is left out of the list', async () => (await listed()) === 'one');
 });
 
-test('a server that tells none, or is no such server: its own address stays', async () => {
+test('when the server lists no regions, the client keeps its own address', async () => {
   const alone = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
   const client = clientOf({ url: `${alone.url}/`, regions: true });
   await client.sendMessage(await stack.stream(), 'chat', {});
@@ -137,8 +137,8 @@ test('a server that tells none, or is no such server: its own address stays', as
   await alone.stop();
 });
 
-// The clock is the test's from here on.
-class Trial {
+// Regions with a simulated clock and simulated answers of /regions; an answer of null is a failure.
+class Simulation {
   constructor(t, url, regions, answers) {
     this.now = 1_000_000;
     t.mock.method(Date, 'now', () => this.now);
@@ -151,7 +151,7 @@ class Trial {
     });
   }
 
-  // The next request is `later` ms from now.
+  // Chooses a region for a request that comes `later` ms from now.
   async choose(later = 0) {
     this.now += later;
     const chosen = await this.regions.choose();
@@ -166,67 +166,67 @@ class Trial {
 
 const MINUTE = 60_000;
 
-test('home again with the first request after five minutes, not before', async (t) => {
-  const trial = new Trial(t, 'https://a', ['https://b', 'https://c']);
-  trial.fails('https://a');
-  assert.equal(await trial.choose(), 'https://b');
-  trial.fails('https://b');
-  assert.equal(await trial.choose(4.9 * MINUTE), 'https://c');
-  assert.equal(await trial.choose(0.2 * MINUTE), 'https://a');
-  trial.fails('https://a');
-  assert.equal(await trial.choose(4.9 * MINUTE), 'https://b');
+test('the first request after five minutes returns to the first region', async (t) => {
+  const simulation = new Simulation(t, 'https://a', ['https://b', 'https://c']);
+  simulation.fails('https://a');
+  assert.equal(await simulation.choose(), 'https://b');
+  simulation.fails('https://b');
+  assert.equal(await simulation.choose(4.9 * MINUTE), 'https://c');
+  assert.equal(await simulation.choose(0.2 * MINUTE), 'https://a');
+  simulation.fails('https://a');
+  assert.equal(await simulation.choose(4.9 * MINUTE), 'https://b');
 });
 
-test('several requests that fail together are one failure', (t) => {
-  const trial = new Trial(t, 'https://a/', ['https://b/', 'https://c']);
-  for (let i = 0; i < 3; i++) trial.fails('https://a');
-  assert.equal(trial.regions.current, 'https://b');
+test('several requests that fail together move the client once', (t) => {
+  const simulation = new Simulation(t, 'https://a/', ['https://b/', 'https://c']);
+  for (let i = 0; i < 3; i++) simulation.fails('https://a');
+  assert.equal(simulation.regions.current, 'https://b');
 });
 
-test('which errors move: no answer, and 5xx that is about the region', (t) => {
+test('a missing answer moves the client, and so does a 5xx about the region', (t) => {
   const moves = (code, status) => {
-    const trial = new Trial(t, 'https://a', ['https://b']);
+    const simulation = new Simulation(t, 'https://a', ['https://b']);
     const error = new SealcastError(code, 'x', { status, retryAfterMs: 60_000 });
-    trial.regions.failed('https://a', error);
-    const moved = trial.regions.current === 'https://b';
-    assert.equal(error.retryAfterMs, moved ? null : 60_000, 'the next region has not asked for a pause');
+    simulation.regions.failed('https://a', error);
+    const moved = simulation.regions.current === 'https://b';
+    assert.equal(error.retryAfterMs, moved ? null : 60_000, 'the pause is cleared when the client moves');
     return moved;
   };
   const moved = { unreachable: 0, timeout: 0, silence: 0, unexpected_answer: 502, database_unavailable: 503, gate_unavailable: 503 };
   const stay = { connection_lost: 0, closed: 0, overloaded: 503, txn_in_progress: 503, rate_limited: 429, user_banned: 403 };
   for (const [code, status] of Object.entries(moved)) assert.ok(moves(code, status), code);
   for (const [code, status] of Object.entries(stay)) assert.ok(!moves(code, status), code);
-  const trial = new Trial(t, 'https://a', ['https://b']);
-  trial.regions.failed('https://a', new Error('the caller aborted'));
-  assert.equal(trial.regions.current, 'https://a');
+  const simulation = new Simulation(t, 'https://a', ['https://b']);
+  simulation.regions.failed('https://a', new Error('the caller aborted'));
+  assert.equal(simulation.regions.current, 'https://a');
 });
 
-test('the list: asked for once, again when it is stale or a failure is past, and never less TLS', async (t) => {
+test('the list is read once, again when it is old or 30 seconds after a failure, and never moves from TLS to no TLS', async (t) => {
   const lists = [['https://b', 'http://d', 'https://a/'], ['https://a', 'https://c'], null, ['https://c']];
-  const trial = new Trial(t, 'https://a', true, lists);
-  assert.deepEqual(await Promise.all([trial.choose(), trial.choose()]), ['https://b', 'https://b']);
-  assert.equal(await trial.choose(4 * MINUTE), 'https://b');
-  assert.deepEqual(trial.asked, ['https://a']);
-  trial.fails('https://b');
-  assert.equal(await trial.choose(), 'https://a', 'not http://d');
-  assert.deepEqual(trial.asked, ['https://a'], 'all the others have failed too');
-  await trial.choose(MINUTE / 2);
-  assert.deepEqual(trial.asked, ['https://a', 'https://a']);
-  await trial.choose(6 * MINUTE);
-  assert.equal(trial.asked.length, 3);
-  assert.equal(await trial.choose(MINUTE / 4), 'https://a', 'no answer: what is known stays');
-  assert.equal(trial.asked.length, 3);
-  trial.fails('https://a');
-  assert.equal(await trial.choose(), 'https://c');
-  await trial.choose(MINUTE / 2);
-  assert.equal(trial.asked.length, 4);
-  trial.fails('https://c');
-  assert.equal(await trial.choose(), 'https://a', 'its own address is the last resort');
+  const simulation = new Simulation(t, 'https://a', true, lists);
+  assert.deepEqual(await Promise.all([simulation.choose(), simulation.choose()]), ['https://b', 'https://b']);
+  assert.equal(await simulation.choose(4 * MINUTE), 'https://b');
+  assert.deepEqual(simulation.asked, ['https://a']);
+  simulation.fails('https://b');
+  assert.equal(await simulation.choose(), 'https://a', 'not http://d');
+  assert.deepEqual(simulation.asked, ['https://a'], 'the list is not read again at once');
+  await simulation.choose(MINUTE / 2);
+  assert.deepEqual(simulation.asked, ['https://a', 'https://a']);
+  await simulation.choose(6 * MINUTE);
+  assert.equal(simulation.asked.length, 3);
+  assert.equal(await simulation.choose(MINUTE / 4), 'https://a', 'after a failed request the old list stays in use');
+  assert.equal(simulation.asked.length, 3);
+  simulation.fails('https://a');
+  assert.equal(await simulation.choose(), 'https://c');
+  await simulation.choose(MINUTE / 2);
+  assert.equal(simulation.asked.length, 4);
+  simulation.fails('https://c');
+  assert.equal(await simulation.choose(), 'https://a', 'its own address is the last resort');
 });
 
-test('before there is a list, a request waits for it; without one it goes to its own address', async (t) => {
-  const trial = new Trial(t, 'http://a', true, [null, ['http://b']]);
-  assert.equal(await trial.choose(), 'http://a');
-  assert.equal(await trial.choose(MINUTE), 'http://a', 'the list comes too late for this one');
-  assert.equal(await trial.choose(), 'http://b', 'but for the next one');
+test('the first request waits for the list, and goes to its own address when the list cannot be read', async (t) => {
+  const simulation = new Simulation(t, 'http://a', true, [null, ['http://b']]);
+  assert.equal(await simulation.choose(), 'http://a');
+  assert.equal(await simulation.choose(MINUTE), 'http://a', 'this request does not wait for the new list');
+  assert.equal(await simulation.choose(), 'http://b', 'the next request uses the new list');
 });

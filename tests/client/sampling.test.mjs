@@ -1,4 +1,4 @@
-// Who is sampled and what is not, by the vectors that SQL and the sidecar are held to as well.
+// Buckets and tiers of sampling, by the same vectors that test SQL and the sidecar.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { isSampled, samplingBucket, tierOf } from '../../client/index.js';
 
 const { buckets, tiers } = JSON.parse(readFileSync(new URL('../vectors/sampling.json', import.meta.url)));
 
-test('buckets', { skip: globalThis.crypto?.subtle ? false : 'crypto.subtle is not there' }, async () => {
+test('buckets are those of the vectors', { skip: globalThis.crypto?.subtle ? false : 'crypto.subtle is missing' }, async () => {
   assert.ok(buckets.length >= 40);
   for (const { user_id, stream_id, bucket } of buckets) {
     assert.equal(await samplingBucket(user_id, stream_id), bucket);
@@ -15,7 +15,7 @@ test('buckets', { skip: globalThis.crypto?.subtle ? false : 'crypto.subtle is no
   }
 });
 
-test('tiers', () => {
+test('tiers are those of the vectors', () => {
   assert.ok(tiers.length >= 20);
   for (const { type, s, d, tier } of tiers) assert.equal(tierOf({ s, d }, type), tier, JSON.stringify({ type, s, d }));
 });

@@ -1,4 +1,4 @@
-// sendMessage() against a sidecar: what it repeats and what it does not, and that a repeat is never a second message.
+// sendMessage() against a sidecar: which errors it retries, and that a retry never stores a second message.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { checkEnvelope } from '../integration/envelope.mjs';
 import { freePort, PrivateStack } from '../integration/stack.mjs';
 import { within } from '../integration/waiting.mjs';
 import { Proxy } from './proxy.mjs';
-import { forgetful, QUICK } from './reader.mjs';
+import { fetchIgnoringSignal, QUICK } from './reader.mjs';
 
 let stack, sidecar, proxy;
 before(async () => {
@@ -24,7 +24,7 @@ after(async () => {
 
 const clientOf = (user, more = {}) => createClient({ url: proxy.url, token: user.token(), retry: QUICK, ...more });
 
-test('the answer is the sealed envelope, of a new txn_id or of the caller\'s', async () => {
+test('sendMessage() resolves with the sealed envelope, with a new txn_id or the given one', async () => {
   const [room, user, txnId] = [await stack.stream(), stack.user(), randomUUID()];
   const client = clientOf(user);
   const envelope = await client.sendMessage(room, 'chat', { content: 'hello 😀' });
@@ -37,7 +37,7 @@ test('the answer is the sealed envelope, of a new txn_id or of the caller\'s', a
   assert.equal((await stack.stored(room)).length, 2);
 });
 
-test('without crypto, as in Node.js 18, txn_ids are UUIDs still', async () => {
+test('without crypto, as in Node.js 18, txn_ids are UUIDs too', async () => {
   const crypto = Object.getOwnPropertyDescriptor(globalThis, 'crypto');
   Object.defineProperty(globalThis, 'crypto', { value: undefined, configurable: true });
   try {
@@ -52,7 +52,7 @@ test('without crypto, as in Node.js 18, txn_ids are UUIDs still', async () => {
   }
 });
 
-test('an answer that is lost on the way: the repeat is the same message', async () => {
+test('a message whose answer is lost is repeated and stored once', async () => {
   const room = await stack.stream();
   const client = clientOf(stack.user());
   proxy.cutAfter(0);
@@ -62,14 +62,14 @@ test('an answer that is lost on the way: the repeat is the same message', async 
   assert.deepEqual(await stack.stored(room), [envelope.txn_id]);
 });
 
-test('the rate: 429 is waited for, and in the end all are sent', async () => {
+test('sendMessage() waits after 429 and retries until every message is sent', async () => {
   const room = await stack.stream();
   const client = clientOf(stack.user());
   const sent = await Promise.all(Array.from({ length: 8 }, (_, i) => client.sendMessage(room, 'chat', { content: `${i}` })));
   assert.deepEqual(new Set(await stack.stored(room)), new Set(sent.map((envelope) => envelope.txn_id)));
 });
 
-test('a verdict is an error with status, code and all, and is not repeated', async () => {
+test('a refusal is an error with status, code, details and hint, and is not retried', async () => {
   const room = await stack.stream();
   const user = stack.user();
   await stack.query("select sealcast.mute($1, $2, now() + interval '1 hour')", [room, user.id]);
@@ -93,13 +93,13 @@ test('a verdict is an error with status, code and all, and is not repeated', asy
   assert.deepEqual(await stack.stored(room), []);
 });
 
-test('503 while Redis is away: repeated until it is back; given up when the time is over', async () => {
+test('a 503 without Redis is retried until Redis is back, or until giveUpAfterMs', async () => {
   const room = await stack.stream();
   const client = clientOf(stack.user());
   await stack.stop('redis', 'SIGKILL');
   const error = await client.sendMessage(room, 'chat', {}, { giveUpAfterMs: 50 }).catch((e) => e);
   assert.deepEqual([error.status, error.code], [503, 'gate_unavailable']);
-  assert.ok(error.retryAfterMs >= 1000, 'it says when to come back');
+  assert.ok(error.retryAfterMs >= 1000, 'the error says when to retry');
   const sent = client.sendMessage(room, 'chat', { content: 'patient' });
   const stop = new AbortController();
   const abandoned = client.sendMessage(room, 'chat', { content: 'not so' }, { signal: stop.signal });
@@ -110,16 +110,16 @@ test('503 while Redis is away: repeated until it is back; given up when the time
   assert.deepEqual(await stack.stored(room), [txnId]);
 });
 
-test('a server that is not there, and one that says nothing', async () => {
+test('an unreachable server is unreachable, a silent one is a timeout', async () => {
   const user = stack.user();
   const nowhere = clientOf(user, { url: `http://127.0.0.1:${await freePort()}` });
   const room = randomUUID();
   await assert.rejects(nowhere.sendMessage(room, 'chat', {}, { giveUpAfterMs: 0 }), { status: 0, code: 'unreachable' });
   proxy.freeze();
   try {
-    for (const how of [{}, { fetch: forgetful }]) {
+    for (const how of [{}, { fetch: fetchIgnoringSignal }]) {
       const sent = clientOf(user, { timeoutMs: 100, ...how }).sendMessage(room, 'chat', {}, { giveUpAfterMs: 0 });
-      await assert.rejects(within('it is given up', sent), { status: 0, code: 'timeout' });
+      await assert.rejects(within('the request is given up', sent), { status: 0, code: 'timeout' });
     }
   } finally {
     proxy.freeze(false);
@@ -127,22 +127,22 @@ test('a server that is not there, and one that says nothing', async () => {
   }
 });
 
-test('a session that is over is renewed once, where there is a way', async () => {
+test('an expired session is renewed once by getToken()', async () => {
   const [room, user] = [await stack.stream(), stack.user()];
-  const over = user.token({ exp: Math.floor(Date.now() / 1000) - 60 });
-  await assert.rejects(clientOf(user, { token: over }).sendMessage(room, 'chat', {}), { code: 'token_expired' });
+  const expired = user.token({ exp: Math.floor(Date.now() / 1000) - 60 });
+  await assert.rejects(clientOf(user, { token: expired }).sendMessage(room, 'chat', {}), { code: 'token_expired' });
   const asked = [];
   const getToken = async ({ refresh }) => {
     asked.push(refresh);
-    return refresh ? user.token() : over;
+    return refresh ? user.token() : expired;
   };
   await clientOf(user, { getToken }).sendMessage(room, 'chat', {});
   assert.deepEqual(asked, [false, true]);
-  await assert.rejects(clientOf(user, { getToken: () => over }).sendMessage(room, 'chat', {}), { code: 'token_expired' });
+  await assert.rejects(clientOf(user, { getToken: () => expired }).sendMessage(room, 'chat', {}), { code: 'token_expired' });
 });
 
-// No part of the stack answers so; gateways in front of it do.
-test("a gateway's answers: an HTML 502, a date in Retry-After, PostgREST's hint", async () => {
+// No part of the stack gives these answers, but gateways in front of it do.
+test('an HTML 502, a date in Retry-After and a hint of PostgREST are retried', async () => {
   const envelope = JSON.stringify({ v: 1 });
   const answers = [
     [502, {}, '<html>'],
@@ -163,7 +163,7 @@ test("a gateway's answers: an HTML 502, a date in Retry-After, PostgREST's hint"
   const client = createClient({ url: `http://127.0.0.1:${server.address().port}/`, token: 'x', retry: QUICK });
   assert.deepEqual(await client.sendMessage(randomUUID(), 'chat', {}), { v: 1 });
   assert.equal(bodies.length, 4);
-  assert.equal(new Set(bodies).size, 1, 'always the same txn_id');
+  assert.equal(new Set(bodies).size, 1, 'each attempt has the same txn_id');
   server.close();
   server.closeAllConnections();
 });

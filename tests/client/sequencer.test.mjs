@@ -1,8 +1,8 @@
-// The sequencer against a model of a stream: whatever is lost, late, repeated or swapped, each offset is delivered once
-// and in order, and what retention took is told.
+// The sequencer against a model of a stream. Frames are lost, late, repeated or out of order; each offset is delivered once
+// and in order, and the frames that retention deleted are reported.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { SealcastError } from '../../client/index.js';
 import { Sequencer } from '../../client/sequencer.js';
 import { within } from '../integration/waiting.mjs';
@@ -14,23 +14,23 @@ const AT_ONCE = { patienceMs: 0, reconnect: { baseMs: 1, capMs: 1, spreadMs: 0 }
 const frame = (offset, prev = offset - 1) => ({ offset, prev, envelope: { n: offset } });
 const upTo = (last, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
-// A stream of which `first` to `last` are kept, and a reader that notes what it is told.
-class World {
-  told = []; // offsets, and "from-to" of what is gone
-  questions = [];
-  troubles = [];
+// A model of a stream whose history has the offsets `first` to `last`, and a reader that records what the sequencer reports.
+class Model {
+  reported = []; // delivered offsets, "from-to" of deleted frames, and "back to offset" of rewinds
+  requests = []; // to the history
+  errors = []; // of the history
   first = 1;
   last = 0;
   #waiting = [];
 
-  constructor({ limits = AT_ONCE, from = 0, think = () => {}, answer = () => {}, room = () => Infinity } = {}) {
+  constructor({ limits = AT_ONCE, from = 0, handler = () => {}, beforeAnswer = () => {}, pageRoom = () => Infinity } = {}) {
     let busy = false;
     const note = async (what) => {
-      assert.ok(!busy, 'one at a time');
+      assert.ok(!busy, 'the sequencer waits for the last report');
       busy = true;
-      await think();
+      await handler();
       busy = false;
-      this.told.push(what);
+      this.reported.push(what);
       this.#waiting = this.#waiting.filter(({ reached, resolve }) => !reached() || resolve());
     };
     this.sequencer = new Sequencer({
@@ -40,14 +40,14 @@ class World {
       },
       dropped: ({ from, to }) => note(`${from}-${to}`),
       rewound: ({ offset }) => note(`back to ${offset}`),
-      trouble: (error) => this.troubles.push(error),
+      historyFailed: (error) => this.errors.push(error),
       history: async ({ after, before = Infinity, limit }) => {
-        this.questions.push({ after, before, limit });
+        this.requests.push({ after, before, limit });
         const { first, last } = this;
-        await answer();
+        await beforeAnswer();
         const offsets = upTo(last, Math.max(first, after + 1)).filter((offset) => offset < before);
-        const messages = offsets.slice(0, Math.min(limit, room())).map((offset) => frame(offset));
-        const more = messages.length < Math.min(limit, offsets.length); // it ended for its size
+        const messages = offsets.slice(0, Math.min(limit, pageRoom())).map((offset) => frame(offset));
+        const more = messages.length < Math.min(limit, offsets.length); // the page ended because of its size
         return { messages, first, last, ...(more && { more }) };
       },
       ...limits,
@@ -60,13 +60,13 @@ class World {
     await within(what, new Promise((resolve) => this.#waiting.push({ reached, resolve })));
   }
 
-  // What was told covers everything up to the offset.
+  // Resolves when the reports cover every offset up to this one.
   reached(offset) {
-    return this.until(`offset ${offset} is told of`, () => last(this.told) >= offset);
+    return this.until(`offset ${offset} is reported`, () => last(this.reported) >= offset);
   }
 }
 
-const last = (told) => (told.length > 0 ? Number(String(told.at(-1)).split('-').at(-1)) : 0);
+const last = (reported) => (reported.length > 0 ? Number(String(reported.at(-1)).split('-').at(-1)) : 0);
 
 function* permutations(list) {
   if (list.length <= 1) yield list;
@@ -75,78 +75,78 @@ function* permutations(list) {
   }
 }
 
-// Every way to merge two lists that keep their own order.
+// All merges of two lists that keep the order within each list.
 function* merges(a, b) {
   if (a.length === 0 || b.length === 0) return yield [...a, ...b];
   for (const rest of merges(a.slice(1), b)) yield [a[0], ...rest];
   for (const rest of merges(a, b.slice(1))) yield [b[0], ...rest];
 }
 
-test('every order of seven frames is put right without a question', async () => {
+test('seven frames in any order are put in order without reading the history', async () => {
   for (const order of permutations(upTo(7))) {
-    const world = new World({ limits: { patienceMs: FOR_EVER } });
-    for (const offset of order) world.sequencer.push(frame(offset));
-    await world.reached(7);
-    assert.deepEqual(world.told, upTo(7), `order ${order}`);
-    assert.equal(world.questions.length, 0);
-    world.sequencer.close();
+    const model = new Model({ limits: { patienceMs: FOR_EVER } });
+    for (const offset of order) model.sequencer.push(frame(offset));
+    await model.reached(7);
+    assert.deepEqual(model.reported, upTo(7), `order ${order}`);
+    assert.equal(model.requests.length, 0);
+    model.sequencer.close();
   }
 });
 
-test('every loss among seven frames is filled from the history', async () => {
+test('any lost frames among seven are read from the history', async () => {
   for (let lost = 0; lost < 2 ** 7; lost++) {
-    const world = new World();
-    world.last = 8;
-    for (const offset of upTo(7)) if (!(lost & (1 << (offset - 1)))) world.sequencer.push(frame(offset));
-    world.sequencer.push(frame(8)); // tells of what was lost before it
-    await world.reached(8);
-    assert.deepEqual(world.told, upTo(8), `lost ${lost.toString(2)}`);
-    assert.equal(world.questions.length === 0, lost === 0, `asked for what was not lost: ${lost.toString(2)}`);
-    world.sequencer.close();
+    const model = new Model();
+    model.last = 8;
+    for (const offset of upTo(7)) if (!(lost & (1 << (offset - 1)))) model.sequencer.push(frame(offset));
+    model.sequencer.push(frame(8)); // its prev shows what was lost before
+    await model.reached(8);
+    assert.deepEqual(model.reported, upTo(8), `lost ${lost.toString(2)}`);
+    assert.equal(model.requests.length === 0, lost === 0, `the history is read only when frames are lost: ${lost.toString(2)}`);
+    model.sequencer.close();
   }
 });
 
-test('every way in which an old and a new transport overlap', async () => {
+test('each frame is delivered once, however an old and a new transport overlap', async () => {
   for (const order of merges(upTo(6), upTo(9, 4))) {
-    const world = new World({ limits: { patienceMs: FOR_EVER } });
-    for (const offset of order) world.sequencer.push(frame(offset));
-    await world.reached(9);
-    assert.deepEqual(world.told, upTo(9), `order ${order}`);
-    assert.equal(world.questions.length, 0);
-    world.sequencer.close();
+    const model = new Model({ limits: { patienceMs: FOR_EVER } });
+    for (const offset of order) model.sequencer.push(frame(offset));
+    await model.reached(9);
+    assert.deepEqual(model.reported, upTo(9), `order ${order}`);
+    assert.equal(model.requests.length, 0);
+    model.sequencer.close();
   }
 });
 
-test('what a channel leaves out on purpose is no gap, what it lost is one', async () => {
-  const world = new World({ from: 1 });
-  world.last = 40;
-  for (const [offset, prev] of [[2, 1], [10, 2], [15, 10]]) world.sequencer.push(frame(offset, prev));
-  await world.reached(15);
-  assert.deepEqual(world.told, [2, 10, 15]);
-  assert.equal(world.questions.length, 0);
-  world.sequencer.push(frame(30, 18)); // the channel's 18 was lost, and nothing between it and 30
-  await world.reached(30);
-  assert.deepEqual(world.told, [2, 10, 15, 16, 17, 18, 30]);
-  assert.deepEqual(world.questions, [{ after: 15, before: 19, limit: 200 }]);
-  world.sequencer.close();
+test('frames that the channel left out are not a gap, lost frames are', async () => {
+  const model = new Model({ from: 1 });
+  model.last = 40;
+  for (const [offset, prev] of [[2, 1], [10, 2], [15, 10]]) model.sequencer.push(frame(offset, prev));
+  await model.reached(15);
+  assert.deepEqual(model.reported, [2, 10, 15]);
+  assert.equal(model.requests.length, 0);
+  model.sequencer.push(frame(30, 18)); // 18 was lost; the channel carries nothing between 18 and 30
+  await model.reached(30);
+  assert.deepEqual(model.reported, [2, 10, 15, 16, 17, 18, 30]);
+  assert.deepEqual(model.requests, [{ after: 15, before: 19, limit: 200 }]);
+  model.sequencer.close();
 });
 
-test('600 streams at random: loss, repeats, disorder, two transports, slow handlers, a history that fails', async () => {
+test('600 random streams with losses, repeats, disorder, slow handlers and history errors arrive once and in order', async () => {
   for (let seed = 1; seed <= 600; seed++) {
     const dice = random(seed);
     const size = 1 + dice.below(80);
     const trimmed = dice.chance(0.2) ? dice.below(size) : 0;
     const limits = { ...AT_ONCE, maxHeld: 4 + dice.below(30), pageSize: 1 + dice.below(10) };
-    const world = new World({
+    const model = new Model({
       limits,
-      think: () => (dice.chance(0.3) ? turn() : undefined),
-      answer: async () => {
-        if (dice.chance(0.3)) await turn();
+      handler: () => (dice.chance(0.3) ? nextTick() : undefined),
+      beforeAnswer: async () => {
+        if (dice.chance(0.3)) await nextTick();
         if (dice.chance(0.1)) throw new SealcastError('overloaded', 'not now', { status: 503 });
       },
-      room: () => (dice.chance(0.2) ? 1 + dice.below(3) : Infinity),
+      pageRoom: () => (dice.chance(0.2) ? 1 + dice.below(3) : Infinity),
     });
-    world.first = trimmed + 1;
+    model.first = trimmed + 1;
     const carried = [0, 1].flatMap((transport) =>
       upTo(size)
         .filter((offset) => (transport === 0 ? offset < size * 0.7 : offset > size * 0.4))
@@ -154,110 +154,110 @@ test('600 streams at random: loss, repeats, disorder, two transports, slow handl
         .flatMap((offset) => (dice.chance(0.1) ? [offset, offset] : [offset])),
     );
     for (const offset of dice.jostled(carried.sort((a, b) => a - b), 6)) {
-      world.last = Math.max(world.last, offset);
-      world.sequencer.push(frame(offset));
-      if (dice.chance(0.5)) await turn();
+      model.last = Math.max(model.last, offset);
+      model.sequencer.push(frame(offset));
+      if (dice.chance(0.5)) await nextTick();
     }
-    world.last = size;
-    world.sequencer.catchUp();
-    await world.reached(size).catch((error) => assert.fail(`seed ${seed}: ${error.message}`));
-    const covered = world.told.flatMap((what) => {
+    model.last = size;
+    model.sequencer.catchUp();
+    await model.reached(size).catch((error) => assert.fail(`seed ${seed}: ${error.message}`));
+    const covered = model.reported.flatMap((what) => {
       if (typeof what === 'number') return [what];
       const [from, to] = what.split('-').map(Number);
-      assert.ok(to <= trimmed, `seed ${seed}: ${what} was not dropped by retention`);
+      assert.ok(to <= trimmed, `seed ${seed}: ${what} was not deleted by retention`);
       return upTo(to, from);
     });
-    assert.deepEqual(covered, upTo(size), `seed ${seed}: ${world.told}`);
-    world.sequencer.close();
+    assert.deepEqual(covered, upTo(size), `seed ${seed}: ${model.reported}`);
+    model.sequencer.close();
   }
 });
 
-test('a reader that is slower than its transport keeps a bounded number of frames and misses none', async () => {
-  let held = 0;
-  const gate = { open: () => {} };
-  const world = new World({
+test('a slow reader holds at most maxHeld frames and misses none', async () => {
+  let calls = 0;
+  let release;
+  const model = new Model({
     limits: { ...AT_ONCE, maxHeld: 10, pageSize: 5 },
-    think: () => new Promise((resolve) => (held++ === 0 ? (gate.open = resolve) : resolve())),
+    handler: () => new Promise((resolve) => (calls++ === 0 ? (release = resolve) : resolve())),
   });
-  world.last = 500;
-  for (const offset of upTo(500)) world.sequencer.push(frame(offset));
-  assert.equal(world.questions.length, 0, 'what there is no room for is not asked for');
-  gate.open();
-  await world.reached(500);
-  assert.deepEqual(world.told, upTo(500));
-  world.sequencer.close();
+  model.last = 500;
+  for (const offset of upTo(500)) model.sequencer.push(frame(offset));
+  assert.equal(model.requests.length, 0, 'the history is not read while there is no room for frames');
+  release();
+  await model.reached(500);
+  assert.deepEqual(model.reported, upTo(500));
+  model.sequencer.close();
 });
 
-test('catchUp() finds what no frame told of, once, and asks again when asked again', async () => {
-  const world = new World({ limits: { ...AT_ONCE, pageSize: 3 } });
-  world.last = 7;
-  world.sequencer.catchUp();
-  await world.reached(7);
-  assert.deepEqual(world.told, upTo(7));
-  assert.deepEqual(world.questions.map(({ after }) => after), [0, 3, 6]);
-  world.last = 8;
-  world.sequencer.catchUp();
-  await world.reached(8);
-  assert.deepEqual(world.told, upTo(8));
-  world.sequencer.close();
+test('catchUp() reads to the end of the history, and each call does so again', async () => {
+  const model = new Model({ limits: { ...AT_ONCE, pageSize: 3 } });
+  model.last = 7;
+  model.sequencer.catchUp();
+  await model.reached(7);
+  assert.deepEqual(model.reported, upTo(7));
+  assert.deepEqual(model.requests.map(({ after }) => after), [0, 3, 6]);
+  model.last = 8;
+  model.sequencer.catchUp();
+  await model.reached(8);
+  assert.deepEqual(model.reported, upTo(8));
+  model.sequencer.close();
 });
 
-test('what retention took is told in its place, once', async () => {
-  const world = new World({ from: 2 });
-  Object.assign(world, { first: 6, last: 9 });
-  world.sequencer.expect(5); // as a reset frame says
-  for (const offset of upTo(9, 6)) world.sequencer.push(frame(offset));
-  await world.reached(9);
-  assert.deepEqual(world.told, ['3-5', 6, 7, 8, 9]);
-  world.sequencer.close();
+test('frames that retention deleted are reported once, in their place', async () => {
+  const model = new Model({ from: 2 });
+  Object.assign(model, { first: 6, last: 9 });
+  model.sequencer.expect(5); // as after a reset frame
+  for (const offset of upTo(9, 6)) model.sequencer.push(frame(offset));
+  await model.reached(9);
+  assert.deepEqual(model.reported, ['3-5', 6, 7, 8, 9]);
+  model.sequencer.close();
 });
 
-test('a stream of which nothing is kept', async () => {
-  const world = new World({ from: 2 });
-  Object.assign(world, { first: 6, last: 5 });
-  world.sequencer.catchUp();
-  await world.reached(5);
-  assert.deepEqual(world.told, ['3-5']);
-  world.sequencer.push(frame(6));
-  await world.reached(6);
-  assert.deepEqual(world.told, ['3-5', 6]);
-  world.sequencer.close();
+test('a stream whose messages are all deleted is reported as deleted', async () => {
+  const model = new Model({ from: 2 });
+  Object.assign(model, { first: 6, last: 5 });
+  model.sequencer.catchUp();
+  await model.reached(5);
+  assert.deepEqual(model.reported, ['3-5']);
+  model.sequencer.push(frame(6));
+  await model.reached(6);
+  assert.deepEqual(model.reported, ['3-5', 6]);
+  model.sequencer.close();
 });
 
-test('a frame that the history does not have yet is waited for', async () => {
-  const world = new World();
-  world.sequencer.push(frame(3));
-  await within('three questions', (async () => { while (world.questions.length < 3) await turn(); })());
-  assert.deepEqual(world.told, []);
-  world.last = 3;
-  await world.reached(3);
-  assert.deepEqual(world.told, [1, 2, 3]);
-  world.sequencer.close();
+test('the sequencer waits for a frame that the history does not have yet', async () => {
+  const model = new Model();
+  model.sequencer.push(frame(3));
+  await within('three requests', (async () => { while (model.requests.length < 3) await nextTick(); })());
+  assert.deepEqual(model.reported, []);
+  model.last = 3;
+  await model.reached(3);
+  assert.deepEqual(model.reported, [1, 2, 3]);
+  model.sequencer.close();
 });
 
-test('rewind() is told before what follows, and offsets are taken anew', async () => {
-  const world = new World();
-  for (const offset of upTo(5)) world.sequencer.push(frame(offset));
-  await world.reached(5);
-  world.sequencer.rewind(2);
-  for (const offset of [3, 4]) world.sequencer.push(frame(offset));
-  await world.until('4 again', () => world.told.length === 8);
-  assert.deepEqual(world.told, [1, 2, 3, 4, 5, 'back to 2', 3, 4]);
-  assert.equal(world.sequencer.offset, 4);
-  world.sequencer.close();
+test('rewind() is reported before the next frame, and offsets are delivered again', async () => {
+  const model = new Model();
+  for (const offset of upTo(5)) model.sequencer.push(frame(offset));
+  await model.reached(5);
+  model.sequencer.rewind(2);
+  for (const offset of [3, 4]) model.sequencer.push(frame(offset));
+  await model.until('offset 4 again', () => model.reported.length === 8);
+  assert.deepEqual(model.reported, [1, 2, 3, 4, 5, 'back to 2', 3, 4]);
+  assert.equal(model.sequencer.offset, 4);
+  model.sequencer.close();
 });
 
-test('nothing is delivered before start() and after close()', async () => {
-  const world = new World({ from: null });
-  for (const offset of upTo(4)) world.sequencer.push(frame(offset));
-  await turn();
-  assert.deepEqual(world.told, []);
-  assert.equal(world.sequencer.offset, null);
-  world.sequencer.start(2);
-  await world.reached(4);
-  assert.deepEqual(world.told, [3, 4]);
-  world.sequencer.close();
-  world.sequencer.push(frame(5));
-  await turn();
-  assert.deepEqual(world.told, [3, 4]);
+test('nothing is delivered before start() or after close()', async () => {
+  const model = new Model({ from: null });
+  for (const offset of upTo(4)) model.sequencer.push(frame(offset));
+  await nextTick();
+  assert.deepEqual(model.reported, []);
+  assert.equal(model.sequencer.offset, null);
+  model.sequencer.start(2);
+  await model.reached(4);
+  assert.deepEqual(model.reported, [3, 4]);
+  model.sequencer.close();
+  model.sequencer.push(frame(5));
+  await nextTick();
+  assert.deepEqual(model.reported, [3, 4]);
 });

@@ -1,4 +1,5 @@
-// What Ably and Supabase Realtime speak, as far as a reader hears it, so that their real SDKs can be driven without them.
+// Local servers that speak the protocols of Ably and Supabase Realtime as far as readers need them, so that tests can use the
+// real SDKs without the services.
 // https://ably.com/docs/client-lib-development-guide/protocol and https://supabase.com/docs/guides/realtime/protocol.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -22,7 +23,7 @@ class Service {
         service.sockets.delete(socket);
         for (const sockets of service.subscribed.values()) sockets.delete(socket);
       });
-      socket.on('message', (text) => service.hear(socket, JSON.parse(text)));
+      socket.on('message', (text) => service.handle(socket, JSON.parse(text)));
       service.greet?.(socket, request);
     });
     return service;
@@ -64,12 +65,13 @@ export class AblyService extends Service {
   #connections = 0;
   #messages = 0;
 
-  // From now on who connects needs a token that this key's owner signed a request for, and reads what it says.
+  // From now on each connection needs a token, obtained with a request that is signed by this key. The token names the Ably
+  // channels that its connection may read.
   requireTokens(key) {
     this.desk = new TokenDesk(key);
   }
 
-  // Ends all tokens, as Ably does when they are over: the connections are told so and dropped.
+  // Expires all tokens. Like Ably, it sends an error to each connection and closes it.
   expireTokens() {
     this.desk.expire();
     for (const socket of this.sockets) this.#refuse(socket, new AblyError(401, 40142, 'Token expired'), ABLY.DISCONNECTED);
@@ -99,22 +101,22 @@ export class AblyService extends Service {
     }
     const id = `connection-${++this.#connections}`;
     const connectionDetails = { connectionKey: `key-${id}`, connectionStateTtl: 120_000, maxIdleInterval: 15_000 };
-    this.#say(socket, { action: ABLY.CONNECTED, connectionId: id, connectionDetails });
+    this.#send(socket, { action: ABLY.CONNECTED, connectionId: id, connectionDetails });
   }
 
-  hear(socket, { action, channel }) {
-    if (action === ABLY.HEARTBEAT) this.#say(socket, { action });
-    if (action === ABLY.CLOSE) this.#say(socket, { action: ABLY.CLOSED });
+  handle(socket, { action, channel }) {
+    if (action === ABLY.HEARTBEAT) this.#send(socket, { action });
+    if (action === ABLY.CLOSE) this.#send(socket, { action: ABLY.CLOSED });
     if (action === ABLY.ATTACH && this.desk && !permits(socket.token, 'subscribe', channel)) {
       const error = { statusCode: 401, code: 40160, message: 'operation not permitted with provided capability' };
-      this.#say(socket, { action: ABLY.ERROR, channel, error });
+      this.#send(socket, { action: ABLY.ERROR, channel, error });
     } else if (action === ABLY.ATTACH) {
       this.join(channel, socket);
-      this.#say(socket, { action: ABLY.ATTACHED, channel, channelSerial: `${this.#messages}`, flags: 0 });
+      this.#send(socket, { action: ABLY.ATTACHED, channel, channelSerial: `${this.#messages}`, flags: 0 });
     }
     if (action === ABLY.DETACH) {
       this.leave(channel, socket);
-      this.#say(socket, { action: ABLY.DETACHED, channel });
+      this.#send(socket, { action: ABLY.DETACHED, channel });
     }
   }
 
@@ -122,27 +124,27 @@ export class AblyService extends Service {
     const id = `m-${++this.#messages}`;
     const messages = [{ name: 'message', data: JSON.stringify(frame), encoding: 'json' }];
     const message = { action: ABLY_MESSAGE, channel, id, channelSerial: id, timestamp: Date.now(), messages };
-    for (const socket of this.subscribed.get(channel) ?? []) this.#say(socket, message);
+    for (const socket of this.subscribed.get(channel) ?? []) this.#send(socket, message);
   }
 
   #refuse(socket, { statusCode, code, message }, action) {
-    this.#say(socket, { action, error: { statusCode, code, message } });
+    this.#send(socket, { action, error: { statusCode, code, message } });
     socket.close();
   }
 
-  #say(socket, message) {
+  #send(socket, message) {
     socket.send(JSON.stringify(message));
   }
 }
 
 export class SupabaseService extends Service {
-  refuse = false; // to join
+  refuse = false; // whether to refuse joins
 
   greet(socket, request) {
     socket.version = new URL(request.url, 'ws://service').searchParams.get('vsn');
   }
 
-  hear(socket, message) {
+  handle(socket, message) {
     const [joinRef, ref, topic, event] = Array.isArray(message)
       ? message
       : [message.join_ref, message.ref, message.topic, message.event];
@@ -151,16 +153,16 @@ export class SupabaseService extends Service {
     const refused = event === 'phx_join' && this.refuse;
     if (event === 'phx_join' && !refused) this.join(topic, socket);
     const payload = refused ? { status: 'error', response: { reason: 'Unauthorized' } } : { status: 'ok', response: {} };
-    this.#say(socket, [joinRef, ref, topic, 'phx_reply', payload]);
+    this.#send(socket, [joinRef, ref, topic, 'phx_reply', payload]);
   }
 
   publish(topic, frame) {
     const payload = { type: 'broadcast', event: 'message', payload: frame };
     const channel = `realtime:${topic}`;
-    for (const socket of this.subscribed.get(channel) ?? []) this.#say(socket, [null, null, channel, 'broadcast', payload]);
+    for (const socket of this.subscribed.get(channel) ?? []) this.#send(socket, [null, null, channel, 'broadcast', payload]);
   }
 
-  #say(socket, [join_ref, ref, topic, event, payload]) {
+  #send(socket, [join_ref, ref, topic, event, payload]) {
     const object = { join_ref, ref, topic, event, payload };
     socket.send(JSON.stringify(socket.version === '2.0.0' ? [join_ref, ref, topic, event, payload] : object));
   }

@@ -1,21 +1,15 @@
-// A browser, and a web server of another origin than the sidecar's that gives it the module.
+// A browser, and a web server that serves it the client module. The server has another origin than the sidecar.
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+
+export { launch } from '../browser/page.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-export function launch() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
-  });
-}
-
-// A web server that has the module's files, MQTT.js, and an empty page.
+// Serves the module's files, MQTT.js, and an empty page.
 export async function serve() {
   const server = http.createServer(async (request, response) => {
     const path = new URL(request.url, 'http://site').pathname;

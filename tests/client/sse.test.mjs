@@ -1,4 +1,4 @@
-// Reading over Server-Sent Events, through a proxy that cuts, and with sidecars that go and come back.
+// Reads over Server-Sent Events, through a proxy that cuts connections, and from sidecars that stop and start.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -7,8 +7,8 @@ import { freePort, PrivateStack } from '../integration/stack.mjs';
 import { until, within } from '../integration/waiting.mjs';
 import { Proxy } from './proxy.mjs';
 import { random } from './random.mjs';
-import { forgetful, QUICK, Reader } from './reader.mjs';
-import { tell, write } from './stream.mjs';
+import { fetchIgnoringSignal, QUICK, Reader } from './reader.mjs';
+import { write, writeAsSystem } from './stream.mjs';
 
 let stack, listen, sidecar, proxy;
 before(async () => {
@@ -33,7 +33,7 @@ const subscribers = async () => {
   return Number(/^sealcast_sse_subscribers (\d+)$/m.exec(metrics)[1]);
 };
 
-test('a reader begins with what comes next, or after an offset of its own', async () => {
+test('a reader begins with the next message, or after a given offset', async () => {
   const room = await stack.stream();
   await write(stack, room, 3);
   const whole = new Reader(clientOf(), room, { from: 0 });
@@ -45,7 +45,7 @@ test('a reader begins with what comes next, or after an offset of its own', asyn
   await write(stack, room, 2);
   for (const [reader, first] of [[whole, 1], [next, 4], [resumed, 3]]) {
     await reader.reached(5);
-    reader.isWhole(first, 5);
+    reader.assertOffsets(first, 5);
     assert.equal(reader.subscription.offset, 5);
     assert.equal(reader.subscription.transport, 'sse');
     await reader.close();
@@ -57,7 +57,7 @@ test('a reader begins with what comes next, or after an offset of its own', asyn
   assert.equal(frame.envelope.d.content, 'n 1');
 });
 
-test('connections cut at any byte: no gap, no repeat, no swap', async () => {
+test('a reader gets each frame once and in order when connections are cut at any byte', async () => {
   const room = await stack.stream();
   const dice = random(7);
   const reader = new Reader(clientOf(), room);
@@ -69,12 +69,12 @@ test('connections cut at any byte: no gap, no repeat, no swap', async () => {
     await until('the connection is cut', () => proxy.spent > before);
   }
   await reader.reached(400);
-  reader.isWhole(1, 400);
+  reader.assertOffsets(1, 400);
   assert.ok(reader.statuses.includes('reconnecting'));
   await reader.close();
 });
 
-test('the sidecar is killed, comes back, and is stopped in order', async () => {
+test('a reader gets each frame once while its sidecar is killed, started, stopped and started', async () => {
   const room = await stack.stream();
   const reader = new Reader(clientOf(), room);
   await reader.ready();
@@ -83,7 +83,7 @@ test('the sidecar is killed, comes back, and is stopped in order', async () => {
   sidecar.process.kill('SIGKILL');
   await sidecar.exited;
   await write(stack, room, 5);
-  await reader.until('the loss is noticed', () => reader.statuses.includes('reconnecting'));
+  await reader.until('the reader is reconnecting', () => reader.statuses.includes('reconnecting'));
   await start();
   await write(stack, room, 5);
   await reader.reached(15);
@@ -91,12 +91,12 @@ test('the sidecar is killed, comes back, and is stopped in order', async () => {
   await write(stack, room, 5);
   await start();
   await reader.reached(20);
-  reader.isWhole(1, 20);
+  reader.assertOffsets(1, 20);
   assert.equal(reader.statuses.at(-1), 'live');
   await reader.close();
 });
 
-test('a connection on which nothing is heard is given up', async () => {
+test('a connection that brings no byte for silenceMs is given up', async () => {
   const room = await stack.stream();
   const reader = new Reader(clientOf({ transports: [sse({ silenceMs: 200 })] }), room);
   await reader.ready();
@@ -106,26 +106,26 @@ test('a connection on which nothing is heard is given up', async () => {
   proxy.cut();
   await write(stack, room, 1);
   await reader.reached(1);
-  reader.isWhole(1, 1);
+  reader.assertOffsets(1, 1);
   await reader.close();
 });
 
-test('a slow handler is waited for, one frame at a time, and misses nothing', async () => {
+test('a slow handler gets one frame at a time and misses none', async () => {
   const room = await stack.stream();
   let running = 0;
-  const think = async () => {
+  const handler = async () => {
     assert.equal(++running, 1);
     await new Promise((resolve) => setImmediate(resolve));
     running--;
   };
-  const reader = new Reader(clientOf(), room, { from: 0, maxHeld: 50, pageSize: 20 }, think);
+  const reader = new Reader(clientOf(), room, { from: 0, maxHeld: 50, pageSize: 20 }, handler);
   await write(stack, room, 1000);
   await reader.reached(1000);
-  reader.isWhole(1, 1000);
+  reader.assertOffsets(1, 1000);
   await reader.close();
 });
 
-test('a handler that fails is told of, and the next frame comes', async () => {
+test('a failing handler is reported, and gets the next frame', async () => {
   const room = await stack.stream();
   const reader = new Reader(clientOf(), room, { from: 0 }, ({ offset }) => {
     if (offset === 2) throw new Error('no more');
@@ -137,7 +137,7 @@ test('a handler that fails is told of, and the next frame comes', async () => {
   await reader.close();
 });
 
-test('what retention took is told, and what is left is read', async () => {
+test('frames that retention deleted are reported, and the others are read', async () => {
   const room = await stack.stream();
   await write(stack, room, 3);
   const early = new Reader(clientOf(), room, { from: 0 });
@@ -145,32 +145,32 @@ test('what retention took is told, and what is left is read', async () => {
   await write(stack, room, 6);
   await early.reached(9);
   await early.close();
-  // As maintain() leaves it when it drops a day.
+  // The state after maintain() has dropped a day.
   await stack.query('delete from sealcast.stream_runs where stream_id = $1 and "offset" < 4', [room]);
   await stack.query('update sealcast.streams set trimmed_through = 3 where stream_id = $1', [room]);
   const late = new Reader(clientOf(), room, { from: 1 });
   await late.reached(9);
-  late.isWhole(4, 9);
+  late.assertOffsets(4, 9);
   assert.deepEqual(late.notes.filter(([name]) => name === 'dropped'), [['dropped', { from: 2, to: 3 }]]);
   await late.close();
 });
 
-test('a stream that lies behind the reader: told, and read from there', async () => {
+test('a stream that ends before the reader\'s offset is reported as rewound, and read from there', async () => {
   const room = await stack.stream();
   await write(stack, room, 2);
   const early = new Reader(clientOf(), room, { from: 0 });
   await early.reached(2);
   await early.close();
   const reader = new Reader(clientOf(), room, { from: 50 });
-  await reader.until('the stream is set back', () => reader.notes.some(([name]) => name === 'rewound'));
+  await reader.until('the rewind is reported', () => reader.notes.some(([name]) => name === 'rewound'));
   await write(stack, room, 1);
   await reader.reached(3);
   assert.deepEqual(reader.notes.filter(([name]) => name === 'rewound'), [['rewound', { offset: 2 }]]);
-  reader.isWhole(3, 3);
+  reader.assertOffsets(3, 3);
   await reader.close();
 });
 
-test('a private stream: with the session, and with a ticket in the URL', async () => {
+test('a member reads a private stream with a session or with a ticket in the URL', async () => {
   const room = await stack.stream({ visibility: 'private' });
   const [member, stranger] = [stack.user(), stack.user()];
   await stack.grant(room, member, 'subscriber');
@@ -182,7 +182,7 @@ test('a private stream: with the session, and with a ticket in the URL', async (
     proxy.cut();
     await write(stack, room, 1);
     await reader.until('a frame after the cut', () => reader.frames.length > 2);
-    reader.isWhole(1, reader.frames.length);
+    reader.assertOffsets(1, reader.frames.length);
     await reader.close();
   }
   for (const [options, status] of [[{}, 401], [{ token: stranger.token() }, 403]]) {
@@ -199,7 +199,7 @@ test('a stream that does not exist ends the subscription', async () => {
   assert.deepEqual(reader.statuses, ['failed']);
 });
 
-test('close(), also from within the handler: no call after it, no connection left', async () => {
+test('after close(), also within the handler, there are no more calls and no connection', async () => {
   const room = await stack.stream();
   const reader = new Reader(clientOf(), room, { from: 0 }, ({ offset }) => {
     if (offset === 2) reader.close();
@@ -215,45 +215,45 @@ test('close(), also from within the handler: no call after it, no connection lef
   await assert.rejects(early.subscription.ready, { code: 'closed' });
 });
 
-test('a fetch that forgets its signal: close() and silence end the event stream all the same', async () => {
+test('with a fetch that ignores its signal, close() and silence end the event stream too', async () => {
   const room = await stack.stream();
-  const reader = new Reader(clientOf({ fetch: forgetful, transports: [sse({ silenceMs: 200 })] }), room);
+  const reader = new Reader(clientOf({ fetch: fetchIgnoringSignal, transports: [sse({ silenceMs: 200 })] }), room);
   await reader.ready();
   proxy.freeze();
   await reader.until('silence is noticed', () => reader.errors.some(({ code }) => code === 'silence'));
   proxy.freeze(false);
   await write(stack, room, 1);
   await reader.reached(1);
-  await within('it is closed', reader.close());
+  await within('the reader is closed', reader.close());
   await until('the sidecar has no reader', async () => (await subscribers()) === 0);
 });
 
-test('a fetch that forgets its signal: an answer that comes after close() is let go', async () => {
-  let come;
+test('with a fetch that ignores its signal, an answer after close() is cancelled', async () => {
+  let deliver;
   const late = async (...request) => {
-    const answer = await forgetful(...request);
-    await new Promise((resolve) => (come = resolve));
+    const answer = await fetchIgnoringSignal(...request);
+    await new Promise((resolve) => (deliver = resolve));
     return answer;
   };
   const reader = new Reader(clientOf({ fetch: late }), await stack.stream());
-  await until('it is connected', async () => come && (await subscribers()) === 1);
-  await within('it is closed', reader.close());
+  await until('the reader is connected', async () => deliver && (await subscribers()) === 1);
+  await within('the reader is closed', reader.close());
   assert.equal(await subscribers(), 1);
-  come();
+  deliver();
   await until('the sidecar has no reader', async () => (await subscribers()) === 0);
 });
 
-test('verify: what the server did not seal is reported and left out', async () => {
+test('verify: true reports and leaves out a message that the server did not seal', async () => {
   const room = await stack.stream();
-  const bent = async (...request) => {
+  const changing = async (...request) => {
     const response = await fetch(...request);
     if (!String(request[0]).includes('/events')) return response;
-    const bend = new TransformStream({
+    const changed = new TransformStream({
       transform: (bytes, out) => out.enqueue(Buffer.from(Buffer.from(bytes).toString().replace('n 2', 'm 2'))),
     });
-    return new Response(response.body.pipeThrough(bend), response);
+    return new Response(response.body.pipeThrough(changed), response);
   };
-  const reader = new Reader(clientOf({ fetch: bent }), room, { verify: true });
+  const reader = new Reader(clientOf({ fetch: changing }), room, { verify: true });
   await reader.ready();
   await write(stack, room, 3);
   await reader.reached(3);
@@ -262,15 +262,15 @@ test('verify: what the server did not seal is reported and left out', async () =
   await reader.close();
 });
 
-test('a transport that is not there: the reader stays, sees the event, and says why', async () => {
+test('after a transport_migrate to an unknown transport the reader keeps its own and reports the error', async () => {
   const room = await stack.stream();
   const reader = new Reader(clientOf(), room);
   await reader.ready();
-  await tell(stack, room, 'transport_migrate', { target: 'pigeon' });
+  await writeAsSystem(stack, room, 'transport_migrate', { target: 'pigeon' });
   await write(stack, room, 2);
   await reader.reached(3);
-  await reader.until('the error', () => reader.errors.length > 0);
-  reader.isWhole(1, 3);
+  await reader.until('the error is reported', () => reader.errors.length > 0);
+  reader.assertOffsets(1, 3);
   assert.equal(reader.frames[0].envelope.t, 'transport_migrate');
   assert.deepEqual(reader.errors.map(({ code }) => code), ['transport_unknown']);
   assert.equal(reader.subscription.transport, 'sse');

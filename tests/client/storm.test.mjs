@@ -1,4 +1,4 @@
-// What readers get of a stream that is sampled: the public channel, the vip channel, and one's own messages.
+// What readers get from a sampled stream: the public channel, the vip channel, and their own messages.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import mqttjs from 'mqtt';
@@ -8,7 +8,7 @@ import { Reader } from './reader.mjs';
 import { write } from './stream.mjs';
 
 const { MQTT_URL: broker, MQTT_VIEWER_USER, MQTT_VIEWER_PASSWORD } = process.env;
-const skip = broker ? false : 'MQTT_URL names no broker: run me by tests/with_stack.sh';
+const skip = broker ? false : 'MQTT_URL names no broker; run this file by tests/with_stack.sh';
 
 let stack, room, viewer, moderator;
 before(async () => {
@@ -31,7 +31,7 @@ function onMqtt() {
   return { transports: [mqtt({ client: () => mqttjs.connect(url.href, { reconnectPeriod: 0 }) })] };
 }
 
-test('a storm from its beginning to its end', { skip }, async () => {
+test('in a storm the public channel carries a sample, vip carries all, and senders see their own messages', { skip }, async () => {
   const own = clientOf(viewer);
   const readers = {
     own: new Reader(own, room),
@@ -41,17 +41,17 @@ test('a storm from its beginning to its end', { skip }, async () => {
   };
   for (const reader of Object.values(readers)) await reader.ready();
   const moderators = clientOf(moderator);
-  const say = (client, content) => client.sendMessage(room, 'chat', { content });
+  const send = (client, content) => client.sendMessage(room, 'chat', { content });
 
-  await say(own, 'calm');
+  await send(own, 'calm');
   await sample(0);
-  await readers.own.until('the badge', () => contents(readers.own).includes('sampling_update 0'));
-  await say(own, 'mine');
+  await readers.own.until('sampling has begun', () => contents(readers.own).includes('sampling_update 0'));
+  await send(own, 'mine');
   await write(stack, room, 20, 'crowd');
-  await say(moderators, 'moderated');
+  await send(moderators, 'moderated');
   await sample(null);
-  await readers.own.until('the end', () => contents(readers.own).includes('sampling_update 100'));
-  await say(own, 'calm again');
+  await readers.own.until('sampling has ended', () => contents(readers.own).includes('sampling_update 100'));
+  await send(own, 'calm again');
 
   const shown = ['calm', 'sampling_update 0', 'moderated', 'sampling_update 100', 'calm again'];
   const lists = {
@@ -65,22 +65,22 @@ test('a storm from its beginning to its end', { skip }, async () => {
     assert.deepEqual(contents(reader), lists[name], name);
     assert.deepEqual(reader.errors, [], name);
   }
-  readers.vip.isWhole(1, 26);
-  const echo = readers.own.frames[2];
-  assert.deepEqual([echo.offset, echo.prev, echo.envelope.s], [null, null, viewer.id]);
+  readers.vip.assertOffsets(1, 26);
+  const ownMessage = readers.own.frames[2];
+  assert.deepEqual([ownMessage.offset, ownMessage.prev, ownMessage.envelope.s], [null, null, viewer.id]);
 
-  // Who comes later, and who asks, is told the same.
-  for (const [channel, asWho] of [['public', 'other'], ['vip', 'vip']]) {
+  // A later reader and the history get the same frames.
+  for (const [channel, like] of [['public', 'other'], ['vip', 'vip']]) {
     const late = new Reader(channel === 'vip' ? moderators : clientOf(stack.user()), room, { channel, from: 0 });
     await late.reached(26);
-    assert.deepEqual(late.frames, readers[asWho].frames);
-    assert.deepEqual((await own.messages(room, { channel, after: 0, limit: 100 })).messages, readers[asWho].frames);
+    assert.deepEqual(late.frames, readers[like].frames);
+    assert.deepEqual((await own.messages(room, { channel, after: 0, limit: 100 })).messages, readers[like].frames);
     await late.close();
   }
   for (const reader of Object.values(readers)) await reader.close();
 });
 
-test('what a storm brings while the answer is under way is shown once', { skip }, async () => {
+test('an own message is shown once, although sampling changes before its answer comes', { skip }, async () => {
   const answers = [];
   const slow = async (url, request) => {
     const response = await fetch(url, request);
@@ -93,26 +93,26 @@ test('what a storm brings while the answer is under way is shown once', { skip }
   await Promise.all([reader.ready(), witness.ready()]);
   const arrives = (content) => witness.until(content, () => contents(witness).includes(content));
 
-  const public_ = own.sendMessage(room, 'chat', { content: 'public' });
-  await reader.until('its frame', () => contents(reader).includes('public'));
+  const carried = own.sendMessage(room, 'chat', { content: 'public' });
+  await reader.until('the frame', () => contents(reader).includes('public'));
   await sample(0);
-  await reader.until('the badge', () => contents(reader).includes('sampling_update 0'));
-  const left_out = own.sendMessage(room, 'chat', { content: 'left out' });
+  await reader.until('sampling has begun', () => contents(reader).includes('sampling_update 0'));
+  const leftOut = own.sendMessage(room, 'chat', { content: 'left out' });
   await arrives('left out');
   await sample(null);
-  await reader.until('the end', () => contents(reader).includes('sampling_update 100'));
+  await reader.until('sampling has ended', () => contents(reader).includes('sampling_update 100'));
   answers.splice(0).forEach((answer) => answer());
-  await Promise.all([public_, left_out]);
-  await reader.until('the echo', () => contents(reader).includes('left out'));
+  await Promise.all([carried, leftOut]);
+  await reader.until('the own message', () => contents(reader).includes('left out'));
   assert.deepEqual(contents(reader), ['public', 'sampling_update 0', 'sampling_update 100', 'left out']);
   await Promise.all([reader.close(), witness.close()]);
 });
 
-test('the vip channel is for users with a role, and where a driver knows of one', { skip }, async () => {
+test('the vip channel needs a role in the stream, and a driver that has a name for it', { skip }, async () => {
   const stranger = new Reader(clientOf(viewer), room, { channel: 'vip' });
   await assert.rejects(stranger.ready(), { code: 'role_required' });
   const elsewhere = new Reader(clientOf(moderator, onMqtt()), room, { channel: 'vip' });
-  await elsewhere.until('it says so', () => elsewhere.errors.length > 0);
+  await elsewhere.until('the error is reported', () => elsewhere.errors.length > 0);
   assert.equal(elsewhere.errors[0].code, 'transport_refused');
   await elsewhere.close();
   assert.throws(() => clientOf(viewer).subscribeStreamEvents(room, () => {}, { channel: 'all' }), TypeError);

@@ -1,9 +1,9 @@
-// What the tests write to streams.
+// Writes messages to streams for the tests.
 import assert from 'node:assert/strict';
 
 const SYSTEM = '00000000-0000-0000-0000-000000000000';
 
-// Admits messages as they come from many senders at once; the rate of one sender is no limit to a test.
+// Admits messages of many senders, so that the rate limit of one sender does not apply.
 export async function write(stack, streamId, count, label = 'n') {
   await stack.query(
     `select from sealcast.admit(array_fill($1::uuid, array[$2::int]), array_fill('chat'::text, array[$2::int]),
@@ -13,8 +13,8 @@ export async function write(stack, streamId, count, label = 'n') {
   );
 }
 
-// A message that only the system may send.
-export async function tell(stack, streamId, type, d) {
+// Admits a message of a type that only the system may send.
+export async function writeAsSystem(stack, streamId, type, d) {
   const [{ status }] = await stack.query(
     'select status from sealcast.admit(array[$1]::uuid[], array[$2], array[$3]::uuid[], array[gen_random_uuid()], array[$4])',
     [streamId, type, SYSTEM, JSON.stringify(d)],

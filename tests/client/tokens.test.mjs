@@ -1,5 +1,5 @@
-// Readers who need a token of their own at another transport: Mosquitto with the plugin, and the real ably-js against a
-// service that checks tokens as Ably does.
+// Readers that need a token for another transport: Mosquitto with the plugin, and the real ably-js against a local service
+// that checks tokens as Ably does.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,32 +14,32 @@ import { until } from '../integration/waiting.mjs';
 import { Proxy } from './proxy.mjs';
 import { Reader } from './reader.mjs';
 import { AblyService } from './services.mjs';
-import { tell, write } from './stream.mjs';
+import { write, writeAsSystem } from './stream.mjs';
 
 const ABLY_KEY = 'the.key:secret';
 const READERS = 60;
 
-let stack, broker, wire, service, url;
+let stack, broker, brokerProxy, service, url;
 before(async () => {
   stack = await PrivateStack.create();
   broker = await TokenBroker.start(stack);
-  wire = await Proxy.to(broker.webSocketUrl);
+  brokerProxy = await Proxy.to(broker.webSocketUrl);
   service = await AblyService.start();
   service.requireTokens(ABLY_KEY);
   const keyFile = join(stack.directory, 'ably-key');
   writeFileSync(keyFile, ABLY_KEY, { mode: 0o644 });
   const sidecar = await stack.sidecar({
     ...broker.settings,
-    SEALCAST_MQTT_PUBLIC_URL: wire.url,
+    SEALCAST_MQTT_PUBLIC_URL: brokerProxy.url,
     SEALCAST_MQTT_VIP_TOPIC: 'vip/{stream_id}',
     SEALCAST_ABLY_KEY_FILE: keyFile,
-    SEALCAST_ABLY_URL: `https://127.0.0.1:${await freePort()}`, // the test publishes in its place
+    SEALCAST_ABLY_URL: `https://127.0.0.1:${await freePort()}`, // unused: the test itself publishes
   });
   url = sidecar.url;
 });
 after(async () => {
   service?.close();
-  await wire?.close();
+  await brokerProxy?.close();
   await stack?.close();
 });
 
@@ -65,7 +65,8 @@ const overAbly = (options) =>
     ...options,
   });
 
-// A client of a user's. `exchanges` has the answers to its requests for tokens; `withoutSession` makes them without one.
+// A client of a user. `exchanges` has the statuses of the answers to its token requests. With `withoutSession` these requests
+// carry no session.
 function clientOf(user, { withoutSession = false, transports = [sse(), overMqtt(), overAbly()] } = {}) {
   const exchanges = [];
   const watched = async (target, { headers, ...request } = {}) => {
@@ -86,27 +87,27 @@ async function privateRoom(members = 1) {
   return { room, users };
 }
 
-// What the sidecar says when it moves a stream.
+// Writes the transport_migrate message that the sidecar writes when it moves a stream.
 const migrate = (room, target, { exp = nowSeconds() + 60, overlapMs = 200 } = {}) =>
-  tell(stack, room, 'transport_migrate', {
+  writeAsSystem(stack, room, 'transport_migrate', {
     type: 'migrate',
     target,
     channel_id: target === 'ably' ? `sealcast:${room}` : `sealcast/${room}`,
     token: migrationTicket(stack.sessionSecret, room, target, { exp }),
     overlap_ms: overlapMs,
   });
-const isOn = (reader, name) => reader.until(`it is on ${name}`, () => reader.subscription.transport === name);
+const isOn = (reader, name) => reader.until(`the reader uses ${name}`, () => reader.subscription.transport === name);
 const codes = (reader) => reader.errors.map(({ code }) => code);
 
-// Publishes a private stream's frames at the Ably stand-in, as the sidecar's adapter does.
+// Publishes a private stream's frames to the local Ably service, as the sidecar's adapter does.
 async function bridge(room, user) {
-  const stays = clientOf(user, { transports: [sse()] });
-  const reader = new Reader(stays, room, { from: 0 }, (frame) => service.publish(`sealcast:${room}`, frame));
+  const client = clientOf(user, { transports: [sse()] });
+  const reader = new Reader(client, room, { from: 0 }, (frame) => service.publish(`sealcast:${room}`, frame));
   await reader.ready();
   return reader;
 }
 
-test('many readers of a private stream go over to MQTT, and one who comes late with a repeat of the message', async () => {
+test('many readers of a private stream migrate to MQTT, and a late one after a repeated transport_migrate', async () => {
   const { room, users } = await privateRoom(READERS + 1);
   const late = users.pop();
   const readers = users.map((user) => {
@@ -123,26 +124,26 @@ test('many readers of a private stream go over to MQTT, and one who comes late w
   assert.equal(latecomer.subscription.transport, 'sse');
   await migrate(room, 'mqtt');
   for (const reader of [...readers, latecomer]) await isOn(reader, 'mqtt');
-  await migrate(room, 'mqtt'); // no concern of who is there
+  await migrate(room, 'mqtt'); // readers on MQTT ignore it
   await write(stack, room, 5);
   for (const reader of [...readers, latecomer]) {
     await reader.reached(18);
-    reader.isWhole(reader.first ?? 1, 18);
+    reader.assertOffsets(reader.first ?? 1, 18);
     assert.deepEqual(codes(reader), []);
   }
-  for (const { client } of readers) assert.deepEqual(client.exchanges, [200], 'one exchange each');
+  for (const { client } of readers) assert.deepEqual(client.exchanges, [200], 'each reader requested one token');
   for (const reader of [...readers, latecomer]) await reader.close();
 });
 
 for (const target of ['mqtt', 'ably']) {
-  test(`${target}: without a session the ticket opens, once; when it is over the reader stays, or goes back`, async () => {
+  test(`${target}: without a session the ticket gives a token, and an expired ticket keeps or returns the reader to SSE`, async () => {
     const { room, users } = await privateRoom(2);
     const publisher = target === 'ably' ? await bridge(room, users[1]) : null;
     const client = clientOf(users[0], { withoutSession: true });
     const reader = new Reader(client, room);
     await reader.ready();
     await migrate(room, target, { exp: nowSeconds() - 1 });
-    await reader.until('it is refused', () => codes(reader).includes('transport_refused'));
+    await reader.until('the token is refused', () => codes(reader).includes('transport_refused'));
     assert.equal(reader.subscription.transport, 'sse');
     assert.equal(reader.subscription.status, 'live');
     const exp = nowSeconds() + 4;
@@ -150,14 +151,14 @@ for (const target of ['mqtt', 'ably']) {
     await isOn(reader, target);
     await write(stack, room, 3);
     await reader.reached(5);
-    await until('the ticket is over', () => isPast(exp));
+    await until('the ticket has expired', () => isPast(exp));
     if (target === 'ably') service.expireTokens();
-    else wire.cut();
+    else brokerProxy.cut();
     await isOn(reader, 'sse');
     await reader.until('it is live', () => reader.subscription.status === 'live');
     await write(stack, room, 3);
     await reader.reached(8);
-    reader.isWhole(1, 8);
+    reader.assertOffsets(1, 8);
     assert.deepEqual(client.exchanges, [401, 200, 401]);
     assert.equal(codes(reader).filter((code) => code === 'transport_refused').length, 2);
     assert.deepEqual(
@@ -168,7 +169,7 @@ for (const target of ['mqtt', 'ably']) {
     await publisher?.close();
   });
 
-  test(`${target}: begins there with a token, and gets another for each connection`, async () => {
+  test(`${target}: a reader that begins there requests a token for each connection`, async () => {
     const { room, users } = await privateRoom(2);
     const publisher = target === 'ably' ? await bridge(room, users[1]) : null;
     const client = clientOf(users[0], { transports: [overMqtt({ tokens: true }), overAbly({ tokens: true })] });
@@ -176,20 +177,20 @@ for (const target of ['mqtt', 'ably']) {
     await reader.ready();
     for (let times = 1; times <= 3; times++) {
       if (target === 'ably') service.expireTokens();
-      else wire.cut();
+      else brokerProxy.cut();
       await reader.until('another token', () => client.exchanges.length > times);
       await reader.until('it is live', () => reader.subscription.status === 'live');
       await write(stack, room, 2);
       await reader.reached(2 * times);
     }
-    reader.isWhole(1, 6);
+    reader.assertOffsets(1, 6);
     assert.ok(client.exchanges.every((status) => status === 200));
     await reader.close();
     await publisher?.close();
   });
 }
 
-test('an exchange that is never answered holds up neither another move nor close()', async () => {
+test('a token request without an answer blocks neither another migration nor close()', async () => {
   const { room, users } = await privateRoom();
   let asked = 0;
   const stuck = (target, { signal, ...request }) => {
@@ -202,15 +203,15 @@ test('an exchange that is never answered holds up neither another move nor close
   const reader = new Reader(client, room, { migrateTimeoutMs: 3_600_000 });
   await reader.ready();
   const moving = reader.subscription.migrate('mqtt');
-  await until('it is asked', () => asked === 1);
+  await until('a token is requested', () => asked === 1);
   await reader.subscription.migrate('sse');
   await assert.rejects(moving, { code: 'migration_superseded' });
   reader.subscription.migrate('mqtt').catch(() => {});
-  await until('it is asked again', () => asked === 2);
+  await until('a token is requested again', () => asked === 2);
   await reader.close();
 });
 
-test('a public stream needs no session', async () => {
+test('a token for a public stream needs no session', async () => {
   const room = await stack.stream();
   const reader = new Reader(clientOf(null, { transports: [overMqtt({ tokens: true })] }), room);
   await reader.ready();
@@ -219,7 +220,7 @@ test('a public stream needs no session', async () => {
   await reader.close();
 });
 
-test('who may not read a private stream gets no token, and the subscription is over', async () => {
+test('a subscription fails when the user may not read the private stream', async () => {
   const { room } = await privateRoom();
   for (const [user, status] of [[null, 401], [stack.user(), 403]]) {
     const reader = new Reader(clientOf(user, { transports: [overMqtt({ tokens: true })] }), room);
@@ -228,7 +229,7 @@ test('who may not read a private stream gets no token, and the subscription is o
   }
 });
 
-test('the vip channel, with a token for it', async () => {
+test('a member reads the vip channel with a token', async () => {
   const { room, users } = await privateRoom();
   const options = { channel: 'vip', transport: 'mqtt' };
   const driver = overMqtt({ tokens: true, vipTopic: 'vip/{stream_id}' });
@@ -239,7 +240,7 @@ test('the vip channel, with a token for it', async () => {
   await reader.close();
 });
 
-test('a token of one stream opens no other, at Ably either', async () => {
+test('a token for one stream does not open another one on Ably', async () => {
   const [one, two] = [await stack.stream(), await stack.stream()];
   const { token } = await (await fetch(`${url}/streams/${one}/token`, {
     method: 'POST',
@@ -252,11 +253,11 @@ test('a token of one stream opens no other, at Ably either', async () => {
       access: async () => ({ channelId: `sealcast:${two}`, token, renew: async () => ({ token }) }),
     });
   const reader = new Reader(clientOf(null, { transports: [{ name: 'ably', connect: ofTheOther }] }), two);
-  await reader.until('it is refused', () => reader.errors.some(({ message }) => /not permitted/.test(message)));
+  await reader.until('the Ably channel is refused', () => reader.errors.some(({ message }) => /not permitted/.test(message)));
   await reader.close();
 });
 
-// A transport that brings what a test says, over which nothing is real.
+// A simulated transport: the test makes it bring messages with bring().
 function scripted(name, transports = {}) {
   transports[name] = { connections: 0 };
   const connect = async (streamId, on) => {
@@ -270,13 +271,13 @@ function scripted(name, transports = {}) {
   return { name, resumes: true, connect };
 }
 
-test('only the system moves a stream, and a repeat is no concern of who follows or has followed', async () => {
+test('only the system moves a stream, and readers follow a repeated transport_migrate once', async () => {
   const made = {};
-  const [system, somebody] = ['00000000-0000-0000-0000-000000000000', stack.user().id];
-  const reader = new Reader(clientOf(null, { transports: [scripted('here', made), scripted('there', made)] }), somebody);
+  const [system, user] = ['00000000-0000-0000-0000-000000000000', stack.user().id];
+  const reader = new Reader(clientOf(null, { transports: [scripted('here', made), scripted('there', made)] }), user);
   await reader.ready();
   const move = (sender, target) => made.here.bring('transport_migrate', sender, { target, overlap_ms: 100 });
-  move(somebody, 'nowhere');
+  move(user, 'nowhere');
   await reader.reached(1);
   assert.deepEqual(codes(reader), []);
   for (let times = 0; times < 3; times++) move(system, 'nowhere');
@@ -285,13 +286,13 @@ test('only the system moves a stream, and a repeat is no concern of who follows 
   for (let times = 0; times < 3; times++) move(system, 'there');
   await isOn(reader, 'there');
   made.there.bring('transport_migrate', system, { target: 'there' });
-  await reader.until('it is read', () => reader.frames.length >= 6);
+  await reader.until('the message is read', () => reader.frames.length >= 6);
   assert.deepEqual([made.here.connections, made.there.connections], [1, 1]);
-  assert.deepEqual(codes(reader), ['transport_unknown'], 'told of once');
+  assert.deepEqual(codes(reader), ['transport_unknown'], 'an unknown target is reported once');
   await reader.close();
 });
 
-test('of two moves in a row the last one counts, whatever each waits', async () => {
+test('of two transport_migrate messages the later one counts, even if its random pause is shorter', async () => {
   const made = {};
   const system = '00000000-0000-0000-0000-000000000000';
   const transports = [scripted('here', made), scripted('there', made), scripted('elsewhere', made)];

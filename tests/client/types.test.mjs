@@ -1,4 +1,4 @@
-// The hand-written types: index.d.ts is sound, and fits what types.ts does with it.
+// The hand-written types: index.d.ts compiles, and so does types.ts, which uses it.
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// Compiled, not run: the types fit the API as README.md and docs/client.md show it.
+// This file is compiled, but not run. It uses the types as README.md and docs/client.md show the API.
 import { Realtime } from 'ably';
 import mqttjs from 'mqtt';
 import { ably, cellOf, createClient, mqtt, sse, SealcastError, type Driver, type Subscription, type VerifyResult } from '../../client/index.js';
@@ -37,10 +37,10 @@ const cell: string | null = await cellOf('id', ['a', 'b'], { id: 'a' });
 const own: Driver = { name: 'pigeon', connect: async (_streamId, { onConnected, after }) => onConnected({ offset: after() ?? 0 }) };
 mqtt({ tokens: true, client: (access) => mqttjs.connect(access?.url ?? '', { username: 'reader', password: access?.token }) });
 ably({ tokens: true, client: (access) => new Realtime({ authCallback: access?.authCallback }) });
-// @ts-expect-error a stream's offset is a number
+// @ts-expect-error an offset is a number
 client.subscribeStreamEvents('id', () => {}, { from: 'start' });
-// @ts-expect-error no such transport option
+// @ts-expect-error sse() has no such option
 sse({ qos: 1 });
-// @ts-expect-error one more region is a list too
+// @ts-expect-error regions must be a list, even for one address
 createClient({ url: region, regions: 'https://us.chat.example' });
 export { cell, content, own };

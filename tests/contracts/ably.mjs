@@ -1,18 +1,19 @@
-// Ably's publishing over REST, POST /channels/{channel}/messages, and its exchange of tokens, POST
-// /keys/{keyName}/requestToken, as it refuses and accepts; service.mjs says how to start and control it. https://ably.com/docs/api/rest-api#publish, https://ably.com/docs/pub-sub/advanced#idempotency,
+// Simulates Ably's REST API for publishing, POST /channels/{channel}/messages, and for tokens, POST
+// /keys/{keyName}/requestToken, with their refusals. service.mjs describes how to start and control it.
+// https://ably.com/docs/api/rest-api#publish, https://ably.com/docs/pub-sub/advanced#idempotency,
 // https://ably.com/docs/platform/errors/codes
 //
-// A message is what was published: {"id":…,"name":…,"data":…,"encoding":…}; data is the string as it came.
-// Ids: of an array, all "base:0", "base:1", …, and the base is the one key; of a message alone, the id without such an
-// end. A key that was seen in the last --window-ms is answered as if new, and not published.
-// Faults: "limited" also takes "code" (42910 unless said); 42922 has no body, as it comes from the network edge.
-// --max-message-bytes: of a publish, all its messages together. --capability: what the key may do, as far as tokens go.
+// A recorded message is {"id":…,"name":…,"data":…,"encoding":…}, with data as it was published.
+// The ids of an array of messages must be "base:0", "base:1", …; the base is their idempotency key. The key of a single message is
+// its id without such an end. A key that was published in the last --window-ms is accepted again, but not published.
+// The fault "limited" also takes "code" (default 42910). 42922 has no body, since it comes from Ably's network edge.
+// --max-message-bytes is the limit for all messages of one publish. --capability limits the tokens of the key.
 import { AblyError, TokenDesk } from './ably_tokens.mjs';
 import { decodeSegment, json, mediaType, readOptions, Service } from './service.mjs';
 
 const ROUTE = /^\/channels\/([^/]+)\/messages$/;
 const TOKENS = /^\/keys\/([^/]+)\/requestToken$/;
-const MOST_MESSAGES = 1000;
+const MAX_MESSAGES = 1000;
 const FIELDS = new Set(['id', 'name', 'data', 'encoding', 'clientId', 'connectionKey', 'extras']);
 const TEXT_FIELDS = ['name', 'encoding', 'clientId'];
 
@@ -25,7 +26,7 @@ const maxBytes = Number(options['max-message-bytes']);
 const window = Number(options['window-ms']);
 const authorization = `Basic ${Buffer.from(options.key).toString('base64')}`;
 const desk = new TokenDesk(options.key, JSON.parse(options.capability));
-const seen = new Map(); // channel and key → when it was published
+const seen = new Map(); // channel and key → the time of the publish
 
 function refuse(status, code, message, headers = {}) {
   const named = { 'X-Ably-ErrorCode': String(code), 'X-Ably-ErrorMessage': message, ...headers };
@@ -39,8 +40,8 @@ const sizeOf = ({ name = '', data = '', clientId = '', extras }) =>
 
 function fault(message) {
   if (message === null || typeof message !== 'object' || Array.isArray(message)) return [40001, 'invalid request body'];
-  const foreign = Object.keys(message).find((field) => !FIELDS.has(field));
-  if (foreign) return [40000, `Bad request: ${foreign}`];
+  const unknown = Object.keys(message).find((field) => !FIELDS.has(field));
+  if (unknown) return [40000, `Bad request: ${unknown}`];
   if (TEXT_FIELDS.some((field) => message[field] !== undefined && typeof message[field] !== 'string')) {
     return [40016, 'Invalid message name'];
   }
@@ -60,7 +61,7 @@ function fault(message) {
   return undefined;
 }
 
-// The one key of all messages, undefined when they have none, null when they do not fit together.
+// The idempotency key of the messages: undefined without ids, null when the ids do not match the format.
 function idempotencyKey(messages) {
   if (messages.every(({ id }) => id === undefined)) return undefined;
   if (messages.length === 1) return messages[0].id.replace(/:\d+$/, '');
@@ -72,7 +73,7 @@ function repeated(channel, key) {
   const now = Date.now();
   const name = `${channel}\n${key}`;
   if (now - (seen.get(name) ?? -Infinity) < window) return true;
-  seen.delete(name); // so that the oldest stay in front
+  seen.delete(name); // keeps the map in the order of time
   seen.set(name, now);
   for (const [old, when] of seen) {
     if (now - when < window) break;
@@ -110,7 +111,7 @@ function handle({ method, path, headers, body }) {
   if (!channel || /^[[:]|\n/.test(channel)) return refuse(400, 40010, 'invalid channel name');
   const messages = parse(body);
   if (!messages || messages.length === 0) return refuse(400, 40001, 'invalid request body');
-  if (messages.length > MOST_MESSAGES) return refuse(400, 40034, 'Too many messages in one publish');
+  if (messages.length > MAX_MESSAGES) return refuse(400, 40034, 'Too many messages in one publish');
   const problem = messages.map(fault).find(Boolean);
   if (problem) return refuse(400, ...problem);
   const size = messages.reduce((sum, message) => sum + sizeOf(message), 0);

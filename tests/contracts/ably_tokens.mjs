@@ -1,4 +1,4 @@
-// Ably's tokens: a TokenRequest becomes one by POST /keys/{keyName}/requestToken, once, and the token opens what it says
+// Simulates Ably's tokens. POST /keys/{keyName}/requestToken turns a TokenRequest into a token, once. The token has its capability
 // until it expires. https://ably.com/docs/api/token-request-spec, https://ably.com/docs/auth/capabilities,
 // https://ably.com/docs/platform/errors/codes
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
@@ -6,10 +6,10 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 const MAX_SKEW_MS = 120_000;
 const MAX_TTL_MS = 24 * 3_600_000;
 const DEFAULT_TTL_MS = 3_600_000;
-const SHORTEST_NONCE = 16;
+const MIN_NONCE_LENGTH = 16;
 const FIELDS = ['keyName', 'ttl', 'capability', 'clientId', 'timestamp', 'nonce'];
 
-// What Ably answers with.
+// An error answer of Ably.
 export class AblyError extends Error {
   constructor(statusCode, code, message) {
     super(message);
@@ -22,16 +22,16 @@ const refuse = (statusCode, code, message) => {
 };
 
 export class TokenDesk {
-  #nonces = new Map(); // nonce → when it was used
+  #nonces = new Map(); // nonce → the time of its use
   #tokens = new Map();
 
-  // `key`: "app.id:secret". `capability`: what the key itself may do.
+  // `key` is "app.id:secret". `capability` is that of the key itself.
   constructor(key, capability = { '*': ['*'] }) {
     [this.keyName, this.secret] = key.split(/:(.*)/);
     this.capability = capability;
   }
 
-  // The TokenDetails for a TokenRequest.
+  // Returns the TokenDetails for a TokenRequest, or throws AblyError.
   exchange(keyName, request) {
     if (keyName !== this.keyName || request?.keyName !== keyName) refuse(401, 40101, 'Invalid credentials');
     const { ttl = DEFAULT_TTL_MS, timestamp, nonce = '', mac = '' } = request;
@@ -43,7 +43,7 @@ export class TokenDesk {
     const now = Date.now();
     if (!Number.isSafeInteger(ttl) || ttl <= 0 || ttl > MAX_TTL_MS) refuse(400, 40003, 'Invalid ttl');
     if (!(Math.abs(now - timestamp) <= MAX_SKEW_MS)) refuse(401, 40104, 'Timestamp not current');
-    if (nonce.length < SHORTEST_NONCE) refuse(400, 40003, 'Invalid nonce');
+    if (nonce.length < MIN_NONCE_LENGTH) refuse(400, 40003, 'Invalid nonce');
     for (const [old, when] of this.#nonces) if (now - when > 2 * MAX_SKEW_MS) this.#nonces.delete(old);
     if (this.#nonces.has(nonce)) refuse(401, 40105, 'Nonce value replayed');
     this.#nonces.set(nonce, now);
@@ -54,14 +54,14 @@ export class TokenDesk {
     return details;
   }
 
-  // The details of a token that is good now.
+  // Returns the details of a valid token, or throws AblyError.
   check(token) {
     const details = this.#tokens.get(token) ?? refuse(401, 40140, 'Token unrecognized');
     if (Date.now() >= details.expires) refuse(401, 40142, 'Token expired');
     return details;
   }
 
-  // Ends all tokens now.
+  // Expires all tokens now.
   expire() {
     for (const details of this.#tokens.values()) details.expires = 0;
   }
@@ -83,7 +83,7 @@ export function permits({ capability }, operation, channel) {
   return operations.includes(operation) || operations.includes('*');
 }
 
-// Sorted, without spaces: what is signed.
+// The canonical form of a capability, which is signed: sorted and without spaces.
 function canonical(text) {
   try {
     const entries = Object.entries(JSON.parse(text)).sort(([a], [b]) => (a < b ? -1 : 1));

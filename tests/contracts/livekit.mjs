@@ -1,15 +1,16 @@
-// LiveKit's RoomService/ListRooms, and of Egress StartRoomCompositeEgress, ListEgress and StopEgress, over Twirp, as it
-// refuses and answers; service.mjs says how to start and control it.
-// https://docs.livekit.io/reference/other/roomservice-api/, https://docs.livekit.io/reference/other/egress/api/, https://docs.livekit.io/frontends/authentication/tokens/,
+// Simulates LiveKit's RoomService/ListRooms and its Egress methods StartRoomCompositeEgress, ListEgress and StopEgress over Twirp,
+// with their refusals. service.mjs describes how to start and control it.
+// https://docs.livekit.io/reference/other/roomservice-api/, https://docs.livekit.io/reference/other/egress/api/,
+// https://docs.livekit.io/frontends/authentication/tokens/,
 // https://twitchtv.github.io/twirp/docs/spec_v7.html, https://protobuf.dev/programming-guides/json/
 //
-// --key is API_KEY:SECRET. One more command: {"do":"rooms","rooms":{"name":participants,…}} → {} the rooms there are;
-// with "style":"camelCase", the answer has names in camelCase and leaves defaults out, as protobuf's JSON may.
-// {"do":"egresses"} → {"egresses":[…]} that were ever started. Fault "limited": resource_exhausted.
+// --key is API_KEY:SECRET. Two more commands: {"do":"rooms","rooms":{"name":participants,…}} → {} sets the rooms. With
+// "style":"camelCase" the answer has names in camelCase and omits default values, as protobuf's JSON may.
+// {"do":"egresses"} → {"egresses":[…]} returns all egresses ever started. The fault "limited" answers resource_exhausted.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { json, mediaType, readOptions, Service } from './service.mjs';
 
-const LONGEST_TOKEN_S = 3600; // a token for servers that lives longer than that is a mistake
+const MAX_TOKEN_LIFETIME_S = 3600; // a longer lifetime of a server's token is a mistake
 
 const options = readOptions();
 const [apiKey, secret] = options.key.split(':');
@@ -28,7 +29,7 @@ function decode(part) {
   }
 }
 
-// What is wrong with the access token; undefined when nothing is.
+// The problem of an access token, or undefined when it is valid.
 function tokenProblem(authorization = '', grant) {
   const [, token] = /^Bearer ([\w.-]+)$/.exec(authorization) ?? [];
   const parts = token?.split('.') ?? [];
@@ -41,13 +42,13 @@ function tokenProblem(authorization = '', grant) {
   if (claims?.iss !== apiKey) return 'invalid API key';
   const now = Date.now() / 1000;
   if (!(claims.exp > now)) return 'token is expired';
-  if (claims.exp > now + LONGEST_TOKEN_S) return 'token lives too long';
+  if (claims.exp > now + MAX_TOKEN_LIFETIME_S) return 'token lives too long';
   if (claims.nbf !== undefined && claims.nbf > now) return 'token is not valid yet';
   if (claims.video?.[grant] !== true) return 'permissions denied';
   return undefined;
 }
 
-// 64-bit integers are strings, 32-bit ones numbers.
+// In protobuf's JSON, 64-bit integers are strings and 32-bit integers are numbers.
 function describe([name, participants], index) {
   const room = {
     sid: `RM_${index}`,
@@ -98,7 +99,7 @@ function stopEgress({ egress_id: id }) {
   return json(200, egress);
 }
 
-// What a method's token must grant, the members of its request, and what it does.
+// For each method: the grant that its token needs, the members of its request, and its function.
 const METHODS = {
   '/twirp/livekit.RoomService/ListRooms': ['roomList', ['names'], listRooms],
   '/twirp/livekit.Egress/StartRoomCompositeEgress': ['roomRecord', ['room_name', 'layout', 'segment_outputs'], startEgress],

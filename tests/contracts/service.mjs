@@ -1,32 +1,32 @@
-// What the services of this folder share: an HTTPS server with a certificate of its own, faults that can be switched,
-// a record of what was published, and the control of all this over standard input and output.
+// The common part of the simulated services in this folder: an HTTPS server with its own certificate, switchable faults, a record
+// of the published messages, and control over standard input and output.
 //
 // Start:  node tests/contracts/supabase.mjs --dir DIRECTORY [--key KEY] [--names localhost,127.0.0.1] [--port 0] [more]
-//   --dir    where the certificate is put (openssl makes it); it must exist
-//   --key    the API key that is accepted
-//   --names  the host names and addresses that the certificate is for
-// The first line of standard output says where it is: {"url":"https://localhost:PORT","ca_file":"…","key":"…"}.
-// It ends when its standard input does.
+//   --dir    the existing directory for the certificate, which openssl makes
+//   --key    the accepted API key
+//   --names  the host names and addresses in the certificate
+// The first line of standard output is {"url":"https://localhost:PORT","ca_file":"…","key":"…"}.
+// The process ends when its standard input ends.
 //
-// Control: one JSON object a line in, one a line out, in order. "do" is one of
+// Control: each input line is a JSON object, and each is answered by one line with a JSON object, in order. "do" is one of
 //   {"do":"messages","channel":C,"from":0,"limit":1000}
-//                                 → {"messages":[…]} as published to C, in order, without repeats
+//                                 → {"messages":[…]} published to C, in order, without repeats
 //   {"do":"offsets","channel":C}  → {"offsets":[…]}, "offset" of each message's payload
 //   {"do":"channels"}             → {"channels":{"C":count,…}}
 //   {"do":"stats"}                → {"requests":n,"published":n,"repeats":n,"connections":n,"waiting":n,
-//                                    "answers":{"201":n,…}}; connections: ever made; waiting: now without an answer
-//   {"do":"forget"}               → {} what was published and counted
-//   {"do":"faults", …}            → {} replaces all faults by those named, of
-//     "stuck":true          requests are read and never answered
-//     "slow_ms":N           each answer comes N ms late
-//     "fail_share":0.1      this share of requests is refused with 500
-//     "lost_share":0.1      this share of requests is carried out, but the connection breaks instead of the answer
-//     "down":true           connections are refused and those that are open break; the port stays the same
-//     "limited":{…}         429: {"retry_after":seconds}, with "channel":C for that one alone; each service has more
-//     "refuse_key":true     401
-//     "forbidden":[C,…]     403 or what the service says instead, for these channels
-//     "answer":{"status":N,"headers":{…},"body":"…","only":C}   this instead of everything; "only": for that channel
-//   {"do":"faults"}               → {} none any more
+//                                    "answers":{"201":n,…}}; connections: all ever made; waiting: requests without an answer
+//   {"do":"forget"}               → {} clears the published messages and the counts
+//   {"do":"faults", …}            → {} replaces all faults by these:
+//     "stuck":true          requests are read, but never answered
+//     "slow_ms":N           each answer is delayed by N ms
+//     "fail_share":0.1      this share of the requests is refused with 500
+//     "lost_share":0.1      this share of the requests is executed, but the connection is closed instead of an answer
+//     "down":true           connections are refused, and open ones are closed; the port stays the same
+//     "limited":{…}         429, with {"retry_after":seconds}; "channel":C limits it to one channel; each service has more options
+//     "refuse_key":true     every request gets 401
+//     "forbidden":[C,…]     requests for these channels get 403, or the service's own answer for it
+//     "answer":{"status":N,"headers":{…},"body":"…","only":C}   every request gets this answer; "only": for one channel
+//   {"do":"faults"}               → {} removes all faults
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -34,7 +34,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
-const LARGEST_BODY = 16 * 1024 * 1024;
+const MAX_BODY = 16 * 1024 * 1024;
 
 export function readOptions(more = {}) {
   const text = (value) => ({ type: 'string', default: value });
@@ -54,9 +54,9 @@ function makeCertificate(directory, names) {
   return { key, cert };
 }
 
-// `handle(request)` gets {method, path, query, headers, body} and gives {status, headers, body}; it publishes by
-// `record`. `channelOf(path)` names a request's channel for faults, and `refusals` has the service's own words for them.
-// `commands` are the service's own.
+// `handle(request)` gets {method, path, query, headers, body} and returns {status, headers, body}; it publishes with record().
+// `channelOf(path)` returns a request's channel, for the faults. `refusals` makes the service's answers for the faults. `commands`
+// are further control commands of the service.
 export class Service {
   faults = {};
   #channels = new Map();
@@ -83,9 +83,9 @@ export class Service {
     this.#port = Number(this.options.port);
     await this.#listen();
     this.#port = this.#server.address().port;
-    this.#say({ url: `https://localhost:${this.#port}`, ca_file: cert, key: this.options.key });
+    this.#write({ url: `https://localhost:${this.#port}`, ca_file: cert, key: this.options.key });
     for await (const line of createInterface({ input: process.stdin })) {
-      this.#say(await this.#command(JSON.parse(line)));
+      this.#write(await this.#command(JSON.parse(line)));
     }
     process.exit(0);
   }
@@ -101,7 +101,7 @@ export class Service {
     this.#counts.repeats += count;
   }
 
-  #say(value) {
+  #write(value) {
     process.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
@@ -115,8 +115,8 @@ export class Service {
     });
   }
 
-  async #command({ do: what, ...rest }) {
-    switch (what) {
+  async #command({ do: name, ...rest }) {
+    switch (name) {
       case 'messages': {
         const { channel, from = 0, limit = 1000 } = rest;
         return { messages: (this.#channels.get(channel) ?? []).slice(from, from + limit) };
@@ -135,7 +135,7 @@ export class Service {
         await this.#switchFaults(rest);
         return {};
       default:
-        return this.commands[what]?.(rest) ?? { error: `there is no "${what}"` };
+        return this.commands[name]?.(rest) ?? { error: `unknown command "${name}"` };
     }
   }
 
@@ -150,7 +150,7 @@ export class Service {
     }
   }
 
-  // The body is read before anything is decided, as a connection that is kept needs it.
+  // Reads the whole body before it answers, so that the connection can be kept open.
   #take(request, response) {
     this.#counts.requests += 1;
     this.#counts.waiting += 1;
@@ -159,7 +159,7 @@ export class Service {
     let size = 0;
     request.on('data', (piece) => {
       size += piece.length;
-      if (size <= LARGEST_BODY) pieces.push(piece);
+      if (size <= MAX_BODY) pieces.push(piece);
     });
     request.on('error', () => {});
     request.on('end', () => {
@@ -170,17 +170,17 @@ export class Service {
   }
 
   #answer(request, response) {
-    const { stuck, slow_ms: late, fail_share: failing = 0, lost_share: losing = 0, answer } = this.faults;
+    const { stuck, slow_ms: delay, fail_share: failShare = 0, lost_share: lostShare = 0, answer } = this.faults;
     if (stuck) return;
     const channel = this.channelOf(request.path);
     let reply;
     if (answer && (answer.only === undefined || answer.only === channel)) reply = answer;
-    else if (this.#chosen(failing)) reply = this.refusals.failed();
+    else if (this.#chosen(failShare)) reply = this.refusals.failed();
     else reply = this.#refusal(channel, request) ?? this.handle(request);
-    if (this.#chosen(losing)) {
+    if (this.#chosen(lostShare)) {
       response.socket.destroy();
-    } else if (late) {
-      setTimeout(() => this.#send(response, reply), late);
+    } else if (delay) {
+      setTimeout(() => this.#send(response, reply), delay);
     } else {
       this.#send(response, reply);
     }
@@ -212,7 +212,7 @@ export const json = (status, value, headers = {}) => ({
   body: JSON.stringify(value),
 });
 
-// A segment of a path as it was meant; undefined when its encoding is broken.
+// A decoded segment of a path; undefined when its encoding is invalid.
 export function decodeSegment(segment) {
   try {
     return decodeURIComponent(segment);

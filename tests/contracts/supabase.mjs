@@ -1,23 +1,23 @@
-// Supabase Realtime's endpoint for one broadcast, POST /api/broadcast/{topic}/events/{event}, as it refuses and
-// accepts; service.mjs says how to start and control it. After https://github.com/supabase/realtime, 2.129.8: router,
-// plugs, BroadcastSingleController, SingleBroadcast. The gateway's prefix /realtime/v1 may lead or not.
+// Simulates Supabase Realtime's endpoint for one broadcast, POST /api/broadcast/{topic}/events/{event}, with its refusals.
+// service.mjs describes how to start and control it. After https://github.com/supabase/realtime, 2.129.8: router, plugs,
+// BroadcastSingleController, SingleBroadcast. The gateway's prefix /realtime/v1 is optional.
 //
-// A message is {"event":…,"private":…,"payload":"the body's text as it came"}; its channel is the topic.
-// Faults: "limited" also takes "message" (Realtime sends no Retry-After, a gateway may); "forbidden" holds for private
-// broadcasts; "suspended":true is the project's suspension.
-// --max-payload-kb: max_payload_size_in_kb of the project.
+// A recorded message is {"event":…,"private":…,"payload":"the unchanged text of the body"}; its channel is the topic.
+// Faults: "limited" also takes "message" (Realtime sends no Retry-After, but a gateway may). "forbidden" applies to private
+// broadcasts. "suspended":true simulates a suspended project.
+// --max-payload-kb is max_payload_size_in_kb of the project.
 import { decodeSegment, json, mediaType, readOptions, Service } from './service.mjs';
 
 const ROUTE = /^(?:\/realtime\/v1)?\/api\/broadcast\/([^/]+)\/events\/([^/]+)$/;
-const PARSED_BYTES = 8_000_000; // Plug.Parsers reads no more
+const MAX_BODY_BYTES = 8_000_000; // the limit of Plug.Parsers
 const SIZE_PADDING = 500;
 
 const options = readOptions({ 'max-payload-kb': { type: 'string', default: '3000' } });
 const maxPayload = Number(options['max-payload-kb']) * 1000 + SIZE_PADDING;
 
 function authorized({ apikey, authorization }) {
-  if (apikey !== options.key) return false; // the gateway's check
-  if (options.key.startsWith('sb_')) return authorization === undefined; // no JWT, so not to be taken for one
+  if (apikey !== options.key) return false; // checked by the gateway
+  if (options.key.startsWith('sb_')) return authorization === undefined; // such a key is not a JWT, so it must not be sent as one
   return authorization === undefined || authorization === `Bearer ${options.key}`;
 }
 
@@ -35,7 +35,7 @@ function handle({ method, path, query, headers, body, size }) {
   if (method !== 'POST' || !route) return json(404, { errors: { detail: 'Not Found' } });
   const [topic, event] = route.slice(1).map(decodeSegment);
   if (topic === undefined || event === undefined) return json(400, { errors: { detail: 'Bad Request' } });
-  if (size > PARSED_BYTES) return json(413, { errors: { detail: 'Request Entity Too Large' } });
+  if (size > MAX_BODY_BYTES) return json(413, { errors: { detail: 'Request Entity Too Large' } });
   const text = body.toString('utf8');
   const type = mediaType(headers);
   if (type === 'application/json' && !isObject(text)) return json(400, { errors: { detail: 'Bad Request' } });

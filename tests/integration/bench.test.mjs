@@ -1,4 +1,5 @@
-// The benchmark's load generator against a real stack: what it counts is stored and delivered, and it sees what is forged.
+// The benchmark's load generator against a real stack: the messages that it counts are stored and delivered, and it detects
+// forged envelopes.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,22 +22,22 @@ after(async () => {
   await stack.close();
 });
 
-// A short run with 5 readers: its exit code and what it printed. Few messages a sender: the gate lets all of them pass.
+// Makes a short run with 5 readers; returns its exit code and output. Each sender sends few messages, so the gate passes all.
 function load(streamId, keyring) {
   const options = {
     port: new URL(stack.url).port, stream: streamId, keyring, 'session-secret': join(files, 'session-secret'),
     rate: 100, seconds: 1, warmup: 0.2, connections: 4, senders: 120, subscribers: 5,
   };
-  const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const parameters = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   return new Promise((resolve) => {
-    execFile(loadGenerator, words, (error, stdout, stderr) => {
+    execFile(loadGenerator, parameters, (error, stdout, stderr) => {
       assert.equal(stderr, '');
       resolve({ code: error?.code ?? 0, result: JSON.parse(stdout) });
     });
   });
 }
 
-test('every answer is stored, and every reader gets every message once', async () => {
+test('every accepted message is stored, and every reader gets it once', async () => {
   const streamId = await stack.stream();
   const { code, result } = await load(streamId, stack.keyring);
   assert.equal(code, 0, JSON.stringify(result));
@@ -49,7 +50,7 @@ test('every answer is stored, and every reader gets every message once', async (
   });
 });
 
-test('an envelope under a key that is not in the keyring is forged, as an answer and as a frame', async () => {
+test('an answer or frame signed by an unknown key counts as forged', async () => {
   const keyring = join(files, 'keyring');
   mkdirSync(keyring);
   writeFileSync(join(keyring, 'k1'), 'another-key-than-the-stack-has-0123456789');

@@ -1,4 +1,4 @@
-// A Mosquitto of a private stack's own, which a test may stop, freeze and start again.
+// A Mosquitto of one private stack. A test may stop, freeze and start it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -44,8 +44,8 @@ export class Broker {
     this.process.kill(name);
   }
 
-  // mosquitto_sub as the reader: it connects again by itself. What it gets is in `frames`, by stream, and when it
-  // `arrived`, ms of performance.now().
+  // Reads with mosquitto_sub, which reconnects by itself. `frames` has the frames of each stream with the time of their arrival,
+  // `arrived`, in ms of performance.now().
   async read(rooms) {
     this.frames = new Map(rooms.map((room) => [room, []]));
     const subscriber = spawn('mosquitto_sub', ['-V', 'mqttv5', '-p', `${this.port}`, '-q', '1', '-i', 'reader', '-c', '-x', '600',

@@ -1,4 +1,4 @@
-// An application's connection, on which a user sends as RLS gateways do, within transactions of the caller's own.
+// A database connection of an application that sends as a user, as RLS gateways do, within its own transactions.
 
 export class Caller {
   static async connect(stack, user) {

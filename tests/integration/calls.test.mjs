@@ -1,4 +1,4 @@
-// POST /rpc/{function}: what a session may ask for beside sending.
+// POST /rpc/{function}: moderation and migration calls with a session.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { checkEnvelope } from './envelope.mjs';
@@ -25,7 +25,7 @@ async function roomOf(owner) {
   return room;
 }
 
-test('an owner mutes, the muted one is refused, and after it is lifted sends again', async () => {
+test('an owner mutes a user, who is refused until the owner unmutes the user', async () => {
   const [owner, guest] = [stack.user(), stack.user()];
   const room = await roomOf(owner);
   const until = new Date(Date.now() + 3_600_000).toISOString();
@@ -39,12 +39,12 @@ test('an owner mutes, the muted one is refused, and after it is lifted sends aga
   assert.equal((await send(url, guest, message(room, 'hello'))).status, 200);
 });
 
-test('refusals are those of the function, in the form of all errors', async () => {
-  const [owner, guest, nobody] = [stack.user(), stack.user(), null];
+test('a call is refused with the verdict of its function, in the form of all errors', async () => {
+  const [owner, guest] = [stack.user(), stack.user()];
   const room = await roomOf(owner);
   const target = { stream_id: room, user_id: owner.id };
-  for (const [who, name, body, status, code] of [
-    [nobody, 'mute', target, 401, 'unauthenticated'],
+  for (const [user, name, body, status, code] of [
+    [null, 'mute', target, 401, 'unauthenticated'],
     [guest, 'ban', target, 403, 'role_required'],
     [guest, 'set_role', { ...target, role: 'owner' }, 403, 'role_required'],
     [guest, 'migrate_transport', { stream_id: room, target: 'sse' }, 403, 'role_required'],
@@ -54,29 +54,29 @@ test('refusals are those of the function, in the form of all errors', async () =
     [stack.user(), 'mute', '[', 400, 'invalid_request'],
     [stack.user(), 'mute', '', 400, 'invalid_json'],
     [stack.user(), 'maintain', {}, 404, 'not_found'],
-    [nobody, 'maintain', {}, 404, 'not_found'],
+    [null, 'maintain', {}, 404, 'not_found'],
   ]) {
-    const answer = await call(who, name, body);
+    const answer = await call(user, name, body);
     assert.deepEqual([answer.status, answer.json.code], [status, code], `${name}: ${answer.text}`);
     assert.deepEqual(Object.keys(answer.json), ['code', 'message', 'details', 'hint']);
   }
 });
 
-test('calls have a rate of their own', async () => {
+test('calls have a separate rate limit', async () => {
   const [owner, guest] = [stack.user(), stack.user()];
   const room = await roomOf(owner);
   const answers = await Promise.all(
     Array.from({ length: 12 }, () => call(owner, 'unmute', { stream_id: room, user_id: guest.id })),
   );
   const limited = answers.filter(({ status }) => status === 429);
-  assert.ok(limited.length >= 1, 'twelve at once are too many');
+  assert.ok(limited.length >= 1, 'twelve calls at once exceed the limit');
   assert.equal(limited[0].json.code, 'rate_limited');
   assert.equal(limited[0].headers['ratelimit-policy'], '"call";q=5;w=1');
   assert.ok(limited[0].headers['retry-after']);
-  assert.equal((await send(url, owner, message(room, 'hello'))).status, 200, 'and take nothing from messages');
+  assert.equal((await send(url, owner, message(room, 'hello'))).status, 200, 'calls do not count as messages');
 });
 
-test('an owner moves the readers of a stream: a sealed message of the system, in its order', async () => {
+test('an owner moves the readers of a stream by a sealed message of the system', async () => {
   const owner = stack.user();
   const room = await roomOf(owner);
   await send(url, owner, message(room, 'before'));
@@ -87,5 +87,5 @@ test('an owner moves the readers of a stream: a sealed message of the system, in
   assert.equal(moved.json.s, '00000000-0000-0000-0000-000000000000');
   assert.deepEqual(moved.json.d, { overlap_ms: 300, target: 'sse', type: 'migrate' });
   const elsewhere = await call(owner, 'migrate_transport', { stream_id: room, target: 'mqtt' });
-  assert.deepEqual([elsewhere.status, elsewhere.json.code], [400, 'invalid_request'], 'nobody publishes there');
+  assert.deepEqual([elsewhere.status, elsewhere.json.code], [400, 'invalid_request'], 'the sidecar does not publish to mqtt');
 });

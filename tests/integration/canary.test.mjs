@@ -1,5 +1,5 @@
-// Secrets stay where they were put: a whole stack works, fails and crashes with secrets that cannot be mistaken, and then
-// everything it wrote and said is searched for them.
+// Secrets stay in their files: a whole stack works, fails and crashes with unmistakable secrets (canaries). Then the test searches
+// all files, logs and answers for them.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash, createHmac, createPrivateKey, generateKeyPairSync, pbkdf2Sync, randomBytes, randomUUID } from 'node:crypto';
@@ -21,40 +21,40 @@ const run = promisify(execFile);
 
 let stack, broker, ably, supabase, webhook, settings;
 const canaries = new Canaries();
-const texts = new Map(); // what was written or said → the text
-const holders = new Set(); // files that hold a secret, since that is what they are for; local/up wrote some of them
+const texts = new Map(); // source (a log, a kind of answer, …) → its text
+const secretFiles = new Set(); // files that must contain a secret; local/up wrote some of them
 
-// A handler of events which fails.
+// A handler of events that always fails.
 const HANDLER = `
   create role shop;
   create schema shop authorization shop;
   grant usage on schema sealcast to shop;
   create function shop.refuse(e sealcast.event) returns void language plpgsql security definer
-    set search_path = pg_catalog, pg_temp as $$ begin raise exception 'it cannot take this'; end $$;
+    set search_path = pg_catalog, pg_temp as $$ begin raise exception 'the test handler fails'; end $$;
   alter function shop.refuse owner to shop;
   revoke all on function shop.refuse from public;
   grant usage on schema shop to sealcast_service;
   grant execute on function shop.refuse to sealcast_service;
   select sealcast.register_handler('refuse', 'chat', 'shop.refuse(sealcast.event)', 100, 1, '30 s', 'canary')`;
 
-// A secret that only the file has, which it returns.
+// Makes a secret and a file that alone contains it; returns the path of the file.
 function secretFile(what, { content = (secret) => secret } = {}) {
-  const secret = `canary${randomBytes(25).toString('hex')}`; // base64 too, of 42 bytes
+  const secret = `canary${randomBytes(25).toString('hex')}`; // also valid base64, of 42 bytes
   canaries.set(what, secret);
   const path = join(stack.directory, 'canaries', what.replaceAll(' ', '-'));
   writeFileSync(path, content(secret), { mode: 0o644 });
-  holders.add(path);
+  secretFiles.add(path);
   return path;
 }
 
-// The private half of a key pair: the line of its PEM, and the seed, which is the end of it.
+// Adds the private key of a pair: the line of its PEM, and the seed at its end.
 function keyPair(what, pem) {
   const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
   canaries.set(`${what}, the line of its PEM`, pem.split('\n')[1]);
   canaries.set(`${what}, its seed`, der.subarray(-32));
 }
 
-// The SCRAM verifier of RFC 5803: Postgres is given this, and never the password.
+// The SCRAM verifier of RFC 5803. Postgres gets this verifier instead of the password.
 function scramVerifier(password) {
   const salt = randomBytes(16);
   const salted = pbkdf2Sync(password, salt, 4096, 32, 'sha256');
@@ -63,7 +63,7 @@ function scramVerifier(password) {
   return `SCRAM-SHA-256$4096:${salt.toString('base64')}$${stored}:${mac('Server Key').toString('base64')}`;
 }
 
-const keep = (what, text) => texts.set(what, `${texts.get(what) ?? ''}${text}\n`);
+const record = (what, text) => texts.set(what, `${texts.get(what) ?? ''}${text}\n`);
 
 before(async () => {
   stack = await PrivateStack.create();
@@ -77,10 +77,10 @@ before(async () => {
   canaries.set('session secret', stack.sessionSecret);
   canaries.set('Redis password', readFileSync(join(stack.directory, 'secrets/redis'), 'utf8').trim());
   for (const path of ['keyring/k1', 'keyring/k2', 'keyring/e1.ed25519', 'secrets/session', 'secrets/redis', 'redis/redis.conf', 'env']) {
-    holders.add(join(stack.directory, path));
+    secretFiles.add(join(stack.directory, path));
   }
 
-  // Postgres asks the sidecar for a password, logs every statement with its parameters, and counts them.
+  // Postgres demands a password of the sidecar, logs every statement with its parameters, and counts the statements.
   const passwordFile = secretFile('Postgres password');
   await stack.query(`alter role sealcast_service password '${scramVerifier(canaries.get('Postgres password'))}'`);
   const hba = join(stack.directory, 'pgdata/pg_hba.conf');
@@ -100,13 +100,13 @@ before(async () => {
   broker = await TokenBroker.start(stack);
   canaries.set('MQTT password', broker.password);
   canaries.set('MQTT token secret', broker.secret);
-  for (const file of [broker.passwordFile, broker.secretFile]) holders.add(file);
+  for (const file of [broker.passwordFile, broker.secretFile]) secretFiles.add(file);
 
-  // These keys are not the services': they are refused.
+  // The services refuse these keys, since they are not their own.
   ably = await ContractService.start('ably');
   supabase = await ContractService.start('supabase');
   webhook = createServer((incoming, outgoing) => {
-    keep('webhook requests', JSON.stringify(incoming.headers));
+    record('webhook requests', JSON.stringify(incoming.headers));
     outgoing.writeHead(500).end();
   }).listen(0, '127.0.0.1');
   await once(webhook, 'listening');
@@ -119,7 +119,7 @@ before(async () => {
     SEALCAST_REDIS_EVENTS_URL: stack.gateUrl,
     SEALCAST_REDIS_EVENTS_PASSWORD_FILE: join(stack.directory, 'secrets/redis'),
     SEALCAST_REDIS_STREAMS_URL: stack.gateUrl,
-    SEALCAST_REDIS_STREAMS_PASSWORD_FILE: secretFile('password of redis_streams'), // another than the server's
+    SEALCAST_REDIS_STREAMS_PASSWORD_FILE: secretFile('password of redis_streams'), // not the server's
     SEALCAST_SESSION_TICKET_SECRET_FILE: secretFile('ticket secret'),
     ...broker.settings,
     SEALCAST_ABLY_URL: ably.url,
@@ -144,10 +144,10 @@ after(async () => {
   await stack?.close();
 });
 
-// Every answer is kept, for what it says.
+// Makes a request and records its answer.
 async function ask(url, path, options) {
   const answer = await request(`${url}${path}`, options);
-  keep(`answers of ${path.split('?')[0].replace(/[0-9a-f-]{36}/, '{id}')}`, JSON.stringify(answer.headers) + answer.text);
+  record(`answers of ${path.split('?')[0].replace(/[0-9a-f-]{36}/, '{id}')}`, JSON.stringify(answer.headers) + answer.text);
   return answer;
 }
 
@@ -157,31 +157,31 @@ async function signWith(kid) {
   await until(`${kid} signs`, async () => (await stack.query('select from sealcast.keys() where signing and kid = $1', [kid])).length === 1);
 }
 
-async function works(sidecar) {
+async function useNormally(sidecar) {
   const room = await stack.stream();
-  const cave = await stack.stream({ visibility: 'private' });
+  const privateRoom = await stack.stream({ visibility: 'private' });
   const member = stack.user();
-  await stack.grant(cave, member, 'vip');
+  await stack.grant(privateRoom, member, 'vip');
   const session = { authorization: `Bearer ${member.token()}` };
-  canaries.set('session', session.authorization.split('.')[2]); // the signatures: claims are logged by Postgres
+  canaries.set('session', session.authorization.split('.')[2]); // the signature only, since Postgres logs the claims
 
   const content = `payload-canary-${randomUUID()}`;
   canaries.set('payload', content);
   assert.equal((await send(sidecar.url, stack.user(), message(room, content))).status, 200);
   await stack.sendFromSql(stack.user(), message(room, content));
-  const { access_token: ticket } = (await request(`${sidecar.url}/streams/${cave}/token`, { method: 'POST', headers: session })).json;
+  const { access_token: ticket } = (await request(`${sidecar.url}/streams/${privateRoom}/token`, { method: 'POST', headers: session })).json;
   canaries.set('ticket', ticket.split('.')[2]);
-  const { token } = (await request(`${sidecar.url}/streams/${cave}/token`, { method: 'POST', headers: session, body: { transport: 'mqtt' } })).json;
+  const { token } = (await request(`${sidecar.url}/streams/${privateRoom}/token`, { method: 'POST', headers: session, body: { transport: 'mqtt' } })).json;
   canaries.set('transport token', token.split('.')[2]);
-  assert.equal((await ask(sidecar.url, `/streams/${cave}/token`, { method: 'POST', headers: session, body: { transport: 'ably' } })).status, 200);
+  assert.equal((await ask(sidecar.url, `/streams/${privateRoom}/token`, { method: 'POST', headers: session, body: { transport: 'ably' } })).status, 200);
   await signWith('e1');
   assert.equal((await send(sidecar.url, member, message(room, content))).json.kid, 'e1');
   await signWith('k1');
-  const subscriber = await Subscriber.to(sidecar.url, cave, { query: `?access_token=${ticket}` });
-  assert.equal((await send(sidecar.url, member, message(cave, content))).status, 200);
+  const subscriber = await Subscriber.to(sidecar.url, privateRoom, { query: `?access_token=${ticket}` });
+  assert.equal((await send(sidecar.url, member, message(privateRoom, content))).status, 200);
   await subscriber.received(1);
   subscriber.close();
-  await ask(sidecar.url, `/streams/${cave}/messages?access_token=${ticket}&limit=x`);
+  await ask(sidecar.url, `/streams/${privateRoom}/messages?access_token=${ticket}&limit=x`);
   await ask(sidecar.url, `/streams/${room}/messages?access_token=${ticket}`);
   await stack.query(`select sealcast.set_delivery_mode($1, 'hot')`, [room]);
   await until('the webhook is called', () => texts.has('webhook requests'));
@@ -189,13 +189,13 @@ async function works(sidecar) {
     (await stack.query("select from sealcast.delivery_lags where transport in ('ably', 'supabase')")).length > 0 || sidecar.log.some((line) => /ably|supabase/.test(line)));
 }
 
-async function fails(sidecar) {
+async function causeFailures(sidecar) {
   const room = await stack.stream();
   const user = stack.user();
   for (const token of [stack.sessionSecret, user.token({}, { secret: canaries.get('signing key') }), user.token({ exp: 1 })]) {
     const answer = await request(`${sidecar.url}/rpc/send_message`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: message(room) });
     assert.equal(answer.status, 401);
-    keep('answers to bad sessions', JSON.stringify(answer.headers) + answer.text);
+    record('answers to bad sessions', JSON.stringify(answer.headers) + answer.text);
   }
   await ask(sidecar.url, '/rpc/send_message', { method: 'POST', headers: user.headers, body: `{"d":"${canaries.get('payload')}` });
   for (const sql of [
@@ -203,10 +203,10 @@ async function fails(sidecar) {
     "select sealcast.send_message(gen_random_uuid(), 'chat', '{}', gen_random_uuid())", "select current_setting('sealcast.keyring')",
     'select sealcast.canonicalize(\'{"a":1,"a":2}\'::json)',
   ]) {
-    keep('answers to SQL', await stack.query(sql).then(JSON.stringify, (error) => JSON.stringify({ ...error, text: String(error) })));
+    record('answers to SQL', await stack.query(sql).then(JSON.stringify, (error) => JSON.stringify({ ...error, text: String(error) })));
   }
 
-  // A keyring that is broken in each way, at a reload: the file is named, and what is in it is not quoted.
+  // At a reload Postgres reports a bad key file by its name, without quoting its content.
   const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
   keyPair('broken Ed25519 key', pem);
   const brokenPem = pem.replace('-----END', '!-----END');
@@ -218,7 +218,7 @@ async function fails(sidecar) {
     const { uid, gid } = statSync(join(stack.keyring, 'k1'));
     chownSync(path, uid, gid);
     await stack.query('select pg_reload_conf()');
-    await until(`Postgres complains of ${kid}`, () => readFileSync(join(stack.directory, 'log/postgres.log'), 'utf8').includes(`"${kid}"`) ||
+    await until(`Postgres reports the file ${kid}`, () => readFileSync(join(stack.directory, 'log/postgres.log'), 'utf8').includes(`"${kid}"`) ||
       readFileSync(join(stack.directory, 'log/postgres.log'), 'utf8').includes(`/${kid}`));
     rmSync(path);
     await stack.query('select pg_reload_conf()');
@@ -226,17 +226,17 @@ async function fails(sidecar) {
 
   await stack.stop('redis', 'SIGKILL');
   await ask(sidecar.url, '/rpc/send_message', { method: 'POST', headers: user.headers, body: message(room) });
-  keep('answers to SQL', await stack.sendFromSql(user, message(room)).then(String, (error) => JSON.stringify({ ...error, text: String(error) })));
+  record('answers to SQL', await stack.sendFromSql(user, message(room)).then(String, (error) => JSON.stringify({ ...error, text: String(error) })));
   await stack.startRedis();
   await stack.stop('postgres', 'SIGQUIT');
-  await until('the database is missed', async () => (await ask(sidecar.url, '/rpc/send_message', { method: 'POST', headers: user.headers, body: message(room) })).status === 503);
+  await until('the sidecar notices the loss of Postgres', async () => (await ask(sidecar.url, '/rpc/send_message', { method: 'POST', headers: user.headers, body: message(room) })).status === 503);
   await ask(sidecar.url, '/readyz');
   await stack.startPostgres();
-  await until('messages are let through again', async () => (await send(sidecar.url, stack.user(), message(room))).status === 200);
+  await until('messages are accepted again', async () => (await send(sidecar.url, stack.user(), message(room))).status === 200);
 }
 
-// A sidecar that never gets ready, until its log matches; or which refuses to start.
-async function complains(what, changed, pattern) {
+// Starts a sidecar that cannot get ready, and records its log when the log matches or the sidecar has ended.
+async function startBadly(what, changed, pattern) {
   const child = stack.spawn([join(stack.directory, 'bin/sealcastd')], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
@@ -253,10 +253,10 @@ async function complains(what, changed, pattern) {
   let log = '';
   createInterface(child.stderr).on('line', (line) => (log += `${line}\n`));
   const ended = once(child, 'close');
-  await until(`a sidecar with ${what} complains`, () => pattern.test(log) || (child.exitCode !== null && assert.fail(log)));
+  await until(`a sidecar with ${what} reports the error`, () => pattern.test(log) || (child.exitCode !== null && assert.fail(log)));
   child.kill('SIGKILL');
   await ended;
-  keep(`log with ${what}`, log);
+  record(`log with ${what}`, log);
 }
 const redisUrl = async () => `redis://127.0.0.1:${readFileSync(join(stack.directory, 'run/redis.port'), 'utf8').trim()}`;
 
@@ -268,46 +268,46 @@ function filesUnder(directory) {
   });
 }
 
-test('a secret is found in every form', () => {
+test('a canary is found in every encoding', () => {
   const [text, bytes] = ['canary-of-some-length', randomBytes(32)];
-  const bird = new Canaries();
-  bird.set('text', text);
-  bird.set('bytes', bytes);
-  bird.set('hex', bytes.toString('hex'));
-  bird.set('base64', bytes.toString('base64'));
-  assert.deepEqual(bird.in(`a ${text} b`), ['text']);
+  const sample = new Canaries();
+  sample.set('text', text);
+  sample.set('bytes', bytes);
+  sample.set('hex', bytes.toString('hex'));
+  sample.set('base64', bytes.toString('base64'));
+  assert.deepEqual(sample.in(`a ${text} b`), ['text']);
   for (const before of ['', 'u', 'us', 'user:']) {
     for (const encoding of ['hex', 'base64', 'base64url']) {
-      assert.deepEqual(bird.in(`Basic ${Buffer.from(`${before}${text}@`).toString(encoding)}`), ['text'], `${encoding} behind '${before}'`);
+      assert.deepEqual(sample.in(`Basic ${Buffer.from(`${before}${text}@`).toString(encoding)}`), ['text'], `${encoding} behind '${before}'`);
     }
-    assert.deepEqual(bird.in(Buffer.concat([Buffer.from(before), bytes])), ['bytes', 'hex', 'base64']);
-    assert.deepEqual(bird.in(Buffer.concat([Buffer.from(before), bytes]).toString('hex')), ['bytes', 'hex', 'base64']);
+    assert.deepEqual(sample.in(Buffer.concat([Buffer.from(before), bytes])), ['bytes', 'hex', 'base64']);
+    assert.deepEqual(sample.in(Buffer.concat([Buffer.from(before), bytes]).toString('hex')), ['bytes', 'hex', 'base64']);
   }
-  assert.deepEqual(bird.in('nothing of the kind'), []);
+  assert.deepEqual(sample.in('nothing of the kind'), []);
 });
 
-test('each setting that names a file with a secret has a canary', async () => {
+test('each setting that names a secret file has a canary', async () => {
   const { stdout } = await run(join(stack.directory, 'bin/sealcastd'), ['--print-settings']);
   const variables = [...stdout.matchAll(/^\| `\w+\.\w*(?:password|secret|key)_file` \| `(\w+)` \|/gm)].map(([, variable]) => variable);
   assert.ok(variables.length >= 13, stdout);
   for (const variable of variables) {
-    assert.ok(settings[variable], `${variable} is not set here: give it a file of its own`);
-    assert.notDeepEqual(canaries.in(readFileSync(settings[variable])), [], `nobody looks for what ${variable} names`);
+    assert.ok(settings[variable], `${variable} is not set here; give it a secretFile()`);
+    assert.notDeepEqual(canaries.in(readFileSync(settings[variable])), [], `the file of ${variable} contains no canary`);
   }
 });
 
-test('no secret is anywhere but in its file', { timeout: 300_000 }, async (t) => {
+test('no secret is found outside its file', { timeout: 300_000 }, async (t) => {
   const crashes = join(stack.directory, 'crashes');
   mkdirSync(crashes, { mode: 0o777 });
   chmodSync(crashes, 0o777);
   const withCores = ['prlimit', '--core=unlimited:unlimited', 'env', `--chdir=${crashes}`];
   const sidecar = await stack.sidecar(settings, withCores);
-  await works(sidecar);
-  await fails(sidecar);
+  await useNormally(sidecar);
+  await causeFailures(sidecar);
 
-  await complains('a wrong Postgres password', { SEALCAST_POSTGRES_PASSWORD_FILE: secretFile('wrong Postgres password') }, /password authentication failed/);
-  await complains('a wrong Redis password', { SEALCAST_GATE_REDIS_PASSWORD_FILE: secretFile('wrong Redis password') }, /WRONGPASS|invalid password/i);
-  await complains('a wrong MQTT password', { SEALCAST_MQTT_PASSWORD_FILE: secretFile('wrong MQTT password') }, /not authori[sz]ed|bad user ?name or password/i);
+  await startBadly('a wrong Postgres password', { SEALCAST_POSTGRES_PASSWORD_FILE: secretFile('wrong Postgres password') }, /password authentication failed/);
+  await startBadly('a wrong Redis password', { SEALCAST_GATE_REDIS_PASSWORD_FILE: secretFile('wrong Redis password') }, /WRONGPASS|invalid password/i);
+  await startBadly('a wrong MQTT password', { SEALCAST_MQTT_PASSWORD_FILE: secretFile('wrong MQTT password') }, /not authori[sz]ed|bad user ?name or password/i);
   canaries.set('password in a setting', `canary${randomBytes(8).toString('hex')}`);
   const inSetting = canaries.get('password in a setting');
   for (const [what, changed] of Object.entries({
@@ -318,68 +318,69 @@ test('no secret is anywhere but in its file', { timeout: 300_000 }, async (t) =>
     'a password in ably.url': { SEALCAST_ABLY_URL: `https://x:${inSetting}@x` },
     'a password in the webhook\'s URL': { SEALCAST_SWITCHING_WEBHOOK_URL: `https://x:${inSetting}@x/` },
   })) {
-    await complains(what, changed, /^sealcastd: /m);
+    await startBadly(what, changed, /^sealcastd: /m);
   }
 
-  // A worker, a replay, and what only looks at a file of settings that says too much.
+  // A worker, a replay, and the options that only read a settings file, with a file that contains a password.
   const worker = await stack.worker('canary', settings);
-  await until('the worker meets what its handler does not take', () => worker.log.some((line) => line.includes('it cannot take this')));
+  await until('the worker logs the failure of its handler', () => worker.log.some((line) => line.includes('the test handler fails')));
   await ask(worker.url, '/metrics');
   await worker.stop();
-  keep('log of the worker', worker.log.join('\n'));
-  for (const from of ['2000-01-01', 'yesteryear']) keep('replay', JSON.stringify(await stack.replay(['--from', from], settings).catch((error) => error)));
+  record('log of the worker', worker.log.join('\n'));
+  for (const from of ['2000-01-01', 'yesteryear']) record('replay', JSON.stringify(await stack.replay(['--from', from], settings).catch((error) => error)));
   const bad = secretFile('password in a bad file', { content: (secret) => `[postgres]\npassword = "${secret}"\ndsn = "host=x password=${secret}"\n` });
   for (const option of ['--check-config', '--print-settings']) {
     const { stdout, stderr } = await run(join(stack.directory, 'bin/sealcastd'), [option, '--config', bad]).catch((error) => error);
-    keep('what is said of a bad file', stdout + stderr);
+    record('output for a bad file', stdout + stderr);
   }
 
   for (const path of ['/metrics', '/readyz', '/healthz', '/openapi.json', '/regions', '/.well-known/none']) await ask(sidecar.url, path);
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
-      keep('command lines', readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '));
+      record('command lines', readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '));
     } catch {} // it has ended
   }
   const { host, port, database, user } = stack.postgres;
   const { stdout: dump } = await run('pg_dump', ['-h', host, '-p', String(port), '-U', user, database], { maxBuffer: 1 << 28 });
-  keep('pg_dump', dump);
+  record('pg_dump', dump);
   const { stdout: globals } = await run('pg_dumpall', ['-h', host, '-p', String(port), '-U', user, '--globals-only']);
-  keep('pg_dumpall', globals);
-  keep('pg_stat_statements', (await stack.query("select string_agg(query, E'\\n') as text from pg_stat_statements"))[0].text);
-  keep('pg_settings', JSON.stringify(await stack.query('select * from pg_settings')));
-  keep('Redis', await stack.redis('keys', '*'));
+  record('pg_dumpall', globals);
+  record('pg_stat_statements', (await stack.query("select string_agg(query, E'\\n') as text from pg_stat_statements"))[0].text);
+  record('pg_settings', JSON.stringify(await stack.query('select * from pg_settings')));
+  record('Redis', await stack.redis('keys', '*'));
   await stack.query('checkpoint');
 
-  // A crash leaves no core, though one is allowed and there is room for it.
+  // A crash of the sidecar leaves no core file, although the limits allow one.
   const control = stack.spawn(['sleep', '600'], { inside: withCores });
   await once(control, 'spawn');
-  await until('it sleeps', () => readFileSync(`/proc/${control.pid}/comm`, 'utf8') === 'sleep\n');
+  await until('the control process sleeps', () => readFileSync(`/proc/${control.pid}/comm`, 'utf8') === 'sleep\n');
   control.kill('SIGABRT');
   await once(control, 'exit');
   const cores = readdirSync(crashes);
-  if (readFileSync('/proc/sys/kernel/core_pattern', 'utf8').startsWith('core')) assert.equal(cores.length, 1, 'a process without secrets leaves one');
+  if (readFileSync('/proc/sys/kernel/core_pattern', 'utf8').startsWith('core')) assert.equal(cores.length, 1, 'a process without secrets leaves a core file');
   assert.match(readFileSync(`/proc/${sidecar.process.pid}/limits`, 'utf8'), /^Max core file size +0 +unlimited/m);
   sidecar.process.kill('SIGABRT');
   assert.deepEqual(await sidecar.exited, { code: null, signal: 'SIGABRT' });
-  assert.deepEqual(readdirSync(crashes), cores, 'the sidecar left a core');
-  keep('log of the sidecar', sidecar.log.join('\n'));
-  keep('log of Mosquitto', broker.log.join('\n'));
+  assert.deepEqual(readdirSync(crashes), cores, 'the sidecar leaves no core file');
+  record('log of the sidecar', sidecar.log.join('\n'));
+  record('log of Mosquitto', broker.log.join('\n'));
 
-  for (const what of ['pg_dump', 'pg_stat_statements', 'log of the sidecar', 'log of Mosquitto', 'answers of /metrics', 'webhook requests', 'log of the worker', 'replay', 'what is said of a bad file']) {
-    assert.ok(texts.get(what)?.length > 100, `there is nothing in ${what} to search`);
+  for (const what of ['pg_dump', 'pg_stat_statements', 'log of the sidecar', 'log of Mosquitto', 'answers of /metrics', 'webhook requests', 'log of the worker', 'replay', 'output for a bad file']) {
+    assert.ok(texts.get(what)?.length > 100, `${what} has no text to search`);
   }
   const found = [];
   for (const [what, text] of texts) {
-    // A message is in the dump, and a statement's parameters are what it was asked to log; they go no further.
+    // A payload may be in the dump, since messages are dumped.
     for (const canary of canaries.in(text)) if (canary !== 'payload' || what !== 'pg_dump') found.push(`${canary} in ${what}`);
   }
-  // Whatever the stack wrote: logs, tables, WAL, configuration.
+  // All files that the stack wrote: logs, tables, WAL, configuration. Postgres's own files may contain payloads, since it logs
+  // the parameters of statements.
   let searched = 0;
   for (const path of filesUnder(stack.directory)) {
     if (path.startsWith(join(stack.directory, 'postgresql')) || path.startsWith(crashes)) continue;
     const bytes = readFileSync(path);
     searched += bytes.length;
-    if (holders.has(path)) continue;
+    if (secretFiles.has(path)) continue;
     const ofPostgres = /^(pgdata\/|log\/postgres)/.test(relative(stack.directory, path));
     for (const canary of canaries.in(bytes)) {
       if (canary !== 'payload' || !ofPostgres) found.push(`${canary} in ${relative(stack.directory, path)}`);

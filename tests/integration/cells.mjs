@@ -1,4 +1,4 @@
-// Two cells for tests: two databases of one private server, each with a sidecar, that share streams among them.
+// Two cells for tests: two databases of one private server, each with a sidecar. Together they hold all streams.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -35,7 +35,7 @@ export class Cells {
     return [this.a, this.b];
   }
 
-  // A stream that the cell has by its hash.
+  // Makes a stream that belongs to the cell by its hash.
   async stream(cell) {
     for (;;) {
       const streamId = randomUUID();
@@ -46,7 +46,7 @@ export class Cells {
     }
   }
 
-  // As an operator moves it.
+  // Moves a stream with the script for operators.
   async move(streamId, from, to) {
     const { stdout } = await run(moveStream, [streamId, to.name, from.dsn, to.dsn]);
     assert.match(stdout, /^stream .* is in cell/);

@@ -1,4 +1,5 @@
-// Two cells: a sidecar that is asked for the other one's stream says where it is and spends nothing; a stream is moved.
+// Two cells: a sidecar answers a request for a stream of the other cell with its address, without using up the rate or the
+// txn_id. A stream is moved between the cells.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -14,7 +15,7 @@ before(async () => {
 });
 after(() => cells?.close());
 
-function isElsewhere(answer, url, path) {
+function assertWrongCell(answer, url, path) {
   assert.equal(answer.status, 421, answer.text);
   const { code, message: text, details, hint } = answer.json;
   assert.deepEqual([code, details], ['wrong_cell', url]);
@@ -22,7 +23,7 @@ function isElsewhere(answer, url, path) {
   assert.equal(answer.headers.location, url + path);
 }
 
-test('each route of a stream of another cell is 421, and says where', async () => {
+test('each route answers 421 with the address for a stream of another cell', async () => {
   const room = await cells.stream(b);
   const { headers } = cells.stack.user();
   const routes = [
@@ -32,33 +33,33 @@ test('each route of a stream of another cell is 421, and says where', async () =
     ['POST', `/streams/${room}/heartbeat`],
   ];
   for (const [method, path] of routes) {
-    for (const who of [headers, {}]) {
-      isElsewhere(await request(a.url + path, { method, headers: who }), b.url, path);
+    for (const session of [headers, {}]) {
+      assertWrongCell(await request(a.url + path, { method, headers: session }), b.url, path);
     }
   }
-  const shouted = `/streams/${room.toUpperCase()}/messages`;
-  isElsewhere(await request(a.url + shouted), b.url, shouted);
+  const inUpperCase = `/streams/${room.toUpperCase()}/messages`;
+  assertWrongCell(await request(a.url + inUpperCase), b.url, inUpperCase);
   assert.equal((await request(`${b.url}/streams/${room}/messages`)).status, 200);
   assert.equal((await request(`${a.url}/streams/${await cells.stream(a)}/messages`)).status, 200);
   assert.equal((await request(`${a.url}/streams/nobody/messages`)).json.code, 'invalid_request');
 });
 
-test('a message: neither the rate nor the txn_id is spent', async () => {
+test('a message for another cell uses up neither the rate nor the txn_id', async () => {
   const [room, user] = [await cells.stream(b), cells.stack.user()];
   const hello = message(room);
-  for (let i = 0; i < 10; i++) isElsewhere(await send(a.url, user, hello), b.url, '/rpc/send_message');
+  for (let i = 0; i < 10; i++) assertWrongCell(await send(a.url, user, hello), b.url, '/rpc/send_message');
   assert.equal(await cells.stack.redis('--scan', '--pattern', `*${user.id}*`), '', 'the gate was not asked');
-  assert.equal((await send(a.url, { headers: {} }, hello)).status, 401, 'a session is asked for all the same');
+  assert.equal((await send(a.url, { headers: {} }, hello)).status, 401, 'a session is needed all the same');
   const answer = await send(b.url, user, hello);
   assert.equal(answer.status, 200, answer.text);
   assert.equal(answer.headers['idempotency-replayed'], undefined);
   assert.deepEqual(await b.stored(room), [hello.txn_id]);
 });
 
-test('a pin that the sidecar has not read yet: Postgres answers the same', async () => {
+test('Postgres answers 421 for a pin that the sidecar has not read yet', async () => {
   const [room, user] = [await cells.stream(a), cells.stack.user()];
   await a.query("insert into sealcast.cell_pins values ($1, 'b')", [room]);
-  isElsewhere(await send(a.url, user, message(room)), b.url, '/rpc/send_message');
+  assertWrongCell(await send(a.url, user, message(room)), b.url, '/rpc/send_message');
   const call = await request(`${a.url}/rpc/mute`, {
     method: 'POST',
     headers: user.headers,
@@ -67,7 +68,7 @@ test('a pin that the sidecar has not read yet: Postgres answers the same', async
   assert.deepEqual([call.status, call.json.code, call.json.details], [421, 'wrong_cell', b.url]);
 });
 
-test('a pin under a lock is a fence: who came before is waited for, who comes after sees it', async () => {
+test('a pin made under a lock waits for earlier transactions, and later ones see it', async () => {
   const room = await cells.stream(a);
   const [early, late, operator] = await Promise.all([1, 2, 3].map(() => cells.stack.connect({ database: a.database })));
   const one = (txn_id) => [{ stream: room, sender: cells.stack.user().id, txn: txn_id }];
@@ -80,9 +81,9 @@ test('a pin under a lock is a fence: who came before is waited for, who comes af
     const [row] = await a.query('select wait_event_type from pg_stat_activity where pid = $1', [client.processID]);
     return row.wait_event_type === 'Lock';
   };
-  await until('the operator waits for the early one', () => waiting(operator));
+  await until('the operator waits for the early transaction', () => waiting(operator));
   const verdict = admit(late, one(second));
-  await until('the late one waits for the operator', () => waiting(late));
+  await until('the late transaction waits for the operator', () => waiting(late));
   await early.query('commit');
   await locked;
   await operator.query("insert into sealcast.cell_pins values ($1, 'b')", [room]);
@@ -92,7 +93,7 @@ test('a pin under a lock is a fence: who came before is waited for, who comes af
   await Promise.all([early, late, operator].map((client) => client.end()));
 });
 
-test('a stream is moved: all of it, with its offsets, keys, roles and readers', async () => {
+test('a moved stream keeps its messages, offsets, keys, roles and readers', async () => {
   const [room, user] = [await cells.stream(a), cells.stack.user()];
   await a.query("insert into sealcast.stream_roles values ($1, $2, 'vip')", [room, user.id]);
   await a.query("insert into sealcast.switching (stream_id, step, since, forced) values ($1, 'warming', now(), 'standard')", [room]);
@@ -103,9 +104,9 @@ test('a stream is moved: all of it, with its offsets, keys, roles and readers', 
   await reader.received(3);
 
   await cells.move(room, a, b);
-  await until('the reader is sent away', () => !reader.open);
-  isElsewhere(await request(`${a.url}/streams/${room}/events`), b.url, `/streams/${room}/events`);
-  isElsewhere(await send(a.url, user, sent[0]), b.url, '/rpc/send_message');
+  await until('the old cell closes the reader\'s connection', () => !reader.open);
+  assertWrongCell(await request(`${a.url}/streams/${room}/events`), b.url, `/streams/${room}/events`);
+  assertWrongCell(await send(a.url, user, sent[0]), b.url, '/rpc/send_message');
 
   await until('the other cell has read the pin', async () => (await request(`${b.url}/streams/${room}/messages`)).status === 200);
   const resumed = await Subscriber.to(b.url, room, { lastEventId: reader.lastEventId });
@@ -123,22 +124,22 @@ test('a stream is moved: all of it, with its offsets, keys, roles and readers', 
   assert.deepEqual([first, last], [1, 4]);
   resumed.close();
 
-  // And back, once nothing is left there; where the stream is, nothing is forgotten.
+  // It can move back when the old cell has forgotten it. The cell that has the stream forgets nothing.
   await assert.rejects(cells.move(room, b, a), /something left of the stream/);
   for (const cell of cells.all) await cells.forget(room, cell);
   assert.deepEqual(await a.stored(room), []);
   await cells.move(room, b, a);
-  await until('it is back', async () => (await request(`${a.url}/streams/${room}/messages`)).status === 200);
+  await until('the stream is back', async () => (await request(`${a.url}/streams/${room}/messages`)).status === 200);
   const again = (await request(`${a.url}/streams/${room}/messages`)).json.messages;
   assert.deepEqual(again.map(({ offset }) => offset), [1, 2, 3, 4]);
   assert.equal((await send(a.url, user, sent[0])).text, envelopes[0]);
 });
 
-test('a cell of its own again: the sidecar serves all it has', async () => {
+test('after the pin is deleted the sidecar serves the stream again', async () => {
   const room = await cells.stream(a);
   await a.query("insert into sealcast.cell_pins values ($1, 'b')", [room]);
   const status = async () => (await request(`${a.url}/streams/${room}/messages`)).status;
-  await until('it is elsewhere', async () => (await status()) === 421);
+  await until('the stream is in the other cell', async () => (await status()) === 421);
   await a.query('delete from sealcast.cell_pins where stream_id = $1', [room]);
-  await until('it is back', async () => (await status()) === 200);
+  await until('the stream is back', async () => (await status()) === 200);
 });

@@ -1,4 +1,4 @@
-// What docker-compose.yml and the Dockerfile take away from the containers: root, writable file systems, capabilities.
+// docker-compose.yml and the Dockerfile deny the containers root, writable file systems and capabilities.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,16 +11,16 @@ const { services } = JSON.parse(execFileSync('python3', ['-c', toJson, path('doc
 
 const builds = Object.values(services).filter(({ build }) => build);
 
-test('every image is built from this checkout, by one service; none comes from a registry', () => {
+test('every image is built from this checkout by exactly one service', () => {
   const images = builds.map(({ image }) => image);
   assert.deepEqual(images, [...new Set(images)]);
   for (const [name, { build, image, pull_policy }] of Object.entries(services)) {
     assert.equal(pull_policy, build ? 'build' : 'never', name);
-    assert.ok(images.includes(image), `nobody builds ${image} of ${name}`);
+    assert.ok(images.includes(image), `no service builds ${image} of ${name}`);
   }
 });
 
-test('every container: a read-only root file system, no capabilities, no new privileges, no privileged mode, no cores', () => {
+test('every container has a read-only root file system, no capabilities, no new privileges and no core dumps', () => {
   assert.ok(Object.keys(services).length >= 5);
   for (const [name, service] of Object.entries(services)) {
     assert.equal(service.read_only, true, name);
@@ -29,7 +29,7 @@ test('every container: a read-only root file system, no capabilities, no new pri
     assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
     for (const key of ['privileged', 'pid', 'ipc', 'userns_mode', 'devices', 'cgroup_parent']) assert.equal(service[key], undefined, `${name}: ${key}`);
     for (const volume of service.volumes ?? []) assert.match(volume, /^[a-z]/, `${name} mounts a directory of the host`);
-    // Only the one that makes the secrets is root and may change owners; it has no network and ends.
+    // Only the container that makes the secrets runs as root and may change owners. It has no network and ends.
     if (name === 'init') {
       assert.deepEqual([service.user, service.network_mode, service.cap_add], ['root', 'none', ['CHOWN', 'DAC_OVERRIDE', 'FOWNER']]);
     } else {
@@ -46,7 +46,7 @@ test('no image runs as root', () => {
   }
 });
 
-test('ports are open to this machine alone, and secrets are files that their containers only read', () => {
+test('ports are open to this machine only, and secrets are read-only files', () => {
   for (const [name, service] of Object.entries(services)) {
     for (const port of service.ports ?? []) assert.match(port, /^127\.0\.0\.1:/, name);
     for (const [variable, value] of Object.entries(service.environment ?? {})) {

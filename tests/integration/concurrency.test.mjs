@@ -1,4 +1,4 @@
-// Several at once, over HTTP and from SQL: writers with one txn_id, callers under every isolation level, and a transaction that
+// Concurrent writers over HTTP and from SQL: with the same txn_id, under every isolation level, and beside a transaction that
 // stays open.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -8,12 +8,12 @@ import { Subscriber, message, send } from './http.mjs';
 import { PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
 
-const HELD_MS = Number(process.env.HELD_SECONDS ?? 3) * 1000; // how long a transaction stays open, at least
+const HELD_MS = Number(process.env.HELD_SECONDS ?? 3) * 1000; // the least time for which the transaction stays open
 
 let stack, sidecars;
 before(async () => {
   stack = await PrivateStack.create();
-  // So that the gate, which counts repeats too, lets them through.
+  // The gate counts repeats too, so it needs a high rate limit.
   await stack.query("insert into sealcast.message_types (t, rate) values ('busy', 1000)");
   sidecars = [await stack.sidecar(), await stack.sidecar({ SEALCAST_GATE_SOCKET: '' })];
 });
@@ -24,15 +24,15 @@ after(async () => {
 
 const busy = (room, content) => message(room, content, { t: 'busy' });
 
-// Again until it is no longer refused for the moment.
-async function insist(attempt) {
+// Repeats the attempt until it gives an envelope.
+async function retryUntilSent(attempt) {
   for (;;) {
     const envelope = await attempt();
     if (envelope) return envelope;
   }
 }
 
-test('one txn_id from 30 writers at once, over HTTP at two sidecars and from SQL, is one message', { timeout: 120_000 }, async () => {
+test('30 concurrent writers with one txn_id, over HTTP and from SQL, make one message', { timeout: 120_000 }, async () => {
   const room = await stack.stream();
   const subscribers = await Promise.all(sidecars.map(({ url }) => Subscriber.to(url, room)));
   for (let round = 1; round <= 3; round++) {
@@ -54,28 +54,28 @@ test('one txn_id from 30 writers at once, over HTTP at two sidecars and from SQL
         assert.match(error.detail, /^txn_in_progress/);
       }
     };
-    const writers = Array.from({ length: 30 }, (_, i) => insist(i % 2 ? fromSql : () => overHttp(sidecars[(i / 2) % 2].url)));
+    const writers = Array.from({ length: 30 }, (_, i) => retryUntilSent(i % 2 ? fromSql : () => overHttp(sidecars[(i / 2) % 2].url)));
     const envelopes = new Set(await Promise.all(writers));
-    assert.equal(envelopes.size, 1, 'the same envelope for all');
+    assert.equal(envelopes.size, 1, 'all writers get the same envelope');
     assert.ok(inserted <= 1, `${inserted} answers say that they inserted it`);
-    assert.equal((await stack.stored(room)).length, round, 'one row');
+    assert.equal((await stack.stored(room)).length, round, 'one row is stored');
     for (const subscriber of subscribers) {
       await subscriber.received(round);
-      assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: round }, (_, i) => i + 1), 'one frame');
+      assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: round }, (_, i) => i + 1), 'one frame is delivered');
     }
   }
   for (const subscriber of subscribers) subscriber.close();
 });
 
 for (const level of ['repeatable read', 'serializable']) {
-  test(`a ${level} caller whose txn_id was sent over HTTP meanwhile: 40001, and the original when it tries again`, async () => {
+  test(`a ${level} caller gets 40001 when its txn_id was sent meanwhile, and the original when it retries`, async () => {
     const room = await stack.stream();
     const user = stack.user();
     const caller = await Caller.connect(stack, user);
     const body = busy(room);
     try {
       await caller.query(`begin isolation level ${level}`);
-      await caller.query('select from sealcast.streams'); // has its snapshot
+      await caller.query('select from sealcast.streams'); // takes the snapshot
       const answer = await send(sidecars[0].url, user, body);
       assert.equal(answer.status, 200);
       await assert.rejects(caller.send(body), { code: '40001' });
@@ -89,7 +89,7 @@ for (const level of ['repeatable read', 'serializable']) {
     }
   });
 
-  test(`many ${level} callers among others: each message once, in order`, { timeout: 120_000 }, async () => {
+  test(`messages of many ${level} callers are stored and delivered once and in order`, { timeout: 120_000 }, async () => {
     const room = await stack.stream();
     const subscriber = await Subscriber.to(sidecars[1].url, room);
     const sent = [];
@@ -98,7 +98,7 @@ for (const level of ['repeatable read', 'serializable']) {
       for (let i = 0; i < 20; i++) {
         const body = busy(room, `${writer}: ${i}`);
         sent.push(body.txn_id);
-        await insist(async () => {
+        await retryUntilSent(async () => {
           try {
             await caller.query(`begin isolation level ${level}`);
             const envelope = await caller.send(body);
@@ -128,13 +128,13 @@ for (const level of ['repeatable read', 'serializable']) {
   });
 }
 
-test('a transaction that has sent stays open: its message is held, and everybody chats on, its sender too', { timeout: HELD_MS + 120_000 }, async () => {
+test('an open transaction holds its own message only, and all users can send meanwhile', { timeout: HELD_MS + 120_000 }, async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(sidecars[0].url, room);
   const user = stack.user();
   const caller = await Caller.connect(stack, user);
   const held = busy(room, 'held');
-  const isHeld = async () => {
+  const assertHeld = async () => {
     for (const { url } of sidecars) {
       const { status, json } = await send(url, user, held);
       assert.deepEqual([status, json.code], [503, 'txn_in_progress']);
@@ -144,7 +144,7 @@ test('a transaction that has sent stays open: its message is held, and everybody
   try {
     await caller.query('begin isolation level repeatable read');
     const envelope = await caller.send(held);
-    await isHeld();
+    await assertHeld();
     const since = performance.now();
     const chat = async (send) => {
       while (performance.now() - since < HELD_MS || chatter.done < 500) {
@@ -155,19 +155,19 @@ test('a transaction that has sent stays open: its message is held, and everybody
     };
     const overHttp = ({ url }) => async (body, from) => assert.equal((await send(url, from, body)).status, 200);
     const fromSql = (body, from) => stack.sendFromSql(from, body);
-    const anybody = (way) => (body) => way(body, stack.user());
-    const itsSender = (way) => (body) => way(body, user);
-    const ways = [...sidecars.map(overHttp), fromSql].flatMap((way) => [anybody(way), anybody(way), anybody(way), itsSender(way)]);
+    const byAnyUser = (way) => (body) => way(body, stack.user());
+    const byTheSender = (way) => (body) => way(body, user);
+    const ways = [...sidecars.map(overHttp), fromSql].flatMap((way) => [byAnyUser(way), byAnyUser(way), byAnyUser(way), byTheSender(way)]);
     await Promise.all(ways.map(chat));
     assert.equal(chatter.done, chatter.begun);
-    await isHeld();
+    await assertHeld();
     await subscriber.received(chatter.done);
-    assert.ok(!(await stack.stored(room)).includes(held.txn_id), 'and it is still open');
+    assert.ok(!(await stack.stored(room)).includes(held.txn_id), 'the transaction is still open');
     await caller.query('commit');
     await subscriber.received(chatter.done + 1);
     assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: chatter.done + 1 }, (_, i) => i + 1));
-    assert.equal(subscriber.frames.at(-1).envelope.txn_id, held.txn_id, 'it comes when it is committed');
-    assert.equal((await send(sidecars[0].url, user, held)).text, envelope, 'and a repeat is answered by it');
+    assert.equal(subscriber.frames.at(-1).envelope.txn_id, held.txn_id, 'the held message is delivered after its commit');
+    assert.equal((await send(sidecars[0].url, user, held)).text, envelope, 'a repeat returns the same envelope');
   } finally {
     await caller.end();
     subscriber.close();

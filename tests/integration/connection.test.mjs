@@ -1,4 +1,4 @@
-// HTTP/1.1 to the letter: keep-alive, pipelining, and requests that two servers would read differently.
+// HTTP/1.1 connections: keep-alive, pipelining, and requests that two servers could read differently.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { checkEnvelope } from './envelope.mjs';
@@ -15,7 +15,7 @@ after(() => stack.close());
 const sendRequest = (user, body, headers = {}) =>
   rawRequest('/rpc/send_message', { ...user.headers, 'content-type': 'application/json', ...headers }, JSON.stringify(body));
 
-test('a connection is kept, and closed when the client asks', async () => {
+test('a connection is kept open until the client asks to close it', async () => {
   const connection = await RawConnection.open(stack.url);
   for (let i = 0; i < 3; i++) {
     connection.write(sendRequest(stack.user(), message(room)));
@@ -44,14 +44,14 @@ test('20 pipelined requests are answered in order', async () => {
   connection.close();
 });
 
-test('500 pipelined requests, more than are under way at once', async () => {
+test('500 pipelined requests, more than are handled at once, are all answered', async () => {
   const connection = await RawConnection.open(stack.url);
   connection.write(rawRequest('/healthz', {}, '', 'GET').repeat(500));
   for (let i = 0; i < 500; i++) assert.equal((await connection.answer()).status, 200);
   connection.close();
 });
 
-test('a request that arrives byte by byte', async () => {
+test('a request that arrives byte by byte is answered', async () => {
   const connection = await RawConnection.open(stack.url);
   connection.socket.setNoDelay(true);
   for (const byte of sendRequest(stack.user(), message(room))) {
@@ -62,7 +62,7 @@ test('a request that arrives byte by byte', async () => {
   connection.close();
 });
 
-test('a chunked body is a body like any other', async () => {
+test('a chunked body is accepted', async () => {
   const connection = await RawConnection.open(stack.url);
   const body = JSON.stringify(message(room));
   const head = rawRequest('/rpc/send_message', { ...stack.user().headers, 'content-length': undefined, 'transfer-encoding': 'chunked' });
@@ -72,7 +72,7 @@ test('a chunked body is a body like any other', async () => {
   connection.close();
 });
 
-test('what two servers could read differently is 400, and the connection is closed', async () => {
+test('a request that two servers could read differently gets 400, and the connection is closed', async () => {
   const user = stack.user();
   const body = JSON.stringify(message(room));
   const length = Buffer.byteLength(body);
@@ -101,14 +101,14 @@ test('what two servers could read differently is 400, and the connection is clos
     connection.write(bytes + smuggled);
     const answer = await connection.answer();
     assert.equal(answer?.status, 400, `${what}: ${answer?.status} ${answer?.text}`);
-    assert.equal(await connection.answer(), null, `${what}: the connection goes on`);
+    assert.equal(await connection.answer(), null, `${what}: the connection stays open`);
     connection.close();
   }
   const smuggledIn = await stack.query('select from sealcast.messages where sender_id = $1', [user.id]);
   assert.deepEqual(smuggledIn, []);
 });
 
-test('too large: headers are 431, a body is 413, before it is read', async () => {
+test('large headers get 431, and a large body gets 413 before it is read', async () => {
   const headers = await RawConnection.open(stack.url);
   headers.write(rawRequest('/healthz', { x: 'x'.repeat(20_000) }, '', 'GET'));
   assert.equal((await headers.answer()).status, 431);
@@ -119,7 +119,7 @@ test('too large: headers are 431, a body is 413, before it is read', async () =>
   body.close();
 });
 
-test('Expect: 100-continue', async () => {
+test('Expect: 100-continue is answered with 100', async () => {
   const connection = await RawConnection.open(stack.url);
   const whole = sendRequest(stack.user(), message(room), { expect: '100-continue' });
   const bodyAt = whole.indexOf('\r\n\r\n') + 4;

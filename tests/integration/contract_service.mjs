@@ -1,4 +1,4 @@
-// A local server that enforces the documented contract of a service that cannot be reached (tests/contracts/).
+// Starts a local server that behaves as an outside service documents (tests/contracts/), since tests cannot reach the service.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,11 +12,11 @@ export class ContractService {
   #lines;
   #directory;
 
-  // `name`: of the file in tests/contracts/.
+  // `name` is the name of a file in tests/contracts/.
   static async start(name, ...options) {
     const service = new ContractService();
     const directory = mkdtempSync(join(tmpdir(), 'sealcast-contract-'));
-    chmodSync(directory, 0o755); // sealcastd, which may be another user, reads the certificate and the key here
+    chmodSync(directory, 0o755); // sealcastd reads the certificate and the key here, perhaps as another user
     service.#directory = directory;
     const program = fileURLToPath(new URL(`../contracts/${name}.mjs`, import.meta.url));
     service.#process = spawn(process.execPath, [program, '--dir', directory, '--key', 'the.key:secret', ...options], {
@@ -29,7 +29,7 @@ export class ContractService {
     return Object.assign(service, { url, certificates });
   }
 
-  // A file that sealcastd may read.
+  // Writes a file that sealcastd may read; returns its path.
   file(name, content) {
     const path = join(this.#directory, name);
     writeFileSync(path, content);
@@ -42,18 +42,18 @@ export class ContractService {
     return JSON.parse(value);
   }
 
-  // One command of the control interface (tests/contracts/service.mjs).
-  async tell(command) {
+  // Sends one command of the control interface (tests/contracts/service.mjs); resolves with the answer.
+  async command(command) {
     this.#process.stdin.write(`${JSON.stringify(command)}\n`);
     return this.#next();
   }
 
   faults(faults = {}) {
-    return this.tell({ do: 'faults', ...faults });
+    return this.command({ do: 'faults', ...faults });
   }
 
   async offsets(channel) {
-    return (await this.tell({ do: 'offsets', channel })).offsets;
+    return (await this.command({ do: 'offsets', channel })).offsets;
   }
 
   async close() {

@@ -1,4 +1,4 @@
-// sealcast_economy in a database of a test's, and the workers' side of it: events of what was sent, handed to the handlers.
+// Installs sealcast_economy in a test's database, and applies its handlers to messages as workers do.
 import { randomUUID } from 'node:crypto';
 
 export async function installEconomy(client) {
@@ -9,7 +9,7 @@ export async function installEconomy(client) {
 export const deposit = (client, user, amount) =>
   client.query("select sealcast_economy.deposit($1, $2, 'USD', $3)", [user, amount, randomUUID()]);
 
-// Applies a handler to messages that were committed, in the given order.
+// Applies a handler to committed messages in the given order.
 export const apply = (client, handler, txnIds) =>
   client.query(
     `select sealcast_economy.${handler}((m.t, m.stream_id, m.sender_id, m.txn_id, m.ts, 1, m.d, sealcast.envelope(m))::sealcast.event)
@@ -17,7 +17,7 @@ export const apply = (client, handler, txnIds) =>
     [txnIds],
   );
 
-// What the ledger says of each account, as { 'wallet user': balance }.
+// The balances of all accounts that are not 0, as { 'wallet user': balance }.
 export async function balances(client) {
   const { rows } = await client.query('select kind, owner_id, balance from sealcast_economy.accounts where balance <> 0');
   return Object.fromEntries(rows.map((row) => [`${row.kind} ${row.owner_id}`, Number(row.balance)]));

@@ -1,4 +1,4 @@
-// The ledger under concurrency: nobody spends what is spent, no worker waits for another in a circle, and a dump has it all.
+// The ledger under concurrency: no money is spent twice, no deadlocks occur, and a dump contains the whole ledger.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { dice } from './dice.mjs';
 import { apply, audit, balances, deposit, installEconomy } from './economy.mjs';
 import { message, send } from './http.mjs';
 import { Database, admit, makeStreams } from './sql_database.mjs';
@@ -14,7 +15,7 @@ import { PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
 
 const run = promisify(execFile);
-const nobody = '00000000-0000-0000-0000-000000000000';
+const NIL = '00000000-0000-0000-0000-000000000000';
 
 let database;
 let client;
@@ -22,26 +23,17 @@ before(async () => {
   database = await Database.create();
   client = await database.connect();
   await installEconomy(client);
-  // Before admission gives up: otherwise it would end a circle without a word.
+  // Shorter than the lock timeout of admission, which would end a deadlock without a report.
   await client.query(`alter database ${database.name} set deadlock_timeout = '10ms'`);
 });
 after(() => database?.drop());
-
-// The same numbers on every run; which transaction meets which is up to the machine.
-function dice(seed) {
-  let state = seed;
-  return (sides) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * sides);
-  };
-}
 
 function shuffled(items, roll) {
   const left = [...items];
   return items.map(() => left.splice(roll(left.length), 1)[0]);
 }
 
-// Sends one item until it has a verdict of its own: a batch that meets another's lock is answered 503 and changes nothing.
+// Sends one item until its verdict is not 503: a batch that meets another transaction's lock gets 503 and changes nothing.
 async function admitted(connection, item) {
   for (;;) {
     const [verdict] = await admit(connection, [item]);
@@ -49,7 +41,7 @@ async function admitted(connection, item) {
   }
 }
 
-// Sessions of a test's, and how often they waited in a circle, which they report when they end.
+// The sessions of a test, and their number of deadlocks, which Postgres counts when they end.
 class Sessions {
   #open = [];
 
@@ -69,7 +61,7 @@ class Sessions {
   }
 }
 
-test('workers that capture, admission, deposits and payouts between few accounts', { timeout: 120_000 }, async () => {
+test('concurrent workers, admission, deposits and payouts on few accounts keep the ledger balanced', { timeout: 120_000 }, async () => {
   const [stream] = await makeStreams(client, 1);
   const senders = Array.from({ length: 4 }, () => randomUUID());
   const creators = Array.from({ length: 3 }, () => randomUUID());
@@ -89,7 +81,7 @@ test('workers that capture, admission, deposits and payouts between few accounts
   }
 
   const sessions = new Sessions();
-  // Four partitions, each read by two workers: one that is thought dead, and one that has taken over.
+  // Four partitions, each read by two workers: one that is believed dead, and one that has taken over.
   const capture = async (worker) => {
     const roll = dice(100 + worker);
     const connection = await sessions.open();
@@ -131,27 +123,27 @@ test('workers that capture, admission, deposits and payouts between few accounts
   await Promise.all([...Array.from({ length: 8 }, (_, i) => capture(i)), give(50), give(51), give(52), move()]);
   await apply(client, 'gift_on_event', later.map((item) => item.txn));
 
-  assert.equal(await sessions.deadlocks(), 0, 'nobody waited in a circle');
+  assert.equal(await sessions.deadlocks(), 0, 'there was no deadlock');
   const found = await balances(client);
   const gifts = [...earlier, ...later];
   const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
   const fee = (amount) => Math.floor((amount * 3000) / 10000);
-  assert.equal(found[`platform ${nobody}`], sum(gifts.map((item) => fee(item.d.amount))));
+  assert.equal(found[`platform ${NIL}`], sum(gifts.map((item) => fee(item.d.amount))));
   assert.equal(sum(senders.map((user) => found[`wallet ${user}`])), 4_000_000 + paidIn - sum(gifts.map((item) => item.d.amount)));
   assert.equal(sum(creators.map((user) => found[`earnings ${user}`])), sum(gifts.map((item) => item.d.amount - fee(item.d.amount))) - paidOut);
-  assert.equal(found[`outside ${nobody}`], -(4_000_000 + paidIn - paidOut));
+  assert.equal(found[`outside ${NIL}`], -(4_000_000 + paidIn - paidOut));
   assert.deepEqual(Object.keys(found).filter((account) => account.startsWith('hold')), []);
   assert.deepEqual((await audit(client)).filter((row) => /^(transfer|balance|gift)$/.test(row.what)), []);
 });
 
-test('counting and XP of many senders in many streams, by workers that take them in any order', { timeout: 120_000 }, async () => {
+test('counts and XP are right when workers apply events of many senders and streams in any order', { timeout: 120_000 }, async () => {
   const streams = await makeStreams(client, 30);
   const roll = dice(3);
   const senders = Array.from({ length: 12 }, () => randomUUID());
   const sent = Array.from({ length: 4000 }, () => ({ stream: streams[roll(30)], sender: senders[roll(12)], txn: randomUUID() }));
   for (let i = 0; i < sent.length; i += 200) await admit(client, sent.slice(i, i + 200));
   const sessions = new Sessions();
-  // One worker has all of a sender's, as partitions by sender give it.
+  // All events of a sender go to one worker, since the partitions are by sender.
   await Promise.all([0, 1, 2, 3].map(async (worker) => {
     const connection = await sessions.open();
     const mine = shuffled(sent.filter((item) => senders.indexOf(item.sender) % 4 === worker), dice(worker));
@@ -163,12 +155,12 @@ test('counting and XP of many senders in many streams, by workers that take them
       await connection.query('commit');
     }
   }));
-  assert.equal(await sessions.deadlocks(), 0, 'nobody waited in a circle');
+  assert.equal(await sessions.deadlocks(), 0, 'there was no deadlock');
   const ids = [...senders, ...streams];
   assert.deepEqual((await audit(client)).filter((row) => ids.some((id) => row.subject.includes(id))), []);
 });
 
-test('by the statement of the workers: batches that come again, and a gift that nobody paid for', { timeout: 120_000 }, async () => {
+test('repeated batches have their effect once, and only the unpaid gift fails', { timeout: 120_000 }, async () => {
   const [stream] = await makeStreams(client, 1);
   const roll = dice(5);
   const senders = Array.from({ length: 9 }, () => randomUUID());
@@ -194,7 +186,7 @@ test('by the statement of the workers: batches that come again, and a gift that 
     const connection = await sessions.open();
     const mine = envelopes.filter(([sender]) => (senders.indexOf(sender) + 3) % 3 === partition).map(([, envelope]) => envelope);
     for (let i = 0; i < mine.length; i += 40) {
-      // Half of each batch comes again with the next.
+      // Half of each batch is repeated in the next one.
       const batch = mine.slice(Math.max(0, i - 20), i + 40);
       for (const handler of ['xp', 'gifts', 'aggregates']) {
         const { rows } = await connection.query("select * from sealcast.apply_events('default', $1, null, null, $2, $3, $4)", [
@@ -205,18 +197,18 @@ test('by the statement of the workers: batches that come again, and a gift that 
       }
     }
   }));
-  assert.equal(await sessions.deadlocks(), 0, 'nobody waited in a circle');
+  assert.equal(await sessions.deadlocks(), 0, 'there was no deadlock');
   const gifts = envelopes.filter(([, envelope]) => JSON.parse(envelope).t === 'gift').length;
   assert.equal(outcomes.get('xp applied'), envelopes.length);
   assert.equal(outcomes.get('aggregates applied'), envelopes.length);
   assert.equal(outcomes.get('gifts applied'), gifts - 1);
-  assert.equal(outcomes.get('gifts failed'), 1, 'what nobody paid for fails, and holds up nobody else');
+  assert.equal(outcomes.get('gifts failed'), 1, 'the unpaid gift fails, and the others are applied');
   const ids = [stream, ...senders, unpaid.sender];
   const found = (await audit(client)).filter((row) => ids.some((id) => row.subject.includes(id)));
   assert.deepEqual(found.map((row) => [row.what, row.subject, row.found]), [['gift', `${unpaid.sender} ${unpaid.txn}`, 'nothing']]);
 });
 
-test('a dump has what the ledger, XP and aggregates say, and balances are made again', { timeout: 120_000 }, async () => {
+test('a restored dump has the ledger, XP and aggregates, and the balances are recalculated', { timeout: 120_000 }, async () => {
   const original = await Database.create();
   const copy = await Database.create({ extension: false });
   const directory = mkdtempSync(join(tmpdir(), 'sealcast-dump-'));
@@ -230,7 +222,7 @@ test('a dump has what the ledger, XP and aggregates say, and balances are made a
     await admit(source, items);
     await apply(source, 'gift_on_event', [items[0].txn]);
     for (const handler of ['xp_on_event', 'aggregates_on_event']) await apply(source, handler, items.map((item) => item.txn));
-    const expected = { [`wallet ${sender}`]: 650, [`earnings ${creator}`]: 210, [`hold ${sender}`]: 50, [`platform ${nobody}`]: 90, [`outside ${nobody}`]: -1000 };
+    const expected = { [`wallet ${sender}`]: 650, [`earnings ${creator}`]: 210, [`hold ${sender}`]: 50, [`platform ${NIL}`]: 90, [`outside ${NIL}`]: -1000 };
     assert.deepEqual(await balances(source), expected);
 
     const target = await copy.connect();
@@ -249,14 +241,14 @@ test('a dump has what the ledger, XP and aggregates say, and balances are made a
     }
     await apply(target, 'gift_on_event', items.map((item) => item.txn));
     await deposit(target, sender, 1);
-    assert.deepEqual(await audit(target), [], 'and goes on from there');
+    assert.deepEqual(await audit(target), [], 'the restored ledger works');
   } finally {
     rmSync(directory, { recursive: true });
     await Promise.all([original.drop(), copy.drop()]);
   }
 });
 
-test('over HTTP, money for N gifts buys exactly N of 2N that are sent at once', { timeout: 180_000 }, async () => {
+test('money for N gifts buys exactly N of 2N concurrent gifts over HTTP', { timeout: 180_000 }, async () => {
   const stack = await PrivateStack.create();
   try {
     const superuser = await stack.connect();
@@ -269,8 +261,8 @@ test('over HTTP, money for N gifts buys exactly N of 2N that are sent at once', 
     const n = 40;
     await deposit(superuser, sender.id, n * 5);
 
-    // Whoever waited too long for another gift of the sender's knows nothing of the money yet: the same message again.
-    const settled = async (url, body) => {
+    // A 503 means that the sender's other gift held the lock for too long, so the same message is sent again.
+    const sendUntilDecided = async (url, body) => {
       for (;;) {
         const answer = await send(url, sender, body);
         if (answer.status !== 503) return answer;
@@ -278,31 +270,31 @@ test('over HTTP, money for N gifts buys exactly N of 2N that are sent at once', 
       }
     };
     const bodies = Array.from({ length: 2 * n }, () => message(stream, null, { t: 'gift', d: { amount: 5, to: creator.id } }));
-    const answers = await Promise.all(bodies.map((body, i) => settled(sidecars[i % 2].url, body)));
+    const answers = await Promise.all(bodies.map((body, i) => sendUntilDecided(sidecars[i % 2].url, body)));
     const paid = bodies.filter((_, i) => answers[i].status === 200);
     assert.equal(paid.length, n);
     for (const answer of answers.filter(({ status }) => status !== 200)) {
       assert.equal(answer.status, 402, answer.text);
       assert.equal(answer.json.code, 'insufficient_funds');
     }
-    // Repeats of all of them, to the other sidecar: the answers are the same, and nothing is paid twice.
-    const repeats = await Promise.all(bodies.map((body, i) => settled(sidecars[(i + 1) % 2].url, body)));
+    // Repeats of all messages at the other sidecar get the same answers, and no gift is paid twice.
+    const repeats = await Promise.all(bodies.map((body, i) => sendUntilDecided(sidecars[(i + 1) % 2].url, body)));
     assert.deepEqual(repeats.map(({ status }) => status), answers.map(({ status }) => status));
-    assert.deepEqual(await balances(superuser), { [`hold ${sender.id}`]: n * 5, [`outside ${nobody}`]: -n * 5 });
+    assert.deepEqual(await balances(superuser), { [`hold ${sender.id}`]: n * 5, [`outside ${NIL}`]: -n * 5 });
 
-    // From SQL, the same refusal.
+    // SQL refuses in the same way.
     const error = await stack.sendFromSql(sender, { ...bodies[0], txn_id: randomUUID() }).then(() => assert.fail('admitted'), (e) => e);
     assert.deepEqual([error.code, error.detail], ['PT402', 'insufficient_funds']);
-    // Funds come, and what was refused is sent again under the same txn_id.
+    // After a deposit the refused message is sent again with the same txn_id.
     await deposit(superuser, sender.id, 5);
     const refused = bodies.find((_, i) => answers[i].status === 402);
-    assert.equal((await settled(sidecars[0].url, refused)).status, 200);
+    assert.equal((await sendUntilDecided(sidecars[0].url, refused)).status, 200);
 
     await apply(superuser, 'gift_on_event', [...paid, refused].map((body) => body.txn_id));
     assert.deepEqual(await balances(superuser), {
       [`earnings ${creator.id}`]: (n + 1) * 4,
-      [`platform ${nobody}`]: n + 1,
-      [`outside ${nobody}`]: -(n + 1) * 5,
+      [`platform ${NIL}`]: n + 1,
+      [`outside ${NIL}`]: -(n + 1) * 5,
     });
     assert.deepEqual((await audit(superuser)).filter((row) => /^(transfer|balance|gift)$/.test(row.what)), []);
     for (const sidecar of sidecars) await sidecar.stop();

@@ -1,4 +1,4 @@
-// What DESIGN says of envelopes, written a second time and in another language than the code under test.
+// A second implementation of canonical JSON, signing string and signature, in another language than the code under test.
 import assert from 'node:assert/strict';
 import { createHash, createHmac, sign } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -6,7 +6,8 @@ import { join } from 'node:path';
 
 export const members = ['v', 'kid', 't', 'stream_id', 's', 'ts', 'txn_id', 'd', 'sig'];
 
-// RFC 8785: ECMAScript writes numbers and strings as it asks, and sorts keys by UTF-16 code units.
+// RFC 8785 takes the form of numbers and strings from ECMAScript, and so does JSON.stringify(). sort() orders keys by UTF-16 code
+// units, as the RFC demands.
 export function canonicalize(value) {
   if (Array.isArray(value)) return `[${value.map(canonicalize).join(',')}]`;
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
@@ -20,7 +21,7 @@ export function signingString({ t, stream_id, s, txn_id, ts, d }) {
   return `v=1|t=${t}|stream_id=${stream_id}|sender_id=${s}|txn_id=${txn_id}|ts=${ts}|payload_hash=${payloadHash(d)}`;
 }
 
-// Ed25519 signs the same bytes with the same signature each time, so that it too can be compared.
+// Ed25519 signatures are deterministic, so they can be compared as HMACs can.
 export function signature(envelope, keyring) {
   const pair = join(keyring, `${envelope.kid}.ed25519`);
   if (existsSync(pair)) return sign(null, Buffer.from(signingString(envelope)), readFileSync(pair)).toString('hex');
@@ -28,7 +29,7 @@ export function signature(envelope, keyring) {
   return createHmac('sha256', secret).update(signingString(envelope)).digest('hex');
 }
 
-// Checks the text of an envelope to the byte, and its signature; returns it parsed.
+// Checks every byte of an envelope's text, and its signature. Returns the parsed envelope.
 export function checkEnvelope(text, keyring) {
   const envelope = JSON.parse(text);
   assert.deepEqual(Object.keys(envelope), members);

@@ -1,5 +1,5 @@
-// The event plane's partitions in a real Redis: everything committed is there, in order for each sender, and stays until
-// every consumer group has finished it.
+// The event partitions in a real Redis: every committed message is in one, in order for each sender, and stays there until every
+// consumer group has finished it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { message, send } from './http.mjs';
@@ -20,23 +20,23 @@ before(async () => {
     SEALCAST_REDIS_EVENTS_TRIM_MS: '100',
     SEALCAST_REDIS_EVENTS_MAX_AGE_MS: '600000',
   });
-  await until('the transport has begun', async () => (await owed()) !== undefined);
+  await until('the transport has begun', async () => (await unsettled()) !== undefined);
 });
 after(async () => {
   await sidecar?.stop();
   await stack?.close();
 });
 
-const owed = async () =>
+const unsettled = async () =>
   (await stack.query("select owed from sealcast.delivery_status where transport = 'redis_events'"))[0]?.owed;
 
 const lengths = () => Promise.all(keys.map(async (key) => Number(await target.command('xlen', key))));
 const total = async () => (await lengths()).reduce((sum, length) => sum + length, 0);
 
-// As XRANGE, XREADGROUP and the like give them.
+// Parses entries of a partition as XRANGE and XREADGROUP return them.
 const parse = (partition, entries) =>
-  entries.map(([id, words]) => {
-    const fields = fieldsOf(words);
+  entries.map(([id, values]) => {
+    const fields = fieldsOf(values);
     const frame = JSON.parse(fields.frame);
     assert.deepEqual([fields.stream_id, fields.offset], [frame.envelope.stream_id, `${frame.offset}`]);
     return { id, partition, frame };
@@ -48,7 +48,7 @@ async function entries() {
   return all;
 }
 
-// Writes `count` messages of each of the users into the stream, interleaved, in batches that the relay reads as one.
+// Writes `count` messages of each user into the stream, interleaved, with one statement, so that the relay drains them together.
 async function write(room, users, count) {
   const senders = Array.from({ length: count }, () => users.map(({ id }) => id)).flat();
   await stack.query(
@@ -58,13 +58,13 @@ async function write(room, users, count) {
   );
 }
 
-test('every message is in the partition of its sender, in the order of its stream', async () => {
+test('each message is in the partition of its sender, in the order of its stream', async () => {
   const rooms = [await stack.stream(), await stack.stream()];
   const users = Array.from({ length: 20 }, () => stack.user());
   const single = await send(sidecar.url, users[0], message(rooms[0], 'by HTTP'));
   assert.equal(single.status, 200);
   for (let round = 0; round < 10; round++) for (const room of rooms) await write(room, users, 5);
-  await until('all are there', async () => (await total()) >= 2001);
+  await until('the partitions have all messages', async () => (await total()) >= 2001);
   const all = await entries();
   const ids = new Set(all.map(({ frame }) => frame.envelope.txn_id));
   const stored = (await Promise.all(rooms.map((room) => stack.stored(room)))).flat();
@@ -73,22 +73,22 @@ test('every message is in the partition of its sender, in the order of its strea
   const last = new Map();
   for (const { partition, frame } of all) {
     const { s, stream_id } = frame.envelope;
-    assert.equal(partitionOf.get(s) ?? partition, partition, 'a sender has one partition');
+    assert.equal(partitionOf.get(s) ?? partition, partition, 'all messages of a sender are in one partition');
     partitionOf.set(s, partition);
-    assert.ok(frame.offset > (last.get(s + stream_id) ?? 0), 'offsets grow');
+    assert.ok(frame.offset > (last.get(s + stream_id) ?? 0), 'offsets ascend');
     last.set(s + stream_id, frame.offset);
   }
-  assert.ok((await lengths()).filter((length) => length > 0).length > 1, 'and senders are spread');
+  assert.ok((await lengths()).filter((length) => length > 0).length > 1, 'several partitions have messages');
 });
 
-test('what a group has not finished stays, and what all have finished goes', async () => {
+test('an entry stays until every consumer group has finished it, and is trimmed then', async () => {
   for (const key of keys) {
     for (const group of ['ledger', 'search']) await target.command('xgroup', 'create', key, group, '$', 'mkstream');
   }
   const room = await stack.stream();
   await write(room, Array.from({ length: 40 }, () => stack.user()), 100);
   const mine = ({ frame }) => frame.envelope.stream_id === room;
-  await until('all are there', async () => (await entries()).filter(mine).length === 4000);
+  await until('the partitions have all messages', async () => (await entries()).filter(mine).length === 4000);
 
   const read = async (group) => {
     const taken = [];
@@ -107,16 +107,16 @@ test('what a group has not finished stays, and what all have finished goes', asy
   assert.equal(ledger.filter(mine).length, 4000);
   const search = await read('search');
   await finish('ledger');
-  await until('what came before is trimmed', async () => (await total()) <= 4000 + PARTITIONS * 100);
+  await until('the older entries are trimmed', async () => (await total()) <= 4000 + PARTITIONS * 100);
   const there = new Set((await entries()).map(({ id, partition }) => `${partition} ${id}`));
-  for (const { id, partition } of search) assert.ok(there.has(`${partition} ${id}`), 'not finished by search');
+  for (const { id, partition } of search) assert.ok(there.has(`${partition} ${id}`), 'an entry that search has not finished is still there');
 
   await finish('search');
-  // Redis trims whole nodes, of 100 entries.
-  await until('the rest is trimmed', async () => (await total()) <= PARTITIONS * 100);
+  // Redis trims whole nodes of 100 entries.
+  await until('the other entries are trimmed', async () => (await total()) <= PARTITIONS * 100);
 });
 
-test('Redis away for a while: nothing is missing after it, and a sender keeps the order', async () => {
+test('after Redis was down no message is missing, and the order of a sender is kept', async () => {
   const [room, user] = [await stack.stream(), stack.user()];
   await write(room, [user], 100);
   await target.stop();
@@ -125,10 +125,10 @@ test('Redis away for a while: nothing is missing after it, and a sender keeps th
   await write(room, [user], 100);
   const offsets = async () =>
     (await entries()).filter(({ frame }) => frame.envelope.stream_id === room).map(({ frame }) => frame.offset);
-  await until('all have come', async () => new Set(await offsets()).size === 300, 60_000);
+  await until('all messages have arrived', async () => new Set(await offsets()).size === 300, 60_000);
   const seen = new Set();
   for (const offset of await offsets()) {
-    assert.ok(seen.has(offset) || offset === seen.size + 1, `a first ${offset} after ${seen.size}`);
+    assert.ok(seen.has(offset) || offset === seen.size + 1, `offset ${offset} came first after ${seen.size} others`);
     seen.add(offset);
   }
 });

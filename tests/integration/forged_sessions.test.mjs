@@ -1,4 +1,4 @@
-// Sessions that are not what they seem, through the real server: every way to forge, stretch or mistake a JSON Web Token.
+// Forged, altered and misused JSON Web Tokens, sent to the real server.
 import assert from 'node:assert/strict';
 import { createHash, createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ before(async () => {
     SEALCAST_SESSION_JWKS_FILE: file('jwks.json', JSON.stringify({ keys: [jwkOf(rsa, 'r1'), jwkOf(ec, 'e1')] })),
     SEALCAST_SESSION_ISSUER: ISSUER,
     SEALCAST_SESSION_AUDIENCE: AUDIENCE,
-    SEALCAST_MQTT_URL: `mqtt://127.0.0.1:${await freePort()}`, // nobody is there: tokens do not need the broker
+    SEALCAST_MQTT_URL: `mqtt://127.0.0.1:${await freePort()}`, // no broker runs there, since tokens do not need one
     SEALCAST_MQTT_TOKEN_SECRET_FILE: file('mqtt-tokens', TOKEN_SECRET),
     SEALCAST_MQTT_PUBLIC_URL: 'wss://broker.example/mqtt',
   });
@@ -42,7 +42,7 @@ after(async () => {
 const encode = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 const hmac = (input, secret = stack.sessionSecret, hash = 'sha256') => createHmac(hash, secret).update(input).digest('base64url');
 
-// A session of `user`'s, good but for what is changed. `header` and `claims` may be texts, for what JSON.stringify cannot say.
+// A valid session of `user` with the given changes. `header` and `claims` may be JSON text, for example with duplicate members.
 function session(user, { header = {}, claims = {}, signer = (input) => hmac(input) } = {}) {
   const head = typeof header === 'string' ? header : { alg: 'HS256', typ: 'JWT', ...header };
   const body = typeof claims === 'string' ? claims : { ...user.claims, iss: ISSUER, aud: AUDIENCE, ...claims };
@@ -60,7 +60,7 @@ const send = (token) =>
     body: message(room),
   });
 
-test('sessions as they should be', async () => {
+test('valid sessions are accepted', async () => {
   const upper = randomUUID().toUpperCase();
   const good = {
     HS256: {},
@@ -73,14 +73,14 @@ test('sessions as they should be', async () => {
     'a user in upper case': { claims: { sub: upper } },
   };
   for (const [what, how] of Object.entries(good)) {
-    const user = stack.user(); // whom the gate has not counted yet
+    const user = stack.user(); // a new user, so that no rate limit applies
     const answer = await send(session(user, how));
     assert.equal(answer.status, 200, `${what}: ${answer.text}`);
     assert.equal(answer.json.s, how.claims?.sub?.toLowerCase() ?? user.id, what);
   }
 });
 
-test('everything else is 401, and nothing is stored', async () => {
+test('every other session gets 401, and no message is stored', async () => {
   const user = stack.user();
   const now = nowSeconds();
   const genuine = session(user);
@@ -172,60 +172,60 @@ test('everything else is 401, and nothing is stored', async () => {
     assert.equal(answer.status, 401, `${what}: ${answer.status} ${answer.text}`);
     assert.equal(answer.json.code, 'unauthenticated', what);
     assert.match(answer.headers['www-authenticate'], /^Bearer/, what);
-    assert.ok(!answer.text.includes(user.id) && !answer.text.includes(signature), `${what}: the answer tells of the token`);
+    assert.ok(!answer.text.includes(user.id) && !answer.text.includes(signature), `${what}: the answer contains parts of the token`);
   }
   const expired = await send(session(user, { claims: { exp: now - 60 } }));
   assert.deepEqual([expired.status, expired.json.code], [401, 'token_expired']);
   const expiredAndForged = await send(session(user, { ...evil, claims: { exp: now - 60 } }));
-  assert.equal(expiredAndForged.json.code, 'unauthenticated', 'only of genuine tokens it is said that they have expired');
+  assert.equal(expiredAndForged.json.code, 'unauthenticated', 'only a valid signature gets token_expired');
   assert.deepEqual(await stack.query('select from sealcast.messages where sender_id = $1', [user.id]), []);
 });
 
-test('what opens one door opens no other', async () => {
-  const cave = await stack.stream({ visibility: 'private' });
+test('each kind of token is accepted only where it belongs', async () => {
+  const privateRoom = await stack.stream({ visibility: 'private' });
   const member = stack.user();
-  await stack.grant(cave, member, 'vip');
+  await stack.grant(privateRoom, member, 'vip');
   const authorization = `Bearer ${session(member)}`;
-  const post = async (body) => (await request(`${sidecar.url}/streams/${cave}/token`, { method: 'POST', headers: { authorization }, body })).json;
+  const post = async (body) => (await request(`${sidecar.url}/streams/${privateRoom}/token`, { method: 'POST', headers: { authorization }, body })).json;
   const { access_token: ticket } = await post();
   const { token: transportToken } = await post({ transport: 'mqtt' });
   const tokens = {
     session: session(member),
     ticket,
     'transport token': transportToken,
-    'migration ticket': migrationTicket(stack.sessionSecret, cave, 'mqtt'),
-    // With everything that could be looked for in it, under the key of another kind.
-    'a ticket under the session secret': session(member, { claims: { aud: [AUDIENCE, 'sealcast:subscribe'], stream_id: cave } }),
+    'migration ticket': migrationTicket(stack.sessionSecret, privateRoom, 'mqtt'),
+    // Tokens with the claims of one kind, signed with the key of another kind.
+    'a ticket under the session secret': session(member, { claims: { aud: [AUDIENCE, 'sealcast:subscribe'], stream_id: privateRoom } }),
     'a session under the secret of transport tokens': session(member, { signer: (input) => hmac(input, TOKEN_SECRET) }),
     'a ticket under the secret of transport tokens': session(member, {
-      claims: { aud: 'sealcast:subscribe', stream_id: cave },
+      claims: { aud: 'sealcast:subscribe', stream_id: privateRoom },
       signer: (input) => hmac(input, TOKEN_SECRET),
     }),
     'a session under a hash of the secret': session(member, { signer: (input) => hmac(input, createHash('sha256').update(stack.sessionSecret).digest()) }),
   };
   const asBearer = { headers: (token) => ({ authorization: `Bearer ${token}` }), query: () => '' };
   const inQuery = { headers: () => ({}), query: (token) => `?access_token=${token}` };
-  const history = (how, token) => request(`${sidecar.url}/streams/${cave}/messages${how.query(token)}`, { headers: how.headers(token) });
-  const opens = {
-    'Authorization: send': async (token) => (await request(`${sidecar.url}/rpc/send_message`, { method: 'POST', headers: asBearer.headers(token), body: message(cave) })).status === 200,
+  const history = (how, token) => request(`${sidecar.url}/streams/${privateRoom}/messages${how.query(token)}`, { headers: how.headers(token) });
+  const routes = {
+    'Authorization: send': async (token) => (await request(`${sidecar.url}/rpc/send_message`, { method: 'POST', headers: asBearer.headers(token), body: message(privateRoom) })).status === 200,
     'Authorization: read': async (token) => (await history(asBearer, token)).status === 200,
-    'Authorization: ticket': async (token) => (await request(`${sidecar.url}/streams/${cave}/token`, { method: 'POST', headers: asBearer.headers(token) })).status === 200,
+    'Authorization: ticket': async (token) => (await request(`${sidecar.url}/streams/${privateRoom}/token`, { method: 'POST', headers: asBearer.headers(token) })).status === 200,
     '?access_token: read': async (token) => (await history(inQuery, token)).status === 200,
-    '?access_token: ticket': async (token) => (await request(`${sidecar.url}/streams/${cave}/token${inQuery.query(token)}`, { method: 'POST' })).status === 200,
-    'body: transport token': async (token) => (await request(`${sidecar.url}/streams/${cave}/token`, { method: 'POST', body: { transport: 'mqtt', ticket: token } })).status === 200,
+    '?access_token: ticket': async (token) => (await request(`${sidecar.url}/streams/${privateRoom}/token${inQuery.query(token)}`, { method: 'POST' })).status === 200,
+    'body: transport token': async (token) => (await request(`${sidecar.url}/streams/${privateRoom}/token`, { method: 'POST', body: { transport: 'mqtt', ticket: token } })).status === 200,
   };
-  const opened = {};
+  const accepted = {};
   for (const [what, token] of Object.entries(tokens)) {
-    opened[what] = [];
-    for (const [door, open] of Object.entries(opens)) if (await open(token)) opened[what].push(door);
+    accepted[what] = [];
+    for (const [route, accepts] of Object.entries(routes)) if (await accepts(token)) accepted[what].push(route);
   }
   const everything = ['Authorization: send', 'Authorization: read', 'Authorization: ticket'];
-  assert.deepEqual(opened, {
+  assert.deepEqual(accepted, {
     session: everything,
     ticket: ['?access_token: read'],
     'transport token': [],
     'migration ticket': ['body: transport token'],
-    'a ticket under the session secret': everything, // it is a session
+    'a ticket under the session secret': everything, // this is a valid session
     'a session under the secret of transport tokens': [],
     'a ticket under the secret of transport tokens': [],
     'a session under a hash of the secret': [],

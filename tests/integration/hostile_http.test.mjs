@@ -1,4 +1,4 @@
-// HTTP as an attacker writes it: requests smuggled behind others, headers injected, memory filled, and other sites' pages.
+// HTTP attacks: smuggled requests, injected headers, memory exhaustion, and requests from pages of other sites.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,8 +16,8 @@ after(() => stack.close());
 const CHUNKED = 'transfer-encoding: chunked';
 const chunk = (size, body, rest = '\r\n0\r\n\r\n') => `${size}\r\n${body}${rest}`;
 
-// Sends `bytes` and behind them a request of its own. What is answered: the statuses, and whether the second was.
-async function behind(bytes) {
+// Sends `bytes` and then another request. Returns the statuses of both answers; undefined when the connection was closed.
+async function statusesOf(bytes) {
   const connection = await RawConnection.open(stack.url);
   connection.socket.write(Buffer.from(`${bytes}GET /healthz HTTP/1.1\r\nhost: sealcast\r\n\r\n`, 'latin1'));
   const first = await connection.answer();
@@ -26,7 +26,7 @@ async function behind(bytes) {
   return [first?.status, second?.status];
 }
 
-// A message whose text fits the bytes to send it with: `lines` of the header and a `body` made of the JSON.
+// The bytes of a request that sends a message. `lines` makes header lines from the length, `framed` makes the body from the JSON.
 function sending(lines, framed, { version = '1.1', separator = '\r\n' } = {}) {
   const user = stack.user();
   const json = JSON.stringify(message(room));
@@ -37,7 +37,7 @@ function sending(lines, framed, { version = '1.1', separator = '\r\n' } = {}) {
 const sized = (...lines) => sending((length) => [...lines, `content-length: ${length}`], (json) => json);
 const chunked = (framed, lines = [CHUNKED]) => sending(() => lines, framed);
 
-test('what is left of a refused request is not read as another', async () => {
+test('the rest of a refused request is not read as another request', async () => {
   const attempts = {
     'a folded Transfer-Encoding': sized('transfer-encoding:\r\n chunked'),
     'LF for CRLF': sending((length) => [`content-length: ${length}`], (json) => json, { separator: '\n' }),
@@ -80,10 +80,10 @@ test('what is left of a refused request is not read as another', async () => {
     'tabs in the request line': 'GET\t/healthz\tHTTP/1.1\r\nhost: sealcast\r\n\r\n',
     'NUL in the path': 'GET /healthz\0 HTTP/1.1\r\nhost: sealcast\r\n\r\n',
   };
-  for (const [what, bytes] of Object.entries(attempts)) assert.deepEqual(await behind(bytes), [400, undefined], what);
+  for (const [what, bytes] of Object.entries(attempts)) assert.deepEqual(await statusesOf(bytes), [400, undefined], what);
 });
 
-test('what is unusual but clear is read to its end, and no further', async () => {
+test('an unusual but unambiguous request is read exactly to its end', async () => {
   const attempts = {
     'the same Content-Length twice': sending((length) => [`content-length: ${length}`, `content-length: ${length}`], (json) => json),
     'Content-Length with zeros in front': sending((length) => [`content-length: 000${length}`], (json) => json),
@@ -94,26 +94,26 @@ test('what is unusual but clear is read to its end, and no further', async () =>
     'a chunk size with zeros in front': chunked((json, size) => chunk(size.padStart(40, '0'), json)),
     'a trailer': chunked((json, size) => chunk(size, json, '\r\n0\r\nx: y\r\n\r\n')),
   };
-  for (const [what, bytes] of Object.entries(attempts)) assert.deepEqual(await behind(bytes), [200, 200], what);
+  for (const [what, bytes] of Object.entries(attempts)) assert.deepEqual(await statusesOf(bytes), [200, 200], what);
   const body = 'GET /readyz HTTP/1.1\r\nhost: sealcast\r\n\r\n';
   const ofGet = `GET /healthz HTTP/1.1\r\nhost: sealcast\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
-  assert.deepEqual(await behind(ofGet), [200, 200], 'a GET with a body');
+  assert.deepEqual(await statusesOf(ofGet), [200, 200], 'a GET with a body');
   const old = sending(() => [CHUNKED], (json, size) => chunk(size, json), { version: '1.0' });
-  assert.deepEqual(await behind(old), [200, undefined], 'HTTP/1.0 knows no chunks: the connection ends');
+  assert.deepEqual(await statusesOf(old), [200, undefined], 'HTTP/1.0 has no chunks, so the connection is closed');
   for (const target of ['http://evil.example/healthz', '//evil.example/healthz', '*', '/healthz/../metrics', '/%68ealthz']) {
-    const [status, second] = await behind(`GET ${target} HTTP/1.1\r\nhost: sealcast\r\n\r\n`);
+    const [status, second] = await statusesOf(`GET ${target} HTTP/1.1\r\nhost: sealcast\r\n\r\n`);
     assert.deepEqual([status, second], [404, 200], target);
   }
 });
 
-test('a trailer gives nobody a session, and no address', async () => {
+test('an Authorization header in a trailer is ignored', async () => {
   const json = JSON.stringify(message(room));
   const head = `POST /rpc/send_message HTTP/1.1\r\nhost: sealcast\r\n${CHUNKED}\r\n\r\n`;
   const trailer = `\r\n0\r\nauthorization: ${stack.user().headers.authorization}\r\n\r\n`;
-  assert.deepEqual(await behind(head + chunk(json.length.toString(16), json, trailer)), [401, 200]);
+  assert.deepEqual(await statusesOf(head + chunk(json.length.toString(16), json, trailer)), [401, 200]);
 });
 
-test('what a request makes the server keep has an end', async () => {
+test('the parts of a request have size limits', async () => {
   const filler = 'x'.repeat(100_000);
   const attempts = {
     'a chunk extension': [chunked((json, size) => chunk(`${size};${filler}`, json)), 431],
@@ -125,11 +125,11 @@ test('what a request makes the server keep has an end', async () => {
     'a chunk': [chunked((json) => chunk('7FFFFFFFFFFFFFFF', json)), 413],
   };
   for (const [what, [bytes, status]] of Object.entries(attempts)) {
-    assert.deepEqual(await behind(bytes), [status, undefined], what);
+    assert.deepEqual(await statusesOf(bytes), [status, undefined], what);
   }
 });
 
-test('no header of an answer holds what the request brought', async () => {
+test('an answer contains no text from the request', async () => {
   const line = '%0d%0aX-Injected:%20yes';
   const user = stack.user();
   const requests = [
@@ -152,17 +152,17 @@ test('no header of an answer holds what the request brought', async () => {
     const answer = await request(`${stack.url}${path}`, { method, headers: { connection: 'close', ...headers } });
     assert.equal(answer.headers['x-injected'], undefined, path);
     const values = JSON.stringify(answer.headers);
-    for (const brought of ['Injected', 'evil', '<script']) {
-      assert.ok(!values.includes(brought), `${path}: ${brought} in ${values}`);
-      assert.ok(!answer.text.includes(brought), `${path}: ${brought} in ${answer.text}`);
+    for (const sent of ['Injected', 'evil', '<script']) {
+      assert.ok(!values.includes(sent), `${path}: ${sent} in ${values}`);
+      assert.ok(!answer.text.includes(sent), `${path}: ${sent} in ${answer.text}`);
     }
   }
 });
 
-const PUBLIC = '/.well-known/sealcast-keys'; // what everybody may read from everywhere
+const PUBLIC = '/.well-known/sealcast-keys'; // pages of every origin may read it
 
-// What a page of `origin` is told of a path: the headers of the answer to each kind of request that a browser sends.
-async function toldToPage(path, origin) {
+// The headers of the answers to each kind of request that a browser sends for a page of `origin`.
+async function headersForPage(path, origin) {
   const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' };
   const answers = [
     await request(`${stack.url}${path}`, { method: 'POST', headers: { ...stack.user().headers, origin }, body: message(room) }),
@@ -177,13 +177,13 @@ async function toldToPage(path, origin) {
   return answers.map(({ headers }) => headers);
 }
 
-test('without http.cors_origins, no page of another site is let in, on any path', async () => {
+test('without http.cors_origins no path allows pages of other sites to read answers', async () => {
   const { paths } = (await request(`${stack.url}/openapi.json`)).json;
   assert.ok(PUBLIC in paths);
   const served = Object.keys(paths).map((path) => path.replace('{id}', room).replace('{function}', 'mute'));
   for (const path of [...served, '/', '/no/such/path']) {
     for (const origin of ['https://evil.example', 'null', stack.url]) {
-      for (const headers of await toldToPage(path, origin)) {
+      for (const headers of await headersForPage(path, origin)) {
         const cors = Object.keys(headers).filter((name) => name.startsWith('access-control-'));
         assert.deepEqual(cors, path === PUBLIC && cors.length > 0 ? ['access-control-allow-origin'] : [], `${path}, a page of ${origin}`);
         assert.equal(headers['x-content-type-options'], 'nosniff');
@@ -193,7 +193,7 @@ test('without http.cors_origins, no page of another site is let in, on any path'
   assert.equal((await request(`${stack.url}${PUBLIC}`, { headers: { origin: 'null' } })).headers['access-control-allow-origin'], '*');
 });
 
-test('the gate\'s socket is for its owner and one group', () => {
+test('only the owner and one group may use the gate socket', () => {
   const socket = statSync(join(stack.postgres.host, 'gate.sock'));
   assert.ok(socket.isSocket());
   assert.equal((socket.mode & 0o777).toString(8), '660');

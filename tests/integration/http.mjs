@@ -1,4 +1,4 @@
-// HTTP as a client of Sealcast speaks it: requests, raw connections, and event streams read byte by byte.
+// HTTP for tests: requests, raw connections, and event streams.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
@@ -8,8 +8,8 @@ import { within } from './waiting.mjs';
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 
-// One request, answered with {status, headers, text, json}. `body` is sent as it is when it is a string or bytes.
-// `from` is the address to come from.
+// Makes one request; resolves with {status, headers, text, json}. A `body` of text or bytes is sent unchanged, any other as JSON.
+// `from` is the local address of the connection.
 export function request(url, { method = 'GET', headers = {}, body, timeout = 15_000, from } = {}) {
   const bytes = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
@@ -54,7 +54,7 @@ export function rawRequest(path, headers, body = '', method = 'POST') {
   return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`;
 }
 
-// A TCP connection on which bytes are sent as a test likes, and answers read in order.
+// A TCP connection on which a test writes any bytes, and reads answers in order.
 export class RawConnection {
   #buffer = Buffer.alloc(0);
   #changed = new EventEmitter();
@@ -86,7 +86,7 @@ export class RawConnection {
     this.socket.write(bytes);
   }
 
-  // The next answer, or null when the server closed instead.
+  // The next answer, or null when the server has closed the connection.
   async answer() {
     return within('an answer on the connection', this.#answer());
   }
@@ -107,7 +107,7 @@ export class RawConnection {
         }
       }
       if (this.ended) {
-        assert.equal(this.#buffer.length, 0, `the server closed within an answer: ${this.#buffer}`);
+        assert.equal(this.#buffer.length, 0, `the server closed the connection within an answer: ${this.#buffer}`);
         return null;
       }
       await once(this.#changed, 'changed');
@@ -119,10 +119,10 @@ export class RawConnection {
   }
 }
 
-// A subscriber of a stream's events. `frames` are the data of its events, parsed; `resets` those that say so.
+// A subscriber of a stream's events. `frames` are its parsed frames, and `resets` its reset frames.
 export class Subscriber extends EventEmitter {
   frames = [];
-  arrivals = []; // when each frame came, ms
+  arrivals = []; // the time of each frame's arrival, ms
   resets = [];
   comments = [];
   lastEventId = undefined;
@@ -147,7 +147,7 @@ export class Subscriber extends EventEmitter {
       }),
     );
     assert.equal(incoming.statusCode, 200, `events of ${streamId}: ${incoming.statusCode}`);
-    incoming.socket.unref(); // a test that fails may leave it open, and its file ends all the same
+    incoming.socket.unref(); // so that the file of a failed test can end while this is open
     subscriber.headers = incoming.headers;
     subscriber.open = true;
     incoming.setEncoding('utf8');
@@ -176,7 +176,7 @@ export class Subscriber extends EventEmitter {
       if (line.startsWith(':')) this.comments.push(line);
       else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
       else if (line.startsWith('id:')) id = line.slice(3).trim();
-      else assert.match(line, /^retry: ?\d+$/, 'a line that EventSource would not hand to onmessage');
+      else assert.match(line, /^retry: ?\d+$/, 'a line that EventSource would ignore');
     }
     if (id !== undefined) this.lastEventId = id;
     if (data.length === 0) return;

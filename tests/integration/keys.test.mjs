@@ -1,4 +1,4 @@
-// Two algorithms under one keyring: rotation between them while messages flow, and the public keys that readers verify with.
+// HMAC and Ed25519 keys in one keyring: rotation between them while messages flow, and the public keys for readers.
 import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
@@ -19,18 +19,18 @@ after(() => stack.close());
 
 const publicKeys = (headers) => request(`${sidecar.url}/.well-known/sealcast-keys`, { headers });
 const reload = () => stack.query('select pg_reload_conf()');
-const kidsShown = async () => (await publicKeys()).json.keys.map(({ kid }) => kid);
+const publishedKids = async () => (await publicKeys()).json.keys.map(({ kid }) => kid);
 
 async function signWith(kid) {
   await stack.query(`alter system set sealcast.signing_kid = '${kid}'`);
   await reload();
 }
 
-test('public keys are there for pages of every origin, and may be kept for a minute', async () => {
+test('pages of every origin may read the public keys and cache them for a minute', async () => {
   for (const origin of ['https://app.example', 'https://elsewhere.example']) {
     const { status, headers, json } = await publicKeys({ origin });
     assert.equal(status, 200);
-    assert.deepEqual(json, { keys: [] }, 'an HMAC key has nothing to show');
+    assert.deepEqual(json, { keys: [] }, 'HMAC keys are not published');
     assert.equal(headers['content-type'], 'application/json');
     assert.equal(headers['cache-control'], 'public, max-age=60');
     assert.equal(headers['access-control-allow-origin'], '*');
@@ -39,11 +39,11 @@ test('public keys are there for pages of every origin, and may be kept for a min
   assert.deepEqual([posted.status, posted.json.code], [405, 'method_not_allowed']);
 });
 
-test('HMAC, Ed25519 and HMAC again while messages flow', { timeout: 120_000 }, async () => {
+test('keys rotate from HMAC to Ed25519 and back while messages flow', { timeout: 120_000 }, async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(sidecar.url, room);
   const load = new Load(stack, room, [sidecar.url]);
-  const kept = []; // a message of each time
+  const kept = []; // one message of each phase
   const phase = async (kid) => {
     await until(`${kid} signs`, () => [...load.acknowledged.values()].at(-1)?.startsWith(`{"v":1,"kid":"${kid}"`));
     const before = load.acknowledged.size;
@@ -60,29 +60,29 @@ test('HMAC, Ed25519 and HMAC again while messages flow', { timeout: 120_000 }, a
   await phase('k1');
   await stack.addKeyPair('e1');
   await reload();
-  await until('e1 is shown', async () => (await kidsShown()).includes('e1'));
+  await until('e1 is published', async () => (await publishedKids()).includes('e1'));
   await signWith('e1');
   await phase('e1');
   await stack.addKey('k3');
   await signWith('k3');
   await phase('k3');
   await load.stop();
-  assert.deepEqual(load.unsettled, []);
+  assert.deepEqual(load.unacknowledged, []);
 
   const { keys } = (await publicKeys()).json;
   assert.deepEqual(keys.map((key) => Object.keys(key).sort()), [['crv', 'kid', 'kty', 'x']]);
-  const stranger = createPublicKey({ key: keys[0], format: 'jwk' });
+  const publicKey = createPublicKey({ key: keys[0], format: 'jwk' });
   const kids = new Set();
   for (const text of load.acknowledged.values()) {
     const envelope = checkEnvelope(text, stack.keyring);
     kids.add(envelope.kid);
     assert.equal(envelope.sig.length, envelope.kid === 'e1' ? 128 : 64);
     if (envelope.kid !== 'e1') continue;
-    assert.ok(verify(null, Buffer.from(signingString(envelope)), stranger, Buffer.from(envelope.sig, 'hex')));
+    assert.ok(verify(null, Buffer.from(signingString(envelope)), publicKey, Buffer.from(envelope.sig, 'hex')));
   }
   assert.deepEqual(kids, new Set(['k1', 'e1', 'k3']));
 
-  // Delivered, stored and read again as they were answered.
+  // The same envelopes were delivered, are stored, and are in the history.
   const all = new Map([...load.acknowledged, ...kept.map(({ body, text }) => [body.txn_id, text])]);
   const frames = await subscriber.received(all.size);
   for (const { envelope, text } of frames) assert.ok(text.endsWith(`"envelope":${all.get(envelope.txn_id)}}`), text);
@@ -101,28 +101,28 @@ test('a kid with two keys leaves the last good keyring in use', async () => {
   const room = await stack.stream();
   await stack.addKeyPair('e2');
   await reload();
-  await until('e2 is shown', async () => (await kidsShown()).includes('e2'));
+  await until('e2 is published', async () => (await publishedKids()).includes('e2'));
   await signWith('e2');
   await stack.addKey('e2');
   await reload();
   const log = () => readFileSync(join(stack.directory, 'log/postgres.log'), 'utf8');
-  await until('the log says why', () => /e2\.ed25519": key "e2" is there already/.test(log()));
+  await until('the log has the reason', () => /e2\.ed25519": key "e2" is there already/.test(log()));
   const answer = await send(sidecar.url, stack.user(), message(room));
   assert.deepEqual([answer.status, answer.json.kid], [200, 'e2']);
   checkEnvelope(answer.text, stack.keyring);
-  assert.ok((await kidsShown()).includes('e2'));
+  assert.ok((await publishedKids()).includes('e2'));
   rmSync(join(stack.keyring, 'e2'));
   await reload();
 });
 
-test('without the database nobody vouches for a key', async () => {
+test('without the database the public keys get 503', async () => {
   await stack.stop('postgres', 'SIGINT');
-  const { status, headers, json } = await until('the keys are unknown', async () => {
+  const { status, headers, json } = await until('the keys cannot be read', async () => {
     const answer = await publicKeys();
     return answer.status !== 200 && answer;
   });
   assert.deepEqual([status, json.code, headers['access-control-allow-origin']], [503, 'database_unavailable', '*']);
   assert.equal(headers['cache-control'], 'no-store');
   await stack.startPostgres();
-  await until('they are known again', async () => (await publicKeys()).status === 200);
+  await until('the keys can be read again', async () => (await publicKeys()).status === 200);
 });

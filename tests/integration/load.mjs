@@ -1,14 +1,14 @@
-// Users who never stop sending, and remember each answer they got.
+// A load of users who send continuously, and a record of all answers.
 import assert from 'node:assert/strict';
 import { message, send } from './http.mjs';
 
 export class Load {
   acknowledged = new Map(); // txn_id → envelope text
-  unsettled = []; // {user, body, status, code}: refused, or without an answer (status 0)
+  unacknowledged = []; // {user, body, status, code} of refused messages, and of those without an answer (status 0)
   #stopping = false;
   #workers;
 
-  // `urls`: the sidecars, in turn.
+  // `urls` are the sidecars, which are used in turn.
   constructor(stack, room, urls, { workers = 16, type = 'chat' } = {}) {
     this.#workers = Array.from({ length: workers }, async (_, worker) => {
       for (let i = worker; !this.#stopping; i++) {
@@ -23,32 +23,32 @@ export class Load {
     try {
       answer = await send(url, attempt.user, attempt.body);
     } catch (error) {
-      this.unsettled.push({ ...attempt, status: 0, code: error.code ?? error.message });
+      this.unacknowledged.push({ ...attempt, status: 0, code: error.code ?? error.message });
       return;
     }
     if (answer.status === 200) {
       assert(!this.acknowledged.has(attempt.body.txn_id));
       this.acknowledged.set(attempt.body.txn_id, answer.text);
     } else {
-      this.unsettled.push({ ...attempt, status: answer.status, code: answer.json.code });
+      this.unacknowledged.push({ ...attempt, status: answer.status, code: answer.json.code });
     }
   }
 
-  // Ends when each request under way has got its answer.
+  // Resolves when each request under way has its answer.
   async stop() {
     this.#stopping = true;
     await Promise.all(this.#workers);
   }
 
-  // Sends what is unsettled again, with the same txn_ids, until everything is acknowledged. Call after stop().
-  async settle(url, attempts = 20) {
-    for (let round = 0; this.unsettled.length > 0; round++) {
-      assert(round < attempts, `still unsettled: ${JSON.stringify(this.unsettled.slice(0, 3))}`);
-      await Promise.all(this.unsettled.splice(0).map((attempt) => this.#try(url, attempt)));
+  // Sends the unacknowledged messages again, with the same txn_ids, until all are acknowledged. To be called after stop().
+  async resend(url, attempts = 20) {
+    for (let round = 0; this.unacknowledged.length > 0; round++) {
+      assert(round < attempts, `still unacknowledged: ${JSON.stringify(this.unacknowledged.slice(0, 3))}`);
+      await Promise.all(this.unacknowledged.splice(0).map((attempt) => this.#try(url, attempt)));
     }
   }
 
   get codes() {
-    return new Set(this.unsettled.map(({ status, code }) => `${status} ${code}`));
+    return new Set(this.unacknowledged.map(({ status, code }) => `${status} ${code}`));
   }
 }

@@ -1,4 +1,4 @@
-// A Redis that has been taken over: it answers checks of the gate with the bytes that a test gives it.
+// A simulated compromised Redis. It answers the checks of the gate with the bytes that a test sets.
 import { once } from 'node:events';
 import net from 'node:net';
 
@@ -9,7 +9,7 @@ export class LyingRedis {
   #sockets = new Set();
   #server;
 
-  // `answer(socket)` answers one check; by default everything passes as new.
+  // answer(socket) answers one check. By default every message passes as new.
   answer = (socket) => socket.write(PASS);
 
   static async start() {
@@ -50,11 +50,11 @@ export class LyingRedis {
   }
 }
 
-// The script's own answers: see sidecar/src/message/redis_gate.cpp.
+// The answers of the gate's script: see sidecar/src/message/redis_gate.cpp.
 export const PASS = ':4\r\n';
 export const SEEN = ':5\r\n';
 
-// The first command of what a client wrote, once it is whole, and the rest.
+// Returns the first complete command in the buffer, or null, and the rest of the buffer.
 function next(buffer) {
   const lines = /^\*(\d+)\r\n/.exec(buffer);
   if (!lines) return [null, buffer];

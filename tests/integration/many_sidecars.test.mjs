@@ -1,4 +1,4 @@
-// Two sidecars on one database: each message reaches the subscribers of both once, whoever of them dies.
+// Two sidecars on one database: each message reaches the subscribers of both once, also when the leader dies or freezes.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -18,12 +18,12 @@ const second = { SEALCAST_GATE_SOCKET: '' };
 const holders = async () =>
   (await stack.query('select distinct holder from sealcast.relay_leases where lease_until > clock_timestamp()')).map((r) => r.holder);
 
-function gapless(subscriber, acknowledged) {
+function assertGapFree(subscriber, acknowledged) {
   assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: acknowledged.size }, (_, i) => i + 1));
   assert.deepEqual(new Set(subscriber.frames.map((f) => f.envelope.txn_id)), new Set(acknowledged.keys()));
 }
 
-test('subscribers of both get everything once, in one order', { timeout: 120_000 }, async () => {
+test('subscribers of both sidecars get every message once and in the same order', { timeout: 120_000 }, async () => {
   const sidecars = [await stack.sidecar(), await stack.sidecar(second)];
   const rooms = await Promise.all([stack.stream(), stack.stream(), stack.stream()]);
   for (const room of rooms) {
@@ -31,10 +31,10 @@ test('subscribers of both get everything once, in one order', { timeout: 120_000
     const load = new Load(stack, room, sidecars.map(({ url }) => url));
     await until('messages flow', () => load.acknowledged.size > 300);
     await load.stop();
-    await load.settle(sidecars[0].url);
+    await load.resend(sidecars[0].url);
     for (const subscriber of subscribers) {
       await subscriber.received(load.acknowledged.size);
-      gapless(subscriber, load.acknowledged);
+      assertGapFree(subscriber, load.acknowledged);
       subscriber.close();
     }
     assert.deepEqual(subscribers[0].frames, subscribers[1].frames);
@@ -44,48 +44,48 @@ test('subscribers of both get everything once, in one order', { timeout: 120_000
   const answers = await Promise.all(sidecars.map(({ url }) => send(url, user, replayed)));
   assert.equal(answers[0].text, answers[1].text);
   for (const sidecar of sidecars) await sidecar.stop();
-  assert.deepEqual(await holders(), [], 'a graceful stop leaves its leases');
+  assert.deepEqual(await holders(), [], 'a sidecar that stops releases its leases');
 });
 
-test('a reader at a sidecar whose relay has no place yet misses nothing that another relays meanwhile', async () => {
+test('a reader at a sidecar whose relay has no position yet misses no message of another relay', async () => {
   const leader = await stack.sidecar(second);
   const room = await stack.stream();
-  const say = async (content) => assert.equal((await send(leader.url, stack.user(), message(room, content))).status, 200);
-  await say('before');
+  const sendText = async (content) => assert.equal((await send(leader.url, stack.user(), message(room, content))).status, 200);
+  await sendText('before');
   const { host, port, database } = stack.postgres;
-  const link = await Proxy.to('tcp://postgres', { path: join(host, `.s.PGSQL.${port}`) });
-  link.refuse();
+  const proxy = await Proxy.to('tcp://postgres', { path: join(host, `.s.PGSQL.${port}`) });
+  proxy.refuse();
   const late = await stack.launch({
     ...second,
-    SEALCAST_RELAY_DSN: `host=127.0.0.1 port=${link.port} dbname=${database} user=sealcast_service`,
+    SEALCAST_RELAY_DSN: `host=127.0.0.1 port=${proxy.port} dbname=${database} user=sealcast_service`,
   });
-  await until('it serves', async () => (await request(`${late.url}/streams/${room}/messages`)).status === 200);
+  await until('the late sidecar serves the history', async () => (await request(`${late.url}/streams/${room}/messages`)).status === 200);
   let subscriber;
-  const subscribing = until('there are event streams', () => Subscriber.to(late.url, room, { lastEventId: 0 }), 30_000);
+  const subscribing = until('the late sidecar serves events', () => Subscriber.to(late.url, room, { lastEventId: 0 }), 30_000);
   subscribing.then((open) => (subscriber = open), () => {});
   const seen = await Subscriber.to(leader.url, room, { lastEventId: 0 });
-  for (let i = 0; i < 20; i++) await say(`meanwhile ${i}`);
+  for (let i = 0; i < 20; i++) await sendText(`meanwhile ${i}`);
   await seen.received(21);
-  link.refuse(false);
+  proxy.refuse(false);
   await late.ready();
-  await say('after');
+  await sendText('after');
   await subscribing;
   await subscriber.received(22);
   assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: 22 }, (_, i) => i + 1));
-  for (const one of [subscriber, seen]) one.close();
-  for (const one of [leader, late]) await one.stop();
-  await link.close();
+  for (const each of [subscriber, seen]) each.close();
+  for (const each of [leader, late]) await each.stop();
+  await proxy.close();
 });
 
-test('the leader killed: the other takes over within seconds, under load', { timeout: 120_000 }, async () => {
+test('when the leader is killed under load the other sidecar takes over within 8 seconds', { timeout: 120_000 }, async () => {
   const leader = await stack.sidecar(second);
-  await until('it leads', async () => (await holders()).join() === leader.holder);
-  const heir = await stack.sidecar(second);
+  await until('the first sidecar leads', async () => (await holders()).join() === leader.holder);
+  const successor = await stack.sidecar(second);
   const room = await stack.stream();
-  const subscriber = await Subscriber.to(heir.url, room);
-  const load = new Load(stack, room, [heir.url]);
+  const subscriber = await Subscriber.to(successor.url, room);
+  const load = new Load(stack, room, [successor.url]);
   await until('messages flow', () => subscriber.frames.length > 100);
-  assert.deepEqual(await holders(), [leader.holder], 'the heir had nothing to relay');
+  assert.deepEqual(await holders(), [leader.holder], 'the successor holds no lease yet');
   leader.process.kill('SIGKILL');
   const killed = Date.now();
   await leader.exited;
@@ -93,46 +93,46 @@ test('the leader killed: the other takes over within seconds, under load', { tim
   await until('messages flow again', () => subscriber.frames.length > relayed + 100, 20_000);
   const gap = Date.now() - killed;
   assert.ok(gap < 8000, `taken over after ${gap} ms`);
-  assert.deepEqual(await holders(), [heir.holder]);
+  assert.deepEqual(await holders(), [successor.holder]);
   await load.stop();
-  assert.deepEqual(load.unsettled, []);
+  assert.deepEqual(load.unacknowledged, []);
   await subscriber.received(load.acknowledged.size);
-  gapless(subscriber, load.acknowledged);
+  assertGapFree(subscriber, load.acknowledged);
   subscriber.close();
-  await heir.stop();
+  await successor.stop();
 });
 
-test('the leader frozen past its lease: taken over, and when it wakes it changes nothing', { timeout: 120_000 }, async () => {
+test('a leader that is frozen past its lease is replaced, and changes nothing when it wakes', { timeout: 120_000 }, async () => {
   const leader = await stack.sidecar(second);
-  await until('it leads', async () => (await holders()).join() === leader.holder);
-  const heir = await stack.sidecar(second);
+  await until('the first sidecar leads', async () => (await holders()).join() === leader.holder);
+  const successor = await stack.sidecar(second);
   const room = await stack.stream();
-  const subscribers = await Promise.all([leader, heir].map(({ url }) => Subscriber.to(url, room)));
-  const load = new Load(stack, room, [heir.url]);
+  const subscribers = await Promise.all([leader, successor].map(({ url }) => Subscriber.to(url, room)));
+  const load = new Load(stack, room, [successor.url]);
   await until('messages flow', () => subscribers[1].frames.length > 100);
   leader.process.kill('SIGSTOP');
-  await until('the other leads', async () => (await holders()).join() === heir.holder, 20_000);
+  await until('the successor leads', async () => (await holders()).join() === successor.holder, 20_000);
   const relayed = subscribers[1].frames.length;
   await until('messages flow again', () => subscribers[1].frames.length > relayed + 100);
   leader.process.kill('SIGCONT');
   const woken = load.acknowledged.size;
   await until('messages flow after it woke', () => load.acknowledged.size > woken + 200);
   await load.stop();
-  assert.deepEqual(load.unsettled, []);
+  assert.deepEqual(load.unacknowledged, []);
   await subscribers[1].received(load.acknowledged.size);
-  gapless(subscribers[1], load.acknowledged);
-  // The one at the frozen sidecar may have lagged too far and been cut off: it comes back, as EventSource does.
+  assertGapFree(subscribers[1], load.acknowledged);
+  // The subscriber of the frozen sidecar may have been cut off because it lagged too far. Then it resumes, as EventSource does.
   const [late] = subscribers;
   while (late.frames.length < load.acknowledged.size) {
-    await until('it is cut off, or has everything', () => !late.open || late.frames.length === load.acknowledged.size);
+    await until('the subscriber is cut off, or has every message', () => !late.open || late.frames.length === load.acknowledged.size);
     if (late.open) continue;
     const back = await Subscriber.to(leader.url, room, { lastEventId: late.lastEventId });
     await back.received(load.acknowledged.size - late.frames.length);
     late.frames.push(...back.frames);
     back.close();
   }
-  gapless(late, load.acknowledged);
+  assertGapFree(late, load.acknowledged);
   for (const subscriber of subscribers) subscriber.close();
   await leader.stop();
-  await heir.stop();
+  await successor.stop();
 });

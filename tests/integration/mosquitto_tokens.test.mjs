@@ -1,4 +1,4 @@
-// The plugin for Mosquitto, with tokens that are made here: what a token opens, and everything that it does not.
+// The Mosquitto plugin, with tokens made by the test: a token allows one topic, and nothing else.
 import assert from 'node:assert/strict';
 import { afterEach, after, before, test } from 'node:test';
 import mqttjs from 'mqtt';
@@ -37,8 +37,8 @@ async function connect(password, options = {}) {
   const { url = broker.url, ...more } = options;
   const client = mqttjs.connect(url, { username: 'reader', password, reconnectPeriod: 0, protocolVersion: 5, ...more });
   clients.add(client);
-  client.heard = [];
-  client.on('message', (topic, payload) => client.heard.push([topic, String(payload)]));
+  client.received = [];
+  client.on('message', (topic, payload) => client.received.push([topic, String(payload)]));
   client.granted = (topic) =>
     new Promise((resolve, reject) => {
       client.subscribe(topic, { qos: 1 }, (error) => (error && !error.packet ? reject(error) : resolve(!error)));
@@ -51,11 +51,11 @@ async function connect(password, options = {}) {
   return client;
 }
 
-// What the client has heard when it has heard this, which is published last.
-async function heardBy(client, topic, last) {
+// Publishes `last`, waits until the client receives it, and returns all texts that the client has received.
+async function receivedBy(client, topic, last) {
   await publisher.publishAsync(topic, last, { qos: 1 });
-  await until(`"${last}" is heard`, () => client.heard.some(([, text]) => text === last));
-  return client.heard.map(([, text]) => text);
+  await until(`"${last}" is received`, () => client.received.some(([, text]) => text === last));
+  return client.received.map(([, text]) => text);
 }
 
 for (const [how, options] of [
@@ -63,7 +63,7 @@ for (const [how, options] of [
   ['MQTT 3.1.1', { protocolVersion: 4 }],
   ['WebSockets', { webSocket: true }],
 ]) {
-  test(`a token lets its holder read its topic and nothing else, over ${how}`, async () => {
+  test(`a token allows to subscribe to its topic and to nothing else, over ${how}`, async () => {
     const { webSocket, ...rest } = options;
     const reader = await connect(tokenOf(), { ...rest, ...(webSocket && { url: broker.webSocketUrl }) });
     assert.ok(await reader.granted(TOPIC));
@@ -71,11 +71,11 @@ for (const [how, options] of [
       assert.equal(await reader.granted(other), false, other);
     }
     await publisher.publishAsync('sealcast/two', 'of another stream', { qos: 1 });
-    assert.deepEqual(await heardBy(reader, TOPIC, `over ${how}`), [`over ${how}`]);
+    assert.deepEqual(await receivedBy(reader, TOPIC, `over ${how}`), [`over ${how}`]);
   });
 }
 
-test('it does not let publish, nor leave a will', async () => {
+test('a token allows neither publishing nor a will', async () => {
   const [reader, other] = [await connect(tokenOf()), await connect(tokenOf())];
   assert.ok(await other.granted(TOPIC));
   const refusal = await reader.publishAsync(TOPIC, 'forged', { qos: 1 }).catch((error) => error);
@@ -83,11 +83,11 @@ test('it does not let publish, nor leave a will', async () => {
   const will = { topic: TOPIC, payload: 'a forged will', qos: 1 };
   const dead = await connect(tokenOf(), { will }).catch(() => null);
   dead?.stream.destroy();
-  await until('it is gone', () => !dead || broker.log.some((line) => line.includes(`${dead.options.clientId}`) && /closed|disconnect/i.test(line)));
-  assert.deepEqual(await heardBy(other, TOPIC, 'the end'), ['the end']);
+  await until('the connection with the will is closed', () => !dead || broker.log.some((line) => line.includes(`${dead.options.clientId}`) && /closed|disconnect/i.test(line)));
+  assert.deepEqual(await receivedBy(other, TOPIC, 'the end'), ['the end']);
 });
 
-test('a token that is not good lets nobody connect', async () => {
+test('an invalid token is refused at connect', async () => {
   const past = nowSeconds() - 1;
   const allow = acl()[0];
   for (const [what, token] of Object.entries({
@@ -100,47 +100,47 @@ test('a token that is not good lets nobody connect', async () => {
     'a session': tokenOf({ acl: undefined, sub: 'somebody' }),
     'acl of no list': tokenOf({ acl: { sub: [TOPIC] } }),
     'an empty acl': tokenOf({ acl: [] }),
-    'an acl that is open at its end': tokenOf({ acl: [allow] }),
+    'an acl without a final deny': tokenOf({ acl: [allow] }),
     'an acl that denies first': tokenOf({ acl: acl().reverse() }),
     'an acl with a wildcard': tokenOf({ acl: acl('sealcast/#') }),
     'an acl that publishes': tokenOf({ acl: [{ ...allow, action: 'publish' }, acl()[1]] }),
     'an acl for all': tokenOf({ acl: [{ ...allow, action: 'all' }, acl()[1]] }),
-    'a rule that says more': tokenOf({ acl: [{ ...allow, retain: true }, acl()[1]] }),
+    'a rule with another member': tokenOf({ acl: [{ ...allow, retain: true }, acl()[1]] }),
   })) {
     await assert.rejects(connect(token), /Not authorized|Bad User|closed/i, what);
   }
-  assert.ok(broker.log.some((line) => /refused the token of client \S+: it has expired/.test(line)), 'the log says why');
+  assert.ok(broker.log.some((line) => /refused the token of client \S+: it has expired/.test(line)), 'the log has the reason');
 });
 
-test('a subscription that stands goes on when the token is over; a new one is refused', async () => {
+test('a subscription continues after its token has expired, and a new one is refused', async () => {
   const end = nowSeconds() + 4;
   const reader = await connect(tokenOf({ exp: end }));
   assert.ok(await reader.granted(TOPIC));
-  await until('a new one is refused', async () => !(await reader.granted(TOPIC)));
-  assert.ok(nowSeconds() >= end, 'not before its end');
-  assert.deepEqual(await heardBy(reader, TOPIC, 'after its end'), ['after its end']);
+  await until('a new subscription is refused', async () => !(await reader.granted(TOPIC)));
+  assert.ok(nowSeconds() >= end, 'not before the token expires');
+  assert.deepEqual(await receivedBy(reader, TOPIC, 'after its end'), ['after its end']);
 });
 
-test('a session of the broker that goes on under another token reads what that one says', async () => {
+test('a resumed MQTT session has the rights of its new token', async () => {
   const session = { clientId: 'keeps-its-session', clean: false, properties: { sessionExpiryInterval: 60 } };
   const first = await connect(tokenOf(), session);
   assert.ok(await first.granted(TOPIC));
   first.end(true);
   const second = await connect(tokenOf({ acl: acl('sealcast/two') }), session);
   assert.ok(await second.granted('sealcast/two'));
-  await publisher.publishAsync(TOPIC, 'not for it any more', { qos: 1 });
-  assert.deepEqual(await heardBy(second, 'sealcast/two', 'the other'), ['the other']);
+  await publisher.publishAsync(TOPIC, 'no longer allowed', { qos: 1 });
+  assert.deepEqual(await receivedBy(second, 'sealcast/two', 'the other'), ['the other']);
 });
 
-test('who takes over the client id of somebody connected has its own rights', async () => {
+test('a client that takes over a client id has the rights of its own token', async () => {
   const first = await connect(tokenOf(), { clientId: 'taken' });
   const second = await connect(tokenOf({ acl: acl('sealcast/two') }), { clientId: 'taken' });
-  await until('the first is sent away', () => !first.connected);
+  await until('the first client is disconnected', () => !first.connected);
   assert.equal(await second.granted(TOPIC), false);
   assert.ok(await second.granted('sealcast/two'));
 });
 
-test('clients without a token are under the other rules', async () => {
+test('clients without a token are checked by the broker\'s other rules', async () => {
   await assert.rejects(connect('no token'), /Not authorized/i);
   await assert.rejects(connect(undefined, { username: undefined }), /Not authorized/i);
   await assert.rejects(connect('a.b.c'), /Not authorized/i);
@@ -148,20 +148,20 @@ test('clients without a token are under the other rules', async () => {
   assert.ok(await user.granted('sealcast/#'));
 });
 
-test('a new secret is read when the broker reloads; one that will not do leaves the last', async () => {
+test('the broker reads a new secret at a reload, and keeps the last one when it is invalid', async () => {
   const before = tokenOf();
   broker.useSecret('too short');
-  await until('it says so', () => broker.log.some((line) => line.includes('shorter than 32 bytes')));
+  await until('the log has the reason', () => broker.log.some((line) => line.includes('shorter than 32 bytes')));
   await connect(before);
   const next = 'the next secret: 0123456789abcdef0123456789';
   broker.useSecret(next);
-  await until('the next one is in force', () => connect(tokenOf({}, { secret: next })));
+  await until('the next secret is in use', () => connect(tokenOf({}, { secret: next })));
   await assert.rejects(connect(before), /Not authorized/i);
   broker.useSecret(broker.secret);
-  await until('the first one is again', () => connect(tokenOf()));
+  await until('the first secret is in use again', () => connect(tokenOf()));
 });
 
-test('a broker whose plugin is set up wrongly does not start', async () => {
+test('a broker does not start with an empty secret file', async () => {
   assert.equal(await broker.stop(), 0);
   broker.useSecret('');
   await assert.rejects(broker.start(), /the file \S+ is empty/);

@@ -1,5 +1,5 @@
-// Regions that a test can cut off: network namespaces around a hub, with a link from the hub to each. All addresses are in
-// these namespaces; the machine's own network is not touched.
+// Regions that a test can cut off: one network namespace for each region, and one in the center with a link to each. All addresses
+// are inside these namespaces; the machine's own network is not changed.
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,9 +9,9 @@ const run = promisify(execFile);
 
 export class Network {
   #name = `sealcast-${process.pid}-${randomBytes(3).toString('hex')}`;
-  #undertaker;
+  #cleaner;
 
-  // Namespaces need root (CAP_SYS_ADMIN) and iproute2. Without them this fails: what it is for would go untested.
+  // Namespaces need root (CAP_SYS_ADMIN) and iproute2. Without them this fails instead of skipping the tests.
   static async create(regions) {
     const network = new Network();
     try {
@@ -27,27 +27,27 @@ export class Network {
 
   async #make(regions) {
     this.regions = regions;
-    const all = ['hub', ...regions].map((place) => this.#namespace(place));
-    // Takes the namespaces away when this process closes the pipe, or ends in whatever way.
+    const all = ['center', ...regions].map((place) => this.#namespace(place));
+    // Deletes the namespaces when this process closes the pipe or ends in any way.
     const script = 'read -r; for name in "$@"; do ip netns delete "$name"; done';
-    this.#undertaker = spawn('bash', ['-c', script, 'bash', ...all], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
-    for (const handle of [this.#undertaker, this.#undertaker.stdin]) handle.unref();
+    this.#cleaner = spawn('bash', ['-c', script, 'bash', ...all], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    for (const handle of [this.#cleaner, this.#cleaner.stdin]) handle.unref();
     for (const name of all) await run('ip', ['netns', 'add', name]);
-    for (const place of ['hub', ...regions]) await this.#ip(place, 'link', 'set', 'lo', 'up');
+    for (const place of ['center', ...regions]) await this.#ip(place, 'link', 'set', 'lo', 'up');
     for (const region of regions) {
-      const [hub, own] = [this.#namespace('hub'), this.#namespace(region)];
-      await run('ip', ['link', 'add', `to-${region}`, 'netns', hub, 'type', 'veth', 'peer', 'name', 'hub', 'netns', own]);
-      await this.#ip('hub', 'address', 'add', `${this.gateway(region)}/30`, 'dev', `to-${region}`);
-      await this.#ip(region, 'address', 'add', `${this.address(region)}/30`, 'dev', 'hub');
-      await this.#ip('hub', 'link', 'set', `to-${region}`, 'up');
-      await this.#ip(region, 'link', 'set', 'hub', 'up');
+      const [center, own] = [this.#namespace('center'), this.#namespace(region)];
+      await run('ip', ['link', 'add', `to-${region}`, 'netns', center, 'type', 'veth', 'peer', 'name', 'center', 'netns', own]);
+      await this.#ip('center', 'address', 'add', `${this.gateway(region)}/30`, 'dev', `to-${region}`);
+      await this.#ip(region, 'address', 'add', `${this.address(region)}/30`, 'dev', 'center');
+      await this.#ip('center', 'link', 'set', `to-${region}`, 'up');
+      await this.#ip(region, 'link', 'set', 'center', 'up');
       await this.#ip(region, 'route', 'add', 'default', 'via', this.gateway(region));
     }
-    const [program, ...rest] = [...this.inside('hub'), 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'];
+    const [program, ...rest] = [...this.inside('center'), 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'];
     await run(program, rest);
   }
 
-  // What a command is prefixed with to run in a region, or in the hub.
+  // The prefix of a command that runs in a region or in the center.
   inside(place) {
     return ['ip', 'netns', 'exec', this.#namespace(place)];
   }
@@ -56,27 +56,27 @@ export class Network {
     return `10.77.${this.regions.indexOf(region)}.2`;
   }
 
-  // The hub's address on the link to a region.
+  // The address of the center on the link to a region.
   gateway(region) {
     return `10.77.${this.regions.indexOf(region)}.1`;
   }
 
-  // down: the hub sees that there is no way there. silent: packets arrive, and none comes back.
+  // `how` is down (the center sees that the link is down) or silent (packets arrive, but none comes back).
   async cut(region, how) {
-    if (how === 'down') await this.#ip('hub', 'link', 'set', `to-${region}`, 'down');
+    if (how === 'down') await this.#ip('center', 'link', 'set', `to-${region}`, 'down');
     else await this.#ip(region, 'rule', 'add', 'pref', '10', 'blackhole');
   }
 
-  async mend(region, how) {
-    if (how === 'down') await this.#ip('hub', 'link', 'set', `to-${region}`, 'up');
+  async restore(region, how) {
+    if (how === 'down') await this.#ip('center', 'link', 'set', `to-${region}`, 'up');
     else await this.#ip(region, 'rule', 'delete', 'pref', '10');
   }
 
   async close() {
-    if (!this.#undertaker) return;
-    const ended = once(this.#undertaker, 'close');
-    this.#undertaker.ref();
-    this.#undertaker.stdin.end();
+    if (!this.#cleaner) return;
+    const ended = once(this.#cleaner, 'close');
+    this.#cleaner.ref();
+    this.#cleaner.stdin.end();
     await ended;
   }
 

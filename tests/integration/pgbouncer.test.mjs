@@ -1,4 +1,4 @@
-// The pooled connections behind PgBouncer in transaction mode; the relay has a connection of its own.
+// The sidecar's pooled connections go through PgBouncer in transaction mode; the relay connects directly.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -52,13 +52,13 @@ after(async () => {
   await stack.close();
 });
 
-test('everything works through the pooler', async () => {
+test('messages, events, history and verify work through PgBouncer', async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(sidecar.url, room, { lastEventId: 0 });
   const load = new Load(stack, room, [sidecar.url]);
   await until('messages flow', () => load.acknowledged.size > 500);
   await load.stop();
-  assert.deepEqual(load.unsettled, []);
+  assert.deepEqual(load.unacknowledged, []);
   await subscriber.received(load.acknowledged.size);
   assert.deepEqual(new Set(await stack.stored(room)), new Set(load.acknowledged.keys()));
   const [text] = load.acknowledged.values();
@@ -71,7 +71,7 @@ test('everything works through the pooler', async () => {
   resumed.close();
 });
 
-test('the pooled connections and nothing else go through it', async () => {
+test('the pooled connections go through PgBouncer, and the relay does not', async () => {
   const admin = await stack.connect({ host: '127.0.0.1', port, user: 'sealcast_service', database: 'pgbouncer' });
   const { rows } = await admin.query({ text: 'show clients', queryMode: 'simple' });
   await admin.end();
@@ -80,7 +80,7 @@ test('the pooled connections and nothing else go through it', async () => {
   assert.ok(direct.length >= 1);
 });
 
-test('a transaction pooler restarted under load: nothing is lost, nothing is stored twice', { timeout: 60_000 }, async () => {
+test('after a restart of PgBouncer under load no message is lost or stored twice', { timeout: 60_000 }, async () => {
   const room = await stack.stream();
   const load = new Load(stack, room, [sidecar.url]);
   await until('messages flow', () => load.acknowledged.size > 200);
@@ -90,16 +90,16 @@ test('a transaction pooler restarted under load: nothing is lost, nothing is sto
   await startPooler();
   await until('messages flow again', () => load.acknowledged.size > before + 200);
   await load.stop();
-  await load.settle(sidecar.url);
+  await load.resend(sidecar.url);
   const stored = await stack.stored(room);
   assert.equal(stored.length, load.acknowledged.size);
   assert.deepEqual(new Set(stored), new Set(load.acknowledged.keys()));
 });
 
-test('connections of the pooler to Postgres terminated: the next message goes through', async () => {
+test('messages are accepted again after PgBouncer\'s connections to Postgres are terminated', async () => {
   const room = await stack.stream();
   for (let round = 0; round < 3; round++) {
     await stack.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sealcast_service'");
-    await until('a message goes through', async () => (await send(sidecar.url, stack.user(), message(room))).status === 200);
+    await until('a message is accepted', async () => (await send(sidecar.url, stack.user(), message(room))).status === 200);
   }
 });

@@ -1,4 +1,4 @@
-// Messages in prepared transactions (two-phase commit): held, and nothing else with them, until COMMIT or ROLLBACK PREPARED.
+// Messages in prepared transactions (two-phase commit): only these messages are held until COMMIT PREPARED or ROLLBACK PREPARED.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Caller } from './caller.mjs';
@@ -10,7 +10,7 @@ before(async () => {
   stack = await PrivateStack.create();
   await stack.query('alter system set max_prepared_transactions = 5');
   await restartPostgres();
-  // So that the gate, which counts repeats too, lets them through.
+  // The gate counts repeats too, so it needs a high rate limit.
   await stack.query("insert into sealcast.message_types (t, rate) values ('busy', 1000)");
   sidecar = await stack.sidecar();
 });
@@ -24,7 +24,7 @@ async function restartPostgres() {
   await stack.startPostgres();
 }
 
-// A message of a user's in a transaction that is prepared, whose connection is gone.
+// Sends a message in a transaction, prepares the transaction and closes the connection.
 async function prepare(room, user, gid) {
   const body = message(room, 'held', { t: 'busy' });
   const caller = await Caller.connect(stack, user);
@@ -38,27 +38,27 @@ async function prepare(room, user, gid) {
   }
 }
 
-// While it is prepared: a repeat is told so, over HTTP and from SQL, and another message of the same user passes.
-async function isHeldAlone(room, user, { body }) {
+// While the message is held, a repeat gets txn_in_progress over HTTP and from SQL, and another message of the user passes.
+async function assertHeldAlone(room, user, { body }) {
   const repeated = await send(sidecar.url, user, body);
   assert.deepEqual([repeated.status, repeated.json.code], [503, 'txn_in_progress']);
   await assert.rejects(stack.sendFromSql(user, body), ({ code, detail }) => code === 'PT503' && detail.startsWith('txn_in_progress'));
   const other = message(room, 'another', { t: 'busy' });
   assert.equal((await send(sidecar.url, user, other)).status, 200);
-  assert(!(await stack.stored(room)).includes(body.txn_id), 'and it is not stored yet');
+  assert(!(await stack.stored(room)).includes(body.txn_id), 'the held message is not stored yet');
   return other.txn_id;
 }
 
-test('prepared, a message is held alone, over a restart too; after COMMIT PREPARED it is relayed', { timeout: 120_000 }, async () => {
+test('a prepared message is held alone, also over a restart, and is relayed after COMMIT PREPARED', { timeout: 120_000 }, async () => {
   const room = await stack.stream();
   const user = stack.user();
   const subscriber = await Subscriber.to(sidecar.url, room);
   const held = await prepare(room, user, 'committed');
   try {
-    const others = [await isHeldAlone(room, user, held)];
+    const others = [await assertHeldAlone(room, user, held)];
     await restartPostgres();
     await sidecar.ready();
-    others.push(await isHeldAlone(room, user, held));
+    others.push(await assertHeldAlone(room, user, held));
     await subscriber.received(2);
     await stack.query("commit prepared 'committed'");
     await subscriber.received(3);
@@ -72,13 +72,13 @@ test('prepared, a message is held alone, over a restart too; after COMMIT PREPAR
   }
 });
 
-test('after ROLLBACK PREPARED nothing of it is left, and the repeat is the message', async () => {
+test('after ROLLBACK PREPARED the message is gone, and a repeat is a new message', async () => {
   const room = await stack.stream();
   const user = stack.user();
   const subscriber = await Subscriber.to(sidecar.url, room);
   const held = await prepare(room, user, 'rolled back');
   try {
-    const other = await isHeldAlone(room, user, held);
+    const other = await assertHeldAlone(room, user, held);
     await stack.query("rollback prepared 'rolled back'");
     assert.deepEqual(await stack.stored(room), [other]);
     const repeated = await send(sidecar.url, user, held.body);

@@ -1,5 +1,4 @@
-// A Redis that a transport delivers to, apart from the gate's: it may be stopped, frozen and started again, and keeps
-// what it has.
+// A Redis that a transport delivers to, separate from the gate's. A test may stop, freeze and start it; it keeps its data.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -9,9 +8,9 @@ import { until } from './waiting.mjs';
 
 const run = promisify(execFile);
 
-// The fields of an entry, which Redis gives as a list of names and values.
-export const fieldsOf = (words) =>
-  Object.fromEntries(words.flatMap((word, i) => (i % 2 === 0 ? [[word, words[i + 1]]] : [])));
+// The fields of an entry as an object. Redis returns them as a list of names and values.
+export const fieldsOf = (list) =>
+  Object.fromEntries(list.flatMap((name, i) => (i % 2 === 0 ? [[name, list[i + 1]]] : [])));
 
 export class RedisTarget {
   #stack;
@@ -30,7 +29,7 @@ export class RedisTarget {
   }
 
   async start() {
-    const directory = join(this.#stack.directory, 'redis'); // which the owner of the services may write
+    const directory = join(this.#stack.directory, 'redis'); // the owner of the services may write here
     const files = ['--dir', directory, '--appendonly', 'yes', '--appenddirname', `target-${this.port}`];
     this.#process = this.#stack.spawn(['redis-server', '--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', ...files]);
     await until('Redis answers', async () => (await this.command('ping')) === 'PONG');
@@ -46,17 +45,17 @@ export class RedisTarget {
     this.#process.kill(name);
   }
 
-  async command(...words) {
-    const { stdout } = await run('redis-cli', ['-p', `${this.port}`, '--json', '-e', ...words], { maxBuffer: 1 << 28 });
+  async command(...args) {
+    const { stdout } = await run('redis-cli', ['-p', `${this.port}`, '--json', '-e', ...args], { maxBuffer: 1 << 28 });
     return JSON.parse(stdout);
   }
 
-  // The offsets in the partitions of the event plane, by stream.
+  // The offsets in the event partitions, by stream.
   async events(partitions) {
     const offsets = new Map();
     for (let n = 0; n < partitions; n++) {
-      for (const [, words] of await this.command('xrange', `sealcast:events:${n}`, '-', '+')) {
-        const fields = fieldsOf(words);
+      for (const [, list] of await this.command('xrange', `sealcast:events:${n}`, '-', '+')) {
+        const fields = fieldsOf(list);
         if (!offsets.has(fields.stream_id)) offsets.set(fields.stream_id, []);
         offsets.get(fields.stream_id).push(Number(fields.offset));
       }
@@ -67,8 +66,8 @@ export class RedisTarget {
   // The frames of a chat stream's Redis stream, in the order in which a consumer reads them.
   async frames(streamId) {
     const entries = await this.command('xrange', `sealcast:stream:${streamId}`, '-', '+');
-    return entries.map(([, words]) => {
-      const entry = fieldsOf(words);
+    return entries.map(([, list]) => {
+      const entry = fieldsOf(list);
       const frame = JSON.parse(entry.frame);
       if (`${frame.offset}` !== entry.offset || `${frame.prev}` !== entry.prev) throw new Error(`fields and frame differ: ${entry.frame}`);
       return frame;

@@ -1,4 +1,4 @@
-// GET /regions: whose request it is, where that is, and what is offered there.
+// GET /regions: the caller's address, its location, and the regions in order of distance.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -14,7 +14,7 @@ let stack, sidecar, database;
 before(async () => {
   stack = await PrivateStack.create();
   database = makeDatabase(join(stack.directory, 'geoip.mmdb'), CALLERS);
-  // Three addresses of the one sidecar stand for the regions; nobody answers at the fourth.
+  // Three addresses of one sidecar represent three regions. Nothing listens at the address of the fourth region.
   const port = await freePort();
   const at = (address) => `http://${address}:${port}`;
   const list = [
@@ -32,7 +32,7 @@ before(async () => {
     SEALCAST_REGIONS_PROBE_MS: '100',
   });
   sidecar.url = at('127.0.0.1');
-  await until('the one that does not answer is left out, the others are known', async () => {
+  await until('the region without an answer is left out, and the others are measured', async () => {
     const { regions } = (await ask()).json;
     return regions.length === 3 && regions.every((region) => region.rtt_ms !== null);
   });
@@ -47,7 +47,7 @@ async function order(forwardedFor, url) {
   return `${json.located} ${json.regions.map(({ name }) => name).join(' ')}`;
 }
 
-test('the healthy ones, the nearest first, as the caller may keep them', async () => {
+test('the answer lists the healthy regions, the nearest first, and may be cached for a minute', async () => {
   const { status, headers, json } = await ask('203.0.113.9');
   assert.equal(status, 200);
   assert.equal(headers['cache-control'], 'private, max-age=60');
@@ -56,42 +56,42 @@ test('the healthy ones, the nearest first, as the caller may keep them', async (
   assert.deepEqual(json.regions.map(({ name }) => name), ['eu', 'us', 'ap']);
   const [eu] = json.regions;
   assert.deepEqual(Object.keys(eu), ['name', 'url', 'healthy', 'distance_km', 'rtt_ms']);
-  assert.match(eu.url, /^http:\/\/127\.0\.0\.3:\d+$/, 'without the slash at its end');
+  assert.match(eu.url, /^http:\/\/127\.0\.0\.3:\d+$/, 'the slash at the end is removed');
   assert.deepEqual([eu.healthy, eu.distance_km], [true, 479]);
   assert.ok(Number.isInteger(eu.rtt_ms));
 });
 
-test('by City and Country records, IPv4 and IPv6; the default for whom nothing is known of', async () => {
+test('City and Country records locate IPv4 and IPv6 callers, and an unknown caller gets the configured order', async () => {
   assert.equal(await order('198.51.100.7'), 'AU ap us eu');
   assert.equal(await order('2001:db8::7'), 'BR us eu ap');
-  for (const nobody of [undefined, '192.0.2.7', '127.0.0.9', '8.8.8.8']) {
-    const { json } = await ask(nobody);
+  for (const unknown of [undefined, '192.0.2.7', '127.0.0.9', '8.8.8.8']) {
+    const { json } = await ask(unknown);
     assert.deepEqual(json.regions.map(({ name, distance_km: km }) => [name, km]), [['us', null], ['eu', null], ['ap', null]]);
     assert.equal(json.located, null);
   }
 });
 
-test('X-Forwarded-For is believed from proxies that are named, and as far as they wrote it', async () => {
-  assert.equal(await order('203.0.113.9, 198.51.100.7'), 'AU ap us eu', 'what the client wrote does not count');
+test('X-Forwarded-For is trusted from configured proxies only, and only the part that they wrote', async () => {
+  assert.equal(await order('203.0.113.9, 198.51.100.7'), 'AU ap us eu', 'the part that the client wrote is ignored');
   assert.equal(await order('198.51.100.7, 10.1.2.3'), 'AU ap us eu', 'over two proxies');
   assert.equal(await order('198.51.100.7:4711, 10.1.2.3'), 'AU ap us eu');
   assert.equal(await order('198.51.100.7, unknown'), 'null us eu ap', 'a list that cannot be read');
   const headers = { 'x-forwarded-for': '198.51.100.7' };
   const { json } = await request(`${sidecar.url}/regions`, { headers, from: '127.0.0.5' });
-  assert.equal(json.located, null, 'another peer is no proxy');
+  assert.equal(json.located, null, 'another peer is not a trusted proxy');
 });
 
-test('the database is read again when it changes; a broken one changes nothing', async () => {
+test('a changed Geo-IP database is read again, and a broken one is ignored', async () => {
   makeDatabase(database, ['203.0.113.0/24 AU']);
-  await until('it is read', async () => (await order('203.0.113.9')) === 'AU ap us eu');
+  await until('the new database is read', async () => (await order('203.0.113.9')) === 'AU ap us eu');
   makeDatabase(database, CALLERS);
-  await until('it is read again', async () => (await order('203.0.113.9')) === 'FR eu us ap');
+  await until('the old database is read again', async () => (await order('203.0.113.9')) === 'FR eu us ap');
   const logged = (...words) =>
     sidecar.log.some((line) => ['[REGIONS]', ...words].every((word) => line.includes(word)));
   assert.ok(logged('the Geo-IP database was read again'));
   assert.ok(logged('a region does not answer', '"gone"'));
   writeFileSync(database, 'half of a download');
-  await until('it is refused', () => logged('cannot be read again'));
+  await until('the broken database is refused', () => logged('cannot be read again'));
   assert.equal(await order('203.0.113.9'), 'FR eu us ap');
   assert.ok(!sidecar.log.some((line) => line.includes('203.0.113.9')), 'no address of a caller is logged');
 });
@@ -103,11 +103,11 @@ test('without regions the list is empty', async () => {
   await alone.stop();
 });
 
-test('a database that is none keeps a sidecar from starting, and it says why', async () => {
+test('a sidecar does not start with an invalid Geo-IP database, and reports it', async () => {
   await assert.rejects(
     stack.sidecar({ SEALCAST_GATE_SOCKET: '', SEALCAST_REGIONS_DATABASE_FILE: '/etc/hostname' }),
     /sealcastd: regions\.database_file: "\/etc\/hostname" is no Geo-IP database/,
   );
 });
 
-test('a sidecar with regions stops in order', () => sidecar.stop());
+test('a sidecar with regions stops without an error', () => sidecar.stop());

@@ -1,5 +1,5 @@
-// A chat storm from the sidecars' side: the rate follows the velocity, the leader may die, and whoever reads is told the
-// same story.
+// A chat storm at two sidecars: the sampling rate follows the velocity, the leader is killed, and event streams and history carry the
+// same frames.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Subscriber, request } from './http.mjs';
@@ -18,16 +18,16 @@ before(async () => {
 });
 after(() => stack.close());
 
-// Users who write a message each, `perTick` of them every 100 ms, until it is over.
+// Writes `perTick` messages every 100 ms, each of another user, until end().
 class Storm {
   #over = false;
   #ended;
 
   constructor(room, perTick) {
-    this.#ended = this.#blow(room, perTick);
+    this.#ended = this.#write(room, perTick);
   }
 
-  async #blow(room, perTick) {
+  async #write(room, perTick) {
     while (!this.#over) {
       await stack.query(
         `select from sealcast.admit(array_fill($1::uuid, array[$2::int]), array_fill('chat'::text, array[$2::int]),
@@ -35,7 +35,7 @@ class Storm {
            array_fill('{"content":"!"}'::text, array[$2::int]))`,
         [room, perTick],
       );
-      await new Promise((resolve) => setTimeout(resolve, 100)); // as a crowd does
+      await new Promise((resolve) => setTimeout(resolve, 100)); // the pause between the ticks
     }
   }
 
@@ -57,29 +57,29 @@ async function history(url, room, channel) {
   }
 }
 
-test('a stream is sampled while it storms, and a leader that dies changes nothing', async () => {
+test('a stream is sampled during a storm, also when the leader is killed', async () => {
   const room = await stack.stream();
   const leader = await stack.sidecar(settings);
   const reader = await Subscriber.to(leader.url, room);
   const storm = new Storm(room, 15);
-  await until('the badge', () => updates(reader)[0]?.active);
+  await until('sampling has begun', () => updates(reader)[0]?.active);
   const { rate } = updates(reader)[0];
   assert.ok(rate >= 5 && rate <= 20, `rate ${rate}`);
-  await until('it is repeated', () => updates(reader).length > 1);
+  await until('sampling_update is repeated', () => updates(reader).length > 1);
 
-  const heir = await stack.sidecar({ ...settings, SEALCAST_GATE_SOCKET: '' });
-  const witness = await Subscriber.to(heir.url, room, { lastEventId: 0 });
+  const successor = await stack.sidecar({ ...settings, SEALCAST_GATE_SOCKET: '' });
+  const witness = await Subscriber.to(successor.url, room, { lastEventId: 0 });
   leader.process.kill('SIGKILL');
   await leader.exited;
   const before = updates(witness).length;
-  await until('the heir goes on', () => updates(witness).length > before + 1);
+  await until('the successor continues', () => updates(witness).length > before + 1);
   assert.equal(updates(witness).filter(({ active }) => !active).length, 0);
   await storm.end();
-  await until('calm', () => updates(witness).at(-1)?.active === false, 30_000);
+  await until('sampling has ended', () => updates(witness).at(-1)?.active === false, 30_000);
   witness.close();
   reader.close();
 
-  const [seen, all] = [await history(heir.url, room, 'public'), await history(heir.url, room, 'vip')];
+  const [seen, all] = [await history(successor.url, room, 'public'), await history(successor.url, room, 'vip')];
   assert.deepEqual(witness.frames.map(({ offset, prev }) => [offset, prev]), seen.map(({ offset, prev }) => [offset, prev]));
   assert.deepEqual(all.map(({ offset }) => offset), all.map((_, i) => i + 1));
   const stormy = seen.filter(({ envelope }) => envelope.t === 'sampling_update');
@@ -89,18 +89,18 @@ test('a stream is sampled while it storms, and a leader that dies changes nothin
   const known = new Set(seen.map(({ offset }) => offset));
   for (const { offset } of reader.frames) assert.ok(known.has(offset), `offset ${offset}`);
   assert.equal(all.filter(({ offset, envelope }) => envelope.t === 'sampling_update' && !known.has(offset)).length, 0);
-  assert.match((await request(`${heir.url}/metrics`)).text, /^sealcast_sampled_streams 0$/m);
-  assert.ok(heir.log.some((line) => line.includes('"[SAMPLING]"')));
+  assert.match((await request(`${successor.url}/metrics`)).text, /^sealcast_sampled_streams 0$/m);
+  assert.ok(successor.log.some((line) => line.includes('"[SAMPLING]"')));
 });
 
-test('off by default, and set by hand', async () => {
+test('sampling is off by default, and set_sampling() turns it on and off', async () => {
   const room = await stack.stream();
   const { url } = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
   const reader = await Subscriber.to(url, room);
   await stack.query('select sealcast.set_sampling($1, 7)', [room]);
-  await until('the badge', () => updates(reader).length === 1);
+  await until('sampling has begun', () => updates(reader).length === 1);
   assert.deepEqual(updates(reader)[0], { active: true, rate: 7 });
   await stack.query('select sealcast.set_sampling($1, null)', [room]);
-  await until('calm', () => updates(reader).at(-1).active === false);
+  await until('sampling has ended', () => updates(reader).at(-1).active === false);
   reader.close();
 });

@@ -1,4 +1,4 @@
-// One message over HTTP and from SQL: its envelope, its repeats, and the verdict that each refusal gets.
+// One message over HTTP and from SQL: its envelope, its repeats, and the verdict of each refusal.
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -14,8 +14,8 @@ before(async () => {
 });
 after(() => stack.close());
 
-// The body of a refusal is PostgREST's, member for member.
-function refused(answer, status, code) {
+// The body of a refusal has the members of PostgREST's.
+function assertRefused(answer, status, code) {
   assert.equal(answer.status, status, answer.text);
   assert.match(answer.headers['content-type'], /^application\/json/);
   assert.deepEqual(Object.keys(answer.json), ['code', 'message', 'details', 'hint']);
@@ -24,22 +24,22 @@ function refused(answer, status, code) {
   return answer.json;
 }
 
-// The same refusal from SQL: SQLSTATE PTnnn, DETAIL starting with the code.
-async function refusedBySql(user, body, status, code) {
+// The same refusal from SQL has SQLSTATE PTnnn, and its DETAIL starts with the code.
+async function assertRefusedBySql(user, body, status, code) {
   const error = await stack.sendFromSql(user, body).then(() => assert.fail(`admitted, not ${code}`), (e) => e);
   assert.equal(error.code, `PT${status}`, error.message);
   assert.match(error.detail, new RegExp(`^${code}(: |$)`));
   return error;
 }
 
-async function refusedByBoth(body, status, code, user = stack.user()) {
-  const overHttp = refused(await send(stack.url, user, body), status, code);
-  const fromSql = await refusedBySql(user, { ...body, txn_id: randomUUID() }, status, code);
+async function assertRefusedByBoth(body, status, code, user = stack.user()) {
+  const overHttp = assertRefused(await send(stack.url, user, body), status, code);
+  const fromSql = await assertRefusedBySql(user, { ...body, txn_id: randomUUID() }, status, code);
   assert.deepEqual(await stack.query('select from sealcast.messages where sender_id = $1', [user.id]), []);
   return { overHttp, fromSql };
 }
 
-test('a message is answered with its envelope, which is stored once', async () => {
+test('a message is answered with its envelope and stored once', async () => {
   const user = stack.user();
   const body = message(room, 'hello', { d: { type: 'chat', content: 'hello', n: [1e21, -0, 0.1], 'é': '\u2028€' } });
   const before = Date.now();
@@ -58,18 +58,18 @@ test('a message is answered with its envelope, which is stored once', async () =
   assert.deepEqual(rows, [{ text: answer.text }]);
 });
 
-test('the same from SQL', async () => {
+test('send_message() in SQL returns the envelope, and the original for a repeat', async () => {
   const user = stack.user();
   const body = message(room);
   const text = await stack.sendFromSql(user, body);
   const envelope = checkEnvelope(text, stack.keyring);
   assert.deepEqual([envelope.s, envelope.txn_id, envelope.d], [user.id, body.txn_id, body.d]);
-  assert.equal(await stack.sendFromSql(user, body), text, 'a repeat is answered with the original');
-  await refusedBySql(user, { ...body, d: { content: 'other' } }, 409, 'txn_id_reused');
+  assert.equal(await stack.sendFromSql(user, body), text, 'a repeat returns the original');
+  await assertRefusedBySql(user, { ...body, d: { content: 'other' } }, 409, 'txn_id_reused');
   assert.equal((await stack.query('select from sealcast.messages where txn_id = $1', [body.txn_id])).length, 1);
 });
 
-test('known answers', async () => {
+test('canonical form and payload hash are the known answers', async () => {
   const document = '{"content": "hello", "type": "chat"}';
   const hash = '17cf87dd7df38f177282a8341058a4b1384fda337e2b3820099e7481e85e2e09';
   assert.equal(payloadHash(JSON.parse(document)), hash);
@@ -78,7 +78,7 @@ test('known answers', async () => {
     [document],
   );
   assert.deepEqual(row, { canonical: '{"content":"hello","type":"chat"}', hash, hash_b: hash });
-  // What the original specification prints instead is the hash of the bare word.
+  // The original specification prints the hash of the bare word instead.
   const printed = createHash('sha256').update('hello').digest('hex');
   assert.match(printed, /^2cf24dba.*9824$/);
   assert.notEqual(printed, hash);
@@ -88,17 +88,17 @@ test('a repeat gets the original envelope and changes nothing', async () => {
   const user = stack.user();
   const body = message(room);
   const first = await send(stack.url, user, body);
-  // Written differently, the content is the same.
+  // The same content, written differently.
   const again = await send(stack.url, user, JSON.stringify({ txn_id: body.txn_id.toUpperCase(), d: body.d, t: 'chat', stream_id: room }, null, 2));
   assert.equal(again.status, 200, again.text);
   assert.equal(again.text, first.text);
   assert.equal(again.headers['idempotency-replayed'], 'true');
-  assert.equal(await stack.sendFromSql(user, body), first.text, 'SQL and HTTP share the key');
+  assert.equal(await stack.sendFromSql(user, body), first.text, 'SQL and HTTP share the txn_id');
   assert.equal((await stack.query('select from sealcast.messages where txn_id = $1', [body.txn_id])).length, 1);
   assert.equal((await stack.query('select from sealcast.txn_keys where txn_id = $1', [body.txn_id])).length, 1);
 });
 
-test('a repeat is the original even when its sender may no longer send', async () => {
+test('a repeat returns the original even when its sender is muted now', async () => {
   const user = stack.user();
   const body = message(room);
   const first = await send(stack.url, user, body);
@@ -107,13 +107,13 @@ test('a repeat is the original even when its sender may no longer send', async (
   assert.deepEqual([again.status, again.text], [200, first.text]);
 });
 
-test('two users may choose the same txn_id', async () => {
+test('two users may use the same txn_id', async () => {
   const body = message(room);
   const answers = await Promise.all([send(stack.url, stack.user(), body), send(stack.url, stack.user(), body)]);
   assert.deepEqual(answers.map((a) => [a.status, a.headers['idempotency-replayed']]), [[200, undefined], [200, undefined]]);
 });
 
-test('five copies at once: one message, one envelope', async () => {
+test('five concurrent copies make one message, and all get its envelope', async () => {
   const user = stack.user();
   const body = message(room);
   const answers = await Promise.all(Array.from({ length: 5 }, () => send(stack.url, user, body)));
@@ -123,21 +123,21 @@ test('five copies at once: one message, one envelope', async () => {
   assert.equal((await stack.query('select from sealcast.messages where txn_id = $1', [body.txn_id])).length, 1);
 });
 
-test('409 txn_id_reused: other content, other type, other stream', async () => {
+test('409 txn_id_reused: other content, type or stream under the same txn_id', async () => {
   const other = await stack.stream();
   const user = stack.user();
   const body = message(room);
   assert.equal((await send(stack.url, user, body)).status, 200);
   for (const change of [{ d: { content: 'Hello' } }, { t: 'reaction' }, { stream_id: other }]) {
-    refused(await send(stack.url, user, { ...body, ...change }), 409, 'txn_id_reused');
+    assertRefused(await send(stack.url, user, { ...body, ...change }), 409, 'txn_id_reused');
   }
   assert.equal((await stack.query('select from sealcast.messages where txn_id = $1', [body.txn_id])).length, 1);
 });
 
-test('user_role is what the server says, and a repeat is still one', async () => {
-  const [moderator, nobody] = [stack.user(), stack.user()];
+test('the server sets user_role, and a repeat is still recognised', async () => {
+  const [moderator, guest] = [stack.user(), stack.user()];
   await stack.grant(room, moderator, 'moderator');
-  for (const [user, role] of [[moderator, 'moderator'], [nobody, undefined]]) {
+  for (const [user, role] of [[moderator, 'moderator'], [guest, undefined]]) {
     const body = message(room, '', { d: { content: 'x', user_role: 'owner' } });
     const answer = await send(stack.url, user, body);
     assert.equal(checkEnvelope(answer.text, stack.keyring).d.user_role, role);
@@ -146,13 +146,13 @@ test('user_role is what the server says, and a repeat is still one', async () =>
   }
 });
 
-test('403 user_muted and user_banned, here and everywhere, with until', async () => {
+test('403 user_muted and user_banned, in one stream and everywhere, with details until', async () => {
   const until = '2099-01-02T03:04:05.678Z';
   for (const [action, code] of [['mute', 'user_muted'], ['ban', 'user_banned']]) {
     for (const where of [room, null]) {
       const user = stack.user();
       await stack.query(`select sealcast.${action}($1, $2, $3, 'a reason')`, [where, user.id, until]);
-      const { overHttp, fromSql } = await refusedByBoth(message(room), 403, code, user);
+      const { overHttp, fromSql } = await assertRefusedByBoth(message(room), 403, code, user);
       assert.equal(overHttp.details, `until ${until}`);
       assert.equal(fromSql.detail, `${code}: until ${until}`);
       assert.match(fromSql.hint, /^\d+ ms/);
@@ -162,63 +162,63 @@ test('403 user_muted and user_banned, here and everywhere, with until', async ()
   }
 });
 
-test('403 with an until: Retry-After says how long', async () => {
+test('403 with an end has Retry-After', async () => {
   const user = stack.user();
   await stack.query("select sealcast.mute($1, $2, clock_timestamp() + interval '60 s')", [room, user.id]);
   const answer = await send(stack.url, user, message(room));
-  refused(answer, 403, 'user_muted');
+  assertRefused(answer, 403, 'user_muted');
   const seconds = Number(answer.headers['retry-after']);
   assert.ok(seconds > 50 && seconds <= 60, `Retry-After: ${answer.headers['retry-after']}`);
 });
 
-test('a mute that has ended is none', async () => {
+test('a mute that has ended is ignored', async () => {
   const user = stack.user();
   await stack.query("insert into sealcast.restrictions (user_id, kind, until) values ($1, 'mute', now() - interval '1 s')", [user.id]);
   assert.equal((await send(stack.url, user, message(room))).status, 200);
 });
 
-test('403 role_required', async () => {
-  await refusedByBoth(message(room, 'x', { t: 'announcement' }), 403, 'role_required');
+test('403 role_required for a type of moderators or of the system', async () => {
+  await assertRefusedByBoth(message(room, 'x', { t: 'announcement' }), 403, 'role_required');
   for (const t of ['transport_migrate', 'sampling_update', 'viewer_count_update']) {
     const owner = stack.user();
     await stack.grant(room, owner, 'owner');
-    await refusedByBoth(message(room, 'x', { t }), 403, 'role_required', owner);
+    await assertRefusedByBoth(message(room, 'x', { t }), 403, 'role_required', owner);
   }
   const moderator = stack.user();
   await stack.grant(room, moderator, 'moderator');
   assert.equal((await send(stack.url, moderator, message(room, 'x', { t: 'announcement' }))).status, 200);
 });
 
-test('403 stream_closed', async () => {
+test('403 stream_closed for a closed stream', async () => {
   const closed = await stack.stream();
   await stack.query('update sealcast.streams set closed_at = now() where stream_id = $1', [closed]);
-  const { overHttp } = await refusedByBoth(message(closed), 403, 'stream_closed');
+  const { overHttp } = await assertRefusedByBoth(message(closed), 403, 'stream_closed');
   assert.match(overHttp.details, /^since \d{4}-/);
 });
 
-test('404 stream_not_found', async () => {
-  await refusedByBoth(message(randomUUID()), 404, 'stream_not_found');
+test('404 stream_not_found for an unknown stream', async () => {
+  await assertRefusedByBoth(message(randomUUID()), 404, 'stream_not_found');
 });
 
-test('422 unknown_type', async () => {
-  await refusedByBoth(message(room, 'x', { t: 'nothing_such' }), 422, 'unknown_type');
+test('422 unknown_type for an unknown type', async () => {
+  await assertRefusedByBoth(message(room, 'x', { t: 'nothing_such' }), 422, 'unknown_type');
 });
 
-test('413 payload_too_large: the limit itself is allowed, one byte more is not', async () => {
+test('413 payload_too_large one byte above the limit', async () => {
   const sized = (bytes) => message(room, 'x'.repeat(bytes - '{"content":""}'.length));
   const answer = await send(stack.url, stack.user(), sized(16384));
   assert.equal(answer.status, 200, answer.text);
   checkEnvelope(answer.text, stack.keyring);
-  await refusedByBoth(sized(16385), 413, 'payload_too_large');
-  // It is the canonical form that counts.
+  await assertRefusedByBoth(sized(16385), 413, 'payload_too_large');
+  // The limit is for the canonical form.
   const padded = JSON.stringify(sized(16384)).replace('"content":', `"content":${' '.repeat(1000)}`);
   assert.equal((await send(stack.url, stack.user(), padded)).status, 200);
 });
 
-test('429 rate_limited: the sixth in one second, whose txn_id is not spent', async () => {
+test('429 rate_limited for the sixth message in one second, whose txn_id stays usable', async () => {
   const user = stack.user();
   let messages, answers, began;
-  // All six must fall into one window of a second; on a machine that stalls, once more.
+  // All six messages must fall into one window of one second. On a slow machine the test tries again.
   await until('six messages within one window', async () => {
     began = Date.now();
     messages = Array.from({ length: 6 }, () => message(room));
@@ -229,7 +229,7 @@ test('429 rate_limited: the sixth in one second, whose txn_id is not spent', asy
   });
   assert.deepEqual(answers.slice(0, 5).map((a) => a.status), [200, 200, 200, 200, 200]);
   const sixth = answers[5];
-  refused(sixth, 429, 'rate_limited');
+  assertRefused(sixth, 429, 'rate_limited');
   assert.equal(sixth.headers['retry-after'], '1');
   assert.match(sixth.headers['ratelimit-policy'], /q=5\b.*w=1\b/);
   assert.match(sixth.headers.ratelimit, /r=0\b/);
@@ -241,10 +241,10 @@ test('429 rate_limited: the sixth in one second, whose txn_id is not spent', asy
   assert.equal(retried.status, 200, retried.text);
   assert.equal(retried.headers['idempotency-replayed'], undefined);
   const elapsed = Date.now() - began;
-  assert.ok(elapsed >= 950, `let through again after ${elapsed} ms`);
+  assert.ok(elapsed >= 950, `accepted again after ${elapsed} ms`);
 });
 
-test('429 from SQL, counted together with HTTP; other types have a count of their own', async () => {
+test('429 from SQL counts together with HTTP, and each type has its own count', async () => {
   const user = stack.user();
   let error;
   await until('six messages within one window', async () => {
@@ -260,7 +260,7 @@ test('429 from SQL, counted together with HTTP; other types have a count of thei
   assert.equal((await send(stack.url, user, message(room, 'x', { t: 'reaction' }))).status, 200);
 });
 
-test('400 invalid_json', async () => {
+test('400 invalid_json for JSON that cannot be signed', async () => {
   const good = JSON.stringify(message(room));
   const bodies = {
     empty: '',
@@ -280,20 +280,20 @@ test('400 invalid_json', async () => {
   for (const [what, body] of Object.entries(bodies)) {
     const answer = await send(stack.url, stack.user(), body);
     assert.equal(answer.status, 400, `${what}: ${answer.text}`);
-    refused(answer, 400, 'invalid_json');
+    assertRefused(answer, 400, 'invalid_json');
   }
   for (const d of ['{"a":1,"a":2}', '9007199254740993', '"\\ud800"']) {
-    await refusedBySql(stack.user(), message(room, '', { d }), 400, 'invalid_json');
+    await assertRefusedBySql(stack.user(), message(room, '', { d }), 400, 'invalid_json');
   }
 });
 
-test('NUL in d is either sealed as it is or refused, never changed', async () => {
+test('NUL in d is sealed unchanged or refused', async () => {
   const answer = await send(stack.url, stack.user(), message(room, 'a\u0000b'));
   if (answer.status === 200) assert.equal(checkEnvelope(answer.text, stack.keyring).d.content, 'a\u0000b');
-  else refused(answer, 400, 'invalid_json');
+  else assertRefused(answer, 400, 'invalid_json');
 });
 
-test('400 invalid_request says which member', async () => {
+test('400 invalid_request names the member', async () => {
   const wrong = {
     stream_id: [undefined, null, 1, 'room', `${room}0`],
     txn_id: [undefined, null, 7, 'x', {}],
@@ -305,17 +305,17 @@ test('400 invalid_request says which member', async () => {
       const answer = await send(stack.url, stack.user(), { ...message(room), [member]: value });
       const what = `${member}: ${JSON.stringify(value)} → ${answer.text}`;
       assert.equal(answer.status, 400, what);
-      const { message: words, details } = refused(answer, 400, 'invalid_request');
-      assert.match(`${words} ${details}`, new RegExp(`\\b${member}\\b`), what);
+      const { message: text, details } = assertRefused(answer, 400, 'invalid_request');
+      assert.match(`${text} ${details}`, new RegExp(`\\b${member}\\b`), what);
     }
   }
-  for (const body of ['null', '[]', '"x"', '1']) refused(await send(stack.url, stack.user(), body), 400, 'invalid_request');
+  for (const body of ['null', '[]', '"x"', '1']) assertRefused(await send(stack.url, stack.user(), body), 400, 'invalid_request');
   const twice = JSON.stringify(message(room)).replace('"t":"chat"', '"t":"chat","t":"reaction"');
   assert.equal((await send(stack.url, stack.user(), twice)).status, 400);
-  await refusedBySql(stack.user(), message(null), 400, 'invalid_request');
+  await assertRefusedBySql(stack.user(), message(null), 400, 'invalid_request');
 });
 
-test('401: no session, forged sessions, expired ones', async () => {
+test('401 for a missing, forged or expired session', async () => {
   const user = stack.user();
   const now = Math.floor(Date.now() / 1000);
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -348,19 +348,19 @@ test('401: no session, forged sessions, expired ones', async () => {
       body: message(room),
     });
     assert.equal(answer.status, 401, `${what}: ${answer.text}`);
-    refused(answer, 401, 'unauthenticated');
+    assertRefused(answer, 401, 'unauthenticated');
     assert.match(answer.headers['www-authenticate'], /^Bearer/, what);
   }
   const expired = await send(stack.url, { headers: { authorization: `Bearer ${user.token({ exp: now - 3600 })}` } }, message(room));
-  refused(expired, 401, 'token_expired');
+  assertRefused(expired, 401, 'token_expired');
   assert.deepEqual(await stack.query('select from sealcast.messages where sender_id = $1', [user.id]), []);
 
-  await refusedBySql({ claims: {} }, message(room), 401, 'unauthenticated');
-  await refusedBySql({ claims: { sub: '00000000-0000-0000-0000-000000000000' } }, message(room), 401, 'unauthenticated');
-  await refusedBySql({ claims: { sub: user.id, exp: now - 1 } }, message(room), 401, 'token_expired');
+  await assertRefusedBySql({ claims: {} }, message(room), 401, 'unauthenticated');
+  await assertRefusedBySql({ claims: { sub: '00000000-0000-0000-0000-000000000000' } }, message(room), 401, 'unauthenticated');
+  await assertRefusedBySql({ claims: { sub: user.id, exp: now - 1 } }, message(room), 401, 'token_expired');
 });
 
-test('a token that expires is refused from then on, cached or not', async () => {
+test('a token is refused after it has expired, also when it was cached', async () => {
   const user = stack.user();
   const headers = { authorization: `Bearer ${user.token({ exp: Math.floor(Date.now() / 1000) + 2 })}` };
   assert.equal((await send(stack.url, { headers }, message(room))).status, 200);
@@ -368,10 +368,10 @@ test('a token that expires is refused from then on, cached or not', async () => 
     const tried = await send(stack.url, { headers }, message(room));
     return tried.status === 401 && tried;
   }, 70_000);
-  refused(answer, 401, 'token_expired');
+  assertRefused(answer, 401, 'token_expired');
 });
 
-test('POST /rpc/verify', async () => {
+test('POST /rpc/verify tells genuine, changed and malformed envelopes apart', async () => {
   const { text } = await send(stack.url, stack.user(), message(room));
   const envelope = JSON.parse(text);
   const flipped = envelope.sig.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
@@ -395,17 +395,17 @@ test('POST /rpc/verify', async () => {
     assert.equal(answer.status, 200, answer.text);
     assert.deepEqual(answer.json, { result }, JSON.stringify(body));
   }
-  refused(await request(`${stack.url}/rpc/verify`, { method: 'POST', body: '{' }), 400, 'invalid_json');
+  assertRefused(await request(`${stack.url}/rpc/verify`, { method: 'POST', body: '{' }), 400, 'invalid_json');
 });
 
-test('an unknown path is 404, a wrong method 405', async () => {
+test('an unknown path gets 404, a wrong method 405', async () => {
   assert.equal((await request(`${stack.url}/rpc/nothing`, { method: 'POST', body: {} })).status, 404);
   const answer = await request(`${stack.url}/rpc/send_message`);
   assert.equal(answer.status, 405);
   assert.match(answer.headers.allow, /POST/);
 });
 
-test('each connection to Postgres says what it is for', async () => {
+test('application_name tells the purpose of each connection to Postgres', async () => {
   const names = await stack.query("select distinct application_name as name from pg_stat_activity where usename = 'sealcast_service'");
   for (const purpose of ['admission 1', 'admission 2', 'admission of repeats', 'admission one by one', 'relay']) {
     assert.ok(names.some(({ name }) => name === `sealcastd, ${purpose}`), `${purpose}: ${names.map(({ name }) => name)}`);

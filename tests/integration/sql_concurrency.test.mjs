@@ -1,8 +1,9 @@
-// What only several sessions at once can show of the SQL: keys that are held, and offsets given while others write.
+// SQL with several concurrent sessions: txn_ids held by open transactions, and offsets given while others write.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { dice } from './dice.mjs';
 import { Database, Holder, admit, makeStreams } from './sql_database.mjs';
 import { until } from './waiting.mjs';
 
@@ -19,21 +20,12 @@ const one = async (sql, parameters) => (await client.query(sql, parameters)).row
 const count = async (table, streams) =>
   Number((await one(`select count(*) from sealcast.${table} where stream_id = any ($1)`, [streams])).count);
 
-// The same numbers on every run; which transaction meets which is up to the machine.
-function dice(seed) {
-  let state = seed;
-  return (sides) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * sides);
-  };
-}
-
-// Checks what was relayed of the streams against what is committed in them.
+// Compares the relayed messages of the streams with the committed ones.
 async function checkRelayed(relayed, streams) {
   const { rows } = await client.query('select txn_id from sealcast.messages where stream_id = any ($1)', [streams]);
   const ours = relayed.filter((row) => streams.includes(row.stream_id));
   const envelopes = ours.map((row) => JSON.parse(row.envelope));
-  assert.deepEqual(envelopes.map((e) => e.txn_id).sort(), rows.map((row) => row.txn_id).sort(), 'each committed message once');
+  assert.deepEqual(envelopes.map((e) => e.txn_id).sort(), rows.map((row) => row.txn_id).sort(), 'each committed message is relayed once');
   for (const stream of streams) {
     const offsets = ours.filter((row) => row.stream_id === stream).map((row) => Number(row.offset));
     assert.deepEqual(offsets, offsets.map((_, i) => i + 1), `offsets of ${stream} in order, from 1 without gaps`);
@@ -47,7 +39,7 @@ async function checkRelayed(relayed, streams) {
   }
 }
 
-// A sender that commits, rolls back and nests at random, for so many rounds and as long as `more` says.
+// Sends messages in transactions that commit, roll back and nest at random, for `rounds` rounds and while more() returns true.
 async function write(streams, seed, rounds, more = () => false) {
   const roll = dice(seed);
   const writer = await database.connect();
@@ -71,7 +63,7 @@ async function write(streams, seed, rounds, more = () => false) {
   }
 }
 
-test('while others write, every committed message gets one offset, in order', { timeout: 120_000 }, async () => {
+test('while others write, each committed message gets one offset, in order', { timeout: 120_000 }, async () => {
   const streams = await makeStreams(client, 5);
   const early = await database.connect(); // sends first, commits last
   await early.query('begin');
@@ -111,7 +103,7 @@ test('while others write, every committed message gets one offset, in order', { 
   await admit(client, [{ stream: streams[1], sender, d: { n: 1 } }]);
   await admit(late, [{ stream: streams[1], sender, d: { n: 2 } }]);
   await late.query('commit');
-  await until('the relay has passed the transaction that is still open', () => relayed.some((row) => JSON.parse(row.envelope).s === sender));
+  await until('the relay has relayed messages that are later than the open transaction', () => relayed.some((row) => JSON.parse(row.envelope).s === sender));
   await early.query('commit');
   writing = false;
   await draining;
@@ -119,11 +111,11 @@ test('while others write, every committed message gets one offset, in order', { 
 
   assert(relayed.length > 200, `${relayed.length} messages`);
   await checkRelayed(relayed, streams);
-  const byPlace = (rows) => rows.map((row) => `${row.stream_id} ${row.offset} ${row.batch} ${row.envelope}`).sort();
-  assert.deepEqual(byPlace(tailed), byPlace(relayed), 'tail() gives what drain() gave');
+  const sorted = (rows) => rows.map((row) => `${row.stream_id} ${row.offset} ${row.batch} ${row.envelope}`).sort();
+  assert.deepEqual(sorted(tailed), sorted(relayed), 'tail() returns the frames that drain() returned');
 });
 
-test('the outbox turns over while others write, and loses nothing', { timeout: 120_000 }, async () => {
+test('the outbox changes its segment while others write, without losing a message', { timeout: 120_000 }, async () => {
   const streams = await makeStreams(client, 3);
   const relay = new Holder(await database.connect(), 'relay');
   await relay.claim(600_000);
@@ -146,7 +138,7 @@ test('the outbox turns over while others write, and loses nothing', { timeout: 1
       const rows = await relay.drain(7);
       if (rows !== null) relayed.push(...rows);
       else if (last) return;
-      if (roll(4) === 0) await relay.client.query('select pg_sleep(0.05)'); // falls behind, and must lose nothing by it
+      if (roll(4) === 0) await relay.client.query('select pg_sleep(0.05)'); // lets the relay fall behind, which must lose no message
     }
   };
   const others = [rotate(), drainAll()];
@@ -156,7 +148,7 @@ test('the outbox turns over while others write, and loses nothing', { timeout: 1
   await checkRelayed(relayed, streams);
 });
 
-test('a transaction that has sent and stays open holds one segment of the outbox; the others go on taking turns', async () => {
+test('an open transaction keeps one segment of the outbox in use, and the other segments are still truncated', async () => {
   const [stream] = await makeStreams(client, 1);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
   const relay = new Holder(await database.connect(), 'turns');
@@ -171,31 +163,31 @@ test('a transaction that has sent and stays open holds one segment of the outbox
     for (let rows = await relay.drain(10); rows !== null; rows = await relay.drain(10)) relayed.push(...rows);
     await client.query('select sealcast.rotate_outbox(0)');
     const rows = await count('outbox', [stream]);
-    assert(rows <= 2, `${rows} rows that are relayed are left after message ${n}`);
+    assert(rows <= 2, `${rows} relayed rows are left after message ${n}`);
   }
   await open.query('commit');
   relayed.push(...(await relay.drain(10)));
   await checkRelayed(relayed, [stream]);
 });
 
-test('a holder that freezes and wakes late changes nothing', async () => {
+test('a holder that freezes past its lease changes nothing when it wakes', async () => {
   const [stream] = await makeStreams(client, 1);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
   const frozen = new Holder(await database.connect(), 'frozen');
   const successor = new Holder(await database.connect(), 'successor');
   await frozen.claim(100);
   await admit(client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
-  await until('the lease has run out', async () => (await successor.claim(600_000)) === 4);
-  assert.equal(await frozen.drain(10), null, 'its drain gives nothing');
+  await until('the lease has expired', async () => (await successor.claim(600_000)) === 4);
+  assert.equal(await frozen.drain(10), null, 'its drain returns nothing');
   const positions = 'select shard, batch, epoch from sealcast.relay_log order by 1, 2';
   const untouched = (await client.query(positions)).rows;
   await frozen.client.query("select sealcast.settle('sse', $1, $2, $3)", [[0, 1, 2, 3], frozen.mine.map((row) => row.epoch), [99, 99, 99, 99]]);
-  assert.deepEqual((await client.query('select * from sealcast.deliveries where batch = 99')).rows, [], 'it settles nothing');
-  assert.deepEqual((await client.query(positions)).rows, untouched, 'and moves nothing');
+  assert.deepEqual((await client.query('select * from sealcast.deliveries where batch = 99')).rows, [], 'it cannot settle');
+  assert.deepEqual((await client.query(positions)).rows, untouched, 'the positions are unchanged');
   await checkRelayed(await successor.drain(10), [stream]);
 });
 
-test('a holder that freezes while it is sent a batch is taken over from', { timeout: 60_000 }, async () => {
+test('a holder that freezes while it receives a batch is replaced', { timeout: 60_000 }, async () => {
   const [stream] = await makeStreams(client, 1);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
   const frozen = new Holder(await database.connect(), 'stuck');
@@ -208,10 +200,10 @@ test('a holder that freezes while it is sent a batch is taken over from', { time
   const { pid } = (await frozen.client.query('select pg_backend_pid() as pid')).rows[0];
   frozen.client.connection.stream.pause();
   const cut = assert.rejects(frozen.drain(1000));
-  await until('its backend cannot go on', async () =>
+  await until('its backend waits for the client', async () =>
     (await one('select wait_event from pg_stat_activity where pid = $1', [pid]))?.wait_event === 'ClientWrite');
   const successor = new Holder(await database.connect(), 'next');
-  await until('it is taken over from', async () => (await successor.claim(600_000)) === 4);
+  await until('the successor holds all shards', async () => (await successor.claim(600_000)) === 4);
   frozen.client.connection.stream.resume();
   await cut;
   const relayed = [];
@@ -220,30 +212,30 @@ test('a holder that freezes while it is sent a batch is taken over from', { time
   await checkRelayed(relayed, [stream]);
 });
 
-test('a drain that outlives the connection of its holder is read by tail(), before its holder drains again', async () => {
+test('a holder that reconnects gets its shard only after the drain of its lost connection has ended', async () => {
   const [stream] = await makeStreams(client, 1);
   await free();
   const [lost, again] = [new Holder(await database.connect(), 'holder'), new Holder(await database.connect(), 'holder')];
   await lost.claim(600_000);
   const { shard } = (await client.query('select sealcast.shard_of($1) as shard', [stream])).rows[0];
   await admit(client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
-  // Its answer is lost with the connection, and its transaction has yet to end.
+  // The answer is lost with the connection, and the transaction is still open.
   await lost.client.query('begin');
   const drained = await lost.drain(10);
   await again.claim(600_000);
   await lost.client.query('commit');
   assert.equal(drained.length, 1);
-  assert.ok(!again.mine.some((lease) => lease.shard === shard), 'the shard is not its while that drain holds the lease');
+  assert.ok(!again.mine.some((lease) => lease.shard === shard), 'the holder does not get the shard while that drain holds the lease');
   await again.claim(600_000);
   const lease = again.mine.find((one) => one.shard === shard);
   const { batch } = (await client.query('select max(batch) as batch from sealcast.relay_log where shard = $1', [shard])).rows[0];
-  assert.equal(lease.batch, batch, 'then it is, with the batch that it has not seen');
+  assert.equal(lease.batch, batch, 'then the holder gets the shard with the batch that it has not seen');
   await admit(client, [{ stream, sender: randomUUID(), d: { n: 2 } }]);
-  assert.equal(await lost.drain(10), null, 'what the old connection asks for later is refused');
+  assert.equal(await lost.drain(10), null, 'later drains of the old connection return nothing');
   await checkRelayed([...drained, ...(await again.drain(10))], [stream]);
 });
 
-test('a drain within a transaction that sends leaves that for later', async () => {
+test('a drain does not return messages of its own open transaction', async () => {
   const [stream] = await makeStreams(client, 1);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
   const relay = new Holder(await database.connect(), 'sender');
@@ -259,7 +251,7 @@ test('a drain within a transaction that sends leaves that for later', async () =
   await checkRelayed([...first, ...second], [stream]);
 });
 
-test('two that claim at once never both hold a shard', { timeout: 60_000 }, async () => {
+test('of two concurrent claims of a shard only one succeeds', { timeout: 60_000 }, async () => {
   const streams = await makeStreams(client, 6);
   await client.query("update sealcast.relay_leases set lease_until = '-infinity'");
   const relayed = [];
@@ -288,7 +280,7 @@ test('two that claim at once never both hold a shard', { timeout: 60_000 }, asyn
   await Promise.all(Array.from({ length: 4 }, (_, i) => write(streams, 200 + i, 20)));
   writing = false;
   await Promise.all(holders);
-  // Two connections tell in no common order; a stream's offsets tell theirs.
+  // The rows of the two connections are not in a common order, so they are sorted by offset.
   relayed.sort((a, b) => Number(a.offset) - Number(b.offset));
   await checkRelayed(relayed, streams);
   const { rows } = await client.query('select shard, batch, count(*) from sealcast.relay_log group by 1, 2 having count(*) > 1');
@@ -299,14 +291,14 @@ const held = (holder) => holder.mine.map(({ shard }) => shard);
 const allShards = [0, 1, 2, 3];
 const free = () => client.query("update sealcast.relay_leases set lease_until = '-infinity'");
 
-test('a claim that is not committed is nobody\'s: not taken by another meanwhile, and free after a rollback', async () => {
+test('a shard with an uncommitted claim is not given to another holder, and is free after a rollback', async () => {
   await free();
   const [first, second] = [new Holder(await database.connect(), 'first'), new Holder(await database.connect(), 'second')];
   for (const [end, heldBySecond] of [['rollback', allShards], ['commit', []]]) {
     await first.client.query('begin');
     await first.claim(600_000);
     assert.deepEqual(held(first), allShards);
-    assert.equal(await second.claim(600_000), 0, 'it does not wait either');
+    assert.equal(await second.claim(600_000), 0, 'the other claim does not wait');
     await first.client.query(end);
     await second.claim(600_000);
     assert.deepEqual(held(second), heldBySecond, end);
@@ -315,11 +307,11 @@ test('a claim that is not committed is nobody\'s: not taken by another meanwhile
 });
 
 for (const level of ['repeatable read', 'serializable']) {
-  test(`a ${level} claim by an old snapshot takes nothing from who has claimed since`, async () => {
+  test(`a ${level} claim by an old snapshot takes no shard from a later holder`, async () => {
     await free();
     const [stale, current] = [new Holder(await database.connect(), 'stale'), new Holder(await database.connect(), 'current')];
     await stale.client.query(`begin isolation level ${level}`);
-    await stale.client.query('select from sealcast.relay_leases'); // they are free, as it sees them
+    await stale.client.query('select from sealcast.relay_leases'); // the snapshot in which the shards are free
     await current.claim(600_000);
     assert.deepEqual(held(current), allShards);
     await assert.rejects(stale.claim(600_000), { code: '40001' });
@@ -327,15 +319,15 @@ for (const level of ['repeatable read', 'serializable']) {
     assert.equal(await stale.claim(600_000), 0);
   });
 
-  test(`a ${level} drain by an old snapshot, after the shards were taken over, relays nothing`, async () => {
+  test(`a ${level} drain by an old snapshot relays nothing after the shards were taken over`, async () => {
     const [stream] = await makeStreams(client, 1);
     await free();
     const [late, successor] = [new Holder(await database.connect(), 'late'), new Holder(await database.connect(), 'successor')];
     await late.claim(100);
     await late.client.query(`begin isolation level ${level}`);
-    await late.client.query('select from sealcast.relay_leases'); // they are its own, as it sees them
+    await late.client.query('select from sealcast.relay_leases'); // the snapshot in which the shards are its own
     await admit(client, [{ stream, sender: randomUUID(), d: { n: 1 } }]);
-    await until('the lease has run out', async () => (await successor.claim(600_000)) === 4);
+    await until('the lease has expired', async () => (await successor.claim(600_000)) === 4);
     const relayed = await successor.drain(10);
     const drained = await late.drain(10).catch((error) => error.code);
     assert.ok(drained === null || drained === '40001', JSON.stringify(drained));
@@ -345,7 +337,7 @@ for (const level of ['repeatable read', 'serializable']) {
 }
 
 for (const end of ['commit', 'rollback']) {
-  test(`a drain whose transaction is open when its lease runs out is not taken over from before its ${end}`, async () => {
+  test(`a shard whose lease expires during a drain is not taken over before the drain's ${end}`, async () => {
     const [stream] = await makeStreams(client, 1);
     await free();
     const [slow, successor] = [new Holder(await database.connect(), 'slow'), new Holder(await database.connect(), 'successor')];
@@ -354,7 +346,7 @@ for (const end of ['commit', 'rollback']) {
     await slow.client.query('begin');
     const relayed = await slow.drain(10);
     assert.deepEqual(relayed.map((row) => Number(row.offset)), [1]);
-    await until('its lease has run out', async () => (await one("select bool_and(lease_until < clock_timestamp()) as out from sealcast.relay_leases")).out);
+    await until('the lease has expired', async () => (await one("select bool_and(lease_until < clock_timestamp()) as out from sealcast.relay_leases")).out);
     await successor.claim(600_000);
     const { shard } = await one('select sealcast.shard_of($1) as shard', [stream]);
     assert.ok(!held(successor).includes(shard), 'the shard is locked');
@@ -364,11 +356,11 @@ for (const end of ['commit', 'rollback']) {
     await admit(client, [{ stream, sender: randomUUID(), d: { n: 2 } }]);
     const later = await successor.drain(10);
     await checkRelayed(end === 'commit' ? [...relayed, ...later] : later, [stream]);
-    assert.equal(await slow.drain(10), null, 'and it changes nothing any more');
+    assert.equal(await slow.drain(10), null, 'the old holder drains nothing any more');
   });
 }
 
-test('the same txn_id from 20 writers is one message and 19 replays', { timeout: 60_000 }, async () => {
+test('the same txn_id from 20 writers makes one message and 19 replays', { timeout: 60_000 }, async () => {
   const [stream] = await makeStreams(client, 1);
   const item = { stream, sender: randomUUID(), txn: randomUUID(), d: { n: 1 } };
   const writers = await Promise.all(Array.from({ length: 20 }, () => database.connect()));
@@ -383,12 +375,12 @@ test('the same txn_id from 20 writers is one message and 19 replays', { timeout:
   );
   assert.deepEqual(new Set(verdicts.map((verdict) => verdict.status)), new Set([200]));
   assert.equal(verdicts.filter((verdict) => verdict.replayed).length, 19);
-  assert.equal(new Set(verdicts.map((verdict) => verdict.envelope)).size, 1, 'the same envelope for all');
+  assert.equal(new Set(verdicts.map((verdict) => verdict.envelope)).size, 1, 'all writers get the same envelope');
   assert.equal(await count('messages', [stream]), 1);
   assert.equal(await count('outbox', [stream]), 1);
 });
 
-test('a key held by an open transaction: 503 for the batch at once, and nothing of it is inserted', async () => {
+test('a batch with a txn_id that an open transaction holds gets 503 soon, and nothing of it is inserted', async () => {
   await client.query(`create function admit_all(uuid, uuid, text, uuid, json) returns sealcast.refusal language sql
                       return null::sealcast.refusal`);
   await client.query("insert into sealcast.message_types (t, admit_hook) values ('hooked', 'admit_all(uuid,uuid,text,uuid,json)')");
@@ -403,18 +395,18 @@ test('a key held by an open transaction: 503 for the batch at once, and nothing 
     const verdicts = await admit(client, [free, held, { ...free, t: 'no_such' }]);
     const took = performance.now() - began;
     assert.deepEqual(verdicts.map((v) => [v.item, v.status, v.code, v.envelope]),
-      [1, 2, 3].map((i) => [i, 503, 'txn_in_progress', null]), `each item once, of type ${t}`);
+      [1, 2, 3].map((i) => [i, 503, 'txn_in_progress', null]), `each item gets 503, of type ${t}`);
     assert(verdicts.every((v) => Number(v.retry_after_ms) > 0));
     assert(took > 90 && took < 1000, `after ${took} ms`);
     assert.equal(await count('messages', [stream]), 0);
     assert.equal((await one('select count(*) from sealcast.txn_keys where sender_id = $1', [free.sender])).count, '0');
-    assert.deepEqual((await admit(client, [free])).map((v) => [v.status, v.replayed]), [[200, false]], 'alone, the free one passes');
+    assert.deepEqual((await admit(client, [free])).map((v) => [v.status, v.replayed]), [[200, false]], 'without the held item the other one is admitted');
     await holder.query('rollback');
-    assert.deepEqual((await admit(client, [held])).map((v) => [v.status, v.replayed]), [[200, false]], 'once let go, so does the other');
+    assert.deepEqual((await admit(client, [held])).map((v) => [v.status, v.replayed]), [[200, false]], 'after the rollback the held one is admitted');
   }
 });
 
-test('under REPEATABLE READ and SERIALIZABLE, 40001 passes through', async () => {
+test('under REPEATABLE READ and SERIALIZABLE admit() raises 40001', async () => {
   for (const level of ['repeatable read', 'serializable']) {
     const [stream] = await makeStreams(client, 1);
     const item = { stream, sender: randomUUID(), txn: randomUUID(), d: { n: 1 } };
@@ -429,14 +421,14 @@ test('under REPEATABLE READ and SERIALIZABLE, 40001 passes through', async () =>
   }
 });
 
-test('upkeep never waits for what others lock: it is postponed, and the rest of it done', async () => {
-  const [blocker, keeper] = [await database.connect(), await database.connect()];
+test('maintenance does not wait for locked tables, but postpones their part', async () => {
+  const [blocker, maintainer] = [await database.connect(), await database.connect()];
   const [maintain, rotate] = ['select action from sealcast.maintain()', "select 'postponed' as action from sealcast.rotate_outbox(0)"];
-  for (const [table, upkeep] of [['relay_log', maintain], ['txn_keys', maintain], ['outbox_0', rotate], ['outbox_1', rotate], ['outbox_2', rotate]]) {
+  for (const [table, maintenance] of [['relay_log', maintain], ['txn_keys', maintain], ['outbox_0', rotate], ['outbox_1', rotate], ['outbox_2', rotate]]) {
     await blocker.query('begin');
     await blocker.query(`lock table sealcast.${table} in access exclusive mode`);
     try {
-      const actions = (await keeper.query(upkeep)).rows.map(({ action }) => action);
+      const actions = (await maintainer.query(maintenance)).rows.map(({ action }) => action);
       assert.deepEqual([...new Set(actions)], ['postponed'], table);
     } finally {
       await blocker.query('rollback');

@@ -1,4 +1,4 @@
-// A database of a test's own in the running server, with the extension in it and no sidecar that relays it.
+// A separate database for a test in the running server, with the extension installed and no sidecar.
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 
@@ -7,7 +7,7 @@ export class Database {
 
   static async create({ extension = true } = {}) {
     const database = new Database(`sealcast_test_${randomUUID().slice(0, 8)}`);
-    await Database.#asNeighbour((client) => client.query(`create database ${database.name}`));
+    await Database.#onDefaultDatabase((client) => client.query(`create database ${database.name}`));
     if (extension) {
       const client = await database.connect();
       await client.query('create extension sealcast');
@@ -20,10 +20,10 @@ export class Database {
     this.name = name;
   }
 
-  // Where it is and who one is there, PG… in the environment says.
+  // The PG… variables of the environment name the server and the user.
   async connect() {
     const client = new pg.Client({ database: this.name });
-    client.on('error', () => {}); // a test may have a backend ended
+    client.on('error', () => {}); // a test may terminate a backend
     await client.connect();
     await client.query('set sealcast.gate = off');
     this.#clients.push(client);
@@ -32,10 +32,10 @@ export class Database {
 
   async drop() {
     await Promise.allSettled(this.#clients.map((client) => client.end()));
-    await Database.#asNeighbour((client) => client.query(`drop database if exists ${this.name} with (force)`));
+    await Database.#onDefaultDatabase((client) => client.query(`drop database if exists ${this.name} with (force)`));
   }
 
-  static async #asNeighbour(work) {
+  static async #onDefaultDatabase(work) {
     const client = new pg.Client();
     await client.connect();
     try {
@@ -52,7 +52,7 @@ export async function makeStreams(client, count) {
   return ids;
 }
 
-// One batch through admit(); each item is { stream, sender, t, d, txn }.
+// Admits one batch; each item is { stream, sender, t, d, txn }.
 export async function admit(client, items) {
   const { rows } = await client.query('select * from sealcast.admit($1, $2, $3, $4, $5)', [
     items.map((item) => item.stream),
@@ -64,7 +64,7 @@ export async function admit(client, items) {
   return rows;
 }
 
-// A relay's side: it claims, and drains what it holds.
+// A relay: it claims shards and drains those that it holds.
 export class Holder {
   constructor(client, name) {
     this.client = client;
@@ -78,7 +78,7 @@ export class Holder {
     return this.mine.length;
   }
 
-  // The messages of one drain; null when nothing was left.
+  // The messages of one drain, or null when there was none.
   async drain(maxRows) {
     const { rows } = await this.client.query('select * from sealcast.drain($1, $2, $3, $4)', [
       this.name,
@@ -90,8 +90,8 @@ export class Holder {
   }
 }
 
-// A worker's side: it claims the one partition of a group, applies what it is given to the group's handler, which has the
-// group's name, and notes how far the partition is finished.
+// A worker: it claims the only partition of a group, applies events with the group's handler, which has the name of the group, and
+// records how far the partition is finished.
 export class Worker {
   constructor(client, name, group) {
     this.client = client;
@@ -100,14 +100,14 @@ export class Worker {
     this.epoch = null;
   }
 
-  // Whether it holds the partition now.
+  // Resolves with whether it holds the partition now.
   async claim(leaseMs) {
     const { rows } = await this.client.query('select * from sealcast.claim_partitions($1, $2, $3, 1)', [this.group, this.name, leaseMs]);
     if (rows[0].mine) this.epoch = rows[0].epoch;
     return rows[0].mine;
   }
 
-  // The outcomes; null when the lease is somebody else's.
+  // Resolves with the outcomes, or with null when another worker has the lease.
   async apply(envelopes) {
     const { rows } = await this.client.query('select * from sealcast.apply_events($1, $1, 0, $2, $3, $4, $5)', [
       this.group,

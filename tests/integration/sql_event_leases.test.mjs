@@ -1,4 +1,4 @@
-// Event partitions that change hands while the worker of before is in the middle: each event has its effect once.
+// Event partitions that another worker takes over while the first is still working: each event has its effect once.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -24,64 +24,64 @@ after(() => database?.drop());
 
 const one = async (sql, parameters) => (await client.query(sql, parameters)).rows[0];
 
-// A group of a test's own: its handler, and workers by these names. The lease is there, and nobody's.
+// Makes a new group with its handler, and workers with these names. The lease exists, but no worker holds it.
 async function makeWorkers(names, handler = 'note') {
   const group = `g${randomUUID()}`;
   await client.query("select sealcast.register_handler($1, 'chat', $2, group_name => $1)", [group, `public.${handler}(sealcast.event)`]);
   const connect = async (name) => new Worker(await database.connect(), name, group);
-  const first = await connect('nobody');
+  const first = await connect('first holder');
   await first.claim(600_000);
   await client.query('select sealcast.release_partitions($1, $2)', [group, first.name]);
   return Promise.all(names.map(connect));
 }
 
-async function say(count = 1, filling) {
+async function write(count = 1, filling) {
   const verdicts = await admit(client, Array.from({ length: count }, () => ({ stream, sender: randomUUID(), d: { filling } })));
   assert(verdicts.every((verdict) => verdict.status === 200));
   return verdicts.map((verdict) => verdict.envelope);
 }
 
-const times = async (envelope) =>
+const timesApplied = async (envelope) =>
   Number((await one('select count(*) from public.applied where txn_id = $1', [JSON.parse(envelope).txn_id])).count);
 const finishedTo = async ({ group }) =>
   (await one('select finished_to from sealcast.event_leases where group_name = $1', [group])).finished_to;
-const ended = ({ group }) =>
-  until('the lease has run out', async () =>
+const untilExpired = ({ group }) =>
+  until('the lease has expired', async () =>
     (await one('select lease_until < clock_timestamp() as out from sealcast.event_leases where group_name = $1', [group])).out);
-const taken = (worker) => until('the lease has run out', () => worker.claim(600_000));
+const untilClaimed = (worker) => until('the lease has expired', () => worker.claim(600_000));
 
-test("a claim that is not committed is nobody's: not taken by another meanwhile, and free after a rollback", async () => {
+test('a partition with an uncommitted claim is not given to another worker, and is free after a rollback', async () => {
   const [first, second] = await makeWorkers(['first', 'second']);
   for (const [end, heldBySecond] of [['rollback', true], ['commit', false]]) {
     await first.client.query('begin');
     assert(await first.claim(600_000));
-    assert.equal(await second.claim(600_000), false, 'it does not wait either');
+    assert.equal(await second.claim(600_000), false, 'the other claim does not wait');
     await first.client.query(end);
     assert.equal(await second.claim(600_000), heldBySecond, end);
     await second.client.query('select sealcast.release_partitions($1, $2)', [second.group, second.name]);
   }
 });
 
-test('what is applied while a takeover is not committed waits for it, and is nothing after a commit', { timeout: 60_000 }, async () => {
+test('apply_events() waits for an uncommitted takeover, and applies nothing after its commit', { timeout: 60_000 }, async () => {
   for (const end of ['rollback', 'commit']) {
-    const [envelope] = await say();
+    const [envelope] = await write();
     const [late, successor] = await makeWorkers(['late', 'successor']);
     assert(await late.claim(100));
-    await ended(late);
+    await untilExpired(late);
     await successor.client.query('begin');
     assert(await successor.claim(600_000));
     const { pid } = (await late.client.query('select pg_backend_pid() as pid')).rows[0];
     const applying = late.apply([envelope]);
-    await until('it waits', async () =>
+    await until('apply_events() waits', async () =>
       (await one('select wait_event_type as type from pg_stat_activity where pid = $1', [pid])).type === 'Lock');
     await successor.client.query(end);
     assert.deepEqual(await applying, end === 'rollback' ? ['applied'] : null, end);
-    assert.equal(await times(envelope), end === 'rollback' ? 1 : 0);
+    assert.equal(await timesApplied(envelope), end === 'rollback' ? 1 : 0);
   }
 });
 
-test('while a handler is being registered nothing is applied without it, and then everybody begins anew', { timeout: 60_000 }, async () => {
-  const [envelope] = await say();
+test('apply_events() waits while a handler is registered, and applies nothing under the old lease then', { timeout: 60_000 }, async () => {
+  const [envelope] = await write();
   const [worker] = await makeWorkers(['worker']);
   assert(await worker.claim(600_000));
   const admin = await database.connect();
@@ -90,17 +90,17 @@ test('while a handler is being registered nothing is applied without it, and the
   await admin.query(register, [`h${randomUUID()}`, worker.group]);
   const { pid } = (await worker.client.query('select pg_backend_pid() as pid')).rows[0];
   const applying = worker.apply([envelope]);
-  await until('it waits', async () => (await one('select wait_event_type from pg_stat_activity where pid = $1', [pid])).wait_event_type === 'Lock');
+  await until('apply_events() waits', async () => (await one('select wait_event_type from pg_stat_activity where pid = $1', [pid])).wait_event_type === 'Lock');
   await admin.query('commit');
   assert.equal(await applying, null);
-  assert.equal(await times(envelope), 0);
+  assert.equal(await timesApplied(envelope), 0);
 });
 
 for (const level of ['repeatable read', 'serializable']) {
-  test(`a ${level} claim by an old snapshot takes nothing from who has claimed since`, async () => {
+  test(`a ${level} claim by an old snapshot takes no partition from a later holder`, async () => {
     const [stale, current] = await makeWorkers(['stale', 'current']);
     await stale.client.query(`begin isolation level ${level}`);
-    await stale.client.query('select from sealcast.event_leases'); // it is free, as it sees it
+    await stale.client.query('select from sealcast.event_leases'); // the snapshot in which the partition is free
     assert(await current.claim(600_000));
     await assert.rejects(stale.claim(600_000), { code: '40001' });
     await stale.client.query('rollback');
@@ -108,60 +108,60 @@ for (const level of ['repeatable read', 'serializable']) {
   });
 
   for (const [what, act] of [['apply', (worker, envelope) => worker.apply([envelope])], ['finish', (worker) => worker.finish(9000)]]) {
-    test(`${what}, ${level} and by an old snapshot, changes nothing after the partition was taken over`, async () => {
-      const [envelope] = await say();
+    test(`${what} in a ${level} transaction with an old snapshot changes nothing after a takeover`, async () => {
+      const [envelope] = await write();
       const [late, successor] = await makeWorkers(['late', 'successor']);
       assert(await late.claim(100));
       await late.client.query(`begin isolation level ${level}`);
-      await late.client.query('select from sealcast.event_leases'); // it is its own, as it sees it
-      await taken(successor);
+      await late.client.query('select from sealcast.event_leases'); // the snapshot in which the partition is its own
+      await untilClaimed(successor);
       await successor.finish(5000);
       assert.deepEqual(await successor.apply([envelope]), ['applied']);
       const got = await act(late, envelope).catch((error) => error.code);
       assert(got === null || got === '40001', JSON.stringify(got));
       await late.client.query('rollback');
-      assert.equal(await times(envelope), 1);
+      assert.equal(await timesApplied(envelope), 1);
       assert.equal(await finishedTo(successor), '5000');
     });
   }
 }
 
 for (const end of ['commit', 'rollback']) {
-  test(`events whose transaction is open when the lease runs out: not taken over from before its ${end}`, async () => {
-    const [envelope] = await say();
+  test(`a partition whose lease expires while events are applied is not taken over before the ${end}`, async () => {
+    const [envelope] = await write();
     const [slow, successor] = await makeWorkers(['slow', 'successor']);
     assert(await slow.claim(100));
     await slow.client.query('begin');
     assert.deepEqual(await slow.apply([envelope]), ['applied']);
-    await ended(slow);
+    await untilExpired(slow);
     assert.equal(await successor.claim(600_000), false, 'the partition is locked');
     await slow.client.query(end);
     assert(await successor.claim(600_000));
     assert.deepEqual(await successor.apply([envelope]), [end === 'commit' ? 'repeated' : 'applied']);
-    assert.equal(await times(envelope), 1);
-    assert.equal(await slow.apply([envelope]), null, 'and it changes nothing any more');
+    assert.equal(await timesApplied(envelope), 1);
+    assert.equal(await slow.apply([envelope]), null, 'the old holder applies nothing any more');
   });
 
-  test(`what is finished by an open transaction when the lease runs out: not taken over from before its ${end}`, async () => {
+  test(`a partition whose lease expires while it is marked as finished is not taken over before the ${end}`, async () => {
     const [slow, successor] = await makeWorkers(['slow', 'successor']);
     assert(await slow.claim(100));
     await slow.client.query('begin');
     await slow.finish(5000);
-    await ended(slow);
+    await untilExpired(slow);
     assert.equal(await successor.claim(600_000), false, 'the partition is locked');
     await slow.client.query(end);
     assert(await successor.claim(600_000));
     assert.equal(await finishedTo(successor), end === 'commit' ? '5000' : null);
     await slow.finish(9000);
-    assert.equal(await finishedTo(successor), end === 'commit' ? '5000' : null, 'and it changes nothing any more');
+    assert.equal(await finishedTo(successor), end === 'commit' ? '5000' : null, 'the old holder finishes nothing any more');
   });
 }
 
-test('a worker that freezes and wakes late changes nothing', async () => {
-  const [envelope] = await say();
+test('a worker that freezes past its lease changes nothing when it wakes', async () => {
+  const [envelope] = await write();
   const [frozen, successor] = await makeWorkers(['frozen', 'successor']);
   assert(await frozen.claim(100));
-  await taken(successor);
+  await untilClaimed(successor);
   await successor.finish(5000);
   const leases = 'select * from sealcast.event_leases where group_name = $1';
   const untouched = await one(leases, [frozen.group]);
@@ -171,25 +171,25 @@ test('a worker that freezes and wakes late changes nothing', async () => {
   assert.equal(rows[0].counted, null, 'it counts no failure');
   await frozen.finish(9000);
   await frozen.client.query('select sealcast.release_partitions($1, $2)', [frozen.group, frozen.name]);
-  assert.deepEqual(await one(leases, [frozen.group]), untouched, 'it moves nothing');
-  assert.equal(await frozen.claim(600_000), false, 'nor does it get the partition back');
+  assert.deepEqual(await one(leases, [frozen.group]), untouched, 'the lease is unchanged');
+  assert.equal(await frozen.claim(600_000), false, 'it does not get the partition back');
   assert.deepEqual(await successor.apply([envelope]), ['applied']);
-  assert.equal(await times(envelope), 1);
+  assert.equal(await timesApplied(envelope), 1);
 });
 
-test('a worker that freezes while it is told the outcomes is taken over from', { timeout: 60_000 }, async () => {
-  const envelopes = await say(1000);
+test('a worker that freezes while it receives the outcomes is replaced', { timeout: 60_000 }, async () => {
+  const envelopes = await write(1000);
   const [frozen, successor] = await makeWorkers(['frozen', 'successor'], 'fail_at_length');
   assert(await frozen.claim(100));
   const { pid } = (await frozen.client.query('select pg_backend_pid() as pid')).rows[0];
   frozen.client.connection.stream.pause();
   const cut = assert.rejects(frozen.apply(envelopes));
-  await until('its backend cannot go on', async () =>
+  await until('its backend waits for the client', async () =>
     (await one('select wait_event from pg_stat_activity where pid = $1', [pid]))?.wait_event === 'ClientWrite');
-  await taken(successor);
+  await untilClaimed(successor);
   frozen.client.connection.stream.resume();
   await cut;
   assert.deepEqual(new Set(await successor.apply(envelopes)), new Set(['failed']));
   const { most } = await one('select max(attempts) as most from sealcast.event_attempts where handler = $1', [frozen.group]);
-  assert.equal(most, 1, 'what was cut off is not counted');
+  assert.equal(most, 1, 'the interrupted attempt is not counted');
 });

@@ -1,4 +1,4 @@
-// A dump restored into another database keeps what is the users', and what it had not relayed is relayed there.
+// A dump that is restored into another database keeps the users' data, and messages without an offset are relayed there.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -64,7 +64,7 @@ before(async () => {
 });
 after(() => Promise.all([original?.drop(), copy?.drop()]));
 
-test('retention, streams, roles, restrictions, types, cells, messages, keys, events and sequence are there', async () => {
+test('the restored database has all rows and the sequence', async () => {
   const source = await original.connect();
   const tables = ['retention', 'streams', 'stream_roles', 'restrictions', 'message_types', 'cells', 'cell_pins', 'messages', 'stream_runs',
     'txn_keys', 'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters'];
@@ -76,10 +76,10 @@ test('retention, streams, roles, restrictions, types, cells, messages, keys, eve
   }
   const sequence = 'select last_value from sealcast.message_ids';
   assert.deepEqual((await client.query(sequence)).rows, (await source.query(sequence)).rows);
-  assert.equal((await client.query("insert into notes values ('a', '1', '{}'), ('a', '2', '{}')")).rowCount, 1, 'keys of idempotent_insert()');
+  assert.equal((await client.query("insert into notes values ('a', '1', '{}'), ('a', '2', '{}')")).rowCount, 1, 'the keys of idempotent_insert() are restored');
 });
 
-test('partitions are as they were: attached, keyed, closed but through their parent', async () => {
+test('the partitions are attached and have their keys, and users can read them only through the parent', async () => {
   const sql = `
     select c.relname, c.relrowsecurity, pg_get_expr(c.relpartbound, c.oid) as bound, c.relacl::text,
            array(select pg_get_constraintdef(k.oid) from pg_constraint k where k.conrelid = c.oid order by 1) as constraints
@@ -105,8 +105,8 @@ test('partitions are as they were: attached, keyed, closed but through their par
   await assert.rejects(reads(sender, rows[1].relname), { code: '42501' });
 });
 
-test('a repeat gets the original, maintain() queues what had no offset, and offsets go on', async () => {
-  // Sent before anybody has called maintain() here.
+test('a repeat returns the original, maintain() queues messages without an offset, and offsets continue', async () => {
+  // Sent before the first maintain() in this database.
   await send(client, 5);
   assert.deepEqual((await client.query('select action, object from sealcast.maintain()')).rows,
     [{ action: 'queued', object: '2 messages without an offset' }]);
@@ -123,7 +123,7 @@ test('a repeat gets the original, maintain() queues what had no offset, and offs
   assert.deepEqual(verdicts.map((v) => [v.status, v.replayed, v.envelope]), sent.map((item) => [200, true, item.envelope]));
 });
 
-test('DROP EXTENSION leaves nothing, and CREATE EXTENSION works again', async () => {
+test('DROP EXTENSION leaves no objects, and CREATE EXTENSION works again', async () => {
   await client.query('drop table notes; drop function handle; drop extension sealcast');
   const { rows } = await client.query(`
     select 'schema' as what from pg_namespace where nspname = 'sealcast'

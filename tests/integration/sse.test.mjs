@@ -1,4 +1,4 @@
-// What subscribers receive: in order, without gap or repeat, whatever their connections go through.
+// Subscribers receive each frame once and in order, also when their connections are cut.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -26,7 +26,7 @@ async function sendMany(room, count) {
 
 const get = (path, headers) => request(`${stack.url}${path}`, { headers });
 
-test('messages over HTTP and from SQL arrive, each as one frame', async () => {
+test('each message over HTTP and from SQL arrives as one frame', async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(stack.url, room);
   assert.match(subscriber.headers['content-type'], /^text\/event-stream/);
@@ -46,7 +46,7 @@ test('messages over HTTP and from SQL arrive, each as one frame', async () => {
   subscriber.close();
 });
 
-test('a subscriber begins with what comes next, and hears nothing of other streams', async () => {
+test('a subscriber begins with the next message, and gets no frames of other streams', async () => {
   const [room, other] = [await stack.stream(), await stack.stream()];
   const early = await Subscriber.to(stack.url, room);
   await sendAs(stack.user(), message(room, 'before'));
@@ -62,7 +62,7 @@ test('a subscriber begins with what comes next, and hears nothing of other strea
   subscriber.close();
 });
 
-test('what is refused and what is repeated is not delivered', async () => {
+test('refused and repeated messages are not delivered', async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(stack.url, room);
   const user = stack.user();
@@ -76,7 +76,7 @@ test('what is refused and what is repeated is not delivered', async () => {
   subscriber.close();
 });
 
-test('Last-Event-ID resumes after that offset, 0 from the beginning', async () => {
+test('Last-Event-ID resumes after its offset, and 0 begins with the first message', async () => {
   const room = await stack.stream();
   const live = await Subscriber.to(stack.url, room);
   await sendMany(room, 10);
@@ -94,7 +94,7 @@ test('Last-Event-ID resumes after that offset, 0 from the beginning', async () =
   live.close();
 });
 
-test('a resume from more than one page of history', async () => {
+test('a resume reads several pages of history', async () => {
   const room = await stack.stream();
   await stack.query(
     `select from sealcast.admit(array_fill($1::uuid, array[2500]), array_fill('chat'::text, array[2500]),
@@ -108,7 +108,7 @@ test('a resume from more than one page of history', async () => {
   resumed.close();
 });
 
-test('a bad Last-Event-ID is no way to break anything', async () => {
+test('an invalid Last-Event-ID gets 200 or 400', async () => {
   const room = await stack.stream();
   await sendMany(room, 1);
   for (const lastEventId of ['x', '-1', '1e3', '99999999999999999999', "1'--"]) {
@@ -120,13 +120,13 @@ test('a bad Last-Event-ID is no way to break anything', async () => {
   }
 });
 
-test('a resume point that retention has passed gets a reset frame, then what is left', async () => {
+test('a resume point older than the retention gets a reset frame, and then the messages left', async () => {
   const room = await stack.stream();
   const live = await Subscriber.to(stack.url, room);
   await sendMany(room, 6);
   const all = await live.received(6);
   live.close();
-  // As maintain() leaves it when it drops a day.
+  // The state after maintain() has dropped a day.
   await stack.query('delete from sealcast.stream_runs where stream_id = $1 and "offset" <= 4', [room]);
   await stack.query('update sealcast.streams set trimmed_through = 4 where stream_id = $1', [room]);
   const resumed = await Subscriber.to(stack.url, room, { lastEventId: 2 });
@@ -142,7 +142,7 @@ test('a resume point that retention has passed gets a reset frame, then what is 
   trimmedJustBefore.close();
 });
 
-test('20 subscribers that keep losing their connections hold exactly what was committed', { timeout: 180_000 }, async () => {
+test('20 subscribers that lose their connections often get exactly the committed messages', { timeout: 180_000 }, async () => {
   const total = 2000;
   const room = await stack.stream();
   const committed = new Set();
@@ -161,7 +161,7 @@ test('20 subscribers that keep losing their connections hold exactly what was co
     let lastEventId = 0;
     while (held.length < total) {
       const subscriber = await Subscriber.to(stack.url, room, { lastEventId });
-      // Until a moment of its own choosing while messages flow; to the end when none do.
+      // Closes the connection after a varying time while messages are sent; later reads to the end.
       if (sending) await pause(20 + ((n * 7919 + disconnects * 104729) % 400));
       else await subscriber.received(total - held.length, 60_000);
       held.push(...subscriber.frames);
@@ -184,7 +184,7 @@ test('20 subscribers that keep losing their connections hold exactly what was co
   assert.ok(disconnects > 60, `only ${disconnects} connections were lost`);
 });
 
-test('per sender, the order of delivery is the order of sending', async () => {
+test('the messages of a sender are delivered in the order of sending', async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(stack.url, room);
   const users = Array.from({ length: 10 }, () => stack.user());
@@ -200,7 +200,7 @@ test('per sender, the order of delivery is the order of sending', async () => {
   subscriber.close();
 });
 
-test("a long transaction of somebody's delays its own messages alone", async () => {
+test('a long transaction delays only its own messages', async () => {
   const room = await stack.stream();
   const subscriber = await Subscriber.to(stack.url, room);
   const slow = await stack.connect();
@@ -225,14 +225,14 @@ test("a long transaction of somebody's delays its own messages alone", async () 
   }
 });
 
-test('no such stream is 404, no UUID is 400 or 404', async () => {
+test('an unknown stream gets 404, and an invalid id gets 400 or 404', async () => {
   for (const path of ['events', 'messages']) {
     assert.equal((await get(`/streams/${randomUUID()}/${path}`)).status, 404);
     assert.ok([400, 404].includes((await get(`/streams/lobby/${path}`)).status));
   }
 });
 
-test('a private stream is read by its members and by nobody else', async () => {
+test('a private stream is read by its members only', async () => {
   const room = await stack.stream({ visibility: 'private' });
   const [member, stranger, banned] = [stack.user(), stack.user(), stack.user()];
   await stack.grant(room, member, 'subscriber');
@@ -258,7 +258,7 @@ const ticketFor = async (room, user) => {
 };
 const ticketIn = (body) => body.access_token ?? body.token ?? assert.fail(`no token in ${JSON.stringify(body)}`);
 
-test('a token from /streams/{id}/token subscribes to that stream and does nothing else', async () => {
+test('a ticket from /streams/{id}/token reads its stream and allows nothing else', async () => {
   const [room, other] = [await stack.stream({ visibility: 'private' }), await stack.stream({ visibility: 'private' })];
   const [member, stranger] = [stack.user(), stack.user()];
   for (const stream of [room, other]) await stack.grant(stream, member, 'subscriber');
@@ -274,11 +274,11 @@ test('a token from /streams/{id}/token subscribes to that stream and does nothin
   assert.ok([401, 403].includes((await get(`/streams/${other}/events${query}`)).status), "another stream's events");
   assert.ok([401, 403].includes((await get(`/streams/${other}/messages${query}`)).status), "another stream's history");
   const ticketHolder = { headers: { authorization: `Bearer ${ticket}` } };
-  assert.equal((await send(stack.url, ticketHolder, message(room))).status, 401, 'it is no session');
+  assert.equal((await send(stack.url, ticketHolder, message(room))).status, 401, 'a ticket is not a session');
   const renewed = await request(`${stack.url}/streams/${room}/token`, { method: 'POST', headers: ticketHolder.headers });
-  assert.equal(renewed.status, 401, 'it does not renew itself');
-  assert.equal((await get(`/streams/${room}/events?access_token=${member.token()}`)).status, 401, 'a session is no ticket');
-  assert.equal((await get(`/streams/${room}/events?access_token=${ticket.slice(0, -2)}`)).status, 401, 'a cut ticket');
+  assert.equal(renewed.status, 401, 'a ticket gives no new ticket');
+  assert.equal((await get(`/streams/${room}/events?access_token=${member.token()}`)).status, 401, 'a session is not a ticket');
+  assert.equal((await get(`/streams/${room}/events?access_token=${ticket.slice(0, -2)}`)).status, 401, 'a shortened ticket');
 
   for (const [user, status] of [[stranger, 403], [{ headers: {} }, 401]]) {
     const answer = await request(`${stack.url}/streams/${room}/token`, { method: 'POST', headers: user.headers });
@@ -286,12 +286,13 @@ test('a token from /streams/{id}/token subscribes to that stream and does nothin
   }
 });
 
-test('a page of long messages ends for its size, says so, and is gone on from', async () => {
+test('a page that ends because of its size has "more", and the next page continues', async () => {
   const room = await stack.stream();
   const content = 'x'.repeat(16_000);
   const sent = Array.from({ length: 100 }, () => message(room, content));
   for (let i = 0; i < sent.length; i += 20) await Promise.all(sent.slice(i, i + 20).map((body) => send(stack.url, stack.user(), body)));
   const page = async (query) => (await get(`/streams/${room}/messages?limit=500${query}`)).json;
+  await until('every message has its offset', async () => (await page('')).last === sent.length);
   for (const backwards of [false, true]) {
     const offsets = [];
     for (let more = true, next = ''; more; ) {
@@ -307,7 +308,7 @@ test('a page of long messages ends for its size, says so, and is gone on from', 
   }
 });
 
-test('GET /streams/{id}/messages pages both ways', async () => {
+test('GET /streams/{id}/messages pages forwards and backwards', async () => {
   const room = await stack.stream();
   const live = await Subscriber.to(stack.url, room);
   await sendMany(room, 12);
@@ -320,7 +321,7 @@ test('GET /streams/{id}/messages pages both ways', async () => {
     return list.map((frame) => JSON.stringify(frame));
   };
   assert.deepEqual(await page(''), all);
-  assert.deepEqual(await page('?limit=5'), all.slice(7), 'the latest');
+  assert.deepEqual(await page('?limit=5'), all.slice(7), 'the newest messages');
   assert.deepEqual(await page('?after=0&limit=5'), all.slice(0, 5));
   assert.deepEqual(await page('?after=5&limit=5'), all.slice(5, 10));
   assert.deepEqual(await page('?after=12'), []);
@@ -333,7 +334,7 @@ test('GET /streams/{id}/messages pages both ways', async () => {
   }
 });
 
-test('metrics count what happened, and no payload, secret or ticket is in them', async () => {
+test('metrics count messages and contain no secret', async () => {
   const { status, text } = await get('/metrics');
   assert.equal(status, 200);
   assert.match(text, /^sealcast_messages_total\{code="ok"\} [1-9]/m);
@@ -341,12 +342,12 @@ test('metrics count what happened, and no payload, secret or ticket is in them',
   assert.ok(!text.includes(stack.sessionSecret));
 });
 
-test('a subscriber that leaves is forgotten', async () => {
+test('a subscriber that closes its connection is no longer counted', async () => {
   const room = await stack.stream();
   const subscribers = async () => Number((await get('/metrics')).text.match(/^sealcast_sse_subscribers (\d+)/m)[1]);
   const before = await subscribers();
   const several = await Promise.all(Array.from({ length: 5 }, () => Subscriber.to(stack.url, room)));
   await until('five more are counted', async () => (await subscribers()) >= before + 5);
   for (const subscriber of several) subscriber.close();
-  await until('they are gone', async () => (await subscribers()) <= before);
+  await until('the subscribers are gone', async () => (await subscribers()) <= before);
 });

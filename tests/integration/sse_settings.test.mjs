@@ -1,4 +1,4 @@
-// Event streams under settings that a test shortens: heartbeats, tickets that expire, subscribers that lag or are too many.
+// Event streams with short settings: heartbeats, expiring tickets, slow subscribers, and the limit of subscribers.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { RawConnection, Subscriber, message, rawRequest, request, send } from './http.mjs';
@@ -21,7 +21,7 @@ after(async () => {
   await stack.close();
 });
 
-test('heartbeats come as comments', async () => {
+test('heartbeats are sent as comments', async () => {
   const subscriber = await Subscriber.to(sidecar.url, await stack.stream());
   await until('two heartbeats', () => subscriber.comments.length >= 2);
   assert.deepEqual(subscriber.frames, []);
@@ -45,7 +45,7 @@ test('a ticket expires, and is never logged', async () => {
   for (const secret of [ticket, stack.sessionSecret, member.token()]) assert.ok(!log.includes(secret));
 });
 
-test('the log is JSON lines with tags', () => {
+test('each line of the log is JSON with a tag', () => {
   assert.ok(sidecar.log.length > 0);
   for (const line of sidecar.log) {
     const entry = JSON.parse(line);
@@ -54,7 +54,7 @@ test('the log is JSON lines with tags', () => {
   }
 });
 
-test('one subscriber too many is 503 overloaded', async () => {
+test('a subscriber over the limit gets 503 overloaded', async () => {
   const room = await stack.stream();
   const allowed = await Promise.all([1, 2, 3].map(() => Subscriber.to(sidecar.url, room)));
   const answer = await request(`${sidecar.url}/streams/${room}/events`);
@@ -62,14 +62,14 @@ test('one subscriber too many is 503 overloaded', async () => {
   assert.equal(answer.json.code, 'overloaded');
   assert.ok(Number(answer.headers['retry-after']) >= 1);
   for (const subscriber of allowed) subscriber.close();
-  await until('a place is free again', async () => {
+  await until('a subscriber is accepted again', async () => {
     const next = await Subscriber.to(sidecar.url, room).catch(() => null);
     next?.close();
     return next;
   });
 });
 
-test('a subscriber that does not read is cut off and resumes where it stood', { timeout: 60_000 }, async () => {
+test('a subscriber that does not read is cut off and can resume', { timeout: 60_000 }, async () => {
   const room = await stack.stream();
   const lazy = await RawConnection.open(sidecar.url);
   lazy.write(rawRequest(`/streams/${room}/events`, { 'content-length': undefined }, '', 'GET'));
@@ -81,7 +81,7 @@ test('a subscriber that does not read is cut off and resumes where it stood', { 
   };
   let sent = 0;
   while ((await dropped()) === 0) {
-    assert.ok(sent < 4000, 'nobody was cut off');
+    assert.ok(sent < 4000, 'the subscriber was not cut off');
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => send(sidecar.url, stack.user(), message(room, 'x'.repeat(15_000)))),
     );

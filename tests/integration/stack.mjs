@@ -1,4 +1,4 @@
-// The systems under test: the shared one that .local/env describes, or a private one whose parts a test may stop.
+// The stacks under test: the shared one that .local/env describes, or a private one whose parts a test may stop.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -17,7 +17,7 @@ import { until, within } from './waiting.mjs';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
-// Children learn nothing of the shared stack from this process's variables.
+// Child processes must not get the variables of the shared stack.
 function cleanEnvironment(extra) {
   const kept = Object.entries(process.env).filter(([name]) => !/^(SEALCAST|PG|DEMO_|REDIS_URL|MQTT_|NODE_)/.test(name));
   return { ...Object.fromEntries(kept), ...extra };
@@ -32,7 +32,7 @@ export async function freePort() {
   return port;
 }
 
-// What both kinds have: a database to ask, users, and streams to make.
+// The common part of both kinds of stack: queries to the database, users, and streams.
 class System {
   #pool;
 
@@ -42,7 +42,7 @@ class System {
     this.#pool.on('error', () => {}); // a test may stop Postgres while a connection is idle
   }
 
-  // Rows of a statement of the superuser's.
+  // Runs a statement as the superuser; resolves with the rows.
   async query(sql, parameters) {
     return (await this.#pool.query(sql, parameters)).rows;
   }
@@ -54,7 +54,7 @@ class System {
     return client;
   }
 
-  // Nobody has seen this user before: no test meets another's rate limit.
+  // A new user, so that no test meets the rate limit of another.
   user(id) {
     return new User(this.sessionSecret, id);
   }
@@ -73,7 +73,7 @@ class System {
     ]);
   }
 
-  // Calls send_message() as a gateway such as PostgREST would; throws what Postgres answers.
+  // Calls send_message() as a gateway such as PostgREST does. Throws Postgres's error.
   async sendFromSql(user, { stream_id, t, d, txn_id }) {
     const client = await this.connect();
     try {
@@ -88,7 +88,7 @@ class System {
     }
   }
 
-  // The txn_ids of a stream's messages, one for each row.
+  // The txn_ids of a stream's stored messages, one for each row.
   async stored(streamId) {
     const rows = await this.query('select txn_id from sealcast.messages where stream_id = $1', [streamId]);
     return rows.map((row) => row.txn_id);
@@ -132,7 +132,7 @@ export class Sidecar {
       },
       60_000,
     ).catch((error) => assert.fail(`${error}\n${this.tail()}`));
-    assert(this.running, `sealcastd stopped at its start\n${this.tail()}`);
+    assert(this.running, `sealcastd did not start\n${this.tail()}`);
   }
 
   tail() {
@@ -144,18 +144,18 @@ export class Sidecar {
     await this.ended();
   }
 
-  // After SIGTERM it must end well; with a sanitizer in it, this is where a leak shows.
+  // After SIGTERM the exit code must be 0. A sanitizer reports leaks here.
   async ended() {
     try {
       const end = await within('sealcastd ends after SIGTERM', this.exited, 30_000);
-      assert.deepEqual(end, { code: 0, signal: null }, `sealcastd ended badly\n${this.tail()}`);
+      assert.deepEqual(end, { code: 0, signal: null }, `sealcastd ended with an error\n${this.tail()}`);
     } finally {
       this.process.kill('SIGKILL');
     }
   }
 }
 
-// Postgres and Redis of its own, made by the scripts in local/, and as many sidecars as a test starts.
+// A private Postgres and Redis, made by the scripts in local/, and the sidecars that a test starts.
 export class PrivateStack extends System {
   #local;
   #state;
@@ -163,14 +163,14 @@ export class PrivateStack extends System {
 
   static async create() {
     const local = mkdtempSync(join(tmpdir(), 'sealcast-test-'));
-    chmodSync(local, 0o755); // as root, the services run as another user
-    // Takes the services down when this process closes the pipe, or ends in whatever way.
-    const undertaker = spawn('bash', ['-c', 'read -r; "$0"; rm -rf "$SEALCAST_LOCAL"', join(root, 'local/down')], {
+    chmodSync(local, 0o755); // when this process is root, the services run as another user
+    // Stops the services when this process closes the pipe or ends in any way.
+    const cleaner = spawn('bash', ['-c', 'read -r; "$0"; rm -rf "$SEALCAST_LOCAL"', join(root, 'local/down')], {
       env: cleanEnvironment({ SEALCAST_LOCAL: local }),
       stdio: ['pipe', 'ignore', 'inherit'],
       detached: true,
     });
-    for (const handle of [undertaker, undertaker.stdin]) handle.unref();
+    for (const handle of [cleaner, cleaner.stdin]) handle.unref();
     await run(join(root, 'local/up'), ['postgres', 'redis'], { env: cleanEnvironment({ SEALCAST_LOCAL: local }) });
     const described = await inside(
       local,
@@ -179,7 +179,7 @@ export class PrivateStack extends System {
       resolve(process.env.SEALCASTD ?? join(root, 'build/sealcastd')),
     );
     const [state, sockets, database, redisUrl, sessionSecret, owner, group] = described.split('\n');
-    return new PrivateStack({ local, state, sockets, database, redisUrl, sessionSecret, owner, group, undertaker });
+    return new PrivateStack({ local, state, sockets, database, redisUrl, sessionSecret, owner, group, cleaner });
   }
 
   constructor(made) {
@@ -192,19 +192,19 @@ export class PrivateStack extends System {
     this.#state = made;
   }
 
-  // The directory that the owner of the services may write.
+  // The directory in which the owner of the services may write.
   get directory() {
     return this.#state.state;
   }
 
-  // A command that runs as the owner of the services, and no longer than this process.
+  // Changes a command so that it runs as the owner of the services, and ends with this process at the latest.
   asOwner(...command) {
     const { owner, group } = this.#state;
     const asAnother = [`--reuid=${owner}`, `--regid=${group}`, '--init-groups', '--inh-caps=-all', '--no-new-privs'];
     return ['setpriv', '--pdeathsig=KILL', ...(process.getuid() === 0 ? asAnother : []), '--', ...command];
   }
 
-  // Starts another process of the owner's, which ends with the stack at the latest.
+  // Starts another process as the owner of the services. It ends with the stack at the latest.
   spawn(command, { inside = [], ...options } = {}) {
     const [program, ...rest] = [...inside, ...this.asOwner(...command)];
     const child = spawn(program, rest, { cwd: '/', env: cleanEnvironment(), stdio: 'ignore', ...options });
@@ -242,20 +242,20 @@ export class PrivateStack extends System {
     return sidecar;
   }
 
-  // A sidecar that is ready. `inside` is what a command is prefixed with to run where the sidecar shall be.
+  // Starts a sidecar and waits until it is ready. `inside` is a prefix of commands that runs them in the sidecar's namespace.
   async sidecar(settings = {}, inside = []) {
     const sidecar = await this.launch(settings, { inside });
     await sidecar.ready();
     return sidecar;
   }
 
-  // Starts a sidecar. `settings` are SEALCAST_… variables laid over the usual ones; `under` is a command of the owner's that
-  // runs it.
+  // Starts a sidecar. `settings` are SEALCAST_… variables that replace or extend the usual ones. `under` is a command that runs
+  // the sidecar, as the owner of the services.
   async launch(settings, { inside = [], under = [] } = {}) {
     return this.#start([], { ...this.#settings(await freePort()), ...settings }, { inside, under });
   }
 
-  // A worker of the group that answers; likewise.
+  // Starts a worker of the group and waits until it answers.
   async worker(group, settings = {}) {
     const port = await freePort();
     const own = { ...this.#settings(port), SEALCAST_WORKER_LISTEN: `127.0.0.1:${port}` };
@@ -264,23 +264,23 @@ export class PrivateStack extends System {
     return worker;
   }
 
-  // Runs `sealcastd replay` to its end; what it printed.
+  // Runs `sealcastd replay` to its end; resolves with its output.
   async replay(parameters, settings) {
     const [program, ...rest] = this.asOwner(join(this.#state.state, 'bin/sealcastd'), 'replay', ...parameters);
     return run(program, rest, { cwd: '/', env: cleanEnvironment({ ...this.#settings(0), ...settings }) });
   }
 
-  // The process of postgres or redis; null when it does not run.
+  // The process id of postgres or redis, or null when it does not run.
   async pid(service) {
     return Number(await inside(this.#local, 'pid_of "$1" || true', service)) || null;
   }
 
-  // Sends a signal to postgres or redis: SIGSTOP and SIGCONT freeze and thaw.
+  // Sends a signal to postgres or redis: SIGSTOP freezes it, SIGCONT continues it.
   async signal(service, signal) {
     process.kill(await this.pid(service), signal);
   }
 
-  // Stops postgres or redis with the signal and returns when it has ended.
+  // Stops postgres or redis with the signal; resolves when it has ended.
   async stop(service, signal) {
     await inside(this.#local, 'stop "$1" "$2"', service, signal.replace(/^SIG/, ''));
   }
@@ -289,7 +289,7 @@ export class PrivateStack extends System {
     await inside(this.#local, 'start redis redis-server "$STATE/redis/redis.conf"; await redis 30 redis_answers');
   }
 
-  // A command to Redis; fails when Redis refuses it.
+  // Sends a command to Redis; rejects when Redis refuses it.
   async redis(...command) {
     return inside(
       this.#local,
@@ -298,17 +298,17 @@ export class PrivateStack extends System {
     );
   }
 
-  // A new secret in the keyring. Postgres knows of it after a reload.
+  // Adds an HMAC secret to the keyring. Postgres uses it after a reload.
   async addKey(kid) {
     await inside(this.#local, 'random_hex | put "$STATE/keyring/$1"', kid);
   }
 
-  // The same, of Ed25519.
+  // Adds an Ed25519 key pair to the keyring.
   async addKeyPair(kid) {
     await inside(this.#local, 'openssl genpkey -algorithm ed25519 | put "$STATE/keyring/$1.ed25519"', kid);
   }
 
-  // `environment`: variables for the server, NAME=VALUE.
+  // `environment` are variables for the server, NAME=VALUE.
   async startPostgres(...environment) {
     await inside(
       this.#local,
@@ -319,7 +319,7 @@ export class PrivateStack extends System {
     );
   }
 
-  // Processes of the server that serve sealcast_service, but those that `sql` leaves out.
+  // The process ids of the backends of sealcast_service that match the condition `sql`.
   async backends(sql = 'true') {
     const rows = await this.query(`select pid from pg_stat_activity where usename = 'sealcast_service' and ${sql}`);
     return rows.map((row) => row.pid);
@@ -328,14 +328,14 @@ export class PrivateStack extends System {
   async close() {
     for (const child of this.#children) child.kill('SIGKILL');
     await super.close();
-    const { undertaker } = this.#state;
-    undertaker.ref();
-    undertaker.stdin.end();
-    await once(undertaker, 'close');
+    const { cleaner } = this.#state;
+    cleaner.ref();
+    cleaner.stdin.end();
+    await once(cleaner, 'close');
   }
 }
 
-// Runs a piece of bash with the functions of local/ about one stack.
+// Runs a piece of bash with the functions of local/, for one stack.
 async function inside(local, script, ...parameters) {
   const sources = ['stack', 'postgres', 'redis', 'sealcastd'].map((name) => `. "${root}/local/${name}.sh"`).join('; ');
   const { stdout } = await run('bash', ['-c', `${sources}; ${script}`, 'bash', ...parameters], {
@@ -344,7 +344,7 @@ async function inside(local, script, ...parameters) {
   return stdout.trimEnd();
 }
 
-// The stack of the variables in .local/env (tests/with_stack.sh sets them); a private one with a sidecar without them.
+// The stack that the variables of .local/env describe (tests/with_stack.sh sets them), or without them a private one with a sidecar.
 export async function sharedStack() {
   const { SEALCAST_URL, SEALCAST_KEYRING, SEALCAST_JWT_SECRET, PGHOST, PGPORT, PGDATABASE, PGUSER } = process.env;
   if (!SEALCAST_URL) {

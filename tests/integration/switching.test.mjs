@@ -1,5 +1,5 @@
-// Moving a stream's readers to another transport and back: by the number of viewers, with real heartbeats, a real broker
-// and the egress example behind the webhook; by hand; and while the leader dies at every step.
+// Moves a stream's readers to another transport and back: by the number of viewers, with real heartbeats, a real broker and the
+// egress example behind the webhook; by set_delivery_mode(); and while the leader is killed at every step.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { Broker } from './broker.mjs';
 import { ContractService } from './contract_service.mjs';
-import { Crowd } from './crowd.mjs';
+import { Viewers } from './viewers.mjs';
 import { Subscriber, request } from './http.mjs';
 import { PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
@@ -19,7 +19,7 @@ before(async () => {
   livekit = await ContractService.start('livekit');
 });
 after(async () => {
-  await Crowd.disperse();
+  await Viewers.stopAll();
   await livekit?.close();
   await stack?.close();
 });
@@ -43,9 +43,9 @@ const settings = (more = {}) => ({
   ...more,
 });
 
-// The example of docs/, in front of LiveKit.
+// The egress example of docs/examples, in front of the local LiveKit service.
 class Egress {
-  // Like `another`, which has ended.
+  // With `another` it gets the port and the secret of an ended one.
   static async start(another) {
     const egress = new Egress();
     egress.secret = another?.secret ?? `whsec_${randomBytes(32).toString('base64')}`;
@@ -74,15 +74,15 @@ class Egress {
   }
 }
 
-const rooms = async (status) =>
-  (await livekit.tell({ do: 'egresses' })).egresses.filter((e) => e.status === status).map((e) => e.room_name);
+const roomsWithEgress = async (status) =>
+  (await livekit.command({ do: 'egresses' })).egresses.filter((e) => e.status === status).map((e) => e.room_name);
 const stepOf = async (room) =>
   (await stack.query('select step from sealcast.switching where stream_id = $1', [room]))[0]?.step ?? 'standard';
-const reaches = (room, step, limit = 30_000) => until(`it is ${step}`, async () => (await stepOf(room)) === step, limit);
+const reaches = (room, step, limit = 30_000) => until(`the stream is at step ${step}`, async () => (await stepOf(room)) === step, limit);
 const changes = async (room) =>
   (await stack.query("select reason || ' ' || to_mode as change from sealcast.delivery_changes where stream_id = $1 order by change_id", [room])).map((row) => row.change);
-const told = ({ frames }) => frames.filter(({ envelope: { t } }) => t.startsWith('transport_')).map(({ envelope: { t, d } }) => d.target ?? t);
-// Without repeats.
+const moves = ({ frames }) => frames.filter(({ envelope: { t } }) => t.startsWith('transport_')).map(({ envelope: { t, d } }) => d.target ?? t);
+// The list without consecutive repeats.
 const distinct = (list) => list.filter((each, i) => each !== list[i - 1]);
 const chat = (room, n) =>
   stack.query(
@@ -90,37 +90,37 @@ const chat = (room, n) =>
     [room, n],
   );
 
-test('there and back by the number of viewers, each step told, audited and measured', async () => {
+test('the number of viewers moves a stream to MQTT and back, and each step is announced, recorded and measured', async () => {
   const egress = await Egress.start();
   const sidecar = await stack.sidecar({ ...settings(), ...egress.settings });
   const room = await stack.stream();
   await broker.read([room]);
   const reader = await Subscriber.to(sidecar.url, room);
-  const crowd = new Crowd(sidecar.url, room, 7);
-  await until('7 are counted', () => reader.frames.some(({ envelope: { d } }) => d.total === 7));
+  const viewers = new Viewers(sidecar.url, room, 7);
+  await until('7 viewers are counted', () => reader.frames.some(({ envelope: { d } }) => d.total === 7));
   assert.equal(await stepOf(room), 'standard');
-  crowd.viewers = 9;
+  viewers.count = 9;
   await reaches(room, 'warming');
-  await until('the egress runs', async () => (await rooms('EGRESS_ACTIVE')).includes(room));
-  await until('the probe has come through', () => broker.frames.get(room).some(({ envelope }) => envelope.t === 'transport_warmup'));
-  assert.equal(await stepOf(room), 'warming', 'between the limits');
+  await until('the egress runs', async () => (await roomsWithEgress('EGRESS_ACTIVE')).includes(room));
+  await until('the probe has arrived', () => broker.frames.get(room).some(({ envelope }) => envelope.t === 'transport_warmup'));
+  assert.equal(await stepOf(room), 'warming', 'between the limits the step does not change');
   assert.match((await request(`${sidecar.url}/metrics`)).text, /^sealcast_switching_streams\{step="warming"\} 1$/m);
-  crowd.viewers = 12;
+  viewers.count = 12;
   await reaches(room, 'joining');
-  await until('readers are told', () => told(reader).includes('mqtt'));
+  await until('transport_migrate is sent', () => moves(reader).includes('mqtt'));
   const { d } = reader.frames.find(({ envelope }) => envelope.d.target === 'mqtt').envelope;
   assert.deepEqual({ ...d, token: typeof d.token }, { type: 'migrate', target: 'mqtt', channel_id: `sealcast/${room}`, token: 'string', overlap_ms: 700 });
   const exchanged = await request(`${sidecar.url}/streams/${room}/token`, { method: 'POST', body: { transport: 'mqtt', ticket: d.token } });
   assert.equal(exchanged.status, 200, exchanged.text);
   assert.equal(exchanged.json.channel_id, d.channel_id);
   await reaches(room, 'hot');
-  await until('and told again', () => told(reader).filter((target) => target === 'mqtt').length > 3);
-  crowd.viewers = 3;
+  await until('transport_migrate is repeated', () => moves(reader).filter((target) => target === 'mqtt').length > 3);
+  viewers.count = 3;
   await reaches(room, 'leaving');
   await reaches(room, 'standard');
-  await until('the egress has stopped', async () => (await rooms('EGRESS_COMPLETE')).includes(room));
-  assert.equal((await rooms('EGRESS_ACTIVE')).includes(room), false);
-  assert.deepEqual(distinct(told(reader)), ['transport_warmup', 'mqtt', 'sse']);
+  await until('the egress has stopped', async () => (await roomsWithEgress('EGRESS_COMPLETE')).includes(room));
+  assert.equal((await roomsWithEgress('EGRESS_ACTIVE')).includes(room), false);
+  assert.deepEqual(distinct(moves(reader)), ['transport_warmup', 'mqtt', 'sse']);
   assert.deepEqual(await changes(room), ['viewers hybrid', 'viewers hot', 'viewers hybrid', 'viewers standard']);
   const { text: metrics } = await request(`${sidecar.url}/metrics`);
   for (const action of ['warm', 'probe', 'join', 'heat', 'leave', 'cool', 'rest']) {
@@ -128,55 +128,55 @@ test('there and back by the number of viewers, each step told, audited and measu
   }
   assert.ok(sidecar.log.some((line) => line.includes('"[SWITCHING]"')));
 
-  // What the broker got begins with the warm-up, ends after the way back, and is whole in between.
+  // The broker got every frame from the warm-up until after the move back.
   await chat(room, 'after');
-  await until('SSE goes on', () => reader.frames.at(-1).envelope.d.content === 'after');
+  await until('SSE carries the next message', () => reader.frames.at(-1).envelope.d.content === 'after');
   const offsets = broker.frames.get(room).map(({ offset }) => offset);
   const first = reader.frames.find(({ envelope }) => envelope.t === 'transport_warmup').offset;
   const back = reader.frames.find(({ envelope }) => envelope.d.target === 'sse').offset;
   assert.ok(offsets[0] <= first && offsets.at(-1) >= back && offsets.at(-1) < reader.frames.at(-1).offset);
   assert.deepEqual(offsets, offsets.map((_, i) => offsets[0] + i));
-  await crowd.leave();
+  await viewers.stop();
   reader.close();
   await sidecar.stop();
   broker.subscriber.kill();
 });
 
-test('a webhook that is away holds nobody back, and is called until it answers', async () => {
+test('a webhook that does not answer delays no step, and is called until it answers', async () => {
   const egress = await Egress.start();
   egress.process.kill('SIGKILL');
   const sidecar = await stack.sidecar({ ...settings(), ...egress.settings });
   const room = await stack.stream();
-  const crowd = new Crowd(sidecar.url, room, 12);
+  const viewers = new Viewers(sidecar.url, room, 12);
   await reaches(room, 'hot');
   assert.ok(sidecar.log.some((line) => line.includes('the webhook was not told')));
   const back = await Egress.start(egress);
-  await until('the egress runs', async () => (await rooms('EGRESS_ACTIVE')).includes(room), 40_000);
-  await crowd.leave();
+  await until('the egress runs', async () => (await roomsWithEgress('EGRESS_ACTIVE')).includes(room), 40_000);
+  await viewers.stop();
   await reaches(room, 'standard', 40_000);
-  await until('and has stopped', async () => !(await rooms('EGRESS_ACTIVE')).includes(room));
+  await until('the egress has stopped', async () => !(await roomsWithEgress('EGRESS_ACTIVE')).includes(room));
   back.process.kill();
   await sidecar.stop();
 });
 
-test('by hand, whatever the number of viewers', async () => {
+test('set_delivery_mode() moves readers, independently of the number of viewers', async () => {
   const sidecar = await stack.sidecar(settings());
   const room = await stack.stream();
   const reader = await Subscriber.to(sidecar.url, room);
   const set = (mode) => stack.query('select sealcast.set_delivery_mode($1, $2)', [room, mode]);
   await set('hybrid');
-  await until('readers are told', () => told(reader).filter((target) => target === 'mqtt').length > 2);
-  assert.equal(await stepOf(room), 'joining', 'hybrid stays');
+  await until('transport_migrate is repeated', () => moves(reader).filter((target) => target === 'mqtt').length > 2);
+  assert.equal(await stepOf(room), 'joining', 'hybrid keeps readers on both transports');
   await set('hot');
   await reaches(room, 'hot');
   await set('standard');
-  await until('they come back', () => told(reader).at(-1) === 'sse');
+  await until('readers are moved back', () => moves(reader).at(-1) === 'sse');
   await reaches(room, 'standard');
   await set('hot');
   await reaches(room, 'hot');
   await set(null);
-  await until('it is as it was', async () => (await stack.query('select from sealcast.switching where stream_id = $1', [room])).length === 0, 30_000);
-  assert.deepEqual(distinct(told(reader)), ['transport_warmup', 'mqtt', 'sse', 'transport_warmup', 'mqtt', 'sse']);
+  await until('the stream is back to automatic switching', async () => (await stack.query('select from sealcast.switching where stream_id = $1', [room])).length === 0, 30_000);
+  assert.deepEqual(distinct(moves(reader)), ['transport_warmup', 'mqtt', 'sse', 'transport_warmup', 'mqtt', 'sse']);
   assert.deepEqual(await changes(room), [
     'forced hybrid', 'forced hot', 'forced hybrid', 'forced standard', 'forced hybrid', 'forced hot', 'viewers hybrid', 'viewers standard',
   ]);
@@ -184,20 +184,20 @@ test('by hand, whatever the number of viewers', async () => {
   await sidecar.stop();
 });
 
-test('the leader is killed at each step: each is taken once', { timeout: 180_000 }, async () => {
+test('each step is taken once although the leader is killed at each', { timeout: 180_000 }, async () => {
   const room = await stack.stream();
   const second = { SEALCAST_GATE_SOCKET: '' };
   const sidecars = [await stack.sidecar(settings(second)), await stack.sidecar(settings(second))];
-  const crowd = new Crowd(sidecars[0].url, room, 9);
+  const viewers = new Viewers(sidecars[0].url, room, 9);
   const leader = async () => {
     const [row] = await stack.query(
       'select holder from sealcast.relay_leases where shard = sealcast.shard_of($1) and lease_until > clock_timestamp()', [room]);
     return sidecars.findIndex(({ holder, running }) => running && holder === row?.holder);
   };
   const killed = [];
-  const killLeaderAt = async (step) => {
+  const killLeaderAtStep = async (step) => {
     await reaches(room, step, 40_000);
-    const at = await until('somebody leads', async () => {
+    const at = await until('the shard has a leader', async () => {
       const found = await leader();
       return found >= 0 ? found + 1 : 0;
     });
@@ -205,24 +205,24 @@ test('the leader is killed at each step: each is taken once', { timeout: 180_000
     await sidecars[at - 1].exited;
     killed.push(step);
     sidecars[at - 1] = await stack.sidecar(settings(second));
-    crowd.url = sidecars[at - 1].url;
+    viewers.url = sidecars[at - 1].url;
   };
-  await killLeaderAt('warming');
-  crowd.viewers = 12;
-  await killLeaderAt('joining');
-  await killLeaderAt('hot');
-  await crowd.leave();
-  await killLeaderAt('leaving');
+  await killLeaderAtStep('warming');
+  viewers.count = 12;
+  await killLeaderAtStep('joining');
+  await killLeaderAtStep('hot');
+  await viewers.stop();
+  await killLeaderAtStep('leaving');
   await reaches(room, 'standard', 40_000);
   const types = await stack.query(
-    "select m.t || coalesce(' ' || (m.d::json ->> 'target'), '') as told from sealcast.messages m where stream_id = $1 and t like 'transport%' order by ts, message_id", [room]);
-  assert.deepEqual(distinct(types.map((row) => row.told)), ['transport_warmup', 'transport_migrate mqtt', 'transport_migrate sse']);
+    "select m.t || coalesce(' ' || (m.d::json ->> 'target'), '') as move from sealcast.messages m where stream_id = $1 and t like 'transport%' order by ts, message_id", [room]);
+  assert.deepEqual(distinct(types.map((row) => row.move)), ['transport_warmup', 'transport_migrate mqtt', 'transport_migrate sse']);
   assert.deepEqual(await changes(room), ['viewers hybrid', 'viewers hot', 'viewers hybrid', 'viewers standard']);
   assert.deepEqual(killed, ['warming', 'joining', 'hot', 'leaving']);
   for (const sidecar of sidecars) await sidecar.stop();
 });
 
-test('settings that would move readers nowhere stop the start', async () => {
+test('a sidecar does not start with contradictory switching settings', async () => {
   for (const [wrong, complaint] of [
     [{ SEALCAST_SWITCHING_TARGET: 'ably' }, /switching\.target is "ably", which is off/],
     [{ SEALCAST_SWITCHING_TARGET: 'redis_streams' }, /where no readers are/],

@@ -1,5 +1,5 @@
-// A handler of events for tests: counts what each user says in each stream, notes when something comes out of its order,
-// and fails or hangs on what the message says. And the event plane around it: a sidecar, a Redis, workers.
+// The event plane for tests: a sidecar, a Redis, workers, and a handler. The handler counts the messages of each user in each stream,
+// and how many came out of order. It fails or hangs for messages whose content is in shop.broken.
 import assert from 'node:assert/strict';
 import { RedisTarget } from './redis_target.mjs';
 import { PrivateStack } from './stack.mjs';
@@ -22,7 +22,7 @@ const definition = `
       if e.d ->> 'content' = 'slow' then perform pg_sleep(60); end if;
       raise exception 'it cannot take %', e.d ->> 'content';
     end if;
-    -- What a sequence has counted, no rollback takes back.
+    -- A rollback does not reset a sequence, so it counts the attempts.
     if e.d ->> 'content' = 'meets others' and nextval('shop.tries') < 3 then
       raise exception 'a deadlock' using errcode = 'deadlock_detected';
     end if;
@@ -72,7 +72,7 @@ export class EventPlane {
     return worker;
   }
 
-  // Messages of the users in turn, `contents` each; admitted as the sidecar would. The same keys again admit nothing.
+  // Admits messages as the sidecar would: each content once for each user. The same keys again admit nothing.
   async say(room, users, contents, keys, t = 'chat') {
     const senders = contents.flatMap(() => users.map(({ id }) => id));
     const payloads = contents.flatMap((content, i) => users.map(() => JSON.stringify({ content, amount: i + 1 })));
@@ -84,23 +84,23 @@ export class EventPlane {
     assert(rows.every(({ status }) => status === 200));
   }
 
-  // What check_effects() finds wrong, as { problem: count }.
+  // The problems that check_effects() finds, as { problem: count }.
   async problems(handler = 'tally') {
     const rows = await this.stack.query('select problem, count(*)::int from sealcast.check_effects($1, max_rows => 1000000) group by 1', [handler]);
     return Object.fromEntries(rows.map(({ problem, count }) => [problem, count]));
   }
 
-  // Until every message has its effect, but for those that `left` allows.
-  async settled(left = {}, limit = 120_000) {
+  // Waits until every message has its effect, except the problems in `expected`.
+  async untilApplied(expected = {}, limit = 120_000) {
     const problems = async () => {
       const found = JSON.stringify(await this.problems());
-      if (found !== JSON.stringify(left)) throw new Error(`problems: ${found}`);
+      if (found !== JSON.stringify(expected)) throw new Error(`problems: ${found}`);
       return true;
     };
     await until('every message has its effect', problems, limit);
   }
 
-  // The tally against what the messages say, and that nothing came out of order.
+  // Compares the counts of the handler with the messages, and checks that no event came out of order.
   async balances({ inOrder = true } = {}) {
     const [{ wrong, disorder }] = await this.stack.query(
       `select (select count(*)::int from

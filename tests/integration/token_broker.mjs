@@ -1,4 +1,4 @@
-// A Mosquitto that checks readers' tokens by the plugin (mosquitto/), and knows one user besides, who publishes.
+// A Mosquitto that checks readers' tokens with the plugin (mosquitto/). It has one user with a password, who publishes.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ const plugin = process.env.SEALCASTD
   ? join(dirname(resolve(process.env.SEALCASTD)), 'sealcast_tokens.so')
   : fileURLToPath(new URL('../../build/sealcast_tokens.so', import.meta.url));
 
-// A plugin with a sanitizer in it needs the sanitizer's library to be there first.
+// A plugin built with a sanitizer needs the sanitizer's library to be loaded first.
 const sanitized = plugin.includes('asan');
 const library = (name) => execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
 const environment = sanitized
@@ -26,7 +26,7 @@ export class TokenBroker {
   secret = randomBytes(32).toString('hex');
   password = randomBytes(16).toString('hex'); // of the user sealcast
 
-  // The processes and files belong to the stack.
+  // The broker's processes and files belong to the stack.
   static async start(stack) {
     const broker = new TokenBroker();
     broker.stack = stack;
@@ -81,10 +81,10 @@ export class TokenBroker {
       }
       return true;
     });
-    if (this.process.exitCode !== null) throw new Error(`the broker does not start\n${this.log.join('\n')}`);
+    if (this.process.exitCode !== null) throw new Error(`the broker did not start\n${this.log.join('\n')}`);
   }
 
-  // The broker reads it when it reloads, as now.
+  // Writes the secret and makes the broker reload.
   useSecret(secret) {
     this.#write('token-secret', secret);
     this.process.kill('SIGHUP');
@@ -104,7 +104,7 @@ export class TokenBroker {
     return `ws://127.0.0.1:${this.webSocketPort}`;
   }
 
-  // How sealcastd publishes here and makes tokens for it.
+  // The settings with which sealcastd publishes to this broker and makes tokens for it.
   get settings() {
     return {
       SEALCAST_MQTT_URL: `mqtt://sealcast@127.0.0.1:${this.port}`,

@@ -1,4 +1,4 @@
-// Tokens for other transports, POST /streams/{id}/token with a body: who gets one, and what it says.
+// Tokens for other transports, by POST /streams/{id}/token with a body: the requests that get one, and its content.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ before(async () => {
   const secretFile = join(stack.directory, 'mqtt-tokens');
   writeFileSync(secretFile, TOKEN_SECRET, { mode: 0o644 });
   sidecar = await stack.sidecar({
-    SEALCAST_MQTT_URL: `mqtt://127.0.0.1:${await freePort()}`, // nobody is there: tokens do not need the broker
+    SEALCAST_MQTT_URL: `mqtt://127.0.0.1:${await freePort()}`, // no broker runs there, since tokens do not need one
     SEALCAST_MQTT_TOKEN_SECRET_FILE: secretFile,
     SEALCAST_MQTT_PUBLIC_URL: 'wss://broker.example/mqtt',
     SEALCAST_MQTT_VIP_TOPIC: 'sealcast-vip/{stream_id}',
@@ -44,7 +44,7 @@ function refused(answer, status, code) {
   assert.equal(answer.json.code, code, answer.text);
 }
 
-// A stream with a member, and a user who is none.
+// A stream with a member, and another user.
 async function room(visibility) {
   const streamId = await stack.stream({ visibility });
   const [member, other] = [stack.user(), stack.user()];
@@ -52,7 +52,7 @@ async function room(visibility) {
   return { streamId, member, other, ticket: (...more) => migrationTicket(stack.sessionSecret, streamId, ...more) };
 }
 
-// The claims of a JWT whose signature is good.
+// Checks the signature of a JWT; returns its claims.
 function claimsOf(token) {
   const [head, claims, signature] = token.split('.');
   assert.equal(createHmac('sha256', TOKEN_SECRET).update(`${head}.${claims}`).digest('base64url'), signature);
@@ -60,7 +60,7 @@ function claimsOf(token) {
   return JSON.parse(Buffer.from(claims, 'base64url'));
 }
 
-test('anybody gets a token for a public stream: one topic, to subscribe, for a while', async () => {
+test('a token for a public stream needs no session, and allows to subscribe to one topic until it expires', async () => {
   const { streamId, other } = await room('public');
   for (const user of [undefined, other]) {
     const began = nowSeconds();
@@ -71,7 +71,7 @@ test('anybody gets a token for a public stream: one topic, to subscribe, for a w
     assert.deepEqual(rest, { transport: 'mqtt', channel_id: topic, url: 'wss://broker.example/mqtt', expires_in: TTL });
     const { iat, exp, ...claims } = claimsOf(token);
     assert.ok(exp >= began + TTL && exp <= nowSeconds() + TTL);
-    assert.equal(exp - iat, TTL + 10, 'clocks may differ');
+    assert.equal(exp - iat, TTL + 10, '10 s are added, since clocks differ');
     assert.deepEqual(claims, {
       ...(user && { username: user.id }),
       acl: [
@@ -82,7 +82,7 @@ test('anybody gets a token for a public stream: one topic, to subscribe, for a w
   }
 });
 
-test('a private stream asks for a session that may read it, or for the ticket', async () => {
+test('a token for a private stream needs the session of a member, or a migration ticket', async () => {
   const { streamId, member, other, ticket } = await room('private');
   const mqtt = { transport: 'mqtt' };
   refused(await exchange(streamId, mqtt), 401, 'unauthenticated');
@@ -114,7 +114,7 @@ test('a private stream asks for a session that may read it, or for the ticket', 
   refused(await exchange(streamId, { ...mqtt, ticket: ticket('mqtt') }, { user: over }), 401, 'token_expired');
 });
 
-test('a ticket opens no events, no history, and no second ticket; one for events opens no exchange', async () => {
+test('a migration ticket does not allow events, history or another ticket, and a ticket for events gives no token', async () => {
   const { streamId, member, ticket } = await room('private');
   const base = `${sidecar.url}/streams/${streamId}`;
   for (const path of ['events', 'messages']) {
@@ -129,7 +129,7 @@ test('a ticket opens no events, no history, and no second ticket; one for events
   refused(inQuery, 401, 'unauthenticated');
 });
 
-test('the vip channel is for a role in the stream, whatever ticket there is', async () => {
+test('a token for the vip channel needs a role in the stream, also with a ticket', async () => {
   for (const visibility of ['public', 'private']) {
     const { streamId, member, other, ticket } = await room(visibility);
     const vip = { transport: 'mqtt', channel: 'vip' };
@@ -145,7 +145,7 @@ test('the vip channel is for a role in the stream, whatever ticket there is', as
   }
 });
 
-test("Ably's is a signed request for the one channel", async () => {
+test('an Ably token is a signed request for one Ably channel', async () => {
   const { streamId } = await room('public');
   const answer = await exchange(streamId, { transport: 'ably' });
   const { token, ...rest } = answer.json;
@@ -156,7 +156,7 @@ test("Ably's is a signed request for the one channel", async () => {
   assert.ok(!answer.text.includes('secret'));
 });
 
-test('a transport without tokens is refused by name, and those that have some are told', async () => {
+test('a transport without tokens is refused, and the answer lists the transports with tokens', async () => {
   const { streamId } = await room('public');
   for (const transport of ['sse', 'supabase', 'mqtt_vip', 'carrier-pigeon']) {
     const answer = await exchange(streamId, { transport });
@@ -169,7 +169,7 @@ test('a transport without tokens is refused by name, and those that have some ar
   assert.match(answer.json.details, /no transport gives tokens here/);
 });
 
-test('a body that does not fit is refused, and none at all asks for a ticket as ever', async () => {
+test('an invalid body is refused, and a request without a body gets a ticket for events', async () => {
   const { streamId, member } = await room('public');
   refused(await exchange(streamId, '{"transport":'), 400, 'invalid_json');
   refused(await exchange(streamId, { transport: 'mqtt', more: 1 }), 400, 'invalid_request');
@@ -179,7 +179,7 @@ test('a body that does not fit is refused, and none at all asks for a ticket as 
   assert.deepEqual(Object.keys(ticket.json), ['access_token', 'expires_in']);
 });
 
-test('an exchange costs the database nothing once the stream is known', async () => {
+test('a token request does not use the database once the stream is known', async () => {
   const { streamId, ticket } = await room('private');
   await exchange(streamId, { transport: 'mqtt' });
   await stack.query('alter role sealcast_service connection limit 0');
@@ -193,7 +193,7 @@ test('an exchange costs the database nothing once the stream is known', async ()
   }
 });
 
-test('neither tokens nor tickets are logged', async () => {
+test('tokens and tickets are not logged', async () => {
   const { streamId, ticket } = await room('private');
   const used = ticket('mqtt');
   const { token } = (await exchange(streamId, { transport: 'mqtt', ticket: used })).json;

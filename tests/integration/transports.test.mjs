@@ -1,6 +1,6 @@
-// All transports at once, each with a reader of its own, and each of them broken in its turn: in the end every reader
-// holds exactly what was committed, in order per stream, and while one is broken the others are not behind. What the
-// others' readers wait meanwhile, and the sidecar's memory, are printed for each phase.
+// All transports at once, each with a reader. One transport after the other is broken; the others keep up meanwhile. In the end
+// every reader has exactly the committed messages, in order per stream. Each phase prints the delay of the SSE readers and the memory
+// of the sidecar.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -13,16 +13,16 @@ import { RedisTarget } from './redis_target.mjs';
 import { PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
 
-// Sanitizers make it many times slower, and take memory of their own.
+// Sanitizers make the sidecar many times slower, and need memory themselves.
 const sanitized = process.env.SEALCASTD?.includes('asan') ?? false;
 const PHASES = 6;
 const MESSAGES = sanitized ? 6_000 : 102_000;
-const SECONDS = sanitized ? 2 : 10; // of a phase
+const SECONDS = sanitized ? 2 : 10; // duration of a phase
 const MINUTE = sanitized ? 5 : 60;
 const STREAMS = 5;
 const BATCH = 250;
 const MAX_FRAMES = 4000;
-const MAX_GROWTH = 64 * 1024 * 1024; // of the sidecar's memory: 5 transports with as many frames
+const MAX_GROWTH = 64 * 1024 * 1024; // of the sidecar's memory, with MAX_FRAMES frames of 5 transports
 
 let stack, redis, broker, supabase, ably, sidecar, rooms;
 const subscribers = new Map();
@@ -47,7 +47,7 @@ before(async () => {
     SEALCAST_DELIVERY_MAX_FRAMES: `${MAX_FRAMES}`,
     SEALCAST_DELIVERY_TIMEOUT_MS: '2000',
   });
-  await until('all transports have begun', async () => (await owed()).size === 5);
+  await until('all transports have begun', async () => (await unsettled()).size === 5);
   for (const room of rooms) subscribers.set(room, await Subscriber.to(sidecar.url, room));
 });
 after(async () => {
@@ -57,12 +57,12 @@ after(async () => {
   await stack.close();
 });
 
-async function owed() {
+async function unsettled() {
   const rows = await stack.query('select transport, owed + owed_to_lagging as owed from sealcast.delivery_status where transport <> $1', ['sse']);
   return new Map(rows.map((row) => [row.transport, Number(row.owed)]));
 }
 
-// Commits `count` messages, spread over the streams and the time, as the sidecar's admission does.
+// Commits `count` messages as the sidecar's admission does, spread over the streams and over `seconds`.
 async function commit(count, seconds) {
   const began = performance.now();
   for (let done = 0; done < count; done += BATCH) {
@@ -76,10 +76,10 @@ async function commit(count, seconds) {
   }
 }
 
-async function othersAreCurrent(...broken) {
-  await until(`all but ${broken} are current`, async () => [...(await owed())].every(([name, n]) => broken.includes(name) || n === 0), 300_000);
+async function untilOthersAreCurrent(...broken) {
+  await until(`all transports except ${broken} are current`, async () => [...(await unsettled())].every(([name, n]) => broken.includes(name) || n === 0), 300_000);
   const { text } = await request(`${sidecar.url}/metrics`);
-  for (const [, queued] of text.matchAll(/^sealcast_delivery_queued\{\S+\} (\S+)$/gm)) assert.ok(Number(queued) <= MAX_FRAMES, 'memory is bounded');
+  for (const [, queued] of text.matchAll(/^sealcast_delivery_queued\{\S+\} (\S+)$/gm)) assert.ok(Number(queued) <= MAX_FRAMES, 'at most MAX_FRAMES frames are queued');
 }
 
 const memory = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${sidecar.process.pid}/status`, 'utf8'))[1]) * 1024;
@@ -89,7 +89,7 @@ async function phase(broken, begin, end, seconds = SECONDS) {
   await begin();
   await commit(MESSAGES / PHASES, seconds);
   sent += MESSAGES / PHASES;
-  await othersAreCurrent(...broken);
+  await untilOthersAreCurrent(...broken);
   const waits = [];
   for (const subscriber of subscribers.values()) {
     await subscriber.received(sent / STREAMS, 120_000);
@@ -102,9 +102,9 @@ async function phase(broken, begin, end, seconds = SECONDS) {
   return { p50: waits[waits.length >> 1], p99: waits[Math.floor(waits.length * 0.99)], memory: memory() };
 }
 
-test('each transport broken in its turn: the others are current', { timeout: 900_000 }, async (t) => {
-  const nothing = () => {};
-  const usual = await phase([], nothing, nothing);
+test('while one transport is broken the others keep up', { timeout: 900_000 }, async (t) => {
+  const noFault = () => {};
+  const usual = await phase([], noFault, noFault);
   for (const [what, ...how] of [
     ['Ably takes requests and never answers', ['ably'], () => ably.faults({ stuck: true }), () => ably.faults()],
     ['Supabase takes 1 s for each', ['supabase'], () => supabase.faults({ slow_ms: 1000 }), () => supabase.faults()],
@@ -119,8 +119,8 @@ test('each transport broken in its turn: the others are current', { timeout: 900
   }
 });
 
-test('then all hold exactly what was committed', { timeout: 900_000 }, async () => {
-  await othersAreCurrent();
+test('afterwards every transport has exactly the committed messages', { timeout: 900_000 }, async () => {
+  await untilOthersAreCurrent();
   assert.deepEqual(await stack.query('select * from sealcast.dead_letters'), []);
   const events = await redis.events(16);
   for (const room of rooms) {
@@ -130,15 +130,15 @@ test('then all hold exactly what was committed', { timeout: 900_000 }, async () 
     assert.deepEqual(subscribers.get(room).frames.map((f) => f.offset), all, 'sse');
     assert.deepEqual((await redis.frames(room)).map((f) => f.offset), all, 'redis_streams');
     assert.deepEqual([...new Set(events.get(room))].sort((a, b) => a - b), all, 'redis_events');
-    exactly(all, await supabase.offsets(`sealcast:${room}`), 'supabase');
-    exactly(all, await ably.offsets(`sealcast:${room}`), 'ably');
-    await until('the broker has passed on everything', () => broker.frames.get(room).at(-1)?.offset === all.length, 60_000);
-    exactly(all, broker.frames.get(room).map(({ offset }) => offset), 'mqtt');
+    assertFirstArrivals(all, await supabase.offsets(`sealcast:${room}`), 'supabase');
+    assertFirstArrivals(all, await ably.offsets(`sealcast:${room}`), 'ably');
+    await until('the broker has delivered the last message', () => broker.frames.get(room).at(-1)?.offset === all.length, 60_000);
+    assertFirstArrivals(all, broker.frames.get(room).map(({ offset }) => offset), 'mqtt');
   }
 });
 
-// After dedupe, and new ones in order: a repeat comes late, but nothing new comes before what is older.
-function exactly(all, offsets, name) {
+// Checks that each offset arrived, and that first arrivals are in order. Repeats may come later.
+function assertFirstArrivals(all, offsets, name) {
   const fresh = [];
   for (const offset of offsets) if (fresh.length === 0 || offset > fresh.at(-1)) fresh.push(offset);
   assert.deepEqual(fresh, all, `${name}: in order`);

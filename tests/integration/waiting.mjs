@@ -1,7 +1,7 @@
-// Waiting for conditions instead of for time.
+// Waits for conditions instead of fixed times.
 import { setTimeout as pause } from 'node:timers/promises';
 
-// Resolves with the first truthy value of `condition`; fails naming `what`, and the last error, after `limit` ms.
+// Resolves with the first truthy value of `condition`. Rejects after `limit` ms with `what` and the last error.
 export async function until(what, condition, limit = 15_000) {
   const deadline = Date.now() + limit;
   for (;;) {
@@ -17,7 +17,7 @@ export async function until(what, condition, limit = 15_000) {
   }
 }
 
-// Fails naming `what` when `promise` takes longer than `limit` ms.
+// Settles as `promise` does, or rejects with `what` after `limit` ms.
 export async function within(what, promise, limit = 15_000) {
   const stop = new AbortController();
   const late = pause(limit, null, { signal: stop.signal }).then(

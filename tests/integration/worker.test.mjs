@@ -1,5 +1,5 @@
-// Workers in the way of everything that can go wrong with one event: each message has its effect once and in order,
-// whoever dies, freezes, fails or forges.
+// Workers under failures: killed and frozen workers, failing handlers, forged entries, and a Redis that loses its data. Each message
+// has its effect once and in order.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -25,47 +25,47 @@ const users = (count) => Array.from({ length: count }, () => stack.user());
 const deadLetters = (where = 'true') => stack.query(`select * from sealcast.event_dead_letters where ${where} order by failed_at`);
 const hasLogged = (worker, tag, text) => worker.log.some((line) => line.includes(tag) && line.includes(text));
 
-test('three workers share the partitions, and apply each message once, in order', async () => {
+test('three workers share the partitions and apply each message once and in order', async () => {
   const workers = await Promise.all([plane.worker(), plane.worker(), plane.worker()]);
-  await until('they share', async () => {
+  await until('the workers share the partitions', async () => {
     const counts = await Promise.all(workers.map(({ holder }) => plane.partitionsOf(holder)));
     return Math.max(...counts) <= 2 && counts.reduce((a, b) => a + b) === 4;
   });
   const rooms = [await stack.stream(), await stack.stream()];
   const people = users(20);
   for (let round = 0; round < 5; round++) for (const room of rooms) await plane.say(room, people, ['a', 'b', 'c', 'd']);
-  await plane.settled();
+  await plane.untilApplied();
   await plane.balances();
   await workers[0].stop();
-  await until('its partitions are taken over at once', async () => (await plane.partitionsOf(workers[0].holder)) === 0);
+  await until('its partitions are taken over', async () => (await plane.partitionsOf(workers[0].holder)) === 0);
   await plane.say(rooms[0], people, ['e', 'f']);
-  await plane.settled();
+  await plane.untilApplied();
   await plane.balances();
   const answer = await fetch(`${workers[1].url}/metrics`).then((metrics) => metrics.text());
   assert.match(answer, /sealcast_worker_events_total\{handler="tally",outcome="applied"\} [1-9]/);
 });
 
-test('a group lags in sight of the sidecar while it has no worker, and nothing of it is trimmed', async () => {
+test('a group without a worker shows in the metrics, and its entries are not trimmed', async () => {
   const room = await stack.stream();
   await plane.say(room, users(10), Array.from({ length: 50 }, () => 'waits'));
   const metric = async (name) => {
     const text = await fetch(`${plane.sidecar.url}/metrics`).then((answer) => answer.text());
     return Number(text.match(new RegExp(`^${name}\\{group="default"\\} (.*)$`, 'm'))?.[1]);
   };
-  await until('it is told', async () => (await metric('sealcast_events_unread')) === 500 && (await metric('sealcast_events_oldest_seconds')) > 1);
+  await until('the metrics count the unread entries', async () => (await metric('sealcast_events_unread')) === 500 && (await metric('sealcast_events_oldest_seconds')) > 1);
   await plane.worker();
-  await plane.settled();
-  await until('it has caught up', async () => (await metric('sealcast_events_unread')) === 0 && (await metric('sealcast_events_pending')) === 0);
+  await plane.untilApplied();
+  await until('the group has caught up', async () => (await metric('sealcast_events_unread')) === 0 && (await metric('sealcast_events_pending')) === 0);
   await plane.balances();
 });
 
-test('forged entries become dead letters with a line of [SECURITY], and change nothing', async () => {
+test('forged entries become dead letters, are logged as [SECURITY], and have no effect', async () => {
   const [room, [user, victim]] = [await stack.stream(), users(2)];
   await plane.say(room, [user], ['genuine']);
-  const found = await until('it is carried', async () => {
+  const found = await until('a partition has the entry', async () => {
     for (let n = 0; n < 4; n++) {
-      for (const [, words] of await plane.redis.command('xrange', `sealcast:events:${n}`, '-', '+')) {
-        const { frame } = fieldsOf(words);
+      for (const [, fields] of await plane.redis.command('xrange', `sealcast:events:${n}`, '-', '+')) {
+        const { frame } = fieldsOf(fields);
         if (frame.includes(room)) return { n, frame };
       }
     }
@@ -82,61 +82,61 @@ test('forged entries become dead letters with a line of [SECURITY], and change n
     await plane.redis.command('xadd', `sealcast:events:${found.n}`, '*', 'stream_id', room, 'offset', 'x', 'frame', frame.replaceAll('\x00', ' '));
   }
   const worker = await plane.worker();
-  await until('they are dead letters', async () => (await deadLetters('handler is null')).length === forgeries.length);
-  await until('it says so', () => hasLogged(worker, '[SECURITY]', 'bad_signature') || hasLogged(worker, '[SECURITY]', 'malformed'));
-  await plane.settled();
+  await until('each forgery is a dead letter', async () => (await deadLetters('handler is null')).length === forgeries.length);
+  await until('the log has the reason', () => hasLogged(worker, '[SECURITY]', 'bad_signature') || hasLogged(worker, '[SECURITY]', 'malformed'));
+  await plane.untilApplied();
   await plane.balances();
   await stack.query('select sealcast.drop_event_dead_letters(forged => true)');
 });
 
-test('poison is given up after max_attempts, holds up its sender alone, and can be replayed', async () => {
-  const [room, [poisoner, other]] = [await stack.stream(), users(2)];
+test('an event that fails max_attempts times becomes a dead letter, delays only its sender, and can be replayed', async () => {
+  const [room, [failingUser, other]] = [await stack.stream(), users(2)];
   await stack.query("insert into shop.broken values ('poison')");
   await plane.worker();
-  await plane.say(room, [poisoner], ['before', 'poison', 'after']);
+  await plane.say(room, [failingUser], ['before', 'poison', 'after']);
   await plane.say(room, [other], ['beside']);
-  await plane.settled({ dead: 1 });
+  await plane.untilApplied({ dead: 1 });
   await plane.balances();
   const [letter] = await deadLetters();
-  assert.deepEqual([letter.handler, letter.sender_id, letter.attempts], ['tally', poisoner.id, 3]);
+  assert.deepEqual([letter.handler, letter.sender_id, letter.attempts], ['tally', failingUser.id, 3]);
   assert.match(letter.reason, /^it cannot take poison/);
   const [{ marked }] = await stack.query('select sealcast.replay_event_dead_letters() as marked');
   assert.equal(marked, '1');
-  await until('it fails again', async () => (await deadLetters())[0].attempts === 4);
+  await until('the event fails again', async () => (await deadLetters())[0].attempts === 4);
   await stack.query('delete from shop.broken');
   await stack.query('select sealcast.replay_event_dead_letters()');
-  await plane.settled();
-  const [{ n, total }] = await stack.query('select n::int, total::int from shop.tally where sender_id = $1', [poisoner.id]);
+  await plane.untilApplied();
+  const [{ n, total }] = await stack.query('select n::int, total::int from shop.tally where sender_id = $1', [failingUser.id]);
   assert.deepEqual([n, total], [3, 6]);
-  // It came late, which the tally notes.
-  await stack.query('update shop.tally set disorder = 0 where sender_id = $1', [poisoner.id]);
+  // The replayed event came out of order, which the handler has counted.
+  await stack.query('update shop.tally set disorder = 0 where sender_id = $1', [failingUser.id]);
 });
 
-test('a deadlock or a lost connection is no event\'s fault, not even of one that comes alone', async () => {
+test('a deadlock or a lost connection is not counted as a failed attempt of the event', async () => {
   const room = await stack.stream();
   await plane.register('tally', { attempts: 1 });
   await plane.worker();
   await plane.say(room, users(1), ['meets others']);
-  await plane.settled();
+  await plane.untilApplied();
   await stack.query("insert into shop.broken values ('slow')");
   await plane.say(room, users(1), ['slow']);
   const busy = () => stack.backends("application_name = 'sealcastd, events of default' and wait_event = 'PgSleep'");
-  const [pid] = await until('it is being applied', async () => ((await busy()).length > 0 ? busy() : undefined));
+  const [pid] = await until('the event is being applied', async () => ((await busy()).length > 0 ? busy() : undefined));
   await stack.query('delete from shop.broken');
   await stack.query('select pg_terminate_backend($1)', [pid]);
-  await plane.settled();
+  await plane.untilApplied();
   await plane.balances();
   assert.deepEqual(await deadLetters(), []);
   await plane.register('tally');
 });
 
-test('what JSON can say and text cannot fails the handler that wants text, and nothing else', async () => {
+test('an event with U+0000 fails in a handler that needs text, and the others are applied', async () => {
   const [room, people] = [await stack.stream(), users(5)];
   await stack.query("insert into sealcast.message_types (t) values ('note')");
   await plane.register('notes', { t: 'note' });
   await plane.worker();
   await plane.say(room, people, ['before', 'a\u0000b', 'after'], null, 'note');
-  await until('the others are applied', async () => isDeepStrictEqual(await plane.problems('notes'), { dead: 5 }));
+  await until('the other events are applied', async () => isDeepStrictEqual(await plane.problems('notes'), { dead: 5 }));
   assert.match((await deadLetters())[0].reason, /22P05/);
   const rows = await stack.query('select n::int, total::int from shop.tally where stream_id = $1', [room]);
   assert.deepEqual(rows, people.map(() => ({ n: 2, total: 4 })));
@@ -144,14 +144,14 @@ test('what JSON can say and text cannot fails the handler that wants text, and n
   await stack.query('delete from shop.tally where stream_id = $1', [room]);
 });
 
-test('what takes too long is ended, given up, and delays the others for a while at most', async () => {
+test('an event that exceeds the handler timeout is cancelled, becomes a dead letter, and delays the others only for a time', async () => {
   const [room, [sleeper, other]] = [await stack.stream(), users(2)];
   await stack.query("insert into shop.broken values ('slow')");
   await plane.register('tally', { timeout: '1 s' });
   await plane.worker();
   await plane.say(room, [sleeper], ['before', 'slow', 'after']);
   await plane.say(room, [other], ['beside']);
-  await plane.settled({ dead: 1 });
+  await plane.untilApplied({ dead: 1 });
   await plane.balances();
   assert.match((await deadLetters())[0].reason, /longer than 1000 ms/);
   await plane.register('tally');
@@ -160,55 +160,55 @@ test('what takes too long is ended, given up, and delays the others for a while 
   await stack.query("update shop.tally set n = 3, total = 6 where sender_id = $1", [sleeper.id]);
 });
 
-test('a worker that is killed with its statements loses nothing: another applies what it had read', async () => {
+test('when a worker is killed with its statements another one applies its events', async () => {
   const room = await stack.stream();
   const people = users(10);
   const first = await plane.worker();
-  await until('it works', async () => (await plane.partitionsOf(first.holder)) === 4);
+  await until('the worker has all partitions', async () => (await plane.partitionsOf(first.holder)) === 4);
   const blocker = await stack.connect();
   try {
     await blocker.query('begin; lock table shop.tally in exclusive mode');
     await plane.say(room, people, Array.from({ length: 100 }, () => 'x'));
     const waiting = () => stack.backends("application_name = 'sealcastd, events of default' and wait_event_type = 'Lock'");
-    const backends = await until('its lanes wait', async () => ((await waiting()).length === 2 ? waiting() : undefined));
+    const backends = await until('the lanes of the worker wait', async () => ((await waiting()).length === 2 ? waiting() : undefined));
     first.process.kill('SIGKILL');
     for (const pid of backends) await stack.query('select pg_terminate_backend($1)', [pid]);
   } finally {
     await blocker.end();
   }
   await plane.worker();
-  await plane.settled();
+  await plane.untilApplied();
   await plane.balances();
 });
 
-test('a worker that freezes, and wakes after another took over, changes nothing and breaks no order', async () => {
+test('a worker that freezes and wakes after a takeover changes nothing and keeps the order', async () => {
   const room = await stack.stream();
   const people = users(10);
   const frozen = await plane.worker();
-  await until('it works', async () => (await plane.partitionsOf(frozen.holder)) === 4);
+  await until('the worker has all partitions', async () => (await plane.partitionsOf(frozen.holder)) === 4);
   await plane.say(room, people, Array.from({ length: 200 }, () => 'x'));
   frozen.process.kill('SIGSTOP');
   const second = await plane.worker();
-  await until('it is taken over', async () => (await plane.partitionsOf(second.holder)) === 4);
+  await until('the second worker has the partitions', async () => (await plane.partitionsOf(second.holder)) === 4);
   frozen.process.kill('SIGCONT');
   await plane.say(room, people, Array.from({ length: 100 }, () => 'y'));
-  await plane.settled();
+  await plane.untilApplied();
   await plane.balances();
 });
 
-test('a handler that is registered later gets what it missed from sealcastd replay', async () => {
+test('sealcastd replay gives a later handler the messages that it has missed', async () => {
   const [room, people] = [await stack.stream(), users(5)];
   await plane.say(room, people, ['a', 'b']);
   await plane.worker();
-  await plane.settled();
-  await until('all is trimmed or read', async () => (await stack.query("select from sealcast.event_effects where handler = 'late'")).length === 0);
+  await plane.untilApplied();
+  await until('no effect of the late handler exists', async () => (await stack.query("select from sealcast.event_effects where handler = 'late'")).length === 0);
   await plane.register('late');
   try {
     const before = await stack.query('select count(*)::int from sealcast.messages');
     const { stdout } = await stack.replay(['--from', '2000-01-01'], plane.settings);
     assert.match(stdout, new RegExp(`^${before[0].count} of ${before[0].count} messages, \\d+ a second$`, 'm'));
     await until(
-      'it has all',
+      'the late handler has every effect',
       async () => {
         const rows = await stack.query("select problem, count(*) from sealcast.check_effects('late', since => '2000-01-01') group by 1");
         if (rows.length > 0) throw new Error(JSON.stringify(rows));
@@ -221,38 +221,38 @@ test('a handler that is registered later gets what it missed from sealcastd repl
     await assert.rejects(stack.replay(['--from', '3'], plane.settings), /add --stream/);
     await assert.rejects(stack.replay(['--from', 'yesteryear'], plane.settings), /yesteryear/);
   } finally {
-    // Two handlers of one function have counted twice, which is no matter of the next tests.
+    // Two handlers have called the same function, so the counts are reset for the next tests.
     await stack.query("select sealcast.unregister_handler('late', true)");
     await stack.query('truncate shop.tally');
     await stack.query("delete from sealcast.event_effects where handler = 'tally'");
     await stack.replay(['--from', '2000-01-01'], plane.settings);
-    await plane.settled();
+    await plane.untilApplied();
     await plane.balances();
   }
 });
 
-test('when Redis loses its memory, all that was not finished is carried again by itself', async () => {
+test('when Redis loses its data, unfinished messages are published again', async () => {
   const [room, people] = [await stack.stream(), users(10)];
   await plane.say(room, people, Array.from({ length: 100 }, () => 'x'));
-  await until('it is carried', async () => (await stack.query("select owed from sealcast.delivery_status where transport = 'redis_events'"))[0].owed === '0');
+  await until('every message is in Redis', async () => (await stack.query("select owed from sealcast.delivery_status where transport = 'redis_events'"))[0].owed === '0');
   await plane.redis.command('flushall');
   await plane.worker();
-  await plane.settled();
+  await plane.untilApplied();
   await plane.balances();
   assert(plane.sidecar.log.some((line) => line.includes('[DELIVERY]') && line.includes('carrying them again')));
 });
 
-test('near the bound of its memory Redis gets nothing more, until workers have finished some', async () => {
+test('when Redis is near its maxmemory it gets no more entries until workers have finished some', async () => {
   const [room, people] = [await stack.stream(), users(10)];
   const used = (await plane.redis.command('memory', 'stats'))['total.allocated'];
   await plane.redis.command('config', 'set', 'maxmemory', `${used + (8 << 20)}`);
   await plane.redis.command('config', 'set', 'maxmemory-policy', 'noeviction');
   const text = 'm'.repeat(8000);
   for (let i = 0; i < 20; i++) await plane.say(room, people, Array.from({ length: 10 }, () => text));
-  await until('it is held back', () => plane.sidecar.log.some((line) => line.includes('of its maxmemory')));
+  await until('the transport waits for memory', () => plane.sidecar.log.some((line) => line.includes('of its maxmemory')));
   assert.notEqual((await stack.query("select owed from sealcast.delivery_status where transport = 'redis_events'"))[0].owed, '0');
   await plane.worker();
-  await plane.settled({}, 90_000);
+  await plane.untilApplied({}, 90_000);
   await plane.balances();
   await plane.redis.command('config', 'set', 'maxmemory', '0');
 });

@@ -1,6 +1,6 @@
-// Three workers of whom one is killed every two seconds, Redis killed once and emptied once, Postgres restarted once:
-// each of EVENTS messages has its effect once, in order, and the second extension's ledger balances, XP and counts are what
-// the messages say. `make events-soak` runs it with 200,000.
+// Three workers, of which one is killed every two seconds. Redis is killed once and emptied once, and Postgres is restarted once. Each
+// of EVENTS messages has its effect once and in order. The ledger balances of the second extension, its XP and its counts match the
+// messages. `make events-soak` runs this with 200,000 events.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -11,8 +11,8 @@ import { until } from './waiting.mjs';
 
 const EVENTS = Number(process.env.EVENTS ?? 20_000);
 const BATCH = 500;
-const GIFTS = 25; // beside each batch
-const AHEAD = 4000; // messages that may wait for their effect, so that each misfortune finds some under way
+const GIFTS = 25; // with each batch
+const AHEAD = 4000; // the most messages without an effect so far; some are under way at each failure
 const LIMIT = 60_000 + EVENTS * 10;
 
 let plane;
@@ -21,12 +21,12 @@ before(async () => {
 });
 after(() => plane?.close());
 
-// Whatever Postgres is doing meanwhile.
-async function insist(action) {
-  return until('Postgres carries it out', async () => ({ value: await action() }), 120_000).then(({ value }) => value);
+// Repeats the action until it succeeds, also while Postgres restarts.
+async function retry(action) {
+  return until('the action succeeds', async () => ({ value: await action() }), 120_000).then(({ value }) => value);
 }
 
-// Gifts of as many users to a creator, each of another amount; the same keys again give nothing.
+// Admits one gift for each key, each of another user and amount, to the creator. The same keys again have no effect.
 async function give(stack, room, people, creator, keys) {
   const rows = await stack.query(
     `select status, code from sealcast.admit(array_fill($1::uuid, array[$5::int]), array_fill('gift'::text, array[$5::int]), $2::uuid[], $3::uuid[],
@@ -38,7 +38,7 @@ async function give(stack, room, people, creator, keys) {
 
 const applied = () => plane.stack.query("select count(*)::int as n from sealcast.event_effects where handler = 'tally'").then(([{ n }]) => n);
 
-test(`${EVENTS} messages, each with its effect once`, { timeout: LIMIT * 2 }, async (t) => {
+test(`each of ${EVENTS} messages has its effect once`, { timeout: LIMIT * 2 }, async (t) => {
   const { stack, redis } = plane;
   const rooms = await Promise.all(Array.from({ length: 8 }, () => stack.stream()));
   const people = Array.from({ length: 100 }, () => stack.user());
@@ -60,7 +60,7 @@ test(`${EVENTS} messages, each with its effect once`, { timeout: LIMIT * 2 }, as
     }
   })();
 
-  const misfortunes = [
+  const failures = [
     [0.25, 'Redis is killed', async () => { await redis.stop('SIGKILL'); await redis.start(); }],
     [0.5, 'Redis is emptied', () => redis.command('flushall')],
     [0.75, 'Postgres restarts', async () => { await stack.stop('postgres', 'SIGINT'); await stack.startPostgres(); }],
@@ -70,28 +70,28 @@ test(`${EVENTS} messages, each with its effect once`, { timeout: LIMIT * 2 }, as
     const keys = Array.from({ length: BATCH }, () => randomUUID());
     const contents = Array.from({ length: BATCH / people.length }, (_, i) => `message ${sent + i}`);
     const at = (sent / BATCH) % rooms.length;
-    await insist(() => plane.say(rooms[at], people, contents, keys));
+    await retry(() => plane.say(rooms[at], people, contents, keys));
     const gifts = Array.from({ length: GIFTS }, () => randomUUID());
-    await insist(() => give(stack, rooms[at], people, creators[at], gifts));
-    await until('the workers come on', async () => (await applied()) >= sent + BATCH - AHEAD, LIMIT);
-    if (misfortunes.length > 0 && sent + BATCH >= misfortunes[0][0] * EVENTS) {
-      const [, name, strike] = misfortunes.shift();
+    await retry(() => give(stack, rooms[at], people, creators[at], gifts));
+    await until('the workers keep up', async () => (await applied()) >= sent + BATCH - AHEAD, LIMIT);
+    if (failures.length > 0 && sent + BATCH >= failures[0][0] * EVENTS) {
+      const [, name, fail] = failures.shift();
       t.diagnostic(`${name} after ${sent + BATCH} messages`);
-      await strike();
+      await fail();
     }
   }
-  await until('all have their effect', async () => (await applied()) === EVENTS, LIMIT);
+  await until('every message has its effect', async () => (await applied()) === EVENTS, LIMIT);
   const seconds = (Date.now() - began) / 1000;
   stop.abort();
   await killing;
-  await plane.settled();
+  await plane.untilApplied();
   await plane.balances();
   for (const handler of ['xp', 'gifts', 'aggregates']) {
-    await until(`${handler} has seen everything`, async () => JSON.stringify(await plane.problems(handler)) === '{}', LIMIT);
+    await until(`${handler} has handled every message`, async () => JSON.stringify(await plane.problems(handler)) === '{}', LIMIT);
   }
-  assert.deepEqual(await stack.query('select * from sealcast_economy.audit()'), [], 'the ledger balances; XP and counts are what the messages say');
+  assert.deepEqual(await stack.query('select * from sealcast_economy.audit()'), [], 'the ledger balances, and XP and counts match the messages');
   const [{ given }] = await stack.query("select count(*)::int as given from sealcast.event_effects where handler = 'gifts'");
   assert.equal(given, (EVENTS / BATCH) * GIFTS);
-  t.diagnostic(`${EVENTS} events in ${seconds.toFixed(1)} s, ${Math.round(EVENTS / seconds)} a second; ${killed} workers killed`);
+  t.diagnostic(`${EVENTS} events in ${seconds.toFixed(1)} s, ${Math.round(EVENTS / seconds)} per second; ${killed} workers killed`);
   await Promise.all(plane.workers.splice(0).map((worker) => worker.stop()));
 });

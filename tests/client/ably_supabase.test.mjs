@@ -1,5 +1,5 @@
-// The ably and supabase drivers with the real SDKs, against local services that speak their protocols. The frames and the
-// history are a real sidecar's.
+// Tests the ably and supabase drivers with the real SDKs, against local services that speak the protocols of Ably and
+// Supabase. The frames and the history come from a real sidecar.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Realtime } from 'ably';
@@ -7,13 +7,13 @@ import { WebSocket } from 'ws';
 import { ably, createClient, sse, supabase } from '../../client/index.js';
 import { sharedStack } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
-import { closeAtEnd } from './leftovers.mjs';
+import { closeAtEnd } from './close_at_end.mjs';
 import { random } from './random.mjs';
 import { Reader } from './reader.mjs';
 import { AblyService, SupabaseService } from './services.mjs';
-import { tell, write } from './stream.mjs';
+import { write, writeAsSystem } from './stream.mjs';
 
-// supabase-js does without Node.js 18, which is old enough for the rest.
+// supabase-js needs Node.js 20. The other tests also run on Node.js 18.
 const old = Number(process.versions.node.split('.')[0]) < 20;
 const { createClient: createSupabase } = old ? {} : await import('@supabase/supabase-js');
 
@@ -63,15 +63,15 @@ if (old) delete sdks.supabase;
 
 for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
   const clientOf = (client) => createClient({ url: stack.url, transports: [sse(), driver({ client })] });
-  const publisher = (room, swallow = () => false) =>
+  const publisher = (room, isLost = () => false) =>
     new Reader(createClient({ url: stack.url }), room, { from: 0 }, (frame) => {
-      if (!swallow(frame)) services[name].publish(`sealcast:${room}`, frame);
+      if (!isLost(frame)) services[name].publish(`sealcast:${room}`, frame);
     });
 
-  test(`${name}: cut connections and lost frames, with a client made for it and with the caller's`, async () => {
-    const callers = make();
-    closeAtEnd(() => end(callers));
-    for (const sdk of [make, callers]) {
+  test(`${name}: a reader gets each frame once over cut connections, with its own or the caller's SDK client`, async () => {
+    const callersClient = make();
+    closeAtEnd(() => end(callersClient));
+    for (const sdk of [make, callersClient]) {
       const room = await stack.stream();
       const dice = random(5);
       const bridge = publisher(room, () => dice.chance(0.2));
@@ -84,24 +84,24 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
         if (sent % 60 === 0) services[name].cut();
       }
       await reader.reached(200);
-      reader.isWhole(1, 200);
-      await until('it has come back', () => services[name].joins > before && reader.subscription.status === 'live');
+      reader.assertOffsets(1, 200);
+      await until('the reader is connected again', () => services[name].joins > before && reader.subscription.status === 'live');
       await reader.close();
-      await until('the channel is left', () => services[name].readers(channel(room)) === 0);
+      await until('the channel has no readers', () => services[name].readers(channel(room)) === 0);
       await bridge.close();
     }
-    await end(callers);
+    await end(callersClient);
     await until('no connection is left', () => services[name].sockets.size === 0);
   });
 
-  test(`${name}: over to it and back, without gap, repeat or swap`, async () => {
+  test(`${name}: a reader that migrates to it and back gets each frame once and in order`, async () => {
     const room = await stack.stream();
     const bridge = publisher(room);
     const reader = new Reader(clientOf(make), room);
     await reader.ready();
     let sent = 0;
     for (const to of [name, 'sse']) {
-      await tell(stack, room, 'transport_migrate', { target: to, overlap_ms: 200 });
+      await writeAsSystem(stack, room, 'transport_migrate', { target: to, overlap_ms: 200 });
       sent++;
       await until(`the reader is on ${to}`, async () => {
         await write(stack, room, 5);
@@ -110,13 +110,13 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
       });
     }
     await reader.reached(sent);
-    reader.isWhole(1, sent);
+    reader.assertOffsets(1, sent);
     assert.deepEqual(reader.errors, []);
     await reader.close();
     await bridge.close();
   });
 
-  test(`${name}: two readers share a client's channel`, async () => {
+  test(`${name}: two readers share one channel of one client`, async () => {
     const room = await stack.stream();
     const bridge = publisher(room);
     const sdk = make();
@@ -124,20 +124,20 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
     const readers = [];
     for (let i = 0; i < 2; i++) {
       readers.push(new Reader(clientOf(sdk), room, { transport: name }));
-      await readers[i].ready(); // the second one finds the channel joined
+      await readers[i].ready(); // for the second reader the channel is joined already
     }
     await write(stack, room, 2);
     await readers[0].reached(2);
     await readers[0].close();
     await write(stack, room, 2);
     await readers[1].reached(4);
-    readers[1].isWhole(1, 4);
+    readers[1].assertOffsets(1, 4);
     await readers[1].close();
     await bridge.close();
   });
 }
 
-test('supabase: a channel that is refused is told of and asked for again', { skip: old }, async () => {
+test('supabase: a refused channel is reported and requested again', { skip: old }, async () => {
   const room = await stack.stream();
   services.supabase.refuse = true;
   const driver = supabase({ client: sdks.supabase.make, private: true });

@@ -1,4 +1,4 @@
-// Viewers of a stream: they send heartbeats.
+// Simulated viewers of a stream, which send heartbeats.
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { rawRequest, request } from './http.mjs';
@@ -8,47 +8,47 @@ export function heartbeat(url, streamId, viewerId, { headers, query = '' } = {})
   return request(`${url}/streams/${streamId}/heartbeat${query}`, { method: 'POST', headers, body });
 }
 
-// Sends heartbeats of as many viewers, again and again, until it is stopped.
-export class Crowd {
+// Sends the heartbeats of `count` viewers repeatedly until stop(). `count` and `url` may be changed at any time.
+export class Viewers {
   static #all = new Set();
   refused = 0;
   #running = true;
   #ended;
 
-  constructor(url, streamId, viewers) {
-    Object.assign(this, { url, streamId, viewers });
-    Crowd.#all.add(this);
+  constructor(url, streamId, count) {
+    Object.assign(this, { url, streamId, count });
+    Viewers.#all.add(this);
     this.#ended = this.#run();
   }
 
   async #run() {
     while (this.#running) {
-      const beats = Array.from({ length: this.viewers }, (_, i) =>
+      const beats = Array.from({ length: this.count }, (_, i) =>
         heartbeat(this.url, this.streamId, `viewer ${i}`).then(({ status }) => status, () => 0),
       );
       const statuses = await Promise.all(beats);
       this.refused += statuses.filter((status) => status !== 204).length;
-      await new Promise((resolve) => setTimeout(resolve, 100)); // as viewers do
+      await new Promise((resolve) => setTimeout(resolve, 100)); // the pause between heartbeats
     }
   }
 
-  async leave() {
+  async stop() {
     this.#running = false;
     await this.#ended;
   }
 
-  // Of a test that failed, too: its file is to end.
-  static async disperse() {
-    for (const crowd of Crowd.#all) await crowd.leave();
+  // Stops the viewers of all tests, also of failed ones, so that the test file can end.
+  static async stopAll() {
+    for (const viewers of Viewers.#all) await viewers.stop();
   }
 }
 
-// Heartbeats of many viewers, pipelined on few connections; of the answers only their number and status are looked at.
+// Sends one heartbeat for each of many viewers, pipelined on few connections. Checks only the number and status of the answers.
 export async function beatAtOnce(url, streamId, viewers) {
   const [connections, atOnce] = [32, 64];
   const { hostname, port } = new URL(url);
   const beat = (n) => rawRequest(`/streams/${streamId}/heartbeat`, {}, `{"viewer_id":"viewer ${n}"}`);
-  const one = async (first) => {
+  const sendSome = async (first) => {
     const socket = net.connect(Number(port), hostname).setEncoding('latin1');
     const texts = socket[Symbol.asyncIterator]();
     let unread = '';
@@ -58,7 +58,7 @@ export async function beatAtOnce(url, streamId, viewers) {
       let heads = [];
       while (heads.length <= names.length) {
         const { value: text, done } = await texts.next();
-        assert.ok(!done, 'the connection ended before all were answered');
+        assert.ok(!done, 'the connection ended before every heartbeat was answered');
         unread += text;
         heads = unread.split('\r\n\r\n');
       }
@@ -67,5 +67,5 @@ export async function beatAtOnce(url, streamId, viewers) {
     }
     socket.destroy();
   };
-  await Promise.all(Array.from({ length: connections }, (_, c) => one(c)));
+  await Promise.all(Array.from({ length: connections }, (_, c) => sendSome(c)));
 }

@@ -1,31 +1,32 @@
-// Verifying an envelope without a secret, as ../docs/envelope.md says; the time it states is not looked at.
+// Verifies an envelope with a public key, as ../docs/envelope.md describes it. The time `ts` is not compared with the clock.
 import { canonicalize } from './canonical.js';
-import { sha256, subtleCrypto } from './hash.js';
+import { hexOf, sha256, subtleCrypto } from './hash.js';
 
 const MEMBERS = 'd,kid,s,sig,stream_id,t,ts,txn_id,v';
 const SIGNED = ['t', 'stream_id', 's', 'txn_id'];
 const MAX_TS = 253_402_300_799_999; // the end of the year 9999
 const ED25519_DIGITS = 128;
 
-// ok, malformed, unknown_kid or bad_signature. `envelope` is parsed, or its text; keys.find(kid) resolves with a CryptoKey.
+// Returns ok, malformed, unknown_kid or bad_signature. `envelope` is an object, or JSON text. keys.find(kid) resolves with
+// a CryptoKey.
 export async function verifyEnvelope(envelope, keys) {
-  let signed;
+  let payload;
   try {
     if (typeof envelope === 'string') envelope = JSON.parse(envelope);
     if (!isEnvelope(envelope)) return 'malformed';
-    signed = canonicalize(envelope.d);
+    payload = canonicalize(envelope.d);
   } catch {
     return 'malformed';
   }
   const key = await keys.find(envelope.kid);
   if (!key) return 'unknown_kid';
-  // Public keys are of Ed25519: a signature of another length is another algorithm's.
+  // Public keys are Ed25519 keys. A signature of another length was made by another algorithm.
   if (envelope.sig.length !== ED25519_DIGITS) return 'bad_signature';
   const { t, stream_id: stream, s, txn_id: txn, ts } = envelope;
-  const hash = hexOf(await sha256(signed));
+  const hash = hexOf(await sha256(payload));
   const text = `v=1|t=${t}|stream_id=${stream}|sender_id=${s}|txn_id=${txn}|ts=${ts}|payload_hash=${hash}`;
-  const good = await subtleCrypto().verify('Ed25519', key, bytesOf(envelope.sig), new TextEncoder().encode(text));
-  return good ? 'ok' : 'bad_signature';
+  const valid = await subtleCrypto().verify('Ed25519', key, bytesOf(envelope.sig), new TextEncoder().encode(text));
+  return valid ? 'ok' : 'bad_signature';
 }
 
 function isEnvelope(envelope) {
@@ -44,10 +45,9 @@ function isEnvelope(envelope) {
   );
 }
 
-// No two envelopes share a signing string.
+// Separators and control characters are refused, so that two different envelopes never have the same signing string.
 function isSignable(text) {
   return typeof text === 'string' && /^[^|=\u0000-\u001f\u007f-\u009f\p{Surrogate}]+$/u.test(text);
 }
 
-const hexOf = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 const bytesOf = (hex) => Uint8Array.from(hex.match(/../g), (digits) => Number.parseInt(digits, 16));

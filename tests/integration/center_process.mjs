@@ -1,5 +1,5 @@
-// The hub of a test's network: a process in its namespace, where the client library runs, and which leads the regions to
-// the stack's Postgres. Run by node:test it is the handle of that process; run in the namespace, the process.
+// A process in the center of a test's network (network.mjs). It runs the client library, and forwards connections of the regions to
+// the stack's Postgres. Imported by a test, this file exports the handle of that process; run by itself, it is the process.
 import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import net from 'node:net';
@@ -8,36 +8,36 @@ import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(import.meta.url);
 
-export class Hub extends EventEmitter {
-  frames = []; // what the subscription's handler got, in order
+export class CenterProcess extends EventEmitter {
+  frames = []; // the frames of the subscription's handler, in order
   #process;
-  #questions = new Map();
+  #requests = new Map();
 
   static async start(inside) {
-    const hub = new Hub();
+    const center = new CenterProcess();
     const [program, ...rest] = [...inside, 'setpriv', '--pdeathsig=KILL', '--', process.execPath, here];
-    hub.#process = spawn(program, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
-    createInterface(hub.#process.stdout).on('line', (line) => hub.#hear(JSON.parse(line)));
-    return hub;
+    center.#process = spawn(program, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+    createInterface(center.#process.stdout).on('line', (line) => center.#receive(JSON.parse(line)));
+    return center;
   }
 
-  #hear({ frame, id, answer, error }) {
+  #receive({ frame, id, answer, error }) {
     if (frame) {
       this.frames.push(frame);
       this.emit('changed');
       return;
     }
-    const { resolve, reject } = this.#questions.get(id);
-    this.#questions.delete(id);
+    const { resolve, reject } = this.#requests.get(id);
+    this.#requests.delete(id);
     if (error) reject(new Error(error));
     else resolve(answer);
   }
 
-  // One of the commands below.
+  // Runs one of the commands below in the process; resolves with its result.
   ask(command, ...parameters) {
-    const id = this.#questions.size === 0 ? 1 : Math.max(...this.#questions.keys()) + 1;
+    const id = this.#requests.size === 0 ? 1 : Math.max(...this.#requests.keys()) + 1;
     this.#process.stdin.write(`${JSON.stringify({ id, command, parameters })}\n`);
-    return new Promise((resolve, reject) => this.#questions.set(id, { resolve, reject }));
+    return new Promise((resolve, reject) => this.#requests.set(id, { resolve, reject }));
   }
 
   async close() {
@@ -51,10 +51,10 @@ async function serve() {
   const { createClient, sse } = await import('../../client/index.js');
   let client;
   let subscription;
-  const say = (told) => process.stdout.write(`${JSON.stringify(told)}\n`);
+  const write = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
   const commands = {
-    // Whoever connects to the port talks to the Unix socket.
-    async lead(port, path) {
+    // Forwards connections from the port to the Unix socket.
+    async forward(port, path) {
       const server = net.createServer((socket) => {
         const service = net.connect(path);
         socket.on('error', () => service.destroy());
@@ -71,7 +71,7 @@ async function serve() {
       client = createClient({ ...options, transports: [sse({ silenceMs })] });
     },
     async subscribe(streamId) {
-      const handler = ({ offset, envelope }) => say({ frame: { offset, txnId: envelope.txn_id } });
+      const handler = ({ offset, envelope }) => write({ frame: { offset, txnId: envelope.txn_id } });
       subscription = client.subscribeStreamEvents(streamId, handler, { from: 0 });
       await subscription.ready;
     },
@@ -89,8 +89,8 @@ async function serve() {
   input.on('line', (line) => {
     const { id, command, parameters } = JSON.parse(line);
     commands[command](...parameters).then(
-      (answer) => say({ id, answer }),
-      (error) => say({ id, error: String(error) }),
+      (answer) => write({ id, answer }),
+      (error) => write({ id, error: String(error) }),
     );
   });
   input.on('close', () => process.exit());
