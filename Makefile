@@ -1,4 +1,4 @@
-# The everyday targets, and the extensions by PGXS. `make help` lists them.
+# Builds the extensions by PGXS and defines the everyday targets. `make help` lists them.
 EXTENSION = sealcast sealcast_economy
 version_in = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $1)
 EXTVERSION := $(call version_in,sealcast.control)
@@ -11,24 +11,24 @@ PG_CONFIG ?= pg_config
 SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=extension/pg/exports.map
 # The tests add -Werror.
 PG_CXXFLAGS = -std=c++20 -O3 -Wall -Wextra -fvisibility=hidden $(SEALCAST_CXXFLAGS)
-# The server's headers as system headers: what they do is not ours to be warned of.
+# -isystem: the compiler reports no warnings in the server's headers.
 PG_CPPFLAGS = -I$(CURDIR)/extension -isystem $(shell $(PG_CONFIG) --includedir-server)
 EXTRA_CLEAN = $(DATA_built)
-# Bitcode would only serve JIT inlining of functions that are never inlined.
+# No bitcode: only JIT inlining needs it, and these functions are never inlined.
 override with_llvm = no
 
-# pg_config may come without the server's files: they are checked for, and `make deps` installs them.
+# pg_config can be installed without PGXS and the server's headers. Then `local/deps build` installs them.
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 ifneq ($(PGXS),)
 include $(PGXS)
 else
 all install clean:
-	@test -z "$(SEALCAST_DEPS)" || { echo "make: $(PG_CONFIG) knows no PGXS; set PG_CONFIG to your server's" >&2; exit 1; }
+	@test -z "$(SEALCAST_DEPS)" || { echo "make: $(PG_CONFIG) finds no PGXS; set PG_CONFIG to your server's pg_config" >&2; exit 1; }
 	local/deps build
 	$(MAKE) SEALCAST_DEPS=installed $@
 endif
 
-# The numbered pieces, in the order a message meets them.
+# The numbered files are in the order in which a message uses them.
 sealcast--$(EXTVERSION).sql: $(sort $(wildcard sql/[0-9]*.sql))
 	cat $^ > $@
 sealcast_economy--$(ECONOMY_VERSION).sql: $(sort $(wildcard sql/economy/[0-9]*.sql))
@@ -37,53 +37,54 @@ sealcast_economy--$(ECONOMY_VERSION).sql: $(sort $(wildcard sql/economy/[0-9]*.s
 $(OBJS): $(wildcard extension/core/*.h extension/pg/*.h)
 sealcast.so: extension/pg/exports.map
 
-# ---- Everyday targets: what they do is in local/ and tests/.
+# ---- Everyday targets. Their scripts are in local/, tests/ and bench/.
 
 TEST_SUITES = $(addprefix test-,unit pgtap upgrade integration client docs fuzz asan integration-asan tsan)
 .PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak coverage test-pg17 \
   test-compose format lint
 BUILD ?= build
 
-help: ## This list
-	@printf 'all\tThe extensions, for the server of PG_CONFIG\ninstall\tInstalls them there\n' | expand -t 20
-	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
-run: ## A whole system under .local/, in the foreground; Ctrl-C stops it (SEALCAST_LOCAL=DIR puts it elsewhere)
+help: ## Prints this list; NAME=VALUE names a variable and its default value
+	@printf 'all\tBuilds the extensions for the server of PG_CONFIG\ninstall\tInstalls the extensions there\n' | expand -t 20
+	@sed -n 's/^\([a-z0-9 -]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@printf 'test-SUITE\tRuns one suite: $(TEST_SUITES:test-%=%)\n' | expand -t 20
+run: ## Runs the whole system in the foreground, with its files in .local/ (or SEALCAST_LOCAL=DIR); Ctrl-C stops it
 	@local/run
-up: ## The same in the background; .local/env tells other tools where it is
+up: ## Starts the same system in the background; .local/env has its addresses for other tools
 	@local/up
-down: ## Stops it; the data stay
+down: ## Stops the system of `make up` and keeps its data
 	@local/down
-status: ## What runs of it, and where
+status: ## Shows which services run, and their addresses
 	@local/status || true
-test: ## Every suite, and the sum of them; `make test-SUITE` runs one of them
+test: ## Runs all test suites and prints the totals
 	@tests/run.sh
 $(TEST_SUITES):
 	@tests/run.sh $(@:test-%=%)
-test-pg17: ## The extension on the PostgreSQL of Debian's next release, in a chroot (root; about 1 GB, kept in build/)
+test-pg17: ## Tests the extension on PostgreSQL 17 of Debian 13, in a chroot (needs root; keeps about 1 GB in build/)
 	@tests/pg17.sh
-test-compose: ## The containers, by a Docker engine of its own (root; builds the images)
+test-compose: ## Builds and tests the containers with a private Docker engine (needs root)
 	@tests/compose.sh
-coverage: ## What of core and sidecar the unit tests reach
+coverage: ## Measures how much of core and sidecar the unit tests reach
 	@tests/coverage.sh
-fuzz: ## The fuzzers at length (SECONDS_EACH=600)
+fuzz: ## Runs each fuzzer for SECONDS_EACH=600 seconds
 	@tests/fuzz.sh $(or $(SECONDS_EACH),600)
-chaos: ## Faults under load (MINUTES=2); SEED=N repeats a schedule
+chaos: ## Injects faults under load and checks every guarantee (MINUTES=2); SEED=N repeats a schedule of faults
 	@tests/chaos.sh
-soak: ## Steady load (MINUTES=10): memory, tables and indexes over the time
+soak: ## Checks that memory, tables and indexes do not grow under steady load (MINUTES=10)
 	@tests/soak.sh
-bench: ## The figures
+bench: ## Measures the performance figures, in about 15 minutes
 	@bench/run.sh
-events-soak: ## 200,000 events while workers, Redis and Postgres fail, and events a second beside other ways (EVENTS=N)
+events-soak: ## Applies events while workers, Redis and Postgres fail, and measures events per second (EVENTS=200000)
 	@local/deps run build test
 	@local/cmake $(BUILD) sealcastd
 	@EVENTS=$(or $(EVENTS),200000) SEALCASTD=$(BUILD)/sealcastd node --test --test-reporter=spec tests/integration/worker_soak.test.mjs
 	@EVENTS=$(or $(EVENTS),200000) SEALCASTD=$(BUILD)/sealcastd node bench/events.mjs
-sidecar: ## sealcastd, into build/
+sidecar: ## Builds sealcastd in build/
 	@local/cmake $(BUILD) sealcastd
-deps: ## Installs by apt what any target needs
+deps: ## Installs the packages that the targets need, by apt
 	@local/deps run build test bench lint
 format: ## Formats the C++ code
 	@local/deps lint
 	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
-lint: ## Formatting, shell scripts, cppcheck, clang-tidy (half an hour on two cores; SINCE=main: what changed since)
+lint: ## Checks formatting, scripts and C++, in 30 minutes on 2 cores; with SINCE=COMMIT clang-tidy checks only changes
 	@tests/lint.sh

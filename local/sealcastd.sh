@@ -1,4 +1,4 @@
-# The sidecar of the stack, its configuration, its session secret and the demo room that it serves. Sourced by up.
+# Starts the stack's sidecar with its configuration, its session secret and the demo room. Sourced by up.
 # shellcheck shell=bash
 
 session_secret() {
