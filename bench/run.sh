@@ -33,10 +33,7 @@ HELD_OPEN=${HELD_OPEN:-$((FULL ? 600 : 60))}    # seconds that a transaction sta
 build=${SEALCAST_BUILD:-build}
 local/deps run build test bench
 local/cmake "$build" sealcastd sealcast_load > /dev/null
-(
-  cd bench/peers/node
-  [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --no-audit --no-fund > /dev/null
-)
+local/npm bench/peers/node > /dev/null
 
 mkdir -p results
 report=results/$(date -u +%Y-%m-%dT%H%M%SZ).md
