@@ -114,9 +114,9 @@ int main(int argc, char** argv) {
   int server = 0;
   CLI::App app{"Measures POST /rpc/send_message and the event streams; prints one JSON object"};
   app.add_option("--host", load.host, "IPv4 address of sealcastd");
-  app.add_option("--port", load.port)->required();
+  app.add_option("--port", load.port, "port of sealcastd")->required();
   app.add_option("--connections", load.connections, "number of connections that send")->check(CLI::Range(1, 100'000));
-  app.add_option("--seconds", load.seconds, "length of the measurement, after the warm-up");
+  app.add_option("--seconds", load.seconds, "length of the measurement in seconds, after the warm-up");
   app.add_option("--warmup", load.warmup, "length of the warm-up in seconds");
   app.add_option("--rate", load.rate, "requests per second; 0: each connection waits for its answer (closed loop)");
   app.add_option("--stream", messages.stream_ids, "ids of existing streams; each sender uses one of them")->required();

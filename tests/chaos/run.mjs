@@ -112,6 +112,6 @@ function report() {
     print(`VIOLATED: ${guarantee}: ${details}`);
     for (const attempt of txnId ? history.attempts.filter((other) => other.txnId === txnId) : []) print(`    ${JSON.stringify(attempt)}`);
   }
-  print(`${violations.length} violations of guarantees, after the faults above. The history is in build/chaos/${seed}/.`);
+  print(`Violations of guarantees: ${violations.length}, after the faults above. The history is in build/chaos/${seed}/.`);
   print(repeat);
 }
