@@ -59,7 +59,7 @@ machine() {
   echo "- Postgres settings of both sides: $(query -c "
     select string_agg(name || ' = ' || current_setting(name), ', ' order by name) from pg_settings
     where name in ($settings, 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_sync_method', 'wal_compression')")"
-  echo "- sealcastd has its default settings, unless a section says otherwise. The peer has the fastest setup that" \
+  echo "- sealcastd has its default settings, unless a section changes them. The peer has the fastest setup that" \
     "was found (processes: $PEER_PROCESSES, connections to Postgres: $PEER_POOL)."
   echo "- Commit: $(git rev-parse --short HEAD)$changes"
 }

@@ -2,12 +2,7 @@
 # shellcheck shell=bash
 
 # mosquitto_password [viewer]: there are two users. sealcast publishes; sealcast-viewer (browsers) only subscribes.
-mosquitto_password() {
-  local file=$STATE/secrets/mosquitto${1:+-$1}
-  [[ -e $file ]] || random_hex | put "$file"
-  cat "$file"
-}
-
+mosquitto_password() { secret "mosquitto${1:+-$1}"; }
 mosquitto_url() { echo "mqtt://sealcast:$(mosquitto_password)@127.0.0.1:$(port_of mosquitto)"; }
 mosquitto_ws_url() { echo "ws://127.0.0.1:$(port_of mosquitto websockets)"; }
 

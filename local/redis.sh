@@ -1,11 +1,7 @@
 # Starts the stack's Redis for the gate's counters, on a free loopback port, with a random password. Sourced by up.
 # shellcheck shell=bash
 
-redis_password() {
-  [[ -e $STATE/secrets/redis ]] || random_hex | put "$STATE/secrets/redis"
-  cat "$STATE/secrets/redis"
-}
-
+redis_password() { secret redis; }
 redis_url() { echo "redis://default:$(redis_password)@127.0.0.1:$(port_of redis)/0"; }
 
 # The password is passed in the environment: every user of the machine can read process arguments.

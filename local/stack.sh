@@ -61,6 +61,12 @@ fi
 
 random_hex() { openssl rand -hex 32; }
 
+# secret NAME: prints a secret of the stack, which it creates at the first call.
+secret() {
+  [[ -e $STATE/secrets/$1 ]] || random_hex | put "$STATE/secrets/$1"
+  cat "$STATE/secrets/$1"
+}
+
 # The kernel reuses process ids: the start time distinguishes a service from a later process with the same id. Prints
 # nothing for a zombie, which may exist for ever when its parent does not reap it.
 started_at() { sed -n 's/.*) \([^ZX]\)/\1/p' "/proc/$1/stat" 2> /dev/null | cut -d' ' -f20; }

@@ -22,7 +22,8 @@ struct ReaderTokenResult {
   const char* problem;  // why the token is invalid
 };
 
-// A token is invalid if its `acl` has any rule except subscriptions to topics and the final denial of all others.
+// A token is valid only if its `acl` allows subscriptions to topics, then denies everything else, and has no other
+// rule.
 ReaderTokenResult verify_reader_token(const Jwt& jwt, const HmacKey& key, std::int64_t now_seconds);
 
 }  // namespace sealcast

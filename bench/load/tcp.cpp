@@ -29,7 +29,7 @@ sockaddr_in address_of(const std::string& host, std::uint16_t port) {
 
 }  // namespace
 
-void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
+void fail(const std::string& problem) { throw std::runtime_error(problem + ": " + std::strerror(errno)); }
 
 int connect_tcp(const std::string& host, std::uint16_t port, const std::string& source) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

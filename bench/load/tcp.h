@@ -14,7 +14,7 @@ namespace sealcast::bench {
 using Clock = std::chrono::steady_clock;
 
 // Throws std::runtime_error with errno's text.
-[[noreturn]] void fail(const std::string& what);
+[[noreturn]] void fail(const std::string& problem);
 
 // Connects and makes the socket non-blocking. `source` is the local address; empty: any address.
 int connect_tcp(const std::string& host, std::uint16_t port, const std::string& source = {});

@@ -51,6 +51,15 @@ export class System {
     return system;
   }
 
+  // The gate's Redis, with the methods of RedisTarget and Broker.
+  get #redis() {
+    return {
+      signal: (signal) => this.stack.signal('redis', signal),
+      stop: (signal) => this.stack.stop('redis', signal),
+      start: () => this.stack.startRedis(),
+    };
+  }
+
   // The URLs of the sidecars for clients.
   get urls() {
     return NAMES.map((name) => this.links.get(`clients-${name}`).url);
@@ -144,9 +153,8 @@ export class System {
     const name = target.split('-').at(-1);
     if (target.startsWith('sidecar-')) return this.#injectIntoSidecar(fault, name);
     if (this.links.has(target)) return this.#injectIntoLink(fault, this.links.get(target));
-    const services = { 'redis-target': this.target, mosquitto: this.broker };
+    const services = { 'redis-target': this.target, mosquitto: this.broker, redis: this.#redis };
     if (services[target]) return this.#injectIntoService(fault, services[target]);
-    if (target === 'redis') return this.#injectIntoRedis(fault);
     if (target === 'clock') return this.#stepClockBack();
     return this.#injectIntoPostgres(fault);
   }
@@ -176,20 +184,11 @@ export class System {
 
   async #injectIntoService(fault, service) {
     if (fault === 'freeze') {
-      service.signal('SIGSTOP');
+      await service.signal('SIGSTOP');
       return () => service.signal('SIGCONT');
     }
     await service.stop('SIGKILL');
     return () => service.start();
-  }
-
-  async #injectIntoRedis(fault) {
-    if (fault === 'freeze') {
-      await this.stack.signal('redis', 'SIGSTOP');
-      return () => this.stack.signal('redis', 'SIGCONT');
-    }
-    await this.stack.stop('redis', 'SIGKILL');
-    return () => this.stack.startRedis();
   }
 
   // The programs read the file once per second. When the fault is removed, their clocks step forward.

@@ -142,14 +142,7 @@ function serve(request, response) {
 }
 
 // Without a listener pg_notify would cost less than in real use.
-async function listen() {
-  const client = new pg.Client();
-  await client.connect();
-  client.on('notification', () => {});
-  await client.query('listen peer_messages');
-}
-
-if (cluster.isPrimary) await listen();
+if (cluster.isPrimary) await import('./listen.mjs');
 if (cluster.isPrimary && processes > 1) {
   redis.disconnect();
   for (let i = 0; i < processes; i++) cluster.fork();
