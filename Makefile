@@ -1,46 +1,21 @@
 # Builds the extensions by PGXS and defines the everyday targets. `make help` lists them.
-EXTENSION = sealcast sealcast_economy
-version_in = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $1)
-EXTVERSION := $(call version_in,sealcast.control)
-ECONOMY_VERSION := $(call version_in,sealcast_economy.control)
-MODULE_big = sealcast
-OBJS = $(patsubst %.cpp,%.o,$(wildcard extension/core/*.cpp extension/pg/*.cpp))
-DATA_built = sealcast--$(EXTVERSION).sql sealcast_economy--$(ECONOMY_VERSION).sql
-DATA = $(wildcard sql/upgrade/sealcast--*--*.sql sql/upgrade/sealcast_economy--*--*.sql)
 PG_CONFIG ?= pg_config
-SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=extension/pg/exports.map
-# The tests add -Werror.
-PG_CXXFLAGS = -std=c++20 -O3 -Wall -Wextra -fvisibility=hidden $(SEALCAST_CXXFLAGS)
-# -isystem: the compiler reports no warnings in the server's headers.
-PG_CPPFLAGS = -I$(CURDIR)/extension -isystem $(shell $(PG_CONFIG) --includedir-server)
-EXTRA_CLEAN = $(DATA_built)
-# No bitcode: only JIT inlining needs it, and these functions are never inlined.
-override with_llvm = no
+PG_MAJOR = $(shell $(PG_CONFIG) --version 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+EXTENSION_BUILD = build/extension/pg$(PG_MAJOR)
 
 # pg_config can be installed without PGXS and the server's headers. Then `local/deps build` installs them.
-PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
-ifneq ($(PGXS),)
-include $(PGXS)
-else
-all install clean:
-	@test -z "$(SEALCAST_DEPS)" || { echo "make: $(PG_CONFIG) finds no PGXS; set PG_CONFIG to your server's pg_config" >&2; exit 1; }
-	local/deps build
-	$(MAKE) SEALCAST_DEPS=installed $@
-endif
-
-# The numbered files are in the order in which a message uses them.
-sealcast--$(EXTVERSION).sql: $(sort $(wildcard sql/[0-9]*.sql))
-	cat $^ > $@
-sealcast_economy--$(ECONOMY_VERSION).sql: $(sort $(wildcard sql/economy/[0-9]*.sql))
-	cat $^ > $@
-
-$(OBJS): $(wildcard extension/core/*.h extension/pg/*.h)
-sealcast.so: extension/pg/exports.map
+all install uninstall:
+	@test -e "$$($(PG_CONFIG) --pgxs 2>/dev/null)" || local/deps build
+	@test -e "$$($(PG_CONFIG) --pgxs)" || { echo "make: $(PG_CONFIG) finds no PGXS; set PG_CONFIG to your server's pg_config" >&2; exit 1; }
+	@mkdir -p $(EXTENSION_BUILD)
+	@$(MAKE) --no-print-directory -C $(EXTENSION_BUILD) -f $(CURDIR)/extension/pgxs.mk VPATH=$(CURDIR) PG_CONFIG=$(PG_CONFIG) $@
+clean:
+	rm -rf build/extension
 
 # ---- Everyday targets. Their scripts are in local/, tests/ and bench/.
 
 TEST_SUITES = $(addprefix test-,unit pgtap upgrade integration client docs fuzz asan integration-asan tsan)
-.PHONY: help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak coverage test-pg17 \
+.PHONY: all install uninstall clean help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak coverage test-pg17 \
   test-compose format lint
 BUILD ?= build
 

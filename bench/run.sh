@@ -50,7 +50,7 @@ machine() {
   disk=$(df --output=fstype "$SEALCAST_LOCAL" | tail -n 1)
   packages=$(node -p "Object.entries(require('./bench/peers/node/package.json').dependencies)
     .map((d) => d.join(' ')).join(', ')")
-  changes=$(git diff --quiet HEAD -- extension sidecar sql bench || echo ' with changes')
+  changes=$(git diff --quiet HEAD -- core extension sidecar sql bench || echo ' with changes')
   echo "- Machine: $processor, $(nproc) cores, $memory, $disk; $(uname -sr). It also runs the load generator."
   echo "- Load average at the start: $(cut -d' ' -f1-3 /proc/loadavg)"
   echo "- Versions: $(query -c "select split_part(version(), ' (', 1)")," \

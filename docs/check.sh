@@ -85,15 +85,15 @@ mentions docs/economy.md 'every function, table and type of sealcast_economy' < 
   sed -n 's/^create \(function\|table\|type\) sealcast_economy\.\([a-z_0-9]*\).*/\2/p' sql/economy/[0-9]*.sql | sort -u
 )
 mentions docs/settings.md 'every setting of the extension' < <(
-  grep -oh '"sealcast\.[a-z_]*"' extension/pg/settings.cpp | tr -d '"'
+  grep -oh '"sealcast\.[a-z_]*"' extension/server/settings.cpp | tr -d '"'
 )
-mentions docs/operations.md 'every metric' < <(grep -oh '"sealcast_[a-z_]*"' sidecar/src/metrics/metrics.cpp | tr -d '"')
+mentions docs/operations.md 'every metric' < <(grep -oh '"sealcast_[a-z_]*"' sidecar/src/base/metrics.cpp | tr -d '"')
 mentions docs/operations.md 'every tag of the log' < <(
-  sed -n 's/.*std::string_view k[A-Za-z]* = "\(\[[A-Z]*\]\)";/\1/p' sidecar/src/log/log.h
+  sed -n 's/.*std::string_view k[A-Za-z]* = "\(\[[A-Z]*\]\)";/\1/p' sidecar/src/base/log.h
 )
 mentions docs/errors.md 'every code' < <(
   {
-    grep -oh '\.code = .*"[a-z_]*"' extension/pg/*.cpp | grep -o '"[a-z_]*"' | tr -d '"'
+    grep -oh '\.code = .*"[a-z_]*"' extension/*/*.cpp | grep -o '"[a-z_]*"' | tr -d '"'
     grep -ohE "(refuse|return )\([0-9]*, '[a-z_]*'" sql/[0-9]*.sql sql/economy/[0-9]*.sql | sed "s/.*, '//; s/'//"
     grep -rohE '(\.code = |\b(40[0-9]|4[1-9][0-9]|50[0-9]), )"[a-z_]+"' sidecar/src | sed 's/.*"\(.*\)"/\1/'
   } | sort -u

@@ -16,7 +16,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "config/secret_file.h"
+#include "core/token/secret_file.h"
 #include "reader_token.h"
 
 namespace sealcast {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/digest.h"
-#include "session/jwt.h"
+#include "core/token/jwt.h"
 
 namespace sealcast {
 

@@ -8,5 +8,5 @@ local/npm tests/vectors
 nice local/cmake build/coverage core_tests sidecar_tests -- -DCMAKE_CXX_FLAGS=--coverage
 find build/coverage -name '*.gcda' -delete
 ctest --test-dir build/coverage -j"$(nproc)" --output-on-failure --no-tests=error
-gcovr --root . --object-directory build/coverage --filter extension/core/ --filter sidecar/src/ \
+gcovr --root . --object-directory build/coverage --filter core/ --filter sidecar/src/ \
   --exclude-directories '.*CompilerId.*' --exclude-throw-branches --html-details build/coverage/index.html --print-summary

@@ -11,7 +11,7 @@ shellcheck local/*.sh bench/*.sh bench/sections/*.sh tests/*.sh
 # --force: with -D alone, cppcheck would skip the other branches of each #if.
 cppcheck -q -j "$(nproc)" --std=c++20 --language=c++ --enable=warning,performance,portability --error-exitcode=1 \
   --suppressions-list=tests/cppcheck.suppressions --force -DSEALCAST_VERSION='"0"' \
-  -Iextension -Isidecar/src extension sidecar/src mosquitto
+  -I. -Iextension -Isidecar/src core extension sidecar/src mosquitto
 
 # clang-tidy checks a header with each source that includes it. With SINCE it checks a changed header by itself.
 sources() {
@@ -23,9 +23,9 @@ sources() {
 }
 
 [[ -e build/compile_commands.json ]] || cmake -S . -B build
-sources extension/core/ sidecar/src/ mosquitto/ |
+sources core/ sidecar/src/ mosquitto/ |
   xargs -r -n 1 -P "$(nproc)" clang-tidy --quiet --warnings-as-errors='*' -p build
 # PGXS compiles these files, and it writes no compile_commands.json.
 server=$("${PG_CONFIG:-pg_config}" --includedir-server)
-sources extension/pg/ | xargs -r -I {} -P "$(nproc)" \
-  clang-tidy --quiet --warnings-as-errors='*' {} -- -x c++ -std=c++20 -I"$PWD/extension" -isystem "$server"
+sources extension/ | xargs -r -I {} -P "$(nproc)" \
+  clang-tidy --quiet --warnings-as-errors='*' {} -- -x c++ -std=c++20 -I"$PWD" -I"$PWD/extension" -isystem "$server"

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "storm/rate_control.h"
+#include "leader/sampling/rate_control.h"
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;

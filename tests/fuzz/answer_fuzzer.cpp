@@ -2,9 +2,9 @@
 // into a line of the log; only what the service calls a success is one.
 #include <string>
 
-#include "audience/livekit_rooms.h"
 #include "core/uuid.h"
 #include "fuzz.h"
+#include "leader/viewers/livekit_rooms.h"
 #include "transport/ably/verdict.h"
 #include "transport/supabase/verdict.h"
 

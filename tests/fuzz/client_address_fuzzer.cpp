@@ -3,7 +3,7 @@
 #include <string>
 
 #include "fuzz.h"
-#include "rpc/client_address.h"
+#include "http/client_address.h"
 
 namespace sealcast::fuzz {
 

@@ -2,7 +2,7 @@
 #include <string>
 
 #include "fuzz.h"
-#include "gate/check.h"
+#include "message/gate_check.h"
 
 namespace sealcast::fuzz {
 

@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "../unit/sidecar/scratch.h"
 #include "fuzz.h"
-#include "rpc/parser.h"
-#include "rpc/path.h"
-#include "rpc/static_files.h"
-#include "rpc/whole_number.h"
+#include "http/parser.h"
+#include "http/path.h"
+#include "http/static_files.h"
+#include "http/whole_number.h"
+#include "support/scratch.h"
 
 namespace sealcast::fuzz {
 namespace {
@@ -50,7 +50,7 @@ Parsed parse(std::string_view bytes, std::size_t piece) {
         const std::string_view whole = bytes.substr(first, begin - first);
         parsed.heads.push_back(whole.substr(0, whole.find("\r\n\r\n")));
         parser.reset();
-      } else if (error == boost::beast::http::error::need_more) {
+      } else if (error == boost::beast::beast::http::error::need_more) {
         if (used == 0) break;
       } else if (error) {
         parsed.whole = false;

@@ -4,15 +4,15 @@
 #include <stdexcept>
 #include <string>
 
-#include "../unit/sidecar/scratch.h"
-#include "config/secret_file.h"
+#include "client/http/base64.h"
 #include "config/settings.h"
 #include "core/error.h"
 #include "core/keyring.h"
+#include "core/token/secret_file.h"
 #include "fuzz.h"
-#include "http_client/base64.h"
-#include "session/jwks.h"
-#include "switching/webhook_secret.h"
+#include "leader/switching/webhook_secret.h"
+#include "message/jwks.h"
+#include "support/scratch.h"
 #include "transport/ably/key.h"
 
 namespace sealcast::fuzz {

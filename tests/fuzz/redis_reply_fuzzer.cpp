@@ -3,12 +3,12 @@
 
 #include <string>
 
+#include "client/redis/command.h"
+#include "client/redis/reply.h"
+#include "events/entry.h"
+#include "events/upkeep.h"
 #include "fuzz.h"
-#include "gate/answer.h"
-#include "redis/command.h"
-#include "redis/reply.h"
-#include "transport/redis_streams/upkeep.h"
-#include "worker/entry.h"
+#include "message/gate_answer.h"
 
 namespace sealcast::fuzz {
 namespace {

@@ -3,15 +3,15 @@
 #include <optional>
 #include <string>
 
+#include "api/heartbeat_body.h"
+#include "api/send_body.h"
+#include "api/token_body.h"
 #include "core/canonical_json.h"
 #include "core/error.h"
+#include "core/token/jwt.h"
 #include "core/uuid.h"
 #include "fuzz.h"
-#include "rpc/heartbeat_body.h"
-#include "rpc/parser.h"
-#include "rpc/send_body.h"
-#include "rpc/token_body.h"
-#include "session/jwt.h"
+#include "http/parser.h"
 
 namespace sealcast::fuzz {
 namespace {

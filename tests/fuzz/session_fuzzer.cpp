@@ -7,11 +7,12 @@
 
 #include "core/canonical_json.h"
 #include "core/error.h"
+#include "core/token/base64url.h"
+#include "core/token/jwt.h"
 #include "core/uuid.h"
 #include "fuzz.h"
-#include "session/base64url.h"
-#include "session/jwt.h"
-#include "session/session.h"
+#include "message/session.h"
+#include "message/ticket.h"
 
 namespace sealcast::fuzz {
 namespace {

@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "base/service_url.h"
+#include "client/postgres/conninfo.h"
+#include "client/postgres/error.h"
+#include "client/redis/command.h"
 #include "config/checks.h"
 #include "config/region.h"
-#include "config/service_url.h"
 #include "config/settings.h"
 #include "config/settings_table.h"
 #include "fuzz.h"
-#include "postgres/conninfo.h"
-#include "postgres/error.h"
-#include "redis/command.h"
 
 namespace sealcast::fuzz {
 namespace {

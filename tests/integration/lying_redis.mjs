@@ -50,7 +50,7 @@ export class LyingRedis {
   }
 }
 
-// The script's own answers: see sidecar/src/gate/redis_gate.cpp.
+// The script's own answers: see sidecar/src/message/redis_gate.cpp.
 export const PASS = ':4\r\n';
 export const SEEN = ':5\r\n';
 

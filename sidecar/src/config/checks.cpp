@@ -12,11 +12,11 @@
 #include <memory>
 #include <stdexcept>
 
+#include "base/address.h"
+#include "base/log.h"
+#include "base/service_url.h"
+#include "client/redis/command.h"
 #include "config/region.h"
-#include "config/service_url.h"
-#include "log/log.h"
-#include "redis/command.h"
-#include "rpc/client_address.h"
 
 namespace sealcast::checks {
 namespace {
@@ -186,7 +186,7 @@ Problem not_empty(const std::string& value) {
 
 Problem network(const std::string& value) {
   try {
-    rpc::parse_network(value);
+    parse_network(value);
     return {};
   } catch (const std::invalid_argument& error) {
     return "holds " + quoted(value) + ", which " + error.what() +

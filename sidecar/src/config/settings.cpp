@@ -13,11 +13,11 @@
 #include <random>
 #include <set>
 
+#include "client/postgres/conninfo.h"
 #include "config/checks.h"
 #include "config/region.h"
-#include "config/secret_file.h"
 #include "config/settings_table.h"
-#include "postgres/conninfo.h"
+#include "core/token/secret_file.h"
 
 namespace sealcast {
 namespace {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "core/settings_error.h"
+
 namespace sealcast {
 
 struct Settings {
@@ -173,12 +175,6 @@ struct Settings {
     std::vector<std::string> connect_origins;  // where its pages may connect to, besides here
   } demo;
   std::chrono::milliseconds drain_timeout;  // how long SIGTERM waits for requests under way
-};
-
-// Bad configuration: the message names the file, the key and the fix.
-class SettingsError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
 };
 
 // `file` may be empty: defaults and environment only. `environment` is `environ`-shaped.

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-#include "log/log.h"
+#include "base/log.h"
 #include "regions/country_places.h"
 
 namespace sealcast {
@@ -100,7 +100,7 @@ GeoIp::Database GeoIp::load() const {
   return Database(opened.release());
 }
 
-std::optional<Location> GeoIp::locate(const rpc::Address& address) const {
+std::optional<Location> GeoIp::locate(const Address& address) const {
   if (!database_) return std::nullopt;
   sockaddr_in6 v6{};
   sockaddr_in v4{};

@@ -11,9 +11,9 @@
 #include <optional>
 #include <string>
 
-#include "config/file_stamp.h"
+#include "base/address.h"
+#include "base/file_stamp.h"
 #include "config/region.h"
-#include "rpc/client_address.h"
 
 namespace sealcast {
 
@@ -27,7 +27,7 @@ class GeoIp {
   // An empty path: nobody is located. Throws std::runtime_error naming the file and the fix.
   explicit GeoIp(std::string path);
 
-  std::optional<Location> locate(const rpc::Address& address) const;
+  std::optional<Location> locate(const Address& address) const;
 
   // Looks at the file, and takes another one into use. One that cannot be used is logged, and the last good one stays.
   void reload_if_changed();

@@ -8,7 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-#include "log/log.h"
+#include "base/log.h"
 
 namespace sealcast {
 namespace {
@@ -55,7 +55,7 @@ void Regions::stop() {
   client_.stop();
 }
 
-Offers Regions::offers_for(const rpc::Address& caller) const {
+Offers Regions::offers_for(const Address& caller) const {
   if (regions_.empty()) return {};
   auto located = geoip_.locate(caller);
   auto offers = order_regions(states_, located ? located->place : fallback_);

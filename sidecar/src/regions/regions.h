@@ -10,12 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "base/address.h"
+#include "base/asio.h"
+#include "base/metrics.h"
+#include "client/http/client.h"
 #include "config/settings.h"
-#include "http_client/client.h"
-#include "metrics/metrics.h"
 #include "regions/geoip.h"
 #include "regions/order.h"
-#include "rpc/client_address.h"
 
 namespace sealcast {
 
@@ -34,7 +35,7 @@ class Regions {
   void stop();
 
   // What the pointers lead to lives as long as the Regions, and changes with the next probes.
-  Offers offers_for(const rpc::Address& caller) const;
+  Offers offers_for(const Address& caller) const;
 
  private:
   asio::awaitable<void> probe(std::size_t number);

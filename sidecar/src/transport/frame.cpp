@@ -1,7 +1,7 @@
 // Writes the frame that all transports and the history share.
-#include <charconv>
+#include "transport/frame.h"
 
-#include "transport/transport.h"
+#include <charconv>
 
 namespace sealcast {
 

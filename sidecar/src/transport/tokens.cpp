@@ -5,7 +5,7 @@
 
 #include "config/settings.h"
 #include "core/json_string.h"
-#include "delivery/adapter.h"
+#include "transport/outside/adapter.h"
 
 namespace sealcast {
 

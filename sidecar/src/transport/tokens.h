@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "transport/transport.h"
+#include "transport/frame.h"
 
 namespace sealcast {
 

@@ -16,9 +16,9 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "client/http/base64.h"
+#include "client/http/client.h"
 #include "core/json_string.h"
-#include "http_client/base64.h"
-#include "http_client/client.h"
 #include "transport/ably/key.h"
 #include "transport/ably/verdict.h"
 

@@ -4,8 +4,9 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <memory>
 
+#include "base/asio.h"
 #include "config/settings.h"
-#include "delivery/adapter.h"
+#include "transport/outside/adapter.h"
 
 namespace sealcast {
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "config/secret_file.h"
 #include "config/settings.h"
+#include "core/token/secret_file.h"
 
 namespace sealcast::ably {
 

@@ -7,9 +7,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "client/http/base64.h"
 #include "core/digest.h"
 #include "core/json_string.h"
-#include "http_client/base64.h"
 #include "transport/ably/key.h"
 
 namespace sealcast {

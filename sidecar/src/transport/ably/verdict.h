@@ -1,8 +1,8 @@
 // What an answer of Ably's REST API means for the frames that were sent.
 #pragma once
 
-#include "delivery/outcome.h"
-#include "http_client/answer.h"
+#include "client/http/answer.h"
+#include "transport/outside/outcome.h"
 
 namespace sealcast::ably {
 

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "delivery/adapter.h"
+#include "base/asio.h"
+#include "transport/outside/adapter.h"
 
 namespace sealcast::mqtt {
 

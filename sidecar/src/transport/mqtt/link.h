@@ -16,6 +16,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/asio.h"
 #include "transport/mqtt/batch.h"
 #include "transport/mqtt/options.h"
 

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/asio.h"
 #include "transport/mqtt/link.h"
 
 namespace sealcast::mqtt {

@@ -11,9 +11,9 @@
 #include <string>
 #include <utility>
 
-#include "config/secret_file.h"
-#include "config/service_url.h"
-#include "log/log.h"
+#include "base/log.h"
+#include "base/service_url.h"
+#include "core/token/secret_file.h"
 #include "transport/mqtt/batch.h"
 #include "transport/mqtt/link.h"
 #include "transport/mqtt/options.h"

@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include "delivery/adapter.h"
+#include "transport/outside/adapter.h"
 
 namespace sealcast::mqtt {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "transport/transport.h"
+#include "transport/frame.h"
 
 namespace sealcast::mqtt {
 

@@ -3,8 +3,8 @@
 
 #include <utility>
 
-#include "config/secret_file.h"
-#include "session/jwt.h"
+#include "core/token/jwt.h"
+#include "core/token/secret_file.h"
 
 namespace sealcast {
 namespace {

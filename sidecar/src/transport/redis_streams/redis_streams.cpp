@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "redis/script.h"
+#include "client/redis/script.h"
 #include "transport/redis_streams/service.h"
 
 namespace sealcast {

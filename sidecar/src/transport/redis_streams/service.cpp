@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "config/secret_file.h"
+#include "core/token/secret_file.h"
 
 namespace sealcast {
 

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <string_view>
 
+#include "client/redis/client.h"
 #include "config/settings.h"
-#include "delivery/adapter.h"
-#include "redis/client.h"
+#include "transport/outside/adapter.h"
 
 namespace sealcast {
 

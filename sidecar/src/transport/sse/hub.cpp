@@ -11,7 +11,7 @@
 #include <random>
 #include <utility>
 
-#include "log/log.h"
+#include "base/log.h"
 
 namespace sealcast::sse {
 
@@ -33,7 +33,7 @@ std::string_view payload(const Chunk& chunk, bool chunked) {
 
 }  // namespace
 
-Hub::Hub(asio::any_io_executor executor, History& history, Metrics& metrics, HubSettings settings)
+Hub::Hub(asio::any_io_executor executor, FrameHistory& history, Metrics& metrics, HubSettings settings)
     : executor_(executor),
       history_(history),
       metrics_(metrics),
@@ -205,10 +205,10 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
     std::string text, event;
     bytes.clear();
     try {
-      HistoryPage page = co_await history_.page(channel.stream_id, after, std::nullopt, kPage, settings_.channel);
+      FramePage page = co_await history_.page(channel.stream_id, after, std::nullopt, kPage, settings_.channel);
       if (page.size() == 0) break;
       for (int row = 0; row < page.size(); ++row) {
-        HistoryRow frame = page[row];
+        FrameRow frame = page[row];
         text.clear();
         append_frame(frame.offset, frame.prev, frame.envelope, text);
         bytes += payload(*render_frame(frame.offset, frame.prev, text), reader.chunked);

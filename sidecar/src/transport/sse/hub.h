@@ -23,8 +23,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "history/history.h"
-#include "metrics/metrics.h"
+#include "base/asio.h"
+#include "base/metrics.h"
+#include "transport/frame_history.h"
 #include "transport/sse/ring.h"
 #include "transport/sse/subscriber.h"
 #include "transport/transport.h"
@@ -60,7 +61,7 @@ struct Channel {
 class Hub final : public Transport {
  public:
   // `history` and `metrics` outlive this.
-  Hub(asio::any_io_executor executor, History& history, Metrics& metrics, HubSettings settings);
+  Hub(asio::any_io_executor executor, FrameHistory& history, Metrics& metrics, HubSettings settings);
   ~Hub() override;
 
   std::string_view name() const override { return "sse"; }
@@ -122,7 +123,7 @@ class Hub final : public Transport {
   void tick();
 
   asio::any_io_executor executor_;
-  History& history_;
+  FrameHistory& history_;
   Metrics& metrics_;
   HubSettings settings_;
   std::unordered_map<std::string, std::unique_ptr<Channel>> channels_;

@@ -8,11 +8,10 @@
 #include <string_view>
 #include <utility>
 
+#include "base/asio.h"
 #include "transport/sse/ring.h"
 
 namespace sealcast::sse {
-
-namespace asio = boost::asio;
 
 class Hub;
 struct Channel;

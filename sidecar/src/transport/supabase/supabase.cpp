@@ -9,8 +9,8 @@
 
 #include <algorithm>
 
-#include "config/secret_file.h"
-#include "http_client/client.h"
+#include "client/http/client.h"
+#include "core/token/secret_file.h"
 #include "transport/supabase/verdict.h"
 
 namespace sealcast {

@@ -1,8 +1,8 @@
 // What an answer of Supabase Realtime means for the frame that was sent.
 #pragma once
 
-#include "delivery/outcome.h"
-#include "http_client/answer.h"
+#include "client/http/answer.h"
+#include "transport/outside/outcome.h"
 
 namespace sealcast::supabase {
 

@@ -1,0 +1,365 @@
+// The text path: one pass over the input that writes canonical bytes as it reads.
+#include "core/canonical_json.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/json_number.h"
+#include "core/json_string.h"
+#include "core/member_order.h"
+#include "core/text_canonicalizer.h"
+
+namespace sealcast {
+namespace {
+
+constexpr std::size_t kKeptScratchBytes = 1 << 20;
+
+class TextCanonicalizer {
+ public:
+  TextCanonicalizer(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel, ParserScratch& scratch)
+      : begin_(json.data()),
+        end_(json.data() + json.size()),
+        next_poll_(begin_ + std::min(json.size(), kPollBytes)),
+        out_(out),
+        numbers_(numbers),
+        poll_(cancel),
+        scratch_(scratch) {}
+
+  // Leaves the root object's members in scratch_.members.
+  void run();
+
+ private:
+  struct Frame {
+    std::size_t first_member;
+    bool object;
+    bool sorted;
+  };
+
+  [[noreturn]] void fail(const char* at, const char* what) const {
+    throw Error(ErrorKind::invalid_json, "invalid JSON at byte " + std::to_string(at - begin_) + ": " + what);
+  }
+  [[noreturn]] void fail_at(const char* at, const char* expected) const {
+    fail(at, at == end_ ? "the text ends too early" : expected);
+  }
+
+  // Canonical text is never longer than its source except in numbers, so only they ask.
+  Cursor make_room(Cursor at);
+  // Most places have no space or one.
+  const char* skip_space(const char* p) {
+    if (p != end_ && *p == ' ') ++p;
+    if (p != end_ && static_cast<unsigned char>(*p) > ' ') return p;
+    return skip_more_space(p);
+  }
+  const char* skip_more_space(const char* p);
+  void poll(const char* p);
+
+  Cursor value(Cursor at);
+  Cursor string(Cursor at);
+  Cursor escape(Cursor at);
+  unsigned code_unit(const char* p) const;
+  Cursor literal(Cursor at, std::string_view word);
+  Cursor key(Cursor at);
+  Cursor close(Cursor at);
+
+  const char* const begin_;
+  const char* const end_;
+  const char* next_poll_;
+  std::string& out_;
+  char* limit_ = nullptr;
+  const Numbers numbers_;
+  bool escaped_ = false;  // the string read last had an escape
+  Poll poll_;
+  ParserScratch& scratch_;
+  Frame frames_[kMaxDepth];
+  int depth_ = 0;
+};
+
+Cursor TextCanonicalizer::make_room(Cursor at) {
+  const auto need = static_cast<std::size_t>(end_ - at.in) + 2 * kSlack;
+  if (static_cast<std::size_t>(limit_ - at.out) >= need) return at;
+  const auto written = static_cast<std::size_t>(at.out - out_.data());
+  out_.resize(written + written / 2 + need);
+  limit_ = out_.data() + out_.size();
+  at.out = out_.data() + written;
+  return at;
+}
+
+void TextCanonicalizer::poll(const char* p) {
+  next_poll_ = p + std::min(static_cast<std::size_t>(end_ - p), kPollBytes);
+  poll_.look();
+}
+
+const char* TextCanonicalizer::skip_more_space(const char* p) {
+  while (p < end_ && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+    ++p;
+    if (p >= next_poll_ && p < end_) poll(p);
+  }
+  return p;
+}
+
+Cursor TextCanonicalizer::literal(Cursor at, std::string_view word) {
+  if (!std::string_view(at.in, static_cast<std::size_t>(end_ - at.in)).starts_with(word)) {
+    fail(at.in, "a word that is not true, false or null");
+  }
+  std::memcpy(at.out, word.data(), word.size());
+  return {at.in + word.size(), at.out + word.size()};
+}
+
+unsigned TextCanonicalizer::code_unit(const char* p) const {
+  unsigned unit = 0;
+  for (int i = 0; i < 4; ++i, ++p) {
+    if (p == end_) fail(p, "the text ends too early");
+    const char c = *p;
+    unsigned digit;
+    if (c >= '0' && c <= '9') {
+      digit = static_cast<unsigned>(c - '0');
+    } else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') {
+      digit = static_cast<unsigned>((c | 0x20) - 'a' + 10);
+    } else {
+      fail(p, "\\u needs four hex digits");
+    }
+    unit = unit << 4 | digit;
+  }
+  return unit;
+}
+
+Cursor TextCanonicalizer::escape(Cursor at) {
+  escaped_ = true;
+  const char* const start = at.in++;
+  if (at.in == end_) fail(at.in, "the text ends too early");
+  char c = *at.in++;
+  switch (c) {
+    case '"':
+    case '\\':
+    case '/':
+      break;
+    case 'b':
+      c = '\b';
+      break;
+    case 't':
+      c = '\t';
+      break;
+    case 'n':
+      c = '\n';
+      break;
+    case 'f':
+      c = '\f';
+      break;
+    case 'r':
+      c = '\r';
+      break;
+    case 'u': {
+      unsigned code_point = code_unit(at.in);
+      at.in += 4;
+      if (code_point < 0x80) return {at.in, write_ascii(static_cast<unsigned char>(code_point), at.out)};
+      if (code_point >= 0xDC00 && code_point <= 0xDFFF) fail(start, "a lone surrogate");
+      if (code_point >= 0xD800 && code_point <= 0xDBFF) {
+        if (end_ - at.in < 2 || at.in[0] != '\\' || at.in[1] != 'u') fail(start, "a lone surrogate");
+        const unsigned low = code_unit(at.in + 2);
+        if (low < 0xDC00 || low > 0xDFFF) fail(start, "a lone surrogate");
+        code_point = 0x10000 + ((code_point - 0xD800) << 10) + (low - 0xDC00);
+        at.in += 6;
+      }
+      return {at.in, write_multibyte(code_point, at.out)};
+    }
+    default:
+      fail(start, "an escape that JSON does not have");
+  }
+  return {at.in, write_ascii(static_cast<unsigned char>(c), at.out)};
+}
+
+// From an opening quote to behind the closing one.
+Cursor TextCanonicalizer::string(Cursor at) {
+  *at.out++ = *at.in++;
+  while (true) {
+    at = copy_plain(at, next_poll_);
+    if (at.in >= next_poll_) {
+      if (at.in == end_) fail(at.in, "the text ends inside a string");
+      poll(at.in);
+      continue;
+    }
+    const auto c = static_cast<unsigned char>(*at.in);
+    if (c == '"') {
+      *at.out++ = *at.in++;
+      return at;
+    }
+    if (c == '\\') {
+      at = escape(at);
+    } else if (c < 0x20) {
+      fail(at.in, "a control character that is not escaped");
+    } else {
+      // Up to the next look at the flag, and over it by no more than one character.
+      at = copy_multibyte(at, end_, next_poll_);
+      if (at.out == nullptr) fail(at.in, "invalid UTF-8");
+    }
+  }
+}
+
+// From a key's opening quote to behind its colon.
+Cursor TextCanonicalizer::key(Cursor at) {
+  if (at.in == end_ || *at.in != '"') fail_at(at.in, "expected a key in double quotes");
+  const char* const source = at.in;
+  const char* const written = at.out;
+  escaped_ = false;
+  at = string(at);
+  std::string_view key(source + 1, static_cast<std::size_t>(at.in - source) - 2);
+  if (escaped_) [[unlikely]] {
+    std::string& keys = scratch_.keys;
+    // Reserved whole at the first such key, so that the views of earlier ones stay good.
+    if (keys.empty()) keys.reserve(static_cast<std::size_t>(end_ - begin_));
+    const std::size_t size = keys.size();
+    append_unescaped({written + 1, static_cast<std::size_t>(at.out - written) - 2}, keys);
+    key = std::string_view(keys).substr(size);
+  }
+  Frame& frame = frames_[depth_ - 1];
+  std::vector<Member>& members = scratch_.members;
+  const Member& member = add_member(members, key, static_cast<std::size_t>(written - out_.data()),
+                                    static_cast<std::size_t>(source - begin_));
+  if (members.size() - 1 > frame.first_member) {
+    const std::strong_ordering order = compare_members(members.end()[-2], member);
+    if (order == 0) fail(source, "a key that stands twice in its object");
+    if (order > 0) frame.sorted = false;
+  }
+  at.in = skip_space(at.in);
+  if (at.in == end_ || *at.in != ':') fail_at(at.in, "expected a colon after a key");
+  *at.out++ = ':';
+  at.in = skip_space(at.in + 1);
+  return at;
+}
+
+// At the closing bracket of the innermost container.
+Cursor TextCanonicalizer::close(Cursor at) {
+  *at.out++ = *at.in++;
+  const Frame& frame = frames_[--depth_];
+  if (!frame.object) return at;
+  if (!frame.sorted) {
+    const std::span<Member> members = std::span(scratch_.members).subspan(frame.first_member);
+    if (const Member* twice = sort_members(members, poll_)) {
+      fail(begin_ + twice->source, "a key that stands twice in its object");
+    }
+    move_members(members, out_.data(), scratch_.moved, poll_);
+  }
+  if (depth_ > 0) scratch_.members.resize(frame.first_member);
+  return at;
+}
+
+// A scalar, an empty container, or the opening of one that has something in it.
+Cursor TextCanonicalizer::value(Cursor at) {
+  if (at.in == end_) fail(at.in, "the text ends too early");
+  switch (*at.in) {
+    case '"':
+      return string(at);
+    case 't':
+      return literal(at, "true");
+    case 'f':
+      return literal(at, "false");
+    case 'n':
+      return literal(at, "null");
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9': {
+      Fault fault;
+      at = write_number(make_room(at), end_, numbers_, fault);
+      if (at.in == nullptr) fail(fault.at, fault.what);
+      return at;
+    }
+    default:
+      fail(at.in, "expected a value");
+  }
+}
+
+void TextCanonicalizer::run() {
+  Cursor at{begin_, nullptr};
+  const std::size_t start = out_.size();
+  out_.resize(start + static_cast<std::size_t>(end_ - begin_) + 2 * kSlack);
+  limit_ = out_.data() + out_.size();
+  at.out = out_.data() + start;
+
+  at.in = skip_space(at.in);
+  while (true) {
+    // Opens containers until something stands that is complete.
+    if (at.in < end_ && (*at.in == '{' || *at.in == '[')) {
+      if (depth_ == kMaxDepth) fail(at.in, "nested deeper than 128");
+      const bool object = *at.in == '{';
+      frames_[depth_++] = {scratch_.members.size(), object, true};
+      *at.out++ = *at.in++;
+      at.in = skip_space(at.in);
+      if (at.in == end_ || *at.in != (object ? '}' : ']')) {
+        if (object) at = key(at);
+        continue;
+      }
+      at = close(at);
+    } else {
+      at = value(at);
+    }
+    // Closes containers until another value must follow.
+    while (true) {
+      at.in = skip_space(at.in);
+      if (at.in >= next_poll_ && at.in < end_) poll(at.in);
+      if (depth_ == 0) {
+        if (at.in != end_) fail(at.in, "something follows the document");
+        out_.resize(static_cast<std::size_t>(at.out - out_.data()));
+        return;
+      }
+      const bool object = frames_[depth_ - 1].object;
+      if (object) scratch_.members.back().end = static_cast<std::size_t>(at.out - out_.data());
+      if (at.in == end_) fail(at.in, "the text ends too early");
+      if (*at.in == ',') {
+        *at.out++ = *at.in++;
+        at.in = skip_space(at.in);
+        if (object) at = key(at);
+        break;
+      }
+      if (*at.in != (object ? '}' : ']')) fail(at.in, object ? "expected a comma or }" : "expected a comma or ]");
+      at = close(at);
+    }
+  }
+}
+
+}  // namespace
+
+ScratchLease::ScratchLease()
+    : scratch_([]() -> ParserScratch& {
+        thread_local ParserScratch scratch;
+        return scratch;
+      }()) {}
+
+ScratchLease::~ScratchLease() {
+  const auto tidy = [](auto& buffer, std::size_t element) {
+    buffer.clear();
+    if (buffer.capacity() * element > kKeptScratchBytes) buffer.shrink_to_fit();
+  };
+  tidy(scratch_.members, sizeof(Member));
+  tidy(scratch_.keys, 1);
+  tidy(scratch_.moved, 1);
+}
+
+std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
+                                       ParserScratch& scratch, bool& is_object) {
+  const std::size_t start = out.size();
+  try {
+    TextCanonicalizer(json, out, numbers, cancel, scratch).run();
+  } catch (...) {
+    out.resize(start);
+    throw;
+  }
+  is_object = out[start] == '{';
+  return scratch.members;
+}
+
+void canonicalize(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel) {
+  ScratchLease lease;
+  bool is_object;
+  canonicalize_members(json, out, numbers, cancel, *lease, is_object);
+}
+
+}  // namespace sealcast

@@ -1,0 +1,30 @@
+// Scores by hash: every stream ranks the cells in an order of its own.
+#include "core/cell.h"
+
+#include <string>
+
+#include "core/digest.h"
+
+namespace sealcast {
+
+std::uint64_t cell_score(std::string_view cell, std::string_view stream_id) {
+  std::string names;
+  names.reserve(cell.size() + 1 + stream_id.size());
+  names.append(cell).append("/").append(stream_id);
+  return leading_number(sha256(names));
+}
+
+std::size_t rendezvous(std::string_view stream_id, std::span<const std::string_view> cells) {
+  std::size_t best = cells.size();
+  std::uint64_t best_score = 0;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const std::uint64_t score = cell_score(cells[i], stream_id);
+    if (best == cells.size() || score > best_score || (score == best_score && cells[i] < cells[best])) {
+      best = i;
+      best_score = score;
+    }
+  }
+  return best;
+}
+
+}  // namespace sealcast

@@ -1,0 +1,46 @@
+// The bytes of a signature: 32 of HMAC-SHA-256, or 64 of Ed25519.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+#include "core/digest.h"
+#include "core/ed25519.h"
+
+namespace sealcast {
+
+// What its bytes must be is for the key to say that checks them: their number chooses no algorithm.
+class Signature {
+ public:
+  static constexpr bool has_size(std::size_t bytes) noexcept {
+    return bytes == sizeof(Digest) || bytes == sizeof(Ed25519Signature);
+  }
+
+  Signature() = default;
+  explicit Signature(const Digest& mac) : size_(mac.size()) { std::memcpy(bytes_.data(), mac.data(), mac.size()); }
+  explicit Signature(const Ed25519Signature& signature) : size_(signature.size()), bytes_(signature) {}
+
+  // False unless `hex` is 64 or 128 lower-case hex digits.
+  bool read_hex(std::string_view hex) {
+    size_ = hex.size() / 2;
+    return has_size(size_) && from_hex(hex, std::span(bytes_).first(size_));
+  }
+
+  std::string_view bytes() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), size_}; }
+
+  // False when it has another number of bytes than `out`.
+  template <class Array>
+  bool copy_to(Array& out) const noexcept {
+    if (size_ != out.size()) return false;
+    std::memcpy(out.data(), bytes_.data(), out.size());
+    return true;
+  }
+
+ private:
+  std::size_t size_ = 0;
+  Ed25519Signature bytes_;
+};
+
+}  // namespace sealcast

@@ -1,0 +1,141 @@
+// Between SQL and a batch: the five arrays that come in, the rows that go out.
+#include "admission/batch.h"
+
+#include "core/payload.h"
+#include "server/datum.h"
+#include "server/guard.h"
+
+extern "C" {
+#include "utils/array.h"
+#include "utils/tuplestore.h"
+}
+
+namespace sealcast::admission {
+namespace {
+
+struct Array {
+  Datum* values = nullptr;
+  bool* nulls = nullptr;
+  int count = 0;
+
+  const void* pointer(int i) const { return nulls[i] ? nullptr : DatumGetPointer(values[i]); }
+};
+
+[[noreturn]] void refuse_arrays() {
+  ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+                  errmsg("the arrays of a batch differ in length, or do not count from 1"),
+                  errhint("Pass five arrays with an entry for each message.")));
+  pg_unreachable();
+}
+
+Array read_array(FunctionCallInfo fcinfo, int argument, Oid type) {
+  Array array;
+  if (PG_ARGISNULL(argument)) return array;
+  ArrayType* const given = PG_GETARG_ARRAYTYPE_P(argument);
+  if (ARR_NDIM(given) > 1 || (ARR_NDIM(given) == 1 && ARR_LBOUND(given)[0] != 1)) refuse_arrays();
+  const bool uuids = type == UUIDOID;
+  deconstruct_array(given, type, uuids ? UUID_LEN : -1, false, uuids ? TYPALIGN_CHAR : TYPALIGN_INT, &array.values,
+                    &array.nulls, &array.count);
+  return array;
+}
+
+// Texts of one column are detoasted where a later guard may not.
+const text* detoasted(const void* value) {
+  return value == nullptr ? nullptr : pg_detoast_datum_packed(static_cast<varlena*>(const_cast<void*>(value)));
+}
+
+// A backend's own, so that the canonical text keeps its room from message to message.
+Payload& reused_payload() {
+  static Payload payload;
+  constexpr std::size_t kKeptBytes = 1 << 20;
+  if (payload.canonical.capacity() > kKeptBytes) std::string().swap(payload.canonical);
+  return payload;
+}
+
+void prepare(Item& item) {
+  if (item.d == nullptr) {
+    item.problem = "the payload is null";
+    return;
+  }
+  char problem[sizeof(Report::message)];
+  bool prepared = false;
+  guarded([&](CancelFlag cancel) {
+    static const std::vector<ServerField> kNone;
+    static std::vector<ServerField> role_field{{"user_role", {}}};
+    role_field[0].value = item.role == nullptr ? std::string_view() : view(item.role);
+    Payload& payload = reused_payload();
+    try {
+      prepare_payload(view(item.d), item.type == nullptr || item.type->states_role ? role_field : kNone, payload,
+                      cancel);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::invalid_json && error.kind() != ErrorKind::invalid_argument) throw;
+      copy_clipped(problem, sizeof problem, error.what());
+      return;
+    }
+    item.canonical = new_varlena(payload.canonical);
+    item.sent_hash = new_varlena(bytes(payload.sent_hash));
+    prepared = true;
+  });
+  if (!prepared) item.problem = pstrdup(problem);
+}
+
+}  // namespace
+
+Items read_items(FunctionCallInfo fcinfo) {
+  enum { kStreamIds, kTypes, kSenderIds, kTxnIds, kPayloads, kArrays };
+  static constexpr Oid kElements[kArrays] = {UUIDOID, TEXTOID, UUIDOID, UUIDOID, TEXTOID};
+  Array arrays[kArrays];
+  for (int i = 0; i < kArrays; ++i) {
+    arrays[i] = read_array(fcinfo, i, kElements[i]);
+    if (arrays[i].count != arrays[0].count) refuse_arrays();
+  }
+  const auto count = static_cast<std::size_t>(arrays[0].count);
+  auto* const items = static_cast<Item*>(palloc(Max(count, 1) * sizeof(Item)));
+  for (std::size_t i = 0; i < count; ++i) {
+    const int at = static_cast<int>(i);
+    Item& item = *new (&items[i]) Item{};
+    item.number = at + 1;
+    item.stream_id = static_cast<const pg_uuid_t*>(arrays[kStreamIds].pointer(at));
+    item.t = detoasted(arrays[kTypes].pointer(at));
+    item.sender_id = static_cast<const pg_uuid_t*>(arrays[kSenderIds].pointer(at));
+    item.txn_id = static_cast<const pg_uuid_t*>(arrays[kTxnIds].pointer(at));
+    item.d = detoasted(arrays[kPayloads].pointer(at));
+  }
+  return {items, count};
+}
+
+void prepare(Items items) {
+  for (Item& item : items) {
+    CHECK_FOR_INTERRUPTS();
+    prepare(item);
+  }
+}
+
+void write_answers(FunctionCallInfo fcinfo, Items items) {
+  enum { kItem, kStatus, kCode, kMessage, kDetails, kHint, kRetryAfter, kReplayed, kEnvelope, kColumns };
+  InitMaterializedSRF(fcinfo, 0);
+  auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  for (const Item& item : items) {
+    const Answer& answer = item.answer;
+    Datum values[kColumns] = {};
+    bool nulls[kColumns] = {};
+    values[kItem] = Int32GetDatum(item.number);
+    values[kStatus] = Int32GetDatum(answer.status);
+    const auto put_text = [&](int column, const char* value) {
+      nulls[column] = value == nullptr;
+      if (value != nullptr) values[column] = CStringGetTextDatum(value);
+    };
+    put_text(kCode, answer.code);
+    put_text(kMessage, answer.message);
+    put_text(kDetails, answer.details);
+    put_text(kHint, answer.hint);
+    nulls[kRetryAfter] = !answer.retry_after_ms;
+    values[kRetryAfter] = Int64GetDatum(answer.retry_after_ms.value_or(0));
+    values[kReplayed] = BoolGetDatum(answer.replayed);
+    nulls[kEnvelope] = answer.envelope == nullptr;
+    values[kEnvelope] = PointerGetDatum(answer.envelope);
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+  }
+}
+
+}  // namespace sealcast::admission

@@ -1,0 +1,88 @@
+// rendezvous(), own_cell(), and the same for admission without a plan.
+#include "admission/cells.h"
+
+#include "core/cell.h"
+#include "server/datum.h"
+#include "server/guard.h"
+#include "server/settings.h"
+
+extern "C" {
+#include "storage/lmgr.h"
+#include "utils/array.h"
+}
+
+namespace sealcast {
+namespace {
+
+std::size_t rendezvous_of(const pg_uuid_t& stream_id, std::span<const std::string_view> cells) {
+  const UuidText text(stream_id);
+  std::size_t place = 0;
+  guarded([&](CancelFlag) { place = rendezvous(text.view(), cells); });
+  return place;
+}
+
+}  // namespace
+
+bool is_cell() { return settings::cell[0] != '\0'; }
+
+void hold_pins() {
+  if (is_cell()) LockRelationOid(table_id("cell_pins"), AccessShareLock);
+}
+
+Cells Cells::open() {
+  Cells cells;
+  IndexLookup table = IndexLookup::open("cells");
+  const int name = table.column("cell"), url = table.column("url");
+  std::size_t room = 8;
+  cells.count_ = 0;
+  cells.cells_ = static_cast<Cell*>(palloc(room * sizeof(Cell)));
+  for (table.find(std::span<const Datum>()); table.next(); ++cells.count_) {
+    if (cells.count_ == room) cells.cells_ = static_cast<Cell*>(repalloc(cells.cells_, (room *= 2) * sizeof(Cell)));
+    cells.cells_[cells.count_] = {TextDatumGetCString(table.value(name)), TextDatumGetCString(table.value(url))};
+  }
+  table.close();
+  cells.names_ = static_cast<std::string_view*>(palloc(room * sizeof(std::string_view)));
+  for (std::size_t i = 0; i < cells.count_; ++i) cells.names_[i] = cells.cells_[i].name;
+  cells.pins_ = IndexLookup::open("cell_pins");
+  cells.pinned_ = cells.pins_.column("cell");
+  return cells;
+}
+
+void Cells::close() { pins_.close(); }
+
+const Cell* Cells::elsewhere(const pg_uuid_t& stream_id) {
+  const std::size_t place = place_of(stream_id);
+  return place == count_ || names_[place] == settings::cell ? nullptr : &cells_[place];
+}
+
+std::size_t Cells::place_of(const pg_uuid_t& stream_id) {
+  const Datum key[] = {UUIDPGetDatum(&stream_id)};
+  pins_.find(key);
+  if (pins_.next()) {
+    const std::string_view cell = view(DatumGetTextPP(pins_.value(pinned_)));
+    return static_cast<std::size_t>(std::find(names_, names_ + count_, cell) - names_);
+  }
+  return rendezvous_of(stream_id, {names_, count_});
+}
+
+}  // namespace sealcast
+
+SEALCAST_FUNCTION(sealcast_rendezvous) {
+  Datum* values;
+  bool* nulls;
+  int count;
+  deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+  auto* const cells = static_cast<std::string_view*>(palloc(Max(count, 1) * sizeof(std::string_view)));
+  std::size_t named = 0;
+  for (int i = 0; i < count; ++i) {
+    if (!nulls[i]) cells[named++] = sealcast::view(DatumGetTextPP(values[i]));
+  }
+  const std::size_t place = sealcast::rendezvous_of(*PG_GETARG_UUID_P(0), {cells, named});
+  if (place == named) PG_RETURN_NULL();
+  PG_RETURN_TEXT_P(cstring_to_text_with_len(cells[place].data(), static_cast<int>(cells[place].size())));
+}
+
+SEALCAST_FUNCTION(sealcast_own_cell) {
+  if (!sealcast::is_cell()) PG_RETURN_NULL();
+  PG_RETURN_TEXT_P(cstring_to_text(sealcast::settings::cell));
+}

@@ -1,0 +1,103 @@
+// The inserts into txn_keys: see claim.h.
+#include "admission/claim.h"
+
+#include "relay/message_ids.h"
+#include "server/bulk_insert.h"
+#include "server/index_lookup.h"
+
+extern "C" {
+#include "access/xact.h"
+#include "utils/snapmgr.h"
+}
+
+namespace sealcast::admission {
+namespace {
+
+int by_key(const Item& a, const Item& b) {
+  const int order = std::memcmp(a.sender_id, b.sender_id, UUID_LEN);
+  return order != 0 ? order : std::memcmp(a.txn_id, b.txn_id, UUID_LEN);
+}
+
+int by_key_and_number(const void* left, const void* right) {
+  const Item& a = **static_cast<Item* const*>(left);
+  const Item& b = **static_cast<Item* const*>(right);
+  const int order = by_key(a, b);
+  return order != 0 ? order : a.number - b.number;
+}
+
+int by_stream_and_number(const void* left, const void* right) {
+  const Item& a = **static_cast<Item* const*>(left);
+  const Item& b = **static_cast<Item* const*>(right);
+  const int order = std::memcmp(a.stream_id, b.stream_id, UUID_LEN);
+  return order != 0 ? order : a.number - b.number;
+}
+
+// Keeps the items for which `kept` holds.
+template <class Predicate>
+int filter(Item** items, int count, Predicate kept) {
+  int left = 0;
+  for (int i = 0; i < count; ++i) {
+    if (kept(*items[i])) items[left++] = items[i];
+  }
+  return left;
+}
+
+int without_committed(Item** items, int count) {
+  PushActiveSnapshot(GetTransactionSnapshot());
+  IndexLookup keys = IndexLookup::open("txn_keys");
+  count = filter(items, count, [&keys](const Item& item) {
+    const Datum key[] = {UUIDPGetDatum(item.sender_id), UUIDPGetDatum(item.txn_id)};
+    keys.find(key);
+    return !keys.next();
+  });
+  keys.close();
+  PopActiveSnapshot();
+  return count;
+}
+
+}  // namespace
+
+void sort_by_key(Item** items, int count) {
+  qsort(items, static_cast<std::size_t>(count), sizeof(Item*), by_key_and_number);
+}
+
+Claimed claim(Items items, int64 ts, bool look_first) {
+  const auto ordered = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
+  int count = 0;
+  for (Item& item : items) {
+    item.message_id = 0;
+    if (item.admissible && !OidIsValid(item.type->admit_hook)) ordered[count++] = &item;
+  }
+  sort_by_key(ordered, count);
+  // Of two with one key in a batch the first is the original.
+  const Item* before = nullptr;
+  count = filter(ordered, count, [&before](const Item& item) {
+    const bool first = before == nullptr || by_key(*before, item) != 0;
+    before = &item;
+    return first;
+  });
+  if (look_first) count = without_committed(ordered, count);
+
+  GetTopTransactionId();  // Before the ids: see relay_log.
+  const auto by_stream = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
+  std::memcpy(by_stream, ordered, static_cast<std::size_t>(count) * sizeof(Item*));
+  qsort(by_stream, static_cast<std::size_t>(count), sizeof(Item*), by_stream_and_number);
+  int64 block = 0;
+  for (int i = 0; i < count; ++i) {
+    if (i % kIdsInBlock == 0) block = next_id_block();
+    by_stream[i]->message_id = block + i % kIdsInBlock;
+  }
+
+  static constexpr const char* kColumns[] = {"sender_id", "txn_id", "ts", "message_id", "sent_hash"};
+  bulk_insert("txn_keys", kColumns, count, [&](int i, Datum* values, bool*) {
+    const Item& item = *ordered[i];
+    values[0] = UUIDPGetDatum(item.sender_id);
+    values[1] = UUIDPGetDatum(item.txn_id);
+    values[2] = Int64GetDatum(ts);
+    values[3] = Int64GetDatum(item.message_id);
+    values[4] = PointerGetDatum(item.sent_hash);
+  });
+  return {by_stream, count};
+}
+
+}  // namespace sealcast::admission

@@ -1,0 +1,157 @@
+// What the database knows of a batch: each cell, type, stream, role and restriction looked up once.
+#include "admission/batch.h"
+#include "server/datum.h"
+#include "server/index_lookup.h"
+
+extern "C" {
+#include "utils/array.h"
+}
+
+namespace sealcast::admission {
+namespace {
+
+bool same(const pg_uuid_t& a, const pg_uuid_t& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+
+// The items of a batch in an order in which those with one key stand together.
+template <class Compare>
+std::span<Item*> sorted(Items items, bool (*has_key)(const Item&), Compare) {
+  auto* const order = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
+  std::size_t count = 0;
+  for (Item& item : items) {
+    if (has_key(item)) order[count++] = &item;
+  }
+  qsort(order, count, sizeof(Item*), [](const void* a, const void* b) {
+    return Compare{}(**static_cast<Item* const*>(a), **static_cast<Item* const*>(b));
+  });
+  return {order, count};
+}
+
+template <class T>
+T* copied(const T& value) {
+  auto* const copy = static_cast<T*>(palloc(sizeof(T)));
+  return new (copy) T(value);
+}
+
+struct ByType {
+  int operator()(const Item& a, const Item& b) const { return view(a.t).compare(view(b.t)); }
+};
+
+struct ByStream {
+  int operator()(const Item& a, const Item& b) const { return std::memcmp(a.stream_id, b.stream_id, UUID_LEN); }
+};
+
+struct BySender {
+  int operator()(const Item& a, const Item& b) const {
+    const int order = std::memcmp(a.sender_id, b.sender_id, UUID_LEN);
+    return order != 0 || a.stream_id == nullptr || b.stream_id == nullptr ? order : ByStream{}(a, b);
+  }
+};
+
+void look_up_types(Items items) {
+  IndexLookup types = IndexLookup::open("message_types");
+  const int max_bytes = types.column("max_bytes"), required_roles = types.column("required_roles"),
+            system_only = types.column("system_only"), server_fields = types.column("server_fields"),
+            admit_hook = types.column("admit_hook");
+  const Item* before = nullptr;
+  for (Item* item : sorted(
+           items, [](const Item& i) { return i.t != nullptr; }, ByType{})) {
+    if (before != nullptr && ByType{}(*before, *item) == 0) {
+      item->type = before->type;
+      continue;
+    }
+    before = item;
+    const Datum key[] = {PointerGetDatum(item->t)};
+    types.find(key);
+    if (!types.next()) continue;
+    const std::optional<Datum> roles = types.optional(required_roles);
+    item->type = copied(
+        TypeRules{item->t, DatumGetInt32(types.value(max_bytes)), roles ? DatumGetArrayTypePCopy(*roles) : nullptr,
+                  DatumGetBool(types.value(system_only)), ARR_NDIM(DatumGetArrayTypeP(types.value(server_fields))) != 0,
+                  DatumGetObjectId(types.optional(admit_hook).value_or(ObjectIdGetDatum(InvalidOid)))});
+  }
+  types.close();
+}
+
+void look_up_streams(Items items) {
+  IndexLookup streams = IndexLookup::open("streams");
+  const int closed_at = streams.column("closed_at");
+  const Item* before = nullptr;
+  for (Item* item : sorted(
+           items, [](const Item& i) { return i.stream_id != nullptr; }, ByStream{})) {
+    if (before != nullptr && ByStream{}(*before, *item) == 0) {
+      item->stream = before->stream;
+      continue;
+    }
+    before = item;
+    const Datum key[] = {UUIDPGetDatum(item->stream_id)};
+    streams.find(key);
+    if (!streams.next()) continue;
+    const std::optional<Datum> closed = streams.optional(closed_at);
+    item->stream = copied(StreamState{closed ? std::optional(DatumGetTimestampTz(*closed)) : std::nullopt});
+  }
+  streams.close();
+}
+
+// Whether `a` says more than `b`.
+bool outweighs(const Restriction& a, const Restriction& b) {
+  if (a.ban != b.ban) return a.ban;
+  return b.until && (!a.until || *a.until > *b.until);
+}
+
+void look_up_senders(Items items, TimestampTz now) {
+  IndexLookup roles = IndexLookup::open("stream_roles");
+  IndexLookup restrictions = IndexLookup::open("restrictions", "restrictions_key");
+  const int role = roles.column("role"), stream_id = restrictions.column("stream_id"),
+            kind = restrictions.column("kind"), until = restrictions.column("until");
+  const Item* before = nullptr;
+  for (Item* item : sorted(
+           items, [](const Item& i) { return i.sender_id != nullptr; }, BySender{})) {
+    if (item->stream_id == nullptr) continue;
+    if (before != nullptr && BySender{}(*before, *item) == 0) {
+      item->role = before->role;
+      item->restriction = before->restriction;
+      continue;
+    }
+    before = item;
+    const Datum membership[] = {UUIDPGetDatum(item->sender_id), UUIDPGetDatum(item->stream_id)};
+    roles.find(membership);
+    if (roles.next()) item->role = DatumGetTextPCopy(roles.value(role));
+
+    const Datum user[] = {UUIDPGetDatum(item->sender_id)};
+    restrictions.find(user);
+    while (restrictions.next()) {
+      const std::optional<Datum> where = restrictions.optional(stream_id), ends = restrictions.optional(until);
+      if (where && !same(*DatumGetUUIDP(*where), *item->stream_id)) continue;
+      const Restriction found{view(DatumGetTextPP(restrictions.value(kind))) == "ban", !where,
+                              ends ? std::optional(DatumGetTimestampTz(*ends)) : std::nullopt};
+      if (found.until && *found.until <= now) continue;
+      if (item->restriction == nullptr || outweighs(found, *item->restriction)) item->restriction = copied(found);
+    }
+  }
+  restrictions.close();
+  roles.close();
+}
+
+}  // namespace
+
+void look_up_cells(Items items) {
+  if (!is_cell()) return;
+  Cells cells = Cells::open();
+  const Item* before = nullptr;
+  for (Item* item : sorted(
+           items, [](const Item& i) { return i.stream_id != nullptr; }, ByStream{})) {
+    const bool known = before != nullptr && ByStream{}(*before, *item) == 0;
+    item->elsewhere = known ? before->elsewhere : cells.elsewhere(*item->stream_id);
+    before = item;
+  }
+  cells.close();
+}
+
+void look_up(Items items, TimestampTz now) {
+  look_up_cells(items);
+  look_up_types(items);
+  look_up_streams(items);
+  look_up_senders(items, now);
+}
+
+}  // namespace sealcast::admission

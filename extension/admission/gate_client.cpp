@@ -1,0 +1,254 @@
+// Asks the sidecar's gate, over its Unix socket, whether a sender may send now; fails closed.
+//
+// One connection per backend, one question at a time. A connection is reused only after a complete, expected answer:
+// a timeout, a cancel or any surprise closes it, so that no answer is ever taken for another question's.
+#include "admission/gate_client.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "server/datum.h"
+#include "server/pg.h"
+#include "server/settings.h"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "portability/instr_time.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/wait_event.h"
+}
+
+namespace sealcast::gate {
+namespace {
+
+constexpr std::size_t kMaxLine = 512;
+constexpr std::size_t kMaxTypeLength = 64;
+constexpr int64 kRetryAfterMs = 1000;  // told to senders when the gate itself cannot say
+constexpr long kConnectRetryMs = 10;   // a Unix socket whose backlog is full cannot be waited for
+struct Connection {
+  int fd = -1;
+  bool used = false;  // has answered before, so it may have gone stale
+  char path[sizeof(sockaddr_un::sun_path)];
+};
+
+enum class Step { done, lost, failed };  // lost: the peer had closed a connection that was used before
+
+Connection connection;
+bool trouble_logged = false;
+char trouble[256];  // why the last step failed
+
+Step failed(const char* what) {
+  strlcpy(trouble, what, sizeof trouble);
+  return Step::failed;
+}
+
+Step failed_errno(const char* what) {
+  snprintf(trouble, sizeof trouble, "%s: %s", what, strerror(errno));
+  return Step::failed;
+}
+
+void disconnect() {
+  if (connection.fd < 0) return;
+  close(connection.fd);
+  ReleaseExternalFD();
+  connection.fd = -1;
+}
+
+long remaining_ms(TimestampTz deadline) { return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline); }
+
+// Waits for the socket or, with `events` 0, for the time to pass. False at the deadline. May ereport (query cancel).
+bool wait_until(int events, long timeout_ms) {
+  if (timeout_ms <= 0) return false;
+  WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | events,
+                    events != 0 ? connection.fd : PGINVALID_SOCKET, timeout_ms, PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();
+  return true;
+}
+
+Step open_connection(TimestampTz deadline) {
+  if (!AcquireExternalFD()) return failed("too many open files");
+  connection.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (connection.fd < 0) {
+    ReleaseExternalFD();
+    return failed_errno("no socket");
+  }
+  connection.used = false;
+  strlcpy(connection.path, settings::gate_socket, sizeof connection.path);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  strlcpy(address.sun_path, connection.path, sizeof address.sun_path);
+  while (connect(connection.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno != EAGAIN && errno != EINTR) return failed_errno("cannot connect");
+    if (!wait_until(0, Min(kConnectRetryMs, remaining_ms(deadline)))) return failed("timed out connecting");
+  }
+  return Step::done;
+}
+
+// Opens a connection unless a healthy one to the right place stands.
+Step ensure_connection(TimestampTz deadline) {
+  if (connection.fd >= 0) {
+    char byte;
+    const ssize_t got = recv(connection.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const bool quiet = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (quiet && std::strcmp(connection.path, settings::gate_socket) == 0) return Step::done;
+    disconnect();
+  }
+  return open_connection(deadline);
+}
+
+Step lost_or_failed(const char* what) { return connection.used ? Step::lost : failed(what); }
+
+Step send_line(const char* line, std::size_t size, TimestampTz deadline) {
+  std::size_t sent = 0;
+  while (sent < size) {
+    const ssize_t now = send(connection.fd, line + sent, size - sent, MSG_NOSIGNAL);
+    if (now >= 0) {
+      sent += static_cast<std::size_t>(now);
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+      return lost_or_failed("the sidecar closed the connection");
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      if (!wait_until(WL_SOCKET_WRITEABLE, remaining_ms(deadline))) return failed("timed out sending");
+    } else if (errno != EINTR) {
+      return failed_errno("cannot send");
+    }
+  }
+  return Step::done;
+}
+
+// Reads exactly one line, without its LF.
+Step receive_line(char* line, TimestampTz deadline) {
+  std::size_t size = 0;
+  while (true) {
+    const ssize_t got = recv(connection.fd, line + size, kMaxLine - size, 0);
+    if (got > 0) {
+      size += static_cast<std::size_t>(got);
+      if (const void* end = std::memchr(line, '\n', size)) {
+        if (end != line + size - 1) return failed("more than one answer");
+        line[size - 1] = '\0';
+        return Step::done;
+      }
+      if (size == kMaxLine) return failed("an answer without an end");
+    } else if (got == 0 || errno == ECONNRESET) {
+      return size == 0 ? lost_or_failed("the sidecar closed the connection") : failed("an answer that was cut off");
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      if (!wait_until(WL_SOCKET_READABLE, remaining_ms(deadline))) return failed("timed out");
+    } else if (errno != EINTR) {
+      return failed_errno("cannot receive");
+    }
+  }
+}
+
+// `name` alone, or `name <milliseconds>` when `retry` is given.
+bool matches(std::string_view line, std::string_view name, int64* retry) {
+  if (retry == nullptr) return line == name;
+  if (!line.starts_with(name) || line.size() <= name.size() + 1 || line[name.size()] != ' ') return false;
+  const char* const end = line.data() + line.size();
+  const auto [stop, error] = std::from_chars(line.data() + name.size() + 1, end, *retry);
+  return error == std::errc() && stop == end && *retry >= 0;
+}
+
+Step parse(const char* line, Answer& answer) {
+  for (const std::string_view outcome : {kPass, kSeen}) {
+    if (matches(line, outcome, nullptr)) return answer = {outcome}, Step::done;
+  }
+  for (const std::string_view outcome : {kLimited, kUnavailable}) {
+    int64 retry_after_ms;
+    if (matches(line, outcome, &retry_after_ms)) return answer = {outcome, retry_after_ms}, Step::done;
+  }
+  snprintf(trouble, sizeof trouble, "unexpected answer: %.200s", line);
+  return Step::failed;
+}
+
+Step ask_once(const char* question, std::size_t size, TimestampTz deadline, Answer& answer) {
+  char line[kMaxLine + 1];
+  Step step = ensure_connection(deadline);
+  if (step == Step::done) step = send_line(question, size, deadline);
+  if (step == Step::done) step = receive_line(line, deadline);
+  if (step == Step::done) step = parse(line, answer);
+  if (step == Step::done) {
+    connection.used = true;
+  } else {
+    disconnect();
+  }
+  return step;
+}
+
+// Asking twice is harmless: the second answer is at worst stricter than the first would have been.
+Step ask(const char* question, std::size_t size, TimestampTz deadline, Answer& answer) {
+  const Step step = ask_once(question, size, deadline, answer);
+  return step == Step::lost ? ask_once(question, size, deadline, answer) : step;
+}
+
+// Once per spell of trouble and backend, so that an outage does not flood the log.
+void log_trouble(Step step) {
+  if (step == Step::done) {
+    trouble_logged = false;
+  } else if (!trouble_logged) {
+    trouble_logged = true;
+    ereport(LOG_SERVER_ONLY,
+            (errhidestmt(true), errmsg("sealcast gate at \"%s\" is unavailable: %s", settings::gate_socket, trouble),
+             errhint("See that the sidecar runs and serves that socket (sealcast.gate_socket).")));
+  }
+}
+
+Answer ask_gate(const UuidText& sender_id, const UuidText& stream_id, std::string_view t, const UuidText& txn_id) {
+  Answer answer = {kUnavailable, kRetryAfterMs};
+  const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), settings::gate_timeout_ms);
+  char question[kMaxLine];
+  const int size = snprintf(question, sizeof question, "check %.36s %.36s %.*s %.36s\n", sender_id.text, stream_id.text,
+                            static_cast<int>(t.size()), t.data(), txn_id.text);
+  PG_TRY();
+  {
+    const Step step = ask(question, static_cast<std::size_t>(size), deadline, answer);
+    if (step != Step::done) answer = {kUnavailable, kRetryAfterMs};
+    log_trouble(step);
+  }
+  PG_CATCH();
+  {
+    disconnect();
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  return answer;
+}
+
+}  // namespace
+
+bool is_message_type(std::string_view t) {
+  if (t.empty() || t.size() > kMaxTypeLength || t[0] < 'a' || t[0] > 'z') return false;
+  return std::ranges::all_of(
+      t, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'; });
+}
+
+Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id) {
+  if (!settings::gate) return {kOff};
+  if (*settings::gate_socket == '\0') return {kUnavailable, kRetryAfterMs};
+  return ask_gate(UuidText(sender_id), UuidText(stream_id), t, UuidText(txn_id));
+}
+
+}  // namespace sealcast::gate
+
+SEALCAST_FUNCTION(sealcast_gate) {
+  using namespace sealcast;
+  for (int i = 0; i < 4; ++i) {
+    if (PG_ARGISNULL(i)) {
+      ereport(ERROR,
+              (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument %d of sealcast.gate() is null", i + 1)));
+    }
+  }
+  const text* const t = PG_GETARG_TEXT_PP(2);
+  if (!gate::is_message_type(view(t))) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is no message type", text_to_cstring(t)),
+                    errdetail("A message type is 1 to 64 of a-z, 0-9, _, . and -, beginning with a letter.")));
+  }
+  const gate::Answer answer = gate::check(*PG_GETARG_UUID_P(0), *PG_GETARG_UUID_P(1), view(t), *PG_GETARG_UUID_P(3));
+  const text* const outcome = cstring_to_text_with_len(answer.outcome.data(), static_cast<int>(answer.outcome.size()));
+  Datum values[2] = {PointerGetDatum(outcome), Int64GetDatum(answer.retry_after_ms.value_or(0))};
+  bool nulls[2] = {false, !answer.retry_after_ms};
+  PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(record_type(fcinfo), values, nulls)));
+}

@@ -1,0 +1,150 @@
+// Whether a message may be sent: the one place that decides, for the sidecar's batches and for SQL alike.
+#include "admission/batch.h"
+#include "server/datum.h"
+
+extern "C" {
+#include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+}
+
+namespace sealcast::admission {
+namespace {
+
+bool is_system(const pg_uuid_t& sender) {
+  static constexpr pg_uuid_t kSystem{};
+  return std::memcmp(&sender, &kSystem, sizeof kSystem) == 0;
+}
+
+const char* in_utc(TimestampTz moment) {
+  pg_tm tm;
+  fsec_t microseconds;
+  if (timestamp2tm(moment, nullptr, &tm, &microseconds, nullptr, nullptr) != 0) return "?";
+  return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                  tm.tm_sec, microseconds / 1000);
+}
+
+// At most so many characters of what a stranger sent.
+const char* quoted(const text* name) {
+  constexpr int kMaxShown = 64;
+  const Datum shown = DirectFunctionCall2(text_left, PointerGetDatum(name), Int32GetDatum(kMaxShown));
+  return TextDatumGetCString(DirectFunctionCall1(quote_literal, shown));
+}
+
+const char* joined(ArrayType* roles) {
+  return TextDatumGetCString(
+      OidFunctionCall2(F_ARRAY_TO_STRING_ANYARRAY_TEXT, PointerGetDatum(roles), CStringGetTextDatum(", ")));
+}
+
+bool contains(ArrayType* roles, const text* role) {
+  if (role == nullptr) return false;
+  Datum* names;
+  bool* nulls;
+  int count;
+  deconstruct_array(roles, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+  for (int i = 0; i < count; ++i) {
+    if (!nulls[i] && view(DatumGetPointer(names[i])) == view(role)) return true;
+  }
+  return false;
+}
+
+const char* c_string(const pg_uuid_t& uuid) { return pnstrdup(UuidText(uuid).text, sizeof UuidText::text); }
+
+Answer forbidden_until(const Restriction& restriction, TimestampTz now) {
+  const char* const where = restriction.everywhere ? "" : restriction.ban ? " from this stream" : " in this stream";
+  Answer answer{.status = 403,
+                .code = restriction.ban ? "user_banned" : "user_muted",
+                .message = psprintf("you are %s%s", restriction.ban ? "banned" : "muted", where),
+                .hint = "Wait until it ends, or ask a moderator."};
+  if (restriction.until) {
+    answer.details = psprintf("until %s", in_utc(*restriction.until));
+    answer.retry_after_ms = (*restriction.until - now + 999) / 1000;
+  }
+  return answer;
+}
+
+Answer not_yours(const text* t, const char* whose) {
+  return {.status = 403,
+          .code = "role_required",
+          .message = psprintf("messages of type %s are not yours to send", text_to_cstring(t)),
+          .details = whose,
+          .hint = "Send a type that your role may send."};
+}
+
+Answer wrong_cell(const Item& item) {
+  return {.status = 421,
+          .code = "wrong_cell",
+          .message = psprintf("stream %s is in cell %s", c_string(*item.stream_id), item.elsewhere->name),
+          .details = item.elsewhere->url,
+          .hint = "Send it there, with the same txn_id."};
+}
+
+// The first of these that holds; status 0 when none does.
+Answer refusal(const Item& item, TimestampTz now) {
+  if (item.stream_id == nullptr || item.t == nullptr || item.sender_id == nullptr || item.d == nullptr) {
+    return {.status = 400,
+            .code = "invalid_request",
+            .message = "stream_id, t, sender_id or d is null",
+            .hint = "Send all four."};
+  }
+  if (item.elsewhere != nullptr) return wrong_cell(item);
+  if (item.type == nullptr) return unknown_type(item.t);
+  if (item.stream == nullptr) {
+    return {.status = 404,
+            .code = "stream_not_found",
+            .message = psprintf("there is no stream %s", c_string(*item.stream_id)),
+            .hint = "Check stream_id."};
+  }
+  if (item.stream->closed_at && *item.stream->closed_at <= now) {
+    return {.status = 403,
+            .code = "stream_closed",
+            .message = "this stream is closed",
+            .details = psprintf("since %s", in_utc(*item.stream->closed_at)),
+            .hint = "Send to a stream that is open."};
+  }
+  if (item.restriction != nullptr) return forbidden_until(*item.restriction, now);
+  if (item.type->system_only != is_system(*item.sender_id)) {
+    if (item.type->system_only) return not_yours(item.t, "only the system sends this type");
+    return not_yours(item.t, item.type->required_roles == nullptr ? nullptr : joined(item.type->required_roles));
+  }
+  if (item.type->required_roles != nullptr && !contains(item.type->required_roles, item.role)) {
+    return not_yours(item.t, joined(item.type->required_roles));
+  }
+  if (item.problem != nullptr) {
+    return {.status = 400,
+            .code = "invalid_json",
+            .message = item.problem,
+            .hint = "Send an I-JSON object (RFC 7493) whose numbers a double holds exactly."};
+  }
+  const auto bytes = static_cast<int>(view(item.canonical).size());
+  if (bytes > item.type->max_bytes) {
+    return {.status = 413,
+            .code = "payload_too_large",
+            .message = psprintf("d has %d bytes, at most %d are allowed for type %s", bytes, item.type->max_bytes,
+                                text_to_cstring(item.t)),
+            .hint = "Send less, or have the type's max_bytes raised."};
+  }
+  if (item.txn_id == nullptr) {
+    return {.status = 400,
+            .code = "invalid_request",
+            .message = "txn_id is null",
+            .hint = "Send a new UUID for each message, the same for its retries."};
+  }
+  return {};
+}
+
+}  // namespace
+
+Answer unknown_type(const text* t) {
+  return {.status = 422,
+          .code = "unknown_type",
+          .message = psprintf("there is no message type %s", quoted(t)),
+          .hint = "Use a type of sealcast.message_types."};
+}
+
+void judge(Item& item, TimestampTz now) {
+  item.answer = refusal(item, now);
+  item.admissible = item.answer.status == 0;
+}
+
+}  // namespace sealcast::admission

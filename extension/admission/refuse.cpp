@@ -1,0 +1,34 @@
+// A verdict as an ERROR, in the form that PostgREST turns into an answer of HTTP.
+#include "admission/batch.h"
+
+namespace sealcast::admission {
+
+void refuse(const Answer& answer) {
+  constexpr const char* kNoHint = "Retrying it as it is will not help.";
+  const char* hint = answer.hint == nullptr ? "" : answer.hint;
+  if (answer.retry_after_ms) {
+    hint = psprintf(INT64_FORMAT " ms%s%s", *answer.retry_after_ms, *hint == '\0' ? "" : ": ", hint);
+  }
+  const auto digit = [&answer](int place) { return '0' + answer.status / place % 10; };
+  ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', digit(100), digit(10), digit(1))),
+                  errmsg_internal("%s", answer.message == nullptr ? answer.code : answer.message),
+                  answer.details == nullptr ? errdetail_internal("%s", answer.code)
+                                            : errdetail_internal("%s: %s", answer.code, answer.details),
+                  errhint("%s", *hint == '\0' ? kNoHint : hint)));
+  pg_unreachable();
+}
+
+}  // namespace sealcast::admission
+
+SEALCAST_FUNCTION(sealcast_refuse) {
+  const auto text_argument = [fcinfo](int i) {
+    return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i));
+  };
+  const char* const code = text_argument(1);
+  sealcast::admission::refuse({.status = PG_ARGISNULL(0) ? 500 : PG_GETARG_INT32(0),
+                               .code = code == nullptr ? "internal_error" : code,
+                               .message = text_argument(2),
+                               .details = text_argument(3),
+                               .hint = text_argument(4),
+                               .retry_after_ms = PG_ARGISNULL(5) ? std::nullopt : std::optional(PG_GETARG_INT64(5))});
+}

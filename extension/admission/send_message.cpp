@@ -1,0 +1,73 @@
+// send_message(): the same path from SQL and PostgREST, one message at a time.
+#include "admission/batch.h"
+#include "admission/caller.h"
+#include "admission/gate_client.h"
+#include "server/datum.h"
+
+extern "C" {
+#include "utils/snapmgr.h"
+}
+
+using namespace sealcast;
+using admission::Answer;
+using admission::refuse;
+
+namespace {
+
+void ask_gate(const admission::Item& item) {
+  const gate::Answer answer = gate::check(*item.sender_id, *item.stream_id, view(item.t), *item.txn_id);
+  if (answer.outcome == gate::kLimited) {
+    refuse({.status = 429,
+            .code = "rate_limited",
+            .message = psprintf("you send messages of type %s too fast", text_to_cstring(item.t)),
+            .hint = "Wait, then retry with the same txn_id.",
+            .retry_after_ms = answer.retry_after_ms});
+  }
+  if (answer.outcome == gate::kUnavailable) {
+    refuse({.status = 503,
+            .code = "gate_unavailable",
+            .message = "the gate cannot be asked, so nothing is let through",
+            .hint = "Retry with the same txn_id.",
+            .retry_after_ms = answer.retry_after_ms});
+  }
+}
+
+bool is_elsewhere(admission::Item& item) {
+  if (!is_cell()) return false;
+  PushActiveSnapshot(GetTransactionSnapshot());
+  admission::look_up_cells({&item, 1});
+  PopActiveSnapshot();
+  return item.elsewhere != nullptr;
+}
+
+}  // namespace
+
+SEALCAST_FUNCTION(sealcast_send_message) {
+  static constexpr const char* kNames[] = {"stream_id", "t", "d", "txn_id"};
+  const pg_uuid_t sender = current_sender();
+  for (int i = 0; i < 4; ++i) {
+    if (PG_ARGISNULL(i)) {
+      refuse({.status = 400,
+              .code = "invalid_request",
+              .message = psprintf("%s is null", kNames[i]),
+              .hint = "Send stream_id, t, d and txn_id."});
+    }
+  }
+  admission::Item item{};
+  item.number = 1;
+  item.stream_id = PG_GETARG_UUID_P(0);
+  item.t = PG_GETARG_TEXT_PP(1);
+  item.sender_id = &sender;
+  item.txn_id = PG_GETARG_UUID_P(3);
+  item.d = PG_GETARG_TEXT_PP(2);
+  if (!gate::is_message_type(view(item.t))) refuse(admission::unknown_type(item.t));
+  if (is_elsewhere(item)) {
+    // The gate is not asked: no rate and no txn_id are spent on what nobody may send here.
+    admission::answer_elsewhere({&item, 1});
+  } else {
+    ask_gate(item);
+    admission::admit({&item, 1});
+  }
+  if (item.answer.status != 200) refuse(item.answer);
+  PG_RETURN_TEXT_P(item.answer.envelope);
+}

@@ -1,0 +1,58 @@
+// Where the library meets the server: the magic block, the settings, and shared memory when it is preloaded.
+#include "relay/wake.h"
+#include "sealing/key_store.h"
+#include "server/pg.h"
+#include "server/settings.h"
+
+extern "C" {
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+}
+
+extern "C" __attribute__((visibility("default"))) const Pg_magic_struct* PG_MAGIC_FUNCTION_NAME(void);
+extern "C" {
+PG_MODULE_MAGIC;
+}
+
+namespace {
+
+using namespace sealcast;
+
+constexpr const char* kTranche = "sealcast";
+enum Lock { kKeyStoreLock, kWakeLock, kLocks };
+
+shmem_request_hook_type previous_shmem_request = nullptr;
+shmem_startup_hook_type previous_shmem_startup = nullptr;
+
+void request_shmem() {
+  if (previous_shmem_request != nullptr) previous_shmem_request();
+  RequestAddinShmemSpace(add_size(MAXALIGN(key_store::shared_size()), MAXALIGN(wake::shared_size())));
+  RequestNamedLWLockTranche(kTranche, kLocks);
+}
+
+void start_shmem() {
+  if (previous_shmem_startup != nullptr) previous_shmem_startup();
+  LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+  LWLockPadded* const locks = GetNamedLWLockTranche(kTranche);
+  bool found;
+  void* memory = ShmemInitStruct("sealcast keyring", key_store::shared_size(), &found);
+  key_store::attach(memory, &locks[kKeyStoreLock].lock, !found);
+  memory = ShmemInitStruct("sealcast wake", wake::shared_size(), &found);
+  wake::attach(memory, &locks[kWakeLock].lock, !found);
+  LWLockRelease(AddinShmemInitLock);
+}
+
+}  // namespace
+
+SEALCAST_EXPORT void _PG_init(void);
+
+void _PG_init(void) {
+  settings::define();
+  if (!process_shared_preload_libraries_in_progress) return;
+  previous_shmem_request = shmem_request_hook;
+  shmem_request_hook = request_shmem;
+  previous_shmem_startup = shmem_startup_hook;
+  shmem_startup_hook = start_shmem;
+  key_store::register_watcher();
+}

@@ -1,0 +1,281 @@
+// drain(): relays the next batch of the holder's shards: gives offsets, logs them, moves the position, hands over the
+// envelopes. One statement, so that all of it happens or nothing.
+#include "relay/message_ids.h"
+#include "relay/offsets.h"
+#include "relay/outbox.h"
+#include "relay/relay_batch.h"
+#include "relay/sampler.h"
+#include "relay/wake.h"
+#include "sealing/sealing.h"
+#include "server/bulk_insert.h"
+#include "server/index_lookup.h"
+#include "server/spi_plan.h"
+
+extern "C" {
+#include "access/xact.h"
+#include "utils/array.h"
+#include "utils/fmgrprotos.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
+}
+
+namespace sealcast::relay {
+namespace {
+
+constexpr int kMaxRows = 100'000;
+
+using Shards = std::span<Shard>;
+
+// Holding the lease rows keeps a successor out until this transaction has ended. A shard whose epoch is not the
+// caller's any more is left out: its next claim_shards() tells.
+SpiPlan lock_leases{
+    "select l.shard, l.epoch, exists (select from sealcast.relay_members m where m.holder <> $1"
+    " and m.seen_at > clock_timestamp() - interval '10 s')"
+    " from sealcast.relay_leases l join unnest($2, $3) c (shard, epoch) on c.shard = l.shard and c.epoch = l.epoch"
+    " where l.holder = $1 order by l.shard for update of l",
+    {TEXTOID, INT4ARRAYOID, INT8ARRAYOID}};
+
+Shards lock_shards(FunctionCallInfo fcinfo, bool& others_listen) {
+  const Datum arguments[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+  MemoryContext const memory = CurrentMemoryContext;
+  SpiRows rows = lock_leases.run(arguments);
+  const int count = rows.count();
+  auto* const shards = static_cast<Shard*>(MemoryContextAlloc(memory, Max(count, 1) * sizeof(Shard)));
+  for (int i = 0; i < count; ++i) {
+    new (&shards[i]) Shard{DatumGetInt16(*rows.value(i, 0)), DatumGetInt64(*rows.value(i, 1))};
+    others_listen = DatumGetBool(*rows.value(i, 2));
+  }
+  rows.finish();
+  return {shards, static_cast<std::size_t>(count)};
+}
+
+void read_positions(Shards shards) {
+  IndexLookup log = IndexLookup::open("relay_log");
+  const auto number = [&log](const char* name) { return DatumGetInt64(log.value(log.column(name))); };
+  const auto xid = [](Datum value) { return U64FromFullTransactionId(DatumGetFullTransactionId(value)); };
+  const auto snapshot = [](Datum value) { return DatumGetCString(DirectFunctionCall1(pg_snapshot_out, value)); };
+  for (Shard& shard : shards) {
+    const Datum key[] = {Int16GetDatum(static_cast<int16>(shard.id))};
+    log.find(key);
+    if (!log.last()) continue;
+    shard.batch = number("batch");
+    shard.logged_at = number("logged_at");
+    shard.seen = snapshot(log.value(log.column("seen")));
+    shard.seen_xid = xid(log.value(log.column("seen_xid")));
+    shard.seen_id = number("seen_id");
+    shard.after_id = number("after_id");
+    if (const std::optional<Datum> target = log.optional(log.column("target"))) {
+      shard.target = snapshot(*target);
+      shard.target_xid = xid(log.value(log.column("target_xid")));
+      shard.target_id = number("target_id");
+    }
+  }
+  log.close();
+}
+
+// What this drain goes to when it begins a new window.
+struct Present {
+  const char* snapshot;
+  uint64 xid;
+  int64 newest_id;
+};
+
+// Pointers to the runs, so that those of one stream stand together, in order of first_id.
+std::span<Run*> by_stream(std::span<Run> runs) {
+  auto* const order = static_cast<Run**>(palloc(runs.size() * sizeof(Run*)));
+  for (std::size_t i = 0; i < runs.size(); ++i) order[i] = &runs[i];
+  qsort(order, runs.size(), sizeof(Run*), [](const void* a, const void* b) {
+    const Run& left = **static_cast<Run* const*>(a);
+    const Run& right = **static_cast<Run* const*>(b);
+    if (left.shard != right.shard) return left.shard - right.shard;
+    const int order_of_streams = std::memcmp(&left.stream_id, &right.stream_id, UUID_LEN);
+    if (order_of_streams != 0) return order_of_streams;
+    return left.first_id < right.first_id ? -1 : 1;
+  });
+  return {order, runs.size()};
+}
+
+bool same_stream(const Run& a, const Run& b) { return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0; }
+
+// One look-up a stream, not a run, of its last offsets and of what is sent of it.
+void number(std::span<Run*> ordered, Sampler& sampler) {
+  LastOffsets last_offsets = LastOffsets::open();
+  const Run* before = nullptr;
+  for (Run* run : ordered) {
+    if (before != nullptr && same_stream(*before, *run)) {
+      run->stream = before->stream;
+    } else {
+      run->stream = new (palloc(sizeof(StreamState))) StreamState(last_offsets.of(run->stream_id));
+      run->stream->rate = sampler.rate_of(run->stream_id);
+    }
+    run->offset = run->stream->offset + 1;
+    run->stream->offset += run->messages;
+    before = run;
+  }
+  last_offsets.close();
+}
+
+void log_offsets(std::span<const Run> runs, int64 logged_at) {
+  static constexpr const char* kColumns[] = {"stream_id", "offset",   "messages",      "logged_at",
+                                             "ts",        "first_id", "public_before", "public_bits"};
+  bulk_insert("stream_runs", kColumns, static_cast<int>(runs.size()), [&](int i, Datum* values, bool* nulls) {
+    const Run& run = runs[static_cast<std::size_t>(i)];
+    values[0] = UUIDPGetDatum(&run.stream_id);
+    values[1] = Int64GetDatum(run.offset);
+    values[2] = Int32GetDatum(run.messages);
+    values[3] = Int64GetDatum(logged_at);
+    values[4] = Int64GetDatum(run.ts);
+    values[5] = Int64GetDatum(run.first_id);
+    values[6] = Int64GetDatum(run.public_before);
+    nulls[6] = run.public_before == run.offset - 1;
+    nulls[7] = run.public_messages == run.messages;
+    if (!nulls[7]) values[7] = run.public_bytes();
+  });
+}
+
+// What a batch holds of a shard: for each stream the offsets from first to last, as three arrays.
+struct Contents {
+  Datum stream_ids, first_offsets, last_offsets;
+};
+
+Contents contents_of(int shard, std::span<Run* const> ordered) {
+  auto* const streams = static_cast<Datum*>(palloc(ordered.size() * sizeof(Datum)));
+  auto* const firsts = static_cast<Datum*>(palloc(ordered.size() * sizeof(Datum)));
+  auto* const lasts = static_cast<Datum*>(palloc(ordered.size() * sizeof(Datum)));
+  int count = 0;
+  const Run* before = nullptr;
+  for (const Run* run : ordered) {
+    if (run->shard != shard) continue;
+    if (before == nullptr || !same_stream(*before, *run)) {
+      streams[count] = UUIDPGetDatum(&run->stream_id);
+      firsts[count] = Int64GetDatum(run->offset);
+      ++count;
+    }
+    lasts[count - 1] = Int64GetDatum(run->offset + run->messages - 1);
+    before = run;
+  }
+  const auto bigints = [count](Datum* values) {
+    return PointerGetDatum(construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+  };
+  return {PointerGetDatum(construct_array(streams, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR)), bigints(firsts),
+          bigints(lasts)};
+}
+
+// Moves the group past the window, or to the last run of a batch that filled up before its end. Every shard gets a row,
+// also one that had nothing, so that they go on standing at one position.
+void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* const> ordered, bool complete) {
+  static constexpr const char* kColumns[] = {"shard",    "batch",      "epoch",         "logged_at",   "seen",
+                                             "seen_xid", "seen_id",    "target",        "target_xid",  "target_id",
+                                             "after_id", "stream_ids", "first_offsets", "last_offsets"};
+  const Shard& from = group.from;
+  const auto snapshot = [](const char* text) { return DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(text)); };
+  const auto xid = [](uint64 value) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(value)); };
+  bulk_insert("relay_log", kColumns, static_cast<int>(group.shards.size()), [&](int i, Datum* values, bool* nulls) {
+    const Shard& shard = *group.shards[static_cast<std::size_t>(i)];
+    const Contents contents = contents_of(shard.id, ordered);
+    values[0] = Int16GetDatum(static_cast<int16>(shard.id));
+    values[1] = Int64GetDatum(shard.batch + 1);
+    values[2] = Int64GetDatum(shard.epoch);
+    values[3] = Int64GetDatum(group.logged_at);
+    values[4] = snapshot(complete ? from.target : from.seen);
+    values[5] = xid(complete ? from.target_xid : from.seen_xid);
+    values[6] = Int64GetDatum(complete ? from.target_id : from.seen_id);
+    nulls[7] = nulls[8] = nulls[9] = complete;
+    if (!complete) {
+      values[7] = snapshot(from.target);
+      values[8] = xid(from.target_xid);
+      values[9] = Int64GetDatum(from.target_id);
+    }
+    values[10] = Int64GetDatum(complete ? 0 : runs.back().first_id);
+    values[11] = contents.stream_ids;
+    values[12] = contents.first_offsets;
+    values[13] = contents.last_offsets;
+  });
+}
+
+// False when the window holds nothing (more).
+bool relay(const Group& group, int max_rows, Sampler& sampler, Output& output) {
+  bool complete = true;
+  const std::span<Run> runs = next_runs(group.window(), group.bits(), max_rows, complete);
+  if (runs.empty()) return false;
+  const std::span<Run*> ordered = by_stream(runs);
+  number(ordered, sampler);
+  hand_over(group, runs, sampler, output);
+  log_offsets(runs, group.logged_at);
+  log_batch(group, runs, ordered, complete);
+  return true;
+}
+
+void begin_window(Shard& from, const Present& present) {
+  from.target = present.snapshot;
+  from.target_xid = present.xid;
+  from.target_id = present.newest_id;
+}
+
+// The shards that stand where the first that is left stands.
+Group next_group(Shards shards, std::span<Shard*> room, Shard& first, int64 now) {
+  std::size_t count = 0;
+  int64 logged_at = now;
+  for (Shard& shard : shards) {
+    if (shard.done || !shard.stands_with(first)) continue;
+    room[count++] = &shard;
+    // Never earlier than the batch before, whatever the clock does.
+    logged_at = Max(logged_at, shard.logged_at);
+  }
+  for (std::size_t i = 0; i < count; ++i) room[i]->done = true;
+  return {room.first(count), first, logged_at};
+}
+
+bool drain(Shards shards, const Present& present, int max_rows, Output& output) {
+  bool any = false;
+  Sampler sampler = Sampler::open();
+  const int64 now = unix_ms(GetCurrentTimestamp());
+  auto* const room = static_cast<Shard**>(palloc(Max(shards.size(), 1) * sizeof(Shard*)));
+  for (Shard& shard : shards) {
+    if (shard.done) continue;
+    Group group = next_group(shards, {room, shards.size()}, shard, now);
+    const bool open = group.from.target != nullptr;
+    if (!open) begin_window(group.from, present);
+    bool relayed = relay(group, max_rows, sampler, output);
+    if (!relayed && open) {
+      // The window that was begun earlier is exhausted; the next one starts where it ends.
+      group.from.seen = group.from.target;
+      group.from.seen_xid = group.from.target_xid;
+      group.from.seen_id = group.from.target_id;
+      group.from.after_id = 0;
+      begin_window(group.from, present);
+      relayed = relay(group, max_rows, sampler, output);
+    }
+    any = any || relayed;
+  }
+  sampler.close();
+  return any;
+}
+
+}  // namespace
+}  // namespace sealcast::relay
+
+SEALCAST_FUNCTION(sealcast_drain) {
+  using namespace sealcast;
+  using namespace sealcast::relay;
+  const int max_rows = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
+  if (max_rows < 1 || max_rows > kMaxRows) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be 1 to %d, not %d", kMaxRows, max_rows)));
+  }
+  Output output(fcinfo);
+  if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return static_cast<Datum>(0);
+  PreventCommandIfReadOnly("sealcast.drain()");
+  // Read before this transaction has its xid: who gets a later one gets later message_ids too.
+  const int64 newest_id = FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()) ? 0 : newest_message_id();
+  const uint64 own_xid = U64FromFullTransactionId(GetTopFullTransactionId());
+
+  bool others_listen = false;
+  const Shards shards = lock_shards(fcinfo, others_listen);
+  PushActiveSnapshot(GetTransactionSnapshot());
+  read_positions(shards);
+  const Present present{to_text(committed_position(own_xid)), own_xid, newest_id};
+  if (drain(shards, present, max_rows, output) && others_listen) wake::request();
+  PopActiveSnapshot();
+  return static_cast<Datum>(0);
+}

@@ -1,0 +1,24 @@
+// The sequence of blocks: see message_ids.h.
+#include "relay/message_ids.h"
+
+#include "server/index_lookup.h"
+#include "server/sequence.h"
+
+extern "C" {
+#include "commands/sequence.h"
+}
+
+namespace sealcast {
+
+namespace {
+constexpr char kSequence[] = "message_ids";
+}
+
+int64 next_id_block() { return nextval_internal(table_id(kSequence), false) * kIdsInBlock; }
+
+int64 newest_message_id() {
+  const std::optional<int64> last = last_value(kSequence);
+  return last ? (*last + 1) * kIdsInBlock - 1 : 0;
+}
+
+}  // namespace sealcast

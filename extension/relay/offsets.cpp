@@ -1,0 +1,89 @@
+// Offsets, read by one index descent a day: see offsets.h.
+#include "relay/offsets.h"
+
+#include "server/datum.h"
+#include "server/partitions.h"
+
+extern "C" {
+#include "access/table.h"
+#include "utils/snapmgr.h"
+}
+
+namespace sealcast {
+namespace {
+
+// The newest offset that retention has dropped.
+int64 trimmed_through(const pg_uuid_t& stream_id) {
+  IndexLookup streams = IndexLookup::open("streams");
+  const Datum key[] = {UUIDPGetDatum(&stream_id)};
+  streams.find(key);
+  const int64 offset = streams.next() ? DatumGetInt64(streams.value(streams.column("trimmed_through"))) : 0;
+  streams.close();
+  return offset;
+}
+
+// The newest offset on the public channel of a run that ends at `last`: see stream_runs.
+int64 public_offset(int64 offset, int64 last, std::optional<Datum> before, std::optional<Datum> bits) {
+  if (!bits) return last;
+  const std::string_view sent = view(DatumGetByteaPP(*bits));
+  for (int64 i = last - offset; i >= 0; --i) {
+    if (is_public(sent, static_cast<int>(i))) return offset + i;
+  }
+  return before ? DatumGetInt64(*before) : offset - 1;
+}
+
+}  // namespace
+
+LastOffsets LastOffsets::open() {
+  LastOffsets offsets;
+  offsets.log_ = table_open(table_id("stream_runs"), AccessShareLock);
+  const std::span<const Oid> partitions = partitions_of(offsets.log_);
+  offsets.count_ = partitions.size();
+  offsets.days_ = static_cast<Day*>(palloc(Max(partitions.size(), 1) * sizeof(Day)));
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    offsets.days_[i].partition = partitions[i];
+    offsets.days_[i].opened = false;
+  }
+  return offsets;
+}
+
+void LastOffsets::close() {
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (days_[i].opened) days_[i].rows.close();
+  }
+  table_close(log_, NoLock);
+}
+
+StreamState LastOffsets::of(const pg_uuid_t& stream_id) {
+  const Datum key[] = {UUIDPGetDatum(&stream_id)};
+  for (std::size_t i = count_; i-- > 0;) {
+    Day& day = days_[i];
+    if (!day.opened) {
+      day.rows = IndexLookup::open(day.partition);
+      day.offset = day.rows.column("offset");
+      day.messages = day.rows.column("messages");
+      day.public_before = day.rows.column("public_before");
+      day.public_bits = day.rows.column("public_bits");
+      day.opened = true;
+    }
+    day.rows.find(key);
+    if (day.rows.last()) {
+      const int64 offset = DatumGetInt64(day.rows.value(day.offset));
+      const int64 last = offset + DatumGetInt32(day.rows.value(day.messages)) - 1;
+      return {last,
+              public_offset(offset, last, day.rows.optional(day.public_before), day.rows.optional(day.public_bits))};
+    }
+  }
+  const int64 trimmed = trimmed_through(stream_id);
+  return {trimmed, trimmed};
+}
+
+}  // namespace sealcast
+
+SEALCAST_FUNCTION(sealcast_last_offset) {
+  using namespace sealcast;
+  LastOffsets offsets = LastOffsets::open();
+  const int64 last = offsets.of(*PG_GETARG_UUID_P(0)).offset;
+  offsets.close();
+  PG_RETURN_INT64(last);
+}

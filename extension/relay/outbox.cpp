@@ -1,0 +1,146 @@
+// Reading the outbox: see outbox.h.
+#include "relay/outbox.h"
+
+#include "server/index_lookup.h"
+#include "server/sequence.h"
+
+extern "C" {
+#include "utils/xid8.h"
+}
+
+namespace sealcast {
+namespace {
+
+constexpr int kSegments = 3;
+
+Datum xid_datum(uint64 xid) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid)); }
+
+// What has been found so far, and by which rule more is taken.
+struct Search {
+  const Window& window;
+  uint32 shards;
+  int max_messages;
+  Run* runs = nullptr;
+  std::size_t count = 0;
+  std::size_t room = 0;
+
+  void add(const Run& run) {
+    if (count == room) {
+      room = Max(64, room * 2);
+      const Size bytes = room * sizeof(Run);
+      runs = static_cast<Run*>(runs == nullptr ? palloc(bytes) : repalloc_huge(runs, bytes));
+    }
+    runs[count++] = run;
+  }
+};
+
+// A segment of the outbox, read through one of its two indexes.
+struct Segment {
+  IndexLookup rows;
+  int xid, first_id, messages, ts, stream_id, shard;
+
+  static Segment open(int number, const char* index) {
+    Segment segment{IndexLookup::open(psprintf("outbox_%d", number), psprintf("outbox_%d_%s_idx", number, index)),
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0};
+    segment.xid = segment.rows.column("xid");
+    segment.first_id = segment.rows.column("first_id");
+    segment.messages = segment.rows.column("messages");
+    segment.ts = segment.rows.column("ts");
+    segment.stream_id = segment.rows.column("stream_id");
+    segment.shard = segment.rows.column("shard");
+    return segment;
+  }
+
+  uint64 row_xid() { return U64FromFullTransactionId(DatumGetFullTransactionId(rows.value(xid))); }
+
+  // The number of messages it has for the shards that are asked for.
+  int take(Search& search) {
+    const int row_shard = DatumGetInt16(rows.value(shard));
+    if ((search.shards >> row_shard & 1) == 0) return 0;
+    const int count = DatumGetInt32(rows.value(messages));
+    search.add({DatumGetInt64(rows.value(first_id)), count, DatumGetInt64(rows.value(ts)),
+                *DatumGetUUIDP(rows.value(stream_id)), row_shard, 0});
+    return count;
+  }
+};
+
+// Those of one transaction.
+void search_transaction(Segment& by_xid, uint64 xid, Search& search) {
+  if (!search.window.target.has_ended(xid)) return;
+  const Condition conditions[] = {{0, BTEqualStrategyNumber, xid_datum(xid)},
+                                  {1, BTGreaterStrategyNumber, Int64GetDatum(search.window.after_id)}};
+  by_xid.rows.find(conditions);
+  for (int left = search.max_messages; left > 0 && by_xid.rows.next();) left -= by_xid.take(search);
+}
+
+// Those who had been running when `seen` was taken, or began before its drain had its xid: few.
+void search_running(int number, Search& search) {
+  const Window& window = search.window;
+  Segment by_xid = Segment::open(number, "xid_first_id");
+  for (const uint64 xid : window.seen.running) search_transaction(by_xid, xid, search);
+  for (uint64 from = window.seen.xmax; from <= window.seen_xid;) {
+    const Condition conditions[] = {{0, BTGreaterEqualStrategyNumber, xid_datum(from)},
+                                    {0, BTLessEqualStrategyNumber, xid_datum(window.seen_xid)}};
+    by_xid.rows.find(conditions);
+    if (!by_xid.rows.next()) break;
+    const uint64 xid = by_xid.row_xid();
+    search_transaction(by_xid, xid, search);
+    from = xid + 1;
+  }
+  by_xid.rows.close();
+}
+
+// Those who began since: their ids are beyond seen_id.
+void search_newcomers(int number, Search& search) {
+  const Window& window = search.window;
+  Segment by_id = Segment::open(number, "first_id");
+  const Condition conditions[] = {{0, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen_id, window.after_id))}};
+  by_id.rows.find(conditions);
+  for (int left = search.max_messages; left > 0 && by_id.rows.next();) {
+    const uint64 xid = by_id.row_xid();
+    if (xid >= window.seen.xmax && xid > window.seen_xid && window.target.has_ended(xid)) left -= by_id.take(search);
+  }
+  by_id.rows.close();
+}
+
+}  // namespace
+
+Datum Run::public_bytes() const {
+  const int size = (messages + 7) / 8;
+  auto* const bytes = static_cast<bytea*>(palloc(VARHDRSZ + size));
+  SET_VARSIZE(bytes, VARHDRSZ + size);
+  std::memcpy(VARDATA(bytes), public_bits, static_cast<std::size_t>(size));
+  return PointerGetDatum(bytes);
+}
+
+int16 outbox_segment() { return static_cast<int16>(last_value("outbox_segment").value_or(0)); }
+
+std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete) {
+  Search search{window, shards, max_messages};
+  for (int number = 0; number < kSegments; ++number) {
+    search_running(number, search);
+    search_newcomers(number, search);
+  }
+  if (search.count > 1) {
+    qsort(search.runs, search.count, sizeof(Run), [](const void* a, const void* b) {
+      const int64 left = static_cast<const Run*>(a)->first_id;
+      const int64 right = static_cast<const Run*>(b)->first_id;
+      return left < right ? -1 : left > right ? 1 : 0;
+    });
+  }
+  std::size_t taken = 0;
+  for (int messages = 0; taken < search.count && messages < max_messages; ++taken) {
+    messages += search.runs[taken].messages;
+    complete = messages < max_messages;
+  }
+  return {search.runs, taken};
+}
+
+}  // namespace sealcast
+
+SEALCAST_FUNCTION(sealcast_shard_of) { PG_RETURN_INT32(sealcast::shard_of(*PG_GETARG_UUID_P(0))); }

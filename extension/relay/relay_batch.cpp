@@ -1,0 +1,147 @@
+// From runs to envelopes: see relay_batch.h.
+#include "relay/relay_batch.h"
+
+#include "core/envelope.h"
+#include "server/datum.h"
+#include "server/guard.h"
+#include "server/index_lookup.h"
+#include "server/partitions.h"
+
+extern "C" {
+#include "access/table.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+}
+
+namespace sealcast::relay {
+namespace {
+
+constexpr int kMaxShards = 32;  // relay_leases has fewer
+
+// A partition of messages, read by its key.
+struct Messages {
+  Relation parent;
+  Oid partition = InvalidOid;
+  IndexLookup rows{};
+  int message_id = 0, sender_id = 0, txn_id = 0, t = 0, kid = 0, sig = 0, d = 0;
+
+  void enter(int64 ts) {
+    const Oid next = partition_for(parent, Int64GetDatum(ts));
+    if (next == partition) return;
+    leave();
+    partition = next;
+    if (!OidIsValid(next)) return;
+    rows = IndexLookup::open(next);
+    message_id = rows.column("message_id");
+    sender_id = rows.column("sender_id");
+    txn_id = rows.column("txn_id");
+    t = rows.column("t");
+    kid = rows.column("kid");
+    sig = rows.column("sig");
+    d = rows.column("d");
+  }
+  void leave() {
+    if (OidIsValid(partition)) rows.close();
+    partition = InvalidOid;
+  }
+
+  int64 id() { return DatumGetInt64(rows.value(message_id)); }
+
+  // Of the row that stands.
+  bool is_sent(const Run& run, Sampler& sampler) {
+    return run.stream->rate == kAll ||
+           sampler.sends(run.stream->rate, run.stream_id, *DatumGetUUIDP(rows.value(sender_id)),
+                         DatumGetTextPP(rows.value(t)), DatumGetTextPP(rows.value(d)));
+  }
+
+  const varlena* envelope(const Run& run) {
+    const UuidText stream(run.stream_id), sender(*DatumGetUUIDP(rows.value(sender_id))),
+        txn(*DatumGetUUIDP(rows.value(txn_id)));
+    const text* const type = DatumGetTextPP(rows.value(t));
+    const text* const key = DatumGetTextPP(rows.value(kid));
+    const text* const payload = DatumGetTextPP(rows.value(d));
+    const std::string_view signature = view(DatumGetByteaPP(rows.value(sig)));
+    varlena* result = nullptr;
+    guarded([&](CancelFlag) {
+      Scratch buffer;
+      append_envelope({view(type), stream.view(), sender.view(), txn.view(), run.ts}, view(key), view(payload),
+                      signature, *buffer);
+      result = new_varlena(*buffer);
+    });
+    return result;
+  }
+};
+
+// A run lies side by side in messages: one index range.
+void put_run(Messages& messages, Run& run, int64 batch, Sampler& sampler, MemoryContext memory, Output& output) {
+  run.public_before = run.stream->public_offset;
+  messages.enter(run.ts);
+  bool standing = OidIsValid(messages.partition);
+  if (standing) {
+    const Condition conditions[] = {{0, BTEqualStrategyNumber, Int64GetDatum(run.ts)},
+                                    {1, BTGreaterEqualStrategyNumber, Int64GetDatum(run.first_id)},
+                                    {1, BTLessStrategyNumber, Int64GetDatum(run.first_id + run.messages)}};
+    messages.rows.find(conditions);
+    standing = messages.rows.next();
+  }
+  for (int i = 0; i < run.messages; ++i) {
+    const bool found = standing && messages.id() == run.first_id + i;
+    MemoryContext const before = MemoryContextSwitchTo(memory);
+    std::optional<int64> public_prev;
+    if (!found || messages.is_sent(run, sampler)) {
+      public_prev = run.stream->public_offset;
+      run.send(i);
+    }
+    output.put(batch, run, i, found ? messages.envelope(run) : nullptr, public_prev);
+    MemoryContextSwitchTo(before);
+    MemoryContextReset(memory);
+    if (found) standing = messages.rows.next();
+  }
+}
+
+}  // namespace
+
+Output::Output(FunctionCallInfo fcinfo) {
+  InitMaterializedSRF(fcinfo, 0);
+  result_ = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+}
+
+void Output::put(int64 batch, const Run& run, int i, const varlena* envelope, std::optional<int64> public_prev) {
+  const int64 offset = run.offset + i;
+  Datum values[] = {Int32GetDatum(run.shard),
+                    Int64GetDatum(batch),
+                    UUIDPGetDatum(&run.stream_id),
+                    Int64GetDatum(offset),
+                    Int64GetDatum(offset - 1),
+                    PointerGetDatum(envelope),
+                    Int64GetDatum(public_prev.value_or(0))};
+  bool nulls[] = {false, false, false, false, false, envelope == nullptr, !public_prev};
+  tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
+}
+
+void Output::put_empty(int shard, int64 batch) {
+  Datum values[] = {Int32GetDatum(shard), Int64GetDatum(batch), 0, 0, 0, 0, 0};
+  bool nulls[] = {false, false, true, true, true, true, true};
+  tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
+}
+
+void hand_over(const Group& group, std::span<Run> runs, Sampler& sampler, Output& output) {
+  int64 batches[kMaxShards] = {};
+  bool filled[kMaxShards] = {};
+  for (const Shard* shard : group.shards) batches[shard->id] = shard->batch + 1;
+  MemoryContext const memory = AllocSetContextCreate(CurrentMemoryContext, "sealcast envelope", ALLOCSET_DEFAULT_SIZES);
+  Messages messages{table_open(table_id("messages"), AccessShareLock)};
+  for (Run& run : runs) {
+    CHECK_FOR_INTERRUPTS();
+    put_run(messages, run, batches[run.shard], sampler, memory, output);
+    filled[run.shard] = true;
+  }
+  messages.leave();
+  table_close(messages.parent, NoLock);
+  MemoryContextDelete(memory);
+  for (const Shard* shard : group.shards) {
+    if (!filled[shard->id]) output.put_empty(shard->id, shard->batch + 1);
+  }
+}
+
+}  // namespace sealcast::relay

@@ -1,0 +1,57 @@
+// Rates and tiers for a drain: see sampler.h.
+#include "relay/sampler.h"
+
+#include "server/datum.h"
+#include "server/guard.h"
+
+extern "C" {
+#include "utils/array.h"
+}
+
+namespace sealcast {
+
+Sampler Sampler::open() {
+  Sampler sampler;
+  sampler.rates_ = IndexLookup::open("sampling");
+  sampler.rate_ = sampler.rates_.column("rate");
+  sampler.types_ = IndexLookup::open("message_types");
+  sampler.tier_ = sampler.types_.column("tier");
+  sampler.tier0_amount_ = sampler.types_.column("tier0_amount");
+  sampler.server_fields_ = sampler.types_.column("server_fields");
+  return sampler;
+}
+
+void Sampler::close() {
+  types_.close();
+  rates_.close();
+}
+
+int Sampler::rate_of(const pg_uuid_t& stream_id) {
+  const Datum key[] = {UUIDPGetDatum(&stream_id)};
+  rates_.find(key);
+  return rates_.next() ? DatumGetInt16(rates_.value(rate_)) : kAll;
+}
+
+// Of a type that was deleted, those of any other.
+TierRules Sampler::rules_of(const text* t) {
+  TierRules rules;
+  const Datum key[] = {PointerGetDatum(t)};
+  types_.find(key);
+  if (!types_.next()) return rules;
+  rules.tier = DatumGetInt16(types_.value(tier_));
+  if (const std::optional<Datum> amount = types_.optional(tier0_amount_)) rules.tier0_amount = DatumGetInt64(*amount);
+  rules.states_role = ARR_NDIM(DatumGetArrayTypeP(types_.value(server_fields_))) > 0;
+  return rules;
+}
+
+bool Sampler::sends(int rate, const pg_uuid_t& stream_id, const pg_uuid_t& sender_id, const text* t, const text* d) {
+  const UuidText stream(stream_id), sender(sender_id);
+  const TierRules rules = rules_of(t);
+  bool sends = false;
+  guarded([&](CancelFlag) {
+    sends = is_sampled(sender.view(), stream.view(), rate) || tier_of(rules, sender.view(), view(d)) < 2;
+  });
+  return sends;
+}
+
+}  // namespace sealcast

@@ -1,0 +1,168 @@
+// Slots, and the starting of workers for them: see wake_slots.h.
+#include "relay/wake_slots.h"
+
+extern "C" {
+#include "postmaster/bgworker.h"
+}
+
+namespace sealcast::wake {
+namespace {
+
+// Databases that are writing at the same time; the one beyond falls back to plain NOTIFY.
+constexpr int kSlots = 64;
+
+// A worker that has not shown up by then could not be forked.
+constexpr int kStartTimeoutMs = 10'000;
+
+// A slot whose worker failed that long ago belongs to a database that was dropped, or the relay's poll has been there.
+constexpr int kAbandonedMs = 60'000;
+
+Slot* slots = nullptr;
+LWLock* slots_lock = nullptr;
+
+Slot* find(Oid database) {
+  for (Slot* slot = slots; slot < slots + kSlots; ++slot) {
+    if (slot->database == database) return slot;
+  }
+  return nullptr;
+}
+
+bool older_than(const Slot* slot, int ms) {
+  return TimestampDifferenceExceeds(slot->started_at, GetCurrentTimestamp(), ms);
+}
+
+bool worker_alive(Slot* slot) {
+  switch (pg_atomic_read_u32(&slot->state)) {
+    case kRunning:
+      return true;
+    case kStarting:
+      return slot->worker_pid != 0 || !older_than(slot, kStartTimeoutMs);
+    default:
+      return false;
+  }
+}
+
+// The slot of a database, or one for it; null when all are taken. Under the exclusive lock.
+Slot* find_or_claim(Oid database) {
+  if (Slot* slot = find(database)) return slot;
+  for (Slot* slot = slots; slot < slots + kSlots; ++slot) {
+    if (slot->database != InvalidOid &&
+        (pg_atomic_read_u32(&slot->pending) != 0 || worker_alive(slot) || !older_than(slot, kAbandonedMs))) {
+      continue;
+    }
+    slot->database = database;
+    pg_atomic_write_u32(&slot->flag, 0);
+    return slot;
+  }
+  return nullptr;
+}
+
+// Under the exclusive lock. Without a handle to return, registering allocates nothing and so cannot fail by ereport.
+bool start_worker(Slot* slot) {
+  BackgroundWorker worker = {};
+  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+  worker.bgw_restart_time = BGW_NEVER_RESTART;
+  strlcpy(worker.bgw_library_name, "sealcast", sizeof worker.bgw_library_name);
+  strlcpy(worker.bgw_function_name, "sealcast_wake_main", sizeof worker.bgw_function_name);
+  strlcpy(worker.bgw_name, "sealcast wake", sizeof worker.bgw_name);
+  strlcpy(worker.bgw_type, "sealcast wake", sizeof worker.bgw_type);
+  worker.bgw_main_arg = ObjectIdGetDatum(slot->database);
+  if (!RegisterDynamicBackgroundWorker(&worker, nullptr)) return false;
+  slot->worker_pid = 0;
+  slot->started_at = GetCurrentTimestamp();
+  pg_atomic_write_u32(&slot->state, kStarting);
+  return true;
+}
+
+void give_up(Slot* slot) {
+  slot->worker_pid = 0;
+  slot->latch = nullptr;
+  pg_atomic_write_u32(&slot->state, kNone);
+}
+
+}  // namespace
+
+std::size_t shared_size() { return kSlots * sizeof(Slot); }
+
+void attach(void* memory, LWLock* lock, bool initialize) {
+  slots = static_cast<Slot*>(memory);
+  slots_lock = lock;
+  if (!initialize) return;
+  std::memset(memory, 0, shared_size());
+  for (Slot* slot = slots; slot < slots + kSlots; ++slot) {
+    pg_atomic_init_u32(&slot->pending, 0);
+    pg_atomic_init_u32(&slot->flag, 0);
+    pg_atomic_init_u32(&slot->state, kNone);
+  }
+}
+
+Slot* begin_commit() {
+  if (slots == nullptr) return nullptr;
+  LWLockAcquire(slots_lock, LW_SHARED);
+  Slot* slot = find(MyDatabaseId);
+  if (slot == nullptr || !worker_alive(slot)) {
+    LWLockRelease(slots_lock);
+    LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+    slot = find_or_claim(MyDatabaseId);
+    if (slot != nullptr && !worker_alive(slot) && !start_worker(slot)) slot = nullptr;
+  }
+  if (slot != nullptr) pg_atomic_fetch_add_u32(&slot->pending, 1);
+  LWLockRelease(slots_lock);
+  return slot;
+}
+
+void raise_flag(Slot* slot) {
+  const bool was_raised = pg_atomic_exchange_u32(&slot->flag, 1) != 0;
+  if (pg_atomic_read_u32(&slot->state) == kRunning) {
+    Latch* const latch = slot->latch;
+    if (!was_raised && latch != nullptr) SetLatch(latch);
+    return;
+  }
+  // Starting workers look at the flag themselves; one that has gone since PRE_COMMIT needs a successor.
+  LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+  if (!worker_alive(slot)) start_worker(slot);
+  LWLockRelease(slots_lock);
+}
+
+void end_commit(Slot* slot) { pg_atomic_fetch_sub_u32(&slot->pending, 1); }
+
+Slot* take_slot(Oid database) {
+  if (slots == nullptr) return nullptr;
+  LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+  Slot* slot = find(database);
+  if (slot != nullptr && (pg_atomic_read_u32(&slot->state) != kStarting || slot->worker_pid != 0)) slot = nullptr;
+  if (slot != nullptr) slot->worker_pid = MyProcPid;
+  LWLockRelease(slots_lock);
+  return slot;
+}
+
+void set_running(Slot* slot) {
+  LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+  slot->latch = MyLatch;
+  pg_atomic_write_u32(&slot->state, kRunning);
+  LWLockRelease(slots_lock);
+}
+
+bool leave_if_idle(Slot* slot) {
+  LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+  const bool idle = pg_atomic_read_u32(&slot->pending) == 0 && pg_atomic_read_u32(&slot->flag) == 0;
+  if (idle) {
+    give_up(slot);
+    slot->database = InvalidOid;
+  }
+  LWLockRelease(slots_lock);
+  return idle;
+}
+
+void leave_on_failure(Slot* slot) {
+  LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+  const bool was_running = pg_atomic_read_u32(&slot->state) == kRunning;
+  give_up(slot);
+  pg_memory_barrier();
+  // One that could not even connect gets no successor: its database may be gone.
+  if (was_running && pg_atomic_read_u32(&slot->flag) != 0) start_worker(slot);
+  LWLockRelease(slots_lock);
+}
+
+}  // namespace sealcast::wake

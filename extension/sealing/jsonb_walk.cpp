@@ -1,0 +1,222 @@
+// Walks jsonb's binary form directly (utils/jsonb.h documents it).
+//
+// JsonbIterator and numeric_out both palloc, so an error in them would longjmp over the C++ frames here. The containers
+// are therefore read by their published layout. The digits of a numeric are not published, but they are an on-disk
+// format (numeric.c, "NumericShort"/"NumericLong"), the same since 9.1: base-10000 digits behind a one- or two-word
+// header. They go to the writer as <digits>e<exponent>, so that the work is linear in what is stored: 1e131071 is one
+// digit, not 131072.
+#include "sealing/jsonb_walk.h"
+
+#include "core/error.h"
+#include "core/member_order.h"
+
+namespace sealcast {
+namespace {
+
+constexpr std::size_t kBytesPerValue = 8;  // what a value without content counts for
+
+std::uint16_t word(const char* numeric, std::size_t index) {
+  std::uint16_t result;
+  std::memcpy(&result, numeric + index * sizeof result, sizeof result);
+  return result;
+}
+
+// A numeric's content taken apart: base-10000 digits, of which the first counts 10000^weight.
+struct Numeric {
+  const char* groups;
+  std::size_t count;
+  int weight;
+  bool negative;
+
+  unsigned group(std::size_t i) const { return word(groups, i); }
+};
+
+Numeric take_apart(std::string_view numeric) {
+  constexpr unsigned kShort = 0x8000, kSpecial = 0xC000, kSignMask = 0xC000, kNegative = 0x4000;
+  constexpr unsigned kShortNegative = 0x2000, kShortWeightSign = 0x0040, kShortWeightMask = 0x003F;
+
+  const unsigned header = word(numeric.data(), 0);
+  if ((header & kSignMask) == kSpecial) {
+    throw Error(ErrorKind::invalid_json, "invalid JSON: NaN and infinities have no JSON form");
+  }
+  const bool is_short = (header & kSignMask) == kShort;
+  const bool negative = is_short ? (header & kShortNegative) != 0 : (header & kSignMask) == kNegative;
+  const int weight = is_short
+                         ? static_cast<int>(header & kShortWeightMask) - static_cast<int>(header & kShortWeightSign)
+                         : static_cast<std::int16_t>(word(numeric.data(), 1));
+  const std::size_t header_words = is_short ? 1 : 2;
+  return {numeric.data() + header_words * sizeof(std::uint16_t), numeric.size() / sizeof(std::uint16_t) - header_words,
+          weight, negative};
+}
+
+// The value where it is an integer of at most 15 digits, whose canonical literal is its digits.
+std::optional<std::int64_t> small_integer(const Numeric& numeric) {
+  constexpr std::int64_t kBound = 1'000'000'000'000'000;
+  constexpr int kMostGroups = 4;
+  if (numeric.weight >= kMostGroups || static_cast<int>(numeric.count) > numeric.weight + 1) return std::nullopt;
+  std::int64_t value = 0;
+  for (int i = 0; i <= numeric.weight; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    value = value * 10'000 + (at < numeric.count ? numeric.group(at) : 0);
+  }
+  if (value >= kBound) return std::nullopt;
+  return numeric.negative ? -value : value;
+}
+
+// Replaces `literal` by the decimal literal of a numeric.
+void decimal_literal(const Numeric& numeric, std::string& literal) {
+  literal.clear();
+  if (numeric.negative) literal += '-';
+  const std::size_t start = literal.size();
+  literal.resize(start + numeric.count * 4);
+  char* out = literal.data() + start;
+  for (std::size_t i = 0; i < numeric.count; ++i, out += 4) {
+    const unsigned group = numeric.group(i);
+    out[0] = static_cast<char>('0' + group / 1000);
+    out[1] = static_cast<char>('0' + group / 100 % 10);
+    out[2] = static_cast<char>('0' + group / 10 % 10);
+    out[3] = static_cast<char>('0' + group % 10);
+  }
+  const std::size_t leading = literal.find_first_not_of('0', start);
+  if (leading == std::string::npos) {
+    literal = "0";
+    return;
+  }
+  literal.erase(start, leading - start);
+  if (const int exponent = 4 * (numeric.weight - static_cast<int>(numeric.count) + 1); exponent != 0) {
+    char text[16];
+    literal += 'e';
+    literal.append(text, std::to_chars(text, text + sizeof text, exponent).ptr);
+  }
+}
+
+// A backend's own, so that a small document allocates nothing.
+std::vector<Member> spare_members;
+constexpr std::size_t kKeptMembers = 4096;
+
+class Walk {
+ public:
+  Walk(CanonicalWriter& writer, CancelFlag cancel) : writer_(writer), cancel_(cancel), sorting_(cancel) {
+    members_.swap(spare_members);
+  }
+  ~Walk() {
+    members_.clear();
+    if (members_.capacity() <= kKeptMembers) members_.swap(spare_members);
+  }
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
+
+  // Recursion ends at kMaxDepth, where the writer throws.
+  void container(const JsonbContainer* container) {
+    if (JsonContainerIsScalar(container)) {
+      value(container->children[0], payload(container, 1), 0);
+    } else if (JsonContainerIsArray(container)) {
+      array(container);
+    } else {
+      object(container);
+    }
+  }
+
+ private:
+  // Where the content of a container's `entries` entries begins.
+  static const char* payload(const JsonbContainer* container, std::size_t entries) {
+    return reinterpret_cast<const char*>(container->children + entries);
+  }
+
+  // An entry stores its length or, every so often, where it ends.
+  static std::uint32_t end_of(JEntry entry, std::uint32_t offset) {
+    return JBE_HAS_OFF(entry) ? JBE_OFFLENFLD(entry) : offset + JBE_OFFLENFLD(entry);
+  }
+
+  void array(const JsonbContainer* container) {
+    const std::uint32_t count = JsonContainerSize(container);
+    const char* const base = payload(container, count);
+    writer_.begin_array();
+    std::uint32_t offset = 0;
+    for (std::uint32_t i = 0; i < count; ++i) offset = value(container->children[i], base, offset);
+    writer_.end_array();
+  }
+
+  // All keys stand before all values, shorter keys before longer ones. They are sorted here, so that the writer moves
+  // no text.
+  void object(const JsonbContainer* container) {
+    const std::uint32_t count = JsonContainerSize(container);
+    const char* const base = payload(container, 2 * static_cast<std::size_t>(count));
+    writer_.begin_object();
+    const std::size_t first = members_.size();
+    std::uint32_t key_offset = 0;
+    std::uint32_t value_offset = getJsonbOffset(container, static_cast<int>(count));
+    bool sorted = true;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t key_end = end_of(container->children[i], key_offset);
+      const std::string_view key(base + key_offset, key_end - key_offset);
+      const Member& member = add_member(members_, key, value_offset, i);
+      if (i > 0 && sorted) sorted = compare_members(members_.end()[-2], member) < 0;
+      key_offset = key_end;
+      value_offset = end_of(container->children[count + i], value_offset);
+    }
+    if (!sorted) sort_members(std::span(members_).subspan(first), sorting_);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Member& member = members_[first + i];
+      const JEntry entry = container->children[count + member.source];
+      writer_.key(member.key);
+      value(entry, base, static_cast<std::uint32_t>(member.begin));
+    }
+    members_.resize(first);
+    writer_.end_object();
+  }
+
+  // Writes one value and returns where the next one begins.
+  std::uint32_t value(JEntry entry, const char* base, std::uint32_t offset) {
+    const std::uint32_t end = end_of(entry, offset);
+    if (JBE_ISCONTAINER(entry)) {
+      poll(0);
+      container(reinterpret_cast<const JsonbContainer*>(base + INTALIGN(offset)));
+      return end;
+    }
+    poll(end - offset);
+    if (JBE_ISSTRING(entry)) {
+      writer_.string({base + offset, end - offset});
+    } else if (JBE_ISNUMERIC(entry)) {
+      const char* const numeric = base + INTALIGN(offset);
+      number(take_apart({VARDATA_ANY(numeric), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(numeric))}));
+    } else if (JBE_ISNULL(entry)) {
+      writer_.null();
+    } else {
+      writer_.boolean(JBE_ISBOOL_TRUE(entry));
+    }
+    return end;
+  }
+
+  void number(const Numeric& numeric) {
+    if (const std::optional<std::int64_t> integer = small_integer(numeric)) {
+      writer_.integer(*integer);
+    } else {
+      decimal_literal(numeric, literal_);
+      writer_.number(literal_);
+    }
+  }
+
+  void poll(std::size_t bytes) {
+    since_poll_ += bytes + kBytesPerValue;
+    if (since_poll_ < kPollBytes) return;
+    since_poll_ = 0;
+    if (cancel_ != nullptr && *cancel_ != 0) throw Error(ErrorKind::interrupted, "canceled while reading jsonb");
+  }
+
+  CanonicalWriter& writer_;
+  CancelFlag cancel_;
+  std::size_t since_poll_ = 0;
+  Poll sorting_;
+  std::vector<Member> members_;  // of the objects that are open; begin is a value's offset, source its index
+  std::string literal_;
+};
+
+}  // namespace
+
+void canonicalize_jsonb(const Jsonb* document, std::string& out, Numbers numbers, CancelFlag cancel) {
+  CanonicalWriter writer(out, numbers, cancel, VARSIZE(document));
+  Walk(writer, cancel).container(&document->root);
+}
+
+}  // namespace sealcast

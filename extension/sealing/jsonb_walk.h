@@ -1,0 +1,16 @@
+// From jsonb's binary form to canonical JSON, without a Postgres call that could leave by longjmp.
+#pragma once
+
+#include "core/canonical_json.h"
+#include "server/pg.h"
+
+extern "C" {
+#include "utils/jsonb.h"
+}
+
+namespace sealcast {
+
+// Appends the canonical form of a detoasted jsonb. For use inside a guard; throws as canonicalize() does.
+void canonicalize_jsonb(const Jsonb* document, std::string& out, Numbers numbers, CancelFlag cancel);
+
+}  // namespace sealcast

@@ -1,0 +1,61 @@
+// The background worker that reads the keyring at start and at each reload, so that trouble is logged at once.
+#include "sealing/key_store.h"
+#include "server/pg.h"
+#include "server/settings.h"
+
+extern "C" {
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/wait_event.h"
+}
+
+namespace sealcast::key_store {
+namespace {
+
+constexpr int kRestartSeconds = 5;
+
+void look() {
+  const Keyring& keyring = current();
+  const char* const kid = settings::signing_kid;
+  if (*kid != '\0' && keyring.find(kid) == nullptr) {
+    ereport(LOG, (errmsg("sealcast.signing_kid names \"%s\", which is not in the keyring", kid),
+                  errdetail("No message can be sealed until it is.")));
+  }
+}
+
+}  // namespace
+
+void register_watcher() {
+  BackgroundWorker worker = {};
+  worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+  worker.bgw_start_time = BgWorkerStart_PostmasterStart;
+  worker.bgw_restart_time = kRestartSeconds;
+  strlcpy(worker.bgw_library_name, "sealcast", sizeof worker.bgw_library_name);
+  strlcpy(worker.bgw_function_name, "sealcast_key_watcher_main", sizeof worker.bgw_function_name);
+  strlcpy(worker.bgw_name, "sealcast keyring", sizeof worker.bgw_name);
+  strlcpy(worker.bgw_type, "sealcast keyring", sizeof worker.bgw_type);
+  RegisterBackgroundWorker(&worker);
+}
+
+}  // namespace sealcast::key_store
+
+SEALCAST_EXPORT void sealcast_key_watcher_main(Datum argument);
+
+void sealcast_key_watcher_main(Datum) {
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+  BackgroundWorkerUnblockSignals();
+  while (!ShutdownRequestPending) {
+    if (ConfigReloadPending) {
+      ConfigReloadPending = false;
+      ProcessConfigFile(PGC_SIGHUP);
+    }
+    sealcast::key_store::look();
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+  }
+  proc_exit(0);
+}

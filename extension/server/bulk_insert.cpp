@@ -1,0 +1,133 @@
+// The path of COPY, for a known table and rows that come from memory.
+#include "server/bulk_insert.h"
+
+#include "server/index_lookup.h"
+#include "server/versions.h"
+
+extern "C" {
+#include "access/table.h"
+#include "access/xact.h"
+#include "executor/execPartition.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "nodes/makefuncs.h"
+}
+
+namespace sealcast {
+namespace {
+
+// As many rows as share one call of the table access method.
+constexpr int kChunk = 256;
+
+void refuse_triggers(const ResultRelInfo* target) {
+  const TriggerDesc* const triggers = target->ri_TrigDesc;
+  if (triggers == nullptr) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+           errmsg("%s has a trigger, which admission does not fire", RelationGetRelationName(target->ri_RelationDesc)),
+           errhint("Drop it. To decide about a message use message_types.admit_hook; to act on one, read the "
+                   "stream or the event plane.")));
+}
+
+// Where the rows go: the table itself, or the partition that takes the row in `row`.
+struct Route {
+  ResultRelInfo* target;
+  ModifyTableState* state = nullptr;  // of a partitioned table only
+  PartitionTupleRouting* routing = nullptr;
+};
+
+Route find_route(ResultRelInfo* root, TupleTableSlot* row, EState* estate) {
+  Relation table = root->ri_RelationDesc;
+  if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE) {
+    ExecOpenIndices(root, false);
+    return {root};
+  }
+  Route route;
+  route.state = makeNode(ModifyTableState);
+  route.state->ps.state = estate;
+  route.state->operation = CMD_INSERT;
+  route.state->mt_nrels = 1;
+  route.state->resultRelInfo = root;
+  route.state->rootResultRelInfo = root;
+  route.routing = ExecSetupPartitionTupleRouting(estate, table);
+  route.target = ExecFindPartition(route.state, root, route.routing, row, estate);
+  return route;
+}
+
+void end(const Route& route, ResultRelInfo* root) {
+  if (route.routing != nullptr) {
+    ExecCleanupTupleRouting(route.state, route.routing);
+  } else {
+    ExecCloseIndices(root);
+  }
+}
+
+}  // namespace
+
+void bulk_insert(const char* table, std::span<const char* const> columns, int rows, FillRow fill, void* context) {
+  if (rows == 0) return;
+  Relation relation = table_open(table_id(table), RowExclusiveLock);
+  TupleDesc const shape = RelationGetDescr(relation);
+  EState* const estate = CreateExecutorState();
+  MemoryContext const before = MemoryContextSwitchTo(estate->es_query_cxt);
+  ResultRelInfo* const root = makeNode(ResultRelInfo);
+  InitResultRelInfo(root, relation, 0, nullptr, 0);
+
+  auto* const numbers = static_cast<int*>(palloc(columns.size() * sizeof(int)));
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    numbers[i] = SPI_fnumber(shape, columns[i]);
+    if (numbers[i] <= 0) elog(ERROR, "%s has no column %s", table, columns[i]);
+  }
+  auto* const values = static_cast<Datum*>(palloc(columns.size() * sizeof(Datum)));
+  auto* const nulls = static_cast<bool*>(palloc(columns.size() * sizeof(bool)));
+  const auto store = [&](TupleTableSlot* slot, int row) {
+    std::memset(nulls, false, columns.size() * sizeof(bool));
+    fill(context, row, values, nulls);
+    ExecClearTuple(slot);
+    std::memset(slot->tts_isnull, true, static_cast<std::size_t>(shape->natts) * sizeof(bool));
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      slot->tts_values[numbers[i] - 1] = values[i];
+      slot->tts_isnull[numbers[i] - 1] = nulls[i];
+    }
+    ExecStoreVirtualTuple(slot);
+  };
+
+  TupleTableSlot* const row = MakeSingleTupleTableSlot(shape, &TTSOpsVirtual);
+  store(row, 0);
+  const Route route = find_route(root, row, estate);
+  Relation const target = route.target->ri_RelationDesc;
+  refuse_triggers(root);
+  refuse_triggers(route.target);
+  const TupleConversionMap* const to_partition = root_to_target_map(route.target, estate);
+
+  TupleTableSlot* slots[kChunk];
+  const int chunk = Min(rows, kChunk);
+  for (int i = 0; i < chunk; ++i) slots[i] = table_slot_create(target, &estate->es_tupleTable);
+  const CommandId command = GetCurrentCommandId(true);
+  for (int first = 0; first < rows; first += chunk) {
+    const int count = Min(chunk, rows - first);
+    for (int i = 0; i < count; ++i) {
+      if (to_partition == nullptr) {
+        store(slots[i], first + i);
+      } else {
+        store(row, first + i);
+        execute_attr_map_slot(to_partition->attrMap, row, slots[i]);
+      }
+      if (target->rd_att->constr != nullptr) ExecConstraints(route.target, slots[i], estate);
+    }
+    table_multi_insert(target, slots, count, command, 0, nullptr);
+    if (route.target->ri_NumIndices > 0) {
+      for (int i = 0; i < count; ++i) insert_index_tuples(route.target, slots[i], estate);
+    }
+    ResetPerTupleExprContext(estate);
+  }
+
+  end(route, root);
+  ExecDropSingleTupleTableSlot(row);
+  ExecResetTupleTable(estate->es_tupleTable, false);
+  MemoryContextSwitchTo(before);
+  FreeExecutorState(estate);
+  table_close(relation, NoLock);
+}
+
+}  // namespace sealcast

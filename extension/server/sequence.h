@@ -1,0 +1,11 @@
+// Where a sequence of ours stands.
+#pragma once
+
+#include "server/pg.h"
+
+namespace sealcast {
+
+// Null: it has never been moved from its start.
+std::optional<int64> last_value(const char* sequence);
+
+}  // namespace sealcast

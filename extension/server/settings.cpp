@@ -1,0 +1,84 @@
+// Defines the settings sealcast.* and refuses values that could never work.
+#include "server/settings.h"
+
+#include <sys/un.h>
+
+#include "core/keyring.h"
+#include "server/pg.h"
+
+extern "C" {
+#include "utils/guc.h"
+}
+
+namespace sealcast::settings {
+
+char* keyring = nullptr;
+char* signing_kid = nullptr;
+bool keyring_strict = false;
+bool gate = true;
+char* gate_socket = nullptr;
+int gate_timeout_ms = 500;
+char* cell = nullptr;
+
+namespace {
+
+constexpr int kMaxGateTimeoutMs = 60'000;
+
+bool check_keyring(char** value, void**, GucSource) {
+  if (std::strlen(*value) < MAXPGPATH) return true;
+  GUC_check_errdetail("The path is longer than %d bytes.", MAXPGPATH - 1);
+  return false;
+}
+
+bool check_signing_kid(char** value, void**, GucSource) {
+  if (**value == '\0' || is_kid(*value)) return true;
+  GUC_check_errdetail("A key id is 1 to %d of A-Z, a-z, 0-9, _ and -.", static_cast<int>(kMaxKidLength));
+  return false;
+}
+
+bool check_gate_socket(char** value, void**, GucSource) {
+  constexpr std::size_t kRoom = sizeof(sockaddr_un::sun_path);
+  if (std::strlen(*value) >= kRoom) {
+    GUC_check_errdetail("The path of a Unix socket has at most %d bytes.", static_cast<int>(kRoom) - 1);
+    return false;
+  }
+  if (**value == '\0' || **value == '/') return true;
+  GUC_check_errdetail("The path must be absolute.");
+  return false;
+}
+
+bool check_cell(char** value, void**, GucSource) {
+  constexpr std::size_t kMaxName = 32;
+  const std::string_view name = *value;
+  if (name.size() <= kMaxName && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == name.npos) {
+    return true;
+  }
+  GUC_check_errdetail("A cell's name is 1 to %d of a-z, 0-9 and -.", static_cast<int>(kMaxName));
+  return false;
+}
+
+}  // namespace
+
+void define() {
+  DefineCustomStringVariable("sealcast.keyring", "Directory of the keys that sign and verify messages, one file a key.",
+                             "The file's name is the key id, its content the secret. Read again at reload.", &keyring,
+                             "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_keyring, nullptr, nullptr);
+  DefineCustomBoolVariable("sealcast.keyring_strict", "Refuses a key file that others may read, instead of warning.",
+                           nullptr, &keyring_strict, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("sealcast.signing_kid", "Id of the key that signs new messages; all others still verify.",
+                             nullptr, &signing_kid, "", PGC_SIGHUP, 0, check_signing_kid, nullptr, nullptr);
+  DefineCustomBoolVariable("sealcast.gate", "Asks the sidecar's gate before a message that was sent from SQL.",
+                           "Off lets messages pass without a rate limit.", &gate, true, PGC_SUSET, 0, nullptr, nullptr,
+                           nullptr);
+  DefineCustomStringVariable("sealcast.gate_socket", "Path of the sidecar's Unix socket for the gate.",
+                             "Unset refuses messages that are sent from SQL, unless sealcast.gate is off.",
+                             &gate_socket, "", PGC_SUSET, 0, check_gate_socket, nullptr, nullptr);
+  DefineCustomIntVariable("sealcast.gate_timeout", "How long to wait for the gate's answer.", nullptr, &gate_timeout_ms,
+                          500, 1, kMaxGateTimeoutMs, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("sealcast.cell", "Which of sealcast.cells this database is.",
+                             "Unset when there is only one: then no stream is looked for elsewhere.", &cell, "",
+                             PGC_SUSET, 0, check_cell, nullptr, nullptr);
+  MarkGUCPrefixReserved("sealcast");
+}
+
+}  // namespace sealcast::settings

@@ -1,0 +1,43 @@
+// SQL from C++: a statement planned once a backend, and the rows it gives.
+#pragma once
+
+#include "server/pg.h"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace sealcast {
+
+// The rows of the SPI connection that run() opened; good until finish(). Columns count from 0.
+class SpiRows {
+ public:
+  int count() const { return static_cast<int>(SPI_processed); }
+  std::optional<Datum> value(int row, int column) const;
+  // Copies that outlive finish(); null for null.
+  const char* c_string(int row, int column) const;
+  const text* text_copy(int row, int column) const;
+  void finish();
+};
+
+// For statements whose parameters are never null. Trivially destructible, as a plan lives as long as its backend.
+class SpiPlan {
+ public:
+  template <std::size_t N>
+  constexpr SpiPlan(const char* sql, const Oid (&types)[N]) : sql_(sql), count_(N) {
+    static_assert(N <= kMaxParameters);
+    for (std::size_t i = 0; i < N; ++i) types_[i] = types[i];
+  }
+
+  // With a snapshot of its own. Must be followed by finish() before the caller returns.
+  SpiRows run(std::span<const Datum> arguments);
+
+ private:
+  static constexpr int kMaxParameters = 9;
+  const char* sql_;
+  Oid types_[kMaxParameters] = {};
+  int count_;
+  SPIPlanPtr plan_ = nullptr;
+};
+
+}  // namespace sealcast

@@ -1,0 +1,38 @@
+// What differs between the versions of Postgres that the extension is built for: 15 to 17 (15 and 17 are tested).
+#pragma once
+
+#include "server/pg.h"
+
+extern "C" {
+#include "executor/executor.h"
+}
+
+namespace sealcast {
+
+// The index entries of one row.
+inline void insert_index_tuples(ResultRelInfo* target, TupleTableSlot* slot, EState* estate) {
+#if PG_VERSION_NUM >= 160000
+  list_free(ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, false));
+#else
+  list_free(ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL));
+#endif
+}
+
+// How a row of the root becomes one of the target; null = they have the same columns, or are the same.
+inline const TupleConversionMap* root_to_target_map(ResultRelInfo* target, [[maybe_unused]] EState* estate) {
+#if PG_VERSION_NUM >= 160000
+  return target->ri_RootResultRelInfo == nullptr ? nullptr : ExecGetRootToChildMap(target, estate);
+#else
+  return target->ri_RootToPartitionMap;
+#endif
+}
+
+inline bool is_infinite([[maybe_unused]] const Interval* interval) {
+#if PG_VERSION_NUM >= 170000
+  return INTERVAL_IS_NOEND(interval);
+#else
+  return false;
+#endif
+}
+
+}  // namespace sealcast

@@ -1,0 +1,25 @@
+// 503, for all routes that ask Postgres themselves.
+#include "api/database_failure.h"
+
+#include "base/log.h"
+
+namespace sealcast::rpc {
+
+void answer_database_unavailable(Response& response) {
+  answer_problem(response, {503,
+                            "database_unavailable",
+                            "the database does not answer",
+                            {},
+                            "Retry after a pause.",
+                            std::chrono::seconds(1)});
+}
+
+void answer_database_failure(const pg::Error& error, std::string_view what, Response& response) {
+  if (!error.transient()) {
+    log::write(log::Level::error, log::tag::kDatabase, what,
+               {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
+  }
+  answer_database_unavailable(response);
+}
+
+}  // namespace sealcast::rpc

@@ -1,0 +1,15 @@
+// What every process says of itself over HTTP.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "base/asio.h"
+#include "base/metrics.h"
+#include "http/exchange.h"
+
+namespace sealcast::rpc {
+
+asio::awaitable<void> answer_health(Exchange& exchange);
+asio::awaitable<void> answer_metrics(Exchange& exchange, const Metrics& metrics);
+
+}  // namespace sealcast::rpc

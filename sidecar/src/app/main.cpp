@@ -1,0 +1,117 @@
+// sealcastd: reads the command line and the settings, runs the process they ask for, and drains it when told to stop.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "app/sidecar.h"
+#include "app/transports.h"
+#include "app/worker_process.h"
+#include "base/asio.h"
+#include "base/log.h"
+#include "config/settings.h"
+#include "events/replay.h"
+#include "message/gate_socket.h"
+
+namespace sealcast {
+namespace {
+
+constexpr std::chrono::seconds kToEnd{1};
+constexpr rlim_t kOtherFiles = SocketServer::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
+
+// Each client is an open file.
+void raise_file_limit(const Settings& settings) {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  auto needed = static_cast<rlim_t>(settings.http.max_connections) + kOtherFiles;
+  if (limit.rlim_max >= needed) return;
+  log::write(log::Level::warn, log::tag::kLifecycle,
+             "this process may not open as many files as http.max_connections needs; raise its limit (LimitNOFILE, "
+             "ulimit -Hn) or lower the setting",
+             {{"limit", static_cast<std::int64_t>(limit.rlim_max)}, {"needed", static_cast<std::int64_t>(needed)}});
+}
+
+// A core has every secret in it. The hard limit stays: who wants a core can have it, by prlimit (docs/security.md).
+void forbid_core_dump() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_CORE, &limit) != 0) return;
+  limit.rlim_cur = 0;
+  setrlimit(RLIMIT_CORE, &limit);
+}
+
+// Runs the process until it is told to stop and has drained.
+template <typename Process, typename... Arguments>
+int serve(const Settings& settings, const Arguments&... arguments) {
+  log::set_level(log::level_named(settings.log.level).value_or(log::Level::info));
+  raise_file_limit(settings);
+  std::signal(SIGPIPE, SIG_IGN);
+  asio::io_context context(1);
+  Process process(context, settings, arguments...);
+  process.start();
+  asio::signal_set signals(context, SIGTERM, SIGINT);
+  signals.async_wait([&](boost::system::error_code ec, int) {
+    if (!ec) asio::co_spawn(context, process.drain(), [&](std::exception_ptr) { context.stop(); });
+  });
+  context.run();
+  // Everything is stopped; what was cut off ends now.
+  context.restart();
+  context.run_for(kToEnd);
+  // What still hangs is better left to the kernel than taken apart under its handlers.
+  if (!context.stopped()) std::_Exit(0);
+  return 0;
+}
+
+}  // namespace
+}  // namespace sealcast
+
+// NOLINTNEXTLINE(bugprone-exception-escape): options that contradict each other are a mistake of ours, and end it.
+int main(int argc, char** argv) {
+  CLI::App app{
+      "The sidecar of Sealcast: takes messages over HTTP, admits them into Postgres, delivers them to readers."};
+  std::string config;
+  bool check = false, print = false;
+  app.add_option("--config", config, "The settings file (TOML); SEALCAST_… variables override it");
+  app.add_flag("--check-config", check, "Check the settings and exit");
+  app.add_flag("--print-settings", print, "Print every setting as a Markdown table and exit");
+  std::string group;
+  CLI::App* const worker = app.add_subcommand("worker", "Apply the handlers of a group to all messages, each once");
+  worker->add_option("--group", group, "The group: see sealcast.register_handler()")->required();
+  sealcast::ReplayRequest again;
+  CLI::App* const replay = app.add_subcommand("replay", "Add messages to the event partitions again, from the history");
+  replay->add_option("--from", again.from, "A time, or with --stream an offset")->required();
+  replay->add_option("--stream", again.stream_id, "Of this stream alone");
+  for (CLI::App* const command : {worker, replay}) command->fallthrough();
+  app.set_version_flag("--version", "sealcastd " SEALCAST_VERSION);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (print) {
+      sealcast::print_settings_table(std::cout);
+      return 0;
+    }
+    sealcast::forbid_core_dump();
+    sealcast::Settings settings = sealcast::load_settings(config, environ);
+    sealcast::check_transports(settings);
+    if (check) {
+      std::cout << "the settings are in order\n";
+      return 0;
+    }
+    if (*worker) return sealcast::serve<sealcast::WorkerProcess>(settings, group);
+    if (*replay) {
+      sealcast::replay(settings, again);
+      return 0;
+    }
+    return sealcast::serve<sealcast::Sidecar>(settings);
+  } catch (const std::exception& error) {
+    std::cerr << "sealcastd: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,279 @@
+// Composes the parts of the sidecar: who is given what, who is told of what.
+#include "app/sidecar.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <ctime>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "core/token/secret_file.h"
+#include "http/client_address.h"
+#include "leader/viewers/livekit.h"
+
+namespace sealcast {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kReadConnections = 2;     // for history, stream access and the gate's caches
+constexpr std::chrono::seconds kAccessAge{10};  // of what heartbeats ask
+constexpr std::size_t kAccessEntries = 10'000;
+constexpr std::size_t kMaxReads = 8192;  // waiting on one of them; thousands of readers may come at once
+
+std::string hs256_secret(const Settings& settings) {
+  const std::string& file = settings.session.hs256_secret_file;
+  return file.empty() ? std::string() : read_secret_file("session.hs256_secret_file", file);
+}
+
+std::string ticket_secret(const Settings& settings) {
+  const std::string& file = settings.session.ticket_secret_file;
+  return file.empty() ? hs256_secret(settings) : read_secret_file("session.ticket_secret_file", file);
+}
+
+std::optional<rpc::StaticFiles> demo_files(const Settings::Demo& demo) {
+  if (demo.directory.empty()) return std::nullopt;
+  return rpc::StaticFiles(demo.directory, demo.connect_origins);
+}
+
+}  // namespace
+
+Sidecar::Sidecar(asio::io_context& context, const Settings& settings)
+    : context_(context),
+      settings_(settings),
+      sessions_(
+          {hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
+      tickets_(ticket_secret(settings)),
+      token_makers_(make_token_makers(settings)),
+      redis_(context.get_executor(), gate_redis_options(settings.gate)),
+      gate_(redis_, metrics_, {settings.gate.timeout, settings.gate.replay_window}),
+      pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
+            kReadConnections),
+      limits_source_(pool_),
+      limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
+      cells_(context.get_executor(), pool_),
+      history_(context.get_executor(), pool_),
+      hub_(context.get_executor(), history_, metrics_, hub_settings(Channel::everyone)),
+      vip_hub_(context.get_executor(), history_, metrics_, hub_settings(Channel::all_messages)),
+      routing_(context.get_executor(), pool_, settings.delivery),
+      deliveries_(make_deliveries()),
+      relay_(context.get_executor(), metrics_,
+             {settings.relay.dsn, settings.relay.holder, settings.postgres.timeout, settings.relay.lease,
+              settings.relay.poll, static_cast<std::int32_t>(settings.relay.max_rows)},
+             transports(), [this](std::span<const FramePtr> frames) { storm_.observe(frames); }),
+      storm_(context.get_executor(),
+             {settings.relay.dsn,
+              settings.postgres.timeout,
+              {static_cast<double>(settings.sampling.storm), settings.sampling.calm},
+              settings.sampling.repeat},
+             {metrics_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
+      switching_(context.get_executor(), switching_settings(), switching_parts()),
+      maintenance_(context.get_executor(), settings.relay.dsn),
+      admission_(context.get_executor(), metrics_,
+                 {settings.postgres.dsn, settings.postgres.timeout, static_cast<std::size_t>(settings.admission.lanes),
+                  static_cast<std::size_t>(settings.admission.max_batch),
+                  static_cast<std::size_t>(settings.admission.max_waiting)},
+                 [this] { relay_.wake(); }),
+      audience_redis_(context.get_executor(), audience_redis_options()),
+      heartbeats_(
+          context.get_executor(), audience_redis_, metrics_,
+          {settings.audience.window, settings.gate.timeout, static_cast<std::size_t>(settings.audience.max_waiting)}),
+      hls_(context.get_executor(), audience_redis_, settings.audience.window, settings.gate.timeout),
+      livekit_(make_livekit(context.get_executor(), settings)),
+      audience_(context.get_executor(),
+                {settings.postgres.dsn, settings.postgres.timeout, settings.audience.update, settings.audience.repeat},
+                {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
+      readers_(history_, kAccessAge, kAccessEntries),
+      regions_(context.get_executor(), metrics_, settings.regions),
+      api_({sessions_,
+            tickets_,
+            settings.session.ticket_ttl,
+            token_makers_,
+            settings.session.transport_token_ttl,
+            limits_,
+            cells_,
+            gate_,
+            admission_,
+            pool_,
+            history_,
+            readers_,
+            heartbeats_,
+            hub_,
+            vip_hub_,
+            regions_,
+            metrics_,
+            rpc::TrustedProxies(settings.http.trusted_proxies),
+            readiness(),
+            demo_files(settings.demo)}),
+      router_(api_.router()),
+      server_(context.get_executor(), router_, metrics_,
+              {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
+               static_cast<std::uint32_t>(settings.http.max_header_bytes),
+               static_cast<std::size_t>(settings.http.max_connections),
+               static_cast<std::size_t>(settings.http.max_pipelined),
+               static_cast<std::size_t>(settings.http.max_unsent_bytes), settings.http.read_timeout,
+               settings.http.cors_origins, [this] { return hub_.size() + vip_hub_.size(); }}) {
+  for (sse::Hub* hub : {&hub_, &vip_hub_}) {
+    hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };
+  }
+  cells_.on_change = [this] {
+    hub_.dismiss_moved();
+    vip_hub_.dismiss_moved();
+  };
+  if (!settings.gate.socket.empty()) {
+    socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
+                    SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
+  }
+}
+
+void Sidecar::start() {
+  server_.start();
+  if (socket_) socket_->start();
+  redis_.start();
+  // Limits and cells are read as soon as somebody can tell them.
+  pool_.on_connect = [this] {
+    if (std::exchange(reading_, true)) return;
+    limits_.start();
+    cells_.start();
+  };
+  pool_.start();
+  admission_.start();
+  routing_.start();
+  for (const auto& delivery : deliveries_) delivery->start();
+  relay_.start();
+  audience_redis_.start();
+  audience_.start();
+  storm_.start();
+  switching_.start();
+  maintenance_.start();
+  regions_.start();
+  auto address = server_.address();
+  std::string listen =
+      address.address().is_v6() ? "[" + address.address().to_string() + "]" : address.address().to_string();
+  listen += ":" + std::to_string(address.port());
+  log::write(log::Level::info, log::tag::kLifecycle, "sealcastd serves",
+             {{"version", SEALCAST_VERSION}, {"listen", listen}});
+}
+
+asio::awaitable<void> Sidecar::drain() {
+  draining_ = true;
+  auto deadline = Clock::now() + settings_.drain_timeout;
+  log::write(log::Level::info, log::tag::kLifecycle, "draining");
+  server_.drain();
+  if (socket_) socket_->stop();
+  maintenance_.stop();
+  audience_.stop();
+  storm_.stop();
+  switching_.stop();
+  regions_.stop();
+  limits_.stop();
+  cells_.stop();
+  while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) && Clock::now() < deadline) {
+    co_await pause();
+  }
+  bool complete = !server_.busy() && admission_.idle();
+  co_await relay_.finish(deadline);
+  for (const auto& delivery : deliveries_) co_await delivery->finish(deadline);
+  routing_.stop();
+  hub_.close();
+  vip_hub_.close();
+  admission_.stop();
+  pool_.stop();
+  redis_.stop();
+  audience_redis_.stop();
+  server_.close();
+  log::write(complete ? log::Level::info : log::Level::warn, log::tag::kLifecycle,
+             complete ? "drained" : "stopping with requests under way: drain_timeout has passed");
+}
+
+asio::awaitable<void> Sidecar::pause() {
+  asio::steady_timer timer(context_, std::chrono::milliseconds(5));
+  co_await timer.async_wait(asio::use_awaitable);
+}
+
+sse::HubSettings Sidecar::hub_settings(Channel channel) const {
+  const auto& own = settings_.sse;
+  return {channel, own.heartbeat, own.retry, static_cast<std::size_t>(own.max_subscribers),
+          static_cast<std::size_t>(own.ring_frames)};
+}
+
+std::vector<std::unique_ptr<Delivery>> Sidecar::make_deliveries() {
+  const auto& own = settings_.delivery;
+  std::vector<std::unique_ptr<Delivery>> deliveries;
+  for (auto& adapter : make_adapters(context_.get_executor(), settings_)) {
+    deliveries.push_back(std::make_unique<Delivery>(
+        context_.get_executor(), metrics_, routing_, std::move(adapter),
+        DeliverySettings{settings_.relay.dsn, settings_.postgres.timeout, own.timeout, own.give_up,
+                         static_cast<std::size_t>(own.max_in_flight), static_cast<std::size_t>(own.max_frames),
+                         static_cast<std::size_t>(own.max_bytes)}));
+  }
+  return deliveries;
+}
+
+std::vector<Transport*> Sidecar::transports() {
+  std::vector<Transport*> all{&hub_, &vip_hub_};
+  for (const auto& delivery : deliveries_) all.push_back(delivery.get());
+  return all;
+}
+
+SwitchingSettings Sidecar::switching_settings() const {
+  const auto& own = settings_.switching;
+  return {settings_.relay.dsn,
+          settings_.postgres.timeout,
+          own.target,
+          own.home,
+          static_cast<std::int32_t>(own.soft),
+          static_cast<std::int32_t>(own.hard),
+          static_cast<std::int32_t>(own.low),
+          own.hold,
+          own.window,
+          own.overlap,
+          own.repeat};
+}
+
+Switching::Parts Sidecar::switching_parts() {
+  return {metrics_,
+          [this] { return relay_.leads(); },
+          [this] { relay_.wake(); },
+          [this] { return routing_.refresh(); },
+          [this](std::string_view transport, std::string_view stream_id) {
+            return channel_of(settings_, transport, stream_id);
+          },
+          [this](std::string_view transport, std::string_view stream_id) {
+            if (!token_makers_.contains(transport)) return std::string();
+            return tickets_.issue_migration(stream_id, transport,
+                                            std::time(nullptr) + TicketIssuer::kMigrationLife.count());
+          },
+          make_webhook()};
+}
+
+std::unique_ptr<Webhook> Sidecar::make_webhook() const {
+  const auto& own = settings_.switching;
+  if (own.webhook_url.empty()) return nullptr;
+  return std::make_unique<Webhook>(context_.get_executor(), own.webhook_url,
+                                   read_secret_file("switching.webhook_secret_file", own.webhook_secret_file),
+                                   own.webhook_ca_file);
+}
+
+// The gate's Redis, on a connection of its own: its checks never wait behind what counts viewers.
+redis::Options Sidecar::audience_redis_options() const {
+  redis::Options options = gate_redis_options(settings_.gate);
+  options.log_tag = log::tag::kAudience;
+  return options;
+}
+
+std::vector<rpc::ReadinessCheck> Sidecar::readiness() {
+  return {
+      {"sealcastd", [this] { return draining_ ? std::string("it is stopping") : std::string(); }},
+      {"postgres", [this] { return admission_.problem(); }},
+      {"limits", [this] { return limits_.loaded() ? std::string() : "message types were not read yet"; }},
+      {"cells", [this] { return cells_.loaded() ? std::string() : "the cells were not read yet"; }},
+      {"redis", [this] { return gate_.ready() ? std::string() : "no connection"; }},
+      {"relay", [this] { return relay_.listening() ? std::string() : "not listening"; }},
+      {"maintenance",
+       [this] { return maintenance_.done() ? std::string() : "sealcast.maintain() did not succeed yet"; }},
+  };
+}
+
+}  // namespace sealcast

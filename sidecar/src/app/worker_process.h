@@ -1,0 +1,37 @@
+// The process of `sealcastd worker`: a worker, and its /healthz and /metrics where worker.listen says so.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <optional>
+#include <string>
+
+#include "base/asio.h"
+#include "base/metrics.h"
+#include "config/settings.h"
+#include "events/worker.h"
+#include "http/router.h"
+#include "http/server.h"
+
+namespace sealcast {
+
+class WorkerProcess {
+ public:
+  // `settings` outlives this. Throws SettingsError when they name no Redis to read from.
+  WorkerProcess(asio::io_context& context, const Settings& settings, const std::string& group);
+
+  void start();
+  asio::awaitable<void> drain();
+
+ private:
+  rpc::Router router();
+
+  const Settings& settings_;
+  const std::string group_;
+  Metrics metrics_;
+  rpc::Router router_;
+  std::optional<rpc::Server> server_;
+  Worker worker_;
+};
+
+}  // namespace sealcast

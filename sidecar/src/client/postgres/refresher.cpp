@@ -1,0 +1,44 @@
+// The loop.
+#include "client/postgres/refresher.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <utility>
+
+#include "base/log.h"
+
+namespace sealcast::pg {
+
+Refresher::Refresher(asio::any_io_executor executor, std::chrono::milliseconds every, std::string_view tag,
+                     std::string_view failure, Read read)
+    : executor_(executor), every_(every), tag_(tag), failure_(failure), read_(std::move(read)), timer_(executor) {}
+
+void Refresher::start() { asio::co_spawn(executor_, run(), asio::detached); }
+
+void Refresher::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
+asio::awaitable<void> Refresher::run() {
+  bool failing = false;
+  while (!stopped_) {
+    try {
+      co_await read_();
+      failing = false;
+    } catch (const std::exception& error) {
+      if (!std::exchange(failing, true)) {
+        log::write(log::Level::warn, tag_, failure_, {{"reason", std::string_view(error.what())}});
+      }
+    }
+    if (stopped_) break;
+    timer_.expires_after(every_);
+    boost::system::error_code ignored;
+    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+}
+
+}  // namespace sealcast::pg

@@ -1,0 +1,53 @@
+// The rows of one statement, in binary; copies share them.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "client/postgres/params.h"
+
+namespace sealcast::pg {
+
+class Result {
+ public:
+  Result() = default;
+  explicit Result(PGresult* rows) : rows_(rows, PQclear) {}
+
+  int size() const { return rows_ ? PQntuples(rows_.get()) : 0; }
+  bool null(int row, int column) const { return PQgetisnull(rows_.get(), row, column) != 0; }
+  // Empty for null. Valid as long as a copy of this Result, or of storage(), lives.
+  std::string_view text(int row, int column) const {
+    return {PQgetvalue(rows_.get(), row, column), static_cast<std::size_t>(PQgetlength(rows_.get(), row, column))};
+  }
+  // smallint, integer or bigint; 0 for null.
+  std::int64_t integer(int row, int column) const {
+    std::string_view bytes = text(row, column);
+    if (bytes.empty()) return 0;
+    std::uint64_t value = static_cast<signed char>(bytes[0]) < 0 ? ~0ull : 0;
+    for (char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
+    return static_cast<std::int64_t>(value);
+  }
+  bool boolean(int row, int column) const {
+    std::string_view bytes = text(row, column);
+    return !bytes.empty() && bytes[0] != 0;
+  }
+  std::string uuid(int row, int column) const {
+    std::string out;
+    if (std::string_view bytes = text(row, column); bytes.size() == 16) {
+      out.reserve(36);
+      append_uuid_text(reinterpret_cast<const unsigned char*>(bytes.data()), out);
+    }
+    return out;
+  }
+
+  std::shared_ptr<const void> storage() const { return rows_; }
+
+ private:
+  std::shared_ptr<PGresult> rows_;
+};
+
+}  // namespace sealcast::pg

@@ -1,0 +1,104 @@
+// One TCP connection, with TLS or without, and the buffers that belong to it.
+#pragma once
+
+#include <hiredis/read.h>
+
+#include <array>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "base/asio.h"
+#include "client/redis/client.h"
+
+namespace sealcast::redis {
+
+class Link {
+ public:
+  Link(const asio::any_io_executor& executor, asio::ssl::context* tls, std::size_t max_reply)
+      : resolver(executor), socket(executor), max_reply_(max_reply), reader_(make_reader(), redisReaderFree) {
+    if (tls != nullptr) tls_.emplace(socket, *tls);
+  }
+
+  asio::awaitable<void> connect(const Address& address) {
+    const auto endpoints =
+        co_await resolver.async_resolve(address.host, std::to_string(address.port), asio::use_awaitable);
+    co_await asio::async_connect(socket, endpoints, asio::use_awaitable);
+    socket.set_option(asio::ip::tcp::no_delay(true));
+    socket.set_option(asio::socket_base::keep_alive(true));
+    if (!tls_) co_return;
+    tls_->set_verify_callback(asio::ssl::host_name_verification(address.host));
+    SSL_set_tlsext_host_name(tls_->native_handle(), address.host.c_str());
+    co_await tls_->async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+  }
+
+  template <typename Token>
+  auto write(asio::const_buffer bytes, Token&& token) {
+    return tls_ ? asio::async_write(*tls_, bytes, std::forward<Token>(token))
+                : asio::async_write(socket, bytes, std::forward<Token>(token));
+  }
+
+  // The next reply that has arrived whole, or null. Throws when the bytes are no RESP.
+  ReplyPtr next_reply() {
+    void* reply = nullptr;
+    if (redisReaderGetReply(reader_.get(), &reply) != REDIS_OK) {
+      const char* what = reader_->err == REDIS_ERR_OOM ? "too long an array" : reader_->errstr;
+      throw std::runtime_error(std::string("it sent no valid reply: ") + what);
+    }
+    if (reply != nullptr) received_ = 0;
+    return ReplyPtr(static_cast<redisReply*>(reply));
+  }
+
+  asio::awaitable<void> read_more() {
+    const auto size = tls_ ? co_await tls_->async_read_some(asio::buffer(buffer_), asio::use_awaitable)
+                           : co_await socket.async_read_some(asio::buffer(buffer_), asio::use_awaitable);
+    received_ += size;
+    if (received_ > max_reply_) {
+      throw std::runtime_error("it sent a reply of more than " + std::to_string(max_reply_) + " bytes");
+    }
+    redisReaderFeed(reader_.get(), buffer_.data(), size);
+  }
+
+  void close() {
+    resolver.cancel();
+    boost::system::error_code ignored;
+    socket.close(ignored);
+  }
+
+  asio::ip::tcp::resolver resolver;
+  asio::ip::tcp::socket socket;
+  std::string pending;  // to be written next
+  std::string writing;
+  bool flushing = false;
+  std::string fault;  // why this side closed it; empty: it did not
+
+ private:
+  static constexpr long long kMaxElements = 1'000'000;
+
+  // hiredis makes room for whatever number of elements an array says it has, and looks at each when it gives that up.
+  static redisReader* make_reader() {
+    redisReader* reader = redisReaderCreate();
+    [[maybe_unused]] static const auto kUnbounded = reader->fn->createArray;  // it is used: GCC 12 does not see it
+    static redisReplyObjectFunctions functions = *reader->fn;
+    functions.createArray = [](const redisReadTask* task, auto elements) -> void* {
+      return static_cast<long long>(elements) > kMaxElements ? nullptr : kUnbounded(task, elements);
+    };
+    reader->fn = &functions;
+    return reader;
+  }
+
+  const std::size_t max_reply_;
+  std::size_t received_ = 0;  // since the last whole reply
+  std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;
+  std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader_;
+  std::array<char, 16 * 1024> buffer_;
+};
+
+}  // namespace sealcast::redis

@@ -1,0 +1,28 @@
+// A Lua script on the server: called by its digest, and sent whole when the server does not know it (any more).
+#pragma once
+
+#include <string>
+
+#include "base/asio.h"
+#include "client/redis/client.h"
+
+namespace sealcast::redis {
+
+class Script {
+ public:
+  // `source` outlives this.
+  explicit Script(std::string_view source);
+
+  std::string_view source() const { return source_; }
+  std::string_view sha1() const { return sha1_; }  // as EVALSHA wants it
+
+  // All keys share the slot of the first. The arguments outlive the call.
+  asio::awaitable<Result> call(Client& client, std::span<const std::string_view> keys,
+                               std::span<const std::string_view> arguments, Clock::time_point deadline) const;
+
+ private:
+  std::string_view source_;
+  std::string sha1_;
+};
+
+}  // namespace sealcast::redis

@@ -1,0 +1,60 @@
+// Takes replies apart.
+#include "events/entry.h"
+
+#include <simdjson.h>
+
+#include <charconv>
+
+#include "client/redis/reply.h"
+#include "transport/frame.h"
+
+namespace sealcast {
+std::string_view Entry::type() const { return envelope_type(envelope); }
+
+std::string_view Entry::sender() const { return envelope_sender(envelope); }
+
+std::string_view envelope_of_frame(std::string_view frame) {
+  constexpr std::string_view kMember = "\"envelope\":";
+  const std::size_t at = frame.find(kMember);
+  if (at == frame.npos || !frame.ends_with('}')) return {};
+  const std::string_view envelope = frame.substr(at + kMember.size(), frame.size() - at - kMember.size() - 1);
+  // A zero byte is UTF-8, but no text of Postgres.
+  const bool readable =
+      simdjson::validate_utf8(envelope.data(), envelope.size()) && envelope.find('\0') == envelope.npos;
+  return readable ? envelope : std::string_view();
+}
+
+std::vector<EntryPtr> parse_entries(const redisReply* reply, std::size_t& gone) {
+  std::vector<EntryPtr> entries;
+  const auto streams = redis::elements_of(reply);
+  if (streams.size() != 1) return entries;
+  const auto stream = redis::elements_of(streams[0]);
+  if (stream.size() != 2) return entries;
+  for (const redisReply* item : redis::elements_of(stream[1])) {
+    const auto pair = redis::elements_of(item);
+    if (pair.size() != 2) continue;
+    const auto id = parse_entry_id(redis::text_of(pair[0]));
+    if (!id) continue;
+    auto entry = std::make_shared<Entry>();
+    entry->id = *id;
+    const auto fields = redis::elements_of(pair[1]);
+    if (pair[1]->type == REDIS_REPLY_NIL) ++gone;
+    for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+      const std::string_view name = redis::text_of(fields[i]), value = redis::text_of(fields[i + 1]);
+      if (name == "frame") entry->envelope = envelope_of_frame(value);
+      if (name == "offset") std::from_chars(value.data(), value.data() + value.size(), entry->offset);
+    }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::optional<EntryId> parse_newest(const redisReply* reply) {
+  const auto fields = redis::elements_of(reply);
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    if (redis::text_of(fields[i]) == "last-generated-id") return parse_entry_id(redis::text_of(fields[i + 1]));
+  }
+  return std::nullopt;
+}
+
+}  // namespace sealcast

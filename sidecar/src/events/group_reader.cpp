@@ -1,0 +1,167 @@
+// The scripts that take and read, and the commands beside them.
+#include "events/group_reader.h"
+
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "base/log.h"
+
+namespace sealcast {
+namespace {
+
+using std::chrono::milliseconds;
+
+// KEYS: the partition. ARGV: the group, the epoch.
+constexpr std::string_view kTake = R"lua(
+redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+local consumers = redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+for _, consumer in ipairs(consumers) do
+  if tonumber(consumer[2]) and tonumber(consumer[2]) > tonumber(ARGV[2]) then return redis.error_reply('SUPERSEDED') end
+end
+local cursor = '0-0'
+repeat
+  local page = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, cursor, 'COUNT', 1000, 'JUSTID')
+  cursor = page[1]
+until cursor == '0-0'
+for _, consumer in ipairs(consumers) do
+  if tonumber(consumer[2]) and consumer[2] ~= ARGV[2] then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer[2])
+  end
+end
+redis.call('XGROUP', 'CREATECONSUMER', KEYS[1], ARGV[1], ARGV[2])
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local of = {}
+  for i = 1, #group, 2 do of[group[i]] = group[i + 1] end
+  if of['name'] == ARGV[1] then return of['last-delivered-id'] end
+end
+)lua";
+
+// KEYS: the partition. ARGV: the group, the epoch, how many, after which entry. Only who took it reads it.
+constexpr std::string_view kRead = R"lua(
+local known = false
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local epoch = tonumber(consumer[2]) or 0
+  if epoch > tonumber(ARGV[2]) then return redis.error_reply('SUPERSEDED') end
+  known = known or consumer[2] == ARGV[2]
+end
+if not known then return redis.error_reply('NOGROUP this lease has not begun') end
+return redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], ARGV[4])
+)lua";
+
+// Long enough to be cheap while nothing comes; a partition that comes to rest meanwhile is watched after it.
+constexpr milliseconds kBlock{100};
+
+redis::Options waiter_options(redis::Options options) {
+  options.timeout += kBlock;
+  return options;
+}
+
+}  // namespace
+
+GroupReader::GroupReader(const asio::any_io_executor& executor, const Settings::RedisEvents& settings,
+                         redis::Options options, std::string group)
+    : partitions_(executor, settings, options),
+      waiter_(executor, waiter_options(std::move(options))),
+      take_(kTake),
+      read_(kRead),
+      group_(std::move(group)),
+      executor_(executor) {}
+
+void GroupReader::start() {
+  partitions_.client().start();
+  waiter_.start();
+}
+
+void GroupReader::stop() {
+  partitions_.client().stop();
+  waiter_.stop();
+}
+
+GroupReader::State GroupReader::state_of(const redis::Result& result) {
+  if (result.status == redis::Status::ok) return State::ok;
+  if (result.status != redis::Status::error) return State::unavailable;
+  const std::string_view text = result.text();
+  if (text.find("SUPERSEDED") != text.npos) return State::superseded;
+  // XINFO of a stream that is gone, or of a group.
+  if (text.find("NOGROUP") != text.npos || text.find("no such key") != text.npos) return State::no_group;
+  if (complaints_.allows()) {
+    log::write(log::Level::error, log::tag::kWorker, "Redis refuses to read events; trying again",
+               {{"group", std::string_view(group_)}, {"reason", text.substr(0, 200)}});
+  }
+  return State::unavailable;
+}
+
+asio::awaitable<GroupReader::Taken> GroupReader::take(std::size_t partition, std::int64_t epoch) {
+  const std::string as = std::to_string(epoch);
+  const std::string_view keys[] = {partitions_.key(partition)};
+  const std::string_view arguments[] = {group_, as};
+  redis::Client& client = partitions_.client();
+  const redis::Result result =
+      co_await take_.call(client, keys, arguments, redis::Clock::now() + client.options().timeout);
+  Taken taken{state_of(result)};
+  if (taken.state == State::ok) taken.delivered = parse_entry_id(result.text()).value_or(EntryId{});
+  co_return taken;
+}
+
+asio::awaitable<GroupReader::Batch> GroupReader::read(std::size_t partition, std::int64_t epoch, std::size_t count,
+                                                      std::optional<EntryId> after) {
+  const std::string as = std::to_string(epoch), many = std::to_string(count);
+  const std::string from = after ? to_string(*after) : ">";
+  const std::string_view keys[] = {partitions_.key(partition)};
+  const std::string_view arguments[] = {group_, as, many, from};
+  redis::Client& client = partitions_.client();
+  const redis::Result result =
+      co_await read_.call(client, keys, arguments, redis::Clock::now() + client.options().timeout);
+  Batch batch{state_of(result), {}};
+  if (batch.state != State::ok) co_return batch;
+  std::size_t gone = 0;
+  batch.entries = parse_entries(result.reply.get(), gone);
+  if (gone > 0) {
+    log::write(
+        log::Level::error, log::tag::kWorker,
+        "entries were trimmed before the group had finished them; sealcast.check_effects() tells what is missing",
+        {{"group", std::string_view(group_)},
+         {"partition", static_cast<std::int64_t>(partition)},
+         {"entries", static_cast<std::int64_t>(gone)}});
+  }
+  co_return batch;
+}
+
+asio::awaitable<bool> GroupReader::acknowledge(std::size_t partition, std::span<const EntryId> ids) {
+  std::vector<std::string> texts;
+  texts.reserve(ids.size());
+  std::vector<std::string_view> words{"XACK", partitions_.key(partition), group_};
+  for (const EntryId& id : ids) words.push_back(texts.emplace_back(to_string(id)));
+  const redis::Command command(words, partitions_.key(partition));
+  const redis::Result result = co_await partitions_.client().call(command);
+  co_return result.status == redis::Status::ok || state_of(result) == State::no_group;
+}
+
+asio::awaitable<std::optional<EntryId>> GroupReader::newest(std::size_t partition) {
+  const std::string_view words[] = {"XINFO", "STREAM", partitions_.key(partition)};
+  const redis::Command command(words, partitions_.key(partition));
+  const redis::Result result = co_await partitions_.client().call(command);
+  co_return result.status == redis::Status::ok ? parse_newest(result.reply.get()) : std::nullopt;
+}
+
+asio::awaitable<void> GroupReader::wait(std::span<const Watched> watched) {
+  const std::string block = std::to_string(kBlock.count());
+  std::vector<std::string> positions;
+  positions.reserve(watched.size());
+  std::vector<std::string_view> words{"XREAD", "COUNT", "1", "BLOCK", block, "STREAMS"};
+  for (const Watched& one : watched) words.push_back(partitions_.key(one.partition));
+  for (const Watched& one : watched) words.push_back(positions.emplace_back(to_string(one.position)));
+  redis::Status status = redis::Status::error;
+  if (!watched.empty()) {
+    const redis::Command command(words, partitions_.key(watched.front().partition));
+    status = (co_await waiter_.call(command)).status;
+  }
+  if (status == redis::Status::ok) co_return;
+  // Nothing to watch, Redis is away, or it is a cluster, which does not watch keys of different slots in one command.
+  asio::steady_timer pause(executor_, kBlock);
+  co_await pause.async_wait(asio::use_awaitable);
+}
+
+}  // namespace sealcast

@@ -1,0 +1,181 @@
+// Plans, reads pages, adds them.
+#include "events/replay.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <charconv>
+#include <iostream>
+#include <optional>
+#include <vector>
+
+#include "base/asio.h"
+#include "client/postgres/connection.h"
+#include "core/uuid.h"
+#include "events/event_partitions.h"
+#include "events/run_progress.h"
+#include "transport/redis_streams/service.h"
+
+namespace sealcast {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr char kPlan[] = "select stream_id, first_offset, last_offset from sealcast.replay_plan($1::timestamptz, $2)";
+constexpr char kBounds[] = "select first_offset, last_offset from sealcast.stream_access($1, null) where found";
+constexpr char kPage[] = "select \"offset\", prev, envelope from sealcast.history($1, $2, null, $3)";
+
+constexpr std::int32_t kPageRows = 1000;
+constexpr std::size_t kAddAtOnce = 256;
+constexpr std::chrono::minutes kPlanTimeout{10};
+constexpr std::chrono::seconds kToConnect{10};
+constexpr std::chrono::milliseconds kAfterTrouble{500};
+
+struct Part {
+  std::string stream_id;
+  std::int64_t first;
+  std::int64_t last;
+};
+
+std::optional<std::int64_t> as_offset(const std::string& from) {
+  std::int64_t offset = 0;
+  const auto [end, error] = std::from_chars(from.data(), from.data() + from.size(), offset);
+  if (error != std::errc() || end != from.data() + from.size() || offset < 1) return std::nullopt;
+  return offset;
+}
+
+class Run {
+ public:
+  Run(asio::io_context& context, const Settings& settings, const ReplayRequest& request)
+      : context_(context),
+        settings_(settings),
+        request_(request),
+        connection_(pg::Connection::create(context.get_executor(), {settings.relay.dsn, "replay", kPlanTimeout})),
+        partitions_(context.get_executor(), settings.redis_events,
+                    service_options("redis_events", settings.redis_events, settings.delivery.timeout)) {}
+
+  asio::awaitable<void> run() {
+    connection_->start();
+    partitions_.client().start();
+    const bool connected = co_await connection_->wait_connected(Clock::now() + kToConnect);
+    if (!connected) throw std::runtime_error("no connection to Postgres by relay.dsn");
+    const std::vector<Part> parts = co_await plan();
+    std::int64_t total = 0;
+    for (const Part& part : parts) total += part.last - part.first + 1;
+    RunProgress progress("messages", total, ::isatty(STDOUT_FILENO) == 1, Clock::now());
+    for (const Part& part : parts) co_await carry(part, progress);
+    std::cout << progress.end(done_, Clock::now()) << std::flush;
+    connection_->stop();
+    partitions_.client().stop();
+  }
+
+ private:
+  asio::awaitable<std::vector<Part>> plan() {
+    pg::Params params;
+    std::vector<Part> parts;
+    std::string stream_id;
+    if (!request_.stream_id.empty() && !normalize_uuid(request_.stream_id, stream_id)) {
+      throw SettingsError("--stream is \"" + request_.stream_id + "\", which is no UUID; write the id of a stream");
+    }
+    if (const auto offset = as_offset(request_.from)) {
+      if (stream_id.empty()) {
+        throw SettingsError("--from is an offset, which counts within a stream; add --stream, or write a time");
+      }
+      params.add(pg::uuid_bytes(stream_id));
+      const pg::Result rows = co_await connection_->query(kBounds, params);
+      if (rows.size() == 0) throw SettingsError("there is no stream " + stream_id);
+      const std::int64_t first = std::max(*offset, rows.integer(0, 0));
+      if (first <= rows.integer(0, 1)) parts.push_back({stream_id, first, rows.integer(0, 1)});
+      co_return parts;
+    }
+    params.add(std::string_view(request_.from));
+    if (stream_id.empty()) {
+      params.add_null(pg::oid::kUuid);
+    } else {
+      params.add(pg::uuid_bytes(stream_id));
+    }
+    const pg::Result rows = co_await connection_->query(kPlan, params);
+    for (int row = 0; row < rows.size(); ++row) {
+      parts.push_back({rows.uuid(row, 0), rows.integer(row, 1), rows.integer(row, 2)});
+    }
+    co_return parts;
+  }
+
+  asio::awaitable<void> carry(const Part& part, RunProgress& progress) {
+    for (std::int64_t next = part.first; next <= part.last;) {
+      pg::Params params;
+      params.add(pg::uuid_bytes(part.stream_id));
+      params.add(next - 1);
+      params.add(kPageRows);
+      const pg::Result rows = co_await connection_->query(kPage, params);
+      if (rows.size() == 0) break;
+      std::vector<FramePtr> frames;
+      const std::int64_t before = next;
+      for (int row = 0; row < rows.size() && next <= part.last; ++row) {
+        Frame frame{.stream_id = part.stream_id, .offset = rows.integer(row, 0), .prev = rows.integer(row, 1)};
+        if (frame.offset > part.last) break;
+        next = frame.offset + 1;
+        if (rows.null(row, 2)) continue;  // retention has dropped it
+        append_frame(frame.offset, frame.prev, rows.text(row, 2), frame.text);
+        frames.push_back(std::make_shared<Frame>(std::move(frame)));
+      }
+      if (next == before) break;
+      for (std::size_t i = 0; i < frames.size(); i += kAddAtOnce) {
+        const std::size_t count = std::min(kAddAtOnce, frames.size() - i);
+        co_await add(std::span(frames).subspan(i, count));
+        done_ += static_cast<std::int64_t>(count);
+        std::cout << progress.at(done_, Clock::now()) << std::flush;
+      }
+    }
+  }
+
+  asio::awaitable<void> add(std::span<const FramePtr> frames) {
+    std::string told;
+    while (true) {
+      std::string reason;
+      const int used = co_await partitions_.memory_percent();
+      if (used >= settings_.redis_events.max_memory_percent) {
+        reason = "Redis uses " + std::to_string(used) + " % of its maxmemory";
+      } else {
+        const Outcome outcome = co_await partitions_.add(frames, Clock::now() + settings_.delivery.timeout);
+        if (outcome.kind == Outcome::Kind::done) co_return;
+        reason = outcome.reason;
+      }
+      if (reason != told) std::cerr << "waiting: " << reason << '\n';
+      told = reason;
+      asio::steady_timer pause(context_, kAfterTrouble);
+      co_await pause.async_wait(asio::use_awaitable);
+    }
+  }
+
+  asio::io_context& context_;
+  const Settings& settings_;
+  const ReplayRequest& request_;
+  std::shared_ptr<pg::Connection> connection_;
+  EventPartitions partitions_;
+  std::int64_t done_ = 0;
+};
+
+}  // namespace
+
+void replay(const Settings& settings, const ReplayRequest& request) {
+  if (settings.redis_events.url.empty()) {
+    throw SettingsError(
+        "redis_events.url is empty, so that there is nothing to add to; write the Redis of the workers");
+  }
+  asio::io_context context(1);
+  Run run(context, settings, request);
+  std::exception_ptr failure;
+  asio::co_spawn(context, run.run(), [&](std::exception_ptr error) {
+    failure = error;
+    context.stop();
+  });
+  context.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace sealcast

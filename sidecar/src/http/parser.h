@@ -1,0 +1,104 @@
+// Beast's HTTP/1 parser, filling a Request in place: no node for each header field, no body object.
+#pragma once
+
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
+#include <string>
+#include <utility>
+
+#include "http/exchange.h"
+
+namespace sealcast::rpc {
+
+class RequestParser final : public beast::http::basic_parser<true> {
+ public:
+  // simdjson reads up to 64 bytes past the end of a document.
+  static constexpr std::size_t kBodyPadding = 64;
+
+  RequestParser(Request& request, std::uint32_t max_header_bytes, std::uint64_t max_body_bytes)
+      : request_(request), header_bytes_left_(max_header_bytes) {
+    eager(true);
+    header_limit(max_header_bytes);
+    body_limit(max_body_bytes);
+  }
+
+ private:
+  using error_code = beast::error_code;
+  using string_view = beast::string_view;
+
+  void on_request_impl(beast::http::verb method, string_view, string_view target, int version, error_code&) override {
+    request_.method = method;
+    request_.target.assign(target.data(), target.size());
+    request_.version = version;
+  }
+  void on_field_impl(beast::http::field name, string_view name_text, string_view value, error_code& ec) override {
+    // A trailer says nothing of who asks (RFC 9110, 6.5.1): proxies look at the header alone.
+    if (in_body_) return;
+    // Beast's limit is one for what it gets at once: fields that come one by one would never reach it.
+    const std::size_t size = name_text.size() + value.size();
+    if (size > header_bytes_left_) {
+      ec = beast::http::error::header_limit;
+      return;
+    }
+    header_bytes_left_ -= size;
+    std::string* kept = nullptr;
+    switch (name) {
+      case beast::http::field::host:
+        // Proxies route by it: two of them are one too many (RFC 9112, 3.2).
+        if (std::exchange(has_host_, true)) ec = beast::http::error::bad_field;
+        return;
+      case beast::http::field::authorization:
+        kept = &request_.authorization;
+        break;
+      case beast::http::field::origin:
+        kept = &request_.origin;
+        break;
+      case beast::http::field::access_control_request_method:
+        kept = &request_.preflight_method;
+        break;
+      case beast::http::field::transfer_encoding:
+        // Beast takes a body in any other coding for none, and would read it as the next request.
+        if (!beast::iequals(value, "chunked")) ec = beast::http::error::bad_transfer_encoding;
+        return;
+      case beast::http::field::expect:
+        request_.expects_continue = beast::iequals(value, "100-continue");
+        return;
+      default:
+        if (name != beast::http::field::unknown) return;
+        if (beast::iequals(name_text, "X-Forwarded-For")) return add_forwarded(value);
+        if (!beast::iequals(name_text, "Last-Event-ID")) return;
+        kept = &request_.last_event_id;
+    }
+    // Twice the same credential is nobody's.
+    if (!kept->empty()) ec = beast::http::error::bad_field;
+    kept->assign(value.data(), value.size());
+  }
+  // Several lines are one list (RFC 9110, 5.3): a proxy may append a line of its own.
+  void add_forwarded(string_view value) {
+    std::string& list = request_.forwarded_for;
+    if (!list.empty()) list += ',';
+    list.append(value.data(), value.size());
+  }
+  void on_header_impl(error_code&) override { in_body_ = true; }
+  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
+    request_.body.reserve((length ? *length : 0) + kBodyPadding);
+  }
+  std::size_t on_body_impl(string_view body, error_code&) override {
+    request_.body.append(body.data(), body.size());
+    return body.size();
+  }
+  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override {
+    return on_body_impl(body, ec);
+  }
+  void on_finish_impl(error_code&) override { request_.body.reserve(request_.body.size() + kBodyPadding); }
+  void on_response_impl(int, string_view, int, error_code&) override {}
+
+  Request& request_;
+  std::size_t header_bytes_left_;
+  bool in_body_ = false;
+  bool has_host_ = false;
+};
+
+}  // namespace sealcast::rpc

@@ -1,0 +1,30 @@
+// Goes segment by segment.
+#include "http/path.h"
+
+namespace sealcast::rpc {
+
+namespace {
+
+// A segment with the slash before it; empty when there is none.
+std::string_view next_segment(std::string_view& rest) {
+  const std::string_view segment = rest.substr(0, rest.find('/', 1));
+  rest.remove_prefix(segment.size());
+  return segment;
+}
+
+}  // namespace
+
+bool path_fits(std::string_view pattern, std::string_view path, std::string_view& id) {
+  while (!pattern.empty() && !path.empty()) {
+    const std::string_view expected = next_segment(pattern);
+    const std::string_view actual = next_segment(path);
+    if (expected == "/{id}" && actual.starts_with('/') && actual.size() > 1) {
+      id = actual.substr(1);
+    } else if (expected != actual) {
+      return false;
+    }
+  }
+  return pattern.empty() && path.empty();
+}
+
+}  // namespace sealcast::rpc

@@ -1,0 +1,104 @@
+// Writes heads by hand: they are most of what a small answer costs.
+#include "http/render.h"
+
+#include <algorithm>
+#include <boost/beast/http/status.hpp>
+#include <charconv>
+#include <ctime>
+
+namespace sealcast::rpc {
+
+namespace {
+
+// RFC 9110 §5.6.7, made anew once a second.
+std::string_view date_line() {
+  static std::time_t made = 0;
+  static char line[64];
+  static std::size_t size = 0;
+  std::time_t now = std::time(nullptr);
+  if (now != made) {
+    std::tm utc;
+    gmtime_r(&now, &utc);
+    size = std::strftime(line, sizeof line, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+    made = now;
+  }
+  return {line, size};
+}
+
+void append_number(std::string& out, std::size_t value) {
+  char digits[24];
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
+constexpr std::string_view kSecurityHeaders =
+    "X-Content-Type-Options: nosniff\r\n"
+    "X-Frame-Options: DENY\r\n"
+    "Referrer-Policy: no-referrer\r\n";
+
+}  // namespace
+
+Cors::Cors(std::vector<std::string> origins)
+    : origins_(std::move(origins)), any_(std::ranges::find(origins_, "*") != origins_.end()) {}
+
+void Cors::append_headers(std::string_view origin, std::string& out) const {
+  if (origins_.empty() || origin.empty()) return;
+  bool allowed = any_ || std::ranges::find(origins_, origin) != origins_.end();
+  if (!any_) out += "Vary: Origin\r\n";
+  if (!allowed) return;
+  out += "Access-Control-Allow-Origin: ";
+  out += any_ ? "*" : origin;
+  out += "\r\nAccess-Control-Expose-Headers: Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed\r\n";
+}
+
+bool Cors::is_preflight(const Request& request) const {
+  return !origins_.empty() && request.method == beast::http::verb::options && !request.origin.empty() &&
+         !request.preflight_method.empty();
+}
+
+void Cors::answer_preflight(Response& response) const {
+  response.status = 204;
+  response.header("Access-Control-Allow-Methods", "GET, POST");
+  response.header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID");
+  response.header("Access-Control-Max-Age", "7200");
+}
+
+void render_head(const Request& request, const Response& response, const Cors& cors, bool keep_alive, Framing framing,
+                 std::string& out) {
+  out = "HTTP/1.1 ";
+  append_number(out, static_cast<std::size_t>(response.status));
+  out += ' ';
+  auto reason = beast::http::obsolete_reason(beast::http::int_to_status(static_cast<unsigned>(response.status)));
+  out.append(reason.data(), reason.size());
+  out += "\r\n";
+  out += date_line();
+  if (!response.content_type.empty()) {
+    out += "Content-Type: ";
+    out += response.content_type;
+    out += "\r\n";
+  }
+  if (framing == Framing::length && response.status != 204) {
+    out += "Content-Length: ";
+    append_number(out, response.content().size());
+    out += "\r\n";
+  } else if (framing == Framing::chunked) {
+    out += "Transfer-Encoding: chunked\r\n";
+  }
+  if (!keep_alive) {
+    out += "Connection: close\r\n";
+  } else if (request.version == 10) {
+    out += "Connection: keep-alive\r\n";
+  }
+  out += kSecurityHeaders;
+  out += "Cache-Control: ";
+  out += response.cache_control.empty() ? "no-store" : response.cache_control;
+  out += "\r\n";
+  if (response.any_origin) {
+    out += "Access-Control-Allow-Origin: *\r\n";
+  } else {
+    cors.append_headers(request.origin, out);
+  }
+  out += response.headers;
+  out += "\r\n";
+}
+
+}  // namespace sealcast::rpc

@@ -1,0 +1,35 @@
+// A call to somebody else's server about a stream, signed by Standard Webhooks 1.0.0
+// (https://www.standardwebhooks.com): headers webhook-id, webhook-timestamp, webhook-signature.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/asio.h"
+#include "client/http/client.h"
+#include "core/digest.h"
+
+namespace sealcast {
+
+class Webhook {
+ public:
+  // `secret`: whsec_ and 24 to 64 bytes in base64, as the standard writes it. Throws SettingsError, naming the setting.
+  Webhook(asio::any_io_executor executor, std::string url, std::string_view secret, std::string ca_file);
+
+  // Empty when it was taken (2xx), else what went wrong. A repeat has the same `id`: the receiver drops what it knows.
+  asio::awaitable<std::string> call(std::string id, std::string body);
+  void stop() { client_.stop(); }
+
+  // webhook-signature.
+  std::string signature(std::string_view id, std::int64_t timestamp, std::string_view body) const;
+
+ private:
+  http::Client client_;
+  std::string url_;
+  HmacKey key_;
+};
+
+}  // namespace sealcast

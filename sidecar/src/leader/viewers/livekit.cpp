@@ -1,0 +1,92 @@
+// The request, its token, and when to ask again.
+#include "leader/viewers/livekit.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "client/http/client.h"
+#include "core/digest.h"
+#include "core/json_string.h"
+#include "core/token/jwt.h"
+#include "core/token/secret_file.h"
+#include "leader/viewers/livekit_rooms.h"
+
+namespace sealcast {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kTokenLife{60};
+constexpr std::chrono::seconds kTokenLeeway{10};  // the other clock may be behind
+constexpr std::chrono::seconds kDeadline{4};
+constexpr milliseconds kFirstBackoff{2000};
+constexpr milliseconds kMaxBackoff{60'000};
+constexpr std::size_t kMaxAnswer = 64 * 1024 * 1024;  // all rooms, with their codecs and metadata
+
+class LiveKit final : public ViewerSource {
+ public:
+  LiveKit(asio::any_io_executor executor, const Settings::LiveKit& settings, std::string_view secret)
+      : client_(
+            std::move(executor),
+            http::ClientOptions{.ca_file = settings.ca_file, .max_connections = 2, .max_response_bytes = kMaxAnswer}),
+        url_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "twirp/livekit.RoomService/ListRooms"),
+        key_(secret),
+        rooms_(settings.room) {
+    Fault fault;
+    if (!append_json_string(settings.api_key, issuer_, fault)) throw SettingsError("livekit.api_key is not UTF-8");
+  }
+
+  std::string_view name() const override { return "webrtc"; }
+  void stop() override { client_.stop(); }
+
+  asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t>) override {
+    const auto now = Clock::now();
+    if (now < next_try_) co_return std::nullopt;
+    const std::vector<std::string> headers{"Content-Type: application/json", "Accept: application/json",
+                                           "Authorization: Bearer " + token()};
+    http::Post request{url_, headers, "{}"};
+    const http::Answer answer = co_await client_.post(std::move(request), now + kDeadline);
+    ViewerCounts counts;
+    const std::string problem = rooms_.read(answer, counts);
+    if (problem.empty()) {
+      backoff_ = kFirstBackoff;
+      co_return counts;
+    }
+    next_try_ = Clock::now() + std::max(backoff_, answer.retry_after);
+    backoff_ = std::min(2 * backoff_, kMaxBackoff);
+    log::write(log::Level::warn, log::tag::kAudience, "LiveKit does not tell how many watch", {{"reason", problem}});
+    co_return std::nullopt;
+  }
+
+ private:
+  std::string token() const {
+    const std::int64_t now = std::time(nullptr);
+    const std::string claims = R"({"iss":)" + issuer_ + R"(,"nbf":)" + std::to_string(now - kTokenLeeway.count()) +
+                               R"(,"exp":)" + std::to_string(now + kTokenLife.count()) +
+                               R"(,"video":{"roomList":true}})";
+    return write_hs256(claims, key_);
+  }
+
+  http::Client client_;
+  const std::string url_;
+  const HmacKey key_;
+  std::string issuer_;  // as JSON
+  LiveKitRooms rooms_;
+  milliseconds backoff_ = kFirstBackoff;
+  Clock::time_point next_try_{};
+};
+
+}  // namespace
+
+std::unique_ptr<ViewerSource> make_livekit(asio::any_io_executor executor, const Settings& settings) {
+  if (settings.livekit.url.empty()) return nullptr;
+  const std::string secret = read_secret_file("livekit.api_secret_file", settings.livekit.api_secret_file);
+  return std::make_unique<LiveKit>(std::move(executor), settings.livekit, secret);
+}
+
+}  // namespace sealcast

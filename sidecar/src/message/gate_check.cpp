@@ -1,0 +1,38 @@
+// Five words with a space in between.
+#include "message/gate_check.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/uuid.h"
+
+namespace sealcast {
+namespace {
+
+bool is_type(std::string_view t) {
+  return !t.empty() && t.size() <= 64 && std::all_of(t.begin(), t.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+  });
+}
+
+}  // namespace
+
+std::optional<GateCheck> parse_check(std::string_view line) {
+  if (line.size() > kMaxCheckBytes) return std::nullopt;
+  std::array<std::string_view, 5> words;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto space = line.find(' ');
+    if ((space == std::string_view::npos) != (i + 1 == words.size())) return std::nullopt;
+    words[i] = line.substr(0, space);
+    line.remove_prefix(std::min(words[i].size() + 1, line.size()));
+  }
+  GateCheck check;
+  check.t = words[3];
+  if (words[0] != "check" || !is_type(check.t) || !normalize_uuid(words[1], check.sender_id) ||
+      !normalize_uuid(words[2], check.stream_id) || !normalize_uuid(words[4], check.txn_id)) {
+    return std::nullopt;
+  }
+  return check;
+}
+
+}  // namespace sealcast

@@ -1,0 +1,86 @@
+// The statements that read, each one function of the extension.
+#include "message/history.h"
+
+#include <boost/asio/append.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+namespace sealcast {
+
+using pg::Params;
+using pg::Result;
+
+asio::awaitable<StreamAccess> History::access(std::string_view stream_id, std::string_view user_id) {
+  return asio::async_initiate<const asio::use_awaitable_t<>&, void(std::exception_ptr, StreamAccess)>(
+      [this](auto handler, std::string_view stream, std::string_view user) {
+        enqueue(stream, user, Handler(std::move(handler)));
+      },
+      asio::use_awaitable, stream_id, user_id);
+}
+
+void History::enqueue(std::string_view stream_id, std::string_view user_id, Handler handler) {
+  std::string key(stream_id);
+  key += user_id;
+  Question& question = questions_[key];
+  question.stream_id = stream_id;
+  question.user_id = user_id;
+  question.waiting.push_back(std::move(handler));
+  if (!std::exchange(question.asking, true)) asio::co_spawn(executor_, ask(std::move(key)), asio::detached);
+}
+
+// Asks as long as somebody came after the last question was sent.
+asio::awaitable<void> History::ask(std::string key) {
+  while (true) {
+    Question& question = questions_[key];
+    std::vector<Handler> waiting = std::exchange(question.waiting, {});
+    if (waiting.empty()) {
+      questions_.erase(key);
+      co_return;
+    }
+    Params params;
+    params.add(pg::uuid_bytes(question.stream_id));
+    if (question.user_id.empty()) {
+      params.add_null(pg::oid::kUuid);
+    } else {
+      params.add(pg::uuid_bytes(question.user_id));
+    }
+    std::exception_ptr failure;
+    StreamAccess access{};
+    try {
+      Result rows = co_await pool_.query(
+          "select found, readable, vip, first_offset, last_offset from sealcast.stream_access($1, $2)", params);
+      if (rows.size() > 0) {
+        access = {rows.boolean(0, 0), rows.boolean(0, 1), rows.boolean(0, 2), rows.integer(0, 3), rows.integer(0, 4)};
+      }
+    } catch (const std::exception&) {
+      failure = std::current_exception();
+    }
+    for (Handler& handler : waiting) asio::post(executor_, asio::append(std::move(handler), failure, access));
+  }
+}
+
+asio::awaitable<FramePage> History::page(std::string_view stream_id, std::optional<std::int64_t> after,
+                                         std::optional<std::int64_t> before, std::int32_t max_rows, Channel channel) {
+  Params params;
+  params.add(pg::uuid_bytes(stream_id));
+  for (auto bound : {after, before}) {
+    if (bound) {
+      params.add(*bound);
+    } else {
+      params.add_null(pg::oid::kBigint);
+    }
+  }
+  params.add(max_rows);
+  params.add_boolean(channel == Channel::everyone);
+  pg::Result rows = co_await pool_.query(
+      "select \"offset\", prev, envelope, public_prev from sealcast.history($1, after => $2, before => $3, "
+      "max_rows => $4, only_public => $5)",
+      params);
+  co_return FramePage(std::move(rows), channel);
+}
+
+}  // namespace sealcast

@@ -1,0 +1,111 @@
+// The script, its keys, and what each of its answers (and failures) means.
+#include "message/redis_gate.h"
+
+#include "core/token/secret_file.h"
+
+namespace sealcast {
+namespace {
+
+using std::chrono::milliseconds;
+
+// KEYS: the sender's counter for this type, and, if there is a txn_id, its mark. ARGV: the limit, the window and the
+// replay window in ms. Answers one number, 4 * n + outcome: 0 pass and 1 seen with n messages so far in the window; 2
+// limited with n ms until it ends, and the txn_id left unmarked. A counter without an expiry (somebody's PERSIST) gets
+// one again at the limit, or it would refuse for ever.
+constexpr std::string_view kScript = R"lua(
+local used = redis.call('INCR', KEYS[1])
+if used == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if used > tonumber(ARGV[1]) then
+  local left = redis.call('PTTL', KEYS[1])
+  if left < 0 then
+    left = tonumber(ARGV[2])
+    redis.call('PEXPIRE', KEYS[1], left)
+  end
+  return 4 * left + 2
+end
+if not KEYS[2] or redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 4 * used end
+return 4 * used + 1
+)lua";
+
+constexpr std::string_view kWindow = "1000";     // ms; limits are messages a second
+constexpr milliseconds kUnavailableRetry{1000};  // what a refused caller is told to wait
+constexpr std::size_t kMaxReply = 1U << 16;      // bytes; what the gate and the audience ask for is a number
+
+std::string key(const GateRequest& request, std::string_view kind, std::string_view name) {
+  std::string key;
+  key.reserve(128);
+  key.append("sealcast:{").append(request.sender_id).append("}:").append(kind).append(name);
+  return key;
+}
+
+std::string_view reason(const redis::Result& result) {
+  switch (result.status) {
+    case redis::Status::ok:
+      return "an answer that the script does not give";
+    case redis::Status::error:
+      return result.text().substr(0, 200);
+    case redis::Status::timed_out:
+      return "no answer within gate.timeout_ms";
+    case redis::Status::disconnected:
+      return "no connection";
+    case redis::Status::overloaded:
+      return "gate.max_waiting checks wait already";
+  }
+  return {};
+}
+
+}  // namespace
+
+RedisGate::RedisGate(redis::Client& client, Metrics& metrics, RedisGateSettings settings)
+    : client_(client),
+      metrics_(metrics),
+      settings_(settings),
+      replay_window_(std::to_string(settings.replay_window.count())),
+      script_(kScript) {
+  for (std::size_t outcome = 0; outcome < kGateOutcomes; ++outcome) {
+    checks_[outcome] = &metrics.gate_checks(to_string(static_cast<GateOutcome>(outcome)));
+  }
+}
+
+asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
+  const auto began = redis::Clock::now();
+  const auto deadline = began + settings_.timeout;
+  redis::Result result = co_await client_.call(command(request, "EVALSHA", script_.sha1()), deadline);
+  // After a restart, a failover or SCRIPT FLUSH; nothing was carried out.
+  if (result.status == redis::Status::error && result.text().starts_with("NOSCRIPT")) {
+    result = co_await client_.call(command(request, "EVAL", script_.source()), deadline);
+  }
+  GateAnswer answer{GateOutcome::unavailable, request.limit, 0, kUnavailableRetry};
+  if (result.status != redis::Status::ok || !read_answer(*result.reply, answer)) log_unavailable(result);
+  checks_[static_cast<std::size_t>(answer.outcome)]->Increment();
+  metrics_.gate_seconds.Observe(std::chrono::duration<double>(redis::Clock::now() - began).count());
+  co_return answer;
+}
+
+redis::Command RedisGate::command(const GateRequest& request, std::string_view verb, std::string_view script) const {
+  const std::string rate = key(request, "rate:", request.t);
+  const std::string limit = std::to_string(request.limit);
+  if (request.txn_id.empty()) return redis::Command({verb, script, "1", rate, limit, kWindow, replay_window_}, rate);
+  const std::string txn = key(request, "txn:", request.txn_id);
+  return redis::Command({verb, script, "2", rate, txn, limit, kWindow, replay_window_}, rate);
+}
+
+void RedisGate::log_unavailable(const redis::Result& result) {
+  if (!complaints_.allows()) return;
+  log::write(log::Level::warn, log::tag::kGate, "the gate is unavailable; messages are refused",
+             {{"reason", reason(result)}});
+}
+
+redis::Options gate_redis_options(const Settings::Gate& settings) {
+  redis::Options options = redis::parse_url(settings.redis_url);
+  if (!settings.redis_password_file.empty()) {
+    options.password = read_secret_file("gate.redis_password_file", settings.redis_password_file);
+  }
+  options.ca_file = settings.redis_ca_file;
+  options.timeout = settings.timeout;
+  options.max_waiting = static_cast<std::size_t>(settings.max_waiting);
+  options.max_reply = kMaxReply;
+  return options;
+}
+
+}  // namespace sealcast

@@ -1,0 +1,48 @@
+// Frames that were delivered before, page by page: the interface by which a transport reads the history of a stream.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "base/asio.h"
+#include "client/postgres/error.h"
+#include "client/postgres/result.h"
+#include "transport/frame.h"
+
+namespace sealcast {
+
+struct FrameRow {
+  std::int64_t offset;
+  std::int64_t prev;
+  std::string_view envelope;  // belongs to the page
+};
+
+class FramePage {
+ public:
+  FramePage(pg::Result rows, Channel channel)
+      : rows_(std::move(rows)), prev_(channel == Channel::everyone ? kPublicPrev : kPrev) {}
+  int size() const { return rows_.size(); }
+  FrameRow operator[](int row) const {
+    return {rows_.integer(row, kOffset), rows_.integer(row, prev_), rows_.text(row, kEnvelope)};
+  }
+
+ private:
+  enum Column { kOffset, kPrev, kEnvelope, kPublicPrev };
+  pg::Result rows_;
+  Column prev_;
+};
+
+class FrameHistory {
+ public:
+  virtual ~FrameHistory() = default;
+  // Frames after `after` in ascending order; without it the last ones before `before`; without both the newest.
+  // `stream_id` is a lower-case UUID. Throws pg::Error.
+  virtual asio::awaitable<FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
+                                          std::optional<std::int64_t> before, std::int32_t max_rows,
+                                          Channel channel) = 0;
+};
+
+}  // namespace sealcast

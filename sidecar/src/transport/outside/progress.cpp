@@ -1,0 +1,62 @@
+// Batches in order of their numbers, for each shard.
+#include "transport/outside/progress.h"
+
+#include <algorithm>
+
+namespace sealcast {
+
+std::vector<std::int32_t> Progress::lead(std::span<const Lead> leads) {
+  std::vector<std::int32_t> gone;
+  std::erase_if(shards_, [&](const Shard& shard) {
+    const bool led = std::ranges::any_of(
+        leads, [&](const Lead& lead) { return lead.shard == shard.lead.shard && lead.epoch == shard.lead.epoch; });
+    if (!led) gone.push_back(shard.lead.shard);
+    return !led;
+  });
+  for (const Lead& lead : leads) {
+    if (Shard* const shard = find(lead.shard)) {
+      shard->lead.batch = lead.batch;
+    } else {
+      Shard added;
+      added.lead = lead;
+      shards_.push_back(std::move(added));
+    }
+  }
+  return gone;
+}
+
+Progress::Shard* Progress::find(std::int32_t id) {
+  const auto at = std::ranges::find_if(shards_, [id](const Shard& shard) { return shard.lead.shard == id; });
+  return at == shards_.end() ? nullptr : &*at;
+}
+
+Progress::Shard* Progress::find(std::int32_t id, std::int64_t epoch) {
+  Shard* const shard = find(id);
+  return shard != nullptr && shard->lead.epoch == epoch ? shard : nullptr;
+}
+
+std::vector<Lead> Progress::leads() const {
+  std::vector<Lead> leads;
+  for (const Shard& shard : shards_) leads.push_back(shard.lead);
+  return leads;
+}
+
+void Progress::count(const Frame& frame, std::int64_t epoch) {
+  Shard* const shard = find(frame.shard, epoch);
+  if (shard == nullptr || frame.batch == 0) return;
+  if (shard->open.empty() || shard->open.back().batch != frame.batch) {
+    shard->open.push_back({frame.batch, 0, envelope_ts(frame.text).value_or(0)});
+  }
+  ++shard->open.back().frames;
+}
+
+void Progress::settle(const Frame& frame, std::int64_t epoch) {
+  Shard* const shard = find(frame.shard, epoch);
+  if (shard == nullptr || frame.batch == 0) return;
+  const auto at = std::ranges::lower_bound(shard->open, frame.batch, {}, &Shard::Open::batch);
+  if (at == shard->open.end() || at->batch != frame.batch) return;
+  --at->frames;
+  while (!shard->open.empty() && shard->open.front().frames == 0) shard->open.pop_front();
+}
+
+}  // namespace sealcast

@@ -1,0 +1,44 @@
+// Which streams a transport carries: streams.delivery_mode, and the settings that name the transports of each mode.
+//
+// Modes are read once a second, those of streams that are not `standard`, so a change takes effect within that. Until
+// they could be read for the first time, every transport carries every stream.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/asio.h"
+#include "client/postgres/pool.h"
+#include "client/postgres/refresher.h"
+#include "config/settings.h"
+
+namespace sealcast {
+
+class Routing {
+ public:
+  // `pool` outlives this.
+  Routing(asio::any_io_executor executor, pg::Pool& pool, const Settings::Delivery& settings);
+
+  void start();
+  void stop() { refresher_.stop(); }
+
+  bool carries(std::string_view transport, const std::string& stream_id) const;
+
+  // Reads the modes now, for who has just changed one. Throws pg::Error.
+  asio::awaitable<void> refresh();
+
+ private:
+  bool is_trivial() const;  // every mode has every transport
+
+  pg::Pool& pool_;
+  std::unordered_map<std::string, std::vector<std::string>> transports_;  // by mode; empty: all
+  std::unordered_map<std::string, std::string> modes_;                    // by stream, but `standard`
+  bool known_ = false;
+  pg::Refresher refresher_;
+};
+
+}  // namespace sealcast

@@ -1,0 +1,71 @@
+// The body of a request for a token: what is taken, and that what is not is named.
+#include "api/token_body.h"
+
+#include <gtest/gtest.h>
+
+namespace sealcast::rpc {
+namespace {
+
+struct Parsed {
+  bool fits;
+  TokenBody body;
+  Response response;
+};
+
+Parsed parse(const std::string& text) {
+  static TokenBodyParser parser;
+  Parsed parsed{};
+  parsed.fits = parser.parse(text, parsed.body, parsed.response);
+  return parsed;
+}
+
+TEST(HttpTokenBody, TakesItsMembers) {
+  Parsed parsed = parse(R"( {"ticket":"a.b.c","channel":"vip","transport":"m\u0071tt"} )");
+  ASSERT_TRUE(parsed.fits) << parsed.response.body;
+  EXPECT_EQ(parsed.body.transport, "mqtt");
+  EXPECT_EQ(parsed.body.ticket, "a.b.c");
+  EXPECT_EQ(parsed.body.channel, Channel::all_messages);
+  parsed = parse(R"({"transport":"ably"})");
+  ASSERT_TRUE(parsed.fits) << parsed.response.body;
+  EXPECT_EQ(parsed.body.ticket, "");
+  EXPECT_EQ(parsed.body.channel, std::nullopt);
+}
+
+TEST(HttpTokenBody, RefusesWhatDoesNotFit) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"[]", "must be an object"},
+      {"{}", "transport is missing"},
+      {R"({"transport":1})", "transport must be a string"},
+      {R"({"transport":""})", "transport must be a string"},
+      {R"({"transport":")" + std::string(65, 'a') + "\"}", "transport must be a string"},
+      {R"({"transport":"ably","transport":"mqtt"})", "transport stands twice"},
+      {R"({"transport":"ably","ticket":null})", "ticket must be a string"},
+      {R"({"transport":"ably","ticket":")" + std::string(8193, 'a') + "\"}", "ticket must be a string"},
+      {R"({"transport":"ably","ticket":"a","ticket":"a"})", "ticket stands twice"},
+      {R"({"transport":"ably","channel":"all"})", "channel is public or vip"},
+      {R"({"transport":"ably","channel":1})", "channel is public or vip"},
+      {R"({"transport":"ably","channel":"vip","channel":"public"})", "channel stands twice"},
+      {R"({"transport":"ably","target":"a"})", "a member that is none of"}};
+  for (const auto& [text, problem] : cases) {
+    const Parsed parsed = parse(text);
+    EXPECT_FALSE(parsed.fits) << text;
+    EXPECT_EQ(parsed.response.status, 400);
+    EXPECT_EQ(parsed.response.problem, "invalid_request");
+    EXPECT_NE(parsed.response.body.find(problem), std::string::npos) << text << ": " << parsed.response.body;
+  }
+}
+
+TEST(HttpTokenBody, RefusesWhatIsNoJsonOrTooLong) {
+  for (const char* bad : {"{", "transport=ably", "{\"transport\":\"\xff\"}", R"({"transport":"ably"} {})"}) {
+    const Parsed parsed = parse(bad);
+    EXPECT_FALSE(parsed.fits) << bad;
+    EXPECT_EQ(parsed.response.problem, "invalid_json") << bad;
+  }
+  const Parsed parsed = parse(R"({"transport":"ably"})" + std::string(TokenBodyParser::kMaxBytes, ' '));
+  EXPECT_FALSE(parsed.fits);
+  EXPECT_EQ(parsed.response.status, 413);
+  EXPECT_EQ(parsed.response.problem, "payload_too_large");
+}
+
+}  // namespace
+}  // namespace sealcast::rpc

@@ -1,0 +1,37 @@
+// Requests in pieces: the limits are those of a request, however it comes.
+#include "http/parser.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/buffer.hpp>
+
+namespace sealcast::rpc {
+namespace {
+
+constexpr std::size_t kMaxHeader = 1024;
+
+// How the parser ends when the field comes again and again, each with one byte of the next: a field is known to end
+// then.
+boost::system::error_code repeat(const std::string& field) {
+  Request request;
+  RequestParser parser(request, kMaxHeader, 64);
+  boost::system::error_code error;
+  std::string rest = "GET / HTTP/1.1\r\n" + field.substr(0, 1);
+  for (std::size_t sent = 0; sent < 10 * kMaxHeader; sent += field.size()) {
+    rest.erase(0, parser.put(boost::asio::const_buffer(rest.data(), rest.size()), error));
+    if (error != beast::http::error::need_more) break;
+    rest += field.substr(1) + field.substr(0, 1);
+  }
+  EXPECT_LE(request.forwarded_for.size(), kMaxHeader);
+  return error;
+}
+
+TEST(HttpParser, AHeaderThatComesFieldByFieldIsBounded) {
+  EXPECT_EQ(repeat("X-Forwarded-For: 192.0.2.1\r\n"), beast::http::error::header_limit);
+  EXPECT_EQ(repeat("X-Nothing: " + std::string(200, 'a') + "\r\n"), beast::http::error::header_limit);
+}
+
+TEST(HttpParser, AFieldThatDoesNotEndIsBounded) { EXPECT_EQ(repeat("X-Nothing: "), beast::http::error::header_limit); }
+
+}  // namespace
+}  // namespace sealcast::rpc

@@ -1,0 +1,84 @@
+// When a stream is sampled, and at what rate.
+#include <gtest/gtest.h>
+
+#include "leader/sampling/rate_control.h"
+#include "leader/sampling/velocity.h"
+
+namespace sealcast {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Clock = RateControl::Clock;
+
+constexpr RateSettings kSettings{.storm = 100, .calm = seconds(15)};
+constexpr Clock::time_point kStart{seconds(1'000)};
+
+TEST(RateControl, CalmIsEverybody) {
+  RateControl control;
+  EXPECT_EQ(control.next(kSettings, 0, 100, kStart), 100);
+  EXPECT_EQ(control.next(kSettings, 99.9, 100, kStart), 100);
+  EXPECT_EQ(control.next({}, 1e6, 100, kStart), 100) << "0 turns it off";
+  EXPECT_EQ(control.next({}, 1e6, 20, kStart), 100);
+}
+
+TEST(RateControl, TheFasterTheFewer) {
+  EXPECT_EQ(RateControl().next(kSettings, 100, 100, kStart), 20);
+  EXPECT_EQ(RateControl().next(kSettings, 200, 100, kStart), 10);
+  EXPECT_EQ(RateControl().next(kSettings, 400, 100, kStart), 5);
+  EXPECT_EQ(RateControl().next(kSettings, 1e6, 100, kStart), 5) << "never below 5";
+  EXPECT_EQ(RateControl().next(kSettings, 60, 20, kStart), 20) << "nor above 20";
+}
+
+TEST(RateControl, SmallChangesAreLeftAlone) {
+  RateControl control;
+  EXPECT_EQ(control.next(kSettings, 230, 10, kStart), 10);  // 9 would be right
+  EXPECT_EQ(control.next(kSettings, 260, 10, kStart), 8);
+  EXPECT_EQ(control.next(kSettings, 180, 10, kStart), 10);
+  EXPECT_EQ(control.next(kSettings, 165, 10, kStart), 12);
+}
+
+TEST(RateControl, EndsAfterAWhileBelowHalf) {
+  RateControl control;
+  EXPECT_EQ(control.next(kSettings, 50, 20, kStart), 20) << "half is not below it";
+  EXPECT_EQ(control.next(kSettings, 49, 20, kStart + seconds(1)), 20);
+  EXPECT_EQ(control.next(kSettings, 0, 20, kStart + milliseconds(15'999)), 20);
+  EXPECT_EQ(control.next(kSettings, 0, 20, kStart + seconds(16)), 100);
+}
+
+TEST(RateControl, AGustBeginsTheWaitAnew) {
+  RateControl control;
+  EXPECT_EQ(control.next(kSettings, 10, 20, kStart), 20);
+  EXPECT_EQ(control.next(kSettings, 60, 20, kStart + seconds(14)), 20);
+  EXPECT_EQ(control.next(kSettings, 10, 20, kStart + seconds(15)), 20);
+  EXPECT_EQ(control.next(kSettings, 10, 20, kStart + seconds(29)), 20);
+  EXPECT_EQ(control.next(kSettings, 10, 20, kStart + seconds(30)), 100);
+}
+
+std::vector<FramePtr> frames(const std::string& stream, int count) {
+  return std::vector<FramePtr>(static_cast<std::size_t>(count), std::make_shared<Frame>(Frame{.stream_id = stream}));
+}
+
+TEST(Velocity, IsTheMeanOfTheWholeSecondsBefore) {
+  Velocity velocity;
+  velocity.count(frames("a", 30), kStart);
+  EXPECT_TRUE(velocity.measure(kStart + milliseconds(999)).empty()) << "this second is not over";
+  velocity.count(frames("a", 60), kStart + seconds(1));
+  velocity.count(frames("b", 3), kStart + milliseconds(1'500));
+  const auto& measured = velocity.measure(kStart + seconds(2));
+  EXPECT_DOUBLE_EQ(measured.at("a"), 30);
+  EXPECT_DOUBLE_EQ(measured.at("b"), 1);
+}
+
+TEST(Velocity, ForgetsWhatIsOver) {
+  Velocity velocity;
+  velocity.count(frames("a", 30), kStart);
+  EXPECT_DOUBLE_EQ(velocity.measure(kStart + seconds(3)).at("a"), 10);
+  EXPECT_TRUE(velocity.measure(kStart + seconds(4)).empty());
+  EXPECT_TRUE(velocity.measure(kStart + seconds(100'000)).empty());
+  velocity.count(frames("a", 9), kStart + seconds(200'000));
+  EXPECT_DOUBLE_EQ(velocity.measure(kStart + seconds(200'001)).at("a"), 3);
+}
+
+}  // namespace
+}  // namespace sealcast

@@ -1,0 +1,190 @@
+// The caches before the gate: types by refresh, roles on demand, in batches, no older than allowed.
+#include "message/limits.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <deque>
+#include <map>
+#include <stdexcept>
+
+#include "base/asio.h"
+#include "support/async.h"
+
+namespace sealcast {
+namespace {
+
+const std::string kStream = "11111111-2222-4333-8444-555555555555";
+
+// Answers from memory; holds back answers about roles while `hold` is set.
+class FakeSource final : public LimitsSource {
+ public:
+  explicit FakeSource(asio::io_context& io) : released_(io, std::chrono::steady_clock::time_point::max()) {}
+
+  asio::awaitable<std::vector<TypeRow>> gate_limits() override {
+    ++refreshes;
+    if (fail) throw std::runtime_error("no database");
+    co_return rows;
+  }
+
+  asio::awaitable<std::vector<std::string>> roles_of(std::vector<Membership> memberships) override {
+    batches.push_back(memberships.size());
+    while (hold) {
+      boost::system::error_code ignored;
+      co_await released_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    if (fail) throw std::runtime_error("no database");
+    std::vector<std::string> answer;
+    for (const auto& membership : memberships) answer.push_back(roles[membership.user_id]);
+    co_return answer;
+  }
+
+  void release() {
+    hold = false;
+    released_.cancel();
+  }
+
+  std::vector<TypeRow> rows = {{"chat", 16'384, 5, "{}", false},
+                               {"vip_chat", 1024, 5, R"({"moderator":50,"guest":1})", false},
+                               {"transport_migrate", 1024, 5, "{}", true}};
+  std::map<std::string, std::string> roles = {{"mod", "moderator"}, {"guest", "guest"}, {"odd", "owner"}};
+  std::vector<std::size_t> batches;
+  int refreshes = 0;
+  bool fail = false;
+  bool hold = false;
+
+ private:
+  asio::steady_timer released_;
+};
+
+class LimitsTest : public testing::Test {
+ protected:
+  int limit(const std::string& t, const std::string& user) {
+    return test::await(io_, limits_.limit_for(t, kStream, user));
+  }
+
+  asio::io_context io_;
+  FakeSource source_{io_};
+  Limits limits_{io_.get_executor(), source_, std::chrono::milliseconds(5000)};
+};
+
+TEST_F(LimitsTest, KnowsTypesAfterARefresh) {
+  EXPECT_FALSE(limits_.loaded());
+  EXPECT_EQ(limits_.bucket("chat"), kUnknownType);
+  test::await(io_, limits_.refresh());
+  EXPECT_TRUE(limits_.loaded());
+  EXPECT_EQ(limits_.bucket("chat"), "chat");
+  EXPECT_EQ(limits_.max_bytes("chat"), 16'384);
+  EXPECT_EQ(limits_.max_bytes("nonsense"), std::nullopt);
+  EXPECT_EQ(limits_.bucket("nonsense"), kUnknownType);
+  EXPECT_EQ(limit("nonsense", "mod"), Limits::kUnknownTypeRate);
+  EXPECT_TRUE(limits_.find("transport_migrate")->system_only);
+}
+
+TEST_F(LimitsTest, RolesAreAskedOnlyWhereTheyMatterAndOnlyOnce) {
+  test::await(io_, limits_.refresh());
+  EXPECT_EQ(limit("chat", "mod"), 5);
+  EXPECT_TRUE(source_.batches.empty());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(limit("vip_chat", "mod"), 50);
+    EXPECT_EQ(limit("vip_chat", "guest"), 1);
+    EXPECT_EQ(limit("vip_chat", "odd"), 5);
+    EXPECT_EQ(limit("vip_chat", "nobody"), 5);
+  }
+  EXPECT_EQ(source_.batches, (std::vector<std::size_t>{1, 1, 1, 1}));
+}
+
+TEST_F(LimitsTest, WhoeverAsksMeanwhileJoinsTheNextBatch) {
+  test::await(io_, limits_.refresh());
+  source_.hold = true;
+  std::map<int, int> answers;
+  for (int i = 0; i < 100; ++i) {
+    asio::co_spawn(io_, limits_.limit_for("vip_chat", kStream, i == 7 ? "mod" : "user" + std::to_string(i)),
+                   [&answers, i](std::exception_ptr, int rate) { answers[i] = rate; });
+  }
+  ASSERT_TRUE(test::run_until(io_, [&] { return !source_.batches.empty(); }));
+  source_.release();
+  ASSERT_TRUE(test::run_until(io_, [&] { return answers.size() == 100; }));
+  EXPECT_EQ(source_.batches, (std::vector<std::size_t>{1, 99}));
+  EXPECT_EQ(answers[7], 50);
+  EXPECT_EQ(answers[8], 5);
+}
+
+TEST_F(LimitsTest, ABatchIsBounded) {
+  test::await(io_, limits_.refresh());
+  source_.hold = true;
+  int answers = 0;
+  constexpr int kAsking = 2'500;
+  for (int i = 0; i < kAsking; ++i) {
+    asio::co_spawn(io_, limits_.limit_for("vip_chat", kStream, "user" + std::to_string(i)),
+                   [&answers](std::exception_ptr, int) { ++answers; });
+  }
+  ASSERT_TRUE(test::run_until(io_, [&] { return source_.batches.size() == 3; }));
+  source_.release();
+  ASSERT_TRUE(test::run_until(io_, [&] { return answers == kAsking; }));
+  EXPECT_LE(*std::max_element(source_.batches.begin(), source_.batches.end()), Limits::kMaxRolesAtOnce);
+}
+
+TEST_F(LimitsTest, ACachedRoleAges) {
+  Limits limits(io_.get_executor(), source_, std::chrono::milliseconds(30));
+  test::await(io_, limits.refresh());
+  const auto rate = [&] { return test::await(io_, limits.limit_for("vip_chat", kStream, "mod")); };
+  EXPECT_EQ(rate(), 50);
+  source_.roles["mod"] = "guest";
+  ASSERT_TRUE(test::run_until(io_, [&] { return rate() == 1; }));
+}
+
+TEST_F(LimitsTest, FailuresKeepTheLastTypesAndTheTypesOwnRate) {
+  test::await(io_, limits_.refresh());
+  source_.fail = true;
+  EXPECT_THROW(test::await(io_, limits_.refresh()), std::runtime_error);
+  EXPECT_EQ(limits_.max_bytes("chat"), 16'384);
+  EXPECT_EQ(limit("vip_chat", "mod"), 5);
+  source_.fail = false;
+  EXPECT_EQ(limit("vip_chat", "mod"), 50) << "a failure must not be remembered as an answer";
+}
+
+TEST_F(LimitsTest, RatesThatAreNoObjectKeepTheLastTypes) {
+  test::await(io_, limits_.refresh());
+  for (const char* bad : {"", "[]", "{", R"({"a":"b"})", R"({"a":1.5})", "null"}) {
+    source_.rows[1].role_rates = bad;
+    EXPECT_THROW(test::await(io_, limits_.refresh()), std::runtime_error) << bad;
+  }
+  EXPECT_EQ(limit("vip_chat", "mod"), 50);
+}
+
+TEST_F(LimitsTest, ARefreshWhileARoleIsAskedForIsSafe) {
+  test::await(io_, limits_.refresh());
+  source_.hold = true;
+  std::optional<int> rate;
+  asio::co_spawn(io_, limits_.limit_for("vip_chat", kStream, "mod"),
+                 [&](std::exception_ptr, int answer) { rate = answer; });
+  ASSERT_TRUE(test::run_until(io_, [&] { return !source_.batches.empty(); }));
+  source_.rows.clear();
+  test::await(io_, limits_.refresh());
+  source_.release();
+  ASSERT_TRUE(test::run_until(io_, [&] { return rate.has_value(); }));
+  EXPECT_EQ(*rate, 50);
+}
+
+TEST_F(LimitsTest, StartRefreshesAndStopEnds) {
+  limits_.start();
+  ASSERT_TRUE(test::run_until(io_, [&] { return limits_.loaded(); }));
+  EXPECT_EQ(source_.refreshes, 1);
+  limits_.stop();
+  io_.restart();
+  io_.run_for(std::chrono::seconds(20));
+  EXPECT_TRUE(io_.stopped()) << "work is left after stop";
+}
+
+TEST_F(LimitsTest, ManyRolesStayBoundedAndRight) {
+  test::await(io_, limits_.refresh());
+  for (int i = 0; i < 70'000; ++i) {
+    ASSERT_EQ(limit("vip_chat", "user" + std::to_string(i)), 5);
+  }
+  EXPECT_EQ(limit("vip_chat", "mod"), 50);
+}
+
+}  // namespace
+}  // namespace sealcast

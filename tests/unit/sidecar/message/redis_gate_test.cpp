@@ -1,0 +1,287 @@
+// The gate against a real Redis: what passes, what does not, and that it fails closed.
+#include "message/redis_gate.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/asio.h"
+#include "support/async.h"
+#include "support/redis_server.h"
+
+namespace sealcast {
+namespace {
+
+using std::chrono::milliseconds;
+using test::RedisServer;
+
+const std::string kAlice = "0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e";
+const std::string kBob = "5b1e2c3d-0000-4000-8000-000000000001";
+
+std::string txn(int n) {
+  std::string digits = std::to_string(n);
+  return "00000000-0000-4000-8000-" + std::string(12 - digits.size(), '0') + digits;
+}
+
+class GateTest : public testing::Test {
+ protected:
+  // A gate to `server`; the client answers to nobody else.
+  void open(const RedisServer& server, redis::Options options) {
+    options.address.port = static_cast<std::uint16_t>(server.port());
+    options.timeout = settings_.timeout;
+    gate_.reset();
+    client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
+    client_->start();
+    gate_ = std::make_unique<RedisGate>(*client_, metrics_, settings_);
+    test::run_until(io_, [&] { return client_->connected(); });
+  }
+  void open(const RedisServer& server) { open(server, server.options()); }
+
+  GateAnswer check(const std::string& txn_id, int limit = 5, const std::string& sender = kAlice,
+                   const std::string& t = "chat") {
+    return test::await(io_, gate_->check({sender, t, txn_id, limit}));
+  }
+  GateOutcome outcome(const std::string& txn_id, int limit = 5, const std::string& sender = kAlice,
+                      const std::string& t = "chat") {
+    return check(txn_id, limit, sender, t).outcome;
+  }
+
+  asio::io_context io_;
+  Metrics metrics_;
+  RedisGateSettings settings_{milliseconds(10'000), milliseconds(900'000)};
+  std::unique_ptr<redis::Client> client_;
+  std::unique_ptr<RedisGate> gate_;
+};
+
+TEST_F(GateTest, WithoutATxnIdOnlyTheRateCounts) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(outcome("", 2), GateOutcome::pass);
+  EXPECT_EQ(check("", 2).remaining, 0);
+  EXPECT_EQ(outcome("", 2), GateOutcome::limited);
+  EXPECT_EQ(outcome(txn(1), 2, kBob), GateOutcome::pass);
+}
+
+TEST_F(GateTest, PassesThenHasSeen) {
+  RedisServer server;
+  open(server);
+  const GateAnswer first = check(txn(1));
+  EXPECT_EQ(first.outcome, GateOutcome::pass);
+  EXPECT_EQ(first.limit, 5);
+  EXPECT_EQ(first.remaining, 4);
+  const GateAnswer again = check(txn(1));
+  EXPECT_EQ(again.outcome, GateOutcome::seen);
+  EXPECT_EQ(again.remaining, 3);
+  EXPECT_EQ(outcome(txn(1), 5, kBob), GateOutcome::pass) << "another sender's txn_id is another";
+  EXPECT_EQ(metrics_.gate_checks(to_string(GateOutcome::pass)).Value(), 2);
+  EXPECT_EQ(metrics_.gate_checks(to_string(GateOutcome::seen)).Value(), 1);
+}
+
+TEST_F(GateTest, KeysAreNamedAndExpireAsDocumented) {
+  RedisServer server;
+  open(server);
+  ASSERT_EQ(outcome(txn(1)), GateOutcome::pass);
+  const std::string rate = "sealcast:{" + kAlice + "}:rate:chat";
+  const std::string mark = "sealcast:{" + kAlice + "}:txn:" + txn(1);
+  EXPECT_EQ(server.command({"EXISTS", mark}), "1");
+  const int mark_left = std::stoi(server.command({"PTTL", mark}));
+  EXPECT_GT(mark_left, 880'000);
+  EXPECT_LE(mark_left, 900'000);
+  EXPECT_NE(server.command({"PTTL", rate}), "-1") << "a counter that never expires refuses for ever";
+  EXPECT_EQ(server.command({"DBSIZE"}).size(), 1u);
+}
+
+TEST_F(GateTest, LimitedDoesNotSpendTheTxn) {
+  RedisServer server;
+  open(server);
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(outcome(txn(i)), GateOutcome::pass);
+  const GateAnswer refused = check(txn(9));
+  ASSERT_EQ(refused.outcome, GateOutcome::limited);
+  EXPECT_EQ(refused.remaining, 0);
+  EXPECT_GT(refused.retry_after, milliseconds(0));
+  EXPECT_LE(refused.retry_after, milliseconds(1000));
+  EXPECT_EQ(server.command({"EXISTS", "sealcast:{" + kAlice + "}:txn:" + txn(9)}), "0");
+  GateAnswer answer = refused;  // the window ends by itself
+  ASSERT_TRUE(test::run_until(io_, [&] { return (answer = check(txn(9))).outcome != GateOutcome::limited; }));
+  EXPECT_EQ(answer.outcome, GateOutcome::pass) << "the refused txn_id was spent";
+  EXPECT_EQ(answer.remaining, 4) << "a new window starts from nothing";
+}
+
+TEST_F(GateTest, ARepeatCountsToo) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(outcome(txn(1), 2), GateOutcome::pass);
+  EXPECT_EQ(outcome(txn(1), 2), GateOutcome::seen);
+  EXPECT_EQ(outcome(txn(1), 2), GateOutcome::limited);
+}
+
+TEST_F(GateTest, EachTypeAndEachSenderHasItsBucket) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(outcome(txn(1), 1), GateOutcome::pass);
+  EXPECT_EQ(outcome(txn(2), 1), GateOutcome::limited);
+  EXPECT_EQ(outcome(txn(2), 1, kAlice, "reaction"), GateOutcome::pass);
+  EXPECT_EQ(outcome(txn(2), 1, kBob), GateOutcome::pass);
+  EXPECT_EQ(outcome(txn(3), 1, kAlice, std::string(kUnknownType)), GateOutcome::pass);
+  EXPECT_EQ(outcome(txn(4), 1, kAlice, std::string(kUnknownType)), GateOutcome::limited);
+}
+
+TEST_F(GateTest, ACounterWithoutExpiryGetsOne) {
+  RedisServer server;
+  open(server);
+  const std::string rate = "sealcast:{" + kAlice + "}:rate:chat";
+  server.command({"SET", rate, "100"});
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::limited);
+  EXPECT_NE(server.command({"PTTL", rate}), "-1");
+}
+
+TEST_F(GateTest, AForgottenScriptIsSentAgain) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::pass);
+  EXPECT_EQ(server.command({"SCRIPT", "FLUSH"}), "OK");
+  EXPECT_EQ(outcome(txn(2)), GateOutcome::pass);
+  EXPECT_EQ(outcome(txn(2)), GateOutcome::seen);
+  const std::string stats = server.command({"INFO", "commandstats"});
+  EXPECT_NE(stats.find("cmdstat_eval:calls=2,"), std::string::npos) << "sent when missing, and only then";
+}
+
+TEST_F(GateTest, RedisStoppedFailsClosedAndComesBackWithoutARestart) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::pass);
+  EXPECT_TRUE(gate_->ready());
+  server.stop();
+  ASSERT_TRUE(test::run_until(io_, [&] { return !gate_->ready(); }));
+  const GateAnswer refused = check(txn(2));
+  EXPECT_EQ(refused.outcome, GateOutcome::unavailable);
+  EXPECT_GT(refused.retry_after, milliseconds(0));
+  EXPECT_GE(metrics_.gate_checks(to_string(GateOutcome::unavailable)).Value(), 1);
+  server.start();
+  ASSERT_TRUE(test::run_until(io_, [&] { return gate_->ready(); }));
+  EXPECT_EQ(outcome(txn(2)), GateOutcome::pass);
+}
+
+TEST_F(GateTest, AFrozenRedisIsRefusedAtTheDeadline) {
+  RedisServer server;
+  settings_.timeout = milliseconds(100);
+  open(server);
+  ASSERT_EQ(outcome(txn(1)), GateOutcome::pass);
+  server.freeze();
+  const auto began = redis::Clock::now();
+  EXPECT_EQ(outcome(txn(2)), GateOutcome::unavailable);
+  const auto waited = redis::Clock::now() - began;
+  EXPECT_GE(waited, milliseconds(100));
+  EXPECT_LT(waited, milliseconds(1000));
+  EXPECT_FALSE(gate_->ready());
+  server.thaw();
+  ASSERT_TRUE(test::run_until(io_, [&] { return outcome(txn(3)) != GateOutcome::unavailable; }));
+}
+
+TEST_F(GateTest, AWrongPasswordIsRefused) {
+  RedisServer server({"--requirepass", "right"});
+  redis::Options options = server.options();
+  options.password = "wrong";
+  settings_.timeout = milliseconds(200);
+  client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
+  client_->start();
+  gate_ = std::make_unique<RedisGate>(*client_, metrics_, settings_);
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::unavailable);
+  EXPECT_FALSE(gate_->ready());
+}
+
+TEST_F(GateTest, TenThousandChecksAtOnce) {
+  RedisServer server;
+  open(server);
+  constexpr int kChecks = 10'000;
+  std::map<GateOutcome, int> outcomes;
+  int done = 0;
+  for (int i = 0; i < kChecks; ++i) {
+    const std::string sender = txn(i % 1000);  // ten each, limit five
+    asio::co_spawn(io_, gate_->check({sender, "chat", txn(i), 5}), [&](std::exception_ptr, GateAnswer answer) {
+      ++outcomes[answer.outcome];
+      ++done;
+    });
+  }
+  ASSERT_TRUE(test::run_until(io_, [&] { return done == kChecks; }));
+  EXPECT_EQ(outcomes[GateOutcome::unavailable], 0);
+  EXPECT_GE(outcomes[GateOutcome::pass], 5000);  // more where a window ended meanwhile
+  EXPECT_EQ(outcomes[GateOutcome::pass] + outcomes[GateOutcome::limited], kChecks);
+}
+
+TEST_F(GateTest, OutOfMemoryIsRefused) {
+  RedisServer server({"--maxmemory-policy", "noeviction"});
+  open(server);
+  server.command({"SET", "ballast", std::string(2 * 1024 * 1024, 'x')});
+  server.command({"CONFIG", "SET", "maxmemory", "1mb"});
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::unavailable);
+  EXPECT_EQ(server.command({"EXISTS", "sealcast:{" + kAlice + "}:rate:chat"}), "0");
+  server.command({"DEL", "ballast"});
+  server.command({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::pass);
+}
+
+TEST_F(GateTest, AReplicaIsRefusedUntilItIsPromoted) {
+  RedisServer primary;
+  RedisServer replica({"--replicaof", "127.0.0.1", std::to_string(primary.port())});
+  ASSERT_TRUE(test::run_until(io_, [&] {
+    return replica.command({"INFO", "replication"}).find("master_link_status:up") != std::string::npos;
+  }));
+  open(replica);
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::unavailable);
+  EXPECT_EQ(primary.command({"DBSIZE"}), "0");
+  EXPECT_TRUE(test::run_until(io_, [&] { return !gate_->ready(); })) << "the name may lead to the new primary by now";
+  EXPECT_EQ(replica.command({"REPLICAOF", "NO", "ONE"}), "OK");
+  ASSERT_TRUE(test::run_until(io_, [&] { return outcome(txn(1)) == GateOutcome::pass; }));
+}
+
+TEST_F(GateTest, LoadingIsRefused) {
+  RedisServer server(
+      {"--loading-process-events-interval-bytes", "1024", "--key-load-delay", "20000", "--save", "100000 100000"});
+  open(server);
+  for (int i = 0; i < 200; ++i) server.command({"SET", txn(i), "x"});
+  server.command({"SAVE"});
+  client_->stop();
+  server.stop();
+  server.start();  // answers LOADING for about four seconds
+  ASSERT_EQ(server.command({"GET", "x"}).substr(0, 7), "LOADING");
+  redis::Options options = server.options();
+  settings_.timeout = milliseconds(500);
+  options.timeout = settings_.timeout;
+  client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
+  client_->start();
+  gate_ = std::make_unique<RedisGate>(*client_, metrics_, settings_);
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::unavailable);
+  EXPECT_FALSE(gate_->ready());
+  ASSERT_TRUE(test::run_until(io_, [&] { return outcome(txn(1)) == GateOutcome::pass; }));
+}
+
+TEST_F(GateTest, AKeyOfAnotherKindIsRefused) {
+  RedisServer server;
+  open(server);
+  server.command({"LPUSH", "sealcast:{" + kAlice + "}:rate:chat", "x"});
+  EXPECT_EQ(outcome(txn(1)), GateOutcome::unavailable);
+  EXPECT_EQ(outcome(txn(1), 5, kBob), GateOutcome::pass);
+}
+
+TEST(GateOptionsTest, ComeFromTheSettings) {
+  test::Scratch scratch;
+  Settings::Gate settings{};
+  settings.redis_url = "rediss://gate@cache:7000/2";
+  settings.redis_password_file = scratch.write("password", "secret\n");
+  settings.redis_ca_file = "/ca.pem";
+  settings.timeout = milliseconds(70);
+  settings.max_waiting = 9;
+  const redis::Options options = gate_redis_options(settings);
+  EXPECT_TRUE(options.tls);
+  EXPECT_EQ(options.user, "gate");
+  EXPECT_EQ(options.password, "secret");
+  EXPECT_EQ(options.ca_file, "/ca.pem");
+  EXPECT_EQ(options.database, 2);
+  EXPECT_EQ(options.timeout, milliseconds(70));
+  EXPECT_EQ(options.max_waiting, 9u);
+}
+
+}  // namespace
+}  // namespace sealcast

@@ -1,0 +1,217 @@
+// The relay against a small model of the leases, the outbox and the log: order, wake-ups, changes of hands, losses.
+#include "message/relay.h"
+
+#include <map>
+
+#include "base/asio.h"
+#include "support/async.h"
+#include "support/postgres_server.h"
+
+namespace sealcast {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr char kSchema[] = R"(
+create table leases (shard int primary key, holder text, epoch bigint not null default 0);
+insert into leases (shard) values (0), (1);
+create table outbox (id bigserial primary key, shard int, stream_id uuid, body text);
+create table log (shard int, batch bigint, stream_id uuid, "offset" bigint, body text);
+create table settled (transport text, shard int, batch bigint);
+
+create function sealcast.claim_shards(who text, lease_ms int, out shard int, out epoch bigint, out mine bool, out batch bigint)
+returns setof record language plpgsql as $$
+begin
+  update leases l set epoch = l.epoch + (l.holder is distinct from who)::int, holder = who
+  where l.holder is null or l.holder = who;
+  return query select l.shard, l.epoch, l.holder = who, coalesce((select max(g.batch) from log g where g.shard = l.shard), 0)
+    from leases l order by l.shard;
+end $$;
+
+create function sealcast.release_shards(who text) returns void language sql as $$
+  update leases set holder = null where holder = who $$;
+
+create function sealcast.drain(who text, shards int[], epochs bigint[], max_rows int)
+returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint) language plpgsql as $$
+#variable_conflict use_column
+declare o record; next bigint; s int;
+begin
+  foreach s in array shards loop
+    continue when not exists (select from leases l where l.shard = s and l.holder = who and l.epoch = epochs[array_position(shards, s)]);
+    next := coalesce((select max(g.batch) from log g where g.shard = s), 0) + 1;
+    for o in delete from outbox where id in (select id from outbox x where x.shard = s order by id limit max_rows) returning * loop
+      insert into log values (s, next, o.stream_id,
+        coalesce((select max(g."offset") from log g where g.stream_id = o.stream_id), 0) + 1, o.body);
+    end loop;
+    -- Now and then a batch holds nothing.
+    insert into log select s, next, null, 0, null where not exists (select from log g where g.shard = s and g.batch = next)
+      and exists (select from log g where g.shard <> s);
+    return query select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1 from log g
+      where g.shard = s and g.batch = next and g.stream_id is not null order by g."offset";
+  end loop;
+end $$;
+
+create function sealcast.tail(shards int[], after bigint[], max_batches int)
+returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint) language sql as $$
+  select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1
+  from unnest(shards, after) a (shard, after) join log g on g.shard = a.shard and g.batch > a.after
+    and g.batch <= a.after + max_batches
+  order by 1, 2, 3, 4 $$;
+
+create function sealcast.settle(t text, shards int[], epochs bigint[], batches bigint[]) returns void language sql as $$
+  insert into settled select t, s, b from unnest(shards, batches) u (s, b) $$;
+
+create function send(n int, s int, told bool) returns void language plpgsql as $$
+begin
+  insert into outbox (shard, stream_id, body)
+  select s, ('00000000-0000-4000-8000-00000000000' || s)::uuid, '{"v":1,"n":' || i || ',"ts":1700000000000}' from generate_series(1, n) i;
+  if told then notify sealcast; end if;
+end $$;
+)";
+
+class Recorder final : public Transport {
+ public:
+  std::string_view name() const override { return "recorder"; }
+  Channel channel() const override { return Channel::everyone; }
+  bool delivers_at_once() const override { return true; }
+  void publish(std::span<const FramePtr> frames, std::span<const Lead>) override {
+    for (const FramePtr& frame : frames) offsets[frame->stream_id].push_back(frame->offset);
+    if (!frames.empty()) last = frames.back();
+    count += frames.size();
+  }
+  // Whether every stream came in order, from `first`, missing and repeating nothing.
+  bool gapless(std::int64_t first = 1) const {
+    for (const auto& [stream, seen] : offsets) {
+      for (std::size_t i = 0; i < seen.size(); ++i) {
+        if (seen[i] != first + static_cast<std::int64_t>(i)) return false;
+      }
+    }
+    return true;
+  }
+
+  std::map<std::string, std::vector<std::int64_t>> offsets;
+  FramePtr last;
+  std::size_t count = 0;
+};
+
+class RelayTest : public testing::Test {
+ protected:
+  ~RelayTest() override {
+    if (relay_) test::await(io_, relay_->finish(Relay::Clock::now() + milliseconds(500)));
+    io_.restart();
+    io_.run_for(milliseconds(300));
+  }
+
+  void start(milliseconds poll = milliseconds(60'000)) {
+    relay_ =
+        std::make_unique<Relay>(io_.get_executor(), metrics_,
+                                RelaySettings{server_.dsn(), "me", milliseconds(5000), milliseconds(600), poll, 10},
+                                std::vector<Transport*>{&recorder_});
+    relay_->start();
+    ASSERT_TRUE(test::run_until(io_, [&] { return relay_->listening(); }));
+  }
+
+  bool received(std::size_t count) {
+    return test::run_until(io_, [&] { return recorder_.count >= count; });
+  }
+
+  test::PostgresServer server_{kSchema};
+  asio::io_context io_;
+  Metrics metrics_;
+  Recorder recorder_;
+  std::unique_ptr<Relay> relay_;
+};
+
+TEST_F(RelayTest, RelaysInOrderWhatANotificationTellsOf) {
+  start();
+  server_.run("select send(35, 0, true); select send(3, 1, true)");
+  ASSERT_TRUE(received(38));
+  EXPECT_TRUE(recorder_.gapless());
+  EXPECT_EQ(recorder_.offsets["00000000-0000-4000-8000-000000000000"].size(), 35u);
+  server_.run("select send(1, 1, true)");
+  ASSERT_TRUE(received(39));
+  EXPECT_EQ(recorder_.last->text, R"({"offset":4,"prev":3,"envelope":{"v":1,"n":1,"ts":1700000000000}})");
+}
+
+TEST_F(RelayTest, FindsWhatNoNotificationToldOf) {
+  start(milliseconds(100));
+  server_.run("select send(2, 0, false)");
+  ASSERT_TRUE(received(2));
+}
+
+TEST_F(RelayTest, IsWokenByTheSidecarItself) {
+  start();
+  server_.run("select send(2, 0, false)");
+  relay_->wake();
+  ASSERT_TRUE(received(2));
+}
+
+TEST_F(RelayTest, TailsShardsThatAnotherLeads) {
+  server_.run("update leases set holder = 'other', epoch = 4 where shard = 0");
+  start(milliseconds(50));
+  server_.run("select send(25, 0, true)");
+  for (int i = 0; i < 3; ++i) server_.run("select count(*) from sealcast.drain('other', '{0}', '{4}', 10)");
+  ASSERT_TRUE(received(25));
+  server_.run("select send(2, 1, true)");
+  ASSERT_TRUE(received(27));
+  EXPECT_TRUE(recorder_.gapless());
+}
+
+TEST_F(RelayTest, SkipsAndRepeatsNothingWhenItTakesTheLead) {
+  server_.run("update leases set holder = 'other', epoch = 4 where shard = 0");
+  start(milliseconds(60'000));
+  server_.run("select send(25, 0, false)");
+  server_.run("select count(*) from sealcast.drain('other', '{0}', '{4}', 10)");
+  server_.run("update leases set holder = null where shard = 0");
+  ASSERT_TRUE(received(25));
+  EXPECT_TRUE(recorder_.gapless());
+  EXPECT_EQ(recorder_.count, 25u);
+}
+
+TEST_F(RelayTest, ReadsTheBatchWhoseAnswerWasLost) {
+  start();
+  server_.run("select send(3, 0, true)");
+  ASSERT_TRUE(received(3));
+  // The same as if its own drain had committed and the connection had died before the rows came.
+  server_.run(
+      "select send(4, 0, false); select count(*) from sealcast.drain('me', '{0}', '{1}', 10);"
+      "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> "
+      "pg_backend_pid()");
+  ASSERT_TRUE(received(7));
+  server_.run("select send(3, 0, true)");
+  ASSERT_TRUE(received(10));
+  EXPECT_TRUE(recorder_.gapless());
+  EXPECT_EQ(recorder_.count, 10u);
+}
+
+TEST_F(RelayTest, GoesOnWhenPostgresIsBack) {
+  start();
+  server_.stop();
+  ASSERT_TRUE(test::run_until(io_, [&] { return !relay_->listening(); }));
+  server_.start();
+  ASSERT_TRUE(test::run_until(io_, [&] { return relay_->listening(); }));
+  server_.run("select send(2, 0, true)");
+  ASSERT_TRUE(received(2));
+}
+
+TEST_F(RelayTest, RelaysTheRestAndGivesTheShardsAwayWhenItEnds) {
+  start();
+  server_.run("select send(25, 0, false)");
+  test::await(io_, relay_->finish(Relay::Clock::now() + std::chrono::seconds(10)));
+  EXPECT_EQ(recorder_.count, 25u);
+  EXPECT_EQ(server_.run("select count(*) from leases where holder is not null"), "0");
+}
+
+TEST_F(RelayTest, RecordsHowFarATransportIs) {
+  start(milliseconds(100));
+  server_.run("select send(2, 0, true)");
+  ASSERT_TRUE(received(2));
+  EXPECT_TRUE(test::run_until(io_, [&] {
+    return server_.run(
+               "select exists (select from settled s join log g using (shard, batch) where s.transport = 'recorder' "
+               "and s.shard = 0)") == "t";
+  }));
+}
+
+}  // namespace
+}  // namespace sealcast

@@ -1,0 +1,34 @@
+// Tokens as a session's issuer, or somebody who would like to be one, makes them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/digest.h"
+#include "core/token/base64url.h"
+
+namespace sealcast::test {
+
+inline constexpr std::int64_t kNow = 1'700'000'000;
+inline constexpr const char* kUser = "0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e";
+inline const std::string kSecret = "0123456789abcdef0123456789abcdef";
+
+inline std::string base64url(std::string_view bytes) {
+  std::string out;
+  append_base64url(bytes, out);
+  return out;
+}
+
+inline std::string claims(const std::string& more = {}, std::int64_t exp = kNow + 60) {
+  return R"({"sub":")" + std::string(kUser) + R"(","exp":)" + std::to_string(exp) + more + "}";
+}
+
+inline std::string hs256(const std::string& payload, const std::string& secret = kSecret,
+                         const std::string& header = R"({"alg":"HS256","typ":"JWT"})") {
+  const std::string input = base64url(header) + "." + base64url(payload);
+  const Digest mac = HmacKey(secret).sign(input);
+  return input + "." + base64url({reinterpret_cast<const char*>(mac.data()), mac.size()});
+}
+
+}  // namespace sealcast::test

@@ -1,0 +1,398 @@
+// The MQTT adapter against real brokers: in order, with TLS, with passwords, full, frozen and gone.
+#include "transport/mqtt/mqtt.h"
+
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <cstdlib>
+#include <memory>
+#include <numeric>
+
+#include "base/asio.h"
+#include "support/async.h"
+#include "support/certificate.h"
+#include "support/mqtt_broker.h"
+
+namespace sealcast {
+namespace {
+
+using asio::ip::tcp;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test::MqttBroker;
+using test::MqttSubscriber;
+using Kind = Outcome::Kind;
+
+const std::string kStream = "0190d000-0000-7000-8000-000000000001";
+
+FramePtr make_frame(std::int64_t offset, std::size_t content = 5, const std::string& stream_id = kStream) {
+  auto frame = std::make_shared<Frame>();
+  frame->stream_id = stream_id;
+  frame->offset = offset;
+  frame->prev = offset - 1;
+  append_frame(offset, offset - 1,
+               R"({"v":1,"kid":"k1","t":"chat","d":{"content":")" + std::string(content, 'x') + R"("}})", frame->text);
+  return frame;
+}
+
+std::vector<FramePtr> make_frames(std::int64_t first, std::int64_t last, const std::string& stream_id = kStream) {
+  std::vector<FramePtr> frames;
+  for (auto offset = first; offset <= last; ++offset) frames.push_back(make_frame(offset, 5, stream_id));
+  return frames;
+}
+
+class MqttTest : public testing::Test {
+ protected:
+  MqttTest() {
+    ::signal(SIGPIPE, SIG_IGN);  // as sealcastd does: libmosquitto writes to sockets that are gone
+    settings_.mqtt.client_id = "sealcast-test";
+    settings_.mqtt.topic = "sealcast/{stream_id}";
+  }
+
+  Adapter& connect(const std::string& url) {
+    settings_.mqtt.url = url;
+    adapter_ = make_mqtt(io_.get_executor(), settings_);
+    adapter_->start();
+    return *adapter_;
+  }
+
+  Outcome publish(const std::vector<FramePtr>& frames, milliseconds patience = seconds(20)) {
+    return test::await(io_, adapter_->publish(frames, Adapter::Clock::now() + patience));
+  }
+
+  // Until the connection stands again: the delivery around an adapter repeats like this too.
+  Outcome publish_again(const std::vector<FramePtr>& frames) {
+    Outcome outcome;
+    const bool done = test::run_until(io_, [&] {
+      outcome = publish(frames);
+      return outcome.kind != Kind::retry_transport;
+    });
+    EXPECT_TRUE(done) << outcome.reason;
+    return outcome;
+  }
+
+  std::vector<MqttSubscriber::Message> received(const MqttSubscriber& subscriber, std::size_t count) {
+    EXPECT_TRUE(test::run_until(io_, [&] { return subscriber.messages().size() >= count; }));
+    return subscriber.messages();
+  }
+
+  asio::io_context io_;
+  Settings settings_{};
+  std::unique_ptr<Adapter> adapter_;
+};
+
+TEST_F(MqttTest, FramesArriveAsTheyAreWithTheirProperties) {
+  MqttBroker broker;
+  MqttSubscriber subscriber(broker);
+  connect(broker.url());
+  const auto frames = make_frames(41, 43);
+  const Outcome outcome = publish(frames);
+  EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+  EXPECT_EQ(outcome.delivered, 3u);
+  const auto messages = received(subscriber, 3);
+  ASSERT_EQ(messages.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(messages[i].topic, "sealcast/" + kStream);
+    EXPECT_EQ(messages[i].payload, frames[i]->text);
+    EXPECT_EQ(messages[i].content_type, "application/json");
+    const std::map<std::string, std::string> expected = {
+        {"offset", std::to_string(41 + i)}, {"prev", std::to_string(40 + i)}, {"kid", "k1"}};
+    EXPECT_EQ(messages[i].properties, expected);
+  }
+}
+
+TEST_F(MqttTest, ManyStreamsShareAConnectionThatTakesFewAtATimeAndStayInOrder) {
+  MqttBroker broker({"allow_anonymous true", "max_inflight_messages 3", "max_queued_messages 0"});
+  MqttSubscriber subscriber(broker);
+  Adapter& adapter = connect(broker.url());
+  constexpr int kStreams = 5, kFrames = 200;
+  std::vector<std::vector<FramePtr>> streams;
+  for (int i = 0; i < kStreams; ++i) streams.push_back(make_frames(1, kFrames, "stream-" + std::to_string(i)));
+  int done = 0;
+  for (const auto& frames : streams) {
+    asio::co_spawn(io_, adapter.publish(frames, Adapter::Clock::now() + seconds(20)),
+                   [&](std::exception_ptr, Outcome outcome) {
+                     EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+                     EXPECT_EQ(outcome.delivered, std::size_t{kFrames});
+                     ++done;
+                   });
+  }
+  ASSERT_TRUE(test::run_until(io_, [&] { return done == kStreams; }));
+  std::map<std::string, int> last;
+  for (const auto& message : received(subscriber, kStreams * kFrames)) {
+    EXPECT_EQ(std::stoi(message.properties.at("offset")), ++last[message.topic]);
+  }
+  EXPECT_EQ(last.size(), std::size_t{kStreams});
+  EXPECT_EQ(broker.logged("New client connected"), 2u) << "the broker cut the connection off";
+}
+
+TEST_F(MqttTest, AFrameThatTheBrokerRefusesIsDeadAndThoseBeforeItAreDelivered) {
+  MqttBroker broker({"allow_anonymous true", "message_size_limit 500"});
+  MqttSubscriber subscriber(broker);
+  connect(broker.url());
+  const std::vector<FramePtr> frames = {make_frame(1), make_frame(2), make_frame(3, 1000), make_frame(4)};
+  Outcome outcome = publish(frames);
+  EXPECT_EQ(outcome.kind, Kind::dead);
+  EXPECT_EQ(outcome.delivered, 2u);
+  EXPECT_EQ(outcome.reason, "the broker refused it: Packet too large");
+  outcome = publish({frames[3]});
+  EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+}
+
+TEST_F(MqttTest, ATopicThatTheUserMayNotWriteIsDead) {
+  test::Scratch scratch;
+  MqttBroker broker({"allow_anonymous true", "acl_file " + scratch.write("acl", "topic write other/#\n")});
+  connect(broker.url());
+  const Outcome outcome = publish(make_frames(1, 2));
+  EXPECT_EQ(outcome.kind, Kind::dead);
+  EXPECT_EQ(outcome.delivered, 0u);
+  EXPECT_EQ(outcome.reason, "the broker refused it: Not authorized");
+}
+
+TEST_F(MqttTest, AFrameOverTheBrokersMaximumIsNeverSent) {
+  MqttBroker broker({"allow_anonymous true", "max_packet_size 1000"});
+  MqttSubscriber subscriber(broker);
+  connect(broker.url());
+  // 3 bytes of header, 47 of topic, 2 of identifier, 52 of properties, and the frame with its content.
+  const std::size_t around_content = 3 + 47 + 2 + 52 + make_frame(1, 0)->text.size();
+  const std::size_t largest = 1000 - around_content;
+  const std::vector<FramePtr> frames = {make_frame(1), make_frame(2, largest), make_frame(3, largest + 1),
+                                        make_frame(4)};
+  Outcome outcome = publish(frames);
+  EXPECT_EQ(outcome.kind, Kind::dead);
+  EXPECT_EQ(outcome.delivered, 2u);
+  EXPECT_EQ(outcome.reason, "its packet has 1001 bytes, and the broker takes 1000");
+  outcome = publish({frames[3]});
+  EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+  EXPECT_EQ(received(subscriber, 3).back().payload, frames[3]->text);
+  EXPECT_EQ(broker.logged("New client connected"), 2u);
+}
+
+TEST_F(MqttTest, PasswordsAreAskedForAndNeverLogged) {
+  test::Scratch scratch;
+  const std::string passwords = scratch.path("passwords");
+  ASSERT_EQ(std::system(("mosquitto_passwd -b -c " + passwords + " writer hunter2 2>&1").c_str()), 0);
+  MqttBroker broker({"allow_anonymous false", "password_file " + passwords});
+  const std::string host = "@127.0.0.1:" + std::to_string(broker.port());
+  testing::internal::CaptureStderr();
+  settings_.mqtt.password_file = scratch.write("wrong", "hunter3\n");
+  connect("mqtt://writer" + host);
+  Outcome outcome = publish(make_frames(1, 1));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_EQ(outcome.reason, "the broker is away: it refused the connection: Not authorized");
+  settings_.mqtt.password_file = scratch.write("right", "hunter2\n");
+  connect("mqtt://writer" + host);
+  outcome = publish(make_frames(1, 1));
+  EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("it refused the connection"), std::string::npos) << log;
+  EXPECT_NE(log.find("connected to the MQTT broker"), std::string::npos) << log;
+  EXPECT_EQ(log.find("hunter"), std::string::npos) << log;
+}
+
+TEST_F(MqttTest, TlsVerifiesAuthorityAndName) {
+  test::Scratch scratch;
+  test::make_certificate("localhost", scratch.path("cert"), scratch.path("key"));
+  test::make_certificate("localhost", scratch.path("other"), scratch.path("other_key"));
+  MqttBroker broker({"allow_anonymous true", "certfile " + scratch.path("cert"), "keyfile " + scratch.path("key")});
+  const std::string port = std::to_string(broker.port());
+  settings_.mqtt.ca_file = scratch.path("cert");
+  connect("mqtts://localhost:" + port);
+  std::vector<FramePtr> frames = {make_frame(1, 100'000), make_frame(2)};
+  for (std::int64_t offset = 3; offset <= 200; ++offset) frames.push_back(make_frame(offset));
+  Outcome outcome = publish(frames);
+  EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+  EXPECT_EQ(outcome.delivered, 200u);
+  ERR_raise(ERR_LIB_USER, 1);  // somebody else's, who left it in the thread's queue
+  EXPECT_EQ(publish(make_frames(201, 210)).kind, Kind::done);
+  EXPECT_EQ(broker.logged("New client connected"), 1u);
+  connect("mqtts://127.0.0.1:" + port);
+  outcome = publish(make_frames(1, 1));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_NE(outcome.reason.find("its certificate does not verify: IP address mismatch"), std::string::npos)
+      << outcome.reason;
+  settings_.mqtt.ca_file = scratch.path("other");
+  connect("mqtts://localhost:" + port);
+  outcome = publish(make_frames(1, 1));
+  EXPECT_NE(outcome.reason.find("its certificate does not verify"), std::string::npos) << outcome.reason;
+  settings_.mqtt.ca_file.clear();
+  connect("mqtts://localhost:" + port);
+  outcome = publish(make_frames(1, 1));
+  EXPECT_NE(outcome.reason.find("its certificate does not verify"), std::string::npos) << outcome.reason;
+  settings_.mqtt.ca_file = scratch.path("key");
+  EXPECT_THROW(connect("mqtts://localhost:" + port), SettingsError);
+}
+
+TEST_F(MqttTest, TlsRefusesTheCertificateOfAnotherHost) {
+  test::Scratch scratch;
+  test::make_certificate("elsewhere.example", scratch.path("cert"), scratch.path("key"));
+  MqttBroker broker({"allow_anonymous true", "certfile " + scratch.path("cert"), "keyfile " + scratch.path("key")});
+  settings_.mqtt.ca_file = scratch.path("cert");
+  connect("mqtts://localhost:" + std::to_string(broker.port()));
+  const Outcome outcome = publish(make_frames(1, 1));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_NE(outcome.reason.find("its certificate does not verify: hostname mismatch"), std::string::npos)
+      << outcome.reason;
+  EXPECT_EQ(broker.logged("New client connected"), 0u);
+}
+
+TEST_F(MqttTest, TlsAsksForTheHostByItsName) {
+  test::Scratch scratch;
+  test::make_certificate("localhost", scratch.path("cert"), scratch.path("key"));
+  asio::ssl::context tls(asio::ssl::context::tls_server);
+  tls.use_certificate_chain_file(scratch.path("cert"));
+  tls.use_private_key_file(scratch.path("key"), asio::ssl::context::pem);
+  std::string asked_for;
+  SSL_CTX_set_tlsext_servername_arg(tls.native_handle(), &asked_for);
+  SSL_CTX_set_tlsext_servername_callback(
+      tls.native_handle(), +[](SSL* connection, int*, void* out) {
+        const char* name = SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name);
+        *static_cast<std::string*>(out) = name != nullptr ? name : "nothing";
+        return SSL_TLSEXT_ERR_OK;
+      });
+  tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+  asio::ssl::stream<tcp::socket> connection(io_, tls);
+  acceptor.async_accept(connection.lowest_layer(), [&](boost::system::error_code) {
+    connection.async_handshake(asio::ssl::stream_base::server, [](boost::system::error_code) {});
+  });
+  settings_.mqtt.ca_file = scratch.path("cert");
+  connect("mqtts://localhost:" + std::to_string(acceptor.local_endpoint().port()));
+  EXPECT_TRUE(test::run_until(io_, [&] { return !asked_for.empty(); }));
+  EXPECT_EQ(asked_for, "localhost");
+}
+
+TEST_F(MqttTest, AServerThatAcceptsAndNeverAnswersCostsNoMoreThanTheDeadline) {
+  tcp::acceptor silent(io_, {asio::ip::address_v4::loopback(), 0});
+  connect("mqtt://127.0.0.1:" + std::to_string(silent.local_endpoint().port()));
+  const Outcome outcome = publish(make_frames(1, 2), milliseconds(200));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_EQ(outcome.delivered, 0u);
+  EXPECT_EQ(outcome.reason, "there was no connection by the deadline");
+}
+
+TEST_F(MqttTest, WithoutAUrlThereIsNone) {
+  settings_.mqtt.url.clear();
+  EXPECT_EQ(make_mqtt(io_.get_executor(), settings_), nullptr);
+}
+
+TEST_F(MqttTest, NobodyListening) {
+  for (const std::string url : {"mqtt://127.0.0.1:", "mqtts://127.0.0.1:"}) {
+    connect(url + std::to_string(test::free_port()));
+    const Outcome outcome = publish(make_frames(1, 2));
+    EXPECT_EQ(outcome.kind, Kind::retry_transport);
+    EXPECT_EQ(outcome.reason, "the broker is away: Connection refused");
+  }
+  connect("mqtt://no-such-host.invalid");
+  EXPECT_EQ(publish(make_frames(1, 2)).kind, Kind::retry_transport);
+}
+
+TEST_F(MqttTest, ABrokerThatFallsSilentIsLeftForANewConnection) {
+  MqttBroker broker;
+  connect(broker.url());
+  EXPECT_EQ(publish(make_frames(1, 3)).kind, Kind::done);
+  broker.freeze();
+  Outcome outcome = publish(make_frames(4, 6), milliseconds(300));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_EQ(outcome.delivered, 0u);
+  EXPECT_EQ(outcome.reason, "the broker gave no answer by the deadline");
+  broker.thaw();
+  MqttSubscriber subscriber(broker);
+  outcome = publish_again(make_frames(4, 8));
+  EXPECT_EQ(outcome.kind, Kind::done);
+  EXPECT_EQ(outcome.delivered, 5u);
+  EXPECT_EQ(broker.logged("as sealcast-test"), 2u);
+  const auto messages = received(subscriber, 5);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(messages[i].properties.at("offset"), std::to_string(4 + i));
+}
+
+TEST_F(MqttTest, ABrokerThatIsOnlySlowKeepsItsConnection) {
+  MqttBroker broker({"allow_anonymous true", "max_inflight_messages 1", "max_queued_messages 0"});
+  MqttSubscriber subscriber(broker);
+  Adapter& adapter = connect(broker.url());
+  constexpr std::int64_t kFrames = 5000;
+  const auto frames = make_frames(1, kFrames);
+  std::optional<Outcome> outcome;
+  asio::co_spawn(io_, adapter.publish(frames, Adapter::Clock::now() + milliseconds(500)),
+                 [&](std::exception_ptr, Outcome result) { outcome = std::move(result); });
+  received(subscriber, 1);
+  broker.freeze();  // some frames are acknowledged, most are not
+  ASSERT_TRUE(test::run_until(io_, [&] { return outcome.has_value(); }));
+  broker.thaw();
+  EXPECT_EQ(outcome->kind, Kind::retry_transport);
+  EXPECT_GE(outcome->delivered, 1u);
+  EXPECT_LT(outcome->delivered, std::size_t{kFrames});
+  *outcome =
+      publish(std::vector<FramePtr>(frames.begin() + static_cast<std::ptrdiff_t>(outcome->delivered), frames.end()));
+  EXPECT_EQ(outcome->kind, Kind::done) << outcome->reason;
+  EXPECT_EQ(broker.logged("as sealcast-test"), 1u);
+  std::int64_t last = 0;
+  for (const auto& message : received(subscriber, kFrames)) {
+    const std::int64_t offset = std::stoll(message.properties.at("offset"));
+    EXPECT_TRUE(offset == last + 1 || offset == last) << offset << " after " << last;
+    last = offset;
+  }
+  EXPECT_GE(last, kFrames - 1);  // the one that was in flight came twice
+}
+
+TEST_F(MqttTest, ABrokerThatIsKilledIsConnectedToAgain) {
+  MqttBroker broker;
+  connect(broker.url());
+  EXPECT_EQ(publish(make_frames(1, 3)).kind, Kind::done);
+  broker.stop();
+  Outcome outcome = publish(make_frames(4, 6));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport) << outcome.reason;
+  broker.start();
+  MqttSubscriber subscriber(broker);
+  outcome = publish_again(make_frames(4, 6));
+  EXPECT_EQ(outcome.kind, Kind::done);
+  EXPECT_EQ(received(subscriber, 3).size(), 3u) << "what failed before is not sent by itself";
+}
+
+TEST_F(MqttTest, StoppingEndsWhatIsUnderWay) {
+  MqttBroker broker;
+  Adapter& adapter = connect(broker.url());
+  EXPECT_EQ(publish(make_frames(1, 1)).kind, Kind::done);
+  broker.freeze();
+  std::optional<Outcome> outcome;
+  const auto frames = make_frames(2, 3);
+  asio::co_spawn(io_, adapter.publish(frames, Adapter::Clock::now() + std::chrono::hours(1)),
+                 [&](std::exception_ptr, Outcome result) { outcome = std::move(result); });
+  io_.restart();
+  io_.run_for(milliseconds(20));
+  EXPECT_FALSE(outcome);
+  adapter.stop();
+  ASSERT_TRUE(test::run_until(io_, [&] { return outcome.has_value(); }));
+  EXPECT_EQ(outcome->kind, Kind::retry_transport);
+  adapter_.reset();
+  broker.thaw();
+  // The loop has nothing left to do: no timer, no socket.
+  io_.restart();
+  EXPECT_TRUE(test::run_until(io_, [&] {
+    io_.restart();
+    return io_.run_for(milliseconds(1)) == 0 && io_.stopped();
+  }));
+}
+
+TEST_F(MqttTest, StoppingTakesLeaveOfTheBroker) {
+  MqttBroker broker;
+  Adapter& adapter = connect(broker.url());
+  EXPECT_EQ(publish(make_frames(1, 1)).kind, Kind::done);
+  adapter.stop();
+  EXPECT_TRUE(test::run_until(io_, [&] { return broker.logged("Received DISCONNECT from sealcast-test") == 1; }));
+  EXPECT_EQ(publish(make_frames(2, 2)).kind, Kind::retry_transport);
+}
+
+TEST(FrameTest, TheKidIsReadFromTheText) {
+  EXPECT_EQ(envelope_kid(make_frame(7)->text), "k1");
+  EXPECT_EQ(envelope_kid(R"({"offset":1,"prev":0,"envelope":{"v":1,"kid":"a_B-9","t":"chat","d":{"kid":"k2"}}})"),
+            "a_B-9");
+  for (const char* text : {"", "{}", R"({"kid":)"}) EXPECT_EQ(envelope_kid(text), "") << text;
+}
+
+}  // namespace
+}  // namespace sealcast

@@ -1,0 +1,268 @@
+// The ring, and the hub with real sockets: what is published arrives, in order, rendered once; who lags is cut off.
+#include <boost/asio/detached.hpp>
+#include <numeric>
+
+#include "base/asio.h"
+#include "message/history.h"
+#include "support/async.h"
+#include "transport/sse/hub.h"
+
+namespace sealcast::sse {
+namespace {
+
+using std::chrono::milliseconds;
+using tcp = asio::ip::tcp;
+
+TEST(SseRing, RendersAnEventAsOneChunk) {
+  auto chunk = render_frame(17, 16, R"({"offset":17})");
+  EXPECT_EQ(chunk->bytes, "1c\r\nid: 17\ndata: {\"offset\":17}\n\n\r\n");
+  EXPECT_EQ(chunk->bytes.substr(chunk->head, 6), "id: 17");
+}
+
+TEST(SseRing, KeepsTheNewestFrames) {
+  Ring ring(4);
+  EXPECT_TRUE(ring.continues(99)) << "an empty ring has missed nothing";
+  for (int offset = 1; offset <= 10; ++offset) ring.push(render_frame(offset, offset - 1, "x"));
+  EXPECT_EQ(ring.end() - ring.begin(), 4u);
+  EXPECT_EQ(ring[ring.begin()]->offset, 7);
+  EXPECT_EQ(ring[ring.end() - 1]->offset, 10);
+  EXPECT_TRUE(ring.continues(6));
+  EXPECT_TRUE(ring.continues(8));
+  EXPECT_FALSE(ring.continues(5));
+}
+
+TEST(SseRing, FindsTheFrameAfterAnOffset) {
+  Ring ring(8);
+  for (int offset : {3, 5, 6, 9}) ring.push(render_frame(offset, offset - 1, "x"));
+  EXPECT_EQ(ring[ring.after(0)]->offset, 3);
+  EXPECT_EQ(ring[ring.after(3)]->offset, 5);
+  EXPECT_EQ(ring[ring.after(7)]->offset, 9);
+  EXPECT_EQ(ring.after(9), ring.end());
+}
+
+constexpr char kStream[] = "0190d000-0000-7000-8000-000000000001";
+
+class SseHub : public testing::Test {
+ protected:
+  explicit SseHub(HubSettings settings = {sealcast::Channel::everyone, milliseconds(60'000), milliseconds(2000), 100,
+                                          64})
+      : hub_(std::make_unique<Hub>(io_.get_executor(), history_, metrics_, settings)) {}
+  ~SseHub() override {
+    hub_->close();
+    clients_.clear();
+    io_.restart();
+    io_.run_for(milliseconds(200));
+  }
+
+  struct Client {
+    explicit Client(tcp::socket connected) : socket(std::move(connected)) { socket.non_blocking(true); }
+    tcp::socket socket;
+    std::string text;
+    bool ended = false;
+    void take() {
+      char bytes[65536];
+      boost::system::error_code ec;
+      for (std::size_t size; (size = socket.read_some(asio::buffer(bytes), ec)) > 0;) text.append(bytes, size);
+      ended = ended || (ec && ec != asio::error::would_block);
+    }
+  };
+
+  Client& attach(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
+    double before = metrics_.sse_subscribers.Value();
+    Client& made = begin(after, chunked, send_buffer);
+    EXPECT_TRUE(test::run_until(io_, [&] {
+      made.take();
+      return made.text.find("retry: 2000") != made.text.npos && metrics_.sse_subscribers.Value() == before + 1;
+    }));
+    return made;
+  }
+
+  // A reader who is about to be attached.
+  Client& begin(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
+    tcp::acceptor acceptor(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    tcp::socket client(io_), server(io_);
+    client.connect(acceptor.local_endpoint());
+    acceptor.accept(server);
+    if (send_buffer > 0) {
+      server.set_option(asio::socket_base::send_buffer_size(send_buffer));
+      client.set_option(asio::socket_base::receive_buffer_size(send_buffer));
+    }
+    clients_.push_back(std::make_unique<Client>(std::move(client)));
+    asio::co_spawn(io_,
+                   hub_->attach(hub_->pin(kStream), {.socket = std::move(server),
+                                                     .head = "HEAD\r\n\r\n",
+                                                     .chunked = chunked,
+                                                     .after = after,
+                                                     .last_offset = after,
+                                                     .reset = false}),
+                   asio::detached);
+    return *clients_.back();
+  }
+
+  void publish(std::int64_t first, std::int64_t last, std::size_t bytes = 10) {
+    std::vector<FramePtr> frames;
+    for (std::int64_t offset = first; offset <= last; ++offset) {
+      auto frame =
+          std::make_shared<Frame>(Frame{kStream, offset, offset - 1, 0, offset, "{" + std::string(bytes, 'x') + "}"});
+      frames.push_back(frame);
+    }
+    hub_->publish(frames, {});
+  }
+
+  bool has(Client& client, const std::string& text) {
+    return test::run_until(io_, [&] {
+      client.take();
+      return client.text.find(text) != client.text.npos;
+    });
+  }
+
+  static std::vector<int> offsets(const Client& client) {
+    std::vector<int> found;
+    for (std::size_t at = 0; (at = client.text.find("id: ", at)) != client.text.npos; ++at) {
+      found.push_back(std::stoi(client.text.substr(at + 4)));
+    }
+    return found;
+  }
+
+  asio::io_context io_;
+  Metrics metrics_;
+  pg::Pool pool_{io_.get_executor(), {"", "none", milliseconds(100)}, 1};
+  History history_{io_.get_executor(), pool_};
+  std::unique_ptr<Hub> hub_;
+  std::vector<std::unique_ptr<Client>> clients_;
+};
+
+TEST_F(SseHub, TellsItsPositionAndThenWhatComesNext) {
+  Client& client = attach(41);
+  EXPECT_TRUE(client.text.starts_with("HEAD\r\n\r\n"));
+  EXPECT_NE(client.text.find("retry: 2000\nid: 41\n\n"), std::string::npos);
+  publish(42, 44);
+  ASSERT_TRUE(has(client, "id: 44\n"));
+  EXPECT_EQ(offsets(client), (std::vector{41, 42, 43, 44}));
+}
+
+TEST_F(SseHub, GivesEveryReaderEveryFrameOnce) {
+  std::vector<Client*> readers;
+  for (int i = 0; i < 20; ++i) readers.push_back(&attach());
+  for (int offset = 1; offset <= 40; ++offset) publish(offset, offset);
+  publish(30, 40);  // told again
+  publish(41, 41);
+  for (Client* reader : readers) {
+    ASSERT_TRUE(has(*reader, "id: 41\n"));
+    std::vector<int> expected(42);
+    std::iota(expected.begin(), expected.end(), 0);
+    EXPECT_EQ(offsets(*reader), expected);
+  }
+}
+
+TEST_F(SseHub, JoinsTheRingWhereTheReaderIs) {
+  Client& first = attach();
+  publish(1, 10);
+  ASSERT_TRUE(has(first, "id: 10\n"));
+  Client& second = attach(4);
+  ASSERT_TRUE(has(second, "id: 10\n"));
+  EXPECT_EQ(offsets(second), (std::vector{4, 5, 6, 7, 8, 9, 10}));
+}
+
+TEST_F(SseHub, ServesHttp10WithoutChunks) {
+  Client& client = attach(0, false);
+  publish(1, 1);
+  ASSERT_TRUE(has(client, "id: 1\n"));
+  EXPECT_EQ(client.text, "HEAD\r\n\r\nretry: 2000\nid: 0\n\nid: 1\ndata: {xxxxxxxxxx}\n\n");
+}
+
+TEST_F(SseHub, CutsOffWhoLagsMoreThanTheRing) {
+  Client& slow = attach(0, true, 4096);
+  Client& quick = attach();
+  for (int offset = 1; offset <= 400; ++offset) {
+    publish(offset, offset, 4000);
+    test::run_until(io_, [&] {
+      quick.take();
+      return quick.text.find("id: " + std::to_string(offset) + "\n") != quick.text.npos;
+    });
+  }
+  EXPECT_TRUE(test::run_until(io_, [&] { return hub_->size() == 1; }));
+  EXPECT_TRUE(test::run_until(io_, [&] {
+    slow.take();
+    return slow.ended;
+  }));
+  auto seen = offsets(slow);
+  EXPECT_LT(seen.size(), 400u);
+  for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], static_cast<int>(i)) << "what it got has no gap";
+  EXPECT_EQ(offsets(quick).size(), 401u);
+}
+
+TEST_F(SseHub, ASlowReaderThatKeepsUpGetsEverything) {
+  Client& slow = attach(0, true, 4096);
+  for (int offset = 1; offset <= 60; ++offset) publish(offset, offset, 3000);
+  io_.restart();
+  io_.run_for(milliseconds(50));  // fills the socket
+  ASSERT_TRUE(has(slow, "id: 60\n"));
+  EXPECT_EQ(offsets(slow).size(), 61u);
+  ASSERT_TRUE(has(slow, "x}\n\n\r\n"));
+}
+
+TEST_F(SseHub, ForgetsWhoLeaves) {
+  Client& client = attach();
+  attach();
+  client.socket.close();
+  EXPECT_TRUE(test::run_until(io_, [&] { return hub_->size() == 1; }));
+  publish(1, 1);
+  EXPECT_TRUE(has(*clients_[1], "id: 1\n"));
+}
+
+TEST_F(SseHub, TellsWhenToComeBackAtTheEnd) {
+  Client& client = attach();
+  publish(1, 3);
+  hub_->close();
+  ASSERT_TRUE(test::run_until(io_, [&] {
+    client.take();
+    return client.ended;
+  }));
+  EXPECT_EQ(offsets(client), (std::vector{0, 1, 2, 3})) << "what was published still goes out";
+  auto retry = client.text.rfind("retry: ");
+  int wait = std::stoi(client.text.substr(retry + 7));
+  EXPECT_GE(wait, 2000);
+  EXPECT_LE(wait, 4000);
+  EXPECT_TRUE(client.text.ends_with("\r\n0\r\n\r\n"));
+}
+
+TEST_F(SseHub, SendsAwayWhoReadsAStreamThatMoved) {
+  bool here = true;
+  hub_->serves = [&](const std::string& stream_id) { return here && stream_id == kStream; };
+  Client& client = attach();
+  hub_->dismiss_moved();
+  publish(1, 1);
+  EXPECT_TRUE(has(client, "id: 1\n"));
+  here = false;
+  hub_->dismiss_moved();
+  ASSERT_TRUE(test::run_until(io_, [&] {
+    client.take();
+    return client.ended;
+  }));
+  EXPECT_NE(client.text.rfind("retry: "), client.text.find("retry: ")) << "it is told when to come back";
+  EXPECT_TRUE(client.text.ends_with("\r\n0\r\n\r\n"));
+  EXPECT_EQ(hub_->size(), 0u);
+  Client& late = begin();
+  ASSERT_TRUE(test::run_until(io_, [&] {
+    late.take();
+    return late.ended;
+  })) << "also who was attaching meanwhile";
+  EXPECT_EQ(hub_->size(), 0u);
+}
+
+class SseHeartbeat : public SseHub {
+ protected:
+  SseHeartbeat() : SseHub({sealcast::Channel::everyone, milliseconds(100), milliseconds(2000), 100, 64}) {}
+};
+
+TEST_F(SseHeartbeat, ComesAfterSilence) {
+  Client& client = attach();
+  auto began = std::chrono::steady_clock::now();
+  ASSERT_TRUE(has(client, "3\r\n:\n\n\r\n3\r\n:\n\n\r\n3\r\n:\n\n\r\n"));
+  auto took = std::chrono::steady_clock::now() - began;
+  EXPECT_GE(took, milliseconds(200));
+}
+
+}  // namespace
+}  // namespace sealcast::sse

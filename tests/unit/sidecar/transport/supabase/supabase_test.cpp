@@ -1,0 +1,221 @@
+// The Supabase adapter against the documented endpoint (tests/contracts/supabase.mjs).
+#include "transport/supabase/supabase.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/detached.hpp>
+
+#include "base/asio.h"
+#include "support/async.h"
+#include "support/contract_server.h"
+
+namespace sealcast {
+namespace {
+
+using Clock = Adapter::Clock;
+using Kind = Outcome::Kind;
+
+const std::string kStream = "0190d000-0000-7000-8000-000000000001";
+const std::string kTopic = "sealcast:" + kStream;
+constexpr std::chrono::milliseconds kShort{300};
+
+class SupabaseTest : public testing::Test {
+ protected:
+  explicit SupabaseTest(std::string key = "key") : server_("supabase.mjs", {"--key", key, "--max-payload-kb", "1"}) {
+    settings_.supabase = {server_.url() + "/realtime/v1",
+                          server_.write("key", key + "\n"),
+                          "sealcast:{stream_id}",
+                          "",
+                          "message",
+                          "private",
+                          server_.ca_file()};
+  }
+
+  std::unique_ptr<Adapter> make() { return make_supabase(io_.get_executor(), settings_); }
+
+  Outcome publish(Adapter& adapter, const std::vector<FramePtr>& frames,
+                  std::chrono::milliseconds patience = test::kPatience) {
+    return test::await(io_, adapter.publish(frames, Clock::now() + patience));
+  }
+
+  // What becomes of one frame when the service answers so.
+  Outcome verdict(int status, const std::string& body, const std::string& headers = "") {
+    server_.faults(R"("answer":{"status":)" + std::to_string(status) + R"(,"headers":{)" + headers + R"(},"body":)" +
+                   (body.empty() ? "\"\"" : body) + "}");
+    const auto adapter = make();
+    return publish(*adapter, test::frames_of(kStream, 1, 1));
+  }
+
+  test::ContractServer server_;
+  Settings settings_{};
+  asio::io_context io_;
+};
+
+TEST_F(SupabaseTest, BroadcastsFramesInOrderAndUnchanged) {
+  const auto adapter = make();
+  const auto frames = test::frames_of(kStream, 1, 5);
+  const Outcome outcome = publish(*adapter, frames);
+  EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+  EXPECT_EQ(outcome.delivered, 5U);
+  EXPECT_EQ(server_.offsets(kTopic), "1,2,3,4,5");
+  const std::string messages = server_.messages(kTopic);
+  std::string text;  // as a JSON string in JSON
+  for (const char c : frames.front()->text) text += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  EXPECT_NE(messages.find(R"({"event":"message","private":true,"payload":")" + text + "\"}"), std::string::npos)
+      << messages;
+}
+
+TEST_F(SupabaseTest, TopicAndEventAreEncodedAndTheChannelsMayBePublic) {
+  settings_.supabase.topic = "a/b c?{stream_id}#%";
+  settings_.supabase.event = "chat/ü";
+  settings_.supabase.channels = "public";
+  const auto adapter = make();
+  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).kind, Kind::done);
+  const std::string messages = server_.messages("a/b c?" + kStream + "#%");
+  EXPECT_NE(messages.find(R"({"event":"chat/ü","private":false)"), std::string::npos) << messages;
+}
+
+TEST_F(SupabaseTest, IsOffWithoutAUrl) {
+  settings_.supabase.url.clear();
+  EXPECT_EQ(make(), nullptr);
+}
+
+TEST_F(SupabaseTest, AKeyThatIsNoneIsRefusedWithoutQuotingIt) {
+  settings_.supabase.key_file = server_.write("bad", "hunter2\r\nX-Evil: yes");
+  try {
+    make();
+    FAIL() << "it was accepted";
+  } catch (const SettingsError& problem) {
+    EXPECT_NE(std::string(problem.what()).find("supabase.key_file"), std::string::npos);
+    EXPECT_EQ(std::string(problem.what()).find("hunter2"), std::string::npos);
+  }
+}
+
+TEST_F(SupabaseTest, RefusalsOfOneTopic) {
+  EXPECT_EQ(verdict(403, R"("{\"message\":\"Unauthorized\"}")").kind, Kind::retry_stream);
+  EXPECT_EQ(verdict(403, "").kind, Kind::retry_stream);
+  EXPECT_EQ(verdict(422, R"("{\"message\":\"RLS policy error\"}")").kind, Kind::retry_stream);
+  EXPECT_EQ(verdict(422, "").kind, Kind::retry_stream);
+  EXPECT_EQ(verdict(400, "").kind, Kind::retry_stream);
+  EXPECT_EQ(verdict(500, R"("{\"message\":\"RPC error\"}")").kind, Kind::retry_stream);
+  server_.faults(R"("forbidden":[")" + kTopic + "\"]");
+  const auto adapter = make();
+  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).reason, "it answered 403: Unauthorized");
+}
+
+TEST_F(SupabaseTest, RefusalsOfTheWholeProject) {
+  EXPECT_EQ(verdict(401, R"("{\"message\":\"Unauthorized\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(verdict(403, R"("{\"message\":\"Tenant is suspended\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(verdict(422, R"("{\"message\":\"Tenant database unavailable\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(verdict(422, R"("{\"message\":\"Connect rate limit reached\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(verdict(422, R"("{\"message\":\"Missing messages partition\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(verdict(429, R"("{\"message\":\"Too many requests\"}")").kind, Kind::retry_transport);
+  for (const int status : {200, 204, 302, 404, 405, 415, 502, 503, 504}) {
+    EXPECT_EQ(verdict(status, "").kind, Kind::retry_transport) << status;
+  }
+}
+
+TEST_F(SupabaseTest, RetryAfterIsPassedOnWithinReason) {
+  EXPECT_EQ(verdict(429, "", R"("Retry-After":"17")").after, std::chrono::seconds(17));
+  EXPECT_EQ(verdict(503, "", R"("Retry-After":"999999")").after, std::chrono::hours(1));
+  EXPECT_EQ(verdict(429, "").after, std::chrono::milliseconds(0));
+}
+
+TEST_F(SupabaseTest, APayloadThatIsTooLargeIsDeadAndThoseBeforeItAreDelivered) {
+  auto frames = test::frames_of(kStream, 1, 3);
+  Frame large = *frames[1];
+  large.text = R"({"offset":2,"text":")" + std::string(2000, 'x') + "\"}";
+  frames[1] = std::make_shared<const Frame>(large);
+  const auto adapter = make();
+  const Outcome outcome = publish(*adapter, frames);
+  EXPECT_EQ(outcome.kind, Kind::dead);
+  EXPECT_EQ(outcome.delivered, 1U);
+  EXPECT_EQ(outcome.reason, "it answered 422: Payload size exceeds tenant limit");
+  EXPECT_EQ(server_.offsets(kTopic), "1");
+  EXPECT_EQ(verdict(413, "").kind, Kind::dead);
+}
+
+TEST_F(SupabaseTest, AReasonIsOneBoundedLine) {
+  const std::string reason = verdict(403, R"("{\"message\":\"a\\nb)" + std::string(5000, 'x') + R"(\"}")").reason;
+  EXPECT_EQ(reason.find('\n'), std::string::npos);
+  EXPECT_LT(reason.size(), 300U);
+}
+
+TEST_F(SupabaseTest, AStuckServiceIsLeftAtTheDeadline) {
+  server_.faults(R"("stuck":true)");
+  const auto adapter = make();
+  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 2), kShort);
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_EQ(outcome.delivered, 0U);
+  EXPECT_EQ(outcome.reason, "no answer in time");
+}
+
+TEST_F(SupabaseTest, ASlowServiceHoldsBackItsStreamAlone) {
+  server_.faults(R"("slow_ms":200)");
+  const auto adapter = make();
+  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 16), std::chrono::milliseconds(2500));
+  EXPECT_EQ(outcome.kind, Kind::retry_stream);
+  EXPECT_GT(outcome.delivered, 0U);
+  EXPECT_LT(outcome.delivered, 16U);
+}
+
+TEST_F(SupabaseTest, AServiceThatIsAwayComesBack) {
+  const auto adapter = make();
+  server_.faults(R"("down":true)");
+  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).kind, Kind::retry_transport);
+  server_.no_faults();
+  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).kind, Kind::done);
+}
+
+TEST_F(SupabaseTest, ManyStreamsKeepTheirOrderThroughFailures) {
+  constexpr std::int64_t kFrames = 60;
+  constexpr int kStreams = 12;
+  server_.faults(R"("fail_share":0.2,"lost_share":0.05)");
+  const auto adapter = make();
+  int ended = 0;
+  const auto deliver = [&](std::string stream_id) -> asio::awaitable<void> {
+    const auto frames = test::frames_of(stream_id, 1, kFrames);
+    std::span<const FramePtr> rest(frames);
+    while (!rest.empty()) {
+      const auto batch = rest.first(std::min(rest.size(), adapter->max_batch()));
+      const Outcome outcome = co_await adapter->publish(batch, Clock::now() + test::kPatience);
+      rest = rest.subspan(outcome.delivered);
+    }
+    ++ended;
+  };
+  for (int i = 0; i < kStreams; ++i) asio::co_spawn(io_, deliver("stream-" + std::to_string(i)), asio::detached);
+  ASSERT_TRUE(test::run_until(io_, [&] { return ended == kStreams; }));
+  for (int i = 0; i < kStreams; ++i) {
+    // A frame whose answer was lost is there twice, in place: readers drop it by its offset.
+    std::string offsets = server_.offsets("sealcast:stream-" + std::to_string(i)) + ",";
+    for (std::int64_t offset = 1; offset <= kFrames; ++offset) {
+      const std::string own = std::to_string(offset) + ",";
+      ASSERT_TRUE(offsets.starts_with(own)) << offsets;
+      while (offsets.starts_with(own)) offsets.erase(0, own.size());
+    }
+    EXPECT_EQ(offsets, "");
+  }
+}
+
+class SupabaseSecretKeyTest : public SupabaseTest {
+ protected:
+  SupabaseSecretKeyTest() : SupabaseTest("sb_secret_1") {}
+};
+
+TEST_F(SupabaseSecretKeyTest, ASecretKeyIsSentAsApikeyAlone) {
+  const auto adapter = make();
+  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
+  EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+}
+
+TEST_F(SupabaseSecretKeyTest, AnotherKeyIsRefused) {
+  settings_.supabase.key_file = server_.write("other", "sb_secret_2");
+  const auto adapter = make();
+  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_NE(outcome.reason.find("supabase.key_file"), std::string::npos);
+  EXPECT_EQ(outcome.reason.find("sb_secret"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sealcast
