@@ -21,6 +21,7 @@ BUILD ?= build
 
 help: ## Prints this list; NAME=VALUE names a variable and its default value
 	@printf 'all\tBuilds the extensions for the server of PG_CONFIG\ninstall\tInstalls the extensions there\n' | expand -t 20
+	@printf 'uninstall\tRemoves the extensions there\nclean\tRemoves the build files of the extensions\n' | expand -t 20
 	@sed -n 's/^\([a-z0-9 -]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 	@printf 'test-SUITE\tRuns one suite: $(TEST_SUITES:test-%=%)\n' | expand -t 20
 run: ## Runs the whole system in the foreground, with its files in .local/ (or SEALCAST_LOCAL=DIR); Ctrl-C stops it
