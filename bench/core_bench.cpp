@@ -16,12 +16,12 @@ namespace sealcast {
 namespace {
 
 const std::string kSecret = "0123456789abcdef0123456789abcdef";
-const Fields kFields = {"chat", "7d444840-9dc0-11d1-b245-5ffdce74fad2", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-                        "f47ac10b-58cc-4372-a567-0e02b2c3d479", 1'700'000'000'000};
+const core::Fields kFields = {"chat", "7d444840-9dc0-11d1-b245-5ffdce74fad2", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                              "f47ac10b-58cc-4372-a567-0e02b2c3d479", 1'700'000'000'000};
 
 const std::string kSigningString = [] {
   std::string text;
-  append_signing_string(kFields, to_hex(sha256("{}")), text);
+  core::append_signing_string(kFields, core::to_hex(core::sha256("{}")), text);
   return text;
 }();
 
@@ -48,7 +48,7 @@ void BM_Canonicalize(benchmark::State& state) {
   std::string out;
   for (auto _ : state) {
     out.clear();
-    canonicalize(json, out, Numbers::exact);
+    core::canonicalize(json, out, core::Numbers::exact);
     benchmark::DoNotOptimize(out.data());
   }
   report(state, json.size());
@@ -56,55 +56,56 @@ void BM_Canonicalize(benchmark::State& state) {
 
 void BM_CanonicalizeHashSign(benchmark::State& state) {
   const std::string json = message(static_cast<std::size_t>(state.range(0)));
-  const Key key("k1", kSecret);
+  const core::Key key("k1", kSecret);
   std::string out;
   std::string signing;
   for (auto _ : state) {
     out.clear();
-    canonicalize(json, out, Numbers::exact);
-    benchmark::DoNotOptimize(sign_payload(kFields, out, key, signing));
+    core::canonicalize(json, out, core::Numbers::exact);
+    benchmark::DoNotOptimize(core::sign_payload(kFields, out, key, signing));
   }
   report(state, json.size());
 }
 
 void BM_PreparePayload(benchmark::State& state) {
   const std::string json = message(static_cast<std::size_t>(state.range(0)));
-  const std::vector<ServerField> fields = {{"user_role", "viewer"}};
-  Payload payload;
+  const std::vector<core::ServerField> fields = {{"user_role", "viewer"}};
+  core::Payload payload;
   for (auto _ : state) {
-    prepare_payload(json, fields, payload);
+    core::prepare_payload(json, fields, payload);
     benchmark::DoNotOptimize(payload.canonical.data());
   }
   report(state, json.size());
 }
 
 void BM_VerifyEnvelope(benchmark::State& state) {
-  static Keyring ring = [] {
-    Keyring made;
+  static core::Keyring ring = [] {
+    core::Keyring made;
     made.add("k1", kSecret);
     return made;
   }();
   std::string d;
-  canonicalize(message(static_cast<std::size_t>(state.range(0))), d);
+  core::canonicalize(message(static_cast<std::size_t>(state.range(0))), d);
   std::string signing;
   std::string envelope;
-  append_envelope(kFields, "k1", d, sign_payload(kFields, d, ring.keys()[0], signing).bytes(), envelope);
-  const FindKey find = [](std::string_view kid, void*) { return ring.find(kid); };
+  core::append_envelope(kFields, "k1", d, core::sign_payload(kFields, d, ring.keys()[0], signing).bytes(), envelope);
+  const core::FindKey find = [](std::string_view kid, void*) { return ring.find(kid); };
   for (auto _ : state) {
-    if (verify_envelope(envelope, kFields.ts, {}, find, nullptr) != Verdict::ok) state.SkipWithError("not ok");
+    if (core::verify_envelope(envelope, kFields.ts, {}, find, nullptr) != core::Verdict::ok)
+      state.SkipWithError("not ok");
   }
   report(state, envelope.size());
 }
 
 // The cost of an Ed25519 key instead of HMAC, for one signing string.
 void BM_Ed25519Sign(benchmark::State& state) {
-  const Key key("k1", kSecret.substr(0, kEd25519Seed), Algorithm::ed25519);
+  const core::Key key("k1", kSecret.substr(0, core::kEd25519Seed), core::Algorithm::ed25519);
   for (auto _ : state) benchmark::DoNotOptimize(key.sign(kSigningString));
 }
 
 void BM_Ed25519Verify(benchmark::State& state) {
-  const Key key("k1", kSecret.substr(0, kEd25519Seed), Algorithm::ed25519);
-  const Signature signature = key.sign(kSigningString);
+  const core::Key key("k1", kSecret.substr(0, core::kEd25519Seed), core::Algorithm::ed25519);
+  const core::Signature signature = key.sign(kSigningString);
   for (auto _ : state) {
     if (!key.verify(kSigningString, signature)) state.SkipWithError("not ok");
   }
@@ -114,9 +115,9 @@ void BM_Ed25519Verify(benchmark::State& state) {
 // work.
 void BM_OpenSslAlone(benchmark::State& state) {
   std::string d;
-  canonicalize(message(static_cast<std::size_t>(state.range(0))), d);
+  core::canonicalize(message(static_cast<std::size_t>(state.range(0))), d);
   std::string signing;
-  append_signing_string(kFields, to_hex(sha256(d)), signing);
+  core::append_signing_string(kFields, core::to_hex(core::sha256(d)), signing);
   unsigned char digest[32];
   EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   EVP_MD_CTX* const hash = EVP_MD_CTX_new();

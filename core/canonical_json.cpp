@@ -10,7 +10,7 @@
 #include "core/member_order.h"
 #include "core/text_canonicalizer.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 constexpr std::size_t kKeptScratchBytes = 1 << 20;
@@ -362,4 +362,4 @@ void canonicalize(std::string_view json, std::string& out, Numbers numbers, Canc
   canonicalize_members(json, out, numbers, cancel, *lease, is_object);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

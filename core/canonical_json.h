@@ -9,7 +9,7 @@
 
 #include "core/open_end.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 // Arrays and objects inside one another; the 129th is an error.
 inline constexpr int kMaxDepth = 128;
@@ -88,4 +88,4 @@ class CanonicalWriter {
   std::string moved_;  // members on their way into order
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -9,7 +9,7 @@
 #include "core/json_string.h"
 #include "core/member_order.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 namespace {
 
@@ -160,4 +160,4 @@ void CanonicalWriter::word(std::string_view text) {
   after_value();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -5,7 +5,7 @@
 
 #include "core/digest.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 std::uint64_t cell_score(std::string_view cell, std::string_view stream_id) {
   std::string names;
@@ -27,4 +27,4 @@ std::size_t rendezvous(std::string_view stream_id, std::span<const std::string_v
   return best;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::core {
 
 // Of a cell for a stream: the first 8 bytes, big-endian, of SHA-256 over the cell's name, "/" and the stream's id in
 // lower case.
@@ -16,4 +16,4 @@ std::uint64_t cell_score(std::string_view cell, std::string_view stream_id);
 // is none. A cell that goes moves only its own streams, one that comes takes an equal part of each.
 std::size_t rendezvous(std::string_view stream_id, std::span<const std::string_view> cells);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 // The two hex digits of every byte.
@@ -115,4 +115,4 @@ Digest HmacKey::sign(std::string_view message) const {
   return digest;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::core {
 
 using Digest = std::array<unsigned char, 32>;
 inline constexpr std::size_t kHexDigest = 64;
@@ -49,4 +49,4 @@ class HmacKey {
   SHA256_CTX outer_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::core

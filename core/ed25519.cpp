@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <stdexcept>
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
@@ -74,4 +74,4 @@ bool read_ed25519_pem(std::string_view pem, std::string& seed) {
   return found;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::core {
 
 using Ed25519Signature = std::array<unsigned char, 64>;
 using Ed25519PublicKey = std::array<unsigned char, 32>;
@@ -40,4 +40,4 @@ class Ed25519Key {
 // False when the text is anything else.
 bool read_ed25519_pem(std::string_view pem, std::string& seed);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

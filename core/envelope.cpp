@@ -14,7 +14,7 @@
 #include <emmintrin.h>
 #endif
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 constexpr std::int64_t kMaxTimestamp = 253'402'300'799'999;
@@ -260,4 +260,4 @@ Verdict verify_envelope(std::string_view json, std::int64_t now_ms, std::optiona
   }
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -10,7 +10,7 @@
 #include "core/keyring.h"
 #include "core/signature.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 // The fields that are signed beside the payload, as they stand in the signing string.
 struct Fields {
@@ -50,4 +50,4 @@ using FindKey = const Key* (*)(std::string_view kid, void* context);
 Verdict verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
                         FindKey find_key, void* context, CancelFlag cancel = nullptr);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace sealcast {
+namespace sealcast::core {
 
 enum class ErrorKind {
   invalid_json,      // bytes that are not I-JSON text; the message names the byte offset or the path
@@ -31,4 +31,4 @@ class Error : public std::runtime_error {
   std::string hint_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::core

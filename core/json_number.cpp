@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 // Every decimal of at most 15 significant digits survives the way through a (normal) double, and no shorter or other
@@ -223,4 +223,4 @@ void append_number(double value, std::string& out) {
   out.append(text, lay_out(value < 0, shortest(std::fabs(value)), text));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -5,7 +5,7 @@
 
 #include "core/plain_bytes.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
@@ -167,4 +167,4 @@ void append_unescaped(std::string_view canonical, std::string& out) {
   }
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -8,7 +8,7 @@
 #include "core/open_end.h"
 #include "core/plain_bytes.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 // Why a piece of JSON is refused and where; whoever reads the document turns it into an Error with an offset or path.
 struct Fault {
@@ -38,4 +38,4 @@ bool append_json_string(std::string_view utf8, std::string& out, Fault& fault);
 // Appends what the content of a canonical JSON string (without its quotes) stands for.
 void append_unescaped(std::string_view canonical, std::string& out);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

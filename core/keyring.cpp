@@ -16,7 +16,7 @@
 
 #include "core/error.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 constexpr std::size_t kFingerprintDigits = 16;
@@ -224,4 +224,4 @@ LoadedKeyring load_keyring(const std::string& directory, bool strict) {
   return loaded;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -11,7 +11,7 @@
 #include "core/ed25519.h"
 #include "core/signature.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 inline constexpr std::size_t kMaxKidLength = 32;
 inline constexpr std::string_view kEd25519Ending = ".ed25519";
@@ -72,4 +72,4 @@ LoadedKeyring load_keyring(const std::string& directory, bool strict);
 
 bool is_kid(std::string_view text) noexcept;
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "core/plain_bytes.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 void Poll::look() const {
   if (flag_ != nullptr && *flag_ != 0) throw Error(ErrorKind::interrupted, "canonicalization was interrupted");
@@ -88,4 +88,4 @@ void move_members(std::span<Member> members, char* text, std::string& scratch, P
   std::memcpy(text + start, scratch.data(), end - start);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -14,7 +14,7 @@
 
 #include "core/canonical_json.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 inline constexpr std::size_t kPollBytes = 64 * 1024;
 
@@ -103,4 +103,4 @@ const Member* sort_members(std::span<Member> members, Poll& poll);
 // `text` can be read kSlack bytes beyond them.
 void move_members(std::span<Member> members, char* text, std::string& scratch, Poll& poll);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

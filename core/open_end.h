@@ -6,7 +6,7 @@
 
 #include "core/plain_bytes.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 class OpenEnd {
  public:
@@ -39,4 +39,4 @@ class OpenEnd {
   std::size_t expected_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::core

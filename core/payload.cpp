@@ -8,7 +8,7 @@
 #include "core/member_order.h"
 #include "core/text_canonicalizer.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 // Appends "name":"value" and tells where it stands.
@@ -68,4 +68,4 @@ void prepare_payload(std::string_view json, const std::vector<ServerField>& serv
   out.canonical.assign(object);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -9,7 +9,7 @@
 #include "core/canonical_json.h"
 #include "core/digest.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 struct ServerField {
   std::string_view name;
@@ -26,4 +26,4 @@ struct Payload {
 void prepare_payload(std::string_view json, const std::vector<ServerField>& server_fields, Payload& out,
                      CancelFlag cancel = nullptr);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -10,7 +10,7 @@
 #include <emmintrin.h>
 #endif
 
-namespace sealcast {
+namespace sealcast::core {
 
 // Where the reading and the writing side stand; two registers.
 struct Cursor {
@@ -72,4 +72,4 @@ inline Cursor copy_plain(Cursor at, const char* end) {
   return at;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

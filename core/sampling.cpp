@@ -9,7 +9,7 @@
 #include "core/text_canonicalizer.h"
 #include "core/uuid.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 // The value of a member whose name is written without escapes.
@@ -51,4 +51,4 @@ int tier_of(const TierRules& rules, std::string_view sender_id, std::string_view
   return tier;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::core {
 
 // 0 to 99, the same for a user in a stream for ever: the first 8 bytes, big-endian, of SHA-256 over both ids as
 // lower-case text, the user's first, modulo 100.
@@ -26,4 +26,4 @@ struct TierRules {
 // sealcast.tier(): 0 and 1 are always sent, 2 is sampled. `sender_id` is lower-case, `d` canonical JSON.
 int tier_of(const TierRules& rules, std::string_view sender_id, std::string_view d);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -3,7 +3,7 @@
 
 #include <stdexcept>
 
-namespace sealcast {
+namespace sealcast::core {
 
 // Bad configuration: the message names the file, the key and the fix.
 class SettingsError : public std::runtime_error {
@@ -11,4 +11,4 @@ class SettingsError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -9,7 +9,7 @@
 #include "core/digest.h"
 #include "core/ed25519.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 // What its bytes must be is for the key to say that checks them: their number chooses no algorithm.
 class Signature {
@@ -43,4 +43,4 @@ class Signature {
   Ed25519Signature bytes_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::core

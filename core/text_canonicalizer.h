@@ -9,7 +9,7 @@
 #include "core/canonical_json.h"
 #include "core/member_order.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 // Working memory of one canonicalization, kept from call to call so that a small message allocates nothing.
 struct ParserScratch {
@@ -36,4 +36,4 @@ class ScratchLease {
 std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
                                        ParserScratch& scratch, bool& is_object);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

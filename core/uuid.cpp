@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace sealcast {
+namespace sealcast::core {
 
 bool normalize_uuid(std::string_view text, std::string& out) {
   if (text.size() != kNilUuid.size()) return false;
@@ -22,4 +22,4 @@ bool normalize_uuid(std::string_view text, std::string& out) {
   return true;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core

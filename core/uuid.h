@@ -4,11 +4,11 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::core {
 
 inline constexpr std::string_view kNilUuid = "00000000-0000-0000-0000-000000000000";
 
 // False when `text` is not a hyphenated UUID; otherwise `out` is its lower-case form.
 bool normalize_uuid(std::string_view text, std::string& out);
 
-}  // namespace sealcast
+}  // namespace sealcast::core

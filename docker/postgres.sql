@@ -1,4 +1,4 @@
--- The database, its extension, and the sidecar's password. Repeating it changes nothing.
+-- Creates the database and its extension, and sets the password of the sidecar. It can be run again at any time.
 set client_min_messages = warning;
 select 'create database sealcast' where not exists (select from pg_database where datname = 'sealcast') \gexec
 \connect sealcast

@@ -10,14 +10,14 @@ extern "C" {
 #include "storage/shmem.h"
 }
 
+namespace sealcast {
+
 extern "C" __attribute__((visibility("default"))) const Pg_magic_struct* PG_MAGIC_FUNCTION_NAME(void);
 extern "C" {
 PG_MODULE_MAGIC;
 }
 
 namespace {
-
-using namespace sealcast;
 
 constexpr const char* kTranche = "sealcast";
 enum Lock { kKeyStoreLock, kWakeLock, kLocks };
@@ -27,7 +27,7 @@ shmem_startup_hook_type previous_shmem_startup = nullptr;
 
 void request_shmem() {
   if (previous_shmem_request != nullptr) previous_shmem_request();
-  RequestAddinShmemSpace(add_size(MAXALIGN(key_store::shared_size()), MAXALIGN(wake::shared_size())));
+  RequestAddinShmemSpace(add_size(MAXALIGN(sealing::key_store::shared_size()), MAXALIGN(relay::wake::shared_size())));
   RequestNamedLWLockTranche(kTranche, kLocks);
 }
 
@@ -36,10 +36,10 @@ void start_shmem() {
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
   LWLockPadded* const locks = GetNamedLWLockTranche(kTranche);
   bool found;
-  void* memory = ShmemInitStruct("sealcast keyring", key_store::shared_size(), &found);
-  key_store::attach(memory, &locks[kKeyStoreLock].lock, !found);
-  memory = ShmemInitStruct("sealcast wake", wake::shared_size(), &found);
-  wake::attach(memory, &locks[kWakeLock].lock, !found);
+  void* memory = ShmemInitStruct("sealcast keyring", sealing::key_store::shared_size(), &found);
+  sealing::key_store::attach(memory, &locks[kKeyStoreLock].lock, !found);
+  memory = ShmemInitStruct("sealcast wake", relay::wake::shared_size(), &found);
+  relay::wake::attach(memory, &locks[kWakeLock].lock, !found);
   LWLockRelease(AddinShmemInitLock);
 }
 
@@ -48,11 +48,13 @@ void start_shmem() {
 SEALCAST_EXPORT void _PG_init(void);
 
 void _PG_init(void) {
-  settings::define();
+  server::settings::define();
   if (!process_shared_preload_libraries_in_progress) return;
   previous_shmem_request = shmem_request_hook;
   shmem_request_hook = request_shmem;
   previous_shmem_startup = shmem_startup_hook;
   shmem_startup_hook = start_shmem;
-  key_store::register_watcher();
+  sealing::key_store::register_watcher();
 }
+
+}  // namespace sealcast

@@ -7,12 +7,12 @@ extern "C" {
 #include "utils/guc.h"
 }
 
-using namespace sealcast;
+namespace sealcast {
 
 namespace {
 
 void check_keyring() {
-  if (*settings::keyring == '\0') {
+  if (*server::settings::keyring == '\0') {
     ereport(
         WARNING,
         (errmsg("sealcast.keyring is not set: nothing can be sealed or verified"),
@@ -20,17 +20,17 @@ void check_keyring() {
                  "sealcast.keyring = 'DIRECTORY' and sealcast.signing_kid = 'k1' in postgresql.conf, and reload.")));
     return;
   }
-  const char* const problem = key_store::problem();
+  const char* const problem = sealing::key_store::problem();
   if (*problem != '\0') {
     ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("the keyring cannot be used: %s", problem),
                       errhint("Mend it and reload; select * from sealcast.keys() shows the keys then.")));
     return;
   }
-  const char* const kid = settings::signing_kid;
+  const char* const kid = server::settings::signing_kid;
   if (*kid == '\0') {
     ereport(WARNING, (errmsg("sealcast.signing_kid is not set: nothing can be sealed"),
                       errhint("Set it to the kid of a key in sealcast.keyring, and reload.")));
-  } else if (key_store::current().find(kid) == nullptr) {
+  } else if (sealing::key_store::current().find(kid) == nullptr) {
     ereport(WARNING, (errmsg("sealcast.signing_kid names \"%s\", which is not in the keyring", kid),
                       errhint("Add that file to the directory sealcast.keyring, or name another, and reload.")));
   }
@@ -45,7 +45,7 @@ SEALCAST_FUNCTION(sealcast_setup_notices) {
                     errdetail("Canonical JSON is UTF-8; what is signed must be what is stored."),
                     errhint("create database … encoding 'UTF8' template template0")));
   }
-  if (!key_store::preloaded()) {
+  if (!sealing::key_store::preloaded()) {
     ereport(WARNING,
             (errmsg("sealcast is not preloaded"),
              errdetail("It works, but each commit of messages pays for a NOTIFY, and each connection reads the keyring "
@@ -55,3 +55,5 @@ SEALCAST_FUNCTION(sealcast_setup_notices) {
   check_keyring();
   PG_RETURN_VOID();
 }
+
+}  // namespace sealcast

@@ -19,7 +19,7 @@
 #include "core/token/secret_file.h"
 #include "reader_token.h"
 
-namespace sealcast {
+namespace sealcast::broker {
 namespace {
 
 class Plugin {
@@ -47,7 +47,9 @@ class Plugin {
     MOSQ_FUNC_generic_callback function;
   };
 
-  HmacKey read_key() const { return HmacKey(read_signing_secret("plugin_opt_secret_file", secret_file_)); }
+  core::HmacKey read_key() const {
+    return core::HmacKey(core::token::read_signing_secret("plugin_opt_secret_file", secret_file_));
+  }
 
   int reload(const mosquitto_evt_reload&) {
     key_ = read_key();
@@ -56,7 +58,7 @@ class Plugin {
 
   int connect(const mosquitto_evt_basic_auth& event) {
     readers_.erase(event.client);  // an earlier client may have had the same address in memory
-    const auto jwt = event.password == nullptr ? std::nullopt : parse_jwt(event.password);
+    const auto jwt = event.password == nullptr ? std::nullopt : core::token::parse_jwt(event.password);
     if (!jwt) return MOSQ_ERR_PLUGIN_DEFER;
     auto [token, problem] = verify_reader_token(*jwt, key_, std::time(nullptr));
     if (!token) {
@@ -110,7 +112,7 @@ class Plugin {
 
   mosquitto_plugin_id_t* const broker_;
   const std::string secret_file_;
-  HmacKey key_;
+  core::HmacKey key_;
   std::unordered_map<const mosquitto*, ReaderToken> readers_;
 };
 
@@ -128,7 +130,7 @@ std::string secret_file_of(const mosquitto_opt* options, int count) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::broker
 
 extern "C" {
 
@@ -138,7 +140,7 @@ int mosquitto_plugin_version(int count, const int* versions) {
 
 int mosquitto_plugin_init(mosquitto_plugin_id_t* broker, void** plugin, mosquitto_opt* options, int count) {
   try {
-    auto made = std::make_unique<sealcast::Plugin>(broker, sealcast::secret_file_of(options, count));
+    auto made = std::make_unique<sealcast::broker::Plugin>(broker, sealcast::broker::secret_file_of(options, count));
     made->listen();
     *plugin = made.release();
     return MOSQ_ERR_SUCCESS;
@@ -150,7 +152,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t* broker, void** plugin, mosquitt
 }
 
 int mosquitto_plugin_cleanup(void* plugin, mosquitto_opt*, int) {
-  delete static_cast<sealcast::Plugin*>(plugin);
+  delete static_cast<sealcast::broker::Plugin*>(plugin);
   return MOSQ_ERR_SUCCESS;
 }
 

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace sealcast {
+namespace sealcast::broker {
 namespace {
 
 constexpr std::size_t kMaxTopics = 16;
@@ -56,9 +56,10 @@ std::optional<std::vector<std::string>> topics_of(const std::string& claims) {
 
 }  // namespace
 
-ReaderTokenResult verify_reader_token(const Jwt& jwt, const HmacKey& key, std::int64_t now_seconds) {
-  if (!verify_hs256(jwt, key)) return {std::nullopt, "it is not signed by HS256 with this broker's secret"};
-  const auto claims = parse_claims(jwt.payload);
+ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::HmacKey& key, std::int64_t now_seconds) {
+  if (!core::token::verify_hs256(jwt, key))
+    return {std::nullopt, "it is not signed by HS256 with this broker's secret"};
+  const auto claims = core::token::parse_claims(jwt.payload);
   if (!claims || !claims->exp) return {std::nullopt, "it has no expiry time (exp)"};
   if (now_seconds >= *claims->exp) return {std::nullopt, "it has expired"};
   auto topics = topics_of(jwt.payload);
@@ -66,4 +67,4 @@ ReaderTokenResult verify_reader_token(const Jwt& jwt, const HmacKey& key, std::i
   return {ReaderToken{std::move(*topics), *claims->exp}, nullptr};
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::broker

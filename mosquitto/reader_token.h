@@ -10,7 +10,7 @@
 #include "core/digest.h"
 #include "core/token/jwt.h"
 
-namespace sealcast {
+namespace sealcast::broker {
 
 struct ReaderToken {
   std::vector<std::string> topics;
@@ -24,6 +24,6 @@ struct ReaderTokenResult {
 
 // A token is valid only if its `acl` allows subscriptions to topics, then denies everything else, and has no other
 // rule.
-ReaderTokenResult verify_reader_token(const Jwt& jwt, const HmacKey& key, std::int64_t now_seconds);
+ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::HmacKey& key, std::int64_t now_seconds);
 
-}  // namespace sealcast
+}  // namespace sealcast::broker

@@ -1,10 +1,12 @@
--- Opens the extension's script: what it needs, its schema and the cluster's three roles.
+-- Opens the extension's script: creates the schema and the cluster's three roles, and checks the configuration of the
+-- server.
 \echo Use "CREATE EXTENSION sealcast" to load this file. \quit
 
 create schema sealcast;
-comment on schema sealcast is 'Sealcast: live-stream chat, each message authorised, canonicalised, signed and inserted exactly once';
+comment on schema sealcast is 'Sealcast, live-stream chat: each message is authorised, canonicalised, signed and inserted exactly once';
 
--- Roles belong to the cluster, not to a database: they are made once and stay when the extension goes.
+-- Roles belong to the whole cluster, not to one database. The script creates a role only when it is missing, and DROP
+-- EXTENSION leaves the roles in place.
 do $$
 declare
   role_name text;
@@ -18,12 +20,13 @@ begin
   end loop;
 end $$;
 
--- What a sidecar can rely on, as a number. Raised when a sidecar of before could not work with this script, or its successor
--- with the script of before; kInterfaceVersion in sidecar/src/postgres/interface.h goes with it.
+-- The number by which a sidecar recognises that it can work with this script. Raise it when an older sidecar could not
+-- work with this script, or when a newer sidecar could not work with the older script. Raise kInterfaceVersion in
+-- sidecar/src/client/postgres/interface.h together with it.
 create function sealcast.interface_version() returns integer
   language sql immutable parallel safe return 1;
 
--- Errors when the database cannot hold sealed messages; warns about what is not configured yet.
+-- Raises an error when the database cannot store sealed messages. Warns about each setting that is still missing.
 create function sealcast.setup_notices() returns void
   language c volatile as 'MODULE_PATHNAME', 'sealcast_setup_notices';
 select sealcast.setup_notices();

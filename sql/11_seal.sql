@@ -1,12 +1,13 @@
--- Keys, signatures and envelopes. The secrets never leave the keyring directory and the server's memory.
+-- Keys, signatures and envelopes. Invariant: a secret is only in the keyring directory and in the memory of the server.
 
 create function sealcast.keys(out kid text, out signing boolean, out fingerprint text, out algorithm text,
                               out public_key bytea) returns setof record
   language c stable as 'MODULE_PATHNAME', 'sealcast_keys';
 comment on function sealcast.keys() is
-  'The keys now loaded; fingerprint = the first 16 hex digits of SHA-256 of the secret, of an Ed25519 key of its public half';
+  'Lists the loaded keys. fingerprint: the first 16 hex digits of the SHA-256 of the secret, or of the public key of an Ed25519 key';
 
--- Whoever may verify may have them; the owner alone sees the other keys.
+-- Every role that may verify may read the public keys. keys() shows the other keys too, so this function runs with the
+-- rights of its owner.
 create function sealcast.public_keys() returns json
   language sql stable security definer set search_path = pg_catalog, pg_temp
   return (
@@ -15,22 +16,22 @@ create function sealcast.public_keys() returns json
       'x', translate(rtrim(encode(public_key, 'base64'), '='), '+/', '-_'))), '[]')))::json
     from sealcast.keys() where public_key is not null);
 comment on function sealcast.public_keys() is
-  'The public halves of all Ed25519 keys now loaded, as a JSON Web Key Set (RFC 7517, RFC 8037)';
+  'Returns the public keys of all loaded Ed25519 keys as a JSON Web Key Set (RFC 7517, RFC 8037)';
 
 create function sealcast.signing_kid() returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_signing_kid';
 comment on function sealcast.signing_kid() is
-  'The id of the key that signs (setting sealcast.signing_kid). 55000 when unset or not in the keyring';
+  'Returns the id of the key that signs (setting sealcast.signing_kid). Error 55000 when the setting is empty, or names a key that is not in the keyring';
 
 create function sealcast.sign(signing_string text, kid text default null) returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_sign';
 comment on function sealcast.sign(text, text) is
-  'By the key''s algorithm: HMAC-SHA-256 (RFC 2104), 64 lower-case hex digits, or Ed25519 (RFC 8032), 128; kid null = the key that signs. 42704 for an unknown kid';
+  'Signs with the algorithm of the key: HMAC-SHA-256 (RFC 2104) gives 64 lower-case hex digits, Ed25519 (RFC 8032) gives 128. kid null: the key of sealcast.signing_kid. Error 42704 for an unknown kid';
 
 create function sealcast.seal(t text, stream_id text, sender_id text, txn_id text, ts bigint, d json) returns json
   language c stable strict as 'MODULE_PATHNAME', 'sealcast_seal';
 comment on function sealcast.seal(text, text, text, text, bigint, json) is
-  'A whole signed envelope around d; ts in Unix milliseconds. 22P02 for a d that has no exact canonical form';
+  'Returns a whole signed envelope around d; ts is in Unix milliseconds. Error 22P02 for a d that has no exact canonical form';
 
 create function sealcast.verify(envelope json, max_age interval default null) returns boolean
   language c stable as 'MODULE_PATHNAME', 'sealcast_verify_json';
@@ -41,11 +42,11 @@ create function sealcast.verify_detail(envelope json, max_age interval default n
 create function sealcast.verify_detail(envelope jsonb, max_age interval default null) returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_jsonb';
 comment on function sealcast.verify(json, interval) is
-  'Whether the envelope is well-formed, signed by a known key and not older than max_age; false, never an error, for any JSON';
+  'Returns whether the envelope is well-formed, signed by a known key and not older than max_age. For any other JSON it returns false and never raises an error';
 comment on function sealcast.verify_detail(json, interval) is
-  'ok, malformed, unknown_kid, bad_signature, expired or from_future';
+  'Returns ok, malformed, unknown_kid, bad_signature, expired or from_future';
 
--- The steps of sealing, for those who have a canonical payload.
+-- The single steps of sealing, for a caller that already has the canonical payload.
 create function sealcast.payload_signature(kid text, t text, stream_id uuid, sender_id uuid, txn_id uuid, ts bigint,
                                            canonical text) returns bytea
   language c stable strict as 'MODULE_PATHNAME', 'sealcast_payload_signature';

@@ -1,8 +1,8 @@
--- What is committed and not yet relayed, and the log that gives each message its offset.
+-- The outbox (committed messages that are not relayed yet), the log of the given offsets, and the state of the relay.
 
--- Append-only, in three segments: one takes what comes, the others are truncated once every row of theirs is relayed,
--- so that the outbox costs no vacuum and a long transaction cannot bloat it.
--- A row is a run: messages of one stream that one transaction admitted, with message_ids from first_id on.
+-- The outbox is append-only and has three segments. One segment takes new rows; each other segment is truncated once
+-- all its rows are relayed. So the outbox needs no vacuum, and a long transaction cannot bloat it.
+-- A row stands for all messages of one stream that one transaction admitted with consecutive message_ids from first_id.
 create table sealcast.outbox (
   xid xid8 not null,
   first_id bigint not null,
@@ -17,11 +17,12 @@ create table sealcast.outbox_1 partition of sealcast.outbox for values in (1);
 create table sealcast.outbox_2 partition of sealcast.outbox for values in (2);
 create index on sealcast.outbox (xid, first_id);
 create index on sealcast.outbox (first_id);
--- The segment that takes new rows. A sequence, since its value must be seen by everyone at once, without a row lock.
+-- The segment that takes new rows. It is a sequence, because all sessions must see a new value at once, without a row
+-- lock.
 create sequence sealcast.outbox_segment minvalue 0 maxvalue 2 start 0;
-comment on table sealcast.outbox is 'Messages to be relayed; xid is the transaction that commits them';
+comment on table sealcast.outbox is 'Messages that wait for the relay; a relayed row stays until its segment is truncated. xid: the transaction that commits the messages';
 
--- Offsets are logged by runs too: a run takes the offsets from "offset" on.
+-- One row per run: the consecutive offsets that begin at "offset", for the message_ids that begin at first_id.
 create table sealcast.stream_runs (
   stream_id uuid not null,
   "offset" bigint not null,
@@ -29,15 +30,16 @@ create table sealcast.stream_runs (
   logged_at bigint not null,
   ts bigint not null,
   first_id bigint not null,
-  -- Which of its messages went to the public channel: a bit each, the lowest first; null = all. And the offset of the
-  -- message before it there; null = "offset" - 1.
+  -- public_bits: which messages of the run went to the public channel, one bit per message, the lowest bit first; null:
+  -- all of them.
+  -- public_before: the offset of the message before the run on the public channel; null: "offset" - 1.
   public_before bigint,
   public_bits bytea
 ) partition by range (logged_at);
 comment on table sealcast.stream_runs is
-  'The runs of stream_log; logged_at = Unix milliseconds of relaying, the partition key';
+  'The given offsets, one row per run; stream_log shows one row per message. logged_at: the time of relaying in Unix milliseconds, the partition key';
 
--- The streams of whose messages the public channel gets a part (44_sampling.sql).
+-- The streams whose public channel carries only a sample of the messages (44_sampling.sql).
 create table sealcast.sampling (
   stream_id uuid primary key,
   rate smallint not null check (rate between 0 and 100),
@@ -45,9 +47,10 @@ create table sealcast.sampling (
   announced_at timestamptz not null
 ) with (fillfactor = 50);
 comment on table sealcast.sampling is
-  'The streams that are sampled now, and of how many percent of the users tier 2 messages are sent; forced = by set_sampling(), to be lifted by it alone';
+  'The streams that are sampled now. rate: the percentage of the users whose tier 2 messages are sent. forced: set by set_sampling(), and lifted by it alone';
 
--- Of message number i of a run: the offset of the message before it on the public channel; null = it is not there.
+-- Returns the offset of the message before message number i of a run (from 0) on the public channel. Null: message i is
+-- not on the public channel.
 create function sealcast.public_prev("offset" bigint, public_before bigint, public_bits bytea, i bigint) returns bigint
   language c immutable parallel safe as 'MODULE_PATHNAME', 'sealcast_public_prev';
 
@@ -56,9 +59,9 @@ create view sealcast.stream_log with (security_invoker) as
          sealcast.public_prev(r."offset", r.public_before, r.public_bits, i) is not null as public
   from sealcast.stream_runs r cross join lateral generate_series(0, r.messages - 1) i;
 comment on view sealcast.stream_log is
-  'Offset → message, per stream from 1 without gaps, and whether it went to the public channel';
+  'One row per message: its offset in its stream, from 1 without gaps, and whether it went to the public channel';
 
--- Streams are spread over shards; each shard is relayed by one sidecar at a time.
+-- Each stream belongs to one shard. One sidecar at a time relays a shard.
 create function sealcast.shard_of(stream_id uuid) returns integer
   language c immutable strict parallel safe as 'MODULE_PATHNAME', 'sealcast_shard_of';
 
@@ -67,29 +70,31 @@ create table sealcast.relay_leases (
   holder text,
   epoch bigint not null default 0,
   lease_until timestamptz not null default '-infinity',
-  -- The backend that the holder claims and drains with.
+  -- The connection on which the holder claims and drains.
   backend integer,
   backend_start timestamptz
 ) with (fillfactor = 50);
 comment on table sealcast.relay_leases is
-  'Which sidecar relays a shard. The epoch grows with every change of hands: a frozen holder that wakes late changes nothing';
+  'Which sidecar relays a shard. The epoch grows with each new holder, so a frozen holder that wakes late changes nothing';
 insert into sealcast.relay_leases (shard) select generate_series(0, 3);
 
 create table sealcast.relay_members (
   holder text primary key,
   seen_at timestamptz not null
 ) with (fillfactor = 50);
-comment on table sealcast.relay_members is 'The sidecars that are alive; they all receive what any of them relays';
+comment on table sealcast.relay_members is 'The sidecars that are alive. Each of them receives the messages that any of them relays';
 
--- Insert-only, so that reading the newest position costs one index descent whatever a long transaction keeps alive.
+-- Insert-only: finding the newest position costs one index descent, however many old rows a long transaction keeps
+-- alive.
 create table sealcast.relay_log (
   shard smallint not null,
   batch bigint not null,
   epoch bigint not null,
   logged_at bigint not null,
-  -- The position after this batch. All that `seen` sees is relayed; when `target` is set, so is what became visible
-  -- from `seen` to `target`, in order of message_id, up to after_id. Transactions after …_xid have message_ids beyond
-  -- …_id: admit() takes its xid first and its ids then, drain() reads the newest id first and takes its xid then.
+  -- The position after this batch. Every message that the snapshot `seen` sees is relayed. If `target` is set, the
+  -- messages that became visible between `seen` and `target` are also relayed, in order of message_id, up to after_id.
+  -- Every transaction after `…_xid` has message_ids beyond `…_id`. The reason: admit() takes its xid first and its ids
+  -- second, and drain() reads the newest id first and takes its xid second.
   seen pg_snapshot not null,
   seen_xid xid8 not null,
   seen_id bigint not null,
@@ -97,10 +102,10 @@ create table sealcast.relay_log (
   target_xid xid8,
   target_id bigint,
   after_id bigint not null,
-  -- What the batch holds: for each stream a run of offsets.
+  -- The content of the batch: one run of offsets for each stream.
   stream_ids uuid[] not null,
   first_offsets bigint[] not null,
   last_offsets bigint[] not null,
   primary key (shard, batch)
 );
-comment on table sealcast.relay_log is 'What each drain relayed, and up to where the outbox is relayed';
+comment on table sealcast.relay_log is 'One row per batch: the offsets that a drain gave, and the position up to which the outbox is relayed';

@@ -1,6 +1,6 @@
--- Who is calling, and what they may do.
+-- The caller: the user id, the role, and the streams that the caller may read or moderate.
 
--- RAISEs a verdict as PostgREST expects it: SQLSTATE PTnnn, DETAIL beginning with the code.
+-- Raises a verdict in the form that PostgREST expects: SQLSTATE PTnnn, and a DETAIL that begins with the code.
 create function sealcast.refuse(status integer, code text, message text, details text default null,
                                 hint text default null, retry_after_ms bigint default null) returns void
   language c volatile as 'MODULE_PATHNAME', 'sealcast_refuse';
@@ -13,19 +13,19 @@ exception when data_exception or program_limit_exceeded then
   return null;
 end $$;
 comment on function sealcast.claims() is
-  'The session''s JWT claims, set by a gateway such as PostgREST with SET LOCAL request.jwt.claims';
+  'Returns the JWT claims of the session; a gateway such as PostgREST sets them with SET LOCAL request.jwt.claims';
 
--- The caller's user id, or null. For policies, which must not fail.
+-- Returns the user id of the caller, or null. It raises no error, because policies call it.
 create function sealcast.caller_id() returns uuid
   language c stable as 'MODULE_PATHNAME', 'sealcast_caller_id';
-comment on function sealcast.caller_id() is 'sub of the session''s claims; null when there is none, or it is no UUID, or nil';
+comment on function sealcast.caller_id() is 'Returns sub of the session''s claims; null when sub is missing, is not a UUID, or is nil';
 
--- The same, refused with PT401 when there is none or the session has expired.
+-- Returns the user id of the caller. Raises PT401 when there is no user id or when the session has expired.
 create function sealcast.current_sender() returns uuid
   language c stable as 'MODULE_PATHNAME', 'sealcast_current_sender';
 
--- The role that called, beneath SECURITY DEFINER: what SET ROLE chose, else who logged in. Claims with the role
--- sealcast_user are a user's, whatever role their gateway has (call_as()).
+-- Inside SECURITY DEFINER, the caller's role is the role of SET ROLE, else the role of the login. Claims with the role
+-- sealcast_user belong to a user, whatever role the gateway has (call_as()).
 create function sealcast.is_admin() returns boolean
   language sql stable
   return pg_has_role(coalesce(nullif(current_setting('role', true), 'none'), session_user)::name, 'sealcast_admin', 'usage')
@@ -48,13 +48,14 @@ create function sealcast.can_read(stream_id uuid, user_id uuid) returns boolean
                                 and (x.stream_id = s.stream_id or x.stream_id is null)
                                 and (x.until is null or x.until > clock_timestamp()))));
 comment on function sealcast.can_read(uuid, uuid) is
-  'Public streams are anyone''s to read; private ones are for users with a role in them who are not banned';
+  'Returns whether the user may read the stream. Everybody may read a public stream; only users who have a role and are not banned may read a private one';
 
 create function sealcast.moderating_roles() returns text[]
   language sql immutable parallel safe
   return array['owner', 'moderator'];
 
--- What the policies ask. They speak of the caller alone, so that nobody learns of others by calling them.
+-- The policies call these two functions. Both answer for the caller alone, so that a caller learns nothing about other
+-- users.
 create function sealcast.caller_can_read(stream_id uuid) returns boolean
   language sql stable security definer set search_path = pg_catalog, pg_temp
   return sealcast.can_read(stream_id, sealcast.caller_id());

@@ -1,33 +1,34 @@
--- Cells: databases that share the streams among them, each stream in one (docs/cells.md). Every cell has the same rows here.
+-- Cells: databases that share the streams. Each stream is in one cell (docs/cells.md). Invariant: these two tables have
+-- the same rows in every cell.
 
 create table sealcast.cells (
   cell text primary key check (cell ~ '^[a-z0-9-]{1,32}$'),
-  -- An origin: what stands behind it is the other sidecar's own.
+  -- An origin without a path: the paths are those of the other sidecar.
   url text not null check (url ~ '^https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$')
 );
 comment on table sealcast.cells is
-  'The cells and where their sidecars are; none = there is this database alone. The setting sealcast.cell says which of them this is';
+  'The cells and the URLs of their sidecars. No row: this database has all streams. The setting sealcast.cell names the cell of this database';
 
 create table sealcast.cell_pins (
   stream_id uuid primary key,
   cell text not null references sealcast.cells
 );
 create index on sealcast.cell_pins (cell);
-comment on table sealcast.cell_pins is 'Streams that are in another cell than the one rendezvous() chooses';
+comment on table sealcast.cell_pins is 'Streams that are in another cell than the one that rendezvous() chooses';
 
 create function sealcast.rendezvous(stream_id uuid, cells text[]) returns text
   language c immutable strict parallel safe as 'MODULE_PATHNAME', 'sealcast_rendezvous';
 comment on function sealcast.rendezvous(uuid, text[]) is
-  'The cell with the highest score, the first 8 bytes (big-endian) of SHA-256 over cell/stream_id; null when there is none';
+  'Returns the cell with the highest score. A score is the first 8 bytes (big-endian) of SHA-256 over cell/stream_id. Null when there is no cell';
 
 create function sealcast.cell_of(stream_id uuid) returns text
   language sql stable strict security definer set search_path = pg_catalog, pg_temp
   return coalesce((select p.cell from sealcast.cell_pins p where p.stream_id = cell_of.stream_id),
                   sealcast.rendezvous(stream_id, array(select c.cell from sealcast.cells c)));
 comment on function sealcast.cell_of(uuid) is
-  'The cell that the stream is in: where it is pinned, else by rendezvous(); null when there are no cells';
+  'Returns the cell of the stream: the cell of its pin, else the one that rendezvous() chooses; null when there are no cells';
 
--- sealcast.cell, also in a backend that has not loaded the library before; null = not set.
+-- Returns the setting sealcast.cell, also in a backend that has not loaded the library yet; null: not set.
 create function sealcast.own_cell() returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_own_cell';
 
@@ -41,11 +42,11 @@ begin
   where sealcast.own_cell() is not null and c.cell = sealcast.cell_of(require_here.stream_id) and c.cell <> sealcast.own_cell();
   if found then
     perform sealcast.refuse(421, 'wrong_cell', format('stream %s is in cell %s', stream_id, elsewhere.cell), elsewhere.url,
-                            'Ask there.');
+                            'Send the request to the URL in the details.');
   end if;
 end $$;
 
--- For the sidecar: each cell, and each pin with its stream. Nothing unless sealcast.cell is set.
+-- For the sidecar: one row per cell, and one row per pin with its stream. No row unless sealcast.cell is set.
 create function sealcast.cell_map(out cell text, out url text, out own boolean, out stream_id uuid) returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic

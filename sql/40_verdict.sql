@@ -1,6 +1,6 @@
--- What admission answers with. Who decides it is extension/pg/judge.cpp.
+-- The types of the answers of admission. extension/admission/judge.cpp decides which answer a message gets.
 
--- The answer to one item of a batch. `item` counts from 1; `envelope` only with status 200.
+-- The answer to one item of a batch. `item` counts from 1. `envelope` is set with status 200 only.
 create type sealcast.verdict as (
   item integer,
   status integer,
@@ -13,7 +13,7 @@ create type sealcast.verdict as (
   envelope text
 );
 
--- What an admit hook returns to refuse, for example (402, 'insufficient_funds', 'not enough coins', null).
+-- The refusal of an admit hook, for example (402, 'insufficient_funds', 'not enough coins', null).
 create type sealcast.refusal as (
   status integer,
   code text,

@@ -1,7 +1,9 @@
--- admit(): the one place that authorises, seals and inserts (extension/pg/admit.cpp), and the parts of it that are SQL.
+-- admit(): the only place that authorises, seals and inserts messages (extension/admission/admit.cpp), and the parts of
+-- it that are SQL.
 
--- What the hook answers. It runs as the extension's owner, so only a superuser may name one (90_privileges.sql). When it
--- fails, so does its item alone; only what concerns the whole transaction goes through.
+-- Calls the admit hook of a message type. The hook runs as the extension's owner, so only a superuser may set it
+-- (90_privileges.sql). A hook that fails makes only its own item fail. Errors that concern the whole transaction are
+-- raised again.
 create function sealcast.ask_hook(hook regprocedure, stream_id uuid, sender_id uuid, t text, txn_id uuid, canonical text)
   returns sealcast.refusal
   language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -13,7 +15,7 @@ begin
   if refusal is null then
     return null;
   elsif (refusal.status between 400 and 599 and refusal.code ~ '^[a-z_]+$' and refusal.message is not null) is not true then
-    raise exception 'it returned %, not (400 to 599, a code, a message, a hint or null)', refusal;
+    raise exception 'the hook returned an invalid refusal %; it needs a status of 400 to 599, a code of a-z and _, and a message', refusal;
   end if;
   return refusal;
 exception
@@ -21,11 +23,12 @@ exception
     raise;
   when others then
     raise log 'sealcast: admit hook % of type % failed for txn_id %: % (%)', hook, t, txn_id, sqlerrm, sqlstate;
-    return (500, 'admit_hook_failed', format('the check of messages of type %s failed', t),
-            'Retry with the same txn_id; the database''s log has the reason.')::sealcast.refusal;
+    return (500, 'admit_hook_failed', format('the admit hook of message type %s failed', t),
+            'Retry with the same txn_id. The reason is in the log of the database.')::sealcast.refusal;
 end $$;
 
--- One item whose type has an admit hook: claimed, asked, sealed; what the hook refuses leaves no trace.
+-- Admits one item whose type has an admit hook: claims the key, calls the hook, seals and inserts. When the hook
+-- refuses, all of it is undone.
 create function sealcast.admit_hooked(item integer, hook regprocedure, stream_id uuid, t text, sender_id uuid, txn_id uuid,
                                       canonical text, sent_hash bytea, message_id bigint)
   returns sealcast.verdict
@@ -56,7 +59,7 @@ exception when sqlstate 'SCREF' then
   return (item, refusal.status, refusal.code, refusal.message, null, refusal.hint, null, false, null)::sealcast.verdict;
 end $$;
 
--- What is committed under the given keys; the message is null when retention has dropped it.
+-- Returns the committed messages of the given keys. A message is null when retention has dropped it.
 create function sealcast.originals(sender_ids uuid[], txn_ids uuid[], out item integer, out sent_hash bytea, out t text,
                                    out stream_id uuid, out envelope text)
   returns setof record
@@ -76,4 +79,4 @@ create function sealcast.admit(stream_ids uuid[], types text[], sender_ids uuid[
   language c rows 100 security definer set search_path = pg_catalog, pg_temp
   as 'MODULE_PATHNAME', 'sealcast_admit';
 comment on function sealcast.admit(uuid[], text[], uuid[], uuid[], text[]) is
-  'Authorises, seals and inserts a batch; one verdict an item, in order. An item''s failure is its verdict, never an error';
+  'Authorises, seals and inserts a batch. Returns one verdict per item, in order. A failed item has a verdict and raises no error';

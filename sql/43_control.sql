@@ -1,5 +1,5 @@
--- What a user may ask for beside sending: moderation, and taking a stream's readers to another transport. From SQL these
--- are functions like others; the sidecar calls them for its sessions by call_as().
+-- Requests of users other than sending: moderation, and moving the readers of a stream to another transport.
+-- Applications call the functions from SQL; the sidecar calls them for its sessions through call_as().
 
 create function sealcast.require_owner(stream_id uuid) returns void
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -20,12 +20,12 @@ declare
 begin
   perform sealcast.require_owner(stream_id);
   if (overlap_ms between 0 and 60000) is not true then
-    perform sealcast.refuse(400, 'invalid_request', format('overlap_ms is %s', coalesce(overlap_ms::text, 'null')), null,
-                            'Use 0 to 60000.');
+    perform sealcast.refuse(400, 'invalid_request', format('invalid overlap_ms: %s', coalesce(overlap_ms::text, 'null')), null,
+                            'Use 0 to 60000 milliseconds.');
   elsif target is distinct from 'sse'
         and not exists (select from sealcast.deliveries d where d.transport = migrate_transport.target) then
-    perform sealcast.refuse(400, 'invalid_request', format('no sidecar publishes to a transport %L', left(target, 64)), null,
-                            'Use sse, or one of select distinct transport from sealcast.deliveries.');
+    perform sealcast.refuse(400, 'invalid_request', format('no sidecar publishes to transport %L', left(target, 64)), null,
+                            'Use sse, or a transport of the table sealcast.deliveries.');
   end if;
   select * into sealed from sealcast.admit(
     array[stream_id], array['transport_migrate'], array[system_sender], array[gen_random_uuid()],
@@ -36,9 +36,9 @@ begin
   return sealed.envelope::json;
 end $$;
 comment on function sealcast.migrate_transport(uuid, text, integer) is
-  'Sends transport_migrate, upon which readers go over to the target, reading both for overlap_ms; for owners of the stream and sealcast_admin. Returns the sealed envelope';
+  'Sends transport_migrate: the readers move to the target and read both transports for overlap_ms. For owners of the stream and sealcast_admin. Returns the sealed envelope';
 
--- The named function as `caller`, with arguments by name. Null: it returns nothing.
+-- Calls the named function as `caller`, with arguments by name. Returns null when the function returns nothing.
 create function sealcast.call_as(caller uuid, function text, arguments json) returns json
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -52,16 +52,16 @@ declare
   stray text;
 begin
   if parameters is null then
-    perform sealcast.refuse(404, 'not_found', 'there is no such function');
+    perform sealcast.refuse(404, 'not_found', 'this function does not exist');
   elsif json_typeof(arguments) <> 'object' then
-    perform sealcast.refuse(400, 'invalid_request', 'the arguments are no object', null, 'Send an object of arguments by name.');
+    perform sealcast.refuse(400, 'invalid_request', 'the arguments are not a JSON object', null, 'Send an object with one member per argument.');
   end if;
   a := arguments::jsonb;
   select key into stray from json_object_keys(arguments) key
   group by key having key <> all (parameters) or count(*) > 1 order by key limit 1;
   if stray is not null then
-    perform sealcast.refuse(400, 'invalid_request', format('%s is no argument of %s, or stands twice', left(stray, 64), function),
-                            null, format('It takes %s.', array_to_string(parameters, ', ')));
+    perform sealcast.refuse(400, 'invalid_request', format('unknown or duplicate argument %s of %s', left(stray, 64), function),
+                            null, format('%s takes: %s.', function, array_to_string(parameters, ', ')));
   end if;
   perform set_config('request.jwt.claims', json_build_object('sub', caller, 'role', 'sealcast_user')::text, true);
   case function
@@ -79,4 +79,4 @@ begin
   return null;
 end $$;
 comment on function sealcast.call_as(uuid, text, json) is
-  'mute, ban, unmute, unban, set_role or migrate_transport for a session that the sidecar has verified; null when the function returns nothing';
+  'Calls mute, ban, unmute, unban, set_role or migrate_transport for a session that the sidecar has verified. Returns null when the function returns nothing';

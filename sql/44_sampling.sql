@@ -1,11 +1,11 @@
--- Which messages go to the public channel of a stream in a chat storm.
+-- Sampling: in a chat storm, the public channel of a stream carries only a sample of ordinary messages.
 
 create function sealcast.sampled(user_id uuid, stream_id uuid, rate integer) returns boolean
   language c immutable strict parallel safe as 'MODULE_PATHNAME', 'sealcast_sampled';
 comment on function sealcast.sampled(uuid, uuid, integer) is
-  'Whether the user is among the rate percent of the stream''s users who are sent: SHA-256 over user_id and stream_id, lower-case text, its first 8 bytes big-endian modulo 100, is less than rate';
+  'Returns whether the user is in the sample of rate percent of the stream''s users: the first 8 bytes (big-endian) of SHA-256 over user_id and stream_id (lower-case text), modulo 100, are less than rate';
 
--- `d` as it was sealed: user_role is the server's word there, where the type has it so.
+-- `d` is the sealed payload. The server has filled in user_role there, for types that have this server field.
 create function sealcast.tier(t text, sender_id uuid, d jsonb) returns integer
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -19,9 +19,10 @@ begin atomic
   from (values (tier.t)) i (t) left join sealcast.message_types y on y.t = i.t;
 end;
 comment on function sealcast.tier(text, uuid, jsonb) is
-  '0: from the system, of a type of tier 0, or of an amount from tier0_amount on; 1: the sender has a role in the stream; 2: all others';
+  'Returns the tier of a message. 0: from the system, of a type of tier 0, or with an amount of at least tier0_amount; 1: of a type of tier 1, or from a sender with a role in the stream; 2: all others';
 
--- The change of rates, and the messages that tell of it, in one transaction. 100 = not sampled any more.
+-- Stores the new rates and sends the messages that announce them, in one transaction. Rate 100: the stream is no longer
+-- sampled.
 create function sealcast.apply_sampling(stream_ids uuid[], rates integer[], forced boolean) returns integer
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -51,15 +52,16 @@ begin
       array(select json_build_object('active', r < 100, 'rate', r)::text
             from unnest(rates) with ordinality c (r, i) order by c.i)) a on a.item = c.item
   ), left_alone as (
-    -- The stream is closed, gone, or in another cell.
+    -- The stream is closed, deleted, or in another cell.
     delete from sealcast.sampling s using answered a where s.stream_id = a.stream_id and a.status in (403, 404, 421)
   )
   select count(*) into told from answered a where a.status = 200;
   return told;
 end $$;
 
--- What the leader of a shard finds: the rates of the streams that are stormy. Others that are sampled go calm, but for
--- forced ones. Rates are told when they change, and again every repeat_ms for whoever has come since.
+-- The leader of a shard calls this with the rates of the streams in a storm. All other sampled streams return to 100,
+-- except forced ones. A rate is announced when it changes, and again every repeat_ms for readers that have joined
+-- since.
 create function sealcast.sample_streams(shards integer[], epochs bigint[], stream_ids uuid[], rates integer[],
                                         repeat_ms integer, out told integer)
   returns integer
@@ -85,7 +87,7 @@ begin
         + sealcast.apply_sampling(changed.forced_ids, changed.forced_rates, true);
 end $$;
 comment on function sealcast.sample_streams(integer[], bigint[], uuid[], integer[], integer) is
-  'Sets the rates of the caller''s shards: of the named streams, 100 for all others. Returns how many sampling_update it sent';
+  'Sets the rates of the caller''s shards: the given rates for the named streams, 100 for all others. Returns how many sampling_update messages it sent';
 
 create function sealcast.sampled_streams(shards integer[], out stream_id uuid, out rate integer, out forced boolean)
   returns setof record
@@ -99,8 +101,8 @@ create function sealcast.set_sampling(stream_id uuid, rate integer) returns void
 begin
   perform sealcast.require_owner(stream_id);
   if rate is not null and rate not between 0 and 100 then
-    perform sealcast.refuse(400, 'invalid_request', format('rate is %s', rate), null,
-                            'Use 0 to 100 percent, or null for what the stream''s velocity says.');
+    perform sealcast.refuse(400, 'invalid_request', format('invalid rate: %s', rate), null,
+                            'Use 0 to 100 percent, or null to let the stream''s velocity decide.');
   end if;
   if rate is null then
     update sealcast.sampling s set forced = false where s.stream_id = set_sampling.stream_id;
@@ -109,4 +111,4 @@ begin
   end if;
 end $$;
 comment on function sealcast.set_sampling(uuid, integer) is
-  'Sends tier 2 messages of so many percent of the users, whatever the stream''s velocity; 100 = of all; null = by velocity again. For owners of the stream and sealcast_admin';
+  'Sends the tier 2 messages of only rate percent of the users, whatever the stream''s velocity; 100: of all users; null: the velocity decides again. For owners of the stream and sealcast_admin';

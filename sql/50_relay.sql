@@ -1,9 +1,11 @@
--- Relaying: who relays which shard, what comes next, and the offset it gets.
+-- The relay: leases of shards, draining the outbox, tailing other sidecars, and truncating the outbox.
 
--- Renews what the holder has and takes what is free or expired. Returns every shard with its newest batch. Called about
--- every second by each sidecar, on the connection on which it drains: a lease is that connection's, and its epoch ends
--- with it. A drain whose answer was lost may still be under way; what it commits is then read by tail(), and none that
--- comes later passes for one of the new connection's. So two that share a name do no harm, but take turns in vain.
+-- Renews the leases of the holder, and takes shards that are free or whose lease has expired. Returns every shard with
+-- its newest batch. Each sidecar calls it about every second, on the connection on which it drains.
+-- A lease belongs to that connection, and its epoch ends with the connection. The reason: a drain whose answer was lost
+-- may still be running. tail() reads the messages that it commits, and any later drain of the old connection has an old
+-- epoch.
+-- Two sidecars with the same name do no harm, but they take the leases from each other again and again.
 create function sealcast.claim_shards(holder text, lease_ms integer,
                                       out shard integer, out epoch bigint, out mine boolean, out batch bigint)
   returns setof record
@@ -12,12 +14,14 @@ declare
   own_start constant timestamptz := (select a.backend_start from pg_stat_get_activity(pg_backend_pid()) a);
 begin
   if (holder <> '' and lease_ms between 100 and 600000) is not true then
-    raise exception 'a holder needs a name and a lease of 100 to 600000 ms' using errcode = 'invalid_parameter_value';
+    raise exception 'invalid holder or lease_ms' using errcode = 'invalid_parameter_value',
+      detail = format('holder is %L and lease_ms is %L.', holder, lease_ms),
+      hint = 'Pass a name as holder, and a lease_ms of 100 to 600000.';
   end if;
   insert into sealcast.relay_members as m (holder, seen_at) values (claim_shards.holder, clock_timestamp())
   on conflict on constraint relay_members_pkey do update set seen_at = excluded.seen_at;
 
-  -- A holder that froze while it was being sent a batch has its drain() still open, and the leases locked with it.
+  -- A holder that froze while it received a batch keeps its drain() open, and keeps the leases locked. End its backend.
   perform pg_terminate_backend(l.backend)
   from sealcast.relay_leases l cross join lateral pg_stat_get_activity(l.backend) a
   where l.holder <> claim_shards.holder and l.lease_until < clock_timestamp()
@@ -52,11 +56,11 @@ create function sealcast.release_shards(holder text) returns void
 begin
   update sealcast.relay_leases l set holder = null, lease_until = '-infinity' where l.holder = release_shards.holder;
   delete from sealcast.relay_members m where m.holder = release_shards.holder;
-  -- The others need not wait for their next claim.
+  -- Wakes the other sidecars, so that they claim before their next second.
   perform sealcast.wake();
 end $$;
 
--- The newest position of a shard; before the first batch, one that has seen nothing.
+-- Returns the newest position of a shard. Before the first batch it returns a position that has seen nothing.
 create function sealcast.relay_position(shard smallint) returns sealcast.relay_log
   language sql stable
   return coalesce(
@@ -66,17 +70,18 @@ create function sealcast.relay_position(shard smallint) returns sealcast.relay_l
 create function sealcast.last_offset(stream_id uuid) returns bigint
   language c stable strict as 'MODULE_PATHNAME', 'sealcast_last_offset';
 comment on function sealcast.last_offset(uuid) is
-  'The newest offset of a stream; 0 before the first message';
+  'Returns the newest offset of a stream; 0 before the first message';
 
--- Relays what comes next for the holder's shards (extension/pg/drain.cpp). No row = nothing is left; a row whose
--- stream_id is null = that shard's batch is empty; whose public_prev is null = not on the public channel.
+-- Gives the next offsets to committed messages of the holder's shards, and returns the frames
+-- (extension/relay/drain.cpp). No row: nothing is left. stream_id null: the batch of that shard is empty. public_prev
+-- null: the message is not on the public channel.
 create function sealcast.drain(holder text, shards integer[], epochs bigint[], max_rows integer,
                                out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
                                out prev bigint, out envelope text, out public_prev bigint)
   returns setof record
   language c rows 1000 security definer set search_path = pg_catalog, pg_temp as 'MODULE_PATHNAME', 'sealcast_drain';
 
--- What other sidecars relayed after the given batches, in the shape of drain().
+-- Returns the batches that other sidecars drained after the given batches, with the columns of drain().
 create function sealcast.tail(shards integer[], after_batches bigint[], max_batches integer,
                               out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
                               out prev bigint, out envelope text, out public_prev bigint)
@@ -94,7 +99,7 @@ begin
     select * from sealcast.relay_log r where r.shard = c.shard and r.batch > c.after
     order by r.batch limit max_batches) r
   left join lateral unnest(r.stream_ids, r.first_offsets, r.last_offsets) run (stream_id, first, last) on true
-  -- With its own order it stays one look-up a run, into the one partition that logged_at names.
+  -- The inner ORDER BY keeps this one look-up per run, in the one partition that logged_at names.
   left join lateral (
     select l.*, i from (
       select * from sealcast.stream_runs l
@@ -104,15 +109,15 @@ begin
   order by r.shard, r.batch, l.stream_id, l."offset" + l.i;
 end $$;
 comment on function sealcast.tail(integer[], bigint[], integer) is
-  'A batch that holds nothing for the shard is one row whose stream_id is null';
+  'Returns the batches that other sidecars drained. An empty batch of a shard is one row whose stream_id is null';
 
--- Truncates the segments whose every row is relayed, and moves on to an empty one when the current one has grown.
+-- Truncates each segment whose rows are all relayed. Switches to an empty segment when the current one has grown.
 create function sealcast.rotate_outbox(segment_bytes bigint default 33554432) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   set lock_timeout = '20ms' set enable_seqscan = off set jit = off as $$
 declare
   current_segment constant integer := (select last_value from sealcast.outbox_segment);
-  -- Not visible in a snapshot is what is not below its xmax, or in its list: two index ranges.
+  -- A row is invisible in a snapshot when its xid is not below xmax, or is in the list xip. These are two index ranges.
   has_unrelayed constant text := 'select exists (
     select from sealcast.relay_leases l cross join lateral sealcast.relay_position(l.shard) p
     where exists (select from %1$s o where o.xid >= pg_snapshot_xmax(p.seen) and o.shard = l.shard)
@@ -122,28 +127,29 @@ declare
   unrelayed boolean;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
-    return;  -- Its snapshot, older than the lock, would not see what was committed last.
+    return;  -- The snapshot of this transaction is older than the lock, and would miss the newest commits.
   end if;
   for segment in select i from generate_series(0, 2) i where i <> current_segment loop
     segment_table := format('sealcast.outbox_%s', segment);
     begin
-      -- Even looking waits while another caller truncates.
+      -- pg_relation_size() also waits while another caller truncates.
       continue when pg_relation_size(segment_table::regclass) = 0;
       execute format(has_unrelayed, segment_table) into unrelayed;
       continue when unrelayed;
-      -- Nobody who could still insert holds it then; what they committed is seen by the next statement's snapshot.
+      -- No transaction that could still insert holds the segment now. The next statement has a new snapshot, which sees
+      -- all rows that were committed before.
       execute format('lock table %s in access exclusive mode', segment_table);
       execute format(has_unrelayed, segment_table) into unrelayed;
       if not unrelayed then
         execute format('truncate table %s', segment_table);
       end if;
     exception when lock_not_available then
-      null;  -- An open transaction inserted into it: a later call will find it closed.
+      null;  -- An open transaction has inserted into the segment; a later call retries.
     end;
   end loop;
   begin
     if pg_relation_size(format('sealcast.outbox_%s', current_segment)::regclass) > segment_bytes then
-      -- The next one may be held by an open transaction; then it is the one after that.
+      -- An open transaction may keep the next segment from being truncated. Then take the segment after it.
       perform setval('sealcast.outbox_segment', e.segment)
       from (select (current_segment + step) % 3 from generate_series(1, 2) step order by step) e (segment)
       where pg_relation_size(format('sealcast.outbox_%s', e.segment)::regclass) = 0
@@ -153,4 +159,4 @@ begin
     null;
   end;
 end $$;
-comment on function sealcast.rotate_outbox(bigint) is 'Called by claim_shards(); segments are 32 MiB by default';
+comment on function sealcast.rotate_outbox(bigint) is 'Truncates the relayed segments of the outbox; claim_shards() calls it. A segment has 32 MiB by default';

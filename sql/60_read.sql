@@ -1,4 +1,4 @@
--- Reading: the history by offset, and what the sidecar's caches ask for.
+-- Reads for the sidecar: the history of a stream by offset, and the rows that the sidecar's caches hold.
 
 create function sealcast.history(stream_id uuid, after bigint default null, before bigint default null,
                                  max_rows integer default 50, only_public boolean default false,
@@ -8,14 +8,15 @@ create function sealcast.history(stream_id uuid, after bigint default null, befo
   set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 declare
-  -- Far from the ends of the type, so that nothing below overflows.
+  -- 2^62 is far from the ends of bigint, so nothing below overflows.
   above constant bigint := least(greatest(history.after, 0), 1::bigint << 62);
   below constant bigint := coalesce(history.before, 9223372036854775807);
 begin
   if (max_rows between 1 and 10000) is not true then
-    raise exception 'max_rows must be 1 to 10000, not %', max_rows using errcode = 'invalid_parameter_value';
+    raise exception 'max_rows must be between 1 and 10000, not %', max_rows using errcode = 'invalid_parameter_value';
   end if;
-  -- `surely` is how many messages of a run are wanted at least: so many runs are read that these are enough.
+  -- `surely`: the least number of messages that a run gives to the page. Runs are read until their sum is at least
+  -- max_rows.
   if history.after is not null then
     return query
     select page."offset", page."offset" - 1,
@@ -31,7 +32,7 @@ begin
                            when r."offset" > above then bit_count(r.public_bits) else 0 end as surely
           from sealcast.stream_runs r
           where r.stream_id = history.stream_id and r."offset" < below
-            -- The run that holds what comes next may have begun before it.
+            -- The run that holds the next offset may begin before `above`.
             and r."offset" >= coalesce((select max(n."offset") from sealcast.stream_runs n
                                         where n.stream_id = history.stream_id and n."offset" <= above), above)
             and (not only_public or r.public_bits is null or bit_count(r.public_bits) > 0)
@@ -68,7 +69,7 @@ begin
   end if;
 end $$;
 comment on function sealcast.history(uuid, bigint, bigint, integer, boolean) is
-  'Sealed messages in order of offset: after + 1 onwards, else the last max_rows (before `before`); only_public = those of the public channel, where public_prev is the offset before each (null = it is not there)';
+  'Returns sealed messages in order of offset: from after + 1 on, else the last max_rows (before `before`). only_public: only the messages of the public channel. public_prev: the offset of the message before it on the public channel; null: the message is not there';
 
 create function sealcast.stream_access(stream_id uuid, user_id uuid,
                                        out found boolean, out readable boolean, out vip boolean, out visibility text,
@@ -83,7 +84,7 @@ begin atomic
   left join sealcast.streams s on s.stream_id = asked.stream_id;
 end;
 comment on function sealcast.stream_access(uuid, uuid) is
-  'Whether the stream is there and the user (null = nobody) may read it, or has a role in it; the oldest and newest offset kept';
+  'Returns whether the stream exists, whether the user (null: no user) may read it or has a role in it, and the oldest and newest offsets that are kept';
 
 create function sealcast.gate_limits(out t text, out max_bytes integer, out rate integer, out role_rates jsonb,
                                      out system_only boolean)

@@ -1,5 +1,5 @@
--- Delivering to services outside: how far each transport has come, which streams lag behind, and what is given up.
--- Only the leader of a shard delivers it; every statement that records something names the epoch of its lease.
+-- Delivery to outside services: the progress of each transport, the streams that lag, and the dead letters. Invariant:
+-- only the leader of a shard delivers it, and each statement that records its progress names the epoch of the lease.
 
 create table sealcast.deliveries (
   transport text not null,
@@ -9,11 +9,11 @@ create table sealcast.deliveries (
   seen_at timestamptz not null,
   primary key (transport, shard)
 ) with (fillfactor = 50);
-comment on table sealcast.deliveries is 'How far each transport has delivered each shard, but for streams that lag';
-comment on column sealcast.deliveries.seen_at is 'When a sidecar last had this transport';
+comment on table sealcast.deliveries is 'The cursor of each transport in each shard. It does not count for streams that lag';
+comment on column sealcast.deliveries.seen_at is 'When a sidecar last recorded anything for this transport';
 
--- A stream whose frames a service takes more slowly than they come, or not at all, has a cursor of its own, so that
--- the other streams of its shard go on.
+-- A stream has a cursor of its own when the outside service accepts its frames too slowly, or rejects them. So the
+-- other streams of the shard go on.
 create table sealcast.delivery_lags (
   transport text not null,
   stream_id uuid not null,
@@ -22,7 +22,7 @@ create table sealcast.delivery_lags (
   since timestamptz not null default clock_timestamp(),
   primary key (transport, stream_id)
 ) with (fillfactor = 50);
-comment on table sealcast.delivery_lags is 'Streams that a transport delivers from next_offset on, apart from their shard';
+comment on table sealcast.delivery_lags is 'Streams that a transport delivers apart from their shard, from next_offset on';
 
 create table sealcast.dead_letters (
   transport text not null,
@@ -35,9 +35,9 @@ create table sealcast.dead_letters (
   primary key (transport, stream_id, "offset")
 );
 comment on table sealcast.dead_letters is
-  'Messages that a transport could not deliver; see replay_dead_letters() and drop_dead_letters()';
+  'Messages that a transport gave up; see replay_dead_letters() and drop_dead_letters()';
 
--- The given shards that are led under the given epochs.
+-- Returns those of the given shards whose lease has the given epoch.
 create function sealcast.led(shards integer[], epochs bigint[]) returns table (shard smallint)
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
@@ -45,7 +45,8 @@ begin atomic
   join sealcast.relay_leases l on l.shard = c.shard and l.epoch = c.epoch;
 end;
 
--- Where a transport goes on. One that is new begins after the given batches: history is read, not delivered.
+-- Returns the cursors of a transport. A new transport begins after the given batches: older messages are in the history
+-- and are not delivered.
 create function sealcast.begin_delivery(transport text, shards integer[], epochs bigint[], batches bigint[],
                                         out shard integer, out batch bigint)
   returns setof record
@@ -71,9 +72,9 @@ begin atomic
     settled_at = case when d.batch < excluded.batch then excluded.settled_at else d.settled_at end;
 end;
 comment on function sealcast.settle(text, integer[], bigint[], bigint[]) is
-  'Records how far a transport has come; never backwards';
+  'Records up to which batch a transport has delivered. A cursor never goes back';
 
--- Streams that lag, in shards that the caller leads.
+-- Returns the streams of the given shards that lag.
 create function sealcast.lagging_streams(transport text, shards integer[],
                                          out stream_id uuid, out shard integer, out next_offset bigint)
   returns setof record
@@ -83,7 +84,8 @@ begin atomic
   where g.transport = lagging_streams.transport and sealcast.shard_of(g.stream_id) = any (shards);
 end;
 
--- From here on the stream is delivered from next_offset on, whatever the shard's cursor says; 0 = it has caught up.
+-- Sets the cursors of streams that lag. The cursor of the shard does not count for them. next_offset 0: the stream has
+-- caught up and lags no more.
 create function sealcast.set_lag(transport text, shards integer[], epochs bigint[], stream_ids uuid[],
                                  next_offsets bigint[], reasons text[]) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -111,9 +113,9 @@ begin atomic
     set reason = excluded.reason, attempts = d.attempts + excluded.attempts, failed_at = excluded.failed_at, replay = false;
 end;
 comment on function sealcast.bury(text, integer[], bigint[], uuid, bigint, text, integer) is
-  'Gives a message up on one transport';
+  'Records a dead letter: the transport gave the message up';
 
--- Dead letters that somebody wants delivered after all, in shards that the caller leads.
+-- Returns the dead letters of the given shards that are marked for replay.
 create function sealcast.dead_letters_to_replay(transport text, shards integer[], max_rows integer,
                                                 out stream_id uuid, out shard integer, out "offset" bigint,
                                                 out prev bigint, out envelope text, out public_prev bigint)
@@ -136,7 +138,7 @@ begin atomic
   delete from sealcast.dead_letters d
   where d.transport = revive.transport and d.stream_id = revive.stream_id and d."offset" = revive."offset" and d.replay;
 end;
-comment on function sealcast.revive(text, uuid, bigint) is 'A dead letter was delivered after all';
+comment on function sealcast.revive(text, uuid, bigint) is 'Removes a dead letter after its replay was delivered';
 
 create function sealcast.replay_dead_letters(transport text default null, stream_id uuid default null,
                                              "offset" bigint default null) returns bigint
@@ -152,7 +154,7 @@ begin
   return marked;
 end $$;
 comment on function sealcast.replay_dead_letters(text, uuid, bigint) is
-  'Has them delivered again within seconds, beside what is new in their stream; null = all. Returns how many';
+  'Marks dead letters for replay. They are delivered again within seconds, in parallel with the new messages of their stream. null: all. Returns how many';
 
 create function sealcast.drop_dead_letters(transport text default null, stream_id uuid default null,
                                            "offset" bigint default null) returns bigint
@@ -168,7 +170,7 @@ begin
   return dropped;
 end $$;
 comment on function sealcast.drop_dead_letters(text, uuid, bigint) is
-  'Forgets them: the messages stay in the history. null = all. Returns how many';
+  'Deletes dead letters; the messages stay in the history. null: all. Returns how many';
 
 create function sealcast.forget_transport(transport text) returns void
   language sql security definer set search_path = pg_catalog, pg_temp
@@ -178,7 +180,7 @@ begin atomic
   delete from sealcast.dead_letters l where l.transport = forget_transport.transport;
 end;
 comment on function sealcast.forget_transport(text) is
-  'After a transport was taken out of the settings: what it owed is owed no more';
+  'Deletes the cursors and dead letters of a transport that was removed from the settings';
 
 create view sealcast.delivery_status with (security_invoker) as
   select t.transport,
@@ -194,4 +196,4 @@ create view sealcast.delivery_status with (security_invoker) as
   from (select d.transport, max(d.settled_at) as settled_at, max(d.seen_at) as seen_at
         from sealcast.deliveries d group by d.transport) t;
 comment on view sealcast.delivery_status is
-  'What each transport owes. A message of a lagging stream may be counted in both';
+  'How many messages each transport has yet to deliver. A message of a stream that lags may be counted in both columns';

@@ -1,4 +1,4 @@
--- Viewer counts: what the leader of a shard has counted becomes messages of the system's, at most one a stream and tick.
+-- Viewer counts: the counts of a shard's leader become messages of the system, at most one per stream and tick.
 
 create table sealcast.viewer_counts (
   stream_id uuid primary key,
@@ -8,10 +8,10 @@ create table sealcast.viewer_counts (
   published_at timestamptz not null
 ) with (fillfactor = 50);
 comment on table sealcast.viewer_counts is
-  'What was last published of each stream that has viewers; null = that source was away (then not complete), or there is none';
+  'The newest published count of each stream with viewers. null: the source was unavailable (then complete is false), or is not configured';
 
--- Ticks are those of the database's clock. The txn_id is made of stream and tick, so that no two leaders, whatever they
--- believe to be, publish one tick twice.
+-- Ticks follow the clock of the database. The txn_id is derived from stream and tick, so that two sidecars that both
+-- consider themselves the leader cannot publish a tick twice.
 create function sealcast.publish_viewer_counts(shards integer[], epochs bigint[], stream_ids uuid[],
                                                webrtc integer[], hls integer[], complete boolean,
                                                every_ms integer, repeat_ms integer,
@@ -27,7 +27,8 @@ declare
   due record;
 begin
   if (every_ms between 100 and 600000 and repeat_ms > 0 and complete is not null) is not true then
-    raise exception 'a tick takes 100 to 600000 ms, and a repeat more than none' using errcode = 'invalid_parameter_value';
+    raise exception 'invalid every_ms, repeat_ms or complete' using errcode = 'invalid_parameter_value',
+      hint = 'Pass an every_ms of 100 to 600000, a repeat_ms above 0, and a complete that is not null.';
   end if;
   select count(*)::integer as streams, array_agg(d.stream_id) as stream_ids, array_agg(d.webrtc) as webrtc,
          array_agg(d.hls) as hls, array_agg(d.total) as totals,
@@ -36,7 +37,7 @@ begin
                         32)::uuid) as txn_ids
     into due
   from (
-    -- A total that leaves out a source that is away would be wrong.
+    -- A total that leaves out an unavailable source would be wrong, so it is null.
     select n.*, coalesce(n.webrtc, 0) + coalesce(n.hls, 0) as known,
            case when complete then coalesce(n.webrtc, 0) + coalesce(n.hls, 0) end as total
     from (
@@ -69,14 +70,14 @@ begin
         set webrtc = excluded.webrtc, hls = excluded.hls, complete = excluded.complete,
             published_at = excluded.published_at
     ), left_alone as (
-      -- Nobody watches any more, or the stream is closed, gone, or in another cell.
+      -- The stream has no viewers any more, or is closed, deleted, or in another cell.
       delete from sealcast.viewer_counts v using answered a
       where v.stream_id = a.stream_id and (a.status = 200 and a.total = 0 or a.status in (403, 404, 421))
     )
     select count(*) into published from answered a where a.status = 200 and not a.replayed;
   end if;
-  -- Well within the next tick, so that no tick gets two calls, or none, by a clock's jitter.
+  -- A quarter of a tick into the next tick, so that the jitter of a clock gives no tick two calls, or none.
   next_ms := every_ms - now_ms % every_ms + every_ms / 4;
 end $$;
 comment on function sealcast.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer) is
-  'Publishes the counts that changed, and unchanged ones once in repeat_ms. webrtc or hls null = that source is away, or there is none; complete = none is away, so that there is a total. Streams not named have no viewers';
+  'Publishes the counts that changed, and unchanged counts once per repeat_ms. webrtc or hls null: that source is unavailable or not configured. complete: no source is unavailable, so there is a total. A stream that is not named has no viewers';

@@ -1,5 +1,5 @@
--- Moving the readers of a stream with many viewers to another transport and back, step by step. Each step is one
--- transaction of the shard's leader: whoever leads next goes on where the row says (docs/switching.md).
+-- Switching: moves the readers of a stream with many viewers to another transport and back, step by step. Each step is
+-- one transaction of the shard's leader, so the next leader continues from the row of the stream (docs/switching.md).
 --
 --   step           standard ─▶ warming ─▶ joining ─▶ hot ─▶ leaving ─▶ cooling ─▶ standard
 --   delivery_mode  standard    standard   hybrid     hot    hybrid     standard
@@ -8,22 +8,22 @@ create table sealcast.switching (
   stream_id uuid primary key references sealcast.streams on delete cascade,
   step text not null check (step in ('standard', 'warming', 'joining', 'hot', 'leaving', 'cooling')),
   since timestamptz not null,
-  -- What set_delivery_mode() asked for, whatever the number of viewers.
+  -- The mode that set_delivery_mode() asked for, whatever the number of viewers.
   forced text check (forced in ('standard', 'hybrid', 'hot')),
   forced_by uuid,
-  -- Names this warm-up: the txn_id of its transport_warmup, and the id under which the webhook is called.
+  -- The id of this warm-up: the txn_id of its transport_warmup, and the id in the calls of the webhook.
   warm_up uuid not null default gen_random_uuid(),
-  -- The shard's newest batch when the probe was sent; null = not yet.
+  -- The newest batch of the shard when the probe was sent; null: not sent yet.
   probed_after bigint,
-  -- When the webhook took the warm-up, or the end of it.
+  -- When the webhook accepted the warm-up, or the end of the warm-up.
   notified_at timestamptz,
-  -- Since when there are fewer viewers than the lower limit.
+  -- Since when the viewers are fewer than the lower limit.
   calm_since timestamptz,
-  -- When readers were last told where the stream is.
+  -- When readers last got a transport_migrate.
   told_at timestamptz
 ) with (fillfactor = 50);
 comment on table sealcast.switching is
-  'Streams on their way between transports, or held in a place by set_delivery_mode(); all others are where they usually are';
+  'Streams that are moving between transports, or that set_delivery_mode() holds in a mode. A stream without a row does neither';
 
 create table sealcast.delivery_changes (
   change_id bigint generated always as identity primary key,
@@ -37,9 +37,9 @@ create table sealcast.delivery_changes (
 );
 create index on sealcast.delivery_changes (stream_id, change_id);
 comment on table sealcast.delivery_changes is
-  'Every change of a stream''s delivery_mode: by the number of viewers, by set_delivery_mode() of changed_by, or by a plain update';
+  'Every change of a stream''s delivery_mode. reason viewers: by the number of viewers; forced: by set_delivery_mode() of changed_by; update: by a plain UPDATE';
 
--- Which transports carry a stream. What is warming is carried by both before anybody goes there.
+-- Returns which transports carry a stream. Both transports carry a warming stream before any reader moves.
 create function sealcast.delivery_modes(out stream_id uuid, out delivery_mode text) returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -48,9 +48,10 @@ begin atomic
   select w.stream_id, 'hybrid' from sealcast.switching w join sealcast.streams s on s.stream_id = w.stream_id
   where w.step = 'warming' and s.delivery_mode = 'standard';
 end;
-comment on function sealcast.delivery_modes() is 'Of streams that are not standard: by which mode transports carry them';
+comment on function sealcast.delivery_modes() is 'Returns the streams that are not in mode standard, with the mode by which transports carry them';
 
--- What was last counted. A count without one of its sources may rise above a limit, and never falls below one.
+-- Returns the newest count. A count without one of its sources may rise above a limit, but never counts as below a
+-- limit.
 create function sealcast.viewers_of(stream_id uuid, out viewers integer, out complete boolean)
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
@@ -72,8 +73,9 @@ end $$;
 create trigger note_delivery_change after update of delivery_mode on sealcast.streams
   for each row when (old.delivery_mode <> new.delivery_mode) execute function sealcast.note_delivery_change();
 
--- Whether the transport has taken the probe of a stream that is warming: it has come past the batch that holds the
--- message, or keeps a cursor of its own for this stream that has.
+-- Returns whether the target transport has delivered the probe of a warming stream. The transport must have settled the
+-- batch that holds the probe, the probe must not be a dead letter, and if the stream lags, its own cursor must be past
+-- the probe.
 create function sealcast.probe_arrived(warming sealcast.switching, target text) returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
@@ -92,8 +94,9 @@ begin atomic
                       and f.stream_id = r.stream_id and f.next_offset <= r."offset" + (k.message_id - r.first_id)));
 end;
 
--- What the caller is to do about the streams of its shards: a row each, whose action is null where there is nothing to
--- do, and one more with `notify`. `target` null = no transport to switch to: what is forced then only sets the mode.
+-- Returns the due actions for the streams of the caller's shards: one row per stream (action null: nothing to do), and
+-- one more row with `notify` when the webhook is to be called. target null: there is no transport to switch to, so a
+-- forced mode is only set and no reader moves.
 create function sealcast.due_switches(shards integer[], epochs bigint[], target text, soft integer, hard integer,
                                       low integer, hold_ms integer, window_ms integer, repeat_ms integer,
                                       webhook boolean,
@@ -108,7 +111,7 @@ declare
   hold constant interval := make_interval(secs => hold_ms / 1000.0);
   window_over constant timestamptz := now - make_interval(secs => window_ms / 1000.0);
   repeated_before constant timestamptz := now - make_interval(secs => repeat_ms / 1000.0);
-  -- A webhook that takes nothing for so long is not waited for.
+  -- After one minute, stop waiting for a webhook that accepts nothing.
   given_up constant timestamptz := now - interval '1 minute';
 begin
   update sealcast.switching w set calm_since = case when w.calm_since is null then now end
@@ -138,7 +141,7 @@ begin
       when w.step = 'standard' then case when wanted.warmth then 'warm' when w.forced is null then 'rest' end
       when w.step = 'warming' then
         case when wanted.rest then 'cool' when w.probed_after is null then 'probe'
-             -- Of another cluster's batches: the database was restored.
+             -- probed_after is a batch of another cluster: the database was restored.
              when w.probed_after > (sealcast.relay_position(sealcast.shard_of(w.stream_id)::smallint)).batch then 'warm'
              when wanted.heat and sealcast.probe_arrived(w, target) then 'join' end
       when w.step = 'joining' then
@@ -158,10 +161,11 @@ begin
   where sealcast.shard_of(w.stream_id) = any (led);
 end $$;
 comment on function sealcast.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean) is
-  'The steps that are due for streams of the caller''s shards; take each with switch_stream(), but notify: call the webhook first';
+  'Returns the due steps of streams in the caller''s shards. Take each step with switch_stream(); call the webhook before notify';
 
--- Takes one step, if the stream still stands where it is due. `tell` is the d of the transport_migrate that join, leave
--- and repeat send. False: somebody else has done it, or leads.
+-- Takes one step, if the stream is still in the state in which the step is due. `tell` is the d of the
+-- transport_migrate that join, leave and repeat send. Returns false when another sidecar has taken the step, or leads
+-- the shard.
 create function sealcast.switch_stream(shards integer[], epochs bigint[], stream_id uuid, action text, warm_up uuid,
                                        tell text)
   returns boolean
@@ -172,54 +176,54 @@ declare
   now constant timestamptz := clock_timestamp();
   stream constant uuid := switch_stream.stream_id;
   stream_shard constant integer := sealcast.shard_of(stream);
-  froms constant text[] := case switch_stream.action
+  due_steps constant text[] := case switch_stream.action
     when 'warm' then '{standard,warming,cooling}' when 'probe' then '{warming}' when 'join' then '{warming}'
     when 'heat' then '{joining}' when 'mix' then '{hot}' when 'leave' then '{joining,hot}'
     when 'cool' then '{warming,leaving}' when 'rest' then '{standard,cooling}'
     when 'set' then '{standard,warming,joining,hot,leaving,cooling}'
     when 'repeat' then '{joining,hot,leaving}' when 'notify' then '{warming,joining,hot,cooling}' end;
-  reached constant text := case switch_stream.action
+  next_step constant text := case switch_stream.action
     when 'warm' then 'warming' when 'join' then 'joining' when 'heat' then 'hot' when 'mix' then 'joining'
     when 'leave' then 'leaving' when 'cool' then 'cooling' when 'rest' then 'standard' when 'set' then 'standard' end;
-  says constant text := case
+  sent_type constant text := case
     when switch_stream.action = 'probe' then 'transport_warmup'
     when switch_stream.action in ('join', 'leave', 'repeat') then 'transport_migrate' end;
   w sealcast.switching;
   sealed sealcast.verdict;
 begin
-  -- In the order in which set_delivery_mode() locks.
+  -- The order in which set_delivery_mode() locks.
   perform from sealcast.streams s where s.stream_id = stream for update;
   if not found or not exists (select from sealcast.led(shards, epochs) l where l.shard = stream_shard) then
     return false;
   end if;
   select * into w from sealcast.switching s where s.stream_id = stream for update;
-  if coalesce(w.step, 'standard') <> all (froms)
+  if coalesce(w.step, 'standard') <> all (due_steps)
      or w.warm_up is distinct from switch_stream.warm_up
      or action = 'probe' and w.probed_after is not null or action = 'notify' and w.notified_at is not null then
     return false;
   end if;
   if action = 'warm' then
-    insert into sealcast.switching as s (stream_id, step, since) values (stream, reached, now)
+    insert into sealcast.switching as s (stream_id, step, since) values (stream, next_step, now)
     on conflict on constraint switching_pkey do update
-      set step = reached, since = now, warm_up = gen_random_uuid(), probed_after = null, notified_at = null,
+      set step = next_step, since = now, warm_up = gen_random_uuid(), probed_after = null, notified_at = null,
           calm_since = null, told_at = null;
   else
     update sealcast.switching s set
-      step = coalesce(reached, s.step),
-      since = case when reached is null then s.since else now end,
+      step = coalesce(next_step, s.step),
+      since = case when next_step is null then s.since else now end,
       probed_after = case action when 'probe' then (sealcast.relay_position(stream_shard::smallint)).batch else s.probed_after end,
       notified_at = case action when 'notify' then now when 'cool' then null else s.notified_at end,
       calm_since = case when action not in ('join', 'leave', 'cool') then s.calm_since end,
-      told_at = case says when 'transport_migrate' then now else s.told_at end
+      told_at = case sent_type when 'transport_migrate' then now else s.told_at end
     where s.stream_id = stream;
   end if;
-  if says is not null then
+  if sent_type is not null then
     select * into sealed from sealcast.admit(
-      array[stream], array[says], array[system_sender],
-      array[case says when 'transport_warmup' then w.warm_up else gen_random_uuid() end],
-      array[case says when 'transport_warmup' then '{}' else tell end]);
+      array[stream], array[sent_type], array[system_sender],
+      array[case sent_type when 'transport_warmup' then w.warm_up else gen_random_uuid() end],
+      array[case sent_type when 'transport_warmup' then '{}' else tell end]);
     if sealed.status in (403, 404, 421) then
-      -- Closed, or in another cell meanwhile: nobody is to go anywhere.
+      -- The stream was closed, or is in another cell meanwhile: no reader moves.
       update sealcast.switching s
       set step = 'cooling', since = now, notified_at = null, forced = case when sealed.status = 403 then s.forced end
       where s.stream_id = stream;
@@ -237,21 +241,21 @@ begin
   return true;
 end $$;
 comment on function sealcast.switch_stream(integer[], bigint[], uuid, text, uuid, text) is
-  'Takes one step of due_switches() in one transaction: the row, delivery_mode, its audit row, and the message to readers';
+  'Takes one step of due_switches() in one transaction: changes the row and delivery_mode, adds the audit row, and sends the message to readers';
 
 create function sealcast.set_delivery_mode(stream_id uuid, mode text) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform sealcast.require_owner(stream_id);
   if mode not in ('standard', 'hybrid', 'hot') then
-    perform sealcast.refuse(400, 'invalid_request', format('there is no mode %L', left(mode, 64)), null,
-                            'Use standard, hybrid or hot, or null for what the number of viewers says.');
+    perform sealcast.refuse(400, 'invalid_request', format('invalid delivery mode: %L', left(mode, 64)), null,
+                            'Use standard, hybrid or hot, or null to let the number of viewers decide.');
   end if;
   perform from sealcast.streams s where s.stream_id = set_delivery_mode.stream_id for update;
   if not found then
-    perform sealcast.refuse(404, 'stream_not_found', 'there is no such stream');
+    perform sealcast.refuse(404, 'stream_not_found', format('stream %s does not exist', stream_id), null, 'Check stream_id.');
   elsif mode is null then
-    -- On from where the stream stands; one that was never moved needs no row.
+    -- The number of viewers decides from the current state on. A stream that was never moved needs no row.
     delete from sealcast.switching w where w.stream_id = set_delivery_mode.stream_id and w.step = 'standard'
       and not exists (select from sealcast.streams s where s.stream_id = w.stream_id and s.delivery_mode <> 'standard');
     update sealcast.switching w set forced = null, forced_by = sealcast.caller_id()
@@ -263,4 +267,4 @@ begin
   end if;
 end $$;
 comment on function sealcast.set_delivery_mode(uuid, text) is
-  'Has the leading sidecar bring the stream into this mode, readers and all, and hold it there whatever the number of viewers; null = by viewers again, on from there. For owners of the stream and sealcast_admin';
+  'Holds the stream in this mode, whatever the number of viewers; the leading sidecar moves the readers. null: the number of viewers decides again, from the current state on. For owners of the stream and sealcast_admin';

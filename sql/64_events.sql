@@ -1,7 +1,8 @@
--- Effects of messages, each applied once: events, the handlers that apply them, and what is known of their effects.
+-- Events: handlers apply each message once. This file has the handlers, and the records of their effects, attempts and
+-- dead letters.
 
--- What a handler is given. ts = Unix milliseconds; d and envelope as they were signed. The signature covers everything
--- but "offset".
+-- The argument of a handler. ts is in Unix milliseconds; d and envelope are as they were signed. The signature covers
+-- all members except "offset".
 create type sealcast.event as (
   t text,
   stream_id uuid,
@@ -23,13 +24,13 @@ create table sealcast.event_handlers (
   group_name text not null check (group_name ~ '^[A-Za-z0-9_.-]{1,64}$'),
   active boolean not null default true,
   registered_at timestamptz not null default clock_timestamp(),
-  -- Effects of older events (ts) may have been trimmed: whether such an event was applied cannot be told any more.
+  -- The effects of events with an older ts may have been trimmed, so it is unknown whether such an event was applied.
   effects_from bigint not null default 0
 );
 comment on table sealcast.event_handlers is
-  'What workers apply to every message of type t (null = all); see register_handler()';
+  'The handlers: workers apply the function to every message of type t (null: all types). See register_handler()';
 
--- The row comes in the same transaction as what the handler does, so that a second time does nothing.
+-- The row and the changes of the handler are one transaction, so applying an event again does nothing.
 create table sealcast.event_effects (
   handler text not null,
   sender_id uuid not null,
@@ -38,8 +39,8 @@ create table sealcast.event_effects (
   applied_at timestamptz not null default clock_timestamp(),
   primary key (handler, sender_id, txn_id)
 );
-comment on table sealcast.event_effects is 'Which event was applied by which handler; kept as long as txn_keys';
--- Trimming by age must not cost every effect a second B-tree.
+comment on table sealcast.event_effects is 'Which handler applied which event; kept as long as txn_keys';
+-- BRIN, because trimming by age must not cost every effect a second B-tree.
 create index event_effects_applied_at on sealcast.event_effects using brin (applied_at);
 
 create table sealcast.event_attempts (
@@ -51,7 +52,7 @@ create table sealcast.event_attempts (
   failed_at timestamptz not null default clock_timestamp(),
   primary key (handler, sender_id, txn_id)
 );
-comment on table sealcast.event_attempts is 'Events that a handler has failed on and is to try again';
+comment on table sealcast.event_attempts is 'Events on which a handler failed and which are retried';
 
 create table sealcast.event_dead_letters (
   group_name text not null,
@@ -70,19 +71,19 @@ create table sealcast.event_dead_letters (
   check (case when handler is null then entry is not null else txn_id is not null and entry is null end)
 );
 comment on table sealcast.event_dead_letters is
-  'Events that a handler could not apply; handler null = an entry of a Redis stream that is no message of ours. See replay_event_dead_letters() and drop_event_dead_letters()';
+  'Events that a handler gave up; handler null: an entry of a Redis stream that is not a message of this system. See replay_event_dead_letters() and drop_event_dead_letters()';
 
--- Handlers run with their owner's rights, never with those of the worker, who could sign anything: so they are SECURITY
--- DEFINER, and whoever made them has decided so. What is wrong with a function, or null.
+-- Returns why a function cannot be a handler, or null. A handler runs with the rights of its owner, and never with
+-- those of the worker, which could sign anything. So it must be SECURITY DEFINER, by the decision of its creator.
 create function sealcast.handler_problem(function regprocedure) returns text
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
   select case
-    when p.oid is null then 'there is no such function'
+    when p.oid is null then 'the function does not exist'
     when p.prokind <> 'f' or p.proretset or p.prorettype <> 'void'::regtype
-         or p.pronargs <> 1 or p.proargtypes[0] <> 'sealcast.event'::regtype then 'it is no function (sealcast.event) returns void'
-    when not p.prosecdef then 'it is not SECURITY DEFINER, and would run with the rights of the worker'
-    when not has_function_privilege('sealcast_service', p.oid, 'execute') then 'sealcast_service may not execute it'
+         or p.pronargs <> 1 or p.proargtypes[0] <> 'sealcast.event'::regtype then 'it is not a function (sealcast.event) returns void'
+    when not p.prosecdef then 'it is not SECURITY DEFINER, so it would run with the rights of the worker'
+    when not has_function_privilege('sealcast_service', p.oid, 'execute') then 'sealcast_service has no EXECUTE privilege on it'
   end
   from (values (handler_problem.function::oid)) asked (id) left join pg_proc p on p.oid = asked.id;
 end;
@@ -95,11 +96,11 @@ declare
   problem constant text := sealcast.handler_problem(function);
 begin
   if problem is not null then
-    raise exception '% cannot be a handler: %', function, problem
+    raise exception 'function % cannot be a handler: %', function, problem
       using errcode = 'invalid_function_definition',
-            hint = 'Make it a function (sealcast.event) returns void, SECURITY DEFINER, and grant EXECUTE on it to sealcast_service.';
+            hint = 'Make it a function (sealcast.event) returns void with SECURITY DEFINER, and grant EXECUTE on it to sealcast_service.';
   end if;
-  -- Until this is committed no worker applies and acknowledges anything without the handler.
+  -- Until this transaction commits, no worker applies and acknowledges events without the handler.
   perform from sealcast.event_leases l where l.group_name = register_handler.group_name order by l.partition for update;
   insert into sealcast.event_handlers as h (name, t, function, batch_size, max_attempts, timeout, group_name)
   values (register_handler.name, register_handler.t, register_handler.function, register_handler.batch_size,
@@ -107,13 +108,14 @@ begin
   on conflict on constraint event_handlers_pkey do update
     set t = excluded.t, function = excluded.function, batch_size = excluded.batch_size,
         max_attempts = excluded.max_attempts, timeout = excluded.timeout, group_name = excluded.group_name, active = true;
-  -- Workers begin anew, with this handler: what they read from now on is not finished without it.
+  -- New epochs make the workers start again with this handler. An event that they read from now on is finished only
+  -- with this handler.
   update sealcast.event_leases l set epoch = l.epoch + 1 where l.group_name = register_handler.group_name;
   update sealcast.event_dead_letters d set group_name = register_handler.group_name
   where d.handler = register_handler.name and d.group_name <> register_handler.group_name;
 end $$;
 comment on function sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text) is
-  'Has the workers of group_name apply every message of type t (null = all) with the function, once. Registering a name again changes how, and keeps what was applied';
+  'Makes the workers of group_name apply the function once to every message of type t (null: all types). Registering a name again changes the handler and keeps its effects';
 
 create function sealcast.unregister_handler(name text, forget boolean default false) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -128,9 +130,9 @@ begin
   end if;
 end $$;
 comment on function sealcast.unregister_handler(text, boolean) is
-  'Ends a handler. What it applied stays known, in case it is registered again; forget = that goes too';
+  'Stops a handler. Its effects stay known, in case it is registered again; forget: they are deleted too';
 
--- What the workers of a group apply.
+-- Returns the handlers that the workers of a group apply.
 create function sealcast.handlers_of(group_name text, out name text, out t text, out batch_size integer,
                                      out timeout_ms bigint)
   returns setof record
@@ -146,7 +148,7 @@ begin atomic
   select distinct h.group_name from sealcast.event_handlers h where h.active order by 1;
 end;
 comment on function sealcast.event_groups() is
-  'The consumer groups that have handlers: partitions are trimmed by nobody before each of them has finished';
+  'Returns the consumer groups that have handlers. A partition is trimmed only up to the events that every group has finished';
 
 create function sealcast.replay_event_dead_letters(handler text default null, sender_id uuid default null,
                                                    txn_id uuid default null) returns bigint
@@ -162,7 +164,7 @@ begin
   return marked;
 end $$;
 comment on function sealcast.replay_event_dead_letters(text, uuid, uuid) is
-  'Has a worker try them again within seconds, once each; null = all. Returns how many';
+  'Marks dead letters for replay: a worker retries each of them once, within seconds. null: all. Returns how many';
 
 create function sealcast.drop_event_dead_letters(handler text default null, sender_id uuid default null,
                                                  txn_id uuid default null, forged boolean default false) returns bigint
@@ -179,4 +181,4 @@ begin
   return dropped;
 end $$;
 comment on function sealcast.drop_event_dead_letters(text, uuid, uuid, boolean) is
-  'Forgets them; null = all, forged = those that are no messages of ours instead. Returns how many';
+  'Deletes dead letters; null: all. forged: deletes those that are not messages of this system instead. Returns how many';

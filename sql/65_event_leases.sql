@@ -1,18 +1,19 @@
--- Who reads which partition of a group's events: one worker at a time, under a lease whose epoch every statement names.
+-- Leases of event partitions: which worker of a group reads which partition. Invariant: one worker at a time reads a
+-- partition, and each of its statements names the epoch of the lease.
 
 create table sealcast.event_leases (
   group_name text not null,
   partition integer not null,
   holder text,
-  -- Begins with the time, so that it grows also when this database is made anew beside a Redis that knows old ones.
+  -- Begins with the time, so that the epoch also grows when this database is created anew while Redis knows old epochs.
   epoch bigint not null default floor(extract(epoch from clock_timestamp()) * 1000),
   lease_until timestamptz not null default '-infinity',
-  -- Everything relayed before it (Unix ms of stream_log) is finished; null = nothing is known yet.
+  -- All events that were relayed before this time (Unix ms of stream_log) are finished; null: nothing is known yet.
   finished_to bigint,
   primary key (group_name, partition)
 ) with (fillfactor = 50);
 comment on table sealcast.event_leases is
-  'Which worker reads a partition. The epoch grows with every change of hands: a frozen worker that wakes late changes nothing';
+  'Which worker reads a partition. The epoch grows with each new holder, so a frozen worker that wakes late changes nothing';
 
 create table sealcast.event_workers (
   group_name text not null,
@@ -20,10 +21,10 @@ create table sealcast.event_workers (
   seen_at timestamptz not null,
   primary key (group_name, holder)
 ) with (fillfactor = 50);
-comment on table sealcast.event_workers is 'The workers that are alive; they share the partitions of their group';
+comment on table sealcast.event_workers is 'The workers that are alive. They share the partitions of their group';
 
--- Renews what the holder has, up to its share, and takes what is free or expired. Called about every second by each
--- worker. Returns all partitions.
+-- Renews the leases of the holder, up to its share, and takes partitions that are free or whose lease has expired. Each
+-- worker calls it about every second. Returns all partitions.
 create function sealcast.claim_partitions(group_name text, holder text, lease_ms integer, partitions integer,
                                           out partition integer, out epoch bigint, out mine boolean)
   returns setof record
@@ -36,8 +37,9 @@ declare
   share integer;
 begin
   if (claimed <> '' and claimant <> '' and lease_ms between 100 and 600000 and partitions between 1 and 1024) is not true then
-    raise exception 'a worker needs a group, a name, a lease of 100 to 600000 ms and 1 to 1024 partitions'
-      using errcode = 'invalid_parameter_value';
+    raise exception 'invalid group_name, holder, lease_ms or partitions'
+      using errcode = 'invalid_parameter_value',
+            hint = 'Pass a group_name, a name as holder, a lease_ms of 100 to 600000, and 1 to 1024 partitions.';
   end if;
   insert into sealcast.event_workers as w (group_name, holder, seen_at) values (claimed, claimant, clock_timestamp())
   on conflict on constraint event_workers_pkey do update set seen_at = excluded.seen_at;
@@ -51,7 +53,8 @@ begin
   select ceil(partitions::numeric / count(*)) into share from sealcast.event_workers w
   where w.group_name = claimed and w.seen_at > clock_timestamp() - make_interval(secs => lease_ms / 1000.0);
 
-  -- What it has goes on while it applies events: they lock the row FOR KEY SHARE, which only a change of hands excludes.
+  -- Renewing does not wait while the holder applies events: apply_events() locks the row FOR KEY SHARE, and only a new
+  -- holder needs a lock that excludes it.
   with held as (
     select l.partition from sealcast.event_leases l
     where l.group_name = claimed and l.partition < partitions and l.holder = claimant
@@ -73,8 +76,9 @@ begin
   update sealcast.event_leases l set epoch = l.epoch + 1, holder = claimant, lease_until = until
   from free f where l.group_name = claimed and l.partition = f.partition;
 
-  -- A worker that froze while it was told outcomes has its apply_events() still open, and the partition locked with it. Of
-  -- those that wait for a worker to read, none can be told from another here; each is undone, and tried again.
+  -- A worker that froze while it received outcomes keeps its apply_events() open, and keeps the partition locked.
+  -- Backends that wait for a worker to read cannot be distinguished here, so all of them are ended; their events are
+  -- rolled back and retried.
   if exists (select from sealcast.event_leases l
              where l.group_name = claimed and l.partition < partitions and l.lease_until < clock_timestamp()) then
     perform pg_terminate_backend(k.pid)
@@ -97,14 +101,15 @@ begin atomic
   where w.group_name = release_partitions.group_name and w.holder = release_partitions.holder;
 end;
 
--- One row: how often Redis has lost what it held, and when the sidecars were last sent back to carry it again.
+-- One row: how often Redis has lost the partitions, and when the sidecars were last sent back to publish the events
+-- again.
 create table sealcast.event_losses (losses bigint not null, rewound_at timestamptz not null);
 insert into sealcast.event_losses values (0, '-infinity');
-comment on table sealcast.event_losses is 'How often the partitions were lost and filled again';
+comment on table sealcast.event_losses is 'How often Redis lost the partitions, and when the sidecars were last sent back to fill them again';
 
--- All that was relayed before it (Unix ms of stream_log) is in the partitions of redis_events; null = none knows. A
--- minute less than is known: any drain that was under way has logged by then, and a Redis that comes back from its disk
--- lacks no more than that without its entries telling.
+-- Returns the time (Unix ms of stream_log) before which all relayed messages are in the partitions of redis_events;
+-- null: unknown. The time is at least a minute ago: by then every drain that was running has logged its messages. A
+-- Redis that restarts from its disk lacks no more than this minute, or its newest entries show the loss.
 create function sealcast.events_carried_to() returns bigint
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -121,8 +126,8 @@ begin atomic
     where g.transport = 'redis_events') carried;
 end;
 
--- Records how far partitions are finished; never backwards, and not when Redis has lost something since the caller saw
--- `losses` of them.
+-- Records how far partitions are finished. A value never goes back. Nothing is recorded when Redis has lost the
+-- partitions since the caller read `losses`.
 create function sealcast.finish_partitions(group_name text, partitions integer[], epochs bigint[], finished bigint[],
                                            losses bigint)
   returns void

@@ -1,11 +1,13 @@
--- Applying events: verified first, then each handler's batch in one transaction, with a row for every effect.
+-- Applies events: verifies each envelope, then runs a handler over a batch in one transaction, with one row per effect.
 
--- What is wrong with the text of an envelope, by its signature alone; ok = nothing. Any text is an answer, never an error.
+-- Returns the problem of an envelope, judged by its signature alone; ok: none. It gives an answer to any text and
+-- raises no error.
 create function sealcast.verify_text(envelope text, max_age interval default null) returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_json';
 
--- The event that an envelope is, byte for byte as messages are sealed: read without unescaping d, which may hold what no
--- text can. The ids of messages are UUIDs; others sign envelopes for tables of their own.
+-- Reads the event from an envelope, which must be byte for byte as messages are sealed. d is not unescaped, because it
+-- may hold U+0000, which text cannot. The ids of messages are UUIDs: an envelope with other ids was signed for a table
+-- of the user.
 create function sealcast.open_envelope(envelope text, "offset" bigint, out event sealcast.event, out problem text)
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -18,13 +20,13 @@ begin
   m := regexp_match(envelope, '^\{"v":1,"kid":"[^"]*","t":"([^"\\]*)","stream_id":"([^"]*)","s":"([^"]*)","ts":(\d+),"txn_id":"([^"]*)",'
                               '"d":(.*),"sig":"[0-9a-f]+"\}$');
   if m is null or m[2] || m[3] || m[5] !~ '^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}){3}$' then
-    problem := 'signed, but no message';
+    problem := 'signed, but not a message';
     return;
   end if;
   event := (m[1], m[2]::uuid, m[3]::uuid, m[5]::uuid, m[4]::bigint, "offset", m[6]::json, envelope::json)::sealcast.event;
 end $$;
 
--- The handler, if it is registered for the group.
+-- Returns the handler, if it is registered for the group.
 create function sealcast.runnable_handler(group_name text, handler text) returns sealcast.event_handlers
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -33,8 +35,8 @@ begin
   select * into h from sealcast.event_handlers e
   where e.name = runnable_handler.handler and e.group_name = runnable_handler.group_name and e.active;
   if found and sealcast.handler_problem(h.function) is not null then
-    raise exception 'the handler % cannot be run: %', h.name, sealcast.handler_problem(h.function)
-      using errcode = 'invalid_function_definition', hint = 'Mend the function, or call unregister_handler().';
+    raise exception 'handler % cannot run: %', h.name, sealcast.handler_problem(h.function)
+      using errcode = 'invalid_function_definition', hint = 'Fix the function, or call unregister_handler().';
   end if;
   return h;
 end $$;
@@ -61,7 +63,7 @@ begin atomic
     set reason = excluded.reason, attempts = excluded.attempts, failed_at = excluded.failed_at, replay = false;
 end;
 
--- Counts a failure; dead = it was the last attempt, and the event is a dead letter now.
+-- Counts a failure. Returns dead when it was the last attempt and the event is now a dead letter, else failed.
 create function sealcast.note_event_failure(handler sealcast.event_handlers, event sealcast.event, reason text) returns text
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -85,8 +87,8 @@ begin
   return 'dead';
 end $$;
 
--- Effects of so old an event may have been trimmed: whether it was applied cannot be told any more, unless its effect is
--- there. It becomes a dead letter; who has that replayed has looked.
+-- Handles an event so old that its effect may have been trimmed. If the effect is still there, the event was applied.
+-- Otherwise this is unknown, and the event becomes a dead letter: an admin checks before replaying it.
 create function sealcast.refuse_old(handler sealcast.event_handlers, event sealcast.event) returns text
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -94,11 +96,11 @@ begin
              where f.handler = handler.name and f.sender_id = event.sender_id and f.txn_id = event.txn_id) then
     return 'repeated';
   end if;
-  perform sealcast.bury_event(handler, event, 'it is older than the effects that are kept, and may have been applied', 0);
+  perform sealcast.bury_event(handler, event, 'the event is older than the kept effects, and may have been applied already', 0);
   return 'dead';
 end $$;
 
--- The message of a dead letter, if it is kept.
+-- Returns the message of a dead letter, if it is kept.
 create function sealcast.event_message(letter sealcast.event_dead_letters, out envelope text) returns setof text
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
@@ -107,7 +109,8 @@ begin atomic
   where (o.event).txn_id = (letter).txn_id;
 end;
 
--- Applies what has no effect yet, in order, all or nothing. Returns the places in `events` of what it applied.
+-- Applies the events that have no effect yet, in order, all or none. Returns the places in `events` of those it
+-- applied.
 create function sealcast.apply_batch(handler sealcast.event_handlers, events sealcast.event[]) returns integer[]
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -131,8 +134,8 @@ begin
   return coalesce(places, '{}');
 end $$;
 
--- One event. What the handler deferred to the end of the transaction is decided at once, as its own failure; then the
--- constraints are as deferred as before, for the next event.
+-- Applies one event. Constraints and triggers that are deferred to the end of the transaction are checked at once, so
+-- that they fail this event alone. The rollback makes them deferred again for the next event.
 create function sealcast.apply_alone(handler sealcast.event_handlers, event sealcast.event) returns boolean
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -147,7 +150,8 @@ begin
   return applied;
 end $$;
 
--- Whether the lease is of this epoch. It stays so until the transaction ends: nobody takes the partition over meanwhile.
+-- Returns whether the lease has this epoch. The lock keeps it so until the transaction ends: no other worker takes the
+-- partition.
 create function sealcast.holds_partition(group_name text, partition integer, epoch bigint) returns boolean
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -157,7 +161,8 @@ begin
   return found;
 end $$;
 
--- Who can write to Redis can forge as many as it likes: the first thousand of a partition tell enough.
+-- Returns how many more forged entries of a partition to record. An attacker who can write to Redis can forge any
+-- number of entries, and the first thousand per partition are evidence enough.
 create function sealcast.room_for_forged(group_name text, partition integer) returns bigint
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
@@ -167,10 +172,11 @@ begin atomic
     limit 1000) kept;
 end;
 
--- What a worker has read from a partition that it leases under `epoch`, for one handler; partition null = dead letters
--- that are replayed. No row: the lease is somebody else's by now, or the handler is not registered for the group.
--- Outcomes: applied, repeated (it has an effect already), failed (to be tried again), held (behind a failed one of its
--- sender: likewise), dead, forged, other (a genuine message of another type).
+-- Applies one handler to events that a worker has read from a partition that it leases under `epoch`; partition null:
+-- to dead letters that are replayed. No row: another worker has the lease by now, or the handler is not registered for
+-- the group.
+-- Outcomes: applied, repeated (it has an effect already), failed (will be retried), held (will be retried, because an
+-- earlier event of its sender failed), dead, forged, other (a genuine message of another type).
 create function sealcast.apply_events(group_name text, handler text, partition integer, epoch bigint, envelopes text[],
                                       offsets bigint[], entries text[],
                                       out item integer, out outcome text, out reason text)
@@ -216,13 +222,13 @@ begin
     end loop;
   end if;
 
-  -- In an order that all partitions share, so that they seldom wait for each other crosswise.
+  -- All partitions share this order, so that they seldom run into deadlocks.
   places := array(select n::integer from unnest(outcomes) with ordinality x (outcome, n) where x.outcome is null
                   order by opened[n].stream_id, opened[n]."offset", n);
   if places <> '{}' then
     begin
       applied := sealcast.apply_batch(h, array(select opened[p.place] from unnest(places) with ordinality p (place, n) order by p.n));
-      -- What is deferred to the end of the transaction, which is now, is decided here, where a failure is this handler's.
+      -- Checks deferred constraints and triggers now, while a failure is known to come from this handler.
       set constraints all immediate;
       foreach i in array places loop
         outcomes[i] := 'repeated';
@@ -231,11 +237,11 @@ begin
         outcomes[places[i]] := 'applied';
       end loop;
     exception
-      -- Another transaction's doing: the same batch may succeed at once.
+      -- Another transaction caused the error, so the same batch may succeed at once.
       when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
         raise;
       when others then
-        -- One of them fails: which one is found out one by one.
+        -- At least one event fails. Apply the events one by one to find it.
         foreach i in array places loop
           if opened[i].sender_id = any (failed_senders) then
             outcomes[i] := 'held';
@@ -263,10 +269,11 @@ begin
                from unnest(outcomes, reasons) with ordinality o (outcome, reason, n) order by n;
 end $$;
 comment on function sealcast.apply_events(text, text, integer, bigint, text[], bigint[], text[]) is
-  'Verifies each envelope, then applies the handler to what has no effect yet: all in one, or, when one of them fails, one by one. A repeat runs nothing';
+  'Verifies each envelope, then applies the handler to the events that have no effect yet: all together, or one by one when one of them fails. The handler does not run for a repeated event';
 
--- Counts a failure that took the statement with it, such as a timeout. failed or dead as above; null: the lease is
--- somebody else's by now, or the handler is not registered for the group, or the envelope is none.
+-- Counts a failure that aborted the whole statement, such as a timeout. Returns failed or dead, as
+-- note_event_failure(). Null: another worker has the lease by now, the handler is not registered for the group, or the
+-- envelope is not a message.
 create function sealcast.fail_event(group_name text, handler text, partition integer, epoch bigint, envelope text,
                                     "offset" bigint, reason text) returns text
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -284,14 +291,15 @@ begin
   return sealcast.note_event_failure(h, e, reason);
 end $$;
 
--- Dead letters that somebody wants to be tried again. What retention has dropped cannot be.
+-- Returns the dead letters that are marked for replay. A dead letter whose message retention has dropped is unmarked
+-- instead.
 create function sealcast.event_dead_letters_to_replay(group_name text, max_rows integer,
                                                       out handler text, out "offset" bigint, out envelope text)
   returns setof record
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
-  update sealcast.event_dead_letters d set replay = false, reason = 'its message is not kept any more; ' || d.reason
+  update sealcast.event_dead_letters d set replay = false, reason = 'retention has dropped the message; ' || d.reason
   where d.group_name = event_dead_letters_to_replay.group_name and d.replay
     and not exists (select from sealcast.event_message(d) m where m.envelope is not null);
   return query

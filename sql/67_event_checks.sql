@@ -1,15 +1,15 @@
--- Whether every message has its effects, and how the partitions are filled again when Redis has lost them.
+-- Checks that every message has its effects, and sends redis_events back when Redis has lost the partitions.
 
--- What differs between the messages committed in a span of time and the effects of a handler. Problems: missing (no
--- effect: read the dead letters first, then replay), failing (to be tried again), dead (a dead letter), stray (an effect
--- without a message).
+-- Returns the differences between the messages committed in a span of time and the effects of a handler. Problems:
+-- missing (no effect: read the dead letters first, then replay), failing (will be retried), dead (a dead letter), stray
+-- (an effect without a message).
 create function sealcast.check_effects(handler text, since timestamptz default null, until timestamptz default null,
                                        max_rows integer default 1000,
                                        out problem text, out stream_id uuid, out "offset" bigint, out sender_id uuid,
                                        out txn_id uuid, out ts timestamptz)
   returns setof record
   language plpgsql stable security definer set search_path = pg_catalog, pg_temp
-  -- By the keys, also where no statistics tell yet how much there is.
+  -- Reads by the keys, also while the tables have no statistics yet.
   set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 declare
@@ -19,10 +19,10 @@ declare
 begin
   select * into h from sealcast.event_handlers e where e.name = check_effects.handler;
   if not found then
-    raise exception 'there is no handler %', handler using errcode = 'undefined_object',
-      hint = 'Those that are registered: select name from sealcast.event_handlers.';
+    raise exception 'handler % does not exist', handler using errcode = 'undefined_object',
+      hint = 'Use a name of the table sealcast.event_handlers.';
   end if;
-  -- What is older than the effects that are kept cannot be compared.
+  -- Messages that are older than the kept effects cannot be compared.
   from_ms := greatest(floor(extract(epoch from coalesce(since, h.registered_at)) * 1000)::bigint, h.effects_from);
   return query
   select found.problem, found.stream_id, r."offset" + found.message_id - r.first_id, found.sender_id, found.txn_id,
@@ -45,15 +45,15 @@ begin
       and not exists (select from sealcast.messages m
                       where m.ts = e.ts and m.sender_id = e.sender_id and m.txn_id = e.txn_id)
     order by 6 limit max_rows) found
-  -- The messages of a run have its ts.
+  -- All messages of a run have the ts of the run.
   left join sealcast.stream_runs r on r.stream_id = found.stream_id and r.ts = found.ts and r.logged_at >= from_ms - 60000
     and found.message_id between r.first_id and r.first_id + r.messages - 1
   order by found.ts;
 end $$;
 comment on function sealcast.check_effects(text, timestamptz, timestamptz, integer) is
-  'Compares the messages of a span of time (since null = the handler''s registration, until null = now) with the effects of a handler; no row = all is applied, once';
+  'Compares the messages of a span of time (since null: from the handler''s registration; until null: to now) with the effects of a handler. No row: every message was applied once';
 
--- The messages to be carried again: of each stream, those relayed since then.
+-- Returns the messages to publish again: of each stream, the offsets that were relayed since the given time.
 create function sealcast.replay_plan(since timestamptz, only_stream uuid default null,
                                      out stream_id uuid, out first_offset bigint, out last_offset bigint)
   returns setof record
@@ -66,15 +66,16 @@ begin atomic
   group by r.stream_id order by r.stream_id;
 end;
 
--- What sidecars have added to each partition: the newest entry id, ms-seq. A Redis that is behind it has lost something.
+-- The newest entry id (ms-seq) that sidecars have added to each partition. A Redis that is behind it has lost entries.
 create table sealcast.event_partitions (
   partition integer primary key,
   last_ms bigint not null,
   last_seq bigint not null
 ) with (fillfactor = 50);
-comment on table sealcast.event_partitions is 'The newest entry of each partition of redis_events, as far as recorded';
+comment on table sealcast.event_partitions is 'The newest recorded entry of each partition of redis_events';
 
--- `carrying`: no shard has yet to go back to where rewind_events() sent it. One row at least; partition null = none.
+-- Returns at least one row; partition null: no partition is recorded. carrying: every shard has gone back as far as the
+-- last rewind_events() asked.
 create function sealcast.event_partitions_state(out losses bigint, out carrying boolean, out partition integer,
                                                 out last_ms bigint, out last_seq bigint)
   returns setof record
@@ -97,8 +98,9 @@ begin atomic
   where (p.last_ms, p.last_seq) < (excluded.last_ms, excluded.last_seq);
 end;
 
--- Redis has lost what it held (the caller has seen `losses` of them before): sends redis_events back to what the
--- slowest group had finished, in all shards. New epochs make every sidecar begin there. Null: it was done already.
+-- Called when Redis has lost the partitions; `losses` is the number of losses that the caller knew before. Sends
+-- redis_events back, in all shards, to the time up to which the slowest group had finished. New epochs make every
+-- sidecar start from there. Returns null when another caller has done this already.
 create function sealcast.rewind_events(losses bigint, out since timestamptz, out complete boolean)
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -114,7 +116,7 @@ begin
   from sealcast.event_handlers h left join sealcast.event_leases l on l.group_name = h.group_name
   where h.active;
   since := to_timestamp(back_to / 1000.0);
-  -- Each shard's first batch is 1; what is gone before the oldest one kept has to be replayed.
+  -- The first batch of a shard is 1. Messages before the oldest batch that is kept need a replay.
   complete := not exists (
     select from sealcast.deliveries d
     where d.transport = 'redis_events'
@@ -127,9 +129,9 @@ begin
   update sealcast.relay_leases l set epoch = l.epoch + 1;
 end $$;
 comment on function sealcast.rewind_events(bigint) is
-  'Has redis_events carry again what the slowest group had not finished; complete = false: older messages need sealcastd replay';
+  'Makes redis_events publish again the events that the slowest group had not finished. complete false: older messages need sealcastd replay';
 
--- Forgets effects that were applied so long ago, and remembers up to which ts it did.
+-- Deletes the effects that were applied longer ago than `keep`, and records up to which ts in effects_from.
 create function sealcast.trim_effects(keep interval) returns bigint
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare

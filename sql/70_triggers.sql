@@ -1,21 +1,22 @@
--- Triggers for anybody's tables: sealing a column, and letting each (sender, txn) in once.
+-- Triggers for the user's own tables: seal_row() seals a column, and idempotent_insert() inserts each (sender, txn)
+-- once.
 
 create function sealcast.seal_row() returns trigger
   language c as 'MODULE_PATHNAME', 'sealcast_seal_row';
 comment on function sealcast.seal_row() is
-  'BEFORE INSERT FOR EACH ROW: (sealed column, message type or :column, stream column, sender column, txn column [, payload column])';
+  'Trigger BEFORE INSERT FOR EACH ROW that seals a column. Arguments: (sealed column, message type or :column, stream column, sender column, txn column [, payload column])';
 
--- sender_id and txn_id as text, since other people's tables have keys of any type.
+-- sender_id and txn_id are text, because the keys of users' tables may have any type.
 create table sealcast.row_keys (
   table_id regclass not null,
   sender_id text not null,
   txn_id text not null,
   primary key (table_id, sender_id, txn_id)
 );
-comment on table sealcast.row_keys is 'What idempotent_insert() has let in';
+comment on table sealcast.row_keys is 'The keys of the rows that idempotent_insert() has let through';
 
--- As the extension's owner, since who may insert into the table has no business with everybody's keys.
+-- Runs as the extension's owner: a role that may insert into the table needs no right on the keys of other tables.
 create function sealcast.idempotent_insert() returns trigger
   language c security definer set search_path = pg_catalog, pg_temp as 'MODULE_PATHNAME', 'sealcast_idempotent_insert';
 comment on function sealcast.idempotent_insert() is
-  'BEFORE INSERT FOR EACH ROW: (sender column, txn column). Leaves out a row whose key was inserted before';
+  'Trigger BEFORE INSERT FOR EACH ROW that skips a row whose key was inserted before. Arguments: (sender column, txn column)';

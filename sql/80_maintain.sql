@@ -1,10 +1,12 @@
--- maintain(): makes the partitions of the days ahead, drops what retention has passed, trims keys and logs.
+-- maintain(): makes the partitions of the days ahead, drops the partitions beyond retention, and trims keys and logs.
 
--- One row. Whoever locks it maintains; `recovered` = what an earlier installation had not relayed has been queued.
+-- One row. Only the transaction that locks it does the maintenance. recovered: the messages that an earlier
+-- installation had not relayed are queued.
 create table sealcast.maintenance (recovered boolean not null default false);
 insert into sealcast.maintenance default values;
 
--- What only the extension's owner may shorten: neither the sidecar nor an administrator can make it forget.
+-- Only the extension's owner may shorten retention: neither the sidecar nor sealcast_admin can make messages
+-- disappear.
 create table sealcast.retention (
   only_row boolean primary key default true check (only_row),
   keep interval not null default '30 days' check (keep >= interval '1 day'),
@@ -13,10 +15,10 @@ create table sealcast.retention (
   check (keep_txn_ids <= keep)
 );
 comment on table sealcast.retention is
-  'How long maintain() keeps messages and their offsets, and txn_ids; for how many days it makes partitions ahead';
+  'How long maintain() keeps messages and their offsets, how long it keeps txn_ids, and for how many days it makes partitions ahead';
 insert into sealcast.retention default values;
 
--- A restored row takes the place of the one that CREATE EXTENSION made.
+-- A restored row replaces the row that CREATE EXTENSION made.
 create function sealcast.replace_retention() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -26,7 +28,7 @@ end $$;
 create trigger replace_retention before insert on sealcast.retention
   for each row execute function sealcast.replace_retention();
 
--- The partitions by day that maintain() made of `parent`.
+-- Returns the partitions by day that maintain() made of `parent`.
 create function sealcast.partitions(parent regclass, out partition regclass, out day date) returns setof record
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
@@ -35,7 +37,7 @@ begin atomic
   where i.inhparent = parent and c.relname ~ '_\d{8}$' order by 2;
 end;
 
--- Makes the partition of one UTC day. Attaching, unlike CREATE … PARTITION OF, lets inserts go on.
+-- Makes the partition of one UTC day. Attaching a partition lets inserts go on; CREATE TABLE … PARTITION OF does not.
 create function sealcast.make_partition(parent regclass, key text, primary_key text, day date) returns boolean
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -46,10 +48,11 @@ begin
   if exists (select from sealcast.partitions(parent) p where p.day = make_partition.day) then
     return false;
   end if;
-  -- The partition has the primary key, not the parent: at restore, a parent that comes with the extension and has one
-  -- would give it to the partition before pg_dump's own script does.
+  -- The partition has the primary key, not the parent. The parent comes with the extension: at restore, it would give
+  -- its key to the partition before the script of pg_dump adds the dumped one.
   execute format('create table sealcast.%I (like %s including all, primary key (%s))', partition_name, parent, primary_key);
-  -- Without a policy it is closed to all; reads through the parent follow the parent's policies alone.
+  -- Without a policy, the partition is closed to all roles. A read through the parent follows the policies of the
+  -- parent alone.
   execute format('alter table sealcast.%I enable row level security', partition_name);
   execute format('alter table sealcast.%I add constraint within_day check (%I >= %s and %I < %s)',
                  partition_name, key, from_ms, key, from_ms + 86400000);
@@ -82,17 +85,18 @@ begin
   end loop;
 end $$;
 
--- Dropping locks the parent, and so everybody out, until the transaction ends: maintain() does it last, and nothing
--- slow comes between the first drop and the end.
+-- Dropping a partition locks the parent against all other transactions until this one ends. So maintain() drops last,
+-- and nothing slow comes after the first drop.
 create function sealcast.drop_partitions(keep interval) returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   last_day constant date := (now() - keep)::date;
-  -- A message may be relayed on the day after it was sealed: it outlives its offset by a day.
+  -- A message may be relayed on the day after it was sealed. So messages are kept a day longer than offsets.
   last_message_day constant date := last_day - 1;
   dropped record;
 begin
-  -- Offsets are never given twice, and a reader is told when what it wants is gone.
+  -- Records the highest dropped offset: offsets are never given twice, and a reader must learn that a requested frame
+  -- is gone.
   for dropped in select * from sealcast.partitions('sealcast.stream_runs') p where p.day < last_day loop
     execute format('update sealcast.streams s set trimmed_through = l.last
       from (select stream_id, max("offset" + messages - 1) as last from %s group by stream_id) l
@@ -104,7 +108,7 @@ begin
     union all
     select p.partition from sealcast.partitions('sealcast.messages') p
     where p.day < last_message_day
-      -- Nothing is dropped that was never relayed.
+      -- A message that was never relayed is not dropped.
       and not exists (
         select from sealcast.outbox o
         join (select l.shard, (sealcast.relay_position(l.shard)).seen from sealcast.relay_leases l) relayed using (shard)
@@ -124,8 +128,9 @@ exception when lock_not_available then
   return next;
 end $$;
 
--- A dump carries neither the outbox nor positions in it, since they name transactions of its cluster. What it had
--- not relayed is known by having no offset, and is queued once after the restore.
+-- Queues the messages of a restored dump that were not relayed, once after the restore. A dump has neither the outbox
+-- nor the positions in it, because both name transactions of their cluster. A message without an offset was not
+-- relayed.
 create function sealcast.queue_unrelayed() returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -135,7 +140,7 @@ begin
     return;
   end if;
   object := 'messages without an offset';
-  -- Nothing may be numbered or truncated between the reading of the outbox and that of the log.
+  -- No message may get an offset, and no segment may be truncated, between reading the outbox and reading the log.
   lock table sealcast.relay_leases in exclusive mode;
   insert into sealcast.outbox (xid, first_id, messages, ts, stream_id, shard, segment)
   select pg_current_xact_id(), m.message_id, 1, m.ts, m.stream_id, sealcast.shard_of(m.stream_id),
@@ -146,7 +151,7 @@ begin
                     where o.stream_id = m.stream_id and m.message_id between o.first_id and o.first_id + o.messages - 1);
   get diagnostics queued = row_count;
   update sealcast.maintenance set recovered = true;
-  -- They begin now, with ids of old.
+  -- The queued messages become visible now, but have old message_ids.
   update sealcast.relay_log set seen_id = 0, target_id = 0;
   if queued > 0 then
     perform sealcast.wake();
@@ -158,7 +163,7 @@ exception when lock_not_available then
   return next;
 end $$;
 
--- What tells a repeat from a new message, and an event that was applied from one that was not.
+-- Trims the keys that distinguish a repeat from a new message, and the effects that show which events were applied.
 create function sealcast.trim_keys(keep interval) returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -180,8 +185,9 @@ end $$;
 create function sealcast.trim_logs() returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  -- A shard's newest batch is its position and stays, and so does what a transport has yet to deliver, unless no
-  -- sidecar has had it for a day; and, for as long, what a group of workers has not finished.
+  -- These batches stay: the newest batch of a shard, because it is its position; a batch that a transport has yet to
+  -- deliver, unless no sidecar has used the transport for a day; a batch that a group of workers has not
+  -- finished, for at most a day.
   delete from sealcast.relay_log r
   using (
     select l.shard, least((sealcast.relay_position(l.shard)).batch,
@@ -205,23 +211,24 @@ end $$;
 
 create function sealcast.maintain() returns table (action text, object text)
   language plpgsql security definer set search_path = pg_catalog, pg_temp
-  -- Shorter than admission's: who waits behind this waits less than it is willing to.
+  -- Shorter than the lock_timeout of admission: a message that waits behind this lock does not time out.
   set lock_timeout = '50ms' set timezone = 'UTC' set jit = off as $$
 declare
   retention sealcast.retention;
 begin
-  -- One at a time; a second caller has nothing left to do.
+  -- One caller at a time; a second caller has nothing left to do.
   perform from sealcast.maintenance for update skip locked;
   if not found then
     return;
   end if;
   select * into retention from sealcast.retention;
   if not found then
-    raise exception 'sealcast.retention has no row, so nobody knows what may be dropped'
-      using errcode = 'object_not_in_prerequisite_state', hint = 'Run: insert into sealcast.retention default values';
+    raise exception 'sealcast.retention has no row' using errcode = 'object_not_in_prerequisite_state',
+      detail = 'Without the row, maintain() does not know which messages it may drop.',
+      hint = 'Run: insert into sealcast.retention default values.';
   end if;
 
-  -- From yesterday on: a clock that is stepped back must still find its day.
+  -- Begins with yesterday, so that a clock that is stepped back still finds its day.
   return query select * from sealcast.make_partitions(current_date - 1, current_date + retention.days_ahead);
   return query select * from sealcast.queue_unrelayed();
 
@@ -229,4 +236,4 @@ begin
   return query select * from sealcast.trim_logs();
   return query select * from sealcast.drop_partitions(retention.keep);
 end $$;
-comment on function sealcast.maintain() is 'Run hourly (the sidecar does); sealcast.retention says what is kept';
+comment on function sealcast.maintain() is 'Makes and drops partitions, and trims keys and logs. Run it hourly (the sidecar does); sealcast.retention sets how long rows are kept';

@@ -1,4 +1,4 @@
--- Who may do what: nothing is PUBLIC's, reads go through row-level security, writes through the functions.
+-- Privileges: PUBLIC has none, reads go through row-level security, and writes go through the functions.
 
 revoke all on all functions in schema sealcast from public;
 revoke all on all tables in schema sealcast from public;
@@ -9,11 +9,11 @@ grant execute on function
   sealcast.signing_string(text, text, text, text, bigint, text),
   sealcast.verify(json, interval), sealcast.verify(jsonb, interval),
   sealcast.verify_detail(json, interval), sealcast.verify_detail(jsonb, interval), sealcast.public_keys(),
-  -- Who reads a message may see it as it was sealed.
+  -- A reader of a message may see its envelope.
   sealcast.envelope(sealcast.messages), sealcast.envelope_text(text, text, uuid, uuid, bigint, uuid, text, bytea),
   sealcast.idempotent_insert(),
   sealcast.sampled(uuid, uuid, integer), sealcast.tier(text, uuid, jsonb),
-  -- stream_log is a view with the rights of who reads it.
+  -- stream_log is a view with the rights of its reader, so the reader needs this function.
   sealcast.public_prev(bigint, bigint, bytea, bigint),
   sealcast.rendezvous(uuid, text[]), sealcast.cell_of(uuid)
   to sealcast_admin, sealcast_service, sealcast_user;
@@ -26,13 +26,13 @@ grant execute on function
   sealcast.set_delivery_mode(uuid, text),
   sealcast.restrict_user(text, uuid, uuid, timestamptz, text), sealcast.lift_restriction(text, uuid, uuid)
   to sealcast_admin, sealcast_user;
--- The policies below call these as the reader.
+-- The policies below call these functions with the rights of the reader.
 grant execute on function
   sealcast.caller_id(), sealcast.claims(), sealcast.caller_can_read(uuid), sealcast.caller_moderates(uuid)
   to sealcast_admin, sealcast_user;
 
 grant execute on function
-  -- Who may attach seal_row() to a table of theirs can sign anything.
+  -- A role that may attach seal_row() to its own table can sign anything.
   sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.seal_row(), sealcast.keys(),
   sealcast.interface_version(),
   sealcast.admit(uuid[], text[], uuid[], uuid[], text[]), sealcast.call_as(uuid, text, json),
@@ -65,14 +65,15 @@ grant execute on function
   sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text),
   sealcast.unregister_handler(text, boolean), sealcast.check_effects(text, timestamptz, timestamptz, integer),
   sealcast.replay_event_dead_letters(text, uuid, uuid), sealcast.drop_event_dead_letters(text, uuid, uuid, boolean),
-  -- delivery_status is a view with the rights of who reads it.
+  -- delivery_status is a view with the rights of its reader, so the reader needs this function.
   sealcast.last_offset(uuid)
   to sealcast_admin;
 
--- Tables: sealcast_admin keeps streams, roles, restrictions, cells and types; sealcast_user reads what row-level security shows.
+-- Tables: sealcast_admin maintains streams, roles, restrictions, cells and types; sealcast_user reads the rows that
+-- row-level security shows.
 grant select, insert, update, delete on sealcast.streams, sealcast.stream_roles, sealcast.restrictions,
   sealcast.cells, sealcast.cell_pins to sealcast_admin;
--- Not admit_hook: it names code that runs as the extension's owner.
+-- Without admit_hook, because it names code that runs as the extension's owner.
 grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount),
   update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount)
   on sealcast.message_types to sealcast_admin;

@@ -1,5 +1,6 @@
--- What pg_dump keeps: the users' data. Partitions are tables of their own and dumped as such. Neither the outbox nor
--- positions in it: they name transactions of this cluster (maintain() queues what a restored dump had not relayed).
+-- The tables that pg_dump dumps: the users' data. Partitions are tables of their own and are dumped as such. The outbox
+-- and the positions in it are not dumped, because they name transactions of this cluster; after a restore, maintain()
+-- queues the messages that were not relayed.
 
 select pg_extension_config_dump('sealcast.retention', '');
 select pg_extension_config_dump('sealcast.streams', '');
@@ -10,17 +11,18 @@ select pg_extension_config_dump('sealcast.cells', '');
 select pg_extension_config_dump('sealcast.cell_pins', '');
 select pg_extension_config_dump('sealcast.message_ids', '');
 select pg_extension_config_dump('sealcast.txn_keys', '');
--- Where streams stand between transports.
+-- How far each stream has moved between transports.
 select pg_extension_config_dump('sealcast.switching', '');
 select pg_extension_config_dump('sealcast.delivery_changes', '');
 select pg_extension_config_dump('sealcast.delivery_changes_change_id_seq', '');
--- Offsets outlive the cluster, batches do not: in another one each transport begins anew, but for these.
+-- Offsets are valid in another cluster, batches are not. So in another cluster each transport begins anew, except for
+-- the streams that lag and the dead letters.
 select pg_extension_config_dump('sealcast.delivery_lags', '');
 select pg_extension_config_dump('sealcast.dead_letters', '');
--- Effects, and how far they are known, wherever the messages go. Not who reads partitions, nor what a Redis held.
+-- The effects of messages are valid in any cluster. The leases of partitions and the contents of Redis are not.
 select pg_extension_config_dump('sealcast.event_handlers', '');
 select pg_extension_config_dump('sealcast.event_effects', '');
 select pg_extension_config_dump('sealcast.event_attempts', '');
 select pg_extension_config_dump('sealcast.event_dead_letters', '');
--- Not the keys of tables that are gone: a number means another table elsewhere.
+-- Not the keys of dropped tables: in another database, the number of a dropped table is another table.
 select pg_extension_config_dump('sealcast.row_keys', 'where table_id in (select oid from pg_catalog.pg_class)');

@@ -78,7 +78,7 @@ for extension in sealcast sealcast_economy; do
   current=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$extension.control")
   mapfile -t changes < <(grep -v '^#' "tests/upgrade/$extension.changes")
   # The changes with which the pgTAP tests still pass.
-  mapfile -t passing < <(sed '0,/leave the pgTAP tests/d' "tests/upgrade/$extension.changes")
+  mapfile -t passing < <(sed '0,/^# The pgTAP tests also pass/d' "tests/upgrade/$extension.changes")
 
   make_next "$extension" "$current" "${passing[@]}"
   make_database fresh "$extension" next

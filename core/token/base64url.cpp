@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-namespace sealcast {
+namespace sealcast::core::token {
 namespace {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -55,4 +55,4 @@ void append_base64url(std::string_view bytes, std::string& out) {
   if (held > 0) out += kAlphabet[bits << (6 - held) & 0x3F];
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core::token

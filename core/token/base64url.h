@@ -4,10 +4,10 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::core::token {
 
 // False for padding, foreign characters, an impossible length, or unused bits that are not zero.
 bool decode_base64url(std::string_view text, std::string& out);
 void append_base64url(std::string_view bytes, std::string& out);
 
-}  // namespace sealcast
+}  // namespace sealcast::core::token

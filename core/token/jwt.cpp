@@ -9,7 +9,7 @@
 
 #include "core/token/base64url.h"
 
-namespace sealcast {
+namespace sealcast::core::token {
 namespace {
 
 constexpr std::string_view kHeader = R"({"alg":"HS256","typ":"JWT"})";
@@ -118,4 +118,4 @@ std::string write_hs256(std::string_view claims, const HmacKey& key) {
   return token;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core::token

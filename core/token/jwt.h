@@ -9,7 +9,7 @@
 
 #include "core/digest.h"
 
-namespace sealcast {
+namespace sealcast::core::token {
 
 inline constexpr std::size_t kMaxTokenBytes = 8192;
 
@@ -43,4 +43,4 @@ bool verify_hs256(const Jwt& jwt, const HmacKey& key);
 // `claims`: the JSON text of an object.
 std::string write_hs256(std::string_view claims, const HmacKey& key);
 
-}  // namespace sealcast
+}  // namespace sealcast::core::token

@@ -9,7 +9,7 @@
 #include "core/keyring.h"
 #include "core/settings_error.h"
 
-namespace sealcast {
+namespace sealcast::core::token {
 
 std::string read_secret_file(const std::string& key, const std::string& path) {
   constexpr std::size_t kMaxBytes = 64 * 1024;
@@ -42,4 +42,4 @@ std::string read_signing_secret(const std::string& key, const std::string& path)
                       " bytes; make a new one, for example by `openssl rand -hex 32`");
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::core::token

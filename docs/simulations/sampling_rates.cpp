@@ -7,10 +7,10 @@
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  const sealcast::RateSettings settings{std::atof(argv[1]), std::chrono::milliseconds(std::atol(argv[2]))};
-  sealcast::RateControl control;
-  int rate = sealcast::kAllUsers;
-  sealcast::RateControl::Clock::time_point now{};
+  const leader::sampling::RateSettings settings{std::atof(argv[1]), std::chrono::milliseconds(std::atol(argv[2]))};
+  leader::sampling::RateControl control;
+  int rate = leader::sampling::kAllUsers;
+  leader::sampling::RateControl::Clock::time_point now{};
   for (double velocity; std::cin >> velocity; now += std::chrono::seconds(1)) {
     rate = control.next(settings, velocity, rate, now);
     std::cout << rate << '\n';

@@ -23,32 +23,33 @@ extern "C" {
 }
 
 namespace sealcast::admission {
+
 namespace {
 
 // Somebody else may commit a key between the look at it and its claim; nobody has this much bad luck.
 constexpr int kMaxRaces = 5;
 
-void seal(const Claimed& claimed, const Key& key, int64 ts) {
+void seal(const Claimed& claimed, const core::Key& key, int64 ts) {
   for (int i = 0; i < claimed.count; ++i) {
     Item& item = *claimed.items[i];
-    const UuidText stream_id(*item.stream_id), sender_id(*item.sender_id), txn_id(*item.txn_id);
-    guarded([&](CancelFlag) {
-      Scratch signing, envelope;
-      const Fields fields{view(item.t), stream_id.view(), sender_id.view(), txn_id.view(), ts};
-      const Signature sig = sign_payload(fields, view(item.canonical), key, *signing);
-      append_envelope(fields, key.kid, view(item.canonical), sig.bytes(), *envelope);
-      item.sig = new_varlena(sig.bytes());
-      item.answer.envelope = new_varlena(*envelope);
+    const server::UuidText stream_id(*item.stream_id), sender_id(*item.sender_id), txn_id(*item.txn_id);
+    server::guarded([&](core::CancelFlag) {
+      server::Scratch signing, envelope;
+      const core::Fields fields{server::view(item.t), stream_id.view(), sender_id.view(), txn_id.view(), ts};
+      const core::Signature sig = core::sign_payload(fields, server::view(item.canonical), key, *signing);
+      core::append_envelope(fields, key.kid, server::view(item.canonical), sig.bytes(), *envelope);
+      item.sig = server::new_varlena(sig.bytes());
+      item.answer.envelope = server::new_varlena(*envelope);
     });
     item.answer.status = 200;
   }
 }
 
-void store(const Claimed& claimed, const Key& key, int64 ts) {
+void store(const Claimed& claimed, const core::Key& key, int64 ts) {
   const text* const kid = cstring_to_text_with_len(key.kid.data(), static_cast<int>(key.kid.size()));
   static constexpr const char* kMessage[] = {"ts", "message_id", "stream_id", "sender_id", "txn_id",
                                              "t",  "kid",        "sig",       "d"};
-  bulk_insert("messages", kMessage, claimed.count, [&](int i, Datum* values, bool*) {
+  server::bulk_insert("messages", kMessage, claimed.count, [&](int i, Datum* values, bool*) {
     const Item& item = *claimed.items[i];
     values[0] = Int64GetDatum(ts);
     values[1] = Int64GetDatum(item.message_id);
@@ -64,20 +65,20 @@ void store(const Claimed& claimed, const Key& key, int64 ts) {
 
 void queue(const Claimed& claimed, int64 ts) {
   const FullTransactionId xid = GetTopFullTransactionId();
-  const int16 segment = outbox_segment();
-  auto* const runs = static_cast<Run*>(palloc(static_cast<std::size_t>(claimed.count) * sizeof(Run)));
+  const int16 segment = relay::outbox_segment();
+  auto* const runs = static_cast<relay::Run*>(palloc(static_cast<std::size_t>(claimed.count) * sizeof(relay::Run)));
   int count = 0;
   for (int i = 0; i < claimed.count; ++i) {
     const Item& item = *claimed.items[i];
     if (count > 0 && runs[count - 1].takes(item.message_id, *item.stream_id)) {
       ++runs[count - 1].messages;
     } else {
-      runs[count++] = {item.message_id, 1, ts, *item.stream_id, shard_of(*item.stream_id), 0};
+      runs[count++] = {item.message_id, 1, ts, *item.stream_id, relay::shard_of(*item.stream_id), 0};
     }
   }
   static constexpr const char* kRow[] = {"xid", "first_id", "messages", "ts", "stream_id", "shard", "segment"};
-  bulk_insert("outbox", kRow, count, [&](int i, Datum* values, bool*) {
-    const Run& run = runs[i];
+  server::bulk_insert("outbox", kRow, count, [&](int i, Datum* values, bool*) {
+    const relay::Run& run = runs[i];
     values[0] = FullTransactionIdGetDatum(xid);
     values[1] = Int64GetDatum(run.first_id);
     values[2] = Int32GetDatum(run.messages);
@@ -89,14 +90,14 @@ void queue(const Claimed& claimed, int64 ts) {
 }
 
 void claim_and_store(Items items, bool look_first) {
-  const int64 ts = unix_ms(GetCurrentTimestamp());
-  const Key& key = key_store::require_signing();
+  const int64 ts = sealing::unix_ms(GetCurrentTimestamp());
+  const core::Key& key = sealing::key_store::require_signing();
   const Claimed claimed = claim(items, ts, look_first);
   if (claimed.count > 0) {
     seal(claimed, key, ts);
     store(claimed, key, ts);
     queue(claimed, ts);
-    wake::request();
+    relay::wake::request();
   }
   admit_hooked(items);
 }
@@ -217,12 +218,11 @@ void answer_elsewhere(Items items) {
   answer_repeats(items);
 }
 
-}  // namespace sealcast::admission
-
 SEALCAST_FUNCTION(sealcast_admit) {
-  using namespace sealcast::admission;
   const Items items = read_items(fcinfo);
   admit(items);
   write_answers(fcinfo, items);
   return static_cast<Datum>(0);
 }
+
+}  // namespace sealcast::admission

@@ -45,8 +45,8 @@ const text* detoasted(const void* value) {
 }
 
 // A backend's own, so that the canonical text keeps its room from message to message.
-Payload& reused_payload() {
-  static Payload payload;
+core::Payload& reused_payload() {
+  static core::Payload payload;
   constexpr std::size_t kKeptBytes = 1 << 20;
   if (payload.canonical.capacity() > kKeptBytes) std::string().swap(payload.canonical);
   return payload;
@@ -57,23 +57,23 @@ void prepare(Item& item) {
     item.problem = "the payload is null";
     return;
   }
-  char problem[sizeof(Report::message)];
+  char problem[sizeof(server::Report::message)];
   bool prepared = false;
-  guarded([&](CancelFlag cancel) {
-    static const std::vector<ServerField> kNone;
-    static std::vector<ServerField> role_field{{"user_role", {}}};
-    role_field[0].value = item.role == nullptr ? std::string_view() : view(item.role);
-    Payload& payload = reused_payload();
+  server::guarded([&](core::CancelFlag cancel) {
+    static const std::vector<core::ServerField> kNone;
+    static std::vector<core::ServerField> role_field{{"user_role", {}}};
+    role_field[0].value = item.role == nullptr ? std::string_view() : server::view(item.role);
+    core::Payload& payload = reused_payload();
     try {
-      prepare_payload(view(item.d), item.type == nullptr || item.type->states_role ? role_field : kNone, payload,
-                      cancel);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::invalid_json && error.kind() != ErrorKind::invalid_argument) throw;
-      copy_clipped(problem, sizeof problem, error.what());
+      core::prepare_payload(server::view(item.d), item.type == nullptr || item.type->states_role ? role_field : kNone,
+                            payload, cancel);
+    } catch (const core::Error& error) {
+      if (error.kind() != core::ErrorKind::invalid_json && error.kind() != core::ErrorKind::invalid_argument) throw;
+      server::copy_clipped(problem, sizeof problem, error.what());
       return;
     }
-    item.canonical = new_varlena(payload.canonical);
-    item.sent_hash = new_varlena(bytes(payload.sent_hash));
+    item.canonical = server::new_varlena(payload.canonical);
+    item.sent_hash = server::new_varlena(core::bytes(payload.sent_hash));
     prepared = true;
   });
   if (!prepared) item.problem = pstrdup(problem);

@@ -11,7 +11,8 @@ extern "C" {
 #include "utils/guc.h"
 }
 
-namespace sealcast {
+namespace sealcast::admission {
+
 namespace {
 
 constexpr char kClaims[] = "request.jwt.claims";
@@ -23,7 +24,7 @@ struct Claims {
 
 std::optional<pg_uuid_t> parse_uuid(std::string_view text) {
   std::string lower;
-  if (!normalize_uuid(text, lower) || lower == kNilUuid) return std::nullopt;
+  if (!core::normalize_uuid(text, lower) || lower == core::kNilUuid) return std::nullopt;
   pg_uuid_t uuid;
   const char* at = lower.data();
   for (unsigned char& byte : uuid.data) {
@@ -35,25 +36,25 @@ std::optional<pg_uuid_t> parse_uuid(std::string_view text) {
 }
 
 // A member of the root as canonical text; its name needs no escapes.
-std::string_view value_of(std::span<const Member> members, std::string_view json, std::string_view name) {
-  for (const Member& member : members) {
+std::string_view value_of(std::span<const core::Member> members, std::string_view json, std::string_view name) {
+  for (const core::Member& member : members) {
     if (member.key == name) return json.substr(member.begin, member.end - member.begin).substr(name.size() + 3);
   }
   return {};
 }
 
-void read(std::string_view json, Claims& claims, CancelFlag cancel) {
-  Scratch canonical;
-  ScratchLease lease;
+void read(std::string_view json, Claims& claims, core::CancelFlag cancel) {
+  server::Scratch canonical;
+  core::ScratchLease lease;
   bool is_object = false;
   try {
-    canonicalize_members(json, *canonical, Numbers::rounded, cancel, *lease, is_object);
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::interrupted) throw;
+    core::canonicalize_members(json, *canonical, core::Numbers::rounded, cancel, *lease, is_object);
+  } catch (const core::Error& error) {
+    if (error.kind() == core::ErrorKind::interrupted) throw;
     return;  // What is no JSON claims nothing.
   }
   if (!is_object) return;
-  const std::span<const Member> members = (*lease).members;
+  const std::span<const core::Member> members = (*lease).members;
   const std::string_view sub = value_of(members, *canonical, "sub"), exp = value_of(members, *canonical, "exp");
   if (sub.size() > 2 && sub.front() == '"') claims.sub = parse_uuid(sub.substr(1, sub.size() - 2));
   double seconds;
@@ -64,7 +65,7 @@ Claims read_claims() {
   Claims claims;
   const char* const json = GetConfigOption(kClaims, true, false);
   if (json == nullptr || *json == '\0') return claims;
-  guarded([&](CancelFlag cancel) { read(json, claims, cancel); });
+  server::guarded([&](core::CancelFlag cancel) { read(json, claims, cancel); });
   return claims;
 }
 
@@ -75,27 +76,25 @@ std::optional<pg_uuid_t> caller_id() { return read_claims().sub; }
 pg_uuid_t current_sender() {
   const Claims claims = read_claims();
   if (!claims.sub) {
-    admission::refuse({.status = 401,
-                       .code = "unauthenticated",
-                       .message = "no session",
-                       .details = "request.jwt.claims holds no sub that is a UUID other than nil",
-                       .hint = "Sign in and send the session's token."});
+    refuse({.status = 401,
+            .code = "unauthenticated",
+            .message = "no session",
+            .details = "request.jwt.claims holds no sub that is a UUID other than nil",
+            .hint = "Sign in and send the session's token."});
   }
   constexpr double kPostgresEpoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * static_cast<double>(SECS_PER_DAY);
   const double now = static_cast<double>(GetCurrentTimestamp()) / USECS_PER_SEC + kPostgresEpoch;
   if (claims.exp && *claims.exp <= now) {
-    admission::refuse({.status = 401,
-                       .code = "token_expired",
-                       .message = "the session has expired",
-                       .hint = "Refresh the token and try again."});
+    refuse({.status = 401,
+            .code = "token_expired",
+            .message = "the session has expired",
+            .hint = "Refresh the token and try again."});
   }
   return *claims.sub;
 }
 
-}  // namespace sealcast
-
 SEALCAST_FUNCTION(sealcast_caller_id) {
-  const std::optional<pg_uuid_t> id = sealcast::caller_id();
+  const std::optional<pg_uuid_t> id = caller_id();
   if (!id) PG_RETURN_NULL();
   auto* const result = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
   *result = *id;
@@ -104,6 +103,8 @@ SEALCAST_FUNCTION(sealcast_caller_id) {
 
 SEALCAST_FUNCTION(sealcast_current_sender) {
   auto* const result = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
-  *result = sealcast::current_sender();
+  *result = current_sender();
   PG_RETURN_UUID_P(result);
 }
+
+}  // namespace sealcast::admission

@@ -11,27 +11,28 @@ extern "C" {
 #include "utils/array.h"
 }
 
-namespace sealcast {
+namespace sealcast::admission {
+
 namespace {
 
 std::size_t rendezvous_of(const pg_uuid_t& stream_id, std::span<const std::string_view> cells) {
-  const UuidText text(stream_id);
+  const server::UuidText text(stream_id);
   std::size_t place = 0;
-  guarded([&](CancelFlag) { place = rendezvous(text.view(), cells); });
+  server::guarded([&](core::CancelFlag) { place = core::rendezvous(text.view(), cells); });
   return place;
 }
 
 }  // namespace
 
-bool is_cell() { return settings::cell[0] != '\0'; }
+bool is_cell() { return server::settings::cell[0] != '\0'; }
 
 void hold_pins() {
-  if (is_cell()) LockRelationOid(table_id("cell_pins"), AccessShareLock);
+  if (is_cell()) LockRelationOid(server::table_id("cell_pins"), AccessShareLock);
 }
 
 Cells Cells::open() {
   Cells cells;
-  IndexLookup table = IndexLookup::open("cells");
+  server::IndexLookup table = server::IndexLookup::open("cells");
   const int name = table.column("cell"), url = table.column("url");
   std::size_t room = 8;
   cells.count_ = 0;
@@ -43,7 +44,7 @@ Cells Cells::open() {
   table.close();
   cells.names_ = static_cast<std::string_view*>(palloc(room * sizeof(std::string_view)));
   for (std::size_t i = 0; i < cells.count_; ++i) cells.names_[i] = cells.cells_[i].name;
-  cells.pins_ = IndexLookup::open("cell_pins");
+  cells.pins_ = server::IndexLookup::open("cell_pins");
   cells.pinned_ = cells.pins_.column("cell");
   return cells;
 }
@@ -52,20 +53,18 @@ void Cells::close() { pins_.close(); }
 
 const Cell* Cells::elsewhere(const pg_uuid_t& stream_id) {
   const std::size_t place = place_of(stream_id);
-  return place == count_ || names_[place] == settings::cell ? nullptr : &cells_[place];
+  return place == count_ || names_[place] == server::settings::cell ? nullptr : &cells_[place];
 }
 
 std::size_t Cells::place_of(const pg_uuid_t& stream_id) {
   const Datum key[] = {UUIDPGetDatum(&stream_id)};
   pins_.find(key);
   if (pins_.next()) {
-    const std::string_view cell = view(DatumGetTextPP(pins_.value(pinned_)));
+    const std::string_view cell = server::view(DatumGetTextPP(pins_.value(pinned_)));
     return static_cast<std::size_t>(std::find(names_, names_ + count_, cell) - names_);
   }
   return rendezvous_of(stream_id, {names_, count_});
 }
-
-}  // namespace sealcast
 
 SEALCAST_FUNCTION(sealcast_rendezvous) {
   Datum* values;
@@ -75,14 +74,16 @@ SEALCAST_FUNCTION(sealcast_rendezvous) {
   auto* const cells = static_cast<std::string_view*>(palloc(Max(count, 1) * sizeof(std::string_view)));
   std::size_t named = 0;
   for (int i = 0; i < count; ++i) {
-    if (!nulls[i]) cells[named++] = sealcast::view(DatumGetTextPP(values[i]));
+    if (!nulls[i]) cells[named++] = server::view(DatumGetTextPP(values[i]));
   }
-  const std::size_t place = sealcast::rendezvous_of(*PG_GETARG_UUID_P(0), {cells, named});
+  const std::size_t place = rendezvous_of(*PG_GETARG_UUID_P(0), {cells, named});
   if (place == named) PG_RETURN_NULL();
   PG_RETURN_TEXT_P(cstring_to_text_with_len(cells[place].data(), static_cast<int>(cells[place].size())));
 }
 
 SEALCAST_FUNCTION(sealcast_own_cell) {
-  if (!sealcast::is_cell()) PG_RETURN_NULL();
-  PG_RETURN_TEXT_P(cstring_to_text(sealcast::settings::cell));
+  if (!is_cell()) PG_RETURN_NULL();
+  PG_RETURN_TEXT_P(cstring_to_text(server::settings::cell));
 }
+
+}  // namespace sealcast::admission

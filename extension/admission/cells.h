@@ -3,7 +3,7 @@
 
 #include "server/index_lookup.h"
 
-namespace sealcast {
+namespace sealcast::admission {
 
 // A row of cells.
 struct Cell {
@@ -33,8 +33,8 @@ class Cells {
   Cell* cells_;
   std::string_view* names_;
   std::size_t count_;
-  IndexLookup pins_;
+  server::IndexLookup pins_;
   int pinned_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::admission

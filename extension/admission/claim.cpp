@@ -44,7 +44,7 @@ int filter(Item** items, int count, Predicate kept) {
 
 int without_committed(Item** items, int count) {
   PushActiveSnapshot(GetTransactionSnapshot());
-  IndexLookup keys = IndexLookup::open("txn_keys");
+  server::IndexLookup keys = server::IndexLookup::open("txn_keys");
   count = filter(items, count, [&keys](const Item& item) {
     const Datum key[] = {UUIDPGetDatum(item.sender_id), UUIDPGetDatum(item.txn_id)};
     keys.find(key);
@@ -84,12 +84,12 @@ Claimed claim(Items items, int64 ts, bool look_first) {
   qsort(by_stream, static_cast<std::size_t>(count), sizeof(Item*), by_stream_and_number);
   int64 block = 0;
   for (int i = 0; i < count; ++i) {
-    if (i % kIdsInBlock == 0) block = next_id_block();
-    by_stream[i]->message_id = block + i % kIdsInBlock;
+    if (i % relay::kIdsInBlock == 0) block = relay::next_id_block();
+    by_stream[i]->message_id = block + i % relay::kIdsInBlock;
   }
 
   static constexpr const char* kColumns[] = {"sender_id", "txn_id", "ts", "message_id", "sent_hash"};
-  bulk_insert("txn_keys", kColumns, count, [&](int i, Datum* values, bool*) {
+  server::bulk_insert("txn_keys", kColumns, count, [&](int i, Datum* values, bool*) {
     const Item& item = *ordered[i];
     values[0] = UUIDPGetDatum(item.sender_id);
     values[1] = UUIDPGetDatum(item.txn_id);

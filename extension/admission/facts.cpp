@@ -33,7 +33,7 @@ T* copied(const T& value) {
 }
 
 struct ByType {
-  int operator()(const Item& a, const Item& b) const { return view(a.t).compare(view(b.t)); }
+  int operator()(const Item& a, const Item& b) const { return server::view(a.t).compare(server::view(b.t)); }
 };
 
 struct ByStream {
@@ -48,7 +48,7 @@ struct BySender {
 };
 
 void look_up_types(Items items) {
-  IndexLookup types = IndexLookup::open("message_types");
+  server::IndexLookup types = server::IndexLookup::open("message_types");
   const int max_bytes = types.column("max_bytes"), required_roles = types.column("required_roles"),
             system_only = types.column("system_only"), server_fields = types.column("server_fields"),
             admit_hook = types.column("admit_hook");
@@ -73,7 +73,7 @@ void look_up_types(Items items) {
 }
 
 void look_up_streams(Items items) {
-  IndexLookup streams = IndexLookup::open("streams");
+  server::IndexLookup streams = server::IndexLookup::open("streams");
   const int closed_at = streams.column("closed_at");
   const Item* before = nullptr;
   for (Item* item : sorted(
@@ -99,8 +99,8 @@ bool outweighs(const Restriction& a, const Restriction& b) {
 }
 
 void look_up_senders(Items items, TimestampTz now) {
-  IndexLookup roles = IndexLookup::open("stream_roles");
-  IndexLookup restrictions = IndexLookup::open("restrictions", "restrictions_key");
+  server::IndexLookup roles = server::IndexLookup::open("stream_roles");
+  server::IndexLookup restrictions = server::IndexLookup::open("restrictions", "restrictions_key");
   const int role = roles.column("role"), stream_id = restrictions.column("stream_id"),
             kind = restrictions.column("kind"), until = restrictions.column("until");
   const Item* before = nullptr;
@@ -122,7 +122,7 @@ void look_up_senders(Items items, TimestampTz now) {
     while (restrictions.next()) {
       const std::optional<Datum> where = restrictions.optional(stream_id), ends = restrictions.optional(until);
       if (where && !same(*DatumGetUUIDP(*where), *item->stream_id)) continue;
-      const Restriction found{view(DatumGetTextPP(restrictions.value(kind))) == "ban", !where,
+      const Restriction found{server::view(DatumGetTextPP(restrictions.value(kind))) == "ban", !where,
                               ends ? std::optional(DatumGetTimestampTz(*ends)) : std::nullopt};
       if (found.until && *found.until <= now) continue;
       if (item->restriction == nullptr || outweighs(found, *item->restriction)) item->restriction = copied(found);

@@ -22,7 +22,8 @@ extern "C" {
 #include "utils/wait_event.h"
 }
 
-namespace sealcast::gate {
+namespace sealcast::admission::gate {
+
 namespace {
 
 constexpr std::size_t kMaxLine = 512;
@@ -78,7 +79,7 @@ Step open_connection(TimestampTz deadline) {
     return failed_errno("no socket");
   }
   connection.used = false;
-  strlcpy(connection.path, settings::gate_socket, sizeof connection.path);
+  strlcpy(connection.path, server::settings::gate_socket, sizeof connection.path);
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   strlcpy(address.sun_path, connection.path, sizeof address.sun_path);
@@ -95,7 +96,7 @@ Step ensure_connection(TimestampTz deadline) {
     char byte;
     const ssize_t got = recv(connection.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     const bool quiet = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-    if (quiet && std::strcmp(connection.path, settings::gate_socket) == 0) return Step::done;
+    if (quiet && std::strcmp(connection.path, server::settings::gate_socket) == 0) return Step::done;
     disconnect();
   }
   return open_connection(deadline);
@@ -191,14 +192,16 @@ void log_trouble(Step step) {
   } else if (!trouble_logged) {
     trouble_logged = true;
     ereport(LOG_SERVER_ONLY,
-            (errhidestmt(true), errmsg("sealcast gate at \"%s\" is unavailable: %s", settings::gate_socket, trouble),
+            (errhidestmt(true),
+             errmsg("sealcast gate at \"%s\" is unavailable: %s", server::settings::gate_socket, trouble),
              errhint("See that the sidecar runs and serves that socket (sealcast.gate_socket).")));
   }
 }
 
-Answer ask_gate(const UuidText& sender_id, const UuidText& stream_id, std::string_view t, const UuidText& txn_id) {
+Answer ask_gate(const server::UuidText& sender_id, const server::UuidText& stream_id, std::string_view t,
+                const server::UuidText& txn_id) {
   Answer answer = {kUnavailable, kRetryAfterMs};
-  const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), settings::gate_timeout_ms);
+  const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), server::settings::gate_timeout_ms);
   char question[kMaxLine];
   const int size = snprintf(question, sizeof question, "check %.36s %.36s %.*s %.36s\n", sender_id.text, stream_id.text,
                             static_cast<int>(t.size()), t.data(), txn_id.text);
@@ -226,15 +229,12 @@ bool is_message_type(std::string_view t) {
 }
 
 Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id) {
-  if (!settings::gate) return {kOff};
-  if (*settings::gate_socket == '\0') return {kUnavailable, kRetryAfterMs};
-  return ask_gate(UuidText(sender_id), UuidText(stream_id), t, UuidText(txn_id));
+  if (!server::settings::gate) return {kOff};
+  if (*server::settings::gate_socket == '\0') return {kUnavailable, kRetryAfterMs};
+  return ask_gate(server::UuidText(sender_id), server::UuidText(stream_id), t, server::UuidText(txn_id));
 }
 
-}  // namespace sealcast::gate
-
 SEALCAST_FUNCTION(sealcast_gate) {
-  using namespace sealcast;
   for (int i = 0; i < 4; ++i) {
     if (PG_ARGISNULL(i)) {
       ereport(ERROR,
@@ -242,13 +242,15 @@ SEALCAST_FUNCTION(sealcast_gate) {
     }
   }
   const text* const t = PG_GETARG_TEXT_PP(2);
-  if (!gate::is_message_type(view(t))) {
+  if (!is_message_type(server::view(t))) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is no message type", text_to_cstring(t)),
                     errdetail("A message type is 1 to 64 of a-z, 0-9, _, . and -, beginning with a letter.")));
   }
-  const gate::Answer answer = gate::check(*PG_GETARG_UUID_P(0), *PG_GETARG_UUID_P(1), view(t), *PG_GETARG_UUID_P(3));
+  const Answer answer = check(*PG_GETARG_UUID_P(0), *PG_GETARG_UUID_P(1), server::view(t), *PG_GETARG_UUID_P(3));
   const text* const outcome = cstring_to_text_with_len(answer.outcome.data(), static_cast<int>(answer.outcome.size()));
   Datum values[2] = {PointerGetDatum(outcome), Int64GetDatum(answer.retry_after_ms.value_or(0))};
   bool nulls[2] = {false, !answer.retry_after_ms};
-  PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(record_type(fcinfo), values, nulls)));
+  PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(server::record_type(fcinfo), values, nulls)));
 }
+
+}  // namespace sealcast::admission::gate

@@ -3,7 +3,7 @@
 
 #include "server/pg.h"
 
-namespace sealcast::gate {
+namespace sealcast::admission::gate {
 
 inline constexpr std::string_view kPass = "pass";
 inline constexpr std::string_view kSeen = "seen";  // the gate has seen this txn_id; it may or may not be committed
@@ -22,4 +22,4 @@ bool is_message_type(std::string_view t);
 // Over sealcast.gate_socket, within sealcast.gate_timeout; unavailable when there is no answer. `t` is a message type.
 Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id);
 
-}  // namespace sealcast::gate
+}  // namespace sealcast::admission::gate

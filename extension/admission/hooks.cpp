@@ -8,7 +8,7 @@
 namespace sealcast::admission {
 namespace {
 
-SpiPlan plan{
+server::SpiPlan plan{
     "select status, code, message, hint, envelope from sealcast.admit_hooked($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     {INT4OID, REGPROCEDUREOID, UUIDOID, TEXTOID, UUIDOID, UUIDOID, TEXTOID, BYTEAOID, INT8OID}};
 enum { kStatus, kCode, kMessage, kHint, kEnvelope };
@@ -18,7 +18,7 @@ void admit_hooked(Item& item) {
       Int32GetDatum(item.number),      ObjectIdGetDatum(item.type->admit_hook), UUIDPGetDatum(item.stream_id),
       PointerGetDatum(item.t),         UUIDPGetDatum(item.sender_id),           UUIDPGetDatum(item.txn_id),
       PointerGetDatum(item.canonical), PointerGetDatum(item.sent_hash),         Int64GetDatum(item.message_id)};
-  SpiRows rows = plan.run(arguments);
+  server::SpiRows rows = plan.run(arguments);
   // A null verdict: the key was taken.
   if (const std::optional<Datum> status = rows.value(0, kStatus)) {
     item.answer = {.status = DatumGetInt32(*status),
@@ -26,7 +26,7 @@ void admit_hooked(Item& item) {
                    .message = rows.c_string(0, kMessage),
                    .hint = rows.c_string(0, kHint),
                    .envelope = rows.text_copy(0, kEnvelope)};
-    if (item.answer.status == 200) wake::request();
+    if (item.answer.status == 200) relay::wake::request();
   }
   rows.finish();
 }
@@ -42,7 +42,7 @@ void admit_hooked(Items items) {
   if (count == 0) return;
   sort_by_key(hooked, count);
   for (int i = 0; i < count; ++i) {
-    hooked[i]->message_id = next_id_block();
+    hooked[i]->message_id = relay::next_id_block();
     admit_hooked(*hooked[i]);
   }
 }

@@ -43,12 +43,14 @@ bool contains(ArrayType* roles, const text* role) {
   int count;
   deconstruct_array(roles, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
   for (int i = 0; i < count; ++i) {
-    if (!nulls[i] && view(DatumGetPointer(names[i])) == view(role)) return true;
+    if (!nulls[i] && server::view(DatumGetPointer(names[i])) == server::view(role)) return true;
   }
   return false;
 }
 
-const char* c_string(const pg_uuid_t& uuid) { return pnstrdup(UuidText(uuid).text, sizeof UuidText::text); }
+const char* c_string(const pg_uuid_t& uuid) {
+  return pnstrdup(server::UuidText(uuid).text, sizeof server::UuidText::text);
+}
 
 Answer forbidden_until(const Restriction& restriction, TimestampTz now) {
   const char* const where = restriction.everywhere ? "" : restriction.ban ? " from this stream" : " in this stream";
@@ -116,7 +118,7 @@ Answer refusal(const Item& item, TimestampTz now) {
             .message = item.problem,
             .hint = "Send an I-JSON object (RFC 7493) whose numbers a double holds exactly."};
   }
-  const auto bytes = static_cast<int>(view(item.canonical).size());
+  const auto bytes = static_cast<int>(server::view(item.canonical).size());
   if (bytes > item.type->max_bytes) {
     return {.status = 413,
             .code = "payload_too_large",

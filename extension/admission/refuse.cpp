@@ -18,17 +18,17 @@ void refuse(const Answer& answer) {
   pg_unreachable();
 }
 
-}  // namespace sealcast::admission
-
 SEALCAST_FUNCTION(sealcast_refuse) {
   const auto text_argument = [fcinfo](int i) {
     return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i));
   };
   const char* const code = text_argument(1);
-  sealcast::admission::refuse({.status = PG_ARGISNULL(0) ? 500 : PG_GETARG_INT32(0),
-                               .code = code == nullptr ? "internal_error" : code,
-                               .message = text_argument(2),
-                               .details = text_argument(3),
-                               .hint = text_argument(4),
-                               .retry_after_ms = PG_ARGISNULL(5) ? std::nullopt : std::optional(PG_GETARG_INT64(5))});
+  refuse({.status = PG_ARGISNULL(0) ? 500 : PG_GETARG_INT32(0),
+          .code = code == nullptr ? "internal_error" : code,
+          .message = text_argument(2),
+          .details = text_argument(3),
+          .hint = text_argument(4),
+          .retry_after_ms = PG_ARGISNULL(5) ? std::nullopt : std::optional(PG_GETARG_INT64(5))});
 }
+
+}  // namespace sealcast::admission

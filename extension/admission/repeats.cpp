@@ -10,16 +10,16 @@ extern "C" {
 namespace sealcast::admission {
 namespace {
 
-SpiPlan plan{"select item, sent_hash, t, stream_id, envelope from sealcast.originals($1, $2)",
-             {UUIDARRAYOID, UUIDARRAYOID}};
+server::SpiPlan plan{"select item, sent_hash, t, stream_id, envelope from sealcast.originals($1, $2)",
+                     {UUIDARRAYOID, UUIDARRAYOID}};
 enum { kItem, kSentHash, kType, kStream, kEnvelope };
 
-bool is_original(const Item& item, const SpiRows& rows, int row) {
+bool is_original(const Item& item, const server::SpiRows& rows, int row) {
   const std::optional<Datum> t = rows.value(row, kType), stream = rows.value(row, kStream);
   // Null: retention has dropped it, and only its key is left.
   if (!t || !stream) return false;
-  return view(item.sent_hash) == view(DatumGetPointer(*rows.value(row, kSentHash))) && item.t != nullptr &&
-         view(item.t) == view(DatumGetPointer(*t)) && item.stream_id != nullptr &&
+  return server::view(item.sent_hash) == server::view(DatumGetPointer(*rows.value(row, kSentHash))) &&
+         item.t != nullptr && server::view(item.t) == server::view(DatumGetPointer(*t)) && item.stream_id != nullptr &&
          std::memcmp(item.stream_id, DatumGetUUIDP(*stream), UUID_LEN) == 0;
 }
 
@@ -44,7 +44,7 @@ void answer_repeats(Items items) {
     return PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
   };
   const Datum arguments[] = {uuids(senders), uuids(txns)};
-  SpiRows rows = plan.run(arguments);
+  server::SpiRows rows = plan.run(arguments);
   for (int row = 0; row < rows.count(); ++row) {
     Item& item = *asked[DatumGetInt32(*rows.value(row, kItem)) - 1];
     if (is_original(item, rows, row)) {

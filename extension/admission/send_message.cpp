@@ -8,14 +8,12 @@ extern "C" {
 #include "utils/snapmgr.h"
 }
 
-using namespace sealcast;
-using admission::Answer;
-using admission::refuse;
+namespace sealcast::admission {
 
 namespace {
 
-void ask_gate(const admission::Item& item) {
-  const gate::Answer answer = gate::check(*item.sender_id, *item.stream_id, view(item.t), *item.txn_id);
+void ask_gate(const Item& item) {
+  const gate::Answer answer = gate::check(*item.sender_id, *item.stream_id, server::view(item.t), *item.txn_id);
   if (answer.outcome == gate::kLimited) {
     refuse({.status = 429,
             .code = "rate_limited",
@@ -32,10 +30,10 @@ void ask_gate(const admission::Item& item) {
   }
 }
 
-bool is_elsewhere(admission::Item& item) {
+bool is_elsewhere(Item& item) {
   if (!is_cell()) return false;
   PushActiveSnapshot(GetTransactionSnapshot());
-  admission::look_up_cells({&item, 1});
+  look_up_cells({&item, 1});
   PopActiveSnapshot();
   return item.elsewhere != nullptr;
 }
@@ -53,21 +51,23 @@ SEALCAST_FUNCTION(sealcast_send_message) {
               .hint = "Send stream_id, t, d and txn_id."});
     }
   }
-  admission::Item item{};
+  Item item{};
   item.number = 1;
   item.stream_id = PG_GETARG_UUID_P(0);
   item.t = PG_GETARG_TEXT_PP(1);
   item.sender_id = &sender;
   item.txn_id = PG_GETARG_UUID_P(3);
   item.d = PG_GETARG_TEXT_PP(2);
-  if (!gate::is_message_type(view(item.t))) refuse(admission::unknown_type(item.t));
+  if (!gate::is_message_type(server::view(item.t))) refuse(unknown_type(item.t));
   if (is_elsewhere(item)) {
     // The gate is not asked: no rate and no txn_id are spent on what nobody may send here.
-    admission::answer_elsewhere({&item, 1});
+    answer_elsewhere({&item, 1});
   } else {
     ask_gate(item);
-    admission::admit({&item, 1});
+    admit({&item, 1});
   }
   if (item.answer.status != 200) refuse(item.answer);
   PG_RETURN_TEXT_P(item.answer.envelope);
 }
+
+}  // namespace sealcast::admission

@@ -20,6 +20,7 @@ extern "C" {
 }
 
 namespace sealcast::relay {
+
 namespace {
 
 constexpr int kMaxRows = 100'000;
@@ -28,7 +29,7 @@ using Shards = std::span<Shard>;
 
 // Holding the lease rows keeps a successor out until this transaction has ended. A shard whose epoch is not the
 // caller's any more is left out: its next claim_shards() tells.
-SpiPlan lock_leases{
+server::SpiPlan lock_leases{
     "select l.shard, l.epoch, exists (select from sealcast.relay_members m where m.holder <> $1"
     " and m.seen_at > clock_timestamp() - interval '10 s')"
     " from sealcast.relay_leases l join unnest($2, $3) c (shard, epoch) on c.shard = l.shard and c.epoch = l.epoch"
@@ -38,7 +39,7 @@ SpiPlan lock_leases{
 Shards lock_shards(FunctionCallInfo fcinfo, bool& others_listen) {
   const Datum arguments[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
   MemoryContext const memory = CurrentMemoryContext;
-  SpiRows rows = lock_leases.run(arguments);
+  server::SpiRows rows = lock_leases.run(arguments);
   const int count = rows.count();
   auto* const shards = static_cast<Shard*>(MemoryContextAlloc(memory, Max(count, 1) * sizeof(Shard)));
   for (int i = 0; i < count; ++i) {
@@ -50,7 +51,7 @@ Shards lock_shards(FunctionCallInfo fcinfo, bool& others_listen) {
 }
 
 void read_positions(Shards shards) {
-  IndexLookup log = IndexLookup::open("relay_log");
+  server::IndexLookup log = server::IndexLookup::open("relay_log");
   const auto number = [&log](const char* name) { return DatumGetInt64(log.value(log.column(name))); };
   const auto xid = [](Datum value) { return U64FromFullTransactionId(DatumGetFullTransactionId(value)); };
   const auto snapshot = [](Datum value) { return DatumGetCString(DirectFunctionCall1(pg_snapshot_out, value)); };
@@ -118,7 +119,7 @@ void number(std::span<Run*> ordered, Sampler& sampler) {
 void log_offsets(std::span<const Run> runs, int64 logged_at) {
   static constexpr const char* kColumns[] = {"stream_id", "offset",   "messages",      "logged_at",
                                              "ts",        "first_id", "public_before", "public_bits"};
-  bulk_insert("stream_runs", kColumns, static_cast<int>(runs.size()), [&](int i, Datum* values, bool* nulls) {
+  server::bulk_insert("stream_runs", kColumns, static_cast<int>(runs.size()), [&](int i, Datum* values, bool* nulls) {
     const Run& run = runs[static_cast<std::size_t>(i)];
     values[0] = UUIDPGetDatum(&run.stream_id);
     values[1] = Int64GetDatum(run.offset);
@@ -170,27 +171,28 @@ void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* con
   const Shard& from = group.from;
   const auto snapshot = [](const char* text) { return DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(text)); };
   const auto xid = [](uint64 value) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(value)); };
-  bulk_insert("relay_log", kColumns, static_cast<int>(group.shards.size()), [&](int i, Datum* values, bool* nulls) {
-    const Shard& shard = *group.shards[static_cast<std::size_t>(i)];
-    const Contents contents = contents_of(shard.id, ordered);
-    values[0] = Int16GetDatum(static_cast<int16>(shard.id));
-    values[1] = Int64GetDatum(shard.batch + 1);
-    values[2] = Int64GetDatum(shard.epoch);
-    values[3] = Int64GetDatum(group.logged_at);
-    values[4] = snapshot(complete ? from.target : from.seen);
-    values[5] = xid(complete ? from.target_xid : from.seen_xid);
-    values[6] = Int64GetDatum(complete ? from.target_id : from.seen_id);
-    nulls[7] = nulls[8] = nulls[9] = complete;
-    if (!complete) {
-      values[7] = snapshot(from.target);
-      values[8] = xid(from.target_xid);
-      values[9] = Int64GetDatum(from.target_id);
-    }
-    values[10] = Int64GetDatum(complete ? 0 : runs.back().first_id);
-    values[11] = contents.stream_ids;
-    values[12] = contents.first_offsets;
-    values[13] = contents.last_offsets;
-  });
+  server::bulk_insert("relay_log", kColumns, static_cast<int>(group.shards.size()),
+                      [&](int i, Datum* values, bool* nulls) {
+                        const Shard& shard = *group.shards[static_cast<std::size_t>(i)];
+                        const Contents contents = contents_of(shard.id, ordered);
+                        values[0] = Int16GetDatum(static_cast<int16>(shard.id));
+                        values[1] = Int64GetDatum(shard.batch + 1);
+                        values[2] = Int64GetDatum(shard.epoch);
+                        values[3] = Int64GetDatum(group.logged_at);
+                        values[4] = snapshot(complete ? from.target : from.seen);
+                        values[5] = xid(complete ? from.target_xid : from.seen_xid);
+                        values[6] = Int64GetDatum(complete ? from.target_id : from.seen_id);
+                        nulls[7] = nulls[8] = nulls[9] = complete;
+                        if (!complete) {
+                          values[7] = snapshot(from.target);
+                          values[8] = xid(from.target_xid);
+                          values[9] = Int64GetDatum(from.target_id);
+                        }
+                        values[10] = Int64GetDatum(complete ? 0 : runs.back().first_id);
+                        values[11] = contents.stream_ids;
+                        values[12] = contents.first_offsets;
+                        values[13] = contents.last_offsets;
+                      });
 }
 
 // False when the window holds nothing (more).
@@ -229,7 +231,7 @@ Group next_group(Shards shards, std::span<Shard*> room, Shard& first, int64 now)
 bool drain(Shards shards, const Present& present, int max_rows, Output& output) {
   bool any = false;
   Sampler sampler = Sampler::open();
-  const int64 now = unix_ms(GetCurrentTimestamp());
+  const int64 now = sealing::unix_ms(GetCurrentTimestamp());
   auto* const room = static_cast<Shard**>(palloc(Max(shards.size(), 1) * sizeof(Shard*)));
   for (Shard& shard : shards) {
     if (shard.done) continue;
@@ -253,11 +255,8 @@ bool drain(Shards shards, const Present& present, int max_rows, Output& output) 
 }
 
 }  // namespace
-}  // namespace sealcast::relay
 
 SEALCAST_FUNCTION(sealcast_drain) {
-  using namespace sealcast;
-  using namespace sealcast::relay;
   const int max_rows = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
   if (max_rows < 1 || max_rows > kMaxRows) {
     ereport(ERROR,
@@ -279,3 +278,5 @@ SEALCAST_FUNCTION(sealcast_drain) {
   PopActiveSnapshot();
   return static_cast<Datum>(0);
 }
+
+}  // namespace sealcast::relay

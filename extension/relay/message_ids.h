@@ -6,7 +6,7 @@
 
 #include "server/pg.h"
 
-namespace sealcast {
+namespace sealcast::relay {
 
 inline constexpr int kIdsInBlock = 1024;
 
@@ -16,4 +16,4 @@ int64 next_id_block();
 // The last id of the block that was given last; 0 before the first.
 int64 newest_message_id();
 
-}  // namespace sealcast
+}  // namespace sealcast::relay

@@ -9,12 +9,13 @@ extern "C" {
 #include "utils/snapmgr.h"
 }
 
-namespace sealcast {
+namespace sealcast::relay {
+
 namespace {
 
 // The newest offset that retention has dropped.
 int64 trimmed_through(const pg_uuid_t& stream_id) {
-  IndexLookup streams = IndexLookup::open("streams");
+  server::IndexLookup streams = server::IndexLookup::open("streams");
   const Datum key[] = {UUIDPGetDatum(&stream_id)};
   streams.find(key);
   const int64 offset = streams.next() ? DatumGetInt64(streams.value(streams.column("trimmed_through"))) : 0;
@@ -25,7 +26,7 @@ int64 trimmed_through(const pg_uuid_t& stream_id) {
 // The newest offset on the public channel of a run that ends at `last`: see stream_runs.
 int64 public_offset(int64 offset, int64 last, std::optional<Datum> before, std::optional<Datum> bits) {
   if (!bits) return last;
-  const std::string_view sent = view(DatumGetByteaPP(*bits));
+  const std::string_view sent = server::view(DatumGetByteaPP(*bits));
   for (int64 i = last - offset; i >= 0; --i) {
     if (is_public(sent, static_cast<int>(i))) return offset + i;
   }
@@ -36,8 +37,8 @@ int64 public_offset(int64 offset, int64 last, std::optional<Datum> before, std::
 
 LastOffsets LastOffsets::open() {
   LastOffsets offsets;
-  offsets.log_ = table_open(table_id("stream_runs"), AccessShareLock);
-  const std::span<const Oid> partitions = partitions_of(offsets.log_);
+  offsets.log_ = table_open(server::table_id("stream_runs"), AccessShareLock);
+  const std::span<const Oid> partitions = server::partitions_of(offsets.log_);
   offsets.count_ = partitions.size();
   offsets.days_ = static_cast<Day*>(palloc(Max(partitions.size(), 1) * sizeof(Day)));
   for (std::size_t i = 0; i < partitions.size(); ++i) {
@@ -59,7 +60,7 @@ StreamState LastOffsets::of(const pg_uuid_t& stream_id) {
   for (std::size_t i = count_; i-- > 0;) {
     Day& day = days_[i];
     if (!day.opened) {
-      day.rows = IndexLookup::open(day.partition);
+      day.rows = server::IndexLookup::open(day.partition);
       day.offset = day.rows.column("offset");
       day.messages = day.rows.column("messages");
       day.public_before = day.rows.column("public_before");
@@ -78,12 +79,11 @@ StreamState LastOffsets::of(const pg_uuid_t& stream_id) {
   return {trimmed, trimmed};
 }
 
-}  // namespace sealcast
-
 SEALCAST_FUNCTION(sealcast_last_offset) {
-  using namespace sealcast;
   LastOffsets offsets = LastOffsets::open();
   const int64 last = offsets.of(*PG_GETARG_UUID_P(0)).offset;
   offsets.close();
   PG_RETURN_INT64(last);
 }
+
+}  // namespace sealcast::relay

@@ -4,7 +4,7 @@
 #include "relay/outbox.h"
 #include "server/index_lookup.h"
 
-namespace sealcast {
+namespace sealcast::relay {
 
 // Finds them for many streams. Reads with the active snapshot; trivially destructible.
 class LastOffsets {
@@ -21,7 +21,7 @@ class LastOffsets {
   struct Day {
     Oid partition;
     bool opened;
-    IndexLookup rows;
+    server::IndexLookup rows;
     int offset, messages, public_before, public_bits;
   };
   Relation log_;
@@ -29,4 +29,4 @@ class LastOffsets {
   std::size_t count_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::relay

@@ -8,7 +8,8 @@ extern "C" {
 #include "utils/xid8.h"
 }
 
-namespace sealcast {
+namespace sealcast::relay {
+
 namespace {
 
 constexpr int kSegments = 3;
@@ -36,17 +37,18 @@ struct Search {
 
 // A segment of the outbox, read through one of its two indexes.
 struct Segment {
-  IndexLookup rows;
+  server::IndexLookup rows;
   int xid, first_id, messages, ts, stream_id, shard;
 
   static Segment open(int number, const char* index) {
-    Segment segment{IndexLookup::open(psprintf("outbox_%d", number), psprintf("outbox_%d_%s_idx", number, index)),
-                    0,
-                    0,
-                    0,
-                    0,
-                    0,
-                    0};
+    Segment segment{
+        server::IndexLookup::open(psprintf("outbox_%d", number), psprintf("outbox_%d_%s_idx", number, index)),
+        0,
+        0,
+        0,
+        0,
+        0,
+        0};
     segment.xid = segment.rows.column("xid");
     segment.first_id = segment.rows.column("first_id");
     segment.messages = segment.rows.column("messages");
@@ -72,8 +74,8 @@ struct Segment {
 // Those of one transaction.
 void search_transaction(Segment& by_xid, uint64 xid, Search& search) {
   if (!search.window.target.has_ended(xid)) return;
-  const Condition conditions[] = {{0, BTEqualStrategyNumber, xid_datum(xid)},
-                                  {1, BTGreaterStrategyNumber, Int64GetDatum(search.window.after_id)}};
+  const server::Condition conditions[] = {{0, BTEqualStrategyNumber, xid_datum(xid)},
+                                          {1, BTGreaterStrategyNumber, Int64GetDatum(search.window.after_id)}};
   by_xid.rows.find(conditions);
   for (int left = search.max_messages; left > 0 && by_xid.rows.next();) left -= by_xid.take(search);
 }
@@ -84,8 +86,8 @@ void search_running(int number, Search& search) {
   Segment by_xid = Segment::open(number, "xid_first_id");
   for (const uint64 xid : window.seen.running) search_transaction(by_xid, xid, search);
   for (uint64 from = window.seen.xmax; from <= window.seen_xid;) {
-    const Condition conditions[] = {{0, BTGreaterEqualStrategyNumber, xid_datum(from)},
-                                    {0, BTLessEqualStrategyNumber, xid_datum(window.seen_xid)}};
+    const server::Condition conditions[] = {{0, BTGreaterEqualStrategyNumber, xid_datum(from)},
+                                            {0, BTLessEqualStrategyNumber, xid_datum(window.seen_xid)}};
     by_xid.rows.find(conditions);
     if (!by_xid.rows.next()) break;
     const uint64 xid = by_xid.row_xid();
@@ -99,7 +101,8 @@ void search_running(int number, Search& search) {
 void search_newcomers(int number, Search& search) {
   const Window& window = search.window;
   Segment by_id = Segment::open(number, "first_id");
-  const Condition conditions[] = {{0, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen_id, window.after_id))}};
+  const server::Condition conditions[] = {
+      {0, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen_id, window.after_id))}};
   by_id.rows.find(conditions);
   for (int left = search.max_messages; left > 0 && by_id.rows.next();) {
     const uint64 xid = by_id.row_xid();
@@ -118,7 +121,7 @@ Datum Run::public_bytes() const {
   return PointerGetDatum(bytes);
 }
 
-int16 outbox_segment() { return static_cast<int16>(last_value("outbox_segment").value_or(0)); }
+int16 outbox_segment() { return static_cast<int16>(server::last_value("outbox_segment").value_or(0)); }
 
 std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete) {
   Search search{window, shards, max_messages};
@@ -141,6 +144,6 @@ std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, 
   return {search.runs, taken};
 }
 
-}  // namespace sealcast
+SEALCAST_FUNCTION(sealcast_shard_of) { PG_RETURN_INT32(shard_of(*PG_GETARG_UUID_P(0))); }
 
-SEALCAST_FUNCTION(sealcast_shard_of) { PG_RETURN_INT32(sealcast::shard_of(*PG_GETARG_UUID_P(0))); }
+}  // namespace sealcast::relay

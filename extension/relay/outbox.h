@@ -5,9 +5,9 @@
 #include "relay/position.h"
 #include "server/pg.h"
 
-namespace sealcast {
+namespace sealcast::relay {
 
-inline int shard_of(const pg_uuid_t& stream_id) { return shard_of(stream_id.data[UUID_LEN - 1]); }
+inline int shard_of(const pg_uuid_t& stream_id) { return core::shard_of(stream_id.data[UUID_LEN - 1]); }
 
 // The segment that takes new rows.
 int16 outbox_segment();
@@ -75,4 +75,4 @@ struct Window {
 // fewer.
 std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete);
 
-}  // namespace sealcast
+}  // namespace sealcast::relay

@@ -6,7 +6,7 @@ extern "C" {
 #include "utils/fmgrprotos.h"
 }
 
-namespace sealcast {
+namespace sealcast::relay {
 namespace {
 
 uint64 read_number(const char*& at) {
@@ -62,4 +62,4 @@ Position committed_position(uint64 own_xid) {
   return {std::min(now.xmin, own_xid), now.xmax, {running, count + 1}};
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::relay

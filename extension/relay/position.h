@@ -7,7 +7,7 @@ extern "C" {
 #include "access/transam.h"
 }
 
-namespace sealcast {
+namespace sealcast::relay {
 
 struct Position {
   uint64 xmin;
@@ -24,4 +24,4 @@ const char* to_text(const Position& position);
 // What the active snapshot sees, with this transaction among the running: what it may yet insert is not relayed.
 Position committed_position(uint64 own_xid);
 
-}  // namespace sealcast
+}  // namespace sealcast::relay

@@ -22,16 +22,16 @@ constexpr int kMaxShards = 32;  // relay_leases has fewer
 struct Messages {
   Relation parent;
   Oid partition = InvalidOid;
-  IndexLookup rows{};
+  server::IndexLookup rows{};
   int message_id = 0, sender_id = 0, txn_id = 0, t = 0, kid = 0, sig = 0, d = 0;
 
   void enter(int64 ts) {
-    const Oid next = partition_for(parent, Int64GetDatum(ts));
+    const Oid next = server::partition_for(parent, Int64GetDatum(ts));
     if (next == partition) return;
     leave();
     partition = next;
     if (!OidIsValid(next)) return;
-    rows = IndexLookup::open(next);
+    rows = server::IndexLookup::open(next);
     message_id = rows.column("message_id");
     sender_id = rows.column("sender_id");
     txn_id = rows.column("txn_id");
@@ -55,18 +55,18 @@ struct Messages {
   }
 
   const varlena* envelope(const Run& run) {
-    const UuidText stream(run.stream_id), sender(*DatumGetUUIDP(rows.value(sender_id))),
+    const server::UuidText stream(run.stream_id), sender(*DatumGetUUIDP(rows.value(sender_id))),
         txn(*DatumGetUUIDP(rows.value(txn_id)));
     const text* const type = DatumGetTextPP(rows.value(t));
     const text* const key = DatumGetTextPP(rows.value(kid));
     const text* const payload = DatumGetTextPP(rows.value(d));
-    const std::string_view signature = view(DatumGetByteaPP(rows.value(sig)));
+    const std::string_view signature = server::view(DatumGetByteaPP(rows.value(sig)));
     varlena* result = nullptr;
-    guarded([&](CancelFlag) {
-      Scratch buffer;
-      append_envelope({view(type), stream.view(), sender.view(), txn.view(), run.ts}, view(key), view(payload),
-                      signature, *buffer);
-      result = new_varlena(*buffer);
+    server::guarded([&](core::CancelFlag) {
+      server::Scratch buffer;
+      core::append_envelope({server::view(type), stream.view(), sender.view(), txn.view(), run.ts}, server::view(key),
+                            server::view(payload), signature, *buffer);
+      result = server::new_varlena(*buffer);
     });
     return result;
   }
@@ -78,9 +78,9 @@ void put_run(Messages& messages, Run& run, int64 batch, Sampler& sampler, Memory
   messages.enter(run.ts);
   bool standing = OidIsValid(messages.partition);
   if (standing) {
-    const Condition conditions[] = {{0, BTEqualStrategyNumber, Int64GetDatum(run.ts)},
-                                    {1, BTGreaterEqualStrategyNumber, Int64GetDatum(run.first_id)},
-                                    {1, BTLessStrategyNumber, Int64GetDatum(run.first_id + run.messages)}};
+    const server::Condition conditions[] = {{0, BTEqualStrategyNumber, Int64GetDatum(run.ts)},
+                                            {1, BTGreaterEqualStrategyNumber, Int64GetDatum(run.first_id)},
+                                            {1, BTLessStrategyNumber, Int64GetDatum(run.first_id + run.messages)}};
     messages.rows.find(conditions);
     standing = messages.rows.next();
   }
@@ -130,7 +130,7 @@ void hand_over(const Group& group, std::span<Run> runs, Sampler& sampler, Output
   bool filled[kMaxShards] = {};
   for (const Shard* shard : group.shards) batches[shard->id] = shard->batch + 1;
   MemoryContext const memory = AllocSetContextCreate(CurrentMemoryContext, "sealcast envelope", ALLOCSET_DEFAULT_SIZES);
-  Messages messages{table_open(table_id("messages"), AccessShareLock)};
+  Messages messages{table_open(server::table_id("messages"), AccessShareLock)};
   for (Run& run : runs) {
     CHECK_FOR_INTERRUPTS();
     put_run(messages, run, batches[run.shard], sampler, memory, output);

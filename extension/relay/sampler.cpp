@@ -8,13 +8,13 @@ extern "C" {
 #include "utils/array.h"
 }
 
-namespace sealcast {
+namespace sealcast::relay {
 
 Sampler Sampler::open() {
   Sampler sampler;
-  sampler.rates_ = IndexLookup::open("sampling");
+  sampler.rates_ = server::IndexLookup::open("sampling");
   sampler.rate_ = sampler.rates_.column("rate");
-  sampler.types_ = IndexLookup::open("message_types");
+  sampler.types_ = server::IndexLookup::open("message_types");
   sampler.tier_ = sampler.types_.column("tier");
   sampler.tier0_amount_ = sampler.types_.column("tier0_amount");
   sampler.server_fields_ = sampler.types_.column("server_fields");
@@ -33,8 +33,8 @@ int Sampler::rate_of(const pg_uuid_t& stream_id) {
 }
 
 // Of a type that was deleted, those of any other.
-TierRules Sampler::rules_of(const text* t) {
-  TierRules rules;
+core::TierRules Sampler::rules_of(const text* t) {
+  core::TierRules rules;
   const Datum key[] = {PointerGetDatum(t)};
   types_.find(key);
   if (!types_.next()) return rules;
@@ -45,13 +45,14 @@ TierRules Sampler::rules_of(const text* t) {
 }
 
 bool Sampler::sends(int rate, const pg_uuid_t& stream_id, const pg_uuid_t& sender_id, const text* t, const text* d) {
-  const UuidText stream(stream_id), sender(sender_id);
-  const TierRules rules = rules_of(t);
+  const server::UuidText stream(stream_id), sender(sender_id);
+  const core::TierRules rules = rules_of(t);
   bool sends = false;
-  guarded([&](CancelFlag) {
-    sends = is_sampled(sender.view(), stream.view(), rate) || tier_of(rules, sender.view(), view(d)) < 2;
+  server::guarded([&](core::CancelFlag) {
+    sends = core::is_sampled(sender.view(), stream.view(), rate) ||
+            core::tier_of(rules, sender.view(), server::view(d)) < 2;
   });
   return sends;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::relay

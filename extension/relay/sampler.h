@@ -4,7 +4,7 @@
 #include "core/sampling.h"
 #include "server/index_lookup.h"
 
-namespace sealcast {
+namespace sealcast::relay {
 
 // The rate of a stream that is not sampled: of its users, percent.
 inline constexpr int kAll = 100;
@@ -22,12 +22,12 @@ class Sampler {
   bool sends(int rate, const pg_uuid_t& stream_id, const pg_uuid_t& sender_id, const text* t, const text* d);
 
  private:
-  TierRules rules_of(const text* t);
+  core::TierRules rules_of(const text* t);
 
-  IndexLookup rates_;
+  server::IndexLookup rates_;
   int rate_;
-  IndexLookup types_;
+  server::IndexLookup types_;
   int tier_, tier0_amount_, server_fields_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::relay

@@ -15,7 +15,8 @@ extern "C" {
 #include "commands/async.h"
 }
 
-namespace sealcast::wake {
+namespace sealcast::relay::wake {
+
 namespace {
 
 bool wanted = false;         // this transaction asked to wake the relay
@@ -62,9 +63,9 @@ void request() {
   wanted = true;
 }
 
-}  // namespace sealcast::wake
-
 SEALCAST_FUNCTION(sealcast_wake) {
-  sealcast::wake::request();
+  request();
   PG_RETURN_VOID();
 }
+
+}  // namespace sealcast::relay::wake

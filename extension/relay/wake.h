@@ -10,7 +10,7 @@
 
 struct LWLock;
 
-namespace sealcast::wake {
+namespace sealcast::relay::wake {
 
 inline constexpr const char* kChannel = "sealcast";
 
@@ -20,4 +20,4 @@ void attach(void* memory, LWLock* lock, bool initialize);
 // Wakes the relay once this transaction has committed. May ereport.
 void request();
 
-}  // namespace sealcast::wake
+}  // namespace sealcast::relay::wake

@@ -5,7 +5,7 @@ extern "C" {
 #include "postmaster/bgworker.h"
 }
 
-namespace sealcast::wake {
+namespace sealcast::relay::wake {
 namespace {
 
 // Databases that are writing at the same time; the one beyond falls back to plain NOTIFY.
@@ -165,4 +165,4 @@ void leave_on_failure(Slot* slot) {
   LWLockRelease(slots_lock);
 }
 
-}  // namespace sealcast::wake
+}  // namespace sealcast::relay::wake

@@ -10,7 +10,7 @@ extern "C" {
 #include "storage/lwlock.h"
 }
 
-namespace sealcast::wake {
+namespace sealcast::relay::wake {
 
 enum WorkerState : uint32 { kNone, kStarting, kRunning };
 
@@ -35,4 +35,4 @@ void set_running(Slot* slot);
 bool leave_if_idle(Slot* slot);     // true: the slot is given up, nothing was left to do
 void leave_on_failure(Slot* slot);  // gives the slot up, and calls a successor when the flag is raised
 
-}  // namespace sealcast::wake
+}  // namespace sealcast::relay::wake

@@ -15,7 +15,8 @@ extern "C" {
 #include "utils/wait_event.h"
 }
 
-namespace sealcast::wake {
+namespace sealcast::relay::wake {
+
 namespace {
 
 constexpr long kPauseUs = 10'000;  // between two NOTIFYs: a relay that is awake drains no oftener
@@ -87,12 +88,10 @@ void run(Slot* slot) {
 }
 
 }  // namespace
-}  // namespace sealcast::wake
 
 SEALCAST_EXPORT void sealcast_wake_main(Datum database);
 
 void sealcast_wake_main(Datum database) {
-  using namespace sealcast::wake;
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
   pqsignal(SIGTERM, die);
   BackgroundWorkerUnblockSignals();
@@ -107,3 +106,5 @@ void sealcast_wake_main(Datum database) {
   run(slot);
   proc_exit(0);
 }
+
+}  // namespace sealcast::relay::wake

@@ -5,17 +5,17 @@
 #include "server/datum.h"
 #include "server/guard.h"
 
-using namespace sealcast;
+namespace sealcast::sealing {
 
 namespace {
 
 template <class Canonicalize>
 Datum canonical_text(Canonicalize canonicalize) {
   varlena* result;
-  guarded([&](CancelFlag cancel) {
-    Scratch canonical;
+  server::guarded([&](core::CancelFlag cancel) {
+    server::Scratch canonical;
     canonicalize(*canonical, cancel);
-    result = new_varlena(*canonical);
+    result = server::new_varlena(*canonical);
   });
   return PointerGetDatum(result);
 }
@@ -23,22 +23,24 @@ Datum canonical_text(Canonicalize canonicalize) {
 template <class Canonicalize>
 Datum canonical_hash(Canonicalize canonicalize) {
   varlena* result;
-  guarded([&](CancelFlag cancel) {
-    Scratch canonical;
+  server::guarded([&](core::CancelFlag cancel) {
+    server::Scratch canonical;
     canonicalize(*canonical, cancel);
-    result = new_hex(bytes(sha256(*canonical)));
+    result = server::new_hex(core::bytes(core::sha256(*canonical)));
   });
   return PointerGetDatum(result);
 }
 
 auto from_json(const text* document) {
-  return
-      [document](std::string& out, CancelFlag cancel) { canonicalize(view(document), out, Numbers::rounded, cancel); };
+  return [document](std::string& out, core::CancelFlag cancel) {
+    core::canonicalize(server::view(document), out, core::Numbers::rounded, cancel);
+  };
 }
 
 auto from_jsonb(const Jsonb* document) {
-  return
-      [document](std::string& out, CancelFlag cancel) { canonicalize_jsonb(document, out, Numbers::rounded, cancel); };
+  return [document](std::string& out, core::CancelFlag cancel) {
+    canonicalize_jsonb(document, out, core::Numbers::rounded, cancel);
+  };
 }
 
 }  // namespace
@@ -59,11 +61,14 @@ SEALCAST_FUNCTION(sealcast_signing_string) {
   const int64 ts = PG_GETARG_INT64(4);
   const text* payload_hash = PG_GETARG_TEXT_PP(5);
   varlena* result;
-  guarded([&](CancelFlag) {
-    const Fields fields{view(t), view(stream_id), view(sender_id), view(txn_id), ts};
-    Scratch signing;
-    append_signing_string(fields, view(payload_hash), *signing);
-    result = new_varlena(*signing);
+  server::guarded([&](core::CancelFlag) {
+    const core::Fields fields{server::view(t), server::view(stream_id), server::view(sender_id), server::view(txn_id),
+                              ts};
+    server::Scratch signing;
+    core::append_signing_string(fields, server::view(payload_hash), *signing);
+    result = server::new_varlena(*signing);
   });
   PG_RETURN_TEXT_P(result);
 }
+
+}  // namespace sealcast::sealing

@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/member_order.h"
 
-namespace sealcast {
+namespace sealcast::sealing {
 namespace {
 
 constexpr std::size_t kBytesPerValue = 8;  // what a value without content counts for
@@ -37,7 +37,7 @@ Numeric take_apart(std::string_view numeric) {
 
   const unsigned header = word(numeric.data(), 0);
   if ((header & kSignMask) == kSpecial) {
-    throw Error(ErrorKind::invalid_json, "invalid JSON: NaN and infinities have no JSON form");
+    throw core::Error(core::ErrorKind::invalid_json, "invalid JSON: NaN and infinities have no JSON form");
   }
   const bool is_short = (header & kSignMask) == kShort;
   const bool negative = is_short ? (header & kShortNegative) != 0 : (header & kSignMask) == kNegative;
@@ -91,12 +91,12 @@ void decimal_literal(const Numeric& numeric, std::string& literal) {
 }
 
 // A backend's own, so that a small document allocates nothing.
-std::vector<Member> spare_members;
+std::vector<core::Member> spare_members;
 constexpr std::size_t kKeptMembers = 4096;
 
 class Walk {
  public:
-  Walk(CanonicalWriter& writer, CancelFlag cancel) : writer_(writer), cancel_(cancel), sorting_(cancel) {
+  Walk(core::CanonicalWriter& writer, core::CancelFlag cancel) : writer_(writer), cancel_(cancel), sorting_(cancel) {
     members_.swap(spare_members);
   }
   ~Walk() {
@@ -150,14 +150,14 @@ class Walk {
     for (std::uint32_t i = 0; i < count; ++i) {
       const std::uint32_t key_end = end_of(container->children[i], key_offset);
       const std::string_view key(base + key_offset, key_end - key_offset);
-      const Member& member = add_member(members_, key, value_offset, i);
-      if (i > 0 && sorted) sorted = compare_members(members_.end()[-2], member) < 0;
+      const core::Member& member = core::add_member(members_, key, value_offset, i);
+      if (i > 0 && sorted) sorted = core::compare_members(members_.end()[-2], member) < 0;
       key_offset = key_end;
       value_offset = end_of(container->children[count + i], value_offset);
     }
-    if (!sorted) sort_members(std::span(members_).subspan(first), sorting_);
+    if (!sorted) core::sort_members(std::span(members_).subspan(first), sorting_);
     for (std::uint32_t i = 0; i < count; ++i) {
-      const Member& member = members_[first + i];
+      const core::Member& member = members_[first + i];
       const JEntry entry = container->children[count + member.source];
       writer_.key(member.key);
       value(entry, base, static_cast<std::uint32_t>(member.begin));
@@ -199,24 +199,25 @@ class Walk {
 
   void poll(std::size_t bytes) {
     since_poll_ += bytes + kBytesPerValue;
-    if (since_poll_ < kPollBytes) return;
+    if (since_poll_ < core::kPollBytes) return;
     since_poll_ = 0;
-    if (cancel_ != nullptr && *cancel_ != 0) throw Error(ErrorKind::interrupted, "canceled while reading jsonb");
+    if (cancel_ != nullptr && *cancel_ != 0)
+      throw core::Error(core::ErrorKind::interrupted, "canceled while reading jsonb");
   }
 
-  CanonicalWriter& writer_;
-  CancelFlag cancel_;
+  core::CanonicalWriter& writer_;
+  core::CancelFlag cancel_;
   std::size_t since_poll_ = 0;
-  Poll sorting_;
-  std::vector<Member> members_;  // of the objects that are open; begin is a value's offset, source its index
+  core::Poll sorting_;
+  std::vector<core::Member> members_;  // of the objects that are open; begin is a value's offset, source its index
   std::string literal_;
 };
 
 }  // namespace
 
-void canonicalize_jsonb(const Jsonb* document, std::string& out, Numbers numbers, CancelFlag cancel) {
-  CanonicalWriter writer(out, numbers, cancel, VARSIZE(document));
+void canonicalize_jsonb(const Jsonb* document, std::string& out, core::Numbers numbers, core::CancelFlag cancel) {
+  core::CanonicalWriter writer(out, numbers, cancel, VARSIZE(document));
   Walk(writer, cancel).container(&document->root);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::sealing

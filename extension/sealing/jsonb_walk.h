@@ -8,9 +8,9 @@ extern "C" {
 #include "utils/jsonb.h"
 }
 
-namespace sealcast {
+namespace sealcast::sealing {
 
 // Appends the canonical form of a detoasted jsonb. For use inside a guard; throws as canonicalize() does.
-void canonicalize_jsonb(const Jsonb* document, std::string& out, Numbers numbers, CancelFlag cancel);
+void canonicalize_jsonb(const Jsonb* document, std::string& out, core::Numbers numbers, core::CancelFlag cancel);
 
-}  // namespace sealcast
+}  // namespace sealcast::sealing

@@ -9,7 +9,7 @@ extern "C" {
 #include "storage/lwlock.h"
 }
 
-namespace sealcast::key_store {
+namespace sealcast::sealing::key_store {
 namespace {
 
 constexpr int64 kRereadInterval = USECS_PER_SEC;
@@ -17,10 +17,10 @@ constexpr const char* kSetUp =
     "Set sealcast.signing_kid to the kid of a key in the directory sealcast.keyring, and reload.";
 
 struct StoredKey {
-  char kid[kMaxKidLength + 1];
-  Algorithm algorithm;
+  char kid[core::kMaxKidLength + 1];
+  core::Algorithm algorithm;
   uint16 size;
-  char secret[kMaxSecretBytes];
+  char secret[core::kMaxSecretBytes];
 
   std::string_view bytes() const { return {secret, size}; }
 };
@@ -33,9 +33,9 @@ struct Store {
   TimestampTz configured_at;
   bool strict;
   char directory[MAXPGPATH];
-  char problem[sizeof(Report::message)];
+  char problem[sizeof(server::Report::message)];
   int count;
-  StoredKey keys[kMaxKeys];
+  StoredKey keys[core::kMaxKeys];
 };
 
 // What a reading has to say once the lock is gone.
@@ -45,16 +45,16 @@ struct Outcome {
   bool news;  // a problem that was not logged yet
   bool first;
   bool has_keys;
-  char keys[kMaxKeys * (kMaxKidLength + 2)];
+  char keys[core::kMaxKeys * (core::kMaxKidLength + 2)];
   char warnings[4096];
   char directory[MAXPGPATH];
-  Report report;
+  server::Report report;
 };
 
 Store* store = nullptr;
 LWLock* store_lock = nullptr;  // null when the store is this process' own
 
-Keyring cached;
+core::Keyring cached;
 uint64 cached_generation = 0;
 TimestampTz seen_reload = 0;
 
@@ -79,7 +79,7 @@ void unlock() {
   if (store_lock != nullptr) LWLockRelease(store_lock);
 }
 
-bool same_keys(const std::vector<Key>& keys) {
+bool same_keys(const std::vector<core::Key>& keys) {
   if (keys.size() != static_cast<std::size_t>(store->count)) return false;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const StoredKey& stored = store->keys[i];
@@ -90,12 +90,12 @@ bool same_keys(const std::vector<Key>& keys) {
   return true;
 }
 
-void put(const std::vector<Key>& keys) noexcept {
+void put(const std::vector<core::Key>& keys) noexcept {
   explicit_bzero(store->keys, sizeof store->keys);
   store->count = 0;
-  for (const Key& key : keys) {
+  for (const core::Key& key : keys) {
     StoredKey& slot = store->keys[store->count++];
-    copy_clipped(slot.kid, sizeof slot.kid, key.kid);
+    server::copy_clipped(slot.kid, sizeof slot.kid, key.kid);
     slot.algorithm = key.algorithm();
     slot.size = static_cast<uint16>(key.secret.size());
     std::memcpy(slot.secret, key.secret.data(), key.secret.size());
@@ -106,10 +106,10 @@ void put(const std::vector<Key>& keys) noexcept {
 void append_line(char* to, std::size_t size, std::string_view text, const char* separator) {
   std::size_t length = std::strlen(to);
   if (length > 0) {
-    copy_clipped(to + length, size - length, separator);
+    server::copy_clipped(to + length, size - length, separator);
     length += std::strlen(to + length);
   }
-  copy_clipped(to + length, size - length, text);
+  server::copy_clipped(to + length, size - length, text);
 }
 
 // Reads the directory into the store. The lock is held; reports nothing itself.
@@ -118,8 +118,8 @@ void read_directory(Outcome& outcome) {
   const TimestampTz now = GetCurrentTimestamp();
   if (PgReloadTime >= store->configured_at || store->configured_at > now) {
     store->configured_at = PgReloadTime;
-    store->strict = settings::keyring_strict;
-    copy_clipped(store->directory, sizeof store->directory, settings::keyring);
+    store->strict = server::settings::keyring_strict;
+    server::copy_clipped(store->directory, sizeof store->directory, server::settings::keyring);
   }
   outcome.first = pg_atomic_read_u64(&store->read_at) == 0;
   pg_atomic_write_u64(&store->read_at, static_cast<uint64>(now));
@@ -127,20 +127,20 @@ void read_directory(Outcome& outcome) {
   outcome.changed = false;
   outcome.keys[0] = outcome.warnings[0] = '\0';
   std::memcpy(outcome.directory, store->directory, sizeof outcome.directory);
-  outcome.ok = attempted(outcome.report, [&] {
-    LoadedKeyring loaded;
-    if (store->directory[0] != '\0') loaded = load_keyring(store->directory, store->strict);
-    const std::vector<Key>& keys = loaded.keyring.keys();
+  outcome.ok = server::attempted(outcome.report, [&] {
+    core::LoadedKeyring loaded;
+    if (store->directory[0] != '\0') loaded = core::load_keyring(store->directory, store->strict);
+    const std::vector<core::Key>& keys = loaded.keyring.keys();
     for (const std::string& warning : loaded.warnings) {
       append_line(outcome.warnings, sizeof outcome.warnings, warning, "\n");
     }
-    for (const Key& key : keys) append_line(outcome.keys, sizeof outcome.keys, key.kid, ", ");
+    for (const core::Key& key : keys) append_line(outcome.keys, sizeof outcome.keys, key.kid, ", ");
     outcome.changed = !same_keys(keys);
     if (outcome.changed) put(keys);
   });
   outcome.has_keys = store->count > 0;
   outcome.news = !outcome.ok && std::strcmp(store->problem, outcome.report.message) != 0;
-  copy_clipped(store->problem, sizeof store->problem, outcome.ok ? "" : outcome.report.message);
+  server::copy_clipped(store->problem, sizeof store->problem, outcome.ok ? "" : outcome.report.message);
 }
 
 // Paths stay in the server's log, where whoever sends a message does not see them; the message stays out of it.
@@ -191,11 +191,11 @@ void read_if(bool missed) {
 }
 
 void parse() {
-  Report report;
+  server::Report report;
   lock(LW_SHARED);
   const uint64 generation = pg_atomic_read_u64(&store->generation);
-  const bool ok = attempted(report, [&] {
-    Keyring fresh;
+  const bool ok = server::attempted(report, [&] {
+    core::Keyring fresh;
     for (int i = 0; i < store->count; ++i) {
       const StoredKey& key = store->keys[i];
       fresh.add(key.kid, std::string(key.bytes()), key.algorithm);
@@ -203,7 +203,7 @@ void parse() {
     cached = std::move(fresh);
   });
   unlock();
-  if (!ok) raise(report);
+  if (!ok) server::raise(report);
   cached_generation = generation;
 }
 
@@ -233,7 +233,7 @@ void attach(void* memory, LWLock* lock, bool fresh) {
 
 bool preloaded() { return store_lock != nullptr; }
 
-const Keyring& current() {
+const core::Keyring& current() {
   refresh();
   return cached;
 }
@@ -245,8 +245,8 @@ bool changed_after_miss() {
   return cached_generation != before;
 }
 
-const Key& require(std::string_view kid) {
-  const Key* key = current().find(kid);
+const core::Key& require(std::string_view kid) {
+  const core::Key* key = current().find(kid);
   if (key == nullptr && changed_after_miss()) key = cached.find(kid);
   if (key == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -258,13 +258,13 @@ const Key& require(std::string_view kid) {
   return *key;
 }
 
-const Key& require_signing() {
-  const char* const kid = settings::signing_kid;
+const core::Key& require_signing() {
+  const char* const kid = server::settings::signing_kid;
   if (*kid == '\0') {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no key to sign with"),
                     errdetail("The setting sealcast.signing_kid is empty."), errhint("%s", kSetUp)));
   }
-  const Key* key = current().find(kid);
+  const core::Key* key = current().find(kid);
   if (key == nullptr && changed_after_miss()) key = cached.find(kid);
   if (key == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -279,4 +279,4 @@ const char* problem() {
   return store->problem;
 }
 
-}  // namespace sealcast::key_store
+}  // namespace sealcast::sealing::key_store

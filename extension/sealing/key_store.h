@@ -13,7 +13,7 @@
 
 struct LWLock;
 
-namespace sealcast::key_store {
+namespace sealcast::sealing::key_store {
 
 std::size_t shared_size();
 void attach(void* memory, LWLock* lock, bool initialize);
@@ -21,21 +21,21 @@ void register_watcher();
 
 // All that follow may ereport; what they return stays good until the next of these calls.
 
-const Keyring& current();
+const core::Keyring& current();
 
 // After a kid was not found: reads the directory again unless that happened within the last second. True when the
 // keyring is another one now, so that looking again makes sense.
 bool changed_after_miss();
 
 // The key of that id; 42704 when there is none, even after another look.
-const Key& require(std::string_view kid);
+const core::Key& require(std::string_view kid);
 
 // The key that signs; 55000 when sealcast.signing_kid is unset or not in the keyring.
-const Key& require_signing();
+const core::Key& require_signing();
 
 // Why the keyring could not be read the last time; empty when it could. For superusers only: it names paths.
 const char* problem();
 
 bool preloaded();
 
-}  // namespace sealcast::key_store
+}  // namespace sealcast::sealing::key_store

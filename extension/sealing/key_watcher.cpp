@@ -12,14 +12,14 @@ extern "C" {
 #include "utils/wait_event.h"
 }
 
-namespace sealcast::key_store {
+namespace sealcast::sealing::key_store {
 namespace {
 
 constexpr int kRestartSeconds = 5;
 
 void look() {
-  const Keyring& keyring = current();
-  const char* const kid = settings::signing_kid;
+  const core::Keyring& keyring = current();
+  const char* const kid = server::settings::signing_kid;
   if (*kid != '\0' && keyring.find(kid) == nullptr) {
     ereport(LOG, (errmsg("sealcast.signing_kid names \"%s\", which is not in the keyring", kid),
                   errdetail("No message can be sealed until it is.")));
@@ -40,7 +40,7 @@ void register_watcher() {
   RegisterBackgroundWorker(&worker);
 }
 
-}  // namespace sealcast::key_store
+}  // namespace sealcast::sealing::key_store
 
 SEALCAST_EXPORT void sealcast_key_watcher_main(Datum argument);
 
@@ -53,7 +53,7 @@ void sealcast_key_watcher_main(Datum) {
       ConfigReloadPending = false;
       ProcessConfigFile(PGC_SIGHUP);
     }
-    sealcast::key_store::look();
+    sealcast::sealing::key_store::look();
     WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
   }

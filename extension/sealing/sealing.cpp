@@ -14,9 +14,7 @@ extern "C" {
 #include "utils/tuplestore.h"
 }
 
-using namespace sealcast;
-
-namespace sealcast {
+namespace sealcast::sealing {
 
 int64 unix_ms(TimestampTz time) {
   constexpr int64 kEpochUs = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
@@ -25,19 +23,17 @@ int64 unix_ms(TimestampTz time) {
 
 // Ids that are UUIDs are sealed in lower case, however they were spelt.
 static std::string_view lower_uuid(std::string_view id, std::string& buffer) {
-  return normalize_uuid(id, buffer) ? std::string_view(buffer) : id;
+  return core::normalize_uuid(id, buffer) ? std::string_view(buffer) : id;
 }
 
-void seal_payload(const SealRequest& request, const Key& key, std::string_view canonical, std::string& envelope) {
-  Scratch signing;
+void seal_payload(const SealRequest& request, const core::Key& key, std::string_view canonical, std::string& envelope) {
+  server::Scratch signing;
   std::string stream_id, sender_id, txn_id;
-  const Fields fields{request.t, lower_uuid(request.stream_id, stream_id), lower_uuid(request.sender_id, sender_id),
-                      lower_uuid(request.txn_id, txn_id), request.ts};
-  const Signature sig = sign_payload(fields, canonical, key, *signing);
-  append_envelope(fields, key.kid, canonical, sig.bytes(), envelope);
+  const core::Fields fields{request.t, lower_uuid(request.stream_id, stream_id),
+                            lower_uuid(request.sender_id, sender_id), lower_uuid(request.txn_id, txn_id), request.ts};
+  const core::Signature sig = core::sign_payload(fields, canonical, key, *signing);
+  core::append_envelope(fields, key.kid, canonical, sig.bytes(), envelope);
 }
-
-}  // namespace sealcast
 
 namespace {
 
@@ -45,7 +41,7 @@ namespace {
 std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
   if (PG_ARGISNULL(1)) return std::nullopt;
   const Interval* const age = PG_GETARG_INTERVAL_P(1);
-  if (is_infinite(age)) return std::nullopt;
+  if (server::is_infinite(age)) return std::nullopt;
   const int64 ms =
       (age->month * static_cast<int64>(DAYS_PER_MONTH) + age->day) * (USECS_PER_DAY / 1000) + age->time / 1000;
   if (ms < 0) {
@@ -57,47 +53,47 @@ std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
 
 // `find_and_check` runs the check inside a guard. An unknown kid may only be a key that this server has not read yet.
 template <class Check>
-Verdict verified(Check check) {
-  Verdict verdict = Verdict::malformed;
-  const Keyring* keyring = &key_store::current();
-  const auto once = [&] { guarded([&](CancelFlag cancel) { verdict = check(*keyring, cancel); }); };
+core::Verdict verified(Check check) {
+  core::Verdict verdict = core::Verdict::malformed;
+  const core::Keyring* keyring = &key_store::current();
+  const auto once = [&] { server::guarded([&](core::CancelFlag cancel) { verdict = check(*keyring, cancel); }); };
   once();
-  if (verdict == Verdict::unknown_kid && key_store::changed_after_miss()) {
+  if (verdict == core::Verdict::unknown_kid && key_store::changed_after_miss()) {
     keyring = &key_store::current();
     once();
   }
   return verdict;
 }
 
-Verdict check_text(std::string_view json, int64 now, std::optional<int64> max_age, const Keyring& keyring,
-                   CancelFlag cancel) {
-  const FindKey find = [](std::string_view kid, void* context) {
-    return static_cast<const Keyring*>(context)->find(kid);
+core::Verdict check_text(std::string_view json, int64 now, std::optional<int64> max_age, const core::Keyring& keyring,
+                         core::CancelFlag cancel) {
+  const core::FindKey find = [](std::string_view kid, void* context) {
+    return static_cast<const core::Keyring*>(context)->find(kid);
   };
-  return verify_envelope(json, now, max_age, find, const_cast<Keyring*>(&keyring), cancel);
+  return core::verify_envelope(json, now, max_age, find, const_cast<core::Keyring*>(&keyring), cancel);
 }
 
-Verdict verify_json(FunctionCallInfo fcinfo) {
+core::Verdict verify_json(FunctionCallInfo fcinfo) {
   const text* const envelope = PG_GETARG_TEXT_PP(0);
   const std::optional<int64> max_age = max_age_argument(fcinfo);
   const int64 now = unix_ms(GetCurrentTimestamp());
-  return verified([&](const Keyring& keyring, CancelFlag cancel) {
-    return check_text(view(envelope), now, max_age, keyring, cancel);
+  return verified([&](const core::Keyring& keyring, core::CancelFlag cancel) {
+    return check_text(server::view(envelope), now, max_age, keyring, cancel);
   });
 }
 
 // A jsonb envelope is checked as canonical text; a number that would not survive that as it stands makes it malformed.
-Verdict verify_jsonb(FunctionCallInfo fcinfo) {
+core::Verdict verify_jsonb(FunctionCallInfo fcinfo) {
   const Jsonb* const envelope = PG_GETARG_JSONB_P(0);
   const std::optional<int64> max_age = max_age_argument(fcinfo);
   const int64 now = unix_ms(GetCurrentTimestamp());
-  return verified([&](const Keyring& keyring, CancelFlag cancel) {
-    Scratch json;
+  return verified([&](const core::Keyring& keyring, core::CancelFlag cancel) {
+    server::Scratch json;
     try {
-      canonicalize_jsonb(envelope, *json, Numbers::exact, cancel);
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::interrupted) throw;
-      return Verdict::malformed;
+      canonicalize_jsonb(envelope, *json, core::Numbers::exact, cancel);
+    } catch (const core::Error& error) {
+      if (error.kind() == core::ErrorKind::interrupted) throw;
+      return core::Verdict::malformed;
     }
     return check_text(*json, now, max_age, keyring, cancel);
   });
@@ -108,7 +104,7 @@ Datum text_datum(std::string_view text) {
 }
 
 // A bytea is laid out as a text is.
-Datum bytea_datum(const Ed25519PublicKey& key) {
+Datum bytea_datum(const core::Ed25519PublicKey& key) {
   return text_datum({reinterpret_cast<const char*>(key.data()), key.size()});
 }
 
@@ -116,30 +112,31 @@ Datum bytea_datum(const Ed25519PublicKey& key) {
 
 SEALCAST_FUNCTION(sealcast_verify_json) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  PG_RETURN_BOOL(verify_json(fcinfo) == Verdict::ok);
+  PG_RETURN_BOOL(verify_json(fcinfo) == core::Verdict::ok);
 }
 
 SEALCAST_FUNCTION(sealcast_verify_jsonb) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  PG_RETURN_BOOL(verify_jsonb(fcinfo) == Verdict::ok);
+  PG_RETURN_BOOL(verify_jsonb(fcinfo) == core::Verdict::ok);
 }
 
 SEALCAST_FUNCTION(sealcast_verify_detail_json) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  return text_datum(to_string(verify_json(fcinfo)));
+  return text_datum(core::to_string(verify_json(fcinfo)));
 }
 
 SEALCAST_FUNCTION(sealcast_verify_detail_jsonb) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  return text_datum(to_string(verify_jsonb(fcinfo)));
+  return text_datum(core::to_string(verify_jsonb(fcinfo)));
 }
 
 SEALCAST_FUNCTION(sealcast_sign) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   const text* const signing = PG_GETARG_TEXT_PP(0);
-  const Key& key = PG_ARGISNULL(1) ? key_store::require_signing() : key_store::require(view(PG_GETARG_TEXT_PP(1)));
+  const core::Key& key =
+      PG_ARGISNULL(1) ? key_store::require_signing() : key_store::require(server::view(PG_GETARG_TEXT_PP(1)));
   varlena* result;
-  guarded([&](CancelFlag) { result = new_hex(key.sign(view(signing)).bytes()); });
+  server::guarded([&](core::CancelFlag) { result = server::new_hex(key.sign(server::view(signing)).bytes()); });
   PG_RETURN_TEXT_P(result);
 }
 
@@ -150,30 +147,31 @@ SEALCAST_FUNCTION(sealcast_seal) {
   const text* const txn_id = PG_GETARG_TEXT_PP(3);
   const int64 ts = PG_GETARG_INT64(4);
   const text* const d = PG_GETARG_TEXT_PP(5);
-  const Key& key = key_store::require_signing();
+  const core::Key& key = key_store::require_signing();
   varlena* result;
-  guarded([&](CancelFlag cancel) {
-    Scratch canonical, envelope;
-    canonicalize(view(d), *canonical, Numbers::exact, cancel);
-    seal_payload({view(t), view(stream_id), view(sender_id), view(txn_id), ts}, key, *canonical, *envelope);
-    result = new_varlena(*envelope);
+  server::guarded([&](core::CancelFlag cancel) {
+    server::Scratch canonical, envelope;
+    core::canonicalize(server::view(d), *canonical, core::Numbers::exact, cancel);
+    seal_payload({server::view(t), server::view(stream_id), server::view(sender_id), server::view(txn_id), ts}, key,
+                 *canonical, *envelope);
+    result = server::new_varlena(*envelope);
   });
   PG_RETURN_TEXT_P(result);
 }
 
 SEALCAST_FUNCTION(sealcast_payload_signature) {
-  const Key& key = key_store::require(view(PG_GETARG_TEXT_PP(0)));
+  const core::Key& key = key_store::require(server::view(PG_GETARG_TEXT_PP(0)));
   const text* const t = PG_GETARG_TEXT_PP(1);
-  const UuidText stream_id(*PG_GETARG_UUID_P(2));
-  const UuidText sender_id(*PG_GETARG_UUID_P(3));
-  const UuidText txn_id(*PG_GETARG_UUID_P(4));
+  const server::UuidText stream_id(*PG_GETARG_UUID_P(2));
+  const server::UuidText sender_id(*PG_GETARG_UUID_P(3));
+  const server::UuidText txn_id(*PG_GETARG_UUID_P(4));
   const int64 ts = PG_GETARG_INT64(5);
   const text* const canonical = PG_GETARG_TEXT_PP(6);
   varlena* result;
-  guarded([&](CancelFlag) {
-    Scratch signing;
-    const Fields fields{view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts};
-    result = new_varlena(sign_payload(fields, view(canonical), key, *signing).bytes());
+  server::guarded([&](core::CancelFlag) {
+    server::Scratch signing;
+    const core::Fields fields{server::view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts};
+    result = server::new_varlena(core::sign_payload(fields, server::view(canonical), key, *signing).bytes());
   });
   PG_RETURN_BYTEA_P(result);
 }
@@ -181,30 +179,30 @@ SEALCAST_FUNCTION(sealcast_payload_signature) {
 SEALCAST_FUNCTION(sealcast_envelope_text) {
   const text* const kid = PG_GETARG_TEXT_PP(0);
   const text* const t = PG_GETARG_TEXT_PP(1);
-  const UuidText stream_id(*PG_GETARG_UUID_P(2));
-  const UuidText sender_id(*PG_GETARG_UUID_P(3));
+  const server::UuidText stream_id(*PG_GETARG_UUID_P(2));
+  const server::UuidText sender_id(*PG_GETARG_UUID_P(3));
   const int64 ts = PG_GETARG_INT64(4);
-  const UuidText txn_id(*PG_GETARG_UUID_P(5));
+  const server::UuidText txn_id(*PG_GETARG_UUID_P(5));
   const text* const canonical = PG_GETARG_TEXT_PP(6);
   const bytea* const sig = PG_GETARG_BYTEA_PP(7);
-  if (!Signature::has_size(view(sig).size())) {
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("a signature has %d bytes (HMAC-SHA-256) or %d (Ed25519), not %d", static_cast<int>(sizeof(Digest)),
-                    static_cast<int>(sizeof(Ed25519Signature)), static_cast<int>(view(sig).size()))));
+  if (!core::Signature::has_size(server::view(sig).size())) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("a signature has %d bytes (HMAC-SHA-256) or %d (Ed25519), not %d",
+                           static_cast<int>(sizeof(core::Digest)), static_cast<int>(sizeof(core::Ed25519Signature)),
+                           static_cast<int>(server::view(sig).size()))));
   }
   varlena* result;
-  guarded([&](CancelFlag) {
-    Scratch envelope;
-    append_envelope({view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts}, view(kid), view(canonical),
-                    view(sig), *envelope);
-    result = new_varlena(*envelope);
+  server::guarded([&](core::CancelFlag) {
+    server::Scratch envelope;
+    core::append_envelope({server::view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts}, server::view(kid),
+                          server::view(canonical), server::view(sig), *envelope);
+    result = server::new_varlena(*envelope);
   });
   PG_RETURN_TEXT_P(result);
 }
 
 SEALCAST_FUNCTION(sealcast_signing_kid) {
-  const Key& key = key_store::require_signing();
+  const core::Key& key = key_store::require_signing();
   PG_RETURN_TEXT_P(cstring_to_text_with_len(key.kid.data(), static_cast<int>(key.kid.size())));
 }
 
@@ -212,13 +210,15 @@ SEALCAST_FUNCTION(sealcast_keys) {
   InitMaterializedSRF(fcinfo, 0);
   auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   // The keyring is the store's own object, so an ereport below leaves nothing behind.
-  for (const Key& key : key_store::current().keys()) {
-    const Ed25519PublicKey* const shown = key.public_key();
-    Datum values[] = {CStringGetTextDatum(key.kid.c_str()), BoolGetDatum(key.kid == settings::signing_kid),
-                      CStringGetTextDatum(key.fingerprint.c_str()), text_datum(to_string(key.algorithm())),
+  for (const core::Key& key : key_store::current().keys()) {
+    const core::Ed25519PublicKey* const shown = key.public_key();
+    Datum values[] = {CStringGetTextDatum(key.kid.c_str()), BoolGetDatum(key.kid == server::settings::signing_kid),
+                      CStringGetTextDatum(key.fingerprint.c_str()), text_datum(core::to_string(key.algorithm())),
                       shown == nullptr ? Datum{0} : bytea_datum(*shown)};
     bool nulls[] = {false, false, false, false, shown == nullptr};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
   }
   return static_cast<Datum>(0);
 }
+
+}  // namespace sealcast::sealing

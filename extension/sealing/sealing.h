@@ -4,7 +4,7 @@
 #include "core/keyring.h"
 #include "server/pg.h"
 
-namespace sealcast {
+namespace sealcast::sealing {
 
 struct SealRequest {
   std::string_view t;
@@ -15,8 +15,8 @@ struct SealRequest {
 };
 
 // Appends the signed envelope of a canonical payload. For use inside a guard.
-void seal_payload(const SealRequest& request, const Key& key, std::string_view canonical, std::string& envelope);
+void seal_payload(const SealRequest& request, const core::Key& key, std::string_view canonical, std::string& envelope);
 
 int64 unix_ms(TimestampTz time);
 
-}  // namespace sealcast
+}  // namespace sealcast::sealing

@@ -13,7 +13,7 @@ extern "C" {
 #include "nodes/makefuncs.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 namespace {
 
 // As many rows as share one call of the table access method.
@@ -130,4 +130,4 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
   table_close(relation, NoLock);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

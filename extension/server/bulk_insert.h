@@ -4,7 +4,7 @@
 
 #include "server/pg.h"
 
-namespace sealcast {
+namespace sealcast::server {
 
 // Writes the values of row `i` (from 0) into `values`, in the order of the columns that were named; `nulls` are all
 // false before.
@@ -23,4 +23,4 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
       &fill);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

@@ -8,7 +8,7 @@ extern "C" {
 #include "utils/memutils.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 namespace {
 
 constexpr std::size_t kKeptBytes = 1 << 20;
@@ -30,7 +30,7 @@ varlena* new_varlena(std::string_view bytes) {
 
 varlena* new_hex(std::string_view bytes) {
   Scratch text;
-  append_hex(bytes, *text);
+  core::append_hex(bytes, *text);
   return new_varlena(*text);
 }
 
@@ -70,4 +70,4 @@ Scratch::~Scratch() {
   if (buffer_.capacity() > kKeptBytes) std::string().swap(buffer_);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

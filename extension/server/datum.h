@@ -4,7 +4,7 @@
 #include "core/digest.h"
 #include "server/pg.h"
 
-namespace sealcast {
+namespace sealcast::server {
 
 // The bytes of a detoasted varlena, packed or not.
 inline std::string_view view(const void* varlena) {
@@ -43,4 +43,4 @@ class Scratch {
   std::string& buffer_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::server

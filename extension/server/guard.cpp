@@ -3,20 +3,20 @@
 
 #include <new>
 
-namespace sealcast {
+namespace sealcast::server {
 namespace {
 
-int sqlstate_of(ErrorKind kind) noexcept {
+int sqlstate_of(core::ErrorKind kind) noexcept {
   switch (kind) {
-    case ErrorKind::invalid_json:
+    case core::ErrorKind::invalid_json:
       return ERRCODE_INVALID_TEXT_REPRESENTATION;
-    case ErrorKind::invalid_argument:
+    case core::ErrorKind::invalid_argument:
       return ERRCODE_INVALID_PARAMETER_VALUE;
-    case ErrorKind::unknown_key:
+    case core::ErrorKind::unknown_key:
       return ERRCODE_UNDEFINED_OBJECT;
-    case ErrorKind::bad_keyring:
+    case core::ErrorKind::bad_keyring:
       return ERRCODE_CONFIG_FILE_ERROR;
-    case ErrorKind::interrupted:
+    case core::ErrorKind::interrupted:
       return ERRCODE_QUERY_CANCELED;
   }
   return ERRCODE_INTERNAL_ERROR;
@@ -48,13 +48,13 @@ void copy_clipped(char* to, std::size_t size, std::string_view from) noexcept {
   }
 }
 
-bool attempt(Body body, void* context, CancelFlag cancel, Report& report) noexcept {
+bool attempt(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept {
   try {
     body(context, cancel);
     return true;
-  } catch (const Error& error) {
+  } catch (const core::Error& error) {
     fill(report, sqlstate_of(error.kind()), error.what(), error.detail(), error.hint());
-    report.interrupted = error.kind() == ErrorKind::interrupted;
+    report.interrupted = error.kind() == core::ErrorKind::interrupted;
   } catch (const std::bad_alloc&) {
     fill(report, ERRCODE_OUT_OF_MEMORY, "out of memory");
   } catch (const std::length_error& error) {
@@ -78,7 +78,7 @@ void run_guarded(Body body, void* context) {
   static_assert(std::is_same_v<sig_atomic_t, int>, "CancelFlag points at Postgres' own flag");
   Report report;
   // Any interrupt may stop the first run. Interrupts that were no cancel must not do so again and again.
-  CancelFlag watched = &InterruptPending;
+  core::CancelFlag watched = &InterruptPending;
   while (true) {
     // Where an interrupt could not be served, stopping for it would never end.
     if (attempt(body, context, INTERRUPTS_CAN_BE_PROCESSED() ? watched : nullptr, report)) return;
@@ -88,4 +88,4 @@ void run_guarded(Body body, void* context) {
   }
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "server/pg.h"
 
-namespace sealcast {
+namespace sealcast::server {
 
 // What an exception said, in plain memory that outlives its catch.
 struct Report {
@@ -25,8 +25,8 @@ struct Report {
 void copy_clipped(char* to, std::size_t size, std::string_view from) noexcept;
 
 // Runs `body` once. False, with `report` filled, when it threw.
-using Body = void (*)(void* context, CancelFlag cancel);
-bool attempt(Body body, void* context, CancelFlag cancel, Report& report) noexcept;
+using Body = void (*)(void* context, core::CancelFlag cancel);
+bool attempt(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept;
 
 // Raises a report as an ERROR. The caller's frames must not own anything.
 [[noreturn]] void raise(const Report& report);
@@ -38,14 +38,14 @@ void run_guarded(Body body, void* context);
 template <class Lambda>
 void guarded(Lambda body) {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");
-  run_guarded([](void* context, CancelFlag cancel) { (*static_cast<Lambda*>(context))(cancel); }, &body);
+  run_guarded([](void* context, core::CancelFlag cancel) { (*static_cast<Lambda*>(context))(cancel); }, &body);
 }
 
 // As guarded(), but a failure is the caller's to deal with, and nothing interrupts.
 template <class Lambda>
 bool attempted(Report& report, Lambda body) noexcept {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");
-  return attempt([](void* context, CancelFlag) { (*static_cast<Lambda*>(context))(); }, &body, nullptr, report);
+  return attempt([](void* context, core::CancelFlag) { (*static_cast<Lambda*>(context))(); }, &body, nullptr, report);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

@@ -10,7 +10,7 @@ extern "C" {
 #include "utils/snapmgr.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 namespace {
 
 constexpr char kSchema[] = "sealcast";
@@ -109,4 +109,4 @@ std::optional<Datum> IndexLookup::optional(int column) {
   return found;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

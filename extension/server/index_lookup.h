@@ -11,7 +11,7 @@ extern "C" {
 #include "utils/rel.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 
 // A condition on a column of an index, counted from 0.
 struct Condition {
@@ -56,4 +56,4 @@ class IndexLookup {
 // The table's id by its name in our schema.
 Oid table_id(const char* name);
 
-}  // namespace sealcast
+}  // namespace sealcast::server

@@ -7,7 +7,7 @@ extern "C" {
 #include "utils/partcache.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 
 std::span<const Oid> partitions_of(Relation parent) {
   PartitionDesc const partitions = RelationGetPartitionDesc(parent, true);
@@ -25,4 +25,4 @@ Oid partition_for(Relation parent, Datum key) {
   return at < 0 ? InvalidOid : partitions->oids[at];
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

@@ -7,7 +7,7 @@ extern "C" {
 #include "utils/rel.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 
 // In order of their bounds. Good as long as `parent` is open.
 std::span<const Oid> partitions_of(Relation parent);
@@ -15,4 +15,4 @@ std::span<const Oid> partitions_of(Relation parent);
 // The partition that takes `key`; InvalidOid when none does.
 Oid partition_for(Relation parent, Datum key);
 
-}  // namespace sealcast
+}  // namespace sealcast::server

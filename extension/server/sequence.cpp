@@ -7,7 +7,7 @@ extern "C" {
 #include "utils/fmgrprotos.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 
 std::optional<int64> last_value(const char* sequence) {
   LOCAL_FCINFO(call, 1);
@@ -19,4 +19,4 @@ std::optional<int64> last_value(const char* sequence) {
   return DatumGetInt64(last);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

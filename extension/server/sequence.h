@@ -3,9 +3,9 @@
 
 #include "server/pg.h"
 
-namespace sealcast {
+namespace sealcast::server {
 
 // Null: it has never been moved from its start.
 std::optional<int64> last_value(const char* sequence);
 
-}  // namespace sealcast
+}  // namespace sealcast::server

@@ -10,7 +10,7 @@ extern "C" {
 #include "utils/guc.h"
 }
 
-namespace sealcast::settings {
+namespace sealcast::server::settings {
 
 char* keyring = nullptr;
 char* signing_kid = nullptr;
@@ -31,8 +31,8 @@ bool check_keyring(char** value, void**, GucSource) {
 }
 
 bool check_signing_kid(char** value, void**, GucSource) {
-  if (**value == '\0' || is_kid(*value)) return true;
-  GUC_check_errdetail("A key id is 1 to %d of A-Z, a-z, 0-9, _ and -.", static_cast<int>(kMaxKidLength));
+  if (**value == '\0' || core::is_kid(*value)) return true;
+  GUC_check_errdetail("A key id is 1 to %d of A-Z, a-z, 0-9, _ and -.", static_cast<int>(core::kMaxKidLength));
   return false;
 }
 
@@ -81,4 +81,4 @@ void define() {
   MarkGUCPrefixReserved("sealcast");
 }
 
-}  // namespace sealcast::settings
+}  // namespace sealcast::server::settings

@@ -1,7 +1,7 @@
 // The settings sealcast.* of postgresql.conf (docs/settings.md).
 #pragma once
 
-namespace sealcast::settings {
+namespace sealcast::server::settings {
 
 extern char* keyring;        // sealcast.keyring: a directory; empty when unset
 extern char* signing_kid;    // sealcast.signing_kid: empty when unset
@@ -13,4 +13,4 @@ extern char* cell;           // sealcast.cell: empty when unset
 
 void define();
 
-}  // namespace sealcast::settings
+}  // namespace sealcast::server::settings

@@ -3,7 +3,7 @@
 
 #include "server/datum.h"
 
-namespace sealcast {
+namespace sealcast::server {
 
 std::optional<Datum> SpiRows::value(int row, int column) const {
   bool null;
@@ -43,4 +43,4 @@ SpiRows SpiPlan::run(std::span<const Datum> arguments) {
   return {};
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

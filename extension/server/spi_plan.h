@@ -7,7 +7,7 @@ extern "C" {
 #include "executor/spi.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 
 // The rows of the SPI connection that run() opened; good until finish(). Columns count from 0.
 class SpiRows {
@@ -40,4 +40,4 @@ class SpiPlan {
   SPIPlanPtr plan_ = nullptr;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::server

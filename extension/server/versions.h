@@ -7,7 +7,7 @@ extern "C" {
 #include "executor/executor.h"
 }
 
-namespace sealcast {
+namespace sealcast::server {
 
 // The index entries of one row.
 inline void insert_index_tuples(ResultRelInfo* target, TupleTableSlot* slot, EState* estate) {
@@ -35,4 +35,4 @@ inline bool is_infinite([[maybe_unused]] const Interval* interval) {
 #endif
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::server

@@ -10,7 +10,7 @@ extern "C" {
 #include "utils/guc.h"
 }
 
-using namespace sealcast;
+namespace sealcast::triggers {
 
 namespace {
 
@@ -79,3 +79,5 @@ SEALCAST_FUNCTION(sealcast_idempotent_insert) {
   error_context_stack = context.previous;
   return PointerGetDatum(first ? trigger.row() : nullptr);
 }
+
+}  // namespace sealcast::triggers

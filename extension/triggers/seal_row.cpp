@@ -7,7 +7,7 @@
 #include "server/guard.h"
 #include "triggers/trigger_args.h"
 
-using namespace sealcast;
+namespace sealcast::triggers {
 
 namespace {
 
@@ -64,18 +64,18 @@ SEALCAST_FUNCTION(sealcast_seal_row) {
   const text* const json = is_jsonb ? nullptr : DatumGetTextPP(payload);
   const Jsonb* const jsonb = is_jsonb ? DatumGetJsonbP(payload) : nullptr;
 
-  const Key& key = key_store::require_signing();
-  const int64 ts = unix_ms(GetCurrentTimestamp());
+  const core::Key& key = sealing::key_store::require_signing();
+  const int64 ts = sealing::unix_ms(GetCurrentTimestamp());
   varlena* envelope;
-  guarded([&](CancelFlag cancel) {
-    Scratch canonical, sealed;
+  server::guarded([&](core::CancelFlag cancel) {
+    server::Scratch canonical, sealed;
     if (jsonb != nullptr) {
-      canonicalize_jsonb(jsonb, *canonical, Numbers::exact, cancel);
+      sealing::canonicalize_jsonb(jsonb, *canonical, core::Numbers::exact, cancel);
     } else {
-      canonicalize(view(json), *canonical, Numbers::exact, cancel);
+      core::canonicalize(server::view(json), *canonical, core::Numbers::exact, cancel);
     }
-    seal_payload({t, stream_id, sender_id, txn_id, ts}, key, *canonical, *sealed);
-    envelope = new_varlena(*sealed);
+    sealing::seal_payload({t, stream_id, sender_id, txn_id, ts}, key, *canonical, *sealed);
+    envelope = server::new_varlena(*sealed);
   });
 
   int sealed_column = trigger.column(sealed_name);
@@ -88,3 +88,5 @@ SEALCAST_FUNCTION(sealcast_seal_row) {
   return PointerGetDatum(
       heap_modify_tuple_by_cols(trigger.row(), trigger.columns(), 1, &sealed_column, &value, &value_is_null));
 }
+
+}  // namespace sealcast::triggers

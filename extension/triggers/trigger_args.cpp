@@ -1,7 +1,7 @@
 // What both triggers check about how they were attached, and how they read the row: see trigger_args.h.
 #include "triggers/trigger_args.h"
 
-namespace sealcast {
+namespace sealcast::triggers {
 
 RowTrigger::RowTrigger(FunctionCallInfo fcinfo, const char* function, const char* usage, int least_args, int most_args)
     : data_(reinterpret_cast<TriggerData*>(fcinfo->context)), function_(function), usage_(usage) {
@@ -46,4 +46,4 @@ void RowTrigger::refuse_null(const char* column_name) const {
   pg_unreachable();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::triggers

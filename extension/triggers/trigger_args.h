@@ -9,7 +9,7 @@ extern "C" {
 #include "utils/rel.h"
 }
 
-namespace sealcast {
+namespace sealcast::triggers {
 
 // One firing of a BEFORE INSERT row trigger, with its arguments checked in number.
 class RowTrigger {
@@ -38,4 +38,4 @@ class RowTrigger {
   const char* usage_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::triggers

@@ -1,4 +1,4 @@
--- Experience points: rules say what a message earns, a day's cap says when it is enough.
+-- Experience points (XP): a rule sets how many points a message earns, and how many points per day at most.
 
 create table sealcast_economy.xp_rules (
   t text not null,
@@ -8,15 +8,15 @@ create table sealcast_economy.xp_rules (
   constraint xp_rules_key unique nulls not distinct (t, role)
 );
 comment on table sealcast_economy.xp_rules is
-  'What a message of type t earns its sender: by the rule of the sender''s role, else by that with role null';
-comment on column sealcast_economy.xp_rules.daily_cap is 'Points that one user earns by this rule in a UTC day; null = any number';
+  'The points that a message of type t earns its sender. The rule of the sender''s role applies, else the rule with role null';
+comment on column sealcast_economy.xp_rules.daily_cap is 'The most points that one user earns by this rule in a UTC day; null: no limit';
 
 create table sealcast_economy.xp (
   user_id uuid primary key,
   total bigint not null check (total >= 0),
   earlier bigint not null default 0 check (earlier between 0 and total)
 ) with (fillfactor = 80);
-comment on table sealcast_economy.xp is 'The points of each user, in all streams';
+comment on table sealcast_economy.xp is 'The points of each user in all streams together';
 comment on column sealcast_economy.xp.earlier is 'The part of total from days that trim_aggregates() has removed';
 
 create table sealcast_economy.xp_days (
@@ -28,16 +28,17 @@ create table sealcast_economy.xp_days (
   points bigint not null,
   constraint xp_days_key unique nulls not distinct (user_id, day, t, role)
 ) with (fillfactor = 80);
-comment on table sealcast_economy.xp_days is 'What each user did and earned by each rule (t, role) in a UTC day';
+comment on table sealcast_economy.xp_days is 'The messages and points of each user, by rule (t, role) and UTC day';
 create index xp_days_day on sealcast_economy.xp_days using brin (day);
 
--- The sender's role in the stream as the server has stated it. Where it does not, `d` has what the sender pleased.
+-- Returns the sender's role in the stream, if the server fills it in for this type. Otherwise the sender chose it, and
+-- the result is null.
 create function sealcast_economy.stated_role(t text, d json) returns text
   language sql stable
   return (select d ->> 'user_role' from sealcast.message_types y
           where y.t = stated_role.t and 'user_role' = any (y.server_fields));
 
--- Null when no rule applies.
+-- Returns the rule that applies, or null.
 create function sealcast_economy.xp_rule(t text, role text) returns sealcast_economy.xp_rules
   language sql stable
 begin atomic
@@ -46,7 +47,7 @@ begin atomic
   order by r.role nulls last limit 1;
 end;
 
--- What the first `messages` of a day earn together.
+-- Returns the points that the first `messages` messages of a day earn together.
 create function sealcast_economy.xp_earned(messages bigint, points integer, daily_cap integer) returns bigint
   language sql immutable parallel safe
   return least(messages * points, daily_cap);
@@ -75,16 +76,16 @@ begin
     on conflict (user_id) do update set total = x.total + excluded.total;
   end if;
 end $$;
-comment on function sealcast_economy.xp_on_event(sealcast.event) is 'Handler: the points of one message';
+comment on function sealcast_economy.xp_on_event(sealcast.event) is 'Handler: adds the points of one message';
 
--- Level n begins at 50 n (n - 1) points: each level takes 100 more than the one before.
+-- Level n begins at 50 n (n - 1) points: each level takes 100 points more than the level before it.
 create function sealcast_economy.xp_for_level(level integer) returns bigint
   language sql immutable strict parallel safe
   return 50::bigint * level * (level - 1);
-comment on function sealcast_economy.xp_for_level(integer) is 'The points at which a level begins: 0, 100, 300, 600, 1000, …';
+comment on function sealcast_economy.xp_for_level(integer) is 'Returns the points at which a level begins: 0, 100, 300, 600, 1000, …';
 
--- Twenty decimal places tell the last point before a level from its first, for any bigint.
+-- Twenty decimal places distinguish the last point before a level from its first point, for any bigint.
 create function sealcast_economy.level_of(xp bigint) returns integer
   language sql immutable strict parallel safe
   return floor((1 + sqrt((1 + greatest(xp, 0) / 12.5)::numeric(40, 20))) / 2);
-comment on function sealcast_economy.level_of(bigint) is 'The level of so many points, from 1';
+comment on function sealcast_economy.level_of(bigint) is 'Returns the level for a number of points; levels begin with 1';

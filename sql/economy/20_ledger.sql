@@ -1,9 +1,9 @@
--- The ledger: double entry in integer minor units. Transfers and their entries are written once and never changed;
--- balances follow them.
+-- The ledger: double entry in integer minor units. Invariants: transfers and their entries are never changed; a balance
+-- is the sum of its entries.
 --
--- A transaction may post many transfers, to accounts that others post to as well. So it applies them to the balances when
--- it commits: the sum for each account, once, in one order for everybody. Nobody holds a busy account for longer than a
--- commit, and no two transactions wait for each other.
+-- A transaction may post many transfers, to accounts to which other transactions post as well. So it updates the
+-- balances when it commits: once per account, by the sum, in an order that is the same for all transactions. No
+-- transaction locks a busy account for longer than a commit, and no two transactions wait for each other.
 
 create table sealcast_economy.currencies (
   currency text primary key check (currency ~ '^[A-Z]{3}$'),
@@ -12,13 +12,14 @@ create table sealcast_economy.currencies (
   largest_gift bigint not null default 10000000 check (largest_gift between smallest_gift and 9007199254740991),
   platform_basis_points integer not null default 3000 check (platform_basis_points between 0 and 10000)
 );
-comment on table sealcast_economy.currencies is 'What gifts are paid in, how large they may be, and what part the platform keeps';
-comment on column sealcast_economy.currencies.by_default is 'Of gifts that name no currency; one currency at most';
+comment on table sealcast_economy.currencies is 'The currencies of gifts: how large a gift may be, and which part of it the platform keeps';
+comment on column sealcast_economy.currencies.by_default is 'Whether gifts that name no currency are in this currency; true for at most one currency';
 comment on column sealcast_economy.currencies.platform_basis_points is
-  'Hundredths of a percent, rounded down: what cannot be split is the creator''s';
+  'The part of the platform, in hundredths of a percent, rounded down: the creator gets the remainder';
 create unique index currencies_by_default on sealcast_economy.currencies (by_default) where by_default;
 
--- In the order in which a transaction locks them. What admission locks comes first, what everybody pays into last.
+-- The order in which a transaction locks accounts. The wallets that admission locks come first; the accounts that
+-- everybody pays into come last.
 create type sealcast_economy.account_kind as enum ('wallet', 'earnings', 'hold', 'platform', 'outside');
 
 create table sealcast_economy.accounts (
@@ -29,10 +30,10 @@ create table sealcast_economy.accounts (
   primary key (kind, owner_id, currency),
   constraint accounts_owner
     check ((kind in ('platform', 'outside')) = (owner_id = '00000000-0000-0000-0000-000000000000')),
-  -- What users have has come from outside, whose balance is all of it, negative.
+  -- All money of users has come from outside, so only the account outside is negative.
   constraint accounts_funded check (balance >= 0 or kind = 'outside')
 ) with (fillfactor = 80);
-comment on table sealcast_economy.accounts is 'Balances in minor units: the sums of their entries, kept as these are posted';
+comment on table sealcast_economy.accounts is 'Balances in minor units: the sums of the entries of each account, updated when entries are posted';
 
 create table sealcast_economy.transfers (
   transfer_id bigint generated always as identity primary key,
@@ -47,7 +48,7 @@ create table sealcast_economy.transfers (
   constraint transfers_gift unique (sender_id, txn_id, kind)
 );
 comment on table sealcast_economy.transfers is
-  'Why money moved: for a gift (sender_id, txn_id), or by a reference of the caller''s. Append-only';
+  'The causes of money movements: a gift (sender_id, txn_id), or a reference that the caller chose. Append-only';
 
 create unique index transfers_reference on sealcast_economy.transfers (reference, kind) where reference is not null;
 
@@ -60,21 +61,21 @@ create table sealcast_economy.entries (
   primary key (transfer_id, kind, owner_id, currency)
 );
 comment on table sealcast_economy.entries is
-  'What a transfer added to (amount > 0) or took from an account. Those of a transfer sum to zero in each currency. Append-only';
+  'The amount that a transfer added to an account (above 0) or took from it (below 0). The entries of a transfer sum to zero in each currency. Append-only';
 create index entries_account on sealcast_economy.entries (owner_id, kind, transfer_id);
 
 create function sealcast_economy.refuse_change() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception '%.% is append-only', tg_table_schema, tg_table_name
-    using errcode = 'object_not_in_prerequisite_state', hint = 'Post another transfer that puts it right.';
+    using errcode = 'object_not_in_prerequisite_state', hint = 'Post another transfer that corrects it.';
 end $$;
 create trigger append_only before update or delete or truncate on sealcast_economy.transfers
   for each statement execute function sealcast_economy.refuse_change();
 create trigger append_only before update or delete or truncate on sealcast_economy.entries
   for each statement execute function sealcast_economy.refuse_change();
 
--- What runs at the end of a transaction runs as whoever commits it: hence SECURITY DEFINER.
+-- A deferred trigger runs with the rights of the role that commits: hence SECURITY DEFINER.
 create function sealcast_economy.require_balance() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
@@ -91,7 +92,8 @@ end $$;
 create constraint trigger balanced after insert on sealcast_economy.entries
   deferrable initially deferred for each row execute function sealcast_economy.require_balance();
 
--- What this transaction has posted and not yet applied. Nobody ever sees another's rows: they are gone when it commits.
+-- The amounts that this transaction has posted and not yet added to balances. They are deleted before it commits, so no
+-- other transaction sees them.
 create table sealcast_economy.unsettled_balances (
   xact xid8 not null default pg_current_xact_id(),
   kind sealcast_economy.account_kind not null,
@@ -112,7 +114,7 @@ end $$;
 create trigger noted after insert on sealcast_economy.entries referencing new table as posted
   for each statement execute function sealcast_economy.note_entries();
 
--- The first call settles all, and takes the rows of the others with it.
+-- The first call applies all rows of the transaction and deletes them, so the calls for the other rows find nothing.
 create function sealcast_economy.settle_balances() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
@@ -141,12 +143,14 @@ end $$;
 create constraint trigger settled after insert on sealcast_economy.unsettled_balances
   deferrable initially deferred for each row execute function sealcast_economy.settle_balances();
 
--- What the account has, this transaction's own entries included. It stays so until the transaction ends.
+-- Returns the balance of the account, with the entries of this transaction. The lock keeps it so until the transaction
+-- ends.
 create function sealcast_economy.locked_balance(kind sealcast_economy.account_kind, owner_id uuid, currency text)
   returns bigint
   language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
-  -- The owner's other currencies too: whoever locks several locks them in the order of settle_balances().
+  -- Locks the other currencies of the owner too: a transaction that locks several accounts must follow the order of
+  -- settle_balances().
   perform from sealcast_economy.accounts a
   where a.kind = locked_balance.kind and a.owner_id = locked_balance.owner_id
   order by a.currency for no key update;
@@ -164,7 +168,7 @@ create type sealcast_economy.posting as (
   amount bigint
 );
 
--- Writes one transfer; null when its gift or reference has one of this kind already.
+-- Writes one transfer and returns its id. Returns null when the gift or reference already has a transfer of this kind.
 create function sealcast_economy.post(transfer_kind text, currency text, postings sealcast_economy.posting[],
                                       sender_id uuid default null, txn_id uuid default null, reference text default null)
   returns bigint

@@ -1,6 +1,7 @@
--- Money that comes in and goes out, by sealcast_admin: each reference once.
+-- Deposits and withdrawals by sealcast_admin. Each reference moves money once.
 
--- The transfer, or that of the same request before; refused when the reference was used for something else.
+-- Returns the id of the transfer, or the id of the earlier transfer of the same request. Refuses a reference that was
+-- used for another request.
 create function sealcast_economy.move_money(transfer_kind text, account sealcast_economy.account_kind, user_id uuid,
                                             amount bigint, currency text, reference text)
   returns bigint
@@ -11,19 +12,19 @@ declare
   made bigint;
 begin
   if coalesce(user_id, nobody) = nobody then
-    perform sealcast.refuse(400, 'invalid_request', 'user_id is null or nil', null, 'Name a user.');
+    perform sealcast.refuse(400, 'invalid_request', 'user_id is null or nil', null, 'Pass the UUID of a user.');
   elsif (account in ('wallet', 'earnings')) is not true then
-    perform sealcast.refuse(400, 'invalid_request', format('account is %s', coalesce(account::text, 'null')), null,
+    perform sealcast.refuse(400, 'invalid_request', format('invalid account: %s', coalesce(account::text, 'null')), null,
                             'Use wallet or earnings.');
   elsif (amount between 1 and 9007199254740991) is not true then
-    perform sealcast.refuse(400, 'invalid_request', format('amount is %s', coalesce(amount::text, 'null')), null,
-                            'Use whole minor units, 1 to 9007199254740991.');
+    perform sealcast.refuse(400, 'invalid_request', format('invalid amount: %s', coalesce(amount::text, 'null')), null,
+                            'Use a whole number of minor units, 1 to 9007199254740991.');
   elsif not exists (select from sealcast_economy.currencies c where c.currency = move_money.currency) then
-    perform sealcast.refuse(400, 'invalid_request', format('there is no currency %L', left(currency, 64)), null,
-                            'Use one of sealcast_economy.currencies.');
+    perform sealcast.refuse(400, 'invalid_request', format('currency %L does not exist', left(currency, 64)), null,
+                            'Use a currency of the table sealcast_economy.currencies.');
   elsif (length(reference) between 1 and 200) is not true then
-    perform sealcast.refuse(400, 'invalid_request', 'reference is null, empty or too long', null,
-                            'Use 1 to 200 characters, the same for a retry of the same request.');
+    perform sealcast.refuse(400, 'invalid_request', 'reference must have 1 to 200 characters', null,
+                            'Pass a reference of the request, and the same reference when you retry the request.');
   end if;
   made := sealcast_economy.post(transfer_kind, currency, reference => reference, postings => array[
     (account, user_id, change)::sealcast_economy.posting, ('outside', nobody, -change)::sealcast_economy.posting]);
@@ -33,12 +34,12 @@ begin
       and e.currency = move_money.currency and e.amount = change
     where x.kind = transfer_kind and x.reference = move_money.reference;
     if not found then
-      perform sealcast.refuse(409, 'reference_reused', format('reference %L was used for another %s', reference, transfer_kind),
+      perform sealcast.refuse(409, 'reference_reused', format('reference %L was already used for another %s', reference, transfer_kind),
                               null, 'Use a new reference for each request.');
     end if;
   elsif change < 0 and sealcast_economy.locked_balance(account, user_id, currency) < 0 then
     perform sealcast.refuse(402, 'insufficient_funds', format('the user has less than %s in %s', amount, account), currency,
-                            'Withdraw less.');
+                            'Withdraw a smaller amount.');
   end if;
   return made;
 end $$;
@@ -47,7 +48,7 @@ create function sealcast_economy.deposit(user_id uuid, amount bigint, currency t
   language sql security definer set search_path = pg_catalog, pg_temp
   return sealcast_economy.move_money('deposit', 'wallet', user_id, amount, currency, reference);
 comment on function sealcast_economy.deposit(uuid, bigint, text, text) is
-  'Adds minor units to the user''s wallet; returns the transfer''s id. A repeat of a reference changes nothing';
+  'Adds minor units to the user''s wallet. Returns the id of the transfer. A repeated reference changes nothing';
 
 create function sealcast_economy.withdraw(user_id uuid, amount bigint, currency text, reference text,
                                           account sealcast_economy.account_kind default 'earnings')
@@ -55,4 +56,4 @@ create function sealcast_economy.withdraw(user_id uuid, amount bigint, currency 
   language sql security definer set search_path = pg_catalog, pg_temp
   return sealcast_economy.move_money('withdrawal', account, user_id, amount, currency, reference);
 comment on function sealcast_economy.withdraw(uuid, bigint, text, text, sealcast_economy.account_kind) is
-  'Pays out of the user''s earnings or wallet; returns the transfer''s id. A repeat of a reference changes nothing';
+  'Pays minor units out of the user''s earnings or wallet. Returns the id of the transfer. A repeated reference changes nothing';

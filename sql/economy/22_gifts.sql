@@ -1,4 +1,4 @@
--- Gifts: a message with money. Admission takes a hold on the sender's wallet, the handler captures it.
+-- Gifts: messages with money. Admission takes a hold on the sender's wallet, and the handler captures the hold.
 
 create table sealcast_economy.holds (
   sender_id uuid not null,
@@ -9,19 +9,19 @@ create table sealcast_economy.holds (
   amount bigint not null check (amount > 0),
   platform_amount bigint not null check (platform_amount between 0 and amount),
   held_at timestamptz not null default clock_timestamp(),
-  -- Of the message that it was admitted with; null when there is none.
+  -- The message with which the hold was admitted; null: none.
   ts bigint,
   message_id bigint,
   primary key (sender_id, txn_id)
 );
-comment on table sealcast_economy.holds is 'Gifts that are paid for and not yet captured';
+comment on table sealcast_economy.holds is 'Gifts that are paid for and not captured yet';
 
 create function sealcast_economy.platform_part(amount bigint, basis_points integer) returns bigint
   language sql immutable parallel safe
-  -- amount * basis_points would not fit for the largest amounts.
+  -- amount * basis_points would overflow for the largest amounts.
   return amount / 10000 * basis_points + amount % 10000 * basis_points / 10000;
 
--- What is asked for by `d`, or what is wrong with it.
+-- Returns the terms of the gift that `d` asks for, or the problem of `d`.
 create function sealcast_economy.read_gift(stream_id uuid, sender_id uuid, d json, out currency text, out amount bigint,
                                            out recipient_id uuid, out platform_amount bigint, out problem text, out hint text)
   returns record
@@ -32,8 +32,8 @@ declare
   terms sealcast_economy.currencies;
 begin
   if stray is not null then
-    problem := format('%L is no member of a gift', left(stray, 64));
-    hint := 'Send amount, and if need be currency and to.';
+    problem := format('unknown member %L of a gift', left(stray, 64));
+    hint := 'Send amount, and optionally currency and to.';
     return;
   end if;
 
@@ -44,8 +44,8 @@ begin
     where json_typeof(d -> 'currency') = 'string' and c.currency = d ->> 'currency';
   end if;
   if terms.currency is null then
-    problem := coalesce(format('there is no currency %s', left((d -> 'currency')::text, 64)), 'currency is missing');
-    hint := 'Send a currency that gifts are paid in.';
+    problem := coalesce('unknown currency: ' || left((d -> 'currency')::text, 64), 'currency is missing');
+    hint := 'Send a currency in which gifts are paid.';
     return;
   end if;
   currency := terms.currency;
@@ -54,7 +54,7 @@ begin
     amount := d ->> 'amount';
   end if;
   if (amount between terms.smallest_gift and terms.largest_gift) is not true then
-    problem := coalesce(format('amount is %s', left((d -> 'amount')::text, 64)), 'amount is missing');
+    problem := coalesce('invalid amount: ' || left((d -> 'amount')::text, 64), 'amount is missing');
     hint := format('Send a whole number of minor units of %s, %s to %s.', currency, terms.smallest_gift, terms.largest_gift);
     return;
   end if;
@@ -64,7 +64,7 @@ begin
     where r.stream_id = read_gift.stream_id and r.role = 'owner' order by r.granted_at, r.user_id limit 1;
     if recipient_id is null then
       problem := 'to is missing, and the stream has no owner';
-      hint := 'Send the user id of who is to have the gift.';
+      hint := 'Send the user id of the recipient as to.';
       return;
     end if;
   elsif json_typeof(d -> 'to') = 'string'
@@ -72,7 +72,7 @@ begin
     recipient_id := d ->> 'to';
   end if;
   if (sealcast_economy.is_users(recipient_id) and recipient_id <> sender_id) is not true then
-    problem := case when recipient_id = sender_id then 'a gift to yourself' else 'to is no user id' end;
+    problem := case when recipient_id = sender_id then 'the recipient is the sender' else 'to is not a user id' end;
     hint := 'Send the UUID of another user as to.';
     return;
   end if;
@@ -88,14 +88,14 @@ begin
   gift := sealcast_economy.read_gift(stream_id, sender_id, d);
   if gift.problem is not null then
     return (400, 'invalid_request', gift.problem, gift.hint)::sealcast.refusal;
-  -- sealcast.txn_keys forgets a key after some days, the ledger does not.
+  -- sealcast.txn_keys drops a key after some days; the ledger keeps it.
   elsif exists (select from sealcast_economy.transfers x
                 where x.sender_id = gift_hook.sender_id and x.txn_id = gift_hook.txn_id) then
     return (409, 'txn_id_reused', 'this txn_id was used for another gift',
             'Choose a new UUID for each message.')::sealcast.refusal;
   elsif sealcast_economy.locked_balance('wallet', sender_id, gift.currency) < gift.amount then
-    return (402, 'insufficient_funds', format('your wallet has less than %s (minor units of %s)', gift.amount, gift.currency),
-            'Add funds, then send it again under the same txn_id.')::sealcast.refusal;
+    return (402, 'insufficient_funds', format('the wallet has less than %s minor units of %s', gift.amount, gift.currency),
+            'Add funds, then send the gift again with the same txn_id.')::sealcast.refusal;
   end if;
   insert into sealcast_economy.holds (sender_id, txn_id, stream_id, recipient_id, currency, amount, platform_amount,
                                       ts, message_id)
@@ -109,7 +109,7 @@ begin
   return null;
 end $$;
 comment on function sealcast_economy.gift_hook(uuid, uuid, text, uuid, json) is
-  'Admit hook: takes a hold on the sender''s wallet, or refuses with 402';
+  'Admit hook: takes a hold on the sender''s wallet, or refuses the gift (402 when the wallet has too little)';
 
 create function sealcast_economy.gift_on_event(event sealcast.event) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
@@ -127,14 +127,14 @@ begin
                     where x.sender_id = event.sender_id and x.txn_id = event.txn_id and x.kind = 'capture') then
     raise exception 'gift % of sender % has no hold', event.txn_id, event.sender_id
       using errcode = 'no_data_found',
-            hint = format('It was admitted without sealcast_economy.gift_hook: see admit_hook of message type %s.', event.t);
+            hint = format('Check admit_hook of message type %s: the gift was admitted without sealcast_economy.gift_hook.', event.t);
   end if;
 end $$;
 comment on function sealcast_economy.gift_on_event(sealcast.event) is
-  'Handler: captures a gift''s hold, for the recipient and the platform. Again changes nothing';
+  'Handler: captures the hold of a gift, for the recipient and the platform. A repeat changes nothing';
 
--- A hold and its message are committed together, so a hold has no message only when the hook was called by something
--- else than admission. A key that was trimmed says nothing; hence holds.message_id.
+-- A hold and its message are committed together. So a hold has no message only when something other than admission
+-- called the hook. A missing txn_key proves nothing, because keys are trimmed: hence holds.message_id.
 create function sealcast_economy.release_expired_holds(before timestamptz, max_rows integer default 1000) returns bigint
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -158,4 +158,4 @@ begin
   return released;
 end $$;
 comment on function sealcast_economy.release_expired_holds(timestamptz, integer) is
-  'Gives back holds from before a moment that no message was committed with, at most max_rows; returns how many';
+  'Releases holds that were taken before a time and have no committed message, at most max_rows. Returns how many';

@@ -1,6 +1,7 @@
--- Aggregates: messages per minute of each stream, and who writes most.
+-- Aggregates: messages per minute of each stream, and messages per user and day.
 --
--- A minute of a busy stream is everybody's row. As in the ledger, a transaction adds what it has counted when it commits.
+-- All senders of a busy stream share the row of a minute. So, as in the ledger, a transaction adds its counts when it
+-- commits.
 
 create table sealcast_economy.stream_minutes (
   stream_id uuid not null,
@@ -8,7 +9,7 @@ create table sealcast_economy.stream_minutes (
   messages bigint not null,
   primary key (stream_id, minute)
 ) with (fillfactor = 80);
-comment on table sealcast_economy.stream_minutes is 'Messages of users in each minute of each stream; a minute without any has no row';
+comment on table sealcast_economy.stream_minutes is 'Messages of users in each minute of each stream. A minute without messages has no row';
 create index stream_minutes_minute on sealcast_economy.stream_minutes using brin (minute);
 
 create table sealcast_economy.chatters (
@@ -21,7 +22,7 @@ create table sealcast_economy.chatters (
 comment on table sealcast_economy.chatters is 'Messages of each user in each stream and UTC day';
 create index chatters_day on sealcast_economy.chatters using brin (day);
 
--- What this transaction has counted and not yet added.
+-- The counts that this transaction has not added yet.
 create table sealcast_economy.unsettled_minutes (
   xact xid8 not null default pg_current_xact_id(),
   stream_id uuid not null,
@@ -30,7 +31,7 @@ create table sealcast_economy.unsettled_minutes (
   primary key (xact, stream_id, minute)
 ) with (fillfactor = 50);
 
--- The first call adds all, and takes the rows of the others with it.
+-- The first call adds all rows of the transaction and deletes them, so the calls for the other rows find nothing.
 create function sealcast_economy.settle_minutes() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
@@ -62,13 +63,13 @@ begin
     values (event.stream_id, sealcast_economy.day_of(event.ts), event.sender_id, 1)
   on conflict (stream_id, day, user_id) do update set messages = c.messages + 1;
 end $$;
-comment on function sealcast_economy.aggregates_on_event(sealcast.event) is 'Handler: counts a message of any type';
+comment on function sealcast_economy.aggregates_on_event(sealcast.event) is 'Handler: counts one message of any type';
 
 create function sealcast_economy.require_reader(stream_id uuid) returns void
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if not (sealcast.is_admin() or sealcast.caller_can_read(stream_id)) then
-    perform sealcast.refuse(404, 'stream_not_found', format('there is no stream %s', stream_id), null, 'Check stream_id.');
+    perform sealcast.refuse(404, 'stream_not_found', format('stream %s does not exist', stream_id), null, 'Check stream_id.');
   end if;
 end $$;
 
@@ -80,7 +81,7 @@ create function sealcast_economy.top_chatters(stream_id uuid, day date default n
 begin
   perform sealcast_economy.require_reader(stream_id);
   if (max_rows between 1 and 1000) is not true then
-    perform sealcast.refuse(400, 'invalid_request', format('max_rows is %s', coalesce(max_rows::text, 'null')), null, 'Use 1 to 1000.');
+    perform sealcast.refuse(400, 'invalid_request', format('invalid max_rows: %s', coalesce(max_rows::text, 'null')), null, 'Use 1 to 1000.');
   end if;
   return query
   select c.user_id, c.messages from sealcast_economy.chatters c
@@ -89,7 +90,7 @@ begin
   order by c.messages desc, c.user_id limit max_rows;
 end $$;
 comment on function sealcast_economy.top_chatters(uuid, date, integer) is
-  'Who wrote most in a stream on a UTC day (null = today), for whoever may read the stream';
+  'Returns the users with the most messages in a stream on a UTC day (null: today). Only for callers who may read the stream';
 
 create function sealcast_economy.messages_per_minute(stream_id uuid, since timestamptz, until timestamptz default null,
                                                      out minute timestamptz, out messages bigint)
@@ -99,7 +100,7 @@ create function sealcast_economy.messages_per_minute(stream_id uuid, since times
 begin
   perform sealcast_economy.require_reader(stream_id);
   if (coalesce(until, now()) - since <= interval '1 day') is not true then
-    perform sealcast.refuse(400, 'invalid_request', 'since is null, or more than a day before until', null, 'Ask for a day at most.');
+    perform sealcast.refuse(400, 'invalid_request', 'since must be at most a day before until', null, 'Ask for at most one day.');
   end if;
   return query
   select m.minute, m.messages from sealcast_economy.stream_minutes m
@@ -108,9 +109,9 @@ begin
   order by m.minute;
 end $$;
 comment on function sealcast_economy.messages_per_minute(uuid, timestamptz, timestamptz) is
-  'The minutes of a stream from that of `since` to before `until` (null = now) that have messages, for whoever may read the stream';
+  'Returns the messages per minute of a stream, from the minute of `since` to before `until` (null: now), without minutes that have no message. Only for callers who may read the stream';
 
--- Bounded: what it removes of each table is at most max_rows, so that a call never runs long.
+-- A call removes at most max_rows of each table, so it never runs long.
 create function sealcast_economy.trim_aggregates(keep interval default '90 days', max_rows integer default 10000)
   returns bigint
   language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
@@ -120,7 +121,8 @@ declare
   removed_days bigint;
 begin
   if (keep >= interval '1 day' and max_rows between 1 and 1000000) is not true then
-    raise exception 'keep must be 1 day or more, max_rows 1 to 1000000' using errcode = 'invalid_parameter_value';
+    raise exception 'invalid keep or max_rows' using errcode = 'invalid_parameter_value',
+      hint = 'Pass a keep of at least 1 day, and a max_rows of 1 to 1000000.';
   end if;
   with gone as (
     delete from sealcast_economy.stream_minutes where ctid = any (array(
@@ -132,7 +134,7 @@ begin
       select c.ctid from sealcast_economy.chatters c where c.day < first_day limit max_rows for update skip locked))
     returning 1)
   select removed + count(*) into removed from gone;
-  -- Their points stay the users'.
+  -- Users keep the points of the removed days.
   with gone as (
     delete from sealcast_economy.xp_days where ctid = any (array(
       select d.ctid from sealcast_economy.xp_days d where d.day < first_day limit max_rows for update skip locked))
@@ -144,4 +146,4 @@ begin
   return removed + removed_days;
 end $$;
 comment on function sealcast_economy.trim_aggregates(interval, integer) is
-  'Removes counts, and how XP were earned, from before the last `keep`; returns how many rows. Call it until it returns 0';
+  'Deletes counts and xp_days that are older than `keep`; users keep the points. Returns how many rows. Call it until it returns 0';

@@ -1,4 +1,4 @@
--- register(): puts all of it to work.
+-- register(): adds the currency, rules and message type of the economy, and registers its handlers.
 
 create function sealcast_economy.register(group_name text default 'default') returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -18,7 +18,7 @@ begin
     return next;
   end if;
 
-  -- What is paid for is always sent; from 100.00 on it is told from the rest.
+  -- Tier 1: a paid message is never sampled. From 100.00 on it is in tier 0.
   insert into sealcast.message_types as y (t, max_bytes, tier, tier0_amount, admit_hook) values ('gift', 512, 1, 10000, hook)
   on conflict (t) do update set admit_hook = excluded.admit_hook where y.admit_hook is null;
   if found then
@@ -26,7 +26,7 @@ begin
     return next;
   elsif not exists (select from sealcast.message_types y where y.t = 'gift' and y.admit_hook = hook) then
     raise exception 'message type gift has another admit hook'
-      using errcode = 'object_not_in_prerequisite_state', hint = 'Set it to null first, or name sealcast_economy.gift_hook there.';
+      using errcode = 'object_not_in_prerequisite_state', hint = 'Set the hook to null first, or to sealcast_economy.gift_hook.';
   end if;
 
   if to_regprocedure('sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text)') is null then
@@ -45,4 +45,4 @@ begin
   end loop;
 end $$;
 comment on function sealcast_economy.register(text) is
-  'Adds what is missing of a currency, rules and the message type gift, and registers the handlers with a group of workers. For superusers, since it names an admit hook';
+  'Adds a currency, rules and the message type gift where they are missing, and registers the handlers with a group of workers. Only for superusers, because it sets an admit hook';

@@ -1,11 +1,12 @@
--- audit(): whether everything here is what the entries and the messages say. It may sum over history; nothing else does.
+-- audit(): compares all balances, points and counts with the entries and messages. Only the audit may sum over the
+-- whole history.
 
--- STABLE: all of it is read with one snapshot, so that what happens meanwhile is no discrepancy.
+-- STABLE: the whole audit reads one snapshot, so a change meanwhile is no discrepancy.
 create function sealcast_economy.audit(first_day date default null, last_day date default null)
   returns table (what text, subject text, expected text, found text)
   language plpgsql stable security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $$
 declare
-  -- Messages are kept by whole days, and compared with by whole days.
+  -- Retention keeps whole days of messages, so the audit compares whole days.
   first_kept constant date := (select sealcast_economy.day_of(min(m.ts)) from sealcast.messages m);
   since constant date := greatest(first_day, coalesce(first_kept, 'infinity'));
   until constant date := coalesce(last_day + 1, 'infinity');
@@ -34,7 +35,7 @@ begin
              from sealcast_economy.holds h group by 1, 2) h using (owner_id, currency)
   where coalesce(a.balance, 0) <> coalesce(h.amount, 0);
 
-  -- What a gift has taken from its sender's hold.
+  -- The amount that each gift has captured from the hold of its sender.
   return query
   select 'gift', format('%s %s', m.sender_id, m.txn_id), format('%s captured', m.amount),
          case when e.amount is not null then format('%s captured', -e.amount)
@@ -97,4 +98,4 @@ begin
   where coalesce(w.messages, 0) <> coalesce(c.messages, 0);
 end $$;
 comment on function sealcast_economy.audit(date, date) is
-  'Every discrepancy, none when all is well: the ledger as a whole; gifts, XP and aggregates of the UTC days that are named (null = all) and whose messages are kept. What no worker has applied yet is one';
+  'Returns every discrepancy, or no row. It checks the whole ledger, and the gifts, XP and aggregates of the given UTC days (null: all) whose messages are kept. A message that no worker has applied yet is a discrepancy';

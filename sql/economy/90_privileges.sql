@@ -1,4 +1,4 @@
--- Who may do what: nothing is PUBLIC's, users read what is theirs, and money moves through the functions.
+-- Privileges: PUBLIC has none, users read their own rows, and only the functions move money.
 
 revoke all on all functions in schema sealcast_economy from public;
 revoke all on all tables in schema sealcast_economy from public;
@@ -16,7 +16,7 @@ grant execute on function
   sealcast_economy.release_expired_holds(timestamptz, integer), sealcast_economy.trim_aggregates(interval, integer),
   sealcast_economy.audit(date, date)
   to sealcast_admin;
--- Workers may have them applied. They cannot call them themselves: they have no USAGE of the schema.
+-- Workers apply these handlers through apply_events(). They cannot call them, because they have no USAGE on the schema.
 grant execute on function
   sealcast_economy.xp_on_event(sealcast.event), sealcast_economy.gift_on_event(sealcast.event),
   sealcast_economy.aggregates_on_event(sealcast.event)
@@ -45,6 +45,6 @@ create policy own on sealcast_economy.xp_days for select to sealcast_user using 
 create policy own on sealcast_economy.accounts for select to sealcast_user using (owner_id = (select sealcast.caller_id()));
 create policy own on sealcast_economy.entries for select to sealcast_user using (owner_id = (select sealcast.caller_id()));
 create policy own on sealcast_economy.holds for select to sealcast_user using (sender_id = (select sealcast.caller_id()));
--- Those with an entry that the reader may see.
+-- A user sees a transfer when the user sees one of its entries.
 create policy own on sealcast_economy.transfers for select to sealcast_user
   using (exists (select from sealcast_economy.entries e where e.transfer_id = transfers.transfer_id));

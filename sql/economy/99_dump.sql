@@ -1,4 +1,4 @@
--- What pg_dump keeps. Not the balances: they are made of the entries again, as these are restored.
+-- The tables that pg_dump dumps. Balances are not dumped: restoring the entries makes them again.
 
 select pg_extension_config_dump('sealcast_economy.xp_rules', '');
 select pg_extension_config_dump('sealcast_economy.xp', '');

@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::size_t kLongest = 600;
 
-void check_outcome(const Outcome& outcome, bool success) {
-  require((outcome.kind == Outcome::Kind::done) == success, "done is what the service took");
+void check_outcome(const transport::outside::Outcome& outcome, bool success) {
+  require((outcome.kind == transport::outside::Outcome::Kind::done) == success, "done is what the service took");
   require(outcome.reason.empty() == success, "a failure has a reason");
   require(is_one_line(outcome.reason) && outcome.reason.size() <= kLongest, "a reason is a line");
   require(outcome.delivered == 0, "nothing is delivered that nobody said");
@@ -23,8 +23,8 @@ void check_outcome(const Outcome& outcome, bool success) {
 }  // namespace
 
 void check(std::string_view rest) {
-  static LiveKitRooms rooms("show {stream_id} live");
-  http::Answer answer;
+  static leader::viewers::LiveKitRooms rooms("show {stream_id} live");
+  client::http::Answer answer;
   const std::string_view status = next_line(rest);
   answer.status = status.size() == 3 ? 100 * (status[0] & 7) + 10 * (status[1] & 7) + (status[2] & 7) : 200;
   answer.headers.emplace_back("X-Ably-ErrorCode", next_line(rest));
@@ -33,20 +33,21 @@ void check(std::string_view rest) {
   if (answer.status == 0) answer.failure = "no answer in time";
 
   const bool ably = answer.status == 200 || answer.status == 201 || answer.status == 204;
-  const Outcome outcome = ably::outcome_of(answer);
+  const transport::outside::Outcome outcome = transport::ably::outcome_of(answer);
   if (answer.status != 0) check_outcome(outcome, ably);
-  if (outcome.kind == Outcome::Kind::dead) require(answer.status >= 300, "what was taken is not dead");
-  check_outcome(supabase::outcome_of(answer), answer.status == 202);
+  if (outcome.kind == transport::outside::Outcome::Kind::dead)
+    require(answer.status >= 300, "what was taken is not dead");
+  check_outcome(transport::supabase::outcome_of(answer), answer.status == 202);
 
-  ViewerCounts counts;
+  leader::viewers::ViewerCounts counts;
   const std::string problem = rooms.read(answer, counts);
   require(answer.status == 200 || !problem.empty(), "only 200 is an answer of LiveKit's");
   require(is_one_line(problem) && problem.size() <= kLongest, "a problem is a line");
   for (const auto& [stream, viewers] : counts) {
     std::string id;
-    require(normalize_uuid(stream, id) && id == stream, "viewers are of a stream");
+    require(core::normalize_uuid(stream, id) && id == stream, "viewers are of a stream");
     require(viewers > 0, "nobody is not counted");
-    require(viewers <= bounded_viewers(viewers), "two counts fit into one");
+    require(viewers <= leader::viewers::bounded_viewers(viewers), "two counts fit into one");
   }
 }
 

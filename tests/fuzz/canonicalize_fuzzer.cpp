@@ -12,26 +12,26 @@ namespace sealcast::fuzz {
 void check(std::string_view json) {
   std::string form;
   try {
-    canonicalize(json, form);
-  } catch (const Error& error) {
-    require(error.kind() == ErrorKind::invalid_json, "a refusal is invalid_json");
+    core::canonicalize(json, form);
+  } catch (const core::Error& error) {
+    require(error.kind() == core::ErrorKind::invalid_json, "a refusal is invalid_json");
     require(form.empty(), "a refusal leaves nothing behind");
     return;
   }
   std::string again;
-  canonicalize(form, again, Numbers::exact);
+  core::canonicalize(form, again, core::Numbers::exact);
   require(again == form, "canonical text is canonical, and exact");
-  require(Replay().through_writer(form) == form, "the event path writes the same");
+  require(core::Replay().through_writer(form) == form, "the event path writes the same");
 
-  Payload payload;
+  core::Payload payload;
   try {
-    prepare_payload(json, {{"user_role", "mod"}, {"a", {}}}, payload);
-  } catch (const Error&) {
+    core::prepare_payload(json, {{"user_role", "mod"}, {"a", {}}}, payload);
+  } catch (const core::Error&) {
     return;
   }
-  require(payload.sent_hash == sha256(form), "the hash is of what was sent");
+  require(payload.sent_hash == core::sha256(form), "the hash is of what was sent");
   again.clear();
-  canonicalize(payload.canonical, again, Numbers::exact);
+  core::canonicalize(payload.canonical, again, core::Numbers::exact);
   require(again == payload.canonical, "a spliced payload is canonical");
 }
 

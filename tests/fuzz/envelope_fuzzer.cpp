@@ -11,48 +11,48 @@ namespace {
 
 constexpr std::int64_t kNow = 1'700'000'000'000;
 
-const Keyring& keyring() {
-  static const Keyring ring = [] {
-    Keyring made;
+const core::Keyring& keyring() {
+  static const core::Keyring ring = [] {
+    core::Keyring made;
     made.add("k1", "0123456789abcdef0123456789abcdef");
-    made.add("k2", "0123456789abcdef0123456789abcdef", Algorithm::ed25519);
+    made.add("k2", "0123456789abcdef0123456789abcdef", core::Algorithm::ed25519);
     return made;
   }();
   return ring;
 }
 
-const Key* find_key(std::string_view kid, void*) { return keyring().find(kid); }
+const core::Key* find_key(std::string_view kid, void*) { return keyring().find(kid); }
 
-Verdict verdict(std::string_view json) { return verify_envelope(json, kNow, 60'000, find_key, nullptr); }
+core::Verdict verdict(std::string_view json) { return core::verify_envelope(json, kNow, 60'000, find_key, nullptr); }
 
 }  // namespace
 
 void check(std::string_view input) {
-  const Verdict given = verdict(input);
+  const core::Verdict given = verdict(input);
   std::string canonical;
   try {
-    canonicalize(input, canonical, Numbers::exact);
+    core::canonicalize(input, canonical, core::Numbers::exact);
     require(verdict(canonical) == given, "canonicalizing does not change the verdict");
-  } catch (const Error&) {
-    require(given == Verdict::malformed, "what is no JSON is malformed");
+  } catch (const core::Error&) {
+    require(given == core::Verdict::malformed, "what is no JSON is malformed");
   }
 
   // The same bytes as the fields of an envelope that is sealed here.
   const std::size_t half = input.size() / 2;
-  const Fields fields = {input.substr(0, half), "stream", input.substr(half), "txn", kNow};
+  const core::Fields fields = {input.substr(0, half), "stream", input.substr(half), "txn", kNow};
   std::string signing;
-  for (const Key& key : keyring().keys()) {
-    for (const Key& said : keyring().keys()) {
+  for (const core::Key& key : keyring().keys()) {
+    for (const core::Key& said : keyring().keys()) {
       std::string envelope;
       try {
-        const Signature sig = sign_payload(fields, "{}", key, signing);
-        append_envelope(fields, said.kid, "{}", sig.bytes(), envelope);
-      } catch (const Error& error) {
-        require(error.kind() == ErrorKind::invalid_argument, "a refused field is invalid_argument");
+        const core::Signature sig = core::sign_payload(fields, "{}", key, signing);
+        core::append_envelope(fields, said.kid, "{}", sig.bytes(), envelope);
+      } catch (const core::Error& error) {
+        require(error.kind() == core::ErrorKind::invalid_argument, "a refused field is invalid_argument");
         return;
       }
       const bool own = &key == &said;
-      require(verdict(envelope) == (own ? Verdict::ok : Verdict::bad_signature),
+      require(verdict(envelope) == (own ? core::Verdict::ok : core::Verdict::bad_signature),
               "what was sealed verifies, under the key that sealed it");
     }
   }

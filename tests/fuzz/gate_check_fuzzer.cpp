@@ -9,7 +9,7 @@ namespace sealcast::fuzz {
 void check(std::string_view rest) {
   while (!rest.empty()) {
     const std::string_view line = next_line(rest);
-    const auto question = parse_check(line);
+    const auto question = message::parse_check(line);
     if (!question) continue;
     std::string lower(line);
     std::transform(lower.begin(), lower.end(), lower.begin(),

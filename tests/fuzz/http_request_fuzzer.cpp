@@ -15,7 +15,7 @@
 namespace sealcast::fuzz {
 namespace {
 
-using rpc::Request;
+using http::Request;
 
 constexpr std::uint32_t kMaxHeader = 1024;
 constexpr std::uint64_t kMaxBody = 64;
@@ -31,7 +31,7 @@ Parsed parse(std::string_view bytes, std::size_t piece) {
   Parsed parsed;
   std::size_t begin = 0, end = 0, first = 0;
   Request request;
-  std::optional<rpc::RequestParser> parser;
+  std::optional<http::RequestParser> parser;
   while (end < bytes.size()) {
     end += std::min(piece, bytes.size() - end);
     while (begin < end) {
@@ -44,13 +44,13 @@ Parsed parse(std::string_view bytes, std::size_t piece) {
       const std::size_t used = parser->put(boost::asio::const_buffer(bytes.data() + begin, end - begin), error);
       begin += used;
       if (parser->is_done()) {
-        require(request.body.capacity() >= request.body.size() + rpc::RequestParser::kBodyPadding,
+        require(request.body.capacity() >= request.body.size() + http::RequestParser::kBodyPadding,
                 "there is room behind the body for simdjson");
         parsed.requests.push_back(request);
         const std::string_view whole = bytes.substr(first, begin - first);
         parsed.heads.push_back(whole.substr(0, whole.find("\r\n\r\n")));
         parser.reset();
-      } else if (error == boost::beast::beast::http::error::need_more) {
+      } else if (error == boost::beast::http::error::need_more) {
         if (used == 0) break;
       } else if (error) {
         parsed.whole = false;
@@ -88,9 +88,9 @@ void check_parameters(const Request& request) {
     require(asked.parameter("fuzzed") == request.body, "a parameter is what was encoded");
   }
   for (const std::string& text : {request.parameter("after"), request.last_event_id}) {
-    rpc::Response response;
+    http::Response response;
     std::optional<std::int64_t> number;
-    if (rpc::read_number("after", text, 0, 1000, number, response)) {
+    if (http::read_number("after", text, 0, 1000, number, response)) {
       require(number.has_value() == !text.empty(), "a number is there when its text is");
       if (!number) continue;
       require(*number >= 0 && *number <= 1000, "a number is within its bounds");
@@ -106,7 +106,7 @@ void check_path(const Request& request) {
   require(path.find('?') == path.npos, "a path ends before the query");
   for (const std::string_view pattern : {"/", "/healthz", "/rpc/{id}", "/streams/{id}/events"}) {
     std::string_view id;
-    if (!rpc::path_fits(pattern, path, id)) continue;
+    if (!http::path_fits(pattern, path, id)) continue;
     std::string filled(pattern);
     const std::size_t at = filled.find("{id}");
     if (at != filled.npos) {
@@ -119,16 +119,16 @@ void check_path(const Request& request) {
 
 void check_files(const Request& request) {
   static const test::Scratch scratch;
-  static const rpc::StaticFiles files = [] {
+  static const http::StaticFiles files = [] {
     scratch.write("secret", "outside");
     std::filesystem::create_directories(scratch.path("room/a"));
     std::filesystem::create_symlink("../secret", scratch.path("room/link"));
     scratch.write("room/.hidden", "outside");
     scratch.write("room/index.html", "inside");
     scratch.write("room/a/b.txt", "inside");
-    return rpc::StaticFiles(scratch.path("room"), {});
+    return http::StaticFiles(scratch.path("room"), {});
   }();
-  rpc::Response response;
+  http::Response response;
   files.answer(request.path(), response);
   require(response.status == 404 || (response.status == 200 && response.body == "inside"),
           "a file of the room, or nothing");

@@ -40,15 +40,17 @@ bool taken(std::string_view secret, const std::function<void()>& read) {
 }
 
 void check_keyring(const std::string& directory, const std::string& name, std::string_view content) {
-  taken<Error>(telling(name, content), [&] {
-    const LoadedKeyring loaded = load_keyring(directory, true);
+  taken<core::Error>(telling(name, content), [&] {
+    const core::LoadedKeyring loaded = core::load_keyring(directory, true);
     require(loaded.keyring.keys().size() <= 1, "a file is a key");
-    for (const Key& key : loaded.keyring.keys()) {
-      const bool pair = name.ends_with(kEd25519Ending);
-      require(is_kid(key.kid) && key.kid == name.substr(0, name.size() - (pair ? kEd25519Ending.size() : 0)),
-              "a key is named by its file");
-      require((key.algorithm() == Algorithm::ed25519) == pair, "the name of the file decides on the algorithm");
-      require(key.secret.size() >= kMinSecretBytes && key.secret.size() <= kMaxSecretBytes, "a secret is long enough");
+    for (const core::Key& key : loaded.keyring.keys()) {
+      const bool pair = name.ends_with(core::kEd25519Ending);
+      require(
+          core::is_kid(key.kid) && key.kid == name.substr(0, name.size() - (pair ? core::kEd25519Ending.size() : 0)),
+          "a key is named by its file");
+      require((key.algorithm() == core::Algorithm::ed25519) == pair, "the name of the file decides on the algorithm");
+      require(key.secret.size() >= core::kMinSecretBytes && key.secret.size() <= core::kMaxSecretBytes,
+              "a secret is long enough");
       require(pair || !key.secret.starts_with("-----BEGIN "), "no public key is a secret");
       require(key.verify("message", key.sign("message")), "what a key signs verifies");
       require(!key.verify("another", key.sign("message")), "and nothing else does");
@@ -58,8 +60,8 @@ void check_keyring(const std::string& directory, const std::string& name, std::s
 
 void check_jwks(const std::string& file, std::string_view content) {
   taken<std::runtime_error>({}, [&] {
-    const Jwks keys(file);
-    Jwt jwt{"a.b", "b", std::string(64, 's'), "HS256", std::nullopt};
+    const message::Jwks keys(file);
+    core::token::Jwt jwt{"a.b", "b", std::string(64, 's'), "HS256", std::nullopt};
     for (const char* alg : {"HS256", "none", "RS256", "ES256", ""}) {
       jwt.alg = alg;
       require(!keys.verify(jwt, "eyJhbGciOiJub25lIn0.e30."), "a key set verifies nothing that it did not sign");
@@ -71,15 +73,15 @@ void check_jwks(const std::string& file, std::string_view content) {
 void check_secrets(const std::string& file, std::string_view content) {
   const std::string_view piece = telling(file, content);
   std::string secret;
-  if (taken<SettingsError>(piece, [&] { secret = read_secret_file("a.setting", file); })) {
+  if (taken<core::SettingsError>(piece, [&] { secret = core::token::read_secret_file("a.setting", file); })) {
     require(!secret.empty() && (content == secret || content == secret + "\n"), "a secret is its file");
   }
-  if (taken<SettingsError>(piece, [&] { secret = ably::read_key("ably.key_file", file).text; })) {
+  if (taken<core::SettingsError>(piece, [&] { secret = transport::ably::read_key("ably.key_file", file).text; })) {
     require(is_one_line(secret) && secret.find_first_of(" \t") == secret.npos && secret.find(':') != secret.npos,
             "an API key is one word with a colon");
   }
-  if (taken<SettingsError>(piece, [&] { secret = decode_webhook_secret(content); })) {
-    require("whsec_" + http::base64(secret) == content, "a webhook's secret is base64, written in the one way");
+  if (taken<core::SettingsError>(piece, [&] { secret = leader::switching::decode_webhook_secret(content); })) {
+    require("whsec_" + client::http::base64(secret) == content, "a webhook's secret is base64, written in the one way");
   }
 }
 

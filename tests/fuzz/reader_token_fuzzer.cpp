@@ -9,17 +9,17 @@ namespace sealcast::fuzz {
 
 void check(std::string_view bytes) {
   constexpr std::int64_t kNow = 1'700'000'000;
-  static const HmacKey key("0123456789abcdef0123456789abcdef");
-  static const HmacKey other("another secret: 0123456789abcdef");
-  if (const auto jwt = parse_jwt(bytes)) verify_reader_token(*jwt, key, kNow);
+  static const core::HmacKey key("0123456789abcdef0123456789abcdef");
+  static const core::HmacKey other("another secret: 0123456789abcdef");
+  if (const auto jwt = core::token::parse_jwt(bytes)) broker::verify_reader_token(*jwt, key, kNow);
 
-  const std::string token = write_hs256(bytes, key);
-  const auto jwt = parse_jwt(token);
-  require(jwt.has_value() == (token.size() <= kMaxTokenBytes), "a token that was written is one");
+  const std::string token = core::token::write_hs256(bytes, key);
+  const auto jwt = core::token::parse_jwt(token);
+  require(jwt.has_value() == (token.size() <= core::token::kMaxTokenBytes), "a token that was written is one");
   if (!jwt) return;
   require(jwt->payload == bytes, "its claims are what was written");
-  require(!verify_reader_token(*jwt, other, kNow).token, "another key's token is no good");
-  const auto result = verify_reader_token(*jwt, key, kNow);
+  require(!broker::verify_reader_token(*jwt, other, kNow).token, "another key's token is no good");
+  const auto result = broker::verify_reader_token(*jwt, key, kNow);
   require(result.token.has_value() == (result.problem == nullptr), "it is good, or it is said why not");
   if (!result.token) return;
   require(result.token->expires_at > kNow, "it is not over");

@@ -23,37 +23,39 @@ bool claims_too_much(std::string_view bytes) {
 }
 
 void check_id(std::string_view text) {
-  if (const auto id = parse_entry_id(text))
-    require(parse_entry_id(to_string(*id)) == id, "an id is what its text says");
+  if (const auto id = events::parse_entry_id(text))
+    require(events::parse_entry_id(events::to_string(*id)) == id, "an id is what its text says");
 }
 
 void check_entries(const redisReply* reply) {
   std::size_t gone = 0;
-  const auto entries = parse_entries(reply, gone);
+  const auto entries = events::parse_entries(reply, gone);
   require(gone <= entries.size(), "what is gone is an entry");
-  for (const EntryPtr& entry : entries) {
-    check_id(to_string(entry->id));
+  for (const events::EntryPtr& entry : entries) {
+    check_id(events::to_string(entry->id));
     const std::string& envelope = entry->envelope;
     require(envelope.find('\0') == envelope.npos, "an envelope is a text of Postgres");
     for (const std::string_view part : {entry->type(), entry->sender()}) {
       require(part.empty() || envelope.find(part) != envelope.npos, "a part of an envelope stands in it");
     }
   }
-  for (const GroupLag& lag : parse_upkeep(reply).lags) require(lag.name.size() < 4096, "a name is in the reply");
-  if (const auto newest = parse_newest(reply)) check_id(to_string(*newest));
+  for (const events::GroupLag& lag : events::parse_upkeep(reply).lags)
+    require(lag.name.size() < 4096, "a name is in the reply");
+  if (const auto newest = events::parse_newest(reply)) check_id(events::to_string(*newest));
 }
 
 void check_gate(const redisReply& reply) {
   constexpr int kLimit = 5;
-  GateAnswer answer{GateOutcome::unavailable, kLimit, 0, std::chrono::milliseconds(1000)};
-  if (read_answer(reply, answer)) {
-    require(reply.type == REDIS_REPLY_INTEGER && answer.outcome != GateOutcome::unavailable, "the script said so");
+  message::GateAnswer answer{message::GateOutcome::unavailable, kLimit, 0, std::chrono::milliseconds(1000)};
+  if (message::read_answer(reply, answer)) {
+    require(reply.type == REDIS_REPLY_INTEGER && answer.outcome != message::GateOutcome::unavailable,
+            "the script said so");
   } else {
-    require(answer.outcome == GateOutcome::unavailable, "without an answer the gate is closed");
+    require(answer.outcome == message::GateOutcome::unavailable, "without an answer the gate is closed");
   }
   require(answer.remaining >= 0 && answer.remaining <= kLimit, "nobody has more left than the limit");
   require(answer.retry_after >= std::chrono::milliseconds(0), "nobody waits into the past");
-  const std::string line = to_line(answer);
+  const std::string line = message::to_line(answer);
   require(line.find('\n') == line.size() - 1, "an answer is one line");
 }
 

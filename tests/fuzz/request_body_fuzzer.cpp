@@ -21,9 +21,9 @@ using namespace rpc;
 std::optional<std::string> canonical(std::string_view json) {
   std::string form;
   try {
-    canonicalize(json, form);
+    core::canonicalize(json, form);
     return form;
-  } catch (const Error&) {
+  } catch (const core::Error&) {
     return std::nullopt;
   }
 }
@@ -37,26 +37,26 @@ std::string lower(std::string text) {
 // As the server leaves it: with room behind it that the body before may have filled.
 std::string padded(std::string_view bytes, char leftover) {
   std::string body(bytes);
-  body.append(RequestParser::kBodyPadding, leftover);
+  body.append(http::RequestParser::kBodyPadding, leftover);
   body.resize(bytes.size());
   return body;
 }
 
-void require_refusal(const Response& response) {
+void require_refusal(const http::Response& response) {
   require(response.status == 400 || response.status == 413, "a body that will not do is the client's fault");
   require(canonical(response.body).has_value(), "the answer is JSON");
 }
 
 void check_send(std::string_view bytes) {
-  static SendBodyParser parser;
+  static api::SendBodyParser parser;
   const std::string body = padded(bytes, '"');
-  SendBody out;
-  Response response;
+  api::SendBody out;
+  http::Response response;
   const bool fits = parser.parse(body, out, response);
   for (const char leftover : {'\0', '}', '1'}) {
     const std::string again = padded(bytes, leftover);
-    SendBody other;
-    Response to_other;
+    api::SendBody other;
+    http::Response to_other;
     require(parser.parse(again, other, to_other) == fits && to_other.body == response.body,
             "what is behind a body does not matter");
     if (fits) {
@@ -71,36 +71,36 @@ void check_send(std::string_view bytes) {
     return;
   }
   std::string id;
-  require(normalize_uuid(out.stream_id, id) && id == out.stream_id, "the stream is a UUID in lower case");
-  require(normalize_uuid(out.txn_id, id) && id == out.txn_id, "the txn_id is a UUID in lower case");
-  require(!out.t.empty() && out.t.size() <= 64 && is_storable(out.t), "the type can be stored");
+  require(core::normalize_uuid(out.stream_id, id) && id == out.stream_id, "the stream is a UUID in lower case");
+  require(core::normalize_uuid(out.txn_id, id) && id == out.txn_id, "the txn_id is a UUID in lower case");
+  require(!out.t.empty() && out.t.size() <= 64 && api::is_storable(out.t), "the type can be stored");
   require(out.d.data() >= body.data() && out.d.data() + out.d.size() <= body.data() + body.size(),
           "the payload is a piece of the body");
-  require(out.d.starts_with('{') && is_storable(out.d), "the payload is an object that Postgres can look at");
+  require(out.d.starts_with('{') && api::is_storable(out.d), "the payload is an object that Postgres can look at");
   if (!form) {
     require(!canonical(out.d), "what is taken is JSON, but for the payload that Postgres checks");
     return;
   }
   std::string said = R"({"stream_id":")" + out.stream_id + R"(","txn_id":")" + out.txn_id + R"(","t":)";
-  append_json_string(out.t, said);
+  http::append_json_string(out.t, said);
   said.append(R"(,"d":)").append(out.d).append("}");
   require(lower(canonical(said).value_or("")) == lower(*form), "what is taken is what was said");
 }
 
 void check_token(const std::string& body) {
-  static TokenBodyParser parser;
-  TokenBody out;
-  Response response;
+  static api::TokenBodyParser parser;
+  api::TokenBody out;
+  http::Response response;
   if (!parser.parse(body, out, response)) return require_refusal(response);
   require(canonical(body).has_value(), "what is taken is JSON");
   require(!out.transport.empty() && out.transport.size() <= 64, "it names a transport");
-  require(out.ticket.size() <= kMaxTokenBytes, "a ticket is no longer than one can be");
+  require(out.ticket.size() <= core::token::kMaxTokenBytes, "a ticket is no longer than one can be");
 }
 
 void check_heartbeat(const std::string& body) {
-  static HeartbeatBodyParser parser;
+  static api::HeartbeatBodyParser parser;
   std::string viewer_id;
-  Response response;
+  http::Response response;
   if (!parser.parse(body, viewer_id, response)) return require_refusal(response);
   require(body.empty() || canonical(body).has_value(), "what is taken is JSON");
   require(viewer_id.size() <= 128 && is_one_line(viewer_id), "a viewer is told by a short line");

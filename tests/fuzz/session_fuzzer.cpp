@@ -34,7 +34,7 @@ const std::array<std::string, 2>& issued() {
     for (const char* file : {SEALCAST_FUZZ_FILES "/session/rs256.jwt", SEALCAST_FUZZ_FILES "/session/es256.jwt"}) {
       std::ifstream in(file, std::ios::binary);
       const std::string token{std::istreambuf_iterator<char>(in), {}};
-      SessionVerifier verifier({"", kKeySet, "", ""});
+      message::SessionVerifier verifier({"", kKeySet, "", ""});
       require(verifier.verify(token, kNow).session.has_value(), "what was issued is a session");
       read[i++] = signed_part(token);
     }
@@ -45,12 +45,12 @@ const std::array<std::string, 2>& issued() {
 
 std::string sign(std::string_view header, std::string_view claims, const std::string& secret) {
   std::string token;
-  append_base64url(header, token);
+  core::token::append_base64url(header, token);
   token += '.';
-  append_base64url(claims, token);
-  const Digest mac = HmacKey(secret).sign(token);
+  core::token::append_base64url(claims, token);
+  const core::Digest mac = core::HmacKey(secret).sign(token);
   token += '.';
-  append_base64url({reinterpret_cast<const char*>(mac.data()), mac.size()}, token);
+  core::token::append_base64url({reinterpret_cast<const char*>(mac.data()), mac.size()}, token);
   return token;
 }
 
@@ -58,8 +58,8 @@ std::string sign(std::string_view header, std::string_view claims, const std::st
 std::string member(std::string_view json, const std::string& name) {
   std::string canonical;
   try {
-    canonicalize(json, canonical);
-  } catch (const Error&) {
+    core::canonicalize(json, canonical);
+  } catch (const core::Error&) {
     return {};
   }
   const std::string quoted = "\"" + name + "\":";
@@ -67,9 +67,9 @@ std::string member(std::string_view json, const std::string& name) {
   return at == canonical.npos ? std::string() : canonical.substr(at + quoted.size());
 }
 
-void require_user(const Session& session, std::string_view claims) {
+void require_user(const message::Session& session, std::string_view claims) {
   std::string lower;
-  require(normalize_uuid(session.user_id, lower) && lower == session.user_id && lower != kNilUuid,
+  require(core::normalize_uuid(session.user_id, lower) && lower == session.user_id && lower != core::kNilUuid,
           "a session is a user's");
   require(session.expires_at + 5 > kNow, "a session is not over");
   require(!member(claims, "exp").empty(), "a session says until when");
@@ -78,11 +78,11 @@ void require_user(const Session& session, std::string_view claims) {
 }  // namespace
 
 void check(std::string_view bytes) {
-  static SessionVerifier by_secret({kSecret, "", "", ""});
-  static SessionVerifier by_other({kOther, "", "", ""});
-  static SessionVerifier by_keys({"", kKeySet, "", ""});
-  static SessionVerifier by_both({kSecret, kKeySet, "issuer", "audience"});
-  static const TicketIssuer tickets(kSecret);
+  static message::SessionVerifier by_secret({kSecret, "", "", ""});
+  static message::SessionVerifier by_other({kOther, "", "", ""});
+  static message::SessionVerifier by_keys({"", kKeySet, "", ""});
+  static message::SessionVerifier by_both({kSecret, kKeySet, "issuer", "audience"});
+  static const message::TicketIssuer tickets(kSecret);
 
   require(!by_secret.verify(bytes, kNow).session, "nobody can make a session without the secret");
   if (by_keys.verify(bytes, kNow).session) {

@@ -63,33 +63,35 @@ void check_url(const std::string& value) {
   } catch (const std::invalid_argument& error) {
     require(value.size() < 32 || !contains(error.what(), value), "a complaint of a URL does not quote it");
   }
-  if (!checks::redis_url(value)) require(redis::parse_url(value).password.empty(), "a password is never in a URL");
+  if (!config::checks::redis_url(value))
+    require(redis::parse_url(value).password.empty(), "a password is never in a URL");
 }
 
 void check_region(const std::string& value) {
-  if (checks::region(value)) return;
-  const Region region = parse_region(value);
+  if (config::checks::region(value)) return;
+  const config::Region region = config::parse_region(value);
   require(region.place.on_earth(), "a region is on Earth");
   require(!region.url.empty() && !region.url.ends_with('/') && region.name.size() <= 32, "a region has name and URL");
 }
 
-void check_loaded(const Settings& loaded, bool of_secrets) {
-  Settings settings = loaded;
-  for (const Setting& setting : settings_table()) {
+void check_loaded(const config::Settings& loaded, bool of_secrets) {
+  config::Settings settings = loaded;
+  for (const config::Setting& setting : config::settings_table()) {
     std::int64_t value = setting.min;
-    if (const auto* number = std::get_if<Setting::Number>(&setting.target)) value = (*number)(settings);
-    if (const auto* time = std::get_if<Setting::Milliseconds>(&setting.target)) value = (*time)(settings).count();
-    if (const auto* time = std::get_if<Setting::Seconds>(&setting.target)) value = (*time)(settings).count();
+    if (const auto* number = std::get_if<config::Setting::Number>(&setting.target)) value = (*number)(settings);
+    if (const auto* time = std::get_if<config::Setting::Milliseconds>(&setting.target))
+      value = (*time)(settings).count();
+    if (const auto* time = std::get_if<config::Setting::Seconds>(&setting.target)) value = (*time)(settings).count();
     if (!setting.is_text() && !setting.is_list()) {
       require(value >= setting.min && value <= setting.max, "numbers are within their bounds");
     }
   }
-  require(!checks::listen_address(settings.http.listen), "texts have passed their checks");
-  if (!of_secrets) require(!checks::postgres_dsn(settings.postgres.dsn), "no password is in the settings");
+  require(!config::checks::listen_address(settings.http.listen), "texts have passed their checks");
+  if (!of_secrets) require(!config::checks::postgres_dsn(settings.postgres.dsn), "no password is in the settings");
 }
 
 // Nullopt: they were refused.
-std::optional<Settings> load(const std::string& file, std::vector<std::string> variables) {
+std::optional<config::Settings> load(const std::string& file, std::vector<std::string> variables) {
   static const MemoryFile secret = [] {
     MemoryFile made;
     made.write(kSecret);
@@ -101,8 +103,8 @@ std::optional<Settings> load(const std::string& file, std::vector<std::string> v
   for (const std::string& variable : variables) environment.push_back(variable.c_str());
   environment.push_back(nullptr);
   try {
-    return load_settings(file, environment.data());
-  } catch (const SettingsError& error) {
+    return config::load_settings(file, environment.data());
+  } catch (const core::SettingsError& error) {
     require(*error.what() != '\0', "a complaint says something");
     require(!contains(error.what(), kSecret), "a complaint tells no secret");
     return std::nullopt;
@@ -114,14 +116,15 @@ void check_dsn(const std::string& value) {
   const auto settings = load("", {"SEALCAST_POSTGRES_DSN=" + value});
   if (!settings) return;
   try {
-    pg::Conninfo expected = pg::parse_conninfo(value.c_str());
+    postgres::Conninfo expected = postgres::parse_conninfo(value.c_str());
     std::erase_if(expected, [](const auto& item) { return item.second.empty(); });
     expected["password"] = kSecret;
-    pg::Conninfo given = pg::parse_conninfo(settings->postgres.dsn);
+    postgres::Conninfo given = postgres::parse_conninfo(settings->postgres.dsn);
     std::erase_if(given, [](const auto& item) { return item.second.empty(); });
     require(given == expected, "the password is added to a connection string, and nothing else changes");
-    require(pg::parse_conninfo(pg::write_conninfo(expected)) == expected, "a connection string is said again");
-  } catch (const pg::Error&) {
+    require(postgres::parse_conninfo(postgres::write_conninfo(expected)) == expected,
+            "a connection string is said again");
+  } catch (const postgres::Error&) {
     require(false, "what was taken is a connection string");
   }
 }

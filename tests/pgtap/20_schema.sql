@@ -1,13 +1,13 @@
--- What the extension brings: roles, tables, types, functions, and that it can be taken away whole.
+-- Tests the objects of the extension (roles, tables, types, functions), and that DROP EXTENSION removes all of them.
 begin;
 \ir scene.psql
 select plan(51);
 
-select has_schema('sealcast');
+select has_schema('sealcast', 'the extension has its schema');
 select is(r.rolname || ' ' || r.rolcanlogin || r.rolsuper || r.rolcreaterole || r.rolbypassrls, r.rolname || ' falsefalsefalsefalse',
           r.rolname || ' is a plain group role')
 from pg_roles r where r.rolname in ('sealcast_admin', 'sealcast_service', 'sealcast_user') order by 1;
-select is((select count(*) from pg_roles where rolname like 'sealcast\_%' and not rolcanlogin), 3::bigint, 'there are three');
+select is((select count(*) from pg_roles where rolname like 'sealcast\_%' and not rolcanlogin), 3::bigint, 'there are three roles, none of which may log in');
 
 select tables_are('sealcast', array(
   select unnest(array['streams', 'stream_roles', 'restrictions', 'message_types', 'txn_keys', 'messages', 'outbox', 'outbox_0',
@@ -17,26 +17,26 @@ select tables_are('sealcast', array(
   union all select c.relname from sealcast.partitions('sealcast.stream_runs') p join pg_class c on c.oid = p.partition));
 select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast'::regnamespace
                 and c.relkind in ('r', 'p') and not c.relrowsecurity and c.relname not like 'outbox\__' order by 1),
-          '{}'::text[], 'row-level security is on for every table that anybody could be granted');
-select col_is_pk('sealcast', 'txn_keys', array['sender_id', 'txn_id'], 'txn_keys is the one uniqueness');
-select is((select relkind::text from pg_class where oid = 'sealcast.txn_keys'::regclass), 'r', 'and not partitioned');
-select is(pg_get_partkeydef('sealcast.messages'::regclass), 'RANGE (ts)', 'messages are partitioned by time');
-select is(pg_get_partkeydef('sealcast.stream_runs'::regclass), 'RANGE (logged_at)', 'so is the log');
+          '{}'::text[], 'row-level security is on for every table that a role could be granted');
+select col_is_pk('sealcast', 'txn_keys', array['sender_id', 'txn_id'], 'txn_keys is the only uniqueness of messages');
+select is((select relkind::text from pg_class where oid = 'sealcast.txn_keys'::regclass), 'r', 'txn_keys is not partitioned');
+select is(pg_get_partkeydef('sealcast.messages'::regclass), 'RANGE (ts)', 'messages are partitioned by ts');
+select is(pg_get_partkeydef('sealcast.stream_runs'::regclass), 'RANGE (logged_at)', 'the log of offsets is partitioned by logged_at');
 select is(pg_get_partkeydef('sealcast.outbox'::regclass), 'LIST (segment)', 'the outbox has segments');
 
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.verdict'::regclass and attnum > 0 order by attnum),
           array['item integer', 'status integer', 'code text', 'message text', 'details text', 'hint text',
-                'retry_after_ms bigint', 'replayed boolean', 'envelope text'], 'a verdict');
+                'retry_after_ms bigint', 'replayed boolean', 'envelope text'], 'the columns of a verdict');
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.refusal'::regclass and attnum > 0 order by attnum),
-          array['status integer', 'code text', 'message text', 'hint text'], 'a refusal');
+          array['status integer', 'code text', 'message text', 'hint text'], 'the columns of a refusal');
 
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.event'::regclass and attnum > 0 order by attnum),
-          array['t text', 'stream_id uuid', 'sender_id uuid', 'txn_id uuid', 'ts bigint', 'offset bigint', 'd json', 'envelope json'], 'an event');
+          array['t text', 'stream_id uuid', 'sender_id uuid', 'txn_id uuid', 'ts bigint', 'offset bigint', 'd json', 'envelope json'], 'the columns of an event');
 
--- The outward functions with what they return.
+-- The public functions and their result types.
 create temp table outward (signature text, result text);
 insert into outward values
   ('sealcast.canonicalize(json)', 'text'), ('sealcast.canonicalize(jsonb)', 'text'),
@@ -65,10 +65,10 @@ select is(pg_get_function_result(to_regprocedure(signature)), result, signature 
 select is(array(select p.oid::regprocedure::text from pg_proc p
                 where p.pronamespace = 'sealcast'::regnamespace and p.proname ~ '^(canonicalize|payload_hash|signing_string)$'
                   and (p.provolatile, p.proparallel, p.proisstrict) <> ('i', 's', true)),
-          '{}'::text[], 'the pure ones are immutable, parallel safe and strict');
+          '{}'::text[], 'the pure functions are immutable, parallel safe and strict');
 
--- Taken away, nothing stays in the database but the roles.
+-- DROP EXTENSION leaves only the roles.
 drop extension sealcast;
-select hasnt_schema('sealcast');
+select hasnt_schema('sealcast', 'DROP EXTENSION removes the schema');
 select * from finish();
 rollback;

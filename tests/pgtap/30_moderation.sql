@@ -1,92 +1,92 @@
--- Mute, ban and roles: who may, what it does, and when it ends.
+-- Tests mutes, bans and roles: who may use them, what they do, and when they end.
 begin;
 \ir scene.psql
 select plan(52);
 
--- Who may mute whom.
+-- Who may mute which user.
 create temp table attempts (who text, sub text, target uuid, expected text, why text);
 insert into attempts values
   ('sealcast_user', :owner, :guest, 'ok', 'an owner may mute a guest'),
   ('sealcast_user', :owner, :moderator, 'ok', 'an owner may mute a moderator'),
   ('sealcast_user', :moderator, :guest, 'ok', 'a moderator may mute a guest'),
   ('sealcast_user', :moderator, :owner, 'PT403 role_required', 'a moderator may not mute the owner'),
-  ('sealcast_user', :moderator, :moderator, 'PT403 role_required', 'nor one of the moderators'),
-  ('sealcast_user', :vip, :guest, 'PT403 role_required', 'another role does not moderate'),
-  ('sealcast_user', :guest, :vip, 'PT403 role_required', 'nor does none'),
-  ('sealcast_user', null, :guest, 'PT401 unauthenticated', 'nobody is not let in'),
-  ('sealcast_admin', null, :owner, 'ok', 'an admin needs no session'),
-  ('sealcast_user', :moderator, :system, 'PT400 invalid_request', 'nobody mutes the system'),
-  ('sealcast_user', :moderator, null, 'PT400 invalid_request', 'nor nobody');
+  ('sealcast_user', :moderator, :moderator, 'PT403 role_required', 'a moderator may not mute a moderator'),
+  ('sealcast_user', :vip, :guest, 'PT403 role_required', 'a user with another role may not mute'),
+  ('sealcast_user', :guest, :vip, 'PT403 role_required', 'a user without a role may not mute'),
+  ('sealcast_user', null, :guest, 'PT401 unauthenticated', 'a caller without a session may not mute'),
+  ('sealcast_admin', null, :owner, 'ok', 'an admin needs no session to mute'),
+  ('sealcast_user', :moderator, :system, 'PT400 invalid_request', 'the system cannot be muted'),
+  ('sealcast_user', :moderator, null, 'PT400 invalid_request', 'a null user is refused');
 select is(pg_temp.outcome(who, sub, format('select sealcast.mute(%L, %L)', :room, target)), expected, why) from attempts;
 select is(pg_temp.outcome('sealcast_service', null, format('select sealcast.mute(%L, %L)', :room, :guest)), '42501',
-          'the service does not moderate');
+          'sealcast_service may not mute');
 
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(null, %L)', :guest)), 'PT403 role_required',
-          'an owner may not mute everywhere');
+          'an owner may not mute in all streams');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(%L, %L)', :attic, :guest)), 'PT403 role_required',
-          'nor in a stream of others');
+          'an owner may not mute in a stream of another owner');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(%L, %L)', :nowhere, :guest)), 'PT404 stream_not_found',
-          'nor in one that is not there');
-select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.mute(null, %L)', :guest)), 'ok', 'an admin may everywhere');
+          'muting in a stream that does not exist is refused');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.mute(null, %L)', :guest)), 'ok', 'an admin may mute in all streams');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(%L, %L, now() - interval ''1 s'')', :room, :guest)),
-          'PT400 invalid_request', 'until must be ahead');
+          'PT400 invalid_request', 'until must not be in the past');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(%L, %L, null, repeat(''x'', 501))', :room, :guest)),
-          'PT400 invalid_request', 'a reason has 500 characters at most');
-select isnt(hint, '', 'and the hint says what to do')
+          'PT400 invalid_request', 'a reason may have at most 500 characters');
+select isnt(hint, '', 'the error has a hint')
 from pg_temp.try('sealcast_user', :owner, format('select sealcast.mute(%L, %L, null, repeat(''x'', 501))', :room, :guest));
 delete from sealcast.restrictions;
 
--- What it does.
+-- The effects of a mute and a ban.
 select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'a guest may send');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.mute(%L, %L, now() + interval ''1 h'', ''spam'')', :room, :guest)),
-          'ok', 'muted');
-select is((select (reason, created_by) from sealcast.restrictions), ('spam'::text, :moderator::uuid), 'why and by whom is kept');
-select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_muted', 'may not send');
-select is(pg_temp.admit(:room, 'reaction', :guest, '{}'), '403 user_muted', 'of any type');
-select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '200', 'but elsewhere');
-select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.mute(%L, %L)', :room, :guest)), 'ok', 'muted again');
-select is((select array_agg(until) from sealcast.restrictions), array[null::timestamptz], 'the second call replaces the first');
-select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.ban(%L, %L, ''infinity'')', :room, :guest)), 'ok', 'banned');
-select is((select until from sealcast.restrictions where kind = 'ban'), null, 'infinity is for good');
-select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_banned', 'a ban comes before a mute');
+          'ok', 'a moderator mutes a guest');
+select is((select (reason, created_by) from sealcast.restrictions), ('spam'::text, :moderator::uuid), 'the reason and the moderator are recorded');
+select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_muted', 'a muted user may not send');
+select is(pg_temp.admit(:room, 'reaction', :guest, '{}'), '403 user_muted', 'a muted user may not send any type');
+select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '200', 'a muted user may send in another stream');
+select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.mute(%L, %L)', :room, :guest)), 'ok', 'a muted user can be muted again');
+select is((select array_agg(until) from sealcast.restrictions), array[null::timestamptz], 'the second mute replaces the first');
+select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.ban(%L, %L, ''infinity'')', :room, :guest)), 'ok', 'a moderator bans a guest');
+select is((select until from sealcast.restrictions where kind = 'ban'), null, 'until infinity is stored as null, without an end');
+select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_banned', 'a ban takes precedence over a mute');
 select is((select details from sealcast.admit(array[:room::uuid], '{chat}', array[:guest::uuid], array[gen_random_uuid()], '{"{}"}')),
-          null, 'and names no end when it has none');
-select throws_ok(format('insert into sealcast.restrictions (user_id, kind, until) values (%L, ''ban'', ''infinity'')', :vip), '23514');
-select is((select result from pg_temp.try('sealcast_user', :moderator, format('select sealcast.unban(%L, %L)', :room, :guest))), 'true', 'lifted');
+          null, 'a ban without an end has no details');
+select throws_ok(format('insert into sealcast.restrictions (user_id, kind, until) values (%L, ''ban'', ''infinity'')', :vip), '23514', null, 'until infinity cannot be stored directly');
+select is((select result from pg_temp.try('sealcast_user', :moderator, format('select sealcast.unban(%L, %L)', :room, :guest))), 'true', 'unban() lifts a ban');
 select is((select result from pg_temp.try('sealcast_user', :moderator, format('select sealcast.unban(%L, %L)', :room, :guest))), 'false',
-          'there is nothing left to lift');
-select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_muted', 'the mute stands');
+          'unban() returns false when there is no ban');
+select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_muted', 'lifting the ban leaves the mute');
 select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.unmute(%L, %L)', :room, :guest)), 'PT403 role_required',
-          'nobody lifts their own');
+          'a guest may not lift their own mute');
 update sealcast.restrictions set until = clock_timestamp();
-select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'it ends by itself');
+select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'a mute ends at its until');
 insert into sealcast.restrictions (user_id, kind) values (:guest, 'mute');
-select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '403 user_muted', 'muted everywhere');
+select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '403 user_muted', 'a mute in all streams applies in each stream');
 insert into sealcast.restrictions (user_id, stream_id, kind, until) values (:guest, :cave, 'ban', clock_timestamp());
-select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '403 user_muted', 'by what has not ended');
+select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '403 user_muted', 'an expired ban does not hide a mute that has not ended');
 delete from sealcast.restrictions;
 
 -- Roles.
-select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.set_role(%L, %L, ''vip'')', :room, :guest)), 'ok', 'a moderator makes a vip');
-select is(sealcast.role_in(:room, :guest), 'vip', 'which the guest is then');
+select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.set_role(%L, %L, ''vip'')', :room, :guest)), 'ok', 'a moderator may grant the role vip');
+select is(sealcast.role_in(:room, :guest), 'vip', 'the guest has the granted role');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.set_role(%L, %L, ''moderator'')', :room, :guest)),
-          'PT403 role_required', 'but no moderator');
+          'PT403 role_required', 'a moderator may not grant the role moderator');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.set_role(%L, %L, ''owner'')', :room, :moderator)),
-          'PT403 role_required', 'nor themselves an owner');
-select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''moderator'')', :room, :guest)), 'ok', 'an owner does');
-select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.mute(%L, %L)', :room, :vip)), 'ok', 'and it holds at once');
-select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, null)', :room, :guest)), 'ok', 'null takes it away');
-select is(sealcast.role_in(:room, :guest), null, 'then there is none');
+          'PT403 role_required', 'a moderator may not grant themselves the role owner');
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''moderator'')', :room, :guest)), 'ok', 'an owner may grant the role moderator');
+select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.mute(%L, %L)', :room, :vip)), 'ok', 'a granted role has effect at once');
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, null)', :room, :guest)), 'ok', 'an owner may remove a role');
+select is(sealcast.role_in(:room, :guest), null, 'a removed role is gone');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''No Role'')', :room, :guest)),
-          'PT400 invalid_request', 'a role has a name');
+          'PT400 invalid_request', 'an invalid role name is refused');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(null, %L, ''vip'')', :guest)), 'PT400 invalid_request',
-          'and a stream');
-select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.set_role(%L, %L, ''owner'')', :attic, :guest)), 'ok', 'an admin may all');
+          'a role without a stream is refused');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.set_role(%L, %L, ''owner'')', :attic, :guest)), 'ok', 'an admin may grant every role');
 select is(pg_temp.outcome('sealcast_user', '{"sub": "b0000000-0000-4000-8000-000000000001", "exp": 1}',
-                          format('select sealcast.mute(%L, %L)', :room, :guest)), 'PT401 token_expired', 'a session ends');
+                          format('select sealcast.mute(%L, %L)', :room, :guest)), 'PT401 token_expired', 'an expired session may not moderate');
 create role tap_neither noinherit; grant sealcast_admin to tap_neither; grant usage on schema sealcast to tap_neither;
 grant execute on function sealcast.mute(uuid, uuid, timestamptz, text), sealcast.restrict_user(text, uuid, uuid, timestamptz, text) to tap_neither;
 select is(pg_temp.outcome('tap_neither', null, format('select sealcast.mute(null, %L)', :guest)), 'PT403 role_required',
-          'a member that inherits nothing is no admin until SET ROLE');
+          'a member of sealcast_admin that does not inherit is no admin before SET ROLE');
 select * from finish();
 rollback;

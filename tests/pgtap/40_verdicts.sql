@@ -1,4 +1,4 @@
--- Every verdict that SQL gives: from admit() as a row, from send_message() as SQLSTATE, DETAIL and HINT.
+-- Tests every verdict of SQL: from admit() as a row, and from send_message() as SQLSTATE, DETAIL and HINT.
 begin;
 \ir scene.psql
 select plan(71);
@@ -35,34 +35,34 @@ insert into asked (stream_id, t, sender_id, d, expected, message, details, wait)
   (:room, 'small', :guest, '{"a":"0123456789"}', '200', null, null, false),
   (:room, 'small', :guest, '{"a":"0123456789abcdef"}', '413 payload_too_large', '24 bytes, at most 20', null, false),
   (:room, 'no_such', :guest, '{}', '422 unknown_type', 'no_such', null, false);
-select is(pg_temp.admit(stream_id, t, sender_id, d), expected, format('%s by %s: %s', t, sender_id, left(d, 30))) from asked order by n;
+select is(pg_temp.admit(stream_id, t, sender_id, d), expected, format('admit() of type %s by %s: %s', t, sender_id, left(d, 30))) from asked order by n;
 
--- The same as one batch: an item's failure is its own, and the verdicts come in order.
+-- The same messages as one batch: a failed item fails alone, and the verdicts are in order.
 create temp table verdict as
 select v.*, row_number() over () as place
 from (select array_agg(stream_id order by n) s, array_agg(t order by n) t, array_agg(sender_id order by n) u,
              array_agg(gen_random_uuid()) x, array_agg(d order by n) d from asked) b,
      sealcast.admit(b.s, b.t, b.u, b.x, b.d) v;
 select results_eq('select concat_ws('' '', status, code) from verdict order by place', 'select expected from asked order by n',
-                  'a batch of all of them answers each');
-select is((select array_agg(item order by place) from verdict), (select array_agg(n order by n) from asked), 'in order');
-select is((select array_agg(item) from verdict where (status = 200) <> (envelope is not null)), null, 'an envelope for 200 alone');
+                  'a batch of all messages gives the same verdicts');
+select is((select array_agg(item order by place) from verdict), (select array_agg(n order by n) from asked), 'the verdicts are in the order of the items');
+select is((select array_agg(item) from verdict where (status = 200) <> (envelope is not null)), null, 'exactly the verdicts of status 200 have an envelope');
 select is((select array_agg(item) from verdict where status <> 200 and (message is null or hint is null or replayed)), null,
-          'a refusal says what and what next');
-select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where v.message !~ a.message), null, 'which message');
+          'each refusal has a message and a hint');
+select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where v.message !~ a.message), null, 'each refusal has its message');
 select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item
-           where a.details is distinct from null and v.details !~ a.details), null, 'which details');
+           where a.details is distinct from null and v.details !~ a.details), null, 'each refusal has its details');
 select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where a.wait <> (coalesce(v.retry_after_ms, 0) > 0)), null,
-          'a wait where waiting helps');
-select is((select retry_after_ms between 50000 and 60000 from verdict where code = 'user_muted'), true, 'in milliseconds');
-select is((select count(*) from sealcast.messages where sender_id = :guest and stream_id = :room), 4::bigint, 'nothing else is stored');
-select is((select count(*) from verdict v where status = 200 and sealcast.verify_detail(envelope::json) <> 'ok'), 0::bigint, 'what is stored verifies');
+          'exactly the refusals that end have a wait');
+select is((select retry_after_ms between 50000 and 60000 from verdict where code = 'user_muted'), true, 'the wait is in milliseconds');
+select is((select count(*) from sealcast.messages where sender_id = :guest and stream_id = :room), 4::bigint, 'refused messages are not stored');
+select is((select count(*) from verdict v where status = 200 and sealcast.verify_detail(envelope::json) <> 'ok'), 0::bigint, 'each stored message verifies');
 
 select is((select concat_ws(' ', status, code, message) from sealcast.admit(array[:room::uuid], '{chat}', array[:guest::uuid], '{null}', '{"{}"}')),
-          '400 invalid_request txn_id is null', 'a message has a txn_id');
-select is((select count(*) from sealcast.admit('{}', '{}', '{}', '{}', '{}')), 0::bigint, 'a batch may be empty');
-select throws_ok(format('select sealcast.admit(array[%L::uuid], ''{chat,chat}'', array[%L::uuid], array[gen_random_uuid()], ''{"{}"}'')', :room, :guest), '2202E');
-select throws_ok(format('select sealcast.admit(''[0:0]={%s}'', ''{chat}'', ''{%s}'', array[gen_random_uuid()], ''{"{}"}'')', :room, :guest), '2202E');
+          '400 invalid_request txn_id is null', 'a message without a txn_id is refused');
+select is((select count(*) from sealcast.admit('{}', '{}', '{}', '{}', '{}')), 0::bigint, 'an empty batch has no verdicts');
+select throws_ok(format('select sealcast.admit(array[%L::uuid], ''{chat,chat}'', array[%L::uuid], array[gen_random_uuid()], ''{"{}"}'')', :room, :guest), '2202E', null, 'arrays of different lengths are an error');
+select throws_ok(format('select sealcast.admit(''[0:0]={%s}'', ''{chat}'', ''{%s}'', array[gen_random_uuid()], ''{"{}"}'')', :room, :guest), '2202E', null, 'arrays that do not begin at 1 are an error');
 
 -- send_message()
 create function pg_temp.send(stream_id uuid, t text, d text, txn_id uuid default gen_random_uuid()) returns text
@@ -93,35 +93,35 @@ insert into sent (sub, statement, expected) values
   (:guest, pg_temp.send(:room, 'small', '{"a":"0123456789abcdef"}'), 'PT413 payload_too_large'),
   (:guest, pg_temp.send(:room, 'no_such', '{}'), 'PT422 unknown_type'),
   (:guest, pg_temp.send(:room, 'NO SUCH|=', '{}'), 'PT422 unknown_type');
-select is(pg_temp.outcome('sealcast_user', sub, statement), expected, coalesce(sub, 'nobody') || ': ' || coalesce(statement, '-'))
+select is(pg_temp.outcome('sealcast_user', sub, statement), expected, coalesce(sub, 'no session') || ': ' || coalesce(statement, '-'))
 from sent order by n;
 select is((select array_agg(n) from sent, lateral pg_temp.try('sealcast_user', sub, statement) r
-           where r.state like 'PT%' and (r.hint = '' or r.message = '')), null, 'every refusal has a message and a hint');
+           where r.state like 'PT%' and (r.hint = '' or r.message = '')), null, 'each refusal has a message and a hint');
 select matches((select detail || '|' || hint from pg_temp.try('sealcast_user', :vip, pg_temp.send(:room, 'chat', '{}'))),
-               '^user_muted: until \S+Z\|\d{4,5} ms: ', 'DETAIL begins with the code, HINT with the milliseconds to wait');
-select is(sealcast.verify_detail(result::json), 'ok', 'what it returns is the sealed envelope')
+               '^user_muted: until \S+Z\|\d{4,5} ms: ', 'DETAIL begins with the code, and HINT with the milliseconds to wait');
+select is(sealcast.verify_detail(result::json), 'ok', 'send_message() returns a sealed envelope')
 from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{"content":"hello"}'));
 
--- The gate: closed when it cannot be asked.
+-- The gate cannot be asked: it fails closed.
 set local sealcast.gate = on;
 set local sealcast.gate_socket = '/nonexistent/sealcast.sock';
-select is(state || ' ' || split_part(detail, ':', 1) || ' ' || (hint ~ '^\d+ ms: '), 'PT503 gate_unavailable true', 'no gate, no message')
+select is(state || ' ' || split_part(detail, ':', 1) || ' ' || (hint ~ '^\d+ ms: '), 'PT503 gate_unavailable true', 'send_message() is refused when the gate is unavailable')
 from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}', 'c0000000-0000-4000-8000-000000000001'));
-select is((select count(*) from sealcast.txn_keys where txn_id = 'c0000000-0000-4000-8000-000000000001'), 0::bigint, 'nothing is inserted');
+select is((select count(*) from sealcast.txn_keys where txn_id = 'c0000000-0000-4000-8000-000000000001'), 0::bigint, 'an unavailable gate inserts nothing');
 set local sealcast.gate = off;
-select is(pg_temp.outcome('sealcast_user', :guest, 'set local sealcast.gate = off'), '42501', 'only a superuser opens it');
+select is(pg_temp.outcome('sealcast_user', :guest, 'set local sealcast.gate = off'), '42501', 'only a superuser may switch the gate off');
 
--- A trigger on our tables would not fire, and nobody would notice.
+-- admit() does not fire triggers of the user on sealcast.messages, so it must refuse them loudly.
 savepoint before;
 create function pg_temp.on_message() returns trigger language plpgsql as $$begin return new; end$$;
 create trigger watch after insert on sealcast.messages for each row execute function pg_temp.on_message();
-select is(state || ' ' || (message ~ 'messages.*trigger') || ' ' || (hint ~ 'admit_hook'), '55000 true true', 'a trigger is refused, not ignored')
+select is(state || ' ' || (message ~ 'messages.*trigger') || ' ' || (hint ~ 'admit_hook'), '55000 true true', 'a trigger on sealcast.messages is an error with a hint')
 from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}'));
 rollback to before;
 
--- Without today's partition.
+-- The partition of today is missing.
 do $$ declare p regclass; begin for p in select partition from sealcast.partitions('sealcast.messages') loop execute 'drop table ' || p; end loop; end $$;
-select is(state || ' ' || (hint ~ 'maintain'), '55000 true', 'a missing partition is told as such')
+select is(state || ' ' || (hint ~ 'maintain'), '55000 true', 'a missing partition is an error that names maintain()')
 from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}'));
 select * from finish();
 rollback;

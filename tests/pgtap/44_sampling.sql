@@ -1,4 +1,4 @@
--- Who is sampled and what is not, by the vectors that the sidecar and the client are held to as well.
+-- Tests who is sampled and which tier a message has, by the vectors that also test the sidecar and the client.
 begin;
 \ir scene.psql
 \set vectors `cat tests/vectors/sampling.json`
@@ -6,24 +6,24 @@ select plan(9);
 
 create temp table bucket as
   select * from json_to_recordset(:'vectors'::json -> 'buckets') b (user_id uuid, stream_id uuid, bucket integer);
-select cmp_ok(count(*), '>=', 40::bigint, 'there are vectors') from bucket;
-select is(count(*), 0::bigint, 'each is sampled above its bucket') from bucket
+select cmp_ok(count(*), '>=', 40::bigint, 'the file has enough buckets') from bucket;
+select is(count(*), 0::bigint, 'each user is sampled at a rate above their bucket') from bucket
 where not sealcast.sampled(user_id, stream_id, bucket + 1);
-select is(count(*), 0::bigint, 'and not at it') from bucket where sealcast.sampled(user_id, stream_id, bucket);
-select is(sealcast.sampled(:guest, :room, null), null, 'strict');
+select is(count(*), 0::bigint, 'no user is sampled at a rate equal to their bucket') from bucket where sealcast.sampled(user_id, stream_id, bucket);
+select is(sealcast.sampled(:guest, :room, null), null, 'sampled() of a null rate is null');
 select is((select concat(provolatile, proparallel) from pg_proc where oid = 'sealcast.sampled'::regproc), 'is',
-          'the same for ever, so that it may be indexed');
+          'sampled() is immutable, so it may be indexed');
 
 create temp table tiers as
   select row_number() over () as n, v.* from json_to_recordset(:'vectors'::json -> 'tiers') v (type json, s uuid, d jsonb, tier integer);
 insert into sealcast.message_types (t, tier, tier0_amount, server_fields)
   select 'vector.' || n, (type ->> 'tier')::smallint, (type ->> 'tier0_amount')::bigint,
          case when (type ->> 'states_role')::boolean then '{user_role}'::text[] else '{}' end from tiers;
-select cmp_ok(count(*), '>=', 20::bigint, 'there are vectors') from tiers;
-select is(string_agg(format('%s %s: %s', type, d, sealcast.tier('vector.' || n, s, d)), e'\n'), null, 'each tier')
+select cmp_ok(count(*), '>=', 20::bigint, 'the file has enough tiers') from tiers;
+select is(string_agg(format('%s %s: %s', type, d, sealcast.tier('vector.' || n, s, d)), e'\n'), null, 'each message has the tier of its vector')
 from tiers where sealcast.tier('vector.' || n, s, d) <> tier;
-select is(sealcast.tier('no.such', :guest, '{}'), 2, 'an unknown type is anybody''s');
-select is(array_agg(t order by t), '{announcement,sampling_update,transport_migrate,transport_warmup,viewer_count_update}', 'what is always sent')
+select is(sealcast.tier('no.such', :guest, '{}'), 2, 'a message of an unknown type has tier 2');
+select is(array_agg(t order by t), '{announcement,sampling_update,transport_migrate,transport_warmup,viewer_count_update}', 'the built-in types of tier 0')
 from sealcast.message_types where tier = 0 and t not like 'vector.%';
 select * from finish();
 rollback;

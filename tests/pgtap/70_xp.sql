@@ -1,4 +1,4 @@
--- XP: what a message earns by type and role, up to the day's cap, and the levels.
+-- Tests experience points (XP): the points of a message by type and role, the daily cap, and the levels.
 begin;
 \ir economy.psql
 select plan(34);
@@ -7,61 +7,61 @@ create function pg_temp.total(user_id uuid) returns bigint language sql as
 
 delete from sealcast_economy.xp_rules;
 insert into sealcast_economy.xp_rules values ('chat', null, 3, 10), ('chat', 'vip', 5, null), ('reaction', null, 1, 0), ('chat', 'mime', 0, null);
-select throws_ok($$insert into sealcast_economy.xp_rules values ('chat', null, 9, null)$$, '23505', null, 'one rule for a type and role');
+select throws_ok($$insert into sealcast_economy.xp_rules values ('chat', null, 9, null)$$, '23505', null, 'a type and role may have only one rule');
 
--- The rule of the role, else that of the type.
+-- The rule of the role, else the rule of the type.
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 1) \g /dev/null
-select is(pg_temp.total(:guest), 3::bigint, 'a message earns its points');
+select is(pg_temp.total(:guest), 3::bigint, 'a message earns the points of its rule');
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :vip, 30, '{"user_role":"vip"}') \g /dev/null
-select is(pg_temp.total(:vip), 150::bigint, 'more for a role, and without a cap');
+select is(pg_temp.total(:vip), 150::bigint, 'a rule of a role has its own points and cap');
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :owner, 1, '{"user_role":"owner"}') \g /dev/null
-select is(pg_temp.total(:owner), 3::bigint, 'a role without a rule is anyone');
+select is(pg_temp.total(:owner), 3::bigint, 'a role without a rule earns by the rule of the type');
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :moderator, 4, '{"user_role":"mime"}') \g /dev/null
-select is(pg_temp.total(:moderator), null, 'a rule may give nothing');
+select is(pg_temp.total(:moderator), null, 'a rule of 0 points earns nothing');
 select pg_temp.apply('sealcast_economy.xp_on_event', t, :moderator, 4) from unnest('{poll,announcement,reaction}'::text[]) t \g /dev/null
-select is(pg_temp.total(:moderator), null, 'nor does a type without a rule, or with a cap of 0');
+select is(pg_temp.total(:moderator), null, 'a type without a rule, and a rule with a cap of 0, earn nothing');
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :system, 1) \g /dev/null
 select is(pg_temp.total(:system), null, 'the system earns nothing');
--- A role that the sender has made up.
+-- The sender chose this role.
 update sealcast.message_types set server_fields = '{}' where t = 'chat';
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :owner, 1, '{"user_role":"vip"}') \g /dev/null
-select is(pg_temp.total(:owner), 6::bigint, 'a role counts only where the server states it');
+select is(pg_temp.total(:owner), 6::bigint, 'a role counts only where the server fills it in');
 update sealcast.message_types set server_fields = '{user_role}' where t = 'chat';
 
--- The cap, by UTC days.
+-- The cap, per UTC day.
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 3) \g /dev/null
-select is(pg_temp.total(:guest), 10::bigint, 'the last points before the cap are fewer');
+select is(pg_temp.total(:guest), 10::bigint, 'the last points before the cap are cut');
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 5) \g /dev/null
-select is(pg_temp.total(:guest), 10::bigint, 'then no more');
-select is((select (messages, points) from sealcast_economy.xp_days where user_id = :guest), (9::bigint, 10::bigint), 'though they are counted');
+select is(pg_temp.total(:guest), 10::bigint, 'beyond the cap, no points are earned');
+select is((select (messages, points) from sealcast_economy.xp_days where user_id = :guest), (9::bigint, 10::bigint), 'messages beyond the cap are counted');
 set local timezone = 'Pacific/Kiritimati';
 create temp table midnight as select (date_trunc('day', now() at time zone 'UTC') - interval '3 days') at time zone 'UTC' as at;
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 4, at => at + shift) from midnight, unnest(array[interval '-1 ms', interval '0']) shift \g /dev/null
 select is(pg_temp.total(:guest), 30::bigint, 'a UTC day ends with its last millisecond');
 select is((select array_agg(day order by day) from sealcast_economy.xp_days where user_id = :guest),
-          (select array[(at at time zone 'UTC')::date - 1, (at at time zone 'UTC')::date, (now() at time zone 'UTC')::date] from midnight), 'whatever the session''s time zone');
+          (select array[(at at time zone 'UTC')::date - 1, (at at time zone 'UTC')::date, (now() at time zone 'UTC')::date] from midnight), 'days are UTC days in every time zone');
 
--- Rules may change within a day.
+-- A rule changes within a day.
 update sealcast_economy.xp_rules set daily_cap = 100 where t = 'chat' and role is null;
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :owner, 1) \g /dev/null
-select is(pg_temp.total(:owner), 9::bigint, 'a new cap holds from then on');
-select is((select sum(points) from sealcast_economy.xp_days where user_id = :owner), 9::numeric, 'and days and total agree');
+select is(pg_temp.total(:owner), 9::bigint, 'a new cap applies to later messages');
+select is((select sum(points) from sealcast_economy.xp_days where user_id = :owner), 9::numeric, 'after a new cap, the days add up to the total');
 
 -- Levels.
-select is(array(select sealcast_economy.xp_for_level(l) from generate_series(1, 6) l), '{0,100,300,600,1000,1500}', 'where levels begin');
+select is(array(select sealcast_economy.xp_for_level(l) from generate_series(1, 6) l), '{0,100,300,600,1000,1500}', 'xp_for_level() gives the first points of each level');
 select is(sealcast_economy.level_of(xp), level, format('%s points are level %s', xp, level))
 from (values (0, 1), (99, 1), (100, 2), (299, 2), (300, 3), (-5, 1), (null, null)) v (xp, level);
-select is((select count(*) from generate_series(1, 20000) l where sealcast_economy.level_of(sealcast_economy.xp_for_level(l)) <> l), 0::bigint, 'a level begins where it begins');
-select is((select count(*) from generate_series(2, 20000) l where sealcast_economy.level_of(sealcast_economy.xp_for_level(l) - 1) <> l - 1), 0::bigint, 'and not a point before');
-select is(sealcast_economy.level_of(sealcast_economy.xp_for_level(300000000) - 1), 299999999, 'also for who has trillions');
-select is(sealcast_economy.level_of(9223372036854775807), 429496730, 'and for any number');
+select is((select count(*) from generate_series(1, 20000) l where sealcast_economy.level_of(sealcast_economy.xp_for_level(l)) <> l), 0::bigint, 'the first points of a level give this level');
+select is((select count(*) from generate_series(2, 20000) l where sealcast_economy.level_of(sealcast_economy.xp_for_level(l) - 1) <> l - 1), 0::bigint, 'one point less gives the level below');
+select is(sealcast_economy.level_of(sealcast_economy.xp_for_level(300000000) - 1), 299999999, 'level_of() is exact for trillions of points');
+select is(sealcast_economy.level_of(9223372036854775807), 429496730, 'level_of() takes the largest bigint');
 
--- Trimming keeps what was earned.
-select is(sealcast_economy.trim_aggregates('2 days', 1), 1::bigint, 'a call removes so many rows');
-select is(sealcast_economy.trim_aggregates('2 days'), 1::bigint, 'the next one the rest');
-select is(sealcast_economy.trim_aggregates('2 days'), 0::bigint, 'until there are none');
-select is((select (total, earlier) from sealcast_economy.xp where user_id = :guest), (30::bigint, 20::bigint), 'the points stay');
-select throws_ok(format('select sealcast_economy.trim_aggregates(%s)', arguments), '22023', null, 'no trimming of ' || arguments)
+-- Trimming keeps the points.
+select is(sealcast_economy.trim_aggregates('2 days', 1), 1::bigint, 'a call removes max_rows rows at most');
+select is(sealcast_economy.trim_aggregates('2 days'), 1::bigint, 'the next call removes the rest');
+select is(sealcast_economy.trim_aggregates('2 days'), 0::bigint, 'a call without old rows removes none');
+select is((select (total, earlier) from sealcast_economy.xp where user_id = :guest), (30::bigint, 20::bigint), 'trimming keeps the points');
+select throws_ok(format('select sealcast_economy.trim_aggregates(%s)', arguments), '22023', null, 'trim_aggregates() refuses ' || arguments)
 from unnest(array[$$'23 hours'$$, 'null', $$'2 days', 0$$]) arguments;
 select * from finish();
 rollback;

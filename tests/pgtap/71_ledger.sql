@@ -1,21 +1,22 @@
--- The ledger: entries that balance and stay, balances that follow them, money that comes in and goes out once.
+-- Tests the ledger: entries balance and are never changed, balances follow the entries, and each reference moves money
+-- once.
 begin;
 \ir economy.psql
 select plan(42);
 
 -- Deposits.
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment 1') as first \gset
-select is(pg_temp.balances(), null, 'balances follow when the transaction ends');
-select is(sealcast_economy.locked_balance('wallet', :guest, 'USD'), 1000::bigint, 'though the transaction knows of its own');
+select is(pg_temp.balances(), null, 'before the transaction ends, the balances are unchanged');
+select is(sealcast_economy.locked_balance('wallet', :guest, 'USD'), 1000::bigint, 'locked_balance() includes the entries of this transaction');
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), 'wallet 1000, outside -1000', 'a deposit comes from outside');
-select is(sealcast_economy.deposit(:guest, 1000, 'USD', 'payment 1'), :first::bigint, 'again, it is the same transfer');
+select is(pg_temp.balances(), 'wallet 1000, outside -1000', 'a deposit moves money from outside to the wallet');
+select is(sealcast_economy.deposit(:guest, 1000, 'USD', 'payment 1'), :first::bigint, 'a repeated deposit returns the same transfer');
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), 'wallet 1000, outside -1000', 'and adds nothing');
+select is(pg_temp.balances(), 'wallet 1000, outside -1000', 'a repeated deposit adds nothing');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%L, %s, ''USD'', ''payment 1'')', u, amount)),
-          'PT409 reference_reused', 'another ' || what || ' under a reference is refused')
+          'PT409 reference_reused', 'another ' || what || ' under a used reference is refused')
 from (values ('user', :vip::uuid, 1000), ('amount', :guest, 1001)) v (what, u, amount);
-select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%s)', arguments)), 'PT400 invalid_request', 'no deposit: ' || arguments)
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%s)', arguments)), 'PT400 invalid_request', 'deposit() refuses ' || arguments)
 from unnest(array[
   $$null, 1, 'USD', 'r'$$, $$'00000000-0000-0000-0000-000000000000', 1, 'USD', 'r'$$, $$gen_random_uuid(), 0, 'USD', 'r'$$,
   $$gen_random_uuid(), -5, 'USD', 'r'$$, $$gen_random_uuid(), 9007199254740992, 'USD', 'r'$$, $$gen_random_uuid(), null, 'USD', 'r'$$,
@@ -24,29 +25,29 @@ from unnest(array[
 
 -- Withdrawals.
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1001, ''USD'', ''payout 1'', ''wallet'')', :guest)),
-          'PT402 insufficient_funds', 'more than there is is refused');
-select is((select count(*) from sealcast_economy.transfers where reference = 'payout 1'), 0::bigint, 'and leaves nothing');
+          'PT402 insufficient_funds', 'a withdrawal beyond the balance is refused');
+select is((select count(*) from sealcast_economy.transfers where reference = 'payout 1'), 0::bigint, 'a refused withdrawal leaves no transfer');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 1'')', :guest)),
-          'PT402 insufficient_funds', 'a wallet is no earnings');
+          'PT402 insufficient_funds', 'money of the wallet is not in the earnings');
 select sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet') as payout \gset
-select is(sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet'), :payout::bigint, 'a repeat of the last withdrawal is the same transfer');
+select is(sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet'), :payout::bigint, 'a repeated withdrawal returns the same transfer, also from an empty wallet');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', ''wallet'')', :guest)),
-          'PT402 insufficient_funds', 'what this transaction has withdrawn is gone');
+          'PT402 insufficient_funds', 'an earlier withdrawal of the transaction counts');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', ''platform'')', :guest)),
-          'PT400 invalid_request', 'users have wallets and earnings');
+          'PT400 invalid_request', 'a withdrawal from another kind of account is refused');
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), null, 'all is out again');
+select is(pg_temp.balances(), null, 'after the withdrawal, all balances are 0');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%L, 1000, ''USD'', ''payout 1'')', :guest)), 'ok',
-          'deposits and withdrawals have references of their own');
+          'a deposit may have the reference of a withdrawal');
 select pg_temp.settle() \g /dev/null
 
--- Written once.
+-- Append-only.
 select is(pg_temp.outcome('none', null, statement), '55000', statement)
 from unnest(array['update sealcast_economy.entries set amount = 5', 'delete from sealcast_economy.entries', 'truncate sealcast_economy.entries',
   'update sealcast_economy.transfers set reference = null', 'delete from sealcast_economy.transfers where false',
   'truncate sealcast_economy.transfers cascade']) statement;
 
--- Balanced. What fails here is undone with its statement.
+-- Transfers that do not balance. An error here rolls back its own statement only.
 create function pg_temp.post_by_hand(lines sealcast_economy.entries[]) returns void language plpgsql as $$
 declare
   id bigint;
@@ -60,34 +61,34 @@ create function pg_temp.line(kind text, owner_id uuid, currency text, amount big
   returns sealcast_economy.entries language sql as $$
   select transfer_id, kind::sealcast_economy.account_kind, owner_id, currency, amount $$;
 select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''USD'', 1, %s)])', :vip, :first), '23514',
-                 format('transfer %s does not balance: its entries sum to 1 USD', :first), 'an entry too many is refused at the end');
+                 format('transfer %s does not balance: its entries sum to 1 USD', :first), 'an entry too many is refused at the end of the transaction');
 select throws_like(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''EUR'', 5), pg_temp.line(''outside'', %L, ''USD'', -5)])', :vip, :system),
-                   '% does not balance: %', 'currencies balance apart');
+                   '% does not balance: %', 'each currency must balance');
 select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''USD'', -1), pg_temp.line(''outside'', %L, ''USD'', 1)])', :vip, :system),
-                 '23514', 'new row for relation "accounts" violates check constraint "accounts_funded"', 'no user has less than nothing');
+                 '23514', 'new row for relation "accounts" violates check constraint "accounts_funded"', 'the balance of a user cannot be negative');
 select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''platform'', %L, ''USD'', 1), pg_temp.line(''outside'', %L, ''USD'', -1)])', :vip, :system),
-                 '23514', null, 'the platform is no user');
-select is(pg_temp.audit(), 'sound', 'so all is sound');
+                 '23514', null, 'the account of the platform cannot belong to a user');
+select is(pg_temp.audit(), 'sound', 'after the refusals, the audit finds nothing');
 
--- A savepoint takes what was posted since with it.
+-- Entries after a savepoint that is rolled back.
 select sealcast_economy.deposit(:vip, 7, 'USD', 'kept') \g /dev/null
 savepoint s;
 select sealcast_economy.deposit(:vip, 100, 'USD', 'undone') \g /dev/null
 rollback to s;
 select sealcast_economy.deposit(:vip, 1, 'USD', 'kept too') \g /dev/null
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), 'wallet 8, wallet 1000, outside -1008', 'what was undone is not in the balance');
--- Whoever has the constraints checked early gains nothing by it.
+select is(pg_temp.balances(), 'wallet 8, wallet 1000, outside -1008', 'entries that were rolled back are not in the balances');
+-- A session cannot gain money by checking constraints early.
 set constraints all immediate;
 select sealcast_economy.deposit(:vip, 2, 'USD', 'at once') \g /dev/null
 select is(pg_temp.balances(), 'wallet 10, wallet 1000, outside -1010', 'with immediate constraints, balances follow at once');
-select is((select count(*) from sealcast_economy.unsettled_balances), 0::bigint, 'nothing is left unsettled');
-select is(pg_temp.audit(), 'sound', 'all is sound');
+select is((select count(*) from sealcast_economy.unsettled_balances), 0::bigint, 'no amounts are left unsettled');
+select is(pg_temp.audit(), 'sound', 'the audit finds nothing');
 
--- The audit sees what is wrong.
+-- Wrong balances.
 update sealcast_economy.accounts set balance = balance + 1 where kind = 'wallet' and owner_id = :vip;
 insert into sealcast_economy.accounts values ('hold', :vip, 'USD', 3);
 select is(pg_temp.audit(), format('balance: hold %1$s USD is 3, not 0; balance: hold %1$s USD is 3, not 0, the open holds; balance: wallet %1$s USD is 11, not 10', :vip),
-          'balances that are not what was posted are found');
+          'the audit finds balances that are not the sums of their entries');
 select * from finish();
 rollback;

@@ -1,4 +1,5 @@
--- Gifts: what is asked for is checked, the money is held with the message and captured once, and holds without a message end.
+-- Tests gifts: d is checked, the money is held with the message and captured once, and a hold without a message is
+-- released.
 begin;
 \ir economy.psql
 select plan(58);
@@ -6,99 +7,99 @@ select plan(58);
 \set txn2 '''c0000000-0000-4000-8000-000000000002'''
 
 select is((select (admit_hook::text, tier, tier0_amount) from sealcast.message_types where t = 'gift'),
-          ('sealcast_economy.gift_hook(uuid,uuid,text,uuid,json)'::text, 1::smallint, 10000::bigint), 'gifts have a type, and are never sampled');
+          ('sealcast_economy.gift_hook(uuid,uuid,text,uuid,json)'::text, 1::smallint, 10000::bigint), 'register() adds the type gift, which is never sampled');
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment') \g /dev/null
 select pg_temp.settle() \g /dev/null
 
 -- A gift.
-select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":333}', :txn), '200', 'a funded gift is admitted');
-select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":333}', :txn), '200 replayed', 'a repeat gets the original');
+select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":333}', :txn), '200', 'a gift with enough money is admitted');
+select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":333}', :txn), '200 replayed', 'a repeat returns the original');
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), 'wallet 667, hold 333, outside -1000', 'and the money is held once');
+select is(pg_temp.balances(), 'wallet 667, hold 333, outside -1000', 'a repeat takes no second hold');
 select is((select (h.stream_id, h.recipient_id, h.currency, h.amount, h.platform_amount) from sealcast_economy.holds h),
-          (:room::uuid, :creator::uuid, 'USD'::text, 333::bigint, 99::bigint), 'for the owner of the stream, less what the platform keeps');
-select ok(exists (select from sealcast_economy.holds h join sealcast.messages m using (ts, message_id) where m.txn_id = :txn), 'the hold knows its message');
-select is(pg_temp.audit() ~ format('gift: %s %s is 333 held, not 333 captured', :guest, :txn), true, 'the audit waits for it');
+          (:room::uuid, :creator::uuid, 'USD'::text, 333::bigint, 99::bigint), 'the hold has the recipient and the part of the platform');
+select ok(exists (select from sealcast_economy.holds h join sealcast.messages m using (ts, message_id) where m.txn_id = :txn), 'the hold has the id of its message');
+select is(pg_temp.audit() ~ format('gift: %s %s is 333 held, not 333 captured', :guest, :txn), true, 'the audit shows a gift that is not captured yet');
 select sealcast_economy.gift_on_event(pg_temp.event(:txn)) \g /dev/null
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), 'wallet 667, earnings 234, platform 99, outside -1000', 'captured: what cannot be split is the creator''s');
+select is(pg_temp.balances(), 'wallet 667, earnings 234, platform 99, outside -1000', 'the capture pays the recipient and the platform, and the recipient gets the remainder');
 select sealcast_economy.gift_on_event(pg_temp.event(:txn)) \g /dev/null
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), 'wallet 667, earnings 234, platform 99, outside -1000', 'again: nothing');
-select is((select count(*) from sealcast_economy.holds), 0::bigint, 'no hold is left');
-select is((select array_agg(kind order by transfer_id) from sealcast_economy.transfers where txn_id = :txn), '{hold,capture}', 'two transfers tell of it');
-select is(pg_temp.audit() ~ 'gift:', false, 'the audit has no more to say of it');
+select is(pg_temp.balances(), 'wallet 667, earnings 234, platform 99, outside -1000', 'a second capture changes nothing');
+select is((select count(*) from sealcast_economy.holds), 0::bigint, 'after the capture, there is no hold');
+select is((select array_agg(kind order by transfer_id) from sealcast_economy.transfers where txn_id = :txn), '{hold,capture}', 'a captured gift has two transfers');
+select is(pg_temp.audit() ~ 'gift:', false, 'the audit does not show a captured gift');
 
--- Refused.
-select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":668}', :txn2), '402 insufficient_funds', 'more than there is');
-select is(pg_temp.admit(:room, 'gift', :vip, '{"amount":1}'), '402 insufficient_funds', 'without a wallet');
-select is(state || ' ' || detail || '|' || hint, 'PT402 insufficient_funds|Add funds, then send it again under the same txn_id.', 'the same from send_message()')
+-- Refusals.
+select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":668}', :txn2), '402 insufficient_funds', 'a gift beyond the balance is refused');
+select is(pg_temp.admit(:room, 'gift', :vip, '{"amount":1}'), '402 insufficient_funds', 'a gift without a wallet is refused');
+select is(state || ' ' || detail || '|' || hint, 'PT402 insufficient_funds|Add funds, then send the gift again with the same txn_id.', 'send_message() raises the refusal')
 from pg_temp.try('sealcast_user', :guest, format('select sealcast.send_message(%L, ''gift'', ''{"amount":668}'', %L)', :room, :txn2));
 select is((select count(*) from sealcast_economy.transfers where txn_id = :txn2), 0::bigint, 'a refusal leaves no transfer');
-select is((select count(*) from sealcast_economy.holds), 0::bigint, 'and no hold');
+select is((select count(*) from sealcast_economy.holds), 0::bigint, 'a refusal leaves no hold');
 select is((select array_agg(concat_ws(' ', v.status, v.code) order by item)
            from sealcast.admit(array_fill(:room::uuid, array[4]), '{gift,gift,chat,gift}', array_fill(:guest::uuid, array[4]),
              array[:txn2, 'c0000000-0000-4000-8000-000000000003', 'c0000000-0000-4000-8000-000000000004', 'c0000000-0000-4000-8000-000000000005']::uuid[],
              '{"{\"amount\":400}","{\"amount\":268}","{}","{\"amount\":267}"}') v),
-          array['200', '402 insufficient_funds', '200', '200'], 'gifts of a batch share what there is');
+          array['200', '402 insufficient_funds', '200', '200'], 'the gifts of a batch share the balance');
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), 'earnings 234, hold 667, platform 99, outside -1000', 'to the last unit');
-select is((select count(*) from sealcast_economy.holds), 2::bigint, 'each admitted one has its hold');
+select is(pg_temp.balances(), 'earnings 234, hold 667, platform 99, outside -1000', 'a batch can spend the last unit of the balance');
+select is((select count(*) from sealcast_economy.holds), 2::bigint, 'each admitted gift of a batch has its hold');
 
--- An undone batch.
+-- A batch that is rolled back.
 savepoint batch;
 select sealcast_economy.deposit(:guest, 50, 'USD', 'more') \g /dev/null
 select pg_temp.admit(:room, 'gift', :guest, '{"amount":50}', 'c0000000-0000-4000-8000-000000000006') \g /dev/null
 rollback to batch;
 select pg_temp.settle() \g /dev/null
-select is((select count(*) from sealcast_economy.holds), 2::bigint, 'an undone batch leaves no hold');
-select is(pg_temp.balances(), 'earnings 234, hold 667, platform 99, outside -1000', 'and moves nothing');
+select is((select count(*) from sealcast_economy.holds), 2::bigint, 'a batch that was rolled back leaves no hold');
+select is(pg_temp.balances(), 'earnings 234, hold 667, platform 99, outside -1000', 'a batch that was rolled back moves no money');
 
--- A key that was trimmed and comes again would be paid twice.
+-- The key of a gift was trimmed. Without the ledger, a repeat would be paid again.
 delete from sealcast.txn_keys where txn_id = :txn;
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment 2') \g /dev/null
-select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":333}', :txn), '409 txn_id_reused', 'the ledger remembers what txn_keys has forgotten');
+select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":333}', :txn), '409 txn_id_reused', 'the ledger refuses a gift whose key was trimmed');
 
--- What d says.
+-- The payload.
 insert into sealcast_economy.currencies (currency, smallest_gift, largest_gift, platform_basis_points) values ('EUR', 10, 500, 0), ('JPY', 1, 9007199254740991, 10000);
-select is(pg_temp.admit(:room, 'gift', :guest, d), '400 invalid_request', 'no gift: ' || d)
+select is(pg_temp.admit(:room, 'gift', :guest, d), '400 invalid_request', 'a gift is refused with d = ' || d)
 from unnest(array['{}', '{"amount":0}', '{"amount":-1}', '{"amount":1.5}', '{"amount":"5"}', '{"amount":null}', '{"amount":10000001}', '{"amount":1e21}',
   '{"amount":5,"currency":"usd"}', '{"amount":5,"currency":null}', '{"amount":5,"currency":["USD"]}', '{"amount":9,"currency":"EUR"}', '{"amount":501,"currency":"EUR"}',
   '{"amount":5,"to":"me"}', '{"amount":5,"to":null}', '{"amount":5,"to":"00000000-0000-0000-0000-000000000000"}', '{"amount":5,"to":"b0000000-0000-4000-8000-000000000004"}',
   '{"amount":5,"To":"b0000000-0000-4000-8000-000000000001"}', '{"amount":5,"note":"hi"}']) d;
-select is(pg_temp.admit(:cave, 'gift', :owner, '{"amount":5}'), '400 invalid_request', 'a gift to oneself, as the owner');
+select is(pg_temp.admit(:cave, 'gift', :owner, '{"amount":5}'), '400 invalid_request', 'an owner cannot give to themselves by leaving out `to`');
 delete from sealcast.stream_roles where role = 'owner' and stream_id = :room;
 select is((select (message, hint)::text from sealcast.admit(array[:room::uuid], '{gift}', array[:guest::uuid], array[gen_random_uuid()], '{"{\"amount\":5}"}')),
-          '("to is missing, and the stream has no owner","Send the user id of who is to have the gift.")', 'and says what to mend');
+          '("to is missing, and the stream has no owner","Send the user id of the recipient as to.")', 'a gift without a recipient is refused with a hint');
 select is((select (message, hint)::text from sealcast.admit(array[:room::uuid], '{gift}', array[:guest::uuid], array[gen_random_uuid()], '{"{\"amount\":10000001}"}')),
-          '("amount is 10000001","Send a whole number of minor units of USD, 1 to 10000000.")', 'in the sender''s terms');
-select is((select count(*) from sealcast_economy.holds), 2::bigint, 'none of them is held');
+          '("invalid amount: 10000001","Send a whole number of minor units of USD, 1 to 10000000.")', 'a gift that is too large is refused with the limits of its currency');
+select is((select count(*) from sealcast_economy.holds), 2::bigint, 'refused gifts leave no hold');
 
--- Currencies and recipients of choice; the split at its ends.
+-- Other currencies and recipients, and the smallest and largest part of the platform.
 select sealcast_economy.deposit(:guest, 500, 'EUR', 'euros') \g /dev/null
 select sealcast_economy.deposit(:guest, 9007199254740991, 'JPY', 'yen') \g /dev/null
-select is(pg_temp.admit(:room, 'gift', :guest, format('{"amount":500,"currency":"EUR","to":"%s"}', upper(:vip)), 'c0000000-0000-4000-8000-000000000007'), '200', 'to somebody, in euros');
-select is(pg_temp.admit(:room, 'gift', :guest, format('{"amount":9007199254740991,"currency":"JPY","to":"%s"}', :vip), 'c0000000-0000-4000-8000-000000000008'), '200', 'all there is');
+select is(pg_temp.admit(:room, 'gift', :guest, format('{"amount":500,"currency":"EUR","to":"%s"}', upper(:vip)), 'c0000000-0000-4000-8000-000000000007'), '200', 'a gift to another user in another currency is admitted');
+select is(pg_temp.admit(:room, 'gift', :guest, format('{"amount":9007199254740991,"currency":"JPY","to":"%s"}', :vip), 'c0000000-0000-4000-8000-000000000008'), '200', 'a gift of the largest amount is admitted');
 select sealcast_economy.gift_on_event(pg_temp.event(txn_id)) from sealcast_economy.holds \g /dev/null
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balance('earnings', :vip, 'EUR'), 500::bigint, 'where the platform keeps nothing, the creator has all');
-select is(pg_temp.balance('platform', :system, 'JPY'), 9007199254740991, 'and the other way round');
+select is(pg_temp.balance('earnings', :vip, 'EUR'), 500::bigint, 'with a part of 0, the recipient gets the whole gift');
+select is(pg_temp.balance('platform', :system, 'JPY'), 9007199254740991, 'with a part of 100 percent, the platform gets the whole gift');
 select is(sealcast_economy.platform_part(9007199254740991, 9999), 9006298534815516, 'the largest amounts are split exactly');
-select is(pg_temp.audit() ~ '(gift|balance|transfer):', false, 'the ledger is sound');
+select is(pg_temp.audit() ~ '(gift|balance|transfer):', false, 'the audit finds nothing in the ledger');
 
 -- Without a hold there is nothing to capture.
-select throws_ok(format('select sealcast_economy.gift_on_event((''gift'', %L, %L, %L, 0, 1, ''{"amount":1}'', null)::sealcast.event)', :room, :guest, gen_random_uuid()), 'P0002');
+select throws_ok(format('select sealcast_economy.gift_on_event((''gift'', %L, %L, %L, 0, 1, ''{"amount":1}'', null)::sealcast.event)', :room, :guest, gen_random_uuid()), 'P0002', null, 'a gift without a hold is an error');
 
--- Holds end when no message was committed with them.
+-- Holds without a committed message are released.
 select sealcast_economy.gift_hook(:room, :guest, 'gift', 'c0000000-0000-4000-8000-000000000010', format('{"amount":100,"to":"%s"}', :vip)::json) \g /dev/null
 select pg_temp.admit(:room, 'gift', :guest, format('{"amount":100,"to":"%s"}', :vip), 'c0000000-0000-4000-8000-000000000011') \g /dev/null
-select is(sealcast_economy.release_expired_holds(now() - interval '1 hour'), 0::bigint, 'not before their time');
+select is(sealcast_economy.release_expired_holds(now() - interval '1 hour'), 0::bigint, 'a young hold is not released');
 delete from sealcast.txn_keys where txn_id = 'c0000000-0000-4000-8000-000000000011';
-select is(sealcast_economy.release_expired_holds(clock_timestamp()), 1::bigint, 'then those without a message are released');
+select is(sealcast_economy.release_expired_holds(clock_timestamp()), 1::bigint, 'an old hold without a message is released');
 select pg_temp.settle() \g /dev/null
-select is((select array_agg(txn_id) from sealcast_economy.holds), '{c0000000-0000-4000-8000-000000000011}', 'never that of a committed gift, though its key was trimmed');
-select is((pg_temp.balance('wallet', :guest), pg_temp.balance('hold', :guest)), (900::bigint, 100::bigint), 'the money is back');
+select is((select array_agg(txn_id) from sealcast_economy.holds), '{c0000000-0000-4000-8000-000000000011}', 'the hold of a committed gift is kept, even when its key was trimmed');
+select is((pg_temp.balance('wallet', :guest), pg_temp.balance('hold', :guest)), (900::bigint, 100::bigint), 'a released hold returns the money to the wallet');
 select throws_ok(format('select sealcast_economy.gift_on_event((''gift'', %L, %L, ''c0000000-0000-4000-8000-000000000010'', 0, 1, ''{"amount":1}'', null)::sealcast.event)', :room, :guest),
-                 'P0002', null, 'what was released is not captured');
+                 'P0002', null, 'a released gift cannot be captured');
 select * from finish();
 rollback;

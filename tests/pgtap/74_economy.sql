@@ -1,42 +1,42 @@
--- sealcast_economy as a whole: what register() adds, what the audit finds, who may do what, and that it can be taken away.
+-- Tests sealcast_economy as a whole: register(), the audit, privileges, and DROP EXTENSION.
 begin;
 \ir economy.psql
 select plan(61);
 
--- register().
-select is((select count(*) from sealcast_economy.register() where action = 'added'), 0::bigint, 'registered again, nothing is added');
-select is((select array_agg(currency) from sealcast_economy.currencies where by_default), '{USD}', 'there is a currency');
+-- register()
+select is((select count(*) from sealcast_economy.register() where action = 'added'), 0::bigint, 'a second call of register() adds nothing');
+select is((select array_agg(currency) from sealcast_economy.currencies where by_default), '{USD}', 'register() adds a default currency');
 delete from sealcast.message_types where t = 'gift';
 insert into sealcast.message_types (t, rate) values ('gift', 3);
-select is((select object from sealcast_economy.register() where action = 'added'), 'message type gift with its admit hook', 'a type gift of one''s own gets the hook');
-select is((select rate from sealcast.message_types where t = 'gift'), 3, 'and keeps the rest');
+select is((select object from sealcast_economy.register() where action = 'added'), 'message type gift with its admit hook', 'register() adds the hook to an existing type gift');
+select is((select rate from sealcast.message_types where t = 'gift'), 3, 'register() keeps the other columns of the type');
 create function pg_temp.hook(uuid, uuid, text, uuid, json) returns sealcast.refusal language sql as 'select null::sealcast.refusal';
 update sealcast.message_types set admit_hook = 'pg_temp.hook(uuid,uuid,text,uuid,json)'::regprocedure where t = 'gift';
-select throws_ok('select sealcast_economy.register()', '55000', 'message type gift has another admit hook', 'another hook is not replaced');
+select throws_ok('select sealcast_economy.register()', '55000', 'message type gift has another admit hook', 'register() does not replace another hook');
 update sealcast.message_types set admit_hook = null where t = 'gift';
 select sealcast_economy.register() \g /dev/null
 select has_function('sealcast_economy', handler, array['sealcast.event'], handler || ' is a handler')
 from unnest('{xp_on_event,gift_on_event,aggregates_on_event}'::text[]) handler;
 
--- A day in the room, with every effect: the audit is silent.
+-- Messages with every kind of effect.
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment') \g /dev/null
 select pg_temp.settle() \g /dev/null
 select is((select array_agg(v.status order by item) from sealcast.admit(array_fill(:room::uuid, array[6]), '{chat,chat,chat,reaction,gift,gift}',
   array[:guest, :guest, :vip, :vip, :guest, :guest]::uuid[], array(select gen_random_uuid() from generate_series(1, 6)),
-  '{"{}","{}","{}","{}","{\"amount\":100}","{\"amount\":7}"}') v), array[200, 200, 200, 200, 200, 200], 'people write and give');
-select is((select v.status from sealcast.admit(array[:room::uuid], '{viewer_count_update}', array[:system::uuid], array[gen_random_uuid()], '{"{}"}') v), 200, 'and so does the system');
+  '{"{}","{}","{}","{}","{\"amount\":100}","{\"amount\":7}"}') v), array[200, 200, 200, 200, 200, 200], 'messages of users are admitted');
+select is((select v.status from sealcast.admit(array[:room::uuid], '{viewer_count_update}', array[:system::uuid], array[gen_random_uuid()], '{"{}"}') v), 200, 'a message of the system is admitted');
 select pg_temp.settle() \g /dev/null
-select is((select array_agg(distinct what order by what) from sealcast_economy.audit()), '{gift,"messages of a minute","messages of a user","xp of a day"}', 'what has had no effect is found');
+select is((select array_agg(distinct what order by what) from sealcast_economy.audit()), '{gift,"messages of a minute","messages of a user","xp of a day"}', 'the audit finds the messages without effects');
 create function pg_temp.apply_all() returns void language sql as $$
   select sealcast_economy.xp_on_event(pg_temp.event(m.txn_id)), sealcast_economy.aggregates_on_event(pg_temp.event(m.txn_id)),
          case m.t when 'gift' then sealcast_economy.gift_on_event(pg_temp.event(m.txn_id)) end
   from sealcast.messages m order by m.message_id $$;
 select pg_temp.apply_all() \g /dev/null
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.audit(), 'sound', 'when all have had theirs, all is sound');
-select is((select total from sealcast_economy.xp where user_id = :guest), 22::bigint, 'two messages and two gifts are worth 22');
+select is(pg_temp.audit(), 'sound', 'after all effects are applied, the audit finds nothing');
+select is((select total from sealcast_economy.xp where user_id = :guest), 22::bigint, 'two messages and two gifts earn 22 points');
 
--- What is wrong is found, and named.
+-- Faults that the audit must find, with the kind of each finding.
 create temp table faults (fault text, what text);
 insert into faults values
   ('update sealcast_economy.xp_days set messages = messages + 1 where t = ''chat''', 'xp of a day'),
@@ -67,20 +67,21 @@ begin
     return found;
   end;
 end $$;
-select ok(pg_temp.found(fault, what), 'found: ' || fault) from faults;
-select is(pg_temp.audit(), 'sound', 'and sound again');
--- By days.
+select ok(pg_temp.found(fault, what), 'the audit finds ' || fault) from faults;
+select is(pg_temp.audit(), 'sound', 'after the faults were rolled back, the audit finds nothing');
+-- An audit of some days.
 update sealcast_economy.chatters set messages = messages + 1;
-select is((select count(*) from sealcast_economy.audit((now() at time zone 'UTC')::date + 1)), 0::bigint, 'days to come have nothing to compare');
-select is((select count(*) from sealcast_economy.audit(last_day => (now() at time zone 'UTC')::date - 1)), 0::bigint, 'nor have those before');
-select is((select count(*) from sealcast_economy.audit((now() at time zone 'UTC')::date, (now() at time zone 'UTC')::date)), 2::bigint, 'the day has');
+select is((select count(*) from sealcast_economy.audit((now() at time zone 'UTC')::date + 1)), 0::bigint, 'an audit of future days finds nothing');
+select is((select count(*) from sealcast_economy.audit(last_day => (now() at time zone 'UTC')::date - 1)), 0::bigint, 'an audit of earlier days finds nothing');
+select is((select count(*) from sealcast_economy.audit((now() at time zone 'UTC')::date, (now() at time zone 'UTC')::date)), 2::bigint, 'an audit of the day of the fault finds it');
 update sealcast_economy.chatters set messages = messages - 1;
--- What retention has dropped cannot be compared with.
+-- Days whose messages retention has dropped.
 select pg_temp.apply('sealcast_economy.aggregates_on_event', 'chat', :guest, 1, at => now() - interval '40 days') \g /dev/null
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.audit(), 'sound', 'days whose messages are gone are left out');
+select is(pg_temp.audit(), 'sound', 'the audit leaves out days whose messages are dropped');
 
--- Privileges. Functions: a(dmin), s(ervice), u(ser); one that is not listed has none.
+-- The roles that may execute each function: a(dmin), s(ervice), u(ser). No role may execute a function that is not
+-- listed.
 create temp table granted (function text, roles text);
 insert into granted values
   ('level_of', 'au'), ('xp_for_level', 'au'), ('top_chatters', 'au'), ('messages_per_minute', 'au'),
@@ -94,23 +95,23 @@ select results_eq(
     from pg_proc p where p.pronamespace = 'sealcast_economy'::regnamespace
       and (has_function_privilege('sealcast_admin', p.oid, 'execute') or has_function_privilege('sealcast_service', p.oid, 'execute')
            or has_function_privilege('sealcast_user', p.oid, 'execute')) order by 1$$,
-  'select * from granted order by function', 'each function is for whom it is for');
+  'select * from granted order by function', 'each function may be executed by its roles only');
 create role tap_nobody;
 select is(array(select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'sealcast_economy'::regnamespace
-                and has_function_privilege('tap_nobody', p.oid, 'execute')), '{}'::text[], 'and none is PUBLIC''s');
-select is(has_schema_privilege('sealcast_service', 'sealcast_economy', 'usage'), false, 'the sidecar calls none of them by itself');
+                and has_function_privilege('tap_nobody', p.oid, 'execute')), '{}'::text[], 'PUBLIC may execute no function');
+select is(has_schema_privilege('sealcast_service', 'sealcast_economy', 'usage'), false, 'sealcast_service has no USAGE on the schema');
 select is(array(select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'sealcast_economy'::regnamespace
                 and (p.prosecdef or p.prosqlbody is null) and 'search_path=pg_catalog, pg_temp' <> all (coalesce(p.proconfig, '{}'))),
-          '{}'::text[], 'search_path is pinned where names are looked up when it runs');
+          '{}'::text[], 'each function that looks up names at run time has a pinned search_path');
 select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast_economy'::regnamespace and c.relkind = 'r' and not c.relrowsecurity),
-          '{}'::text[], 'row-level security is on everywhere');
+          '{}'::text[], 'row-level security is on for all tables');
 select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast_economy'::regnamespace and c.relkind = 'r'
                 and (has_table_privilege('sealcast_user', c.oid, 'insert, update, delete, truncate, trigger, references') or has_any_column_privilege('sealcast_user', c.oid, 'insert, update, references')
-                     or has_any_column_privilege('sealcast_service', c.oid, 'select, insert, update, references'))), '{}'::text[], 'users write nothing, the sidecar not even reads');
+                     or has_any_column_privilege('sealcast_service', c.oid, 'select, insert, update, references'))), '{}'::text[], 'sealcast_user writes no table, and sealcast_service reads none');
 select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast_economy'::regnamespace and c.relkind = 'r'
-                and has_table_privilege('sealcast_admin', c.oid, 'insert, update, delete') order by 1), array['currencies', 'xp_rules'], 'sealcast_admin keeps currencies and rules');
+                and has_table_privilege('sealcast_admin', c.oid, 'insert, update, delete') order by 1), array['currencies', 'xp_rules'], 'sealcast_admin writes currencies and rules only');
 
--- Users see what is theirs.
+-- Users see their own rows.
 select is(result, expected, who || ' reads ' || relation)
 from (values (:guest, 'accounts', '2'), (:guest, 'entries', '7'), (:guest, 'transfers', '5'), (:guest, 'xp', '1'), (:guest, 'xp_days', '2'), (:guest, 'holds', '0'),
              (:creator, 'accounts', '1'), (:creator, 'entries', '2'), (:creator, 'transfers', '2'), (:moderator, 'entries', '0'), (:moderator, 'xp', '0'), (:moderator, 'currencies', '1')) v (who, relation, expected),
@@ -119,10 +120,10 @@ select is(pg_temp.outcome('sealcast_user', :guest, statement), '42501', statemen
 from unnest(array['select sealcast_economy.deposit(gen_random_uuid(), 1, ''USD'', ''r'')', 'select * from sealcast_economy.audit()', 'select from sealcast_economy.chatters',
                   'update sealcast_economy.accounts set balance = 5', 'select from sealcast_economy.unsettled_balances']) statement;
 
--- Taken away, the type gift admits nothing, and the rest goes on.
+-- After DROP EXTENSION, the type gift admits nothing, and other types are admitted.
 drop extension sealcast_economy;
-select hasnt_schema('sealcast_economy');
-select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":5}'), '500 admit_hook_failed', 'a gift that nobody could pay for is refused');
-select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'a word is not');
+select hasnt_schema('sealcast_economy', 'DROP EXTENSION removes the schema');
+select is(pg_temp.admit(:room, 'gift', :guest, '{"amount":5}'), '500 admit_hook_failed', 'a gift is refused when its hook was dropped');
+select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'a chat message is admitted');
 select * from finish();
 rollback;

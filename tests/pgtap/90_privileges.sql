@@ -1,9 +1,10 @@
--- Who may execute, read and write what: the whole schema as a table, and each role trying what it must not.
+-- Tests privileges: which roles may execute, read and write what, and that each role is refused everything else.
 begin;
 \ir scene.psql
 select plan(93);
 
--- Every function of the schema and its roles: a(dmin), s(ervice), u(ser). One that is not listed here has none.
+-- The roles that may execute each function: a(dmin), s(ervice), u(ser). No role may execute a function that is not
+-- listed.
 create temp table granted (function text, roles text);
 insert into granted values
   ('sealcast.canonicalize(json)', 'asu'), ('sealcast.canonicalize(jsonb)', 'asu'),
@@ -55,24 +56,24 @@ select results_eq(
                     case when has_function_privilege('sealcast_service', p.oid, 'execute') then 's' end,
                     case when has_function_privilege('sealcast_user', p.oid, 'execute') then 'u' end) as roles
       from pg_proc p where p.pronamespace = 'sealcast'::regnamespace) x where roles <> '' order by f$$,
-  'select function, roles from granted order by function', 'each function is for whom it is for');
+  'select function, roles from granted order by function', 'each function may be executed by its roles only');
 create role tap_nobody;
 select is(array(select p.oid::regprocedure::text from pg_proc p
                 where p.pronamespace = 'sealcast'::regnamespace and has_function_privilege('tap_nobody', p.oid, 'execute')),
-          '{}'::text[], 'PUBLIC may execute nothing');
-select is(has_schema_privilege('tap_nobody', 'sealcast', 'usage'), false, 'nor look into the schema');
+          '{}'::text[], 'PUBLIC may execute no function');
+select is(has_schema_privilege('tap_nobody', 'sealcast', 'usage'), false, 'PUBLIC has no USAGE on the schema');
 select is(array(select r || ' ' || p from unnest(array['sealcast_admin', 'sealcast_service', 'sealcast_user']) r where has_schema_privilege(r, 'sealcast', 'create')),
-          '{}'::text[], 'nobody makes objects in it') from (values ('create')) v (p);
+          '{}'::text[], 'no role may create objects in the schema') from (values ('create')) v (p);
 select is(array(select p.oid::regprocedure::text from pg_proc p
                 where p.pronamespace = 'sealcast'::regnamespace and p.prosecdef
                   and 'search_path=pg_catalog, pg_temp' <> all (coalesce(p.proconfig, '{}'))),
-          '{}'::text[], 'what runs as its owner has a pinned search_path');
+          '{}'::text[], 'each SECURITY DEFINER function has a pinned search_path');
 select is(array(select p.oid::regprocedure::text from pg_proc p
                 where p.pronamespace = 'sealcast'::regnamespace and p.prolang <> (select oid from pg_language where lanname = 'c')
                   and p.prosqlbody is null and 'search_path=pg_catalog, pg_temp' <> all (coalesce(p.proconfig, '{}'))),
-          '{}'::text[], 'and so has all whose names are looked up when it runs');
+          '{}'::text[], 'each function that looks up names at run time has a pinned search_path');
 
--- Tables and sequences: r(ead), w(rite: any of insert, update, delete), for whole tables or columns.
+-- The access to tables and columns: r(ead), w(rite: any privilege other than select).
 create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
   ('cell_pins', 'rw', '', ''), ('cells', 'rw', '', ''),
@@ -90,14 +91,14 @@ select results_eq(
   $$select relname::text collate "default", pg_temp.access('sealcast_admin', oid), pg_temp.access('sealcast_service', oid), pg_temp.access('sealcast_user', oid)
     from pg_class where relnamespace = 'sealcast'::regnamespace and relkind in ('r', 'p')
       and pg_temp.access('sealcast_admin', oid) || pg_temp.access('sealcast_service', oid) || pg_temp.access('sealcast_user', oid) <> '' order by 1$$,
-  'select * from access order by relation', 'each table is for whom it is for');
+  'select * from access order by relation', 'each table may be accessed by its roles only');
 select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast'::regnamespace and c.relkind = 'S'
                 and (has_sequence_privilege('sealcast_admin', c.oid, 'usage, select, update') or has_sequence_privilege('sealcast_service', c.oid, 'usage, select, update')
-                     or has_sequence_privilege('sealcast_user', c.oid, 'usage, select, update'))), '{}'::text[], 'sequences are nobody''s');
+                     or has_sequence_privilege('sealcast_user', c.oid, 'usage, select, update'))), '{}'::text[], 'no role may use a sequence');
 select is((select array_agg(attname::text order by attname) from pg_attribute where attrelid = 'sealcast.message_types'::regclass and attnum > 0
-           and not has_column_privilege('sealcast_admin', attrelid, attnum, 'update')), array['admit_hook', 'built_in'], 'sealcast_admin names no code');
+           and not has_column_privilege('sealcast_admin', attrelid, attnum, 'update')), array['admit_hook', 'built_in'], 'sealcast_admin may not set columns that name code');
 
--- Each role tries.
+-- Statements that each role must not run.
 create temp table attempts (who text, statement text);
 insert into attempts values
   ('sealcast_user', $$select sealcast.sign('x')$$),
@@ -160,9 +161,9 @@ insert into attempts values
   ('sealcast_service', $$delete from sealcast.restrictions returning 1$$),
   ('sealcast_service', $$select sealcast.register_handler('mine', null, 'sealcast.keys()')$$),
   ('tap_nobody', $$select sealcast.canonicalize('{}'::json)$$);
-select is(pg_temp.outcome(who, 'b0000000-0000-4000-8000-000000000004', statement), '42501', who || ': ' || statement) from attempts;
+select is(pg_temp.outcome(who, 'b0000000-0000-4000-8000-000000000004', statement), '42501', who || ' may not: ' || statement) from attempts;
 
--- Nor does the sidecar become anybody else by its login.
+-- The login of the sidecar cannot become another role.
 create function pg_temp.logged_in(who text, statement text) returns text language plpgsql as $$
 begin
   perform set_config('session_authorization', who, true);
@@ -171,33 +172,33 @@ begin
 exception when others then
   return sqlstate;
 end $$;
-select is(pg_temp.logged_in('sealcast_service', 'set role ' || role), '42501', 'sealcast_service does not become ' || role)
+select is(pg_temp.logged_in('sealcast_service', 'set role ' || role), '42501', 'sealcast_service may not set role ' || role)
 from (values ('sealcast_admin'), ('sealcast_user'), ('pg_read_all_data'), ('pg_execute_server_program'), (current_user)) v (role);
-select is(pg_temp.logged_in('sealcast_service', 'set role sealcast_service'), 'TDONE', 'but itself');
+select is(pg_temp.logged_in('sealcast_service', 'set role sealcast_service'), 'TDONE', 'sealcast_service may set role sealcast_service');
 
--- It speaks for users by call_as() alone, with their rights, whatever it says of itself.
+-- The sidecar acts for users through call_as() alone, with their rights, whatever claims it sets for itself.
 \set asAdmin '''{"sub":"b0000000-0000-4000-8000-000000000004","role":"sealcast_admin"}'''
 select is(array(select f from (select distinct proname::text as f from pg_proc where pronamespace in ('sealcast'::regnamespace, 'pg_catalog'::regnamespace)) p
                 where f <> all ('{mute,ban,unmute,unban,set_role,migrate_transport}')
                   and pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast.call_as(%L, %L, ''{}'')', :owner, f)) <> 'PT404 not_found'),
-          '{}'::text[], 'call_as() calls nothing beyond its list');
+          '{}'::text[], 'call_as() calls no function outside its list');
 select is(pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast.call_as(%L, %L, %L)', caller, f, json_build_object('user_id', :vip))),
-          'PT403 role_required', format('nobody''s %s reaches everywhere', f))
+          'PT403 role_required', format('call_as() refuses %s in all streams', f))
 from unnest(array[:guest, :owner]) caller, unnest('{mute,ban,unmute,unban}'::text[]) f;
 select sealcast.ban(null, :moderator) \g /dev/null
-select is(result, expected, format('%s of another: %s', t, expected))
+select is(result, expected, format('admit() checks the sender: %s gives %s', t, expected))
 from (values (:moderator, 'chat', '403 user_banned'), (:guest, 'transport_migrate', '403 role_required')) v (sender, t, expected),
      lateral pg_temp.try('sealcast_service', :asAdmin, format('select concat_ws('' '', status, code) from sealcast.admit(array[%L]::uuid[], array[%L], array[%L]::uuid[], array[gen_random_uuid()], ''{"{}"}'')', :room, t, sender));
 select sealcast.unban(null, :moderator) \g /dev/null
 
--- Partitions are read through their parent, whatever default privileges give away.
+-- Partitions are read through their parent, whatever the default privileges grant.
 do $$ begin execute format('grant select on sealcast.messages_%s to tap_nobody', to_char(now() at time zone 'UTC', 'YYYYMMDD')); end $$;
 grant usage on schema sealcast to tap_nobody;
 select pg_temp.admit(:cave, 'chat', :vip, '{}') \g /dev/null
-select is(result, '0', 'a partition shows nothing by itself')
+select is(result, '0', 'a granted partition shows no rows by itself')
 from pg_temp.try('tap_nobody', null, format('select count(*) from sealcast.messages_%s', to_char(now() at time zone 'UTC', 'YYYYMMDD')));
 
--- Objects that shadow what the functions name change nothing.
+-- Objects of the caller with the same names change nothing.
 create schema tap_mine; grant usage on schema tap_mine to sealcast_user; grant temporary on database :"DBNAME" to sealcast_user;
 create function tap_mine.clock_timestamp() returns timestamptz language sql as $$ select '1999-01-01'::timestamptz $$;
 create function tap_mine.equal(uuid, uuid) returns boolean language plpgsql as $$ begin raise exception 'called as %', current_user; end $$;
@@ -205,17 +206,17 @@ create operator tap_mine.= (leftarg = uuid, rightarg = uuid, function = tap_mine
 create function tap_mine.streams() returns int language sql as 'select 1';
 set local search_path = tap_mine, public, pg_temp, pg_catalog;
 select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.send_message(%L, ''chat'', ''{}'', gen_random_uuid())', :room)), 'ok',
-          'a schema in front of pg_catalog is not looked into');
-select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(%L, %L)', :room, :guest)), 'ok', 'nor by moderation');
-select is(pg_temp.outcome('sealcast_user', :guest, 'select count(*) from sealcast.messages'), 'ok', 'nor by policies');
+          'send_message() ignores a schema before pg_catalog in the search_path');
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(%L, %L)', :room, :guest)), 'ok', 'mute() ignores a schema before pg_catalog in the search_path');
+select is(pg_temp.outcome('sealcast_user', :guest, 'select count(*) from sealcast.messages'), 'ok', 'policies ignore a schema before pg_catalog in the search_path');
 set local search_path = public, pg_temp;
 create function pg_temp.now() returns timestamptz language sql as $$ select '1999-01-01'::timestamptz $$;
 create temp table streams (stream_id uuid, visibility text);
-select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.send_message(%L, ''chat'', ''{}'', gen_random_uuid())', :cave)), 'ok', 'nor pg_temp');
+select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.send_message(%L, ''chat'', ''{}'', gen_random_uuid())', :cave)), 'ok', 'send_message() ignores objects in pg_temp');
 
--- An admin by membership, while that is the role; a user's session does not become one by its login.
+-- A member of sealcast_admin is an admin. A session that has become sealcast_user is none, whatever its login.
 create role tap_staff; grant sealcast_admin to tap_staff;
-select is(pg_temp.outcome('tap_staff', null, format('select sealcast.ban(null, %L)', :guest)), 'ok', 'a member of sealcast_admin may');
-select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.ban(null, %L)', :vip)), 'PT403 role_required', 'a superuser who became sealcast_user may not');
+select is(pg_temp.outcome('tap_staff', null, format('select sealcast.ban(null, %L)', :guest)), 'ok', 'a member of sealcast_admin may ban in all streams');
+select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.ban(null, %L)', :vip)), 'PT403 role_required', 'a superuser who became sealcast_user may not ban in all streams');
 select * from finish();
 rollback;

@@ -1,4 +1,5 @@
--- Row-level security, as each role over every table of both schemas: how many rows it sees, and what it may insert, update and delete.
+-- Tests row-level security: each role on every table of both schemas, how many rows it sees, and which rows it may
+-- insert, update and delete.
 begin;
 \ir economy.psql
 select plan(4);
@@ -7,8 +8,8 @@ create temp table tables as
   select oid::regclass as relation, relname from pg_class
   where relnamespace in ('sealcast'::regnamespace, 'sealcast_economy'::regnamespace) and relkind in ('r', 'p');
 
--- Something in every table, of two streams: the guest may read the room, and is muted there; the cave is private, and one who
--- may read it is banned from it. The guest has given twice, of which the owner has one.
+-- Every table gets rows of two streams. The guest may read the room, and is muted there. The cave is private, and one
+-- user with a role in it is banned from it. The guest has sent two gifts, one of which is captured for the owner.
 \set banned '''b0000000-0000-4000-8000-000000000005'''
 insert into sealcast.stream_roles (stream_id, user_id, role) values (:cave, :banned, 'vip');
 select sealcast.ban(:cave, :banned) \g /dev/null
@@ -46,8 +47,9 @@ insert into sealcast.event_partitions (partition, last_ms, last_seq) values (0, 
 insert into sealcast.event_leases (group_name, partition) values ('default', 0);
 insert into sealcast.row_keys values ('sealcast.streams', 'x', 'x');
 
--- What a role with the claims of `sub` makes of a table, in short: how many rows it sees, i when it can insert, and u and d
--- with the number of rows that it can update and delete; "-" = it may not even look. Nothing stays.
+-- Returns a summary of the access of a role, with the claims of `sub`, to a table: the number of rows it sees, `i` when
+-- it can insert, and `u` and `d` with the numbers of rows it can update and delete; "-": it may not select at all. All
+-- changes are rolled back.
 create function pg_temp.attempt(who text, sub uuid, statement text) returns text language plpgsql as $$
 declare
   touched bigint;
@@ -59,7 +61,7 @@ begin
   raise exception using errcode = 'TDONE';
 exception
   when insufficient_privilege then return null;
-  -- It was let through, and came to a constraint.
+  -- The statement was allowed, and failed a constraint.
   when integrity_constraint_violation then return '';
   when sqlstate 'TDONE' then return touched::text;
 end $$;
@@ -75,7 +77,7 @@ begin
     into columns, one_column
   from pg_attribute where attrelid = relation and attnum > 0 and not attisdropped and attidentity = '';
   return concat_ws(' ', coalesce(pg_temp.attempt(who, sub, format('select from %s', relation)), '-'),
-    -- Rows as there are, or one of nulls: policies are asked before constraints are.
+    -- Copies of the rows, or one row of nulls: policies are checked before constraints.
     left('i' || pg_temp.attempt(who, sub, format('insert into %s (%s) select %2$s from (values (1)) one left join copies.%I on true',
                                                  relation, columns, relname)), 1),
     'u' || pg_temp.attempt(who, sub, format('update %s set %s = %2$s', relation, one_column)),
@@ -100,7 +102,7 @@ create temp view matrix as
     ('moderator', 'sealcast_user', :moderator), ('banned', 'sealcast_user', :banned), ('guest', 'sealcast_user', :guest),
     ('nobody', 'sealcast_user', null)) who (name, role, sub);
 
--- The service has no table, only functions.
+-- The service may access no table, only functions.
 select results_eq(
   $$select relname collate "default", array_agg(makes_of order by array_position('{admin,owner,moderator,banned,guest,nobody}', name))
     from matrix where name <> 'service' group by relname having count(*) filter (where makes_of <> '-') > 0 order by 1$$,
@@ -142,11 +144,11 @@ select results_eq(
     ('xp',                  '1',            '0',   '0',   '0',   '1',   '0'),
     ('xp_days',             '1',            '0',   '0',   '0',   '1',   '0'),
     ('xp_rules',            '4 i u4 d4',    '4',   '4',   '4',   '4',   '4')) v (relname, admin, owner, moderator, banned, guest, nobody)$$,
-  'what each role makes of each table');
+  'each role has the expected access to each table');
 select is(array(select relname || ': ' || makes_of from matrix where name = 'service' and makes_of <> '-'), '{}'::text[],
-          'the service has no table, only functions');
+          'sealcast_service has access to no table');
 
--- A careless GRANT opens nothing: what no policy shows stays closed, also without the triggers that refuse every change.
+-- A careless GRANT must open nothing: rows without a policy stay invisible, even without the append-only triggers.
 alter table sealcast_economy.transfers disable trigger append_only;
 alter table sealcast_economy.entries disable trigger append_only;
 create temp table before as select * from matrix where name not in ('admin', 'service');
@@ -154,9 +156,9 @@ create role tap_granted;
 grant usage on schema sealcast, sealcast_economy to tap_granted;
 grant all on all tables in schema sealcast, sealcast_economy to tap_granted, sealcast_user;
 select is(array(select relname::text from tables where pg_temp.makes_of('tap_granted', :owner, relation) <> '0 u0 d0'),
-          '{}'::text[], 'a role without a policy sees nothing and changes nothing, whatever it was granted');
+          '{}'::text[], 'a role without a policy sees and changes nothing, whatever it was granted');
 select is(array(select concat_ws(' ', m.relname, m.name, m.makes_of) from matrix m join before b using (relname, name)
                 where m.makes_of <> case b.makes_of when '-' then '0' else b.makes_of end || ' u0 d0'),
-          '{}'::text[], 'nor does sealcast_user see more than before, or change anything');
+          '{}'::text[], 'sealcast_user sees and changes no more than before, whatever it was granted');
 select * from finish();
 rollback;

@@ -1,4 +1,5 @@
--- Every function of both schemas is called by somebody who has put objects of their own in front of everything it names.
+-- Tests that no function of the two schemas can be hijacked: each is called with objects of the caller in front of
+-- every name that it uses.
 begin;
 \ir economy.psql
 select plan(7);
@@ -6,7 +7,7 @@ select plan(7);
 create temp table schemas (schema text);
 insert into schemas values ('sealcast'), ('sealcast_economy');
 
--- Something to find: a message that was relayed, a restriction, an envelope, a gift that is paid for.
+-- Rows for the functions to find: a relayed message, a restriction, an envelope, and a paid gift.
 select pg_temp.admit(:room, 'chat', :guest, '{"content":"x"}') \g /dev/null
 select sealcast.claim_shards('x', 60000) \g /dev/null
 select sealcast.drain('x', array_agg(shard::integer), array_agg(epoch), 10) from sealcast.relay_leases \g /dev/null
@@ -17,9 +18,9 @@ select gen_random_uuid() as gift \gset
 select pg_temp.admit(:room, 'gift', :guest, '{"amount":100}', :'gift') \g /dev/null
 select pg_temp.settle() \g /dev/null
 
--- What lies in wait: a schema in front of pg_catalog with a namesake of each function, operator and type there, and
--- namesakes of the schema's own objects in it and in pg_temp. Whoever comes by any of it says so, by the one error that
--- `when others` does not catch.
+-- The shadows: a schema in front of pg_catalog has an object with the name of each function, operator and type there.
+-- The schema and pg_temp also have objects with the names of the tables of both extensions. A call of a shadow raises
+-- assert_failure, which `when others` does not catch.
 create schema tap_mine;
 create function tap_mine.caught() returns boolean language plpgsql as $$
 begin raise exception 'a shadow was called as %', current_user using errcode = 'assert_failure'; end $$;
@@ -52,7 +53,7 @@ begin
   loop
     begin
       execute shadow.statement;
-    -- A few operators and tables may have no such shape outside pg_catalog.
+    -- Some operators and tables cannot exist outside pg_catalog.
     exception when invalid_function_definition or invalid_table_definition or duplicate_column then null;
     end;
   end loop;
@@ -67,7 +68,7 @@ end $$;
 grant usage on schema tap_mine to public;
 grant execute on all functions in schema tap_mine to public;
 
--- How a statement ends behind these shadows, and what is deferred to the end of its transaction. It leaves nothing behind.
+-- Returns how a statement ends behind these shadows, with its deferred triggers. All changes are rolled back.
 create function pg_temp.behind_shadows(as_role text, sub text, statement text, path text) returns text
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -89,8 +90,8 @@ begin
   return case state when 'TDONE' then 'ok' when 'P0004' then 'caught: ' || message else state || ' ' || message end;
 end $$;
 
--- An argument for each parameter: by its name what leads deep into the function, else by its type something valid. The
--- types are named in full: what the caller writes is not what is tried here.
+-- Returns an argument for a parameter: a value for its name that leads deep into the function, else a valid value for
+-- its type. The types are qualified, because the text of the call is not under test.
 create function public.tap_handler(e sealcast.event) returns void language sql security definer as '';
 grant execute on function public.tap_handler(sealcast.event) to sealcast_service;
 select sealcast.register_handler('x', 'chat', 'public.tap_handler(sealcast.event)') \g /dev/null
@@ -122,7 +123,8 @@ create function pg_temp.argument(name text, type oid) returns text language sql 
                 y.typnamespace::regnamespace, y.typname)
   from pg_type y where y.oid = type
 $$;
--- Who may call it, with the most to reach for; what is nobody's is called by others of the schema.
+-- Returns the first of sealcast_user, sealcast_admin and sealcast_service that may execute the function: the caller with
+-- the fewest rights has the most to gain. none: other functions of the schema call it.
 create function pg_temp.caller(function oid) returns text language sql as $$
   select coalesce((select r from unnest(array['sealcast_user', 'sealcast_admin', 'sealcast_service']) with ordinality roles (r, n)
                    where has_function_privilege(r, function, 'execute') and has_schema_privilege(r, p.pronamespace, 'usage')
@@ -168,19 +170,19 @@ grant insert on public.tap_sealed, public.tap_keyed to sealcast_user;
 create temp table outcomes as
   select what, path, pg_temp.behind_shadows(who, :owner, statement, path) as outcome
   from tries, unnest(array['tap_mine, public, pg_temp, pg_catalog', 'pg_temp, public, pg_catalog']) path;
-select is(array(select what || ': ' || outcome from outcomes where outcome like 'caught%'), '{}'::text[], 'nobody comes by a shadow');
+select is(array(select what || ': ' || outcome from outcomes where outcome like 'caught%'), '{}'::text[], 'no function calls a shadow');
 select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace
                 where p.prokind = 'f'
                   and p.oid::regprocedure::text not in (select what from outcomes)),
-          '{}'::text[], 'every function was tried');
+          '{}'::text[], 'every function was called');
 select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok' order by 1$$,
                   $$values ('sealcast.refuse(integer,text,text,text,text,bigint)', 'PT001 x'),
-                           -- deposit() gives it what it takes.
+                           -- deposit() passes valid arguments to this function.
                            ('sealcast_economy.post(text,text,sealcast_economy.posting[],uuid,uuid,text)',
                             '23514 new row for relation "transfers" violates check constraint "transfers_cause"'),
-                           ('sealcast_economy.refuse_change()', '55000 sealcast_economy.entries is append-only')$$, 'and does its work');
+                           ('sealcast_economy.refuse_change()', '55000 sealcast_economy.entries is append-only')$$, 'behind the shadows, all other calls succeed');
 
--- The shadows do catch whoever looks their way.
+-- The shadows catch a function that is not pinned.
 create function pg_temp.careless(body text) returns text language plpgsql as $$
 begin
   execute format('create or replace function sealcast.tap_careless() returns bigint language plpgsql security definer as %L',
@@ -188,7 +190,7 @@ begin
   grant execute on function sealcast.tap_careless() to sealcast_user;
   return pg_temp.behind_shadows('sealcast_user', null, 'select sealcast.tap_careless()', 'tap_mine, public, pg_temp, pg_catalog');
 end $$;
-select is(pg_temp.careless(body), 'caught: a shadow was called as ' || current_user, 'caught: ' || body)
+select is(pg_temp.careless(body), 'caught: a shadow was called as ' || current_user, 'the shadows catch a careless function with ' || body)
 from unnest(array['length(''x'')', '1 + 1', 'select max(epoch) from sealcast.relay_leases', '(''x''::text)::int']) body;
 select * from finish();
 rollback;

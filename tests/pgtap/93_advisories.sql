@@ -1,13 +1,13 @@
--- A linter for what security advisories about Postgres are about. Each rule is a query for the objects that break it, and is
--- tried on a schema that breaks them all.
+-- A linter for the subjects of security advisories about Postgres. Each rule is a query for objects with a fault. Each
+-- rule is also tested on a schema that has all faults.
 begin;
 \ir economy.psql
-select plan(57);
+select plan(58);
 
 create temp table schemas (schema text);
 insert into schemas values ('sealcast'), ('sealcast_economy');
 
--- The schema that is looked at is set by tap.schema.
+-- tap.schema names the schema to check.
 create function pg_temp.looked_at() returns oid language sql stable as $$ select current_setting('tap.schema')::regnamespace::oid $$;
 create temp view tables as
   select oid, oid::regclass::text as name, relrowsecurity, relispartition from pg_class
@@ -20,7 +20,7 @@ create temp view functions as
   select p.oid, p.oid::regprocedure::text as name, p.prosecdef, p.proowner, p.proleakproof, p.proacl, p.prosrc, l.lanname,
          p.prosqlbody, coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false) as pinned
   from pg_proc p join pg_language l on l.oid = p.prolang where p.pronamespace = pg_temp.looked_at();
--- Everything that has a list of privileges, as it is when nobody has changed it.
+-- All objects with privileges, with the default privileges where none were granted.
 create temp view grants as
   select o.name, o.owner, a.*
   from (select name, proowner as owner, coalesce(proacl, acldefault('f', proowner)) as acl from functions
@@ -36,37 +36,37 @@ create temp view grants as
 create temp table rules (rule text, query text);
 insert into rules values
   ('a table without row-level security', $$select name from tables where not relrowsecurity$$),
-  ('a policy on a table that does not ask its policies', $$select name from policies where not relrowsecurity$$),
-  ('a policy for everybody', $$select name from policies where 0 = any (polroles)$$),
-  ('a policy that lets everything be written, but sealcast_admin''s',
+  ('a policy on a table without row-level security', $$select name from policies where not relrowsecurity$$),
+  ('a policy for PUBLIC', $$select name from policies where 0 = any (polroles)$$),
+  ('a policy other than for sealcast_admin that lets every row be written',
    $$select name from policies where polcmd <> 'r' and coalesce(writes, reads) = 'true' and polroles <> '{sealcast_admin}'::regrole[]::oid[]$$),
-  ('two policies where one would do', $$select max(name) from policies, unnest(polroles) r where polpermissive group by table_id, r, polcmd having count(*) > 1$$),
-  ('a policy that asks for each row who is calling',
+  ('two policies where one is enough', $$select max(name) from policies, unnest(polroles) r where polpermissive group by table_id, r, polcmd having count(*) > 1$$),
+  ('a policy that looks up the caller once per row',
    $$select name from policies where regexp_replace(concat(reads, writes), '\( SELECT [^()]+\(\)', '', 'g') ~ 'current_setting\(|caller_id\(\)|claims\(\)'$$),
-  ('a privilege without a policy to go with it',
+  ('a privilege without a policy',
    $$select distinct g.name || ' for ' || g.grantee::regrole from grants g join tables t on t.name = g.name
      where g.grantee not in (0, g.owner) and g.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
        and not exists (select from policies p where p.table_id = t.oid and (g.grantee = any (p.polroles) or 0 = any (p.polroles)))$$),
-  ('a view with its owner''s rights',
+  ('a view with the rights of its owner',
    $$select oid::regclass::text from pg_class where relnamespace = pg_temp.looked_at() and relkind = 'v'
      and not coalesce((select option_value::boolean from pg_options_to_table(reloptions) where option_name = 'security_invoker'), false)$$),
-  ('a materialized view or foreign table, which have no policies',
+  ('a materialized view or foreign table, which cannot have policies',
    $$select oid::regclass::text from pg_class where relnamespace = pg_temp.looked_at() and relkind in ('m', 'f')$$),
-  ('a function whose names are looked up where its caller likes',
+  ('a function that looks up names in the search_path of its caller',
    $$select name from functions where not pinned and (prosecdef or lanname not in ('c', 'internal') and prosqlbody is null)$$),
-  ('a function with its owner''s rights, where that is somebody else',
+  ('a SECURITY DEFINER function of an owner other than that of the schema',
    $$select name from functions where prosecdef and proowner <> (select nspowner from pg_namespace where oid = pg_temp.looked_at())$$),
-  ('a function that row-level security trusts with what it hides', $$select name from functions where proleakproof$$),
-  ('a language that may do what the server may', $$select name from functions where lanname not in ('c', 'internal', 'sql', 'plpgsql')$$),
-  ('SQL that is put together, in a function that others may call',
+  ('a leakproof function, which row-level security trusts with hidden rows', $$select name from functions where proleakproof$$),
+  ('a function in another language than C, SQL or PL/pgSQL', $$select name from functions where lanname not in ('c', 'internal', 'sql', 'plpgsql')$$),
+  ('dynamic SQL in a function that other roles may execute',
    $$select name from functions f where lanname = 'plpgsql' and regexp_replace(prosrc, '''[^'']*''', '', 'g') ~* '\mexecute\M'
      and exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) a where a.grantee <> proowner)$$),
-  ('SQL that is put together without format()', $$select name from functions where lanname = 'plpgsql' and prosrc ~* '\mexecute\M[^;]*\|\|'$$),
-  ('something for PUBLIC', $$select distinct name from grants where grantee = 0$$),
-  ('a privilege to hand on', $$select distinct name from grants where is_grantable and grantee <> owner$$),
-  ('triggers, foreign keys, truncation or new objects of others',
+  ('dynamic SQL without format()', $$select name from functions where lanname = 'plpgsql' and prosrc ~* '\mexecute\M[^;]*\|\|'$$),
+  ('a privilege of PUBLIC', $$select distinct name from grants where grantee = 0$$),
+  ('a privilege with grant option', $$select distinct name from grants where is_grantable and grantee <> owner$$),
+  ('a privilege of other roles for triggers, foreign keys, truncation or new objects',
    $$select distinct name from grants where privilege_type in ('TRIGGER', 'REFERENCES', 'TRUNCATE', 'CREATE') and grantee <> owner$$),
-  ('a sequence that others may use',
+  ('a sequence that other roles may use',
    $$select distinct g.name from grants g join pg_class c on c.oid::regclass::text = g.name and c.relkind = 'S' where g.grantee <> g.owner$$),
   ('a foreign key without an index',
    $$select conrelid::regclass || '.' || conname from pg_constraint k where contype = 'f' and connamespace = pg_temp.looked_at()
@@ -80,31 +80,31 @@ insert into rules values
   ('a column of a type that pg_upgrade refuses',
    $$select name || '.' || attname from tables t join pg_attribute a on a.attrelid = t.oid
      where a.atttypid = any ('{regproc,regprocedure,regoper,regoperator,regnamespace,regcollation,regconfig,regdictionary}'::regtype[]::oid[])$$),
-  ('a column that by its name holds a secret',
+  ('a column whose name suggests a secret',
    $$select name || '.' || attname from tables t join pg_attribute a on a.attrelid = t.oid and a.attnum > 0
      where a.attname ~* 'secret|passw|token|credential|private|api_?key|e_?mail|phone|ssn|user_metadata'$$),
   ('a time without a time zone',
    $$select name || '.' || attname from tables t join pg_attribute a on a.attrelid = t.oid where a.atttypid in ('timestamp'::regtype, 'timetz'::regtype)$$);
 
--- What breaks a rule for a reason.
+-- Faults with a reason.
 create temp table excused (rule text, object text, reason text);
 insert into excused values
   ('a table without a primary key', 'sealcast.messages', 'each of its partitions has one, see make_partition()'),
   ('a table without a primary key', 'sealcast.stream_runs', 'each of its partitions has one, see make_partition()'),
-  ('a table without a primary key', 'sealcast.outbox', 'a queue'),
-  ('a table without a primary key', 'sealcast.outbox_0', 'a queue'),
-  ('a table without a primary key', 'sealcast.outbox_1', 'a queue'),
-  ('a table without a primary key', 'sealcast.outbox_2', 'a queue'),
-  ('a table without a primary key', 'sealcast.maintenance', 'one row, which is a lock'),
+  ('a table without a primary key', 'sealcast.outbox', 'the table is a queue'),
+  ('a table without a primary key', 'sealcast.outbox_0', 'the table is a queue'),
+  ('a table without a primary key', 'sealcast.outbox_1', 'the table is a queue'),
+  ('a table without a primary key', 'sealcast.outbox_2', 'the table is a queue'),
+  ('a table without a primary key', 'sealcast.maintenance', 'the table has one row, which is a lock'),
   ('a table without a primary key', 'sealcast.restrictions', 'its key has a column that may be null: unique nulls not distinct'),
   ('a table without a primary key', 'sealcast.event_dead_letters', 'its key has columns that may be null: unique nulls not distinct'),
-  ('a table without a primary key', 'sealcast.event_losses', 'one row, which is a count'),
-  ('a table without a primary key', 'sealcast_economy.xp_rules', 'as sealcast.restrictions'),
-  ('a table without a primary key', 'sealcast_economy.xp_days', 'as sealcast.restrictions'),
+  ('a table without a primary key', 'sealcast.event_losses', 'the table has one row, which is a counter'),
+  ('a table without a primary key', 'sealcast_economy.xp_rules', 'same reason as for sealcast.restrictions'),
+  ('a table without a primary key', 'sealcast_economy.xp_days', 'same reason as for sealcast.restrictions'),
   ('a column of a type that pg_upgrade refuses', 'sealcast.event_handlers.function',
-   'as admit_hook below'),
+   'same reason as for admit_hook'),
   ('a column of a type that pg_upgrade refuses', 'sealcast.message_types.admit_hook',
-   'a hook is a function, not a name that may come to mean another; docs/operations.md says how to upgrade Postgres');
+   'a hook must stay the same function, and a name could come to mean another one; docs/operations.md says how to upgrade Postgres');
 
 create function pg_temp.broken(schema text, query text) returns setof text language plpgsql as $$
 begin
@@ -112,13 +112,13 @@ begin
   return query execute query;
 end $$;
 select is(array(select b from schemas, pg_temp.broken(schema, query) b
-                where (rules.rule, b) not in (select rule, object from excused) order by 1), '{}'::text[], 'nothing is ' || rule)
+                where (rules.rule, b) not in (select rule, object from excused) order by 1), '{}'::text[], 'the schemas do not have the fault: ' || rule)
 from rules;
 select is(array(select object from excused where object not in (
             select b from rules, schemas, pg_temp.broken(schema, query) b where rules.rule = excused.rule)), '{}'::text[],
-          'what is excused is there to be excused');
+          'each excused fault exists');
 
--- Every rule finds what breaks it.
+-- A schema with all faults: every rule must find one.
 create schema tap_bad;
 create role tap_other;
 grant usage, create on schema tap_bad to public;
@@ -136,22 +136,26 @@ create function tap_bad.leaks() returns int language sql security definer leakpr
 alter function tap_bad.leaks() owner to tap_other;
 create trusted language tap_language handler plpgsql_call_handler;
 create function tap_bad.stranger() returns int language tap_language as 'begin return 1; end';
-select isnt(array(select pg_temp.broken('tap_bad', query)), '{}'::text[], 'found: ' || rule) from rules;
+select isnt(array(select pg_temp.broken('tap_bad', query)), '{}'::text[], 'the linter finds the fault: ' || rule) from rules;
 
--- What no schema has. The functions that put SQL together were read: into it go relations by regclass and %I, numbers, the
--- texts of make_partitions(), a hook that a superuser named, and a handler's function by its regproc.
+-- Checks that need no faulty schema. All functions with dynamic SQL were reviewed. Their SQL gets only: relations as
+-- regclass or by %I, numbers, the constants of make_partitions(), a hook that a superuser set, and the regproc of a
+-- handler.
 select is(array(select p.proname::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace where regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '\mexecute\M' order by 1),
-          '{apply_batch,ask_hook,drop_partitions,make_partition,rotate_outbox}'::text[], 'nothing else puts SQL together');
+          '{apply_batch,ask_hook,drop_partitions,make_partition,rotate_outbox}'::text[], 'no other function has dynamic SQL');
+-- The rules for dynamic SQL first remove the literals from the source.
+select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace where p.prosrc ~ '--[^\n]*'''),
+          '{}'::text[], 'no comment in a function has an apostrophe, which would hide an EXECUTE from the rules');
 select is(array(select rolname::text from pg_roles where rolname in ('sealcast_admin', 'sealcast_service', 'sealcast_user')
-                and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)), '{}'::text[], 'no role is more than its grants');
+                and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)), '{}'::text[], 'no role has rights beyond its grants');
 select is(array(select m.roleid::regrole || ' has ' || m.member::regrole from pg_auth_members m
                 where m.roleid in (select oid from pg_roles where rolname like 'sealcast\_%') or m.member in (select oid from pg_roles where rolname like 'sealcast\_%')),
-          '{}'::text[], 'nor a member of another');
-select is((select count(*) from pg_default_acl join schemas on defaclnamespace = schema::regnamespace), 0::bigint, 'objects to come are nobody''s');
+          '{}'::text[], 'no role is a member of another');
+select is((select count(*) from pg_default_acl join schemas on defaclnamespace = schema::regnamespace), 0::bigint, 'there are no default privileges for new objects in the schemas');
 select is(array(select e.extname::text from pg_extension e join schemas on e.extname = schema
-                where has_schema_privilege('sealcast_user', e.extnamespace, 'create')), '{}'::text[], 'an extension''s schema is not one to write to');
+                where has_schema_privilege('sealcast_user', e.extnamespace, 'create')), '{}'::text[], 'users cannot create objects in the schema of an extension');
 
--- Whoever passes nulls gets an answer or an error, never the server's end.
+-- Null arguments must give a result or an error, and must not crash the server.
 create function pg_temp.survives(statement text) returns boolean language plpgsql as $$
 begin
   execute statement;
@@ -163,6 +167,6 @@ select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on 
                 where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
                   and not pg_temp.survives(format('select * from %I.%I(%s)', schema, p.proname,
                     (select string_agg('null::' || t::regtype, ', ' order by n) from unnest(p.proargtypes::oid[]) with ordinality a (t, n))))),
-          '{}'::text[], 'nulls');
+          '{}'::text[], 'no function crashes the server when its arguments are null');
 select * from finish();
 rollback;

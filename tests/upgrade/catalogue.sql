@@ -1,5 +1,5 @@
--- Prints all that the extension :extension has made in a database, a line for each object or part of one, so that two can be compared.
--- Not the order of a table's columns, which an upgrade cannot choose and nothing may rely on.
+-- Prints the objects of the extension :extension in a database, one line per object or part of it, so that two databases can
+-- be compared. The order of the columns of a table is left out: an upgrade cannot choose it, and nothing may rely on it.
 \set QUIET on
 \set ON_ERROR_STOP on
 \pset format unaligned
@@ -14,7 +14,7 @@ with extension as (
   where d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid and d.deptype = 'e'
 ), relation as (
   select c.* from pg_class c join member m on m.classid = 'pg_class'::regclass and m.objid = c.oid
-  -- A composite type is a member, and its columns are another's.
+  -- A composite type is a member of the extension, but the relation with its columns is not.
   union all select c.* from pg_class c join member m on m.classid = 'pg_type'::regclass and m.objid = c.reltype where c.relkind = 'c'
 ), with_indexes as (
   select * from relation
@@ -41,7 +41,7 @@ with extension as (
   from with_indexes
 
   union all
-  -- A composite type's columns have their places.
+  -- The order of the columns counts for a composite type only.
   select a.attrelid::regclass::text, 'column ' || a.attname,
          concat_ws(', ', case c.relkind when 'c' then 'number ' || a.attnum end, format_type(a.atttypid, a.atttypmod),
                    case when a.attnotnull then 'not null' end, 'default ' || pg_get_expr(d.adbin, d.adrelid),
@@ -88,7 +88,7 @@ with extension as (
   from pg_enum e join member m on m.classid = 'pg_type'::regclass and m.objid = e.enumtypid
 
   union all
-  -- What the script fills in.
+  -- Rows that the script inserts.
   select 'sealcast.message_types', 'row ' || t, to_jsonb(m)::text from sealcast.message_types m where built_in
   union all
   select 'sealcast.relay_leases', 'rows', array_agg(shard order by shard)::text from sealcast.relay_leases

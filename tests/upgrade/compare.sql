@@ -1,11 +1,12 @@
--- What inhabit.sql has stored and an upgrade has lost or changed, and what does not go on from there: a line for each.
+-- Prints one line per row of inhabit.sql that an upgrade has lost or changed, and per function that does not continue from
+-- these rows.
 \set QUIET on
 \set ON_ERROR_STOP on
 \pset format unaligned
 \pset tuples_only on
 set sealcast.gate = off;
 
--- By the columns that both have.
+-- Counts lost rows. Compares the columns that the table has in both versions.
 create function kept.lost(relation regclass) returns bigint language plpgsql as $$
 declare
   columns constant text := (
@@ -21,22 +22,22 @@ end $$;
 select format('%s rows of %s', kept.lost(original), original)
 from (select to_regclass(relname) as original from pg_class where relnamespace = 'kept'::regnamespace and relname like 'sealcast%.%') k
 where original is not null and kept.lost(original) > 0;
-select format('the sequence %s.%s was at %s and is at %s', schemaname, sequencename, k.last_value, s.last_value)
+select format('sequence %s.%s was at %s and is now at %s', schemaname, sequencename, k.last_value, s.last_value)
 from kept.sequences k join pg_sequences s using (schemaname, sequencename) where s.last_value is distinct from k.last_value;
-select 'the audit: ' || a::text from (table kept.audit except select * from sealcast_economy.audit()) a;
+select 'the audit finds: ' || a::text from (table kept.audit except select * from sealcast_economy.audit()) a;
 
--- It goes on: a repeat is answered by the original, whatever has happened to its sender since; the relay gives the offsets that come
--- next; what has had its effect has it once.
-select format('message %s is sent again', s.n) from kept.send(1, 7) a join kept.sent s using (n)
+-- The system continues: a repeat returns the original, although its sender is muted since; the relay gives the next offsets;
+-- and no event is applied twice.
+select format('a repeat of message %s does not return the original', s.n) from kept.send(1, 7) a join kept.sent s using (n)
 where not a.replayed or a.envelope <> s.envelope;
-select format('%s does not verify: %s', n, sealcast.verify_detail(envelope::json)) from kept.sent where not sealcast.verify(envelope::json);
+select format('message %s does not verify: %s', n, sealcast.verify_detail(envelope::json)) from kept.sent where not sealcast.verify(envelope::json);
 select sealcast.claim_shards('kept', 600000) \g /dev/null
-select format('offsets go on with %s', offsets) from (select array_agg("offset" order by "offset")::text as offsets from kept.drain(100)) d
+select format('the next offsets are %s', offsets) from (select array_agg("offset" order by "offset")::text as offsets from kept.drain(100)) d
 where offsets is distinct from '{4,5,6,7}';
-select format('applied: %s', outcomes) from (select string_agg(o, ' ') as outcomes from kept.apply('xp', 1, 7) o) a
+select format('the outcomes of events are %s', outcomes) from (select string_agg(o, ' ') as outcomes from kept.apply('xp', 1, 7) o) a
 where outcomes is distinct from 'repeated repeated repeated applied applied applied applied';
 select kept.apply('aggregates', 1, 7) \g /dev/null
 select kept.apply('gifts', 1, 7) \g /dev/null
-select 'the audit: ' || a::text from sealcast_economy.audit() a;
+select 'the audit finds: ' || a::text from sealcast_economy.audit() a;
 insert into public.notes values ('a', '1', '{}');
-select 'a row of the user''s own comes twice' from public.notes having count(*) <> 1;
+select 'idempotent_insert() has inserted a row twice' from public.notes having count(*) <> 1;

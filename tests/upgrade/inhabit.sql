@@ -1,5 +1,5 @@
--- Fills a database with what an upgrade has to keep: messages and their keys, of which some are relayed and have their effects,
--- and money. A copy of all rows goes to the schema kept.
+-- Fills a database with rows that an upgrade must keep: messages (some of them relayed and applied), their keys, and money.
+-- Copies all rows to the schema kept.
 \set QUIET on
 \set ON_ERROR_STOP on
 set sealcast.gate = off;
@@ -21,7 +21,7 @@ create function kept.send(first integer, last integer) returns table (n integer,
   cross join lateral sealcast.admit(array_fill('a0000000-0000-4000-8000-000000000001'::uuid, array[cardinality(a.n)]), a.t,
                                     array_fill('b0000000-0000-4000-8000-000000000004'::uuid, array[cardinality(a.n)]), a.txn_id, a.d) v
   cross join lateral (select a.n[v.item]) s (n) $$;
--- What the relay gets; and what a worker makes of messages.
+-- Helpers that act as the relay and as a worker.
 create function kept.drain(max_rows integer) returns table ("offset" bigint, envelope text) language sql as $$
   select d."offset", d.envelope
   from (select array_agg(shard::integer order by shard) as shards, array_agg(epoch order by shard) as epochs from sealcast.relay_leases) l

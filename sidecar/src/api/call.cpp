@@ -7,14 +7,14 @@
 #include "api/rate.h"
 #include "base/asio.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 namespace {
 
 constexpr int kCallsPerSecond = 5;  // of one user
 
 // A refusal is SQLSTATE PTnnn with DETAIL "code" or "code: details" (docs/errors.md).
-void answer_refusal(const pg::Error& error, Response& response) {
+void answer_refusal(const postgres::Error& error, http::Response& response) {
   int status = 500;
   std::string_view digits = std::string_view(error.sqlstate()).substr(2);
   std::from_chars(digits.data(), digits.data() + digits.size(), status);
@@ -23,46 +23,46 @@ void answer_refusal(const pg::Error& error, Response& response) {
   std::string_view detail = *kept;
   const std::string_view code = detail.substr(0, detail.find(':'));
   detail.remove_prefix(std::min(detail.size(), code.size() + 2));
-  answer_problem(response, {status, code, error.what(), detail, error.hint()});
+  http::answer_problem(response, {status, code, error.what(), detail, error.hint()});
 }
 
-void answer_failure(const pg::Error& error, Response& response) {
+void answer_failure(const postgres::Error& error, http::Response& response) {
   if (error.sqlstate().starts_with("PT")) return answer_refusal(error, response);
   if (error.of_input()) {
-    return answer_problem(response, {400, "invalid_request", "an argument does not fit", error.what()});
+    return http::answer_problem(response, {400, "invalid_request", "an argument does not fit", error.what()});
   }
   answer_database_failure(error, "cannot carry out a call", response);
 }
 
 }  // namespace
 
-asio::awaitable<void> Api::call(Exchange& exchange, std::string_view function) {
-  Response& response = exchange.response;
-  const Request& request = exchange.request;
+asio::awaitable<void> Api::call(http::Exchange& exchange, std::string_view function) {
+  http::Response& response = exchange.response;
+  const http::Request& request = exchange.request;
   auto who = session(exchange);
   if (!who) co_return;
-  GateRequest question{who->user_id, std::string(kCalls), {}, kCallsPerSecond};
-  GateAnswer gate = co_await parts_.gate.check(std::move(question));
+  message::GateRequest question{who->user_id, std::string(message::kCalls), {}, kCallsPerSecond};
+  message::GateAnswer gate = co_await parts_.gate.check(std::move(question));
   if (!within_rate("call", gate, response)) co_return;
   if (request.body.empty() || !is_storable(request.body)) {
-    answer_problem(response, {400, "invalid_json", "the request body is not JSON",
-                              "it is empty, no UTF-8, or holds NUL", "Send an object of arguments by name."});
+    http::answer_problem(response, {400, "invalid_json", "the request body is not JSON",
+                                    "it is empty, no UTF-8, or holds NUL", "Send an object of arguments by name."});
     co_return;
   }
-  pg::Params params;
-  params.add(pg::uuid_bytes(who->user_id));
+  postgres::Params params;
+  params.add(postgres::uuid_bytes(who->user_id));
   params.add(function);
   params.add_json(request.body);
   try {
-    pg::Result rows = co_await parts_.pool.query("select sealcast.call_as($1, $2, $3)", params);
+    postgres::Result rows = co_await parts_.pool.query("select sealcast.call_as($1, $2, $3)", params);
     if (rows.null(0, 0)) {
       response.status = 204;
     } else {
-      answer_json(response, std::string(rows.text(0, 0)));
+      http::answer_json(response, std::string(rows.text(0, 0)));
     }
-  } catch (const pg::Error& error) {
+  } catch (const postgres::Error& error) {
     answer_failure(error, response);
   }
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

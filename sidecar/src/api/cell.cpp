@@ -4,24 +4,24 @@
 #include "api/api.h"
 #include "api/database_failure.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
-void lead_to(std::string_view url, Exchange& exchange) {
+void lead_to(std::string_view url, http::Exchange& exchange) {
   exchange.response.header("Location", std::string(url) + exchange.request.target);
 }
 
-bool Api::is_here(const std::string& stream_id, Exchange& exchange) {
+bool Api::is_here(const std::string& stream_id, http::Exchange& exchange) {
   if (!parts_.cells.loaded()) {
     answer_database_unavailable(exchange.response);
     return false;
   }
-  const Cell* const cell = parts_.cells.elsewhere(stream_id);
+  const message::Cell* const cell = parts_.cells.elsewhere(stream_id);
   if (cell == nullptr) return true;
   const std::string message = "stream " + stream_id + " is in cell " + cell->name;
-  answer_problem(exchange.response,
-                 {421, kWrongCell, message, cell->url, "Ask there; a message with the same txn_id."});
+  http::answer_problem(exchange.response,
+                       {421, kWrongCell, message, cell->url, "Ask there; a message with the same txn_id."});
   lead_to(cell->url, exchange);
   return false;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

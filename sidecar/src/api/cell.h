@@ -5,11 +5,11 @@
 
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 inline constexpr std::string_view kWrongCell = "wrong_cell";
 
 // The header Location: the same request at the other cell's URL.
-void lead_to(std::string_view url, Exchange& exchange);
+void lead_to(std::string_view url, http::Exchange& exchange);
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

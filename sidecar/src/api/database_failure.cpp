@@ -3,18 +3,18 @@
 
 #include "base/log.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
-void answer_database_unavailable(Response& response) {
-  answer_problem(response, {503,
-                            "database_unavailable",
-                            "the database does not answer",
-                            {},
-                            "Retry after a pause.",
-                            std::chrono::seconds(1)});
+void answer_database_unavailable(http::Response& response) {
+  http::answer_problem(response, {503,
+                                  "database_unavailable",
+                                  "the database does not answer",
+                                  {},
+                                  "Retry after a pause.",
+                                  std::chrono::seconds(1)});
 }
 
-void answer_database_failure(const pg::Error& error, std::string_view what, Response& response) {
+void answer_database_failure(const postgres::Error& error, std::string_view what, http::Response& response) {
   if (!error.transient()) {
     log::write(log::Level::error, log::tag::kDatabase, what,
                {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
@@ -22,4 +22,4 @@ void answer_database_failure(const pg::Error& error, std::string_view what, Resp
   answer_database_unavailable(response);
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

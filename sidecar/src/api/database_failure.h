@@ -6,11 +6,11 @@
 #include "client/postgres/error.h"
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
-void answer_database_unavailable(Response& response);
+void answer_database_unavailable(http::Response& response);
 
 // The same, and the log says what could not be done, unless another attempt may succeed.
-void answer_database_failure(const pg::Error& error, std::string_view what, Response& response);
+void answer_database_failure(const postgres::Error& error, std::string_view what, http::Response& response);
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

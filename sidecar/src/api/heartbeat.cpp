@@ -2,7 +2,7 @@
 #include "api/api.h"
 #include "base/asio.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 namespace {
 
@@ -10,8 +10,8 @@ constexpr std::chrono::seconds kRetry{1};
 
 }  // namespace
 
-asio::awaitable<void> Api::heartbeat(Exchange& exchange, std::string_view id) {
-  Response& response = exchange.response;
+asio::awaitable<void> Api::heartbeat(http::Exchange& exchange, std::string_view id) {
+  http::Response& response = exchange.response;
   const std::string stream_id = own_stream(exchange, id);
   if (stream_id.empty()) co_return;
   const auto who = reader(exchange, stream_id);
@@ -20,29 +20,30 @@ asio::awaitable<void> Api::heartbeat(Exchange& exchange, std::string_view id) {
   if (!viewer) co_return;
   if (!co_await access(exchange, who->user_id, parts_.readers.access(stream_id, who->user_id))) co_return;
   switch (co_await parts_.heartbeats.beat(stream_id, *viewer)) {
-    case Heartbeat::counted:
+    case leader::viewers::Heartbeat::counted:
       response.status = 204;
       break;
-    case Heartbeat::unavailable:
-      answer_problem(response, {503, "audience_unavailable", "viewers cannot be counted now", "Redis does not answer.",
-                                "Go on sending heartbeats.", kRetry});
+    case leader::viewers::Heartbeat::unavailable:
+      http::answer_problem(response, {503, "audience_unavailable", "viewers cannot be counted now",
+                                      "Redis does not answer.", "Go on sending heartbeats.", kRetry});
       break;
-    case Heartbeat::overloaded:
-      answer_problem(response,
-                     {503, "overloaded", "too many heartbeats wait", {}, "Go on sending heartbeats.", kRetry});
+    case leader::viewers::Heartbeat::overloaded:
+      http::answer_problem(response,
+                           {503, "overloaded", "too many heartbeats wait", {}, "Go on sending heartbeats.", kRetry});
       break;
   }
 }
 
 // A session's user is one viewer, on however many devices. What begins with another letter is never mistaken for one.
-std::optional<std::string> Api::viewer(const Request& request, const std::string& user_id, Response& response) {
+std::optional<std::string> Api::viewer(const http::Request& request, const std::string& user_id,
+                                       http::Response& response) {
   std::string viewer_id;
   if (!heartbeat_bodies_.parse(request.body, viewer_id, response)) return std::nullopt;
   if (!user_id.empty()) return "u" + user_id;
   if (!viewer_id.empty()) return "v" + viewer_id;
-  answer_problem(response, {400, "invalid_request", "nobody is watching", "there is neither a viewer_id nor a session",
-                            HeartbeatBodyParser::kHint});
+  http::answer_problem(response, {400, "invalid_request", "nobody is watching",
+                                  "there is neither a viewer_id nor a session", HeartbeatBodyParser::kHint});
   return std::nullopt;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

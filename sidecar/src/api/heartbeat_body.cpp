@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 namespace {
 
@@ -16,17 +16,17 @@ bool is_viewer_id(std::string_view text) {
 
 }  // namespace
 
-bool HeartbeatBodyParser::parse(const std::string& body, std::string& viewer_id, Response& response) {
+bool HeartbeatBodyParser::parse(const std::string& body, std::string& viewer_id, http::Response& response) {
   viewer_id.clear();
   if (body.empty()) return true;
   simdjson::dom::element root;
   if (const auto error = parser_.parse(body).get(root)) {
-    answer_problem(response, {400, "invalid_json", "the request body is not JSON", simdjson::error_message(error),
-                              "Send a JSON text in UTF-8 (RFC 8259)."});
+    http::answer_problem(response, {400, "invalid_json", "the request body is not JSON", simdjson::error_message(error),
+                                    "Send a JSON text in UTF-8 (RFC 8259)."});
     return false;
   }
   const auto unusable = [&](std::string_view details) {
-    answer_problem(response, {400, "invalid_request", "the request body does not fit", details, kHint});
+    http::answer_problem(response, {400, "invalid_request", "the request body does not fit", details, kHint});
     return false;
   };
   simdjson::dom::object object;
@@ -43,4 +43,4 @@ bool HeartbeatBodyParser::parse(const std::string& body, std::string& viewer_id,
   return true;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 extern const std::string_view kOpenApi;
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -4,7 +4,7 @@
 #include "api/api.h"
 #include "api/database_failure.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 namespace {
 
@@ -19,27 +19,27 @@ asio::awaitable<PublicKeys::KeySet> PublicKeys::read() {
   // Who asks meanwhile gets what is known: one question a second, however many readers there are.
   fresh_until_ = now + kAge;
   try {
-    pg::Result rows = co_await pool_.query("select sealcast.public_keys()");
+    postgres::Result rows = co_await pool_.query("select sealcast.public_keys()");
     known_ = std::make_shared<const std::string>(rows.text(0, 0));
-  } catch (const pg::Error&) {
+  } catch (const postgres::Error&) {
     known_.reset();
     throw;
   }
   co_return known_;
 }
 
-asio::awaitable<void> Api::public_keys(Exchange& exchange) {
-  Response& response = exchange.response;
+asio::awaitable<void> Api::public_keys(http::Exchange& exchange) {
+  http::Response& response = exchange.response;
   response.any_origin = true;
   try {
     PublicKeys::KeySet keys = co_await public_keys_.read();
-    response.content_type = kJson;
+    response.content_type = http::kJson;
     response.cache_control = kCacheControl;
     response.shared_body = *keys;
     response.storage = std::move(keys);
-  } catch (const pg::Error& error) {
+  } catch (const postgres::Error& error) {
     answer_database_failure(error, "cannot read the public keys", response);
   }
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -9,25 +9,25 @@
 #include "base/asio.h"
 #include "client/postgres/pool.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 class PublicKeys {
  public:
   using KeySet = std::shared_ptr<const std::string>;  // a JSON Web Key Set
 
   // `pool` outlives this.
-  explicit PublicKeys(pg::Pool& pool) : pool_(pool) {}
+  explicit PublicKeys(postgres::Pool& pool) : pool_(pool) {}
 
-  // Throws pg::Error when Postgres must be asked and does not answer.
+  // Throws postgres::Error when Postgres must be asked and does not answer.
   asio::awaitable<KeySet> read();
 
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::seconds kAge{1};
 
-  pg::Pool& pool_;
+  postgres::Pool& pool_;
   KeySet known_;
   Clock::time_point fresh_until_{};
 };
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

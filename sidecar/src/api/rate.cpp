@@ -1,12 +1,12 @@
 // 429, 503, and the headers that let a client slow down before.
 #include "api/rate.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
-bool within_rate(std::string_view policy, const GateAnswer& answer, Response& response) {
-  if (answer.outcome == GateOutcome::unavailable) {
-    answer_problem(response, {503, "gate_unavailable", "the gate does not answer", "Nothing was accepted.",
-                              "Retry with the same txn_id.", answer.retry_after});
+bool within_rate(std::string_view policy, const message::GateAnswer& answer, http::Response& response) {
+  if (answer.outcome == message::GateOutcome::unavailable) {
+    http::answer_problem(response, {503, "gate_unavailable", "the gate does not answer", "Nothing was accepted.",
+                                    "Retry with the same txn_id.", answer.retry_after});
     return false;
   }
   std::string& out = response.headers;
@@ -15,13 +15,13 @@ bool within_rate(std::string_view policy, const GateAnswer& answer, Response& re
   out += "\";q=" + std::to_string(answer.limit) + ";w=1\r\nRateLimit: \"";  // a window of one second
   out += policy;
   out += "\";r=" + std::to_string(answer.remaining) + ";t=1\r\n";
-  if (answer.outcome == GateOutcome::limited) {
-    answer_problem(response,
-                   {429, "rate_limited", "too many messages", "Nothing was accepted; the txn_id is not spent.",
-                    "Wait " + std::to_string(answer.retry_after.count()) + " ms.", answer.retry_after});
+  if (answer.outcome == message::GateOutcome::limited) {
+    http::answer_problem(response,
+                         {429, "rate_limited", "too many messages", "Nothing was accepted; the txn_id is not spent.",
+                          "Wait " + std::to_string(answer.retry_after.count()) + " ms.", answer.retry_after});
     return false;
   }
   return true;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

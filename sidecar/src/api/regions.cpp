@@ -5,7 +5,7 @@
 #include "api/api.h"
 #include "base/asio.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 namespace {
 
@@ -16,13 +16,13 @@ std::string whole_or_null(std::optional<double> number) {
   return number ? std::to_string(std::llround(*number)) : "null";
 }
 
-void append_offer(const Offer& offer, bool located, std::string& out) {
+void append_offer(const regions::Offer& offer, bool located, std::string& out) {
   const auto& [region, health] = *offer.state;
   const auto round_trip = health.round_trip();
   out += R"({"name":)";
-  append_json_string(region.name, out);
+  http::append_json_string(region.name, out);
   out += R"(,"url":)";
-  append_json_string(region.url, out);
+  http::append_json_string(region.url, out);
   out += R"(,"healthy":)";
   out += health.healthy() ? "true" : "false";
   out += R"(,"distance_km":)" + whole_or_null(located ? std::optional(offer.distance_km) : std::nullopt);
@@ -31,23 +31,23 @@ void append_offer(const Offer& offer, bool located, std::string& out) {
 
 }  // namespace
 
-asio::awaitable<void> Api::regions(Exchange& exchange) {
+asio::awaitable<void> Api::regions(http::Exchange& exchange) {
   const Address caller = parts_.proxies.client(exchange.request.peer, exchange.request.forwarded_for);
-  const Offers offers = parts_.regions.offers_for(caller);
+  const regions::Offers offers = parts_.regions.offers_for(caller);
   std::string body = R"({"regions":[)";
-  for (const Offer& offer : offers.regions) {
+  for (const regions::Offer& offer : offers.regions) {
     if (!body.ends_with('[')) body += ',';
     append_offer(offer, offers.located.has_value(), body);
   }
   body += R"(],"located":)";
   if (offers.located && !offers.located->country.empty()) {
-    append_json_string(offers.located->country, body);
+    http::append_json_string(offers.located->country, body);
   } else {
     body += "null";
   }
-  answer_json(exchange.response, body + "}");
+  http::answer_json(exchange.response, body + "}");
   exchange.response.cache_control = kCacheControl;
   co_return;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/uuid.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 namespace {
 
@@ -43,7 +43,7 @@ void read_string(simdjson::ondemand::value value, std::string_view name, std::st
 
 void read_uuid(simdjson::ondemand::value value, std::string_view name, std::string& out, Problems& problems) {
   std::string_view text;
-  if (value.get_string().get(text) != simdjson::SUCCESS || !normalize_uuid(text, out)) {
+  if (value.get_string().get(text) != simdjson::SUCCESS || !core::normalize_uuid(text, out)) {
     problems.add(name, "must be a UUID, 8-4-4-4-12 hex digits");
   }
 }
@@ -92,16 +92,16 @@ error_code read_object(simdjson::ondemand::document& document, SendBody& out, Pr
 bool is_json(std::string_view body) {
   std::string canonical;
   try {
-    canonicalize(body, canonical);
+    core::canonicalize(body, canonical);
     return true;
-  } catch (const Error&) {
+  } catch (const core::Error&) {
     return false;
   }
 }
 
-void refuse_json(Response& response, std::string_view details) {
-  answer_problem(response, {400, "invalid_json", "the request body is not JSON", details,
-                            "Send a JSON text in UTF-8 (RFC 8259)."});
+void refuse_json(http::Response& response, std::string_view details) {
+  http::answer_problem(response, {400, "invalid_json", "the request body is not JSON", details,
+                                  "Send a JSON text in UTF-8 (RFC 8259)."});
 }
 
 }  // namespace
@@ -110,7 +110,7 @@ bool is_storable(std::string_view text) {
   return std::memchr(text.data(), 0, text.size()) == nullptr && simdjson::validate_utf8(text.data(), text.size());
 }
 
-bool SendBodyParser::parse(const std::string& body, SendBody& out, Response& response) {
+bool SendBodyParser::parse(const std::string& body, SendBody& out, http::Response& response) {
   if (const void* nul = body.empty() ? nullptr : std::memchr(body.data(), 0, body.size())) {
     auto at = static_cast<const char*>(nul) - body.data();
     refuse_json(response, "a NUL byte at offset " + std::to_string(at));
@@ -138,11 +138,11 @@ bool SendBodyParser::parse(const std::string& body, SendBody& out, Response& res
     return false;
   }
   if (!problems.text.empty()) {
-    answer_problem(response, {400, "invalid_request", "the request body does not fit", problems.text,
-                              "Send {\"stream_id\", \"t\", \"d\", \"txn_id\"}."});
+    http::answer_problem(response, {400, "invalid_request", "the request body does not fit", problems.text,
+                                    "Send {\"stream_id\", \"t\", \"d\", \"txn_id\"}."});
     return false;
   }
   return true;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -8,7 +8,7 @@
 
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 struct SendBody {
   std::string stream_id;  // lower-case
@@ -20,7 +20,7 @@ struct SendBody {
 class SendBodyParser {
  public:
   // False when the body will not do; the response then names every problem.
-  bool parse(const std::string& body, SendBody& out, Response& response);
+  bool parse(const std::string& body, SendBody& out, http::Response& response);
 
  private:
   simdjson::ondemand::parser parser_;
@@ -29,4 +29,4 @@ class SendBodyParser {
 // Whether Postgres can store the text: UTF-8 without NUL.
 bool is_storable(std::string_view text);
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -4,49 +4,49 @@
 #include "api/api.h"
 #include "api/openapi.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
-asio::awaitable<void> answer_health(Exchange& exchange) {
-  answer_json(exchange.response, R"({"status":"ok"})");
+asio::awaitable<void> answer_health(http::Exchange& exchange) {
+  http::answer_json(exchange.response, R"({"status":"ok"})");
   co_return;
 }
 
-asio::awaitable<void> answer_metrics(Exchange& exchange, const Metrics& metrics) {
+asio::awaitable<void> answer_metrics(http::Exchange& exchange, const Metrics& metrics) {
   exchange.response.content_type = Metrics::kContentType;
   exchange.response.body = metrics.render();
   co_return;
 }
 
-asio::awaitable<void> Api::health(Exchange& exchange) { return answer_health(exchange); }
+asio::awaitable<void> Api::health(http::Exchange& exchange) { return answer_health(exchange); }
 
-asio::awaitable<void> Api::readiness(Exchange& exchange) {
+asio::awaitable<void> Api::readiness(http::Exchange& exchange) {
   bool ready = true;
   std::string checks;
   for (const ReadinessCheck& check : parts_.readiness) {
     std::string problem = check.problem();
     ready = ready && problem.empty();
     checks += checks.empty() ? "" : ",";
-    append_json_string(check.name, checks);
+    http::append_json_string(check.name, checks);
     checks += ':';
-    append_json_string(problem.empty() ? "ok" : problem, checks);
+    http::append_json_string(problem.empty() ? "ok" : problem, checks);
   }
   exchange.response.status = ready ? 200 : 503;
-  answer_json(exchange.response,
-              std::string("{\"ready\":") + (ready ? "true" : "false") + ",\"checks\":{" + checks + "}}");
+  http::answer_json(exchange.response,
+                    std::string("{\"ready\":") + (ready ? "true" : "false") + ",\"checks\":{" + checks + "}}");
   co_return;
 }
 
-asio::awaitable<void> Api::metrics(Exchange& exchange) { return answer_metrics(exchange, parts_.metrics); }
+asio::awaitable<void> Api::metrics(http::Exchange& exchange) { return answer_metrics(exchange, parts_.metrics); }
 
-asio::awaitable<void> Api::openapi(Exchange& exchange) {
-  exchange.response.content_type = kJson;
+asio::awaitable<void> Api::openapi(http::Exchange& exchange) {
+  exchange.response.content_type = http::kJson;
   exchange.response.shared_body = kOpenApi;
   co_return;
 }
 
-asio::awaitable<void> Api::demo(Exchange& exchange) {
+asio::awaitable<void> Api::demo(http::Exchange& exchange) {
   parts_.demo->answer(exchange.request.path(), exchange.response);
   co_return;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

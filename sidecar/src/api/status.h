@@ -7,9 +7,9 @@
 #include "base/metrics.h"
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
-asio::awaitable<void> answer_health(Exchange& exchange);
-asio::awaitable<void> answer_metrics(Exchange& exchange, const Metrics& metrics);
+asio::awaitable<void> answer_health(http::Exchange& exchange);
+asio::awaitable<void> answer_metrics(http::Exchange& exchange, const Metrics& metrics);
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -3,7 +3,7 @@
 
 #include "core/token/jwt.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 namespace {
 
@@ -19,11 +19,12 @@ std::string_view read_member(std::string_view name, const simdjson::dom::element
     out.transport = text;
   } else if (name == "ticket") {
     if (!out.ticket.empty()) return "ticket stands twice";
-    if (!is_text || text.empty() || text.size() > kMaxTokenBytes) return "ticket must be a string of 1 to 8192 bytes";
+    if (!is_text || text.empty() || text.size() > core::token::kMaxTokenBytes)
+      return "ticket must be a string of 1 to 8192 bytes";
     out.ticket = text;
   } else if (name == "channel") {
     if (out.channel) return "channel stands twice";
-    out.channel = is_text ? channel_named(text) : std::nullopt;
+    out.channel = is_text ? transport::channel_named(text) : std::nullopt;
     if (!out.channel) return "channel is public or vip";
   } else {
     return "it has a member that is none of transport, ticket and channel";
@@ -33,20 +34,20 @@ std::string_view read_member(std::string_view name, const simdjson::dom::element
 
 }  // namespace
 
-bool TokenBodyParser::parse(const std::string& body, TokenBody& out, Response& response) {
+bool TokenBodyParser::parse(const std::string& body, TokenBody& out, http::Response& response) {
   const auto unusable = [&](std::string_view details) {
-    answer_problem(response, {400, "invalid_request", "the request body does not fit", details,
-                              R"(Send {"transport": "…"}, with a "ticket" or a "channel" where one is needed.)"});
+    http::answer_problem(response, {400, "invalid_request", "the request body does not fit", details,
+                                    R"(Send {"transport": "…"}, with a "ticket" or a "channel" where one is needed.)"});
     return false;
   };
   if (body.size() > kMaxBytes) {
-    answer_problem(response, {413, "payload_too_large", "the request body is over 16384 bytes"});
+    http::answer_problem(response, {413, "payload_too_large", "the request body is over 16384 bytes"});
     return false;
   }
   simdjson::dom::element root;
   if (const auto error = parser_.parse(body).get(root)) {
-    answer_problem(response, {400, "invalid_json", "the request body is not JSON", simdjson::error_message(error),
-                              "Send a JSON text in UTF-8 (RFC 8259)."});
+    http::answer_problem(response, {400, "invalid_json", "the request body is not JSON", simdjson::error_message(error),
+                                    "Send a JSON text in UTF-8 (RFC 8259)."});
     return false;
   }
   simdjson::dom::object object;
@@ -58,4 +59,4 @@ bool TokenBodyParser::parse(const std::string& body, TokenBody& out, Response& r
   return true;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

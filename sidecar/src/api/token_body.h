@@ -9,12 +9,12 @@
 #include "http/exchange.h"
 #include "transport/frame.h"
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 
 struct TokenBody {
   std::string transport;
   std::string ticket;  // empty: none
-  std::optional<Channel> channel;
+  std::optional<transport::Channel> channel;
 };
 
 class TokenBodyParser {
@@ -22,10 +22,10 @@ class TokenBodyParser {
   static constexpr std::size_t kMaxBytes = 16'384;
 
   // False when the body will not do; the response then says why.
-  bool parse(const std::string& body, TokenBody& out, Response& response);
+  bool parse(const std::string& body, TokenBody& out, http::Response& response);
 
  private:
   simdjson::dom::parser parser_;
 };
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -20,14 +20,15 @@
 #include "events/replay.h"
 #include "message/gate_socket.h"
 
-namespace sealcast {
+namespace sealcast::app {
 namespace {
 
 constexpr std::chrono::seconds kToEnd{1};
-constexpr rlim_t kOtherFiles = SocketServer::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
+constexpr rlim_t kOtherFiles =
+    message::SocketServer::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
 
 // Each client is an open file.
-void raise_file_limit(const Settings& settings) {
+void raise_file_limit(const config::Settings& settings) {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
@@ -50,7 +51,7 @@ void forbid_core_dump() {
 
 // Runs the process until it is told to stop and has drained.
 template <typename Process, typename... Arguments>
-int serve(const Settings& settings, const Arguments&... arguments) {
+int serve(const config::Settings& settings, const Arguments&... arguments) {
   log::set_level(log::level_named(settings.log.level).value_or(log::Level::info));
   raise_file_limit(settings);
   std::signal(SIGPIPE, SIG_IGN);
@@ -70,11 +71,7 @@ int serve(const Settings& settings, const Arguments&... arguments) {
   return 0;
 }
 
-}  // namespace
-}  // namespace sealcast
-
-// NOLINTNEXTLINE(bugprone-exception-escape): options that contradict each other are a mistake of ours, and end it.
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{
       "The sidecar of Sealcast: takes messages over HTTP, admits them into Postgres, delivers them to readers."};
   std::string config;
@@ -85,7 +82,7 @@ int main(int argc, char** argv) {
   std::string group;
   CLI::App* const worker = app.add_subcommand("worker", "Apply the handlers of a group to all messages, each once");
   worker->add_option("--group", group, "The group: see sealcast.register_handler()")->required();
-  sealcast::ReplayRequest again;
+  events::ReplayRequest again;
   CLI::App* const replay = app.add_subcommand("replay", "Add messages to the event partitions again, from the history");
   replay->add_option("--from", again.from, "A time, or with --stream an offset")->required();
   replay->add_option("--stream", again.stream_id, "Of this stream alone");
@@ -94,24 +91,30 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     if (print) {
-      sealcast::print_settings_table(std::cout);
+      config::print_settings_table(std::cout);
       return 0;
     }
-    sealcast::forbid_core_dump();
-    sealcast::Settings settings = sealcast::load_settings(config, environ);
-    sealcast::check_transports(settings);
+    forbid_core_dump();
+    config::Settings settings = config::load_settings(config, environ);
+    check_transports(settings);
     if (check) {
       std::cout << "the settings are in order\n";
       return 0;
     }
-    if (*worker) return sealcast::serve<sealcast::WorkerProcess>(settings, group);
+    if (*worker) return serve<WorkerProcess>(settings, group);
     if (*replay) {
-      sealcast::replay(settings, again);
+      events::replay(settings, again);
       return 0;
     }
-    return sealcast::serve<sealcast::Sidecar>(settings);
+    return serve<Sidecar>(settings);
   } catch (const std::exception& error) {
     std::cerr << "sealcastd: " << error.what() << '\n';
     return 1;
   }
 }
+
+}  // namespace
+}  // namespace sealcast::app
+
+// NOLINTNEXTLINE(bugprone-exception-escape): options that contradict each other are a mistake of ours, and end it.
+int main(int argc, char** argv) { return sealcast::app::run(argc, argv); }

@@ -12,7 +12,7 @@
 #include "http/client_address.h"
 #include "leader/viewers/livekit.h"
 
-namespace sealcast {
+namespace sealcast::app {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -22,31 +22,31 @@ constexpr std::chrono::seconds kAccessAge{10};  // of what heartbeats ask
 constexpr std::size_t kAccessEntries = 10'000;
 constexpr std::size_t kMaxReads = 8192;  // waiting on one of them; thousands of readers may come at once
 
-std::string hs256_secret(const Settings& settings) {
+std::string hs256_secret(const config::Settings& settings) {
   const std::string& file = settings.session.hs256_secret_file;
-  return file.empty() ? std::string() : read_secret_file("session.hs256_secret_file", file);
+  return file.empty() ? std::string() : core::token::read_secret_file("session.hs256_secret_file", file);
 }
 
-std::string ticket_secret(const Settings& settings) {
+std::string ticket_secret(const config::Settings& settings) {
   const std::string& file = settings.session.ticket_secret_file;
-  return file.empty() ? hs256_secret(settings) : read_secret_file("session.ticket_secret_file", file);
+  return file.empty() ? hs256_secret(settings) : core::token::read_secret_file("session.ticket_secret_file", file);
 }
 
-std::optional<rpc::StaticFiles> demo_files(const Settings::Demo& demo) {
+std::optional<http::StaticFiles> demo_files(const config::Settings::Demo& demo) {
   if (demo.directory.empty()) return std::nullopt;
-  return rpc::StaticFiles(demo.directory, demo.connect_origins);
+  return http::StaticFiles(demo.directory, demo.connect_origins);
 }
 
 }  // namespace
 
-Sidecar::Sidecar(asio::io_context& context, const Settings& settings)
+Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     : context_(context),
       settings_(settings),
       sessions_(
           {hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
       tickets_(ticket_secret(settings)),
       token_makers_(make_token_makers(settings)),
-      redis_(context.get_executor(), gate_redis_options(settings.gate)),
+      redis_(context.get_executor(), message::gate_redis_options(settings.gate)),
       gate_(redis_, metrics_, {settings.gate.timeout, settings.gate.replay_window}),
       pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
             kReadConnections),
@@ -54,14 +54,14 @@ Sidecar::Sidecar(asio::io_context& context, const Settings& settings)
       limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
       cells_(context.get_executor(), pool_),
       history_(context.get_executor(), pool_),
-      hub_(context.get_executor(), history_, metrics_, hub_settings(Channel::everyone)),
-      vip_hub_(context.get_executor(), history_, metrics_, hub_settings(Channel::all_messages)),
+      hub_(context.get_executor(), history_, metrics_, hub_settings(transport::Channel::everyone)),
+      vip_hub_(context.get_executor(), history_, metrics_, hub_settings(transport::Channel::all_messages)),
       routing_(context.get_executor(), pool_, settings.delivery),
       deliveries_(make_deliveries()),
       relay_(context.get_executor(), metrics_,
              {settings.relay.dsn, settings.relay.holder, settings.postgres.timeout, settings.relay.lease,
               settings.relay.poll, static_cast<std::int32_t>(settings.relay.max_rows)},
-             transports(), [this](std::span<const FramePtr> frames) { storm_.observe(frames); }),
+             transports(), [this](std::span<const transport::FramePtr> frames) { storm_.observe(frames); }),
       storm_(context.get_executor(),
              {settings.relay.dsn,
               settings.postgres.timeout,
@@ -80,7 +80,7 @@ Sidecar::Sidecar(asio::io_context& context, const Settings& settings)
           context.get_executor(), audience_redis_, metrics_,
           {settings.audience.window, settings.gate.timeout, static_cast<std::size_t>(settings.audience.max_waiting)}),
       hls_(context.get_executor(), audience_redis_, settings.audience.window, settings.gate.timeout),
-      livekit_(make_livekit(context.get_executor(), settings)),
+      livekit_(leader::viewers::make_livekit(context.get_executor(), settings)),
       audience_(context.get_executor(),
                 {settings.postgres.dsn, settings.postgres.timeout, settings.audience.update, settings.audience.repeat},
                 {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
@@ -103,7 +103,7 @@ Sidecar::Sidecar(asio::io_context& context, const Settings& settings)
             vip_hub_,
             regions_,
             metrics_,
-            rpc::TrustedProxies(settings.http.trusted_proxies),
+            http::TrustedProxies(settings.http.trusted_proxies),
             readiness(),
             demo_files(settings.demo)}),
       router_(api_.router()),
@@ -114,7 +114,7 @@ Sidecar::Sidecar(asio::io_context& context, const Settings& settings)
                static_cast<std::size_t>(settings.http.max_pipelined),
                static_cast<std::size_t>(settings.http.max_unsent_bytes), settings.http.read_timeout,
                settings.http.cors_origins, [this] { return hub_.size() + vip_hub_.size(); }}) {
-  for (sse::Hub* hub : {&hub_, &vip_hub_}) {
+  for (transport::sse::Hub* hub : {&hub_, &vip_hub_}) {
     hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };
   }
   cells_.on_change = [this] {
@@ -123,7 +123,7 @@ Sidecar::Sidecar(asio::io_context& context, const Settings& settings)
   };
   if (!settings.gate.socket.empty()) {
     socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
-                    SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
+                    message::SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
   }
 }
 
@@ -192,32 +192,33 @@ asio::awaitable<void> Sidecar::pause() {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-sse::HubSettings Sidecar::hub_settings(Channel channel) const {
+transport::sse::HubSettings Sidecar::hub_settings(transport::Channel channel) const {
   const auto& own = settings_.sse;
   return {channel, own.heartbeat, own.retry, static_cast<std::size_t>(own.max_subscribers),
           static_cast<std::size_t>(own.ring_frames)};
 }
 
-std::vector<std::unique_ptr<Delivery>> Sidecar::make_deliveries() {
+std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliveries() {
   const auto& own = settings_.delivery;
-  std::vector<std::unique_ptr<Delivery>> deliveries;
+  std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries;
   for (auto& adapter : make_adapters(context_.get_executor(), settings_)) {
-    deliveries.push_back(std::make_unique<Delivery>(
+    deliveries.push_back(std::make_unique<transport::outside::Delivery>(
         context_.get_executor(), metrics_, routing_, std::move(adapter),
-        DeliverySettings{settings_.relay.dsn, settings_.postgres.timeout, own.timeout, own.give_up,
-                         static_cast<std::size_t>(own.max_in_flight), static_cast<std::size_t>(own.max_frames),
-                         static_cast<std::size_t>(own.max_bytes)}));
+        transport::outside::DeliverySettings{settings_.relay.dsn, settings_.postgres.timeout, own.timeout, own.give_up,
+                                             static_cast<std::size_t>(own.max_in_flight),
+                                             static_cast<std::size_t>(own.max_frames),
+                                             static_cast<std::size_t>(own.max_bytes)}));
   }
   return deliveries;
 }
 
-std::vector<Transport*> Sidecar::transports() {
-  std::vector<Transport*> all{&hub_, &vip_hub_};
+std::vector<transport::Transport*> Sidecar::transports() {
+  std::vector<transport::Transport*> all{&hub_, &vip_hub_};
   for (const auto& delivery : deliveries_) all.push_back(delivery.get());
   return all;
 }
 
-SwitchingSettings Sidecar::switching_settings() const {
+leader::switching::SwitchingSettings Sidecar::switching_settings() const {
   const auto& own = settings_.switching;
   return {settings_.relay.dsn,
           settings_.postgres.timeout,
@@ -232,7 +233,7 @@ SwitchingSettings Sidecar::switching_settings() const {
           own.repeat};
 }
 
-Switching::Parts Sidecar::switching_parts() {
+leader::switching::Switching::Parts Sidecar::switching_parts() {
   return {metrics_,
           [this] { return relay_.leads(); },
           [this] { relay_.wake(); },
@@ -243,27 +244,27 @@ Switching::Parts Sidecar::switching_parts() {
           [this](std::string_view transport, std::string_view stream_id) {
             if (!token_makers_.contains(transport)) return std::string();
             return tickets_.issue_migration(stream_id, transport,
-                                            std::time(nullptr) + TicketIssuer::kMigrationLife.count());
+                                            std::time(nullptr) + message::TicketIssuer::kMigrationLife.count());
           },
           make_webhook()};
 }
 
-std::unique_ptr<Webhook> Sidecar::make_webhook() const {
+std::unique_ptr<leader::switching::Webhook> Sidecar::make_webhook() const {
   const auto& own = settings_.switching;
   if (own.webhook_url.empty()) return nullptr;
-  return std::make_unique<Webhook>(context_.get_executor(), own.webhook_url,
-                                   read_secret_file("switching.webhook_secret_file", own.webhook_secret_file),
-                                   own.webhook_ca_file);
+  return std::make_unique<leader::switching::Webhook>(
+      context_.get_executor(), own.webhook_url,
+      core::token::read_secret_file("switching.webhook_secret_file", own.webhook_secret_file), own.webhook_ca_file);
 }
 
 // The gate's Redis, on a connection of its own: its checks never wait behind what counts viewers.
 redis::Options Sidecar::audience_redis_options() const {
-  redis::Options options = gate_redis_options(settings_.gate);
+  redis::Options options = message::gate_redis_options(settings_.gate);
   options.log_tag = log::tag::kAudience;
   return options;
 }
 
-std::vector<rpc::ReadinessCheck> Sidecar::readiness() {
+std::vector<api::ReadinessCheck> Sidecar::readiness() {
   return {
       {"sealcastd", [this] { return draining_ ? std::string("it is stopping") : std::string(); }},
       {"postgres", [this] { return admission_.problem(); }},
@@ -276,4 +277,4 @@ std::vector<rpc::ReadinessCheck> Sidecar::readiness() {
   };
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::app

@@ -34,12 +34,12 @@
 #include "transport/outside/delivery.h"
 #include "transport/sse/hub.h"
 
-namespace sealcast {
+namespace sealcast::app {
 
 class Sidecar {
  public:
   // `settings` outlives this. Throws SettingsError, naming the key and the mend, when they can't be worked with.
-  Sidecar(asio::io_context& context, const Settings& settings);
+  Sidecar(asio::io_context& context, const config::Settings& settings);
 
   void start();
   // Answers what was asked, relays what was committed, tells the readers when to come back.
@@ -47,50 +47,50 @@ class Sidecar {
 
  private:
   asio::awaitable<void> pause();
-  sse::HubSettings hub_settings(Channel channel) const;
-  std::vector<std::unique_ptr<Delivery>> make_deliveries();
-  std::vector<Transport*> transports();
-  SwitchingSettings switching_settings() const;
-  Switching::Parts switching_parts();
-  std::unique_ptr<Webhook> make_webhook() const;
+  transport::sse::HubSettings hub_settings(transport::Channel channel) const;
+  std::vector<std::unique_ptr<transport::outside::Delivery>> make_deliveries();
+  std::vector<transport::Transport*> transports();
+  leader::switching::SwitchingSettings switching_settings() const;
+  leader::switching::Switching::Parts switching_parts();
+  std::unique_ptr<leader::switching::Webhook> make_webhook() const;
   redis::Options audience_redis_options() const;
-  std::vector<rpc::ReadinessCheck> readiness();
+  std::vector<api::ReadinessCheck> readiness();
 
   asio::io_context& context_;
-  const Settings& settings_;
+  const config::Settings& settings_;
   Metrics metrics_;
-  SessionVerifier sessions_;
-  TicketIssuer tickets_;
-  TokenMakers token_makers_;
+  message::SessionVerifier sessions_;
+  message::TicketIssuer tickets_;
+  transport::TokenMakers token_makers_;
   redis::Client redis_;
-  RedisGate gate_;
-  pg::Pool pool_;
-  PostgresLimits limits_source_;
-  Limits limits_;
-  std::optional<SocketServer> socket_;
-  Cells cells_;
-  History history_;
-  sse::Hub hub_;
-  sse::Hub vip_hub_;
-  Routing routing_;
-  std::vector<std::unique_ptr<Delivery>> deliveries_;
-  Relay relay_;
-  Storm storm_;
-  Switching switching_;
-  Maintenance maintenance_;
-  Admission admission_;
+  message::RedisGate gate_;
+  postgres::Pool pool_;
+  message::PostgresLimits limits_source_;
+  message::Limits limits_;
+  std::optional<message::SocketServer> socket_;
+  message::Cells cells_;
+  message::History history_;
+  transport::sse::Hub hub_;
+  transport::sse::Hub vip_hub_;
+  transport::outside::Routing routing_;
+  std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries_;
+  message::Relay relay_;
+  leader::sampling::Storm storm_;
+  leader::switching::Switching switching_;
+  leader::Maintenance maintenance_;
+  message::Admission admission_;
   redis::Client audience_redis_;
-  Heartbeats heartbeats_;
-  HlsViewers hls_;
-  std::unique_ptr<ViewerSource> livekit_;
-  Audience audience_;
-  AccessCache readers_;
-  Regions regions_;
-  rpc::Api api_;
-  rpc::Router router_;
-  rpc::Server server_;
+  leader::viewers::Heartbeats heartbeats_;
+  leader::viewers::HlsViewers hls_;
+  std::unique_ptr<leader::viewers::ViewerSource> livekit_;
+  leader::viewers::Audience audience_;
+  message::AccessCache readers_;
+  regions::Regions regions_;
+  api::Api api_;
+  http::Router router_;
+  http::Server server_;
   bool reading_ = false;
   bool draining_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::app

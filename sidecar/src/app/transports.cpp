@@ -15,26 +15,28 @@
 #include "transport/redis_streams/redis_streams.h"
 #include "transport/supabase/supabase.h"
 
-namespace sealcast {
+namespace sealcast::app {
 namespace {
 
 // Both answer null when the settings leave it off.
-using Make = std::unique_ptr<Adapter> (*)(asio::any_io_executor executor, const Settings& settings);
-using MakeTokens = std::unique_ptr<TokenMaker> (*)(const Settings& settings);
-using Text = const std::string& (*)(const Settings& settings);
+using Make = std::unique_ptr<transport::outside::Adapter> (*)(asio::any_io_executor executor,
+                                                              const config::Settings& settings);
+using MakeTokens = std::unique_ptr<transport::TokenMaker> (*)(const config::Settings& settings);
+using Text = const std::string& (*)(const config::Settings& settings);
 
-using S = Settings;
+using S = config::Settings;
 template <auto Service, auto Member>
-const std::string& setting(const Settings& settings) {
+const std::string& setting(const config::Settings& settings) {
   return settings.*Service.*Member;
 }
 
 // The same service once more, for the channel of all messages: where `vip` says its place, as `place` does for the
 // public one.
 template <auto Service, auto Place, auto VipPlace, auto Adapter>
-std::unique_ptr<sealcast::Adapter> make_vip(asio::any_io_executor executor, const Settings& settings) {
+std::unique_ptr<transport::outside::Adapter> make_vip(asio::any_io_executor executor,
+                                                      const config::Settings& settings) {
   if ((settings.*Service.*VipPlace).empty()) return nullptr;
-  Settings vip = settings;
+  config::Settings vip = settings;
   vip.*Service.*Place = settings.*Service.*VipPlace;
   vip.mqtt.client_id += "-vip";
   return Adapter(std::move(executor), vip);
@@ -42,7 +44,7 @@ std::unique_ptr<sealcast::Adapter> make_vip(asio::any_io_executor executor, cons
 
 struct Entry {
   std::string_view name;
-  Channel channel;
+  transport::Channel channel;
   Make make;
   // Where readers can be moved to: the setting that turns it on, and the one that names a stream's channel there.
   Text on = nullptr;
@@ -50,18 +52,20 @@ struct Entry {
   MakeTokens make_tokens = nullptr;  // of both channels
 };
 constexpr Entry kTransports[] = {
-    {"redis_streams", Channel::all_messages, make_redis_streams},
-    {"redis_events", Channel::all_messages, make_redis_events},
-    {"mqtt", Channel::everyone, make_mqtt, setting<&S::mqtt, &S::Mqtt::url>, setting<&S::mqtt, &S::Mqtt::topic>,
-     make_mqtt_tokens},
-    {"mqtt_vip", Channel::all_messages, make_vip<&S::mqtt, &S::Mqtt::topic, &S::Mqtt::vip_topic, make_mqtt>},
-    {"supabase", Channel::everyone, make_supabase, setting<&S::supabase, &S::Supabase::url>,
-     setting<&S::supabase, &S::Supabase::topic>},
-    {"supabase_vip", Channel::all_messages,
-     make_vip<&S::supabase, &S::Supabase::topic, &S::Supabase::vip_topic, make_supabase>},
-    {"ably", Channel::everyone, make_ably, setting<&S::ably, &S::Ably::key_file>, setting<&S::ably, &S::Ably::channel>,
-     make_ably_tokens},
-    {"ably_vip", Channel::all_messages, make_vip<&S::ably, &S::Ably::channel, &S::Ably::vip_channel, make_ably>},
+    {"redis_streams", transport::Channel::all_messages, transport::redis_streams::make_redis_streams},
+    {"redis_events", transport::Channel::all_messages, events::make_redis_events},
+    {"mqtt", transport::Channel::everyone, transport::mqtt::make_mqtt, setting<&S::mqtt, &S::Mqtt::url>,
+     setting<&S::mqtt, &S::Mqtt::topic>, transport::mqtt::make_mqtt_tokens},
+    {"mqtt_vip", transport::Channel::all_messages,
+     make_vip<&S::mqtt, &S::Mqtt::topic, &S::Mqtt::vip_topic, transport::mqtt::make_mqtt>},
+    {"supabase", transport::Channel::everyone, transport::supabase::make_supabase,
+     setting<&S::supabase, &S::Supabase::url>, setting<&S::supabase, &S::Supabase::topic>},
+    {"supabase_vip", transport::Channel::all_messages,
+     make_vip<&S::supabase, &S::Supabase::topic, &S::Supabase::vip_topic, transport::supabase::make_supabase>},
+    {"ably", transport::Channel::everyone, transport::ably::make_ably, setting<&S::ably, &S::Ably::key_file>,
+     setting<&S::ably, &S::Ably::channel>, transport::ably::make_ably_tokens},
+    {"ably_vip", transport::Channel::all_messages,
+     make_vip<&S::ably, &S::Ably::channel, &S::Ably::vip_channel, transport::ably::make_ably>},
 };
 
 const Entry* find(std::string_view name) {
@@ -74,31 +78,32 @@ void check_names(std::string_view setting, const std::vector<std::string>& names
     if (name == "sse" || find(name) != nullptr) continue;
     std::string known = "sse";
     for (const Entry& entry : kTransports) known.append(", ").append(entry.name);
-    throw SettingsError(std::string(setting) + " has \"" + name + "\", which is no transport; write any of " + known);
+    throw core::SettingsError(std::string(setting) + " has \"" + name + "\", which is no transport; write any of " +
+                              known);
   }
 }
 
 // A transport that readers are moved to or back from, and the lists of the modes in which it must carry them.
-void check_place(std::string_view key, const std::string& name, const Settings& settings,
+void check_place(std::string_view key, const std::string& name, const config::Settings& settings,
                  std::initializer_list<std::pair<std::string_view, const std::vector<std::string>&>> lists) {
   if (name == "sse") return;
   const std::string place = "switching." + std::string(key) + " is \"" + name + "\", ";
   const Entry* entry = find(name);
   if (entry == nullptr || entry->on == nullptr) {
-    throw SettingsError(place + "where no readers are; write sse, mqtt, supabase or ably");
+    throw core::SettingsError(place + "where no readers are; write sse, mqtt, supabase or ably");
   }
   if (entry->on(settings).empty()) {
-    throw SettingsError(place + "which is off; turn it on in [" + name + "]");
+    throw core::SettingsError(place + "which is off; turn it on in [" + name + "]");
   }
   for (const auto& [mode, names] : lists) {
     if (names.empty() || std::ranges::find(names, name) != names.end()) continue;
-    throw SettingsError(place + "which delivery." + std::string(mode) + " does not have; add it there");
+    throw core::SettingsError(place + "which delivery." + std::string(mode) + " does not have; add it there");
   }
 }
 
 }  // namespace
 
-void check_transports(const Settings& settings) {
+void check_transports(const config::Settings& settings) {
   check_names("delivery.standard", settings.delivery.standard);
   check_names("delivery.hybrid", settings.delivery.hybrid);
   check_names("delivery.hot", settings.delivery.hot);
@@ -107,20 +112,21 @@ void check_transports(const Settings& settings) {
   const auto& switching = settings.switching;
   if (switching.target.empty()) return;
   if (switching.target == switching.home) {
-    throw SettingsError("switching.target is where readers are anyway (switching.home); name another transport");
+    throw core::SettingsError("switching.target is where readers are anyway (switching.home); name another transport");
   }
   check_place("target", switching.target, settings, {{"hybrid", hybrid}, {"hot", hot}});
   check_place("home", switching.home, settings, {{"standard", standard}, {"hybrid", hybrid}});
 }
 
-std::string channel_of(const Settings& settings, std::string_view transport, std::string_view stream_id) {
+std::string channel_of(const config::Settings& settings, std::string_view transport, std::string_view stream_id) {
   const Entry* entry = find(transport);
   if (entry == nullptr || entry->place == nullptr) return {};
-  return expand_template(entry->place(settings), stream_id);
+  return transport::outside::expand_template(entry->place(settings), stream_id);
 }
 
-std::vector<RegisteredAdapter> make_adapters(asio::any_io_executor executor, const Settings& settings) {
-  std::vector<RegisteredAdapter> adapters;
+std::vector<transport::outside::RegisteredAdapter> make_adapters(asio::any_io_executor executor,
+                                                                 const config::Settings& settings) {
+  std::vector<transport::outside::RegisteredAdapter> adapters;
   for (const Entry& entry : kTransports) {
     if (auto adapter = entry.make(executor, settings)) {
       adapters.push_back({entry.name, entry.channel, std::move(adapter)});
@@ -129,8 +135,8 @@ std::vector<RegisteredAdapter> make_adapters(asio::any_io_executor executor, con
   return adapters;
 }
 
-TokenMakers make_token_makers(const Settings& settings) {
-  TokenMakers makers;
+transport::TokenMakers make_token_makers(const config::Settings& settings) {
+  transport::TokenMakers makers;
   for (const Entry& entry : kTransports) {
     auto maker = entry.make_tokens == nullptr ? nullptr : entry.make_tokens(settings);
     if (maker) makers.emplace(entry.name, std::move(maker));
@@ -138,4 +144,4 @@ TokenMakers make_token_makers(const Settings& settings) {
   return makers;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::app

@@ -7,20 +7,21 @@
 #include "api/status.h"
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::app {
 namespace {
 
 // Names what would otherwise fail at the first connection.
-const Settings& checked(const Settings& settings) {
+const config::Settings& checked(const config::Settings& settings) {
   if (settings.redis_events.url.empty()) {
-    throw SettingsError("redis_events.url is empty, so that there is nothing to read; write the Redis of the sidecars");
+    throw core::SettingsError(
+        "redis_events.url is empty, so that there is nothing to read; write the Redis of the sidecars");
   }
   return settings;
 }
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(asio::io_context& context, const Settings& settings, const std::string& group)
+WorkerProcess::WorkerProcess(asio::io_context& context, const config::Settings& settings, const std::string& group)
     : settings_(checked(settings)),
       group_(group),
       router_(router()),
@@ -28,25 +29,25 @@ WorkerProcess::WorkerProcess(asio::io_context& context, const Settings& settings
   if (settings.worker.listen.empty()) return;
   const auto& http = settings.http;
   server_.emplace(context.get_executor(), router_, metrics_,
-                  rpc::ServerSettings{settings.worker.listen,
-                                      static_cast<std::uint64_t>(http.max_body_bytes),
-                                      static_cast<std::uint32_t>(http.max_header_bytes),
-                                      static_cast<std::size_t>(http.max_connections),
-                                      static_cast<std::size_t>(http.max_pipelined),
-                                      static_cast<std::size_t>(http.max_unsent_bytes),
-                                      http.read_timeout,
-                                      {},
-                                      [] { return std::size_t{0}; }});
+                  http::ServerSettings{settings.worker.listen,
+                                       static_cast<std::uint64_t>(http.max_body_bytes),
+                                       static_cast<std::uint32_t>(http.max_header_bytes),
+                                       static_cast<std::size_t>(http.max_connections),
+                                       static_cast<std::size_t>(http.max_pipelined),
+                                       static_cast<std::size_t>(http.max_unsent_bytes),
+                                       http.read_timeout,
+                                       {},
+                                       [] { return std::size_t{0}; }});
 }
 
-rpc::Router WorkerProcess::router() {
-  std::vector<rpc::Route> routes{
-      {rpc::beast::http::verb::get, "/healthz",
-       [](rpc::Exchange& exchange, std::string_view) { return rpc::answer_health(exchange); }, nullptr},
-      {rpc::beast::http::verb::get, "/metrics",
-       [this](rpc::Exchange& exchange, std::string_view) { return rpc::answer_metrics(exchange, metrics_); }, nullptr},
+http::Router WorkerProcess::router() {
+  std::vector<http::Route> routes{
+      {http::Method::get, "/healthz",
+       [](http::Exchange& exchange, std::string_view) { return api::answer_health(exchange); }, nullptr},
+      {http::Method::get, "/metrics",
+       [this](http::Exchange& exchange, std::string_view) { return api::answer_metrics(exchange, metrics_); }, nullptr},
   };
-  return rpc::Router(std::move(routes), rpc::Handler(), &metrics_.other_seconds);
+  return http::Router(std::move(routes), http::Handler(), &metrics_.other_seconds);
 }
 
 void WorkerProcess::start() {
@@ -58,9 +59,9 @@ void WorkerProcess::start() {
 
 asio::awaitable<void> WorkerProcess::drain() {
   log::write(log::Level::info, log::tag::kLifecycle, "draining");
-  co_await worker_.finish(Worker::Clock::now() + settings_.drain_timeout);
+  co_await worker_.finish(events::Worker::Clock::now() + settings_.drain_timeout);
   if (server_) server_->close();
   log::write(log::Level::info, log::tag::kLifecycle, "drained");
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::app

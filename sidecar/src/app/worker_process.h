@@ -13,25 +13,25 @@
 #include "http/router.h"
 #include "http/server.h"
 
-namespace sealcast {
+namespace sealcast::app {
 
 class WorkerProcess {
  public:
   // `settings` outlives this. Throws SettingsError when they name no Redis to read from.
-  WorkerProcess(asio::io_context& context, const Settings& settings, const std::string& group);
+  WorkerProcess(asio::io_context& context, const config::Settings& settings, const std::string& group);
 
   void start();
   asio::awaitable<void> drain();
 
  private:
-  rpc::Router router();
+  http::Router router();
 
-  const Settings& settings_;
+  const config::Settings& settings_;
   const std::string group_;
   Metrics metrics_;
-  rpc::Router router_;
-  std::optional<rpc::Server> server_;
-  Worker worker_;
+  http::Router router_;
+  std::optional<http::Server> server_;
+  events::Worker worker_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::app

@@ -18,7 +18,7 @@
 #include "client/redis/command.h"
 #include "config/region.h"
 
-namespace sealcast::checks {
+namespace sealcast::config::checks {
 namespace {
 
 std::string quoted(const std::string& value) { return "\"" + value + "\""; }
@@ -205,4 +205,4 @@ Problem region(const std::string& value) {
   }
 }
 
-}  // namespace sealcast::checks
+}  // namespace sealcast::config::checks

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-namespace sealcast::checks {
+namespace sealcast::config::checks {
 
 using Problem = std::optional<std::string>;
 
@@ -37,4 +37,4 @@ Problem optional(const std::string& value) {
   return value.empty() ? Problem() : Check(value);
 }
 
-}  // namespace sealcast::checks
+}  // namespace sealcast::config::checks

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <stdexcept>
 
-namespace sealcast {
+namespace sealcast::config {
 namespace {
 
 constexpr std::size_t kMaxName = 32;
@@ -48,4 +48,4 @@ Region parse_region(std::string_view text) {
   return region;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::config

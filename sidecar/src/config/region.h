@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::config {
 
 struct Place {
   double latitude;  // degrees, north and east are positive
@@ -23,4 +23,4 @@ struct Region {
 // Throws std::invalid_argument saying what is wrong. Whether the URL is usable, checks::service_url tells.
 Region parse_region(std::string_view text);
 
-}  // namespace sealcast
+}  // namespace sealcast::config

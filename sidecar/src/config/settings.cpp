@@ -19,7 +19,7 @@
 #include "config/settings_table.h"
 #include "core/token/secret_file.h"
 
-namespace sealcast {
+namespace sealcast::config {
 namespace {
 
 constexpr std::size_t kMaxRegions = 64;
@@ -279,9 +279,9 @@ void Loader::check_regions() {
 
 // Both were checked to be connection strings.
 std::string with_password(const std::string& dsn, const std::string& password) {
-  pg::Conninfo values = pg::parse_conninfo(dsn);
+  postgres::Conninfo values = postgres::parse_conninfo(dsn);
   values["password"] = password;
-  return pg::write_conninfo(values);
+  return postgres::write_conninfo(values);
 }
 
 void Loader::complete() {
@@ -298,11 +298,11 @@ void Loader::complete() {
   if (settings_.mqtt.client_id.empty()) settings_.mqtt.client_id = "sealcast-" + relay.holder;
   if (!settings_.postgres.password_file.empty()) {
     const auto& setting = *find_setting("postgres", "password_file");
-    const std::string password = read_secret_file(places_[&setting], settings_.postgres.password_file);
+    const std::string password = core::token::read_secret_file(places_[&setting], settings_.postgres.password_file);
     if (password.find('\0') != password.npos) {
-      throw SettingsError(places_[&setting] +
-                          " names a file with a zero byte in it, which no password of Postgres has; "
-                          "write the password into it");
+      throw core::SettingsError(places_[&setting] +
+                                " names a file with a zero byte in it, which no password of Postgres has; "
+                                "write the password into it");
     }
     settings_.postgres.dsn = with_password(settings_.postgres.dsn, password);
     relay.dsn = with_password(relay.dsn, password);
@@ -317,7 +317,7 @@ Settings Loader::finish() {
   if (!problems_.empty()) {
     std::string message;
     for (const auto& problem : problems_) message += (message.empty() ? "" : "\n") + problem;
-    throw SettingsError(message);
+    throw core::SettingsError(message);
   }
   complete();
   return settings_;
@@ -344,4 +344,4 @@ void print_settings_table(std::ostream& out) {
   }
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::config

@@ -11,7 +11,7 @@
 
 #include "core/settings_error.h"
 
-namespace sealcast {
+namespace sealcast::config {
 
 struct Settings {
   struct Http {
@@ -183,4 +183,4 @@ Settings load_settings(const std::string& file, const char* const* environment);
 // The settings as a Markdown table: key, environment variable, default, unit, meaning.
 void print_settings_table(std::ostream& out);
 
-}  // namespace sealcast
+}  // namespace sealcast::config

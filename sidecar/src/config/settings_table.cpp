@@ -6,7 +6,7 @@
 
 #include "config/checks.h"
 
-namespace sealcast {
+namespace sealcast::config {
 namespace {
 
 constexpr std::int64_t kManyMs = 3'600'000;
@@ -317,4 +317,4 @@ std::string_view Setting::unit() const {
   return is_list() ? "list" : "text";
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::config

@@ -11,7 +11,7 @@
 
 #include "config/settings.h"
 
-namespace sealcast {
+namespace sealcast::config {
 
 // Null when the value will do, else what is wrong with it and the fix: "is …; write …".
 using Check = std::optional<std::string> (*)(const std::string& value);
@@ -44,4 +44,4 @@ struct Setting {
 std::span<const Setting> settings_table();
 const Setting* find_setting(std::string_view section, std::string_view key);  // null when there is none
 
-}  // namespace sealcast
+}  // namespace sealcast::config

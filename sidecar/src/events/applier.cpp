@@ -7,11 +7,11 @@
 #include <set>
 #include <utility>
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 using std::chrono::milliseconds;
-using Clock = pg::Connection::Clock;
+using Clock = postgres::Connection::Clock;
 
 constexpr char kTimeout[] = "select set_config('statement_timeout', $1, false)";
 constexpr char kApply[] = "select outcome, reason from sealcast.apply_events($1, $2, $3, $4, $5, $6, $7)";
@@ -25,13 +25,13 @@ constexpr milliseconds kAfterRefusal{1000};
 constexpr std::string_view kCanceled = "57014";
 constexpr std::string_view kLockNotAvailable = "55P03";
 
-void add_lease(pg::Params& params, Lease lease) {
+void add_lease(postgres::Params& params, Lease lease) {
   if (lease.partition) {
     params.add(*lease.partition);
     params.add(lease.epoch);
   } else {
-    params.add_null(pg::oid::kInteger);
-    params.add_null(pg::oid::kBigint);
+    params.add_null(postgres::oid::kInteger);
+    params.add_null(postgres::oid::kBigint);
   }
 }
 
@@ -44,7 +44,8 @@ Applier::Applier(asio::any_io_executor executor, Metrics::Worker metrics, Settin
       freed_(executor, Clock::time_point::max()) {
   for (std::size_t i = 0; i <= settings_.lanes; ++i) {
     auto lane = std::make_unique<Lane>();
-    lane->connection = pg::Connection::create(executor, {settings_.dsn, "events of " + settings_.group, kNoAnswer});
+    lane->connection =
+        postgres::Connection::create(executor, {settings_.dsn, "events of " + settings_.group, kNoAnswer});
     lane->connection->on_connect = [this, lane = lane.get()] {
       lane->timeout = milliseconds(0);
       freed_.cancel();
@@ -144,32 +145,32 @@ asio::awaitable<Applier::Attempt> Applier::insist(const EventHandler& handler, L
 // Comes back with outcomes or with trouble that is about these entries; anything else is waited for.
 asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, Lease lease,
                                                    std::span<const EntryPtr> entries, bool apart) {
-  pg::Params params;
+  postgres::Params params;
   params.add(std::string_view(settings_.group));
   params.add(std::string_view(handler.name));
   add_lease(params, lease);
-  params.begin_array(pg::oid::kTextArray, pg::oid::kText, entries.size());
+  params.begin_array(postgres::oid::kTextArray, postgres::oid::kText, entries.size());
   for (const EntryPtr& entry : entries) params.element(std::string_view(entry->envelope));
   params.end_array();
-  params.begin_array(pg::oid::kBigintArray, pg::oid::kBigint, entries.size());
+  params.begin_array(postgres::oid::kBigintArray, postgres::oid::kBigint, entries.size());
   for (const EntryPtr& entry : entries) params.element(entry->offset);
   params.end_array();
-  params.begin_array(pg::oid::kTextArray, pg::oid::kText, entries.size());
+  params.begin_array(postgres::oid::kTextArray, postgres::oid::kText, entries.size());
   for (const EntryPtr& entry : entries) params.element(std::string_view(to_string(entry->id)));
   params.end_array();
 
   while (Lane* const lane = co_await take_lane(apart)) {
     Attempt result;
-    std::optional<pg::Error> error;
+    std::optional<postgres::Error> error;
     const auto began = Clock::now();
     try {
       if (lane->timeout != handler.timeout) {
-        pg::Params timeout;
+        postgres::Params timeout;
         timeout.add(std::string_view(std::to_string(handler.timeout.count())));
         co_await lane->connection->query(kTimeout, timeout);
         lane->timeout = handler.timeout;
       }
-      const pg::Result rows = co_await lane->connection->query(kApply, params);
+      const postgres::Result rows = co_await lane->connection->query(kApply, params);
       handler.metrics.seconds.Observe(std::chrono::duration<double>(Clock::now() - began).count());
       for (int row = 0; row < rows.size(); ++row) {
         const std::string_view outcome = rows.text(row, 0);
@@ -190,7 +191,7 @@ asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, 
           result.outcomes.push_back(Applied::forged);
         }
       }
-    } catch (const pg::Error& caught) {
+    } catch (const postgres::Error& caught) {
       error = caught;
     }
     give_back(*lane);
@@ -202,7 +203,7 @@ asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, 
       co_return result;
     }
     // The handler or its rights are not as they should be, which is not the fault of any event.
-    if (error->failure() == pg::Failure::refused && error->sqlstate().starts_with("42")) {
+    if (error->failure() == postgres::Failure::refused && error->sqlstate().starts_with("42")) {
       if (complaints_.allows()) {
         log::write(log::Level::error, log::tag::kWorker, "events cannot be applied; trying again",
                    {{"handler", std::string_view(handler.name)},
@@ -212,12 +213,12 @@ asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, 
       co_await pause(kAfterRefusal);
       continue;
     }
-    if (error->failure() == pg::Failure::unavailable) continue;
+    if (error->failure() == postgres::Failure::unavailable) continue;
     // In doubt: Postgres ended, or an event has brought its backend down.
     const bool another = error->serialization() || error->transient() || error->sqlstate() == kLockNotAvailable;
-    result.trouble = error->failure() == pg::Failure::in_doubt ? Trouble::lost
-                     : another                                 ? Trouble::transient
-                                                               : Trouble::lasting;
+    result.trouble = error->failure() == postgres::Failure::in_doubt ? Trouble::lost
+                     : another                                       ? Trouble::transient
+                                                                     : Trouble::lasting;
     co_return result;
   }
   co_return Attempt{};
@@ -225,7 +226,7 @@ asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, 
 
 asio::awaitable<std::optional<Applied>> Applier::fail(const EventHandler& handler, Lease lease, const Entry& entry,
                                                       std::string_view reason, bool apart) {
-  pg::Params params;
+  postgres::Params params;
   params.add(std::string_view(settings_.group));
   params.add(std::string_view(handler.name));
   add_lease(params, lease);
@@ -233,10 +234,10 @@ asio::awaitable<std::optional<Applied>> Applier::fail(const EventHandler& handle
   params.add(entry.offset);
   params.add(reason);
   while (Lane* const lane = co_await take_lane(apart)) {
-    std::optional<pg::Result> rows;
+    std::optional<postgres::Result> rows;
     try {
       rows = co_await lane->connection->query(kFail, params);
-    } catch (const pg::Error&) {
+    } catch (const postgres::Error&) {
       // Not counted, or counted twice: either will do.
     }
     give_back(*lane);
@@ -276,4 +277,4 @@ void Applier::note_forged(Lease lease, const Entry& entry, std::string_view reas
   forged_ = 0;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

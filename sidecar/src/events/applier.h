@@ -24,7 +24,7 @@
 #include "client/postgres/connection.h"
 #include "events/entry.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 struct EventHandler {
   std::string name;
@@ -70,7 +70,7 @@ class Applier {
 
  private:
   struct Lane {
-    std::shared_ptr<pg::Connection> connection;
+    std::shared_ptr<postgres::Connection> connection;
     std::chrono::milliseconds timeout{0};  // that the session has; 0: not known
     bool busy = false;
   };
@@ -106,4 +106,4 @@ class Applier {
   bool stopped_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -8,10 +8,10 @@
 #include "client/redis/reply.h"
 #include "transport/frame.h"
 
-namespace sealcast {
-std::string_view Entry::type() const { return envelope_type(envelope); }
+namespace sealcast::events {
+std::string_view Entry::type() const { return transport::envelope_type(envelope); }
 
-std::string_view Entry::sender() const { return envelope_sender(envelope); }
+std::string_view Entry::sender() const { return transport::envelope_sender(envelope); }
 
 std::string_view envelope_of_frame(std::string_view frame) {
   constexpr std::string_view kMember = "\"envelope\":";
@@ -57,4 +57,4 @@ std::optional<EntryId> parse_newest(const redisReply* reply) {
   return std::nullopt;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -13,7 +13,7 @@
 
 #include "events/entry_id.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 struct Entry {
   EntryId id;
@@ -36,4 +36,4 @@ std::vector<EntryPtr> parse_entries(const redisReply* reply, std::size_t& gone);
 // The id that was given last, of an XINFO STREAM reply.
 std::optional<EntryId> parse_newest(const redisReply* reply);
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -3,7 +3,7 @@
 
 #include <charconv>
 
-namespace sealcast {
+namespace sealcast::events {
 
 std::optional<EntryId> parse_entry_id(std::string_view text) {
   EntryId id;
@@ -17,4 +17,4 @@ std::optional<EntryId> parse_entry_id(std::string_view text) {
 
 std::string to_string(const EntryId& id) { return std::to_string(id.ms) + '-' + std::to_string(id.seq); }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

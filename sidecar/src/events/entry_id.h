@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::events {
 
 struct EntryId {
   std::uint64_t ms = 0;
@@ -19,4 +19,4 @@ struct EntryId {
 std::optional<EntryId> parse_entry_id(std::string_view text);
 std::string to_string(const EntryId& id);
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -13,7 +13,7 @@
 
 #include "transport/redis_streams/service.h"
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 // Both scripts begin with it. KEYS: the partition. ARGV: the newest entry that was ever seen there, …
@@ -103,11 +103,11 @@ std::uint64_t info_number(std::string_view info, std::string_view name) {
 // One add(), over all the partitions that it concerns.
 struct EventPartitions::Round {
   std::size_t left = 0;
-  Outcome outcome;
+  transport::outside::Outcome outcome;
   asio::steady_timer done;
 };
 
-EventPartitions::EventPartitions(const asio::any_io_executor& executor, const Settings::RedisEvents& settings,
+EventPartitions::EventPartitions(const asio::any_io_executor& executor, const config::Settings::RedisEvents& settings,
                                  redis::Options options)
     : executor_(executor),
       client_(executor, std::move(options)),
@@ -115,7 +115,7 @@ EventPartitions::EventPartitions(const asio::any_io_executor& executor, const Se
       upkeep_(kGuardedUpkeep),
       newest_(static_cast<std::size_t>(settings.partitions)) {
   for (std::int64_t n = 0; n < settings.partitions; ++n) {
-    keys_.push_back(expand_template(settings.key, std::to_string(n), "{n}"));
+    keys_.push_back(transport::outside::expand_template(settings.key, std::to_string(n), "{n}"));
   }
 }
 
@@ -125,9 +125,11 @@ std::size_t partition_of(std::string_view sender_id, std::size_t partitions) {
   return hash % partitions;
 }
 
-asio::awaitable<Outcome> EventPartitions::add(std::span<const FramePtr> frames, redis::Clock::time_point deadline) {
-  std::map<std::size_t, std::vector<FramePtr>> parts;
-  for (const FramePtr& frame : frames) parts[partition_of(envelope_sender(frame->text), count())].push_back(frame);
+asio::awaitable<transport::outside::Outcome> EventPartitions::add(std::span<const transport::FramePtr> frames,
+                                                                  redis::Clock::time_point deadline) {
+  std::map<std::size_t, std::vector<transport::FramePtr>> parts;
+  for (const transport::FramePtr& frame : frames)
+    parts[partition_of(transport::envelope_sender(frame->text), count())].push_back(frame);
   Round round{
       .left = parts.size(), .outcome = {}, .done = asio::steady_timer(executor_, redis::Clock::time_point::max())};
   for (const auto& [partition, part] : parts) {
@@ -137,27 +139,28 @@ asio::awaitable<Outcome> EventPartitions::add(std::span<const FramePtr> frames, 
   co_return std::move(round.outcome);
 }
 
-asio::awaitable<void> EventPartitions::add_to(std::size_t partition, const std::vector<FramePtr>& frames,
+asio::awaitable<void> EventPartitions::add_to(std::size_t partition, const std::vector<transport::FramePtr>& frames,
                                               redis::Clock::time_point deadline, Round& round) {
   std::vector<std::string> offsets;
   offsets.reserve(frames.size());
   const std::string newest = to_string(newest_[partition]);
   std::vector<std::string_view> arguments{newest};
-  for (const FramePtr& frame : frames) {
+  for (const transport::FramePtr& frame : frames) {
     arguments.push_back(frame->stream_id);
     arguments.push_back(offsets.emplace_back(std::to_string(frame->offset)));
     arguments.push_back(frame->text);
   }
   const std::string_view keys[] = {keys_[partition]};
   const redis::Result result = co_await add_.call(client_, keys, arguments, deadline);
-  Outcome outcome = outcome_of(result);
-  if (outcome.kind == Outcome::Kind::done) {
+  transport::outside::Outcome outcome = transport::redis_streams::outcome_of(result);
+  if (outcome.kind == transport::outside::Outcome::Kind::done) {
     if (const auto added = parse_entry_id(result.text())) newest_[partition] = std::max(newest_[partition], *added);
   }
   lost_ = lost_ || tells_loss(result);
   // What holds all up goes before what holds up one partition.
-  const bool worse = outcome.kind == Outcome::Kind::retry_transport || round.outcome.kind == Outcome::Kind::done;
-  if (outcome.kind != Outcome::Kind::done && worse) round.outcome = std::move(outcome);
+  const bool worse = outcome.kind == transport::outside::Outcome::Kind::retry_transport ||
+                     round.outcome.kind == transport::outside::Outcome::Kind::done;
+  if (outcome.kind != transport::outside::Outcome::Kind::done && worse) round.outcome = std::move(outcome);
   if (--round.left == 0) round.done.cancel();
 }
 
@@ -193,4 +196,4 @@ void EventPartitions::expect(std::vector<EntryId> newest) {
   lost_ = false;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -22,7 +22,7 @@
 #include "events/upkeep.h"
 #include "transport/outside/adapter.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 // The partition of a sender, from 0: FNV-1a (64 bits, http://www.isthe.com/chongo/tech/comp/fnv/) of the lower-case
 // UUID.
@@ -30,14 +30,16 @@ std::size_t partition_of(std::string_view sender_id, std::size_t partitions);
 
 class EventPartitions {
  public:
-  EventPartitions(const asio::any_io_executor& executor, const Settings::RedisEvents& settings, redis::Options options);
+  EventPartitions(const asio::any_io_executor& executor, const config::Settings::RedisEvents& settings,
+                  redis::Options options);
 
   redis::Client& client() { return client_; }
   std::size_t count() const { return keys_.size(); }
   const std::string& key(std::size_t partition) const { return keys_[partition]; }
 
   // Adds the frames, in order in each partition.
-  asio::awaitable<Outcome> add(std::span<const FramePtr> frames, redis::Clock::time_point deadline);
+  asio::awaitable<transport::outside::Outcome> add(std::span<const transport::FramePtr> frames,
+                                                   redis::Clock::time_point deadline);
 
   // Makes the groups that are not there yet, which then begin with the oldest entry; trims below what every group has
   // finished, or, without any group, by age. Nothing when it could not.
@@ -54,7 +56,7 @@ class EventPartitions {
 
  private:
   struct Round;
-  asio::awaitable<void> add_to(std::size_t partition, const std::vector<FramePtr>& frames,
+  asio::awaitable<void> add_to(std::size_t partition, const std::vector<transport::FramePtr>& frames,
                                redis::Clock::time_point deadline, Round& round);
 
   asio::any_io_executor executor_;
@@ -66,4 +68,4 @@ class EventPartitions {
   bool lost_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 using std::chrono::milliseconds;
@@ -60,7 +60,7 @@ redis::Options waiter_options(redis::Options options) {
 
 }  // namespace
 
-GroupReader::GroupReader(const asio::any_io_executor& executor, const Settings::RedisEvents& settings,
+GroupReader::GroupReader(const asio::any_io_executor& executor, const config::Settings::RedisEvents& settings,
                          redis::Options options, std::string group)
     : partitions_(executor, settings, options),
       waiter_(executor, waiter_options(std::move(options))),
@@ -164,4 +164,4 @@ asio::awaitable<void> GroupReader::wait(std::span<const Watched> watched) {
   co_await pause.async_wait(asio::use_awaitable);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -15,7 +15,7 @@
 #include "events/entry.h"
 #include "events/event_partitions.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 class GroupReader {
  public:
@@ -38,8 +38,8 @@ class GroupReader {
     EntryId position;
   };
 
-  GroupReader(const asio::any_io_executor& executor, const Settings::RedisEvents& settings, redis::Options options,
-              std::string group);
+  GroupReader(const asio::any_io_executor& executor, const config::Settings::RedisEvents& settings,
+              redis::Options options, std::string group);
 
   void start();
   void stop();
@@ -69,4 +69,4 @@ class GroupReader {
   log::Throttle complaints_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -7,7 +7,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 using std::chrono::milliseconds;
@@ -246,4 +246,4 @@ asio::awaitable<void> Partition::retry_one(HeldKey key) {
   if (held.entries.empty()) aside_.erase(key);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -23,7 +23,7 @@
 #include "events/applier.h"
 #include "events/group_reader.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 using EventHandlers = std::vector<std::shared_ptr<const EventHandler>>;
 
@@ -97,4 +97,4 @@ class Partition : public std::enable_shared_from_this<Partition> {
   bool ended_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::events

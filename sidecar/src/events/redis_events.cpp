@@ -19,7 +19,7 @@
 #include "events/event_partitions.h"
 #include "transport/redis_streams/service.h"
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 using std::chrono::milliseconds;
@@ -36,10 +36,11 @@ constexpr milliseconds kWatchEvery{1000};
 // Sees to the partitions, in rounds. Outlives the adapter while a round is under way.
 class Upkeep : public std::enable_shared_from_this<Upkeep> {
  public:
-  Upkeep(const asio::any_io_executor& executor, const Settings& settings, redis::Options options)
+  Upkeep(const asio::any_io_executor& executor, const config::Settings& settings, redis::Options options)
       : partitions(executor, settings.redis_events, std::move(options)),
         settings_(settings.redis_events),
-        connection_(pg::Connection::create(executor, {settings.relay.dsn, "redis_events", settings.postgres.timeout})),
+        connection_(
+            postgres::Connection::create(executor, {settings.relay.dsn, "redis_events", settings.postgres.timeout})),
         timer_(executor) {}
 
   void start() {
@@ -78,8 +79,8 @@ class Upkeep : public std::enable_shared_from_this<Upkeep> {
     while (!stopped_) {
       try {
         co_await round();
-      } catch (const pg::Error& error) {
-        if (error.failure() == pg::Failure::refused && !error.transient() && complaints_.allows()) {
+      } catch (const postgres::Error& error) {
+        if (error.failure() == postgres::Failure::refused && !error.transient() && complaints_.allows()) {
           log::write(log::Level::error, log::tag::kDelivery, "the event partitions cannot be seen to; trying again",
                      {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
         }
@@ -106,7 +107,7 @@ class Upkeep : public std::enable_shared_from_this<Upkeep> {
 
   asio::awaitable<void> read_state() {
     enum { kLosses, kCarrying, kPartition, kMs, kSeq };
-    const pg::Result rows = co_await connection_->query(kState);
+    const postgres::Result rows = co_await connection_->query(kState);
     std::vector<EntryId> newest(partitions.count());
     for (int row = 0; row < rows.size(); ++row) {
       const auto partition = static_cast<std::size_t>(rows.integer(row, kPartition));
@@ -126,7 +127,7 @@ class Upkeep : public std::enable_shared_from_this<Upkeep> {
   asio::awaitable<void> rewind() {
     params_.clear();
     params_.add(losses_);
-    const pg::Result rows = co_await connection_->query(kRewind, params_);
+    const postgres::Result rows = co_await connection_->query(kRewind, params_);
     if (rows.size() == 0 || rows.null(0, 0)) co_return;  // another sidecar has seen it first
     const std::string_view since = rows.text(0, 1);
     if (since.empty()) {
@@ -145,7 +146,7 @@ class Upkeep : public std::enable_shared_from_this<Upkeep> {
   }
 
   asio::awaitable<void> trim() {
-    const pg::Result rows = co_await connection_->query(kGroups);
+    const postgres::Result rows = co_await connection_->query(kGroups);
     std::vector<std::string> groups;
     groups.reserve(static_cast<std::size_t>(rows.size()));
     for (int row = 0; row < rows.size(); ++row) groups.emplace_back(rows.text(row, 0));
@@ -181,18 +182,18 @@ class Upkeep : public std::enable_shared_from_this<Upkeep> {
     if (changed.empty() || partitions.lost()) co_return;
     params_.clear();
     params_.add(losses_);
-    params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, changed);
-    params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, ms);
-    params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, seq);
+    params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, changed);
+    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, ms);
+    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, seq);
     co_await connection_->query(kNote, params_);
     noted_ = newest;
   }
 
-  const Settings::RedisEvents settings_;
-  std::shared_ptr<pg::Connection> connection_;
+  const config::Settings::RedisEvents settings_;
+  std::shared_ptr<postgres::Connection> connection_;
   asio::steady_timer timer_;
   Metrics* metrics_ = nullptr;
-  pg::Params params_;
+  postgres::Params params_;
   std::vector<EntryId> noted_;
   std::int64_t losses_ = 0;
   bool known_ = false;
@@ -203,7 +204,7 @@ class Upkeep : public std::enable_shared_from_this<Upkeep> {
   bool stopped_ = false;
 };
 
-class RedisEvents final : public Adapter {
+class RedisEvents final : public transport::outside::Adapter {
  public:
   explicit RedisEvents(std::shared_ptr<Upkeep> upkeep) : upkeep_(std::move(upkeep)) {}
 
@@ -212,9 +213,11 @@ class RedisEvents final : public Adapter {
   void start() override { upkeep_->start(); }
   void stop() override { upkeep_->stop(); }
 
-  asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
+  asio::awaitable<transport::outside::Outcome> publish(std::span<const transport::FramePtr> frames,
+                                                       Clock::time_point deadline) override {
     if (std::string reason = upkeep_->holds_back(); !reason.empty()) {
-      Outcome outcome{.kind = Outcome::Kind::retry_transport, .reason = std::move(reason)};
+      transport::outside::Outcome outcome{.kind = transport::outside::Outcome::Kind::retry_transport,
+                                          .reason = std::move(reason)};
       co_return outcome;
     }
     co_return co_await upkeep_->partitions.add(frames, deadline);
@@ -226,11 +229,12 @@ class RedisEvents final : public Adapter {
 
 }  // namespace
 
-std::unique_ptr<Adapter> make_redis_events(asio::any_io_executor executor, const Settings& settings) {
+std::unique_ptr<transport::outside::Adapter> make_redis_events(asio::any_io_executor executor,
+                                                               const config::Settings& settings) {
   const auto& own = settings.redis_events;
   if (own.url.empty()) return nullptr;
-  return std::make_unique<RedisEvents>(
-      std::make_shared<Upkeep>(executor, settings, service_options("redis_events", own, settings.delivery.timeout)));
+  return std::make_unique<RedisEvents>(std::make_shared<Upkeep>(
+      executor, settings, transport::redis_streams::service_options("redis_events", own, settings.delivery.timeout)));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

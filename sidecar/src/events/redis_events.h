@@ -17,9 +17,10 @@
 #include "config/settings.h"
 #include "transport/outside/adapter.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 // Null when redis_events.url is empty.
-std::unique_ptr<Adapter> make_redis_events(asio::any_io_executor executor, const Settings& settings);
+std::unique_ptr<transport::outside::Adapter> make_redis_events(asio::any_io_executor executor,
+                                                               const config::Settings& settings);
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -20,7 +20,7 @@
 #include "events/run_progress.h"
 #include "transport/redis_streams/service.h"
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -50,13 +50,14 @@ std::optional<std::int64_t> as_offset(const std::string& from) {
 
 class Run {
  public:
-  Run(asio::io_context& context, const Settings& settings, const ReplayRequest& request)
+  Run(asio::io_context& context, const config::Settings& settings, const ReplayRequest& request)
       : context_(context),
         settings_(settings),
         request_(request),
-        connection_(pg::Connection::create(context.get_executor(), {settings.relay.dsn, "replay", kPlanTimeout})),
+        connection_(postgres::Connection::create(context.get_executor(), {settings.relay.dsn, "replay", kPlanTimeout})),
         partitions_(context.get_executor(), settings.redis_events,
-                    service_options("redis_events", settings.redis_events, settings.delivery.timeout)) {}
+                    transport::redis_streams::service_options("redis_events", settings.redis_events,
+                                                              settings.delivery.timeout)) {}
 
   asio::awaitable<void> run() {
     connection_->start();
@@ -75,30 +76,31 @@ class Run {
 
  private:
   asio::awaitable<std::vector<Part>> plan() {
-    pg::Params params;
+    postgres::Params params;
     std::vector<Part> parts;
     std::string stream_id;
-    if (!request_.stream_id.empty() && !normalize_uuid(request_.stream_id, stream_id)) {
-      throw SettingsError("--stream is \"" + request_.stream_id + "\", which is no UUID; write the id of a stream");
+    if (!request_.stream_id.empty() && !core::normalize_uuid(request_.stream_id, stream_id)) {
+      throw core::SettingsError("--stream is \"" + request_.stream_id +
+                                "\", which is no UUID; write the id of a stream");
     }
     if (const auto offset = as_offset(request_.from)) {
       if (stream_id.empty()) {
-        throw SettingsError("--from is an offset, which counts within a stream; add --stream, or write a time");
+        throw core::SettingsError("--from is an offset, which counts within a stream; add --stream, or write a time");
       }
-      params.add(pg::uuid_bytes(stream_id));
-      const pg::Result rows = co_await connection_->query(kBounds, params);
-      if (rows.size() == 0) throw SettingsError("there is no stream " + stream_id);
+      params.add(postgres::uuid_bytes(stream_id));
+      const postgres::Result rows = co_await connection_->query(kBounds, params);
+      if (rows.size() == 0) throw core::SettingsError("there is no stream " + stream_id);
       const std::int64_t first = std::max(*offset, rows.integer(0, 0));
       if (first <= rows.integer(0, 1)) parts.push_back({stream_id, first, rows.integer(0, 1)});
       co_return parts;
     }
     params.add(std::string_view(request_.from));
     if (stream_id.empty()) {
-      params.add_null(pg::oid::kUuid);
+      params.add_null(postgres::oid::kUuid);
     } else {
-      params.add(pg::uuid_bytes(stream_id));
+      params.add(postgres::uuid_bytes(stream_id));
     }
-    const pg::Result rows = co_await connection_->query(kPlan, params);
+    const postgres::Result rows = co_await connection_->query(kPlan, params);
     for (int row = 0; row < rows.size(); ++row) {
       parts.push_back({rows.uuid(row, 0), rows.integer(row, 1), rows.integer(row, 2)});
     }
@@ -107,21 +109,22 @@ class Run {
 
   asio::awaitable<void> carry(const Part& part, RunProgress& progress) {
     for (std::int64_t next = part.first; next <= part.last;) {
-      pg::Params params;
-      params.add(pg::uuid_bytes(part.stream_id));
+      postgres::Params params;
+      params.add(postgres::uuid_bytes(part.stream_id));
       params.add(next - 1);
       params.add(kPageRows);
-      const pg::Result rows = co_await connection_->query(kPage, params);
+      const postgres::Result rows = co_await connection_->query(kPage, params);
       if (rows.size() == 0) break;
-      std::vector<FramePtr> frames;
+      std::vector<transport::FramePtr> frames;
       const std::int64_t before = next;
       for (int row = 0; row < rows.size() && next <= part.last; ++row) {
-        Frame frame{.stream_id = part.stream_id, .offset = rows.integer(row, 0), .prev = rows.integer(row, 1)};
+        transport::Frame frame{
+            .stream_id = part.stream_id, .offset = rows.integer(row, 0), .prev = rows.integer(row, 1)};
         if (frame.offset > part.last) break;
         next = frame.offset + 1;
         if (rows.null(row, 2)) continue;  // retention has dropped it
-        append_frame(frame.offset, frame.prev, rows.text(row, 2), frame.text);
-        frames.push_back(std::make_shared<Frame>(std::move(frame)));
+        transport::append_frame(frame.offset, frame.prev, rows.text(row, 2), frame.text);
+        frames.push_back(std::make_shared<transport::Frame>(std::move(frame)));
       }
       if (next == before) break;
       for (std::size_t i = 0; i < frames.size(); i += kAddAtOnce) {
@@ -133,7 +136,7 @@ class Run {
     }
   }
 
-  asio::awaitable<void> add(std::span<const FramePtr> frames) {
+  asio::awaitable<void> add(std::span<const transport::FramePtr> frames) {
     std::string told;
     while (true) {
       std::string reason;
@@ -141,8 +144,9 @@ class Run {
       if (used >= settings_.redis_events.max_memory_percent) {
         reason = "Redis uses " + std::to_string(used) + " % of its maxmemory";
       } else {
-        const Outcome outcome = co_await partitions_.add(frames, Clock::now() + settings_.delivery.timeout);
-        if (outcome.kind == Outcome::Kind::done) co_return;
+        const transport::outside::Outcome outcome =
+            co_await partitions_.add(frames, Clock::now() + settings_.delivery.timeout);
+        if (outcome.kind == transport::outside::Outcome::Kind::done) co_return;
         reason = outcome.reason;
       }
       if (reason != told) std::cerr << "waiting: " << reason << '\n';
@@ -153,18 +157,18 @@ class Run {
   }
 
   asio::io_context& context_;
-  const Settings& settings_;
+  const config::Settings& settings_;
   const ReplayRequest& request_;
-  std::shared_ptr<pg::Connection> connection_;
+  std::shared_ptr<postgres::Connection> connection_;
   EventPartitions partitions_;
   std::int64_t done_ = 0;
 };
 
 }  // namespace
 
-void replay(const Settings& settings, const ReplayRequest& request) {
+void replay(const config::Settings& settings, const ReplayRequest& request) {
   if (settings.redis_events.url.empty()) {
-    throw SettingsError(
+    throw core::SettingsError(
         "redis_events.url is empty, so that there is nothing to add to; write the Redis of the workers");
   }
   asio::io_context context(1);
@@ -178,4 +182,4 @@ void replay(const Settings& settings, const ReplayRequest& request) {
   if (failure) std::rethrow_exception(failure);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

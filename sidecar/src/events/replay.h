@@ -6,7 +6,7 @@
 
 #include "config/settings.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 struct ReplayRequest {
   std::string from;       // an offset, of `stream_id`; or a time, as Postgres reads it
@@ -14,7 +14,7 @@ struct ReplayRequest {
 };
 
 // Returns when all is added; says on standard output how far it is. Throws SettingsError for a request that makes no
-// sense, pg::Error when Postgres refuses.
-void replay(const Settings& settings, const ReplayRequest& request);
+// sense, postgres::Error when Postgres refuses.
+void replay(const config::Settings& settings, const ReplayRequest& request);
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 constexpr std::chrono::milliseconds kTerminalEvery{200};
@@ -35,4 +35,4 @@ std::string RunProgress::end(std::int64_t done, Clock::time_point now) const {
   return (terminal_ ? std::string(kToLineStart) : std::string()) + line(done, now) + "\n";
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

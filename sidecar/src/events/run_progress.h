@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace sealcast {
+namespace sealcast::events {
 
 class RunProgress {
  public:
@@ -27,4 +27,4 @@ class RunProgress {
   Clock::time_point next_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::events

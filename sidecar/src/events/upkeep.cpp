@@ -3,7 +3,7 @@
 
 #include "client/redis/reply.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 UpkeepAnswer parse_upkeep(const redisReply* reply) {
   UpkeepAnswer upkeep;
@@ -17,4 +17,4 @@ UpkeepAnswer parse_upkeep(const redisReply* reply) {
   return upkeep;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

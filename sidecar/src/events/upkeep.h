@@ -10,7 +10,7 @@
 
 #include "events/entry_id.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 // How far a consumer group has come in a partition.
 struct GroupLag {
@@ -28,4 +28,4 @@ struct UpkeepAnswer {
 // Of [newest, name, pending, unread, oldest_ms, name, …]; empty for a reply of another shape.
 UpkeepAnswer parse_upkeep(const redisReply* reply);
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "transport/redis_streams/service.h"
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 using std::chrono::milliseconds;
@@ -38,17 +38,19 @@ std::string unique_name(const std::string& holder) {
 
 }  // namespace
 
-Worker::Worker(asio::any_io_executor executor, Metrics& metrics, const Settings& settings, std::string group)
+Worker::Worker(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings, std::string group)
     : executor_(executor),
       metrics_(metrics),
       counts_(metrics.worker()),
       group_(std::move(group)),
       holder_(unique_name(settings.relay.holder)),
       lease_(settings.worker.lease),
-      connection_(
-          pg::Connection::create(executor, {settings.relay.dsn, "worker of " + group_, settings.postgres.timeout})),
-      reader_(executor, settings.redis_events,
-              service_options("redis_events", settings.redis_events, settings.delivery.timeout), group_),
+      connection_(postgres::Connection::create(executor,
+                                               {settings.relay.dsn, "worker of " + group_, settings.postgres.timeout})),
+      reader_(
+          executor, settings.redis_events,
+          transport::redis_streams::service_options("redis_events", settings.redis_events, settings.delivery.timeout),
+          group_),
       applier_(executor, counts_, {settings.relay.dsn, group_, static_cast<std::size_t>(settings.worker.lanes)}),
       lead_timer_(executor),
       keep_timer_(executor) {}
@@ -63,8 +65,8 @@ void Worker::start() {
   asio::co_spawn(executor_, watch(), asio::detached);
 }
 
-void Worker::complain(const pg::Error& error) {
-  if (error.failure() != pg::Failure::refused || !complaints_.allows()) return;
+void Worker::complain(const postgres::Error& error) {
+  if (error.failure() != postgres::Failure::refused || !complaints_.allows()) return;
   log::write(log::Level::error, log::tag::kWorker, "Postgres refused a statement of the worker; trying again",
              {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
 }
@@ -82,7 +84,7 @@ asio::awaitable<void> Worker::lead() {
       const bool connected = co_await connection_->wait_connected(Clock::now() + lease_ / 3);
       if (!connected) continue;
       co_await claim();
-    } catch (const pg::Error& error) {
+    } catch (const postgres::Error& error) {
       complain(error);
     }
     co_await until_next(lead_timer_);
@@ -95,7 +97,7 @@ asio::awaitable<void> Worker::keep() {
     try {
       co_await record();
       co_await replay();
-    } catch (const pg::Error& error) {
+    } catch (const postgres::Error& error) {
       complain(error);
     }
     co_await until_next(keep_timer_);
@@ -104,9 +106,9 @@ asio::awaitable<void> Worker::keep() {
 }
 
 asio::awaitable<void> Worker::read_handlers() {
-  pg::Params params;
+  postgres::Params params;
   params.add(std::string_view(group_));
-  const pg::Result rows = co_await connection_->query(kHandlers, params);
+  const postgres::Result rows = co_await connection_->query(kHandlers, params);
   EventHandlers handlers;
   for (int row = 0; row < rows.size(); ++row) {
     const std::string name(rows.text(row, 0));
@@ -130,18 +132,18 @@ asio::awaitable<void> Worker::read_handlers() {
 }
 
 asio::awaitable<void> Worker::claim() {
-  pg::Params params;
+  postgres::Params params;
   params.add(std::string_view(group_));
   params.add(std::string_view(holder_));
   params.add(static_cast<std::int32_t>(lease_.count()));
   params.add(static_cast<std::int32_t>(reader_.partitions()));
-  const pg::Result rows = co_await connection_->query(kClaim, params);
+  const postgres::Result rows = co_await connection_->query(kClaim, params);
   // After the claim: a handler that is registered later ends these epochs.
   co_await read_handlers();
   take_claim(rows);
 }
 
-void Worker::take_claim(const pg::Result& rows) {
+void Worker::take_claim(const postgres::Result& rows) {
   for (int row = 0; row < rows.size(); ++row) {
     const auto id = static_cast<std::int32_t>(rows.integer(row, 0));
     const std::int64_t epoch = rows.integer(row, 1);
@@ -181,16 +183,16 @@ asio::awaitable<void> Worker::record() {
     checkpoints_.erase(checkpoint);
   }
   if (!ids.empty()) {
-    pg::Params params;
+    postgres::Params params;
     params.add(std::string_view(group_));
-    params.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, ids);
-    params.add_array(pg::oid::kBigintArray, pg::oid::kBigint, epochs);
-    params.add_array(pg::oid::kBigintArray, pg::oid::kBigint, finished);
+    params.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
+    params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
+    params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, finished);
     params.add(losses_);
     co_await connection_->query(kFinish, params);
   }
   enum { kThrough, kLosses, kPartition, kMs, kSeq };
-  const pg::Result carried = co_await connection_->query(kCarried);
+  const postgres::Result carried = co_await connection_->query(kCarried);
   const std::int64_t losses = carried.integer(0, kLosses);
   if (std::exchange(losses_, losses) != losses) checkpoints_.clear();
   if (carried.null(0, kThrough)) co_return;
@@ -216,10 +218,10 @@ asio::awaitable<void> Worker::record() {
 // By whoever leases the first partition. Beside what is new: a dead letter comes late anyway.
 asio::awaitable<void> Worker::replay() {
   if (!partitions_.contains(0)) co_return;
-  pg::Params params;
+  postgres::Params params;
   params.add(std::string_view(group_));
   params.add(kReplays);
-  const pg::Result rows = co_await connection_->query(kReplay, params);
+  const postgres::Result rows = co_await connection_->query(kReplay, params);
   for (int row = 0; row < rows.size() && !finishing_; ++row) {
     const auto handler = std::ranges::find(handlers_, rows.text(row, 0),
                                            [](const auto& known) -> std::string_view { return known->name; });
@@ -265,11 +267,11 @@ asio::awaitable<void> Worker::finish(Clock::time_point deadline) {
     co_await pause.async_wait(asio::use_awaitable);
   }
   try {
-    pg::Params params;
+    postgres::Params params;
     params.add(std::string_view(group_));
     params.add(std::string_view(holder_));
     co_await connection_->query(kRelease, params);
-  } catch (const pg::Error&) {
+  } catch (const postgres::Error&) {
     // The leases end by themselves.
   }
   applier_.stop();
@@ -277,4 +279,4 @@ asio::awaitable<void> Worker::finish(Clock::time_point deadline) {
   connection_->stop();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::events

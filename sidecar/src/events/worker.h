@@ -22,14 +22,14 @@
 #include "config/settings.h"
 #include "events/partition.h"
 
-namespace sealcast {
+namespace sealcast::events {
 
 class Worker {
  public:
   using Clock = std::chrono::steady_clock;
 
   // `metrics` outlives this.
-  Worker(asio::any_io_executor executor, Metrics& metrics, const Settings& settings, std::string group);
+  Worker(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings, std::string group);
 
   void start();
   // Ends what is under way, gives the leases up. Gives up at `deadline`.
@@ -48,9 +48,9 @@ class Worker {
   asio::awaitable<void> claim();
   asio::awaitable<void> record();
   asio::awaitable<void> replay();
-  void complain(const pg::Error& error);
+  void complain(const postgres::Error& error);
   asio::awaitable<void> until_next(asio::steady_timer& timer);
-  void take_claim(const pg::Result& rows);
+  void take_claim(const postgres::Result& rows);
 
   asio::any_io_executor executor_;
   Metrics& metrics_;
@@ -58,7 +58,7 @@ class Worker {
   const std::string group_;
   const std::string holder_;
   const std::chrono::milliseconds lease_;
-  std::shared_ptr<pg::Connection> connection_;
+  std::shared_ptr<postgres::Connection> connection_;
   GroupReader reader_;
   Applier applier_;
   EventHandlers handlers_;
@@ -74,4 +74,4 @@ class Worker {
   int loops_ = 0;  // that run
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 namespace {
 
@@ -56,4 +56,4 @@ Address TrustedProxies::client(const Address& peer, std::string_view forwarded_f
   return client;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

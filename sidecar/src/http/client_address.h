@@ -9,7 +9,7 @@
 
 #include "base/address.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 class TrustedProxies {
  public:
@@ -29,4 +29,4 @@ class TrustedProxies {
   std::vector<Network> networks_;
 };
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "http/server.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 namespace {
 
@@ -228,7 +228,7 @@ void Connection::flush() {
     render_head(ready.request, ready.response, server_->cors_, !(last_ && newest), Framing::length, ready.head);
     output_.push_back(asio::buffer(ready.head));
     std::string_view content = ready.response.content();
-    if (!content.empty() && ready.request.method != beast::http::verb::head) output_.push_back(asio::buffer(content));
+    if (!content.empty() && ready.request.method != Method::head) output_.push_back(asio::buffer(content));
   }
   std::size_t answered = number - first_;
   if (answered == 0) return;
@@ -325,4 +325,4 @@ void Connection::check_patience(Clock::time_point now) {
   }
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -13,7 +13,7 @@
 #include "http/exchange.h"
 #include "http/parser.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 class Server;
 
@@ -74,4 +74,4 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool lingering_ = false;
 };
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 namespace {
 
@@ -33,7 +33,7 @@ std::string decode(std::string_view text) {
 }  // namespace
 
 void Request::clear() {
-  method = beast::http::verb::unknown;
+  method = Method::unknown;
   version = 11;
   keep_alive = true;
   expects_continue = false;
@@ -124,4 +124,4 @@ void answer_problem(Response& response, const Problem& problem) {
   if (problem.status == 401) response.header("WWW-Authenticate", "Bearer");
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

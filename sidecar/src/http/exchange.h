@@ -13,11 +13,13 @@
 #include "base/address.h"
 #include "base/asio.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 namespace beast = boost::beast;
 
+using Method = beast::http::verb;
+
 struct Request {
-  beast::http::verb method = beast::http::verb::unknown;
+  Method method = Method::unknown;
   int version = 11;  // 10 or 11
   bool keep_alive = true;
   bool expects_continue = false;
@@ -80,4 +82,4 @@ void answer_json(Response& response, std::string body);
 void answer_problem(Response& response, const Problem& problem);
 void append_json_string(std::string_view text, std::string& out);
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

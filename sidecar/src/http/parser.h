@@ -9,7 +9,7 @@
 
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 class RequestParser final : public beast::http::basic_parser<true> {
  public:
@@ -27,7 +27,7 @@ class RequestParser final : public beast::http::basic_parser<true> {
   using error_code = beast::error_code;
   using string_view = beast::string_view;
 
-  void on_request_impl(beast::http::verb method, string_view, string_view target, int version, error_code&) override {
+  void on_request_impl(Method method, string_view, string_view target, int version, error_code&) override {
     request_.method = method;
     request_.target.assign(target.data(), target.size());
     request_.version = version;
@@ -101,4 +101,4 @@ class RequestParser final : public beast::http::basic_parser<true> {
   bool has_host_ = false;
 };
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

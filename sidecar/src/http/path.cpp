@@ -1,7 +1,7 @@
 // Goes segment by segment.
 #include "http/path.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 namespace {
 
@@ -27,4 +27,4 @@ bool path_fits(std::string_view pattern, std::string_view path, std::string_view
   return pattern.empty() && path.empty();
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -6,7 +6,7 @@
 #include <charconv>
 #include <ctime>
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 namespace {
 
@@ -51,7 +51,7 @@ void Cors::append_headers(std::string_view origin, std::string& out) const {
 }
 
 bool Cors::is_preflight(const Request& request) const {
-  return !origins_.empty() && request.method == beast::http::verb::options && !request.origin.empty() &&
+  return !origins_.empty() && request.method == Method::options && !request.origin.empty() &&
          !request.preflight_method.empty();
 }
 
@@ -101,4 +101,4 @@ void render_head(const Request& request, const Response& response, const Cors& c
   out += "\r\n";
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

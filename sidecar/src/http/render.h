@@ -7,7 +7,7 @@
 
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 // Cross-origin rules, as http.cors_origins states them.
 class Cors {
@@ -33,4 +33,4 @@ enum class Framing {
 void render_head(const Request& request, const Response& response, const Cors& cors, bool keep_alive, Framing framing,
                  std::string& out);
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -5,20 +5,20 @@
 
 #include "http/path.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 Router::Router(std::vector<Route> routes, Handler fallback, prometheus::Histogram* fallback_seconds)
-    : routes_(std::move(routes)), fallback_{beast::http::verb::get, "", std::move(fallback), fallback_seconds} {}
+    : routes_(std::move(routes)), fallback_{Method::get, "", std::move(fallback), fallback_seconds} {}
 
 const Route* Router::find(Exchange& exchange, std::string_view& id) const {
   const Request& request = exchange.request;
   std::string_view path = request.path();
   // HEAD is GET whose body is not sent.
-  beast::http::verb method = request.method == beast::http::verb::head ? beast::http::verb::get : request.method;
+  Method method = request.method == Method::head ? Method::get : request.method;
   std::string allowed;
   for (const Route& route : routes_) {
     if (!path_fits(route.pattern, path, id)) continue;
-    if (route.method == method && (request.method != beast::http::verb::head || route.answer != Route::takes_over))
+    if (route.method == method && (request.method != Method::head || route.answer != Route::takes_over))
       return &route;
     auto name = beast::http::to_string(route.method);
     allowed += allowed.empty() ? "" : ", ";
@@ -30,9 +30,9 @@ const Route* Router::find(Exchange& exchange, std::string_view& id) const {
     exchange.response.header("Allow", allowed);
     return nullptr;
   }
-  if (fallback_.handler && method == beast::http::verb::get) return &fallback_;
+  if (fallback_.handler && method == Method::get) return &fallback_;
   answer_problem(exchange.response, {404, "not_found", "there is nothing at this path", {}, "See /openapi.json."});
   return nullptr;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

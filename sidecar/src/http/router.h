@@ -10,7 +10,7 @@
 #include "base/metrics.h"
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 // Fills in exchange.response. `id` is the {id} of the pattern and belongs to the exchange. Whatever it throws is 500.
 using Handler = std::function<asio::awaitable<void>(Exchange& exchange, std::string_view id)>;
@@ -19,7 +19,7 @@ struct Route {
   // Beside one that is large, or takes the connection over, nothing more is read from the connection.
   enum Answer { small, large, takes_over };
 
-  beast::http::verb method;
+  Method method;
   std::string_view pattern;  // segments; {id} stands for any one
   Handler handler;
   prometheus::Histogram* seconds;
@@ -39,4 +39,4 @@ class Router {
   Route fallback_;
 };
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 namespace {
 
@@ -136,4 +136,4 @@ void Server::close() {
   }
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

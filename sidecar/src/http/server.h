@@ -19,7 +19,7 @@
 #include "http/render.h"
 #include "http/router.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 struct ServerSettings {
   std::string listen;  // host:port
@@ -68,4 +68,4 @@ class Server {
   bool draining_ = false;
 };
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

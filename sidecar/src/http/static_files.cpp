@@ -7,7 +7,7 @@
 #include <iterator>
 #include <utility>
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 namespace {
 
@@ -62,4 +62,4 @@ void StaticFiles::answer(std::string_view path, Response& response) const {
   response.header("Content-Security-Policy", policy_);
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -7,7 +7,7 @@
 
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 class StaticFiles {
  public:
@@ -22,4 +22,4 @@ class StaticFiles {
   std::string policy_;  // Content-Security-Policy
 };
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

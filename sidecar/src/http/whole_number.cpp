@@ -3,7 +3,7 @@
 
 #include <charconv>
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 bool read_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
                  std::optional<std::int64_t>& out, Response& response) {
@@ -20,4 +20,4 @@ bool read_number(std::string_view name, std::string_view text, std::int64_t min,
   return false;
 }
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -7,10 +7,10 @@
 
 #include "http/exchange.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 
 // Of a query parameter or header; `out` stays as it is when `text` is empty. False: the response says what is wrong.
 bool read_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
                  std::optional<std::int64_t>& out, Response& response);
 
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

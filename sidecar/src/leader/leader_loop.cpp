@@ -12,15 +12,15 @@
 #include "client/postgres/params.h"
 #include "core/shard.h"
 
-namespace sealcast {
+namespace sealcast::leader {
 
 bool LedShards::has(std::string_view stream_id) const {
-  return std::ranges::find(shards, shard_of(pg::uuid_bytes(stream_id).back())) != shards.end();
+  return std::ranges::find(shards, core::shard_of(postgres::uuid_bytes(stream_id).back())) != shards.end();
 }
 
-void LedShards::add_to(pg::Params& params) const {
-  params.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, shards);
-  params.add_array(pg::oid::kBigintArray, pg::oid::kBigint, epochs);
+void LedShards::add_to(postgres::Params& params) const {
+  params.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards);
+  params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
 }
 
 LeaderLoop::LeaderLoop(asio::any_io_executor executor, LeaderLoopSettings settings, Leads leads, Tick tick)
@@ -28,7 +28,7 @@ LeaderLoop::LeaderLoop(asio::any_io_executor executor, LeaderLoopSettings settin
       settings_(std::move(settings)),
       leads_(std::move(leads)),
       tick_(std::move(tick)),
-      connection_(pg::Connection::create(executor, {settings_.dsn, settings_.name, settings_.timeout})),
+      connection_(postgres::Connection::create(executor, {settings_.dsn, settings_.name, settings_.timeout})),
       timer_(executor) {}
 
 LeaderLoop::~LeaderLoop() { stop(); }
@@ -46,7 +46,7 @@ void LeaderLoop::stop() {
 
 LedShards LeaderLoop::led() const {
   LedShards led;
-  for (const Lead& lead : leads_()) {
+  for (const transport::Lead& lead : leads_()) {
     led.shards.push_back(lead.shard);
     led.epochs.push_back(lead.epoch);
   }
@@ -58,7 +58,7 @@ asio::awaitable<void> LeaderLoop::run() {
     try {
       const LedShards led = this->led();
       co_await tick_(led);
-    } catch (const pg::Error& error) {
+    } catch (const postgres::Error& error) {
       if (!error.transient() && !stopping_) {
         log::write(log::Level::error, settings_.log_tag, settings_.failure,
                    {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
@@ -71,4 +71,4 @@ asio::awaitable<void> LeaderLoop::run() {
   }
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader

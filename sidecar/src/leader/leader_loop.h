@@ -19,15 +19,15 @@
 #include "client/postgres/connection.h"
 #include "transport/transport.h"
 
-namespace sealcast {
+namespace sealcast::leader {
 
 // What this sidecar leads at the beginning of a tick.
 struct LedShards {
   std::vector<std::int32_t> shards;
   std::vector<std::int64_t> epochs;
 
-  bool has(std::string_view stream_id) const;  // a lower-case UUID
-  void add_to(pg::Params& params) const;       // as two arrays
+  bool has(std::string_view stream_id) const;   // a lower-case UUID
+  void add_to(postgres::Params& params) const;  // as two arrays
 };
 
 struct LeaderLoopSettings {
@@ -40,8 +40,8 @@ struct LeaderLoopSettings {
 
 class LeaderLoop {
  public:
-  using Tick = std::function<asio::awaitable<void>(const LedShards& led)>;  // may throw pg::Error
-  using Leads = std::function<std::span<const Lead>()>;
+  using Tick = std::function<asio::awaitable<void>(const LedShards& led)>;  // may throw postgres::Error
+  using Leads = std::function<std::span<const transport::Lead>()>;
 
   LeaderLoop(asio::any_io_executor executor, LeaderLoopSettings settings, Leads leads, Tick tick);
   ~LeaderLoop();
@@ -50,7 +50,7 @@ class LeaderLoop {
   void stop();
 
   LedShards led() const;
-  pg::Connection& connection() { return *connection_; }
+  postgres::Connection& connection() { return *connection_; }
 
  private:
   static constexpr std::chrono::seconds kEvery{1};
@@ -61,9 +61,9 @@ class LeaderLoop {
   LeaderLoopSettings settings_;
   Leads leads_;
   Tick tick_;
-  std::shared_ptr<pg::Connection> connection_;
+  std::shared_ptr<postgres::Connection> connection_;
   asio::steady_timer timer_;
   bool stopping_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader

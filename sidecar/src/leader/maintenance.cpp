@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::leader {
 
 namespace {
 
@@ -34,7 +34,7 @@ void Maintenance::stop() {
 
 asio::awaitable<void> Maintenance::run() {
   while (!stopping_) {
-    connection_ = pg::Connection::create(executor_, {dsn_, "maintenance", kTimeout});
+    connection_ = postgres::Connection::create(executor_, {dsn_, "maintenance", kTimeout});
     connection_->start();
     bool succeeded = co_await once();
     connection_->stop();
@@ -48,14 +48,14 @@ asio::awaitable<void> Maintenance::run() {
 
 asio::awaitable<bool> Maintenance::once() {
   try {
-    if (!co_await connection_->wait_connected(pg::Connection::Clock::now() + kToConnect)) co_return false;
-    pg::Result rows = co_await connection_->query("select action, object from sealcast.maintain()");
+    if (!co_await connection_->wait_connected(postgres::Connection::Clock::now() + kToConnect)) co_return false;
+    postgres::Result rows = co_await connection_->query("select action, object from sealcast.maintain()");
     for (int row = 0; row < rows.size(); ++row) {
       log::write(log::Level::info, log::tag::kDatabase, "maintenance",
                  {{"action", rows.text(row, 0)}, {"object", rows.text(row, 1)}});
     }
     co_return true;
-  } catch (const pg::Error& error) {
+  } catch (const postgres::Error& error) {
     if (!stopping_) {
       log::write(log::Level::error, log::tag::kDatabase, "sealcast.maintain() failed; trying again",
                  {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
@@ -64,4 +64,4 @@ asio::awaitable<bool> Maintenance::once() {
   }
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader

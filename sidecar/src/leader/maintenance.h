@@ -11,7 +11,7 @@
 #include "base/asio.h"
 #include "client/postgres/connection.h"
 
-namespace sealcast {
+namespace sealcast::leader {
 
 class Maintenance {
  public:
@@ -28,10 +28,10 @@ class Maintenance {
 
   asio::any_io_executor executor_;
   std::string dsn_;
-  std::shared_ptr<pg::Connection> connection_;
+  std::shared_ptr<postgres::Connection> connection_;
   asio::steady_timer timer_;
   bool stopping_ = false;
   bool done_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-namespace sealcast {
+namespace sealcast::message {
 
 asio::awaitable<StreamAccess> AccessCache::access(std::string_view stream_id, std::string_view user_id) {
   // What nobody in particular may read needs no entry a user.
@@ -31,4 +31,4 @@ asio::awaitable<StreamAccess> AccessCache::look_up(std::string key, std::string_
   co_return asked;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

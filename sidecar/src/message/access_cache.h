@@ -10,7 +10,7 @@
 #include "base/asio.h"
 #include "message/history.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 class AccessCache {
  public:
@@ -35,4 +35,4 @@ class AccessCache {
   Clock::time_point turn_{};
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 namespace {
 
@@ -29,7 +29,7 @@ constexpr std::chrono::milliseconds kPause{50};  // before another attempt on a 
 // Statements of messages that go alone, one after the other on one connection; each may wait for a lock.
 constexpr std::size_t kMaxAlone = 1024;
 
-Verdict verdict_of(const pg::Result& rows, int row) {
+Verdict verdict_of(const postgres::Result& rows, int row) {
   return {static_cast<int>(rows.integer(row, kStatus)),
           rows.text(row, kCode),
           rows.text(row, kMessage),
@@ -49,7 +49,7 @@ Verdict internal_error() {
 }
 
 // A whole batch that met somebody's open transaction: nothing of it was inserted.
-bool met_open_transaction(const pg::Result& rows) {
+bool met_open_transaction(const postgres::Result& rows) {
   return rows.size() > 0 && rows.integer(0, kStatus) == 503 && rows.text(0, kCode) == kTxnInProgress;
 }
 
@@ -77,14 +77,15 @@ Admission::Admission(asio::any_io_executor executor, Metrics& metrics, Admission
     : executor_(executor), metrics_(metrics), settings_(std::move(settings)), on_commit_(std::move(on_commit)) {
   for (std::size_t i = 0; i < settings_.lanes; ++i) add_lane(fresh_, "admission " + std::to_string(i + 1));
   add_lane(repeats_, "admission of repeats");
-  alone_ = pg::Connection::create(executor_, {settings_.dsn, "admission one by one", settings_.timeout, kMaxAlone});
+  alone_ =
+      postgres::Connection::create(executor_, {settings_.dsn, "admission one by one", settings_.timeout, kMaxAlone});
 }
 
 Admission::~Admission() { stop(); }
 
 void Admission::add_lane(Queue& queue, std::string name) {
   auto lane = std::make_unique<Lane>();
-  lane->connection = pg::Connection::create(executor_, {settings_.dsn, std::move(name), settings_.timeout});
+  lane->connection = postgres::Connection::create(executor_, {settings_.dsn, std::move(name), settings_.timeout});
   lane->connection->on_connect = [this, &queue] { schedule(queue); };
   lane->connection->on_loss = [this, &queue] { lost_lane(queue); };
   queue.lanes.push_back(std::move(lane));
@@ -178,13 +179,13 @@ Admission::Batch Admission::next_batch(Queue& queue) {
 }
 
 asio::awaitable<void> Admission::run_batch(Queue& queue, Lane& lane, Batch batch) {
-  std::optional<pg::Error> error;
-  pg::Result rows;
+  std::optional<postgres::Error> error;
+  postgres::Result rows;
   auto began = Clock::now();
   metrics_.admission_batch_size.Observe(static_cast<double>(batch.size()));
   try {
     rows = co_await attempt(*lane.connection, lane.params, batch);
-  } catch (const pg::Error& caught) {
+  } catch (const postgres::Error& caught) {
     error = caught;
   }
   lane.busy = false;
@@ -217,9 +218,9 @@ asio::awaitable<void> Admission::run_batch(Queue& queue, Lane& lane, Batch batch
   if (committed) on_commit_();
 }
 
-asio::awaitable<pg::Result> Admission::attempt(pg::Connection& connection, pg::Params& params,
-                                               std::span<const Item> items) {
-  using namespace pg::oid;
+asio::awaitable<postgres::Result> Admission::attempt(postgres::Connection& connection, postgres::Params& params,
+                                                     std::span<const Item> items) {
+  using namespace postgres::oid;
   auto column = [&](Oid array, Oid element, auto member) {
     params.begin_array(array, element, items.size());
     for (const Item& item : items) params.element(item.message.*member);
@@ -228,19 +229,19 @@ asio::awaitable<pg::Result> Admission::attempt(pg::Connection& connection, pg::P
   // Items leave the queue in order of arrival: the first is the most urgent.
   auto deadline = items.front().deadline;
   for (int lost_races = 0;;) {
-    std::optional<pg::Error> error;
+    std::optional<postgres::Error> error;
     try {
       params.clear();
-      column(kUuidArray, kUuid, &Message::stream_id);
-      column(kTextArray, kText, &Message::t);
-      column(kUuidArray, kUuid, &Message::sender_id);
-      column(kUuidArray, kUuid, &Message::txn_id);
-      column(kTextArray, kText, &Message::d);
+      column(postgres::oid::kUuidArray, postgres::oid::kUuid, &Message::stream_id);
+      column(postgres::oid::kTextArray, postgres::oid::kText, &Message::t);
+      column(postgres::oid::kUuidArray, postgres::oid::kUuid, &Message::sender_id);
+      column(postgres::oid::kUuidArray, postgres::oid::kUuid, &Message::txn_id);
+      column(postgres::oid::kTextArray, postgres::oid::kText, &Message::d);
       co_return co_await connection.query(kAdmit, params);
-    } catch (const pg::Error& caught) {
+    } catch (const postgres::Error& caught) {
       error = caught;
     } catch (const std::exception& caught) {  // memory ran out: nobody is to wait for ever
-      error = pg::Error(pg::Failure::refused, caught.what());
+      error = postgres::Error(postgres::Failure::refused, caught.what());
     }
     if (error->serialization() && ++lost_races <= kMaxSerializationRetries) continue;
     if (!error->transient()) throw *error;
@@ -258,11 +259,11 @@ asio::awaitable<pg::Result> Admission::attempt(pg::Connection& connection, pg::P
 asio::awaitable<void> Admission::run_alone(Item item) {
   Verdict verdict;
   try {
-    pg::Params params;
+    postgres::Params params;
     std::span<const Item> items(&item, 1);
-    pg::Result rows = co_await attempt(*alone_, params, items);
+    postgres::Result rows = co_await attempt(*alone_, params, items);
     verdict = rows.size() == 1 ? verdict_of(rows, 0) : internal_error();
-  } catch (const pg::Error& error) {
+  } catch (const postgres::Error& error) {
     verdict = error.transient() ? database_unavailable() : internal_error();
     if (!error.transient()) {
       log::write(log::Level::error, log::tag::kDatabase, "a message was refused by an error",
@@ -288,4 +289,4 @@ void Admission::answer(Item& item, Verdict verdict) {
   std::exchange(item.handler, nullptr)(std::move(verdict));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

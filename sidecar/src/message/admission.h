@@ -25,12 +25,12 @@
 #include "base/metrics.h"
 #include "client/postgres/connection.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 struct Message {
-  pg::Uuid stream_id;
-  pg::Uuid sender_id;
-  pg::Uuid txn_id;
+  postgres::Uuid stream_id;
+  postgres::Uuid sender_id;
+  postgres::Uuid txn_id;
   std::string_view t;  // both belong to the caller, who waits for the verdict
   std::string_view d;  // as sent: UTF-8 without NUL
   bool seen;           // the gate has seen this txn_id
@@ -88,8 +88,8 @@ class Admission {
   };
   using Batch = std::vector<Item>;
   struct Lane {
-    std::shared_ptr<pg::Connection> connection;
-    pg::Params params;
+    std::shared_ptr<postgres::Connection> connection;
+    postgres::Params params;
     bool busy = false;
   };
   struct Queue {
@@ -104,7 +104,8 @@ class Admission {
   void dispatch(Queue& queue);
   Batch next_batch(Queue& queue);
   asio::awaitable<void> run_batch(Queue& queue, Lane& lane, Batch batch);
-  asio::awaitable<pg::Result> attempt(pg::Connection& connection, pg::Params& params, std::span<const Item> items);
+  asio::awaitable<postgres::Result> attempt(postgres::Connection& connection, postgres::Params& params,
+                                            std::span<const Item> items);
   asio::awaitable<void> run_alone(Item item);
   void lost_lane(Queue& queue);
   void answer(Item& item, Verdict verdict);
@@ -115,8 +116,8 @@ class Admission {
   std::function<void()> on_commit_;
   Queue fresh_;
   Queue repeats_;
-  std::shared_ptr<pg::Connection> alone_;  // for messages that go one by one
-  std::size_t under_way_ = 0;              // messages in batches, or alone
+  std::shared_ptr<postgres::Connection> alone_;  // for messages that go one by one
+  std::size_t under_way_ = 0;                    // messages in batches, or alone
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -5,7 +5,7 @@
 
 #include "core/cell.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 void CellMap::add(Cell cell, std::optional<std::string> stream_id) {
   if (stream_id) {
@@ -23,9 +23,9 @@ const Cell* CellMap::elsewhere(const std::string& stream_id) const {
     std::vector<std::string_view> names;
     names.reserve(cells_.size());
     for (const Cell& candidate : cells_) names.push_back(candidate.name);
-    cell = &cells_[rendezvous(stream_id, names)];
+    cell = &cells_[core::rendezvous(stream_id, names)];
   }
   return cell->own ? nullptr : cell;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

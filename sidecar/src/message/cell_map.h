@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace sealcast {
+namespace sealcast::message {
 
 struct Cell {
   std::string name;
@@ -32,4 +32,4 @@ class CellMap {
   std::unordered_map<std::string, Cell> pins_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -6,16 +6,16 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
-Cells::Cells(const asio::any_io_executor& executor, pg::Pool& pool)
+Cells::Cells(const asio::any_io_executor& executor, postgres::Pool& pool)
     : pool_(pool),
       refresher_(executor, std::chrono::seconds(5), log::tag::kDatabase,
                  "the cells cannot be read; the last ones stay in force", [this] { return refresh(); }) {}
 
 asio::awaitable<void> Cells::refresh() {
   enum { kCell, kUrl, kOwn, kStreamId };
-  const pg::Result rows = co_await pool_.query("select cell, url, own, stream_id from sealcast.cell_map()");
+  const postgres::Result rows = co_await pool_.query("select cell, url, own, stream_id from sealcast.cell_map()");
   CellMap map;
   for (int row = 0; row < rows.size(); ++row) {
     std::optional<std::string> pinned;
@@ -29,4 +29,4 @@ asio::awaitable<void> Cells::refresh() {
   if (on_change) on_change();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

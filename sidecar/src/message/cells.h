@@ -11,12 +11,12 @@
 #include "client/postgres/refresher.h"
 #include "message/cell_map.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 class Cells {
  public:
   // `pool` outlives this.
-  Cells(const asio::any_io_executor& executor, pg::Pool& pool);
+  Cells(const asio::any_io_executor& executor, postgres::Pool& pool);
 
   void start() { refresher_.start(); }
   void stop() { refresher_.stop(); }
@@ -31,10 +31,10 @@ class Cells {
  private:
   asio::awaitable<void> refresh();
 
-  pg::Pool& pool_;
+  postgres::Pool& pool_;
   CellMap map_;
   bool loaded_ = false;
-  pg::Refresher refresher_;
+  postgres::Refresher refresher_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -9,7 +9,7 @@
 #include "base/asio.h"
 #include "message/gate_answer.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 // The bucket that all types share which do not exist; no type can have this name.
 inline constexpr std::string_view kUnknownType = "?";
@@ -31,4 +31,4 @@ class Gate {
   virtual bool ready() const = 0;  // the connection to Redis stands; for /readyz
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

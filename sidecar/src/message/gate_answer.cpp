@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace sealcast {
+namespace sealcast::message {
 
 bool read_answer(const redisReply& reply, GateAnswer& answer) {
   if (reply.type != REDIS_REPLY_INTEGER || reply.integer < 0) return false;
@@ -27,4 +27,4 @@ std::string to_line(const GateAnswer& answer) {
   return line + '\n';
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

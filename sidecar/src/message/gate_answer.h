@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::message {
 
 enum class GateOutcome {
   pass,         // within the rate, txn_id never seen
@@ -36,4 +36,4 @@ bool read_answer(const redisReply& reply, GateAnswer& answer);
 // "pass\n", or "limited 250\n".
 std::string to_line(const GateAnswer& answer);
 
-}  // namespace sealcast
+}  // namespace sealcast::message

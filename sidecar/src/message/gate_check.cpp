@@ -6,7 +6,7 @@
 
 #include "core/uuid.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 bool is_type(std::string_view t) {
@@ -28,11 +28,11 @@ std::optional<GateCheck> parse_check(std::string_view line) {
   }
   GateCheck check;
   check.t = words[3];
-  if (words[0] != "check" || !is_type(check.t) || !normalize_uuid(words[1], check.sender_id) ||
-      !normalize_uuid(words[2], check.stream_id) || !normalize_uuid(words[4], check.txn_id)) {
+  if (words[0] != "check" || !is_type(check.t) || !core::normalize_uuid(words[1], check.sender_id) ||
+      !core::normalize_uuid(words[2], check.stream_id) || !core::normalize_uuid(words[4], check.txn_id)) {
     return std::nullopt;
   }
   return check;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

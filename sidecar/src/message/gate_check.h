@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::message {
 
 struct GateCheck {
   std::string sender_id;  // UUIDs are lower-case
@@ -20,4 +20,4 @@ inline constexpr std::size_t kMaxCheckBytes = 512;
 // Null for any other line, which comes without its end.
 std::optional<GateCheck> parse_check(std::string_view line);
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -24,7 +24,7 @@
 
 #include "message/gate_check.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 using Local = asio::local::stream_protocol;
@@ -261,4 +261,4 @@ void SocketServer::start() { impl_->start(); }
 void SocketServer::stop() { impl_->stop(); }
 std::size_t SocketServer::connections() const { return impl_->connections(); }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

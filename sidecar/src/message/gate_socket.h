@@ -12,7 +12,7 @@
 #include "message/gate.h"
 #include "message/limits.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 struct SocketServerSettings {
   std::string path;
@@ -41,4 +41,4 @@ class SocketServer {
   std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -9,10 +9,10 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-namespace sealcast {
+namespace sealcast::message {
 
-using pg::Params;
-using pg::Result;
+using postgres::Params;
+using postgres::Result;
 
 asio::awaitable<StreamAccess> History::access(std::string_view stream_id, std::string_view user_id) {
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(std::exception_ptr, StreamAccess)>(
@@ -42,11 +42,11 @@ asio::awaitable<void> History::ask(std::string key) {
       co_return;
     }
     Params params;
-    params.add(pg::uuid_bytes(question.stream_id));
+    params.add(postgres::uuid_bytes(question.stream_id));
     if (question.user_id.empty()) {
-      params.add_null(pg::oid::kUuid);
+      params.add_null(postgres::oid::kUuid);
     } else {
-      params.add(pg::uuid_bytes(question.user_id));
+      params.add(postgres::uuid_bytes(question.user_id));
     }
     std::exception_ptr failure;
     StreamAccess access{};
@@ -63,24 +63,25 @@ asio::awaitable<void> History::ask(std::string key) {
   }
 }
 
-asio::awaitable<FramePage> History::page(std::string_view stream_id, std::optional<std::int64_t> after,
-                                         std::optional<std::int64_t> before, std::int32_t max_rows, Channel channel) {
+asio::awaitable<transport::FramePage> History::page(std::string_view stream_id, std::optional<std::int64_t> after,
+                                                    std::optional<std::int64_t> before, std::int32_t max_rows,
+                                                    transport::Channel channel) {
   Params params;
-  params.add(pg::uuid_bytes(stream_id));
+  params.add(postgres::uuid_bytes(stream_id));
   for (auto bound : {after, before}) {
     if (bound) {
       params.add(*bound);
     } else {
-      params.add_null(pg::oid::kBigint);
+      params.add_null(postgres::oid::kBigint);
     }
   }
   params.add(max_rows);
-  params.add_boolean(channel == Channel::everyone);
-  pg::Result rows = co_await pool_.query(
+  params.add_boolean(channel == transport::Channel::everyone);
+  postgres::Result rows = co_await pool_.query(
       "select \"offset\", prev, envelope, public_prev from sealcast.history($1, after => $2, before => $3, "
       "max_rows => $4, only_public => $5)",
       params);
-  co_return FramePage(std::move(rows), channel);
+  co_return transport::FramePage(std::move(rows), channel);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -14,7 +14,7 @@
 #include "client/postgres/pool.h"
 #include "transport/frame_history.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 struct StreamAccess {
   bool found;
@@ -24,18 +24,19 @@ struct StreamAccess {
   std::int64_t last_offset;   // 0 when there is none
 };
 
-// Every call throws pg::Error. UUIDs are lower-case.
-class History : public FrameHistory {
+// Every call throws postgres::Error. UUIDs are lower-case.
+class History : public transport::FrameHistory {
  public:
-  History(asio::any_io_executor executor, pg::Pool& pool) : executor_(executor), pool_(pool) {}
+  History(asio::any_io_executor executor, postgres::Pool& pool) : executor_(executor), pool_(pool) {}
 
   // `user_id` empty: nobody. Postgres is asked after this is called, but once for all who wait to ask the same: when a
   // sidecar restarts, thousands of readers of one stream come back in a moment.
   asio::awaitable<StreamAccess> access(std::string_view stream_id, std::string_view user_id);
 
   // After `after` ascending; else the last rows before `before`; else the newest.
-  asio::awaitable<FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
-                                  std::optional<std::int64_t> before, std::int32_t max_rows, Channel channel) override;
+  asio::awaitable<transport::FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
+                                             std::optional<std::int64_t> before, std::int32_t max_rows,
+                                             transport::Channel channel) override;
 
  private:
   using Handler = asio::any_completion_handler<void(std::exception_ptr, StreamAccess)>;
@@ -49,8 +50,8 @@ class History : public FrameHistory {
   asio::awaitable<void> ask(std::string key);
 
   asio::any_io_executor executor_;
-  pg::Pool& pool_;
+  postgres::Pool& pool_;
   std::unordered_map<std::string, Question> questions_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "core/token/base64url.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 constexpr std::size_t kMinRsaBits = 2048;    // RFC 7518 §3.3
@@ -38,7 +38,7 @@ std::string public_half(const simdjson::dom::object& key, bool rsa) {
   for (const std::string_view name : {rsa ? "n" : "x", rsa ? "e" : "y"}) {
     const std::string text = member(key, name);
     std::string bytes;
-    if (text.empty() || !decode_base64url(text, bytes)) return {};
+    if (text.empty() || !core::token::decode_base64url(text, bytes)) return {};
     json.append(",\"").append(name).append("\":\"").append(text).append("\"");
   }
   return json + "}";
@@ -97,7 +97,7 @@ bool Jwks::reload_if_changed() {
   return true;
 }
 
-const Jwks::Key* Jwks::choose(const Jwt& jwt) const {
+const Jwks::Key* Jwks::choose(const core::token::Jwt& jwt) const {
   const Key* chosen = nullptr;
   for (const Key& key : keys_) {
     if (key.alg != jwt.alg || (jwt.kid && key.kid != *jwt.kid)) continue;
@@ -107,7 +107,7 @@ const Jwks::Key* Jwks::choose(const Jwt& jwt) const {
   return chosen;
 }
 
-bool Jwks::verify(const Jwt& jwt, std::string_view token) const {
+bool Jwks::verify(const core::token::Jwt& jwt, std::string_view token) const {
   const Key* key = choose(jwt);
   if (key == nullptr || (key->alg == "ES256" && jwt.signature.size() != kEs256Signature)) return false;
   const std::unique_ptr<cjose_jws_t, decltype(&cjose_jws_release)> jws(
@@ -122,4 +122,4 @@ bool Jwks::verify(const Jwt& jwt, std::string_view token) const {
   return valid;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

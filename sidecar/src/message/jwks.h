@@ -11,7 +11,7 @@
 #include "base/file_stamp.h"
 #include "core/token/jwt.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 class Jwks {
  public:
@@ -24,7 +24,7 @@ class Jwks {
 
   // By the key that the token's `kid` names, under that key's algorithm and no other. Without a `kid`, by the only key
   // of the token's algorithm.
-  bool verify(const Jwt& jwt, std::string_view token) const;
+  bool verify(const core::token::Jwt& jwt, std::string_view token) const;
 
  private:
   struct Release {
@@ -37,11 +37,11 @@ class Jwks {
   };
 
   std::vector<Key> load() const;
-  const Key* choose(const Jwt& jwt) const;
+  const Key* choose(const core::token::Jwt& jwt) const;
 
   std::string path_;
   FileStamp stamp_;
   std::vector<Key> keys_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

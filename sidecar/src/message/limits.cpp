@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -217,4 +217,4 @@ asio::awaitable<int> Limits::limit_for(std::string_view t, std::string stream_id
   co_return own_rate;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

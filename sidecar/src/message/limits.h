@@ -17,7 +17,7 @@
 #include "base/asio.h"
 #include "message/gate.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 // One row of sealcast.gate_limits().
 struct TypeRow {
@@ -80,4 +80,4 @@ class Limits {
   std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -1,10 +1,10 @@
 // The statements that read message types and roles, each one function of the extension.
 #include "message/limits_source.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
-using pg::Params;
-using pg::Result;
+using postgres::Params;
+using postgres::Result;
 
 asio::awaitable<std::vector<TypeRow>> PostgresLimits::gate_limits() {
   Result rows =
@@ -20,11 +20,11 @@ asio::awaitable<std::vector<TypeRow>> PostgresLimits::gate_limits() {
 
 asio::awaitable<std::vector<std::string>> PostgresLimits::roles_of(std::vector<Membership> memberships) {
   Params params;
-  params.begin_array(pg::oid::kUuidArray, pg::oid::kUuid, memberships.size());
-  for (const Membership& membership : memberships) params.element(pg::uuid_bytes(membership.stream_id));
+  params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, memberships.size());
+  for (const Membership& membership : memberships) params.element(postgres::uuid_bytes(membership.stream_id));
   params.end_array();
-  params.begin_array(pg::oid::kUuidArray, pg::oid::kUuid, memberships.size());
-  for (const Membership& membership : memberships) params.element(pg::uuid_bytes(membership.user_id));
+  params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, memberships.size());
+  for (const Membership& membership : memberships) params.element(postgres::uuid_bytes(membership.user_id));
   params.end_array();
   Result rows = co_await pool_.query("select item, role from sealcast.roles_of($1, $2)", params);
   std::vector<std::string> roles(memberships.size());
@@ -35,4 +35,4 @@ asio::awaitable<std::vector<std::string>> PostgresLimits::roles_of(std::vector<M
   co_return roles;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

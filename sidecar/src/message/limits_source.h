@@ -8,17 +8,17 @@
 #include "client/postgres/pool.h"
 #include "message/limits.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 // The gate's caches, read from Postgres.
 class PostgresLimits final : public LimitsSource {
  public:
-  explicit PostgresLimits(pg::Pool& pool) : pool_(pool) {}
+  explicit PostgresLimits(postgres::Pool& pool) : pool_(pool) {}
   asio::awaitable<std::vector<TypeRow>> gate_limits() override;
   asio::awaitable<std::vector<std::string>> roles_of(std::vector<Membership> memberships) override;
 
  private:
-  pg::Pool& pool_;
+  postgres::Pool& pool_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -3,7 +3,7 @@
 
 #include "core/token/secret_file.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 using std::chrono::milliseconds;
@@ -96,10 +96,10 @@ void RedisGate::log_unavailable(const redis::Result& result) {
              {{"reason", reason(result)}});
 }
 
-redis::Options gate_redis_options(const Settings::Gate& settings) {
+redis::Options gate_redis_options(const config::Settings::Gate& settings) {
   redis::Options options = redis::parse_url(settings.redis_url);
   if (!settings.redis_password_file.empty()) {
-    options.password = read_secret_file("gate.redis_password_file", settings.redis_password_file);
+    options.password = core::token::read_secret_file("gate.redis_password_file", settings.redis_password_file);
   }
   options.ca_file = settings.redis_ca_file;
   options.timeout = settings.timeout;
@@ -108,4 +108,4 @@ redis::Options gate_redis_options(const Settings::Gate& settings) {
   return options;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -13,7 +13,7 @@
 #include "config/settings.h"
 #include "message/gate.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 struct RedisGateSettings {
   std::chrono::milliseconds timeout;        // of one check, with whatever it takes to send the script again
@@ -42,6 +42,6 @@ class RedisGate final : public Gate {
 };
 
 // How to reach the Redis of the gate. Throws SettingsError when the password file cannot be read.
-redis::Options gate_redis_options(const Settings::Gate& settings);
+redis::Options gate_redis_options(const config::Settings::Gate& settings);
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 namespace {
 
@@ -33,13 +33,13 @@ constexpr std::chrono::seconds kAfterRefusal{1};
 }  // namespace
 
 Relay::Relay(asio::any_io_executor executor, Metrics& metrics, RelaySettings settings,
-             std::vector<Transport*> transports, Observer observer)
+             std::vector<transport::Transport*> transports, Observer observer)
     : executor_(executor),
       metrics_(metrics),
       settings_(std::move(settings)),
       transports_(std::move(transports)),
       observer_(std::move(observer)),
-      connection_(pg::Connection::create(executor, {settings_.dsn, "relay", settings_.timeout})),
+      connection_(postgres::Connection::create(executor, {settings_.dsn, "relay", settings_.timeout})),
       timer_(executor) {
   connection_->on_notify = [this](std::string_view) { wake(); };
   connection_->on_loss = [this] {
@@ -67,15 +67,15 @@ void Relay::wake() {
 asio::awaitable<void> Relay::run() {
   while (!finishing_) {
     if (!co_await connection_->wait_connected(Clock::now() + settings_.poll)) continue;
-    std::optional<pg::Error> error;
+    std::optional<postgres::Error> error;
     try {
       co_await serve();
-    } catch (const pg::Error& caught) {
+    } catch (const postgres::Error& caught) {
       error = caught;
     }
     listening_ = false;
     forget_sync();
-    if (error && error->failure() == pg::Failure::refused && !finishing_) {
+    if (error && error->failure() == postgres::Failure::refused && !finishing_) {
       log::write(log::Level::error, log::tag::kRelay, "Postgres refused a statement of the relay; trying again",
                  {{"sqlstate", error->sqlstate()}, {"reason", std::string_view(error->what())}});
       timer_.expires_after(kAfterRefusal);
@@ -131,7 +131,7 @@ asio::awaitable<void> Relay::claim() {
   take_claim(co_await connection_->query(kClaim, params_));
 }
 
-void Relay::take_claim(const pg::Result& rows) {
+void Relay::take_claim(const postgres::Result& rows) {
   int mine_count = 0;
   for (int row = 0; row < rows.size(); ++row) {
     auto id = static_cast<std::int32_t>(rows.integer(row, 0));
@@ -170,10 +170,10 @@ asio::awaitable<bool> Relay::tail() {
   }
   if (ids.empty()) co_return false;
   params_.clear();
-  params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, ids);
-  params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, positions);
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
+  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, positions);
   params_.add(kTailBatches);
-  pg::Result rows = co_await connection_->query(kTail, params_);
+  postgres::Result rows = co_await connection_->query(kTail, params_);
   publish(rows);
   for (Shard& shard : shards_) {
     if (shard.mine && !shard.synced && shard.position >= shard.newest) shard.synced = true;
@@ -192,10 +192,10 @@ asio::awaitable<bool> Relay::drain() {
   if (ids.empty()) co_return false;
   params_.clear();
   params_.add(std::string_view(settings_.holder));
-  params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, ids);
-  params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, epochs);
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
+  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
   params_.add(settings_.max_rows);
-  pg::Result rows = co_await connection_->query(kDrain, params_);
+  postgres::Result rows = co_await connection_->query(kDrain, params_);
   publish(rows);
   // A drain that came back short found all there was.
   co_return rows.size() >= settings_.max_rows;
@@ -212,19 +212,19 @@ asio::awaitable<void> Relay::settle() {
     positions.push_back(shard.position);
   }
   if (ids.empty()) co_return;
-  for (Transport* transport : transports_) {
+  for (transport::Transport* transport : transports_) {
     if (!transport->delivers_at_once()) continue;
     params_.clear();
     params_.add(transport->name());
-    params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, ids);
-    params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, epochs);
-    params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, positions);
+    params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
+    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
+    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, positions);
     co_await connection_->query(kSettle, params_);
   }
   for (std::size_t i = 0; i < ids.size(); ++i) find(ids[i])->settled = positions[i];
 }
 
-void Relay::publish(const pg::Result& rows) {
+void Relay::publish(const postgres::Result& rows) {
   if (rows.size() == 0) return;
   forget_frames();
   for (int row = 0; row < rows.size(); ++row) {
@@ -235,9 +235,9 @@ void Relay::publish(const pg::Result& rows) {
     if (rows.null(row, kStream) || rows.null(row, kEnvelope)) continue;
     std::string_view envelope = rows.text(row, kEnvelope);
     const auto frame_after = [&](std::int64_t prev) {
-      auto frame = std::make_shared<Frame>(
-          Frame{rows.uuid(row, kStream), rows.integer(row, kOffset), prev, shard->id, batch, {}});
-      append_frame(frame->offset, prev, envelope, frame->text);
+      auto frame = std::make_shared<transport::Frame>(
+          transport::Frame{rows.uuid(row, kStream), rows.integer(row, kOffset), prev, shard->id, batch, {}});
+      transport::append_frame(frame->offset, prev, envelope, frame->text);
       return frame;
     };
     const std::int64_t prev = rows.integer(row, kPrev);
@@ -248,7 +248,7 @@ void Relay::publish(const pg::Result& rows) {
   }
   if (!frames_.empty()) {
     metrics_.relay_messages.Increment(static_cast<double>(frames_.size()));
-    if (auto ts = envelope_ts(frames_.back()->text)) {
+    if (auto ts = transport::envelope_ts(frames_.back()->text)) {
       auto now =
           std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
       metrics_.relay_lag_seconds.Set(static_cast<double>(now.count() - *ts) / 1000);
@@ -263,8 +263,8 @@ void Relay::hand_out() {
     if (shard.mine) leads_.push_back({shard.id, shard.epoch, shard.position});
   }
   if (observer_) observer_(frames_);
-  for (Transport* transport : transports_) {
-    transport->publish(transport->channel() == Channel::everyone ? public_frames_ : frames_, leads_);
+  for (transport::Transport* transport : transports_) {
+    transport->publish(transport->channel() == transport::Channel::everyone ? public_frames_ : frames_, leads_);
   }
 }
 
@@ -292,4 +292,4 @@ asio::awaitable<void> Relay::finish(Clock::time_point deadline) {
   connection_->stop();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -33,7 +33,7 @@
 #include "client/postgres/connection.h"
 #include "transport/transport.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 struct RelaySettings {
   std::string dsn;
@@ -48,17 +48,19 @@ class Relay {
  public:
   using Clock = std::chrono::steady_clock;
 
-  using Observer = std::function<void(std::span<const FramePtr>)>;
+  using Observer = std::function<void(std::span<const transport::FramePtr>)>;
 
   // `metrics` and the transports outlive this. `observer` is shown all messages, as the transports get them.
-  Relay(asio::any_io_executor executor, Metrics& metrics, RelaySettings settings, std::vector<Transport*> transports,
-        Observer observer = {});
+  Relay(asio::any_io_executor executor, Metrics& metrics, RelaySettings settings,
+        std::vector<transport::Transport*> transports, Observer observer = {});
   ~Relay();
 
   void start();
   void wake();  // something was committed
   bool listening() const { return listening_; }
-  std::span<const Lead> leads() const { return leads_; }  // as of the last claim; a frozen sidecar believes it too long
+  std::span<const transport::Lead> leads() const {
+    return leads_;
+  }  // as of the last claim; a frozen sidecar believes it too long
 
   // Relays what is committed by now, gives the shards to others, and ends. Gives up at `deadline`. Must have been
   // called, and the event loop have run dry, before this goes.
@@ -82,8 +84,8 @@ class Relay {
   asio::awaitable<bool> drain();  // likewise
   asio::awaitable<void> settle();
   asio::awaitable<void> wait_until(Clock::time_point deadline);
-  void take_claim(const pg::Result& rows);
-  void publish(const pg::Result& rows);
+  void take_claim(const postgres::Result& rows);
+  void publish(const postgres::Result& rows);
   void hand_out();
   void forget_frames();
   void forget_sync();
@@ -92,16 +94,16 @@ class Relay {
   asio::any_io_executor executor_;
   Metrics& metrics_;
   RelaySettings settings_;
-  std::vector<Transport*> transports_;
+  std::vector<transport::Transport*> transports_;
   Observer observer_;
-  std::shared_ptr<pg::Connection> connection_;
-  pg::Params params_;
+  std::shared_ptr<postgres::Connection> connection_;
+  postgres::Params params_;
   asio::steady_timer timer_;
   std::vector<Shard> shards_;
   // Of one round; kept for their capacity.
-  std::vector<FramePtr> frames_;
-  std::vector<FramePtr> public_frames_;
-  std::vector<Lead> leads_;
+  std::vector<transport::FramePtr> frames_;
+  std::vector<transport::FramePtr> public_frames_;
+  std::vector<transport::Lead> leads_;
   Clock::time_point last_round_{};
   Clock::time_point next_claim_{};
   Clock::time_point next_settle_{};
@@ -111,4 +113,4 @@ class Relay {
   bool finished_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -13,14 +13,14 @@
 #include "core/uuid.h"
 #include "message/jwks.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 constexpr std::int64_t kLeewaySeconds = 5;  // clocks of two machines
 constexpr std::size_t kMaxCached = 65'536;
 
 struct DigestHash {
-  std::size_t operator()(const Digest& digest) const noexcept {
+  std::size_t operator()(const core::Digest& digest) const noexcept {
     std::size_t head;
     std::memcpy(&head, digest.data(), sizeof head);
     return head;
@@ -30,7 +30,7 @@ struct DigestHash {
 // Verified tokens in two generations: what was used since the last turn survives the next.
 class TokenCache {
  public:
-  const Session* find(const Digest& token) {
+  const Session* find(const core::Digest& token) {
     if (const auto found = young_.find(token); found != young_.end()) return &found->second;
     const auto found = old_.find(token);
     if (found == old_.end()) return nullptr;
@@ -39,7 +39,7 @@ class TokenCache {
     return put(token, std::move(session));
   }
 
-  const Session* put(const Digest& token, Session session) {
+  const Session* put(const core::Digest& token, Session session) {
     if (young_.size() >= kMaxCached / 2) {
       old_ = std::move(young_);
       young_.clear();
@@ -53,7 +53,7 @@ class TokenCache {
   }
 
  private:
-  using Generation = std::unordered_map<Digest, Session, DigestHash>;
+  using Generation = std::unordered_map<core::Digest, Session, DigestHash>;
   Generation young_;
   Generation old_;
 };
@@ -66,9 +66,9 @@ class SessionVerifier::Impl {
  public:
   explicit Impl(SessionSettings settings) : issuer_(settings.issuer), audience_(settings.audience) {
     if (!settings.hs256_secret.empty()) {
-      if (settings.hs256_secret.size() < kMinSecretBytes) {
+      if (settings.hs256_secret.size() < core::kMinSecretBytes) {
         throw std::runtime_error("session.hs256_secret_file: the secret is shorter than " +
-                                 std::to_string(kMinSecretBytes) +
+                                 std::to_string(core::kMinSecretBytes) +
                                  " bytes; make a new one, for example by `openssl rand -hex 32`");
       }
       hs256_.emplace(settings.hs256_secret);
@@ -81,10 +81,10 @@ class SessionVerifier::Impl {
 
   SessionResult verify(std::string_view token, std::int64_t now) {
     if (token.empty()) return problem(SessionProblem::missing);
-    if (token.size() > kMaxTokenBytes) return problem(SessionProblem::invalid);
+    if (token.size() > core::token::kMaxTokenBytes) return problem(SessionProblem::invalid);
     // A key that was taken out must stop working, whatever the cache remembers.
     if (jwks_ && looks_.allows() && jwks_->reload_if_changed()) cache_.clear();
-    const Digest digest = sha256(token);
+    const core::Digest digest = core::sha256(token);
     if (const Session* known = cache_.find(digest)) return in_time(*known, now);
     const auto session = read(token, now);
     if (!session) return problem(SessionProblem::invalid);
@@ -101,12 +101,12 @@ class SessionVerifier::Impl {
 
   // Everything but `exp`, which is told apart only for tokens that are otherwise good.
   std::optional<Session> read(std::string_view token, std::int64_t now) const {
-    const auto jwt = parse_jwt(token);
+    const auto jwt = core::token::parse_jwt(token);
     if (!jwt) return std::nullopt;
     const bool genuine =
-        jwt->alg == "HS256" ? hs256_ && verify_hs256(*jwt, *hs256_) : jwks_ && jwks_->verify(*jwt, token);
+        jwt->alg == "HS256" ? hs256_ && core::token::verify_hs256(*jwt, *hs256_) : jwks_ && jwks_->verify(*jwt, token);
     if (!genuine) return std::nullopt;
-    const auto claims = parse_claims(jwt->payload);
+    const auto claims = core::token::parse_claims(jwt->payload);
     if (!claims || !claims->exp || !claims->sub) return std::nullopt;
     if (claims->nbf && now + kLeewaySeconds < *claims->nbf) return std::nullopt;
     if (!issuer_.empty() && claims->iss != issuer_) return std::nullopt;
@@ -114,13 +114,13 @@ class SessionVerifier::Impl {
       return std::nullopt;
     }
     Session session{{}, *claims->exp};
-    if (!normalize_uuid(*claims->sub, session.user_id) || session.user_id == kNilUuid) return std::nullopt;
+    if (!core::normalize_uuid(*claims->sub, session.user_id) || session.user_id == core::kNilUuid) return std::nullopt;
     return session;
   }
 
   std::string issuer_;
   std::string audience_;
-  std::optional<HmacKey> hs256_;
+  std::optional<core::HmacKey> hs256_;
   std::optional<Jwks> jwks_;
   log::Throttle looks_;  // at the JWKS file
   TokenCache cache_;
@@ -133,4 +133,4 @@ SessionResult SessionVerifier::verify(std::string_view token, std::int64_t now_s
   return impl_->verify(token, now_seconds);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

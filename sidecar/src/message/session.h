@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::message {
 
 struct Session {
   std::string user_id;      // `sub`, a lower-case UUID, not nil
@@ -43,4 +43,4 @@ class SessionVerifier {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

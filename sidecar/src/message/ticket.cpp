@@ -16,7 +16,7 @@
 #include "core/token/jwt.h"
 #include "core/uuid.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 // What tickets of one kind have in common.
@@ -36,7 +36,7 @@ std::string derive_key(std::string_view secret, std::string_view purpose_of_key)
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key.data(), key.size()),
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, purpose.data(), purpose.size()),
       OSSL_PARAM_construct_end()};
-  std::string derived(sizeof(Digest), '\0');
+  std::string derived(sizeof(core::Digest), '\0');
   if (!context || EVP_KDF_derive(context.get(), reinterpret_cast<unsigned char*>(derived.data()), derived.size(),
                                  parameters.data()) != 1) {
     throw std::runtime_error("OpenSSL has no HKDF; use an OpenSSL 3 with its default provider");
@@ -46,7 +46,7 @@ std::string derive_key(std::string_view secret, std::string_view purpose_of_key)
 
 std::string uuid(std::string_view text) {
   std::string lower;
-  if (!normalize_uuid(text, lower)) throw std::invalid_argument("a ticket names a stream and a user by UUID");
+  if (!core::normalize_uuid(text, lower)) throw std::invalid_argument("a ticket names a stream and a user by UUID");
   return lower;
 }
 
@@ -60,14 +60,15 @@ class Tickets {
     std::string claims = R"({"aud":")";
     claims.append(kind_.audience).append(R"(","stream_id":")").append(uuid(stream_id)).append(R"(",")").append(name);
     claims.append(R"(":")").append(value).append(R"(","exp":)").append(std::to_string(expires_at)).append("}");
-    return write_hs256(claims, key_);
+    return core::token::write_hs256(claims, key_);
   }
 
   // Null unless it is one of this kind, for that stream, and not over.
-  std::optional<Claims> verify(std::string_view ticket, std::string_view stream_id, std::int64_t now_seconds) const {
-    const auto jwt = parse_jwt(ticket);
-    if (!jwt || !verify_hs256(*jwt, key_)) return std::nullopt;
-    auto claims = parse_claims(jwt->payload);
+  std::optional<core::token::Claims> verify(std::string_view ticket, std::string_view stream_id,
+                                            std::int64_t now_seconds) const {
+    const auto jwt = core::token::parse_jwt(ticket);
+    if (!jwt || !core::token::verify_hs256(*jwt, key_)) return std::nullopt;
+    auto claims = core::token::parse_claims(jwt->payload);
     if (!claims || !claims->exp || now_seconds >= *claims->exp || claims->stream_id != stream_id ||
         std::find(claims->aud.begin(), claims->aud.end(), kind_.audience) == claims->aud.end()) {
       return std::nullopt;
@@ -77,7 +78,7 @@ class Tickets {
 
  private:
   const Kind& kind_;
-  const HmacKey key_;
+  const core::HmacKey key_;
 };
 
 }  // namespace
@@ -90,9 +91,9 @@ class TicketIssuer::Impl {
 };
 
 TicketIssuer::TicketIssuer(std::string_view secret) {
-  if (secret.size() < kMinSecretBytes) {
+  if (secret.size() < core::kMinSecretBytes) {
     throw std::runtime_error("session.ticket_secret_file: the secret is shorter than " +
-                             std::to_string(kMinSecretBytes) +
+                             std::to_string(core::kMinSecretBytes) +
                              " bytes; make a new one, for example by `openssl rand -hex 32`");
   }
   impl_ = std::make_unique<Impl>(secret);
@@ -125,4 +126,4 @@ bool TicketIssuer::verify_migration(std::string_view ticket, std::string_view st
   return claims && claims->target == target;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::message

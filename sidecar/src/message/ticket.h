@@ -10,7 +10,7 @@
 
 #include "message/session.h"
 
-namespace sealcast {
+namespace sealcast::message {
 
 // Tickets are for one stream and a short time. They are no sessions: verify() above refuses them, and a ticket of one
 // kind never passes for one of the other.
@@ -36,4 +36,4 @@ class TicketIssuer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -6,9 +6,9 @@
 
 #include "config/region.h"
 
-namespace sealcast {
+namespace sealcast::regions {
 
 // By the ISO 3166-1 code, two capital letters; nullopt: there is no such country.
-std::optional<Place> place_of_country(std::string_view code);
+std::optional<config::Place> place_of_country(std::string_view code);
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "regions/country_places.h"
 
-namespace sealcast {
+namespace sealcast::regions {
 namespace {
 
 constexpr std::int64_t kMaxBytes = 1LL << 30;
@@ -59,11 +59,11 @@ std::optional<MMDB_entry_data_s> value(MMDB_entry_s& entry, std::uint32_t type, 
   return data;
 }
 
-std::optional<Place> place_of(MMDB_entry_s& entry) {
+std::optional<config::Place> place_of(MMDB_entry_s& entry) {
   const auto latitude = value(entry, MMDB_DATA_TYPE_DOUBLE, "location", "latitude");
   const auto longitude = value(entry, MMDB_DATA_TYPE_DOUBLE, "location", "longitude");
   if (!latitude || !longitude) return std::nullopt;
-  const Place place{latitude->double_value, longitude->double_value};
+  const config::Place place{latitude->double_value, longitude->double_value};
   return place.on_earth() ? std::optional(place) : std::nullopt;
 }
 
@@ -139,4 +139,4 @@ void GeoIp::reload_if_changed() {
   }
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

@@ -15,11 +15,11 @@
 #include "base/file_stamp.h"
 #include "config/region.h"
 
-namespace sealcast {
+namespace sealcast::regions {
 
 struct Location {
   std::string country;  // ISO 3166-1; empty when the database does not say
-  Place place;
+  config::Place place;
 };
 
 class GeoIp {
@@ -48,4 +48,4 @@ class GeoIp {
   Database database_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

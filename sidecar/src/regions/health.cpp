@@ -1,7 +1,7 @@
 // The verdict's inertia, and the average.
 #include "regions/health.h"
 
-namespace sealcast {
+namespace sealcast::regions {
 
 bool RegionHealth::note(std::optional<Milliseconds> round_trip) {
   if (round_trip) round_trip_ = round_trip_ ? *round_trip_ + kNewest * (*round_trip - *round_trip_) : *round_trip;
@@ -12,4 +12,4 @@ bool RegionHealth::note(std::optional<Milliseconds> round_trip) {
   return true;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <optional>
 
-namespace sealcast {
+namespace sealcast::regions {
 
 class RegionHealth {
  public:
@@ -26,4 +26,4 @@ class RegionHealth {
   std::optional<Milliseconds> round_trip_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

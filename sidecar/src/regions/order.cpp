@@ -7,7 +7,7 @@
 #include <numbers>
 #include <tuple>
 
-namespace sealcast {
+namespace sealcast::regions {
 namespace {
 
 constexpr double kEarthRadiusKm = 6371.0088;  // mean, IUGG
@@ -18,14 +18,14 @@ double radians(double degrees) { return degrees * std::numbers::pi / 180; }
 }  // namespace
 
 // The haversine formula.
-double distance_km(const Place& from, const Place& to) {
+double distance_km(const config::Place& from, const config::Place& to) {
   const double north = std::sin(radians(to.latitude - from.latitude) / 2);
   const double east = std::sin(radians(to.longitude - from.longitude) / 2);
   const double square = north * north + std::cos(radians(from.latitude)) * std::cos(radians(to.latitude)) * east * east;
   return 2 * kEarthRadiusKm * std::asin(std::min(1.0, std::sqrt(square)));
 }
 
-std::vector<Offer> order_regions(std::span<const RegionState> states, const Place& caller) {
+std::vector<Offer> order_regions(std::span<const RegionState> states, const config::Place& caller) {
   const bool any = std::ranges::any_of(states, [](const RegionState& state) { return state.health.healthy(); });
   std::vector<Offer> offers;
   for (const RegionState& state : states) {
@@ -40,4 +40,4 @@ std::vector<Offer> order_regions(std::span<const RegionState> states, const Plac
   return offers;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

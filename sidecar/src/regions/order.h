@@ -9,13 +9,13 @@
 #include "config/region.h"
 #include "regions/health.h"
 
-namespace sealcast {
+namespace sealcast::regions {
 
 // Along the Earth's surface.
-double distance_km(const Place& from, const Place& to);
+double distance_km(const config::Place& from, const config::Place& to);
 
 struct RegionState {
-  const Region& region;
+  const config::Region& region;
   RegionHealth health;
 };
 
@@ -26,6 +26,6 @@ struct Offer {
 
 // The healthy regions, or all when none is. The nearest first; where the distances round to the same hundred
 // kilometres, the one that answers the probes faster; then in the order given.
-std::vector<Offer> order_regions(std::span<const RegionState> states, const Place& caller);
+std::vector<Offer> order_regions(std::span<const RegionState> states, const config::Place& caller);
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

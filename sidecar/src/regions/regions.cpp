@@ -10,10 +10,10 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::regions {
 namespace {
 
-using Clock = http::Client::Clock;
+using Clock = client::http::Client::Clock;
 
 constexpr std::chrono::seconds kDeadline{3};  // of a probe; also round the Earth, with TLS
 constexpr std::size_t kMaxAnswer = 64 * 1024;
@@ -21,7 +21,7 @@ constexpr long kConnections = 2;  // to each region: one that hangs does not hol
 
 }  // namespace
 
-Regions::Regions(asio::any_io_executor executor, Metrics& metrics, const Settings::Regions& settings)
+Regions::Regions(asio::any_io_executor executor, Metrics& metrics, const config::Settings::Regions& settings)
     : executor_(executor),
       every_(settings.probe),
       geoip_(settings.database_file),
@@ -29,8 +29,8 @@ Regions::Regions(asio::any_io_executor executor, Metrics& metrics, const Setting
       client_(executor, {.ca_file = settings.ca_file,
                          .max_connections = kConnections * static_cast<long>(settings.list.size()),
                          .max_response_bytes = kMaxAnswer}) {
-  for (const std::string& item : settings.list) regions_.push_back(parse_region(item));
-  for (const Region& region : regions_) {
+  for (const std::string& item : settings.list) regions_.push_back(config::parse_region(item));
+  for (const config::Region& region : regions_) {
     states_.push_back({region, {}});
     gauges_.push_back(&metrics.region_healthy(region.name));
     gauges_.back()->Set(1);
@@ -69,10 +69,10 @@ asio::awaitable<void> Regions::pause(asio::steady_timer& timer) {
 }
 
 asio::awaitable<void> Regions::probe(std::size_t number) {
-  const Region& region = regions_[number];
+  const config::Region& region = regions_[number];
   while (!stopping_) {
     const auto began = Clock::now();
-    const http::Answer answer = co_await client_.get(region.url + "/readyz", began + kDeadline);
+    const client::http::Answer answer = co_await client_.get(region.url + "/readyz", began + kDeadline);
     if (stopping_) break;
     const bool good = answer.status == 200;
     RegionHealth& health = states_[number].health;
@@ -94,4 +94,4 @@ asio::awaitable<void> Regions::watch_database() {
   }
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

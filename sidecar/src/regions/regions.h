@@ -18,7 +18,7 @@
 #include "regions/geoip.h"
 #include "regions/order.h"
 
-namespace sealcast {
+namespace sealcast::regions {
 
 struct Offers {
   std::vector<Offer> regions;
@@ -28,7 +28,7 @@ struct Offers {
 class Regions {
  public:
   // Throws std::runtime_error when the database cannot be used.
-  Regions(asio::any_io_executor executor, Metrics& metrics, const Settings::Regions& settings);
+  Regions(asio::any_io_executor executor, Metrics& metrics, const config::Settings::Regions& settings);
   ~Regions();
 
   void start();
@@ -45,14 +45,14 @@ class Regions {
   asio::any_io_executor executor_;
   const std::chrono::milliseconds every_;
   GeoIp geoip_;
-  std::vector<Region> regions_;
+  std::vector<config::Region> regions_;
   std::vector<RegionState> states_;  // of regions_, likewise the next two
   std::vector<prometheus::Gauge*> gauges_;
   std::vector<std::unique_ptr<asio::steady_timer>> timers_;
   asio::steady_timer database_timer_;
-  http::Client client_;
-  Place fallback_{};
+  client::http::Client client_;
+  config::Place fallback_{};
   bool stopping_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::regions

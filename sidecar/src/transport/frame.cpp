@@ -3,7 +3,7 @@
 
 #include <charconv>
 
-namespace sealcast {
+namespace sealcast::transport {
 
 void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envelope, std::string& out) {
   auto number = [&out](std::int64_t value) {
@@ -49,4 +49,4 @@ std::string_view envelope_type(std::string_view text) { return text_member(text,
 
 std::string_view envelope_sender(std::string_view text) { return text_member(text, "\"s\":\""); }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::transport {
 
 // One message as every transport carries it: {"offset":…,"prev":…,"envelope":{…}}.
 struct Frame {
@@ -43,4 +43,4 @@ std::string_view envelope_kid(std::string_view text);
 std::string_view envelope_type(std::string_view text);
 std::string_view envelope_sender(std::string_view text);
 
-}  // namespace sealcast
+}  // namespace sealcast::transport

@@ -12,7 +12,7 @@
 #include "client/postgres/result.h"
 #include "transport/frame.h"
 
-namespace sealcast {
+namespace sealcast::transport {
 
 struct FrameRow {
   std::int64_t offset;
@@ -22,7 +22,7 @@ struct FrameRow {
 
 class FramePage {
  public:
-  FramePage(pg::Result rows, Channel channel)
+  FramePage(postgres::Result rows, Channel channel)
       : rows_(std::move(rows)), prev_(channel == Channel::everyone ? kPublicPrev : kPrev) {}
   int size() const { return rows_.size(); }
   FrameRow operator[](int row) const {
@@ -31,7 +31,7 @@ class FramePage {
 
  private:
   enum Column { kOffset, kPrev, kEnvelope, kPublicPrev };
-  pg::Result rows_;
+  postgres::Result rows_;
   Column prev_;
 };
 
@@ -39,10 +39,10 @@ class FrameHistory {
  public:
   virtual ~FrameHistory() = default;
   // Frames after `after` in ascending order; without it the last ones before `before`; without both the newest.
-  // `stream_id` is a lower-case UUID. Throws pg::Error.
+  // `stream_id` is a lower-case UUID. Throws postgres::Error.
   virtual asio::awaitable<FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
                                           std::optional<std::int64_t> before, std::int32_t max_rows,
                                           Channel channel) = 0;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::transport

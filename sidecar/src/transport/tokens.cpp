@@ -7,23 +7,24 @@
 #include "core/json_string.h"
 #include "transport/outside/adapter.h"
 
-namespace sealcast {
+namespace sealcast::transport {
 
 ChannelNames::ChannelNames(Pattern everyone, Pattern vip) : everyone_(std::move(everyone)), vip_(std::move(vip)) {
   for (const Pattern& pattern : {everyone_, vip_}) {
     std::string json;
-    Fault fault;
-    if (!append_json_string(pattern.text, json, fault)) throw SettingsError(pattern.setting + " is not UTF-8");
+    core::Fault fault;
+    if (!core::append_json_string(pattern.text, json, fault))
+      throw core::SettingsError(pattern.setting + " is not UTF-8");
   }
 }
 
 std::optional<ChannelNames::Name> ChannelNames::of(std::string_view stream_id, Channel channel) const {
   const std::string& pattern = channel == Channel::everyone ? everyone_.text : vip_.text;
   if (pattern.empty()) return std::nullopt;
-  Name name{expand_template(pattern, stream_id), {}};
-  Fault fault;
-  append_json_string(name.text, name.json, fault);
+  Name name{outside::expand_template(pattern, stream_id), {}};
+  core::Fault fault;
+  core::append_json_string(name.text, name.json, fault);
   return name;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport

@@ -11,7 +11,7 @@
 
 #include "transport/frame.h"
 
-namespace sealcast {
+namespace sealcast::transport {
 
 struct TransportToken {
   std::string channel_id;  // the service's name for the stream's channel
@@ -59,4 +59,4 @@ class ChannelNames {
 // By transport.
 using TokenMakers = std::map<std::string, std::unique_ptr<TokenMaker>, std::less<>>;
 
-}  // namespace sealcast
+}  // namespace sealcast::transport

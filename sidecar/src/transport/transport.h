@@ -7,7 +7,7 @@
 
 #include "transport/frame.h"
 
-namespace sealcast {
+namespace sealcast::transport {
 
 // A shard that this sidecar leads, and the last batch whose frames were published.
 struct Lead {
@@ -28,4 +28,4 @@ class Transport {
   virtual bool delivers_at_once() const = 0;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::transport

@@ -26,7 +26,7 @@ void* operator new(std::size_t size) {
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 TEST(Allocation, SealingASmallMessageNeedsNone) {
@@ -86,6 +86,6 @@ TEST(Allocation, ASigningStringNeedsNone) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core
 
 #endif

@@ -15,7 +15,7 @@
 #include "core/text_canonicalizer.h"
 #include "replay.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 using namespace std::string_literals;
@@ -429,4 +429,4 @@ TEST(Property, KeysCompareAsTheirUtf16Does) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -6,7 +6,7 @@
 #include "core/canonical_json.h"
 #include "core/error.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 template <typename Tell>
@@ -116,4 +116,4 @@ TEST(CanonicalWriter, ARaisedCancelStopsASort) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

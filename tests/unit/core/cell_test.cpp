@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 // The string after `"name":"`.
@@ -84,4 +84,4 @@ TEST(Cell, ThatGoesMovesOnlyItsOwnStreams) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -9,7 +9,7 @@
 
 #include "core/digest.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 struct Vector {
@@ -152,4 +152,4 @@ TEST(Ed25519, ReadsNothingElse) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -10,7 +10,7 @@
 
 #include "core/error.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 constexpr std::int64_t kNow = 1'700'000'000'000;
@@ -339,4 +339,4 @@ TEST(Envelope, NamesItsVerdicts) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

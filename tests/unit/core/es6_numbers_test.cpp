@@ -16,7 +16,7 @@
 #include "core/digest.h"
 #include "core/error.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 std::string number_of(double value) {
@@ -186,4 +186,4 @@ TEST(Es6Numbers, TheEdgesOfADouble) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

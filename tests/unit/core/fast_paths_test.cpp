@@ -11,7 +11,7 @@
 #include "core/error.h"
 #include "core/member_order.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 constexpr std::size_t kPositions = 40;  // past two vectors and a word
@@ -193,4 +193,4 @@ TEST(FastPath, AnIntegerAsItsDigits) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -11,7 +11,7 @@
 
 #include "core/digest.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 Digest digest_of(std::string_view hex) {
@@ -148,4 +148,4 @@ TEST(Hmac, Wycheproof) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

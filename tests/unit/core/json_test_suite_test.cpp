@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "core/json_string.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 // y_ files that a canonicalizer must refuse all the same.
@@ -92,4 +92,4 @@ TEST(JsonTestSuite, EveryFile) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -13,7 +13,7 @@
 
 #include "core/error.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 namespace fs = std::filesystem;
@@ -345,4 +345,4 @@ TEST_F(KeyringDirectory, RefusesAFileThatTheServerMayNotRead) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

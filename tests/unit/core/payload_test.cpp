@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 const std::string_view kRemoved;
@@ -67,4 +67,4 @@ TEST(Payload, Refusals) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -10,7 +10,7 @@
 #include "core/canonical_json.h"
 #include "core/json_string.h"
 
-namespace sealcast {
+namespace sealcast::core {
 
 class Replay {
  public:
@@ -94,4 +94,4 @@ class Replay {
   std::deque<std::string> strings_;  // keys must outlive their object
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::core

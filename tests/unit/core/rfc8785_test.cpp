@@ -6,7 +6,7 @@
 #include "core/canonical_json.h"
 #include "core/digest.h"
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 struct Published {
@@ -94,4 +94,4 @@ TEST(KnownAnswers, TheHashInTheOriginalSpecificationIsOfTheBareWord) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 // The string or number after `"name":`.
@@ -34,4 +34,4 @@ TEST(Sampling, BucketsAreThoseOfTheVectors) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sealcast {
+namespace sealcast::core {
 namespace {
 
 TEST(Uuid, IsLowerCased) {
@@ -27,4 +27,4 @@ TEST(Uuid, RefusesEveryOtherForm) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 
 std::string_view Answer::header(std::string_view name) const {
   const auto found = std::find_if(headers.begin(), headers.end(), [&](const auto& header) {
@@ -24,4 +24,4 @@ std::string one_line(std::string_view text) {
   return out;
 }
 
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

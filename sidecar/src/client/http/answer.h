@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 
 struct Answer {
   int status = 0;       // 0: none, and `failure` says why
@@ -23,4 +23,4 @@ struct Answer {
 // What a service said, fit for a log: one line of printable characters, cut at 200 bytes.
 std::string one_line(std::string_view text);
 
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

@@ -3,7 +3,7 @@
 
 #include <openssl/evp.h>
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 
 std::string base64(std::string_view bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // with room for the terminator
@@ -14,4 +14,4 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 
 std::string base64(std::string_view bytes);
 
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

@@ -13,7 +13,7 @@
 
 #include "client/http/multi.h"
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 namespace {
 
 constexpr curl_off_t kLongestRetryAfter = 3600;  // seconds; a service that asks for more is asked again by then
@@ -202,4 +202,4 @@ std::string percent_encode(std::string_view segment) {
   return out;
 }
 
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

@@ -17,7 +17,7 @@
 #include "base/asio.h"
 #include "client/http/answer.h"
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 
 class Multi;
 
@@ -57,4 +57,4 @@ class Client {
 // One segment of a path: everything but RFC 3986's unreserved characters becomes %XX.
 std::string percent_encode(std::string_view segment);
 
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

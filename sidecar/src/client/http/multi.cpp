@@ -6,7 +6,7 @@
 #include <new>
 #include <utility>
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 
 Multi::Multi(asio::any_io_executor executor, long max_connections)
     : executor_(std::move(executor)), timer_(executor_), multi_(curl_multi_init()) {
@@ -120,4 +120,4 @@ void Multi::act(curl_socket_t file, int events) {
   }
 }
 
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

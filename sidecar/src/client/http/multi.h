@@ -13,7 +13,7 @@
 
 #include "base/asio.h"
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 
 class Multi : public std::enable_shared_from_this<Multi> {
  public:
@@ -56,4 +56,4 @@ class Multi : public std::enable_shared_from_this<Multi> {
   bool stopped_ = false;
 };
 
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

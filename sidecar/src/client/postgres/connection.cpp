@@ -15,7 +15,7 @@
 #include "client/postgres/dsn.h"
 #include "client/postgres/interface.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 namespace {
 
@@ -367,4 +367,4 @@ asio::awaitable<bool> Connection::wait_connected(Clock::time_point deadline) {
   co_return connected_;
 }
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

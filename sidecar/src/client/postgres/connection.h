@@ -26,7 +26,7 @@
 #include "client/postgres/params.h"
 #include "client/postgres/result.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 struct ConnectionSettings {
   std::string dsn;
@@ -109,4 +109,4 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool watching_ = false;
 };
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

@@ -8,7 +8,7 @@
 
 #include "client/postgres/error.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 namespace {
 
@@ -44,4 +44,4 @@ std::string write_conninfo(const Conninfo& values) {
   return out;
 }
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

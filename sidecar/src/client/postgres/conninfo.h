@@ -4,7 +4,9 @@
 #include <map>
 #include <string>
 
-namespace sealcast::pg {
+#include "client/names.h"
+
+namespace sealcast::client::postgres {
 
 using Conninfo = std::map<std::string, std::string>;  // by keyword: what the string says, without libpq's defaults
 
@@ -14,4 +16,4 @@ Conninfo parse_conninfo(const std::string& dsn);
 // As keywords and values. Empty values are left out.
 std::string write_conninfo(const Conninfo& values);
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

@@ -12,7 +12,7 @@
 #include "client/postgres/conninfo.h"
 #include "client/postgres/error.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 namespace {
 
@@ -65,4 +65,4 @@ asio::awaitable<std::string> with_addresses(std::string dsn) {
   co_return write_conninfo(values);
 }
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

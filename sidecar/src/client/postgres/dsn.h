@@ -4,10 +4,12 @@
 #include <boost/asio/awaitable.hpp>
 #include <string>
 
-namespace sealcast::pg {
+#include "client/names.h"
+
+namespace sealcast::client::postgres {
 
 // The DSN with `hostaddr` beside `host`. What cannot be resolved throws Error{unavailable}. A DSN that has addresses
 // already, or sockets only, comes back as it was. TLS still checks the certificate against the name.
 boost::asio::awaitable<std::string> with_addresses(std::string dsn);
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

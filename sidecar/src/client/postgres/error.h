@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast::pg {
+#include "client/names.h"
+
+namespace sealcast::client::postgres {
 
 enum class Failure {
   unavailable,  // not connected: nothing was sent
@@ -47,4 +49,4 @@ class Error : public std::runtime_error {
   std::string hint_;
 };
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 
-namespace sealcast::pg {
+#include "client/names.h"
+
+namespace sealcast::client::postgres {
 
 inline constexpr std::int64_t kInterfaceVersion = 1;
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

@@ -1,7 +1,7 @@
 // Writes parameters as the *_recv functions of Postgres read them: big-endian, arrays with a header of five words.
 #include "client/postgres/params.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 namespace {
 
@@ -111,4 +111,4 @@ void Params::element(const Uuid& value) {
 
 void Params::end_array() { end(); }
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

@@ -10,7 +10,9 @@
 #include <string_view>
 #include <vector>
 
-namespace sealcast::pg {
+#include "client/names.h"
+
+namespace sealcast::client::postgres {
 
 using Uuid = std::array<unsigned char, 16>;
 
@@ -70,4 +72,4 @@ class Params {
 
 inline const Params kNoParams;
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

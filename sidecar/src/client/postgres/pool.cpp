@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 Pool::Pool(asio::any_io_executor executor, const ConnectionSettings& settings, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) {
@@ -40,4 +40,4 @@ asio::awaitable<Result> Pool::query(const char* sql, const Params& params) {
   return (*best)->query(sql, params);
 }
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

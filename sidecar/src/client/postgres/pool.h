@@ -8,7 +8,7 @@
 #include "base/asio.h"
 #include "client/postgres/connection.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 class Pool {
  public:
@@ -29,4 +29,4 @@ class Pool {
   std::vector<std::shared_ptr<Connection>> connections_;
 };
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

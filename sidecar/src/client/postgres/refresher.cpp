@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 Refresher::Refresher(asio::any_io_executor executor, std::chrono::milliseconds every, std::string_view tag,
                      std::string_view failure, Read read)
@@ -41,4 +41,4 @@ asio::awaitable<void> Refresher::run() {
   }
 }
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

@@ -9,8 +9,9 @@
 #include <string_view>
 
 #include "base/asio.h"
+#include "client/names.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 class Refresher {
  public:
@@ -35,4 +36,4 @@ class Refresher {
   bool stopped_ = false;
 };
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

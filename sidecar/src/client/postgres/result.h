@@ -10,7 +10,7 @@
 
 #include "client/postgres/params.h"
 
-namespace sealcast::pg {
+namespace sealcast::client::postgres {
 
 class Result {
  public:
@@ -50,4 +50,4 @@ class Result {
   std::shared_ptr<PGresult> rows_;
 };
 
-}  // namespace sealcast::pg
+}  // namespace sealcast::client::postgres

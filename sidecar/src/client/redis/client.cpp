@@ -7,7 +7,7 @@
 
 #include "client/redis/connection.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 namespace {
 
 constexpr int kMaxRedirections = 5;
@@ -139,4 +139,4 @@ asio::awaitable<Result> Client::call(Command command, Clock::time_point deadline
   }
 }
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

@@ -12,7 +12,7 @@
 #include "client/redis/command.h"
 #include "client/redis/reply.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 using Clock = std::chrono::steady_clock;
 
 enum class Status {
@@ -50,4 +50,4 @@ class Client {
   std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

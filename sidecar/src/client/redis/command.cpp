@@ -8,7 +8,7 @@
 
 #include "base/service_url.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 namespace {
 
 constexpr std::uint16_t kDefaultPort = 6379;
@@ -94,4 +94,4 @@ std::optional<Redirection> parse_redirection(std::string_view text, const std::s
   return out;
 }
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

@@ -11,8 +11,9 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "client/names.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 
 struct Address {
   std::string host;
@@ -64,4 +65,4 @@ struct Redirection {
 // "MOVED 3999 10.0.0.2:6381", "ASK 3999 host:6381"; an empty host means the one that answered, `home`.
 std::optional<Redirection> parse_redirection(std::string_view text, const std::string& home);
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

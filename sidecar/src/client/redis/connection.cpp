@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "client/redis/link.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 namespace {
 
 using std::chrono::milliseconds;
@@ -269,4 +269,4 @@ void Connection::log_up() {
              {{"host", options_.address.host}, {"port", std::int64_t{options_.address.port}}});
 }
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

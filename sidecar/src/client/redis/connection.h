@@ -13,7 +13,7 @@
 #include "base/asio.h"
 #include "client/redis/client.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 
 class Link;  // one TCP or TLS connection, used once
 
@@ -72,4 +72,4 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string last_reason_;    // of being down, so that it is logged once
 };
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

@@ -18,7 +18,7 @@
 #include "base/asio.h"
 #include "client/redis/client.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 
 class Link {
  public:
@@ -101,4 +101,4 @@ class Link {
   std::array<char, 16 * 1024> buffer_;
 };
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

@@ -7,7 +7,9 @@
 #include <span>
 #include <string_view>
 
-namespace sealcast::redis {
+#include "client/names.h"
+
+namespace sealcast::client::redis {
 
 struct FreeReply {
   void operator()(redisReply* reply) const { freeReplyObject(reply); }
@@ -24,4 +26,4 @@ inline std::span<redisReply* const> elements_of(const redisReply* reply) {
   return {reply->element, reply->elements};
 }
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

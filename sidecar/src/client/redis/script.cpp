@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 namespace {
 
 std::string sha1_hex(std::string_view text) {
@@ -38,4 +38,4 @@ asio::awaitable<Result> Script::call(Client& client, std::span<const std::string
   co_return result;
 }
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

@@ -6,7 +6,7 @@
 #include "base/asio.h"
 #include "client/redis/client.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 
 class Script {
  public:
@@ -25,4 +25,4 @@ class Script {
   std::string sha1_;
 };
 
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace sealcast {
+namespace sealcast::leader::sampling {
 namespace {
 
 constexpr int kLowest = 5;
@@ -28,4 +28,4 @@ int RateControl::next(const RateSettings& settings, double velocity, int rate, C
   return sampled && std::abs(right - rate) < kDeadBand * rate ? rate : right;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::sampling

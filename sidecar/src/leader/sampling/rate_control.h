@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-namespace sealcast {
+namespace sealcast::leader::sampling {
 
 inline constexpr int kAllUsers = 100;
 
@@ -26,4 +26,4 @@ class RateControl {
   Clock::time_point calm_since_ = Clock::time_point::max();
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::sampling

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "client/postgres/params.h"
 
-namespace sealcast {
+namespace sealcast::leader::sampling {
 namespace {
 
 constexpr char kInEffect[] = "select stream_id, rate, forced from sealcast.sampled_streams($1)";
@@ -27,9 +27,9 @@ asio::awaitable<void> Storm::tick(const LedShards& led) {
   parts_.metrics.sampled_streams.Set(0);
   if (led.shards.empty()) co_return;
   params_.clear();
-  params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, led.shards);
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, led.shards);
   std::unordered_map<std::string, Effect> in_effect;
-  const pg::Result rows = co_await loop_.connection().query(kInEffect, params_);
+  const postgres::Result rows = co_await loop_.connection().query(kInEffect, params_);
   for (int row = 0; row < rows.size(); ++row) {
     in_effect[rows.uuid(row, 0)] = {static_cast<int>(rows.integer(row, 1)), rows.boolean(row, 2)};
   }
@@ -39,14 +39,14 @@ asio::awaitable<void> Storm::tick(const LedShards& led) {
   if (rates.empty() && in_effect.empty()) co_return;
   params_.clear();
   led.add_to(params_);
-  params_.begin_array(pg::oid::kUuidArray, pg::oid::kUuid, rates.size());
-  for (const auto& [stream, rate] : rates) params_.element(pg::uuid_bytes(stream));
+  params_.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, rates.size());
+  for (const auto& [stream, rate] : rates) params_.element(postgres::uuid_bytes(stream));
   params_.end_array();
-  params_.begin_array(pg::oid::kIntegerArray, pg::oid::kInteger, rates.size());
+  params_.begin_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, rates.size());
   for (const auto& [stream, rate] : rates) params_.element(std::int32_t{rate});
   params_.end_array();
   params_.add(static_cast<std::int32_t>(settings_.repeat.count()));
-  const pg::Result answer = co_await loop_.connection().query(kSample, params_);
+  const postgres::Result answer = co_await loop_.connection().query(kSample, params_);
   if (answer.integer(0, 0) > 0) parts_.told();
 }
 
@@ -79,4 +79,4 @@ std::unordered_map<std::string, int> Storm::decide(const LedShards& led,
   return rates;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::sampling

@@ -22,7 +22,7 @@
 #include "leader/sampling/velocity.h"
 #include "transport/frame.h"
 
-namespace sealcast {
+namespace sealcast::leader::sampling {
 
 struct StormSettings {
   std::string dsn;
@@ -46,7 +46,7 @@ class Storm {
   void stop() { loop_.stop(); }
 
   // All that was relayed.
-  void observe(std::span<const FramePtr> frames) { velocity_.count(frames, Velocity::Clock::now()); }
+  void observe(std::span<const transport::FramePtr> frames) { velocity_.count(frames, Velocity::Clock::now()); }
 
  private:
   asio::awaitable<void> tick(const LedShards& led);
@@ -60,9 +60,9 @@ class Storm {
   StormSettings settings_;
   Parts parts_;
   LeaderLoop loop_;
-  pg::Params params_;
+  postgres::Params params_;
   Velocity velocity_;
   std::unordered_map<std::string, RateControl> controls_;  // of streams that are fast or sampled
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::sampling

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-namespace sealcast {
+namespace sealcast::leader::sampling {
 namespace {
 
 std::int64_t second_of(Velocity::Clock::time_point now) {
@@ -27,11 +27,11 @@ void Velocity::turn(std::int64_t second) {
   }
 }
 
-void Velocity::count(std::span<const FramePtr> frames, Clock::time_point now) {
+void Velocity::count(std::span<const transport::FramePtr> frames, Clock::time_point now) {
   turn(second_of(now));
   Seconds* stream = nullptr;
   const std::string* id = nullptr;
-  for (const FramePtr& frame : frames) {
+  for (const transport::FramePtr& frame : frames) {
     if (!id || *id != frame->stream_id) {
       id = &frame->stream_id;
       stream = &streams_[*id];
@@ -50,4 +50,4 @@ const std::unordered_map<std::string, double>& Velocity::measure(Clock::time_poi
   return measured_;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::sampling

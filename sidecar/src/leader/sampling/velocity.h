@@ -10,14 +10,14 @@
 
 #include "transport/frame.h"
 
-namespace sealcast {
+namespace sealcast::leader::sampling {
 
 class Velocity {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::seconds kWindow{3};
 
-  void count(std::span<const FramePtr> frames, Clock::time_point now);
+  void count(std::span<const transport::FramePtr> frames, Clock::time_point now);
 
   // Messages a second, by stream; streams without any in the window are not there.
   const std::unordered_map<std::string, double>& measure(Clock::time_point now);
@@ -34,4 +34,4 @@ class Velocity {
   std::unordered_map<std::string, double> measured_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::sampling

@@ -12,7 +12,7 @@
 #include "client/postgres/params.h"
 #include "core/json_string.h"
 
-namespace sealcast {
+namespace sealcast::leader::switching {
 namespace {
 
 using std::chrono::milliseconds;
@@ -32,9 +32,9 @@ bool migrates(std::string_view action) { return action == "join" || action == "l
 
 // Settings are UTF-8 (toml), and so is what is made of them.
 void append_string(std::string_view name, std::string_view value, std::string& json) {
-  Fault fault;
+  core::Fault fault;
   json.append(",\"").append(name).append("\":");
-  if (!append_json_string(value, json, fault)) json += "null";
+  if (!core::append_json_string(value, json, fault)) json += "null";
 }
 
 }  // namespace
@@ -81,10 +81,10 @@ asio::awaitable<void> Switching::tick(const LedShards& led) {
 }
 
 asio::awaitable<std::vector<Switching::Step>> Switching::due(const LedShards& led) {
-  pg::Params params;
+  postgres::Params params;
   led.add_to(params);
   if (settings_.target.empty()) {
-    params.add_null(pg::oid::kText);
+    params.add_null(postgres::oid::kText);
   } else {
     params.add(std::string_view(settings_.target));
   }
@@ -93,7 +93,7 @@ asio::awaitable<std::vector<Switching::Step>> Switching::due(const LedShards& le
     params.add(value);
   }
   params.add_boolean(parts_.webhook != nullptr);
-  const pg::Result rows = co_await loop_.connection().query(kDue, params);
+  const postgres::Result rows = co_await loop_.connection().query(kDue, params);
   std::vector<Step> steps;
   for (int row = 0; row < rows.size(); ++row) {
     Step step{rows.uuid(row, 0), std::string(rows.text(row, 1)), std::string(rows.text(row, 2)),
@@ -104,17 +104,17 @@ asio::awaitable<std::vector<Switching::Step>> Switching::due(const LedShards& le
 }
 
 asio::awaitable<bool> Switching::take(const LedShards& led, const Step& step) {
-  pg::Params params;
+  postgres::Params params;
   led.add_to(params);
-  params.add(pg::uuid_bytes(step.stream_id));
+  params.add(postgres::uuid_bytes(step.stream_id));
   params.add(std::string_view(step.action));
   if (step.warm_up.empty()) {
-    params.add_null(pg::oid::kUuid);
+    params.add_null(postgres::oid::kUuid);
   } else {
-    params.add(pg::uuid_bytes(step.warm_up));
+    params.add(postgres::uuid_bytes(step.warm_up));
   }
   params.add(std::string_view(migrate(step)));
-  const pg::Result rows = co_await loop_.connection().query(kSwitch, params);
+  const postgres::Result rows = co_await loop_.connection().query(kSwitch, params);
   co_return rows.boolean(0, 0);
 }
 
@@ -154,7 +154,7 @@ asio::awaitable<void> Switching::call_webhook(Step step, std::string id) {
                  {{"stream_id", step.stream_id}, {"event", type}});
       notices_.erase(id);
       co_return;
-    } catch (const pg::Error& error) {
+    } catch (const postgres::Error& error) {
       problem = error.what();  // told, and not noted: it is told once more
     }
   }
@@ -181,4 +181,4 @@ void Switching::show(const std::vector<Step>& steps) {
   });
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::switching

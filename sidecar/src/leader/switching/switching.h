@@ -22,7 +22,7 @@
 #include "leader/leader_loop.h"
 #include "leader/switching/webhook.h"
 
-namespace sealcast {
+namespace sealcast::leader::switching {
 
 struct SwitchingSettings {
   std::string dsn;
@@ -86,4 +86,4 @@ class Switching {
   std::unordered_map<std::string, Notice> notices_;  // by id
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::switching

@@ -9,7 +9,7 @@
 #include "client/http/base64.h"
 #include "leader/switching/webhook_secret.h"
 
-namespace sealcast {
+namespace sealcast::leader::switching {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{10};
@@ -17,15 +17,15 @@ constexpr std::chrono::seconds kDeadline{10};
 }  // namespace
 
 Webhook::Webhook(asio::any_io_executor executor, std::string url, std::string_view secret, std::string ca_file)
-    : client_(std::move(executor), http::ClientOptions{.ca_file = std::move(ca_file), .max_connections = 4}),
+    : client_(std::move(executor), client::http::ClientOptions{.ca_file = std::move(ca_file), .max_connections = 4}),
       url_(std::move(url)),
       key_(decode_webhook_secret(secret)) {}
 
 std::string Webhook::signature(std::string_view id, std::int64_t timestamp, std::string_view body) const {
   std::string content(id);
   content.append(".").append(std::to_string(timestamp)).append(".").append(body);
-  const Digest digest = key_.sign(content);
-  return "v1," + http::base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  const core::Digest digest = key_.sign(content);
+  return "v1," + client::http::base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 asio::awaitable<std::string> Webhook::call(std::string id, std::string body) {
@@ -33,11 +33,12 @@ asio::awaitable<std::string> Webhook::call(std::string id, std::string body) {
   const std::vector<std::string> headers{"Content-Type: application/json", "webhook-id: " + id,
                                          "webhook-timestamp: " + std::to_string(now),
                                          "webhook-signature: " + signature(id, now, body)};
-  http::Post request{url_, headers, body};
-  const http::Answer answer = co_await client_.post(std::move(request), http::Client::Clock::now() + kDeadline);
+  client::http::Post request{url_, headers, body};
+  const client::http::Answer answer =
+      co_await client_.post(std::move(request), client::http::Client::Clock::now() + kDeadline);
   if (answer.status >= 200 && answer.status < 300) co_return std::string();
   if (answer.status == 0) co_return answer.failure;
   co_return "it answered " + std::to_string(answer.status);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::switching

@@ -12,7 +12,7 @@
 #include "client/http/client.h"
 #include "core/digest.h"
 
-namespace sealcast {
+namespace sealcast::leader::switching {
 
 class Webhook {
  public:
@@ -27,9 +27,9 @@ class Webhook {
   std::string signature(std::string_view id, std::int64_t timestamp, std::string_view body) const;
 
  private:
-  http::Client client_;
+  client::http::Client client_;
   std::string url_;
-  HmacKey key_;
+  core::HmacKey key_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::switching

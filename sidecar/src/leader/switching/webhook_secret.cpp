@@ -8,7 +8,7 @@
 #include "client/http/base64.h"
 #include "config/settings.h"
 
-namespace sealcast {
+namespace sealcast::leader::switching {
 namespace {
 
 constexpr std::string_view kSecretPrefix = "whsec_";
@@ -20,7 +20,7 @@ const unsigned char* bytes(std::string_view text) { return reinterpret_cast<cons
 }  // namespace
 
 std::string decode_webhook_secret(std::string_view secret) {
-  const SettingsError malformed(
+  const core::SettingsError malformed(
       "switching.webhook_secret_file: the file does not hold whsec_ and 24 to 64 bytes in base64; make one by "
       "`echo whsec_$(openssl rand -base64 32)`");
   if (!secret.starts_with(kSecretPrefix)) throw malformed;
@@ -35,8 +35,8 @@ std::string decode_webhook_secret(std::string_view secret) {
   key.resize(static_cast<std::size_t>(size) - padding);
   if (key.size() < kMinSecret || key.size() > kMaxSecret) throw malformed;
   // It takes padding and white space in other places too, and stray bits: what was meant is anybody's guess.
-  if (http::base64(key) != secret) throw malformed;
+  if (client::http::base64(key) != secret) throw malformed;
   return key;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::switching

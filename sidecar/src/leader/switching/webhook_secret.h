@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast {
+namespace sealcast::leader::switching {
 
 // The bytes. Throws SettingsError, naming the setting and never the secret.
 std::string decode_webhook_secret(std::string_view secret);
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::switching

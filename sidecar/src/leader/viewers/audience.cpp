@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 namespace {
 
 using std::chrono::milliseconds;
@@ -26,7 +26,7 @@ Audience::Audience(asio::any_io_executor executor, AudienceSettings settings, Pa
     : executor_(executor),
       settings_(std::move(settings)),
       parts_(std::move(parts)),
-      connection_(pg::Connection::create(executor, {settings_.dsn, "audience", settings_.timeout})),
+      connection_(postgres::Connection::create(executor, {settings_.dsn, "audience", settings_.timeout})),
       timer_(executor),
       webrtc_failures_(parts_.metrics.audience_failures("webrtc")),
       hls_failures_(parts_.metrics.audience_failures("hls")) {}
@@ -65,23 +65,23 @@ asio::awaitable<void> Audience::run() {
 asio::awaitable<milliseconds> Audience::tick() {
   std::vector<std::int32_t> shards;
   std::vector<std::int64_t> epochs;
-  for (const Lead& lead : parts_.leads()) {
+  for (const transport::Lead& lead : parts_.leads()) {
     shards.push_back(lead.shard);
     epochs.push_back(lead.epoch);
   }
   const Counted webrtc = co_await count(parts_.webrtc, webrtc_failures_, shards);
   const Counted hls = co_await count(parts_.hls, hls_failures_, shards);
   params_.clear();
-  params_.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, shards);
-  params_.add_array(pg::oid::kBigintArray, pg::oid::kBigint, epochs);
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards);
+  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
   describe(webrtc, hls);
   try {
-    const pg::Result rows = co_await connection_->query(kPublish, params_);
+    const postgres::Result rows = co_await connection_->query(kPublish, params_);
     const std::int64_t published = rows.integer(0, 0);
     parts_.metrics.audience_updates.Increment(static_cast<double>(published));
     if (published > 0) parts_.published();
     co_return milliseconds(rows.integer(0, 1));
-  } catch (const pg::Error& error) {
+  } catch (const postgres::Error& error) {
     if (error.transient()) co_return std::min(settings_.update, kAgain);
     log::write(log::Level::error, log::tag::kAudience, "cannot publish viewer counts; trying again",
                {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
@@ -106,15 +106,15 @@ void Audience::describe(const Counted& webrtc, const Counted& hls) {
     }
   }
   parts_.metrics.audience_streams.Set(static_cast<double>(streams.size()));
-  params_.begin_array(pg::oid::kUuidArray, pg::oid::kUuid, streams.size());
-  for (const std::string_view stream : streams) params_.element(pg::uuid_bytes(stream));
+  params_.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, streams.size());
+  for (const std::string_view stream : streams) params_.element(postgres::uuid_bytes(stream));
   params_.end_array();
   for (const Counted* counts : {&webrtc, &hls}) {
     if (!*counts) {
-      params_.add_null(pg::oid::kIntegerArray);
+      params_.add_null(postgres::oid::kIntegerArray);
       continue;
     }
-    params_.begin_array(pg::oid::kIntegerArray, pg::oid::kInteger, streams.size());
+    params_.begin_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, streams.size());
     for (const std::string_view stream : streams) {
       const auto viewers = (*counts)->find(std::string(stream));
       params_.element(viewers == (*counts)->end() ? std::int32_t{0} : viewers->second);
@@ -126,4 +126,4 @@ void Audience::describe(const Counted& webrtc, const Counted& hls) {
   params_.add(static_cast<std::int32_t>(settings_.repeat.count()));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

@@ -27,7 +27,7 @@
 #include "leader/viewers/source.h"
 #include "transport/transport.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 
 struct AudienceSettings {
   std::string dsn;
@@ -43,7 +43,7 @@ class Audience {
     Metrics& metrics;
     ViewerSource* webrtc;
     ViewerSource* hls;
-    std::function<std::span<const Lead>()> leads;
+    std::function<std::span<const transport::Lead>()> leads;
     std::function<void()> published;
   };
 
@@ -65,12 +65,12 @@ class Audience {
   asio::any_io_executor executor_;
   AudienceSettings settings_;
   Parts parts_;
-  std::shared_ptr<pg::Connection> connection_;
+  std::shared_ptr<postgres::Connection> connection_;
   asio::steady_timer timer_;
   prometheus::Counter& webrtc_failures_;
   prometheus::Counter& hls_failures_;
-  pg::Params params_;
+  postgres::Params params_;
   bool stopping_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sealcast::buckets {
+namespace sealcast::leader::viewers::buckets {
 
 using std::chrono::milliseconds;
 
@@ -52,4 +52,4 @@ inline std::string watched_key(std::int32_t shard, std::int64_t begin) {
   return "sealcast:{watched-" + std::to_string(shard) + "}:" + std::to_string(begin);
 }
 
-}  // namespace sealcast::buckets
+}  // namespace sealcast::leader::viewers::buckets

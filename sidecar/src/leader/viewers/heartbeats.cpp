@@ -15,7 +15,7 @@
 #include "core/digest.h"
 #include "core/shard.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 namespace {
 
 // KEYS: what to add to. ARGV: PFADD or SADD, the lifetime in ms, and what to add. One script, so that no key is ever
@@ -34,7 +34,7 @@ std::string hash_of(std::string_view stream_id, std::string_view viewer) {
   std::string text(stream_id);
   text += '|';
   text += viewer;
-  const Digest digest = sha256(text);
+  const core::Digest digest = core::sha256(text);
   return {reinterpret_cast<const char*>(digest.data()), kHashBytes};
 }
 
@@ -108,7 +108,8 @@ asio::awaitable<bool> Heartbeats::add_all(const std::string& stream_id, const Sl
     if (!co_await add("PFADD", std::move(key), viewers[slice])) co_return false;
   }
   const std::vector<std::string> watched{stream_id};
-  co_return co_await add("SADD", buckets::watched_key(shard_of(pg::uuid_bytes(stream_id).back()), bucket), watched);
+  co_return co_await add("SADD", buckets::watched_key(core::shard_of(postgres::uuid_bytes(stream_id).back()), bucket),
+                         watched);
 }
 
 asio::awaitable<bool> Heartbeats::add(std::string_view command, std::string key,
@@ -131,4 +132,4 @@ asio::awaitable<bool> Heartbeats::add(std::string_view command, std::string key,
   co_return true;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

@@ -22,7 +22,7 @@
 #include "client/redis/script.h"
 #include "leader/viewers/buckets.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 
 struct HeartbeatSettings {
   std::chrono::milliseconds window;
@@ -69,4 +69,4 @@ class Heartbeats {
   log::Throttle complaints_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

@@ -11,7 +11,7 @@
 #include "core/uuid.h"
 #include "leader/viewers/buckets.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 namespace {
 
 // A union of HyperLogLogs keeps Redis busy for some 100 µs: the gate's checks come in between.
@@ -77,7 +77,7 @@ asio::awaitable<bool> HlsViewers::find_watched(std::span<const std::int32_t> sha
     for (std::size_t i = 0; i < result.reply->elements; ++i) {
       const redisReply* stream = result.reply->element[i];
       std::string id;
-      if (stream->str && normalize_uuid({stream->str, stream->len}, id)) streams.push_back(std::move(id));
+      if (stream->str && core::normalize_uuid({stream->str, stream->len}, id)) streams.push_back(std::move(id));
     }
   }
   co_return true;
@@ -112,4 +112,4 @@ asio::awaitable<redis::Result> HlsViewers::ask(std::string_view command, std::ve
   co_return result;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

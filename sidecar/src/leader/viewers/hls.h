@@ -11,7 +11,7 @@
 #include "client/redis/client.h"
 #include "leader/viewers/source.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 
 class HlsViewers final : public ViewerSource {
  public:
@@ -37,4 +37,4 @@ class HlsViewers final : public ViewerSource {
   log::Throttle complaints_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

@@ -15,7 +15,7 @@
 #include "core/token/secret_file.h"
 #include "leader/viewers/livekit_rooms.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -30,15 +30,16 @@ constexpr std::size_t kMaxAnswer = 64 * 1024 * 1024;  // all rooms, with their c
 
 class LiveKit final : public ViewerSource {
  public:
-  LiveKit(asio::any_io_executor executor, const Settings::LiveKit& settings, std::string_view secret)
-      : client_(
-            std::move(executor),
-            http::ClientOptions{.ca_file = settings.ca_file, .max_connections = 2, .max_response_bytes = kMaxAnswer}),
+  LiveKit(asio::any_io_executor executor, const config::Settings::LiveKit& settings, std::string_view secret)
+      : client_(std::move(executor),
+                client::http::ClientOptions{
+                    .ca_file = settings.ca_file, .max_connections = 2, .max_response_bytes = kMaxAnswer}),
         url_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "twirp/livekit.RoomService/ListRooms"),
         key_(secret),
         rooms_(settings.room) {
-    Fault fault;
-    if (!append_json_string(settings.api_key, issuer_, fault)) throw SettingsError("livekit.api_key is not UTF-8");
+    core::Fault fault;
+    if (!core::append_json_string(settings.api_key, issuer_, fault))
+      throw core::SettingsError("livekit.api_key is not UTF-8");
   }
 
   std::string_view name() const override { return "webrtc"; }
@@ -49,8 +50,8 @@ class LiveKit final : public ViewerSource {
     if (now < next_try_) co_return std::nullopt;
     const std::vector<std::string> headers{"Content-Type: application/json", "Accept: application/json",
                                            "Authorization: Bearer " + token()};
-    http::Post request{url_, headers, "{}"};
-    const http::Answer answer = co_await client_.post(std::move(request), now + kDeadline);
+    client::http::Post request{url_, headers, "{}"};
+    const client::http::Answer answer = co_await client_.post(std::move(request), now + kDeadline);
     ViewerCounts counts;
     const std::string problem = rooms_.read(answer, counts);
     if (problem.empty()) {
@@ -69,12 +70,12 @@ class LiveKit final : public ViewerSource {
     const std::string claims = R"({"iss":)" + issuer_ + R"(,"nbf":)" + std::to_string(now - kTokenLeeway.count()) +
                                R"(,"exp":)" + std::to_string(now + kTokenLife.count()) +
                                R"(,"video":{"roomList":true}})";
-    return write_hs256(claims, key_);
+    return core::token::write_hs256(claims, key_);
   }
 
-  http::Client client_;
+  client::http::Client client_;
   const std::string url_;
-  const HmacKey key_;
+  const core::HmacKey key_;
   std::string issuer_;  // as JSON
   LiveKitRooms rooms_;
   milliseconds backoff_ = kFirstBackoff;
@@ -83,10 +84,10 @@ class LiveKit final : public ViewerSource {
 
 }  // namespace
 
-std::unique_ptr<ViewerSource> make_livekit(asio::any_io_executor executor, const Settings& settings) {
+std::unique_ptr<ViewerSource> make_livekit(asio::any_io_executor executor, const config::Settings& settings) {
   if (settings.livekit.url.empty()) return nullptr;
-  const std::string secret = read_secret_file("livekit.api_secret_file", settings.livekit.api_secret_file);
+  const std::string secret = core::token::read_secret_file("livekit.api_secret_file", settings.livekit.api_secret_file);
   return std::make_unique<LiveKit>(std::move(executor), settings.livekit, secret);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

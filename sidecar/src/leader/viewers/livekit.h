@@ -14,9 +14,9 @@
 #include "config/settings.h"
 #include "leader/viewers/source.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 
 // Null when it is not configured. Throws SettingsError when the secret cannot be used.
-std::unique_ptr<ViewerSource> make_livekit(asio::any_io_executor executor, const Settings& settings);
+std::unique_ptr<ViewerSource> make_livekit(asio::any_io_executor executor, const config::Settings& settings);
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

@@ -5,7 +5,7 @@
 
 #include "core/uuid.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 namespace {
 
 constexpr std::string_view kStreamId = "{stream_id}";
@@ -28,7 +28,7 @@ std::int64_t number(simdjson::dom::object object, std::string_view snake_case, s
 LiveKitRooms::LiveKitRooms(std::string_view room)
     : prefix_(room.substr(0, room.find(kStreamId))), suffix_(room.substr(room.find(kStreamId) + kStreamId.size())) {}
 
-std::string LiveKitRooms::read(const http::Answer& answer, ViewerCounts& counts) {
+std::string LiveKitRooms::read(const client::http::Answer& answer, ViewerCounts& counts) {
   if (answer.status == 0) return answer.failure;
   simdjson::dom::element root;
   const bool is_json = parser_.parse(answer.body).get(root) == simdjson::SUCCESS;
@@ -36,7 +36,7 @@ std::string LiveKitRooms::read(const http::Answer& answer, ViewerCounts& counts)
     std::string problem = "it answered " + std::to_string(answer.status);
     for (const char* member : {"code", "msg"}) {
       std::string_view text;
-      if (is_json && root[member].get(text) == simdjson::SUCCESS) problem += ", " + http::one_line(text);
+      if (is_json && root[member].get(text) == simdjson::SUCCESS) problem += ", " + client::http::one_line(text);
     }
     return problem;
   }
@@ -64,7 +64,7 @@ std::string LiveKitRooms::stream_of(std::string_view room) const {
     return {};
   room.remove_prefix(prefix_.size());
   room.remove_suffix(suffix_.size());
-  return normalize_uuid(room, stream_id) ? stream_id : std::string();
+  return core::normalize_uuid(room, stream_id) ? stream_id : std::string();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

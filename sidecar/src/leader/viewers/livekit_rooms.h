@@ -9,7 +9,7 @@
 #include "client/http/answer.h"
 #include "leader/viewers/viewer_counts.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 
 class LiveKitRooms {
  public:
@@ -17,7 +17,7 @@ class LiveKitRooms {
   explicit LiveKitRooms(std::string_view room);
 
   // Adds the participants of streams' rooms. What is wrong with the answer; empty when nothing is.
-  std::string read(const http::Answer& answer, ViewerCounts& counts);
+  std::string read(const client::http::Answer& answer, ViewerCounts& counts);
 
  private:
   std::string stream_of(std::string_view room) const;  // empty: no stream's
@@ -27,4 +27,4 @@ class LiveKitRooms {
   simdjson::dom::parser parser_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

@@ -10,7 +10,7 @@
 #include "base/asio.h"
 #include "leader/viewers/viewer_counts.h"
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 
 class ViewerSource {
  public:
@@ -21,4 +21,4 @@ class ViewerSource {
   virtual void stop() {}  // what is under way ends
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

@@ -7,7 +7,7 @@
 #include <string>
 #include <unordered_map>
 
-namespace sealcast {
+namespace sealcast::leader::viewers {
 
 using ViewerCounts = std::unordered_map<std::string, std::int32_t>;  // by stream; one that is missing has none
 
@@ -16,4 +16,4 @@ inline std::int32_t bounded_viewers(std::int64_t said) {
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(said, 0, std::numeric_limits<std::int32_t>::max() / 2));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::leader::viewers

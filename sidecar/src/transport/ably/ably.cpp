@@ -22,10 +22,10 @@
 #include "transport/ably/key.h"
 #include "transport/ably/verdict.h"
 
-namespace sealcast {
+namespace sealcast::transport::ably {
 namespace {
 
-using Kind = Outcome::Kind;
+using Kind = outside::Outcome::Kind;
 using Frames = std::span<const FramePtr>;
 
 constexpr std::size_t kMaxBatch = 128;
@@ -41,45 +41,45 @@ std::size_t size_of(const Frame& frame) { return kName.size() + frame.text.size(
 bool append_messages(Frames frames, std::string& out) {
   const std::string base = frames.front()->stream_id + "-" + std::to_string(frames.front()->offset) + "-" +
                            std::to_string(frames.back()->offset) + ":";
-  Fault fault;
+  core::Fault fault;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     out += i == 0 ? "[" : ",";
     out += R"({"id":")" + base + std::to_string(i) + R"(","name":")";
     out += kName;
     out += R"(","encoding":"json","data":)";
-    if (!append_json_string(frames[i]->text, out, fault)) return false;
+    if (!core::append_json_string(frames[i]->text, out, fault)) return false;
     out += '}';
   }
   out += ']';
   return true;
 }
 
-class Ably : public Adapter {
+class Ably : public outside::Adapter {
  public:
-  Ably(asio::any_io_executor executor, const Settings::Ably& settings)
-      : client_(std::move(executor), http::ClientOptions{.ca_file = settings.ca_file}),
+  Ably(asio::any_io_executor executor, const config::Settings::Ably& settings)
+      : client_(std::move(executor), client::http::ClientOptions{.ca_file = settings.ca_file}),
         base_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "channels/"),
         channel_(settings.channel),
         max_bytes_(static_cast<std::size_t>(settings.max_message_bytes)),
         headers_{"Content-Type: application/json", "Accept: application/json", std::string(kVersion),
-                 "Authorization: Basic " + http::base64(ably::read_key("ably.key_file", settings.key_file).text)} {}
+                 "Authorization: Basic " + client::http::base64(read_key("ably.key_file", settings.key_file).text)} {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {}
   void stop() override { client_.stop(); }
 
-  asio::awaitable<Outcome> publish(Frames frames, Clock::time_point deadline) override {
+  asio::awaitable<outside::Outcome> publish(Frames frames, Clock::time_point deadline) override {
     std::size_t delivered = 0;
     std::size_t most = frames.size();
     while (delivered < frames.size()) {
       const Frames rest = frames.subspan(delivered);
       const Frames array = rest.first(std::min(cut(rest), most));
       std::string body;
-      Outcome outcome = prepare(array, body);
+      outside::Outcome outcome = prepare(array, body);
       if (outcome.kind == Kind::done) {
-        http::Post request{url_of(array.front()->stream_id), headers_, body};
-        const http::Answer answer = co_await client_.post(std::move(request), deadline);
-        outcome = ably::outcome_of(answer);
+        client::http::Post request{url_of(array.front()->stream_id), headers_, body};
+        const client::http::Answer answer = co_await client_.post(std::move(request), deadline);
+        outcome = outcome_of(answer);
         remember(array, answer, outcome.kind);
         if (answer.late && delivered > 0) outcome.kind = Kind::retry_stream;  // slow, not away
       }
@@ -92,7 +92,7 @@ class Ably : public Adapter {
         delivered += array.size();
       }
     }
-    Outcome outcome;
+    outside::Outcome outcome;
     outcome.delivered = delivered;
     co_return outcome;
   }
@@ -105,7 +105,7 @@ class Ably : public Adapter {
   };
 
   std::string url_of(const std::string& stream_id) const {
-    return base_ + http::percent_encode(expand_template(channel_, stream_id)) + "/messages";
+    return base_ + client::http::percent_encode(outside::expand_template(channel_, stream_id)) + "/messages";
   }
 
   // How many of the frames make the next array: as many as the one in doubt had, else as many as the limit takes.
@@ -122,8 +122,8 @@ class Ably : public Adapter {
     return count;
   }
 
-  Outcome prepare(Frames array, std::string& body) const {
-    Outcome outcome;
+  outside::Outcome prepare(Frames array, std::string& body) const {
+    outside::Outcome outcome;
     if (size_of(*array.front()) > max_bytes_) {
       outcome.kind = Kind::dead;
       outcome.reason = "its " + std::to_string(size_of(*array.front())) + " bytes are over ably.max_message_bytes (" +
@@ -136,21 +136,21 @@ class Ably : public Adapter {
   }
 
   // A refusal says nothing of an earlier attempt: what was in doubt before it still is.
-  void remember(Frames array, const http::Answer& answer, Kind kind) {
+  void remember(Frames array, const client::http::Answer& answer, Kind kind) {
     const auto now = Clock::now();
     if (now >= next_sweep_) {
       std::erase_if(doubts_, [&](const auto& doubt) { return now - doubt.second.since > kRemembered; });
       next_sweep_ = now + kRemembered;
     }
     const std::string& stream_id = array.front()->stream_id;
-    if (ably::in_doubt(answer)) {
+    if (in_doubt(answer)) {
       doubts_[stream_id] = Doubt{array.front()->offset, array.back()->offset, now};
     } else if (kind == Kind::done) {
       doubts_.erase(stream_id);
     }
   }
 
-  http::Client client_;
+  client::http::Client client_;
   const std::string base_;
   const std::string channel_;
   const std::size_t max_bytes_;
@@ -161,9 +161,9 @@ class Ably : public Adapter {
 
 }  // namespace
 
-std::unique_ptr<Adapter> make_ably(asio::any_io_executor executor, const Settings& settings) {
+std::unique_ptr<outside::Adapter> make_ably(asio::any_io_executor executor, const config::Settings& settings) {
   if (settings.ably.key_file.empty()) return nullptr;
   return std::make_unique<Ably>(std::move(executor), settings.ably);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::ably

@@ -8,9 +8,9 @@
 #include "config/settings.h"
 #include "transport/outside/adapter.h"
 
-namespace sealcast {
+namespace sealcast::transport::ably {
 
 // Null while ably.key_file is empty. Throws SettingsError when the key cannot be read or is none.
-std::unique_ptr<Adapter> make_ably(asio::any_io_executor executor, const Settings& settings);
+std::unique_ptr<outside::Adapter> make_ably(asio::any_io_executor executor, const config::Settings& settings);
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::ably

@@ -6,14 +6,14 @@
 #include "config/settings.h"
 #include "core/token/secret_file.h"
 
-namespace sealcast::ably {
+namespace sealcast::transport::ably {
 
 ApiKey read_key(const std::string& setting, const std::string& file) {
-  std::string key = read_secret_file(setting, file);
+  std::string key = core::token::read_secret_file(setting, file);
   const bool visible = std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (visible && key.find(':') != key.npos) return {std::move(key)};
-  throw SettingsError(setting + ": the file \"" + file + "\" holds no API key; write one such as " +
-                      "\"app.key:secret\" into it, and nothing else");
+  throw core::SettingsError(setting + ": the file \"" + file + "\" holds no API key; write one such as " +
+                            "\"app.key:secret\" into it, and nothing else");
 }
 
-}  // namespace sealcast::ably
+}  // namespace sealcast::transport::ably

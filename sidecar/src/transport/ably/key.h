@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast::ably {
+namespace sealcast::transport::ably {
 
 struct ApiKey {
   std::string text;
@@ -15,4 +15,4 @@ struct ApiKey {
 // Throws SettingsError naming `setting` when the file cannot be read or holds no key.
 ApiKey read_key(const std::string& setting, const std::string& file);
 
-}  // namespace sealcast::ably
+}  // namespace sealcast::transport::ably

@@ -12,8 +12,7 @@
 #include "core/json_string.h"
 #include "transport/ably/key.h"
 
-namespace sealcast {
-namespace ably {
+namespace sealcast::transport::ably {
 
 std::string sign_token_request(std::string_view secret, std::string_view key_name, std::int64_t ttl_ms,
                                std::string_view capability, std::string_view client_id, std::int64_t timestamp_ms,
@@ -25,8 +24,8 @@ std::string sign_token_request(std::string_view secret, std::string_view key_nam
        {key_name, std::string_view(ttl), capability, client_id, std::string_view(timestamp), nonce}) {
     text.append(field).push_back('\n');
   }
-  const Digest mac = HmacKey(secret).sign(text);
-  return http::base64({reinterpret_cast<const char*>(mac.data()), mac.size()});
+  const core::Digest mac = core::HmacKey(secret).sign(text);
+  return client::http::base64({reinterpret_cast<const char*>(mac.data()), mac.size()});
 }
 
 namespace {
@@ -36,12 +35,12 @@ std::string make_nonce() {
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
     throw std::runtime_error("OpenSSL has no random numbers");
   }
-  return http::base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return client::http::base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 class Tokens final : public TokenMaker {
  public:
-  Tokens(const Settings::Ably& settings, ApiKey key)
+  Tokens(const config::Settings::Ably& settings, ApiKey key)
       : key_(std::move(key)),
         channels_({"ably.channel", settings.channel}, {"ably.vip_channel", settings.vip_channel}) {}
 
@@ -52,9 +51,9 @@ class Tokens final : public TokenMaker {
     const std::string nonce = make_nonce();
     const std::string capability = "{" + channel->json + R"(:["subscribe"]})";
     std::string name, quoted;
-    Fault fault;  // it is all UTF-8
-    append_json_string(key_.name(), name, fault);
-    append_json_string(capability, quoted, fault);
+    core::Fault fault;  // it is all UTF-8
+    core::append_json_string(key_.name(), name, fault);
+    core::append_json_string(capability, quoted, fault);
     std::string token = R"({"keyName":)" + name + R"(,"ttl":)" + std::to_string(ttl_ms) + R"(,"capability":)" + quoted +
                         R"(,"timestamp":)" + std::to_string(reader.now_ms) + R"(,"nonce":")" + nonce + R"(","mac":")" +
                         sign_token_request(key_.secret(), key_.name(), ttl_ms, capability, {}, reader.now_ms, nonce) +
@@ -68,14 +67,13 @@ class Tokens final : public TokenMaker {
 };
 
 }  // namespace
-}  // namespace ably
 
-std::unique_ptr<TokenMaker> make_ably_tokens(const Settings& settings) {
-  const Settings::Ably& own = settings.ably;
+std::unique_ptr<TokenMaker> make_ably_tokens(const config::Settings& settings) {
+  const config::Settings::Ably& own = settings.ably;
   if (own.key_file.empty()) return nullptr;
   return std::make_unique<ably::Tokens>(own, own.token_key_file.empty()
-                                                 ? ably::read_key("ably.key_file", own.key_file)
-                                                 : ably::read_key("ably.token_key_file", own.token_key_file));
+                                                 ? read_key("ably.key_file", own.key_file)
+                                                 : read_key("ably.token_key_file", own.token_key_file));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::ably

@@ -5,10 +5,10 @@
 
 #include <charconv>
 
-namespace sealcast::ably {
+namespace sealcast::transport::ably {
 namespace {
 
-using Kind = Outcome::Kind;
+using Kind = outside::Outcome::Kind;
 
 struct Error {
   int code = 0;
@@ -16,7 +16,7 @@ struct Error {
 };
 
 // From the body, or from the headers: what Ably's network edge refuses (42922) has no other.
-Error read_error(const http::Answer& answer) {
+Error read_error(const client::http::Answer& answer) {
   Error error;
   simdjson::dom::parser parser;
   simdjson::dom::element root;
@@ -24,12 +24,12 @@ Error read_error(const http::Answer& answer) {
     std::int64_t code = 0;
     std::string_view message;
     if (root["error"]["code"].get(code) == simdjson::SUCCESS) error.code = static_cast<int>(code);
-    if (root["error"]["message"].get(message) == simdjson::SUCCESS) error.message = http::one_line(message);
+    if (root["error"]["message"].get(message) == simdjson::SUCCESS) error.message = client::http::one_line(message);
   }
   if (error.code == 0) {
     const std::string_view code = answer.header("x-ably-errorcode");
     std::from_chars(code.data(), code.data() + code.size(), error.code);
-    error.message = http::one_line(answer.header("x-ably-errormessage"));
+    error.message = client::http::one_line(answer.header("x-ably-errormessage"));
   }
   return error;
 }
@@ -70,10 +70,10 @@ Kind kind_of(int status, int code) {
 
 }  // namespace
 
-Outcome outcome_of(const http::Answer& answer) {
+outside::Outcome outcome_of(const client::http::Answer& answer) {
   if (answer.status == 0) return {.kind = Kind::retry_transport, .reason = answer.failure};
   const Error error = answer.status < 300 ? Error() : read_error(answer);
-  Outcome outcome{.kind = kind_of(answer.status, error.code), .after = answer.retry_after, .reason = {}};
+  outside::Outcome outcome{.kind = kind_of(answer.status, error.code), .after = answer.retry_after, .reason = {}};
   if (outcome.kind == Kind::done) return outcome;
   outcome.reason = "it answered " + std::to_string(answer.status);
   if (error.code != 0) outcome.reason += " (" + std::to_string(error.code) + ")";
@@ -81,6 +81,6 @@ Outcome outcome_of(const http::Answer& answer) {
   return outcome;
 }
 
-bool in_doubt(const http::Answer& answer) { return answer.status == 0 || answer.status >= 500; }
+bool in_doubt(const client::http::Answer& answer) { return answer.status == 0 || answer.status >= 500; }
 
-}  // namespace sealcast::ably
+}  // namespace sealcast::transport::ably

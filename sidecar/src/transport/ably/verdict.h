@@ -4,12 +4,12 @@
 #include "client/http/answer.h"
 #include "transport/outside/outcome.h"
 
-namespace sealcast::ably {
+namespace sealcast::transport::ably {
 
 // `delivered` is left to the caller.
-Outcome outcome_of(const http::Answer& answer);
+outside::Outcome outcome_of(const client::http::Answer& answer);
 
 // Whether Ably may have published although the answer does not say so.
-bool in_doubt(const http::Answer& answer);
+bool in_doubt(const client::http::Answer& answer);
 
-}  // namespace sealcast::ably
+}  // namespace sealcast::transport::ably

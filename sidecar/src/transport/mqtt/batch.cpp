@@ -9,18 +9,18 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 
-Outcome::Kind meaning_of(int reason_code) {
-  if (reason_code < 0x80) return Outcome::Kind::done;  // success, or success without a subscriber
+outside::Outcome::Kind meaning_of(int reason_code) {
+  if (reason_code < 0x80) return outside::Outcome::Kind::done;  // success, or success without a subscriber
   switch (reason_code) {
     case MQTT_RC_NOT_AUTHORIZED:
     case MQTT_RC_TOPIC_NAME_INVALID:
     case MQTT_RC_PACKET_TOO_LARGE:
     case MQTT_RC_PAYLOAD_FORMAT_INVALID:
-      return Outcome::Kind::dead;
+      return outside::Outcome::Kind::dead;
     default:  // quota exceeded, and what the broker does not specify
-      return Outcome::Kind::retry_stream;
+      return outside::Outcome::Kind::retry_stream;
   }
 }
 
@@ -33,13 +33,13 @@ asio::awaitable<void> Batch::wait() {
   co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ended_early));
 }
 
-Outcome Batch::outcome() const {
-  Outcome outcome;
+outside::Outcome Batch::outcome() const {
+  outside::Outcome outcome;
   outcome.delivered = delivered();
   if (outcome.delivered == frames_.size()) return outcome;
   // A failure further on counts when the frames before it have come through.
   const bool failed = failure_ && failure_->place == outcome.delivered;
-  outcome.kind = failed ? failure_->kind : Outcome::Kind::retry_transport;
+  outcome.kind = failed ? failure_->kind : outside::Outcome::Kind::retry_transport;
   outcome.reason = failed ? failure_->reason : lost_;
   return outcome;
 }
@@ -57,8 +57,8 @@ std::size_t Batch::take() {
 void Batch::answer(std::size_t place, int reason_code) {
   if (over_) return;
   --unanswered_;
-  const Outcome::Kind kind = meaning_of(reason_code);
-  if (kind == Outcome::Kind::done) {
+  const outside::Outcome::Kind kind = meaning_of(reason_code);
+  if (kind == outside::Outcome::Kind::done) {
     acknowledged_[place] = true;
   } else {
     fail(place, kind, std::string("the broker refused it: ") + mosquitto_reason_string(reason_code));
@@ -67,7 +67,7 @@ void Batch::answer(std::size_t place, int reason_code) {
 }
 
 void Batch::refuse_next(std::string reason) {
-  fail(taken_, Outcome::Kind::dead, std::move(reason));
+  fail(taken_, outside::Outcome::Kind::dead, std::move(reason));
   end_if_answered();
 }
 
@@ -81,7 +81,7 @@ std::optional<Clock::time_point> Batch::waiting_since() const {
   return unanswered_ == 0 ? std::nullopt : std::optional(first_taken_);
 }
 
-void Batch::fail(std::size_t place, Outcome::Kind kind, std::string reason) {
+void Batch::fail(std::size_t place, outside::Outcome::Kind kind, std::string reason) {
   if (!failure_ || place < failure_->place) failure_ = Failure{place, kind, std::move(reason)};
 }
 
@@ -94,4 +94,4 @@ void Batch::end() {
   timer_.cancel();
 }
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -10,9 +10,9 @@
 #include "base/asio.h"
 #include "transport/outside/adapter.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 
-using Clock = Adapter::Clock;
+using Clock = outside::Adapter::Clock;
 
 class Batch {
  public:
@@ -20,7 +20,7 @@ class Batch {
 
   asio::awaitable<void> wait();  // until it is over, or its deadline
   bool over() const { return over_; }
-  Outcome outcome() const;
+  outside::Outcome outcome() const;
 
   // Frames are taken in order; none after one that failed, so that little overtakes what is sent again.
   bool has_next() const { return !over_ && !failure_ && taken_ < frames_.size(); }
@@ -35,13 +35,13 @@ class Batch {
 
  private:
   std::size_t delivered() const;
-  void fail(std::size_t place, Outcome::Kind kind, std::string reason);
+  void fail(std::size_t place, outside::Outcome::Kind kind, std::string reason);
   void end();
   void end_if_answered();
 
   struct Failure {
     std::size_t place;
-    Outcome::Kind kind;
+    outside::Outcome::Kind kind;
     std::string reason;
   };
 
@@ -57,6 +57,6 @@ class Batch {
 };
 
 // What an answer to a PUBLISH means for its frame (MQTT 5.0, 3.4.2.1 and 4.13).
-Outcome::Kind meaning_of(int reason_code);
+outside::Outcome::Kind meaning_of(int reason_code);
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

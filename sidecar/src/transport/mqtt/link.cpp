@@ -12,7 +12,7 @@
 
 #include "transport/mqtt/packet.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 namespace {
 
 using Wait = asio::posix::descriptor_base;
@@ -181,4 +181,4 @@ void Link::on_disconnect(mosquitto*, void* self, int reason_code, const mosquitt
   link.last_words_ = std::string("it ended the connection: ") + mosquitto_reason_string(reason_code);
 }
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

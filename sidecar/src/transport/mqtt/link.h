@@ -20,7 +20,7 @@
 #include "transport/mqtt/batch.h"
 #include "transport/mqtt/options.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 
 class Link : public std::enable_shared_from_this<Link> {
  public:
@@ -85,4 +85,4 @@ class Link : public std::enable_shared_from_this<Link> {
   Clock::time_point last_answer_{};
 };
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -17,7 +17,7 @@
 #include "base/asio.h"
 #include "transport/mqtt/link.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 namespace {
 
 using asio::ip::tcp;
@@ -169,4 +169,4 @@ void Link::on_connect(mosquitto*, void* self, int reason_code, int, const mosqui
   link.on_up_();
 }
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -18,8 +18,7 @@
 #include "transport/mqtt/link.h"
 #include "transport/mqtt/options.h"
 
-namespace sealcast {
-namespace mqtt {
+namespace sealcast::transport::mqtt {
 namespace {
 
 using std::chrono::milliseconds;
@@ -35,7 +34,7 @@ milliseconds jittered(milliseconds ceiling) {
   return milliseconds(std::uniform_int_distribution<milliseconds::rep>(0, ceiling.count())(random));
 }
 
-Options options_of(const Settings::Mqtt& settings) {
+Options options_of(const config::Settings::Mqtt& settings) {
   constexpr std::uint16_t kPort = 1883;
   constexpr std::uint16_t kTlsPort = 8883;
   const ServiceUrl url = parse_service_url(settings.url, "mqtt");
@@ -44,7 +43,7 @@ Options options_of(const Settings::Mqtt& settings) {
   options.port = url.port != 0 ? url.port : url.tls ? kTlsPort : kPort;
   options.user = url.user;
   if (!settings.password_file.empty()) {
-    options.password = read_secret_file("mqtt.password_file", settings.password_file);
+    options.password = core::token::read_secret_file("mqtt.password_file", settings.password_file);
   }
   options.client_id = settings.client_id;
   options.topic = settings.topic;
@@ -71,8 +70,8 @@ class Client : public std::enable_shared_from_this<Client> {
     pause_.cancel();
   }
 
-  static asio::awaitable<Outcome> publish(std::shared_ptr<Client> self, std::span<const FramePtr> frames,
-                                          Clock::time_point deadline) {
+  static asio::awaitable<outside::Outcome> publish(std::shared_ptr<Client> self, std::span<const FramePtr> frames,
+                                                   Clock::time_point deadline) {
     const std::shared_ptr<Link> link = self->link_;
     const auto batch = std::make_shared<Batch>(self->executor_, frames, deadline);
     link->send(batch);
@@ -123,7 +122,7 @@ class Client : public std::enable_shared_from_this<Client> {
   std::string last_reason_;  // of being away
 };
 
-class Mqtt final : public Adapter {
+class Mqtt final : public outside::Adapter {
  public:
   Mqtt(asio::any_io_executor executor, Options options)
       : client_(std::make_shared<Client>(std::move(executor), std::move(options))) {}
@@ -132,7 +131,7 @@ class Mqtt final : public Adapter {
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override { client_->start(); }
   void stop() override { client_->stop(); }
-  asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
+  asio::awaitable<outside::Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
     return Client::publish(client_, frames, deadline);
   }
 
@@ -141,11 +140,10 @@ class Mqtt final : public Adapter {
 };
 
 }  // namespace
-}  // namespace mqtt
 
-std::unique_ptr<Adapter> make_mqtt(asio::any_io_executor executor, const Settings& settings) {
+std::unique_ptr<outside::Adapter> make_mqtt(asio::any_io_executor executor, const config::Settings& settings) {
   if (settings.mqtt.url.empty()) return nullptr;
   return std::make_unique<mqtt::Mqtt>(std::move(executor), mqtt::options_of(settings.mqtt));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::mqtt

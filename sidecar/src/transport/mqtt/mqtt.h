@@ -12,9 +12,9 @@
 #include "config/settings.h"
 #include "transport/outside/adapter.h"
 
-namespace sealcast {
+namespace sealcast::transport::mqtt {
 
 // Null when the settings leave it off. Throws SettingsError when a file of theirs cannot be used.
-std::unique_ptr<Adapter> make_mqtt(asio::any_io_executor executor, const Settings& settings);
+std::unique_ptr<outside::Adapter> make_mqtt(asio::any_io_executor executor, const config::Settings& settings);
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::mqtt

@@ -7,7 +7,7 @@
 
 #include "transport/mqtt/tls.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 
 struct Options {
   std::string host;
@@ -19,4 +19,4 @@ struct Options {
   std::shared_ptr<const Tls> tls;  // null: plain TCP
 };
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -7,7 +7,7 @@
 
 #include "transport/outside/adapter.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 namespace {
 
 constexpr std::string_view kContentType = "application/json";
@@ -18,7 +18,7 @@ std::size_t varint_bytes(std::size_t value) { return value < 128 ? 1 : 1 + varin
 }  // namespace
 
 Packet::Packet(const Frame& frame, const std::string& topic_template)
-    : frame_(frame), topic_(expand_template(topic_template, frame.stream_id)) {
+    : frame_(frame), topic_(outside::expand_template(topic_template, frame.stream_id)) {
   mosquitto_property* first = nullptr;
   fault_ = mosquitto_property_add_string(&first, MQTT_PROP_CONTENT_TYPE, kContentType.data());
   properties_.reset(first);
@@ -48,4 +48,4 @@ int Packet::publish(mosquitto* client, int& id) const {
                               kQos, false, properties_.get());
 }
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -9,7 +9,7 @@
 
 #include "transport/frame.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 
 class Packet {
  public:
@@ -33,4 +33,4 @@ class Packet {
   std::unique_ptr<mosquitto_property, FreeProperties> properties_;
 };
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -9,7 +9,7 @@
 
 #include "config/settings.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 
 Tls::Tls(const std::string& host, const std::string& ca_file)
     : asked_for_(host), verdict_(X509_V_OK), context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
@@ -29,9 +29,9 @@ Tls::Tls(const std::string& host, const std::string& ca_file)
                                       : SSL_CTX_load_verify_file(context(), ca_file.c_str()) == 1;
   ERR_clear_error();
   if (!loaded) {
-    throw SettingsError("mqtt.ca_file: \"" + ca_file +
-                        "\" holds no certificates that can be used; name a PEM file with the certificate of the "
-                        "authority");
+    throw core::SettingsError("mqtt.ca_file: \"" + ca_file +
+                              "\" holds no certificates that can be used; name a PEM file with the certificate of the "
+                              "authority");
   }
 }
 
@@ -60,4 +60,4 @@ std::string Tls::fault() const {
   return std::string("no TLS: ") + (reason != nullptr ? reason : "the handshake failed");
 }
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 
 // libmosquitto connects to an address, so the name of the host is seen to here.
 class Tls {
@@ -28,4 +28,4 @@ class Tls {
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
 };
 
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -6,14 +6,14 @@
 #include "core/token/jwt.h"
 #include "core/token/secret_file.h"
 
-namespace sealcast {
+namespace sealcast::transport::mqtt {
 namespace {
 
 constexpr std::int64_t kLeewaySeconds = 10;  // EMQX refuses what was made in its future
 
 class MqttTokens final : public TokenMaker {
  public:
-  MqttTokens(const Settings::Mqtt& settings, std::string_view secret)
+  MqttTokens(const config::Settings::Mqtt& settings, std::string_view secret)
       : key_(secret),
         topics_({"mqtt.topic", settings.topic}, {"mqtt.vip_topic", settings.vip_topic}),
         url_(settings.public_url) {}
@@ -28,21 +28,21 @@ class MqttTokens final : public TokenMaker {
               std::to_string(now + reader.life.count()) +
               R"(,"acl":[{"permission":"allow","action":"subscribe","topic":)" + topic->json +
               R"(},{"permission":"deny","action":"all","topic":"#"}]})";
-    return TransportToken{std::move(topic->text), '"' + write_hs256(claims, key_) + '"', url_};
+    return TransportToken{std::move(topic->text), '"' + core::token::write_hs256(claims, key_) + '"', url_};
   }
 
  private:
-  const HmacKey key_;
+  const core::HmacKey key_;
   const ChannelNames topics_;
   const std::string url_;
 };
 
 }  // namespace
 
-std::unique_ptr<TokenMaker> make_mqtt_tokens(const Settings& settings) {
+std::unique_ptr<TokenMaker> make_mqtt_tokens(const config::Settings& settings) {
   if (settings.mqtt.token_secret_file.empty()) return nullptr;
-  return std::make_unique<MqttTokens>(settings.mqtt,
-                                      read_signing_secret("mqtt.token_secret_file", settings.mqtt.token_secret_file));
+  return std::make_unique<MqttTokens>(
+      settings.mqtt, core::token::read_signing_secret("mqtt.token_secret_file", settings.mqtt.token_secret_file));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::mqtt

@@ -11,9 +11,9 @@
 #include "config/settings.h"
 #include "transport/tokens.h"
 
-namespace sealcast {
+namespace sealcast::transport::mqtt {
 
 // Null when the settings leave it off. Throws SettingsError when the secret cannot be used.
-std::unique_ptr<TokenMaker> make_mqtt_tokens(const Settings& settings);
+std::unique_ptr<TokenMaker> make_mqtt_tokens(const config::Settings& settings);
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::mqtt

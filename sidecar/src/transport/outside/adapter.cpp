@@ -1,7 +1,7 @@
 // Names of topics and channels.
 #include "transport/outside/adapter.h"
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 std::string expand_template(std::string_view pattern, std::string_view value, std::string_view place) {
   std::string name(pattern);
@@ -11,4 +11,4 @@ std::string expand_template(std::string_view pattern, std::string_view value, st
   return name;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

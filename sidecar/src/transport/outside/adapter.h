@@ -11,12 +11,11 @@
 #include <string_view>
 
 #include "base/asio.h"
+#include "base/metrics.h"
 #include "transport/frame.h"
 #include "transport/outside/outcome.h"
 
-namespace sealcast {
-
-class Metrics;
+namespace sealcast::transport::outside {
 
 class Adapter {
  public:
@@ -44,4 +43,4 @@ struct RegisteredAdapter {
 // "sealcast/{stream_id}" with the stream's id in it; or another template with another place.
 std::string expand_template(std::string_view pattern, std::string_view value, std::string_view place = "{stream_id}");
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

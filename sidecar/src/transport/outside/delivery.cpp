@@ -7,7 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 namespace {
 
@@ -185,4 +185,4 @@ asio::awaitable<void> Delivery::finish(Clock::time_point deadline) {
   adapter_->stop();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

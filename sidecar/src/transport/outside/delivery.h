@@ -37,7 +37,7 @@
 #include "transport/outside/routing.h"
 #include "transport/transport.h"
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 struct DeliverySettings {
   std::string dsn;
@@ -162,4 +162,4 @@ class Delivery final : public Transport {
   bool finished_ = false;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

@@ -9,7 +9,7 @@
 #include "base/asio.h"
 #include "transport/outside/delivery.h"
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 namespace {
 
@@ -31,7 +31,7 @@ asio::awaitable<void> Delivery::keep() {
   next_settle_ = Clock::now() + kSettleEvery;
   while (true) {
     bool more = false, failed = false;
-    std::optional<pg::Error> error;
+    std::optional<postgres::Error> error;
     const bool last = finishing_ && in_flight_ == 0 && (ready_.empty() || pauses_ > 0);
     if (last) next_settle_ = Clock::now();
     woken_ = false;
@@ -41,7 +41,7 @@ asio::awaitable<void> Delivery::keep() {
       } else {
         failed = true;
       }
-    } catch (const pg::Error& caught) {
+    } catch (const postgres::Error& caught) {
       error = caught;
     }
     if (last) break;
@@ -305,4 +305,4 @@ void Delivery::measure() {
   metrics_.lag_seconds.Set(oldest == 0 ? 0 : static_cast<double>(now.count() - oldest) / 1000);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

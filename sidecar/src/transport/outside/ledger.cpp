@@ -3,11 +3,11 @@
 
 #include <utility>
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 namespace {
 
-using namespace pg::oid;
+using namespace postgres::oid;
 
 constexpr char kBegin[] = "select shard, batch from sealcast.begin_delivery($1, $2, $3, $4)";
 constexpr char kLagging[] = "select stream_id, shard, next_offset from sealcast.lagging_streams($1, $2)";
@@ -36,7 +36,7 @@ Ledger::Ledger(asio::any_io_executor executor, const std::string& dsn, std::stri
                std::chrono::milliseconds timeout)
     : transport_(transport),
       channel_(channel),
-      connection_(pg::Connection::create(executor, {dsn, "delivery to " + transport_, timeout})) {}
+      connection_(postgres::Connection::create(executor, {dsn, "delivery to " + transport_, timeout})) {}
 
 Ledger::~Ledger() { connection_->stop(); }
 
@@ -48,7 +48,7 @@ asio::awaitable<bool> Ledger::connected_by(Clock::time_point deadline) { return 
 
 // Reads offset, prev, public_prev and envelope into a frame. False when retention has dropped the message, or it is not
 // on the channel.
-bool Ledger::take(const pg::Result& rows, int row, int first_column, Frame& frame) const {
+bool Ledger::take(const postgres::Result& rows, int row, int first_column, Frame& frame) const {
   enum { kOffset, kPrev, kPublicPrev, kEnvelope };
   const int prev = first_column + (channel_ == Channel::everyone ? kPublicPrev : kPrev);
   const int envelope = first_column + kEnvelope;
@@ -67,14 +67,14 @@ void Ledger::add_leads(std::span<const Lead> leads, bool batches) {
   }
   params_.clear();
   params_.add(std::string_view(transport_));
-  params_.add_array(kIntegerArray, kInteger, shards_of(leads));
-  params_.add_array(kBigintArray, kBigint, epochs);
-  if (batches) params_.add_array(kBigintArray, kBigint, reached);
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards_of(leads));
+  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
+  if (batches) params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, reached);
 }
 
 asio::awaitable<std::vector<Ledger::Position>> Ledger::begin(std::span<const Lead> leads) {
   add_leads(leads, true);
-  const pg::Result rows = co_await connection_->query(kBegin, params_);
+  const postgres::Result rows = co_await connection_->query(kBegin, params_);
   std::vector<Position> positions;
   for (int row = 0; row < rows.size(); ++row) {
     const Position position{static_cast<std::int32_t>(rows.integer(row, 0)), rows.integer(row, 1)};
@@ -86,8 +86,8 @@ asio::awaitable<std::vector<Ledger::Position>> Ledger::begin(std::span<const Lea
 asio::awaitable<std::vector<Ledger::Lag>> Ledger::lagging(std::span<const Lead> leads) {
   params_.clear();
   params_.add(std::string_view(transport_));
-  params_.add_array(kIntegerArray, kInteger, shards_of(leads));
-  const pg::Result rows = co_await connection_->query(kLagging, params_);
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards_of(leads));
+  const postgres::Result rows = co_await connection_->query(kLagging, params_);
   std::vector<Lag> lags;
   for (int row = 0; row < rows.size(); ++row) {
     Lag lag{rows.uuid(row, 0), static_cast<std::int32_t>(rows.integer(row, 1)), rows.integer(row, 2), {}};
@@ -105,10 +105,10 @@ asio::awaitable<Ledger::Page> Ledger::after(std::span<const Position> positions,
     batches.push_back(position.batch);
   }
   params_.clear();
-  params_.add_array(kIntegerArray, kInteger, shards);
-  params_.add_array(kBigintArray, kBigint, batches);
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards);
+  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, batches);
   params_.add(max_batches);
-  const pg::Result rows = co_await connection_->query(kAfter, params_);
+  const postgres::Result rows = co_await connection_->query(kAfter, params_);
   Page page;
   for (int row = 0; row < rows.size(); ++row) {
     const Position position{static_cast<std::int32_t>(rows.integer(row, kShard)), rows.integer(row, kBatch)};
@@ -124,11 +124,11 @@ asio::awaitable<Ledger::Page> Ledger::after(std::span<const Position> positions,
 asio::awaitable<Ledger::StreamPage> Ledger::of_stream(const std::string& stream_id, std::int32_t shard,
                                                       std::int64_t first_offset, std::int32_t max_frames) {
   params_.clear();
-  params_.add(pg::uuid_bytes(stream_id));
+  params_.add(postgres::uuid_bytes(stream_id));
   params_.add(first_offset - 1);
   params_.add(max_frames);
   params_.add_boolean(channel_ == Channel::everyone);
-  const pg::Result rows = co_await connection_->query(kOfStream, params_);
+  const postgres::Result rows = co_await connection_->query(kOfStream, params_);
   StreamPage page;
   for (int row = 0; row < rows.size(); ++row) {
     page.last_offset = rows.integer(row, 0);
@@ -141,9 +141,9 @@ asio::awaitable<Ledger::StreamPage> Ledger::of_stream(const std::string& stream_
 asio::awaitable<std::vector<FramePtr>> Ledger::to_replay(std::span<const Lead> leads, std::int32_t max_frames) {
   params_.clear();
   params_.add(std::string_view(transport_));
-  params_.add_array(kIntegerArray, kInteger, shards_of(leads));
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards_of(leads));
   params_.add(max_frames);
-  const pg::Result rows = co_await connection_->query(kToReplay, params_);
+  const postgres::Result rows = co_await connection_->query(kToReplay, params_);
   std::vector<FramePtr> frames;
   for (int row = 0; row < rows.size(); ++row) {
     Frame frame{.stream_id = rows.uuid(row, 0), .shard = static_cast<std::int32_t>(rows.integer(row, 1))};
@@ -159,13 +159,13 @@ asio::awaitable<void> Ledger::settle(std::span<const Lead> leads) {
 
 asio::awaitable<void> Ledger::set_lag(std::span<const Lead> leads, std::span<const Lag> lags) {
   add_leads(leads, false);
-  params_.begin_array(kUuidArray, kUuid, lags.size());
-  for (const Lag& lag : lags) params_.element(pg::uuid_bytes(lag.stream_id));
+  params_.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, lags.size());
+  for (const Lag& lag : lags) params_.element(postgres::uuid_bytes(lag.stream_id));
   params_.end_array();
-  params_.begin_array(kBigintArray, kBigint, lags.size());
+  params_.begin_array(postgres::oid::kBigintArray, postgres::oid::kBigint, lags.size());
   for (const Lag& lag : lags) params_.element(lag.next_offset);
   params_.end_array();
-  params_.begin_array(kTextArray, kText, lags.size());
+  params_.begin_array(postgres::oid::kTextArray, postgres::oid::kText, lags.size());
   for (const Lag& lag : lags) params_.element(std::string_view(lag.reason));
   params_.end_array();
   co_await connection_->query(kSetLag, params_);
@@ -174,7 +174,7 @@ asio::awaitable<void> Ledger::set_lag(std::span<const Lead> leads, std::span<con
 asio::awaitable<void> Ledger::bury(std::span<const Lead> leads, const Frame& frame, std::string_view reason,
                                    int attempts) {
   add_leads(leads, false);
-  params_.add(pg::uuid_bytes(frame.stream_id));
+  params_.add(postgres::uuid_bytes(frame.stream_id));
   params_.add(frame.offset);
   params_.add(reason);
   params_.add(std::int32_t{attempts});
@@ -184,9 +184,9 @@ asio::awaitable<void> Ledger::bury(std::span<const Lead> leads, const Frame& fra
 asio::awaitable<void> Ledger::revive(const Frame& frame) {
   params_.clear();
   params_.add(std::string_view(transport_));
-  params_.add(pg::uuid_bytes(frame.stream_id));
+  params_.add(postgres::uuid_bytes(frame.stream_id));
   params_.add(frame.offset);
   co_await connection_->query(kRevive, params_);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

@@ -1,5 +1,5 @@
 // What Postgres keeps of one transport's deliveries (sql/61_delivery.sql), and the frames that are read again from
-// there. One connection a transport, so that none waits for another. All calls throw pg::Error.
+// there. One connection a transport, so that none waits for another. All calls throw postgres::Error.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -15,7 +15,7 @@
 #include "client/postgres/connection.h"
 #include "transport/transport.h"
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 class Ledger {
  public:
@@ -67,12 +67,12 @@ class Ledger {
  private:
   void add_leads(std::span<const Lead> leads, bool batches);
 
-  bool take(const pg::Result& rows, int row, int first_column, Frame& frame) const;
+  bool take(const postgres::Result& rows, int row, int first_column, Frame& frame) const;
 
   std::string transport_;
   Channel channel_;
-  std::shared_ptr<pg::Connection> connection_;
-  pg::Params params_;
+  std::shared_ptr<postgres::Connection> connection_;
+  postgres::Params params_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string>
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 struct Outcome {
   enum class Kind {
@@ -20,4 +20,4 @@ struct Outcome {
   std::string reason;                  // one line for dead letters, log and people; holds no secret and no payload
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 std::vector<std::int32_t> Progress::lead(std::span<const Lead> leads) {
   std::vector<std::int32_t> gone;
@@ -59,4 +59,4 @@ void Progress::settle(const Frame& frame, std::int64_t epoch) {
   while (!shard->open.empty() && shard->open.front().frames == 0) shard->open.pop_front();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

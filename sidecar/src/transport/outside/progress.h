@@ -8,7 +8,7 @@
 
 #include "transport/transport.h"
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 class Progress {
  public:
@@ -43,4 +43,4 @@ class Progress {
   std::vector<Shard> shards_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

@@ -9,7 +9,7 @@
 #include "base/asio.h"
 #include "transport/outside/delivery.h"
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 namespace {
 
@@ -149,4 +149,4 @@ void Delivery::on_timer() {
   pump();
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
-Routing::Routing(asio::any_io_executor executor, pg::Pool& pool, const Settings::Delivery& settings)
+Routing::Routing(asio::any_io_executor executor, postgres::Pool& pool, const config::Settings::Delivery& settings)
     : pool_(pool),
       transports_{{"standard", settings.standard}, {"hybrid", settings.hybrid}, {"hot", settings.hot}},
       refresher_(executor, std::chrono::seconds(1), log::tag::kDelivery,
@@ -32,10 +32,10 @@ bool Routing::carries(std::string_view transport, const std::string& stream_id) 
 
 asio::awaitable<void> Routing::refresh() {
   if (is_trivial()) co_return;
-  const pg::Result rows = co_await pool_.query("select stream_id, delivery_mode from sealcast.delivery_modes()");
+  const postgres::Result rows = co_await pool_.query("select stream_id, delivery_mode from sealcast.delivery_modes()");
   modes_.clear();
   for (int row = 0; row < rows.size(); ++row) modes_.emplace(rows.uuid(row, 0), rows.text(row, 1));
   known_ = true;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

@@ -16,29 +16,29 @@
 #include "client/postgres/refresher.h"
 #include "config/settings.h"
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 
 class Routing {
  public:
   // `pool` outlives this.
-  Routing(asio::any_io_executor executor, pg::Pool& pool, const Settings::Delivery& settings);
+  Routing(asio::any_io_executor executor, postgres::Pool& pool, const config::Settings::Delivery& settings);
 
   void start();
   void stop() { refresher_.stop(); }
 
   bool carries(std::string_view transport, const std::string& stream_id) const;
 
-  // Reads the modes now, for who has just changed one. Throws pg::Error.
+  // Reads the modes now, for who has just changed one. Throws postgres::Error.
   asio::awaitable<void> refresh();
 
  private:
   bool is_trivial() const;  // every mode has every transport
 
-  pg::Pool& pool_;
+  postgres::Pool& pool_;
   std::unordered_map<std::string, std::vector<std::string>> transports_;  // by mode; empty: all
   std::unordered_map<std::string, std::string> modes_;                    // by stream, but `standard`
   bool known_ = false;
-  pg::Refresher refresher_;
+  postgres::Refresher refresher_;
 };
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

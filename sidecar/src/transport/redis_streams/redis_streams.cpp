@@ -9,7 +9,7 @@
 #include "client/redis/script.h"
 #include "transport/redis_streams/service.h"
 
-namespace sealcast {
+namespace sealcast::transport::redis_streams {
 namespace {
 
 // KEYS: the stream. ARGV: the age in ms beyond which entries go, then offset, prev and frame of each message. Adds
@@ -49,9 +49,10 @@ return #ARGV
 
 constexpr std::size_t kMaxBatch = 128;
 
-class RedisStreams final : public Adapter {
+class RedisStreams final : public outside::Adapter {
  public:
-  RedisStreams(const asio::any_io_executor& executor, const Settings::RedisStreams& settings, redis::Options options)
+  RedisStreams(const asio::any_io_executor& executor, const config::Settings::RedisStreams& settings,
+               redis::Options options)
       : client_(executor, std::move(options)),
         script_(kScript),
         key_(settings.key),
@@ -61,8 +62,8 @@ class RedisStreams final : public Adapter {
   void start() override { client_.start(); }
   void stop() override { client_.stop(); }
 
-  asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
-    const std::string key = expand_template(key_, frames.front()->stream_id);
+  asio::awaitable<outside::Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
+    const std::string key = outside::expand_template(key_, frames.front()->stream_id);
     std::vector<std::string> numbers;
     numbers.reserve(2 * frames.size());
     std::vector<std::string_view> arguments{max_age_};
@@ -85,11 +86,11 @@ class RedisStreams final : public Adapter {
 
 }  // namespace
 
-std::unique_ptr<Adapter> make_redis_streams(asio::any_io_executor executor, const Settings& settings) {
+std::unique_ptr<outside::Adapter> make_redis_streams(asio::any_io_executor executor, const config::Settings& settings) {
   const auto& own = settings.redis_streams;
   if (own.url.empty()) return nullptr;
   return std::make_unique<RedisStreams>(executor, own,
                                         service_options("redis_streams", own, settings.delivery.timeout));
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::redis_streams

@@ -13,9 +13,9 @@
 #include "config/settings.h"
 #include "transport/outside/adapter.h"
 
-namespace sealcast {
+namespace sealcast::transport::redis_streams {
 
 // Null when redis_streams.url is empty.
-std::unique_ptr<Adapter> make_redis_streams(asio::any_io_executor executor, const Settings& settings);
+std::unique_ptr<outside::Adapter> make_redis_streams(asio::any_io_executor executor, const config::Settings& settings);
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::redis_streams

@@ -5,13 +5,13 @@
 
 #include "core/token/secret_file.h"
 
-namespace sealcast {
+namespace sealcast::transport::redis_streams {
 
-redis::Options service_options(std::string_view section, const Settings::RedisService& settings,
+redis::Options service_options(std::string_view section, const config::Settings::RedisService& settings,
                                std::chrono::milliseconds timeout) {
   redis::Options options = redis::parse_url(settings.url);
   if (!settings.password_file.empty()) {
-    options.password = read_secret_file(std::string(section) + ".password_file", settings.password_file);
+    options.password = core::token::read_secret_file(std::string(section) + ".password_file", settings.password_file);
   }
   options.ca_file = settings.ca_file;
   options.timeout = timeout;
@@ -19,17 +19,18 @@ redis::Options service_options(std::string_view section, const Settings::RedisSe
   return options;
 }
 
-Outcome outcome_of(const redis::Result& result) {
-  Outcome outcome;
-  outcome.kind = Outcome::Kind::retry_transport;
+outside::Outcome outcome_of(const redis::Result& result) {
+  outside::Outcome outcome;
+  outcome.kind = outside::Outcome::Kind::retry_transport;
   switch (result.status) {
     case redis::Status::ok:
-      outcome.kind = Outcome::Kind::done;
+      outcome.kind = outside::Outcome::Kind::done;
       break;
     case redis::Status::error:
       outcome.reason = "Redis answers: " + std::string(result.text().substr(0, 200));
       // The key holds something else: the trouble of its streams alone.
-      if (result.text().find("WRONGTYPE") != std::string_view::npos) outcome.kind = Outcome::Kind::retry_stream;
+      if (result.text().find("WRONGTYPE") != std::string_view::npos)
+        outcome.kind = outside::Outcome::Kind::retry_stream;
       break;
     case redis::Status::timed_out:
       outcome.reason = "Redis did not answer in time";
@@ -44,4 +45,4 @@ Outcome outcome_of(const redis::Result& result) {
   return outcome;
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::redis_streams

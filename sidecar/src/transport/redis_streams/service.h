@@ -8,12 +8,12 @@
 #include "config/settings.h"
 #include "transport/outside/adapter.h"
 
-namespace sealcast {
+namespace sealcast::transport::redis_streams {
 
 // `section` of the settings names what is wrong with the password file.
-redis::Options service_options(std::string_view section, const Settings::RedisService& settings,
+redis::Options service_options(std::string_view section, const config::Settings::RedisService& settings,
                                std::chrono::milliseconds timeout);
 
-Outcome outcome_of(const redis::Result& result);
+outside::Outcome outcome_of(const redis::Result& result);
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::redis_streams

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 
-namespace sealcast::sse {
+namespace sealcast::transport::sse {
 
 namespace {
 
@@ -214,7 +214,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
         bytes += payload(*render_frame(frame.offset, frame.prev, text), reader.chunked);
         after = frame.offset;
       }
-    } catch (const pg::Error&) {
+    } catch (const postgres::Error&) {
       // The reader comes back by itself, from where it is.
       boost::system::error_code ignored;
       reader.socket.close(ignored);
@@ -267,4 +267,4 @@ void Hub::dismiss(std::span<const std::shared_ptr<Subscriber>> leaving) {
   }
 }
 
-}  // namespace sealcast::sse
+}  // namespace sealcast::transport::sse

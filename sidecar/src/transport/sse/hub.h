@@ -30,10 +30,10 @@
 #include "transport/sse/subscriber.h"
 #include "transport/transport.h"
 
-namespace sealcast::sse {
+namespace sealcast::transport::sse {
 
 struct HubSettings {
-  sealcast::Channel channel;
+  transport::Channel channel;
   std::chrono::milliseconds heartbeat;
   std::chrono::milliseconds retry;  // how long a reader that lost us waits before it comes back
   std::size_t max_subscribers;
@@ -65,10 +65,10 @@ class Hub final : public Transport {
   ~Hub() override;
 
   std::string_view name() const override { return "sse"; }
-  sealcast::Channel channel() const override { return settings_.channel; }
+  transport::Channel channel() const override { return settings_.channel; }
   void publish(std::span<const FramePtr> frames, std::span<const Lead>) override;
   // One record of what `sse` has delivered is enough.
-  bool delivers_at_once() const override { return settings_.channel == sealcast::Channel::everyone; }
+  bool delivers_at_once() const override { return settings_.channel == transport::Channel::everyone; }
 
   // Keeps a channel while somebody attaches to it.
   class Pin {
@@ -138,4 +138,4 @@ class Hub final : public Transport {
   bool closed_ = false;
 };
 
-}  // namespace sealcast::sse
+}  // namespace sealcast::transport::sse

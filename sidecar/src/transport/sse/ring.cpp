@@ -3,7 +3,7 @@
 
 #include <charconv>
 
-namespace sealcast::sse {
+namespace sealcast::transport::sse {
 
 void append_event(std::int64_t offset, std::string_view text, std::string& out) {
   char digits[24];
@@ -64,4 +64,4 @@ std::uint64_t Ring::after(std::int64_t offset) const {
   return low;
 }
 
-}  // namespace sealcast::sse
+}  // namespace sealcast::transport::sse

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sealcast::sse {
+namespace sealcast::transport::sse {
 
 // Bytes as they go out: one HTTP chunk. What is between `head` and `tail` is what an HTTP/1.0 reader gets.
 struct Chunk {
@@ -50,4 +50,4 @@ class Ring {
   std::vector<ChunkPtr> chunks_;  // grows to the capacity, then each frame replaces the oldest
 };
 
-}  // namespace sealcast::sse
+}  // namespace sealcast::transport::sse

@@ -8,7 +8,7 @@
 
 #include "transport/sse/hub.h"
 
-namespace sealcast::sse {
+namespace sealcast::transport::sse {
 
 namespace {
 
@@ -113,4 +113,4 @@ void Subscriber::close() {
   socket_.close(ignored);
 }
 
-}  // namespace sealcast::sse
+}  // namespace sealcast::transport::sse

@@ -11,7 +11,7 @@
 #include "base/asio.h"
 #include "transport/sse/ring.h"
 
-namespace sealcast::sse {
+namespace sealcast::transport::sse {
 
 class Hub;
 struct Channel;
@@ -49,4 +49,4 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   bool wrote_ = false;
 };
 
-}  // namespace sealcast::sse
+}  // namespace sealcast::transport::sse

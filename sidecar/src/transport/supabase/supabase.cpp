@@ -13,18 +13,19 @@
 #include "core/token/secret_file.h"
 #include "transport/supabase/verdict.h"
 
-namespace sealcast {
+namespace sealcast::transport::supabase {
 namespace {
 
-using Kind = Outcome::Kind;
+using Kind = outside::Outcome::Kind;
 
 constexpr std::size_t kMaxBatch = 16;  // each frame waits for the one before it, so more would only take longer
 
 std::string read_key(const std::string& file) {
-  std::string key = read_secret_file("supabase.key_file", file);
+  std::string key = core::token::read_secret_file("supabase.key_file", file);
   if (std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; })) return key;
-  throw SettingsError("supabase.key_file: the file \"" + file + "\" holds more than one key on one line; write the " +
-                      "project's secret key (or its service_role key) into it, and nothing else");
+  throw core::SettingsError("supabase.key_file: the file \"" + file +
+                            "\" holds more than one key on one line; write the " +
+                            "project's secret key (or its service_role key) into it, and nothing else");
 }
 
 // A secret key (sb_secret_…) is no JWT; the gateway takes it from `apikey` alone and hands Realtime a JWT for it.
@@ -35,13 +36,13 @@ std::vector<std::string> headers_for(const std::string& key) {
   return headers;
 }
 
-class Supabase : public Adapter {
+class Supabase : public outside::Adapter {
  public:
-  Supabase(asio::any_io_executor executor, const Settings::Supabase& settings)
-      : client_(std::move(executor), http::ClientOptions{.ca_file = settings.ca_file}),
+  Supabase(asio::any_io_executor executor, const config::Settings::Supabase& settings)
+      : client_(std::move(executor), client::http::ClientOptions{.ca_file = settings.ca_file}),
         base_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "api/broadcast/"),
         topic_(settings.topic),
-        rest_("/events/" + http::percent_encode(settings.event) +
+        rest_("/events/" + client::http::percent_encode(settings.event) +
               (settings.channels == "private" ? "?private=true" : "?private=false")),
         headers_(headers_for(read_key(settings.key_file))) {}
 
@@ -49,14 +50,14 @@ class Supabase : public Adapter {
   void start() override {}
   void stop() override { client_.stop(); }
 
-  asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
+  asio::awaitable<outside::Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) override {
     std::size_t delivered = 0;
-    Outcome outcome;
+    outside::Outcome outcome;
     while (outcome.kind == Kind::done && delivered < frames.size()) {
       const Frame& frame = *frames[delivered];
-      http::Post request{url_of(frame.stream_id), headers_, frame.text};
-      const http::Answer answer = co_await client_.post(std::move(request), deadline);
-      outcome = supabase::outcome_of(answer);
+      client::http::Post request{url_of(frame.stream_id), headers_, frame.text};
+      const client::http::Answer answer = co_await client_.post(std::move(request), deadline);
+      outcome = outcome_of(answer);
       if (outcome.kind == Kind::done) {
         ++delivered;
       } else if (answer.late && delivered > 0) {
@@ -69,10 +70,10 @@ class Supabase : public Adapter {
 
  private:
   std::string url_of(const std::string& stream_id) const {
-    return base_ + http::percent_encode(expand_template(topic_, stream_id)) + rest_;
+    return base_ + client::http::percent_encode(outside::expand_template(topic_, stream_id)) + rest_;
   }
 
-  http::Client client_;
+  client::http::Client client_;
   const std::string base_;
   const std::string topic_;
   const std::string rest_;  // of the path, behind the topic
@@ -81,9 +82,9 @@ class Supabase : public Adapter {
 
 }  // namespace
 
-std::unique_ptr<Adapter> make_supabase(asio::any_io_executor executor, const Settings& settings) {
+std::unique_ptr<outside::Adapter> make_supabase(asio::any_io_executor executor, const config::Settings& settings) {
   if (settings.supabase.url.empty()) return nullptr;
   return std::make_unique<Supabase>(std::move(executor), settings.supabase);
 }
 
-}  // namespace sealcast
+}  // namespace sealcast::transport::supabase

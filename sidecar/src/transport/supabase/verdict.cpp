@@ -8,10 +8,10 @@
 #include <string>
 #include <string_view>
 
-namespace sealcast::supabase {
+namespace sealcast::transport::supabase {
 namespace {
 
-using Kind = Outcome::Kind;
+using Kind = outside::Outcome::Kind;
 
 // What a refusal says: {"message":"…"} or {"errors":{"payload":["…"]}}.
 struct Refusal {
@@ -27,9 +27,9 @@ Refusal read_refusal(const std::string& body) {
   std::string_view text;
   if (root["errors"]["payload"].at(0).get(text) == simdjson::SUCCESS) {
     refusal.payload = true;
-    refusal.message = http::one_line(text);
+    refusal.message = client::http::one_line(text);
   } else if (root["message"].get(text) == simdjson::SUCCESS) {
-    refusal.message = http::one_line(text);
+    refusal.message = client::http::one_line(text);
   }
   return refusal;
 }
@@ -64,10 +64,10 @@ Kind kind_of(int status, const Refusal& refusal) {
 
 }  // namespace
 
-Outcome outcome_of(const http::Answer& answer) {
+outside::Outcome outcome_of(const client::http::Answer& answer) {
   if (answer.status == 0) return {.kind = Kind::retry_transport, .reason = answer.failure};
   const Refusal refusal = answer.status == 202 ? Refusal() : read_refusal(answer.body);
-  Outcome outcome{.kind = kind_of(answer.status, refusal), .after = answer.retry_after, .reason = {}};
+  outside::Outcome outcome{.kind = kind_of(answer.status, refusal), .after = answer.retry_after, .reason = {}};
   if (outcome.kind == Kind::done) return outcome;
   outcome.reason = "it answered " + std::to_string(answer.status);
   if (!refusal.message.empty()) outcome.reason += ": " + refusal.message;
@@ -76,4 +76,4 @@ Outcome outcome_of(const http::Answer& answer) {
   return outcome;
 }
 
-}  // namespace sealcast::supabase
+}  // namespace sealcast::transport::supabase

@@ -4,9 +4,9 @@
 #include "client/http/answer.h"
 #include "transport/outside/outcome.h"
 
-namespace sealcast::supabase {
+namespace sealcast::transport::supabase {
 
 // `delivered` is left to the caller.
-Outcome outcome_of(const http::Answer& answer);
+outside::Outcome outcome_of(const client::http::Answer& answer);
 
-}  // namespace sealcast::supabase
+}  // namespace sealcast::transport::supabase

@@ -8,7 +8,7 @@
 
 #include "support/tokens.h"
 
-namespace sealcast {
+namespace sealcast::core::token {
 namespace {
 
 using test::base64url;
@@ -18,7 +18,7 @@ TEST(Base64UrlTest, KnownAnswers) {  // RFC 4648 §10, without padding
                                                        {"foo", "Zm9v"},    {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"},
                                                        {"\xfb\xff", "-_8"}};
   for (const auto& [bytes, text] : cases) {
-    EXPECT_EQ(base64url(bytes), text);
+    EXPECT_EQ(test::base64url(bytes), text);
     std::string decoded;
     EXPECT_TRUE(decode_base64url(text, decoded));
     EXPECT_EQ(decoded, bytes);
@@ -30,4 +30,4 @@ TEST(Base64UrlTest, KnownAnswers) {  // RFC 4648 §10, without padding
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::core::token

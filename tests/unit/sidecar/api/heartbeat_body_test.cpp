@@ -3,14 +3,14 @@
 
 #include <gtest/gtest.h>
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 namespace {
 
 // The viewer, or why there is none.
 std::string read(const std::string& body) {
   static HeartbeatBodyParser parser;
   std::string viewer_id;
-  Response response;
+  http::Response response;
   return parser.parse(body, viewer_id, response) ? viewer_id : response.body;
 }
 
@@ -35,4 +35,4 @@ TEST(HttpHeartbeatBody, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 namespace {
 
 constexpr char kStream[] = "0190D000-0000-7000-8000-000000000001";
@@ -17,7 +17,7 @@ std::string in_quotes(std::string_view text) { return "\"" + std::string(text) +
 struct Parsed {
   bool fits;
   SendBody body;
-  Response response;
+  http::Response response;
   std::string text;
 };
 
@@ -123,4 +123,4 @@ TEST(HttpSendBody, KnowsWhatPostgresCanStore) {
 }
 
 }  // namespace
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

@@ -3,13 +3,13 @@
 
 #include <gtest/gtest.h>
 
-namespace sealcast::rpc {
+namespace sealcast::api {
 namespace {
 
 struct Parsed {
   bool fits;
   TokenBody body;
-  Response response;
+  http::Response response;
 };
 
 Parsed parse(const std::string& text) {
@@ -24,7 +24,7 @@ TEST(HttpTokenBody, TakesItsMembers) {
   ASSERT_TRUE(parsed.fits) << parsed.response.body;
   EXPECT_EQ(parsed.body.transport, "mqtt");
   EXPECT_EQ(parsed.body.ticket, "a.b.c");
-  EXPECT_EQ(parsed.body.channel, Channel::all_messages);
+  EXPECT_EQ(parsed.body.channel, transport::Channel::all_messages);
   parsed = parse(R"({"transport":"ably"})");
   ASSERT_TRUE(parsed.fits) << parsed.response.body;
   EXPECT_EQ(parsed.body.ticket, "");
@@ -68,4 +68,4 @@ TEST(HttpTokenBody, RefusesWhatIsNoJsonOrTooLong) {
 }
 
 }  // namespace
-}  // namespace sealcast::rpc
+}  // namespace sealcast::api

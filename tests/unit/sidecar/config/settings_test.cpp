@@ -10,7 +10,7 @@
 #include "core/token/secret_file.h"
 #include "support/scratch.h"
 
-namespace sealcast {
+namespace sealcast::config {
 namespace {
 
 class SettingsTest : public testing::Test {
@@ -31,7 +31,7 @@ class SettingsTest : public testing::Test {
   std::string error(const std::string& toml, std::vector<std::string> variables = {}) {
     try {
       load(toml, std::move(variables));
-    } catch (const SettingsError& problem) {
+    } catch (const core::SettingsError& problem) {
       return problem.what();
     }
     return "no error";
@@ -120,8 +120,8 @@ TEST_F(SettingsTest, RangesAreChecked) {
     const std::string name = setting.environment() + "=";
     EXPECT_NO_THROW(load("", {name + std::to_string(setting.min)})) << setting.path();
     EXPECT_NO_THROW(load("", {name + std::to_string(setting.max)})) << setting.path();
-    EXPECT_THROW(load("", {name + std::to_string(setting.min - 1)}), SettingsError) << setting.path();
-    EXPECT_THROW(load("", {name + std::to_string(setting.max + 1)}), SettingsError) << setting.path();
+    EXPECT_THROW(load("", {name + std::to_string(setting.min - 1)}), core::SettingsError) << setting.path();
+    EXPECT_THROW(load("", {name + std::to_string(setting.max + 1)}), core::SettingsError) << setting.path();
   }
 }
 
@@ -314,18 +314,18 @@ TEST_F(SettingsTest, FilesThatAreNoToml) {
   try {
     load_settings("/nowhere/sealcast.toml", none);
     FAIL() << "a missing file was accepted";
-  } catch (const SettingsError& problem) {
+  } catch (const core::SettingsError& problem) {
     EXPECT_NE(std::string(problem.what()).find("/nowhere/sealcast.toml: "), std::string::npos);
     EXPECT_NE(std::string(problem.what()).find("name a file that exists"), std::string::npos);
   }
 }
 
 TEST_F(SettingsTest, SecretFiles) {
-  EXPECT_EQ(read_secret_file("k", scratch_.write("a", "secret\n\n")), "secret\n");
-  EXPECT_EQ(read_secret_file("k", scratch_.write("b", std::string("a\0b", 3))), std::string("a\0b", 3));
+  EXPECT_EQ(core::token::read_secret_file("k", scratch_.write("a", "secret\n\n")), "secret\n");
+  EXPECT_EQ(core::token::read_secret_file("k", scratch_.write("b", std::string("a\0b", 3))), std::string("a\0b", 3));
   for (const std::string& path : {scratch_.write("c", ""), scratch_.write("d", "\n"), scratch_.path("missing"),
                                   scratch_.path(""), scratch_.write("e", std::string(65'537, 'x'))}) {
-    EXPECT_THROW(read_secret_file("session.hs256_secret_file", path), SettingsError) << path;
+    EXPECT_THROW(core::token::read_secret_file("session.hs256_secret_file", path), core::SettingsError) << path;
   }
 }
 
@@ -339,4 +339,4 @@ TEST_F(SettingsTest, TheTableListsEverySetting) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::config

@@ -9,7 +9,7 @@
 
 #include "client/redis/client.h"
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 redis::ReplyPtr reply(const std::string& bytes) {
@@ -104,4 +104,4 @@ TEST(EntryIdTest, ReadsAndWritesIds) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::events

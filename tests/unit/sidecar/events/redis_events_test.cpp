@@ -3,7 +3,7 @@
 
 #include "events/event_partitions.h"
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 // Test vectors of http://www.isthe.com/chongo/src/fnv/test_fnv.c
@@ -21,4 +21,4 @@ TEST(PartitionTest, IsOneOfThem) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::events

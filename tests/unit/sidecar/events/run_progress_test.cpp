@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sealcast {
+namespace sealcast::events {
 namespace {
 
 using std::chrono::milliseconds;
@@ -32,4 +32,4 @@ TEST(RunProgressTest, NothingToDoIsDone) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::events

@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 namespace {
 
 std::string canonical(std::string_view text) {
@@ -124,4 +124,4 @@ TEST(ClientAddress, MoreHopsThanAnybodyHasAreNotBelieved) {
 }
 
 }  // namespace
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

@@ -5,7 +5,7 @@
 
 #include <boost/asio/buffer.hpp>
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 namespace {
 
 constexpr std::size_t kMaxHeader = 1024;
@@ -34,4 +34,4 @@ TEST(HttpParser, AHeaderThatComesFieldByFieldIsBounded) {
 TEST(HttpParser, AFieldThatDoesNotEndIsBounded) { EXPECT_EQ(repeat("X-Nothing: "), beast::http::error::header_limit); }
 
 }  // namespace
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

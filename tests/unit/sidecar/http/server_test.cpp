@@ -9,7 +9,7 @@
 #include "base/asio.h"
 #include "support/async.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 namespace {
 
 using std::chrono::milliseconds;
@@ -18,15 +18,15 @@ using tcp = asio::ip::tcp;
 class HttpServer : public testing::Test {
  protected:
   HttpServer()
-      : router_({{beast::http::verb::get, "/now", [](Exchange& e, std::string_view) { return now(e); }, nullptr},
-                 {beast::http::verb::post, "/echo", [](Exchange& e, std::string_view) { return echo(e); }, nullptr},
-                 {beast::http::verb::get, "/slow/{id}", [](Exchange& e, std::string_view id) { return slow(e, id); },
+      : router_({{Method::get, "/now", [](Exchange& e, std::string_view) { return now(e); }, nullptr},
+                 {Method::post, "/echo", [](Exchange& e, std::string_view) { return echo(e); }, nullptr},
+                 {Method::get, "/slow/{id}", [](Exchange& e, std::string_view id) { return slow(e, id); },
                   nullptr},
-                 {beast::http::verb::get, "/who", [](Exchange& e, std::string_view) { return who(e); }, nullptr},
-                 {beast::http::verb::get, "/large", [this](Exchange& e, std::string_view) { return large(e); }, nullptr,
+                 {Method::get, "/who", [](Exchange& e, std::string_view) { return who(e); }, nullptr},
+                 {Method::get, "/large", [this](Exchange& e, std::string_view) { return large(e); }, nullptr,
                   Route::large},
-                 {beast::http::verb::get, "/throws", [](Exchange& e, std::string_view) { return throws(e); }, nullptr},
-                 {beast::http::verb::get, "/take/{id}/over",
+                 {Method::get, "/throws", [](Exchange& e, std::string_view) { return throws(e); }, nullptr},
+                 {Method::get, "/take/{id}/over",
                   [](Exchange& e, std::string_view id) { return take(e, id); }, nullptr, Route::takes_over}},
                 nullptr, nullptr) {}
 
@@ -383,4 +383,4 @@ TEST_F(HttpServer, DrainsWithoutLosingAnAnswer) {
 }
 
 }  // namespace
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

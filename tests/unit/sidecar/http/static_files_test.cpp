@@ -7,7 +7,7 @@
 
 #include "support/scratch.h"
 
-namespace sealcast::rpc {
+namespace sealcast::http {
 namespace {
 
 class StaticFilesTest : public testing::Test {
@@ -53,4 +53,4 @@ TEST_F(StaticFilesTest, APageReachesItsOwnOriginAndThoseThatAreNamed) {
 }
 
 }  // namespace
-}  // namespace sealcast::rpc
+}  // namespace sealcast::http

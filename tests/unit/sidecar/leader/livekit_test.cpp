@@ -7,7 +7,7 @@
 #include "support/async.h"
 #include "support/contract_server.h"
 
-namespace sealcast {
+namespace sealcast::leader {
 namespace {
 
 const std::string kStream = "0190d000-0000-7000-8000-000000000001";
@@ -29,35 +29,35 @@ class LiveKitTest : public testing::Test {
     for (const char c : body) escaped += c == '"' ? std::string("\\\"") : std::string(1, c);
     server_.faults(R"("answer":{"status":)" + std::to_string(status) + R"(,"body":")" + escaped + "\"}");
   }
-  static std::optional<ViewerCounts> count(asio::io_context& io, ViewerSource& source) {
+  static std::optional<viewers::ViewerCounts> count(asio::io_context& io, viewers::ViewerSource& source) {
     return test::await(io, source.count(kShards));
   }
   // Of a source that has not failed before.
-  std::optional<ViewerCounts> count() {
-    const auto source = make_livekit(io_.get_executor(), settings_);
+  std::optional<viewers::ViewerCounts> count() {
+    const auto source = viewers::make_livekit(io_.get_executor(), settings_);
     return count(io_, *source);
   }
 
   test::ContractServer server_{"livekit.mjs", {"--key", "APIkey:a secret of LiveKit's"}};
-  Settings settings_{};
+  config::Settings settings_{};
   asio::io_context io_;
 };
 
 TEST_F(LiveKitTest, CountsTheParticipantsOfStreamsRooms) {
   rooms(R"({")" + kStream + R"(":12,")" + kOther + R"(":0,"some other room":7})");
-  EXPECT_EQ(count(), (ViewerCounts{{kStream, 12}}));
+  EXPECT_EQ(count(), (viewers::ViewerCounts{{kStream, 12}}));
 }
 
 TEST_F(LiveKitTest, NoRoomsAreNoViewers) {
   rooms("{}");
-  EXPECT_EQ(count(), ViewerCounts{});
+  EXPECT_EQ(count(), viewers::ViewerCounts{});
 }
 
 TEST_F(LiveKitTest, BothSpellingsOfProtobufsJson) {
   rooms(R"({")" + kStream + R"(":12,")" + kOther + R"(":0})", R"(,"style":"camelCase")");
-  EXPECT_EQ(count(), (ViewerCounts{{kStream, 12}}));
+  EXPECT_EQ(count(), (viewers::ViewerCounts{{kStream, 12}}));
   rooms("{}", R"(,"style":"camelCase")");
-  EXPECT_EQ(count(), ViewerCounts{});
+  EXPECT_EQ(count(), viewers::ViewerCounts{});
   answer(200, R"({"rooms":[{"name":")" + kStream + R"(","num_participants":"4000000000"}]})");
   EXPECT_GT(count()->at(kStream), 1'000'000'000) << "neither lost nor negative";
 }
@@ -65,7 +65,7 @@ TEST_F(LiveKitTest, BothSpellingsOfProtobufsJson) {
 TEST_F(LiveKitTest, TheRoomsNameIsATemplate) {
   settings_.livekit.room = "show {stream_id} live";
   rooms(R"({"show )" + kStream + R"( live":3,")" + kOther + R"(":9,"show  live":1,"show live":1})");
-  EXPECT_EQ(count(), (ViewerCounts{{kStream, 3}}));
+  EXPECT_EQ(count(), (viewers::ViewerCounts{{kStream, 3}}));
 }
 
 TEST_F(LiveKitTest, AWrongSecretAndKeyAreRefused) {
@@ -90,20 +90,20 @@ TEST_F(LiveKitTest, WhatIsNoAnswerIsNotZero) {
 
 TEST_F(LiveKitTest, AfterAFailureItIsLeftAloneForAWhile) {
   rooms(R"({")" + kStream + R"(":12})");
-  const auto source = make_livekit(io_.get_executor(), settings_);
+  const auto source = viewers::make_livekit(io_.get_executor(), settings_);
   server_.faults(R"("limited":{"retry_after":1})");
   EXPECT_EQ(count(io_, *source), std::nullopt);
   const std::int64_t asked = server_.count("requests");
   EXPECT_EQ(count(io_, *source), std::nullopt);
   EXPECT_EQ(server_.count("requests"), asked) << "not asked again at once";
   server_.no_faults();
-  ASSERT_TRUE(test::run_until(io_, [&] { return count(io_, *source) == ViewerCounts{{kStream, 12}}; }));
+  ASSERT_TRUE(test::run_until(io_, [&] { return count(io_, *source) == viewers::ViewerCounts{{kStream, 12}}; }));
 }
 
 TEST_F(LiveKitTest, IsOffWithoutAnAddress) {
   settings_.livekit.url.clear();
-  EXPECT_EQ(make_livekit(io_.get_executor(), settings_), nullptr);
+  EXPECT_EQ(viewers::make_livekit(io_.get_executor(), settings_), nullptr);
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::leader

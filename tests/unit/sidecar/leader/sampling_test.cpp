@@ -4,18 +4,18 @@
 #include "leader/sampling/rate_control.h"
 #include "leader/sampling/velocity.h"
 
-namespace sealcast {
+namespace sealcast::leader {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Clock = RateControl::Clock;
+using Clock = sampling::RateControl::Clock;
 
-constexpr RateSettings kSettings{.storm = 100, .calm = seconds(15)};
+constexpr sampling::RateSettings kSettings{.storm = 100, .calm = seconds(15)};
 constexpr Clock::time_point kStart{seconds(1'000)};
 
 TEST(RateControl, CalmIsEverybody) {
-  RateControl control;
+  sampling::RateControl control;
   EXPECT_EQ(control.next(kSettings, 0, 100, kStart), 100);
   EXPECT_EQ(control.next(kSettings, 99.9, 100, kStart), 100);
   EXPECT_EQ(control.next({}, 1e6, 100, kStart), 100) << "0 turns it off";
@@ -23,15 +23,15 @@ TEST(RateControl, CalmIsEverybody) {
 }
 
 TEST(RateControl, TheFasterTheFewer) {
-  EXPECT_EQ(RateControl().next(kSettings, 100, 100, kStart), 20);
-  EXPECT_EQ(RateControl().next(kSettings, 200, 100, kStart), 10);
-  EXPECT_EQ(RateControl().next(kSettings, 400, 100, kStart), 5);
-  EXPECT_EQ(RateControl().next(kSettings, 1e6, 100, kStart), 5) << "never below 5";
-  EXPECT_EQ(RateControl().next(kSettings, 60, 20, kStart), 20) << "nor above 20";
+  EXPECT_EQ(sampling::RateControl().next(kSettings, 100, 100, kStart), 20);
+  EXPECT_EQ(sampling::RateControl().next(kSettings, 200, 100, kStart), 10);
+  EXPECT_EQ(sampling::RateControl().next(kSettings, 400, 100, kStart), 5);
+  EXPECT_EQ(sampling::RateControl().next(kSettings, 1e6, 100, kStart), 5) << "never below 5";
+  EXPECT_EQ(sampling::RateControl().next(kSettings, 60, 20, kStart), 20) << "nor above 20";
 }
 
 TEST(RateControl, SmallChangesAreLeftAlone) {
-  RateControl control;
+  sampling::RateControl control;
   EXPECT_EQ(control.next(kSettings, 230, 10, kStart), 10);  // 9 would be right
   EXPECT_EQ(control.next(kSettings, 260, 10, kStart), 8);
   EXPECT_EQ(control.next(kSettings, 180, 10, kStart), 10);
@@ -39,7 +39,7 @@ TEST(RateControl, SmallChangesAreLeftAlone) {
 }
 
 TEST(RateControl, EndsAfterAWhileBelowHalf) {
-  RateControl control;
+  sampling::RateControl control;
   EXPECT_EQ(control.next(kSettings, 50, 20, kStart), 20) << "half is not below it";
   EXPECT_EQ(control.next(kSettings, 49, 20, kStart + seconds(1)), 20);
   EXPECT_EQ(control.next(kSettings, 0, 20, kStart + milliseconds(15'999)), 20);
@@ -47,7 +47,7 @@ TEST(RateControl, EndsAfterAWhileBelowHalf) {
 }
 
 TEST(RateControl, AGustBeginsTheWaitAnew) {
-  RateControl control;
+  sampling::RateControl control;
   EXPECT_EQ(control.next(kSettings, 10, 20, kStart), 20);
   EXPECT_EQ(control.next(kSettings, 60, 20, kStart + seconds(14)), 20);
   EXPECT_EQ(control.next(kSettings, 10, 20, kStart + seconds(15)), 20);
@@ -55,12 +55,13 @@ TEST(RateControl, AGustBeginsTheWaitAnew) {
   EXPECT_EQ(control.next(kSettings, 10, 20, kStart + seconds(30)), 100);
 }
 
-std::vector<FramePtr> frames(const std::string& stream, int count) {
-  return std::vector<FramePtr>(static_cast<std::size_t>(count), std::make_shared<Frame>(Frame{.stream_id = stream}));
+std::vector<transport::FramePtr> frames(const std::string& stream, int count) {
+  return std::vector<transport::FramePtr>(static_cast<std::size_t>(count),
+                                          std::make_shared<transport::Frame>(transport::Frame{.stream_id = stream}));
 }
 
 TEST(Velocity, IsTheMeanOfTheWholeSecondsBefore) {
-  Velocity velocity;
+  sampling::Velocity velocity;
   velocity.count(frames("a", 30), kStart);
   EXPECT_TRUE(velocity.measure(kStart + milliseconds(999)).empty()) << "this second is not over";
   velocity.count(frames("a", 60), kStart + seconds(1));
@@ -71,7 +72,7 @@ TEST(Velocity, IsTheMeanOfTheWholeSecondsBefore) {
 }
 
 TEST(Velocity, ForgetsWhatIsOver) {
-  Velocity velocity;
+  sampling::Velocity velocity;
   velocity.count(frames("a", 30), kStart);
   EXPECT_DOUBLE_EQ(velocity.measure(kStart + seconds(3)).at("a"), 10);
   EXPECT_TRUE(velocity.measure(kStart + seconds(4)).empty());
@@ -81,4 +82,4 @@ TEST(Velocity, ForgetsWhatIsOver) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::leader

@@ -12,7 +12,7 @@
 #include "support/async.h"
 #include "support/redis_server.h"
 
-namespace sealcast {
+namespace sealcast::leader {
 namespace {
 
 using std::chrono::milliseconds;
@@ -28,13 +28,13 @@ class AudienceTest : public testing::Test {
     options.timeout = kTimeout;
     client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
     client_->start();
-    heartbeats_ = std::make_unique<Heartbeats>(io_.get_executor(), *client_, metrics_,
-                                               HeartbeatSettings{window, kTimeout, max_waiting});
-    hls_ = std::make_unique<HlsViewers>(io_.get_executor(), *client_, window, kTimeout);
+    heartbeats_ = std::make_unique<viewers::Heartbeats>(io_.get_executor(), *client_, metrics_,
+                                                        viewers::HeartbeatSettings{window, kTimeout, max_waiting});
+    hls_ = std::make_unique<viewers::HlsViewers>(io_.get_executor(), *client_, window, kTimeout);
     ASSERT_TRUE(test::run_until(io_, [&] { return client_->connected(); }));
   }
 
-  Heartbeat beat(const std::string& stream, const std::string& viewer) {
+  viewers::Heartbeat beat(const std::string& stream, const std::string& viewer) {
     return test::await(io_, heartbeats_->beat(stream, viewer));
   }
 
@@ -44,13 +44,14 @@ class AudienceTest : public testing::Test {
     std::vector<std::string> names;
     for (int i = 0; i < viewers; ++i) names.push_back("viewer " + std::to_string(i));
     for (const std::string& name : names) {
-      asio::co_spawn(io_, heartbeats_->beat(stream, name),
-                     [&](std::exception_ptr, Heartbeat outcome) { answered += outcome == Heartbeat::counted; });
+      asio::co_spawn(io_, heartbeats_->beat(stream, name), [&](std::exception_ptr, viewers::Heartbeat outcome) {
+        answered += outcome == viewers::Heartbeat::counted;
+      });
     }
     ASSERT_TRUE(test::run_until(io_, [&] { return answered == viewers; }));
   }
 
-  std::optional<ViewerCounts> count(const std::vector<std::int32_t>& shards = kShards) {
+  std::optional<viewers::ViewerCounts> count(const std::vector<std::int32_t>& shards = kShards) {
     return test::await(io_, hls_->count(shards));
   }
 
@@ -59,8 +60,8 @@ class AudienceTest : public testing::Test {
   asio::io_context io_;
   Metrics metrics_;
   std::unique_ptr<redis::Client> client_;
-  std::unique_ptr<Heartbeats> heartbeats_;
-  std::unique_ptr<HlsViewers> hls_;
+  std::unique_ptr<viewers::Heartbeats> heartbeats_;
+  std::unique_ptr<viewers::HlsViewers> hls_;
 };
 
 TEST_F(AudienceTest, AHundredThousandViewersAreCountedWithinTwoPercent) {
@@ -82,32 +83,32 @@ TEST_F(AudienceTest, AHundredThousandViewersAreCountedWithinTwoPercent) {
 
 TEST_F(AudienceTest, AViewerCountsOnceHoweverOftenAndWhereItBeats) {
   open(milliseconds(600'000));
-  for (const char* viewer : {"a", "b", "a", "a"}) EXPECT_EQ(beat(stream_id(1), viewer), Heartbeat::counted);
-  EXPECT_EQ(beat(stream_id(2), "a"), Heartbeat::counted);
+  for (const char* viewer : {"a", "b", "a", "a"}) EXPECT_EQ(beat(stream_id(1), viewer), viewers::Heartbeat::counted);
+  EXPECT_EQ(beat(stream_id(2), "a"), viewers::Heartbeat::counted);
   const auto counts = count();
   ASSERT_TRUE(counts);
-  EXPECT_EQ(*counts, (ViewerCounts{{stream_id(1), 2}, {stream_id(2), 1}}));
+  EXPECT_EQ(*counts, (viewers::ViewerCounts{{stream_id(1), 2}, {stream_id(2), 1}}));
 }
 
 TEST_F(AudienceTest, CountsTheShardsThatItIsAskedFor) {
   open(milliseconds(600'000));
-  for (int n = 0; n < 4; ++n) EXPECT_EQ(beat(stream_id(n), "a"), Heartbeat::counted);  // …10 to …13, in hex
-  EXPECT_EQ(count({1}), (ViewerCounts{{stream_id(1), 1}}));
-  EXPECT_EQ(count({0, 2}), (ViewerCounts{{stream_id(0), 1}, {stream_id(2), 1}}));
+  for (int n = 0; n < 4; ++n) EXPECT_EQ(beat(stream_id(n), "a"), viewers::Heartbeat::counted);  // …10 to …13, in hex
+  EXPECT_EQ(count({1}), (viewers::ViewerCounts{{stream_id(1), 1}}));
+  EXPECT_EQ(count({0, 2}), (viewers::ViewerCounts{{stream_id(0), 1}, {stream_id(2), 1}}));
 }
 
 TEST_F(AudienceTest, WhoSendsNoHeartbeatAnyMoreIsGoneAfterTheWindow) {
   open(milliseconds(300));
-  EXPECT_EQ(beat(stream_id(1), "a"), Heartbeat::counted);
-  EXPECT_EQ(count(), (ViewerCounts{{stream_id(1), 1}}));
-  ASSERT_TRUE(test::run_until(io_, [&] { return count() == ViewerCounts{}; }));
+  EXPECT_EQ(beat(stream_id(1), "a"), viewers::Heartbeat::counted);
+  EXPECT_EQ(count(), (viewers::ViewerCounts{{stream_id(1), 1}}));
+  ASSERT_TRUE(test::run_until(io_, [&] { return count() == viewers::ViewerCounts{}; }));
   ASSERT_TRUE(test::run_until(io_, [&] { return server_.command({"DBSIZE"}) == "0"; })) << "keys without an expiry";
 }
 
 TEST_F(AudienceTest, WhatRedisHoldsDoesNotNameTheViewer) {
   server_.command({"CONFIG", "SET", "slowlog-log-slower-than", "0"});
   open(milliseconds(600'000));
-  EXPECT_EQ(beat(stream_id(1), "somebody@example.org"), Heartbeat::counted);
+  EXPECT_EQ(beat(stream_id(1), "somebody@example.org"), viewers::Heartbeat::counted);
   const std::string seen = server_.command({"EVAL", "return cjson.encode(redis.call('SLOWLOG', 'GET', 128))", "0"});
   EXPECT_NE(seen.find("PFADD"), std::string::npos) << seen;
   EXPECT_EQ(seen.find("somebody"), std::string::npos);
@@ -115,23 +116,24 @@ TEST_F(AudienceTest, WhatRedisHoldsDoesNotNameTheViewer) {
 
 TEST_F(AudienceTest, RedisAwayIsToldAndNotCountedAsNobody) {
   open(milliseconds(300));
-  EXPECT_EQ(beat(stream_id(1), "a"), Heartbeat::counted);
+  EXPECT_EQ(beat(stream_id(1), "a"), viewers::Heartbeat::counted);
   server_.stop();
   ASSERT_TRUE(test::run_until(io_, [&] { return !client_->connected(); }));
-  EXPECT_EQ(beat(stream_id(1), "a"), Heartbeat::unavailable);
+  EXPECT_EQ(beat(stream_id(1), "a"), viewers::Heartbeat::unavailable);
   EXPECT_EQ(count(), std::nullopt);
   server_.start();
   ASSERT_TRUE(test::run_until(io_, [&] { return client_->connected(); }));
   EXPECT_EQ(count(), std::nullopt) << "empty, since nobody could send a heartbeat";
   ASSERT_TRUE(test::run_until(io_, [&] {
-    return beat(stream_id(1), "a") == Heartbeat::counted && count() == ViewerCounts{{stream_id(1), 1}};
+    return beat(stream_id(1), "a") == viewers::Heartbeat::counted &&
+           count() == viewers::ViewerCounts{{stream_id(1), 1}};
   }));
 }
 
 TEST(ViewerCountsTest, WhatIsSaidOfViewersIsBounded) {
-  EXPECT_EQ(bounded_viewers(12), 12);
-  EXPECT_EQ(bounded_viewers(-1), 0);
-  const std::int32_t most = bounded_viewers(std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(viewers::bounded_viewers(12), 12);
+  EXPECT_EQ(viewers::bounded_viewers(-1), 0);
+  const std::int32_t most = viewers::bounded_viewers(std::numeric_limits<std::int64_t>::max());
   EXPECT_GT(most, 1'000'000'000);
   EXPECT_LE(std::int64_t{most} + most, std::numeric_limits<std::int32_t>::max());
 }
@@ -139,19 +141,19 @@ TEST(ViewerCountsTest, WhatIsSaidOfViewersIsBounded) {
 TEST_F(AudienceTest, TheQueueIsBounded) {
   open(milliseconds(600'000), 10);
   const std::string stream = stream_id(1);  // which outlives what is spawned
-  std::map<Heartbeat, int> outcomes;
+  std::map<viewers::Heartbeat, int> outcomes;
   int answered = 0;
   for (int i = 0; i < 30; ++i) {
-    asio::co_spawn(io_, heartbeats_->beat(stream, "viewer"), [&](std::exception_ptr, Heartbeat outcome) {
+    asio::co_spawn(io_, heartbeats_->beat(stream, "viewer"), [&](std::exception_ptr, viewers::Heartbeat outcome) {
       ++outcomes[outcome];
       ++answered;
     });
   }
   ASSERT_TRUE(test::run_until(io_, [&] { return answered == 30; }));
-  EXPECT_EQ(outcomes[Heartbeat::counted], 10);
-  EXPECT_EQ(outcomes[Heartbeat::overloaded], 20);
-  EXPECT_EQ(beat(stream_id(1), "viewer"), Heartbeat::counted) << "room again";
+  EXPECT_EQ(outcomes[viewers::Heartbeat::counted], 10);
+  EXPECT_EQ(outcomes[viewers::Heartbeat::overloaded], 20);
+  EXPECT_EQ(beat(stream_id(1), "viewer"), viewers::Heartbeat::counted) << "room again";
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::leader

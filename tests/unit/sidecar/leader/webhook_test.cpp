@@ -9,11 +9,11 @@
 #include "base/asio.h"
 #include "config/settings.h"
 
-namespace sealcast {
+namespace sealcast::leader {
 namespace {
 
-Webhook webhook(asio::io_context& context, std::string_view secret) {
-  return Webhook(context.get_executor(), "http://127.0.0.1:1", secret, "");
+switching::Webhook webhook(asio::io_context& context, std::string_view secret) {
+  return switching::Webhook(context.get_executor(), "http://127.0.0.1:1", secret, "");
 }
 
 // printf '%s' 'msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}' |
@@ -35,9 +35,9 @@ TEST(Webhook, TakesSecretsOf24To64Bytes) {
         "whsec_" + std::string(88, 'A'), "whsec_" + std::string(31, 'A') + "*", "whsec_" + std::string(30, 'A') + "=A",
         "whsec_    " + std::string(32, 'A'),
         "whsec_" + std::string(85, 'A') + "B==", "whsec_" + std::string(33, 'A')}) {
-    EXPECT_THROW(webhook(context, secret), SettingsError) << secret;
+    EXPECT_THROW(webhook(context, secret), core::SettingsError) << secret;
   }
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::leader

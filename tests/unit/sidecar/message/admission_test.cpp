@@ -9,7 +9,7 @@
 #include "support/async.h"
 #include "support/postgres_server.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 using std::chrono::milliseconds;
@@ -88,9 +88,9 @@ class AdmissionTest : public testing::Test {
     static int next = 1000;
     char text[37];
     std::snprintf(text, sizeof text, "00000000-0000-4000-8000-%012d", txn ? txn : next++);
-    Message message{.stream_id = pg::uuid_bytes("0190d000-0000-7000-8000-000000000001"),
-                    .sender_id = pg::uuid_bytes("0190d000-0000-7000-8000-0000000000a1"),
-                    .txn_id = pg::uuid_bytes(text),
+    Message message{.stream_id = postgres::uuid_bytes("0190d000-0000-7000-8000-000000000001"),
+                    .sender_id = postgres::uuid_bytes("0190d000-0000-7000-8000-0000000000a1"),
+                    .txn_id = postgres::uuid_bytes(text),
                     .t = "chat",
                     .d = sent.d,
                     .seen = seen};
@@ -253,4 +253,4 @@ TEST_F(AdmissionTest, GivesUpAtTheDeadline) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::message

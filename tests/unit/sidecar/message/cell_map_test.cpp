@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 // Of the cells a and b, the first of the vectors of tests/vectors/cells.json for each.
@@ -52,4 +52,4 @@ TEST(CellMap, KnowsWhetherItChanged) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::message

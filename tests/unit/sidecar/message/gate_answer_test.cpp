@@ -7,7 +7,7 @@
 
 #include "message/gate_check.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 constexpr char kSender[] = "0190D000-0000-7000-8000-00000000000A";
@@ -56,4 +56,4 @@ TEST(GateCheck, IsFiveWords) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -17,7 +17,7 @@
 #include "support/async.h"
 #include "support/scratch.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 const std::string kSender = "0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e";
@@ -338,4 +338,4 @@ TEST_F(SocketServerTest, OtherFilesAreLeftAlone) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::message

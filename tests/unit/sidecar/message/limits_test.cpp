@@ -12,7 +12,7 @@
 #include "base/asio.h"
 #include "support/async.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 const std::string kStream = "11111111-2222-4333-8444-555555555555";
@@ -187,4 +187,4 @@ TEST_F(LimitsTest, ManyRolesStayBoundedAndRight) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::message

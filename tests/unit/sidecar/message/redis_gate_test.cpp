@@ -10,7 +10,7 @@
 #include "support/async.h"
 #include "support/redis_server.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 using std::chrono::milliseconds;
@@ -267,7 +267,7 @@ TEST_F(GateTest, AKeyOfAnotherKindIsRefused) {
 
 TEST(GateOptionsTest, ComeFromTheSettings) {
   test::Scratch scratch;
-  Settings::Gate settings{};
+  config::Settings::Gate settings{};
   settings.redis_url = "rediss://gate@cache:7000/2";
   settings.redis_password_file = scratch.write("password", "secret\n");
   settings.redis_ca_file = "/ca.pem";
@@ -284,4 +284,4 @@ TEST(GateOptionsTest, ComeFromTheSettings) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -7,7 +7,7 @@
 #include "support/async.h"
 #include "support/postgres_server.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 using std::chrono::milliseconds;
@@ -69,13 +69,13 @@ begin
 end $$;
 )";
 
-class Recorder final : public Transport {
+class Recorder final : public transport::Transport {
  public:
   std::string_view name() const override { return "recorder"; }
-  Channel channel() const override { return Channel::everyone; }
+  transport::Channel channel() const override { return transport::Channel::everyone; }
   bool delivers_at_once() const override { return true; }
-  void publish(std::span<const FramePtr> frames, std::span<const Lead>) override {
-    for (const FramePtr& frame : frames) offsets[frame->stream_id].push_back(frame->offset);
+  void publish(std::span<const transport::FramePtr> frames, std::span<const transport::Lead>) override {
+    for (const transport::FramePtr& frame : frames) offsets[frame->stream_id].push_back(frame->offset);
     if (!frames.empty()) last = frames.back();
     count += frames.size();
   }
@@ -90,7 +90,7 @@ class Recorder final : public Transport {
   }
 
   std::map<std::string, std::vector<std::int64_t>> offsets;
-  FramePtr last;
+  transport::FramePtr last;
   std::size_t count = 0;
 };
 
@@ -106,7 +106,7 @@ class RelayTest : public testing::Test {
     relay_ =
         std::make_unique<Relay>(io_.get_executor(), metrics_,
                                 RelaySettings{server_.dsn(), "me", milliseconds(5000), milliseconds(600), poll, 10},
-                                std::vector<Transport*>{&recorder_});
+                                std::vector<transport::Transport*>{&recorder_});
     relay_->start();
     ASSERT_TRUE(test::run_until(io_, [&] { return relay_->listening(); }));
   }
@@ -214,4 +214,4 @@ TEST_F(RelayTest, RecordsHowFarATransportIs) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::message

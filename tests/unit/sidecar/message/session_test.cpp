@@ -14,7 +14,7 @@
 #include "support/scratch.h"
 #include "support/tokens.h"
 
-namespace sealcast {
+namespace sealcast::message {
 namespace {
 
 using test::base64url;
@@ -59,13 +59,13 @@ struct Key {
   std::unique_ptr<cjose_jwk_t, decltype(&cjose_jwk_release)> jwk;
 };
 
-SessionSettings with_secret() { return {kSecret, "", "", ""}; }
+SessionSettings with_secret() { return {test::kSecret, "", "", ""}; }
 
 class SessionTest : public testing::Test {
  protected:
   SessionProblem problem(const std::string& token) { return problem(verifier_, token); }
   static SessionProblem problem(SessionVerifier& verifier, const std::string& token) {
-    const SessionResult result = verifier.verify(token, kNow);
+    const SessionResult result = verifier.verify(token, test::kNow);
     EXPECT_FALSE(result.session) << token;
     return result.problem;
   }
@@ -79,10 +79,10 @@ class SessionTest : public testing::Test {
 
 TEST_F(SessionTest, AGoodTokenNamesItsUser) {
   for (int time = 0; time < 2; ++time) {  // once verified, once remembered
-    const SessionResult result = verifier_.verify(hs256(claims()), kNow);
+    const SessionResult result = verifier_.verify(test::hs256(test::claims()), test::kNow);
     ASSERT_TRUE(result.session);
-    EXPECT_EQ(result.session->user_id, kUser);
-    EXPECT_EQ(result.session->expires_at, kNow + 60);
+    EXPECT_EQ(result.session->user_id, test::kUser);
+    EXPECT_EQ(result.session->expires_at, test::kNow + 60);
   }
 }
 
@@ -92,16 +92,17 @@ TEST_F(SessionTest, AKnownToken) {  // made by another implementation (PyJWT)
       "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
       "eyJzdWIiOiIwYThmNGE1Mi0xYzFlLTRiOGUtOWQ3ZS0zZjJhMWIwYzlkOGUiLCJleHAiOjE3MDAwMDAwNjB9."
       "uWiUX0K6AC8rQewClmrTJsm2L9Q_atnf_Qni_Tz52nA",
-      kNow);
+      test::kNow);
   ASSERT_TRUE(result.session);
-  EXPECT_EQ(result.session->user_id, kUser);
+  EXPECT_EQ(result.session->user_id, test::kUser);
 }
 
 TEST_F(SessionTest, TheUserIdIsLowerCased) {
-  const std::string upper = R"({"sub":"0A8F4A52-1C1E-4B8E-9D7E-3F2A1B0C9D8E","exp":)" + std::to_string(kNow + 1) + "}";
-  const SessionResult result = verifier_.verify(hs256(upper), kNow);
+  const std::string upper =
+      R"({"sub":"0A8F4A52-1C1E-4B8E-9D7E-3F2A1B0C9D8E","exp":)" + std::to_string(test::kNow + 1) + "}";
+  const SessionResult result = verifier_.verify(test::hs256(upper), test::kNow);
   ASSERT_TRUE(result.session);
-  EXPECT_EQ(result.session->user_id, kUser);
+  EXPECT_EQ(result.session->user_id, test::kUser);
 }
 
 TEST_F(SessionTest, MissingIsNotInvalid) { EXPECT_EQ(problem(""), SessionProblem::missing); }
@@ -109,43 +110,44 @@ TEST_F(SessionTest, MissingIsNotInvalid) { EXPECT_EQ(problem(""), SessionProblem
 TEST_F(SessionTest, AlgNoneIsRefused) {
   for (const char* alg : {"none", "None", "NONE", "nOnE", ""}) {
     const std::string header = R"({"alg":")" + std::string(alg) + R"("})";
-    const std::string input = base64url(header) + "." + base64url(claims()) + ".";
+    const std::string input = test::base64url(header) + "." + test::base64url(test::claims()) + ".";
     EXPECT_EQ(problem(input), SessionProblem::invalid);
     EXPECT_EQ(problem(input + "AAAA"), SessionProblem::invalid);
-    EXPECT_EQ(problem(hs256(claims(), kSecret, header)), SessionProblem::invalid);
+    EXPECT_EQ(problem(test::hs256(test::claims(), test::kSecret, header)), SessionProblem::invalid);
   }
 }
 
 TEST_F(SessionTest, OtherAlgorithmsUnderTheSecretAreRefused) {
   for (const char* alg : {"HS384", "HS512", "RS256", "ES256", "hs256", "HS256 "}) {
-    EXPECT_EQ(problem(hs256(claims(), kSecret, R"({"alg":")" + std::string(alg) + R"("})")), SessionProblem::invalid);
+    EXPECT_EQ(problem(test::hs256(test::claims(), test::kSecret, R"({"alg":")" + std::string(alg) + R"("})")),
+              SessionProblem::invalid);
   }
 }
 
 TEST_F(SessionTest, TokensOfAnotherTypeAreRefused) {
   const auto header = [](const std::string& type) { return R"({"alg":"HS256","typ":)" + type + "}"; };
   for (const char* type : {R"("JWT")", R"("jwt")", R"("at+jwt")", R"("application/at+JWT")"}) {
-    EXPECT_TRUE(verifier_.verify(hs256(claims(), kSecret, header(type)), kNow).session) << type;
+    EXPECT_TRUE(verifier_.verify(test::hs256(test::claims(), test::kSecret, header(type)), test::kNow).session) << type;
   }
   for (const char* type : {R"("logout+jwt")", R"("dpop+jwt")", R"("secevent+jwt")", R"("JOSE")", R"("")",
                            R"("application/")", R"("JWT ")", "null", "7", R"(["JWT"])"}) {
-    EXPECT_EQ(problem(hs256(claims(), kSecret, header(type))), SessionProblem::invalid) << type;
+    EXPECT_EQ(problem(test::hs256(test::claims(), test::kSecret, header(type))), SessionProblem::invalid) << type;
   }
 }
 
 TEST_F(SessionTest, AnyFlippedBitIsRefused) {
-  const std::string token = hs256(claims());
+  const std::string token = test::hs256(test::claims());
   for (std::size_t i = 0; i < token.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string changed = token;
       changed[i] = static_cast<char>(changed[i] ^ (1 << bit));
-      EXPECT_FALSE(verifier_.verify(changed, kNow).session) << i << " " << bit;
+      EXPECT_FALSE(verifier_.verify(changed, test::kNow).session) << i << " " << bit;
     }
   }
 }
 
 TEST_F(SessionTest, AnyTruncationIsRefused) {
-  const std::string token = hs256(claims());
+  const std::string token = test::hs256(test::claims());
   for (std::size_t size = 1; size < token.size(); ++size) {
     EXPECT_EQ(problem(token.substr(0, size)), SessionProblem::invalid) << size;
   }
@@ -156,85 +158,95 @@ TEST_F(SessionTest, AnyTruncationIsRefused) {
 }
 
 TEST_F(SessionTest, AnotherSecretIsRefused) {
-  EXPECT_EQ(problem(hs256(claims(), std::string(32, 'x'))), SessionProblem::invalid);
-  EXPECT_EQ(problem(hs256(claims(), "")), SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(test::claims(), std::string(32, 'x'))), SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(test::claims(), "")), SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, ExpiryWithASmallLeeway) {
-  EXPECT_TRUE(verifier_.verify(hs256(claims("", kNow - 4)), kNow).session);
-  EXPECT_EQ(problem(hs256(claims("", kNow - 5))), SessionProblem::expired);
-  EXPECT_EQ(problem(hs256(claims("", -1))), SessionProblem::expired);
-  EXPECT_EQ(problem(hs256(claims("", kNow - 5), std::string(32, 'x'))), SessionProblem::invalid)
+  EXPECT_TRUE(verifier_.verify(test::hs256(test::claims("", test::kNow - 4)), test::kNow).session);
+  EXPECT_EQ(problem(test::hs256(test::claims("", test::kNow - 5))), SessionProblem::expired);
+  EXPECT_EQ(problem(test::hs256(test::claims("", -1))), SessionProblem::expired);
+  EXPECT_EQ(problem(test::hs256(test::claims("", test::kNow - 5), std::string(32, 'x'))), SessionProblem::invalid)
       << "expired must be said only of genuine tokens";
-  EXPECT_TRUE(verifier_.verify(hs256(claims(R"(,"exp2":1)", kNow)), kNow).session);
-  EXPECT_EQ(problem(hs256(R"({"sub":")" + std::string(kUser) + R"("})")), SessionProblem::invalid);
-  EXPECT_EQ(problem(hs256(R"({"sub":")" + std::string(kUser) + R"(","exp":"9999999999"})")), SessionProblem::invalid);
-  EXPECT_TRUE(verifier_.verify(hs256(R"({"sub":")" + std::string(kUser) + R"(","exp":1e300})"), kNow).session);
-  EXPECT_EQ(problem(hs256(R"({"sub":")" + std::string(kUser) + R"(","exp":-1e300})")), SessionProblem::expired);
-  EXPECT_TRUE(verifier_.verify(hs256(R"({"sub":")" + std::string(kUser) + R"(","exp":1700000060.5})"), kNow).session);
+  EXPECT_TRUE(verifier_.verify(test::hs256(test::claims(R"(,"exp2":1)", test::kNow)), test::kNow).session);
+  EXPECT_EQ(problem(test::hs256(R"({"sub":")" + std::string(test::kUser) + R"("})")), SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(R"({"sub":")" + std::string(test::kUser) + R"(","exp":"9999999999"})")),
+            SessionProblem::invalid);
+  EXPECT_TRUE(verifier_.verify(test::hs256(R"({"sub":")" + std::string(test::kUser) + R"(","exp":1e300})"), test::kNow)
+                  .session);
+  EXPECT_EQ(problem(test::hs256(R"({"sub":")" + std::string(test::kUser) + R"(","exp":-1e300})")),
+            SessionProblem::expired);
+  EXPECT_TRUE(
+      verifier_.verify(test::hs256(R"({"sub":")" + std::string(test::kUser) + R"(","exp":1700000060.5})"), test::kNow)
+          .session);
 }
 
 TEST_F(SessionTest, ARememberedTokenExpiresToo) {
-  const std::string token = hs256(claims());
-  EXPECT_TRUE(verifier_.verify(token, kNow).session);
-  EXPECT_EQ(verifier_.verify(token, kNow + 64).session.has_value(), true);
-  const SessionResult late = verifier_.verify(token, kNow + 65);
+  const std::string token = test::hs256(test::claims());
+  EXPECT_TRUE(verifier_.verify(token, test::kNow).session);
+  EXPECT_EQ(verifier_.verify(token, test::kNow + 64).session.has_value(), true);
+  const SessionResult late = verifier_.verify(token, test::kNow + 65);
   EXPECT_FALSE(late.session);
   EXPECT_EQ(late.problem, SessionProblem::expired);
 }
 
 TEST_F(SessionTest, NotYetValidIsRefused) {
-  EXPECT_EQ(problem(hs256(claims(R"(,"nbf":)" + std::to_string(kNow + 6)))), SessionProblem::invalid);
-  EXPECT_TRUE(verifier_.verify(hs256(claims(R"(,"nbf":)" + std::to_string(kNow + 5))), kNow).session);
-  EXPECT_EQ(problem(hs256(claims(R"(,"nbf":"now")"))), SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(test::claims(R"(,"nbf":)" + std::to_string(test::kNow + 6)))), SessionProblem::invalid);
+  EXPECT_TRUE(
+      verifier_.verify(test::hs256(test::claims(R"(,"nbf":)" + std::to_string(test::kNow + 5))), test::kNow).session);
+  EXPECT_EQ(problem(test::hs256(test::claims(R"(,"nbf":"now")"))), SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, SubjectsThatAreNoUsers) {
   for (const char* sub : {R"("")", R"("00000000-0000-0000-0000-000000000000")", R"("alice")", "null", "7",
                           R"(["0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e"])", R"("0a8f4a521c1e4b8e9d7e3f2a1b0c9d8e")",
                           R"("0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e\u0000")"}) {
-    EXPECT_EQ(problem(hs256(R"({"exp":1800000000,"sub":)" + std::string(sub) + "}")), SessionProblem::invalid) << sub;
+    EXPECT_EQ(problem(test::hs256(R"({"exp":1800000000,"sub":)" + std::string(sub) + "}")), SessionProblem::invalid)
+        << sub;
   }
-  EXPECT_EQ(problem(hs256(R"({"exp":1800000000})")), SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(R"({"exp":1800000000})")), SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, ClaimsThatStandTwiceAreRefused) {
-  EXPECT_EQ(problem(hs256(claims(R"(,"sub":"0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8f")"))), SessionProblem::invalid);
-  EXPECT_EQ(problem(hs256(claims(R"(,"exp":1800000000)"))), SessionProblem::invalid);
-  EXPECT_EQ(problem(hs256(claims(), kSecret, R"({"alg":"HS256","alg":"HS256"})")), SessionProblem::invalid);
-  EXPECT_EQ(problem(hs256(claims(), kSecret, R"({"alg":"none","\u0061lg":"HS256"})")), SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(test::claims(R"(,"sub":"0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8f")"))),
+            SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(test::claims(R"(,"exp":1800000000)"))), SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(test::claims(), test::kSecret, R"({"alg":"HS256","alg":"HS256"})")),
+            SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(test::claims(), test::kSecret, R"({"alg":"none","\u0061lg":"HS256"})")),
+            SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, BytesThatAreNoJsonAreRefused) {
   for (const char* payload : {"", "null", "[]", "{", R"({"sub":)", "\"x\"", "{\"exp\":1800000000,\"sub\":\"\xff\"}"}) {
-    EXPECT_EQ(problem(hs256(payload)), SessionProblem::invalid) << payload;
+    EXPECT_EQ(problem(test::hs256(payload)), SessionProblem::invalid) << payload;
   }
   for (const char* header : {"", "null", "[]", "{}", R"({"alg":7})", R"({"alg":null})", R"({"alg":"HS256","kid":7})",
                              R"({"alg":["HS256"]})", R"({"alg":"HS256","crit":["exp"]})"}) {
-    EXPECT_EQ(problem(hs256(claims(), kSecret, header)), SessionProblem::invalid) << header;
+    EXPECT_EQ(problem(test::hs256(test::claims(), test::kSecret, header)), SessionProblem::invalid) << header;
   }
   EXPECT_EQ(problem(".."), SessionProblem::invalid);
   EXPECT_EQ(problem(std::string(100, '.')), SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, HugeTokensAreRefusedUnread) {
-  EXPECT_EQ(problem(hs256(claims(R"(,"x":")" + std::string(8192, 'x') + '"'))), SessionProblem::invalid);
+  EXPECT_EQ(problem(test::hs256(test::claims(R"(,"x":")" + std::string(8192, 'x') + '"'))), SessionProblem::invalid);
   EXPECT_EQ(problem(std::string(64 * 1024 * 1024, 'A')), SessionProblem::invalid);
-  EXPECT_EQ(problem(hs256(claims(R"(,"x":)" + std::string(2000, '[') + std::string(2000, ']')))),
+  EXPECT_EQ(problem(test::hs256(test::claims(R"(,"x":)" + std::string(2000, '[') + std::string(2000, ']')))),
             SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, IssuerAndAudience) {
-  SessionVerifier verifier({kSecret, "", "https://issuer.example", "sealcast"});
+  SessionVerifier verifier({test::kSecret, "", "https://issuer.example", "sealcast"});
   const std::string iss = R"(,"iss":"https://issuer.example")";
-  EXPECT_TRUE(verifier.verify(hs256(claims(iss + R"(,"aud":"sealcast")")), kNow).session);
-  EXPECT_TRUE(verifier.verify(hs256(claims(iss + R"(,"aud":["other","sealcast"])")), kNow).session);
+  EXPECT_TRUE(verifier.verify(test::hs256(test::claims(iss + R"(,"aud":"sealcast")")), test::kNow).session);
+  EXPECT_TRUE(verifier.verify(test::hs256(test::claims(iss + R"(,"aud":["other","sealcast"])")), test::kNow).session);
   for (const std::string& more :
        {iss, iss + R"(,"aud":"other")", iss + R"(,"aud":["other"])", iss + R"(,"aud":[])",
         iss + R"(,"aud":["sealcast",7])", iss + R"(,"aud":"Sealcast")", std::string(R"(,"aud":"sealcast")"),
         std::string(R"(,"aud":"sealcast","iss":"https://issuer.example/")"),
         std::string(R"(,"aud":"sealcast","iss":["https://issuer.example"])")}) {
-    EXPECT_EQ(problem(verifier, hs256(claims(more))), SessionProblem::invalid) << more;
+    EXPECT_EQ(problem(verifier, test::hs256(test::claims(more))), SessionProblem::invalid) << more;
   }
 }
 
@@ -242,27 +254,28 @@ TEST_F(SessionTest, PublicKeys) {
   const Key rsa = Key::rsa();
   const Key ec = Key::ec();
   SessionVerifier verifier = with_jwks(rsa.json("r") + "," + ec.json("e"));
-  EXPECT_TRUE(verifier.verify(rsa.sign("RS256", claims(), "r"), kNow).session);
-  EXPECT_TRUE(verifier.verify(ec.sign("ES256", claims(), "e"), kNow).session);
-  EXPECT_TRUE(verifier.verify(rsa.sign("RS256", claims()), kNow).session) << "the only key of that algorithm";
-  EXPECT_EQ(problem(verifier, rsa.sign("RS256", claims("", kNow - 9), "r")), SessionProblem::expired);
+  EXPECT_TRUE(verifier.verify(rsa.sign("RS256", test::claims(), "r"), test::kNow).session);
+  EXPECT_TRUE(verifier.verify(ec.sign("ES256", test::claims(), "e"), test::kNow).session);
+  EXPECT_TRUE(verifier.verify(rsa.sign("RS256", test::claims()), test::kNow).session)
+      << "the only key of that algorithm";
+  EXPECT_EQ(problem(verifier, rsa.sign("RS256", test::claims("", test::kNow - 9), "r")), SessionProblem::expired);
 
-  EXPECT_EQ(problem(verifier, rsa.sign("RS256", claims(), "e")), SessionProblem::invalid);
-  EXPECT_EQ(problem(verifier, rsa.sign("RS256", claims(), "unknown")), SessionProblem::invalid);
-  EXPECT_EQ(problem(verifier, rsa.sign("RS256", claims(), "../../../dev/null")), SessionProblem::invalid);
-  EXPECT_EQ(problem(verifier, rsa.sign("RS256", claims(), "r' OR '1'='1")), SessionProblem::invalid);
-  EXPECT_EQ(problem(verifier, Key::rsa().sign("RS256", claims(), "r")), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, rsa.sign("RS256", test::claims(), "e")), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, rsa.sign("RS256", test::claims(), "unknown")), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, rsa.sign("RS256", test::claims(), "../../../dev/null")), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, rsa.sign("RS256", test::claims(), "r' OR '1'='1")), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, Key::rsa().sign("RS256", test::claims(), "r")), SessionProblem::invalid);
   for (const char* alg : {"RS384", "RS512", "PS256", "PS384", "PS512"}) {
-    EXPECT_EQ(problem(verifier, rsa.sign(alg, claims(), "r")), SessionProblem::invalid) << alg;
+    EXPECT_EQ(problem(verifier, rsa.sign(alg, test::claims(), "r")), SessionProblem::invalid) << alg;
   }
-  EXPECT_EQ(problem(verifier, Key::ec(CJOSE_JWK_EC_P_384).sign("ES384", claims(), "e")), SessionProblem::invalid);
-  EXPECT_EQ(problem(verifier, hs256(claims())), SessionProblem::invalid) << "HS256 is off without a secret";
+  EXPECT_EQ(problem(verifier, Key::ec(CJOSE_JWK_EC_P_384).sign("ES384", test::claims(), "e")), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, test::hs256(test::claims())), SessionProblem::invalid) << "HS256 is off without a secret";
 }
 
 TEST_F(SessionTest, ThePublicKeyIsNoHmacSecret) {
   const Key rsa = Key::rsa();
   const std::string jwk = rsa.json("r");
-  SessionVerifier verifier = with_jwks(jwk, kSecret);
+  SessionVerifier verifier = with_jwks(jwk, test::kSecret);
   const std::string header = R"({"alg":"HS256","kid":"r"})";
   auto* key = static_cast<RSA*>(cjose_jwk_get_keydata(rsa.jwk.get(), nullptr));
   const std::unique_ptr<BIO, decltype(&BIO_free)> pem(BIO_new(BIO_s_mem()), BIO_free);
@@ -272,32 +285,33 @@ TEST_F(SessionTest, ThePublicKeyIsNoHmacSecret) {
   std::string modulus(static_cast<std::size_t>(RSA_size(key)), '\0');
   BN_bn2bin(RSA_get0_n(key), reinterpret_cast<unsigned char*>(modulus.data()));
   for (const std::string& secret : {std::string(bytes, static_cast<std::size_t>(size)), jwk, modulus}) {
-    EXPECT_EQ(problem(verifier, hs256(claims(), secret, header)), SessionProblem::invalid);
+    EXPECT_EQ(problem(verifier, test::hs256(test::claims(), secret, header)), SessionProblem::invalid);
   }
-  EXPECT_TRUE(verifier.verify(hs256(claims(), kSecret, header), kNow).session) << "the secret itself still works";
+  EXPECT_TRUE(verifier.verify(test::hs256(test::claims(), test::kSecret, header), test::kNow).session)
+      << "the secret itself still works";
 }
 
 TEST_F(SessionTest, KeysInTheTokenAreIgnored) {
   const Key trusted = Key::rsa();
   SessionVerifier verifier = with_jwks(trusted.json("r"));
   const Key evil = Key::rsa();
-  const std::string input = base64url(R"({"alg":"RS256","kid":"r","jwk":)" + evil.json("r") +
-                                      R"(,"jku":"https://evil.example/jwks","x5u":"https://evil.example"})") +
-                            "." + base64url(claims());
-  const Digest digest = sha256(input);
+  const std::string input = test::base64url(R"({"alg":"RS256","kid":"r","jwk":)" + evil.json("r") +
+                                            R"(,"jku":"https://evil.example/jwks","x5u":"https://evil.example"})") +
+                            "." + test::base64url(test::claims());
+  const core::Digest digest = core::sha256(input);
   auto* key = static_cast<RSA*>(cjose_jwk_get_keydata(evil.jwk.get(), nullptr));
   std::string signature(static_cast<std::size_t>(RSA_size(key)), '\0');
   unsigned size = 0;
   RSA_sign(NID_sha256, digest.data(), digest.size(), reinterpret_cast<unsigned char*>(signature.data()), &size, key);
-  EXPECT_EQ(problem(verifier, input + "." + base64url(signature)), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, input + "." + test::base64url(signature)), SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, SignaturesOfPublicKeysBearNoChange) {
   const Key rsa = Key::rsa();
   const Key ec = Key::ec();
   SessionVerifier verifier = with_jwks(rsa.json("r") + "," + ec.json("e"));
-  for (const std::string& token : {rsa.sign("RS256", claims(), "r"), ec.sign("ES256", claims(), "e")}) {
-    ASSERT_TRUE(verifier.verify(token, kNow).session);
+  for (const std::string& token : {rsa.sign("RS256", test::claims(), "r"), ec.sign("ES256", test::claims(), "e")}) {
+    ASSERT_TRUE(verifier.verify(token, test::kNow).session);
     for (std::size_t i = token.rfind('.') + 1; i < token.size(); i += 7) {
       std::string changed = token;
       changed[i] = changed[i] == 'A' ? 'B' : 'A';
@@ -307,41 +321,42 @@ TEST_F(SessionTest, SignaturesOfPublicKeysBearNoChange) {
     EXPECT_EQ(problem(verifier, token.substr(0, token.size() - 4)), SessionProblem::invalid);
     EXPECT_EQ(problem(verifier, token + "AAAA"), SessionProblem::invalid);
   }
-  const std::string empty = base64url(R"({"alg":"ES256","kid":"e"})") + "." + base64url(claims()) + ".";
-  EXPECT_EQ(problem(verifier, empty + base64url(std::string(64, '\0'))), SessionProblem::invalid);
+  const std::string empty =
+      test::base64url(R"({"alg":"ES256","kid":"e"})") + "." + test::base64url(test::claims()) + ".";
+  EXPECT_EQ(problem(verifier, empty + test::base64url(std::string(64, '\0'))), SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, ATokenWithoutKidAndTwoKeysToChooseFrom) {
   const Key one = Key::ec();
   const Key two = Key::ec();
   SessionVerifier verifier = with_jwks(one.json("1") + "," + two.json("2"));
-  EXPECT_EQ(problem(verifier, one.sign("ES256", claims())), SessionProblem::invalid);
-  EXPECT_EQ(problem(verifier, two.sign("ES256", claims())), SessionProblem::invalid);
-  EXPECT_TRUE(verifier.verify(two.sign("ES256", claims(), "2"), kNow).session);
+  EXPECT_EQ(problem(verifier, one.sign("ES256", test::claims())), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, two.sign("ES256", test::claims())), SessionProblem::invalid);
+  EXPECT_TRUE(verifier.verify(two.sign("ES256", test::claims(), "2"), test::kNow).session);
 }
 
 TEST_F(SessionTest, AChangedKeySetTakesEffectAndForgetsItsTokens) {
   const Key old_key = Key::ec();
   const Key new_key = Key::ec();
   SessionVerifier verifier = with_jwks(old_key.json("1"));
-  const std::string token = old_key.sign("ES256", claims(), "1");
-  ASSERT_TRUE(verifier.verify(token, kNow).session);
+  const std::string token = old_key.sign("ES256", test::claims(), "1");
+  ASSERT_TRUE(verifier.verify(token, test::kNow).session);
   scratch_.write("jwks.json", "{ broken");
   const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   testing::internal::CaptureStderr();
   std::string log;
   while (log.find("cannot be read again") == std::string::npos && std::chrono::steady_clock::now() < patience) {
-    EXPECT_TRUE(verifier.verify(token, kNow).session) << "a broken file must not lock everybody out";
+    EXPECT_TRUE(verifier.verify(token, test::kNow).session) << "a broken file must not lock everybody out";
     log += testing::internal::GetCapturedStderr();
     testing::internal::CaptureStderr();
   }
   testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("cannot be read again"), std::string::npos);
   scratch_.write("jwks.json", R"({"keys":[)" + new_key.json("2") + "]}");
-  while (verifier.verify(token, kNow).session && std::chrono::steady_clock::now() < patience) {
+  while (verifier.verify(token, test::kNow).session && std::chrono::steady_clock::now() < patience) {
   }
-  EXPECT_FALSE(verifier.verify(token, kNow).session) << "the removed key's token is still remembered";
-  EXPECT_TRUE(verifier.verify(new_key.sign("ES256", claims(), "2"), kNow).session);
+  EXPECT_FALSE(verifier.verify(token, test::kNow).session) << "the removed key's token is still remembered";
+  EXPECT_TRUE(verifier.verify(new_key.sign("ES256", test::claims(), "2"), test::kNow).session);
 }
 
 TEST_F(SessionTest, KeySetsThatCannotBeUsed) {
@@ -381,14 +396,14 @@ TEST_F(SessionTest, KeySetsThatCannotBeUsed) {
 
 TEST_F(SessionTest, TheCacheIsBoundedAndStillRight) {
   for (int i = 0; i < 70'000; ++i) {
-    ASSERT_TRUE(verifier_.verify(hs256(claims(R"(,"n":)" + std::to_string(i))), kNow).session);
+    ASSERT_TRUE(verifier_.verify(test::hs256(test::claims(R"(,"n":)" + std::to_string(i))), test::kNow).session);
   }
-  EXPECT_TRUE(verifier_.verify(hs256(claims(R"(,"n":0)")), kNow).session);
+  EXPECT_TRUE(verifier_.verify(test::hs256(test::claims(R"(,"n":0)")), test::kNow).session);
 }
 
 TEST_F(SessionTest, ATargetOfAnotherTypeIsSomebodyElsesClaim) {
-  EXPECT_TRUE(verifier_.verify(hs256(claims(R"(,"target":{"a":1})")), kNow).session);
+  EXPECT_TRUE(verifier_.verify(test::hs256(test::claims(R"(,"target":{"a":1})")), test::kNow).session);
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::message

@@ -12,14 +12,14 @@
 #include "support/contract_server.h"
 #include "support/scratch.h"
 
-namespace sealcast {
+namespace sealcast::regions {
 namespace {
 
 using Milliseconds = RegionHealth::Milliseconds;
 
-constexpr Place kFrankfurt{50.11, 8.68};
-constexpr Place kTokyo{35.65, 139.74};
-constexpr Place kSydney{-33.87, 151.22};
+constexpr config::Place kFrankfurt{50.11, 8.68};
+constexpr config::Place kTokyo{35.65, 139.74};
+constexpr config::Place kSydney{-33.87, 151.22};
 
 // A Geo-IP database of `lines`: NETWORK COUNTRY [LATITUDE LONGITUDE].
 void make_database(const std::string& file, const std::string& lines) {
@@ -46,7 +46,7 @@ TEST(DistanceTest, IsThatOfTheGreatCircle) {
 }
 
 TEST(RegionTest, IsReadFromItsLine) {
-  const Region region = parse_region("  eu-1  https://eu.chat.example/a/   50.11 -8.5 ");
+  const config::Region region = config::parse_region("  eu-1  https://eu.chat.example/a/   50.11 -8.5 ");
   EXPECT_EQ(region.name, "eu-1");
   EXPECT_EQ(region.url, "https://eu.chat.example/a");
   EXPECT_EQ(region.place.latitude, 50.11);
@@ -54,7 +54,7 @@ TEST(RegionTest, IsReadFromItsLine) {
   for (const char* text : {"", "EU https://x 0 0", "e.u https://x 0 0", "eu", "eu https://x", "eu https://x 0",
                            "eu https://x 0 0 0", "eu https://x 90.1 0", "eu https://x 0 180.1", "eu https://x 0,0",
                            "eu https://x nan 0", "eu https://x inf 0", "eu https://x 0x1 0", "eu https://x 1e1 0"}) {
-    EXPECT_THROW(parse_region(text), std::invalid_argument) << text;
+    EXPECT_THROW(config::parse_region(text), std::invalid_argument) << text;
   }
 }
 
@@ -88,19 +88,19 @@ TEST(RegionHealthTest, AveragesWhatGoodAnswersTook) {
 class OrderTest : public testing::Test {
  protected:
   // The state of the region at `place` after some probes: milliseconds, or -1 for a failure.
-  void add(const std::string& name, const Place& place, std::vector<double> probes = {}) {
-    regions_.push_back(std::make_unique<Region>(Region{name, "https://" + name, place}));
+  void add(const std::string& name, const config::Place& place, std::vector<double> probes = {}) {
+    regions_.push_back(std::make_unique<config::Region>(config::Region{name, "https://" + name, place}));
     RegionState state{*regions_.back(), {}};
     for (const double ms : probes) state.health.note(ms < 0 ? std::nullopt : std::optional(Milliseconds(ms)));
     states_.push_back(state);
   }
-  std::string order(const Place& caller) {
+  std::string order(const config::Place& caller) {
     std::string names;
     for (const Offer& offer : order_regions(states_, caller)) names += offer.state->region.name + " ";
     return names;
   }
 
-  std::vector<std::unique_ptr<Region>> regions_;
+  std::vector<std::unique_ptr<config::Region>> regions_;
   std::vector<RegionState> states_;
 };
 
@@ -209,8 +209,8 @@ TEST_F(GeoIpTest, WhatIsNoDatabaseIsRefusedByName) {
 // Services on this machine stand for the regions; what they answer is switched.
 class RegionsTest : public testing::Test {
  protected:
-  Settings::Regions settings() {
-    Settings::Regions settings{};
+  config::Settings::Regions settings() {
+    config::Settings::Regions settings{};
     settings.list = {"eu " + eu_.url() + " 50.11 8.68", "ap " + ap_.url() + " 35.65 139.74"};
     settings.fallback = "eu";
     settings.probe = std::chrono::milliseconds(20);
@@ -261,7 +261,7 @@ TEST_F(RegionsTest, ProbesEachAndOffersThoseThatAnswer) {
 
 TEST_F(RegionsTest, OrdersForTheCallersPlaceAndForTheDefaultWithoutOne) {
   test::Scratch scratch;
-  Settings::Regions own = settings();
+  config::Settings::Regions own = settings();
   own.database_file = scratch.path("geoip.mmdb");
   make_database(own.database_file, "203.0.113.0/24 AU -33.87 151.22\n198.51.100.0/24 FR 48.86 2.33\n");
   Regions regions(io_.get_executor(), metrics_, own);
@@ -276,7 +276,7 @@ TEST_F(RegionsTest, OrdersForTheCallersPlaceAndForTheDefaultWithoutOne) {
 
 TEST_F(RegionsTest, TheDatabaseIsReadAgainWhileItRuns) {
   test::Scratch scratch;
-  Settings::Regions own = settings();
+  config::Settings::Regions own = settings();
   own.database_file = scratch.path("geoip.mmdb");
   make_database(own.database_file, "203.0.113.0/24 FR 48.86 2.33\n");
   Regions regions(io_.get_executor(), metrics_, own);
@@ -292,7 +292,7 @@ TEST_F(RegionsTest, TheDatabaseIsReadAgainWhileItRuns) {
 }
 
 TEST_F(RegionsTest, NoneAreConfigured) {
-  Settings::Regions none{};
+  config::Settings::Regions none{};
   none.probe = std::chrono::milliseconds(20);
   Regions regions(io_.get_executor(), metrics_, none);
   regions.start();
@@ -301,4 +301,4 @@ TEST_F(RegionsTest, NoneAreConfigured) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::regions

@@ -91,16 +91,17 @@ std::int64_t ContractServer::count(std::string_view name) {
   return parser.parse(command(R"({"do":"stats"})"))[name].get_int64();
 }
 
-std::vector<FramePtr> frames_of(const std::string& stream_id, std::int64_t first, std::int64_t last) {
-  std::vector<FramePtr> frames;
+std::vector<transport::FramePtr> frames_of(const std::string& stream_id, std::int64_t first, std::int64_t last) {
+  std::vector<transport::FramePtr> frames;
   for (std::int64_t offset = first; offset <= last; ++offset) {
-    Frame frame{};
+    transport::Frame frame{};
     frame.stream_id = stream_id;
     frame.offset = offset;
     frame.prev = offset - 1;
-    append_frame(offset, offset - 1, R"({"v":1,"d":{"content":"Grüße \"…\" \\ no. )" + std::to_string(offset) + "\"}}",
-                 frame.text);
-    frames.push_back(std::make_shared<const Frame>(std::move(frame)));
+    transport::append_frame(offset, offset - 1,
+                            R"({"v":1,"d":{"content":"Grüße \"…\" \\ no. )" + std::to_string(offset) + "\"}}",
+                            frame.text);
+    frames.push_back(std::make_shared<const transport::Frame>(std::move(frame)));
   }
   return frames;
 }

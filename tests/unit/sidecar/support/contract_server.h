@@ -45,7 +45,7 @@ class ContractServer {
 };
 
 // Frames of a stream with the offsets from `first` to `last`.
-std::vector<FramePtr> frames_of(const std::string& stream_id, std::int64_t first, std::int64_t last);
+std::vector<transport::FramePtr> frames_of(const std::string& stream_id, std::int64_t first, std::int64_t last);
 
 // "1,2,3" for 1 to 3.
 std::string offsets_from(std::int64_t first, std::int64_t last);

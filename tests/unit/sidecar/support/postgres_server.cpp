@@ -68,7 +68,7 @@ PostgresServer::PostgresServer(const std::string& schema) {
   if (status != 0) throw std::runtime_error("initdb failed");
   start();
   run("create schema sealcast");
-  set_interface_version(pg::kInterfaceVersion);
+  set_interface_version(postgres::kInterfaceVersion);
   if (!schema.empty()) run(schema);
 }
 

@@ -16,7 +16,7 @@ inline const std::string kSecret = "0123456789abcdef0123456789abcdef";
 
 inline std::string base64url(std::string_view bytes) {
   std::string out;
-  append_base64url(bytes, out);
+  core::token::append_base64url(bytes, out);
   return out;
 }
 
@@ -27,7 +27,7 @@ inline std::string claims(const std::string& more = {}, std::int64_t exp = kNow 
 inline std::string hs256(const std::string& payload, const std::string& secret = kSecret,
                          const std::string& header = R"({"alg":"HS256","typ":"JWT"})") {
   const std::string input = base64url(header) + "." + base64url(payload);
-  const Digest mac = HmacKey(secret).sign(input);
+  const core::Digest mac = core::HmacKey(secret).sign(input);
   return input + "." + base64url({reinterpret_cast<const char*>(mac.data()), mac.size()});
 }
 

@@ -11,7 +11,7 @@
 #include "support/async.h"
 #include "support/contract_server.h"
 
-namespace sealcast::http {
+namespace sealcast::client::http {
 namespace {
 
 using Clock = Client::Clock;
@@ -218,4 +218,4 @@ TEST(OneLine, IsPrintableAndBounded) {
 }
 
 }  // namespace
-}  // namespace sealcast::http
+}  // namespace sealcast::client::http

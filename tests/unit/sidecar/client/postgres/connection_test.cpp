@@ -15,12 +15,9 @@
 #include "support/async.h"
 #include "support/postgres_server.h"
 
-namespace sealcast {
+namespace sealcast::client::postgres {
 namespace {
 
-using pg::Connection;
-using pg::Failure;
-using pg::Params;
 using std::chrono::milliseconds;
 
 class PostgresConnection : public testing::Test {
@@ -42,27 +39,25 @@ class PostgresConnection : public testing::Test {
     ASSERT_TRUE(test::run_until(io_, [&] { return connection_->connected(); }));
   }
 
-  pg::Result query(const char* sql, const Params& params = {}) {
-    return test::await(io_, connection_->query(sql, params));
-  }
+  Result query(const char* sql, const Params& params = {}) { return test::await(io_, connection_->query(sql, params)); }
 
-  pg::Error error_of(const char* sql) {
+  Error error_of(const char* sql) {
     try {
       query(sql);
-    } catch (const pg::Error& error) {
+    } catch (const Error& error) {
       return error;
     }
     ADD_FAILURE() << sql << " did not fail";
-    return pg::Error(Failure::refused, "");
+    return Error(Failure::refused, "");
   }
 
   // Starts a statement whose outcome lands in `outcome` once it is known.
   void begin(const char* sql, std::optional<std::string>& outcome) {
-    asio::co_spawn(io_, connection_->query(sql), [&outcome](std::exception_ptr error, pg::Result rows) {
+    asio::co_spawn(io_, connection_->query(sql), [&outcome](std::exception_ptr error, Result rows) {
       try {
         if (error) std::rethrow_exception(error);
         outcome = std::string(rows.text(0, 0));
-      } catch (const pg::Error& failure) {
+      } catch (const Error& failure) {
         outcome = failure.failure() == Failure::in_doubt      ? "in doubt"
                   : failure.failure() == Failure::unavailable ? "unavailable"
                                                               : failure.sqlstate();
@@ -80,8 +75,8 @@ TEST_F(PostgresConnection, SendsParametersInBinary) {
   Params params;
   params.add(std::int64_t{-5});
   params.add(std::string_view("grüß"));
-  params.add(pg::uuid_bytes("0190d000-0000-7000-8000-00000000abcd"));
-  params.add_null(pg::oid::kText);
+  params.add(uuid_bytes("0190d000-0000-7000-8000-00000000abcd"));
+  params.add_null(oid::kText);
   params.add_json(R"({"a":1})");
   params.add(std::int32_t{7});
   auto rows = query("select $1 - 1, $2 || '!', $3, $4 is null, $5 ->> 'a', $6 + 1", params);
@@ -96,11 +91,10 @@ TEST_F(PostgresConnection, SendsParametersInBinary) {
 TEST_F(PostgresConnection, SendsArraysInBinary) {
   connect();
   Params params;
-  params.add_array(pg::oid::kBigintArray, pg::oid::kBigint, std::vector<std::int64_t>{3, -4});
-  params.add_array(pg::oid::kTextArray, pg::oid::kText, std::vector<std::string_view>{"a,\"b", ""});
-  params.add_array(pg::oid::kUuidArray, pg::oid::kUuid,
-                   std::vector{pg::uuid_bytes("ffffffff-0000-0000-0000-000000000001")});
-  params.add_array(pg::oid::kIntegerArray, pg::oid::kInteger, std::vector<std::int32_t>{});
+  params.add_array(oid::kBigintArray, oid::kBigint, std::vector<std::int64_t>{3, -4});
+  params.add_array(oid::kTextArray, oid::kText, std::vector<std::string_view>{"a,\"b", ""});
+  params.add_array(oid::kUuidArray, oid::kUuid, std::vector{uuid_bytes("ffffffff-0000-0000-0000-000000000001")});
+  params.add_array(oid::kIntegerArray, oid::kInteger, std::vector<std::int32_t>{});
   auto rows = query("select $1[1] + $1[2], $2[1] || $2[2], $3[1], cardinality($4)", params);
   EXPECT_EQ(rows.integer(0, 0), -1);
   EXPECT_EQ(rows.text(0, 1), "a,\"b");
@@ -145,20 +139,20 @@ TEST_F(PostgresConnection, RefusesAtOnceWhenNotConnected) {
 }
 
 TEST_F(PostgresConnection, KeepsOffAnExtensionOfAnotherInterfaceUntilItIsUpdated) {
-  server_.set_interface_version(pg::kInterfaceVersion - 1);
+  server_.set_interface_version(kInterfaceVersion - 1);
   connection_ = Connection::create(io_.get_executor(), {server_.dsn(), "test", milliseconds(10'000)});
   connection_->start();
   ASSERT_TRUE(test::run_until(io_, [&] { return !connection_->misfit().empty(); }));
   EXPECT_NE(connection_->misfit().find("ALTER EXTENSION sealcast UPDATE"), std::string::npos) << connection_->misfit();
   EXPECT_FALSE(connection_->connected());
   EXPECT_EQ(error_of("select 1").failure(), Failure::unavailable);
-  server_.set_interface_version(pg::kInterfaceVersion + 1);
+  server_.set_interface_version(kInterfaceVersion + 1);
   auto too_old = [&] { return connection_->misfit().find("run the sealcastd of") != std::string::npos; };
   ASSERT_TRUE(test::run_until(io_, too_old)) << connection_->misfit();
   server_.run("drop function sealcast.interface_version()");
   auto none = [&] { return connection_->misfit().find("CREATE EXTENSION") != std::string::npos; };
   ASSERT_TRUE(test::run_until(io_, none)) << connection_->misfit();
-  server_.set_interface_version(pg::kInterfaceVersion);
+  server_.set_interface_version(kInterfaceVersion);
   ASSERT_TRUE(test::run_until(io_, [&] { return connection_->connected(); }));
   EXPECT_EQ(connection_->misfit(), "");
 }
@@ -237,18 +231,18 @@ TEST_F(PostgresConnection, LogsWarningsAsTheOtherLinesAndLeavesNoticesOut) {
 }
 
 TEST_F(PostgresConnection, ResolvesHostNamesWithoutLosingTheirSocketsOrPorts) {
-  auto with = [&](std::string dsn) { return test::await(io_, pg::with_addresses(std::move(dsn))); };
+  auto with = [&](std::string dsn) { return test::await(io_, with_addresses(std::move(dsn))); };
   EXPECT_EQ(with("host=/run/x dbname=a"), "host=/run/x dbname=a");
   EXPECT_EQ(with("host=db.example hostaddr=127.0.0.9"), "host=db.example hostaddr=127.0.0.9");
   std::string resolved = with("host=127.0.0.1,/run/x port=5000,6000 password='it\\'s'");
   EXPECT_NE(resolved.find("host='127.0.0.1,/run/x'"), resolved.npos) << resolved;
   EXPECT_NE(resolved.find("hostaddr='127.0.0.1,'"), resolved.npos) << resolved;
   EXPECT_NE(resolved.find("port='5000,6000'"), resolved.npos) << resolved;
-  EXPECT_THROW(with("host=no.such.host.invalid"), pg::Error);
+  EXPECT_THROW(with("host=no.such.host.invalid"), Error);
 }
 
 TEST_F(PostgresConnection, PoolPicksTheShortestQueue) {
-  pg::Pool pool(io_.get_executor(), {server_.dsn(), "pool", milliseconds(5000)}, 2);
+  Pool pool(io_.get_executor(), {server_.dsn(), "pool", milliseconds(5000)}, 2);
   int connects = 0;
   pool.on_connect = [&] { ++connects; };
   pool.start();
@@ -266,4 +260,4 @@ TEST_F(PostgresConnection, PoolPicksTheShortestQueue) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::client::postgres

@@ -15,7 +15,7 @@
 #include "support/certificate.h"
 #include "support/redis_server.h"
 
-namespace sealcast::redis {
+namespace sealcast::client::redis {
 namespace {
 
 using test::RedisServer;
@@ -361,4 +361,4 @@ TEST_F(RedisClusterTest, AskIsFollowedOnce) {
 }
 
 }  // namespace
-}  // namespace sealcast::redis
+}  // namespace sealcast::client::redis

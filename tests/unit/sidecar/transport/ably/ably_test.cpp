@@ -12,11 +12,11 @@
 #include "support/contract_server.h"
 #include "transport/ably/token.h"
 
-namespace sealcast {
+namespace sealcast::transport::ably {
 namespace {
 
-using Clock = Adapter::Clock;
-using Kind = Outcome::Kind;
+using Clock = outside::Adapter::Clock;
+using Kind = outside::Outcome::Kind;
 
 const std::string kStream = "0190d000-0000-7000-8000-000000000001";
 const std::string kChannel = "sealcast:" + kStream;
@@ -34,15 +34,15 @@ class AblyTest : public testing::Test {
                       ""};
   }
 
-  std::unique_ptr<Adapter> make() { return make_ably(io_.get_executor(), settings_); }
+  std::unique_ptr<outside::Adapter> make() { return make_ably(io_.get_executor(), settings_); }
 
-  Outcome publish(Adapter& adapter, std::span<const FramePtr> frames,
-                  std::chrono::milliseconds patience = test::kPatience) {
+  outside::Outcome publish(outside::Adapter& adapter, std::span<const FramePtr> frames,
+                           std::chrono::milliseconds patience = test::kPatience) {
     return test::await(io_, adapter.publish(frames, Clock::now() + patience));
   }
 
   // What becomes of one frame when the service answers so.
-  Outcome verdict(int status, int code, const std::string& headers = "") {
+  outside::Outcome verdict(int status, int code, const std::string& headers = "") {
     const std::string body =
         code == 0 ? "" : R"({\"error\":{\"message\":\"why\",\"code\":)" + std::to_string(code) + "}}";
     server_.faults(R"("answer":{"status":)" + std::to_string(status) + R"(,"headers":{)" + headers + R"(},"body":")" +
@@ -61,14 +61,14 @@ class AblyTest : public testing::Test {
   }
 
   test::ContractServer server_{"ably.mjs", {"--key", "app.id:secret"}};
-  Settings settings_{};
+  config::Settings settings_{};
   asio::io_context io_;
 };
 
 TEST_F(AblyTest, PublishesFramesInOneRequestInOrderAndUnchanged) {
   const auto adapter = make();
   const auto frames = test::frames_of(kStream, 7, 9);
-  const Outcome outcome = publish(*adapter, frames);
+  const outside::Outcome outcome = publish(*adapter, frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(outcome.delivered, 3U);
   EXPECT_EQ(server_.count("requests"), 1);
@@ -85,7 +85,7 @@ TEST_F(AblyTest, PublishesFramesInOneRequestInOrderAndUnchanged) {
 TEST_F(AblyTest, TheChannelIsEncoded) {
   settings_.ably.channel = "a/b c?{stream_id}#%ü";
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(server_.offsets("a/b c?" + kStream + "#%ü"), "1");
 }
@@ -101,7 +101,7 @@ TEST_F(AblyTest, AKeyThatIsNoneIsRefusedWithoutQuotingIt) {
     try {
       make();
       ADD_FAILURE() << "it was accepted";
-    } catch (const SettingsError& problem) {
+    } catch (const core::SettingsError& problem) {
       EXPECT_NE(std::string(problem.what()).find("ably.key_file"), std::string::npos);
       EXPECT_EQ(std::string(problem.what()).find("hunter2"), std::string::npos);
     }
@@ -133,7 +133,7 @@ TEST_F(AblyTest, ErrorsOfTheAccountOrTheSystem) {
 TEST_F(AblyTest, ACodeInTheHeadersAloneIsRead) {
   server_.faults(R"("limited":{"code":42922,"retry_after":3})");
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.after, std::chrono::seconds(3));
   EXPECT_EQ(outcome.reason, "it answered 429 (42922): rate limit exceeded; too many requests");
@@ -153,7 +153,7 @@ TEST_F(AblyTest, SuccessIs20X) {
 
 TEST_F(AblyTest, AMessageOverTheLimitIsDeadBeforeItIsSent) {
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, with_a_large_one(65536));
+  const outside::Outcome outcome = publish(*adapter, with_a_large_one(65536));
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 1U);
   EXPECT_NE(outcome.reason.find("ably.max_message_bytes (65536)"), std::string::npos) << outcome.reason;
@@ -169,7 +169,7 @@ TEST_F(AblyTest, ArraysAreCutToTheLimit) {
     frame = std::make_shared<const Frame>(large);
   }
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, frames);
+  const outside::Outcome outcome = publish(*adapter, frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(server_.count("requests"), 4);  // 3 + 3 + 3 + 1
   EXPECT_EQ(server_.offsets(kChannel), test::offsets_from(1, 10));
@@ -180,7 +180,7 @@ TEST_F(AblyTest, WhatTheServiceFindsTooLargeTogetherIsSentOneByOne) {
   settings_.ably.url = strict.url();
   settings_.ably.ca_file = strict.ca_file();
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, with_a_large_one(2000));
+  const outside::Outcome outcome = publish(*adapter, with_a_large_one(2000));
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 1U);
   EXPECT_NE(outcome.reason.find("it answered 413 (40009): Maximum message length exceeded"), std::string::npos);
@@ -191,12 +191,12 @@ TEST_F(AblyTest, AnArrayInDoubtIsRecognisedWhenItComesAgainWithMoreBehindIt) {
   const auto adapter = make();
   const auto frames = test::frames_of(kStream, 1, 50);
   server_.faults(R"("lost_share":1)");  // carried out, but not answered
-  const Outcome doubtful = publish(*adapter, std::span(frames).first(3));
+  const outside::Outcome doubtful = publish(*adapter, std::span(frames).first(3));
   EXPECT_EQ(doubtful.kind, Kind::retry_transport);
   EXPECT_EQ(doubtful.delivered, 0U);
   EXPECT_EQ(server_.offsets(kChannel), "1,2,3");
   server_.no_faults();
-  const Outcome outcome = publish(*adapter, frames);
+  const outside::Outcome outcome = publish(*adapter, frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(outcome.delivered, 50U);
   EXPECT_EQ(server_.offsets(kChannel), test::offsets_from(1, 50));
@@ -230,7 +230,7 @@ TEST_F(AblyTest, AnotherSidecarLosesNothingWhenItCutsDifferently) {
 TEST_F(AblyTest, AStuckServiceIsLeftAtTheDeadline) {
   server_.faults(R"("stuck":true)");
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 2), kShort);
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 2), kShort);
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.reason, "no answer in time");
 }
@@ -246,7 +246,7 @@ TEST_F(AblyTest, AServiceThatIsAwayComesBack) {
 TEST_F(AblyTest, ARefusedKeyIsTheWholeTransportsAffair) {
   settings_.ably.key_file = server_.write("other", "app.id:other");
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.reason, "it answered 401 (40101): Invalid credentials");
 }
@@ -266,7 +266,7 @@ TEST_F(AblyTest, ManyStreamsAreThereOnceAndInOrderThroughFailures) {
       // A queue grows at its end: what was offered once is offered again.
       queued = std::min(frames.size(), std::max(queued, delivered + 1 + random() % 30));
       const auto batch = std::span(frames).subspan(delivered, queued - delivered);
-      const Outcome outcome = co_await adapter->publish(batch, Clock::now() + test::kPatience);
+      const outside::Outcome outcome = co_await adapter->publish(batch, Clock::now() + test::kPatience);
       delivered += outcome.delivered;
     }
     ++ended;
@@ -281,9 +281,9 @@ TEST_F(AblyTest, ManyStreamsAreThereOnceAndInOrderThroughFailures) {
 
 TEST(AblyTokenTest, SignsAsAblyJsDoes) {  // vectors made by ably-js 2.28, Auth.createTokenRequest()
   const auto sign = [](std::string_view client_id) {
-    return ably::sign_token_request("secret", "xVLyHw.A-pwh7", 300'000,
-                                    R"({"sealcast:11111111-2222-4333-8444-555555555555":["subscribe"]})", client_id,
-                                    1'700'000'000'000, "0123456789abcdef");
+    return sign_token_request("secret", "xVLyHw.A-pwh7", 300'000,
+                              R"({"sealcast:11111111-2222-4333-8444-555555555555":["subscribe"]})", client_id,
+                              1'700'000'000'000, "0123456789abcdef");
   };
   EXPECT_EQ(sign(""), "VYSBuL/kugebQB+yzLWeewDtthgcnz7hsF7+MHk5AMo=");
   EXPECT_EQ(sign("who"), "dDr3eo2zXFYI16sQfQ4zc9TkZl5HmIKVqcSA2mtV/oQ=");
@@ -297,8 +297,8 @@ class AblyTokensTest : public AblyTest {
     return make_ably_tokens(settings_)->make({kStream, channel, "", now.count(), std::chrono::seconds(300)}).value();
   }
 
-  http::Answer exchange(const std::string& token_request) {
-    http::Client client(io_.get_executor(), {.ca_file = server_.ca_file()});
+  client::http::Answer exchange(const std::string& token_request) {
+    client::http::Client client(io_.get_executor(), {.ca_file = server_.ca_file()});
     const std::vector<std::string> headers{"Content-Type: application/json"};
     return test::await(io_, client.post({server_.url() + "/keys/app.id/requestToken", headers, token_request},
                                         Clock::now() + test::kPatience));
@@ -308,7 +308,7 @@ class AblyTokensTest : public AblyTest {
 TEST_F(AblyTokensTest, AreExchangedOnceForOneChannelToSubscribe) {
   const TransportToken token = made();
   EXPECT_EQ(token.channel_id, kChannel);
-  const http::Answer answer = exchange(token.token);
+  const client::http::Answer answer = exchange(token.token);
   EXPECT_EQ(answer.status, 201) << answer.body;
   EXPECT_NE(answer.body.find(R"("capability":"{\"sealcast:)" + kStream + R"(\":[\"subscribe\"]}")"), std::string::npos)
       << answer.body;
@@ -330,19 +330,19 @@ TEST_F(AblyTokensTest, TheVipChannelIsItsOwn) {
   settings_.ably.vip_channel = "vip:\"{stream_id}";
   const TransportToken token = made(Channel::all_messages);
   EXPECT_EQ(token.channel_id, "vip:\"" + kStream);
-  const http::Answer answer = exchange(token.token);
+  const client::http::Answer answer = exchange(token.token);
   EXPECT_EQ(answer.status, 201) << answer.body;
   EXPECT_NE(answer.body.find("vip:"), std::string::npos) << answer.body;
 }
 
 TEST_F(AblyTokensTest, SettingsThatCannotBeUsed) {
   settings_.ably.channel = "\xff{stream_id}";
-  EXPECT_THROW(make_ably_tokens(settings_), SettingsError);
+  EXPECT_THROW(make_ably_tokens(settings_), core::SettingsError);
   settings_.ably.token_key_file = server_.write("no key", "nonsense");
-  EXPECT_THROW(make_ably_tokens(settings_), SettingsError);
+  EXPECT_THROW(make_ably_tokens(settings_), core::SettingsError);
   settings_.ably.key_file.clear();
   EXPECT_EQ(make_ably_tokens(settings_), nullptr);
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::transport::ably

@@ -9,10 +9,10 @@
 #include "base/asio.h"
 #include "support/async.h"
 
-namespace sealcast::mqtt {
+namespace sealcast::transport::mqtt {
 namespace {
 
-using Kind = Outcome::Kind;
+using Kind = outside::Outcome::Kind;
 constexpr int kSuccess = 0x00, kNoSubscribers = 0x10, kNotAuthorized = 0x87, kQuotaExceeded = 0x97;
 
 class MqttBatchTest : public testing::Test {
@@ -22,7 +22,7 @@ class MqttBatchTest : public testing::Test {
     batch_.emplace(io_.get_executor(), frames_, Clock::now() + test::kPatience);
     while (batch_->has_next()) batch_->take();
   }
-  Outcome outcome() { return batch_->outcome(); }
+  outside::Outcome outcome() { return batch_->outcome(); }
 
   asio::io_context io_;
   std::vector<FramePtr> frames_;
@@ -96,4 +96,4 @@ TEST(MqttReasonTest, CodesOfThePubackTable) {
 }
 
 }  // namespace
-}  // namespace sealcast::mqtt
+}  // namespace sealcast::transport::mqtt

@@ -18,7 +18,7 @@
 #include "support/certificate.h"
 #include "support/mqtt_broker.h"
 
-namespace sealcast {
+namespace sealcast::transport::mqtt {
 namespace {
 
 using asio::ip::tcp;
@@ -26,7 +26,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using test::MqttBroker;
 using test::MqttSubscriber;
-using Kind = Outcome::Kind;
+using Kind = outside::Outcome::Kind;
 
 const std::string kStream = "0190d000-0000-7000-8000-000000000001";
 
@@ -54,20 +54,20 @@ class MqttTest : public testing::Test {
     settings_.mqtt.topic = "sealcast/{stream_id}";
   }
 
-  Adapter& connect(const std::string& url) {
+  outside::Adapter& connect(const std::string& url) {
     settings_.mqtt.url = url;
     adapter_ = make_mqtt(io_.get_executor(), settings_);
     adapter_->start();
     return *adapter_;
   }
 
-  Outcome publish(const std::vector<FramePtr>& frames, milliseconds patience = seconds(20)) {
-    return test::await(io_, adapter_->publish(frames, Adapter::Clock::now() + patience));
+  outside::Outcome publish(const std::vector<FramePtr>& frames, milliseconds patience = seconds(20)) {
+    return test::await(io_, adapter_->publish(frames, outside::Adapter::Clock::now() + patience));
   }
 
   // Until the connection stands again: the delivery around an adapter repeats like this too.
-  Outcome publish_again(const std::vector<FramePtr>& frames) {
-    Outcome outcome;
+  outside::Outcome publish_again(const std::vector<FramePtr>& frames) {
+    outside::Outcome outcome;
     const bool done = test::run_until(io_, [&] {
       outcome = publish(frames);
       return outcome.kind != Kind::retry_transport;
@@ -82,8 +82,8 @@ class MqttTest : public testing::Test {
   }
 
   asio::io_context io_;
-  Settings settings_{};
-  std::unique_ptr<Adapter> adapter_;
+  config::Settings settings_{};
+  std::unique_ptr<outside::Adapter> adapter_;
 };
 
 TEST_F(MqttTest, FramesArriveAsTheyAreWithTheirProperties) {
@@ -91,7 +91,7 @@ TEST_F(MqttTest, FramesArriveAsTheyAreWithTheirProperties) {
   MqttSubscriber subscriber(broker);
   connect(broker.url());
   const auto frames = make_frames(41, 43);
-  const Outcome outcome = publish(frames);
+  const outside::Outcome outcome = publish(frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(outcome.delivered, 3u);
   const auto messages = received(subscriber, 3);
@@ -109,14 +109,14 @@ TEST_F(MqttTest, FramesArriveAsTheyAreWithTheirProperties) {
 TEST_F(MqttTest, ManyStreamsShareAConnectionThatTakesFewAtATimeAndStayInOrder) {
   MqttBroker broker({"allow_anonymous true", "max_inflight_messages 3", "max_queued_messages 0"});
   MqttSubscriber subscriber(broker);
-  Adapter& adapter = connect(broker.url());
+  outside::Adapter& adapter = connect(broker.url());
   constexpr int kStreams = 5, kFrames = 200;
   std::vector<std::vector<FramePtr>> streams;
   for (int i = 0; i < kStreams; ++i) streams.push_back(make_frames(1, kFrames, "stream-" + std::to_string(i)));
   int done = 0;
   for (const auto& frames : streams) {
-    asio::co_spawn(io_, adapter.publish(frames, Adapter::Clock::now() + seconds(20)),
-                   [&](std::exception_ptr, Outcome outcome) {
+    asio::co_spawn(io_, adapter.publish(frames, outside::Adapter::Clock::now() + seconds(20)),
+                   [&](std::exception_ptr, outside::Outcome outcome) {
                      EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
                      EXPECT_EQ(outcome.delivered, std::size_t{kFrames});
                      ++done;
@@ -136,7 +136,7 @@ TEST_F(MqttTest, AFrameThatTheBrokerRefusesIsDeadAndThoseBeforeItAreDelivered) {
   MqttSubscriber subscriber(broker);
   connect(broker.url());
   const std::vector<FramePtr> frames = {make_frame(1), make_frame(2), make_frame(3, 1000), make_frame(4)};
-  Outcome outcome = publish(frames);
+  outside::Outcome outcome = publish(frames);
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 2u);
   EXPECT_EQ(outcome.reason, "the broker refused it: Packet too large");
@@ -148,7 +148,7 @@ TEST_F(MqttTest, ATopicThatTheUserMayNotWriteIsDead) {
   test::Scratch scratch;
   MqttBroker broker({"allow_anonymous true", "acl_file " + scratch.write("acl", "topic write other/#\n")});
   connect(broker.url());
-  const Outcome outcome = publish(make_frames(1, 2));
+  const outside::Outcome outcome = publish(make_frames(1, 2));
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 0u);
   EXPECT_EQ(outcome.reason, "the broker refused it: Not authorized");
@@ -163,7 +163,7 @@ TEST_F(MqttTest, AFrameOverTheBrokersMaximumIsNeverSent) {
   const std::size_t largest = 1000 - around_content;
   const std::vector<FramePtr> frames = {make_frame(1), make_frame(2, largest), make_frame(3, largest + 1),
                                         make_frame(4)};
-  Outcome outcome = publish(frames);
+  outside::Outcome outcome = publish(frames);
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 2u);
   EXPECT_EQ(outcome.reason, "its packet has 1001 bytes, and the broker takes 1000");
@@ -182,7 +182,7 @@ TEST_F(MqttTest, PasswordsAreAskedForAndNeverLogged) {
   testing::internal::CaptureStderr();
   settings_.mqtt.password_file = scratch.write("wrong", "hunter3\n");
   connect("mqtt://writer" + host);
-  Outcome outcome = publish(make_frames(1, 1));
+  outside::Outcome outcome = publish(make_frames(1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.reason, "the broker is away: it refused the connection: Not authorized");
   settings_.mqtt.password_file = scratch.write("right", "hunter2\n");
@@ -205,7 +205,7 @@ TEST_F(MqttTest, TlsVerifiesAuthorityAndName) {
   connect("mqtts://localhost:" + port);
   std::vector<FramePtr> frames = {make_frame(1, 100'000), make_frame(2)};
   for (std::int64_t offset = 3; offset <= 200; ++offset) frames.push_back(make_frame(offset));
-  Outcome outcome = publish(frames);
+  outside::Outcome outcome = publish(frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(outcome.delivered, 200u);
   ERR_raise(ERR_LIB_USER, 1);  // somebody else's, who left it in the thread's queue
@@ -225,7 +225,7 @@ TEST_F(MqttTest, TlsVerifiesAuthorityAndName) {
   outcome = publish(make_frames(1, 1));
   EXPECT_NE(outcome.reason.find("its certificate does not verify"), std::string::npos) << outcome.reason;
   settings_.mqtt.ca_file = scratch.path("key");
-  EXPECT_THROW(connect("mqtts://localhost:" + port), SettingsError);
+  EXPECT_THROW(connect("mqtts://localhost:" + port), core::SettingsError);
 }
 
 TEST_F(MqttTest, TlsRefusesTheCertificateOfAnotherHost) {
@@ -234,7 +234,7 @@ TEST_F(MqttTest, TlsRefusesTheCertificateOfAnotherHost) {
   MqttBroker broker({"allow_anonymous true", "certfile " + scratch.path("cert"), "keyfile " + scratch.path("key")});
   settings_.mqtt.ca_file = scratch.path("cert");
   connect("mqtts://localhost:" + std::to_string(broker.port()));
-  const Outcome outcome = publish(make_frames(1, 1));
+  const outside::Outcome outcome = publish(make_frames(1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_NE(outcome.reason.find("its certificate does not verify: hostname mismatch"), std::string::npos)
       << outcome.reason;
@@ -269,7 +269,7 @@ TEST_F(MqttTest, TlsAsksForTheHostByItsName) {
 TEST_F(MqttTest, AServerThatAcceptsAndNeverAnswersCostsNoMoreThanTheDeadline) {
   tcp::acceptor silent(io_, {asio::ip::address_v4::loopback(), 0});
   connect("mqtt://127.0.0.1:" + std::to_string(silent.local_endpoint().port()));
-  const Outcome outcome = publish(make_frames(1, 2), milliseconds(200));
+  const outside::Outcome outcome = publish(make_frames(1, 2), milliseconds(200));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.delivered, 0u);
   EXPECT_EQ(outcome.reason, "there was no connection by the deadline");
@@ -283,7 +283,7 @@ TEST_F(MqttTest, WithoutAUrlThereIsNone) {
 TEST_F(MqttTest, NobodyListening) {
   for (const std::string url : {"mqtt://127.0.0.1:", "mqtts://127.0.0.1:"}) {
     connect(url + std::to_string(test::free_port()));
-    const Outcome outcome = publish(make_frames(1, 2));
+    const outside::Outcome outcome = publish(make_frames(1, 2));
     EXPECT_EQ(outcome.kind, Kind::retry_transport);
     EXPECT_EQ(outcome.reason, "the broker is away: Connection refused");
   }
@@ -296,7 +296,7 @@ TEST_F(MqttTest, ABrokerThatFallsSilentIsLeftForANewConnection) {
   connect(broker.url());
   EXPECT_EQ(publish(make_frames(1, 3)).kind, Kind::done);
   broker.freeze();
-  Outcome outcome = publish(make_frames(4, 6), milliseconds(300));
+  outside::Outcome outcome = publish(make_frames(4, 6), milliseconds(300));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.delivered, 0u);
   EXPECT_EQ(outcome.reason, "the broker gave no answer by the deadline");
@@ -313,12 +313,12 @@ TEST_F(MqttTest, ABrokerThatFallsSilentIsLeftForANewConnection) {
 TEST_F(MqttTest, ABrokerThatIsOnlySlowKeepsItsConnection) {
   MqttBroker broker({"allow_anonymous true", "max_inflight_messages 1", "max_queued_messages 0"});
   MqttSubscriber subscriber(broker);
-  Adapter& adapter = connect(broker.url());
+  outside::Adapter& adapter = connect(broker.url());
   constexpr std::int64_t kFrames = 5000;
   const auto frames = make_frames(1, kFrames);
-  std::optional<Outcome> outcome;
-  asio::co_spawn(io_, adapter.publish(frames, Adapter::Clock::now() + milliseconds(500)),
-                 [&](std::exception_ptr, Outcome result) { outcome = std::move(result); });
+  std::optional<outside::Outcome> outcome;
+  asio::co_spawn(io_, adapter.publish(frames, outside::Adapter::Clock::now() + milliseconds(500)),
+                 [&](std::exception_ptr, outside::Outcome result) { outcome = std::move(result); });
   received(subscriber, 1);
   broker.freeze();  // some frames are acknowledged, most are not
   ASSERT_TRUE(test::run_until(io_, [&] { return outcome.has_value(); }));
@@ -344,7 +344,7 @@ TEST_F(MqttTest, ABrokerThatIsKilledIsConnectedToAgain) {
   connect(broker.url());
   EXPECT_EQ(publish(make_frames(1, 3)).kind, Kind::done);
   broker.stop();
-  Outcome outcome = publish(make_frames(4, 6));
+  outside::Outcome outcome = publish(make_frames(4, 6));
   EXPECT_EQ(outcome.kind, Kind::retry_transport) << outcome.reason;
   broker.start();
   MqttSubscriber subscriber(broker);
@@ -355,13 +355,13 @@ TEST_F(MqttTest, ABrokerThatIsKilledIsConnectedToAgain) {
 
 TEST_F(MqttTest, StoppingEndsWhatIsUnderWay) {
   MqttBroker broker;
-  Adapter& adapter = connect(broker.url());
+  outside::Adapter& adapter = connect(broker.url());
   EXPECT_EQ(publish(make_frames(1, 1)).kind, Kind::done);
   broker.freeze();
-  std::optional<Outcome> outcome;
+  std::optional<outside::Outcome> outcome;
   const auto frames = make_frames(2, 3);
-  asio::co_spawn(io_, adapter.publish(frames, Adapter::Clock::now() + std::chrono::hours(1)),
-                 [&](std::exception_ptr, Outcome result) { outcome = std::move(result); });
+  asio::co_spawn(io_, adapter.publish(frames, outside::Adapter::Clock::now() + std::chrono::hours(1)),
+                 [&](std::exception_ptr, outside::Outcome result) { outcome = std::move(result); });
   io_.restart();
   io_.run_for(milliseconds(20));
   EXPECT_FALSE(outcome);
@@ -380,7 +380,7 @@ TEST_F(MqttTest, StoppingEndsWhatIsUnderWay) {
 
 TEST_F(MqttTest, StoppingTakesLeaveOfTheBroker) {
   MqttBroker broker;
-  Adapter& adapter = connect(broker.url());
+  outside::Adapter& adapter = connect(broker.url());
   EXPECT_EQ(publish(make_frames(1, 1)).kind, Kind::done);
   adapter.stop();
   EXPECT_TRUE(test::run_until(io_, [&] { return broker.logged("Received DISCONNECT from sealcast-test") == 1; }));
@@ -395,4 +395,4 @@ TEST(FrameTest, TheKidIsReadFromTheText) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::transport::mqtt

@@ -8,7 +8,7 @@
 #include "message/session.h"
 #include "support/scratch.h"
 
-namespace sealcast {
+namespace sealcast::transport::mqtt {
 namespace {
 
 constexpr std::int64_t kNow = 1'700'000'000;
@@ -30,13 +30,13 @@ class MqttTokenTest : public testing::Test {
   // The claims as text, once the signature is found good.
   static std::string claims_of(const TransportToken& made) {
     const std::string token = made.token.substr(1, made.token.size() - 2);
-    const auto jwt = parse_jwt(token);
-    EXPECT_TRUE(jwt && verify_hs256(*jwt, HmacKey(kSecret))) << token;
+    const auto jwt = core::token::parse_jwt(token);
+    EXPECT_TRUE(jwt && core::token::verify_hs256(*jwt, core::HmacKey(kSecret))) << token;
     return jwt ? jwt->payload : "";
   }
 
   test::Scratch scratch_;
-  Settings settings_{};
+  config::Settings settings_{};
 };
 
 TEST_F(MqttTokenTest, LetsSubscribeToOneTopicForAWhile) {
@@ -69,19 +69,19 @@ TEST_F(MqttTokenTest, TellsWhereTheBrokerIs) {
 }
 
 TEST_F(MqttTokenTest, IsNoSessionEvenUnderTheSameSecret) {
-  SessionVerifier verifier({kSecret, "", "", ""});
+  message::SessionVerifier verifier({kSecret, "", "", ""});
   const std::string token = make()->token;
   EXPECT_FALSE(verifier.verify(token.substr(1, token.size() - 2), kNow).session);
 }
 
 TEST_F(MqttTokenTest, SettingsThatCannotBeUsed) {
   settings_.mqtt.topic = "\xff{stream_id}";
-  EXPECT_THROW(make_mqtt_tokens(settings_), SettingsError);
+  EXPECT_THROW(make_mqtt_tokens(settings_), core::SettingsError);
   settings_.mqtt.token_secret_file = scratch_.write("short", "too short");
-  EXPECT_THROW(make_mqtt_tokens(settings_), SettingsError);
+  EXPECT_THROW(make_mqtt_tokens(settings_), core::SettingsError);
   settings_.mqtt.token_secret_file.clear();
   EXPECT_EQ(make_mqtt_tokens(settings_), nullptr);
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::transport::mqtt

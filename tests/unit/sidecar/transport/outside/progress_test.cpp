@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sealcast {
+namespace sealcast::transport::outside {
 namespace {
 
 Frame frame(std::int32_t shard, std::int64_t batch) { return {"room", 1, 0, shard, batch, R"({"ts":17})"}; }
@@ -84,4 +84,4 @@ TEST_F(ProgressTest, CountsNoFrameThatHoldsUpNoBatch) {
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::transport::outside

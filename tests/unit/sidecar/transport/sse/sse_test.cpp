@@ -7,7 +7,7 @@
 #include "support/async.h"
 #include "transport/sse/hub.h"
 
-namespace sealcast::sse {
+namespace sealcast::transport::sse {
 namespace {
 
 using std::chrono::milliseconds;
@@ -44,7 +44,7 @@ constexpr char kStream[] = "0190d000-0000-7000-8000-000000000001";
 
 class SseHub : public testing::Test {
  protected:
-  explicit SseHub(HubSettings settings = {sealcast::Channel::everyone, milliseconds(60'000), milliseconds(2000), 100,
+  explicit SseHub(HubSettings settings = {transport::Channel::everyone, milliseconds(60'000), milliseconds(2000), 100,
                                           64})
       : hub_(std::make_unique<Hub>(io_.get_executor(), history_, metrics_, settings)) {}
   ~SseHub() override {
@@ -126,8 +126,8 @@ class SseHub : public testing::Test {
 
   asio::io_context io_;
   Metrics metrics_;
-  pg::Pool pool_{io_.get_executor(), {"", "none", milliseconds(100)}, 1};
-  History history_{io_.get_executor(), pool_};
+  postgres::Pool pool_{io_.get_executor(), {"", "none", milliseconds(100)}, 1};
+  message::History history_{io_.get_executor(), pool_};
   std::unique_ptr<Hub> hub_;
   std::vector<std::unique_ptr<Client>> clients_;
 };
@@ -253,7 +253,7 @@ TEST_F(SseHub, SendsAwayWhoReadsAStreamThatMoved) {
 
 class SseHeartbeat : public SseHub {
  protected:
-  SseHeartbeat() : SseHub({sealcast::Channel::everyone, milliseconds(100), milliseconds(2000), 100, 64}) {}
+  SseHeartbeat() : SseHub({transport::Channel::everyone, milliseconds(100), milliseconds(2000), 100, 64}) {}
 };
 
 TEST_F(SseHeartbeat, ComesAfterSilence) {
@@ -265,4 +265,4 @@ TEST_F(SseHeartbeat, ComesAfterSilence) {
 }
 
 }  // namespace
-}  // namespace sealcast::sse
+}  // namespace sealcast::transport::sse

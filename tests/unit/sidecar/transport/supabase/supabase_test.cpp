@@ -9,11 +9,11 @@
 #include "support/async.h"
 #include "support/contract_server.h"
 
-namespace sealcast {
+namespace sealcast::transport::supabase {
 namespace {
 
-using Clock = Adapter::Clock;
-using Kind = Outcome::Kind;
+using Clock = outside::Adapter::Clock;
+using Kind = outside::Outcome::Kind;
 
 const std::string kStream = "0190d000-0000-7000-8000-000000000001";
 const std::string kTopic = "sealcast:" + kStream;
@@ -31,15 +31,15 @@ class SupabaseTest : public testing::Test {
                           server_.ca_file()};
   }
 
-  std::unique_ptr<Adapter> make() { return make_supabase(io_.get_executor(), settings_); }
+  std::unique_ptr<outside::Adapter> make() { return make_supabase(io_.get_executor(), settings_); }
 
-  Outcome publish(Adapter& adapter, const std::vector<FramePtr>& frames,
-                  std::chrono::milliseconds patience = test::kPatience) {
+  outside::Outcome publish(outside::Adapter& adapter, const std::vector<FramePtr>& frames,
+                           std::chrono::milliseconds patience = test::kPatience) {
     return test::await(io_, adapter.publish(frames, Clock::now() + patience));
   }
 
   // What becomes of one frame when the service answers so.
-  Outcome verdict(int status, const std::string& body, const std::string& headers = "") {
+  outside::Outcome verdict(int status, const std::string& body, const std::string& headers = "") {
     server_.faults(R"("answer":{"status":)" + std::to_string(status) + R"(,"headers":{)" + headers + R"(},"body":)" +
                    (body.empty() ? "\"\"" : body) + "}");
     const auto adapter = make();
@@ -47,14 +47,14 @@ class SupabaseTest : public testing::Test {
   }
 
   test::ContractServer server_;
-  Settings settings_{};
+  config::Settings settings_{};
   asio::io_context io_;
 };
 
 TEST_F(SupabaseTest, BroadcastsFramesInOrderAndUnchanged) {
   const auto adapter = make();
   const auto frames = test::frames_of(kStream, 1, 5);
-  const Outcome outcome = publish(*adapter, frames);
+  const outside::Outcome outcome = publish(*adapter, frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(outcome.delivered, 5U);
   EXPECT_EQ(server_.offsets(kTopic), "1,2,3,4,5");
@@ -85,7 +85,7 @@ TEST_F(SupabaseTest, AKeyThatIsNoneIsRefusedWithoutQuotingIt) {
   try {
     make();
     FAIL() << "it was accepted";
-  } catch (const SettingsError& problem) {
+  } catch (const core::SettingsError& problem) {
     EXPECT_NE(std::string(problem.what()).find("supabase.key_file"), std::string::npos);
     EXPECT_EQ(std::string(problem.what()).find("hunter2"), std::string::npos);
   }
@@ -127,7 +127,7 @@ TEST_F(SupabaseTest, APayloadThatIsTooLargeIsDeadAndThoseBeforeItAreDelivered) {
   large.text = R"({"offset":2,"text":")" + std::string(2000, 'x') + "\"}";
   frames[1] = std::make_shared<const Frame>(large);
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, frames);
+  const outside::Outcome outcome = publish(*adapter, frames);
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 1U);
   EXPECT_EQ(outcome.reason, "it answered 422: Payload size exceeds tenant limit");
@@ -144,7 +144,7 @@ TEST_F(SupabaseTest, AReasonIsOneBoundedLine) {
 TEST_F(SupabaseTest, AStuckServiceIsLeftAtTheDeadline) {
   server_.faults(R"("stuck":true)");
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 2), kShort);
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 2), kShort);
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.delivered, 0U);
   EXPECT_EQ(outcome.reason, "no answer in time");
@@ -153,7 +153,7 @@ TEST_F(SupabaseTest, AStuckServiceIsLeftAtTheDeadline) {
 TEST_F(SupabaseTest, ASlowServiceHoldsBackItsStreamAlone) {
   server_.faults(R"("slow_ms":200)");
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 16), std::chrono::milliseconds(2500));
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 16), std::chrono::milliseconds(2500));
   EXPECT_EQ(outcome.kind, Kind::retry_stream);
   EXPECT_GT(outcome.delivered, 0U);
   EXPECT_LT(outcome.delivered, 16U);
@@ -178,7 +178,7 @@ TEST_F(SupabaseTest, ManyStreamsKeepTheirOrderThroughFailures) {
     std::span<const FramePtr> rest(frames);
     while (!rest.empty()) {
       const auto batch = rest.first(std::min(rest.size(), adapter->max_batch()));
-      const Outcome outcome = co_await adapter->publish(batch, Clock::now() + test::kPatience);
+      const outside::Outcome outcome = co_await adapter->publish(batch, Clock::now() + test::kPatience);
       rest = rest.subspan(outcome.delivered);
     }
     ++ended;
@@ -204,18 +204,18 @@ class SupabaseSecretKeyTest : public SupabaseTest {
 
 TEST_F(SupabaseSecretKeyTest, ASecretKeyIsSentAsApikeyAlone) {
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
 }
 
 TEST_F(SupabaseSecretKeyTest, AnotherKeyIsRefused) {
   settings_.supabase.key_file = server_.write("other", "sb_secret_2");
   const auto adapter = make();
-  const Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_NE(outcome.reason.find("supabase.key_file"), std::string::npos);
   EXPECT_EQ(outcome.reason.find("sb_secret"), std::string::npos);
 }
 
 }  // namespace
-}  // namespace sealcast
+}  // namespace sealcast::transport::supabase

@@ -1,0 +1,13 @@
+// Short names for the two database clients, which nearly every folder uses: postgres::Pool, redis::Client. Every other
+// namespace is the path of its folder.
+#pragma once
+
+namespace sealcast {
+
+namespace client::postgres {}
+namespace client::redis {}
+
+namespace postgres = client::postgres;
+namespace redis = client::redis;
+
+}  // namespace sealcast
