@@ -1,4 +1,4 @@
-// What sealing a message costs, beside what OpenSSL alone needs for the same bytes.
+// Measures the cost of sealing a message, and the cost of OpenSSL alone for the same bytes.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <benchmark/benchmark.h>
 #include <openssl/evp.h>
@@ -25,7 +25,7 @@ const std::string kSigningString = [] {
   return text;
 }();
 
-// A chat message of about `bytes`, as a client writes it: space after the separators, members in no order.
+// Returns a chat message of about `bytes` bytes as a client writes it: with spaces, and members in no order.
 std::string message(std::size_t bytes) {
   std::string json =
       R"({"type": "chat", "content": "Did you see that goal? \ud83d\ude00", "room": {"id": 42, "lang": "en"}, )"
@@ -97,7 +97,7 @@ void BM_VerifyEnvelope(benchmark::State& state) {
   report(state, envelope.size());
 }
 
-// What an Ed25519 key costs in place of HMAC, over a signing string.
+// The cost of an Ed25519 key instead of HMAC, for one signing string.
 void BM_Ed25519Sign(benchmark::State& state) {
   const core::Key key("k1", kSecret.substr(0, core::kEd25519Seed), core::Algorithm::ed25519);
   for (auto _ : state) benchmark::DoNotOptimize(key.sign(kSigningString));
@@ -111,7 +111,8 @@ void BM_Ed25519Verify(benchmark::State& state) {
   }
 }
 
-// The floor: one SHA-256 over the payload and one HMAC over a signing string, contexts reused, no text work at all.
+// The lower bound: one SHA-256 of the payload and one HMAC of a signing string, with reused contexts and without JSON
+// work.
 void BM_OpenSslAlone(benchmark::State& state) {
   std::string d;
   core::canonicalize(message(static_cast<std::size_t>(state.range(0))), d);
@@ -148,13 +149,13 @@ BENCHMARK(BM_OpenSslAlone)->Arg(200)->Arg(2000);
 }  // namespace
 }  // namespace sealcast
 
-// Repetitions of all measurements are mixed, so that what else the machine does falls on all alike.
+// The repetitions of all measurements are interleaved, so that other load on the machine affects all of them alike.
 int main(int argc, char** argv) {
   std::vector<char*> arguments(argv, argv + argc);
   char interleaved[] = "--benchmark_enable_random_interleaving=true";
   char repeated[] = "--benchmark_repetitions=5";
   char brief[] = "--benchmark_report_aggregates_only=true";
-  arguments.insert(arguments.begin() + 1, {interleaved, repeated, brief});  // what follows overrides them
+  arguments.insert(arguments.begin() + 1, {interleaved, repeated, brief});  // the user's arguments override these
   int count = static_cast<int>(arguments.size());
   benchmark::Initialize(&count, arguments.data());
   benchmark::RunSpecifiedBenchmarks();

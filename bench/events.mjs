@@ -1,6 +1,7 @@
-// Events a second through one handler, three ways, in turns: three workers of sealcastd; three pollers that LISTEN and
-// take batches from a queue table; and one loop that takes row by row. All write the effect and its row in one
-// transaction. EVENTS messages are committed, and in Redis or in the queue, before the clock starts.
+// Measures events per second through one handler in three ways, in alternating rounds: three workers of sealcastd;
+// three pollers with LISTEN that take batches from a queue table; one loop that takes row by row. Each way writes the
+// effect and its row in one transaction. Before the clock starts, EVENTS messages are committed and are in Redis or in
+// the queue.
 import { EventPlane } from '../tests/integration/tally.mjs';
 import { until } from '../tests/integration/waiting.mjs';
 
@@ -19,7 +20,7 @@ async function fill() {
   for (let sent = 0; sent < EVENTS; sent += 1000) {
     await plane.say(rooms[(sent / 1000) % rooms.length], people, Array.from({ length: 10 }, (_, i) => `message ${sent + i}`));
   }
-  await until('all are in Redis', async () => {
+  await until('all events are in Redis', async () => {
     const [{ owed }] = await stack.query("select owed from sealcast.delivery_status where transport = 'redis_events'");
     return owed === '0';
   }, LIMIT);
@@ -31,7 +32,7 @@ async function reset() {
   await stack.query('vacuum analyze sealcast.event_effects');
 }
 
-// `prepare` fills what `run` is to empty.
+// `prepare` fills the queue that `run` empties. Returns events per second.
 async function timed(prepare, run, check) {
   await reset();
   await prepare();
@@ -46,11 +47,11 @@ const applied = async () => Number((await stack.query("select count(*) as n from
 
 async function byWorkers() {
   const workers = await Promise.all(Array.from({ length: WORKERS }, () => plane.worker()));
-  await until('all have their effect', async () => (await applied()) === EVENTS, LIMIT);
+  await until('all events have their effect', async () => (await applied()) === EVENTS, LIMIT);
   return Promise.all(workers.map((worker) => worker.stop()));
 }
 
-// What one would write: a queue that a trigger fills, emptied in order.
+// The simple alternative: a queue table that a trigger would fill, emptied in order.
 async function fillQueue() {
   await stack.query('create table if not exists shop.queue (id bigint generated always as identity primary key, event sealcast.event)');
   await stack.query('truncate shop.queue');
@@ -65,7 +66,7 @@ const apply = `with effect as (
     on conflict do nothing returning true)
   select shop.count($1) from effect`;
 
-async function drainQueue(client, batch) {
+async function emptyQueue(client, batch) {
   for (;;) {
     await client.query('begin');
     const { rows } = await client.query({
@@ -85,7 +86,7 @@ async function byPollers() {
     const client = await stack.connect();
     try {
       await client.query('listen shop');
-      await drainQueue(client, BATCH);
+      await emptyQueue(client, BATCH);
     } finally {
       await client.end();
     }
@@ -95,7 +96,7 @@ async function byPollers() {
 async function rowByRow() {
   const client = await stack.connect();
   try {
-    await drainQueue(client, 1);
+    await emptyQueue(client, 1);
   } finally {
     await client.end();
   }
@@ -106,14 +107,14 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 try {
   await fill();
   const results = { [`${WORKERS} workers`]: [], [`${WORKERS} pollers with LISTEN`]: [], 'row by row': [] };
-  const [ours, pollers, rows] = Object.values(results);
+  const [workers, pollers, rows] = Object.values(results);
   for (let round = 0; round < ROUNDS; round++) {
-    ours.push(await timed(() => (round > 0 ? stack.replay(['--from', '2000-01-01'], plane.settings) : undefined), byWorkers));
-    // Pollers that take turns at batches keep no order among them.
+    workers.push(await timed(() => (round > 0 ? stack.replay(['--from', '2000-01-01'], plane.settings) : undefined), byWorkers));
+    // Several pollers take batches at the same time, so they do not keep the order of events.
     pollers.push(await timed(fillQueue, byPollers, { inOrder: false }));
     rows.push(await timed(fillQueue, rowByRow));
   }
-  console.log(`| ${EVENTS} events, ${ROUNDS} rounds | a second | against row by row |\n|---|---|---|`);
+  console.log(`| ${EVENTS} events, ${ROUNDS} rounds | per second | factor over row by row |\n|---|---|---|`);
   for (const [way, rates] of Object.entries(results)) {
     const spread = `${Math.round(median(rates))} [${Math.round(Math.min(...rates))}–${Math.round(Math.max(...rates))}]`;
     console.log(`| ${way} | ${spread} | ${(median(rates) / median(rows)).toFixed(1)} |`);

@@ -1,5 +1,5 @@
--- Messages of one stream as if they had been sent and relayed today: straight into the tables, evenly over the last
--- hours, relayed in runs of 10. Variables: stream, messages.
+-- Inserts messages of one stream directly into the tables, as if they had been sent and relayed today: evenly over the
+-- last six hours, in runs of 10. Variables: stream, messages.
 \set ON_ERROR_STOP on
 set synchronous_commit = off;
 select greatest(extract(epoch from date_trunc('day', now() at time zone 'UTC')) * 1000,

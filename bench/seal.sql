@@ -1,6 +1,6 @@
--- Sealing in one backend, beside pgcrypto's over the same rows: one line for each measurement, "payload|what|rows a
--- second|times pgcrypto's on jsonb|on json|on jsonb made canonical by plpgsql". The rounds of all measurements are
--- interleaved. Variables: rows, rounds.
+-- Compares sealing with pgcrypto over the same rows in one backend. Prints one line per operation: payload | operation
+-- | rows per second | factor over pgcrypto on jsonb | on json | on jsonb that plpgsql canonicalised. The rounds of all
+-- operations are interleaved. Variables: rows, rounds.
 \set ON_ERROR_STOP on
 \set QUIET on
 \pset tuples_only on
@@ -8,10 +8,10 @@
 \ir peers/pgcrypto.sql
 set max_parallel_workers_per_gather = 0;
 set jit = off;
-set temp_buffers = '512MB';  -- all payloads: else what is measured is reading them
+set temp_buffers = '512MB';  -- holds all payloads: otherwise reading them from disk would dominate
 
--- Payloads whose canonical form has exactly `bytes` bytes; keys are in no order, as clients send them.
--- They are stored as they come, since what is sealed is mostly not stored yet: decompressing would be the same for all.
+-- Payloads with a canonical form of exactly `bytes` bytes. The keys have no order, as clients send them. The storage is
+-- plain, without compression: a payload is usually sealed before it is stored.
 create temp table payloads (payload text, bytes int, n int, as_json json, as_jsonb jsonb) partition by list (payload);
 alter table payloads alter as_json set storage plain, alter as_jsonb set storage plain;
 create temp table short_payloads partition of payloads for values in ('200 B');
@@ -44,18 +44,18 @@ do $$ begin
 end $$;
 vacuum analyze payloads;
 
-create temp table measured (payload text, what text, rows_per_s float8);
-create function pg_temp.measure(what text, expression text, kind text) returns void language plpgsql as $$
+create temp table measured (payload text, operation text, rows_per_s float8);
+create function pg_temp.measure(operation text, expression text, kind text) returns void language plpgsql as $$
 declare
   began timestamptz;
   counted bigint;
 begin
   began := clock_timestamp();
   execute format('select count(%s) from payloads where payload = %L', expression, kind) into counted;
-  insert into measured values (kind, what, counted / extract(epoch from clock_timestamp() - began));
+  insert into measured values (kind, operation, counted / extract(epoch from clock_timestamp() - began));
 end $$;
 
-select format($f$select pg_temp.measure(%L, %L, %L)$f$, what, expression, payload)
+select format($f$select pg_temp.measure(%L, %L, %L)$f$, operation, expression, payload)
 from generate_series(0, :rounds) round, (select distinct payload from payloads) kind,
   (values
     (1, 'sealcast, json: sign(signing_string(… payload_hash(d)))', $e$sealcast.sign(sealcast.signing_string('chat',
@@ -71,27 +71,28 @@ from generate_series(0, :rounds) round, (select distinct payload from payloads) 
     (5, 'pgcrypto, json: hmac(digest(d::text)), not canonical', $e$hmac(digest(as_json::text, 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$),
     (6, 'pgcrypto, jsonb: hmac(digest(canonicalize(d))), sorted by plpgsql', $e$hmac(
       digest(peer.canonicalize(as_jsonb), 'sha256'), 'a secret of at least 32 bytes, as ours', 'sha256')$e$),
-    (7, 'reading the rows, which all of these do', 'as_json')
-  ) work (position, what, expression)
+    (7, 'only reading the rows', 'as_json')
+  ) work (position, operation, expression)
 order by round, payload, position
 \o /dev/null
 \gexec
 \o
 
--- The first round warmed up. Median [least–most]; ratios are of the same round.
+-- The first round is the warm-up. Prints median [minimum–maximum]. A ratio compares two runs of the same round.
 create function pg_temp.spread(figures float8[], digits int) returns text language sql as $$
   select format('%s [%s–%s]', round(percentile_cont(0.5) within group (order by f)::numeric, digits),
                 round(min(f)::numeric, digits), round(max(f)::numeric, digits)) from unnest(figures) f
 $$;
 with numbered as (
-  select *, row_number() over (partition by payload, what) as round from measured
+  select *, row_number() over (partition by payload, operation) as round from measured
 ), compared as (
   select *,
-    rows_per_s / max(rows_per_s) filter (where what like 'pgcrypto, jsonb: hmac(digest(d%') over of_round as to_jsonb,
-    rows_per_s / max(rows_per_s) filter (where what like 'pgcrypto, json:%') over of_round as to_json,
-    rows_per_s / max(rows_per_s) filter (where what like 'pgcrypto%canonicalize%') over of_round as to_canonical
+    rows_per_s / max(rows_per_s) filter (where operation like 'pgcrypto, jsonb: hmac(digest(d%') over of_round
+      as to_jsonb,
+    rows_per_s / max(rows_per_s) filter (where operation like 'pgcrypto, json:%') over of_round as to_json,
+    rows_per_s / max(rows_per_s) filter (where operation like 'pgcrypto%canonicalize%') over of_round as to_canonical
   from numbered where round > 1 window of_round as (partition by payload, round)
 )
-select payload, what, pg_temp.spread(array_agg(rows_per_s), 0), pg_temp.spread(array_agg(to_jsonb), 2),
+select payload, operation, pg_temp.spread(array_agg(rows_per_s), 0), pg_temp.spread(array_agg(to_jsonb), 2),
   pg_temp.spread(array_agg(to_json), 2), pg_temp.spread(array_agg(to_canonical), 2)
-from compared group by payload, what order by payload, what desc;
+from compared group by payload, operation order by payload, operation desc;

@@ -1,7 +1,7 @@
-# Rows of the report's tables from the values of interleaved rounds. Sourced by run.sh.
+# Prints the rows of the report's tables from the values of interleaved rounds. Sourced by run.sh.
 # shellcheck shell=bash
 
-# spread VALUE…: median [least–most].
+# spread VALUE…: prints median [minimum–maximum].
 spread() {
   printf '%s\n' "$@" | sort -g | awk '
     function show(x) { return x >= 100 ? sprintf("%.0f", x) : x >= 10 ? sprintf("%.1f", x) : sprintf("%.2f", x) }
@@ -14,13 +14,13 @@ spread() {
 
 quotient() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", b == 0 ? 0 : a / b }'; }
 
-# ratios "A…" "B…": A/B of each round.
+# ratios "A…" "B…": prints A/B of each round.
 ratios() {
-  local -a ours theirs
-  read -ra ours <<< "$1"
-  read -ra theirs <<< "$2"
+  local -a first second
+  read -ra first <<< "$1"
+  read -ra second <<< "$2"
   local i
-  for i in "${!ours[@]}"; do awk -v a="${ours[i]}" -v b="${theirs[i]}" 'BEGIN { print b == 0 ? 0 : a / b }'; done
+  for i in "${!first[@]}"; do awk -v a="${first[i]}" -v b="${second[i]}" 'BEGIN { print b == 0 ? 0 : a / b }'; done
 }
 
 header() {
@@ -35,10 +35,10 @@ row() {
   printf '\n'
 }
 
-# compared "A…" "B…": three cells: A, B, and A/B round by round.
+# compared "A…" "B…": prints three cells: A, B, and the ratios A/B of the rounds.
 compared() {
-  local ours theirs ratio
+  local first second ratio
   # shellcheck disable=SC2086,SC2046 # lists
-  ours=$(spread $1) theirs=$(spread $2) ratio=$(spread $(ratios "$1" "$2"))
-  printf '%s | %s | **%s**' "$ours" "$theirs" "$ratio"
+  first=$(spread $1) second=$(spread $2) ratio=$(spread $(ratios "$1" "$2"))
+  printf '%s | %s | **%s**' "$first" "$second" "$ratio"
 }

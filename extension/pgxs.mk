@@ -20,7 +20,7 @@ override with_llvm = no
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# The numbered pieces, in the order in which a message meets them.
+# The numbered files are in the order in which a message uses them.
 $(filter sealcast--%,$(DATA_built)): $(sort $(wildcard $(VPATH)/sql/[0-9]*.sql))
 	cat $^ > $@
 $(filter sealcast_economy--%,$(DATA_built)): $(sort $(wildcard $(VPATH)/sql/economy/[0-9]*.sql))

@@ -1,4 +1,5 @@
-# The demo: its stream, its two users, their sessions, and how to try it out. Sourced by up, run and docker/init.
+# Functions for the demo: its stream, its two users, their session tokens, and the commands to try it. Sourced by up,
+# run and docker/init.
 # shellcheck shell=bash
 
 DEMO_STREAM_ID=0190d000-0000-7000-8000-000000000001
@@ -7,8 +8,9 @@ DEMO_GUEST_ID=0190d000-0000-7000-8000-0000000000b2 # Ben
 
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 
-# hmac SECRET: HMAC-SHA-256 (RFC 2104) of standard input under a secret of 64 ASCII characters, SHA-256's block. openssl
-# would take the secret as an argument, there for everybody to read.
+# hmac SECRET: prints the HMAC-SHA-256 (RFC 2104) of standard input. The secret has 64 ASCII characters, the block size
+# of SHA-256. `openssl dgst -hmac` takes the secret as an argument, and every user of the machine can read process
+# arguments.
 hmac() {
   local secret=$1 i code inner='' outer=''
   for ((i = 0; i < 64; i++)); do
@@ -19,7 +21,8 @@ hmac() {
   { printf %b "$outer" && { printf %b "$inner" && cat; } | openssl dgst -sha256 -binary; } | openssl dgst -sha256 -binary
 }
 
-# demo_token SECRET [USER_ID]: a session for 24 hours (RFC 7519, HS256), of the owner by default.
+# demo_token SECRET [USER_ID]: prints a session token (RFC 7519, HS256) that is valid for 24 hours; the user is the
+# owner by default.
 demo_token() {
   local now signed
   now=$(date +%s)
@@ -28,7 +31,8 @@ demo_token() {
   echo "$signed.$(printf %s "$signed" | hmac "$1" | base64url)"
 }
 
-# demo_session OWNER_TOKEN GUEST_TOKEN [BROKER_URL USER PASSWORD]: what the room reads at /demo.json.
+# demo_session OWNER_TOKEN GUEST_TOKEN [BROKER_URL USER PASSWORD]: prints the document that the room loads from
+# /demo.json.
 demo_session() {
   local broker=null
   (($# < 5)) || printf -v broker '{"url":"%s","username":"%s","password":"%s"}' "${@:3}"
@@ -37,7 +41,7 @@ demo_session() {
 }
 demo_user() { printf '{"name":"%s","user_id":"%s","token":"%s"}' "$@"; }
 
-# demo_usage URL TOKEN PSQL: lines to paste.
+# demo_usage URL TOKEN PSQL: prints commands that a user can paste into a shell.
 demo_usage() {
   local events=$1/streams/$DEMO_STREAM_ID/events
   cat << END
@@ -46,14 +50,14 @@ Send a message over HTTP:
 
 curl -sS $1/rpc/send_message -H 'Authorization: Bearer $2' -H 'Content-Type: application/json' -d '{"stream_id":"$DEMO_STREAM_ID","t":"chat","d":{"content":"hello from curl"},"txn_id":"'"\$(cat /proc/sys/kernel/random/uuid)"'"}'
 
-Send one from SQL, through the same gate:
+Send a message from SQL. It passes the same gate:
 
 $3 -c 'set role sealcast_user; set request.jwt.claims = \$\${"sub":"$DEMO_USER_ID"}\$\$; select sealcast.send_message(\$\$$DEMO_STREAM_ID\$\$, \$\$chat\$\$, \$\${"content":"hello from psql"}\$\$, gen_random_uuid())'
 
-See them arrive: open $1 in a browser, or
+See the messages arrive: open $1 in a browser, or run
 
 curl -N $events
 
-which is what new EventSource('$events') reads.
+new EventSource('$events') in a browser reads the same events.
 END
 }

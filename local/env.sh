@@ -1,4 +1,4 @@
-# What a running stack tells other tools: shell assignments in .local/env, and the demo room's session. Sourced by up.
+# Writes how to reach a running stack: shell assignments in .local/env, and the demo room's demo.json. Sourced by up.
 # shellcheck shell=bash
 
 assign() { printf '%s=%q\n' "$1" "$2"; }
@@ -29,7 +29,7 @@ print_env() {
   fi
 }
 
-# Every `up` renews the demo's sessions. The file appears whole or not at all.
+# Every `up` issues new demo sessions. The rename replaces the file in one step, so that no reader sees half of it.
 write_env() {
   local token guest broker=() file=$LOCAL/env
   token=$(! running sealcastd || demo_token "$(session_secret)")

@@ -1,13 +1,8 @@
-# The stack's MQTT broker: one listener for MQTT, one for WebSockets, both on loopback. Sourced by up.
+# Starts the stack's MQTT broker with two listeners on loopback: one for MQTT, one for WebSockets. Sourced by up.
 # shellcheck shell=bash
 
-# Two users: sealcast publishes, sealcast-viewer (browsers) only subscribes.
-mosquitto_password() {
-  local file=$STATE/secrets/mosquitto${1:+-$1}
-  [[ -e $file ]] || random_hex | put "$file"
-  cat "$file"
-}
-
+# mosquitto_password [viewer]: there are two users. sealcast publishes; sealcast-viewer (browsers) only subscribes.
+mosquitto_password() { secret "mosquitto${1:+-$1}"; }
 mosquitto_url() { echo "mqtt://sealcast:$(mosquitto_password)@127.0.0.1:$(port_of mosquitto)"; }
 mosquitto_ws_url() { echo "ws://127.0.0.1:$(port_of mosquitto websockets)"; }
 

@@ -1,11 +1,12 @@
-# The stack's Postgres: a private copy of the server with the extension in it, its data, its database. Sourced by up.
+# Starts the stack's Postgres: a private copy of the server with the extension, its data directory and its database.
+# Sourced by up.
 # shellcheck shell=bash
 
 PG_CONFIG=${PG_CONFIG:-pg_config}
 SERVER=$STATE/postgresql
 DATABASE=sealcast
 
-# Builds of one checkout take turns: several stacks may come up at once.
+# A lock allows one build per checkout at a time: several stacks may start at once.
 build() {
   mkdir -p "$ROOT/build"
   (
@@ -14,8 +15,8 @@ build() {
   ) 8> "$ROOT/build/lock"
 }
 
-# A server looks for its libraries and extensions relative to its own executable. A copy of that, surrounded by links to
-# the installed server's files, takes the extension without a change to the machine.
+# Postgres finds its libraries and extensions relative to its own executable. So a copy of the executable, with links to
+# the files of the installed server, can have the extension without a change to the installed server.
 make_server() {
   local bin share library
   bin=$("$PG_CONFIG" --bindir) share=$("$PG_CONFIG" --sharedir) library=$("$PG_CONFIG" --pkglibdir)
@@ -36,7 +37,7 @@ make_keyring() {
 
 configure_postgres() {
   put "$STATE/pgdata/sealcast.conf" << END
-# Written by local/up at every start; put settings of your own into postgresql.conf, below the include.
+# Written by local/up at every start; put your own settings into postgresql.conf, below the include.
 listen_addresses = ''
 unix_socket_directories = '$SOCKETS'
 port = 5432
@@ -47,7 +48,7 @@ sealcast.gate_socket = '$SOCKETS/gate.sock'
 END
 }
 
-# Only the owner and root can enter the sockets' directory, so whoever reaches the server is trusted.
+# --auth=trust is safe: only the owner and root can enter the directory of the socket, and there is no TCP.
 make_cluster() {
   make_private_directory "$STATE/pgdata"
   as_owner "$BIN/initdb" -D "$STATE/pgdata" -U postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 \

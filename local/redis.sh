@@ -1,14 +1,10 @@
-# The stack's Redis: the gate's counters, on a free loopback port behind a random password. Sourced by up.
+# Starts the stack's Redis for the gate's counters, on a free loopback port, with a random password. Sourced by up.
 # shellcheck shell=bash
 
-redis_password() {
-  [[ -e $STATE/secrets/redis ]] || random_hex | put "$STATE/secrets/redis"
-  cat "$STATE/secrets/redis"
-}
-
+redis_password() { secret redis; }
 redis_url() { echo "redis://default:$(redis_password)@127.0.0.1:$(port_of redis)/0"; }
 
-# The password goes by the environment: arguments are there for everybody to read.
+# The password is passed in the environment: every user of the machine can read process arguments.
 redis_answers() { REDISCLI_AUTH=$(redis_password) redis-cli -p "$(port_of redis)" --no-auth-warning -e ping; }
 
 up_redis() {

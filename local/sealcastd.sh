@@ -1,11 +1,7 @@
-# The sidecar of the stack, its configuration, its session secret and the demo room that it serves. Sourced by up.
+# Starts the stack's sidecar with its configuration, its session secret and the demo room. Sourced by up.
 # shellcheck shell=bash
 
-session_secret() {
-  [[ -e $STATE/secrets/session ]] || random_hex | put "$STATE/secrets/session"
-  cat "$STATE/secrets/session"
-}
-
+session_secret() { secret session; }
 sealcastd_url() { echo "http://127.0.0.1:$(port_of sealcastd)"; }
 
 configure_sealcastd() {

@@ -1,5 +1,5 @@
-# Where a stack lives, as whom it runs, and how one of its services is started, awaited and stopped. Sourced by up,
-# down, status and run.
+# The directories and the system user of a stack, and the functions that start, await and stop its services. Sourced by
+# up, down, status and run.
 # shellcheck shell=bash
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
@@ -20,19 +20,19 @@ BUILD=$(cd "$ROOT" && realpath -m "${SEALCAST_BUILD:-build}")
 # shellcheck disable=SC2034
 SERVICES=(postgres redis mosquitto sealcastd)
 
-# What the caller's shell may have from another stack's .local/env is not about this one, and not for sealcastd, which
-# takes SEALCAST_… variables as settings.
+# The caller's shell may have sourced the .local/env of another stack. Those variables do not describe this stack, and
+# sealcastd would read SEALCAST_… variables as settings.
 unset PGHOST PGPORT PGDATABASE PGUSER PGPASSWORD PGOPTIONS PGSERVICE SEALCAST_LOCAL SEALCAST_BUILD SEALCAST_URL \
   SEALCAST_JWT_SECRET SEALCAST_KEYRING
 
-# Postgres refuses to run as root, and the other services need no privilege either. `up` creates the user.
+# Postgres refuses to run as root, and the other services do not need root. `up` creates the user.
 if [[ $EUID -eq 0 ]]; then
   OWNER=sealcast GROUP=sealcast
 else
   OWNER=$(id -un) GROUP=$(id -gn)
 fi
 
-# Replaces the calling (sub)shell by a command of the owner's.
+# Replaces the calling (sub)shell by a command that runs as the owner.
 exec_as_owner() {
   if [[ $EUID -eq 0 ]]; then
     exec setpriv --reuid="$OWNER" --regid="$GROUP" --init-groups --inh-caps=-all --no-new-privs -- "$@"
@@ -42,7 +42,7 @@ exec_as_owner() {
 
 as_owner() { (cd / && exec_as_owner "$@"); }
 
-# A checkout under /root is out of the owner's reach: then only env stays in $LOCAL.
+# The owner cannot enter a checkout under /root. Then only env and lock stay in $LOCAL.
 STATE=$LOCAL
 if ! as_owner test -x "$LOCAL" 2> /dev/null; then
   STATE=/var/lib/sealcast/$(cksum <<< "$LOCAL" | cut -d' ' -f1)
@@ -53,7 +53,7 @@ make_private_directory() { install -d -m 700 -o "$OWNER" -g "$GROUP" "$1"; }
 # Writes standard input to a file that only the owner (and root) can read.
 put() { install -m 600 -o "$OWNER" -g "$GROUP" /dev/stdin "$1"; }
 
-# The path of a Unix socket ends at 107 bytes.
+# The path of a Unix socket has at most 107 bytes.
 SOCKETS=$STATE/run
 if ((${#SOCKETS} > 80)); then
   SOCKETS=/tmp/sealcast-$(cksum <<< "$STATE" | cut -d' ' -f1)
@@ -61,8 +61,14 @@ fi
 
 random_hex() { openssl rand -hex 32; }
 
-# The kernel reuses process ids; the start time tells a service from a later process with its number. A zombie that nobody
-# reaps has no start time here.
+# secret NAME: prints a secret of the stack, which it creates at the first call.
+secret() {
+  [[ -e $STATE/secrets/$1 ]] || random_hex | put "$STATE/secrets/$1"
+  cat "$STATE/secrets/$1"
+}
+
+# The kernel reuses process ids: the start time distinguishes a service from a later process with the same id. Prints
+# nothing for a zombie, which may exist for ever when its parent does not reap it.
 started_at() { sed -n 's/.*) \([^ZX]\)/\1/p' "/proc/$1/stat" 2> /dev/null | cut -d' ' -f20; }
 
 pid_of() {
@@ -74,11 +80,11 @@ pid_of() {
 
 running() { pid_of "$1" > /dev/null; }
 
-# start NAME COMMAND…: in a session of its own, so that Ctrl-C reaches only the script in front of it.
+# start NAME COMMAND…: starts a service in its own session, so that Ctrl-C reaches only the script in the foreground.
 start() {
   local name=$1 pid
   shift
-  # A core would have the secrets of its process in it.
+  # No core dump: it would contain the secrets of the process.
   (ulimit -S -c 0 && cd "$STATE" && exec_as_owner setsid "$@") < /dev/null >> "$STATE/log/$name.log" 2>&1 9>&- &
   pid=$!
   echo "$pid $(started_at "$pid")" | put "$STATE/run/$name.pid"
@@ -89,7 +95,7 @@ tail_of_log() {
   tail -n 25 "$STATE/log/$1.log" >&2
 }
 
-# await NAME SECONDS COMMAND…: returns when the command succeeds; fails when the service stops or the time is over.
+# await NAME SECONDS COMMAND…: returns when the command succeeds; fails when the service stops or after SECONDS.
 await() {
   local name=$1 limit=$2 deadline=$((SECONDS + $2))
   shift 2
@@ -106,7 +112,7 @@ await() {
   done
 }
 
-# stop NAME SIGNAL: asks, waits, and insists after 30 s.
+# stop NAME SIGNAL: sends the signal, waits until the service has ended, and kills it after 30 s.
 stop() {
   local name=$1 signal=$2 pid deadline=$((SECONDS + 30))
   if pid=$(pid_of "$name"); then
@@ -132,8 +138,8 @@ stop_all() {
 
 listening() { (exec 3<> "/dev/tcp/127.0.0.1/$1") &> /dev/null; }
 
-# port_of SERVICE [NAME]: the service's port, or one of several. Kept over a restart unless somebody else has taken it; below
-# the range of outgoing connections.
+# port_of SERVICE [NAME]: prints the service's port; NAME selects one of several ports. A restart keeps the port unless
+# another process has taken it. The ports are below the range of outgoing connections.
 port_of() {
   local file=$STATE/run/${2:-$1}.port port
   port=$(cat "$file" 2> /dev/null || true)

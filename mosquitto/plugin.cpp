@@ -1,8 +1,8 @@
-// A plugin for Mosquitto 2: who connects with a reader's token as the password reads what the token says, and nothing
-// else. Whoever has none is left to the broker's other rules.
+// A plugin for Mosquitto 2. A client with a reader's token as its password can read the topics of the token, and
+// nothing else. For a client without a token the broker's other rules apply.
 //
-// Its one option is plugin_opt_secret_file; the file is read again when the broker is told to reload (SIGHUP). Nothing
-// here throws into the broker, and what fails is refused.
+// The only option is plugin_opt_secret_file. The plugin reads the file again when the broker reloads (SIGHUP). No
+// exception reaches the broker: a failing callback refuses the client.
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
@@ -36,7 +36,7 @@ class Plugin {
   void listen() {
     for (const Callback& callback : callbacks()) {
       if (mosquitto_callback_register(broker_, callback.event, callback.function, nullptr, this) != MOSQ_ERR_SUCCESS) {
-        throw std::runtime_error("the broker does not take the plugin's callbacks");
+        throw std::runtime_error("the broker does not accept the plugin's callbacks");
       }
     }
   }
@@ -57,7 +57,7 @@ class Plugin {
   }
 
   int connect(const mosquitto_evt_basic_auth& event) {
-    readers_.erase(event.client);  // whoever had this place in memory before
+    readers_.erase(event.client);  // an earlier client may have had the same address in memory
     const auto jwt = event.password == nullptr ? std::nullopt : core::token::parse_jwt(event.password);
     if (!jwt) return MOSQ_ERR_PLUGIN_DEFER;
     auto [token, problem] = verify_reader_token(*jwt, key_, std::time(nullptr));
@@ -75,7 +75,7 @@ class Plugin {
     if (reader == readers_.end()) return MOSQ_ERR_PLUGIN_DEFER;
     const ReaderToken& token = reader->second;
     if (event.access == MOSQ_ACL_UNSUBSCRIBE) return MOSQ_ERR_SUCCESS;
-    // A subscription that stands goes on, as an event stream of sealcastd's does.
+    // An existing subscription continues after the token has expired, as an event stream of sealcastd does.
     const bool may_act =
         event.access == MOSQ_ACL_READ || (event.access == MOSQ_ACL_SUBSCRIBE && std::time(nullptr) < token.expires_at);
     if (!may_act || event.topic == nullptr) return MOSQ_ERR_ACL_DENIED;
@@ -88,7 +88,7 @@ class Plugin {
     return MOSQ_ERR_SUCCESS;
   }
 
-  // The boundary to C: `refusal` is the answer when something throws.
+  // The boundary to C: catches all exceptions and then returns `Refusal`.
   template <typename Event, int (Plugin::*Handler)(const Event&), int Refusal>
   static int guarded(int, void* event, void* plugin) noexcept {
     try {
@@ -102,7 +102,8 @@ class Plugin {
 
   static std::array<Callback, 4> callbacks() {
     return {{
-        {MOSQ_EVT_RELOAD, guarded<mosquitto_evt_reload, &Plugin::reload, MOSQ_ERR_SUCCESS>},  // the last key stays
+        {MOSQ_EVT_RELOAD,
+         guarded<mosquitto_evt_reload, &Plugin::reload, MOSQ_ERR_SUCCESS>},  // the plugin keeps the last key
         {MOSQ_EVT_BASIC_AUTH, guarded<mosquitto_evt_basic_auth, &Plugin::connect, MOSQ_ERR_AUTH>},
         {MOSQ_EVT_ACL_CHECK, guarded<mosquitto_evt_acl_check, &Plugin::check, MOSQ_ERR_ACL_DENIED>},
         {MOSQ_EVT_DISCONNECT, guarded<mosquitto_evt_disconnect, &Plugin::disconnect, MOSQ_ERR_SUCCESS>},
@@ -119,8 +120,8 @@ std::string secret_file_of(const mosquitto_opt* options, int count) {
   std::string file;
   for (const mosquitto_opt* option = options; option != options + count; ++option) {
     if (std::string_view(option->key) != "secret_file") {
-      throw std::runtime_error("there is no plugin_opt_" + std::string(option->key) +
-                               "; the one option is plugin_opt_secret_file");
+      throw std::runtime_error("unknown option plugin_opt_" + std::string(option->key) +
+                               "; the only option is plugin_opt_secret_file");
     }
     file = option->value;
   }

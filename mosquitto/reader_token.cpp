@@ -1,4 +1,4 @@
-// Signature, time, and the list of rules.
+// Verifies a reader's token: its signature, its expiry and its list of rules.
 #include "reader_token.h"
 
 #include <simdjson.h>
@@ -16,7 +16,7 @@ struct Rule {
   std::string_view topic;
 };
 
-// False when it has a member twice, too few, or others.
+// Returns false if a member is missing, unknown or duplicate.
 bool read_rule(const simdjson::dom::element& element, Rule& rule) {
   simdjson::dom::object object;
   if (element.get(object)) return false;
@@ -30,7 +30,8 @@ bool read_rule(const simdjson::dom::element& element, Rule& rule) {
   return !rule.topic.empty();
 }
 
-// Topics to subscribe to, and at the end "nothing else". Null for anything else.
+// Accepts rules that allow topics to subscribe to, followed by one rule that denies all others. Returns null for other
+// rules.
 std::optional<std::vector<std::string>> topics_of(const std::string& claims) {
   simdjson::dom::parser parser;
   simdjson::dom::array rules;
@@ -59,10 +60,10 @@ ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::H
   if (!core::token::verify_hs256(jwt, key))
     return {std::nullopt, "it is not signed by HS256 with this broker's secret"};
   const auto claims = core::token::parse_claims(jwt.payload);
-  if (!claims || !claims->exp) return {std::nullopt, "it does not say until when it is good"};
+  if (!claims || !claims->exp) return {std::nullopt, "it has no expiry time (exp)"};
   if (now_seconds >= *claims->exp) return {std::nullopt, "it has expired"};
   auto topics = topics_of(jwt.payload);
-  if (!topics) return {std::nullopt, "its acl is not that of a reader"};
+  if (!topics) return {std::nullopt, "its acl is not the acl of a reader"};
   return {ReaderToken{std::move(*topics), *claims->exp}, nullptr};
 }
 

@@ -1,4 +1,4 @@
-// What a reader's token (docs/tokens.md) lets its holder read at the broker.
+// Verifies a reader's token (docs/tokens.md) and returns the topics that the reader may read at the broker.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,11 @@ struct ReaderToken {
 
 struct ReaderTokenResult {
   std::optional<ReaderToken> token;
-  const char* problem;  // why there is none
+  const char* problem;  // why the token is invalid
 };
 
-// A token whose `acl` says anything but to subscribe to topics, and no more, is not understood and no good.
+// A token is valid only if its `acl` allows subscriptions to topics, then denies everything else, and has no other
+// rule.
 ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::HmacKey& key, std::int64_t now_seconds);
 
 }  // namespace sealcast::broker

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Faults under load: SEED=N MINUTES=N tests/chaos.sh. As root it has a mount namespace of its own, for a small disk
-# and another clock; without, those faults are left out, and it says so.
+# Injects faults under load and checks the delivery guarantees: SEED=N MINUTES=N tests/chaos.sh. As root it runs in its
+# own mount namespace, for a small disk and a changed clock. Without root it skips those faults and prints that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# The suite has built it.
+# The integration suite sets SEALCASTD and has built everything.
 [[ -n ${SEALCASTD-} ]] || {
   local/deps run build test
   local/cmake build sealcastd
-  [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --no-audit --no-fund
+  local/npm .
 }
 export SEED=${SEED:-$RANDOM} SECONDS_OF_LOAD=${SECONDS_OF_LOAD:-$((${MINUTES:-2} * 60))}
 

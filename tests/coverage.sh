@@ -1,10 +1,10 @@
 #!/bin/bash
-# Prints which lines of the core and of the sidecar the unit tests reach; build/coverage/index.html shows each.
+# Prints how much of the core and of the sidecar the unit tests reach; build/coverage/index.html shows each line.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 local/deps build test coverage
-[[ -e tests/vectors/node_modules/.package-lock.json ]] || (cd tests/vectors && npm ci --no-audit --no-fund)
+local/npm tests/vectors
 nice local/cmake build/coverage core_tests sidecar_tests -- -DCMAKE_CXX_FLAGS=--coverage
 find build/coverage -name '*.gcda' -delete
 ctest --test-dir build/coverage -j"$(nproc)" --output-on-failure --no-tests=error

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
-# Makes a small Geo-IP database for tests: tests/make_mmdb.pl FILE < lines of NETWORK COUNTRY [LATITUDE LONGITUDE]
-# It has what GeoLite2-City has of a place, and what GeoLite2-Country has where the line names none. "-" is no country.
+# Writes a small Geo-IP database for tests: tests/make_mmdb.pl FILE. Standard input has one line per network:
+# NETWORK COUNTRY [LATITUDE LONGITUDE]. A line with coordinates makes a record as in GeoLite2-City, a line without
+# coordinates makes a record as in GeoLite2-Country. The country "-" means that the record has no country.
 use strict;
 use warnings;
 use MaxMind::DB::Writer::Tree;

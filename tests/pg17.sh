@@ -1,10 +1,10 @@
 #!/bin/bash
-# Builds the extension for the PostgreSQL of Debian's next release, without warnings, and runs its tests there: in a chroot
-# under build/, which is made once (about 1 GB; needs root).
+# Builds the extension for PostgreSQL 17 of Debian 13, with warnings as errors, and runs its tests in a chroot. The
+# chroot stays in build/ and has about 1 GB. Needs root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 local/deps chroot
-[[ -e node_modules/.package-lock.json ]] || npm ci --no-audit --no-fund
+local/npm .
 . tests/chroot.sh
 
 root=$PWD/build/trixie
@@ -13,7 +13,7 @@ copy_sources "$root/src"
 cp tests/trixie/packages "$root/src/local/packages"
 cp -r node_modules "$root/src"
 
-# shellcheck disable=SC2016 # for the shell in the chroot
+# shellcheck disable=SC2016 # the shell in the chroot expands these
 in_chroot "$root" /bin/bash -euo pipefail -c '
   cd /src
   local/deps run build test

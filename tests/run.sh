@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the test suites, all or those named, and ends with their sum: tests/run.sh [SUITE…]
+# Runs all test suites or the named ones, and prints the totals: tests/run.sh [SUITE…]
 set -uo pipefail
 shopt -s nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
@@ -8,12 +8,7 @@ suites=(unit pgtap upgrade integration client docs fuzz asan integration-asan ts
 logs=build/test-logs
 mkdir -p "$logs"
 
-# Each suite has a command and two patterns: what its output says of a passed and of a failed test, one a line or as a
-# count in the line.
-
-install_from_lock() {
-  [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] || (cd "$1" && npm ci --no-audit --no-fund)
-}
+# Each suite has two functions: run_SUITE runs it, and count_SUITE counts the passed and failed tests in its log.
 
 build_in() {
   case $1 in
@@ -23,21 +18,21 @@ build_in() {
   esac
 }
 
-# What the last suites need is built while the others wait for their services.
+# Builds the programs of the last suites while the first suites wait for their services.
 build_ahead() {
   build_in build/asan core_tests sidecar_tests sealcastd sealcast_load sealcast_mosquitto
   build_in build/tsan sidecar_tests sealcastd
 }
 
 unit_tests() {
-  install_from_lock tests/vectors &&
+  local/npm tests/vectors &&
     build_in "$1" core_tests sidecar_tests &&
     ctest --test-dir "$1" -j"$(nproc)" --output-on-failure --no-tests=error
 }
 run_unit() { unit_tests build; }
 run_asan() { unit_tests build/asan; }
 
-# The stack lets the sidecar log in as sealcast_service; the tests see the role as the extension made it.
+# The stack allows sealcast_service to log in, for the sidecar. The tests expect the role as the extension creates it.
 run_pgtap() {
   tests/with_stack.sh postgres -- bash -euc '
     psql -X -q -v ON_ERROR_STOP=1 -c "create extension pgtap" -c "alter role sealcast_service nologin"
@@ -47,26 +42,27 @@ run_pgtap() {
 run_upgrade() { tests/with_stack.sh postgres -- tests/upgrade.sh; }
 
 integration_tests() {
-  install_from_lock . &&
+  local/npm . &&
     build_in "$1" sealcastd sealcast_load sealcast_mosquitto &&
     SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/with_stack.sh -- \
       node --test --test-reporter=spec --test-concurrency=1 "${@:2}"
 }
 run_integration() { integration_tests build tests/{integration,browser,chaos,soak}/*.test.mjs; }
-# Sanitizers look at the sidecar: without what is about SQL, containers, pages or sheer numbers, or waits most of its time.
+# The sanitizers check the sidecar. This suite skips the tests of SQL, containers, pages and large numbers, and the
+# tests that mostly wait.
 run_integration-asan() {
-  local files=(tests/integration/*.test.mjs) file of_the_sidecar=()
+  local files=(tests/integration/*.test.mjs) file selected=()
   for file in "${files[@]}"; do
     case ${file##*/} in
       sql_* | prepared.* | concurrency.* | economy.* | compose_hardening.* | canary.*) ;;
       crowded.* | worker_soak.* | bench.* | transports.* | region_failover.*) ;;
-      *) of_the_sidecar+=("$file") ;;
+      *) selected+=("$file") ;;
     esac
   done
-  integration_tests build/asan "${of_the_sidecar[@]}"
+  integration_tests build/asan "${selected[@]}"
 }
 
-# The sidecar has one thread of its own; its libraries have more. With what they are asked for: names, HTTP, MQTT.
+# The sidecar's own code has one thread, its libraries have more: these tests use name resolution, HTTP and MQTT.
 run_tsan() {
   export TSAN_OPTIONS=suppressions=$PWD/tests/tsan.suppressions
   build_in build/tsan sidecar_tests sealcastd &&
@@ -76,7 +72,7 @@ run_tsan() {
 }
 
 run_client() {
-  install_from_lock . &&
+  local/npm . &&
     build_in build sealcastd sealcast_mosquitto &&
     tests/with_stack.sh -- node --test --test-reporter=spec --test-concurrency=1 tests/client/*.test.mjs
 }
@@ -85,7 +81,7 @@ run_docs() { build_in build sealcastd && docs/check.sh; }
 
 run_fuzz() { tests/fuzz.sh 15; }
 
-# The two counts of a suite's log: passed, then failed.
+# Each prints two numbers: the passed and the failed tests in a log.
 count_ctest() {
   sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\2 \1/p' "$1" | awk '{print $1 - $2, $2}'
 }
@@ -106,18 +102,18 @@ all=$((! $#))
 ((all)) || suites=("$@")
 for suite in "${suites[@]}"; do
   declare -F "run_$suite" > /dev/null || {
-    echo "tests/run.sh: there is no suite '$suite'" >&2
+    echo "tests/run.sh: unknown suite '$suite'; make help lists the suites" >&2
     exit 2
   }
 done
 local/deps run build test || exit 1
-# Ten thousand readers are a file each. Root may have them, whatever the limit is.
+# A test has 10,000 readers, and each needs an open file. Root may raise the hard limit.
 [[ $(ulimit -Hn) == unlimited ]] || (($(ulimit -Hn) >= 20000)) || ulimit -n 20000 2> /dev/null || true
-# A warning in the extension fails.
+# A compiler warning in the extension is an error.
 export SEALCAST_CXXFLAGS=-Werror
 
 if ((all)); then
-  set -m # a group of its own, to be ended as one
+  set -m # the build has its own process group, so that one kill ends all of it
   (
     renice -n 19 $BASHPID > /dev/null
     build_ahead
@@ -136,7 +132,7 @@ for suite in "${suites[@]}"; do
   "run_$suite" 2>&1 < /dev/null | tee "$logs/$suite.log"
   status=${PIPESTATUS[0]}
   read -r suite_passed suite_failed < <("count_$suite" "$logs/$suite.log")
-  # A suite that breaks off, or that ran nothing, has failed whatever it printed.
+  # A suite that aborts or runs no test counts as one failure at least.
   if ((status != 0 || ${suite_passed:-0} + ${suite_failed:-0} == 0)) && ((${suite_failed:-0} == 0)); then suite_failed=1; fi
   passed=$((passed + ${suite_passed:-0}))
   failed=$((failed + suite_failed))

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs a command beside a throw-away stack, whose .local/env is in its environment, and takes the stack down in any case:
+# Starts a temporary stack, runs a command with the variables of its env file, and removes the stack in any case:
 # tests/with_stack.sh [SERVICE…] -- COMMAND…
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -22,7 +22,7 @@ end() {
   local status=$?
   trap '' INT TERM HUP
   "$root/local/down"
-  # A sanitizer tells of leaks only when the process ends.
+  # A sanitizer reports leaks only when the process ends.
   if grep -q 'SUMMARY: [A-Za-z]*Sanitizer' "$SEALCAST_LOCAL"/log/*.log 2> /dev/null; then
     cat "$SEALCAST_LOCAL/log/sealcastd.log" >&2
     status=1
@@ -38,7 +38,7 @@ end() {
 trap end EXIT
 trap 'exit 130' INT TERM HUP
 
-# The tests know these keys; the signing one is k1. e1 is that of RFC 8032, TEST 1.
+# The tests know these keys. k1 signs. e1 is the key of RFC 8032, section 7.1, TEST 1.
 mkdir "$SEALCAST_LOCAL/keyring"
 for kid in 1 2; do
   echo "sealcast-test-key-$kid-0123456789abcdef" | install -m 600 /dev/stdin "$SEALCAST_LOCAL/keyring/k$kid"

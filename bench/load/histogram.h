@@ -1,5 +1,5 @@
-// Latencies in buckets whose width grows with their value: at most 0.8 % wrong, from a nanosecond to minutes, a few
-// KiB.
+// Counts latencies in buckets. The width of a bucket grows with its value: the error is at most 0.8 % from a nanosecond
+// to minutes, in a few KiB.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ class Histogram {
   std::uint64_t total() const { return total_; }
   std::uint64_t max() const { return max_; }
 
-  // The value that `fraction` of all values do not exceed, rounded up to its bucket's end; 0 when there is none.
+  // The value that `fraction` of all values do not exceed, rounded up to the end of its bucket; 0 without values.
   std::uint64_t percentile(double fraction) const {
     auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(total_) + 0.999999);
     std::uint64_t seen = 0;
@@ -32,7 +32,7 @@ class Histogram {
   }
 
  private:
-  // Values up to 2 * kHalf have a bucket each; every further power of two is split into kHalf buckets.
+  // Each value up to 2 * kHalf has its own bucket. Each higher power of two is split into kHalf buckets.
   static constexpr int kBits = 7;
   static constexpr std::uint64_t kHalf = 1 << kBits;
   static constexpr std::size_t kBuckets = kHalf * 34;

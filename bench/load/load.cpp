@@ -1,4 +1,4 @@
-// The sending side of the load generator: keep-alive connections, requests pipelined when they are due.
+// Sends requests over keep-alive connections when they are due, pipelined if answers are late.
 #include "load.h"
 
 #include <sys/socket.h>
@@ -51,7 +51,7 @@ void Load::flush(Connection& connection) {
     connection.out.clear();
     connection.sent = 0;
   }
-  // A broken connection shows itself in receive().
+  // receive() handles a broken connection.
   if (connection.writing == done) {
     connection.writing = !done;
     poller_.change(connection.fd, connection, EPOLLIN | (connection.writing ? EPOLLOUT : 0u));
@@ -76,7 +76,7 @@ void Load::receive(Connection& connection) {
   connection.in.erase(0, std::exchange(connection.parsed, 0));
 }
 
-// Takes the answer to the oldest request off the input; false when it is not all there.
+// Removes the answer to the oldest request from the input; false when the answer is incomplete.
 bool Load::take_answer(Connection& connection, Clock::time_point now) {
   std::string_view in = std::string_view(connection.in).substr(connection.parsed);
   std::size_t head = in.find("\r\n\r\n");
@@ -84,7 +84,7 @@ bool Load::take_answer(Connection& connection, Clock::time_point now) {
   constexpr std::string_view kLength = "\r\nContent-Length: ";
   std::size_t length_at = in.substr(0, head).find(kLength);
   if (connection.waiting.empty() || length_at == in.npos)
-    throw std::runtime_error("not an answer: " + std::string(in.substr(0, head)));
+    throw std::runtime_error("invalid HTTP answer: " + std::string(in.substr(0, head)));
   int status = 0;
   std::size_t length = 0;
   std::from_chars(in.data() + 9, in.data() + 12, status);
@@ -123,22 +123,22 @@ const Answers& Load::run(const Readers& readers) {
   Clock::time_point due = Clock::now();
   begin_ = due + seconds(options_.warmup);
   end_ = begin_ + seconds(options_.seconds);
-  Clock::time_point give_up = end_ + std::chrono::seconds(10);
+  Clock::time_point deadline = end_ + std::chrono::seconds(10);
   Clock::duration interval = closed_loop() ? end_ - due : seconds(1 / options_.rate);
   if (closed_loop()) {
     for (Connection& connection : connections_) request(connection, due);
   }
 
-  std::size_t turn = 0;
+  std::size_t requests = 0;
   for (;;) {
     Clock::time_point now = Clock::now();
     sending_ = now < end_;
     for (; !closed_loop() && due <= now && due < end_; due += interval) {
-      request(connections_[turn++ % connections_.size()], due);
+      request(connections_[requests++ % connections_.size()], due);
     }
-    if (!sending_ && ((waiting() == 0 && readers.missing(answers_.accepted) == 0) || now >= give_up)) break;
+    if (!sending_ && ((waiting() == 0 && readers.missing(answers_.accepted) == 0) || now >= deadline)) break;
     poller_.wait(std::min<Clock::duration>(std::chrono::milliseconds(50),
-                                           sending_ ? (closed_loop() ? end_ : due) - now : give_up - now));
+                                           sending_ ? (closed_loop() ? end_ : due) - now : deadline - now));
   }
   answers_.unanswered = waiting();
   return answers_;

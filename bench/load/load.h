@@ -1,4 +1,4 @@
-// Sends messages as fast as they are answered, or at a fixed rate, and checks and times each answer.
+// Sends messages at a fixed rate or as fast as they are answered. Checks each answer and measures its latency.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +21,16 @@ struct LoadOptions {
   std::size_t connections = 64;
   double seconds = 10;
   double warmup = 2;
-  double rate = 0;  // requests a second; 0: each connection sends its next request when it has its answer
+  double rate = 0;  // requests per second; 0: each connection sends its next request after an answer
 };
 
 struct Answers {
   std::map<int, std::uint64_t> statuses;
-  std::uint64_t forged = 0;      // 200, but not the envelope of that message
-  std::uint64_t lost = 0;        // the connection ended before the answer
-  std::uint64_t unanswered = 0;  // none until the end
-  std::uint64_t total = 0;       // with those of the warm-up
-  std::uint64_t accepted = 0;    // of them, 200
+  std::uint64_t forged = 0;      // 200 without the correct envelope of its message
+  std::uint64_t lost = 0;        // requests whose connection ended before the answer
+  std::uint64_t unanswered = 0;  // requests without an answer at the end
+  std::uint64_t total = 0;       // all answers, also during the warm-up
+  std::uint64_t accepted = 0;    // answers with status 200 among all
   Histogram latency;             // nanoseconds
 };
 
@@ -39,9 +39,9 @@ class Load {
   Load(LoadOptions options, Poller& poller, Messages& messages);
   ~Load();
 
-  // Ends when every answer is there, and every reader has every message, or 10 s after the last was sent.
+  // Returns when all answers have arrived and every reader has every message, or 10 s after the last message was sent.
   const Answers& run(const Readers& readers);
-  // When a message of the measured time was due; nullopt for one of the warm-up.
+  // When a message was due; nullopt if it was not due during the measurement.
   std::optional<Clock::time_point> due_of(std::uint64_t number) const;
 
  private:
@@ -54,7 +54,7 @@ class Load {
     std::size_t sent = 0;
     std::string in;
     std::size_t parsed = 0;
-    bool writing = false;  // waits for room in the socket
+    bool writing = false;  // waits until the socket can send
     std::deque<MessageId> waiting;
   };
 
@@ -75,7 +75,7 @@ class Load {
   Messages& messages_;
   Answers answers_;
   std::vector<Connection> connections_;
-  // By message number, when it was to be sent: a late sender must not flatter the server.
+  // When each message was due, by its number. Latency begins then: a late sender must not hide the server's delay.
   std::vector<Clock::time_point> due_;
   Clock::time_point begin_, end_;
   bool sending_ = true;

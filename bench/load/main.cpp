@@ -1,5 +1,5 @@
-// sealcast_load: sends messages to sealcastd, or to what answers like it, and reads them again as its subscribers. One
-// thread, epoll, raw sockets. Prints one JSON object.
+// Main program of sealcast_load. It sends messages to sealcastd or to a server with the same interface, and reads them
+// as subscribers. It has one thread and uses epoll and raw sockets. It prints one JSON object.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@ namespace {
 
 struct Usage {
   double cpu_s;
-  std::uint64_t server_kib;  // resident memory of the server; 0: not asked for
+  std::uint64_t server_kib;  // resident memory of the server; 0 without --server-pid
   double server_cpu_s;
 };
 
@@ -69,7 +69,8 @@ void print_deliveries(const LoadOptions& options, const Readers& readers, std::u
               deliveries.gaps, deliveries.duplicates, deliveries.forged, deliveries.ended);
 }
 
-// The exit code: 0 when everything came as it must, 1 when something is wrong, 3 when it is only too slow.
+// Returns the exit code: 0 if all answers and frames are correct, 1 if one is wrong, 3 if some are only missing (too
+// slow).
 int measure(const LoadOptions& options, std::size_t subscribers, int server, Messages& messages) {
   allow_open_files(options.connections + subscribers + 64);
   Poller poller;
@@ -113,22 +114,25 @@ int main(int argc, char** argv) {
   int server = 0;
   CLI::App app{"Measures POST /rpc/send_message and the event streams; prints one JSON object"};
   app.add_option("--host", load.host, "IPv4 address of sealcastd");
-  app.add_option("--port", load.port)->required();
-  app.add_option("--connections", load.connections, "that send")->check(CLI::Range(1, 100'000));
-  app.add_option("--seconds", load.seconds, "measured, after the warm-up");
-  app.add_option("--warmup", load.warmup, "seconds before");
-  app.add_option("--rate", load.rate, "requests a second; 0: as fast as the answers come (closed loop)");
-  app.add_option("--stream", messages.stream_ids, "streams that exist; the senders spread over them")->required();
+  app.add_option("--port", load.port, "port of sealcastd")->required();
+  app.add_option("--connections", load.connections, "number of connections that send")->check(CLI::Range(1, 100'000));
+  app.add_option("--seconds", load.seconds, "length of the measurement in seconds, after the warm-up");
+  app.add_option("--warmup", load.warmup, "length of the warm-up in seconds");
+  app.add_option("--rate", load.rate, "requests per second; 0: each connection waits for its answer (closed loop)");
+  app.add_option("--stream", messages.stream_ids, "ids of existing streams; each sender uses one of them")->required();
   app.add_option("--type", messages.type, "message type");
-  app.add_option("--senders", messages.senders, "users, each with a session")->check(CLI::Range(1, 1'000'000));
-  app.add_option("--bytes", messages.bytes, "size of d");
+  app.add_option("--senders", messages.senders, "number of users, each with a session")
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--bytes", messages.bytes, "size of d in bytes");
   app.add_option("--session-secret", messages.secret_file, "file with the HS256 secret")->required();
-  app.add_option("--keyring", messages.keyring, "verify every envelope with the keys of this directory");
-  app.add_option("--subscribers", subscribers, "that read the event stream")->check(CLI::Range(0, 1'000'000));
-  app.add_option("--server-pid", server, "process whose memory and CPU time are told");
+  app.add_option("--keyring", messages.keyring, "directory of the keys that verify every envelope");
+  app.add_option("--subscribers", subscribers, "number of readers of the event stream")
+      ->check(CLI::Range(0, 1'000'000));
+  app.add_option("--server-pid", server, "id of the server process, to report its memory and CPU time");
   CLI11_PARSE(app, argc, argv);
   try {
-    if (subscribers > 0 && messages.stream_ids.size() > 1) throw std::runtime_error("--subscribers want one --stream");
+    if (subscribers > 0 && messages.stream_ids.size() > 1)
+      throw std::runtime_error("--subscribers works only with a single --stream; leave out the others");
     messages.host = load.host;
     Messages prepared(messages);
     return measure(load, subscribers, server, prepared);

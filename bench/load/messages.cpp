@@ -1,4 +1,4 @@
-// Builds requests and verifies envelopes with nothing but OpenSSL: no code of what is measured.
+// Builds requests and verifies envelopes. Uses only OpenSSL, not the code under test.
 #include "messages.h"
 
 #include <openssl/core_names.h>
@@ -17,7 +17,7 @@
 namespace sealcast::bench {
 namespace {
 
-constexpr std::string_view kTxnIdPlace = "00000000-0000-4000-8000-000000000000";
+constexpr std::string_view kTxnIdPlaceholder = "00000000-0000-4000-8000-000000000000";
 constexpr char kHex[] = "0123456789abcdef";
 
 std::string read_secret(const std::filesystem::path& path) {
@@ -57,7 +57,7 @@ std::string random_uuid() {
   return out;
 }
 
-// Takes `expected` off the front of `text`.
+// Removes `expected` from the front of `text`; false if the text starts differently.
 bool skip(std::string_view& text, std::string_view expected) {
   if (!text.starts_with(expected)) return false;
   text.remove_prefix(expected.size());
@@ -94,8 +94,8 @@ std::string Hmac::digest(std::string_view text) {
 }
 
 Messages::Messages(const MessageOptions& options) : type_(options.type) {
-  constexpr std::string_view kFrame = R"({"content":""})";
-  std::string content(options.bytes - std::min(options.bytes, kFrame.size()), 'x');
+  constexpr std::string_view kEmptyPayload = R"({"content":""})";
+  std::string content(options.bytes - std::min(options.bytes, kEmptyPayload.size()), 'x');
   d_ = R"({"content":")" + content + "\"}";
   std::string digest(32, '\0');
   EVP_Digest(d_.data(), d_.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(), nullptr);
@@ -104,7 +104,7 @@ Messages::Messages(const MessageOptions& options) : type_(options.type) {
 
   Hmac session(read_secret(options.secret_file));
   std::string_view tail = "\"}";
-  txn_id_from_end_ = tail.size() + kTxnIdPlace.size();
+  txn_id_from_end_ = tail.size() + kTxnIdPlaceholder.size();
   for (std::size_t i = 0; i < options.senders; i++) {
     std::string id = random_uuid();
     const std::string& stream_id = options.stream_ids[i % options.stream_ids.size()];
@@ -113,7 +113,7 @@ Messages::Messages(const MessageOptions& options) : type_(options.type) {
         base64url(R"({"sub":")" + id + R"(","exp":)" + std::to_string(std::time(nullptr) + 86400) + '}');
     token += '.' + base64url(session.digest(token));
     std::string body = R"({"stream_id":")" + stream_id + R"(","t":")" + type_ + R"(","d":)" + d_ + R"(,"txn_id":")";
-    body += kTxnIdPlace;
+    body += kTxnIdPlaceholder;
     body += tail;
     senders_.push_back({id, stream_id,
                         "POST /rpc/send_message HTTP/1.1\r\nHost: " + options.host + "\r\nAuthorization: Bearer " +
@@ -135,11 +135,11 @@ MessageId Messages::next() { return id_of(count_++); }
 std::optional<MessageId> Messages::identify(std::string_view envelope) const {
   constexpr std::string_view kMember = R"("txn_id":")";
   std::size_t at = envelope.find(kMember);
-  if (at == envelope.npos || envelope.size() < at + kMember.size() + kTxnIdPlace.size()) return std::nullopt;
-  std::string_view txn_id = envelope.substr(at + kMember.size(), kTxnIdPlace.size());
+  if (at == envelope.npos || envelope.size() < at + kMember.size() + kTxnIdPlaceholder.size()) return std::nullopt;
+  std::string_view txn_id = envelope.substr(at + kMember.size(), kTxnIdPlaceholder.size());
   std::uint64_t number = 0;
   std::from_chars(txn_id.data() + 24, txn_id.data() + txn_id.size(), number, 16);
-  char ours[kTxnIdPlace.size()];
+  char ours[kTxnIdPlaceholder.size()];
   write_txn_id(number, ours);
   if (number >= count_ || txn_id != std::string_view(ours, sizeof ours)) return std::nullopt;
   return id_of(number);
@@ -150,22 +150,22 @@ void Messages::append_request(MessageId id, std::string& out) const {
   write_txn_id(id.number, out.data() + out.size() - txn_id_from_end_);
 }
 
-// Keeps the dashes and the version of a random UUID in place.
+// Keeps the dashes and the version digit of a random UUID.
 void Messages::write_txn_id(std::uint64_t number, char* out) const {
-  std::memcpy(out, kTxnIdPlace.data(), kTxnIdPlace.size());
+  std::memcpy(out, kTxnIdPlaceholder.data(), kTxnIdPlaceholder.size());
   std::uint64_t run = run_;
   for (std::size_t i : {0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 17}) {
     out[i] = kHex[run & 15];
     run >>= 4;
   }
-  for (std::size_t i = kTxnIdPlace.size(); i-- > 24;) {
+  for (std::size_t i = kTxnIdPlaceholder.size(); i-- > 24;) {
     out[i] = kHex[number & 15];
     number >>= 4;
   }
 }
 
 bool Messages::verify(MessageId id, std::string_view body) {
-  char txn_id_text[kTxnIdPlace.size()];
+  char txn_id_text[kTxnIdPlaceholder.size()];
   write_txn_id(id.number, txn_id_text);
   std::string_view txn_id(txn_id_text, sizeof txn_id_text);
   const auto& [sender, stream_id, request] = senders_[id.sender];

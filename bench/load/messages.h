@@ -1,4 +1,4 @@
-// The requests of a run, ready to be sent, and the check of what comes back.
+// Prepares the requests of a run and checks the envelopes in answers and frames.
 #pragma once
 
 #include <openssl/evp.h>
@@ -18,10 +18,10 @@ struct MessageOptions {
   std::string host;
   std::vector<std::string> stream_ids;
   std::string type = "chat";
-  std::string secret_file;  // of the sessions
-  std::string keyring;      // its keys verify the answers; empty: answers are only counted
+  std::string secret_file;  // HS256 secret of the sessions
+  std::string keyring;      // directory of the keys for verification; empty: no verification
   std::size_t senders = 1000;
-  std::size_t bytes = 200;  // of d
+  std::size_t bytes = 200;  // size of d
 };
 
 // HMAC-SHA-256 under one key, initialised once.
@@ -37,7 +37,7 @@ class Hmac {
   std::unique_ptr<EVP_MAC_CTX, Free> context_;
 };
 
-// What makes one message different from the next.
+// Identifies a message of a run.
 struct MessageId {
   std::uint32_t sender;
   std::uint64_t number;
@@ -45,35 +45,35 @@ struct MessageId {
 
 class Messages {
  public:
-  // Signs the sessions of all senders. Throws std::runtime_error naming the file that cannot be read.
+  // Signs the sessions of all senders. Throws std::runtime_error with the name of a file that it cannot read.
   explicit Messages(const MessageOptions& options);
 
-  // The next message, of the next sender in turn.
+  // Returns the next message. The senders alternate.
   MessageId next();
   void append_request(MessageId id, std::string& out) const;
-  // Whether `body` is, byte for byte, the envelope of that message, signed by a key of the keyring.
+  // Whether `body` is exactly the envelope of the message, signed by a key of the keyring.
   bool verify(MessageId id, std::string_view body);
   bool verifies() const { return !keys_.empty(); }
-  // Which message of this run an envelope says it is; nullopt: none.
+  // Finds the message of this run by the envelope's txn_id; nullopt if there is none.
   std::optional<MessageId> identify(std::string_view envelope) const;
-  // Of the first sender.
+  // The stream of the first sender.
   const std::string& stream_id() const { return senders_.front().stream_id; }
 
  private:
   struct Sender {
     std::string id;
     std::string stream_id;
-    std::string request;  // up to and behind the txn_id, which is overwritten
+    std::string request;  // the whole request; append_request() overwrites its txn_id
   };
   MessageId id_of(std::uint64_t number) const;
   void write_txn_id(std::uint64_t number, char* out) const;
 
   std::vector<Sender> senders_;
   std::size_t txn_id_from_end_;
-  std::uint64_t run_;  // the half of each txn_id that no other run has
+  std::uint64_t run_;  // one half of each txn_id; it differs from other runs
   std::uint64_t count_ = 0;
   std::string type_;
-  std::string d_;  // canonical
+  std::string d_;  // canonical JSON
   std::string payload_hash_;
   std::map<std::string, Hmac, std::less<>> keys_;
 };

@@ -1,4 +1,4 @@
-// Takes chunked event streams apart as cheaply as may be: thousands of readers share one thread with the senders.
+// Parses chunked event streams at low cost: thousands of readers share one thread with the senders.
 #include "readers.h"
 
 #include <sys/socket.h>
@@ -13,9 +13,9 @@
 namespace sealcast::bench {
 namespace {
 
-// One source address has some 28,000 ports.
+// A source address has about 28,000 ports.
 constexpr std::size_t kReadersPerAddress = 20'000;
-// Connections that wait to be accepted at once.
+// Limits the connections that wait for an accept at the same time.
 constexpr std::size_t kAtOnce = 256;
 
 std::uint64_t number_in(std::string_view text, int base) {
@@ -27,7 +27,7 @@ std::uint64_t number_in(std::string_view text, int base) {
   return number;
 }
 
-// Takes a line that ends with `end` off the front of `text`; false when it is not all there.
+// Removes a line that ends with `end` from the front of `text`; false when the line is incomplete.
 bool take_line(std::string_view& text, std::string_view end, std::string_view& line) {
   std::size_t at = text.find(end);
   if (at == text.npos) return false;
@@ -44,7 +44,7 @@ Readers::~Readers() {
 
 void Readers::subscribe(const std::string& host, std::uint16_t port, std::size_t readers) {
   std::string request = "GET /streams/" + messages_.stream_id() + "/events HTTP/1.1\r\nHost: " + host + "\r\n\r\n";
-  Clock::time_point give_up = Clock::now() + std::chrono::seconds(60);
+  Clock::time_point deadline = Clock::now() + std::chrono::seconds(60);
   while (subscribed_ < readers) {
     while (readers_.size() < readers && readers_.size() < subscribed_ + kAtOnce) {
       std::string source;
@@ -55,7 +55,7 @@ void Readers::subscribe(const std::string& host, std::uint16_t port, std::size_t
       if (send(reader.fd, request.data(), request.size(), MSG_NOSIGNAL) < 0) fail("cannot subscribe");
       poller_.add(reader.fd, reader, EPOLLIN);
     }
-    if (deliveries_.ended > 0 || Clock::now() > give_up) throw std::runtime_error("a reader could not subscribe");
+    if (deliveries_.ended > 0 || Clock::now() > deadline) throw std::runtime_error("a reader could not subscribe");
     poller_.wait(std::chrono::milliseconds(50));
   }
 }
@@ -73,9 +73,9 @@ void Readers::Reader::ready(std::uint32_t) {
   if (size <= 0) return readers.end(*this);
   std::string_view bytes(buffer, static_cast<std::size_t>(size));
   if (rest.empty()) return readers.take(*this, bytes);
-  std::string whole = std::exchange(rest, {});
-  whole += bytes;
-  readers.take(*this, whole);
+  std::string joined = std::exchange(rest, {});
+  joined += bytes;
+  readers.take(*this, joined);
 }
 
 void Readers::end(Reader& reader) {
@@ -83,7 +83,7 @@ void Readers::end(Reader& reader) {
   close(std::exchange(reader.fd, -1));
 }
 
-// The head of the answer, then chunks of whole events.
+// The input is the head of the answer, and then chunks of complete events.
 void Readers::take(Reader& reader, std::string_view bytes) {
   Clock::time_point now = Clock::now();
   while (!bytes.empty()) {
@@ -111,7 +111,7 @@ void Readers::take_event(Reader& reader, std::string_view event, Clock::time_poi
   std::size_t end = std::min(event.find('\n', id), event.size());
   std::uint64_t offset = number_in(event.substr(id, end - id), 10);
   if (event.substr(end).starts_with(kData)) return take_frame(reader, offset, event.substr(end + kData.size()), now);
-  // Where the stream stands when it is opened.
+  // The first event has the stream's newest offset and no data.
   reader.offset = offset;
   if (subscribed_++ == 0) first_offset_ = offset + 1;
 }

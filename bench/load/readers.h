@@ -1,5 +1,5 @@
-// Readers of one stream's events: each frame's latency, and whether every reader gets every message once, in order and
-// unchanged.
+// Reads one stream with many SSE readers. Measures the latency of each frame, and checks that every reader gets every
+// message once, in order and unchanged.
 #pragma once
 
 #include <cstdint>
@@ -17,26 +17,26 @@
 namespace sealcast::bench {
 
 struct Deliveries {
-  std::uint64_t gaps = 0;        // offsets that were skipped
-  std::uint64_t duplicates = 0;  // offsets that came again
-  std::uint64_t forged = 0;      // frames that hold no envelope of this run, or differ between readers
-  std::uint64_t ended = 0;       // event streams that the server ended
-  Histogram latency;             // nanoseconds from when the message was due to its arrival
+  std::uint64_t gaps = 0;        // skipped offsets
+  std::uint64_t duplicates = 0;  // repeated offsets
+  std::uint64_t forged = 0;      // frames without an envelope of this run, or that differ between readers
+  std::uint64_t ended = 0;       // event streams that the server has ended
+  Histogram latency;             // nanoseconds from the time when the message was due to its arrival
 };
 
 class Readers {
  public:
-  // When a message was due; nullopt: it is not measured.
+  // Returns when a message was due; nullopt if it is not measured.
   using DueOf = std::function<std::optional<Clock::time_point>(std::uint64_t number)>;
 
   Readers(Poller& poller, Messages& messages, DueOf due_of)
       : poller_(poller), messages_(messages), due_of_(std::move(due_of)) {}
   ~Readers();
 
-  // Returns when all of them are subscribed.
+  // Returns when all readers have subscribed.
   void subscribe(const std::string& host, std::uint16_t port, std::size_t readers);
   std::size_t count() const { return readers_.size(); }
-  // Deliveries that are missing when this many messages have been sent.
+  // The number of missing deliveries when `messages` messages have been sent.
   std::uint64_t missing(std::uint64_t messages) const;
   const Deliveries& deliveries() const { return deliveries_; }
 
@@ -47,12 +47,12 @@ class Readers {
 
     Readers& readers;
     int fd;
-    std::string rest;  // what came of a chunk that is not whole yet
+    std::string rest;  // the received part of an incomplete chunk
     bool streaming = false;
     std::uint64_t offset = 0;
     std::uint64_t frames = 0;
   };
-  // What the first reader to get a frame found in it.
+  // A frame as its first reader has received it.
   struct Seen {
     std::string frame;
     std::optional<Clock::time_point> due;

@@ -1,4 +1,4 @@
-// Plain sockets and epoll.
+// Opens TCP sockets and waits for them with epoll.
 #include "tcp.h"
 
 #include <arpa/inet.h>
@@ -29,14 +29,14 @@ sockaddr_in address_of(const std::string& host, std::uint16_t port) {
 
 }  // namespace
 
-void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
+void fail(const std::string& problem) { throw std::runtime_error(problem + ": " + std::strerror(errno)); }
 
 int connect_tcp(const std::string& host, std::uint16_t port, const std::string& source) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) fail("cannot open a socket");
   int on = 1;
   if (!source.empty()) {
-    // The port is chosen at connect(), when it only has to be free for this source and destination.
+    // The kernel chooses the port at connect(): it must be free only for this pair of source and destination.
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     sockaddr_in from = address_of(source, 0);
     if (bind(fd, reinterpret_cast<sockaddr*>(&from), sizeof from) != 0) fail("cannot bind to " + source);
@@ -53,7 +53,7 @@ void allow_open_files(std::size_t files) {
   getrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur >= files) return;
   rlimit wanted{files, std::max<rlim_t>(limit.rlim_max, files)};
-  if (setrlimit(RLIMIT_NOFILE, &wanted) != 0) fail("cannot have " + std::to_string(files) + " files open");
+  if (setrlimit(RLIMIT_NOFILE, &wanted) != 0) fail("cannot raise the limit of open files to " + std::to_string(files));
 }
 
 Poller::~Poller() { close(epoll_); }
@@ -65,10 +65,10 @@ void Poller::control(int operation, int fd, Watched& watched, std::uint32_t even
   if (epoll_ctl(epoll_, operation, fd, &event) != 0) fail("epoll_ctl");
 }
 
-void Poller::wait(Clock::duration pause) {
-  auto nanoseconds = std::max<std::int64_t>(0, std::chrono::nanoseconds(pause).count());
-  timespec timeout{nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
-  int ready = epoll_pwait2(epoll_, events_.data(), static_cast<int>(events_.size()), &timeout, nullptr);
+void Poller::wait(Clock::duration timeout) {
+  auto nanoseconds = std::max<std::int64_t>(0, std::chrono::nanoseconds(timeout).count());
+  timespec limit{nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
+  int ready = epoll_pwait2(epoll_, events_.data(), static_cast<int>(events_.size()), &limit, nullptr);
   for (int i = 0; i < ready; i++) static_cast<Watched*>(events_[i].data.ptr)->ready(events_[i].events);
 }
 

@@ -1,4 +1,4 @@
-// Non-blocking TCP connections and the one thread that waits for all of them.
+// Non-blocking TCP connections, and an epoll loop in one thread for all of them.
 #pragma once
 
 #include <sys/epoll.h>
@@ -14,12 +14,12 @@ namespace sealcast::bench {
 using Clock = std::chrono::steady_clock;
 
 // Throws std::runtime_error with errno's text.
-[[noreturn]] void fail(const std::string& what);
+[[noreturn]] void fail(const std::string& problem);
 
-// Connects and makes the socket non-blocking. `source` is the address to come from; empty: any.
+// Connects and makes the socket non-blocking. `source` is the local address; empty: any address.
 int connect_tcp(const std::string& host, std::uint16_t port, const std::string& source = {});
 
-// Lets the process have as many files open as it can get; throws when that is less than `files`.
+// Raises the limit of open files to `files`; throws when it cannot.
 void allow_open_files(std::size_t files);
 
 class Watched {
@@ -39,8 +39,8 @@ class Poller {
 
   void add(int fd, Watched& watched, std::uint32_t events) { control(EPOLL_CTL_ADD, fd, watched, events); }
   void change(int fd, Watched& watched, std::uint32_t events) { control(EPOLL_CTL_MOD, fd, watched, events); }
-  // Waits for what is ready, at most so long, and calls it.
-  void wait(Clock::duration pause);
+  // Waits at most `timeout` and calls ready() of each ready connection.
+  void wait(Clock::duration timeout);
 
  private:
   void control(int operation, int fd, Watched& watched, std::uint32_t events);

@@ -1,12 +1,12 @@
--- What one would build in SQL instead: canonical JSON in plpgsql, pgcrypto, one INSERT with pg_notify a message.
+-- A simple alternative in SQL: canonical JSON in plpgsql, pgcrypto, and one INSERT with pg_notify per message.
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
 create extension if not exists pgcrypto;
 drop schema if exists peer cascade;
 create schema peer;
 
--- Keys sorted at every depth. Cheaper than RFC 8785, and not quite it: numbers stay as jsonb writes them, and keys
--- beyond U+FFFF sort by code point. Only what is nested takes another call.
+-- Sorts keys at every depth. It costs less than RFC 8785 and differs from it: numbers stay as jsonb writes them, and
+-- keys beyond U+FFFF sort by code point. Only nested values need another call.
 create function peer.canonicalize(v jsonb) returns text
   language plpgsql immutable strict parallel safe as $$
 begin
@@ -38,7 +38,7 @@ create table peer.messages (
   unique (sender_id, txn_id)
 );
 
--- No roles, bans, limits of size or outbox: the least that signs, stores once and tells somebody.
+-- The minimum that signs, stores once and notifies: no roles, bans, size limits or outbox.
 create function peer.send_message(stream_id uuid, t text, d jsonb, txn_id uuid) returns text
   language plpgsql as $$
 declare
@@ -55,7 +55,7 @@ begin
     values (sender, txn_id, stream_id, t, ts, canonical, sig)
     on conflict do nothing returning m.id into inserted;
   if inserted is null then
-    raise 'this txn_id was used before';
+    raise 'txn_id was used before';
   end if;
   perform pg_notify('peer_messages', inserted::text);
   return format('{"v":1,"kid":"k1","t":"%s","stream_id":"%s","s":"%s","ts":%s,"txn_id":"%s","d":%s,"sig":"%s"}',

@@ -1,13 +1,13 @@
-# Whether a message costs more when there are many of them, many streams, or a transaction that stays open.
-# shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
+# Measures whether a message costs more with many stored messages, with many streams, or beside an open transaction.
+# shellcheck shell=bash disable=SC2154 # run.sh and stack.sh set these variables
 echo "## Growth"
 echo
-echo "Closed loop, 64 connections, 10000 senders, $SECONDS_EACH s a run. Answers a second; before / after is how much longer"
-echo "a message takes."
+echo "Answers per second in a closed loop: 64 connections, 10000 senders, $SECONDS_EACH s per run. before / after is"
+echo "the factor by which a message takes longer."
 echo
 header "from" "to" "answers/s before" "after" "before / after"
 
-# fill STREAM MESSAGES, in pieces that fit into memory.
+# fill STREAM MESSAGES: stores messages in pieces that fit into memory.
 fill() {
   local left=$2 piece
   while ((left > 0)); do
@@ -17,7 +17,7 @@ fill() {
   done
   query -c "vacuum (analyze) sealcast.messages, sealcast.txn_keys, sealcast.stream_runs"
 }
-# rate_in STREAM…: answers a second, with OPTIONS of the load generator.
+# rate_in STREAM…: prints answers per second; OPTIONS are options of the load generator.
 OPTIONS=()
 rate_in() {
   local result
@@ -25,7 +25,7 @@ rate_in() {
   numbers "$result" answers_per_s
 }
 
-# A second database of the same server stays small, so that the rounds can be interleaved.
+# The small database is a second database of the same server, so that the rounds can be interleaved.
 query -c "create database small"
 PGDATABASE=small query -c "create extension sealcast" -c "$bench_type" -c "select sealcast.maintain()" > /dev/null
 small=$(PGDATABASE=small new_stream)
@@ -36,16 +36,16 @@ fill "$stream" "$STORED"
 filled=$((SECONDS - began))
 few='' many=''
 for ((round = 0; round < ROUNDS; round++)); do
-  ours_up SEALCAST_POSTGRES_DSN="host='$PGHOST' port=$PGPORT dbname=small user=sealcast_service"
+  start_sealcastd SEALCAST_POSTGRES_DSN="host='$PGHOST' port=$PGPORT dbname=small user=sealcast_service"
   few+=" $(rate_in "$small")"
-  ours_down
-  ours_up
+  stop_sealcastd
+  start_sealcastd
   many+=" $(rate_in "$stream")"
-  ours_down
+  stop_sealcastd
 done
 row "10000 messages in the stream" "$STORED" "$(compared "$few" "$many")"
 
-ours_up
+start_sealcastd
 mapfile -t streams < <(query -c "insert into sealcast.streams (title) select 'growth' from generate_series(1, 10000)
   returning stream_id")
 one='' each=''
@@ -56,18 +56,18 @@ done
 row "1 stream" "10000 streams" "$(compared "$one" "$each")"
 
 free=$(rate_in "$stream")
-PGAPPNAME=holder psql -X -q &> /dev/null \
+PGAPPNAME=bench_open psql -X -q &> /dev/null \
   -c "begin isolation level repeatable read; select pg_current_xact_id(); select pg_sleep(3600)" &
-holder=$!
+open=$!
 OPTIONS=(--warmup $((HELD_OPEN > SECONDS_EACH ? HELD_OPEN - SECONDS_EACH : 0)))
 held=$(rate_in "$stream")
-query -c "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'" > /dev/null
-wait "$holder" || true
+query -c "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'bench_open'" > /dev/null
+wait "$open" || true
 OPTIONS=()
 row "no other transaction" "one open for $HELD_OPEN s of this load" "$(compared "$free" "$held")"
-# The host and the checkpoints may have changed meanwhile as well.
-row "none again" "one open for $HELD_OPEN s of this load" "$(compared "$(rate_in "$stream")" "$held")"
-ours_down
+# Measured again without the open transaction: the host and the checkpoints may have changed the result too.
+row "no other transaction, again" "one open for $HELD_OPEN s of this load" "$(compared "$(rate_in "$stream")" "$held")"
+stop_sealcastd
 echo
 size=$(query -c "select pg_size_pretty(pg_database_size(current_database()))")
 echo "Filling took $filled s; the database has $size, of it" \

@@ -1,16 +1,16 @@
-# The relay's backlog: filled by admit() without a sidecar, then drained by one that starts.
-# shellcheck shell=bash disable=SC2154 # what run.sh and stack.sh set
+# Measures how fast a new sidecar relays a backlog. admit() fills the backlog while no sidecar runs.
+# shellcheck shell=bash disable=SC2154 # run.sh and stack.sh set these variables
 echo "## The relay's backlog"
 echo
-echo "Messages in 16 streams, admitted by 2 pgbench clients in batches of 256 while no sidecar runs; then one starts."
-echo "Its transport is sse, without readers; redis_streams does not exist yet."
+echo "Two pgbench clients admit messages to 16 streams in batches of 256 while no sidecar runs. Then a sidecar starts."
+echo "It has the transport sse and no readers."
 echo
-header what messages s "a second" "sealcastd's memory, MiB: at its start" highest
+header step messages s "per second" "sealcastd's memory, MiB: at its start" highest
 
 memory_kib() { awk '/^VmRSS/ { print $2 }' "/proc/$server_pid/status"; }
-ours_up
+start_sealcastd
 empty=$(memory_kib)
-ours_down
+stop_sealcastd
 
 mapfile -t streams < <(query -c "insert into sealcast.streams (title) select 'backlog' from generate_series(1, 16)
   returning stream_id")
@@ -27,11 +27,11 @@ pgbench -n -M prepared -c 2 -j 1 -t $((BACKLOG / 512)) -f <(tr '\n' ' ' <<< "$ba
 filled=$(quotient $((sent / 256)) "$(sed -nE 's/^tps = ([0-9.]+) .*/\1/p' "$log")")
 row "admitted" "$sent" "$filled" "$(quotient "$sent" "$filled")" "" ""
 
-ours_up
+start_sealcastd
 relayed() {
   curl -sf "$SEALCAST_URL/metrics" | awk '/^sealcast_relay_messages_total/ { n += $NF } END { printf "%d", n }'
 }
-# Seconds since the process began, which is before it is ready.
+# Prints the seconds since the sidecar process started; the sidecar relays before it is ready.
 alive() {
   awk -v began="$(awk '{ print $22 }' "/proc/$server_pid/stat")" -v ticks="$(getconf CLK_TCK)" \
     '{ printf "%.1f", $1 - began / ticks }' /proc/uptime
@@ -47,8 +47,8 @@ while (($(relayed) < sent)); do
   sleep 0.1
 done
 drained=$(alive)
-ours_down
-row "drained" "$sent" "$drained" "$(quotient "$sent" "$drained")" "$((empty / 1024))" "$((highest / 1024))"
+stop_sealcastd
+row "relayed" "$sent" "$drained" "$(quotient "$sent" "$drained")" "$((empty / 1024))" "$((highest / 1024))"
 offsets=$(query -c "select sum(sealcast.last_offset(stream_id)) from sealcast.streams where title = 'backlog'")
 ((offsets == sent)) || {
   echo "bench: $offsets offsets for $sent messages" >&2

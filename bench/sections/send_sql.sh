@@ -1,19 +1,19 @@
-# send_message() called from SQL by 8 pgbench clients, beside a function of plpgsql and pgcrypto.
-# shellcheck shell=bash disable=SC2153,SC2154,SC2034 # what run.sh and stack.sh set
+# Compares send_message() from SQL with a function in plpgsql and pgcrypto; 8 pgbench clients call them.
+# shellcheck shell=bash disable=SC2153,SC2154,SC2034 # run.sh and stack.sh set these variables
 echo "## send_message() from SQL"
 echo
 rounds=$((2 * ROUNDS))
-echo "8 pgbench clients, prepared statements, $rounds interleaved rounds of $SECONDS_EACH s after a warm-up of 1 s, one"
-echo "transaction a message; sealcast.gate = off, and no Redis on either side. The relay, or a session that listens, is"
-echo "there. Messages a second:"
+echo "8 pgbench clients, prepared statements, $rounds interleaved rounds of $SECONDS_EACH s after a warm-up of 1 s."
+echo "Each message is one transaction. Neither side uses Redis: sealcast.gate is off. The relay runs, or for the peer a"
+echo "session with LISTEN. Messages per second:"
 echo
-header what sealcast "plpgsql, pgcrypto, pg_notify" ratio
+header setup sealcast "plpgsql, pgcrypto, pg_notify" ratio
 
 query -f bench/peers/pgcrypto.sql
 stream=$(new_stream)
 d="{\"type\": \"chat\", \"lang\": \"en\", \"content\": \"$(printf 'x%.0s' {1..140})\"}"
 
-# sql_rate SCHEMA SECONDS: messages a second.
+# sql_rate SCHEMA SECONDS: prints messages per second.
 sql_rate() {
   PGOPTIONS="-c sealcast.gate=off -c request.jwt.claims={\"sub\":\"0190d000-0000-7000-8000-0000000000a1\"}" \
     pgbench -n -M prepared -c 8 -j 1 -T "$2" \
@@ -21,7 +21,8 @@ sql_rate() {
     sed -nE 's/^tps = ([0-9.]+) .*/\1/p'
 }
 
-# rate_of SIDE, after a warm-up. While its worker is frozen nothing notifies: a commit of sealcast's only raises a flag.
+# rate_of SIDE: prints messages per second after a warm-up. The side `unnotified` sends no NOTIFY: a commit only sets a
+# flag, and the background worker that would notify is frozen.
 rate_of() {
   local schema=sealcast worker=
   [[ $1 != peer ]] || schema=peer
@@ -35,8 +36,8 @@ rate_of() {
   [[ -z $worker ]] || kill -CONT "$worker"
 }
 
-# All stay up, since what is idle costs nothing; every second round goes in the other order.
-ours_up
+# All sides run all the time, because an idle side costs nothing. Every second round has the reverse order.
+start_sealcastd
 node bench/peers/node/listen.mjs &
 peer=$!
 declare -A rates=()
@@ -45,11 +46,11 @@ for ((round = 0; round < rounds; round++)); do
   ((round % 2 == 0)) || order=(peer unnotified notified)
   for side in "${order[@]}"; do rates[$side]+=" $(rate_of "$side")"; done
 done
-peer_down
-ours_down
-row "relayed, beside a listener" "$(compared "${rates[notified]}" "${rates[peer]}")"
+stop_peer
+stop_sealcastd
+row "with a relay or listener" "$(compared "${rates[notified]}" "${rates[peer]}")"
 echo
-echo "What NOTIFY costs sealcast, while the relay is there. Messages a second:"
+echo "The cost of NOTIFY for sealcast with a relay. Messages per second:"
 echo
 header "" with without ratio
-row "relayed" "$(compared "${rates[notified]}" "${rates[unnotified]}")"
+row "with a relay" "$(compared "${rates[notified]}" "${rates[unnotified]}")"

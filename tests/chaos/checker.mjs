@@ -1,114 +1,116 @@
-// Holds a history against the promises of docs/delivery.md, and tells each that is broken. A history is plain data:
+// Checks a history against the guarantees of docs/delivery.md and returns each violation. A history is plain data:
 //
-//   attempts    what each request was answered: {sender, txnId, streamId, content, status, code, text, replayed, url,
-//               began, ended}; status 0 = the connection was lost before the answer. `text` is the envelope.
-//   faults      what was struck: {fault, on, struck, mended}
-//   run         what should have been: {seconds, scheduled, urls}: of load, how many faults, both sidecars
-//   stored      the rows of the table: {sender, txnId, streamId, text}
-//   logged      the offsets that were given: {streamId, offset, sender, txnId}
-//   deliveries  what each reader received, reader → stream → [{offset, prev, text}], in the order of its arrival
-//   repaired    what a reader of the broker took from the history: {streamId, offset, after, before}: when the frame before
-//               it and the frame behind it arrived
+//   attempts    one entry per request: {sender, txnId, streamId, content, status, code, text, replayed, url,
+//               began, ended}. `text` is the envelope. Status 0: the connection was lost before the answer.
+//   faults      the injected faults: {fault, target, injected, removed}. `injected` and `removed` are times.
+//   run         the plan of the run: {seconds, scheduled, urls}: seconds of load, number of faults, both sidecars
+//   stored      the rows of sealcast.messages: {sender, txnId, streamId, text}
+//   logged      the given offsets: {streamId, offset, sender, txnId}
+//   deliveries  the received frames: reader → stream → [{offset, prev, text}], in the order of arrival
+//   repaired    the frames that the broker's reader missed and took from the history: {streamId, offset, after,
+//               before}. `after` and `before`: when the frames before and behind the gap arrived.
 //
-// `verifies(text)` says whether an envelope is sealed as it must be; the rest needs no server. Rules about times: times.mjs.
+// `verifies(text)` returns whether an envelope has a valid seal. All other checks need no server. times.mjs has the
+// rules about times.
 import { checkTimes, keyOf } from './times.mjs';
 
-const UNDECIDED = new Set([0, 429, 503]); // a later attempt under the same txn_id decides
+const UNDECIDED = new Set([0, 429, 503]); // a later attempt with the same txn_id decides
 
 export function check(history, verifies) {
   const { attempts, stored, logged, deliveries } = history;
-  const broken = [];
-  const tell = (promise, what, txnId) => broken.push({ promise, what, txnId });
-  const rows = checkStored(stored, verifies, tell);
-  checkAttempts(attempts, rows, tell);
-  const texts = checkLogged(logged, rows, tell);
-  for (const [reader, streams] of Object.entries(deliveries)) checkReader(reader, streams, texts, tell);
-  checkTimes(history, tell);
-  return broken;
+  const violations = [];
+  const report = (guarantee, details, txnId) => violations.push({ guarantee, details, txnId });
+  const rows = checkStored(stored, verifies, report);
+  checkAttempts(attempts, rows, report);
+  const texts = checkLogged(logged, rows, report);
+  for (const [reader, streams] of Object.entries(deliveries)) checkReader(reader, streams, texts, report);
+  checkTimes(history, report);
+  return violations;
 }
 
-function checkStored(stored, verifies, tell) {
+function checkStored(stored, verifies, report) {
   const rows = new Map();
   for (const row of stored) {
-    if (rows.has(keyOf(row))) tell('a message is stored once', `stored twice: ${row.text}`, row.txnId);
-    if (!verifies(row.text)) tell('what is stored is sealed', `its seal is wrong: ${row.text}`, row.txnId);
+    if (rows.has(keyOf(row))) report('a message is stored once', `stored twice: ${row.text}`, row.txnId);
+    if (!verifies(row.text)) report('every stored message has a valid seal', `invalid seal: ${row.text}`, row.txnId);
     rows.set(keyOf(row), row);
   }
   return rows;
 }
 
-function checkAttempts(attempts, rows, tell) {
-  const messages = new Map(); // of each sender and txn_id, by what was sent
+function checkAttempts(attempts, rows, report) {
+  const messages = new Map(); // the attempts of each message, by sender and txn_id
   for (const attempt of attempts) {
-    const of = messages.get(keyOf(attempt)) ?? [];
-    messages.set(keyOf(attempt), [...of, attempt]);
+    const earlier = messages.get(keyOf(attempt)) ?? [];
+    messages.set(keyOf(attempt), [...earlier, attempt]);
   }
   for (const [key, tries] of messages) {
     const row = rows.get(key);
-    for (const attempt of tries) checkAnswer(attempt, row, tell);
+    for (const attempt of tries) checkAnswer(attempt, row, report);
     const accepted = tries.filter(({ status }) => status === 200);
+    const inserts = accepted.filter(({ replayed }) => !replayed);
     const { txnId } = tries[0];
-    if (accepted.filter(({ replayed }) => !replayed).length > 1) {
-      tell('one insert for a txn_id', `${accepted.length} answers say that they inserted it`, txnId);
+    if (inserts.length > 1) {
+      report('a txn_id is inserted once', `${inserts.length} answers report an insert`, txnId);
     }
-    if (accepted.length === 0 && row) tell('only what is answered 200 is stored', `stored: ${row.text}`, txnId);
+    if (accepted.length === 0 && row) report('every stored message was answered 200', `stored: ${row.text}`, txnId);
     if (accepted.length === 0 && tries.every(({ status }) => UNDECIDED.has(status))) {
-      tell('in doubt is resolved by a retry', `no attempt was decided: ${tries.map(({ status, code }) => `${status} ${code}`)}`, txnId);
+      report('retries decide every message', `no attempt was decided: ${tries.map(({ status, code }) => `${status} ${code}`)}`, txnId);
     }
   }
   for (const [key, row] of rows) {
-    if (!messages.has(key)) tell('only what was sent is stored', `nobody sent this: ${row.text}`, row.txnId);
+    if (!messages.has(key)) report('every stored message was sent', `no client sent this: ${row.text}`, row.txnId);
   }
 }
 
-function checkAnswer({ status, code, text, txnId, streamId, content }, row, tell) {
+function checkAnswer({ status, code, text, txnId, streamId, content }, row, report) {
   const same = row?.streamId === streamId && row && JSON.parse(row.text).d.content === content;
   if (status === 200) {
-    if (!row) tell('200 means committed', `not stored: ${text}`, txnId);
-    else if (row.text !== text) tell('a 200 is stored under the same signature', `answered ${text}, stored ${row.text}`, txnId);
-    else if (!same) tell('what is sealed is what was sent', `sent '${content}' to ${streamId}, sealed ${text}`, txnId);
+    if (!row) report('200 means committed', `not stored: ${text}`, txnId);
+    else if (row.text !== text) report('the stored envelope is the answered envelope', `answered ${text}, stored ${row.text}`, txnId);
+    else if (!same) report('the sealed message is the sent message', `sent '${content}' to ${streamId}, sealed ${text}`, txnId);
   } else if (!UNDECIDED.has(status) && same) {
-    tell('nothing that is refused is stored', `answered ${status} ${code}, stored ${row.text}`, txnId);
+    report('a refused message is not stored', `answered ${status} ${code}, stored ${row.text}`, txnId);
   }
 }
 
-// Of each stream the texts of its envelopes, by offset.
-function checkLogged(logged, rows, tell) {
+// Returns the texts of the envelopes of each stream, by offset.
+function checkLogged(logged, rows, report) {
   const texts = new Map();
-  const placed = new Set();
+  const withOffset = new Set();
   const order = (a, b) => (a.streamId < b.streamId ? -1 : a.streamId > b.streamId ? 1 : a.offset - b.offset);
   for (const entry of [...logged].sort(order)) {
     const { streamId, offset, txnId } = entry;
     if (!texts.has(streamId)) texts.set(streamId, []);
-    const of = texts.get(streamId);
-    if (offset !== of.length + 1) tell('offsets count from 1 without gaps', `${streamId}: ${offset} comes after ${of.length}`, txnId);
-    if (placed.has(keyOf(entry))) tell('a message has one offset', `${streamId}: ${offset} is its second`, txnId);
-    placed.add(keyOf(entry));
-    of[offset - 1] = rows.get(keyOf(entry))?.text;
-    if (!of[offset - 1]) tell('only what is stored has an offset', `${streamId}: ${offset}`, txnId);
+    const ofStream = texts.get(streamId);
+    if (offset !== ofStream.length + 1) report('offsets count from 1 without gaps', `${streamId}: ${offset} follows ${ofStream.length}`, txnId);
+    if (withOffset.has(keyOf(entry))) report('a message has one offset', `${streamId}: ${offset} is its second offset`, txnId);
+    withOffset.add(keyOf(entry));
+    ofStream[offset - 1] = rows.get(keyOf(entry))?.text;
+    if (!ofStream[offset - 1]) report('every offset has a stored message', `${streamId}: ${offset}`, txnId);
   }
   for (const [key, { txnId, streamId }] of rows) {
-    if (!placed.has(key)) tell('every committed message is relayed', `${streamId}: it has no offset`, txnId);
+    if (!withOffset.has(key)) report('every committed message is relayed', `${streamId}: it has no offset`, txnId);
   }
   return texts;
 }
 
-// As a client reads: what is not beyond the last offset is a repeat, and `prev` tells a gap.
-function checkReader(reader, streams, texts, tell) {
+// Reads the frames as a client does: a frame up to the last offset is a repeat, and `prev` shows a gap.
+function checkReader(reader, streams, texts, report) {
   for (const streamId of Object.keys(streams)) {
-    if (!texts.has(streamId) && streams[streamId].length > 0) tell('only what is stored is delivered', `${reader}: a stream that has nothing, ${streamId}`);
+    if (!texts.has(streamId) && streams[streamId].length > 0) report('every delivered message is stored', `${reader}: stream ${streamId} has no messages`);
   }
   for (const [streamId, expected] of texts) {
     let last = 0;
     for (const { offset, prev, text } of streams[streamId] ?? []) {
       const txnId = /"txn_id":"([^"]+)"/.exec(text)?.[1];
       const where = `${reader}, ${streamId}, offset ${offset}`;
-      if (text !== expected[offset - 1]) tell('what is delivered is what is stored', `${where}: ${text}, stored ${expected[offset - 1]}`, txnId);
-      if (prev !== offset - 1) tell('prev is the offset of the frame before', `${where}: prev is ${prev}`, txnId);
+      if (text !== expected[offset - 1]) report('the delivered envelope is the stored envelope', `${where}: ${text}, stored ${expected[offset - 1]}`, txnId);
+      if (prev !== offset - 1) report('prev is the offset of the previous frame', `${where}: prev is ${prev}`, txnId);
       if (offset <= last) continue;
-      if (offset > last + 1) tell('each reader gets each message, in the order of offsets', `${where} comes after ${last}`, txnId);
+      if (offset > last + 1) report('every reader gets every message in the order of offsets', `${where} follows ${last}`, txnId);
       last = offset;
     }
-    if (last < expected.length) tell('each reader gets each message, in the order of offsets', `${reader}, ${streamId}: nothing after ${last} of ${expected.length}`);
+    if (last < expected.length) report('every reader gets every message in the order of offsets', `${reader}, ${streamId}: nothing after ${last} of ${expected.length}`);
   }
 }

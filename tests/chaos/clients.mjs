@@ -1,4 +1,5 @@
-// Clients of both sidecars: they send, repeat what they are in doubt of, send what must be refused, and note each answer.
+// Sends messages through both sidecars, retries undecided messages, sends messages that must be refused, and records
+// each answer.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { random } from '../client/random.mjs';
@@ -6,11 +7,11 @@ import { request } from '../integration/http.mjs';
 
 const WORKERS = 16;
 const TIMEOUT_MS = 3000;
-const BACK_OFF_MS = 50; // after no answer, or 503: as clients do, though sooner
+const BACK_OFF_MS = 50; // after no answer, 429 or 503; real clients wait longer
 const DECIDED = (status) => status === 200 || (status >= 400 && status < 500 && status !== 429);
 
 export class Clients {
-  attempts = []; // as the checker wants them
+  attempts = []; // in the form of checker.mjs
   undecided = [];
   #stopping = false;
   #workers;
@@ -33,9 +34,9 @@ export class Clients {
     while (!this.#stopping) {
       const { random } = this;
       if (this.undecided.length > 0 && random.chance(0.2)) await this.#retry();
-      else if (random.chance(0.04)) await this.#refused();
-      else if (this.accepted.length > 0 && random.chance(0.04)) await this.#repeated();
-      else if (random.chance(0.03)) await this.#twiceAtOnce();
+      else if (random.chance(0.04)) await this.#sendRefused();
+      else if (this.accepted.length > 0 && random.chance(0.04)) await this.#sendAcceptedAgain();
+      else if (random.chance(0.03)) await this.#sendToAllAtOnce();
       else await this.#send(this.#message());
     }
   }
@@ -78,37 +79,39 @@ export class Clients {
     await this.#send(this.undecided.splice(this.random.below(this.undecided.length), 1)[0]);
   }
 
-  // What was accepted is sent again: as it was, or with other content.
-  async #repeated() {
+  // Sends an accepted message again, unchanged or with other content.
+  async #sendAcceptedAgain() {
     const message = this.accepted[this.random.below(this.accepted.length)];
     await this.#send(this.random.chance(0.5) ? message : { ...message, content: `not ${message.content}` });
   }
 
-  async #twiceAtOnce() {
+  // Sends one message to all sidecars at the same time.
+  async #sendToAllAtOnce() {
     const message = this.#message();
     await Promise.all(this.urls.map((url) => this.#send(message, url)));
   }
 
-  async #refused() {
+  // Sends a message that must be refused.
+  async #sendRefused() {
     const user = this.stack.user();
     const kinds = [
       { user: this.muted[this.random.below(this.muted.length)] },
       { streamId: randomUUID() },
       { t: 'no_such_type' },
       { content: 'x'.repeat(20_000) },
-      { user, token: user.token({}, { secret: 'somebody else has this one, 32 bytes' }) },
+      { user, token: user.token({}, { secret: 'the secret of another service, 32 bytes' }) },
     ];
     await this.#send(this.#message(kinds[this.random.below(kinds.length)]));
   }
 
-  // Ends when each request under way has its answer.
+  // Returns when each open request has its answer.
   async stop() {
     this.#stopping = true;
     await Promise.all(this.#workers);
   }
 
-  // Sends again what is undecided, as often as it takes or `rounds` times. Call after stop(), when all is mended.
-  async settle(rounds = 100) {
+  // Retries the undecided messages until all are decided, at most `rounds` times. Call it after stop(), without faults.
+  async retryUndecided(rounds = 100) {
     for (; rounds > 0 && this.undecided.length > 0; rounds--) {
       const all = this.undecided.splice(0);
       while (all.length > 0) await Promise.all(all.splice(0, 64).map((message) => this.#send(message)));
@@ -116,9 +119,9 @@ export class Clients {
     }
   }
 
-  // One message to each room through each sidecar.
-  async toAll() {
+  // Sends one message to each room through each sidecar.
+  async sendToEveryRoom() {
     await Promise.all(this.urls.flatMap((url) => this.rooms.map((streamId) => this.#send(this.#message({ streamId, url })))));
-    await this.settle();
+    await this.retryUndecided();
   }
 }

@@ -1,4 +1,4 @@
-// A reader of each stream on each transport, each as its kind of client reads: what they received is for the checker.
+// Reads each stream on each transport as a client of that transport does, and records the frames for the checker.
 import { setTimeout as pause } from 'node:timers/promises';
 import { Subscriber, request } from '../integration/http.mjs';
 
@@ -6,10 +6,10 @@ const BACK_OFF_MS = 100;
 
 const plain = ({ offset, prev, envelope }) => ({ offset, prev, text: JSON.stringify(envelope) });
 
-// Event streams of one sidecar. As EventSource does, it comes back with the last id whenever the stream ends.
+// Reads the event streams of one sidecar. When a stream ends, it connects again with the last id, as EventSource does.
 class EventStreams {
   frames = {};
-  problems = [];
+  violations = [];
   #closed = false;
   #open = new Set();
 
@@ -30,7 +30,7 @@ class EventStreams {
         this.#open.delete(subscriber);
         lastEventId = subscriber.lastEventId;
       } catch {
-        await pause(BACK_OFF_MS); // refused, or not the answer of an event stream
+        await pause(BACK_OFF_MS); // the sidecar refused, or did not answer with an event stream
       }
     }
   }
@@ -40,7 +40,7 @@ class EventStreams {
       frames.push(...subscriber.frames.splice(0).map(plain));
       subscriber.arrivals.length = 0;
       for (const reset of subscriber.resets.splice(0)) {
-        this.problems.push({ promise: 'a resume point that is kept is no reset', what: JSON.stringify(reset) });
+        this.violations.push({ guarantee: 'a resume point within the retention gets no reset', details: JSON.stringify(reset) });
       }
       if (!subscriber.open) return;
       await new Promise((resolve) => subscriber.once('changed', resolve));
@@ -54,19 +54,19 @@ class EventStreams {
 }
 
 export class Readers {
-  repaired = []; // as the checker wants them
+  repaired = []; // in the form of checker.mjs
 
   constructor(system) {
     this.system = system;
     this.sse = system.urls.map((url) => new EventStreams(url, system.rooms));
   }
 
-  get problems() {
-    return this.sse.flatMap(({ problems }) => problems);
+  get violations() {
+    return this.sse.flatMap(({ violations }) => violations);
   }
 
-  // Whether every reader has the offsets of `ends`, stream → newest.
-  async have(ends) {
+  // Whether every reader has received the newest offset of each stream. `ends`: stream → newest offset.
+  async haveReceived(ends) {
     const { broker, target } = this.system;
     for (const [room, end] of Object.entries(ends)) {
       for (const { frames } of this.sse) if (!(frames[room].at(-1)?.offset >= end)) return false;
@@ -77,7 +77,7 @@ export class Readers {
     return true;
   }
 
-  // Reader → stream → frames.
+  // Returns reader → stream → frames.
   async deliveries() {
     const { broker, target, rooms } = this.system;
     const redis = {};
@@ -89,27 +89,27 @@ export class Readers {
     return { 'sse at a': this.sse[0].frames, 'sse at b': this.sse[1].frames, redis_streams: redis, mqtt };
   }
 
-  // A broker that is killed forgets what it has taken and not yet passed on. `prev` shows the reader that, and the history
-  // has the rest: docs/delivery.md.
+  // A killed broker loses messages that it has accepted and not yet sent. The reader sees the gap by `prev` and takes
+  // the missing messages from the history: docs/delivery.md.
   async #repair(room, frames) {
-    const whole = [];
+    const complete = [];
     let last = 0;
-    let after = 0; // when the last one arrived
+    let after = 0; // when the last frame arrived
     for (const { arrived, ...frame } of frames) {
       while (frame.prev > last) {
         const { json } = await request(`${this.system.urls[0]}/streams/${room}/messages?after=${last}&limit=500`);
         const missing = json.messages.filter(({ offset }) => offset <= frame.prev).map(plain);
-        if (missing.length === 0) break; // the checker will say so
-        whole.push(...missing);
+        if (missing.length === 0) break; // the checker reports the gap
+        complete.push(...missing);
         this.repaired.push(...missing.map(({ offset }) => ({ streamId: room, offset, after, before: arrived })));
         last = missing.at(-1).offset;
       }
-      whole.push(plain(frame));
+      complete.push(plain(frame));
       if (frame.offset <= last) continue;
       last = frame.offset;
       after = arrived;
     }
-    return whole;
+    return complete;
   }
 
   close() {

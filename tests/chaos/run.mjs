@@ -1,5 +1,5 @@
-// Faults under load, by the schedule of a seed, and what a checker finds of broken promises afterwards. tests/chaos.sh runs
-// it; SEED and SECONDS_OF_LOAD are in the environment.
+// Injects faults under load by the schedule of a seed, and then checks the guarantees. tests/chaos.sh runs it with SEED
+// and SECONDS_OF_LOAD in the environment.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -7,28 +7,30 @@ import { checkEnvelope } from '../integration/envelope.mjs';
 import { until } from '../integration/waiting.mjs';
 import { check } from './checker.mjs';
 import { Clients } from './clients.mjs';
+import { FaultInjector } from './fault_injector.mjs';
 import { Readers } from './readers.mjs';
-import { menu, schedule } from './schedule.mjs';
-import { Strikes } from './strikes.mjs';
+import { allFaults, schedule } from './schedule.mjs';
 import { System } from './system.mjs';
 
 const ROOMS = 4;
 const seed = Number(process.env.SEED);
 const seconds = Number(process.env.SECONDS_OF_LOAD);
 const results = fileURLToPath(new URL(`../../build/chaos/${seed}`, import.meta.url));
-const say = (...words) => console.log(...words);
+const print = (...words) => console.log(...words);
 
-say(`Seed ${seed}, ${seconds} s of load. Again: SEED=${seed} SECONDS_OF_LOAD=${seconds} make chaos`);
+const repeat = `To repeat: SEED=${seed} SECONDS_OF_LOAD=${seconds} make chaos`;
+
+print(`Seed ${seed}, ${seconds} s of load. ${repeat}`);
 const system = await System.start(ROOMS);
-for (const [group, why] of system.unable) say(`Left out: ${group}: ${why}`);
+for (const [group, reason] of system.impossible) print(`Skipped faults: ${group}: ${reason}`);
 const readers = new Readers(system);
 const clients = new Clients(system, seed);
-const strikes = new Strikes(system, say);
-const events = schedule(seed, seconds * 1000, menu.filter(({ group }) => !system.unable.has(group)));
+const injector = new FaultInjector(system, print);
+const events = schedule(seed, seconds * 1000, allFaults.filter(({ group }) => !system.impossible.has(group)));
 const history = {
   run: { seconds, scheduled: events.length, urls: system.urls },
   attempts: clients.attempts,
-  faults: strikes.faults,
+  faults: injector.faults,
   stored: [],
   logged: [],
   deliveries: {},
@@ -37,38 +39,38 @@ const history = {
 const found = [];
 try {
   await underLoad();
-  Object.assign(history, await aftermath());
+  Object.assign(history, await collectHistory());
   found.push(...check(history, verifies));
 } catch (error) {
-  found.push({ promise: 'the system mends', what: error.stack }); // what there is of the history is kept
+  found.push({ guarantee: 'the system recovers', details: error.stack }); // report() saves the history so far
 }
-const broken = [...system.broken, ...strikes.problems, ...readers.problems, ...found];
+const violations = [...system.violations, ...injector.violations, ...readers.violations, ...found];
 report();
 readers.close();
 await system.close();
-process.exit(broken.length > 0 ? 1 : 0);
+process.exit(violations.length > 0 ? 1 : 0);
 
-// Strikes by the schedule while the clients send.
+// Injects the faults of the schedule while the clients send.
 async function underLoad() {
   await clients.start();
-  await Promise.all([strikes.run(events), pause(seconds * 1000)]);
+  await Promise.all([injector.run(events), pause(seconds * 1000)]);
   await system.ready();
   await clients.stop();
 }
 
-// Waits until everything that is owed has arrived, or will not; then gathers what the checker compares.
-async function aftermath() {
+// Waits until every reader has received every message, at most 15 rounds. Then collects the data for the checker.
+async function collectHistory() {
   const { stack } = system;
-  await clients.settle();
+  await clients.retryUndecided();
   const arrived = async () => {
     const rows = await stack.query('select stream_id, max("offset") as newest, count(*) as logged from sealcast.stream_log group by 1');
     const stored = await stack.query('select count(*) from sealcast.messages');
     if (rows.reduce((sum, { logged }) => sum + Number(logged), 0) < Number(stored[0].count)) return false;
-    return readers.have(Object.fromEntries(rows.map(({ stream_id, newest }) => [stream_id, Number(newest)])));
+    return readers.haveReceived(Object.fromEntries(rows.map(({ stream_id, newest }) => [stream_id, Number(newest)])));
   };
-  // A reader whose broker forgot the end of a stream sees that when something follows.
+  // If the broker has lost the last messages of a stream, its reader sees the gap only when another message follows.
   for (let round = 0; round < 15; round++) {
-    await clients.toAll();
+    await clients.sendToEveryRoom();
     if (await until('everything arrives', arrived, 4000).catch(() => false)) break;
   }
   const stored = await stack.query('select sender_id, txn_id, stream_id, sealcast.envelope(m) as text from sealcast.messages m');
@@ -97,19 +99,19 @@ function report() {
     statuses[name] = (statuses[name] ?? 0) + 1;
   }
   const frames = Object.values(history.deliveries).flatMap((streams) => Object.values(streams)).flat();
-  say(`${history.attempts.length} answers: ${Object.entries(statuses).map(([name, count]) => `${name}: ${count}`).join(', ')}`);
-  say(`${history.stored.length} messages stored, ${frames.length} frames received; ${history.repaired.length} of MQTT's from the history, after the broker was killed`);
-  if (broken.length === 0) return say(`No promise is broken (seed ${seed})`);
+  print(`${history.attempts.length} answers: ${Object.entries(statuses).map(([name, count]) => `${name}: ${count}`).join(', ')}`);
+  print(`${history.stored.length} messages stored, ${frames.length} frames received; MQTT: ${history.repaired.length} frames from the history, after a kill of the broker`);
+  if (violations.length === 0) return print(`All guarantees hold (seed ${seed})`);
   mkdirSync(results, { recursive: true });
   const lines = (name, entries) => writeFileSync(`${results}/${name}`, entries.map((entry) => `${entry}\n`).join(''));
-  for (const [name, entries] of Object.entries({ broken, ...history, deliveries: [history.deliveries], run: [history.run] })) {
+  for (const [name, entries] of Object.entries({ violations, ...history, deliveries: [history.deliveries], run: [history.run] })) {
     lines(`${name}.jsonl`, entries.map((entry) => JSON.stringify(entry)));
   }
   for (const [name, sidecar] of system.sidecars) lines(`sidecar-${name}.log`, sidecar.log);
-  for (const { promise, what, txnId } of broken.slice(0, 20)) {
-    say(`BROKEN: ${promise}: ${what}`);
-    for (const attempt of txnId ? history.attempts.filter((one) => one.txnId === txnId) : []) say(`    ${JSON.stringify(attempt)}`);
+  for (const { guarantee, details, txnId } of violations.slice(0, 20)) {
+    print(`VIOLATED: ${guarantee}: ${details}`);
+    for (const attempt of txnId ? history.attempts.filter((other) => other.txnId === txnId) : []) print(`    ${JSON.stringify(attempt)}`);
   }
-  say(`${broken.length} times a promise is broken. The history is in build/chaos/${seed}/; the faults were those above.`);
-  say(`Again: SEED=${seed} SECONDS_OF_LOAD=${seconds} make chaos`);
+  print(`Violations of guarantees: ${violations.length}, after the faults above. The history is in build/chaos/${seed}/.`);
+  print(repeat);
 }

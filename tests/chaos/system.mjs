@@ -1,5 +1,5 @@
-// The system that faults strike: two sidecars, their Postgres, the gate's Redis, a Redis and a Mosquitto that they deliver
-// to, and links between all of them; with what strikes each part, and what mends it.
+// The system under test: two sidecars, their Postgres, the gate's Redis, a Redis and a Mosquitto as targets of
+// delivery, and a proxy ("link") in each connection. It injects faults into each part and removes them.
 import { execFile } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,20 +14,20 @@ import { until } from '../integration/waiting.mjs';
 const run = promisify(execFile);
 
 const NAMES = ['a', 'b'];
-// tests/chaos.sh has made a mount namespace: what is mounted here ends with it.
+// tests/chaos.sh has made a mount namespace: the mounts of this file end with the namespace.
 const NAMESPACE = Boolean(process.env.SEALCAST_CHAOS_NAMESPACE);
 const DISK = '/mnt';
 const DISK_MIB = 1024;
-const BALLAST = `${DISK}/ballast`;
+const FILLER = `${DISK}/filler`;
 const DELAY_MS = 150;
-const STEP_S = 30;
+const CLOCK_STEP_S = 30;
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
-// A sanitizer wants to be loaded before anything else.
+// A sanitizer must be loaded first, so a sanitized sidecar cannot have LD_PRELOAD.
 const sanitized = /[at]san\b/.test(process.env.SEALCASTD);
 
 export class System {
-  unable = new Map(); // what this machine cannot do: group of faults → why
-  broken = []; // sidecars that ended by themselves
+  impossible = new Map(); // faults that this machine cannot have: group → reason
+  violations = []; // sidecars that ended without a fault
   links = new Map();
   sidecars = new Map();
   #settings = new Map();
@@ -44,32 +44,41 @@ export class System {
     await system.#makeLinks();
     for (const name of NAMES) await system.#startSidecar(name);
     await system.ready();
-    if (system.broken.length > 0) throw new Error(system.broken[0].what);
+    if (system.violations.length > 0) throw new Error(system.violations[0].details);
     const services = "select distinct transport from sealcast.delivery_status where transport <> 'sse'";
-    // They begin with what comes next.
-    await until('the transports have begun', async () => (await system.stack.query(services)).length === 2);
+    // A transport delivers only the messages after its start.
+    await until('the transports have started', async () => (await system.stack.query(services)).length === 2);
     return system;
   }
 
-  // Where clients reach each sidecar.
+  // The gate's Redis, with the methods of RedisTarget and Broker.
+  get #redis() {
+    return {
+      signal: (signal) => this.stack.signal('redis', signal),
+      stop: (signal) => this.stack.stop('redis', signal),
+      start: () => this.stack.startRedis(),
+    };
+  }
+
+  // The URLs of the sidecars for clients.
   get urls() {
     return NAMES.map((name) => this.links.get(`clients-${name}`).url);
   }
 
   async ready() {
     for (const url of this.urls) {
-      const isReady = async () => this.broken.length > 0 || (await request(`${url}/readyz`, { timeout: 2000 })).status === 200;
+      const isReady = async () => this.violations.length > 0 || (await request(`${url}/readyz`, { timeout: 2000 })).status === 200;
       await until(`${url} is ready`, isReady, 120_000);
     }
   }
 
-  // ---- Making it
+  // ---- Setup
 
   async #prepareClock() {
     this.clockFile = join(this.stack.directory, 'clock');
-    if (!NAMESPACE) this.unable.set('clock', 'it needs root and a mount namespace');
-    else if (!existsSync(FAKETIME)) this.unable.set('clock', `there is no ${FAKETIME}`);
-    // The library leaves files there, of processes that are killed.
+    if (!NAMESPACE) this.impossible.set('clock', 'it needs root and a mount namespace');
+    else if (!existsSync(FAKETIME)) this.impossible.set('clock', `there is no ${FAKETIME}`);
+    // A killed process leaves files of the library in /dev/shm.
     else await run('mount', ['-t', 'tmpfs', 'sealcast-chaos', '/dev/shm']);
     this.#setClock('+0');
   }
@@ -78,28 +87,29 @@ export class System {
     writeFileSync(this.clockFile, `${offset}\n`, { mode: 0o644 });
   }
 
-  // The variables under which a program's clock follows the file. Its timers do not: they are monotonic.
+  // The variables with which the wall clock of a program follows the file. Its timers use the monotonic clock and do
+  // not change.
   get #clock() {
-    if (this.unable.has('clock')) return [];
+    if (this.impossible.has('clock')) return [];
     return [`LD_PRELOAD=${FAKETIME}`, `FAKETIME_TIMESTAMP_FILE=${this.clockFile}`, 'FAKETIME_CACHE_DURATION=1', 'FAKETIME_DONT_FAKE_MONOTONIC=1'];
   }
 
   async #moveToSmallDisk() {
     const data = join(this.stack.directory, 'pgdata');
     await this.stack.stop('postgres', 'SIGINT');
-    appendFileSync(join(data, 'postgresql.conf'), "max_wal_size = 64MB\nmin_wal_size = 32MB\n"); // most of the disk is for data
+    appendFileSync(join(data, 'postgresql.conf'), "max_wal_size = 64MB\nmin_wal_size = 32MB\n"); // leave most of the disk to data
     if (NAMESPACE) {
       await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'sealcast-chaos', DISK]);
       await run('mv', [data, `${DISK}/pgdata`]);
       await run('ln', ['-s', `${DISK}/pgdata`, data]);
     } else {
-      this.unable.set('disk', 'it needs root and a mount namespace');
+      this.impossible.set('disk', 'it needs root and a mount namespace');
     }
     await this.#startPostgres();
   }
 
   async #startPostgres() {
-    // A postmaster that was killed leaves processes that hold its memory for a moment.
+    // The child processes of a killed postmaster keep its shared memory for a moment.
     await until('Postgres starts', async () => (await this.stack.startPostgres(...this.#clock)) ?? true, 60_000);
   }
 
@@ -132,25 +142,24 @@ export class System {
     const sidecar = await this.stack.launch(this.#settings.get(name), { under: sanitized ? [] : ['env', ...this.#clock] });
     this.sidecars.set(name, sidecar);
     sidecar.exited.then(({ code, signal }) => {
-      if (this.sidecars.get(name) !== sidecar) return; // it was struck
-      this.broken.push({ promise: 'a sidecar lives through what happens to others', what: `${name} ended with ${code ?? signal}:\n${sidecar.tail()}` });
+      if (this.sidecars.get(name) !== sidecar) return; // a fault has killed it
+      this.violations.push({ guarantee: 'a sidecar survives the faults of other parts', details: `${name} ended with ${code ?? signal}:\n${sidecar.tail()}` });
     });
   }
 
-  // ---- Striking it: each returns what mends it
+  // ---- Faults. Each method injects a fault and returns a function that removes it.
 
-  async strike({ fault, on }) {
-    const name = on.split('-').at(-1);
-    if (on.startsWith('sidecar-')) return this.#strikeSidecar(fault, name);
-    if (this.links.has(on)) return this.#strikeLink(fault, this.links.get(on));
-    const parts = { 'redis-target': this.target, mosquitto: this.broker };
-    if (parts[on]) return this.#strikePart(fault, parts[on]);
-    if (on === 'redis') return this.#strikeRedis(fault);
-    if (on === 'clock') return this.#stepClockBack();
-    return this.#strikePostgres(fault);
+  async inject({ fault, target }) {
+    const name = target.split('-').at(-1);
+    if (target.startsWith('sidecar-')) return this.#injectIntoSidecar(fault, name);
+    if (this.links.has(target)) return this.#injectIntoLink(fault, this.links.get(target));
+    const services = { 'redis-target': this.target, mosquitto: this.broker, redis: this.#redis };
+    if (services[target]) return this.#injectIntoService(fault, services[target]);
+    if (target === 'clock') return this.#stepClockBack();
+    return this.#injectIntoPostgres(fault);
   }
 
-  async #strikeSidecar(fault, name) {
+  async #injectIntoSidecar(fault, name) {
     const sidecar = this.sidecars.get(name);
     if (fault === 'freeze') {
       sidecar.process.kill('SIGSTOP');
@@ -162,7 +171,7 @@ export class System {
     return () => this.#startSidecar(name);
   }
 
-  #strikeLink(fault, link) {
+  #injectIntoLink(fault, link) {
     const [begin, end] = {
       cut: [() => link.refuse(), () => link.refuse(false)],
       delay: [() => link.delay(DELAY_MS), () => link.delay(0)],
@@ -173,41 +182,32 @@ export class System {
     return end;
   }
 
-  async #strikePart(fault, part) {
+  async #injectIntoService(fault, service) {
     if (fault === 'freeze') {
-      part.signal('SIGSTOP');
-      return () => part.signal('SIGCONT');
+      await service.signal('SIGSTOP');
+      return () => service.signal('SIGCONT');
     }
-    await part.stop('SIGKILL');
-    return () => part.start();
+    await service.stop('SIGKILL');
+    return () => service.start();
   }
 
-  async #strikeRedis(fault) {
-    if (fault === 'freeze') {
-      await this.stack.signal('redis', 'SIGSTOP');
-      return () => this.stack.signal('redis', 'SIGCONT');
-    }
-    await this.stack.stop('redis', 'SIGKILL');
-    return () => this.stack.startRedis();
-  }
-
-  // The programs look at the file once a second. When it is mended, their clocks leap forward.
+  // The programs read the file once per second. When the fault is removed, their clocks step forward.
   #stepClockBack() {
-    this.#setClock(`-${STEP_S}`);
+    this.#setClock(`-${CLOCK_STEP_S}`);
     return () => this.#setClock('+0');
   }
 
-  async #strikePostgres(fault) {
+  async #injectIntoPostgres(fault) {
     if (fault === 'kill') {
       await this.stack.stop('postgres', 'SIGKILL');
       return () => this.#startPostgres();
     }
     const postmaster = await this.stack.pid('postgres');
     if (fault === 'fill-disk') {
-      await run('sh', ['-c', 'cat /dev/zero > "$0" || test -s "$0"', BALLAST]); // ends when there is no room
+      await run('sh', ['-c', 'cat /dev/zero > "$0" || test -s "$0"', FILLER]); // ends when the disk is full
       return async () => {
-        rmSync(BALLAST);
-        // Without room for WAL it may have given up.
+        rmSync(FILLER);
+        // Postgres may have ended: it cannot write WAL to a full disk.
         if (!(await this.stack.pid('postgres'))) await this.#startPostgres();
       };
     }

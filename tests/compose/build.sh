@@ -1,7 +1,7 @@
 #!/bin/bash
-# Imports the base image and builds the images; runs beside an engine.
+# Imports the base image and builds the images. Runs within engine.sh.
 set -euo pipefail
-# One import for each base: what is built on it stays valid.
+# Import a base only once: a new import would invalidate all images that are built on it.
 if [[ ! -e $BASE/.imported || -z $(docker images -q debian:bookworm-slim) ]]; then
   tar -C "$BASE" --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' --exclude='./var/cache/apt/archives/*.deb' -c . |
     docker import - debian:bookworm-slim

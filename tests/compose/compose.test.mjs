@@ -1,5 +1,5 @@
-// The containers as docker compose brings them up: a message goes through, also after each service was restarted, none of them
-// may do more than it must, and each has its own secrets, which Docker does not tell.
+// Tests the containers that docker compose started: a message arrives, also after a restart of each service; each
+// container has only the rights and the secrets that it needs; and Docker shows no secret.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -40,7 +40,7 @@ async function overHttp(sent) {
   return answer.json;
 }
 
-// As the log of init tells.
+// Sends a message as the log of init shows.
 async function fromSql({ stream_id, t, d, txn_id }) {
   const psql = ['psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-U', 'postgres', '-d', 'sealcast'];
   const values = [stream_id, t, JSON.stringify(d), txn_id].map((value) => `$$${value}$$`);
@@ -48,8 +48,8 @@ async function fromSql({ stream_id, t, d, txn_id }) {
   return JSON.parse(await inside('postgres', ...psql, '-c', `${session}; select sealcast.send_message(${values})`));
 }
 
-// Sends one message and awaits it on both transports, sealed.
-async function roundTrip(sendIt = overHttp) {
+// Sends one message, waits for it on both transports, and verifies its seal.
+async function roundTrip(sendMessage = overHttp) {
   const sse = await Subscriber.to(url, room);
   const reader = await mqtt.connectAsync(broker.url, { ...broker, protocolVersion: 5, clean: true });
   try {
@@ -57,7 +57,7 @@ async function roundTrip(sendIt = overHttp) {
     reader.on('message', (topic, frame) => published.push(JSON.parse(frame).envelope.txn_id));
     await reader.subscribeAsync(`sealcast/${room}`, { qos: 1 });
     const sent = message(room);
-    const envelope = await sendIt(sent);
+    const envelope = await sendMessage(sent);
     const frame = await until('SSE has it', () => sse.frames.find(({ envelope }) => envelope.txn_id === sent.txn_id), 30_000);
     assert.deepEqual(frame.envelope, envelope);
     await until('MQTT has it', () => published.includes(sent.txn_id), 30_000);
@@ -69,11 +69,11 @@ async function roundTrip(sendIt = overHttp) {
   }
 }
 
-test('a message is sent, received on both transports, and verified', () => roundTrip());
-test('and one from SQL, through the same gate', () => roundTrip(fromSql));
+test('a message over HTTP arrives on both transports and verifies', () => roundTrip());
+test('a message from SQL passes the same gate, arrives on both transports and verifies', () => roundTrip(fromSql));
 
 for (const service of Object.keys(services)) {
-  test(`and again after ${service} was restarted`, async () => {
+  test(`messages arrive again after a restart of ${service}`, async () => {
     const { StartedAt } = (await inspect(service)).State;
     await compose('restart', service);
     assert.notEqual((await inspect(service)).State.StartedAt, StartedAt);
@@ -85,7 +85,7 @@ for (const service of Object.keys(services)) {
 }
 
 for (const service of Object.keys(services)) {
-  test(`${service} is nobody in particular, and can write no file of its image`, async () => {
+  test(`${service} runs without root or capabilities, and cannot write files of its image`, async () => {
     const { HostConfig } = await inspect(service);
     assert.ok(HostConfig.ReadonlyRootfs, 'its root file system is read-only');
     assert.deepEqual([HostConfig.CapDrop, HostConfig.CapAdd, HostConfig.Privileged], [['ALL'], null, false]);
@@ -98,7 +98,7 @@ for (const service of Object.keys(services)) {
     assert.equal(status.NoNewPrivs, '1', 'it may gain privileges');
   });
 
-  test(`${service} has its secrets, can change none, and has no others`, async () => {
+  test(`${service} can read its own secrets only, and cannot change them`, async () => {
     const found = await inside(service, 'find', '/run/secrets', '-type', 'f', '-printf', '%P\n');
     assert.deepEqual(found.split('\n').sort(), services[service]);
     for (const { Destination, RW } of (await inspect(service)).Mounts) {
@@ -107,7 +107,7 @@ for (const service of Object.keys(services)) {
   });
 }
 
-test('no secret is in what Docker tells of containers and images, in environments, or in logs', async () => {
+test('no secret appears in the output of docker, in environments or in logs', async () => {
   const secrets = new Map();
   for (const [service, names] of Object.entries(services)) {
     for (const name of names) secrets.set(name, await inside(service, 'cat', `/run/secrets/${name}`));
@@ -115,19 +115,19 @@ test('no secret is in what Docker tells of containers and images, in environment
   for (const [name, secret] of secrets) assert.match(secret, /^[0-9a-f]{64}$/, name);
   for (const service of ['init', ...Object.keys(services)]) {
     const { Id, Image, State } = await inspect(service);
-    const told = {
+    const shown = {
       'docker inspect': await docker('inspect', Id),
       'docker image inspect': await docker('image', 'inspect', Image),
       'docker history': await docker('history', '--no-trunc', Image),
       'docker logs': await docker('logs', Id),
     };
     if (State.Running) {
-      told['docker top'] = await docker('top', Id);
-      told['the environment'] = await readFile(`/proc/${State.Pid}/environ`, 'utf8');
+      shown['docker top'] = await docker('top', Id);
+      shown['the environment'] = await readFile(`/proc/${State.Pid}/environ`, 'utf8');
     }
-    for (const [where, text] of Object.entries(told)) {
-      assert.ok(text.length > 0, `${where} of ${service} says nothing`);
-      for (const [name, secret] of secrets) assert.ok(!text.includes(secret), `${where} of ${service} has ${name}`);
+    for (const [where, text] of Object.entries(shown)) {
+      assert.ok(text.length > 0, `${where} of ${service} is empty`);
+      for (const [name, secret] of secrets) assert.ok(!text.includes(secret), `${where} of ${service} shows ${name}`);
     }
   }
 });

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs a command beside a Docker engine, within the namespaces that tests/compose.sh made: engine.sh [OPTION…] -- COMMAND…
+# Starts a Docker engine, runs a command and stops the engine: engine.sh [OPTION…] -- COMMAND…
+# tests/compose.sh runs this script in new namespaces.
 set -euo pipefail
 options=()
 while [[ $1 != -- ]]; do
@@ -9,7 +10,7 @@ done
 shift
 ip link set lo up
 mount -t tmpfs tmpfs /run
-# The client is in a chroot, and its socket with it.
+# The client runs in a chroot, so the socket must be in the chroot.
 export DOCKER_HOST=unix://$CLIENT/run/docker.sock
 dockerd --data-root "$ENGINE_DATA" --exec-root /run/docker --pidfile /run/docker.pid --host "$DOCKER_HOST" \
   --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "$CGROUP" "${options[@]}" > build/dockerd.log 2>&1 &

@@ -1,5 +1,5 @@
-// Steady load on one sidecar for minutes, while a transaction that has written stays open: whether memory, tables and indexes
-// stay as they are. Prints a line for each tenth of the time, and fails when something grows that should not.
+// Runs steady load on one sidecar for minutes, beside an open transaction that has written. Prints memory and sizes for
+// each tenth of the time, and fails when memory, tables or indexes grow that should not.
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,11 +12,11 @@ const seconds = Number(process.env.SECONDS_OF_LOAD);
 const rate = Number(process.env.RATE);
 const readers = Number(process.env.READERS);
 const SAMPLES = 10;
-const SENDERS_EACH = 3; // messages a second that a sender may send, of the five that the gate allows
+const SENDERS_EACH = 3; // messages per second of one sender; the gate allows five
 const KIB = 1024;
-const SEGMENT = 256 * KIB; // of the outbox: smaller than the usual 32 MiB, so that it turns over within minutes
+const SEGMENT = 256 * KIB; // of the outbox. The default is 32 MiB; small segments are truncated within minutes.
 
-// What the messages take grows with them, and relay_log for an hour; the rest stays as it is.
+// Only the tables of messages may grow, and relay_log for its first hour.
 const named = {
   outbox: "c.relname like 'outbox\\__%'",
   leases: "c.relname in ('relay_leases', 'relay_members', 'deliveries')",
@@ -31,7 +31,7 @@ const streamId = await stack.stream();
 const secret = join(stack.directory, 'session-secret');
 writeFileSync(secret, stack.sessionSecret);
 
-// It has a snapshot, an xid, and a message of its own in the outbox.
+// The open transaction has a snapshot, an xid, and a message in the outbox.
 const holder = await stack.connect();
 await holder.query('begin isolation level repeatable read');
 await holder.query('select sealcast.admit(array[$1]::uuid[], $2, array[gen_random_uuid()], array[gen_random_uuid()], $3)', [
@@ -42,10 +42,10 @@ const options = {
   port: new URL(sidecar.url).port, stream: streamId, keyring: stack.keyring, 'session-secret': secret, rate, seconds, warmup: 0,
   connections: 8, senders: Math.ceil(rate / SENDERS_EACH), subscribers: readers,
 };
-const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+const parameters = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
 const generator = fileURLToPath(new URL('../../build/sealcast_load', import.meta.url));
 const load = new Promise((resolve) => {
-  execFile(generator, words, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }));
+  execFile(generator, parameters, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }));
 });
 
 const memoryOf = (pid, line) => Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * KIB;
@@ -53,7 +53,7 @@ const memoryOf = (pid, line) => Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm'
 async function sample() {
   const [{ stored, logged, shards }] = await stack.query(`select (select count(*) from sealcast.messages) as stored,
     (select count(*) from sealcast.relay_log) as logged, (select count(*) from sealcast.relay_leases) as shards`);
-  const backends = (await stack.backends()).map((pid) => memoryOf(pid, 'RssAnon')); // what they share is the server's own
+  const backends = (await stack.backends()).map((pid) => memoryOf(pid, 'RssAnon')); // without memory that the server's processes share
   const sizes = {};
   for (const [kind, which] of Object.entries(kinds)) {
     const [row] = await stack.query(`select coalesce(sum(pg_table_size(c.oid)) filter (where c.relkind = 'r'), 0) as tables,
@@ -74,14 +74,14 @@ async function sample() {
 
 const size = (bytes) => `${Math.round(bytes / KIB)}`.padStart(9);
 const both = ({ tables, indexes }) => `${size(tables)} +${size(indexes)}`;
-// As claim_shards() does, but for the size. A lock that it does not get in time is for the next turn.
+// claim_shards() does the same with the default size. After a lock timeout (55P03) the next call tries again.
 const rotate = () => stack.query('select sealcast.rotate_outbox($1)', [SEGMENT]).catch((error) => {
   if (error.code !== '55P03') throw error;
 });
 const rotation = setInterval(rotate, 1000);
 
-console.log(`${rate} messages a second to ${readers} readers for ${seconds} s, a transaction open. KiB, tables + indexes:`);
-console.log(`  s   messages  sealcastd  backends ${Object.keys(kinds).map((kind) => kind.padStart(20)).join(' ')}   bytes a message`);
+console.log(`${rate} messages per second to ${readers} readers for ${seconds} s, beside an open transaction. KiB, tables + indexes:`);
+console.log(`  s   messages  sealcastd  backends ${Object.keys(kinds).map((kind) => kind.padStart(20)).join(' ')}   bytes per message`);
 const samples = [];
 for (let i = 1; i <= SAMPLES; i++) {
   await pause((seconds * 1000) / SAMPLES);
@@ -97,27 +97,27 @@ console.log(text.trim());
 
 const [half, end] = [samples[SAMPLES / 2 - 1], samples[SAMPLES - 1]];
 const grown = [];
-const flat = (what, before, after, slack, factor = 1.1) => {
-  if (after > before * factor + slack) grown.push(`${what}: ${size(before)} KiB after half of the time, ${size(after)} at the end`);
+const expectFlat = (name, before, after, slack, factor = 1.1) => {
+  if (after > before * factor + slack) grown.push(`${name}: ${size(before)} KiB after half of the time, ${size(after)} at the end`);
 };
 const total = ({ tables, indexes }) => tables + indexes;
-flat("sealcastd's memory", half.memory, end.memory, 2048 * KIB);
-flat("the memory of its connections' processes", half.backends, end.backends, 2048 * KIB, 1);
-flat('bytes a message', total(half.sizes.messages) / half.stored, total(end.sizes.messages) / end.stored, 0);
-flat('the outbox', 0, total(end.sizes.outbox), 6 * SEGMENT); // three segments, and their indexes
-// No version of a row is removed that the open transaction might see.
-flat('leases and deliveries', total(half.sizes.leases), total(end.sizes.leases), 1024 * KIB);
-flat('bytes a row of relay_log', total(half.sizes.relay_log) / half.logged, total(end.sizes.relay_log) / end.logged, 0);
-// A drain that finds nothing logs nothing; one that does logs each shard.
+expectFlat("sealcastd's memory", half.memory, end.memory, 2048 * KIB);
+expectFlat("the memory of sealcastd's backends", half.backends, end.backends, 2048 * KIB, 1);
+expectFlat('bytes per message', total(half.sizes.messages) / half.stored, total(end.sizes.messages) / end.stored, 0);
+expectFlat('the outbox', 0, total(end.sizes.outbox), 6 * SEGMENT); // three segments, and their indexes
+// These may grow a little: vacuum keeps the row versions that the open transaction might see.
+expectFlat('leases and deliveries', total(half.sizes.leases), total(end.sizes.leases), 1024 * KIB);
+expectFlat('bytes per row of relay_log', total(half.sizes.relay_log) / half.logged, total(end.sizes.relay_log) / end.logged, 0);
+// A drain that finds messages logs one row per shard. An empty drain logs nothing.
 if (end.logged > end.stored * end.shards) grown.push(`relay_log: ${end.logged} rows for ${end.stored} messages in ${end.shards} shards`);
-flat('the other tables', total(half.sizes.others), total(end.sizes.others), 64 * KIB);
+expectFlat('the other tables', total(half.sizes.others), total(end.sizes.others), 64 * KIB);
 
-// The transaction is still open, and was nobody's trouble.
+// The open transaction must still be usable, and messages must still be accepted.
 await holder.query('commit');
 await holder.end();
 const last = await send(sidecar.url, stack.user(), message(streamId));
 if (last.status !== 200) grown.push(`a message at the end: ${last.text}`);
 await sidecar.stop();
 await stack.close();
-for (const what of grown) console.log(`GROWN: ${what}`);
+for (const problem of grown) console.log(`GROWN: ${problem}`);
 process.exit(code !== 0 || grown.length > 0 ? 1 : 0);

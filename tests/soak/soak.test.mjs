@@ -1,4 +1,4 @@
-// What grows under steady load, in short: a child process with a stack of its own, as `make soak` runs it.
+// Runs the load of `make soak` in short form, in a child process with its own stack.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('../soak.sh', import.meta.url));
 
-test('nothing grows in forty seconds of steady load beside an open transaction', { timeout: 300_000 }, async (t) => {
+test('memory, tables and indexes do not grow in forty seconds of steady load beside an open transaction', { timeout: 300_000 }, async (t) => {
   const env = { ...process.env, SECONDS_OF_LOAD: '40', RATE: '50', READERS: '20' };
   const { stdout } = await run(script, { env }).catch((error) => assert.fail(`${error.stdout}\n${error.stderr}`));
   for (const line of stdout.trim().split('\n').slice(-2)) t.diagnostic(line);

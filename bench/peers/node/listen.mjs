@@ -1,4 +1,4 @@
-// Holds the peer's LISTENing session, and reads what comes.
+// Keeps one session with LISTEN for the peer and reads the notifications.
 import pg from 'pg';
 
 const client = new pg.Client();

@@ -1,4 +1,4 @@
--- The peer's own table: what a user of Node.js would store.
+-- The table of the peer on Node.js.
 set client_min_messages = warning;
 drop schema if exists peer_node cascade;
 create schema peer_node;

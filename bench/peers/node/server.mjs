@@ -1,5 +1,6 @@
-// POST /rpc/send_message as one would build it on Node.js: Redis for rate and replay, one INSERT with pg_notify each.
-// Settings: PORT, REDIS_URL, PGHOST …, PG_POOL, SESSION_SECRET_FILE, KEY_FILE (its name is the kid), PROCESSES.
+// A simple alternative to sealcastd on Node.js: POST /rpc/send_message with Redis for rate and replay, and one INSERT
+// with pg_notify per message. Environment: PORT, REDIS_URL, PGHOST …, PG_POOL, SESSION_SECRET_FILE, KEY_FILE (its name
+// is the kid), PROCESSES.
 import cluster from 'node:cluster';
 import { createHash, createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ const kid = basename(process.env.KEY_FILE);
 const key = readFileSync(process.env.KEY_FILE, 'utf8').replace(/\n$/, '');
 const sessionSecret = readFileSync(process.env.SESSION_SECRET_FILE, 'utf8');
 const processes = Number(process.env.PROCESSES ?? 1);
-const rate = 1000; // as the type `bench` of the other side
+const rate = 1000; // the same as Sealcast's message type `bench`
 const maxBytes = 16384;
 
 class Refusal extends Error {
@@ -24,7 +25,7 @@ class Refusal extends Error {
   }
 }
 
-// Verified sessions are kept until they end, as the other side keeps them.
+// Caches verified sessions until they expire, as sealcastd does.
 const sessions = new Map();
 function senderOf(header) {
   const token = header?.startsWith('Bearer ') ? header.slice(7) : '';
@@ -42,7 +43,7 @@ function senderOf(header) {
   return session.sub;
 }
 
-// With automatic pipelining, the commands of all requests of one turn of the event loop share a write.
+// Automatic pipelining: the commands of all requests in one iteration of the event loop share one write.
 const redis = new Redis(process.env.REDIS_URL, { enableAutoPipelining: true });
 async function passGate(sender, t, txnId) {
   const rateKey = `peer:{${sender}}:rate:${t}`;
@@ -140,15 +141,8 @@ function serve(request, response) {
   });
 }
 
-// What is notified is also listened to; without a listener pg_notify would be cheaper than it is in use.
-async function listen() {
-  const client = new pg.Client();
-  await client.connect();
-  client.on('notification', () => {});
-  await client.query('listen peer_messages');
-}
-
-if (cluster.isPrimary) await listen();
+// Without a listener pg_notify would cost less than in real use.
+if (cluster.isPrimary) await import('./listen.mjs');
 if (cluster.isPrimary && processes > 1) {
   redis.disconnect();
   for (let i = 0; i < processes; i++) cluster.fork();
