@@ -60,7 +60,7 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
       deliveries_(make_deliveries()),
       relay_(context.get_executor(), metrics_,
              {settings.relay.dsn, settings.relay.holder, settings.postgres.timeout, settings.relay.lease,
-              settings.relay.poll, static_cast<std::int32_t>(settings.relay.max_rows)},
+              settings.relay.poll, settings.relay.max_rows},
              transports(), [this](std::span<const transport::FramePtr> frames) { storm_.observe(frames); }),
       storm_(context.get_executor(),
              {settings.relay.dsn,
@@ -71,14 +71,12 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
       switching_(context.get_executor(), switching_settings(), switching_parts()),
       maintenance_(context.get_executor(), settings.relay.dsn),
       admission_(context.get_executor(), metrics_,
-                 {settings.postgres.dsn, settings.postgres.timeout, static_cast<std::size_t>(settings.admission.lanes),
-                  static_cast<std::size_t>(settings.admission.max_batch),
-                  static_cast<std::size_t>(settings.admission.max_waiting)},
+                 {settings.postgres.dsn, settings.postgres.timeout, settings.admission.lanes,
+                  settings.admission.max_batch, settings.admission.max_waiting},
                  [this] { relay_.wake(); }),
       audience_redis_(context.get_executor(), audience_redis_options()),
-      heartbeats_(
-          context.get_executor(), audience_redis_, metrics_,
-          {settings.audience.window, settings.gate.timeout, static_cast<std::size_t>(settings.audience.max_waiting)}),
+      heartbeats_(context.get_executor(), audience_redis_, metrics_,
+                  {settings.audience.window, settings.gate.timeout, settings.audience.max_waiting}),
       hls_(context.get_executor(), audience_redis_, settings.audience.window, settings.gate.timeout),
       livekit_(leader::viewers::make_livekit(context.get_executor(), settings)),
       audience_(context.get_executor(),
@@ -108,11 +106,9 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
             demo_files(settings.demo)}),
       router_(api_.router()),
       server_(context.get_executor(), router_, metrics_,
-              {settings.http.listen, static_cast<std::uint64_t>(settings.http.max_body_bytes),
-               static_cast<std::uint32_t>(settings.http.max_header_bytes),
-               static_cast<std::size_t>(settings.http.max_connections),
-               static_cast<std::size_t>(settings.http.max_pipelined),
-               static_cast<std::size_t>(settings.http.max_unsent_bytes), settings.http.read_timeout,
+              {settings.http.listen, settings.http.max_body_bytes,
+               static_cast<std::uint32_t>(settings.http.max_header_bytes), settings.http.max_connections,
+               settings.http.max_pipelined, settings.http.max_unsent_bytes, settings.http.read_timeout,
                settings.http.cors_origins, [this] { return hub_.size() + vip_hub_.size(); }}) {
   for (transport::sse::Hub* hub : {&hub_, &vip_hub_}) {
     hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };
@@ -194,8 +190,7 @@ asio::awaitable<void> Sidecar::pause() {
 
 transport::sse::HubSettings Sidecar::hub_settings(transport::Channel channel) const {
   const auto& own = settings_.sse;
-  return {channel, own.heartbeat, own.retry, static_cast<std::size_t>(own.max_subscribers),
-          static_cast<std::size_t>(own.ring_frames)};
+  return {channel, own.heartbeat, own.retry, own.max_subscribers, own.ring_frames};
 }
 
 std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliveries() {
@@ -205,9 +200,7 @@ std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliver
     deliveries.push_back(std::make_unique<transport::outside::Delivery>(
         context_.get_executor(), metrics_, routing_, std::move(adapter),
         transport::outside::DeliverySettings{settings_.relay.dsn, settings_.postgres.timeout, own.timeout, own.give_up,
-                                             static_cast<std::size_t>(own.max_in_flight),
-                                             static_cast<std::size_t>(own.max_frames),
-                                             static_cast<std::size_t>(own.max_bytes)}));
+                                             own.max_in_flight, own.max_frames, own.max_bytes}));
   }
   return deliveries;
 }
@@ -224,9 +217,9 @@ leader::switching::SwitchingSettings Sidecar::switching_settings() const {
           settings_.postgres.timeout,
           own.target,
           own.home,
-          static_cast<std::int32_t>(own.soft),
-          static_cast<std::int32_t>(own.hard),
-          static_cast<std::int32_t>(own.low),
+          own.soft,
+          own.hard,
+          own.low,
           own.hold,
           own.window,
           own.overlap,

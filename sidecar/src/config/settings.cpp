@@ -75,7 +75,9 @@ void Loader::store_number(const Setting& setting, std::int64_t value) {
                                  std::to_string(setting.max) + " (" + std::string(setting.unit()) + ")");
   }
   if (const auto* target = std::get_if<Setting::Number>(&setting.target)) {
-    (*target)(settings_) = value;
+    (*target)(settings_) = static_cast<std::int32_t>(value);
+  } else if (const auto* target = std::get_if<Setting::Size>(&setting.target)) {
+    (*target)(settings_) = static_cast<std::size_t>(value);
   } else if (const auto* target = std::get_if<Setting::Milliseconds>(&setting.target)) {
     (*target)(settings_) = std::chrono::milliseconds(value);
   } else {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <iosfwd>
 #include <stdexcept>
@@ -16,11 +17,11 @@ namespace sealcast::config {
 struct Settings {
   struct Http {
     std::string listen;  // host:port; port 0 picks a free one, printed in the log
-    std::int64_t max_body_bytes;
-    std::int64_t max_header_bytes;
-    std::int64_t max_connections;
-    std::int64_t max_pipelined;     // requests of one connection under way at once
-    std::int64_t max_unsent_bytes;  // of answers that wait for slow readers
+    std::size_t max_body_bytes;
+    std::size_t max_header_bytes;
+    std::size_t max_connections;
+    std::size_t max_pipelined;     // requests of one connection under way at once
+    std::size_t max_unsent_bytes;  // of answers that wait for slow readers
     std::chrono::milliseconds read_timeout;
     std::vector<std::string> cors_origins;     // empty: no CORS headers; "*": any
     std::vector<std::string> trusted_proxies;  // networks
@@ -31,16 +32,16 @@ struct Settings {
     std::chrono::milliseconds timeout;
   } postgres;
   struct Admission {
-    std::int64_t lanes;        // connections that carry batches
-    std::int64_t max_batch;    // messages in one statement
-    std::int64_t max_waiting;  // messages waiting for a batch; one more is 503 overloaded
+    std::size_t lanes;        // connections that carry batches
+    std::size_t max_batch;    // messages in one statement
+    std::size_t max_waiting;  // messages waiting for a batch; one more is 503 overloaded
   } admission;
   struct Relay {
     std::string dsn;     // direct, never through a transaction pooler; never empty: defaults to postgres.dsn
     std::string holder;  // this sidecar's name among the others; never empty: defaults to host name and pid
     std::chrono::milliseconds lease;
     std::chrono::milliseconds poll;  // fallback when no NOTIFY arrives
-    std::int64_t max_rows;           // messages in one drain
+    std::int32_t max_rows;           // messages in one drain
   } relay;
   struct Gate {
     std::string redis_url;  // redis://[user@]host[:port][/db], rediss:// for TLS
@@ -49,7 +50,7 @@ struct Settings {
     std::chrono::milliseconds timeout;
     std::chrono::milliseconds replay_window;
     std::chrono::milliseconds role_cache;
-    std::int64_t max_waiting;
+    std::size_t max_waiting;
     std::string socket;        // Unix socket for the SQL path; empty: none
     std::string socket_group;  // group that may connect; empty: the process's
   } gate;
@@ -65,9 +66,9 @@ struct Settings {
   struct Delivery {
     std::chrono::milliseconds timeout;  // of one publish
     std::chrono::milliseconds give_up;  // a stream that fails for this long loses the message at its head
-    std::int64_t max_in_flight;         // publishes of one transport at once
-    std::int64_t max_frames;            // of one transport in memory
-    std::int64_t max_bytes;
+    std::size_t max_in_flight;          // publishes of one transport at once
+    std::size_t max_frames;             // of one transport in memory
+    std::size_t max_bytes;
     // The transports of streams of each delivery_mode; empty: all that are on.
     std::vector<std::string> standard;
     std::vector<std::string> hybrid;
@@ -84,20 +85,20 @@ struct Settings {
   } redis_streams;
   struct RedisEvents : RedisService {
     std::string key;  // with {n}
-    std::int64_t partitions;
+    std::size_t partitions;
     std::chrono::milliseconds max_age;  // where no group reads
     std::chrono::milliseconds trim_every;
-    std::int64_t max_memory_percent;  // of maxmemory, from which on nothing is added
+    std::int32_t max_memory_percent;  // of maxmemory, from which on nothing is added
   } redis_events;
   struct Worker {
     std::string listen;  // host:port of /healthz and /metrics; empty: none
     std::chrono::milliseconds lease;
-    std::int64_t lanes;  // connections that apply events
+    std::size_t lanes;  // connections that apply events
   } worker;
   struct Sse {
     std::chrono::milliseconds heartbeat;
-    std::int64_t max_subscribers;
-    std::int64_t ring_frames;  // frames a slow reader of a stream may lag behind before it is dropped
+    std::size_t max_subscribers;
+    std::size_t ring_frames;  // frames a slow reader of a stream may lag behind before it is dropped
     std::chrono::milliseconds retry;
   } sse;
   struct Mqtt {
@@ -124,7 +125,7 @@ struct Settings {
     std::string key_file;     // empty: no such transport
     std::string channel;      // with {stream_id} in it
     std::string vip_channel;  // likewise; empty: none
-    std::int64_t max_message_bytes;
+    std::size_t max_message_bytes;
     std::string ca_file;
     std::string token_key_file;  // signs what readers get; empty: key_file
   } ably;
@@ -132,19 +133,19 @@ struct Settings {
     std::chrono::milliseconds window;  // how long a viewer counts after a heartbeat
     std::chrono::milliseconds update;  // a tick
     std::chrono::milliseconds repeat;
-    std::int64_t max_waiting;  // heartbeats waiting for Redis; one more is 503 overloaded
+    std::size_t max_waiting;  // heartbeats waiting for Redis; one more is 503 overloaded
   } audience;
   struct Sampling {
-    std::int64_t storm;              // messages a second of a stream from which it is sampled; 0: none ever is
+    std::int32_t storm;              // messages a second of a stream from which it is sampled; 0: none ever is
     std::chrono::milliseconds calm;  // below half of it, until sampling ends
     std::chrono::milliseconds repeat;
   } sampling;
   struct Switching {
     std::string target;  // a transport; empty: readers are never moved
     std::string home;    // where they go back to
-    std::int64_t soft;   // viewers
-    std::int64_t hard;
-    std::int64_t low;
+    std::int32_t soft;   // viewers
+    std::int32_t hard;
+    std::int32_t low;
     std::chrono::milliseconds hold;     // below `low`
     std::chrono::milliseconds window;   // both transports carry the stream
     std::chrono::milliseconds overlap;  // a reader reads both

@@ -25,15 +25,15 @@ const std::array kTable = {
 
     Setting{"http", "listen", TARGET(Text, http.listen), "127.0.0.1:8080", 0, 0, checks::listen_address,
             "Address of the HTTP server. Port 0 chooses a free port and logs it"},
-    Setting{"http", "max_body_bytes", TARGET(Number, http.max_body_bytes), "1048576", 1024, 67'108'864, nullptr,
+    Setting{"http", "max_body_bytes", TARGET(Size, http.max_body_bytes), "1048576", 1024, 67'108'864, nullptr,
             "Largest request body. A larger body gets 413"},
-    Setting{"http", "max_header_bytes", TARGET(Number, http.max_header_bytes), "16384", 1024, 1'048'576, nullptr,
+    Setting{"http", "max_header_bytes", TARGET(Size, http.max_header_bytes), "16384", 1024, 1'048'576, nullptr,
             "Largest request header. A larger header gets 431"},
-    Setting{"http", "max_connections", TARGET(Number, http.max_connections), "15000", 1, kMany, nullptr,
+    Setting{"http", "max_connections", TARGET(Size, http.max_connections), "15000", 1, kMany, nullptr,
             "Maximum number of open HTTP connections, event streams included"},
-    Setting{"http", "max_pipelined", TARGET(Number, http.max_pipelined), "64", 1, 1024, nullptr,
+    Setting{"http", "max_pipelined", TARGET(Size, http.max_pipelined), "64", 1, 1024, nullptr,
             "Maximum number of requests of one connection that are processed at the same time"},
-    Setting{"http", "max_unsent_bytes", TARGET(Number, http.max_unsent_bytes), "268435456", 1'048'576, 68'719'476'736,
+    Setting{"http", "max_unsent_bytes", TARGET(Size, http.max_unsent_bytes), "268435456", 1'048'576, 68'719'476'736,
             nullptr,
             "Maximum size of all responses that wait for slow readers. Above this limit a request for history gets 503 "
             "overloaded"},
@@ -52,12 +52,12 @@ const std::array kTable = {
     Setting{"postgres", "timeout_ms", TARGET(Milliseconds, postgres.timeout), "5000", 50, kManyMs, nullptr,
             "Deadline of one statement. When it passes, the request gets 503"},
 
-    Setting{"admission", "lanes", TARGET(Number, admission.lanes), "2", 1, 64, nullptr,
+    Setting{"admission", "lanes", TARGET(Size, admission.lanes), "2", 1, 64, nullptr,
             "Database connections that admit batches of messages"},
-    Setting{"admission", "max_batch", TARGET(Number, admission.max_batch), "256", 1, 10'000, nullptr,
+    Setting{"admission", "max_batch", TARGET(Size, admission.max_batch), "256", 1, 10'000, nullptr,
             "Maximum number of messages in one statement"},
     Setting{
-        "admission", "max_waiting", TARGET(Number, admission.max_waiting), "4096", 1, kMany, nullptr,
+        "admission", "max_waiting", TARGET(Size, admission.max_waiting), "4096", 1, kMany, nullptr,
         "Maximum number of messages that wait for a batch. When this many wait, the next message gets 503 overloaded"},
 
     Setting{"relay", "dsn", TARGET(Text, relay.dsn), "", 0, 0, checks::optional_postgres_dsn,
@@ -84,7 +84,7 @@ const std::array kTable = {
             "How long the gate remembers a txn_id"},
     Setting{"gate", "role_cache_ms", TARGET(Milliseconds, gate.role_cache), "5000", 0, 5000, nullptr,
             "Maximum age of a cached role. Roles are cached for message types whose rate depends on the role"},
-    Setting{"gate", "max_waiting", TARGET(Number, gate.max_waiting), "20000", 1, kMany, nullptr,
+    Setting{"gate", "max_waiting", TARGET(Size, gate.max_waiting), "20000", 1, kMany, nullptr,
             "Maximum number of checks that wait for a reply from Redis. When this many wait, the next check gets 503 "
             "gate_unavailable"},
     Setting{"gate", "socket", TARGET(Text, gate.socket), "", 0, 0, checks::socket_path,
@@ -110,9 +110,9 @@ const std::array kTable = {
 
     Setting{"sse", "heartbeat_ms", TARGET(Milliseconds, sse.heartbeat), "15000", 100, 300'000, nullptr,
             "Idle time after which an event stream gets a comment"},
-    Setting{"sse", "max_subscribers", TARGET(Number, sse.max_subscribers), "10000", 1, kMany, nullptr,
+    Setting{"sse", "max_subscribers", TARGET(Size, sse.max_subscribers), "10000", 1, kMany, nullptr,
             "Maximum number of open event streams. When this many are open, the next one gets 503 overloaded"},
-    Setting{"sse", "ring_frames", TARGET(Number, sse.ring_frames), "4096", 16, 65'536, nullptr,
+    Setting{"sse", "ring_frames", TARGET(Size, sse.ring_frames), "4096", 16, 65'536, nullptr,
             "Maximum number of frames that a slow reader may lag behind the newest frame of its stream. A slower "
             "reader is disconnected"},
     Setting{"sse", "retry_ms", TARGET(Milliseconds, sse.retry), "2000", 100, 300'000, nullptr,
@@ -123,11 +123,11 @@ const std::array kTable = {
     Setting{"delivery", "give_up_ms", TARGET(Milliseconds, delivery.give_up), "3600000", 1000, 604'800'000, nullptr,
             "How long an outside service may refuse a stream before the stream's oldest undelivered message becomes a "
             "dead letter"},
-    Setting{"delivery", "max_in_flight", TARGET(Number, delivery.max_in_flight), "64", 1, 10'000, nullptr,
+    Setting{"delivery", "max_in_flight", TARGET(Size, delivery.max_in_flight), "64", 1, 10'000, nullptr,
             "Maximum number of publishes of one transport in progress, each for a different stream"},
-    Setting{"delivery", "max_frames", TARGET(Number, delivery.max_frames), "8192", 1000, kMany, nullptr,
+    Setting{"delivery", "max_frames", TARGET(Size, delivery.max_frames), "8192", 1000, kMany, nullptr,
             "Maximum number of messages of one transport in memory. Further messages wait in Postgres"},
-    Setting{"delivery", "max_bytes", TARGET(Number, delivery.max_bytes), "33554432", 1'048'576, 4'294'967'296, nullptr,
+    Setting{"delivery", "max_bytes", TARGET(Size, delivery.max_bytes), "33554432", 1'048'576, 4'294'967'296, nullptr,
             "Maximum size of one transport's messages in memory"},
     Setting{"delivery", "standard", TARGET(List, delivery.standard), "", 0, 0, nullptr,
             "Transports of streams whose delivery_mode is standard. sse and redis_events carry all streams and are not "
@@ -158,7 +158,7 @@ const std::array kTable = {
             "Certificates (PEM) that verify a rediss:// server. Empty: the system's certificates"},
     Setting{"redis_events", "key", TARGET(Text, redis_events.key), "sealcast:events:{n}", 0, 0,
             checks::partition_template, "Key of an event partition's Redis stream"},
-    Setting{"redis_events", "partitions", TARGET(Number, redis_events.partitions), "16", 1, 1024, nullptr,
+    Setting{"redis_events", "partitions", TARGET(Size, redis_events.partitions), "16", 1, 1024, nullptr,
             "Number of event partitions. A sender always has the same partition. All sidecars need the same number; "
             "change it only when no group has unread events"},
     Setting{"redis_events", "max_age_ms", TARGET(Milliseconds, redis_events.max_age), "86400000", 1000, 2'592'000'000,
@@ -174,7 +174,7 @@ const std::array kTable = {
             "Address at which a worker serves /healthz and /metrics. Empty: it serves neither"},
     Setting{"worker", "lease_ms", TARGET(Milliseconds, worker.lease), "3000", 1000, 60'000, nullptr,
             "How long a lease lasts: the event partitions of a dead worker are taken over after this time"},
-    Setting{"worker", "lanes", TARGET(Number, worker.lanes), "2", 1, 64, nullptr,
+    Setting{"worker", "lanes", TARGET(Size, worker.lanes), "2", 1, 64, nullptr,
             "Database connections of a worker that apply events"},
 
     Setting{"mqtt", "url", TARGET(Text, mqtt.url), "", 0, 0, checks::optional_mqtt_url,
@@ -228,7 +228,7 @@ const std::array kTable = {
     Setting{"ably", "vip_channel", TARGET(Text, ably.vip_channel), "", 0, 0, checks::optional<checks::ably_channel>,
             "Ably channel that carries all messages of a stream, also while the stream is sampled (transport "
             "ably_vip). Empty: no such channel"},
-    Setting{"ably", "max_message_bytes", TARGET(Number, ably.max_message_bytes), "65536", 1024, 1'048'576, nullptr,
+    Setting{"ably", "max_message_bytes", TARGET(Size, ably.max_message_bytes), "65536", 1024, 1'048'576, nullptr,
             "Your account's size limit of one publish. A larger message becomes a dead letter"},
     Setting{"ably", "ca_file", TARGET(Text, ably.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify ably.url. Empty: the system's certificates"},
@@ -239,7 +239,7 @@ const std::array kTable = {
             "Minimum interval between two viewer counts of a stream when the count changes"},
     Setting{"audience", "repeat_ms", TARGET(Milliseconds, audience.repeat), "60000", 100, kManyMs, nullptr,
             "Interval at which an unchanged viewer count is published again"},
-    Setting{"audience", "max_waiting", TARGET(Number, audience.max_waiting), "20000", 1, kMany, nullptr,
+    Setting{"audience", "max_waiting", TARGET(Size, audience.max_waiting), "20000", 1, kMany, nullptr,
             "Maximum number of heartbeats that wait for Redis. When this many wait, the next heartbeat gets 503 "
             "overloaded"},
 
@@ -339,7 +339,7 @@ std::string_view Setting::unit() const {
   if (std::holds_alternative<Milliseconds>(target)) return "milliseconds";
   if (std::holds_alternative<Seconds>(target)) return "seconds";
   if (key.ends_with("_bytes")) return "bytes";
-  if (std::holds_alternative<Number>(target)) return "count";
+  if (std::holds_alternative<Number>(target) || std::holds_alternative<Size>(target)) return "count";
   return is_list() ? "list" : "text";
 }
 

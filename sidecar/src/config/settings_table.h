@@ -20,14 +20,15 @@ std::string environment_name(std::string_view path);  // gate.timeout_ms → SEA
 
 struct Setting {
   using Text = std::string& (*)(Settings&);
-  using Number = std::int64_t& (*)(Settings&);
+  using Number = std::int32_t& (*)(Settings&);
+  using Size = std::size_t& (*)(Settings&);
   using Milliseconds = std::chrono::milliseconds& (*)(Settings&);
   using Seconds = std::chrono::seconds& (*)(Settings&);
   using List = std::vector<std::string>& (*)(Settings&);
 
   std::string_view section;  // empty: a key above all sections
   std::string_view key;
-  std::variant<Text, Number, Milliseconds, Seconds, List> target;
+  std::variant<Text, Number, Size, Milliseconds, Seconds, List> target;
   std::string_view fallback;  // the default, written as in the environment
   std::int64_t min;           // of numbers and durations
   std::int64_t max;

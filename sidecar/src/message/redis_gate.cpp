@@ -103,7 +103,7 @@ redis::Options gate_redis_options(const config::Settings::Gate& settings) {
   }
   options.ca_file = settings.redis_ca_file;
   options.timeout = settings.timeout;
-  options.max_waiting = static_cast<std::size_t>(settings.max_waiting);
+  options.max_waiting = settings.max_waiting;
   options.max_reply = kMaxReply;
   return options;
 }

@@ -60,7 +60,7 @@ class Ably : public outside::Adapter {
       : client_(std::move(executor), client::http::ClientOptions{.ca_file = settings.ca_file}),
         base_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "channels/"),
         channel_(settings.channel),
-        max_bytes_(static_cast<std::size_t>(settings.max_message_bytes)),
+        max_bytes_(settings.max_message_bytes),
         headers_{"Content-Type: application/json", "Accept: application/json", std::string(kVersion),
                  "Authorization: Basic " + client::http::base64(read_key("ably.key_file", settings.key_file).text)} {}
 
