@@ -94,8 +94,8 @@ void judge(Item& item, TimestampTz now);
 // Admits each admissible item whose type has an admit hook, one after the other. Call it after insert_keys().
 void admit_hooked(Items items);
 
-// Sets the verdicts of items whose key was used before: the original for a repeat, else 409. They replace earlier
-// refusals.
+// Sets the verdicts of items whose key was used before: the original for a repeat, else 409. Such a verdict
+// replaces an earlier refusal.
 void answer_repeats(Items items);
 
 // Sets the verdicts of items whose stream is in another cell, and stores nothing. A repeat of a message that was sent

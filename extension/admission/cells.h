@@ -14,9 +14,9 @@ struct Cell {
 // Returns whether this database is one of several cells. If not, nothing below is needed.
 bool is_cell();
 
-// Locks cell_pins against ACCESS EXCLUSIVE. Call it before taking the snapshot with which cells are read. An operator
-// who moves a stream takes that lock and then pins the stream: admissions that began before have ended by then, and
-// later ones see the pin.
+// Takes an ACCESS SHARE lock on cell_pins. Call it before taking the snapshot with which cells are read. An operator
+// who moves a stream locks cell_pins in ACCESS EXCLUSIVE mode and pins the stream. When that lock is granted, all
+// earlier admissions have ended. Later admissions see the pin.
 void lock_pins();
 
 // Reads with the active snapshot. Trivially destructible. The returned cells live in the memory context of open().

@@ -92,7 +92,7 @@ void look_up_streams(Items items) {
   streams.close();
 }
 
-// Returns whether `a` applies rather than `b`.
+// Returns whether `a` takes precedence over `b`.
 bool outweighs(const Restriction& a, const Restriction& b) {
   if (a.ban != b.ban) return a.ban;
   return b.until && (!a.until || *a.until > *b.until);

@@ -6,7 +6,8 @@
 namespace sealcast::admission::gate {
 
 inline constexpr std::string_view kPass = "pass";
-inline constexpr std::string_view kSeen = "seen";  // the gate has seen this txn_id; the message may be committed
+inline constexpr std::string_view kSeen =
+    "seen";  // this txn_id was seen before; its message may or may not be committed
 inline constexpr std::string_view kLimited = "limited";
 inline constexpr std::string_view kUnavailable = "unavailable";
 inline constexpr std::string_view kOff = "off";  // a superuser has set sealcast.gate = off

@@ -1,5 +1,6 @@
 // Orders the keys of a batch, numbers its messages and inserts the keys into txn_keys.
 #include "admission/txn_keys.h"
+
 #include "relay/message_ids.h"
 #include "server/bulk_insert.h"
 #include "server/index_lookup.h"

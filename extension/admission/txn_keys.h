@@ -16,8 +16,8 @@ struct Inserted {
 void sort_by_key(Item** items, int count);
 
 // Inserts the keys of all admissible items without an admit hook. Waits up to lock_timeout for a transaction that has
-// inserted the same key and has not ended. `skip_committed`: leaves out keys that are committed. Otherwise such a key
-// raises 23505; this costs nothing in the usual case, where all keys are new.
+// inserted the same key and has not ended. `skip_committed`: looks for committed keys and leaves them out. Without
+// it such a key raises 23505, which saves the look-ups in the usual case, where all keys are new.
 Inserted insert_keys(Items items, int64 ts, bool skip_committed);
 
 }  // namespace sealcast::admission

@@ -28,7 +28,7 @@ constexpr int kMaxRows = 100'000;
 using Shards = std::span<Shard>;
 
 // The row locks keep another sidecar from acquiring the leases until this transaction has ended. A shard whose epoch
-// has changed is left out; the caller sees the change at its next claim_shards().
+// has changed is left out. The caller sees the change at its next claim_shards().
 server::SpiPlan lock_leases{
     "select l.shard, l.epoch, exists (select from sealcast.relay_members m where m.holder <> $1"
     " and m.seen_at > clock_timestamp() - interval '10 s')"
@@ -153,8 +153,8 @@ Contents contents_of(int shard, std::span<Run* const> ordered) {
           bigints(lasts)};
 }
 
-// Moves the group to the end of the window, or to the last run of a relay batch that was full before. Every shard gets
-// a row, also a shard without messages, so that the shards stay at one position.
+// Moves the group to the end of the window. If the relay batch was full before the end, moves the group to its last
+// run. A shard without messages gets a row too, so that the shards stay at one position.
 void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* const> ordered, bool complete) {
   static constexpr const char* kColumns[] = {"shard",    "batch",      "epoch",         "logged_at",   "seen",
                                              "seen_xid", "seen_id",    "target",        "target_xid",  "target_id",
@@ -209,7 +209,7 @@ Group next_group(Shards shards, std::span<Shard*> buffer, const Shard& first, co
   return {buffer.first(count), {first.seen, first.target.value_or(present), first.after_id}, logged_at};
 }
 
-// Returns whether there were messages. `present`: the position to which a new window leads.
+// Returns whether there were messages. `present`: the end of a window that begins now.
 bool drain(Shards shards, const Position& present, int max_rows, Output& output) {
   bool any = false;
   Sampler sampler = Sampler::open();

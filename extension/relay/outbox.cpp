@@ -16,7 +16,7 @@ constexpr int kSegments = 3;
 
 Datum xid_datum(uint64 xid) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid)); }
 
-// The window, and the runs found so far.
+// The search for runs: its window, and the runs found so far.
 struct Search {
   const Window& window;
   XidSnapshot seen;
@@ -82,8 +82,8 @@ void search_transaction(Segment& by_xid, uint64 xid, Search& search) {
   for (int left = search.max_messages; left > 0 && by_xid.rows.next();) left -= by_xid.add_row(search);
 }
 
-// Adds the runs of the few transactions that were running when `seen` was taken, or that began before the drain that
-// took it had its xid.
+// Adds the runs of the transactions that were running when `seen` was taken, and of the later ones up to seen.xid. Both
+// are few.
 void search_running(int number, Search& search) {
   const Window& window = search.window;
   Segment by_xid = Segment::open(number, "xid_first_id");
@@ -100,7 +100,7 @@ void search_running(int number, Search& search) {
   by_xid.rows.close();
 }
 
-// Adds the runs of the transactions that began later: their ids are beyond seen.id.
+// Adds the runs of the transactions after seen.xid: their ids are beyond seen.id.
 void search_later(int number, Search& search) {
   const Window& window = search.window;
   Segment by_id = Segment::open(number, "first_id");

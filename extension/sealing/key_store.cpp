@@ -129,7 +129,7 @@ void read_directory(ReadResult& result) {
   result.changed = false;
   result.keys[0] = result.warnings[0] = '\0';
   std::memcpy(result.directory, store->directory, sizeof result.directory);
-  result.ok = server::attempted(result.report, [&] {
+  result.ok = server::try_guarded(result.report, [&] {
     core::LoadedKeyring loaded;
     if (store->directory[0] != '\0') loaded = core::load_keyring(store->directory, store->strict);
     const std::vector<core::Key>& keys = loaded.keyring.keys();
@@ -201,7 +201,7 @@ void parse() {
   server::Report report;
   lock(LW_SHARED);
   const uint64 generation = pg_atomic_read_u64(&store->generation);
-  const bool ok = server::attempted(report, [&] {
+  const bool ok = server::try_guarded(report, [&] {
     core::Keyring fresh;
     for (int i = 0; i < store->count; ++i) {
       const StoredKey& key = store->keys[i];

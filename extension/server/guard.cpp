@@ -49,7 +49,7 @@ void copy_clipped(char* to, std::size_t size, std::string_view from) noexcept {
   }
 }
 
-bool attempt(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept {
+bool try_call(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept {
   try {
     body(context, cancel);
     return true;
@@ -82,7 +82,7 @@ void call_guarded(Body body, void* context) {
   core::CancelFlag watched = &InterruptPending;
   while (true) {
     // If interrupts cannot be processed now, stopping for one would loop for ever.
-    if (attempt(body, context, INTERRUPTS_CAN_BE_PROCESSED() ? watched : nullptr, report)) return;
+    if (try_call(body, context, INTERRUPTS_CAN_BE_PROCESSED() ? watched : nullptr, report)) return;
     if (!report.interrupted) raise(report);
     CHECK_FOR_INTERRUPTS();
     watched = &QueryCancelPending;

@@ -26,7 +26,7 @@ void copy_clipped(char* to, std::size_t size, std::string_view from) noexcept;
 
 // Calls `body` once. Returns false and fills `report` if it throws.
 using Body = void (*)(void* context, core::CancelFlag cancel);
-bool attempt(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept;
+bool try_call(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept;
 
 // Raises a report as an ERROR. The frames of the caller must not own anything.
 [[noreturn]] void raise(const Report& report);
@@ -43,9 +43,9 @@ void guarded(Lambda body) {
 
 // As guarded(), but returns false on failure and ignores interrupts. Does not ereport.
 template <class Lambda>
-bool attempted(Report& report, Lambda body) noexcept {
+bool try_guarded(Report& report, Lambda body) noexcept {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");
-  return attempt([](void* context, core::CancelFlag) { (*static_cast<Lambda*>(context))(); }, &body, nullptr, report);
+  return try_call([](void* context, core::CancelFlag) { (*static_cast<Lambda*>(context))(); }, &body, nullptr, report);
 }
 
 }  // namespace sealcast::server
