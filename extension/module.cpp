@@ -1,4 +1,5 @@
-// Where the library meets the server: the magic block, the settings, and shared memory when it is preloaded.
+// Loads the library into the server: the magic block, the settings and, if it is preloaded, shared memory and the key
+// watcher.
 #include "relay/wake.h"
 #include "sealing/key_store.h"
 #include "server/pg.h"

@@ -14,7 +14,7 @@ PG_CXXFLAGS = -std=c++20 -O3 -Wall -Wextra -fvisibility=hidden -MMD -MP $(SEALCA
 # The server's headers are system headers: warnings in them are not ours to fix.
 PG_CPPFLAGS = -I$(VPATH) -I$(VPATH)/extension -isystem $(shell $(PG_CONFIG) --includedir-server)
 EXTRA_CLEAN = $(OBJS:.o=.d)
-# Bitcode would serve only JIT inlining, and no function of ours is ever inlined.
+# Bitcode is for JIT inlining only, and none of our functions is ever inlined.
 override with_llvm = no
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -27,8 +27,8 @@ exception
             'Retry with the same txn_id. The reason is in the log of the database.')::sealcast.refusal;
 end $$;
 
--- Admits one item whose type has an admit hook: claims the key, calls the hook, seals and inserts. When the hook
--- refuses, all of it is undone.
+-- Admits one item whose type has an admit hook: inserts the key, calls the hook, seals and inserts the message. When the
+-- hook refuses, all of it is undone.
 create function sealcast.admit_hooked(item integer, hook regprocedure, stream_id uuid, t text, sender_id uuid, txn_id uuid,
                                       canonical text, sent_hash bytea, message_id bigint)
   returns sealcast.verdict

@@ -1,10 +1,10 @@
-// admit(): the one place that authorises, seals and inserts. send_message() and the sidecar both end here.
+// Authorises, seals and inserts a batch: the SQL function admit(). send_message() and the sidecar both call it.
 //
-// A batch is judged, its keys are claimed, what was claimed is sealed and stored, and what was not is answered: a
-// repeat by its original, the rest by what was judged. Claiming and storing are one subtransaction: it ends as a whole,
-// is done again when somebody was faster with a key, or is given up when somebody holds one.
+// Each item is judged. The keys of the admissible items are inserted, and the items whose keys are new are sealed and
+// stored. Then the repeats get their originals. Inserting keys and storing are one subtransaction. It is repeated if
+// another transaction has committed one of the keys, and given up if an open transaction holds one of them.
 #include "admission/batch.h"
-#include "admission/claim.h"
+#include "admission/txn_keys.h"
 #include "core/envelope.h"
 #include "relay/outbox.h"
 #include "relay/wake.h"
@@ -26,12 +26,16 @@ namespace sealcast::admission {
 
 namespace {
 
-// Somebody else may commit a key between the look at it and its claim; nobody has this much bad luck.
-constexpr int kMaxRaces = 5;
+// Another transaction may commit a key between reading it and inserting it. This many conflicts in a row do not happen
+// by chance.
+constexpr int kMaxConflicts = 5;
 
-void seal(const Claimed& claimed, const core::Key& key, int64 ts) {
-  for (int i = 0; i < claimed.count; ++i) {
-    Item& item = *claimed.items[i];
+// How long a batch waits for an open transaction that holds one of its keys.
+constexpr char kLockTimeout[] = "100ms";
+
+void seal(const Inserted& inserted, const core::Key& key, int64 ts) {
+  for (int i = 0; i < inserted.count; ++i) {
+    Item& item = *inserted.items[i];
     const server::UuidText stream_id(*item.stream_id), sender_id(*item.sender_id), txn_id(*item.txn_id);
     server::guarded([&](core::CancelFlag) {
       server::Scratch signing, envelope;
@@ -39,18 +43,18 @@ void seal(const Claimed& claimed, const core::Key& key, int64 ts) {
       const core::Signature sig = core::sign_payload(fields, server::view(item.canonical), key, *signing);
       core::append_envelope(fields, key.kid, server::view(item.canonical), sig.bytes(), *envelope);
       item.sig = server::new_varlena(sig.bytes());
-      item.answer.envelope = server::new_varlena(*envelope);
+      item.verdict.envelope = server::new_varlena(*envelope);
     });
-    item.answer.status = 200;
+    item.verdict.status = 200;
   }
 }
 
-void store(const Claimed& claimed, const core::Key& key, int64 ts) {
+void insert_messages(const Inserted& inserted, const core::Key& key, int64 ts) {
   const text* const kid = cstring_to_text_with_len(key.kid.data(), static_cast<int>(key.kid.size()));
   static constexpr const char* kMessage[] = {"ts", "message_id", "stream_id", "sender_id", "txn_id",
                                              "t",  "kid",        "sig",       "d"};
-  server::bulk_insert("messages", kMessage, claimed.count, [&](int i, Datum* values, bool*) {
-    const Item& item = *claimed.items[i];
+  server::bulk_insert("messages", kMessage, inserted.count, [&](int i, Datum* values, bool*) {
+    const Item& item = *inserted.items[i];
     values[0] = Int64GetDatum(ts);
     values[1] = Int64GetDatum(item.message_id);
     values[2] = UUIDPGetDatum(item.stream_id);
@@ -63,14 +67,14 @@ void store(const Claimed& claimed, const core::Key& key, int64 ts) {
   });
 }
 
-void queue(const Claimed& claimed, int64 ts) {
+void insert_outbox(const Inserted& inserted, int64 ts) {
   const FullTransactionId xid = GetTopFullTransactionId();
   const int16 segment = relay::outbox_segment();
-  auto* const runs = static_cast<relay::Run*>(palloc(static_cast<std::size_t>(claimed.count) * sizeof(relay::Run)));
+  auto* const runs = static_cast<relay::Run*>(palloc(static_cast<std::size_t>(inserted.count) * sizeof(relay::Run)));
   int count = 0;
-  for (int i = 0; i < claimed.count; ++i) {
-    const Item& item = *claimed.items[i];
-    if (count > 0 && runs[count - 1].takes(item.message_id, *item.stream_id)) {
+  for (int i = 0; i < inserted.count; ++i) {
+    const Item& item = *inserted.items[i];
+    if (count > 0 && runs[count - 1].continues_with(item.message_id, *item.stream_id)) {
       ++runs[count - 1].messages;
     } else {
       runs[count++] = {item.message_id, 1, ts, *item.stream_id, relay::shard_of(*item.stream_id), 0};
@@ -89,38 +93,40 @@ void queue(const Claimed& claimed, int64 ts) {
   });
 }
 
-void claim_and_store(Items items, bool look_first) {
+void store(Items items, bool skip_committed) {
   const int64 ts = sealing::unix_ms(GetCurrentTimestamp());
   const core::Key& key = sealing::key_store::require_signing();
-  const Claimed claimed = claim(items, ts, look_first);
-  if (claimed.count > 0) {
-    seal(claimed, key, ts);
-    store(claimed, key, ts);
-    queue(claimed, ts);
+  const Inserted inserted = insert_keys(items, ts, skip_committed);
+  if (inserted.count > 0) {
+    seal(inserted, key, ts);
+    insert_messages(inserted, key, ts);
+    insert_outbox(inserted, ts);
     relay::wake::request();
   }
   admit_hooked(items);
 }
 
-enum class Outcome { stored, raced, blocked };
+// key_conflict: another transaction has committed one of the keys. key_locked: an open transaction holds one of them.
+enum class StoreResult { stored, key_conflict, key_locked };
 
-Outcome outcome_of(const ErrorData* error) {
+StoreResult result_of(const ErrorData* error) {
   switch (error->sqlerrcode) {
     case ERRCODE_UNIQUE_VIOLATION:
-      return Outcome::raced;
+      return StoreResult::key_conflict;
     case ERRCODE_LOCK_NOT_AVAILABLE:
     case ERRCODE_T_R_DEADLOCK_DETECTED:
-      return Outcome::blocked;
+      return StoreResult::key_locked;
     case ERRCODE_CHECK_VIOLATION:
-      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("no partition takes messages of today"),
-                      errhint("Run: select sealcast.maintain(). The sidecar does so every hour; without one, schedule "
-                              "it daily.")));
+      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                      errmsg("there is no partition for the messages of today"),
+                      errhint("Run: select sealcast.maintain(). The sidecar calls it every hour. Without a sidecar, "
+                              "schedule a daily call.")));
   }
   ReThrowError(const_cast<ErrorData*>(error));
 }
 
-// In a subtransaction of its own: nothing of it is left unless all of it is.
-Outcome attempt(Items items, bool look_first) {
+// Runs store() in a subtransaction, so that a failure leaves no row behind.
+StoreResult try_to_store(Items items, bool skip_committed) {
   MemoryContext const memory = CurrentMemoryContext;
   ResourceOwner const owner = CurrentResourceOwner;
   ErrorData* volatile error = nullptr;
@@ -128,7 +134,7 @@ Outcome attempt(Items items, bool look_first) {
   MemoryContextSwitchTo(memory);
   PG_TRY();
   {
-    claim_and_store(items, look_first);
+    store(items, skip_committed);
     ReleaseCurrentSubTransaction();
   }
   PG_CATCH();
@@ -141,10 +147,10 @@ Outcome attempt(Items items, bool look_first) {
   PG_END_TRY();
   MemoryContextSwitchTo(memory);
   CurrentResourceOwner = owner;
-  return error == nullptr ? Outcome::stored : outcome_of(error);
+  return error == nullptr ? StoreResult::stored : result_of(error);
 }
 
-Answer txn_in_progress(const char* message) {
+Verdict txn_in_progress(const char* message) {
   return {.status = 503,
           .code = "txn_in_progress",
           .message = message,
@@ -152,31 +158,28 @@ Answer txn_in_progress(const char* message) {
           .retry_after_ms = 200};
 }
 
-// False when somebody's open transaction holds a key: nothing was stored.
-bool store_what_is_new(Items items) {
-  for (int races = 0;; ++races) {
-    const bool look_first = races > 0;
-    switch (attempt(items, look_first)) {
-      case Outcome::stored:
+// Returns false, with nothing stored, if an open transaction holds a key.
+bool store_with_retries(Items items) {
+  for (int conflicts = 0;; ++conflicts) {
+    const bool skip_committed = conflicts > 0;
+    switch (try_to_store(items, skip_committed)) {
+      case StoreResult::stored:
         return true;
-      case Outcome::blocked:
+      case StoreResult::key_locked:
         return false;
-      case Outcome::raced:
+      case StoreResult::key_conflict:
         for (Item& item : items) {
-          if (item.admissible) item.answer = {};
+          if (item.admissible) item.verdict = {};
         }
-        if (look_first && IsolationUsesXactSnapshot()) {
+        if (skip_committed && IsolationUsesXactSnapshot()) {
           ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                          errmsg("could not serialize access due to a concurrent claim of the same txn_id"),
+                          errmsg("could not serialize access due to a concurrent insert of the same txn_id"),
                           errhint("Retry the transaction.")));
         }
-        if (races == kMaxRaces) return false;
+        if (conflicts == kMaxConflicts) return false;
     }
   }
 }
-
-// How long a batch waits for somebody's open transaction on one of its keys.
-constexpr char kLockTimeout[] = "100ms";
 
 }  // namespace
 
@@ -184,7 +187,7 @@ void admit(Items items) {
   PreventCommandIfReadOnly("sealcast.admit()");
   PreventCommandIfParallelMode("sealcast.admit()");
   const TimestampTz now = GetCurrentTimestamp();
-  hold_pins();
+  lock_pins();
   PushActiveSnapshot(GetTransactionSnapshot());
   look_up(items, now);
   PopActiveSnapshot();
@@ -196,23 +199,25 @@ void admit(Items items) {
   }
   const int settings = NewGUCNestLevel();
   set_config_option("lock_timeout", kLockTimeout, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-  const bool stored = !any || store_what_is_new(items);
+  const bool stored = !any || store_with_retries(items);
   AtEOXact_GUC(true, settings);
   if (!stored) {
-    // The caller sends each item alone, on another connection: one held key stalls nobody else.
+    // The sidecar then sends each item alone, on another connection, so that one held key does not delay the other
+    // items.
     for (Item& item : items) {
-      item.answer = txn_in_progress("another transaction holds this txn_id and has not ended");
+      item.verdict = txn_in_progress("another transaction holds this txn_id and has not ended");
     }
     return;
   }
   answer_repeats(items);
   for (Item& item : items) {
-    // Its key was taken when it was claimed and is gone now.
-    if (item.answer.status == 0) item.answer = txn_in_progress("what may be sent changed while this was decided");
+    // Its key existed when the keys were inserted, and does not exist now.
+    if (item.verdict.status == 0)
+      item.verdict = txn_in_progress("the rights of the sender changed while the message was admitted");
   }
 }
 
-void answer_elsewhere(Items items) {
+void answer_without_storing(Items items) {
   prepare(items);
   for (Item& item : items) judge(item, GetCurrentTimestamp());
   answer_repeats(items);
@@ -221,7 +226,7 @@ void answer_elsewhere(Items items) {
 SEALCAST_FUNCTION(sealcast_admit) {
   const Items items = read_items(fcinfo);
   admit(items);
-  write_answers(fcinfo, items);
+  write_verdicts(fcinfo, items);
   return static_cast<Datum>(0);
 }
 

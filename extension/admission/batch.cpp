@@ -1,4 +1,4 @@
-// Between SQL and a batch: the five arrays that come in, the rows that go out.
+// Reads the five arrays of admit(), prepares payloads, and writes the verdicts as rows.
 #include "admission/batch.h"
 
 #include "core/payload.h"
@@ -21,30 +21,31 @@ struct Array {
   const void* pointer(int i) const { return nulls[i] ? nullptr : DatumGetPointer(values[i]); }
 };
 
-[[noreturn]] void refuse_arrays() {
+[[noreturn]] void raise_array_error() {
   ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-                  errmsg("the arrays of a batch differ in length, or do not count from 1"),
-                  errhint("Pass five arrays with an entry for each message.")));
+                  errmsg("the arrays of a batch differ in length or do not start at index 1"),
+                  errhint("Pass five arrays with one element per message.")));
   pg_unreachable();
 }
 
 Array read_array(FunctionCallInfo fcinfo, int argument, Oid type) {
   Array array;
   if (PG_ARGISNULL(argument)) return array;
-  ArrayType* const given = PG_GETARG_ARRAYTYPE_P(argument);
-  if (ARR_NDIM(given) > 1 || (ARR_NDIM(given) == 1 && ARR_LBOUND(given)[0] != 1)) refuse_arrays();
+  ArrayType* const argument_array = PG_GETARG_ARRAYTYPE_P(argument);
+  if (ARR_NDIM(argument_array) > 1 || (ARR_NDIM(argument_array) == 1 && ARR_LBOUND(argument_array)[0] != 1))
+    raise_array_error();
   const bool uuids = type == UUIDOID;
-  deconstruct_array(given, type, uuids ? UUID_LEN : -1, false, uuids ? TYPALIGN_CHAR : TYPALIGN_INT, &array.values,
-                    &array.nulls, &array.count);
+  deconstruct_array(argument_array, type, uuids ? UUID_LEN : -1, false, uuids ? TYPALIGN_CHAR : TYPALIGN_INT,
+                    &array.values, &array.nulls, &array.count);
   return array;
 }
 
-// Texts of one column are detoasted where a later guard may not.
+// Detoasts here, because code inside a guard must not.
 const text* detoasted(const void* value) {
   return value == nullptr ? nullptr : pg_detoast_datum_packed(static_cast<varlena*>(const_cast<void*>(value)));
 }
 
-// A backend's own, so that the canonical text keeps its room from message to message.
+// One per backend, so that the canonical text keeps its memory from message to message.
 core::Payload& reused_payload() {
   static core::Payload payload;
   constexpr std::size_t kKeptBytes = 1 << 20;
@@ -87,7 +88,7 @@ Items read_items(FunctionCallInfo fcinfo) {
   Array arrays[kArrays];
   for (int i = 0; i < kArrays; ++i) {
     arrays[i] = read_array(fcinfo, i, kElements[i]);
-    if (arrays[i].count != arrays[0].count) refuse_arrays();
+    if (arrays[i].count != arrays[0].count) raise_array_error();
   }
   const auto count = static_cast<std::size_t>(arrays[0].count);
   auto* const items = static_cast<Item*>(palloc(Max(count, 1) * sizeof(Item)));
@@ -111,29 +112,29 @@ void prepare(Items items) {
   }
 }
 
-void write_answers(FunctionCallInfo fcinfo, Items items) {
+void write_verdicts(FunctionCallInfo fcinfo, Items items) {
   enum { kItem, kStatus, kCode, kMessage, kDetails, kHint, kRetryAfter, kReplayed, kEnvelope, kColumns };
   InitMaterializedSRF(fcinfo, 0);
   auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   for (const Item& item : items) {
-    const Answer& answer = item.answer;
+    const Verdict& verdict = item.verdict;
     Datum values[kColumns] = {};
     bool nulls[kColumns] = {};
     values[kItem] = Int32GetDatum(item.number);
-    values[kStatus] = Int32GetDatum(answer.status);
+    values[kStatus] = Int32GetDatum(verdict.status);
     const auto put_text = [&](int column, const char* value) {
       nulls[column] = value == nullptr;
       if (value != nullptr) values[column] = CStringGetTextDatum(value);
     };
-    put_text(kCode, answer.code);
-    put_text(kMessage, answer.message);
-    put_text(kDetails, answer.details);
-    put_text(kHint, answer.hint);
-    nulls[kRetryAfter] = !answer.retry_after_ms;
-    values[kRetryAfter] = Int64GetDatum(answer.retry_after_ms.value_or(0));
-    values[kReplayed] = BoolGetDatum(answer.replayed);
-    nulls[kEnvelope] = answer.envelope == nullptr;
-    values[kEnvelope] = PointerGetDatum(answer.envelope);
+    put_text(kCode, verdict.code);
+    put_text(kMessage, verdict.message);
+    put_text(kDetails, verdict.details);
+    put_text(kHint, verdict.hint);
+    nulls[kRetryAfter] = !verdict.retry_after_ms;
+    values[kRetryAfter] = Int64GetDatum(verdict.retry_after_ms.value_or(0));
+    values[kReplayed] = BoolGetDatum(verdict.replayed);
+    nulls[kEnvelope] = verdict.envelope == nullptr;
+    values[kEnvelope] = PointerGetDatum(verdict.envelope);
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
   }
 }

@@ -1,15 +1,15 @@
-// One call of admit(): the messages it was given, what the database knows of each, and the verdicts it hands over.
+// One call of admit(): its items, the facts that the database holds about each item, and their verdicts.
 //
-// All of this lives in the memory of the call, in structs without destructors, since any step may leave by ereport.
+// All of it lives in the memory of the call, in structs without destructors, because any step may leave by ereport.
 #pragma once
 
 #include "admission/cells.h"
 
 namespace sealcast::admission {
 
-// A verdict's texts; null = the column is null.
-struct Answer {
-  int status = 0;  // 0: not answered yet
+// The SQL type sealcast.verdict, without `item`. Null texts become SQL nulls.
+struct Verdict {
+  int status = 0;  // 0: no verdict yet
   const char* code = nullptr;
   const char* message = nullptr;
   const char* details = nullptr;
@@ -23,89 +23,94 @@ struct Answer {
 struct TypeRules {
   const text* t;
   int max_bytes;
-  ArrayType* required_roles;  // null = anyone
+  ArrayType* required_roles;  // null: any sender
   bool system_only;
   bool states_role;  // server_fields is {user_role}
-  Oid admit_hook;    // InvalidOid = none
+  Oid admit_hook;    // InvalidOid: none
 };
 
 // A row of streams.
-struct StreamState {
+struct StreamRow {
   std::optional<TimestampTz> closed_at;
 };
 
-// The row of restrictions that counts most: a ban before a mute, the one that ends last.
+// The strongest row of restrictions for a sender: a ban before a mute, then the one that ends last.
 struct Restriction {
   bool ban;
   bool everywhere;
   std::optional<TimestampTz> until;
 };
 
+// One message of the batch.
 struct Item {
   int number;  // from 1
-  // As given; null where the array holds a null.
+  // The arguments; null where the array holds a null.
   const pg_uuid_t* stream_id;
   const text* t;
   const pg_uuid_t* sender_id;
   const pg_uuid_t* txn_id;
   const text* d;
 
-  const Cell* elsewhere;      // the cell that the stream is in; null = this one
-  const TypeRules* type;      // null = unknown
-  const StreamState* stream;  // null = unknown
-  const text* role;           // in this stream; null = none
+  // Facts from the database, set by look_up().
+  const Cell* other_cell;   // the cell that the stream belongs to; null: this one
+  const TypeRules* type;    // null: unknown type
+  const StreamRow* stream;  // null: unknown stream
+  const text* role;         // in this stream; null: none
   const Restriction* restriction;
 
-  const text* canonical;   // null when `problem` says why
+  // Set by prepare().
+  const text* canonical;   // null if the payload has a problem
   const bytea* sent_hash;  // likewise
-  const char* problem;
+  const char* problem;     // null if the payload is valid
 
-  bool admissible;
-  // Of what is sealed.
+  bool admissible;  // set by judge()
+
+  // Set while an admissible item is stored.
   int64 message_id;
   const bytea* sig;
-  Answer answer;
+  Verdict verdict;
 
-  // Whether it has a key to be known by, and so may be a repeat.
+  // Only an item with a key can be a repeat.
   bool has_key() const { return sender_id != nullptr && txn_id != nullptr && canonical != nullptr; }
 };
 
 using Items = std::span<Item>;
 
-// The arguments of admit(): five arrays of one length. 2202E when they are not.
+// Reads the arguments of admit(), five arrays of one length. Error 2202E if the lengths differ.
 Items read_items(FunctionCallInfo fcinfo);
 
-// Fills what the database knows: cell, type, stream, role, restriction. With the snapshot that is active.
+// Sets the facts: cell, type, stream, role, restriction. Reads with the active snapshot.
 void look_up(Items items, TimestampTz now);
 
-// Fills `elsewhere` alone. With the snapshot that is active.
+// Sets `other_cell` alone. Reads with the active snapshot.
 void look_up_cells(Items items);
 
-// Canonical payload and hash of each, also of those who will be refused: a repeat of theirs is answered by its hash.
+// Sets the canonical payload and its hash. Inadmissible items need them too: a repeat is recognised by its hash.
 void prepare(Items items);
 
-// Sets `admissible`, or the answer that refuses. Needs look_up() and prepare().
+// Sets `admissible`, or the verdict that refuses the item. Needs look_up() and prepare().
 void judge(Item& item, TimestampTz now);
 
-// The admissible items whose type has an admit hook: each claimed, asked and stored alone. After claim().
+// Admits each admissible item whose type has an admit hook, one after the other. Call it after insert_keys().
 void admit_hooked(Items items);
 
-// The items whose key was taken: the original, or that the key was used for something else. Whatever else was to be
-// said of them gives way.
+// Sets the verdicts of items whose key was used before: the original for a repeat, else 409. Such a verdict
+// replaces an earlier refusal.
 void answer_repeats(Items items);
 
-// Answers items whose stream is elsewhere: what was sent here before it moved by its original. Stores nothing.
-void answer_elsewhere(Items items);
+// Sets the verdicts of items whose stream is in another cell, and stores nothing. A repeat of a message that was sent
+// here before its stream moved gets its original.
+void answer_without_storing(Items items);
 
-// All of the above, each item with its answer in the end: admit() behind its arrays.
+// Admits a batch: all steps above. Each item has a verdict afterwards.
 void admit(Items items);
 
-// Raises an answer that is no 200 as an ERROR: SQLSTATE PTnnn, DETAIL beginning with the code, HINT with the
+// Raises a verdict other than 200 as an ERROR: SQLSTATE PTnnn, DETAIL beginning with the code, HINT beginning with the
 // milliseconds to wait.
-[[noreturn]] void refuse(const Answer& answer);
+[[noreturn]] void refuse(const Verdict& verdict);
 
-Answer unknown_type(const text* t);
+Verdict unknown_type(const text* t);
 
-void write_answers(FunctionCallInfo fcinfo, Items items);
+void write_verdicts(FunctionCallInfo fcinfo, Items items);
 
 }  // namespace sealcast::admission

@@ -1,4 +1,4 @@
-// Reading request.jwt.claims: see caller.h.
+// Reads sub and exp of request.jwt.claims without SQL.
 #include "admission/caller.h"
 
 #include "admission/batch.h"
@@ -35,7 +35,7 @@ std::optional<pg_uuid_t> parse_uuid(std::string_view text) {
   return uuid;
 }
 
-// A member of the root as canonical text; its name needs no escapes.
+// Returns a member of the root object as canonical text. `name` must need no escapes.
 std::string_view value_of(std::span<const core::Member> members, std::string_view json, std::string_view name) {
   for (const core::Member& member : members) {
     if (member.key == name) return json.substr(member.begin, member.end - member.begin).substr(name.size() + 3);
@@ -51,7 +51,7 @@ void read(std::string_view json, Claims& claims, core::CancelFlag cancel) {
     core::canonicalize_members(json, *canonical, core::Numbers::rounded, cancel, *lease, is_object);
   } catch (const core::Error& error) {
     if (error.kind() == core::ErrorKind::interrupted) throw;
-    return;  // What is no JSON claims nothing.
+    return;  // Invalid JSON has no claims.
   }
   if (!is_object) return;
   const std::span<const core::Member> members = (*lease).members;
@@ -79,7 +79,7 @@ pg_uuid_t current_sender() {
     refuse({.status = 401,
             .code = "unauthenticated",
             .message = "no session",
-            .details = "request.jwt.claims holds no sub that is a UUID other than nil",
+            .details = "request.jwt.claims has no valid sub; it must be a UUID other than nil",
             .hint = "Sign in and send the session's token."});
   }
   constexpr double kPostgresEpoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * static_cast<double>(SECS_PER_DAY);
@@ -88,7 +88,7 @@ pg_uuid_t current_sender() {
     refuse({.status = 401,
             .code = "token_expired",
             .message = "the session has expired",
-            .hint = "Refresh the token and try again."});
+            .hint = "Get a new token, then retry."});
   }
   return *claims.sub;
 }

@@ -1,14 +1,15 @@
-// Who is calling from SQL: the claims that a gateway such as PostgREST set with SET LOCAL request.jwt.claims.
+// The user who calls from SQL, by the claims that a gateway such as PostgREST sets with SET LOCAL request.jwt.claims.
 #pragma once
 
 #include "server/pg.h"
 
 namespace sealcast::admission {
 
-// `sub` of the claims; nothing when there are none, or it is no UUID, or nil. Never an error, as policies ask.
+// Returns `sub` of the claims; nothing if it is missing, not a UUID, or nil. Never raises an error: row-level security
+// policies call it.
 std::optional<pg_uuid_t> caller_id();
 
-// As caller_id(), but refuses (PT401) who has no session, or one that has expired.
+// As caller_id(), but raises PT401 if there is no session or the session has expired.
 pg_uuid_t current_sender();
 
 }  // namespace sealcast::admission

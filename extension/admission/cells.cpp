@@ -1,7 +1,8 @@
-// rendezvous(), own_cell(), and the same for admission without a plan.
+// Finds the cell of a stream, by its pin or else by rendezvous hashing; rendezvous() and own_cell() in SQL.
 #include "admission/cells.h"
 
 #include "core/cell.h"
+#include "server/catalog.h"
 #include "server/datum.h"
 #include "server/guard.h"
 #include "server/settings.h"
@@ -17,16 +18,16 @@ namespace {
 
 std::size_t rendezvous_of(const pg_uuid_t& stream_id, std::span<const std::string_view> cells) {
   const server::UuidText text(stream_id);
-  std::size_t place = 0;
-  server::guarded([&](core::CancelFlag) { place = core::rendezvous(text.view(), cells); });
-  return place;
+  std::size_t index = 0;
+  server::guarded([&](core::CancelFlag) { index = core::rendezvous(text.view(), cells); });
+  return index;
 }
 
 }  // namespace
 
 bool is_cell() { return server::settings::cell[0] != '\0'; }
 
-void hold_pins() {
+void lock_pins() {
   if (is_cell()) LockRelationOid(server::table_id("cell_pins"), AccessShareLock);
 }
 
@@ -34,33 +35,34 @@ Cells Cells::open() {
   Cells cells;
   server::IndexLookup table = server::IndexLookup::open("cells");
   const int name = table.column("cell"), url = table.column("url");
-  std::size_t room = 8;
+  std::size_t capacity = 8;
   cells.count_ = 0;
-  cells.cells_ = static_cast<Cell*>(palloc(room * sizeof(Cell)));
+  cells.cells_ = static_cast<Cell*>(palloc(capacity * sizeof(Cell)));
   for (table.find(std::span<const Datum>()); table.next(); ++cells.count_) {
-    if (cells.count_ == room) cells.cells_ = static_cast<Cell*>(repalloc(cells.cells_, (room *= 2) * sizeof(Cell)));
+    if (cells.count_ == capacity)
+      cells.cells_ = static_cast<Cell*>(repalloc(cells.cells_, (capacity *= 2) * sizeof(Cell)));
     cells.cells_[cells.count_] = {TextDatumGetCString(table.value(name)), TextDatumGetCString(table.value(url))};
   }
   table.close();
-  cells.names_ = static_cast<std::string_view*>(palloc(room * sizeof(std::string_view)));
+  cells.names_ = static_cast<std::string_view*>(palloc(capacity * sizeof(std::string_view)));
   for (std::size_t i = 0; i < cells.count_; ++i) cells.names_[i] = cells.cells_[i].name;
   cells.pins_ = server::IndexLookup::open("cell_pins");
-  cells.pinned_ = cells.pins_.column("cell");
+  cells.pinned_cell_ = cells.pins_.column("cell");
   return cells;
 }
 
 void Cells::close() { pins_.close(); }
 
-const Cell* Cells::elsewhere(const pg_uuid_t& stream_id) {
-  const std::size_t place = place_of(stream_id);
-  return place == count_ || names_[place] == server::settings::cell ? nullptr : &cells_[place];
+const Cell* Cells::other_cell_of(const pg_uuid_t& stream_id) {
+  const std::size_t index = index_of_cell(stream_id);
+  return index == count_ || names_[index] == server::settings::cell ? nullptr : &cells_[index];
 }
 
-std::size_t Cells::place_of(const pg_uuid_t& stream_id) {
+std::size_t Cells::index_of_cell(const pg_uuid_t& stream_id) {
   const Datum key[] = {UUIDPGetDatum(&stream_id)};
   pins_.find(key);
   if (pins_.next()) {
-    const std::string_view cell = server::view(DatumGetTextPP(pins_.value(pinned_)));
+    const std::string_view cell = server::view(DatumGetTextPP(pins_.value(pinned_cell_)));
     return static_cast<std::size_t>(std::find(names_, names_ + count_, cell) - names_);
   }
   return rendezvous_of(stream_id, {names_, count_});
@@ -76,9 +78,9 @@ SEALCAST_FUNCTION(sealcast_rendezvous) {
   for (int i = 0; i < count; ++i) {
     if (!nulls[i]) cells[named++] = server::view(DatumGetTextPP(values[i]));
   }
-  const std::size_t place = rendezvous_of(*PG_GETARG_UUID_P(0), {cells, named});
-  if (place == named) PG_RETURN_NULL();
-  PG_RETURN_TEXT_P(cstring_to_text_with_len(cells[place].data(), static_cast<int>(cells[place].size())));
+  const std::size_t index = rendezvous_of(*PG_GETARG_UUID_P(0), {cells, named});
+  if (index == named) PG_RETURN_NULL();
+  PG_RETURN_TEXT_P(cstring_to_text_with_len(cells[index].data(), static_cast<int>(cells[index].size())));
 }
 
 SEALCAST_FUNCTION(sealcast_own_cell) {

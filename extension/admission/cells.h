@@ -1,4 +1,4 @@
-// Which cell a stream belongs to, as the tables cells and cell_pins say (docs/cells.md).
+// Finds the cell that a stream belongs to, by the tables cells and cell_pins (docs/cells.md).
 #pragma once
 
 #include "server/index_lookup.h"
@@ -11,30 +11,31 @@ struct Cell {
   const char* url;
 };
 
-// Whether this database is one of several cells. If not, nothing below is needed.
+// Returns whether this database is one of several cells. If not, nothing below is needed.
 bool is_cell();
 
-// To be called before the snapshot is taken that cells are read with. Whoever pins streams elsewhere under an ACCESS
-// EXCLUSIVE lock on cell_pins then knows: what began before has ended, what comes later sees the pin.
-void hold_pins();
+// Takes an ACCESS SHARE lock on cell_pins. Call it before taking the snapshot with which cells are read. An operator
+// who moves a stream locks cell_pins in ACCESS EXCLUSIVE mode and pins the stream. When that lock is granted, all
+// earlier admissions have ended. Later admissions see the pin.
+void lock_pins();
 
-// Reads with the active snapshot; trivially destructible. What it hands out lives in the memory of open().
+// Reads with the active snapshot. Trivially destructible. The returned cells live in the memory context of open().
 class Cells {
  public:
   static Cells open();
   void close();
 
-  // The cell that the stream belongs to; null when it is this one.
-  const Cell* elsewhere(const pg_uuid_t& stream_id);
+  // Returns the cell that the stream belongs to; null if it is this one.
+  const Cell* other_cell_of(const pg_uuid_t& stream_id);
 
  private:
-  std::size_t place_of(const pg_uuid_t& stream_id);  // count_ when there are no cells
+  std::size_t index_of_cell(const pg_uuid_t& stream_id);  // count_: no cell
 
   Cell* cells_;
   std::string_view* names_;
   std::size_t count_;
   server::IndexLookup pins_;
-  int pinned_;
+  int pinned_cell_;
 };
 
 }  // namespace sealcast::admission

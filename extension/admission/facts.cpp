@@ -1,4 +1,4 @@
-// What the database knows of a batch: each cell, type, stream, role and restriction looked up once.
+// Looks up the facts about a batch: each cell, type, stream, role and restriction once.
 #include "admission/batch.h"
 #include "server/datum.h"
 #include "server/index_lookup.h"
@@ -12,13 +12,13 @@ namespace {
 
 bool same(const pg_uuid_t& a, const pg_uuid_t& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
-// The items of a batch in an order in which those with one key stand together.
+// Sorts the items, so that items with the same key are neighbours and share one look-up.
 template <class Compare>
-std::span<Item*> sorted(Items items, bool (*has_key)(const Item&), Compare) {
+std::span<Item*> sorted(Items items, bool (*has_value)(const Item&), Compare) {
   auto* const order = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
   std::size_t count = 0;
   for (Item& item : items) {
-    if (has_key(item)) order[count++] = &item;
+    if (has_value(item)) order[count++] = &item;
   }
   qsort(order, count, sizeof(Item*), [](const void* a, const void* b) {
     return Compare{}(**static_cast<Item* const*>(a), **static_cast<Item* const*>(b));
@@ -87,12 +87,12 @@ void look_up_streams(Items items) {
     streams.find(key);
     if (!streams.next()) continue;
     const std::optional<Datum> closed = streams.optional(closed_at);
-    item->stream = copied(StreamState{closed ? std::optional(DatumGetTimestampTz(*closed)) : std::nullopt});
+    item->stream = copied(StreamRow{closed ? std::optional(DatumGetTimestampTz(*closed)) : std::nullopt});
   }
   streams.close();
 }
 
-// Whether `a` says more than `b`.
+// Returns whether `a` takes precedence over `b`.
 bool outweighs(const Restriction& a, const Restriction& b) {
   if (a.ban != b.ban) return a.ban;
   return b.until && (!a.until || *a.until > *b.until);
@@ -141,7 +141,7 @@ void look_up_cells(Items items) {
   for (Item* item : sorted(
            items, [](const Item& i) { return i.stream_id != nullptr; }, ByStream{})) {
     const bool known = before != nullptr && ByStream{}(*before, *item) == 0;
-    item->elsewhere = known ? before->elsewhere : cells.elsewhere(*item->stream_id);
+    item->other_cell = known ? before->other_cell : cells.other_cell_of(*item->stream_id);
     before = item;
   }
   cells.close();

@@ -1,7 +1,7 @@
-// Asks the sidecar's gate, over its Unix socket, whether a sender may send now; fails closed.
+// Asks the sidecar's gate over its Unix socket whether a sender may send now. Without an answer it refuses.
 //
-// One connection per backend, one question at a time. A connection is reused only after a complete, expected answer:
-// a timeout, a cancel or any surprise closes it, so that no answer is ever taken for another question's.
+// One connection per backend, one question at a time. A connection is reused only after a complete, expected answer. A
+// timeout, a cancel or an unexpected answer closes it, so that an answer never belongs to an earlier question.
 #include "admission/gate_client.h"
 
 #include <sys/socket.h>
@@ -28,27 +28,28 @@ namespace {
 
 constexpr std::size_t kMaxLine = 512;
 constexpr std::size_t kMaxTypeLength = 64;
-constexpr int64 kRetryAfterMs = 1000;  // told to senders when the gate itself cannot say
-constexpr long kConnectRetryMs = 10;   // a Unix socket whose backlog is full cannot be waited for
-struct Connection {
+constexpr int64 kRetryAfterMs = 1000;  // for senders, when the gate does not answer
+constexpr long kConnectRetryMs = 10;   // no event reports that the full backlog of a Unix socket has room again
+
+struct GateConnection {
   int fd = -1;
-  bool used = false;  // has answered before, so it may have gone stale
+  bool used = false;  // it has answered before, so the sidecar may have closed it since
   char path[sizeof(sockaddr_un::sun_path)];
 };
 
-enum class Step { done, lost, failed };  // lost: the peer had closed a connection that was used before
+enum class Step { done, lost, failed };  // lost: the sidecar had closed a connection that was used before
 
-Connection connection;
-bool trouble_logged = false;
-char trouble[256];  // why the last step failed
+GateConnection connection;
+bool failure_logged = false;
+char failure[256];  // the reason for the last failed step
 
-Step failed(const char* what) {
-  strlcpy(trouble, what, sizeof trouble);
+Step failed(const char* reason) {
+  strlcpy(failure, reason, sizeof failure);
   return Step::failed;
 }
 
-Step failed_errno(const char* what) {
-  snprintf(trouble, sizeof trouble, "%s: %s", what, strerror(errno));
+Step failed_errno(const char* action) {
+  snprintf(failure, sizeof failure, "%s: %s", action, strerror(errno));
   return Step::failed;
 }
 
@@ -61,7 +62,8 @@ void disconnect() {
 
 long remaining_ms(TimestampTz deadline) { return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline); }
 
-// Waits for the socket or, with `events` 0, for the time to pass. False at the deadline. May ereport (query cancel).
+// Waits for the socket, or with `events` 0 only for the time. Returns false at the deadline. May ereport (query
+// cancel).
 bool wait_until(int events, long timeout_ms) {
   if (timeout_ms <= 0) return false;
   WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | events,
@@ -76,7 +78,7 @@ Step open_connection(TimestampTz deadline) {
   connection.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (connection.fd < 0) {
     ReleaseExternalFD();
-    return failed_errno("no socket");
+    return failed_errno("cannot create a socket");
   }
   connection.used = false;
   strlcpy(connection.path, server::settings::gate_socket, sizeof connection.path);
@@ -85,12 +87,12 @@ Step open_connection(TimestampTz deadline) {
   strlcpy(address.sun_path, connection.path, sizeof address.sun_path);
   while (connect(connection.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno != EAGAIN && errno != EINTR) return failed_errno("cannot connect");
-    if (!wait_until(0, Min(kConnectRetryMs, remaining_ms(deadline)))) return failed("timed out connecting");
+    if (!wait_until(0, Min(kConnectRetryMs, remaining_ms(deadline)))) return failed("timed out while connecting");
   }
   return Step::done;
 }
 
-// Opens a connection unless a healthy one to the right place stands.
+// Keeps a healthy connection to the current socket path, else opens a new one.
 Step ensure_connection(TimestampTz deadline) {
   if (connection.fd >= 0) {
     char byte;
@@ -102,7 +104,7 @@ Step ensure_connection(TimestampTz deadline) {
   return open_connection(deadline);
 }
 
-Step lost_or_failed(const char* what) { return connection.used ? Step::lost : failed(what); }
+Step lost_or_failed(const char* reason) { return connection.used ? Step::lost : failed(reason); }
 
 Step send_line(const char* line, std::size_t size, TimestampTz deadline) {
   std::size_t sent = 0;
@@ -113,7 +115,7 @@ Step send_line(const char* line, std::size_t size, TimestampTz deadline) {
     } else if (errno == EPIPE || errno == ECONNRESET) {
       return lost_or_failed("the sidecar closed the connection");
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      if (!wait_until(WL_SOCKET_WRITEABLE, remaining_ms(deadline))) return failed("timed out sending");
+      if (!wait_until(WL_SOCKET_WRITEABLE, remaining_ms(deadline))) return failed("timed out while sending");
     } else if (errno != EINTR) {
       return failed_errno("cannot send");
     }
@@ -121,7 +123,7 @@ Step send_line(const char* line, std::size_t size, TimestampTz deadline) {
   return Step::done;
 }
 
-// Reads exactly one line, without its LF.
+// Reads exactly one line and removes its LF.
 Step receive_line(char* line, TimestampTz deadline) {
   std::size_t size = 0;
   while (true) {
@@ -129,22 +131,23 @@ Step receive_line(char* line, TimestampTz deadline) {
     if (got > 0) {
       size += static_cast<std::size_t>(got);
       if (const void* end = std::memchr(line, '\n', size)) {
-        if (end != line + size - 1) return failed("more than one answer");
+        if (end != line + size - 1) return failed("received more than one answer");
         line[size - 1] = '\0';
         return Step::done;
       }
-      if (size == kMaxLine) return failed("an answer without an end");
+      if (size == kMaxLine) return failed("received an answer without a line end");
     } else if (got == 0 || errno == ECONNRESET) {
-      return size == 0 ? lost_or_failed("the sidecar closed the connection") : failed("an answer that was cut off");
+      return size == 0 ? lost_or_failed("the sidecar closed the connection") : failed("the answer was cut off");
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      if (!wait_until(WL_SOCKET_READABLE, remaining_ms(deadline))) return failed("timed out");
+      if (!wait_until(WL_SOCKET_READABLE, remaining_ms(deadline)))
+        return failed("timed out while waiting for an answer");
     } else if (errno != EINTR) {
       return failed_errno("cannot receive");
     }
   }
 }
 
-// `name` alone, or `name <milliseconds>` when `retry` is given.
+// Matches `name` alone, or `name <milliseconds>` if `retry` is not null.
 bool matches(std::string_view line, std::string_view name, int64* retry) {
   if (retry == nullptr) return line == name;
   if (!line.starts_with(name) || line.size() <= name.size() + 1 || line[name.size()] != ' ') return false;
@@ -161,7 +164,7 @@ Step parse(const char* line, Answer& answer) {
     int64 retry_after_ms;
     if (matches(line, outcome, &retry_after_ms)) return answer = {outcome, retry_after_ms}, Step::done;
   }
-  snprintf(trouble, sizeof trouble, "unexpected answer: %.200s", line);
+  snprintf(failure, sizeof failure, "unexpected answer: %.200s", line);
   return Step::failed;
 }
 
@@ -179,22 +182,22 @@ Step ask_once(const char* question, std::size_t size, TimestampTz deadline, Answ
   return step;
 }
 
-// Asking twice is harmless: the second answer is at worst stricter than the first would have been.
+// Asking twice is harmless: the second answer can only be stricter than the lost one.
 Step ask(const char* question, std::size_t size, TimestampTz deadline, Answer& answer) {
   const Step step = ask_once(question, size, deadline, answer);
   return step == Step::lost ? ask_once(question, size, deadline, answer) : step;
 }
 
-// Once per spell of trouble and backend, so that an outage does not flood the log.
-void log_trouble(Step step) {
+// Logs once per outage and backend, so that an outage does not flood the log.
+void log_failure(Step step) {
   if (step == Step::done) {
-    trouble_logged = false;
-  } else if (!trouble_logged) {
-    trouble_logged = true;
+    failure_logged = false;
+  } else if (!failure_logged) {
+    failure_logged = true;
     ereport(LOG_SERVER_ONLY,
             (errhidestmt(true),
-             errmsg("sealcast gate at \"%s\" is unavailable: %s", server::settings::gate_socket, trouble),
-             errhint("See that the sidecar runs and serves that socket (sealcast.gate_socket).")));
+             errmsg("sealcast gate at \"%s\" is unavailable: %s", server::settings::gate_socket, failure),
+             errhint("Check that the sidecar runs and that its gate.socket is the path in sealcast.gate_socket.")));
   }
 }
 
@@ -209,7 +212,7 @@ Answer ask_gate(const server::UuidText& sender_id, const server::UuidText& strea
   {
     const Step step = ask(question, static_cast<std::size_t>(size), deadline, answer);
     if (step != Step::done) answer = {kUnavailable, kRetryAfterMs};
-    log_trouble(step);
+    log_failure(step);
   }
   PG_CATCH();
   {
@@ -243,8 +246,9 @@ SEALCAST_FUNCTION(sealcast_gate) {
   }
   const text* const t = PG_GETARG_TEXT_PP(2);
   if (!is_message_type(server::view(t))) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is no message type", text_to_cstring(t)),
-                    errdetail("A message type is 1 to 64 of a-z, 0-9, _, . and -, beginning with a letter.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid message type: \"%s\"", text_to_cstring(t)),
+             errdetail("A message type has 1 to 64 characters of a-z, 0-9, _, . and -, and begins with a letter.")));
   }
   const Answer answer = check(*PG_GETARG_UUID_P(0), *PG_GETARG_UUID_P(1), server::view(t), *PG_GETARG_UUID_P(3));
   const text* const outcome = cstring_to_text_with_len(answer.outcome.data(), static_cast<int>(answer.outcome.size()));

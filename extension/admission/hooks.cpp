@@ -1,6 +1,6 @@
-// Types with an admit hook go through SQL one by one: what the hook does is undone when it refuses.
+// Admits items whose type has an admit hook, one by one in SQL: if the hook refuses, its changes are rolled back.
 #include "admission/batch.h"
-#include "admission/claim.h"
+#include "admission/txn_keys.h"
 #include "relay/message_ids.h"
 #include "relay/wake.h"
 #include "server/spi_plan.h"
@@ -18,15 +18,15 @@ void admit_hooked(Item& item) {
       Int32GetDatum(item.number),      ObjectIdGetDatum(item.type->admit_hook), UUIDPGetDatum(item.stream_id),
       PointerGetDatum(item.t),         UUIDPGetDatum(item.sender_id),           UUIDPGetDatum(item.txn_id),
       PointerGetDatum(item.canonical), PointerGetDatum(item.sent_hash),         Int64GetDatum(item.message_id)};
-  server::SpiRows rows = plan.run(arguments);
-  // A null verdict: the key was taken.
+  server::SpiRows rows = plan.execute(arguments);
+  // A null verdict: the key existed before.
   if (const std::optional<Datum> status = rows.value(0, kStatus)) {
-    item.answer = {.status = DatumGetInt32(*status),
-                   .code = rows.c_string(0, kCode),
-                   .message = rows.c_string(0, kMessage),
-                   .hint = rows.c_string(0, kHint),
-                   .envelope = rows.text_copy(0, kEnvelope)};
-    if (item.answer.status == 200) relay::wake::request();
+    item.verdict = {.status = DatumGetInt32(*status),
+                    .code = rows.c_string(0, kCode),
+                    .message = rows.c_string(0, kMessage),
+                    .hint = rows.c_string(0, kHint),
+                    .envelope = rows.text_copy(0, kEnvelope)};
+    if (item.verdict.status == 200) relay::wake::request();
   }
   rows.finish();
 }

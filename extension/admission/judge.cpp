@@ -1,4 +1,4 @@
-// Whether a message may be sent: the one place that decides, for the sidecar's batches and for SQL alike.
+// Decides whether a message may be sent. Batches of the sidecar and messages from SQL are judged here alike.
 #include "admission/batch.h"
 #include "server/datum.h"
 
@@ -24,7 +24,7 @@ const char* in_utc(TimestampTz moment) {
                   tm.tm_sec, microseconds / 1000);
 }
 
-// At most so many characters of what a stranger sent.
+// Quotes the first characters of a name: a sender can make it as long as a message.
 const char* quoted(const text* name) {
   constexpr int kMaxShown = 64;
   const Datum shown = DirectFunctionCall2(text_left, PointerGetDatum(name), Int32GetDatum(kMaxShown));
@@ -52,49 +52,49 @@ const char* c_string(const pg_uuid_t& uuid) {
   return pnstrdup(server::UuidText(uuid).text, sizeof server::UuidText::text);
 }
 
-Answer forbidden_until(const Restriction& restriction, TimestampTz now) {
+Verdict restricted(const Restriction& restriction, TimestampTz now) {
   const char* const where = restriction.everywhere ? "" : restriction.ban ? " from this stream" : " in this stream";
-  Answer answer{.status = 403,
-                .code = restriction.ban ? "user_banned" : "user_muted",
-                .message = psprintf("you are %s%s", restriction.ban ? "banned" : "muted", where),
-                .hint = "Wait until it ends, or ask a moderator."};
+  Verdict verdict{.status = 403,
+                  .code = restriction.ban ? "user_banned" : "user_muted",
+                  .message = psprintf("you are %s%s", restriction.ban ? "banned" : "muted", where),
+                  .hint = "Wait until the restriction ends, or ask a moderator."};
   if (restriction.until) {
-    answer.details = psprintf("until %s", in_utc(*restriction.until));
-    answer.retry_after_ms = (*restriction.until - now + 999) / 1000;
+    verdict.details = psprintf("until %s", in_utc(*restriction.until));
+    verdict.retry_after_ms = (*restriction.until - now + 999) / 1000;
   }
-  return answer;
+  return verdict;
 }
 
-Answer not_yours(const text* t, const char* whose) {
+Verdict role_required(const text* t, const char* required) {
   return {.status = 403,
           .code = "role_required",
-          .message = psprintf("messages of type %s are not yours to send", text_to_cstring(t)),
-          .details = whose,
+          .message = psprintf("you may not send messages of type %s", text_to_cstring(t)),
+          .details = required,
           .hint = "Send a type that your role may send."};
 }
 
-Answer wrong_cell(const Item& item) {
+Verdict wrong_cell(const Item& item) {
   return {.status = 421,
           .code = "wrong_cell",
-          .message = psprintf("stream %s is in cell %s", c_string(*item.stream_id), item.elsewhere->name),
-          .details = item.elsewhere->url,
-          .hint = "Send it there, with the same txn_id."};
+          .message = psprintf("stream %s is in cell %s", c_string(*item.stream_id), item.other_cell->name),
+          .details = item.other_cell->url,
+          .hint = "Send the message to that cell, with the same txn_id."};
 }
 
-// The first of these that holds; status 0 when none does.
-Answer refusal(const Item& item, TimestampTz now) {
+// Returns the first refusal that applies, in the order of docs/errors.md; status 0 if none does.
+Verdict refusal(const Item& item, TimestampTz now) {
   if (item.stream_id == nullptr || item.t == nullptr || item.sender_id == nullptr || item.d == nullptr) {
     return {.status = 400,
             .code = "invalid_request",
             .message = "stream_id, t, sender_id or d is null",
-            .hint = "Send all four."};
+            .hint = "Send all four members."};
   }
-  if (item.elsewhere != nullptr) return wrong_cell(item);
+  if (item.other_cell != nullptr) return wrong_cell(item);
   if (item.type == nullptr) return unknown_type(item.t);
   if (item.stream == nullptr) {
     return {.status = 404,
             .code = "stream_not_found",
-            .message = psprintf("there is no stream %s", c_string(*item.stream_id)),
+            .message = psprintf("stream %s does not exist", c_string(*item.stream_id)),
             .hint = "Check stream_id."};
   }
   if (item.stream->closed_at && *item.stream->closed_at <= now) {
@@ -102,51 +102,51 @@ Answer refusal(const Item& item, TimestampTz now) {
             .code = "stream_closed",
             .message = "this stream is closed",
             .details = psprintf("since %s", in_utc(*item.stream->closed_at)),
-            .hint = "Send to a stream that is open."};
+            .hint = "Send to an open stream."};
   }
-  if (item.restriction != nullptr) return forbidden_until(*item.restriction, now);
+  if (item.restriction != nullptr) return restricted(*item.restriction, now);
   if (item.type->system_only != is_system(*item.sender_id)) {
-    if (item.type->system_only) return not_yours(item.t, "only the system sends this type");
-    return not_yours(item.t, item.type->required_roles == nullptr ? nullptr : joined(item.type->required_roles));
+    if (item.type->system_only) return role_required(item.t, "only the system sends this type");
+    return role_required(item.t, item.type->required_roles == nullptr ? nullptr : joined(item.type->required_roles));
   }
   if (item.type->required_roles != nullptr && !contains(item.type->required_roles, item.role)) {
-    return not_yours(item.t, joined(item.type->required_roles));
+    return role_required(item.t, joined(item.type->required_roles));
   }
   if (item.problem != nullptr) {
     return {.status = 400,
             .code = "invalid_json",
             .message = item.problem,
-            .hint = "Send an I-JSON object (RFC 7493) whose numbers a double holds exactly."};
+            .hint = "Send an I-JSON object (RFC 7493) whose numbers are exact as double."};
   }
   const auto bytes = static_cast<int>(server::view(item.canonical).size());
   if (bytes > item.type->max_bytes) {
     return {.status = 413,
             .code = "payload_too_large",
-            .message = psprintf("d has %d bytes, at most %d are allowed for type %s", bytes, item.type->max_bytes,
-                                text_to_cstring(item.t)),
-            .hint = "Send less, or have the type's max_bytes raised."};
+            .message = psprintf("d has %d bytes, but type %s allows at most %d", bytes, text_to_cstring(item.t),
+                                item.type->max_bytes),
+            .hint = "Send a smaller payload, or ask the operator to raise max_bytes of the type."};
   }
   if (item.txn_id == nullptr) {
     return {.status = 400,
             .code = "invalid_request",
             .message = "txn_id is null",
-            .hint = "Send a new UUID for each message, the same for its retries."};
+            .hint = "Send a new UUID for each message, and the same UUID for its retries."};
   }
   return {};
 }
 
 }  // namespace
 
-Answer unknown_type(const text* t) {
+Verdict unknown_type(const text* t) {
   return {.status = 422,
           .code = "unknown_type",
-          .message = psprintf("there is no message type %s", quoted(t)),
+          .message = psprintf("message type %s does not exist", quoted(t)),
           .hint = "Use a type of sealcast.message_types."};
 }
 
 void judge(Item& item, TimestampTz now) {
-  item.answer = refusal(item, now);
-  item.admissible = item.answer.status == 0;
+  item.verdict = refusal(item, now);
+  item.admissible = item.verdict.status == 0;
 }
 
 }  // namespace sealcast::admission

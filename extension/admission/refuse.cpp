@@ -1,19 +1,19 @@
-// A verdict as an ERROR, in the form that PostgREST turns into an answer of HTTP.
+// Raises a verdict as an ERROR, in the form that PostgREST turns into an HTTP answer.
 #include "admission/batch.h"
 
 namespace sealcast::admission {
 
-void refuse(const Answer& answer) {
-  constexpr const char* kNoHint = "Retrying it as it is will not help.";
-  const char* hint = answer.hint == nullptr ? "" : answer.hint;
-  if (answer.retry_after_ms) {
-    hint = psprintf(INT64_FORMAT " ms%s%s", *answer.retry_after_ms, *hint == '\0' ? "" : ": ", hint);
+void refuse(const Verdict& verdict) {
+  constexpr const char* kNoHint = "A retry with the same arguments cannot succeed.";
+  const char* hint = verdict.hint == nullptr ? "" : verdict.hint;
+  if (verdict.retry_after_ms) {
+    hint = psprintf(INT64_FORMAT " ms%s%s", *verdict.retry_after_ms, *hint == '\0' ? "" : ": ", hint);
   }
-  const auto digit = [&answer](int place) { return '0' + answer.status / place % 10; };
+  const auto digit = [&verdict](int place) { return '0' + verdict.status / place % 10; };
   ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', digit(100), digit(10), digit(1))),
-                  errmsg_internal("%s", answer.message == nullptr ? answer.code : answer.message),
-                  answer.details == nullptr ? errdetail_internal("%s", answer.code)
-                                            : errdetail_internal("%s: %s", answer.code, answer.details),
+                  errmsg_internal("%s", verdict.message == nullptr ? verdict.code : verdict.message),
+                  verdict.details == nullptr ? errdetail_internal("%s", verdict.code)
+                                             : errdetail_internal("%s: %s", verdict.code, verdict.details),
                   errhint("%s", *hint == '\0' ? kNoHint : hint)));
   pg_unreachable();
 }

@@ -1,4 +1,4 @@
-// send_message(): the same path from SQL and PostgREST, one message at a time.
+// Sends one message from SQL or PostgREST: gate, then admission, as in the sidecar.
 #include "admission/batch.h"
 #include "admission/caller.h"
 #include "admission/gate_client.h"
@@ -17,37 +17,37 @@ void ask_gate(const Item& item) {
   if (answer.outcome == gate::kLimited) {
     refuse({.status = 429,
             .code = "rate_limited",
-            .message = psprintf("you send messages of type %s too fast", text_to_cstring(item.t)),
+            .message = psprintf("too many messages of type %s within one second", text_to_cstring(item.t)),
             .hint = "Wait, then retry with the same txn_id.",
             .retry_after_ms = answer.retry_after_ms});
   }
   if (answer.outcome == gate::kUnavailable) {
     refuse({.status = 503,
             .code = "gate_unavailable",
-            .message = "the gate cannot be asked, so nothing is let through",
+            .message = "the gate is unavailable",
             .hint = "Retry with the same txn_id.",
             .retry_after_ms = answer.retry_after_ms});
   }
 }
 
-bool is_elsewhere(Item& item) {
+bool is_in_other_cell(Item& item) {
   if (!is_cell()) return false;
   PushActiveSnapshot(GetTransactionSnapshot());
   look_up_cells({&item, 1});
   PopActiveSnapshot();
-  return item.elsewhere != nullptr;
+  return item.other_cell != nullptr;
 }
 
 }  // namespace
 
 SEALCAST_FUNCTION(sealcast_send_message) {
-  static constexpr const char* kNames[] = {"stream_id", "t", "d", "txn_id"};
+  static constexpr const char* kArguments[] = {"stream_id", "t", "d", "txn_id"};
   const pg_uuid_t sender = current_sender();
   for (int i = 0; i < 4; ++i) {
     if (PG_ARGISNULL(i)) {
       refuse({.status = 400,
               .code = "invalid_request",
-              .message = psprintf("%s is null", kNames[i]),
+              .message = psprintf("%s is null", kArguments[i]),
               .hint = "Send stream_id, t, d and txn_id."});
     }
   }
@@ -59,15 +59,15 @@ SEALCAST_FUNCTION(sealcast_send_message) {
   item.txn_id = PG_GETARG_UUID_P(3);
   item.d = PG_GETARG_TEXT_PP(2);
   if (!gate::is_message_type(server::view(item.t))) refuse(unknown_type(item.t));
-  if (is_elsewhere(item)) {
-    // The gate is not asked: no rate and no txn_id are spent on what nobody may send here.
-    answer_elsewhere({&item, 1});
+  if (is_in_other_cell(item)) {
+    // The gate is not asked, so the message counts against no rate and its txn_id stays unused.
+    answer_without_storing({&item, 1});
   } else {
     ask_gate(item);
     admit({&item, 1});
   }
-  if (item.answer.status != 200) refuse(item.answer);
-  PG_RETURN_TEXT_P(item.answer.envelope);
+  if (item.verdict.status != 200) refuse(item.verdict);
+  PG_RETURN_TEXT_P(item.verdict.envelope);
 }
 
 }  // namespace sealcast::admission

@@ -1,5 +1,5 @@
-// drain(): relays the next batch of the holder's shards: gives offsets, logs them, moves the position, hands over the
-// envelopes. One statement, so that all of it happens or nothing.
+// Relays the next relay batch of the caller's shards: gives offsets, logs them, moves the positions and returns the
+// frames. This is the SQL function drain(). One statement does all of it, so that a failure leaves nothing done.
 #include "relay/message_ids.h"
 #include "relay/offsets.h"
 #include "relay/outbox.h"
@@ -27,8 +27,8 @@ constexpr int kMaxRows = 100'000;
 
 using Shards = std::span<Shard>;
 
-// Holding the lease rows keeps a successor out until this transaction has ended. A shard whose epoch is not the
-// caller's any more is left out: its next claim_shards() tells.
+// The row locks keep another sidecar from acquiring the leases until this transaction has ended. A shard whose epoch
+// has changed is left out. The caller sees the change at its next claim_shards().
 server::SpiPlan lock_leases{
     "select l.shard, l.epoch, exists (select from sealcast.relay_members m where m.holder <> $1"
     " and m.seen_at > clock_timestamp() - interval '10 s')"
@@ -39,7 +39,7 @@ server::SpiPlan lock_leases{
 Shards lock_shards(FunctionCallInfo fcinfo, bool& others_listen) {
   const Datum arguments[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
   MemoryContext const memory = CurrentMemoryContext;
-  server::SpiRows rows = lock_leases.run(arguments);
+  server::SpiRows rows = lock_leases.execute(arguments);
   const int count = rows.count();
   auto* const shards = static_cast<Shard*>(MemoryContextAlloc(memory, Max(count, 1) * sizeof(Shard)));
   for (int i = 0; i < count; ++i) {
@@ -53,35 +53,26 @@ Shards lock_shards(FunctionCallInfo fcinfo, bool& others_listen) {
 void read_positions(Shards shards) {
   server::IndexLookup log = server::IndexLookup::open("relay_log");
   const auto number = [&log](const char* name) { return DatumGetInt64(log.value(log.column(name))); };
-  const auto xid = [](Datum value) { return U64FromFullTransactionId(DatumGetFullTransactionId(value)); };
-  const auto snapshot = [](Datum value) { return DatumGetCString(DirectFunctionCall1(pg_snapshot_out, value)); };
+  const auto position = [&](Datum snapshot, const char* xid, const char* id) {
+    return Position{DatumGetCString(DirectFunctionCall1(pg_snapshot_out, snapshot)),
+                    U64FromFullTransactionId(DatumGetFullTransactionId(log.value(log.column(xid)))), number(id)};
+  };
   for (Shard& shard : shards) {
     const Datum key[] = {Int16GetDatum(static_cast<int16>(shard.id))};
     log.find(key);
     if (!log.last()) continue;
     shard.batch = number("batch");
     shard.logged_at = number("logged_at");
-    shard.seen = snapshot(log.value(log.column("seen")));
-    shard.seen_xid = xid(log.value(log.column("seen_xid")));
-    shard.seen_id = number("seen_id");
+    shard.seen = position(log.value(log.column("seen")), "seen_xid", "seen_id");
     shard.after_id = number("after_id");
     if (const std::optional<Datum> target = log.optional(log.column("target"))) {
-      shard.target = snapshot(*target);
-      shard.target_xid = xid(log.value(log.column("target_xid")));
-      shard.target_id = number("target_id");
+      shard.target = position(*target, "target_xid", "target_id");
     }
   }
   log.close();
 }
 
-// What this drain goes to when it begins a new window.
-struct Present {
-  const char* snapshot;
-  uint64 xid;
-  int64 newest_id;
-};
-
-// Pointers to the runs, so that those of one stream stand together, in order of first_id.
+// Sorts pointers to the runs by shard, stream and first_id.
 std::span<Run*> by_stream(std::span<Run> runs) {
   auto* const order = static_cast<Run**>(palloc(runs.size() * sizeof(Run*)));
   for (std::size_t i = 0; i < runs.size(); ++i) order[i] = &runs[i];
@@ -98,15 +89,15 @@ std::span<Run*> by_stream(std::span<Run> runs) {
 
 bool same_stream(const Run& a, const Run& b) { return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0; }
 
-// One look-up a stream, not a run, of its last offsets and of what is sent of it.
-void number(std::span<Run*> ordered, Sampler& sampler) {
+// Gives the offsets. Looks up the last offsets and the sampling rate once per stream, not per run.
+void assign_offsets(std::span<Run*> ordered, Sampler& sampler) {
   LastOffsets last_offsets = LastOffsets::open();
   const Run* before = nullptr;
   for (Run* run : ordered) {
     if (before != nullptr && same_stream(*before, *run)) {
       run->stream = before->stream;
     } else {
-      run->stream = new (palloc(sizeof(StreamState))) StreamState(last_offsets.of(run->stream_id));
+      run->stream = new (palloc(sizeof(StreamProgress))) StreamProgress(last_offsets.progress_of(run->stream_id));
       run->stream->rate = sampler.rate_of(run->stream_id);
     }
     run->offset = run->stream->offset + 1;
@@ -134,7 +125,7 @@ void log_offsets(std::span<const Run> runs, int64 logged_at) {
   });
 }
 
-// What a batch holds of a shard: for each stream the offsets from first to last, as three arrays.
+// The content of a relay batch for one shard: the first and the last offset of each stream, as three arrays.
 struct Contents {
   Datum stream_ids, first_offsets, last_offsets;
 };
@@ -162,15 +153,17 @@ Contents contents_of(int shard, std::span<Run* const> ordered) {
           bigints(lasts)};
 }
 
-// Moves the group past the window, or to the last run of a batch that filled up before its end. Every shard gets a row,
-// also one that had nothing, so that they go on standing at one position.
+// Moves the group to the end of the window. If the relay batch was full before the end, moves the group to its last
+// run. A shard without messages gets a row too, so that the shards stay at one position.
 void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* const> ordered, bool complete) {
   static constexpr const char* kColumns[] = {"shard",    "batch",      "epoch",         "logged_at",   "seen",
                                              "seen_xid", "seen_id",    "target",        "target_xid",  "target_id",
                                              "after_id", "stream_ids", "first_offsets", "last_offsets"};
-  const Shard& from = group.from;
-  const auto snapshot = [](const char* text) { return DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(text)); };
-  const auto xid = [](uint64 value) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(value)); };
+  const auto put = [](const Position& position, Datum* values) {
+    values[0] = DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(position.snapshot));
+    values[1] = FullTransactionIdGetDatum(FullTransactionIdFromU64(position.xid));
+    values[2] = Int64GetDatum(position.id);
+  };
   server::bulk_insert("relay_log", kColumns, static_cast<int>(group.shards.size()),
                       [&](int i, Datum* values, bool* nulls) {
                         const Shard& shard = *group.shards[static_cast<std::size_t>(i)];
@@ -179,15 +172,9 @@ void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* con
                         values[1] = Int64GetDatum(shard.batch + 1);
                         values[2] = Int64GetDatum(shard.epoch);
                         values[3] = Int64GetDatum(group.logged_at);
-                        values[4] = snapshot(complete ? from.target : from.seen);
-                        values[5] = xid(complete ? from.target_xid : from.seen_xid);
-                        values[6] = Int64GetDatum(complete ? from.target_id : from.seen_id);
+                        put(complete ? group.window.target : group.window.seen, &values[4]);
                         nulls[7] = nulls[8] = nulls[9] = complete;
-                        if (!complete) {
-                          values[7] = snapshot(from.target);
-                          values[8] = xid(from.target_xid);
-                          values[9] = Int64GetDatum(from.target_id);
-                        }
+                        if (!complete) put(group.window.target, &values[7]);
                         values[10] = Int64GetDatum(complete ? 0 : runs.back().first_id);
                         values[11] = contents.stream_ids;
                         values[12] = contents.first_offsets;
@@ -195,57 +182,46 @@ void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* con
                       });
 }
 
-// False when the window holds nothing (more).
+// Returns false if the window has no more messages.
 bool relay(const Group& group, int max_rows, Sampler& sampler, Output& output) {
   bool complete = true;
-  const std::span<Run> runs = next_runs(group.window(), group.bits(), max_rows, complete);
+  const std::span<Run> runs = next_runs(group.window, group.bits(), max_rows, complete);
   if (runs.empty()) return false;
   const std::span<Run*> ordered = by_stream(runs);
-  number(ordered, sampler);
-  hand_over(group, runs, sampler, output);
+  assign_offsets(ordered, sampler);
+  put_frames(group, runs, sampler, output);
   log_offsets(runs, group.logged_at);
   log_batch(group, runs, ordered, complete);
   return true;
 }
 
-void begin_window(Shard& from, const Present& present) {
-  from.target = present.snapshot;
-  from.target_xid = present.xid;
-  from.target_id = present.newest_id;
-}
-
-// The shards that stand where the first that is left stands.
-Group next_group(Shards shards, std::span<Shard*> room, Shard& first, int64 now) {
+// Returns the shards that have the position of `first`. `buffer` has room for all shards.
+Group next_group(Shards shards, std::span<Shard*> buffer, const Shard& first, const Position& present, int64 now) {
   std::size_t count = 0;
   int64 logged_at = now;
   for (Shard& shard : shards) {
-    if (shard.done || !shard.stands_with(first)) continue;
-    room[count++] = &shard;
-    // Never earlier than the batch before, whatever the clock does.
+    if (shard.done || !shard.has_position_of(first)) continue;
+    buffer[count++] = &shard;
+    // Never earlier than the previous relay batch, even if the clock was set back.
     logged_at = Max(logged_at, shard.logged_at);
   }
-  for (std::size_t i = 0; i < count; ++i) room[i]->done = true;
-  return {room.first(count), first, logged_at};
+  for (std::size_t i = 0; i < count; ++i) buffer[i]->done = true;
+  return {buffer.first(count), {first.seen, first.target.value_or(present), first.after_id}, logged_at};
 }
 
-bool drain(Shards shards, const Present& present, int max_rows, Output& output) {
+// Returns whether there were messages. `present`: the end of a window that begins now.
+bool drain(Shards shards, const Position& present, int max_rows, Output& output) {
   bool any = false;
   Sampler sampler = Sampler::open();
   const int64 now = sealing::unix_ms(GetCurrentTimestamp());
-  auto* const room = static_cast<Shard**>(palloc(Max(shards.size(), 1) * sizeof(Shard*)));
-  for (Shard& shard : shards) {
+  auto* const buffer = static_cast<Shard**>(palloc(Max(shards.size(), 1) * sizeof(Shard*)));
+  for (const Shard& shard : shards) {
     if (shard.done) continue;
-    Group group = next_group(shards, {room, shards.size()}, shard, now);
-    const bool open = group.from.target != nullptr;
-    if (!open) begin_window(group.from, present);
+    Group group = next_group(shards, {buffer, shards.size()}, shard, present, now);
     bool relayed = relay(group, max_rows, sampler, output);
-    if (!relayed && open) {
-      // The window that was begun earlier is exhausted; the next one starts where it ends.
-      group.from.seen = group.from.target;
-      group.from.seen_xid = group.from.target_xid;
-      group.from.seen_id = group.from.target_id;
-      group.from.after_id = 0;
-      begin_window(group.from, present);
+    if (!relayed && shard.target) {
+      // The window of an earlier drain has no more messages. The next window starts at its end.
+      group.window = {group.window.target, present, 0};
       relayed = relay(group, max_rows, sampler, output);
     }
     any = any || relayed;
@@ -259,13 +235,13 @@ bool drain(Shards shards, const Present& present, int max_rows, Output& output) 
 SEALCAST_FUNCTION(sealcast_drain) {
   const int max_rows = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
   if (max_rows < 1 || max_rows > kMaxRows) {
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be 1 to %d, not %d", kMaxRows, max_rows)));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("max_rows must be between 1 and %d, not %d", kMaxRows, max_rows)));
   }
   Output output(fcinfo);
   if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return static_cast<Datum>(0);
   PreventCommandIfReadOnly("sealcast.drain()");
-  // Read before this transaction has its xid: who gets a later one gets later message_ids too.
+  // Read before this transaction takes its xid: then a transaction with a later xid has later message_ids too.
   const int64 newest_id = FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()) ? 0 : newest_message_id();
   const uint64 own_xid = U64FromFullTransactionId(GetTopFullTransactionId());
 
@@ -273,7 +249,7 @@ SEALCAST_FUNCTION(sealcast_drain) {
   const Shards shards = lock_shards(fcinfo, others_listen);
   PushActiveSnapshot(GetTransactionSnapshot());
   read_positions(shards);
-  const Present present{to_text(committed_position(own_xid)), own_xid, newest_id};
+  const Position present{to_text(committed_snapshot(own_xid)), own_xid, newest_id};
   if (drain(shards, present, max_rows, output) && others_listen) wake::request();
   PopActiveSnapshot();
   return static_cast<Datum>(0);

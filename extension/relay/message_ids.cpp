@@ -1,8 +1,7 @@
-// The sequence of blocks: see message_ids.h.
+// Takes blocks of message_ids from a sequence.
 #include "relay/message_ids.h"
 
-#include "server/index_lookup.h"
-#include "server/sequence.h"
+#include "server/catalog.h"
 
 extern "C" {
 #include "commands/sequence.h"

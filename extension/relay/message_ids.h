@@ -1,7 +1,7 @@
-// message_ids: a batch takes a block of them at once, so that what it holds of a stream can be told as a run.
+// Gives message_ids in blocks: a batch takes a whole block at once, so that its messages of one stream form runs.
 //
-// Whoever begins after another has committed gets a later block, so ids of different transactions stand in the order of
-// sending. bigint holds 9 * 10^15 blocks.
+// A transaction that begins after another one has committed gets a later block, so message_ids of different
+// transactions are in the order of sending. A bigint holds 9 * 10^15 blocks.
 #pragma once
 
 #include "server/pg.h"
@@ -10,10 +10,10 @@ namespace sealcast::relay {
 
 inline constexpr int kIdsInBlock = 1024;
 
-// The first id of a new block. Takes no xid: see relay_log for why the caller must have one before.
+// Returns the first id of a new block. It takes no xid; the caller must have one before (see the table relay_log).
 int64 next_id_block();
 
-// The last id of the block that was given last; 0 before the first.
+// Returns the last id of the newest block; 0 before the first block.
 int64 newest_message_id();
 
 }  // namespace sealcast::relay

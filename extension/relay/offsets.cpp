@@ -1,8 +1,8 @@
-// Offsets, read by one index descent a day: see offsets.h.
+// Reads the newest offsets of a stream, by one index descent per day partition, and offsets of the public channel.
 #include "relay/offsets.h"
 
+#include "server/catalog.h"
 #include "server/datum.h"
-#include "server/partitions.h"
 
 extern "C" {
 #include "access/table.h"
@@ -13,7 +13,7 @@ namespace sealcast::relay {
 
 namespace {
 
-// The newest offset that retention has dropped.
+// Returns the newest offset that retention has dropped.
 int64 trimmed_through(const pg_uuid_t& stream_id) {
   server::IndexLookup streams = server::IndexLookup::open("streams");
   const Datum key[] = {UUIDPGetDatum(&stream_id)};
@@ -23,12 +23,18 @@ int64 trimmed_through(const pg_uuid_t& stream_id) {
   return offset;
 }
 
-// The newest offset on the public channel of a run that ends at `last`: see stream_runs.
+// Returns whether message number `i` of a run is on the public channel, by stream_runs.public_bits.
+bool is_public(std::string_view bits, int i) {
+  const auto byte = static_cast<std::size_t>(i / 8);
+  return byte < bits.size() && (static_cast<uint8>(bits[byte]) >> i % 8 & 1) != 0;
+}
+
+// Returns the newest offset on the public channel after a run that ends at `last`: see the table stream_runs.
 int64 public_offset(int64 offset, int64 last, std::optional<Datum> before, std::optional<Datum> bits) {
   if (!bits) return last;
-  const std::string_view sent = server::view(DatumGetByteaPP(*bits));
+  const std::string_view on_public_channel = server::view(DatumGetByteaPP(*bits));
   for (int64 i = last - offset; i >= 0; --i) {
-    if (is_public(sent, static_cast<int>(i))) return offset + i;
+    if (is_public(on_public_channel, static_cast<int>(i))) return offset + i;
   }
   return before ? DatumGetInt64(*before) : offset - 1;
 }
@@ -55,7 +61,7 @@ void LastOffsets::close() {
   table_close(log_, NoLock);
 }
 
-StreamState LastOffsets::of(const pg_uuid_t& stream_id) {
+StreamProgress LastOffsets::progress_of(const pg_uuid_t& stream_id) {
   const Datum key[] = {UUIDPGetDatum(&stream_id)};
   for (std::size_t i = count_; i-- > 0;) {
     Day& day = days_[i];
@@ -81,9 +87,24 @@ StreamState LastOffsets::of(const pg_uuid_t& stream_id) {
 
 SEALCAST_FUNCTION(sealcast_last_offset) {
   LastOffsets offsets = LastOffsets::open();
-  const int64 last = offsets.of(*PG_GETARG_UUID_P(0)).offset;
+  const int64 last = offsets.progress_of(*PG_GETARG_UUID_P(0)).offset;
   offsets.close();
   PG_RETURN_INT64(last);
+}
+
+// Returns the offset of the message before message number `i` on the public channel; null if `i` is not on it.
+SEALCAST_FUNCTION(sealcast_public_prev) {
+  if (PG_ARGISNULL(0) || PG_ARGISNULL(3)) PG_RETURN_NULL();
+  const int64 offset = PG_GETARG_INT64(0);
+  const int64 before = PG_ARGISNULL(1) ? offset - 1 : PG_GETARG_INT64(1);
+  const int64 i = PG_GETARG_INT64(3);
+  if (PG_ARGISNULL(2)) PG_RETURN_INT64(i == 0 ? before : offset + i - 1);
+  const std::string_view bits = server::view(PG_GETARG_BYTEA_PP(2));
+  if (i < 0 || i >= kMaxRun || !is_public(bits, static_cast<int>(i))) PG_RETURN_NULL();
+  for (int64 j = i - 1; j >= 0; --j) {
+    if (is_public(bits, static_cast<int>(j))) PG_RETURN_INT64(offset + j);
+  }
+  PG_RETURN_INT64(before);
 }
 
 }  // namespace sealcast::relay

@@ -1,4 +1,4 @@
-// The newest offsets of a stream.
+// Finds the newest offsets of streams.
 #pragma once
 
 #include "relay/outbox.h"
@@ -6,18 +6,19 @@
 
 namespace sealcast::relay {
 
-// Finds them for many streams. Reads with the active snapshot; trivially destructible.
+// Opens each day partition of stream_runs once for many streams. Reads with the active snapshot. Trivially
+// destructible.
 class LastOffsets {
  public:
   static LastOffsets open();
   void close();
 
-  // 0 before the first message. The rate is left as it is by default. From the newest day back: logged_at never falls
-  // within a shard, so nothing newer is in an older partition.
-  StreamState of(const pg_uuid_t& stream_id);
+  // Returns offset 0 before the first message, and the default rate. Reads the partitions from the newest day back:
+  // logged_at never decreases within a shard, so an older partition has no newer run.
+  StreamProgress progress_of(const pg_uuid_t& stream_id);
 
  private:
-  // A partition is opened when it is first looked into.
+  // A partition is opened at its first use.
   struct Day {
     Oid partition;
     bool opened;

@@ -1,8 +1,8 @@
-// Reading the outbox: see outbox.h.
+// Finds the runs of a drain window in the three segments of the outbox.
 #include "relay/outbox.h"
 
+#include "server/catalog.h"
 #include "server/index_lookup.h"
-#include "server/sequence.h"
 
 extern "C" {
 #include "utils/xid8.h"
@@ -16,19 +16,21 @@ constexpr int kSegments = 3;
 
 Datum xid_datum(uint64 xid) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid)); }
 
-// What has been found so far, and by which rule more is taken.
+// The search for runs: its window, and the runs found so far.
 struct Search {
   const Window& window;
+  XidSnapshot seen;
+  XidSnapshot target;
   uint32 shards;
   int max_messages;
   Run* runs = nullptr;
   std::size_t count = 0;
-  std::size_t room = 0;
+  std::size_t capacity = 0;
 
   void add(const Run& run) {
-    if (count == room) {
-      room = Max(64, room * 2);
-      const Size bytes = room * sizeof(Run);
+    if (count == capacity) {
+      capacity = Max(64, capacity * 2);
+      const Size bytes = capacity * sizeof(Run);
       runs = static_cast<Run*>(runs == nullptr ? palloc(bytes) : repalloc_huge(runs, bytes));
     }
     runs[count++] = run;
@@ -60,8 +62,8 @@ struct Segment {
 
   uint64 row_xid() { return U64FromFullTransactionId(DatumGetFullTransactionId(rows.value(xid))); }
 
-  // The number of messages it has for the shards that are asked for.
-  int take(Search& search) {
+  // Adds the current row to the runs if its shard is searched. Returns the number of messages added.
+  int add_row(Search& search) {
     const int row_shard = DatumGetInt16(rows.value(shard));
     if ((search.shards >> row_shard & 1) == 0) return 0;
     const int count = DatumGetInt32(rows.value(messages));
@@ -71,23 +73,24 @@ struct Segment {
   }
 };
 
-// Those of one transaction.
+// Adds the runs of one transaction.
 void search_transaction(Segment& by_xid, uint64 xid, Search& search) {
-  if (!search.window.target.has_ended(xid)) return;
+  if (!search.target.has_ended(xid)) return;
   const server::Condition conditions[] = {{0, BTEqualStrategyNumber, xid_datum(xid)},
                                           {1, BTGreaterStrategyNumber, Int64GetDatum(search.window.after_id)}};
   by_xid.rows.find(conditions);
-  for (int left = search.max_messages; left > 0 && by_xid.rows.next();) left -= by_xid.take(search);
+  for (int left = search.max_messages; left > 0 && by_xid.rows.next();) left -= by_xid.add_row(search);
 }
 
-// Those who had been running when `seen` was taken, or began before its drain had its xid: few.
+// Adds the runs of the transactions that were running when `seen` was taken, and of the later ones up to seen.xid. Both
+// are few.
 void search_running(int number, Search& search) {
   const Window& window = search.window;
   Segment by_xid = Segment::open(number, "xid_first_id");
-  for (const uint64 xid : window.seen.running) search_transaction(by_xid, xid, search);
-  for (uint64 from = window.seen.xmax; from <= window.seen_xid;) {
+  for (const uint64 xid : search.seen.running) search_transaction(by_xid, xid, search);
+  for (uint64 from = search.seen.xmax; from <= window.seen.xid;) {
     const server::Condition conditions[] = {{0, BTGreaterEqualStrategyNumber, xid_datum(from)},
-                                            {0, BTLessEqualStrategyNumber, xid_datum(window.seen_xid)}};
+                                            {0, BTLessEqualStrategyNumber, xid_datum(window.seen.xid)}};
     by_xid.rows.find(conditions);
     if (!by_xid.rows.next()) break;
     const uint64 xid = by_xid.row_xid();
@@ -97,16 +100,16 @@ void search_running(int number, Search& search) {
   by_xid.rows.close();
 }
 
-// Those who began since: their ids are beyond seen_id.
-void search_newcomers(int number, Search& search) {
+// Adds the runs of the transactions after seen.xid: their ids are beyond seen.id.
+void search_later(int number, Search& search) {
   const Window& window = search.window;
   Segment by_id = Segment::open(number, "first_id");
   const server::Condition conditions[] = {
-      {0, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen_id, window.after_id))}};
+      {0, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen.id, window.after_id))}};
   by_id.rows.find(conditions);
   for (int left = search.max_messages; left > 0 && by_id.rows.next();) {
     const uint64 xid = by_id.row_xid();
-    if (xid >= window.seen.xmax && xid > window.seen_xid && window.target.has_ended(xid)) left -= by_id.take(search);
+    if (xid >= search.seen.xmax && xid > window.seen.xid && search.target.has_ended(xid)) left -= by_id.add_row(search);
   }
   by_id.rows.close();
 }
@@ -124,10 +127,11 @@ Datum Run::public_bytes() const {
 int16 outbox_segment() { return static_cast<int16>(server::last_value("outbox_segment").value_or(0)); }
 
 std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete) {
-  Search search{window, shards, max_messages};
+  Search search{window, parse_snapshot(window.seen.snapshot), parse_snapshot(window.target.snapshot), shards,
+                max_messages};
   for (int number = 0; number < kSegments; ++number) {
     search_running(number, search);
-    search_newcomers(number, search);
+    search_later(number, search);
   }
   if (search.count > 1) {
     qsort(search.runs, search.count, sizeof(Run), [](const void* a, const void* b) {
@@ -136,12 +140,12 @@ std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, 
       return left < right ? -1 : left > right ? 1 : 0;
     });
   }
-  std::size_t taken = 0;
-  for (int messages = 0; taken < search.count && messages < max_messages; ++taken) {
-    messages += search.runs[taken].messages;
+  std::size_t selected = 0;
+  for (int messages = 0; selected < search.count && messages < max_messages; ++selected) {
+    messages += search.runs[selected].messages;
     complete = messages < max_messages;
   }
-  return {search.runs, taken};
+  return {search.runs, selected};
 }
 
 SEALCAST_FUNCTION(sealcast_shard_of) { PG_RETURN_INT32(shard_of(*PG_GETARG_UUID_P(0))); }

@@ -1,4 +1,4 @@
-// The outbox: where a message goes in it, and what of it comes next.
+// The outbox: the place of a new message, and the runs that a drain relays next.
 #pragma once
 
 #include "core/shard.h"
@@ -9,23 +9,17 @@ namespace sealcast::relay {
 
 inline int shard_of(const pg_uuid_t& stream_id) { return core::shard_of(stream_id.data[UUID_LEN - 1]); }
 
-// The segment that takes new rows.
+// Returns the segment that takes new rows.
 int16 outbox_segment();
 
-// Whether message number `i` of a run is on the public channel, by stream_runs.public_bits.
-inline bool is_public(std::string_view bits, int i) {
-  const auto byte = static_cast<std::size_t>(i / 8);
-  return byte < bits.size() && (static_cast<uint8>(bits[byte]) >> i % 8 & 1) != 0;
-}
-
-// A run is no longer than this, so that a drain can end between two.
+// Messages per run at most, so that a relay batch can end between two runs.
 inline constexpr int kMaxRun = 256;
 
-// How far the channels of a stream have come, and what is sent of it.
-struct StreamState {
+// The newest offsets of a stream, and its sampling rate.
+struct StreamProgress {
   int64 offset;         // of the newest message
-  int64 public_offset;  // of the newest one on the public channel
-  int rate = 100;       // of its users, percent, whose tier 2 messages are sent
+  int64 public_offset;  // of the newest message on the public channel
+  int rate = 100;       // percentage of the users whose tier 2 messages the public channel carries
 };
 
 // Messages of one stream that one transaction admitted, with consecutive message_ids.
@@ -35,44 +29,39 @@ struct Run {
   int64 ts;
   pg_uuid_t stream_id;
   int shard;
-  // Given by the drain: see stream_runs.
+  // Set by the drain: see the table stream_runs.
   int64 offset;
-  StreamState* stream = nullptr;
+  StreamProgress* stream = nullptr;
   int64 public_before = 0;
   int public_messages = 0;
   uint8 public_bits[kMaxRun / 8] = {};
 
-  // Puts its message number `i` on the public channel.
-  void send(int i) {
+  // Puts message number `i`, from 0, on the public channel.
+  void make_public(int i) {
     ++public_messages;
     public_bits[i / 8] |= static_cast<uint8>(1 << i % 8);
     stream->public_offset = offset + i;
   }
   Datum public_bytes() const;
 
-  // Whether a message comes next in it.
-  bool takes(int64 message_id, const pg_uuid_t& stream) const {
+  // Returns whether a message can be appended.
+  bool continues_with(int64 message_id, const pg_uuid_t& stream) const {
     return messages < kMaxRun && message_id == first_id + messages && std::memcmp(&stream, &stream_id, UUID_LEN) == 0;
   }
 };
 
-// Up to where shards that stand at one position have relayed, and how far they now go. All that `seen` sees is relayed;
-// of what became visible from there to `target`, what is up to after_id. A transaction after …_xid has message_ids
-// beyond …_id (see relay_log).
+// A drain window: all messages that `seen` sees are relayed. Of the messages that became visible between `seen` and
+// `target`, those up to after_id are relayed too.
 struct Window {
   Position seen;
-  uint64 seen_xid;
-  int64 seen_id;
   Position target;
-  uint64 target_xid;
-  int64 target_id;
   int64 after_id;
 };
 
-// The window's first runs for those shards (a bit each), as many as hold max_messages, in order of first_id: what was
-// sent after another message was committed comes after it, whichever transaction began first. All are index ranges, so
-// this costs what is new, whatever was rolled back and however long somebody's transaction runs. `complete`: there were
-// fewer.
+// Returns the first runs of the window for the given shards (one bit per shard), in order of first_id, until they hold
+// max_messages. A message that was sent after another one was committed comes after it, whichever transaction began
+// first. All reads are index ranges, so the cost depends on the number of new messages only, not on rolled back rows or
+// long transactions. `complete`: the window holds fewer than max_messages.
 std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete);
 
 }  // namespace sealcast::relay

@@ -1,4 +1,4 @@
-// pg_snapshot keeps its layout to itself: its text form, xmin:xmax:xip,xip,…, is the way in and out.
+// Converts pg_snapshot by its text form, xmin:xmax:xip,xip,…, because its binary layout is private to Postgres.
 #include "relay/position.h"
 
 extern "C" {
@@ -18,40 +18,40 @@ uint64 read_number(const char*& at) {
 
 }  // namespace
 
-bool Position::has_ended(uint64 xid) const {
+bool XidSnapshot::has_ended(uint64 xid) const {
   if (xid < xmin) return true;
   return xid < xmax && !std::binary_search(running.begin(), running.end(), xid);
 }
 
-Position read_position(const char* text) {
+XidSnapshot parse_snapshot(const char* text) {
   const char* at = text;
-  const auto most = static_cast<std::size_t>(std::count(at, at + strlen(at), ',')) + 1;
-  auto* const running = static_cast<uint64*>(palloc(most * sizeof(uint64)));
-  Position position;
-  position.xmin = read_number(at);
-  position.xmax = read_number(at);
+  const auto max_count = static_cast<std::size_t>(std::count(at, at + strlen(at), ',')) + 1;
+  auto* const running = static_cast<uint64*>(palloc(max_count * sizeof(uint64)));
+  XidSnapshot snapshot;
+  snapshot.xmin = read_number(at);
+  snapshot.xmax = read_number(at);
   std::size_t count = 0;
   while (*at != '\0') running[count++] = read_number(at);
-  position.running = {running, count};
-  return position;
+  snapshot.running = {running, count};
+  return snapshot;
 }
 
-const char* to_text(const Position& position) {
+const char* to_text(const XidSnapshot& snapshot) {
   StringInfoData text;
   initStringInfo(&text);
-  appendStringInfo(&text, UINT64_FORMAT ":" UINT64_FORMAT ":", position.xmin, position.xmax);
+  appendStringInfo(&text, UINT64_FORMAT ":" UINT64_FORMAT ":", snapshot.xmin, snapshot.xmax);
   const char* comma = "";
-  for (const uint64 xid : position.running) {
+  for (const uint64 xid : snapshot.running) {
     appendStringInfo(&text, "%s" UINT64_FORMAT, comma, xid);
     comma = ",";
   }
   return text.data;
 }
 
-Position committed_position(uint64 own_xid) {
+XidSnapshot committed_snapshot(uint64 own_xid) {
   LOCAL_FCINFO(call, 0);
   InitFunctionCallInfoData(*call, nullptr, 0, InvalidOid, nullptr, nullptr);
-  Position now = read_position(DatumGetCString(DirectFunctionCall1(pg_snapshot_out, pg_current_snapshot(call))));
+  XidSnapshot now = parse_snapshot(DatumGetCString(DirectFunctionCall1(pg_snapshot_out, pg_current_snapshot(call))));
   if (own_xid >= now.xmax || std::binary_search(now.running.begin(), now.running.end(), own_xid)) return now;
   const std::size_t count = now.running.size();
   auto* const running = static_cast<uint64*>(palloc((count + 1) * sizeof(uint64)));

@@ -1,11 +1,11 @@
-// From runs to envelopes: see relay_batch.h.
+// Reads the messages of runs and turns them into the frames of a drain.
 #include "relay/relay_batch.h"
 
 #include "core/envelope.h"
+#include "server/catalog.h"
 #include "server/datum.h"
 #include "server/guard.h"
 #include "server/index_lookup.h"
-#include "server/partitions.h"
 
 extern "C" {
 #include "access/table.h"
@@ -16,19 +16,19 @@ extern "C" {
 namespace sealcast::relay {
 namespace {
 
-constexpr int kMaxShards = 32;  // relay_leases has fewer
+constexpr int kMaxShards = 32;  // relay_leases has fewer rows
 
-// A partition of messages, read by its key.
+// One day partition of `messages` at a time, read by its primary key.
 struct Messages {
   Relation parent;
   Oid partition = InvalidOid;
   server::IndexLookup rows{};
   int message_id = 0, sender_id = 0, txn_id = 0, t = 0, kid = 0, sig = 0, d = 0;
 
-  void enter(int64 ts) {
+  void open_partition(int64 ts) {
     const Oid next = server::partition_for(parent, Int64GetDatum(ts));
     if (next == partition) return;
-    leave();
+    close_partition();
     partition = next;
     if (!OidIsValid(next)) return;
     rows = server::IndexLookup::open(next);
@@ -40,18 +40,18 @@ struct Messages {
     sig = rows.column("sig");
     d = rows.column("d");
   }
-  void leave() {
+  void close_partition() {
     if (OidIsValid(partition)) rows.close();
     partition = InvalidOid;
   }
 
   int64 id() { return DatumGetInt64(rows.value(message_id)); }
 
-  // Of the row that stands.
-  bool is_sent(const Run& run, Sampler& sampler) {
-    return run.stream->rate == kAll ||
-           sampler.sends(run.stream->rate, run.stream_id, *DatumGetUUIDP(rows.value(sender_id)),
-                         DatumGetTextPP(rows.value(t)), DatumGetTextPP(rows.value(d)));
+  // For the current row.
+  bool is_public(const Run& run, Sampler& sampler) {
+    return run.stream->rate == kUnsampled ||
+           sampler.carries(run.stream->rate, run.stream_id, *DatumGetUUIDP(rows.value(sender_id)),
+                           DatumGetTextPP(rows.value(t)), DatumGetTextPP(rows.value(d)));
   }
 
   const varlena* envelope(const Run& run) {
@@ -72,30 +72,30 @@ struct Messages {
   }
 };
 
-// A run lies side by side in messages: one index range.
+// The messages of a run are one index range.
 void put_run(Messages& messages, Run& run, int64 batch, Sampler& sampler, MemoryContext memory, Output& output) {
   run.public_before = run.stream->public_offset;
-  messages.enter(run.ts);
-  bool standing = OidIsValid(messages.partition);
-  if (standing) {
+  messages.open_partition(run.ts);
+  bool has_row = OidIsValid(messages.partition);
+  if (has_row) {
     const server::Condition conditions[] = {{0, BTEqualStrategyNumber, Int64GetDatum(run.ts)},
                                             {1, BTGreaterEqualStrategyNumber, Int64GetDatum(run.first_id)},
                                             {1, BTLessStrategyNumber, Int64GetDatum(run.first_id + run.messages)}};
     messages.rows.find(conditions);
-    standing = messages.rows.next();
+    has_row = messages.rows.next();
   }
   for (int i = 0; i < run.messages; ++i) {
-    const bool found = standing && messages.id() == run.first_id + i;
+    const bool found = has_row && messages.id() == run.first_id + i;
     MemoryContext const before = MemoryContextSwitchTo(memory);
     std::optional<int64> public_prev;
-    if (!found || messages.is_sent(run, sampler)) {
+    if (!found || messages.is_public(run, sampler)) {
       public_prev = run.stream->public_offset;
-      run.send(i);
+      run.make_public(i);
     }
     output.put(batch, run, i, found ? messages.envelope(run) : nullptr, public_prev);
     MemoryContextSwitchTo(before);
     MemoryContextReset(memory);
-    if (found) standing = messages.rows.next();
+    if (found) has_row = messages.rows.next();
   }
 }
 
@@ -125,7 +125,7 @@ void Output::put_empty(int shard, int64 batch) {
   tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
 }
 
-void hand_over(const Group& group, std::span<Run> runs, Sampler& sampler, Output& output) {
+void put_frames(const Group& group, std::span<Run> runs, Sampler& sampler, Output& output) {
   int64 batches[kMaxShards] = {};
   bool filled[kMaxShards] = {};
   for (const Shard* shard : group.shards) batches[shard->id] = shard->batch + 1;
@@ -136,7 +136,7 @@ void hand_over(const Group& group, std::span<Run> runs, Sampler& sampler, Output
     put_run(messages, run, batches[run.shard], sampler, memory, output);
     filled[run.shard] = true;
   }
-  messages.leave();
+  messages.close_partition();
   table_close(messages.parent, NoLock);
   MemoryContextDelete(memory);
   for (const Shard* shard : group.shards) {

@@ -1,7 +1,5 @@
-// What a drain is about: the shards that its caller leads, and handing over what it relayed.
+// A relay batch: the shards that one drain relays together, and the frames that it returns.
 #pragma once
-
-#include <cstring>
 
 #include "relay/outbox.h"
 #include "relay/sampler.h"
@@ -9,42 +7,28 @@
 
 namespace sealcast::relay {
 
-// A shard that the caller leads, and the newest row of relay_log: where it stands. Before the first batch it has seen
-// nothing.
+// A shard whose lease the caller of drain() holds, with its newest row of relay_log.
 struct Shard {
   int id;
   int64 epoch;
   int64 batch = 0;
   int64 logged_at = 0;
-  const char* seen = "1:1:";
-  uint64 seen_xid = 0;
-  int64 seen_id = 0;
-  const char* target = nullptr;  // null = the last window was relayed to its end
-  uint64 target_xid = 0;
-  int64 target_id = 0;
+  Position seen = kStart;
+  std::optional<Position> target{};  // nothing: the last window was relayed to its end
   int64 after_id = 0;
-  bool done = false;
+  bool done = false;  // by this drain
 
-  bool stands_with(const Shard& other) const {
-    const auto same = [](const char* a, const char* b) {
-      return a == nullptr || b == nullptr ? a == b : std::strcmp(a, b) == 0;
-    };
-    return same(seen, other.seen) && seen_xid == other.seen_xid && seen_id == other.seen_id &&
-           same(target, other.target) && target_xid == other.target_xid && target_id == other.target_id &&
-           after_id == other.after_id;
+  bool has_position_of(const Shard& other) const {
+    return seen == other.seen && target == other.target && after_id == other.after_id;
   }
 };
 
-// Shards that stand at one position and are relayed together.
+// Shards at one position, which are relayed together.
 struct Group {
   std::span<Shard*> shards;
-  Shard from;  // the position
+  Window window;
   int64 logged_at;
 
-  Window window() const {
-    return {read_position(from.seen), from.seen_xid,  from.seen_id, read_position(from.target),
-            from.target_xid,          from.target_id, from.after_id};
-  }
   uint32 bits() const {
     uint32 bits = 0;
     for (const Shard* shard : shards) bits |= uint32{1} << shard->id;
@@ -57,17 +41,18 @@ class Output {
  public:
   explicit Output(FunctionCallInfo fcinfo);
 
-  // The run's message number `i`; null when retention has dropped it, or it is not on the public channel.
+  // Adds message number `i` of a run. `envelope` null: retention has dropped the message. `public_prev` nothing: the
+  // message is not on the public channel.
   void put(int64 batch, const Run& run, int i, const varlena* envelope, std::optional<int64> public_prev);
-  // A shard that had nothing.
+  // Adds a shard without messages.
   void put_empty(int shard, int64 batch);
 
  private:
   ReturnSetInfo* result_;
 };
 
-// Reads the messages of numbered runs, decides which are on the public channel, and puts them out, and a row for each
-// shard of the group that had none.
-void hand_over(const Group& group, std::span<Run> runs, Sampler& sampler, Output& output);
+// Reads the messages of runs that have offsets, decides which are on the public channel, and adds them to the output.
+// Adds an empty row for each shard of the group without messages.
+void put_frames(const Group& group, std::span<Run> runs, Sampler& sampler, Output& output);
 
 }  // namespace sealcast::relay

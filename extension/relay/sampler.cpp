@@ -1,4 +1,4 @@
-// Rates and tiers for a drain: see sampler.h.
+// Looks up rates and tiers for a drain; sampled() in SQL.
 #include "relay/sampler.h"
 
 #include "server/datum.h"
@@ -29,10 +29,10 @@ void Sampler::close() {
 int Sampler::rate_of(const pg_uuid_t& stream_id) {
   const Datum key[] = {UUIDPGetDatum(&stream_id)};
   rates_.find(key);
-  return rates_.next() ? DatumGetInt16(rates_.value(rate_)) : kAll;
+  return rates_.next() ? DatumGetInt16(rates_.value(rate_)) : kUnsampled;
 }
 
-// Of a type that was deleted, those of any other.
+// A deleted type has the default rules.
 core::TierRules Sampler::rules_of(const text* t) {
   core::TierRules rules;
   const Datum key[] = {PointerGetDatum(t)};
@@ -44,15 +44,24 @@ core::TierRules Sampler::rules_of(const text* t) {
   return rules;
 }
 
-bool Sampler::sends(int rate, const pg_uuid_t& stream_id, const pg_uuid_t& sender_id, const text* t, const text* d) {
+bool Sampler::carries(int rate, const pg_uuid_t& stream_id, const pg_uuid_t& sender_id, const text* t, const text* d) {
   const server::UuidText stream(stream_id), sender(sender_id);
   const core::TierRules rules = rules_of(t);
-  bool sends = false;
+  bool carried = false;
   server::guarded([&](core::CancelFlag) {
-    sends = core::is_sampled(sender.view(), stream.view(), rate) ||
-            core::tier_of(rules, sender.view(), server::view(d)) < 2;
+    carried = core::is_sampled(sender.view(), stream.view(), rate) ||
+              core::tier_of(rules, sender.view(), server::view(d)) < 2;
   });
-  return sends;
+  return carried;
+}
+
+SEALCAST_FUNCTION(sealcast_sampled) {
+  const server::UuidText user_id(*PG_GETARG_UUID_P(0));
+  const server::UuidText stream_id(*PG_GETARG_UUID_P(1));
+  const int32 rate = PG_GETARG_INT32(2);
+  bool sampled = false;
+  server::guarded([&](core::CancelFlag) { sampled = core::is_sampled(user_id.view(), stream_id.view(), rate); });
+  PG_RETURN_BOOL(sampled);
 }
 
 }  // namespace sealcast::relay

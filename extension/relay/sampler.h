@@ -1,4 +1,4 @@
-// What the public channel of a stream carries while it is sampled (docs/sampling.md).
+// Decides which messages the public channel of a sampled stream carries (docs/sampling.md).
 #pragma once
 
 #include "core/sampling.h"
@@ -6,11 +6,11 @@
 
 namespace sealcast::relay {
 
-// The rate of a stream that is not sampled: of its users, percent.
-inline constexpr int kAll = 100;
+// The rate in percent of a stream that is not sampled.
+inline constexpr int kUnsampled = 100;
 
-// Reads with the active snapshot; trivially destructible. A stream that is not sampled costs one probe of a table that
-// is nearly always empty.
+// Reads with the active snapshot. Trivially destructible. A stream that is not sampled costs one index probe of a table
+// that is nearly always empty.
 class Sampler {
  public:
   static Sampler open();
@@ -18,8 +18,8 @@ class Sampler {
 
   int rate_of(const pg_uuid_t& stream_id);
 
-  // Whether a message goes to the public channel at this rate.
-  bool sends(int rate, const pg_uuid_t& stream_id, const pg_uuid_t& sender_id, const text* t, const text* d);
+  // Returns whether the public channel carries a message at this rate.
+  bool carries(int rate, const pg_uuid_t& stream_id, const pg_uuid_t& sender_id, const text* t, const text* d);
 
  private:
   core::TierRules rules_of(const text* t);

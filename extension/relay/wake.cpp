@@ -1,9 +1,10 @@
-// Waking the relay after commit: the transaction's side and the worker's side of one slot in shared memory.
+// Marks transactions that shall wake the relay, and raises the flag of their database after the commit.
 //
-// A slot belongs to a database while its worker lives or a transaction is between its PRE_COMMIT and its end
-// ("pending"). No wake-up is lost: a committer raises the flag and then looks at the worker's state; a worker that
-// leaves gives up its state and then looks at the flag (each with a full barrier between), so at least one of them sees
-// the other. A worker leaves of itself only when nothing is pending and the flag is down.
+// A slot in shared memory belongs to a database while its worker lives, or while a transaction is between its
+// PRE_COMMIT and its end ("pending"). No wake-up is lost. A committing backend raises the flag and then reads the
+// worker's state. A worker that ends clears its state and then reads the flag. A full barrier is between the two steps
+// of each side, so at least one side sees the other. An idle worker ends only if nothing is pending and the flag is not
+// raised.
 #include "relay/wake.h"
 
 #include "relay/wake_slots.h"
@@ -19,21 +20,19 @@ namespace sealcast::relay::wake {
 
 namespace {
 
-bool wanted = false;         // this transaction asked to wake the relay
-Slot* committing = nullptr;  // the slot in which it is pending
-
-void notify_in_transaction() { Async_Notify(kChannel, ""); }
+bool wanted = false;         // this transaction shall wake the relay
+Slot* committing = nullptr;  // the slot in which this transaction is pending
 
 void on_transaction_event(XactEvent event, void*) {
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
-      // Still inside the transaction: an error only aborts it, and NOTIFY is still possible.
+      // Inside the transaction an error only aborts it, and NOTIFY is still possible.
       if (!wanted) return;
       committing = begin_commit();
-      if (committing == nullptr) notify_in_transaction();
+      if (committing == nullptr) Async_Notify(kChannel, "");
       break;
     case XACT_EVENT_COMMIT:
-      // Committed and visible to all; nothing here may fail.
+      // The transaction is committed and visible, so nothing here may fail.
       if (committing != nullptr) raise_flag(committing);
       [[fallthrough]];
     case XACT_EVENT_ABORT:

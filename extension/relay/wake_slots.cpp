@@ -1,4 +1,4 @@
-// Slots, and the starting of workers for them: see wake_slots.h.
+// Assigns slots to databases and starts their wake workers.
 #include "relay/wake_slots.h"
 
 extern "C" {
@@ -8,13 +8,14 @@ extern "C" {
 namespace sealcast::relay::wake {
 namespace {
 
-// Databases that are writing at the same time; the one beyond falls back to plain NOTIFY.
+// The number of databases that may commit messages at the same time. Further databases use plain NOTIFY.
 constexpr int kSlots = 64;
 
-// A worker that has not shown up by then could not be forked.
+// A worker that has not acquired its slot by then could not be forked.
 constexpr int kStartTimeoutMs = 10'000;
 
-// A slot whose worker failed that long ago belongs to a database that was dropped, or the relay's poll has been there.
+// A slot whose worker failed that long ago can be reused: its database was dropped, or a periodic drain of the relay
+// has found the messages.
 constexpr int kAbandonedMs = 60'000;
 
 Slot* slots = nullptr;
@@ -42,8 +43,8 @@ bool worker_alive(Slot* slot) {
   }
 }
 
-// The slot of a database, or one for it; null when all are taken. Under the exclusive lock.
-Slot* find_or_claim(Oid database) {
+// Returns the slot of a database, or assigns a free one; null if none is free. Needs the exclusive lock.
+Slot* find_or_assign(Oid database) {
   if (Slot* slot = find(database)) return slot;
   for (Slot* slot = slots; slot < slots + kSlots; ++slot) {
     if (slot->database != InvalidOid &&
@@ -57,7 +58,7 @@ Slot* find_or_claim(Oid database) {
   return nullptr;
 }
 
-// Under the exclusive lock. Without a handle to return, registering allocates nothing and so cannot fail by ereport.
+// Needs the exclusive lock. Registering without a handle allocates nothing, so it cannot fail by ereport.
 bool start_worker(Slot* slot) {
   BackgroundWorker worker = {};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -75,7 +76,7 @@ bool start_worker(Slot* slot) {
   return true;
 }
 
-void give_up(Slot* slot) {
+void clear_worker(Slot* slot) {
   slot->worker_pid = 0;
   slot->latch = nullptr;
   pg_atomic_write_u32(&slot->state, kNone);
@@ -104,7 +105,7 @@ Slot* begin_commit() {
   if (slot == nullptr || !worker_alive(slot)) {
     LWLockRelease(slots_lock);
     LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-    slot = find_or_claim(MyDatabaseId);
+    slot = find_or_assign(MyDatabaseId);
     if (slot != nullptr && !worker_alive(slot) && !start_worker(slot)) slot = nullptr;
   }
   if (slot != nullptr) pg_atomic_fetch_add_u32(&slot->pending, 1);
@@ -119,7 +120,7 @@ void raise_flag(Slot* slot) {
     if (!was_raised && latch != nullptr) SetLatch(latch);
     return;
   }
-  // Starting workers look at the flag themselves; one that has gone since PRE_COMMIT needs a successor.
+  // A starting worker reads the flag itself. If the worker has ended since PRE_COMMIT, another one must start.
   LWLockAcquire(slots_lock, LW_EXCLUSIVE);
   if (!worker_alive(slot)) start_worker(slot);
   LWLockRelease(slots_lock);
@@ -127,7 +128,7 @@ void raise_flag(Slot* slot) {
 
 void end_commit(Slot* slot) { pg_atomic_fetch_sub_u32(&slot->pending, 1); }
 
-Slot* take_slot(Oid database) {
+Slot* acquire_slot(Oid database) {
   if (slots == nullptr) return nullptr;
   LWLockAcquire(slots_lock, LW_EXCLUSIVE);
   Slot* slot = find(database);
@@ -144,23 +145,23 @@ void set_running(Slot* slot) {
   LWLockRelease(slots_lock);
 }
 
-bool leave_if_idle(Slot* slot) {
+bool release_if_idle(Slot* slot) {
   LWLockAcquire(slots_lock, LW_EXCLUSIVE);
   const bool idle = pg_atomic_read_u32(&slot->pending) == 0 && pg_atomic_read_u32(&slot->flag) == 0;
   if (idle) {
-    give_up(slot);
+    clear_worker(slot);
     slot->database = InvalidOid;
   }
   LWLockRelease(slots_lock);
   return idle;
 }
 
-void leave_on_failure(Slot* slot) {
+void release_on_failure(Slot* slot) {
   LWLockAcquire(slots_lock, LW_EXCLUSIVE);
   const bool was_running = pg_atomic_read_u32(&slot->state) == kRunning;
-  give_up(slot);
+  clear_worker(slot);
   pg_memory_barrier();
-  // One that could not even connect gets no successor: its database may be gone.
+  // A worker that could not connect is not replaced: its database may be dropped.
   if (was_running && pg_atomic_read_u32(&slot->flag) != 0) start_worker(slot);
   LWLockRelease(slots_lock);
 }

@@ -1,4 +1,4 @@
-// The slots in shared memory through which commits reach their database's wake worker. Internal to wake*.cpp.
+// The slots in shared memory through which commits reach the wake worker of their database. Internal to wake*.cpp.
 #pragma once
 
 #include "relay/wake.h"
@@ -17,22 +17,23 @@ enum WorkerState : uint32 { kNone, kStarting, kRunning };
 struct Slot {
   Oid database;              // InvalidOid: free. Changed under the lock
   pg_atomic_uint32 pending;  // transactions that are about to raise the flag
-  pg_atomic_uint32 flag;     // something was committed that no NOTIFY has told of
+  pg_atomic_uint32 flag;     // 1: a commit has not been notified yet
   pg_atomic_uint32 state;    // WorkerState, changed under the exclusive lock
-  int worker_pid;            // 0 until the worker that is starting has shown up
+  int worker_pid;            // 0 until a starting worker has acquired the slot
   TimestampTz started_at;
-  Latch* latch;  // good while running; setting it late wakes a stranger, which is harmless
+  Latch* latch;  // valid while kRunning; a late SetLatch wakes another process, which is harmless
 };
 
-// The committer's side. Null when no worker can be had (not preloaded, no slot, no background worker left).
+// For a committing backend. begin_commit() returns null if there can be no worker: the library is not preloaded, or no
+// slot or no background worker is free.
 Slot* begin_commit();
 void raise_flag(Slot* slot);  // cannot fail
 void end_commit(Slot* slot);
 
-// The worker's side: takes the slot that was prepared for it, or returns null when another one did.
-Slot* take_slot(Oid database);
+// For the worker. acquire_slot() returns the slot that was prepared for it, or null if another worker has acquired it.
+Slot* acquire_slot(Oid database);
 void set_running(Slot* slot);
-bool leave_if_idle(Slot* slot);     // true: the slot is given up, nothing was left to do
-void leave_on_failure(Slot* slot);  // gives the slot up, and calls a successor when the flag is raised
+bool release_if_idle(Slot* slot);     // true: nothing was left to do, and the slot is released
+void release_on_failure(Slot* slot);  // releases the slot, and starts another worker if the flag is raised
 
 }  // namespace sealcast::relay::wake

@@ -1,4 +1,4 @@
-// The background worker that turns raised flags into NOTIFY: one per database that is being written to.
+// The wake worker: a background worker per active database that turns raised flags into NOTIFY.
 #include "relay/wake_slots.h"
 #include "server/guard.h"
 
@@ -19,17 +19,17 @@ namespace sealcast::relay::wake {
 
 namespace {
 
-constexpr long kPauseUs = 10'000;  // between two NOTIFYs: a relay that is awake drains no oftener
-constexpr long kRetryMs = 1'000;   // after one that failed, say of a full queue
-constexpr long kIdleMs = 3'000;    // then the worker goes: a connection would hold up DROP DATABASE, which waits 5 s
+constexpr long kPauseUs = 10'000;  // between two NOTIFYs: the relay pauses as long between two drains
+constexpr long kRetryMs = 1'000;   // after a failed NOTIFY, for example because its queue is full
+constexpr long kIdleMs = 3'000;    // then the worker ends: its connection would block DROP DATABASE, which waits 5 s
 
-bool notifying = false;  // the flag is down, but nothing has been told yet
+bool notifying = false;  // the flag is cleared, but NOTIFY has not committed yet
 
-void on_exit(int, Datum slot) {
-  Slot* const mine = reinterpret_cast<Slot*>(DatumGetPointer(slot));
-  if (mine->worker_pid != MyProcPid) return;
-  if (notifying) pg_atomic_write_u32(&mine->flag, 1);
-  leave_on_failure(mine);
+void on_exit(int, Datum argument) {
+  Slot* const slot = reinterpret_cast<Slot*>(DatumGetPointer(argument));
+  if (slot->worker_pid != MyProcPid) return;
+  if (notifying) pg_atomic_write_u32(&slot->flag, 1);
+  release_on_failure(slot);
 }
 
 void notify() {
@@ -39,8 +39,8 @@ void notify() {
   pgstat_report_stat(false);
 }
 
-// False when it failed, with the error logged.
-bool notified() {
+// Logs a failure and returns false.
+bool try_to_notify() {
   volatile bool ok = true;
   PG_TRY();
   { notify(); }
@@ -64,7 +64,7 @@ int wait(long timeout_ms) {
   return events;
 }
 
-void run(Slot* slot) {
+void notify_until_idle(Slot* slot) {
   while (true) {
     CHECK_FOR_INTERRUPTS();
     if (ConfigReloadPending) {
@@ -73,15 +73,15 @@ void run(Slot* slot) {
     }
     notifying = pg_atomic_exchange_u32(&slot->flag, 0) != 0;
     if (notifying) {
-      const bool told = notified();
-      if (!told) pg_atomic_write_u32(&slot->flag, 1);
+      const bool notified = try_to_notify();
+      if (!notified) pg_atomic_write_u32(&slot->flag, 1);
       notifying = false;
-      if (told) {
+      if (notified) {
         pg_usleep(kPauseUs);
       } else {
         wait(kRetryMs);
       }
-    } else if ((wait(kIdleMs) & WL_TIMEOUT) != 0 && leave_if_idle(slot)) {
+    } else if ((wait(kIdleMs) & WL_TIMEOUT) != 0 && release_if_idle(slot)) {
       return;
     }
   }
@@ -96,14 +96,14 @@ void sealcast_wake_main(Datum database) {
   pqsignal(SIGTERM, die);
   BackgroundWorkerUnblockSignals();
 
-  Slot* const slot = take_slot(DatumGetObjectId(database));
+  Slot* const slot = acquire_slot(DatumGetObjectId(database));
   if (slot == nullptr) proc_exit(0);
   before_shmem_exit(on_exit, PointerGetDatum(slot));
   BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
-  // What it tells of has been committed as durably as its committer wished.
+  // The messages are already committed, with the durability that their own transactions chose.
   SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
   set_running(slot);
-  run(slot);
+  notify_until_idle(slot);
   proc_exit(0);
 }
 

@@ -1,4 +1,4 @@
-// The pure SQL functions: canonical JSON, its hash, the signing string.
+// The SQL functions without keys: canonical JSON, its hash, the signing string.
 #include "core/digest.h"
 #include "core/envelope.h"
 #include "sealing/jsonb_walk.h"

@@ -1,10 +1,10 @@
-// Walks jsonb's binary form directly (utils/jsonb.h documents it).
+// Writes jsonb as canonical JSON by reading its binary form directly (utils/jsonb.h documents it).
 //
 // JsonbIterator and numeric_out both palloc, so an error in them would longjmp over the C++ frames here. The containers
 // are therefore read by their published layout. The digits of a numeric are not published, but they are an on-disk
-// format (numeric.c, "NumericShort"/"NumericLong"), the same since 9.1: base-10000 digits behind a one- or two-word
-// header. They go to the writer as <digits>e<exponent>, so that the work is linear in what is stored: 1e131071 is one
-// digit, not 131072.
+// format (numeric.c, "NumericShort"/"NumericLong") that is unchanged since 9.1: base-10000 digits after a header of one
+// or two words. The writer gets them as <digits>e<exponent>, so that the work is linear in the stored size: 1e131071 is
+// one digit, not 131072.
 #include "sealing/jsonb_walk.h"
 
 #include "core/error.h"
@@ -13,7 +13,7 @@
 namespace sealcast::sealing {
 namespace {
 
-constexpr std::size_t kBytesPerValue = 8;  // what a value without content counts for
+constexpr std::size_t kBytesPerValue = 8;  // added for each value, so that values without content count too
 
 std::uint16_t word(const char* numeric, std::size_t index) {
   std::uint16_t result;
@@ -21,7 +21,7 @@ std::uint16_t word(const char* numeric, std::size_t index) {
   return result;
 }
 
-// A numeric's content taken apart: base-10000 digits, of which the first counts 10000^weight.
+// The parts of a numeric: base-10000 digits. The first digit is multiplied by 10000^weight.
 struct Numeric {
   const char* groups;
   std::size_t count;
@@ -31,7 +31,7 @@ struct Numeric {
   unsigned group(std::size_t i) const { return word(groups, i); }
 };
 
-Numeric take_apart(std::string_view numeric) {
+Numeric parse_numeric(std::string_view numeric) {
   constexpr unsigned kShort = 0x8000, kSpecial = 0xC000, kSignMask = 0xC000, kNegative = 0x4000;
   constexpr unsigned kShortNegative = 0x2000, kShortWeightSign = 0x0040, kShortWeightMask = 0x003F;
 
@@ -49,11 +49,11 @@ Numeric take_apart(std::string_view numeric) {
           weight, negative};
 }
 
-// The value where it is an integer of at most 15 digits, whose canonical literal is its digits.
+// Returns the value of an integer of at most 15 digits: its canonical literal is its digits.
 std::optional<std::int64_t> small_integer(const Numeric& numeric) {
   constexpr std::int64_t kBound = 1'000'000'000'000'000;
-  constexpr int kMostGroups = 4;
-  if (numeric.weight >= kMostGroups || static_cast<int>(numeric.count) > numeric.weight + 1) return std::nullopt;
+  constexpr int kMaxGroups = 4;
+  if (numeric.weight >= kMaxGroups || static_cast<int>(numeric.count) > numeric.weight + 1) return std::nullopt;
   std::int64_t value = 0;
   for (int i = 0; i <= numeric.weight; ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -90,7 +90,7 @@ void decimal_literal(const Numeric& numeric, std::string& literal) {
   }
 }
 
-// A backend's own, so that a small document allocates nothing.
+// One per backend, so that a small document allocates nothing.
 std::vector<core::Member> spare_members;
 constexpr std::size_t kKeptMembers = 4096;
 
@@ -106,7 +106,7 @@ class Walk {
   Walk(const Walk&) = delete;
   Walk& operator=(const Walk&) = delete;
 
-  // Recursion ends at kMaxDepth, where the writer throws.
+  // The writer throws at kMaxDepth, which bounds the recursion.
   void container(const JsonbContainer* container) {
     if (JsonContainerIsScalar(container)) {
       value(container->children[0], payload(container, 1), 0);
@@ -118,12 +118,12 @@ class Walk {
   }
 
  private:
-  // Where the content of a container's `entries` entries begins.
+  // Returns the start of the content, which follows the container's `entries` entries.
   static const char* payload(const JsonbContainer* container, std::size_t entries) {
     return reinterpret_cast<const char*>(container->children + entries);
   }
 
-  // An entry stores its length or, every so often, where it ends.
+  // An entry stores its length or, at regular intervals, its end offset.
   static std::uint32_t end_of(JEntry entry, std::uint32_t offset) {
     return JBE_HAS_OFF(entry) ? JBE_OFFLENFLD(entry) : offset + JBE_OFFLENFLD(entry);
   }
@@ -137,8 +137,8 @@ class Walk {
     writer_.end_array();
   }
 
-  // All keys stand before all values, shorter keys before longer ones. They are sorted here, so that the writer moves
-  // no text.
+  // In jsonb all keys precede all values, and shorter keys precede longer ones. The members are sorted before writing,
+  // so that the writer moves no text.
   void object(const JsonbContainer* container) {
     const std::uint32_t count = JsonContainerSize(container);
     const char* const base = payload(container, 2 * static_cast<std::size_t>(count));
@@ -166,7 +166,7 @@ class Walk {
     writer_.end_object();
   }
 
-  // Writes one value and returns where the next one begins.
+  // Writes one value and returns the offset of the next one.
   std::uint32_t value(JEntry entry, const char* base, std::uint32_t offset) {
     const std::uint32_t end = end_of(entry, offset);
     if (JBE_ISCONTAINER(entry)) {
@@ -179,7 +179,7 @@ class Walk {
       writer_.string({base + offset, end - offset});
     } else if (JBE_ISNUMERIC(entry)) {
       const char* const numeric = base + INTALIGN(offset);
-      number(take_apart({VARDATA_ANY(numeric), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(numeric))}));
+      number(parse_numeric({VARDATA_ANY(numeric), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(numeric))}));
     } else if (JBE_ISNULL(entry)) {
       writer_.null();
     } else {
@@ -209,7 +209,7 @@ class Walk {
   core::CancelFlag cancel_;
   std::size_t since_poll_ = 0;
   core::Poll sorting_;
-  std::vector<core::Member> members_;  // of the objects that are open; begin is a value's offset, source its index
+  std::vector<core::Member> members_;  // of the open objects; `begin` is the offset of the value, `source` its index
   std::string literal_;
 };
 

@@ -1,4 +1,4 @@
-// From jsonb's binary form to canonical JSON, without a Postgres call that could leave by longjmp.
+// Writes jsonb as canonical JSON, without a call of Postgres that could leave by longjmp.
 #pragma once
 
 #include "core/canonical_json.h"

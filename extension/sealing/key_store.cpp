@@ -1,4 +1,4 @@
-// Reading the keyring directory into the store, and parsing the store into this process' keyring: see key_store.h.
+// Reads the keyring directory into the store, and parses the store into the keyring of this process.
 #include "sealing/key_store.h"
 
 #include "server/guard.h"
@@ -13,8 +13,8 @@ namespace sealcast::sealing::key_store {
 namespace {
 
 constexpr int64 kRereadInterval = USECS_PER_SEC;
-constexpr const char* kSetUp =
-    "Set sealcast.signing_kid to the kid of a key in the directory sealcast.keyring, and reload.";
+constexpr const char* kSetSigningKid =
+    "Set sealcast.signing_kid to the id of a key in the directory sealcast.keyring, then reload.";
 
 struct StoredKey {
   char kid[core::kMaxKidLength + 1];
@@ -27,9 +27,10 @@ struct StoredKey {
 
 struct Store {
   pg_atomic_uint64 generation;  // grows whenever the keys change
-  pg_atomic_uint64 read_at;     // when the directory was last read, or tried to
+  pg_atomic_uint64 read_at;     // time of the last read of the directory, also of a failed one
 
-  // Under the lock. The settings are those of the process with the latest reload: backends reload at different moments.
+  // The following need the lock. The settings come from the process with the latest reload, because backends reload at
+  // different moments.
   TimestampTz configured_at;
   bool strict;
   char directory[MAXPGPATH];
@@ -38,11 +39,11 @@ struct Store {
   StoredKey keys[core::kMaxKeys];
 };
 
-// What a reading has to say once the lock is gone.
-struct Outcome {
+// The result of a read, for the log after the lock is released.
+struct ReadResult {
   bool ok;
   bool changed;
-  bool news;  // a problem that was not logged yet
+  bool new_problem;  // not logged yet
   bool first;
   bool has_keys;
   char keys[core::kMaxKeys * (core::kMaxKidLength + 2)];
@@ -52,23 +53,23 @@ struct Outcome {
 };
 
 Store* store = nullptr;
-LWLock* store_lock = nullptr;  // null when the store is this process' own
+LWLock* store_lock = nullptr;  // null: the store belongs to this process alone
 
 core::Keyring cached;
 uint64 cached_generation = 0;
 TimestampTz seen_reload = 0;
 
-void initialize(Store* fresh) {
-  std::memset(static_cast<void*>(fresh), 0, sizeof *fresh);
-  pg_atomic_init_u64(&fresh->generation, 1);
-  pg_atomic_init_u64(&fresh->read_at, 0);
+void initialize(Store* target) {
+  std::memset(static_cast<void*>(target), 0, sizeof *target);
+  pg_atomic_init_u64(&target->generation, 1);
+  pg_atomic_init_u64(&target->read_at, 0);
 }
 
 void ensure_store() {
   if (store != nullptr) return;
-  static Store own;
-  initialize(&own);
-  store = &own;
+  static Store process_store;
+  initialize(&process_store);
+  store = &process_store;
 }
 
 void lock(LWLockMode mode) {
@@ -90,7 +91,7 @@ bool same_keys(const std::vector<core::Key>& keys) {
   return true;
 }
 
-void put(const std::vector<core::Key>& keys) noexcept {
+void replace_keys(const std::vector<core::Key>& keys) noexcept {
   explicit_bzero(store->keys, sizeof store->keys);
   store->count = 0;
   for (const core::Key& key : keys) {
@@ -112,89 +113,95 @@ void append_line(char* to, std::size_t size, std::string_view text, const char* 
   server::copy_clipped(to + length, size - length, text);
 }
 
-// Reads the directory into the store. The lock is held; reports nothing itself.
-void read_directory(Outcome& outcome) {
-  // PgReloadTime tells whose settings are newer; one from the future is a clock that was set back.
+// Reads the directory into the store. Needs the lock, and therefore does not log.
+void read_directory(ReadResult& result) {
+  // PgReloadTime shows which process has newer settings. A configured_at in the future means that the clock was set
+  // back.
   const TimestampTz now = GetCurrentTimestamp();
   if (PgReloadTime >= store->configured_at || store->configured_at > now) {
     store->configured_at = PgReloadTime;
     store->strict = server::settings::keyring_strict;
     server::copy_clipped(store->directory, sizeof store->directory, server::settings::keyring);
   }
-  outcome.first = pg_atomic_read_u64(&store->read_at) == 0;
+  result.first = pg_atomic_read_u64(&store->read_at) == 0;
   pg_atomic_write_u64(&store->read_at, static_cast<uint64>(now));
 
-  outcome.changed = false;
-  outcome.keys[0] = outcome.warnings[0] = '\0';
-  std::memcpy(outcome.directory, store->directory, sizeof outcome.directory);
-  outcome.ok = server::attempted(outcome.report, [&] {
+  result.changed = false;
+  result.keys[0] = result.warnings[0] = '\0';
+  std::memcpy(result.directory, store->directory, sizeof result.directory);
+  result.ok = server::try_guarded(result.report, [&] {
     core::LoadedKeyring loaded;
     if (store->directory[0] != '\0') loaded = core::load_keyring(store->directory, store->strict);
     const std::vector<core::Key>& keys = loaded.keyring.keys();
     for (const std::string& warning : loaded.warnings) {
-      append_line(outcome.warnings, sizeof outcome.warnings, warning, "\n");
+      append_line(result.warnings, sizeof result.warnings, warning, "\n");
     }
-    for (const core::Key& key : keys) append_line(outcome.keys, sizeof outcome.keys, key.kid, ", ");
-    outcome.changed = !same_keys(keys);
-    if (outcome.changed) put(keys);
+    for (const core::Key& key : keys) append_line(result.keys, sizeof result.keys, key.kid, ", ");
+    result.changed = !same_keys(keys);
+    if (result.changed) replace_keys(keys);
   });
-  outcome.has_keys = store->count > 0;
-  outcome.news = !outcome.ok && std::strcmp(store->problem, outcome.report.message) != 0;
-  server::copy_clipped(store->problem, sizeof store->problem, outcome.ok ? "" : outcome.report.message);
+  result.has_keys = store->count > 0;
+  result.new_problem = !result.ok && std::strcmp(store->problem, result.report.message) != 0;
+  server::copy_clipped(store->problem, sizeof store->problem, result.ok ? "" : result.report.message);
 }
 
-// Paths stay in the server's log, where whoever sends a message does not see them; the message stays out of it.
-void log_outcome(const Outcome& outcome, bool reloaded) {
-  // Every backend looks after a reload, but one voice is enough to repeat what was logged before: the watcher's.
+// Logs to the server's log only, so that senders see no paths, and hides the statement, so that the log has no
+// messages.
+void log_result(const ReadResult& result, bool reloaded) {
+  // Every backend may read after a reload, but only the key watcher logs a known problem again.
   reloaded = reloaded && (store_lock == nullptr || MyBackendType == B_BG_WORKER);
-  if (!outcome.ok && (reloaded || outcome.news)) {
-    ereport(LOG_SERVER_ONLY,
-            (errhidestmt(true), errcode(outcome.report.sqlstate), errmsg("sealcast %s", outcome.report.message),
-             outcome.has_keys ? errdetail("The keys that were read before stay in use.")
-                              : errdetail("No keys were read before; nothing can be sealed or verified."),
-             outcome.report.hint[0] != '\0' ? errhint("%s", outcome.report.hint) : 0));
+  if (!result.ok && (reloaded || result.new_problem)) {
+    ereport(
+        LOG_SERVER_ONLY,
+        (errhidestmt(true), errcode(result.report.sqlstate), errmsg("sealcast %s", result.report.message),
+         result.has_keys ? errdetail("The keys of the last successful read stay in use.")
+                         : errdetail("There are no keys from an earlier read, so nothing can be sealed or verified."),
+         result.report.hint[0] != '\0' ? errhint("%s", result.report.hint) : 0));
   }
-  if (!outcome.ok) return;
-  // A store of one's own is filled in every connection, which is no news.
-  if (outcome.changed && (store_lock != nullptr || !outcome.first)) {
+  if (!result.ok) return;
+  // Without shared memory every connection fills its own store; the first read is not worth a log line.
+  if (result.changed && (store_lock != nullptr || !result.first)) {
     ereport(LOG_SERVER_ONLY,
             (errhidestmt(true), errmsg("sealcast keyring: keys %s from \"%s\"",
-                                       outcome.keys[0] != '\0' ? outcome.keys : "(none)", outcome.directory)));
+                                       result.keys[0] != '\0' ? result.keys : "(none)", result.directory)));
   }
-  if (outcome.warnings[0] != '\0' && (reloaded || outcome.changed)) {
-    ereport(LOG_SERVER_ONLY, (errhidestmt(true), errmsg("sealcast %s", outcome.warnings),
-                              errhint("Take that right (chmod o-r); sealcast.keyring_strict refuses such keys.")));
+  if (result.warnings[0] != '\0' && (reloaded || result.changed)) {
+    ereport(
+        LOG_SERVER_ONLY,
+        (errhidestmt(true), errmsg("sealcast %s", result.warnings),
+         errhint(
+             "Remove the read permission of others (chmod o-r). With sealcast.keyring_strict such keys are refused.")));
   }
 }
 
-// Whether nobody has read the directory since this process learnt of a reload.
+// Returns whether the directory was not read since the reload that this process has noticed.
 bool reload_due(TimestampTz now) {
   const auto read_at = static_cast<TimestampTz>(pg_atomic_read_u64(&store->read_at));
   return PgReloadTime != seen_reload && (read_at < PgReloadTime || read_at > now);
 }
 
 void read_if(bool missed) {
-  Outcome outcome;
+  ReadResult result;
   bool read = false;
   lock(LW_EXCLUSIVE);
-  // Others may have read while this one waited for the lock.
+  // Another process may have read the directory while this one waited for the lock.
   const TimestampTz now = GetCurrentTimestamp();
   const auto since = now - static_cast<TimestampTz>(pg_atomic_read_u64(&store->read_at));
   const bool reloaded = reload_due(now);
-  const bool other_keys = pg_atomic_read_u64(&store->generation) != cached_generation;
-  if (reloaded || (missed && !other_keys && (since < 0 || since >= kRereadInterval))) {
-    read_directory(outcome);
+  const bool keys_changed = pg_atomic_read_u64(&store->generation) != cached_generation;
+  if (reloaded || (missed && !keys_changed && (since < 0 || since >= kRereadInterval))) {
+    read_directory(result);
     read = true;
   }
   unlock();
-  if (read) log_outcome(outcome, reloaded);
+  if (read) log_result(result, reloaded);
 }
 
 void parse() {
   server::Report report;
   lock(LW_SHARED);
   const uint64 generation = pg_atomic_read_u64(&store->generation);
-  const bool ok = server::attempted(report, [&] {
+  const bool ok = server::try_guarded(report, [&] {
     core::Keyring fresh;
     for (int i = 0; i < store->count; ++i) {
       const StoredKey& key = store->keys[i];
@@ -207,9 +214,11 @@ void parse() {
   cached_generation = generation;
 }
 
-// For an ereport about a missing key. The problem itself may name paths, which are not for everybody.
+// The DETAIL of an error about a missing key. It leaves out the problem itself, which may contain paths.
 int detail_of_problem() {
-  return store->problem[0] == '\0' ? 0 : errdetail("The keyring could not be read; the server's log says why.");
+  return store->problem[0] == '\0'
+             ? 0
+             : errdetail("The keyring could not be read. The reason is in the log of the server.");
 }
 
 void refresh() {
@@ -225,10 +234,10 @@ void refresh() {
 
 std::size_t shared_size() { return sizeof(Store); }
 
-void attach(void* memory, LWLock* lock, bool fresh) {
+void attach(void* memory, LWLock* lock, bool initialize_store) {
   store = static_cast<Store*>(memory);
   store_lock = lock;
-  if (fresh) initialize(store);
+  if (initialize_store) initialize(store);
 }
 
 bool preloaded() { return store_lock != nullptr; }
@@ -238,7 +247,7 @@ const core::Keyring& current() {
   return cached;
 }
 
-bool changed_after_miss() {
+bool reread_after_miss() {
   const uint64 before = cached_generation;
   read_if(true);
   refresh();
@@ -247,13 +256,12 @@ bool changed_after_miss() {
 
 const core::Key& require(std::string_view kid) {
   const core::Key* key = current().find(kid);
-  if (key == nullptr && changed_after_miss()) key = cached.find(kid);
+  if (key == nullptr && reread_after_miss()) key = cached.find(kid);
   if (key == nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                    errmsg("key \"%.*s\" is not in the keyring", static_cast<int>(kid.size()), kid.data()),
-                    detail_of_problem(),
-                    errhint("select * from sealcast.keys() shows the keys; a new one is found within a "
-                            "second.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT),
+             errmsg("key \"%.*s\" is not in the keyring", static_cast<int>(kid.size()), kid.data()),
+             detail_of_problem(), errhint("Run: select * from sealcast.keys(). A new key is found within a second.")));
   }
   return *key;
 }
@@ -261,15 +269,15 @@ const core::Key& require(std::string_view kid) {
 const core::Key& require_signing() {
   const char* const kid = server::settings::signing_kid;
   if (*kid == '\0') {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no key to sign with"),
-                    errdetail("The setting sealcast.signing_kid is empty."), errhint("%s", kSetUp)));
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no signing key"),
+                    errdetail("The setting sealcast.signing_kid is empty."), errhint("%s", kSetSigningKid)));
   }
   const core::Key* key = current().find(kid);
-  if (key == nullptr && changed_after_miss()) key = cached.find(kid);
+  if (key == nullptr && reread_after_miss()) key = cached.find(kid);
   if (key == nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("the key to sign with, \"%s\", is not in the keyring", kid), detail_of_problem(),
-                    errhint("%s", kSetUp)));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("signing key \"%s\" is not in the keyring", kid),
+             detail_of_problem(), errhint("%s", kSetSigningKid)));
   }
   return *key;
 }

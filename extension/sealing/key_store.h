@@ -1,9 +1,10 @@
-// The keyring as a server process sees it, kept current across reloads.
+// Gives a server process the current keyring, also after reloads.
 //
-// A store holds the secrets that were last read successfully: in shared memory when the library is preloaded, else in
-// the process itself. Whoever first needs a key after a reload reads the directory into the store; when preloaded, a
-// background worker (the watcher) does so at the reload itself, so that a broken keyring is logged at once. A directory
-// that cannot be used leaves the store as it was. Each process parses the store's keys once per generation.
+// The store holds the secrets of the last successful read. It is in shared memory if the library is preloaded, else in
+// the process itself. The first process that needs a key after a reload reads the directory into the store. If the
+// library is preloaded, a background worker (key_watcher.cpp) reads it right at the reload, so that a broken keyring is
+// logged at once. An unusable directory leaves the store unchanged. Each process parses the keys of the store once per
+// generation.
 #pragma once
 
 #include <cstddef>
@@ -19,21 +20,21 @@ std::size_t shared_size();
 void attach(void* memory, LWLock* lock, bool initialize);
 void register_watcher();
 
-// All that follow may ereport; what they return stays good until the next of these calls.
+// The following functions may ereport. Their results are valid until the next of these calls.
 
 const core::Keyring& current();
 
-// After a kid was not found: reads the directory again unless that happened within the last second. True when the
-// keyring is another one now, so that looking again makes sense.
-bool changed_after_miss();
+// Call it if a kid was not found. Reads the directory again, unless it was read within the last second. Returns whether
+// the keyring has changed, so that the caller can retry.
+bool reread_after_miss();
 
-// The key of that id; 42704 when there is none, even after another look.
+// Returns the key with that id. Error 42704 if it does not exist, also after reading the directory again.
 const core::Key& require(std::string_view kid);
 
-// The key that signs; 55000 when sealcast.signing_kid is unset or not in the keyring.
+// Returns the signing key. Error 55000 if sealcast.signing_kid is unset or not in the keyring.
 const core::Key& require_signing();
 
-// Why the keyring could not be read the last time; empty when it could. For superusers only: it names paths.
+// Returns why the last read of the keyring failed; empty if it succeeded. For superusers only: the text contains paths.
 const char* problem();
 
 bool preloaded();

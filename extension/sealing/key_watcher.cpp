@@ -1,4 +1,5 @@
-// The background worker that reads the keyring at start and at each reload, so that trouble is logged at once.
+// The key watcher: a background worker that reads the keyring at start and at each reload, so that problems are logged
+// at once.
 #include "sealing/key_store.h"
 #include "server/pg.h"
 #include "server/settings.h"
@@ -17,12 +18,12 @@ namespace {
 
 constexpr int kRestartSeconds = 5;
 
-void look() {
+void check_keyring() {
   const core::Keyring& keyring = current();
   const char* const kid = server::settings::signing_kid;
   if (*kid != '\0' && keyring.find(kid) == nullptr) {
-    ereport(LOG, (errmsg("sealcast.signing_kid names \"%s\", which is not in the keyring", kid),
-                  errdetail("No message can be sealed until it is.")));
+    ereport(LOG, (errmsg("sealcast.signing_kid is \"%s\", which is not in the keyring", kid),
+                  errdetail("No message can be sealed.")));
   }
 }
 
@@ -53,7 +54,7 @@ void sealcast_key_watcher_main(Datum) {
       ConfigReloadPending = false;
       ProcessConfigFile(PGC_SIGHUP);
     }
-    sealcast::sealing::key_store::look();
+    sealcast::sealing::key_store::check_keyring();
     WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
   }

@@ -1,4 +1,4 @@
-// The SQL functions that sign, seal and verify, and those that show the keys.
+// The SQL functions that sign, seal and verify, and the functions that show the keys.
 #include "sealing/sealing.h"
 
 #include "core/envelope.h"
@@ -21,7 +21,7 @@ int64 unix_ms(TimestampTz time) {
   return (time + kEpochUs) / 1000;
 }
 
-// Ids that are UUIDs are sealed in lower case, however they were spelt.
+// An id that is a UUID is sealed in lower case, whatever case it was sent in.
 static std::string_view lower_uuid(std::string_view id, std::string& buffer) {
   return core::normalize_uuid(id, buffer) ? std::string_view(buffer) : id;
 }
@@ -46,21 +46,21 @@ std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
       (age->month * static_cast<int64>(DAYS_PER_MONTH) + age->day) * (USECS_PER_DAY / 1000) + age->time / 1000;
   if (ms < 0) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_age is negative"),
-                    errhint("Leave it out to accept an envelope of any age.")));
+                    errhint("Omit max_age to accept an envelope of any age.")));
   }
   return ms;
 }
 
-// `find_and_check` runs the check inside a guard. An unknown kid may only be a key that this server has not read yet.
+// Runs the check inside a guard. If the kid is unknown, the key may be new: then the keyring is read again.
 template <class Check>
 core::Verdict verified(Check check) {
   core::Verdict verdict = core::Verdict::malformed;
   const core::Keyring* keyring = &key_store::current();
-  const auto once = [&] { server::guarded([&](core::CancelFlag cancel) { verdict = check(*keyring, cancel); }); };
-  once();
-  if (verdict == core::Verdict::unknown_kid && key_store::changed_after_miss()) {
+  const auto check_once = [&] { server::guarded([&](core::CancelFlag cancel) { verdict = check(*keyring, cancel); }); };
+  check_once();
+  if (verdict == core::Verdict::unknown_kid && key_store::reread_after_miss()) {
     keyring = &key_store::current();
-    once();
+    check_once();
   }
   return verdict;
 }
@@ -82,7 +82,7 @@ core::Verdict verify_json(FunctionCallInfo fcinfo) {
   });
 }
 
-// A jsonb envelope is checked as canonical text; a number that would not survive that as it stands makes it malformed.
+// A jsonb envelope is checked as canonical text. A number that the canonical form would change makes it malformed.
 core::Verdict verify_jsonb(FunctionCallInfo fcinfo) {
   const Jsonb* const envelope = PG_GETARG_JSONB_P(0);
   const std::optional<int64> max_age = max_age_argument(fcinfo);
@@ -103,7 +103,7 @@ Datum text_datum(std::string_view text) {
   return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
 }
 
-// A bytea is laid out as a text is.
+// A bytea has the layout of a text.
 Datum bytea_datum(const core::Ed25519PublicKey& key) {
   return text_datum({reinterpret_cast<const char*>(key.data()), key.size()});
 }
@@ -209,7 +209,7 @@ SEALCAST_FUNCTION(sealcast_signing_kid) {
 SEALCAST_FUNCTION(sealcast_keys) {
   InitMaterializedSRF(fcinfo, 0);
   auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-  // The keyring is the store's own object, so an ereport below leaves nothing behind.
+  // The keyring belongs to the key store, so an ereport below leaks nothing.
   for (const core::Key& key : key_store::current().keys()) {
     const core::Ed25519PublicKey* const shown = key.public_key();
     Datum values[] = {CStringGetTextDatum(key.kid.c_str()), BoolGetDatum(key.kid == server::settings::signing_kid),

@@ -1,7 +1,7 @@
-// The path of COPY, for a known table and rows that come from memory.
+// Inserts rows through the table access method, in chunks, as COPY does.
 #include "server/bulk_insert.h"
 
-#include "server/index_lookup.h"
+#include "server/catalog.h"
 #include "server/versions.h"
 
 extern "C" {
@@ -16,20 +16,20 @@ extern "C" {
 namespace sealcast::server {
 namespace {
 
-// As many rows as share one call of the table access method.
+// Rows per call of the table access method.
 constexpr int kChunk = 256;
 
 void refuse_triggers(const ResultRelInfo* target) {
   const TriggerDesc* const triggers = target->ri_TrigDesc;
   if (triggers == nullptr) return;
-  ereport(ERROR,
-          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-           errmsg("%s has a trigger, which admission does not fire", RelationGetRelationName(target->ri_RelationDesc)),
-           errhint("Drop it. To decide about a message use message_types.admit_hook; to act on one, read the "
-                   "stream or the event plane.")));
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("table %s has a trigger, which admission does not fire",
+                         RelationGetRelationName(target->ri_RelationDesc)),
+                  errhint("Drop the trigger. To refuse messages, set message_types.admit_hook. To react to messages, "
+                          "read the stream or register a handler.")));
 }
 
-// Where the rows go: the table itself, or the partition that takes the row in `row`.
+// The target of the rows: the table itself, or the partition that takes the row in `row`.
 struct Route {
   ResultRelInfo* target;
   ModifyTableState* state = nullptr;  // of a partitioned table only
@@ -76,7 +76,7 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
   auto* const numbers = static_cast<int*>(palloc(columns.size() * sizeof(int)));
   for (std::size_t i = 0; i < columns.size(); ++i) {
     numbers[i] = SPI_fnumber(shape, columns[i]);
-    if (numbers[i] <= 0) elog(ERROR, "%s has no column %s", table, columns[i]);
+    if (numbers[i] <= 0) elog(ERROR, "column %s of relation %s does not exist", columns[i], table);
   }
   auto* const values = static_cast<Datum*>(palloc(columns.size() * sizeof(Datum)));
   auto* const nulls = static_cast<bool*>(palloc(columns.size() * sizeof(bool)));

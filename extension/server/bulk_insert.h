@@ -1,17 +1,16 @@
-// Many rows into one of our tables at once, as COPY does it: one heap record for a page of rows instead of a trip
-// through the executor for each.
+// Inserts many rows into one of our tables at once, as COPY does: one heap record per page of rows, without the
+// executor.
 #pragma once
 
 #include "server/pg.h"
 
 namespace sealcast::server {
 
-// Writes the values of row `i` (from 0) into `values`, in the order of the columns that were named; `nulls` are all
-// false before.
+// Writes the values of row `i`, from 0, into `values`, in the order of the named columns. All `nulls` are false before.
 using FillRow = void (*)(void* context, int i, Datum* values, bool* nulls);
 
-// All rows go into the partition of the first. 23505 where a unique index holds a row already, 23514 when no partition
-// takes it. Triggers would not fire, so a table that has some is refused.
+// All rows go into the partition of the first row. Error 23505 if a unique index already has a row, 23514 if no
+// partition takes it. A table with a trigger is refused, because the trigger would not fire.
 void bulk_insert(const char* table, std::span<const char* const> columns, int rows, FillRow fill, void* context);
 
 template <class Lambda>

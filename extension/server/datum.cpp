@@ -1,4 +1,4 @@
-// Between Datums and C++ bytes: see datum.h.
+// Makes varlenas without longjmp, and keeps the scratch buffers of the backend.
 #include "server/datum.h"
 
 #include <new>
@@ -12,7 +12,7 @@ namespace sealcast::server {
 namespace {
 
 constexpr std::size_t kKeptBytes = 1 << 20;
-constexpr int kBuffers = 4;  // as many as one function needs at a time
+constexpr int kBuffers = 4;  // one function needs at most this many at a time
 
 std::string buffers[kBuffers];
 int buffers_in_use = 0;
@@ -58,12 +58,12 @@ TupleDesc record_type(FunctionCallInfo fcinfo) {
   return static_cast<TupleDesc>(info->fn_extra);
 }
 
-std::string& Scratch::take() {
+std::string& Scratch::acquire() {
   if (buffers_in_use == kBuffers) throw std::logic_error("no scratch buffer left");
   return buffers[buffers_in_use++];
 }
 
-Scratch::Scratch() : buffer_(take()) { buffer_.clear(); }
+Scratch::Scratch() : buffer_(acquire()) { buffer_.clear(); }
 
 Scratch::~Scratch() {
   --buffers_in_use;

@@ -1,4 +1,4 @@
-// Between Datums and C++ bytes: views of arguments, results, UUIDs as text, records.
+// Converts between Datums and C++ bytes: views of arguments, results, UUIDs as text, row types.
 #pragma once
 
 #include "core/digest.h"
@@ -6,17 +6,17 @@
 
 namespace sealcast::server {
 
-// The bytes of a detoasted varlena, packed or not.
+// Returns the bytes of a detoasted varlena, packed or not.
 inline std::string_view view(const void* varlena) {
   return {VARDATA_ANY(varlena), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(varlena))};
 }
 
-// A new varlena (text, json, bytea) holding `bytes`, in the current memory context. For use inside a guard: throws
-// std::bad_alloc or std::length_error where palloc would leave by longjmp.
+// Allocates a varlena (text, json, bytea) with `bytes` in the current memory context. For use inside a guard: throws
+// std::bad_alloc or std::length_error where palloc would leave by longjmp. new_hex() writes the bytes in hex.
 varlena* new_varlena(std::string_view bytes);
 varlena* new_hex(std::string_view bytes);
 
-// 8-4-4-4-12 in lower case.
+// A UUID as text: 8-4-4-4-12 in lower case.
 struct UuidText {
   char text[36];
 
@@ -24,10 +24,11 @@ struct UuidText {
   std::string_view view() const { return {text, sizeof text}; }
 };
 
-// The row type that a function declared by OUT parameters returns, looked up once per call site.
+// Returns the row type of a function with OUT parameters. Looks it up once per call site.
 TupleDesc record_type(FunctionCallInfo fcinfo);
 
-// A backend's own buffer for building results in, so that a small message costs no allocation; for use inside a guard.
+// A buffer of the backend in which a result is built, so that a small message costs no allocation. For use inside a
+// guard.
 class Scratch {
  public:
   Scratch();
@@ -38,7 +39,7 @@ class Scratch {
   std::string* operator->() const { return &buffer_; }
 
  private:
-  static std::string& take();
+  static std::string& acquire();
 
   std::string& buffer_;
 };

@@ -1,4 +1,5 @@
-// Catches whatever C++ throws, keeps SQLSTATE, message, detail and hint, and reports them once the C++ frames are gone.
+// Catches C++ exceptions, keeps SQLSTATE, message, detail and hint, and raises them as an ERROR once the C++ frames are
+// left.
 #include "server/guard.h"
 
 #include <new>
@@ -48,7 +49,7 @@ void copy_clipped(char* to, std::size_t size, std::string_view from) noexcept {
   }
 }
 
-bool attempt(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept {
+bool try_call(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept {
   try {
     body(context, cancel);
     return true;
@@ -60,9 +61,9 @@ bool attempt(Body body, void* context, core::CancelFlag cancel, Report& report) 
   } catch (const std::length_error& error) {
     fill(report, ERRCODE_PROGRAM_LIMIT_EXCEEDED, error.what());
   } catch (const std::exception& error) {
-    fill(report, ERRCODE_INTERNAL_ERROR, "sealcast met an unexpected C++ exception", error.what());
+    fill(report, ERRCODE_INTERNAL_ERROR, "unexpected C++ exception in sealcast", error.what());
   } catch (...) {
-    fill(report, ERRCODE_INTERNAL_ERROR, "sealcast met an unknown C++ exception");
+    fill(report, ERRCODE_INTERNAL_ERROR, "unknown C++ exception in sealcast");
   }
   return false;
 }
@@ -74,14 +75,14 @@ void raise(const Report& report) {
   pg_unreachable();
 }
 
-void run_guarded(Body body, void* context) {
+void call_guarded(Body body, void* context) {
   static_assert(std::is_same_v<sig_atomic_t, int>, "CancelFlag points at Postgres' own flag");
   Report report;
-  // Any interrupt may stop the first run. Interrupts that were no cancel must not do so again and again.
+  // Any interrupt may stop the first call. Interrupts other than a cancel must not stop it again and again.
   core::CancelFlag watched = &InterruptPending;
   while (true) {
-    // Where an interrupt could not be served, stopping for it would never end.
-    if (attempt(body, context, INTERRUPTS_CAN_BE_PROCESSED() ? watched : nullptr, report)) return;
+    // If interrupts cannot be processed now, stopping for one would loop for ever.
+    if (try_call(body, context, INTERRUPTS_CAN_BE_PROCESSED() ? watched : nullptr, report)) return;
     if (!report.interrupted) raise(report);
     CHECK_FOR_INTERRUPTS();
     watched = &QueryCancelPending;

@@ -1,9 +1,9 @@
-// The one boundary between C++ exceptions and ereport: neither ever crosses the other's frames.
+// The only boundary between C++ exceptions and ereport. An exception never crosses a frame of Postgres, and a longjmp
+// never crosses a C++ frame that owns something.
 //
-// Inside a guard C++ rules: objects with destructors live there, exceptions are thrown, and nothing is called that
-// could leave by longjmp (palloc, ereport, detoasting). Outside it Postgres rules: every frame from which a guard is
-// entered has only trivially destructible locals. Arguments are detoasted before, results are allocated by
-// new_varlena() inside.
+// Inside a guard, objects may have destructors and code may throw. It must not call anything that could leave by
+// longjmp (palloc, ereport, detoasting). Outside a guard, every frame has only trivially destructible locals, so that
+// ereport may leave it. Detoast arguments before the guard, and allocate results by new_varlena() inside it.
 #pragma once
 
 #include "core/canonical_json.h"
@@ -12,7 +12,7 @@
 
 namespace sealcast::server {
 
-// What an exception said, in plain memory that outlives its catch.
+// The content of an exception, in plain memory that outlives the catch.
 struct Report {
   int sqlstate;
   bool interrupted;
@@ -21,31 +21,31 @@ struct Report {
   char hint[512];
 };
 
-// Copies as much of `from` as fits, cut between characters and made valid UTF-8, with a final NUL.
+// Copies as much of `from` as fits, with a final NUL. Cuts between characters; replaces bytes that are not valid UTF-8.
 void copy_clipped(char* to, std::size_t size, std::string_view from) noexcept;
 
-// Runs `body` once. False, with `report` filled, when it threw.
+// Calls `body` once. Returns false and fills `report` if it throws.
 using Body = void (*)(void* context, core::CancelFlag cancel);
-bool attempt(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept;
+bool try_call(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept;
 
-// Raises a report as an ERROR. The caller's frames must not own anything.
+// Raises a report as an ERROR. The frames of the caller must not own anything.
 [[noreturn]] void raise(const Report& report);
 
-// Runs `body` until it has ended or failed; what it throws becomes an ERROR, a pending cancel takes effect.
-void run_guarded(Body body, void* context);
+// Calls `body` until it returns or fails. Raises its exception as an ERROR, and lets a pending cancel take effect.
+void call_guarded(Body body, void* context);
 
-// Runs `body(CancelFlag)`. It runs a second time after an interrupt that was no cancel, so it starts from scratch.
+// Calls `body(CancelFlag)` in a guard. An interrupt other than a cancel makes it start again from the beginning.
 template <class Lambda>
 void guarded(Lambda body) {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");
-  run_guarded([](void* context, core::CancelFlag cancel) { (*static_cast<Lambda*>(context))(cancel); }, &body);
+  call_guarded([](void* context, core::CancelFlag cancel) { (*static_cast<Lambda*>(context))(cancel); }, &body);
 }
 
-// As guarded(), but a failure is the caller's to deal with, and nothing interrupts.
+// As guarded(), but returns false on failure and ignores interrupts. Does not ereport.
 template <class Lambda>
-bool attempted(Report& report, Lambda body) noexcept {
+bool try_guarded(Report& report, Lambda body) noexcept {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");
-  return attempt([](void* context, core::CancelFlag) { (*static_cast<Lambda*>(context))(); }, &body, nullptr, report);
+  return try_call([](void* context, core::CancelFlag) { (*static_cast<Lambda*>(context))(); }, &body, nullptr, report);
 }
 
 }  // namespace sealcast::server

@@ -1,10 +1,11 @@
-// Index scans through the table access method: see index_lookup.h.
+// Scans indexes through the table access method.
 #include "server/index_lookup.h"
+
+#include "server/catalog.h"
 
 extern "C" {
 #include "access/skey.h"
 #include "access/table.h"
-#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -13,7 +14,6 @@ extern "C" {
 namespace sealcast::server {
 namespace {
 
-constexpr char kSchema[] = "sealcast";
 constexpr int kMaxConditions = 3;
 
 RegProcedure comparison(Relation index, const Condition& condition) {
@@ -23,15 +23,6 @@ RegProcedure comparison(Relation index, const Condition& condition) {
 }
 
 }  // namespace
-
-Oid table_id(const char* name) {
-  const Oid id = get_relname_relid(name, get_namespace_oid(kSchema, false));
-  if (!OidIsValid(id)) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no relation %s.%s", kSchema, name),
-                    errhint("Drop and create the extension sealcast; its objects are not to be altered by hand.")));
-  }
-  return id;
-}
 
 IndexLookup IndexLookup::open(const char* table, const char* index) {
   return open(table_id(table), index == nullptr ? InvalidOid : table_id(index));
@@ -57,9 +48,9 @@ void IndexLookup::close() {
 int IndexLookup::column(const char* name) const {
   const int number = SPI_fnumber(RelationGetDescr(table_), name);
   if (number <= 0) {
-    ereport(ERROR,
-            (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("%s has no column %s", RelationGetRelationName(table_), name),
-             errhint("Drop and create the extension sealcast; its objects are not to be altered by hand.")));
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                    errmsg("column %s of relation %s does not exist", name, RelationGetRelationName(table_)),
+                    errhint("Drop and create the extension sealcast. Its objects must not be changed by hand.")));
   }
   return number;
 }
@@ -98,7 +89,7 @@ bool IndexLookup::step(ScanDirection direction) { return index_getnext_slot(scan
 Datum IndexLookup::value(int column) {
   bool null;
   const Datum found = slot_getattr(slot_, column, &null);
-  if (null) elog(ERROR, "column %d of %s holds an unexpected null", column, RelationGetRelationName(table_));
+  if (null) elog(ERROR, "unexpected null in column %d of %s", column, RelationGetRelationName(table_));
   return found;
 }
 

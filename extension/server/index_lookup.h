@@ -1,5 +1,4 @@
-// Rows of a small table by its index, without a plan: what a batch needs to know is a few dozen probes of a
-// microsecond.
+// Finds rows by an index, without a plan: the facts about a batch cost a few dozen probes of about a microsecond each.
 #pragma once
 
 #include "server/pg.h"
@@ -20,26 +19,27 @@ struct Condition {
   Datum value;
 };
 
-// A table of ours and one of its indexes, open from open() to close(). Trivially destructible: an error's cleanup
-// closes what is left open.
+// A table of ours and one of its indexes, open from open() to close(). Trivially destructible: after an error Postgres
+// closes them.
 class IndexLookup {
  public:
-  // `index` null = the primary key. Reads with the active snapshot.
+  // `index` null or InvalidOid: the primary key. Reads with the active snapshot.
   static IndexLookup open(const char* table, const char* index = nullptr);
   static IndexLookup open(Oid table, Oid index = InvalidOid);
   void close();
 
-  // The number of a column of the table, for the readers below.
+  // Returns the number of a column, for value() and optional().
   int column(const char* name) const;
 
-  // Looks for the rows whose leading index columns equal `keys`, or that meet all conditions.
+  // Starts a scan of the rows whose leading index columns equal `keys`, or that meet all conditions.
   void find(std::span<const Datum> keys);
   void find(std::span<const Condition> conditions);
-  // Steps through them, in the order of the index or, from its end, against it.
+  // Moves to the next row: next() from the start of the index, last() from its end. Returns false after the last row.
   bool next() { return step(ForwardScanDirection); }
   bool last() { return step(BackwardScanDirection); }
 
-  Datum value(int column);  // not null
+  // Values of the current row. value() raises an error if the column is null.
+  Datum value(int column);
   std::optional<Datum> optional(int column);
 
  private:
@@ -47,13 +47,10 @@ class IndexLookup {
 
   Relation table_;
   Relation index_;
-  MemoryContext memory_;  // of open(): a scan outlives the context of its first find()
+  MemoryContext memory_;  // of open(): a scan may outlive the memory context of its first find()
   IndexScanDesc scan_;
   int conditions_;
   TupleTableSlot* slot_;
 };
-
-// The table's id by its name in our schema.
-Oid table_id(const char* name);
 
 }  // namespace sealcast::server

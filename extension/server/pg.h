@@ -1,5 +1,5 @@
-// The server's C headers, in the one order that C++ bears: postgres.h renames printf and more, so the library goes
-// first.
+// Includes the C++ library and then the server's C headers: postgres.h redefines printf and other names, so the library
+// must come first.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 
 extern "C" {
 #include "postgres.h"
-// postgres.h goes before all its kin.
+// postgres.h must come before all other headers of the server.
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -27,10 +27,10 @@ extern "C" {
 #include "utils/uuid.h"
 }
 
-// Symbols are hidden unless they say otherwise (and exports.map holds back what templates of the library leave behind).
+// Other symbols are hidden. exports.map also hides the symbols of templates of the library.
 #define SEALCAST_EXPORT extern "C" __attribute__((visibility("default")))
 
-// Opens a function that SQL can call.
+// Starts the definition of a function that SQL can call.
 #define SEALCAST_FUNCTION(name)                                 \
   SEALCAST_EXPORT const Pg_finfo_record* pg_finfo_##name(void); \
   const Pg_finfo_record* pg_finfo_##name(void) {                \

@@ -1,4 +1,4 @@
-// Defines the settings sealcast.* and refuses values that could never work.
+// Defines the settings sealcast.* and refuses values that cannot work.
 #include "server/settings.h"
 
 #include <sys/un.h>
@@ -32,7 +32,8 @@ bool check_keyring(char** value, void**, GucSource) {
 
 bool check_signing_kid(char** value, void**, GucSource) {
   if (**value == '\0' || core::is_kid(*value)) return true;
-  GUC_check_errdetail("A key id is 1 to %d of A-Z, a-z, 0-9, _ and -.", static_cast<int>(core::kMaxKidLength));
+  GUC_check_errdetail("A key id has 1 to %d characters of A-Z, a-z, 0-9, _ and -.",
+                      static_cast<int>(core::kMaxKidLength));
   return false;
 }
 
@@ -53,31 +54,35 @@ bool check_cell(char** value, void**, GucSource) {
   if (name.size() <= kMaxName && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == name.npos) {
     return true;
   }
-  GUC_check_errdetail("A cell's name is 1 to %d of a-z, 0-9 and -.", static_cast<int>(kMaxName));
+  GUC_check_errdetail("The name of a cell has 1 to %d characters of a-z, 0-9 and -.", static_cast<int>(kMaxName));
   return false;
 }
 
 }  // namespace
 
 void define() {
-  DefineCustomStringVariable("sealcast.keyring", "Directory of the keys that sign and verify messages, one file a key.",
-                             "The file's name is the key id, its content the secret. Read again at reload.", &keyring,
-                             "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_keyring, nullptr, nullptr);
-  DefineCustomBoolVariable("sealcast.keyring_strict", "Refuses a key file that others may read, instead of warning.",
-                           nullptr, &keyring_strict, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
-  DefineCustomStringVariable("sealcast.signing_kid", "Id of the key that signs new messages; all others still verify.",
-                             nullptr, &signing_kid, "", PGC_SIGHUP, 0, check_signing_kid, nullptr, nullptr);
-  DefineCustomBoolVariable("sealcast.gate", "Asks the sidecar's gate before a message that was sent from SQL.",
-                           "Off lets messages pass without a rate limit.", &gate, true, PGC_SUSET, 0, nullptr, nullptr,
+  DefineCustomStringVariable(
+      "sealcast.keyring", "Directory of the keys that sign and verify messages, one file per key.",
+      "The name of a file is the key id. Its content is the secret. The directory is read again at each reload.",
+      &keyring, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_keyring, nullptr, nullptr);
+  DefineCustomBoolVariable("sealcast.keyring_strict",
+                           "Refuses key files that others may read, instead of logging a warning.", nullptr,
+                           &keyring_strict, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("sealcast.signing_kid",
+                             "Id of the key that signs new messages. All other keys only verify.", nullptr,
+                             &signing_kid, "", PGC_SIGHUP, 0, check_signing_kid, nullptr, nullptr);
+  DefineCustomBoolVariable("sealcast.gate", "Asks the sidecar's gate before a message from SQL is admitted.",
+                           "If off, messages from SQL have no rate limit.", &gate, true, PGC_SUSET, 0, nullptr, nullptr,
                            nullptr);
   DefineCustomStringVariable("sealcast.gate_socket", "Path of the sidecar's Unix socket for the gate.",
-                             "Unset refuses messages that are sent from SQL, unless sealcast.gate is off.",
-                             &gate_socket, "", PGC_SUSET, 0, check_gate_socket, nullptr, nullptr);
-  DefineCustomIntVariable("sealcast.gate_timeout", "How long to wait for the gate's answer.", nullptr, &gate_timeout_ms,
-                          500, 1, kMaxGateTimeoutMs, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
-  DefineCustomStringVariable("sealcast.cell", "Which of sealcast.cells this database is.",
-                             "Unset when there is only one: then no stream is looked for elsewhere.", &cell, "",
-                             PGC_SUSET, 0, check_cell, nullptr, nullptr);
+                             "If unset, messages from SQL are refused, unless sealcast.gate is off.", &gate_socket, "",
+                             PGC_SUSET, 0, check_gate_socket, nullptr, nullptr);
+  DefineCustomIntVariable("sealcast.gate_timeout", "Maximum time to wait for the answer of the gate.", nullptr,
+                          &gate_timeout_ms, 500, 1, kMaxGateTimeoutMs, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
+                          nullptr);
+  DefineCustomStringVariable("sealcast.cell", "Name of this database in sealcast.cells.",
+                             "Leave it unset if there is only one database: then every stream belongs to it.", &cell,
+                             "", PGC_SUSET, 0, check_cell, nullptr, nullptr);
   MarkGUCPrefixReserved("sealcast");
 }
 

@@ -11,6 +11,7 @@ extern char* gate_socket;    // sealcast.gate_socket: empty when unset
 extern int gate_timeout_ms;  // sealcast.gate_timeout
 extern char* cell;           // sealcast.cell: empty when unset
 
+// Registers the settings with the server.
 void define();
 
 }  // namespace sealcast::server::settings

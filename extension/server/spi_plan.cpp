@@ -1,4 +1,4 @@
-// The server programming interface: see spi_plan.h.
+// Prepares and executes statements through the server programming interface (SPI).
 #include "server/spi_plan.h"
 
 #include "server/datum.h"
@@ -29,17 +29,17 @@ const char* SpiRows::c_string(int row, int column) const {
 
 void SpiRows::finish() { SPI_finish(); }
 
-SpiRows SpiPlan::run(std::span<const Datum> arguments) {
+SpiRows SpiPlan::execute(std::span<const Datum> arguments) {
   Assert(static_cast<int>(arguments.size()) == count_);
   SPI_connect();
   if (plan_ == nullptr) {
     SPIPlanPtr const prepared = SPI_prepare(sql_, count_, types_);
-    if (prepared == nullptr) elog(ERROR, "cannot prepare: %s (%s)", sql_, SPI_result_code_string(SPI_result));
+    if (prepared == nullptr) elog(ERROR, "could not prepare: %s (%s)", sql_, SPI_result_code_string(SPI_result));
     SPI_keepplan(prepared);
     plan_ = prepared;
   }
   const int result = SPI_execute_plan(plan_, const_cast<Datum*>(arguments.data()), nullptr, false, 0);
-  if (result != SPI_OK_SELECT) elog(ERROR, "cannot run: %s (%s)", sql_, SPI_result_code_string(result));
+  if (result != SPI_OK_SELECT) elog(ERROR, "could not execute: %s (%s)", sql_, SPI_result_code_string(result));
   return {};
 }
 

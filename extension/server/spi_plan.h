@@ -1,4 +1,4 @@
-// SQL from C++: a statement planned once a backend, and the rows it gives.
+// Executes SQL from C++: a statement that is planned once per backend, and its rows.
 #pragma once
 
 #include "server/pg.h"
@@ -9,18 +9,18 @@ extern "C" {
 
 namespace sealcast::server {
 
-// The rows of the SPI connection that run() opened; good until finish(). Columns count from 0.
+// The rows of the SPI connection that execute() opened. Valid until finish(). Columns are counted from 0.
 class SpiRows {
  public:
   int count() const { return static_cast<int>(SPI_processed); }
   std::optional<Datum> value(int row, int column) const;
-  // Copies that outlive finish(); null for null.
+  // Copies that outlive finish(). A SQL null gives a null pointer.
   const char* c_string(int row, int column) const;
   const text* text_copy(int row, int column) const;
   void finish();
 };
 
-// For statements whose parameters are never null. Trivially destructible, as a plan lives as long as its backend.
+// For statements whose parameters are never null. Trivially destructible: a plan lives as long as its backend.
 class SpiPlan {
  public:
   template <std::size_t N>
@@ -29,8 +29,8 @@ class SpiPlan {
     for (std::size_t i = 0; i < N; ++i) types_[i] = types[i];
   }
 
-  // With a snapshot of its own. Must be followed by finish() before the caller returns.
-  SpiRows run(std::span<const Datum> arguments);
+  // Executes with a new snapshot. The caller must call finish() before it returns.
+  SpiRows execute(std::span<const Datum> arguments);
 
  private:
   static constexpr int kMaxParameters = 9;

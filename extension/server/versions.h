@@ -1,4 +1,4 @@
-// What differs between the versions of Postgres that the extension is built for: 15 to 17 (15 and 17 are tested).
+// Hides the differences between the supported versions of Postgres: 15 to 17 (15 and 17 are tested).
 #pragma once
 
 #include "server/pg.h"
@@ -9,7 +9,7 @@ extern "C" {
 
 namespace sealcast::server {
 
-// The index entries of one row.
+// Inserts the index entries of one row.
 inline void insert_index_tuples(ResultRelInfo* target, TupleTableSlot* slot, EState* estate) {
 #if PG_VERSION_NUM >= 160000
   list_free(ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, false));
@@ -18,7 +18,8 @@ inline void insert_index_tuples(ResultRelInfo* target, TupleTableSlot* slot, ESt
 #endif
 }
 
-// How a row of the root becomes one of the target; null = they have the same columns, or are the same.
+// Returns the map from a row of the root table to a row of the target. Null: no conversion is needed, because their
+// columns are the same.
 inline const TupleConversionMap* root_to_target_map(ResultRelInfo* target, [[maybe_unused]] EState* estate) {
 #if PG_VERSION_NUM >= 160000
   return target->ri_RootResultRelInfo == nullptr ? nullptr : ExecGetRootToChildMap(target, estate);

@@ -1,11 +1,11 @@
-// The trigger seal_row(): seals a json or jsonb column of anybody's table as its rows come in.
+// The trigger seal_row(): seals a json or jsonb column of an application's table when a row is inserted.
 #include "core/canonical_json.h"
 #include "sealing/jsonb_walk.h"
 #include "sealing/key_store.h"
 #include "sealing/sealing.h"
 #include "server/datum.h"
 #include "server/guard.h"
-#include "triggers/trigger_args.h"
+#include "triggers/row_trigger.h"
 
 namespace sealcast::triggers {
 
@@ -28,14 +28,14 @@ void require_json(const RowTrigger& trigger, const char* name) {
                   errhint("The trigger's arguments are %s.", trigger.usage())));
 }
 
-struct Place {
-  const char* column;
+struct Column {
+  const char* name;
   const char* table;
 };
 
 void describe(void* argument) {
-  const auto* const place = static_cast<const Place*>(argument);
-  errcontext("sealing column \"%s\" of table \"%s\"", place->column, place->table);
+  const auto* const column = static_cast<const Column*>(argument);
+  errcontext("sealing column \"%s\" of table \"%s\"", column->name, column->table);
 }
 
 }  // namespace
@@ -44,8 +44,8 @@ SEALCAST_FUNCTION(sealcast_seal_row) {
   const RowTrigger trigger(fcinfo, "sealcast.seal_row()", kUsage, kPayload, kArguments);
   const char* const sealed_name = trigger.arg(kSealed);
   const char* const payload_name = trigger.arg_count() > kPayload ? trigger.arg(kPayload) : sealed_name;
-  Place place = {payload_name, RelationGetRelationName(trigger.table())};
-  ErrorContextCallback context = {error_context_stack, describe, &place};
+  Column column = {payload_name, RelationGetRelationName(trigger.table())};
+  ErrorContextCallback context = {error_context_stack, describe, &column};
   error_context_stack = &context;
   require_json(trigger, sealed_name);
   require_json(trigger, payload_name);
@@ -59,7 +59,7 @@ SEALCAST_FUNCTION(sealcast_seal_row) {
   const int payload_column = trigger.column(payload_name);
   bool is_null;
   const Datum payload = SPI_getbinval(trigger.row(), trigger.columns(), payload_column, &is_null);
-  if (is_null) trigger.refuse_null(payload_name);
+  if (is_null) trigger.raise_null_error(payload_name);
   const bool is_jsonb = trigger.type_of(payload_column) == JSONBOID;
   const text* const json = is_jsonb ? nullptr : DatumGetTextPP(payload);
   const Jsonb* const jsonb = is_jsonb ? DatumGetJsonbP(payload) : nullptr;

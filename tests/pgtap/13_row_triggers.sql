@@ -38,7 +38,7 @@ prepare attach(text) as select pg_temp.attach($1);
 select throws_ok($$execute attach('before insert on pg_temp.notes for each row execute function sealcast.seal_row()')$$, '39P01', null, 'seal_row() without arguments is an error');
 select throws_ok($$execute attach('after insert on pg_temp.notes for each row execute function sealcast.seal_row(body, note, room, author, txn)')$$, '39P01', null, 'seal_row() in an AFTER trigger is an error');
 select throws_ok($$execute attach('before insert on pg_temp.notes for each row execute function sealcast.seal_row(nobody, note, room, author, txn)')$$,
-                 '42703', 'table "notes" has no column "nobody", which trigger "sealing" names', 'seal_row() names a column that is missing');
+                 '42703', 'column "nobody" in trigger "sealing" of table "notes" does not exist', 'seal_row() names a column that is missing');
 select throws_ok($$execute attach('before insert on pg_temp.notes for each row execute function sealcast.seal_row(author, note, room, author, txn)')$$,
                  '42804', 'column "author" of table "notes" is of type text, not json or jsonb', 'seal_row() names a sealed column of a wrong type');
 select throws_ok($$execute attach('before insert on pg_temp.notes for each row execute function sealcast.idempotent_insert(author)')$$, '39P01', null, 'idempotent_insert() with one argument is an error');

@@ -81,7 +81,7 @@ set local sealcast.gate = on;
 set local sealcast.gate_socket = '/nonexistent/sealcast.sock';
 create function pg_temp.send(stream_id uuid, n integer, txn_id uuid) returns text
   language sql as $$ select format('select sealcast.send_message(%L, ''chat'', ''{"n":%s}'', %L)', stream_id, n, txn_id) $$;
-select is(concat_ws(' | ', state, detail, hint), 'PT421 | wrong_cell: https://a.example | Send it there, with the same txn_id.', 'send_message() refuses a stream of another cell with PT421')
+select is(concat_ws(' | ', state, detail, hint), 'PT421 | wrong_cell: https://a.example | Send the message to that cell, with the same txn_id.', 'send_message() refuses a stream of another cell with PT421')
 from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 1, gen_random_uuid()));
 select is(result::json ->> 'txn_id', 'c0000000-0000-4000-8000-0000000000f1', 'a repeat of a message that was sent here returns the original')
 from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 1, 'c0000000-0000-4000-8000-0000000000f1'));

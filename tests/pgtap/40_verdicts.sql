@@ -33,7 +33,7 @@ insert into asked (stream_id, t, sender_id, d, expected, message, details, wait)
   (:attic, 'chat', :guest, '{}', '403 stream_closed', 'closed', '^since ', false),
   (:nowhere, 'chat', :guest, '{}', '404 stream_not_found', 'a0000000-0000-4000-8000-00000000000f', null, false),
   (:room, 'small', :guest, '{"a":"0123456789"}', '200', null, null, false),
-  (:room, 'small', :guest, '{"a":"0123456789abcdef"}', '413 payload_too_large', '24 bytes, at most 20', null, false),
+  (:room, 'small', :guest, '{"a":"0123456789abcdef"}', '413 payload_too_large', '24 bytes, but type small allows at most 20', null, false),
   (:room, 'no_such', :guest, '{}', '422 unknown_type', 'no_such', null, false);
 select is(pg_temp.admit(stream_id, t, sender_id, d), expected, format('admit() of type %s by %s: %s', t, sender_id, left(d, 30))) from asked order by n;
 

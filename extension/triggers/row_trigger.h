@@ -1,4 +1,4 @@
-// What both triggers check about how they were attached, and how they read the row.
+// Checks how a trigger was attached, and reads its arguments and its row. For both triggers.
 #pragma once
 
 #include "server/pg.h"
@@ -11,11 +11,11 @@ extern "C" {
 
 namespace sealcast::triggers {
 
-// One firing of a BEFORE INSERT row trigger, with its arguments checked in number.
+// One call of a BEFORE INSERT row trigger. The number of its arguments is checked.
 class RowTrigger {
  public:
-  // `usage` shows the arguments, for the hint of every complaint.
-  RowTrigger(FunctionCallInfo fcinfo, const char* function, const char* usage, int least_args, int most_args);
+  // `usage` shows the arguments in the hints of errors. Error 39P01 if the trigger is attached wrongly.
+  RowTrigger(FunctionCallInfo fcinfo, const char* function, const char* usage, int min_args, int max_args);
 
   int arg_count() const { return data_->tg_trigger->tgnargs; }
   const char* arg(int i) const { return data_->tg_trigger->tgargs[i]; }
@@ -24,13 +24,13 @@ class RowTrigger {
   HeapTuple row() const { return data_->tg_trigtuple; }
   const char* usage() const { return usage_; }
 
-  // The number of the column of that name; 42703 when there is none.
+  // Returns the number of a column; error 42703 if it does not exist.
   int column(const char* name) const;
   Oid type_of(int column) const { return TupleDescAttr(columns(), column - 1)->atttypid; }
 
-  // The value as text, of whatever type; 23502 when it is null.
+  // Returns a value of any type as text; error 23502 if it is null.
   char* text_of(const char* name) const;
-  [[noreturn]] void refuse_null(const char* column_name) const;
+  [[noreturn]] void raise_null_error(const char* column_name) const;
 
  private:
   TriggerData* data_;

@@ -1,5 +1,5 @@
-// The inserts into txn_keys: see claim.h.
-#include "admission/claim.h"
+// Orders the keys of a batch, numbers its messages and inserts the keys into txn_keys.
+#include "admission/txn_keys.h"
 
 #include "relay/message_ids.h"
 #include "server/bulk_insert.h"
@@ -32,14 +32,14 @@ int by_stream_and_number(const void* left, const void* right) {
   return order != 0 ? order : a.number - b.number;
 }
 
-// Keeps the items for which `kept` holds.
+// Keeps the items that satisfy `keep`, and returns their number.
 template <class Predicate>
-int filter(Item** items, int count, Predicate kept) {
-  int left = 0;
+int filter(Item** items, int count, Predicate keep) {
+  int kept = 0;
   for (int i = 0; i < count; ++i) {
-    if (kept(*items[i])) items[left++] = items[i];
+    if (keep(*items[i])) items[kept++] = items[i];
   }
-  return left;
+  return kept;
 }
 
 int without_committed(Item** items, int count) {
@@ -61,7 +61,7 @@ void sort_by_key(Item** items, int count) {
   qsort(items, static_cast<std::size_t>(count), sizeof(Item*), by_key_and_number);
 }
 
-Claimed claim(Items items, int64 ts, bool look_first) {
+Inserted insert_keys(Items items, int64 ts, bool skip_committed) {
   const auto ordered = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
   int count = 0;
   for (Item& item : items) {
@@ -69,16 +69,16 @@ Claimed claim(Items items, int64 ts, bool look_first) {
     if (item.admissible && !OidIsValid(item.type->admit_hook)) ordered[count++] = &item;
   }
   sort_by_key(ordered, count);
-  // Of two with one key in a batch the first is the original.
+  // If a batch has a key twice, the first item is the original.
   const Item* before = nullptr;
   count = filter(ordered, count, [&before](const Item& item) {
     const bool first = before == nullptr || by_key(*before, item) != 0;
     before = &item;
     return first;
   });
-  if (look_first) count = without_committed(ordered, count);
+  if (skip_committed) count = without_committed(ordered, count);
 
-  GetTopTransactionId();  // Before the ids: see relay_log.
+  GetTopTransactionId();  // The xid must be taken before the ids: see the table relay_log.
   const auto by_stream = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
   std::memcpy(by_stream, ordered, static_cast<std::size_t>(count) * sizeof(Item*));
   qsort(by_stream, static_cast<std::size_t>(count), sizeof(Item*), by_stream_and_number);

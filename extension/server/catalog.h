@@ -1,0 +1,26 @@
+// Finds our tables, the partitions of a table, and the value of a sequence.
+#pragma once
+
+#include "server/pg.h"
+
+extern "C" {
+#include "utils/rel.h"
+}
+
+namespace sealcast::server {
+
+// Returns the id of a relation in the schema sealcast; error 42P01 if it does not exist.
+Oid table_id(const char* name);
+
+// For tables that are partitioned by range of one column.
+
+// Returns the partitions in the order of their bounds. Valid as long as `parent` is open.
+std::span<const Oid> partitions_of(Relation parent);
+
+// Returns the partition that takes `key`; InvalidOid if there is none.
+Oid partition_for(Relation parent, Datum key);
+
+// Returns the last value of a sequence; nothing before its first nextval().
+std::optional<int64> last_value(const char* sequence);
+
+}  // namespace sealcast::server
