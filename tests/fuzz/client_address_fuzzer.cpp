@@ -8,7 +8,7 @@
 namespace sealcast::fuzz {
 
 void check(std::string_view rest) {
-  using namespace rpc;
+  using namespace http;
   const std::string network(next_line(rest));
   const auto peer = parse_address(next_line(rest));
   if (!peer) return;

@@ -41,6 +41,6 @@ inline bool is_one_line(std::string_view text) {
 }  // namespace sealcast::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  fuzz::check({reinterpret_cast<const char*>(data), size});
+  sealcast::fuzz::check({reinterpret_cast<const char*>(data), size});
   return 0;
 }

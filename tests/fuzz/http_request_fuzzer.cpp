@@ -9,7 +9,6 @@
 #include "http/parser.h"
 #include "http/path.h"
 #include "http/static_files.h"
-#include "http/whole_number.h"
 #include "support/scratch.h"
 
 namespace sealcast::fuzz {
@@ -26,7 +25,7 @@ struct Parsed {
   bool whole = true;                    // nothing was begun that does not end, or is no HTTP
 };
 
-// As the connection does it (rpc/connection.cpp): the parser is handed all that has come and not been used.
+// As the connection does it (http/server_connection.cpp): the parser is handed all that has come and not been used.
 Parsed parse(std::string_view bytes, std::size_t piece) {
   Parsed parsed;
   std::size_t begin = 0, end = 0, first = 0;
@@ -90,7 +89,7 @@ void check_parameters(const Request& request) {
   for (const std::string& text : {request.parameter("after"), request.last_event_id}) {
     http::Response response;
     std::optional<std::int64_t> number;
-    if (http::read_number("after", text, 0, 1000, number, response)) {
+    if (http::read_whole_number("after", text, 0, 1000, number, response)) {
       require(number.has_value() == !text.empty(), "a number is there when its text is");
       if (!number) continue;
       require(*number >= 0 && *number <= 1000, "a number is within its bounds");
@@ -106,7 +105,7 @@ void check_path(const Request& request) {
   require(path.find('?') == path.npos, "a path ends before the query");
   for (const std::string_view pattern : {"/", "/healthz", "/rpc/{id}", "/streams/{id}/events"}) {
     std::string_view id;
-    if (!http::path_fits(pattern, path, id)) continue;
+    if (!http::path_matches(pattern, path, id)) continue;
     std::string filled(pattern);
     const std::size_t at = filled.find("{id}");
     if (at != filled.npos) {

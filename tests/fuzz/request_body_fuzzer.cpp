@@ -6,6 +6,7 @@
 #include "api/heartbeat_body.h"
 #include "api/send_body.h"
 #include "api/token_body.h"
+#include "base/json.h"
 #include "core/canonical_json.h"
 #include "core/error.h"
 #include "core/token/jwt.h"
@@ -15,8 +16,6 @@
 
 namespace sealcast::fuzz {
 namespace {
-
-using namespace rpc;
 
 std::optional<std::string> canonical(std::string_view json) {
   std::string form;
@@ -82,7 +81,7 @@ void check_send(std::string_view bytes) {
     return;
   }
   std::string said = R"({"stream_id":")" + out.stream_id + R"(","txn_id":")" + out.txn_id + R"(","t":)";
-  http::append_json_string(out.t, said);
+  append_json_string(out.t, said);
   said.append(R"(,"d":)").append(out.d).append("}");
   require(lower(canonical(said).value_or("")) == lower(*form), "what is taken is what was said");
 }

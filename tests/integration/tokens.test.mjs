@@ -166,7 +166,7 @@ test('a transport without tokens is refused, and the answer lists the transports
   }
   const answer = await exchange(streamId, { transport: 'mqtt' }, { url: plain.url });
   refused(answer, 400, 'invalid_request');
-  assert.match(answer.json.details, /no transport gives tokens here/);
+  assert.match(answer.json.details, /this server issues tokens for no transport/);
 });
 
 test('an invalid body is refused, and a request without a body gets a ticket for events', async () => {

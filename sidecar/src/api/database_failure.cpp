@@ -1,4 +1,4 @@
-// 503, for all routes that ask Postgres themselves.
+// Answers 503 for all routes that send statements of their own to Postgres.
 #include "api/database_failure.h"
 
 #include "base/log.h"
@@ -14,9 +14,9 @@ void answer_database_unavailable(http::Response& response) {
                                   std::chrono::seconds(1)});
 }
 
-void answer_database_failure(const postgres::Error& error, std::string_view what, http::Response& response) {
+void answer_database_failure(const postgres::Error& error, std::string_view problem, http::Response& response) {
   if (!error.transient()) {
-    log::write(log::Level::error, log::tag::kDatabase, what,
+    log::write(log::Level::error, log::tag::kDatabase, problem,
                {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
   }
   answer_database_unavailable(response);

@@ -1,4 +1,4 @@
-// What it means to who asks over HTTP that a statement failed.
+// 503: the answer of a route whose statement failed.
 #pragma once
 
 #include <string_view>
@@ -10,7 +10,7 @@ namespace sealcast::api {
 
 void answer_database_unavailable(http::Response& response);
 
-// The same, and the log says what could not be done, unless another attempt may succeed.
-void answer_database_failure(const postgres::Error& error, std::string_view what, http::Response& response);
+// Also logs `problem` with the error, unless the error is transient.
+void answer_database_failure(const postgres::Error& error, std::string_view problem, http::Response& response);
 
 }  // namespace sealcast::api

@@ -1,49 +1,75 @@
-// POST /streams/{id}/heartbeat.
-#include "api/api.h"
-#include "base/asio.h"
+// POST /streams/{id}/heartbeat: counts the caller as a viewer of the stream.
+#include <memory>
+
+#include "api/caller.h"
+#include "api/heartbeat_body.h"
+#include "api/routes.h"
+#include "api/stream_access.h"
+#include "leader/viewers/heartbeats.h"
+#include "message/access_cache.h"
 
 namespace sealcast::api {
 
 namespace {
 
-constexpr std::chrono::seconds kRetry{1};
+constexpr std::chrono::seconds kRetryAfter{1};
+constexpr std::string_view kContinue = "Continue to send heartbeats.";
 
-}  // namespace
+struct Heartbeat {
+  Callers& callers;
+  const message::Cells& cells;
+  message::AccessCache& access_cache;
+  leader::viewers::Heartbeats& heartbeats;
+  HeartbeatBodyParser bodies{};
 
-asio::awaitable<void> Api::heartbeat(http::Exchange& exchange, std::string_view id) {
+  asio::awaitable<void> answer(http::Exchange& exchange, std::string_view id);
+  std::optional<std::string> viewer(const http::Request& request, const std::string& user_id, http::Response& response);
+};
+
+asio::awaitable<void> Heartbeat::answer(http::Exchange& exchange, std::string_view id) {
   http::Response& response = exchange.response;
-  const std::string stream_id = own_stream(exchange, id);
+  const std::string stream_id = stream_of_path(id, cells, exchange);
   if (stream_id.empty()) co_return;
-  const auto who = reader(exchange, stream_id);
-  if (!who) co_return;
-  const auto viewer = this->viewer(exchange.request, who->user_id, response);
-  if (!viewer) co_return;
-  if (!co_await access(exchange, who->user_id, parts_.readers.access(stream_id, who->user_id))) co_return;
-  switch (co_await parts_.heartbeats.beat(stream_id, *viewer)) {
+  const auto caller = callers.reader(exchange, stream_id);
+  if (!caller) co_return;
+  const auto viewer_key = viewer(exchange.request, caller->user_id, response);
+  if (!viewer_key) co_return;
+  if (!co_await readable_stream(exchange, caller->user_id, access_cache.access(stream_id, caller->user_id))) co_return;
+  switch (co_await heartbeats.beat(stream_id, *viewer_key)) {
     case leader::viewers::Heartbeat::counted:
       response.status = 204;
       break;
     case leader::viewers::Heartbeat::unavailable:
       http::answer_problem(response, {503, "audience_unavailable", "viewers cannot be counted now",
-                                      "Redis does not answer.", "Go on sending heartbeats.", kRetry});
+                                      "Redis does not answer.", kContinue, kRetryAfter});
       break;
     case leader::viewers::Heartbeat::overloaded:
       http::answer_problem(response,
-                           {503, "overloaded", "too many heartbeats wait", {}, "Go on sending heartbeats.", kRetry});
+                           {503, "overloaded", "too many heartbeats are waiting", {}, kContinue, kRetryAfter});
       break;
   }
 }
 
-// A session's user is one viewer, on however many devices. What begins with another letter is never mistaken for one.
-std::optional<std::string> Api::viewer(const http::Request& request, const std::string& user_id,
-                                       http::Response& response) {
+// Returns a key that is different for each viewer, or nullopt; the response is then 400. A user is one viewer on all
+// devices. The prefixes keep a user's id and the same text as viewer_id apart.
+std::optional<std::string> Heartbeat::viewer(const http::Request& request, const std::string& user_id,
+                                             http::Response& response) {
   std::string viewer_id;
-  if (!heartbeat_bodies_.parse(request.body, viewer_id, response)) return std::nullopt;
+  if (!bodies.parse(request.body, viewer_id, response)) return std::nullopt;
   if (!user_id.empty()) return "u" + user_id;
   if (!viewer_id.empty()) return "v" + viewer_id;
-  http::answer_problem(response, {400, "invalid_request", "nobody is watching",
-                                  "there is neither a viewer_id nor a session", HeartbeatBodyParser::kHint});
+  http::answer_problem(response, {400, "invalid_request", "the heartbeat names no viewer",
+                                  "it has neither a viewer_id nor a session", HeartbeatBodyParser::kHint});
   return std::nullopt;
+}
+
+}  // namespace
+
+http::Handler heartbeat(Callers& callers, const message::Cells& cells, message::AccessCache& access_cache,
+                        leader::viewers::Heartbeats& heartbeats) {
+  auto route = std::make_shared<Heartbeat>(
+      Heartbeat{.callers = callers, .cells = cells, .access_cache = access_cache, .heartbeats = heartbeats});
+  return [route](http::Exchange& exchange, std::string_view id) { return route->answer(exchange, id); };
 }
 
 }  // namespace sealcast::api

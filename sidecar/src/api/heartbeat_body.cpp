@@ -1,4 +1,4 @@
-// Takes the viewer's id out of the body.
+// Reads the viewer's id from the body of a heartbeat.
 #include "api/heartbeat_body.h"
 
 #include <algorithm>
@@ -25,18 +25,18 @@ bool HeartbeatBodyParser::parse(const std::string& body, std::string& viewer_id,
                                     "Send a JSON text in UTF-8 (RFC 8259)."});
     return false;
   }
-  const auto unusable = [&](std::string_view details) {
-    http::answer_problem(response, {400, "invalid_request", "the request body does not fit", details, kHint});
+  const auto refuse = [&](std::string_view details) {
+    http::answer_problem(response, {400, "invalid_request", "the request body is not valid", details, kHint});
     return false;
   };
   simdjson::dom::object object;
-  if (root.get(object)) return unusable("the body must be an object");
+  if (root.get(object)) return refuse("the body must be an object");
   for (const auto [name, value] : object) {
-    if (name != "viewer_id") return unusable("viewer_id is the only member of this request");
-    if (!viewer_id.empty()) return unusable("viewer_id stands twice");
+    if (name != "viewer_id") return refuse("viewer_id must be the only member");
+    if (!viewer_id.empty()) return refuse("viewer_id appears twice");
     std::string_view text;
     if (value.get(text) || !is_viewer_id(text)) {
-      return unusable("viewer_id must be a string of 1 to 128 bytes without control characters");
+      return refuse("viewer_id must be a string of 1 to 128 bytes without control characters");
     }
     viewer_id = text;
   }

@@ -1,4 +1,4 @@
-// The body of POST /streams/{id}/heartbeat: {"viewer_id"}, which may be left out, as may the body.
+// The body of POST /streams/{id}/heartbeat: {"viewer_id"}. The member and the whole body are optional.
 #pragma once
 
 #include <simdjson.h>
@@ -11,9 +11,10 @@ namespace sealcast::api {
 
 class HeartbeatBodyParser {
  public:
-  static constexpr std::string_view kHint = "Send {\"viewer_id\": \"…\"}, or Authorization: Bearer.";
+  static constexpr std::string_view kHint = R"(Send {"viewer_id": "…"}, or Authorization: Bearer.)";
 
-  // `viewer_id` is empty when there is none. False when the body will not do; the response then says why.
+  // Sets `viewer_id`, to an empty string if the body has none. Returns false if the body is invalid; the response is
+  // then 400.
   bool parse(const std::string& body, std::string& viewer_id, http::Response& response);
 
  private:

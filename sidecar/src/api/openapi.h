@@ -1,4 +1,4 @@
-// docs/openapi.json as it was when this was built.
+// The text of docs/openapi.json, compiled in.
 #pragma once
 
 #include <string_view>

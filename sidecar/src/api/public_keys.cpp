@@ -1,38 +1,53 @@
-// GET /.well-known/sealcast-keys.
-#include "api/public_keys.h"
+// GET /.well-known/sealcast-keys: returns the public keys that verify envelopes.
+#include <chrono>
+#include <memory>
+#include <string>
 
-#include "api/api.h"
 #include "api/database_failure.h"
+#include "api/routes.h"
+#include "client/postgres/pool.h"
 
 namespace sealcast::api {
 
 namespace {
 
-// A key must have been shown for so long before it signs (docs/keys.md), else caches have readers call it unknown.
+// A new key must be published for longer than this before it signs (docs/keys.md). Otherwise a reader with a cached
+// answer does not know the key.
 constexpr std::string_view kCacheControl = "public, max-age=60";
 
-}  // namespace
+struct PublicKeys {
+  using Clock = std::chrono::steady_clock;
+  using KeySet = std::shared_ptr<const std::string>;  // a JSON Web Key Set
+  static constexpr std::chrono::seconds kAge{1};
+
+  postgres::Pool& pool;
+  KeySet known{};
+  Clock::time_point fresh_until{};
+
+  asio::awaitable<KeySet> read();
+  asio::awaitable<void> answer(http::Exchange& exchange);
+};
 
 asio::awaitable<PublicKeys::KeySet> PublicKeys::read() {
   const auto now = Clock::now();
-  if (known_ && now < fresh_until_) co_return known_;
-  // Who asks meanwhile gets what is known: one question a second, however many readers there are.
-  fresh_until_ = now + kAge;
+  if (known && now < fresh_until) co_return known;
+  // Set before the query: requests during the query get the known keys, so that Postgres gets one query per second.
+  fresh_until = now + kAge;
   try {
-    postgres::Result rows = co_await pool_.query("select sealcast.public_keys()");
-    known_ = std::make_shared<const std::string>(rows.text(0, 0));
+    postgres::Result rows = co_await pool.query("select sealcast.public_keys()");
+    known = std::make_shared<const std::string>(rows.text(0, 0));
   } catch (const postgres::Error&) {
-    known_.reset();
+    known.reset();
     throw;
   }
-  co_return known_;
+  co_return known;
 }
 
-asio::awaitable<void> Api::public_keys(http::Exchange& exchange) {
+asio::awaitable<void> PublicKeys::answer(http::Exchange& exchange) {
   http::Response& response = exchange.response;
   response.any_origin = true;
   try {
-    PublicKeys::KeySet keys = co_await public_keys_.read();
+    KeySet keys = co_await read();
     response.content_type = http::kJson;
     response.cache_control = kCacheControl;
     response.shared_body = *keys;
@@ -40,6 +55,13 @@ asio::awaitable<void> Api::public_keys(http::Exchange& exchange) {
   } catch (const postgres::Error& error) {
     answer_database_failure(error, "cannot read the public keys", response);
   }
+}
+
+}  // namespace
+
+http::Handler public_keys(postgres::Pool& pool) {
+  auto route = std::make_shared<PublicKeys>(PublicKeys{.pool = pool});
+  return [route](http::Exchange& exchange, std::string_view) { return route->answer(exchange); };
 }
 
 }  // namespace sealcast::api

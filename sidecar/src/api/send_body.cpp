@@ -1,4 +1,4 @@
-// Takes the four members out of the body without copying the payload.
+// Reads the four members of the body of a message without copying the payload.
 #include "api/send_body.h"
 
 #include <algorithm>
@@ -20,15 +20,15 @@ enum Member : unsigned { kStreamId = 1, kType = 2, kPayload = 4, kTxnId = 8 };
 
 struct Problems {
   std::string text;
-  void add(std::string_view member, std::string_view what) {
+  void add(std::string_view member, std::string_view problem) {
     if (!text.empty()) text += "; ";
     text += member;
     text += ' ';
-    text += what;
+    text += problem;
   }
 };
 
-// Enough to tell which it is, without half a character at its end.
+// At most 64 bytes of a name, cut between two characters.
 std::string_view shortened(std::string_view name) {
   std::size_t size = std::min<std::size_t>(name.size(), 64);
   while (size < name.size() && (name[size] & 0xC0) == 0x80) --size;
@@ -63,9 +63,9 @@ error_code read_object(simdjson::ondemand::document& document, SendBody& out, Pr
                       : key == "txn_id"  ? kTxnId
                                          : 0u;
     if (member == 0) {
-      problems.add(shortened(key), "is no member of this request");
+      problems.add(shortened(key), "is not a member of this request");
     } else if (seen & member) {
-      problems.add(key, "stands twice");
+      problems.add(key, "appears twice");
     } else if (member == kStreamId) {
       read_uuid(value, key, out.stream_id, problems);
     } else if (member == kTxnId) {
@@ -88,7 +88,7 @@ error_code read_object(simdjson::ondemand::document& document, SendBody& out, Pr
   return document.current_location().error() ? simdjson::SUCCESS : simdjson::TRAILING_CONTENT;
 }
 
-// Whether the body is JSON at all, though not what is asked for.
+// Returns whether the body is JSON, although it is not the requested object.
 bool is_json(std::string_view body) {
   std::string canonical;
   try {
@@ -121,9 +121,9 @@ bool SendBodyParser::parse(const std::string& body, SendBody& out, http::Respons
   // iterate() checks that the body is UTF-8.
   error_code error =
       parser_.iterate(simdjson::padded_string_view(body.data(), body.size(), body.capacity())).get(document);
-  // Without a document, as for an unclosed string, there is no place in it to ask for.
-  const bool begun = !error;
-  if (begun) error = read_object(document, out, problems);
+  // Without a document, for example after an unclosed string, current_location() must not be called.
+  const bool parsed = !error;
+  if (parsed) error = read_object(document, out, problems);
   if (error == simdjson::INCORRECT_TYPE && is_json(body)) {
     problems.add(body[body.find_first_not_of(" \t\r\n")] == '{' ? "d" : "the body", "must be an object");
     error = simdjson::SUCCESS;
@@ -131,15 +131,15 @@ bool SendBodyParser::parse(const std::string& body, SendBody& out, http::Respons
   if (error) {
     std::string details = simdjson::error_message(error);
     const char* at = nullptr;
-    if (begun && !document.current_location().get(at) && at) {
+    if (parsed && !document.current_location().get(at) && at) {
       details += " At or before byte " + std::to_string(at - body.data()) + ".";
     }
     refuse_json(response, details);
     return false;
   }
   if (!problems.text.empty()) {
-    http::answer_problem(response, {400, "invalid_request", "the request body does not fit", problems.text,
-                                    "Send {\"stream_id\", \"t\", \"d\", \"txn_id\"}."});
+    http::answer_problem(response, {400, "invalid_request", "the request body is not valid", problems.text,
+                                    R"(Send {"stream_id", "t", "d", "txn_id"}.)"});
     return false;
   }
   return true;

@@ -1,4 +1,5 @@
-// The body of POST /rpc/send_message: {"stream_id","t","d","txn_id"}, these members and no others, none twice.
+// The body of POST /rpc/send_message: {"stream_id","t","d","txn_id"}. All four are required; unknown
+// and duplicate members are refused.
 #pragma once
 
 #include <simdjson.h>
@@ -14,19 +15,19 @@ struct SendBody {
   std::string stream_id;  // lower-case
   std::string txn_id;     // lower-case
   std::string t;
-  std::string_view d;  // the JSON text of an object, in the body; checked for UTF-8, its grammar left to Postgres
+  std::string_view d;  // the JSON text of an object, inside the body. It is UTF-8; Postgres checks its grammar.
 };
 
 class SendBodyParser {
  public:
-  // False when the body will not do; the response then names every problem.
+  // Returns false if the body is invalid; the response is then 400 and names every problem.
   bool parse(const std::string& body, SendBody& out, http::Response& response);
 
  private:
   simdjson::ondemand::parser parser_;
 };
 
-// Whether Postgres can store the text: UTF-8 without NUL.
+// Returns whether Postgres can store the text: it must be UTF-8 without NUL.
 bool is_storable(std::string_view text);
 
 }  // namespace sealcast::api

@@ -1,53 +1,51 @@
-// What the process says of itself: /healthz, /readyz, /metrics, /openapi.json; and the demo room.
-#include "api/status.h"
-
-#include "api/api.h"
+// The routes about the process itself: GET /healthz, /readyz, /metrics, /openapi.json; and the demo room.
 #include "api/openapi.h"
+#include "api/routes.h"
 #include "base/json.h"
+#include "base/metrics.h"
 
 namespace sealcast::api {
 
-asio::awaitable<void> answer_health(http::Exchange& exchange) {
-  http::answer_json(exchange.response, R"({"status":"ok"})");
-  co_return;
+http::Handler health() {
+  return http::immediate([](http::Exchange& exchange) { http::answer_json(exchange.response, R"({"status":"ok"})"); });
 }
 
-asio::awaitable<void> answer_metrics(http::Exchange& exchange, const Metrics& metrics) {
-  exchange.response.content_type = Metrics::kContentType;
-  exchange.response.body = metrics.render();
-  co_return;
+http::Handler readiness(std::vector<ReadinessCheck> checks) {
+  return http::immediate([checks = std::move(checks)](http::Exchange& exchange) {
+    bool ready = true;
+    std::string results;
+    JsonObject object(results);
+    for (const ReadinessCheck& check : checks) {
+      const std::string problem = check.problem();
+      ready = ready && problem.empty();
+      object.text(check.name, problem.empty() ? "ok" : problem);
+    }
+    object.end();
+    exchange.response.status = ready ? 200 : 503;
+    std::string body;
+    JsonObject(body).boolean("ready", ready).json("checks", results).end();
+    http::answer_json(exchange.response, std::move(body));
+  });
 }
 
-asio::awaitable<void> Api::health(http::Exchange& exchange) { return answer_health(exchange); }
-
-asio::awaitable<void> Api::readiness(http::Exchange& exchange) {
-  bool ready = true;
-  std::string checks;
-  for (const ReadinessCheck& check : parts_.readiness) {
-    std::string problem = check.problem();
-    ready = ready && problem.empty();
-    checks += checks.empty() ? "" : ",";
-    append_json_string(check.name, checks);
-    checks += ':';
-    append_json_string(problem.empty() ? "ok" : problem, checks);
-  }
-  exchange.response.status = ready ? 200 : 503;
-  http::answer_json(exchange.response,
-                    std::string("{\"ready\":") + (ready ? "true" : "false") + ",\"checks\":{" + checks + "}}");
-  co_return;
+http::Handler metrics(const Metrics& metrics) {
+  return http::immediate([&metrics](http::Exchange& exchange) {
+    exchange.response.content_type = Metrics::kContentType;
+    exchange.response.body = metrics.render();
+  });
 }
 
-asio::awaitable<void> Api::metrics(http::Exchange& exchange) { return answer_metrics(exchange, parts_.metrics); }
-
-asio::awaitable<void> Api::openapi(http::Exchange& exchange) {
-  exchange.response.content_type = http::kJson;
-  exchange.response.shared_body = kOpenApi;
-  co_return;
+http::Handler openapi() {
+  return http::immediate([](http::Exchange& exchange) {
+    exchange.response.content_type = http::kJson;
+    exchange.response.shared_body = kOpenApi;
+  });
 }
 
-asio::awaitable<void> Api::demo(http::Exchange& exchange) {
-  parts_.demo->answer(exchange.request.path(), exchange.response);
-  co_return;
+http::Handler demo(http::StaticFiles files) {
+  return http::immediate([files = std::move(files)](http::Exchange& exchange) {
+    files.answer(exchange.request.path(), exchange.response);
+  });
 }
 
 }  // namespace sealcast::api

@@ -1,98 +1,134 @@
-// POST /streams/{id}/token: a ticket for the sidecar's own event streams, or a token for another transport.
+// POST /streams/{id}/token: issues a ticket for our own event streams, or a reader token for another transport.
 #include <chrono>
 #include <ctime>
+#include <memory>
 
-#include "api/api.h"
-#include "base/asio.h"
+#include "api/caller.h"
+#include "api/routes.h"
+#include "api/stream_access.h"
+#include "api/token_body.h"
 #include "base/json.h"
+#include "message/access_cache.h"
+#include "message/ticket.h"
 
 namespace sealcast::api {
 
 namespace {
 
-constexpr std::string_view kWayIn =
-    "Send Authorization: Bearer, or the ticket of a transport_migrate that is less than a minute old.";
+constexpr std::string_view kHowToGetToken =
+    "Send Authorization: Bearer, or the ticket of a transport_migrate message that is less than a minute old.";
 
-// Realtime looks at the project's own JWT (docs/tokens.md).
+// Supabase Realtime accepts the project's own JWT instead of a reader token (docs/tokens.md).
 constexpr std::string_view kSupabase = "supabase";
 
-}  // namespace
+struct Token {
+  Callers& callers;
+  const message::Cells& cells;
+  message::History& history;
+  message::AccessCache& access_cache;
+  const message::TicketIssuer& tickets;
+  const transport::TokenMakers& makers;
+  TokenLifetimes lifetimes;
+  TokenBodyParser bodies{};
 
-asio::awaitable<void> Api::token(http::Exchange& exchange, std::string_view id) {
-  const std::string stream_id = own_stream(exchange, id);
+  asio::awaitable<void> answer(http::Exchange& exchange, std::string_view id);
+  asio::awaitable<void> answer_ticket(http::Exchange& exchange, const std::string& stream_id) const;
+  asio::awaitable<void> answer_transport_token(http::Exchange& exchange, const std::string& stream_id);
+  void answer_no_tokens(std::string_view transport, http::Response& response) const;
+};
+
+asio::awaitable<void> Token::answer(http::Exchange& exchange, std::string_view id) {
+  const std::string stream_id = stream_of_path(id, cells, exchange);
   if (stream_id.empty()) co_return;
   if (exchange.request.body.empty()) {
-    co_await ticket(exchange, stream_id);
+    co_await answer_ticket(exchange, stream_id);
   } else {
-    co_await transport_token(exchange, stream_id);
+    co_await answer_transport_token(exchange, stream_id);
   }
 }
 
-asio::awaitable<void> Api::ticket(http::Exchange& exchange, const std::string& stream_id) {
-  auto who = session(exchange);
-  if (!who) co_return;
-  auto stream = co_await access(exchange, who->user_id, parts_.history.access(stream_id, who->user_id));
+asio::awaitable<void> Token::answer_ticket(http::Exchange& exchange, const std::string& stream_id) const {
+  auto session = callers.session(exchange);
+  if (!session) co_return;
+  auto stream = co_await readable_stream(exchange, session->user_id, history.access(stream_id, session->user_id));
   if (!stream) co_return;
-  std::string ticket = parts_.tickets.issue(stream_id, who->user_id, std::time(nullptr) + parts_.ticket_ttl.count());
-  std::string body = "{\"access_token\":";
-  append_json_string(ticket, body);
-  http::answer_json(exchange.response, body + ",\"expires_in\":" + std::to_string(parts_.ticket_ttl.count()) + "}");
+  const std::int64_t seconds = lifetimes.ticket.count();
+  std::string body;
+  JsonObject(body)
+      .text("access_token", tickets.issue(stream_id, session->user_id, std::time(nullptr) + seconds))
+      .number("expires_in", seconds)
+      .end();
+  http::answer_json(exchange.response, std::move(body));
 }
 
-asio::awaitable<void> Api::transport_token(http::Exchange& exchange, const std::string& stream_id) {
+asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, const std::string& stream_id) {
   http::Response& response = exchange.response;
-  TokenBody asked;
-  if (!token_bodies_.parse(exchange.request.body, asked, response)) co_return;
-  const auto maker = parts_.token_makers.find(asked.transport);
-  if (maker == parts_.token_makers.end()) co_return answer_no_tokens(asked.transport, response);
+  TokenBody request;
+  if (!bodies.parse(exchange.request.body, request, response)) co_return;
+  const auto maker = makers.find(request.transport);
+  if (maker == makers.end()) co_return answer_no_tokens(request.transport, response);
 
   const bool has_session = !exchange.request.authorization.empty();
-  const auto who = has_session ? session(exchange) : message::Session{};
-  if (!who) co_return;
-  const transport::Channel channel = asked.channel.value_or(transport::Channel::everyone);
+  const auto caller = has_session ? callers.session(exchange) : message::Session{};
+  if (!caller) co_return;
+  const transport::Channel channel = request.channel.value_or(transport::Channel::everyone);
   const bool vip = channel == transport::Channel::all_messages;
-  // Whoever has a ticket without a session read the stream a moment ago; a session says for itself what it may.
-  const bool invited = !has_session && !vip && !asked.ticket.empty() &&
-                       parts_.tickets.verify_migration(asked.ticket, stream_id, asked.transport, std::time(nullptr));
-  if (!invited) {
-    // The cache does not tell whether somebody has a role in a stream that everybody may read.
+  // A migration ticket shows that its holder read the stream a moment ago. With a session the session decides instead.
+  const bool by_ticket = !has_session && !vip && !request.ticket.empty() &&
+                         tickets.verify_migration(request.ticket, stream_id, request.transport, std::time(nullptr));
+  if (!by_ticket) {
+    // The cache does not know whether a user has a role in a public stream.
     // Named for GCC 12: see CONTRIBUTING.md.
-    auto found = vip ? parts_.history.access(stream_id, who->user_id) : parts_.readers.access(stream_id, who->user_id);
-    auto stream = co_await access(exchange, who->user_id, std::move(found), kWayIn);
+    auto lookup = vip ? history.access(stream_id, caller->user_id) : access_cache.access(stream_id, caller->user_id);
+    auto stream = co_await readable_stream(exchange, caller->user_id, std::move(lookup), kHowToGetToken);
     if (!stream || (vip && !allows_vip(*stream, response))) co_return;
   }
   using namespace std::chrono;
   const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch());
-  const auto made = maker->second->make({stream_id, channel, who->user_id, now.count(), parts_.transport_token_ttl});
+  const auto made = maker->second->make({stream_id, channel, caller->user_id, now.count(), lifetimes.transport_token});
   if (!made) {
-    http::answer_problem(response, {400,
-                                    "invalid_request",
-                                    "this transport has no vip channel",
-                                    {},
-                                    "Ask for the public one, or read the vip channel by GET /streams/{id}/events."});
+    http::answer_problem(
+        response, {400,
+                   "invalid_request",
+                   "this transport has no vip channel",
+                   {},
+                   "Request a token for the public channel, or read the vip channel by GET /streams/{id}/events."});
     co_return;
   }
-  std::string body = "{\"transport\":";
-  append_json_string(asked.transport, body);
-  body += ",\"channel_id\":";
-  append_json_string(made->channel_id, body);
-  body += ",\"token\":" + made->token;
-  if (!made->url.empty()) {
-    body += ",\"url\":";
-    append_json_string(made->url, body);
-  }
-  http::answer_json(response, body + ",\"expires_in\":" + std::to_string(parts_.transport_token_ttl.count()) + "}");
+  std::string body;
+  JsonObject object(body);
+  object.text("transport", request.transport).text("channel_id", made->channel_id).json("token", made->token);
+  if (!made->url.empty()) object.text("url", made->url);
+  object.number("expires_in", std::int64_t{lifetimes.transport_token.count()}).end();
+  http::answer_json(response, std::move(body));
 }
 
-void Api::answer_no_tokens(std::string_view transport, http::Response& response) {
+void Token::answer_no_tokens(std::string_view transport, http::Response& response) const {
   std::string known;
-  for (const auto& [name, maker] : parts_.token_makers) known += (known.empty() ? "" : ", ") + name;
-  const std::string details = known.empty() ? "no transport gives tokens here" : "those that do: " + known;
+  for (const auto& [name, maker] : makers) known += (known.empty() ? "" : ", ") + name;
+  const std::string details =
+      known.empty() ? "this server issues tokens for no transport" : "this server issues tokens for: " + known;
   http::answer_problem(
       response,
       {400, "invalid_request", "there are no tokens for this transport", details,
-       transport == kSupabase ? "Supabase Realtime takes the project's own JWT, by the policies on realtime.messages."
-                              : "Connect without one where that transport lets you, or have its tokens set up."});
+       transport == kSupabase
+           ? "Connect to Supabase Realtime with the project's own JWT; policies on realtime.messages check it."
+           : "Connect without a token if the transport allows it, or configure tokens for the transport."});
+}
+
+}  // namespace
+
+http::Handler token(Callers& callers, const message::Cells& cells, message::History& history,
+                    message::AccessCache& access_cache, const message::TicketIssuer& tickets,
+                    const transport::TokenMakers& makers, TokenLifetimes lifetimes) {
+  auto route = std::make_shared<Token>(Token{.callers = callers,
+                                             .cells = cells,
+                                             .history = history,
+                                             .access_cache = access_cache,
+                                             .tickets = tickets,
+                                             .makers = makers,
+                                             .lifetimes = lifetimes});
+  return [route](http::Exchange& exchange, std::string_view id) { return route->answer(exchange, id); };
 }
 
 }  // namespace sealcast::api

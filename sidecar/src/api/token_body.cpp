@@ -1,4 +1,4 @@
-// Takes the members out of the body.
+// Reads the members of the body of a request for a token.
 #include "api/token_body.h"
 
 #include "core/token/jwt.h"
@@ -9,25 +9,25 @@ namespace {
 
 constexpr std::size_t kMaxTransport = 64;
 
-// What is wrong with the member; empty when nothing is.
+// Returns the problem of the member, or an empty string.
 std::string_view read_member(std::string_view name, const simdjson::dom::element& value, TokenBody& out) {
   std::string_view text;
   const bool is_text = value.get(text) == simdjson::SUCCESS;
   if (name == "transport") {
-    if (!out.transport.empty()) return "transport stands twice";
+    if (!out.transport.empty()) return "transport appears twice";
     if (!is_text || text.empty() || text.size() > kMaxTransport) return "transport must be a string of 1 to 64 bytes";
     out.transport = text;
   } else if (name == "ticket") {
-    if (!out.ticket.empty()) return "ticket stands twice";
+    if (!out.ticket.empty()) return "ticket appears twice";
     if (!is_text || text.empty() || text.size() > core::token::kMaxTokenBytes)
       return "ticket must be a string of 1 to 8192 bytes";
     out.ticket = text;
   } else if (name == "channel") {
-    if (out.channel) return "channel stands twice";
+    if (out.channel) return "channel appears twice";
     out.channel = is_text ? transport::channel_named(text) : std::nullopt;
-    if (!out.channel) return "channel is public or vip";
+    if (!out.channel) return "channel must be public or vip";
   } else {
-    return "it has a member that is none of transport, ticket and channel";
+    return "the only members are transport, ticket and channel";
   }
   return {};
 }
@@ -35,13 +35,13 @@ std::string_view read_member(std::string_view name, const simdjson::dom::element
 }  // namespace
 
 bool TokenBodyParser::parse(const std::string& body, TokenBody& out, http::Response& response) {
-  const auto unusable = [&](std::string_view details) {
-    http::answer_problem(response, {400, "invalid_request", "the request body does not fit", details,
-                                    R"(Send {"transport": "…"}, with a "ticket" or a "channel" where one is needed.)"});
+  const auto refuse = [&](std::string_view details) {
+    http::answer_problem(response, {400, "invalid_request", "the request body is not valid", details,
+                                    R"(Send {"transport": "…"}; "ticket" and "channel" are optional.)"});
     return false;
   };
   if (body.size() > kMaxBytes) {
-    http::answer_problem(response, {413, "payload_too_large", "the request body is over 16384 bytes"});
+    http::answer_problem(response, {413, "payload_too_large", "the request body has more than 16384 bytes"});
     return false;
   }
   simdjson::dom::element root;
@@ -51,11 +51,11 @@ bool TokenBodyParser::parse(const std::string& body, TokenBody& out, http::Respo
     return false;
   }
   simdjson::dom::object object;
-  if (root.get(object)) return unusable("the body must be an object");
+  if (root.get(object)) return refuse("the body must be an object");
   for (const auto [name, value] : object) {
-    if (const std::string_view problem = read_member(name, value, out); !problem.empty()) return unusable(problem);
+    if (const std::string_view problem = read_member(name, value, out); !problem.empty()) return refuse(problem);
   }
-  if (out.transport.empty()) return unusable("transport is missing");
+  if (out.transport.empty()) return refuse("transport is missing");
   return true;
 }
 

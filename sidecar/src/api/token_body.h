@@ -1,4 +1,4 @@
-// The body of POST /streams/{id}/token: {"transport","ticket","channel"}, of which the last two may be left out.
+// The body of POST /streams/{id}/token: {"transport","ticket","channel"}; the last two are optional.
 #pragma once
 
 #include <simdjson.h>
@@ -13,7 +13,7 @@ namespace sealcast::api {
 
 struct TokenBody {
   std::string transport;
-  std::string ticket;  // empty: none
+  std::string ticket;  // empty: absent
   std::optional<transport::Channel> channel;
 };
 
@@ -21,7 +21,7 @@ class TokenBodyParser {
  public:
   static constexpr std::size_t kMaxBytes = 16'384;
 
-  // False when the body will not do; the response then says why.
+  // Returns false if the body is invalid; the response is then 400 or 413.
   bool parse(const std::string& body, TokenBody& out, http::Response& response);
 
  private:

@@ -9,7 +9,6 @@
 
 #include "base/log.h"
 #include "core/token/secret_file.h"
-#include "http/client_address.h"
 #include "leader/viewers/livekit.h"
 
 namespace sealcast::app {
@@ -30,11 +29,6 @@ std::string hs256_secret(const config::Settings& settings) {
 std::string ticket_secret(const config::Settings& settings) {
   const std::string& file = settings.session.ticket_secret_file;
   return file.empty() ? hs256_secret(settings) : core::token::read_secret_file("session.ticket_secret_file", file);
-}
-
-std::optional<http::StaticFiles> demo_files(const config::Settings::Demo& demo) {
-  if (demo.directory.empty()) return std::nullopt;
-  return http::StaticFiles(demo.directory, demo.connect_origins);
 }
 
 }  // namespace
@@ -84,32 +78,20 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
                 {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
       readers_(history_, kAccessAge, kAccessEntries),
       regions_(context.get_executor(), metrics_, settings.regions),
-      api_({sessions_,
-            tickets_,
-            settings.session.ticket_ttl,
-            token_makers_,
-            settings.session.transport_token_ttl,
-            limits_,
-            cells_,
-            gate_,
-            admission_,
-            pool_,
-            history_,
-            readers_,
-            heartbeats_,
-            hub_,
-            vip_hub_,
-            regions_,
-            metrics_,
-            http::TrustedProxies(settings.http.trusted_proxies),
-            readiness(),
-            demo_files(settings.demo)}),
-      router_(api_.router()),
-      server_(context.get_executor(), router_, metrics_,
-              {settings.http.listen, settings.http.max_body_bytes,
-               static_cast<std::uint32_t>(settings.http.max_header_bytes), settings.http.max_connections,
-               settings.http.max_pipelined, settings.http.max_unsent_bytes, settings.http.read_timeout,
-               settings.http.cors_origins, [this] { return hub_.size() + vip_hub_.size(); }}) {
+      callers_(sessions_, tickets_),
+      router_(make_router()),
+      server_(context.get_executor(),
+              {.router = router_,
+               .connections = metrics_.http_connections,
+               .upgraded = [this] { return hub_.size() + vip_hub_.size(); }},
+              {.listen = settings.http.listen,
+               .max_body_bytes = settings.http.max_body_bytes,
+               .max_header_bytes = settings.http.max_header_bytes,
+               .max_connections = settings.http.max_connections,
+               .max_pipelined = settings.http.max_pipelined,
+               .max_unsent_bytes = settings.http.max_unsent_bytes,
+               .read_timeout = settings.http.read_timeout,
+               .cors_origins = settings.http.cors_origins}) {
   for (transport::sse::Hub* hub : {&hub_, &vip_hub_}) {
     hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };
   }
@@ -156,7 +138,7 @@ asio::awaitable<void> Sidecar::drain() {
   draining_ = true;
   auto deadline = Clock::now() + settings_.drain_timeout;
   log::write(log::Level::info, log::tag::kLifecycle, "draining");
-  server_.drain();
+  server_.shut_down();
   if (socket_) socket_->stop();
   maintenance_.stop();
   audience_.stop();

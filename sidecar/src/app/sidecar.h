@@ -7,7 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "api/api.h"
+#include "api/caller.h"
+#include "api/routes.h"
 #include "app/transports.h"
 #include "base/asio.h"
 #include "base/metrics.h"
@@ -55,6 +56,7 @@ class Sidecar {
   std::unique_ptr<leader::switching::Webhook> make_webhook() const;
   redis::Options audience_redis_options() const;
   std::vector<api::ReadinessCheck> readiness();
+  http::Router make_router();  // in routes.cpp
 
   asio::io_context& context_;
   const config::Settings& settings_;
@@ -86,7 +88,7 @@ class Sidecar {
   leader::viewers::Audience audience_;
   message::AccessCache readers_;
   regions::Regions regions_;
-  api::Api api_;
+  api::Callers callers_;
   http::Router router_;
   http::Server server_;
   bool reading_ = false;

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "api/status.h"
+#include "api/routes.h"
 #include "base/log.h"
 
 namespace sealcast::app {
@@ -27,27 +27,25 @@ WorkerProcess::WorkerProcess(asio::io_context& context, const config::Settings& 
       router_(router()),
       worker_(context.get_executor(), metrics_, settings, group) {
   if (settings.worker.listen.empty()) return;
-  const auto& http = settings.http;
-  server_.emplace(context.get_executor(), router_, metrics_,
-                  http::ServerSettings{settings.worker.listen,
-                                       static_cast<std::uint64_t>(http.max_body_bytes),
-                                       static_cast<std::uint32_t>(http.max_header_bytes),
-                                       static_cast<std::size_t>(http.max_connections),
-                                       static_cast<std::size_t>(http.max_pipelined),
-                                       static_cast<std::size_t>(http.max_unsent_bytes),
-                                       http.read_timeout,
-                                       {},
-                                       [] { return std::size_t{0}; }});
+  const config::Settings::Http& http = settings.http;
+  server_.emplace(
+      context.get_executor(),
+      http::Server::Dependencies{
+          .router = router_, .connections = metrics_.http_connections, .upgraded = [] { return std::size_t{0}; }},
+      http::ServerSettings{.listen = settings.worker.listen,
+                           .max_body_bytes = http.max_body_bytes,
+                           .max_header_bytes = http.max_header_bytes,
+                           .max_connections = http.max_connections,
+                           .max_pipelined = http.max_pipelined,
+                           .max_unsent_bytes = http.max_unsent_bytes,
+                           .read_timeout = http.read_timeout,
+                           .cors_origins = {}});
 }
 
 http::Router WorkerProcess::router() {
-  std::vector<http::Route> routes{
-      {http::Method::get, "/healthz",
-       [](http::Exchange& exchange, std::string_view) { return api::answer_health(exchange); }, nullptr},
-      {http::Method::get, "/metrics",
-       [this](http::Exchange& exchange, std::string_view) { return api::answer_metrics(exchange, metrics_); }, nullptr},
-  };
-  return http::Router(std::move(routes), http::Handler(), &metrics_.other_seconds);
+  return http::Router({{http::Method::get, "/healthz", api::health(), nullptr},
+                       {http::Method::get, "/metrics", api::metrics(metrics_), nullptr}},
+                      nullptr, &metrics_.other_seconds);
 }
 
 void WorkerProcess::start() {

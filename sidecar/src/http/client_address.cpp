@@ -1,4 +1,4 @@
-// Reading addresses, networks and X-Forwarded-For.
+// Parses X-Forwarded-For from its end.
 #include "http/client_address.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// What proxies write: 192.0.2.1, 2001:db8::1, and either with a port: 192.0.2.1:4711, [2001:db8::1]:4711.
+// Proxies write an address with or without a port: 192.0.2.1, 2001:db8::1, 192.0.2.1:4711, [2001:db8::1]:4711.
 std::optional<Address> parse_hop(std::string_view text) {
   constexpr int kMaxPort = 65'535;
   std::string_view port;

@@ -1,5 +1,5 @@
-// Whose request it is: the peer's address or, where proxies that are trusted stand in between, the one that
-// X-Forwarded-For gives. Nothing here depends on the server, so that a fuzzer can hold it alone.
+// Finds the client's address: the peer's address or, behind trusted proxies, an address of X-Forwarded-For. Nothing
+// here depends on the server, so a fuzzer can test it alone.
 #pragma once
 
 #include <cstddef>
@@ -13,14 +13,14 @@ namespace sealcast::http {
 
 class TrustedProxies {
  public:
-  static constexpr std::size_t kMaxHops = 16;  // proxies in a row
+  static constexpr std::size_t kMaxHops = 16;  // more proxies in a row make the list invalid
 
-  // Throws what parse_network() throws.
+  // Throws std::invalid_argument, as parse_network() does.
   explicit TrustedProxies(const std::vector<std::string>& networks);
 
-  // Each proxy appends the address that it heard from. So the list is believed from its end on: as long as the address
-  // so far is a trusted proxy's, the entry before it is taken. An entry that is no address, or more hops than kMaxHops,
-  // make the whole list unbelievable, and the peer's own address is answered.
+  // Each proxy appends the address of its own peer. So the list is read from its end: while the address so far belongs
+  // to a trusted proxy, the entry before it is the next address. If such an entry is not an address, or if there are
+  // more hops than kMaxHops, the whole list is ignored and `peer` is returned.
   Address client(const Address& peer, std::string_view forwarded_for) const;
 
  private:

@@ -1,7 +1,8 @@
-// What requests and answers can do by themselves.
+// Reads parameters of requests, and writes JSON answers and errors.
 #include "http/exchange.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/json.h"
 
@@ -9,7 +10,7 @@ namespace sealcast::http {
 
 namespace {
 
-// -1 when `c` is no hex digit.
+// Returns -1 if `c` is not a hex digit.
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -94,10 +95,30 @@ void answer_problem(Response& response, const Problem& problem) {
       .text_or_null("hint", problem.hint)
       .end();
   if (problem.retry_after.count() > 0) {
-    // Whole seconds, never too early.
+    // Rounded up to whole seconds, so that no client retries too early.
     response.header("Retry-After", std::to_string((problem.retry_after.count() + 999) / 1000));
   }
   if (problem.status == 401) response.header("WWW-Authenticate", "Bearer");
+}
+
+void answer_not_found(Response& response) {
+  answer_problem(response, {404, "not_found", "there is no route or file at this path", {}, kSeeRoutes});
+}
+
+bool read_whole_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
+                       std::optional<std::int64_t>& out, Response& response) {
+  if (text.empty()) return true;
+  std::int64_t value = 0;
+  auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (ec == std::errc() && end == text.data() + text.size() && value >= min && value <= max) {
+    out = value;
+    return true;
+  }
+  std::string details =
+      std::string(name) + " must be a whole number, " + std::to_string(min) + " to " + std::to_string(max);
+  answer_problem(response, {400, "invalid_request", "a parameter is not valid", details,
+                            "Correct the parameter, or leave it out."});
+  return false;
 }
 
 }  // namespace sealcast::http

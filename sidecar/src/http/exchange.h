@@ -1,4 +1,4 @@
-// One request and its answer. A connection keeps a few and uses them again, with the memory they have.
+// One request and its answer. A connection reuses a few of these objects, so that their memory is allocated once.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,34 +25,34 @@ struct Request {
   bool keep_alive = true;
   bool expects_continue = false;
   std::string target;
-  std::string body;  // with room behind it for simdjson to read past the end
-  // Of the header, what anything here asks for.
+  std::string body;  // its capacity exceeds its size by RequestParser::kBodyPadding, for simdjson
+  // The header fields that the sidecar uses.
   std::string authorization;
   std::string origin;
   std::string last_event_id;
   std::string preflight_method;  // Access-Control-Request-Method
-  std::string forwarded_for;     // X-Forwarded-For, all of them in order
+  std::string forwarded_for;     // X-Forwarded-For, all lines joined by commas
   Address peer;
   std::chrono::steady_clock::time_point received;
 
   void clear();
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
-  // The decoded value of a query parameter; empty when it is absent.
+  // Returns the decoded value of a query parameter, or an empty string without the parameter.
   std::string parameter(std::string_view name) const;
 };
 
 struct Response {
   int status = 200;
-  std::string_view problem;  // the code of a refusal; a literal, or of `storage`
+  std::string_view problem;  // the code of the error; a literal, or part of `storage`
   std::string_view content_type;
   std::string_view cache_control;  // empty: no-store
-  std::string headers;             // further lines, each with its CRLF
-  bool any_origin = false;         // pages of every origin may read it, whatever http.cors_origins says
+  std::string headers;             // further header lines, each with its CRLF
+  bool any_origin = false;         // pages of every origin may read it, without regard to the CORS settings
   std::string body;
-  // Sent instead of `body`, when set; belongs to `storage`.
+  // Sent instead of `body` unless empty; belongs to `storage`.
   std::string_view shared_body;
   std::shared_ptr<const void> storage;
-  // Takes the socket over once everything before is sent; `head` is the rendered status line and header.
+  // If set, it gets the socket after all earlier answers are sent. `head` is the rendered status line and header.
   std::function<void(asio::ip::tcp::socket, std::string head)> upgrade;
 
   void clear();
@@ -62,23 +63,31 @@ struct Response {
 struct Exchange {
   Request request;
   Response response;
-  std::string head;  // rendered when the answer is there
+  std::string head;  // the rendered status line and header
   bool done = false;
 };
 
-// {"code","message","details","hint"} and its status. `retry_after` zero: no such header.
+// An error answer. Its body is {"code","message","details","hint"}.
 struct Problem {
   int status;
   std::string_view code;
   std::string_view message;
-  std::string_view details{};
+  std::string_view details{};  // empty: null, likewise `hint`
   std::string_view hint{};
-  std::chrono::milliseconds retry_after{0};
+  std::chrono::milliseconds retry_after{0};  // zero: no header Retry-After
 };
 
 inline constexpr std::string_view kJson = "application/json";
 
 void answer_json(Response& response, std::string body);
 void answer_problem(Response& response, const Problem& problem);
+
+inline constexpr std::string_view kSeeRoutes = "See GET /openapi.json for the routes.";
+void answer_not_found(Response& response);  // 404
+
+// Reads the whole number of a query parameter or header called `name`. An empty `text` leaves `out` unchanged. Returns
+// false if it is no number from `min` to `max`; the response is then 400.
+bool read_whole_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
+                       std::optional<std::int64_t>& out, Response& response);
 
 }  // namespace sealcast::http

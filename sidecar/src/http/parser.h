@@ -1,4 +1,4 @@
-// Beast's HTTP/1 parser, filling a Request in place: no node for each header field, no body object.
+// Beast's HTTP/1 parser, which fills a Request in place: it allocates no node per header field and no body object.
 #pragma once
 
 #include <boost/beast/http/basic_parser.hpp>
@@ -16,10 +16,10 @@ class RequestParser final : public beast::http::basic_parser<true> {
   // simdjson reads up to 64 bytes past the end of a document.
   static constexpr std::size_t kBodyPadding = 64;
 
-  RequestParser(Request& request, std::uint32_t max_header_bytes, std::uint64_t max_body_bytes)
+  RequestParser(Request& request, std::size_t max_header_bytes, std::size_t max_body_bytes)
       : request_(request), header_bytes_left_(max_header_bytes) {
     eager(true);
-    header_limit(max_header_bytes);
+    header_limit(static_cast<std::uint32_t>(max_header_bytes));
     body_limit(max_body_bytes);
   }
 
@@ -33,9 +33,9 @@ class RequestParser final : public beast::http::basic_parser<true> {
     request_.version = version;
   }
   void on_field_impl(beast::http::field name, string_view name_text, string_view value, error_code& ec) override {
-    // A trailer says nothing of who asks (RFC 9110, 6.5.1): proxies look at the header alone.
+    // Fields of a trailer are ignored (RFC 9110, 6.5.1): proxies check only the header.
     if (in_body_) return;
-    // Beast's limit is one for what it gets at once: fields that come one by one would never reach it.
+    // Beast limits only the bytes of one put(): fields that arrive one by one would never reach its limit.
     const std::size_t size = name_text.size() + value.size();
     if (size > header_bytes_left_) {
       ec = beast::http::error::header_limit;
@@ -45,7 +45,7 @@ class RequestParser final : public beast::http::basic_parser<true> {
     std::string* kept = nullptr;
     switch (name) {
       case beast::http::field::host:
-        // Proxies route by it: two of them are one too many (RFC 9112, 3.2).
+        // Proxies route by Host, so two of them are ambiguous (RFC 9112, 3.2).
         if (std::exchange(has_host_, true)) ec = beast::http::error::bad_field;
         return;
       case beast::http::field::authorization:
@@ -58,7 +58,7 @@ class RequestParser final : public beast::http::basic_parser<true> {
         kept = &request_.preflight_method;
         break;
       case beast::http::field::transfer_encoding:
-        // Beast takes a body in any other coding for none, and would read it as the next request.
+        // Beast ignores a body in any other coding, and would parse it as the next request.
         if (!beast::iequals(value, "chunked")) ec = beast::http::error::bad_transfer_encoding;
         return;
       case beast::http::field::expect:
@@ -70,11 +70,11 @@ class RequestParser final : public beast::http::basic_parser<true> {
         if (!beast::iequals(name_text, "Last-Event-ID")) return;
         kept = &request_.last_event_id;
     }
-    // Twice the same credential is nobody's.
+    // A duplicate field is ambiguous, above all a credential.
     if (!kept->empty()) ec = beast::http::error::bad_field;
     kept->assign(value.data(), value.size());
   }
-  // Several lines are one list (RFC 9110, 5.3): a proxy may append a line of its own.
+  // Several lines form one list (RFC 9110, 5.3): a proxy may append its own line.
   void add_forwarded(string_view value) {
     std::string& list = request_.forwarded_for;
     if (!list.empty()) list += ',';

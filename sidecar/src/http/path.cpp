@@ -1,11 +1,11 @@
-// Goes segment by segment.
+// Compares one segment after the other.
 #include "http/path.h"
 
 namespace sealcast::http {
 
 namespace {
 
-// A segment with the slash before it; empty when there is none.
+// Removes and returns the next segment with the slash before it.
 std::string_view next_segment(std::string_view& rest) {
   const std::string_view segment = rest.substr(0, rest.find('/', 1));
   rest.remove_prefix(segment.size());
@@ -14,7 +14,7 @@ std::string_view next_segment(std::string_view& rest) {
 
 }  // namespace
 
-bool path_fits(std::string_view pattern, std::string_view path, std::string_view& id) {
+bool path_matches(std::string_view pattern, std::string_view path, std::string_view& id) {
   while (!pattern.empty() && !path.empty()) {
     const std::string_view expected = next_segment(pattern);
     const std::string_view actual = next_segment(path);

@@ -1,11 +1,11 @@
-// Whether the path of a request is one that a route serves.
+// Compares the path of a request with the pattern of a route.
 #pragma once
 
 #include <string_view>
 
 namespace sealcast::http {
 
-// `pattern` is segments, of which {id} stands for any one that is not empty: `id` is then that piece of `path`.
-bool path_fits(std::string_view pattern, std::string_view path, std::string_view& id);
+// The segment {id} of `pattern` matches any segment that is not empty. `id` is then that part of `path`.
+bool path_matches(std::string_view pattern, std::string_view path, std::string_view& id);
 
 }  // namespace sealcast::http

@@ -1,4 +1,4 @@
-// Writes heads by hand: they are most of what a small answer costs.
+// Appends the lines of a head to one string, because the head is most of the cost of a small answer.
 #include "http/render.h"
 
 #include <algorithm>
@@ -10,17 +10,17 @@ namespace sealcast::http {
 
 namespace {
 
-// RFC 9110 §5.6.7, made anew once a second.
+// The header Date (RFC 9110, 5.6.7), formatted at most once per second.
 std::string_view date_line() {
-  static std::time_t made = 0;
+  static std::time_t formatted = 0;
   static char line[64];
   static std::size_t size = 0;
   std::time_t now = std::time(nullptr);
-  if (now != made) {
+  if (now != formatted) {
     std::tm utc;
     gmtime_r(&now, &utc);
     size = std::strftime(line, sizeof line, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
-    made = now;
+    formatted = now;
   }
   return {line, size};
 }

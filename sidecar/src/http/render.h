@@ -1,4 +1,4 @@
-// The bytes of an answer's head: status line, the headers every answer has, CORS, and the answer's own.
+// Renders the head of an answer: status line, the header lines of all answers, CORS, and the answer's own lines.
 #pragma once
 
 #include <string>
@@ -9,12 +9,12 @@
 
 namespace sealcast::http {
 
-// Cross-origin rules, as http.cors_origins states them.
+// The cross-origin rules (CORS) for a list of allowed origins; "*" allows all.
 class Cors {
  public:
   explicit Cors(std::vector<std::string> origins);
   void append_headers(std::string_view origin, std::string& out) const;
-  // An OPTIONS request that asks what a page may do.
+  // Whether this is the OPTIONS request that a browser sends before a cross-origin request.
   bool is_preflight(const Request& request) const;
   void answer_preflight(Response& response) const;
 
@@ -29,7 +29,7 @@ enum class Framing {
   close,    // until the connection ends (HTTP/1.0 has no chunks)
 };
 
-// Replaces `out`. `keep_alive`: whether the connection goes on after this answer.
+// Replaces `out`. `keep_alive`: the connection stays open after this answer.
 void render_head(const Request& request, const Response& response, const Cors& cors, bool keep_alive, Framing framing,
                  std::string& out);
 

@@ -1,4 +1,4 @@
-// The first route that fits, and what to say when none does.
+// Compares the method and the path of a request with each route in order.
 #include "http/router.h"
 
 #include <boost/beast/http/verb.hpp>
@@ -7,17 +7,30 @@
 
 namespace sealcast::http {
 
+namespace {
+
+asio::awaitable<void> answer_now(const std::function<void(Exchange&)>& answer, Exchange& exchange) {
+  answer(exchange);
+  co_return;
+}
+
+}  // namespace
+
+Handler immediate(std::function<void(Exchange& exchange)> answer) {
+  return [answer = std::move(answer)](Exchange& exchange, std::string_view) { return answer_now(answer, exchange); };
+}
+
 Router::Router(std::vector<Route> routes, Handler fallback, prometheus::Histogram* fallback_seconds)
     : routes_(std::move(routes)), fallback_{Method::get, "", std::move(fallback), fallback_seconds} {}
 
 const Route* Router::find(Exchange& exchange, std::string_view& id) const {
   const Request& request = exchange.request;
   std::string_view path = request.path();
-  // HEAD is GET whose body is not sent.
+  // HEAD is answered like GET, without the body.
   Method method = request.method == Method::head ? Method::get : request.method;
   std::string allowed;
   for (const Route& route : routes_) {
-    if (!path_fits(route.pattern, path, id)) continue;
+    if (!path_matches(route.pattern, path, id)) continue;
     if (route.method == method && (request.method != Method::head || route.answer != Route::takes_over)) return &route;
     auto name = beast::http::to_string(route.method);
     allowed += allowed.empty() ? "" : ", ";
@@ -25,12 +38,12 @@ const Route* Router::find(Exchange& exchange, std::string_view& id) const {
   }
   if (!allowed.empty()) {
     answer_problem(exchange.response,
-                   {405, "method_not_allowed", "this path does not take that method", {}, "See /openapi.json."});
+                   {405, "method_not_allowed", "this path does not support that method", {}, kSeeRoutes});
     exchange.response.header("Allow", allowed);
     return nullptr;
   }
   if (fallback_.handler && method == Method::get) return &fallback_;
-  answer_problem(exchange.response, {404, "not_found", "there is nothing at this path", {}, "See /openapi.json."});
+  answer_not_found(exchange.response);
   return nullptr;
 }
 

@@ -1,5 +1,7 @@
-// Which handler answers which request.
+// Finds the handler that answers a request.
 #pragma once
+
+#include <prometheus/histogram.h>
 
 #include <boost/asio/awaitable.hpp>
 #include <functional>
@@ -7,31 +9,35 @@
 #include <vector>
 
 #include "base/asio.h"
-#include "base/metrics.h"
 #include "http/exchange.h"
 
 namespace sealcast::http {
 
-// Fills in exchange.response. `id` is the {id} of the pattern and belongs to the exchange. Whatever it throws is 500.
+// Fills in exchange.response. `id` is the {id} of the path and belongs to the exchange. An exception becomes 500.
 using Handler = std::function<asio::awaitable<void>(Exchange& exchange, std::string_view id)>;
 
+// Makes a handler of a function that answers without waiting for anything.
+Handler immediate(std::function<void(Exchange& exchange)> answer);
+
 struct Route {
-  // Beside one that is large, or takes the connection over, nothing more is read from the connection.
+  // While a handler runs whose answer is large or takes the connection over, no further request of the connection is
+  // read.
   enum Answer { small, large, takes_over };
 
   Method method;
-  std::string_view pattern;  // segments; {id} stands for any one
+  std::string_view pattern;  // of the path; the segment {id} stands for any segment
   Handler handler;
-  prometheus::Histogram* seconds;
+  prometheus::Histogram* seconds;  // observes the duration of each request; null: none
   Answer answer = small;
 };
 
 class Router {
  public:
-  // `fallback` answers GET requests that no pattern matches; null: 404.
+  // `fallback` answers GET requests whose path matches no pattern; null: they get 404.
   Router(std::vector<Route> routes, Handler fallback, prometheus::Histogram* fallback_seconds);
 
-  // The route and the id; or null, and the response says why.
+  // Returns the route, and sets `id` to the {id} of the path. Returns null if there is none; the response is then 404
+  // or 405.
   const Route* find(Exchange& exchange, std::string_view& id) const;
 
  private:

@@ -1,16 +1,15 @@
-// Accepts connections and looks after their patience.
+// Accepts connections, bounds their number, and checks their timeouts periodically.
 #include "http/server.h"
 
+#include <algorithm>
 #include <stdexcept>
-
-#include "base/log.h"
 
 namespace sealcast::http {
 
 namespace {
 
-constexpr std::chrono::milliseconds kWatchEvery{250};
-constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process has no file descriptor left
+constexpr std::chrono::milliseconds kTimeoutCheckInterval{250};
+constexpr std::chrono::milliseconds kAcceptPause{100};  // while the process has no free file descriptor
 
 asio::ip::tcp::endpoint parse_listen(asio::any_io_executor executor, const std::string& listen) {
   std::size_t colon = listen.rfind(':');
@@ -29,19 +28,18 @@ asio::ip::tcp::endpoint parse_listen(asio::any_io_executor executor, const std::
 
 }  // namespace
 
-Server::Server(asio::any_io_executor executor, const Router& router, Metrics& metrics, ServerSettings settings)
+Server::Server(asio::any_io_executor executor, Dependencies dependencies, ServerSettings settings)
     : executor_(executor),
-      router_(router),
-      metrics_(metrics),
+      dependencies_(std::move(dependencies)),
       settings_(std::move(settings)),
       cors_(settings_.cors_origins),
       acceptor_(executor),
-      watch_timer_(executor),
+      timeout_timer_(executor),
       accept_timer_(executor) {}
 
 Server::~Server() {
   close();
-  for (Connection* connection : connections_) connection->forget_server();
+  for (ServerConnection* connection : connections_) connection->detach_server();
 }
 
 void Server::start() {
@@ -56,12 +54,12 @@ void Server::start() {
                              "; choose another address with http.listen");
   }
   accept();
-  watch();
+  check_timeouts();
 }
 
 void Server::accept() {
   acceptor_.async_accept([this](boost::system::error_code ec, asio::ip::tcp::socket socket) {
-    if (ec == asio::error::operation_aborted || draining_) return;
+    if (ec == asio::error::operation_aborted || shutting_down_) return;
     if (ec) {
       accept_timer_.expires_after(kAcceptPause);
       accept_timer_.async_wait([this](boost::system::error_code aborted) {
@@ -69,71 +67,73 @@ void Server::accept() {
       });
       return;
     }
-    if (connections_.size() + settings_.handed_over() < settings_.max_connections) {
-      auto connection = std::make_shared<Connection>(*this, std::move(socket));
+    if (connections_.size() + dependencies_.upgraded() < settings_.max_connections) {
+      auto connection = std::make_shared<ServerConnection>(*this, std::move(socket));
       connection->index = connections_.size();
       connections_.push_back(connection.get());
-      metrics_.http_connections.Set(static_cast<double>(connections_.size()));
+      dependencies_.connections.Set(static_cast<double>(connections_.size()));
       connection->start();
     } else {
-      Response response;
-      answer_problem(response,
-                     {503, "overloaded", "too many connections", {}, "Retry after a pause.", std::chrono::seconds(1)});
-      std::string bytes;
-      render_head({}, response, cors_, false, Framing::length, bytes);
-      bytes += response.body;
-      boost::system::error_code ignored;
-      socket.non_blocking(true, ignored);
-      socket.write_some(asio::buffer(bytes), ignored);
+      refuse(std::move(socket));
     }
     accept();
   });
 }
 
-void Server::remove(Connection& connection) {
+void Server::refuse(asio::ip::tcp::socket socket) {
+  Response response;
+  answer_problem(response,
+                 {503, "overloaded", "too many connections", {}, "Retry after a pause.", std::chrono::seconds(1)});
+  std::string bytes;
+  render_head({}, response, cors_, false, Framing::length, bytes);
+  bytes += response.body;
+  boost::system::error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(asio::buffer(bytes), ignored);
+}
+
+void Server::remove(ServerConnection& connection) {
   connections_[connection.index] = connections_.back();
   connections_[connection.index]->index = connection.index;
   connections_.pop_back();
-  metrics_.http_connections.Set(static_cast<double>(connections_.size()));
+  dependencies_.connections.Set(static_cast<double>(connections_.size()));
 }
 
-void Server::watch() {
-  watch_timer_.expires_after(kWatchEvery);
-  watch_timer_.async_wait([this](boost::system::error_code ec) {
+// Runs backwards: a connection that `function` ends moves the last one to its index.
+template <typename Function>
+void Server::for_each_connection(Function function) {
+  for (std::size_t i = connections_.size(); i-- > 0;) {
+    if (i < connections_.size()) function(*connections_[i]->shared_from_this());
+  }
+}
+
+void Server::check_timeouts() {
+  timeout_timer_.expires_after(kTimeoutCheckInterval);
+  timeout_timer_.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
-    auto now = Connection::Clock::now();
-    // Backwards, since one that ends gives its place to the last.
-    for (std::size_t i = connections_.size(); i-- > 0;) {
-      if (i < connections_.size()) connections_[i]->shared_from_this()->check_patience(now);
-    }
-    watch();
+    const auto now = ServerConnection::Clock::now();
+    for_each_connection([now](ServerConnection& connection) { connection.check_timeouts(now); });
+    check_timeouts();
   });
 }
 
-void Server::drain() {
-  draining_ = true;
+void Server::shut_down() {
+  shutting_down_ = true;
   boost::system::error_code ignored;
   acceptor_.close(ignored);
-  for (std::size_t i = connections_.size(); i-- > 0;) {
-    if (i < connections_.size()) connections_[i]->shared_from_this()->drain();
-  }
+  for_each_connection([](ServerConnection& connection) { connection.shut_down(); });
 }
 
 bool Server::busy() const {
-  for (const Connection* connection : connections_) {
-    if (connection->busy()) return true;
-  }
-  return false;
+  return std::ranges::any_of(connections_, [](const ServerConnection* connection) { return connection->busy(); });
 }
 
 void Server::close() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
-  watch_timer_.cancel();
+  timeout_timer_.cancel();
   accept_timer_.cancel();
-  for (std::size_t i = connections_.size(); i-- > 0;) {
-    if (i < connections_.size()) connections_[i]->shared_from_this()->abort();
-  }
+  for_each_connection([](ServerConnection& connection) { connection.abort(); });
 }
 
 }  // namespace sealcast::http

@@ -1,71 +1,76 @@
-// The HTTP server: accepts connections, routes requests, and drains.
+// The HTTP server: accepts connections, and has a router answer their requests.
 #pragma once
 
+#include <prometheus/gauge.h>
+
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/asio.h"
-#include "base/metrics.h"
-#include "http/connection.h"
-#include "http/exchange.h"
 #include "http/render.h"
 #include "http/router.h"
+#include "http/server_connection.h"
 
 namespace sealcast::http {
 
 struct ServerSettings {
   std::string listen;  // host:port
-  std::uint64_t max_body_bytes;
-  std::uint32_t max_header_bytes;
-  std::size_t max_connections;  // with those that were handed over
-  std::size_t max_pipelined;
-  std::size_t max_unsent_bytes;  // of all answers; beyond it none that is large is begun
+  std::size_t max_body_bytes;
+  std::size_t max_header_bytes;
+  std::size_t max_connections;   // together with the connections that routes took over
+  std::size_t max_pipelined;     // requests of one connection that are answered at the same time
+  std::size_t max_unsent_bytes;  // of all answers; above this, large answers get 503
   std::chrono::milliseconds read_timeout;
   std::vector<std::string> cors_origins;
-  std::function<std::size_t()> handed_over;  // connections that routes took over and that still stand
 };
 
 class Server {
  public:
-  // The references outlive the server.
-  Server(asio::any_io_executor executor, const Router& router, Metrics& metrics, ServerSettings settings);
+  // Outlive the server.
+  struct Dependencies {
+    const Router& router;
+    prometheus::Gauge& connections;         // shows the number of open connections
+    std::function<std::size_t()> upgraded;  // returns how many connections that routes took over are open
+  };
+
+  Server(asio::any_io_executor executor, Dependencies dependencies, ServerSettings settings);
   ~Server();
 
-  // Binds and accepts. Throws std::runtime_error naming the address and the fix.
+  // Binds and accepts. Throws std::runtime_error that names the address and the fix.
   void start();
   asio::ip::tcp::endpoint address() const { return acceptor_.local_endpoint(); }
 
-  // No further connections; those that stand end with their next answer.
-  void drain();
-  // Whether a request is still without its answer.
+  // Accepts no further connections. Each open connection ends after its next answer.
+  void shut_down();
+  // Whether a request is arriving or unanswered.
   bool busy() const;
+  // Ends all connections at once.
   void close();
 
  private:
-  friend class Connection;
+  friend class ServerConnection;
   void accept();
-  void remove(Connection& connection);
-  void watch();
+  void refuse(asio::ip::tcp::socket socket);
+  void remove(ServerConnection& connection);
+  void check_timeouts();
+  template <typename Function>
+  void for_each_connection(Function function);
 
   asio::any_io_executor executor_;
-  const Router& router_;
-  Metrics& metrics_;
+  Dependencies dependencies_;
   ServerSettings settings_;
   Cors cors_;
   asio::ip::tcp::acceptor acceptor_;
-  asio::steady_timer watch_timer_;
+  asio::steady_timer timeout_timer_;
   asio::steady_timer accept_timer_;
-  std::vector<Connection*> connections_;
+  std::vector<ServerConnection*> connections_;
   std::size_t unsent_ = 0;  // bytes of answers that wait for their sockets
-  bool draining_ = false;
+  bool shutting_down_ = false;
 };
 
 }  // namespace sealcast::http

@@ -1,4 +1,4 @@
-// Which paths name a file, its type, and what the browser lets a page do.
+// Maps paths to files, and files to content types.
 #include "http/static_files.h"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ StaticFiles::StaticFiles(std::string directory, const std::vector<std::string>& 
 
 void StaticFiles::answer(std::string_view path, Response& response) const {
   namespace fs = std::filesystem;
-  // Plain names only: nothing encoded, nothing hidden, no way up.
+  // Refuses percent-encoding, hidden files and "..".
   bool plain = path.starts_with('/') && path.find_first_of("%\\") == path.npos && path.find("/.") == path.npos;
   std::error_code ec;
   fs::path root = fs::canonical(directory_, ec);
@@ -50,11 +50,10 @@ void StaticFiles::answer(std::string_view path, Response& response) const {
       ec || !plain ? fs::path()
                    : fs::weakly_canonical(root / path.substr(std::min(path.size(), path.find_first_not_of('/'))), ec);
   if (fs::is_directory(file, ec)) file /= "index.html";
-  // A symbolic link may not lead out either.
+  // A symbolic link must not lead out of the directory either.
   bool inside = std::mismatch(root.begin(), root.end(), file.begin(), file.end()).first == root.end();
   if (!plain || !inside || !fs::is_regular_file(file, ec) || fs::file_size(file, ec) > kMaxFile) {
-    answer_problem(response, {404, "not_found", "there is nothing at this path", {}, "See /openapi.json."});
-    return;
+    return answer_not_found(response);
   }
   std::ifstream in(file, std::ios::binary);
   response.body.assign(std::istreambuf_iterator<char>(in), {});

@@ -1,4 +1,4 @@
-// The demo room: files of one directory, and never one outside it.
+// Serves the files of one directory, and no file outside of it.
 #pragma once
 
 #include <string>
@@ -11,10 +11,11 @@ namespace sealcast::http {
 
 class StaticFiles {
  public:
-  // A page may load from its own origin alone, and connect to that and to `connect_origins`.
+  // Content-Security-Policy lets a page load only from its own origin, and connect only to that and `connect_origins`.
   StaticFiles(std::string directory, const std::vector<std::string>& connect_origins);
 
-  // The file at this path of a URL; a directory's index.html.
+  // Answers with the file at this path of a URL, or with the index.html of a directory; otherwise 404. Files of more
+  // than 8 MiB are not served.
   void answer(std::string_view path, Response& response) const;
 
  private:

@@ -1,4 +1,4 @@
-// The body of a heartbeat: what is taken, and that what is not is named.
+// Tests the body of a heartbeat: valid bodies, and the problem that each invalid body gets.
 #include "api/heartbeat_body.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace sealcast::api {
 namespace {
 
-// The viewer, or why there is none.
+// Returns the viewer, or the body of the error.
 std::string read(const std::string& body) {
   static HeartbeatBodyParser parser;
   std::string viewer_id;
@@ -14,13 +14,13 @@ std::string read(const std::string& body) {
   return parser.parse(body, viewer_id, response) ? viewer_id : response.body;
 }
 
-TEST(HttpHeartbeatBody, NamesAViewerOrNobody) {
+TEST(HttpHeartbeatBody, TheViewerIsOptional) {
   EXPECT_EQ(read(R"({"viewer_id":"a \u00e9"})"), "a é");
   EXPECT_EQ(read("{}"), "");
   EXPECT_EQ(read(""), "");
 }
 
-TEST(HttpHeartbeatBody, RefusesWhatDoesNotFit) {
+TEST(HttpHeartbeatBody, AnInvalidBodyIsRefusedWithItsProblem) {
   const std::pair<std::string, const char*> cases[] = {
       {"{", "invalid_json"},
       {"[]", "must be an object"},
@@ -29,7 +29,7 @@ TEST(HttpHeartbeatBody, RefusesWhatDoesNotFit) {
       {R"({"viewer_id":""})", "must be a string of 1 to 128 bytes"},
       {R"({"viewer_id":"\n"})", "without control characters"},
       {R"({"viewer_id":")" + std::string(129, 'a') + "\"}", "must be a string of 1 to 128 bytes"},
-      {R"({"viewer_id":"a","viewer_id":"b"})", "viewer_id stands twice"}};
+      {R"({"viewer_id":"a","viewer_id":"b"})", "viewer_id appears twice"}};
   for (const auto& [body, problem] : cases)
     EXPECT_NE(read(body).find(problem), std::string::npos) << body << read(body);
 }

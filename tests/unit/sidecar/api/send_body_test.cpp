@@ -1,4 +1,4 @@
-// The body of send_message: what is taken, what is refused, and that each problem is named.
+// Tests the body of send_message: valid bodies, refused bodies, and the problems that the answer names.
 #include "api/send_body.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ struct Parsed {
   std::string text;
 };
 
-// `text` lives as long as what points into it.
+// Parsed keeps `text`, because the body points into it.
 std::unique_ptr<Parsed> parse(std::string text) {
   static SendBodyParser parser;
   auto parsed = std::make_unique<Parsed>();
@@ -31,7 +31,7 @@ std::unique_ptr<Parsed> parse(std::string text) {
   return parsed;
 }
 
-TEST(HttpSendBody, TakesTheFourMembersInAnyOrder) {
+TEST(HttpSendBody, TheFourMembersMayComeInAnyOrder) {
   auto parsed = parse("  {\"d\" : {\"a\":[1, {\"t\":\"]\"}], \"b\":\"\\u00e9\"} ,\n\"txn_id\":" + in_quotes(kTxn) +
                       ",\"t\":\"ch\\u0061t\",\"stream_id\":" + in_quotes(kStream) + "} ");
   ASSERT_TRUE(parsed->fits) << parsed->response.body;
@@ -42,31 +42,31 @@ TEST(HttpSendBody, TakesTheFourMembersInAnyOrder) {
   EXPECT_EQ(parsed->body.d.data(), parsed->text.data() + parsed->text.find("{\"a\"")) << "the payload was copied";
 }
 
-TEST(HttpSendBody, NamesEveryProblem) {
+TEST(HttpSendBody, TheAnswerNamesEveryProblem) {
   auto parsed = parse(R"({"stream_id":"x","t":3,"extra":1,"txn_id":null})");
   EXPECT_FALSE(parsed->fits);
   EXPECT_EQ(parsed->response.status, 400);
   EXPECT_EQ(parsed->response.problem, "invalid_request");
-  for (auto named : {"stream_id must be a UUID", "t must be a string", "extra is no member", "txn_id must be a UUID",
+  for (auto named : {"stream_id must be a UUID", "t must be a string", "extra is not a member", "txn_id must be a UUID",
                      "d is missing"}) {
     EXPECT_NE(parsed->response.body.find(named), std::string::npos) << named << ": " << parsed->response.body;
   }
 }
 
-TEST(HttpSendBody, CutsALongNameBetweenCharacters) {
+TEST(HttpSendBody, ALongMemberNameIsCutBetweenCharacters) {
   auto parsed = parse("{\"" + std::string(62, 'a') + "\u20ac\":1}");
   EXPECT_FALSE(parsed->fits);
-  EXPECT_NE(parsed->response.body.find(std::string(62, 'a') + " is no member"), std::string::npos)
+  EXPECT_NE(parsed->response.body.find(std::string(62, 'a') + " is not a member"), std::string::npos)
       << parsed->response.body;
 }
 
-TEST(HttpSendBody, RefusesAMemberThatStandsTwice) {
+TEST(HttpSendBody, ADuplicateMemberIsRefused) {
   auto parsed = parse("{\"t\":\"a\"," + body_of(in_quotes(kStream), "\"b\"", "{}", in_quotes(kTxn)).substr(1));
   EXPECT_FALSE(parsed->fits);
-  EXPECT_NE(parsed->response.body.find("t stands twice"), std::string::npos) << parsed->response.body;
+  EXPECT_NE(parsed->response.body.find("t appears twice"), std::string::npos) << parsed->response.body;
 }
 
-TEST(HttpSendBody, RefusesWhatIsNoJson) {
+TEST(HttpSendBody, ABodyThatIsNotJsonIsRefused) {
   std::string good = body_of(in_quotes(kStream), "\"chat\"", "{}", in_quotes(kTxn));
   std::string bodies[] = {"",
                           " ",
@@ -91,7 +91,7 @@ TEST(HttpSendBody, RefusesWhatIsNoJson) {
   }
 }
 
-TEST(HttpSendBody, RefusesABodyThatBreaksOffAnywhere) {
+TEST(HttpSendBody, ATruncatedBodyIsRefused) {
   const std::string good = body_of(in_quotes(kStream), "\"chat\"", "{\"a\":[\"x\",{}]}", in_quotes(kTxn));
   for (std::size_t size = 0; size < good.size(); ++size) {
     auto parsed = parse(good.substr(0, size));
@@ -100,7 +100,7 @@ TEST(HttpSendBody, RefusesABodyThatBreaksOffAnywhere) {
   }
 }
 
-TEST(HttpSendBody, TellsWhatIsJsonButNoRequest) {
+TEST(HttpSendBody, JsonThatIsNotARequestGetsInvalidRequest) {
   for (const char* body : {"null", "[]", "\"x\"", "1", " true "}) {
     auto parsed = parse(body);
     EXPECT_FALSE(parsed->fits);
@@ -114,7 +114,7 @@ TEST(HttpSendBody, TellsWhatIsJsonButNoRequest) {
   }
 }
 
-TEST(HttpSendBody, KnowsWhatPostgresCanStore) {
+TEST(HttpSendBody, TextThatPostgresCannotStoreIsRefused) {
   EXPECT_TRUE(is_storable("grüß 🎈"));
   EXPECT_FALSE(is_storable(std::string_view("a\0b", 3)));
   EXPECT_FALSE(is_storable("\xed\xa0\x80"));

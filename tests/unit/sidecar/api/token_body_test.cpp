@@ -1,4 +1,4 @@
-// The body of a request for a token: what is taken, and that what is not is named.
+// Tests the body of a request for a token: valid bodies, and the problem that each invalid body gets.
 #include "api/token_body.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ Parsed parse(const std::string& text) {
   return parsed;
 }
 
-TEST(HttpTokenBody, TakesItsMembers) {
+TEST(HttpTokenBody, TheMembersMayComeInAnyOrder) {
   Parsed parsed = parse(R"( {"ticket":"a.b.c","channel":"vip","transport":"m\u0071tt"} )");
   ASSERT_TRUE(parsed.fits) << parsed.response.body;
   EXPECT_EQ(parsed.body.transport, "mqtt");
@@ -31,21 +31,21 @@ TEST(HttpTokenBody, TakesItsMembers) {
   EXPECT_EQ(parsed.body.channel, std::nullopt);
 }
 
-TEST(HttpTokenBody, RefusesWhatDoesNotFit) {
+TEST(HttpTokenBody, AnInvalidBodyIsRefusedWithItsProblem) {
   const std::pair<std::string, const char*> cases[] = {
       {"[]", "must be an object"},
       {"{}", "transport is missing"},
       {R"({"transport":1})", "transport must be a string"},
       {R"({"transport":""})", "transport must be a string"},
       {R"({"transport":")" + std::string(65, 'a') + "\"}", "transport must be a string"},
-      {R"({"transport":"ably","transport":"mqtt"})", "transport stands twice"},
+      {R"({"transport":"ably","transport":"mqtt"})", "transport appears twice"},
       {R"({"transport":"ably","ticket":null})", "ticket must be a string"},
       {R"({"transport":"ably","ticket":")" + std::string(8193, 'a') + "\"}", "ticket must be a string"},
-      {R"({"transport":"ably","ticket":"a","ticket":"a"})", "ticket stands twice"},
-      {R"({"transport":"ably","channel":"all"})", "channel is public or vip"},
-      {R"({"transport":"ably","channel":1})", "channel is public or vip"},
-      {R"({"transport":"ably","channel":"vip","channel":"public"})", "channel stands twice"},
-      {R"({"transport":"ably","target":"a"})", "a member that is none of"}};
+      {R"({"transport":"ably","ticket":"a","ticket":"a"})", "ticket appears twice"},
+      {R"({"transport":"ably","channel":"all"})", "channel must be public or vip"},
+      {R"({"transport":"ably","channel":1})", "channel must be public or vip"},
+      {R"({"transport":"ably","channel":"vip","channel":"public"})", "channel appears twice"},
+      {R"({"transport":"ably","target":"a"})", "the only members are"}};
   for (const auto& [text, problem] : cases) {
     const Parsed parsed = parse(text);
     EXPECT_FALSE(parsed.fits) << text;
@@ -55,7 +55,7 @@ TEST(HttpTokenBody, RefusesWhatDoesNotFit) {
   }
 }
 
-TEST(HttpTokenBody, RefusesWhatIsNoJsonOrTooLong) {
+TEST(HttpTokenBody, ABodyThatIsNotJsonOrTooLongIsRefused) {
   for (const char* bad : {"{", "transport=ably", "{\"transport\":\"\xff\"}", R"({"transport":"ably"} {})"}) {
     const Parsed parsed = parse(bad);
     EXPECT_FALSE(parsed.fits) << bad;

@@ -1,4 +1,4 @@
-// Addresses, networks, and whom X-Forwarded-For is believed.
+// Tests addresses, networks, and which entry of X-Forwarded-For is the client.
 #include "http/client_address.h"
 
 #include <gtest/gtest.h>
@@ -32,9 +32,9 @@ std::string client(std::string_view peer, std::string_view forwarded_for) {
   return proxies.client(*parse_address(peer), forwarded_for).text();
 }
 
-TEST(ClientAddress, Addresses) {
+TEST(ClientAddress, AddressesAreParsed) {
   EXPECT_EQ(canonical("192.0.2.1"), "192.0.2.1");
-  EXPECT_EQ(canonical("::ffff:192.0.2.1"), "192.0.2.1") << "the same, however it was accepted";
+  EXPECT_EQ(canonical("::ffff:192.0.2.1"), "192.0.2.1") << "an IPv4 address is the same after IPv4 and IPv6 sockets";
   EXPECT_EQ(canonical("2001:DB8:0::1"), "2001:db8::1");
   EXPECT_EQ(canonical("::"), "::");
   for (const char* text :
@@ -46,7 +46,7 @@ TEST(ClientAddress, Addresses) {
   EXPECT_EQ(canonical(std::string(5000, '1')), "none");
 }
 
-TEST(ClientAddress, Networks) {
+TEST(ClientAddress, ANetworkContainsItsAddresses) {
   EXPECT_TRUE(within("10.0.0.0/8", "10.255.1.2"));
   EXPECT_FALSE(within("10.0.0.0/8", "11.0.0.0"));
   EXPECT_TRUE(within("192.0.2.128/25", "192.0.2.129"));
@@ -54,14 +54,14 @@ TEST(ClientAddress, Networks) {
   EXPECT_TRUE(within("192.0.2.1", "192.0.2.1"));
   EXPECT_FALSE(within("192.0.2.1", "192.0.2.0"));
   EXPECT_TRUE(within("0.0.0.0/0", "203.0.113.9"));
-  EXPECT_FALSE(within("0.0.0.0/0", "2001:db8::1")) << "IPv6 is no part of IPv4";
-  EXPECT_TRUE(within("::/0", "203.0.113.9")) << "IPv4 is a part of IPv6 here";
+  EXPECT_FALSE(within("0.0.0.0/0", "2001:db8::1")) << "no IPv6 address is in an IPv4 network";
+  EXPECT_TRUE(within("::/0", "203.0.113.9")) << "IPv4 addresses are in ::/0";
   EXPECT_TRUE(within("2001:db8::/33", "2001:db8:7fff::1"));
   EXPECT_FALSE(within("2001:db8::/33", "2001:db8:8000::1"));
   EXPECT_FALSE(within("10.0.0.0/8", "a00::"));
 }
 
-TEST(ClientAddress, NetworksThatAreNone) {
+TEST(ClientAddress, InvalidNetworksAreRefused) {
   EXPECT_EQ(problem("10.0.0.0/8"), "no problem");
   for (const char* text : {"", "/8", "example.org", "10.0.0/8", "10.0.0.0 /8"}) {
     EXPECT_EQ(problem(text), "is no IPv4 or IPv6 address") << text;
@@ -75,29 +75,29 @@ TEST(ClientAddress, NetworksThatAreNone) {
   EXPECT_EQ(problem("2001:db8::1/32"), "has bits behind its prefix; its network begins at 2001:db8::");
 }
 
-TEST(ClientAddress, APeerThatIsNoProxyIsTheClientWhateverItClaims) {
+TEST(ClientAddress, APeerThatIsNotAProxyIsTheClient) {
   EXPECT_EQ(client("203.0.113.9", ""), "203.0.113.9");
   EXPECT_EQ(client("203.0.113.9", "198.51.100.7"), "203.0.113.9");
   EXPECT_EQ(client("203.0.113.9", "10.0.0.1"), "203.0.113.9");
   EXPECT_EQ(TrustedProxies({}).client(*parse_address("127.0.0.1"), "198.51.100.7").text(), "127.0.0.1");
 }
 
-TEST(ClientAddress, BehindProxiesTheLastThatIsNone) {
+TEST(ClientAddress, BehindProxiesTheClientIsTheLastAddressThatIsNotAProxy) {
   EXPECT_EQ(client("10.0.0.1", ""), "10.0.0.1");
   EXPECT_EQ(client("10.0.0.1", "198.51.100.7"), "198.51.100.7");
   EXPECT_EQ(client("::ffff:10.0.0.1", "198.51.100.7"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "198.51.100.7, 10.2.3.4"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "198.51.100.7,fd00::2 ,\t192.0.2.1"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "2001:db8::7, 10.2.3.4"), "2001:db8::7");
-  // What stands before it, the client has written.
+  // The client itself has written the entries before its address.
   EXPECT_EQ(client("10.0.0.1", "1.1.1.1, 198.51.100.7"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "10.9.9.9, 198.51.100.7, 10.2.3.4"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "nonsense, 198.51.100.7"), "198.51.100.7");
-  // Within the house.
+  // All addresses are proxies.
   EXPECT_EQ(client("10.0.0.1", "10.7.7.7, 10.2.3.4"), "10.7.7.7");
 }
 
-TEST(ClientAddress, PortsAndBrackets) {
+TEST(ClientAddress, AnEntryMayHaveAPortAndBrackets) {
   EXPECT_EQ(client("10.0.0.1", "198.51.100.7:4711"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "[2001:db8::7]:4711"), "2001:db8::7");
   EXPECT_EQ(client("10.0.0.1", "[2001:db8::7]"), "2001:db8::7");
@@ -107,19 +107,19 @@ TEST(ClientAddress, PortsAndBrackets) {
   }
 }
 
-TEST(ClientAddress, AListThatIsMalformedWhereItCountsIsNotBelieved) {
+TEST(ClientAddress, AListWithAMalformedEntryIsIgnored) {
   for (const char* text : {"unknown", "_hidden", "198.51.100.7,", "198.51.100.7, , 10.2.3.4", "\"198.51.100.7\"",
                            "for=198.51.100.7", "198.51.100.7 10.2.3.4", "198.51.100.7; 10.2.3.4"}) {
     EXPECT_EQ(client("10.0.0.1", text), "10.0.0.1") << text;
   }
 }
 
-TEST(ClientAddress, MoreHopsThanAnybodyHasAreNotBelieved) {
+TEST(ClientAddress, AListWithTooManyHopsIsIgnored) {
   std::string hops = "198.51.100.7";
   for (std::size_t i = 1; i < TrustedProxies::kMaxHops; ++i) hops += ", 10.2.3.4";
   EXPECT_EQ(client("10.0.0.1", hops), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", hops + ", 10.2.3.4"), "10.0.0.1");
-  // Before that, a client may write as much as fits in a header.
+  // Entries before the client's address do not count.
   EXPECT_EQ(client("10.0.0.1", std::string(100'000, ',') + "198.51.100.7"), "198.51.100.7");
 }
 

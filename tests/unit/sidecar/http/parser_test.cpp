@@ -1,4 +1,4 @@
-// Requests in pieces: the limits are those of a request, however it comes.
+// Tests that the limits of a request hold when it arrives in pieces.
 #include "http/parser.h"
 
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kMaxHeader = 1024;
 
-// How the parser ends when the field comes again and again, each with one byte of the next: a field is known to end
-// then.
+// Returns the parser's error after the same field many times. Each piece has one byte of the next field, because only
+// then the parser knows that a field ends.
 boost::system::error_code repeat(const std::string& field) {
   Request request;
   RequestParser parser(request, kMaxHeader, 64);
@@ -26,12 +26,12 @@ boost::system::error_code repeat(const std::string& field) {
   return error;
 }
 
-TEST(HttpParser, AHeaderThatComesFieldByFieldIsBounded) {
+TEST(HttpParser, AHeaderThatArrivesFieldByFieldIsLimited) {
   EXPECT_EQ(repeat("X-Forwarded-For: 192.0.2.1\r\n"), beast::http::error::header_limit);
   EXPECT_EQ(repeat("X-Nothing: " + std::string(200, 'a') + "\r\n"), beast::http::error::header_limit);
 }
 
-TEST(HttpParser, AFieldThatDoesNotEndIsBounded) { EXPECT_EQ(repeat("X-Nothing: "), beast::http::error::header_limit); }
+TEST(HttpParser, AFieldThatDoesNotEndIsLimited) { EXPECT_EQ(repeat("X-Nothing: "), beast::http::error::header_limit); }
 
 }  // namespace
 }  // namespace sealcast::http

@@ -1,4 +1,4 @@
-// The HTTP server by raw bytes: order, limits, patience, CORS, draining.
+// Tests the HTTP server with raw bytes: order of answers, limits, timeouts, CORS, shutting down.
 #include "http/server.h"
 
 #include <boost/asio/steady_timer.hpp>
@@ -22,11 +22,11 @@ class HttpServer : public testing::Test {
             {{Method::get, "/now", [](Exchange& e, std::string_view) { return now(e); }, nullptr},
              {Method::post, "/echo", [](Exchange& e, std::string_view) { return echo(e); }, nullptr},
              {Method::get, "/slow/{id}", [](Exchange& e, std::string_view id) { return slow(e, id); }, nullptr},
-             {Method::get, "/who", [](Exchange& e, std::string_view) { return who(e); }, nullptr},
+             {Method::get, "/client", [](Exchange& e, std::string_view) { return client(e); }, nullptr},
              {Method::get, "/large", [this](Exchange& e, std::string_view) { return large(e); }, nullptr, Route::large},
              {Method::get, "/throws", [](Exchange& e, std::string_view) { return throws(e); }, nullptr},
-             {Method::get, "/take/{id}/over", [](Exchange& e, std::string_view id) { return take(e, id); }, nullptr,
-              Route::takes_over}},
+             {Method::get, "/take/{id}/over", [](Exchange& e, std::string_view id) { return take_over(e, id); },
+              nullptr, Route::takes_over}},
             nullptr, nullptr) {}
 
   ~HttpServer() override {
@@ -38,7 +38,10 @@ class HttpServer : public testing::Test {
   }
 
   void start(ServerSettings settings = defaults()) {
-    server_ = std::make_unique<Server>(io_.get_executor(), router_, metrics_, std::move(settings));
+    server_ = std::make_unique<Server>(
+        io_.get_executor(),
+        Server::Dependencies{.router = router_, .connections = connections_, .upgraded = [] { return std::size_t{0}; }},
+        std::move(settings));
     server_->start();
   }
 
@@ -50,15 +53,14 @@ class HttpServer : public testing::Test {
             .max_pipelined = 8,
             .max_unsent_bytes = 1'000'000,
             .read_timeout = milliseconds(60'000),
-            .cors_origins = {"https://a.example"},
-            .handed_over = [] { return std::size_t{0}; }};
+            .cors_origins = {"https://a.example"}};
   }
 
   static asio::awaitable<void> now(Exchange& exchange) {
     answer_json(exchange.response, "now");
     co_return;
   }
-  static asio::awaitable<void> who(Exchange& exchange) {
+  static asio::awaitable<void> client(Exchange& exchange) {
     exchange.response.cache_control = "private, max-age=1";
     exchange.response.body = exchange.request.peer.text() + " for " + exchange.request.forwarded_for;
     co_return;
@@ -81,14 +83,14 @@ class HttpServer : public testing::Test {
     throw std::runtime_error("on purpose");
     co_return;
   }
-  static asio::awaitable<void> take(Exchange& exchange, std::string_view id) {
+  static asio::awaitable<void> take_over(Exchange& exchange, std::string_view id) {
     if (id == "not") {
       answer_problem(exchange.response, {404, "not_found", "no"});
       co_return;
     }
     exchange.response.upgrade = [](tcp::socket socket, std::string head) {
       boost::system::error_code ignored;
-      socket.write_some(asio::buffer(head + "mine"), ignored);
+      socket.write_some(asio::buffer(head + "taken over"), ignored);
     };
   }
 
@@ -106,7 +108,7 @@ class HttpServer : public testing::Test {
     return *clients_.back();
   }
 
-  void take(Client& client) {
+  void receive(Client& client) {
     char bytes[4096];
     boost::system::error_code ec;
     for (std::size_t size; (size = client.socket.read_some(asio::buffer(bytes), ec)) > 0;)
@@ -118,11 +120,11 @@ class HttpServer : public testing::Test {
 
   bool until(Client& client, const std::function<bool()>& condition) {
     return test::run_until(io_, [&] {
-      take(client);
+      receive(client);
       return condition();
     });
   }
-  // All that comes until `text` does, or until the server closes.
+  // Returns everything received until `text` arrives or the server closes the connection.
   std::string answer(Client& client, std::string_view text) {
     until(client, [&] { return client.text.find(text) != client.text.npos || client.ended; });
     return client.text;
@@ -140,8 +142,8 @@ class HttpServer : public testing::Test {
   static constexpr std::size_t kLarge = 1'100'000;
 
   asio::io_context io_;
-  Metrics metrics_;
-  int large_ = 0;  // how often it was asked for
+  prometheus::Gauge connections_;
+  int large_ = 0;  // calls of the handler of /large
   Router router_;
   std::unique_ptr<Server> server_;
   std::vector<std::unique_ptr<Client>> clients_;
@@ -149,7 +151,7 @@ class HttpServer : public testing::Test {
 
 constexpr char kClose[] = "Host: x\r\nConnection: close\r\n";
 
-TEST_F(HttpServer, AnswersWithTheHeadersThatEveryAnswerHas) {
+TEST_F(HttpServer, EveryAnswerHasTheCommonHeaders) {
   start();
   auto text = exchange(std::string("GET /now HTTP/1.1\r\n") + kClose + "\r\n");
   EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\nDate: ")) << text;
@@ -160,23 +162,24 @@ TEST_F(HttpServer, AnswersWithTheHeadersThatEveryAnswerHas) {
   EXPECT_TRUE(text.ends_with("\r\n\r\nnow"));
 }
 
-TEST_F(HttpServer, KnowsThePeerAndForWhomItSaysToAsk) {
+TEST_F(HttpServer, AHandlerGetsThePeerAndAllLinesOfXForwardedFor) {
   start();
-  auto text = exchange(std::string("GET /who HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\nx-forwarded-for: 192.0.2.2, "
+  auto text = exchange(std::string("GET /client HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\nx-forwarded-for: 192.0.2.2, "
                                    "192.0.2.3\r\n") +
                        kClose + "\r\n");
   EXPECT_TRUE(text.ends_with("\r\n\r\n127.0.0.1 for 192.0.2.1,192.0.2.2, 192.0.2.3")) << text;
   EXPECT_NE(text.find("Cache-Control: private, max-age=1\r\n"), text.npos);
   EXPECT_EQ(text.find("no-store"), text.npos);
   Client& client = connect();
-  send(client, "GET /who HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+  send(client, "GET /client HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
   EXPECT_TRUE(answer(client, "for 192.0.2.1").ends_with("for 192.0.2.1"));
   client.text.clear();
-  send(client, std::string("GET /who HTTP/1.1\r\n") + kClose + "\r\n");
-  EXPECT_TRUE(last_answer(client).ends_with(" for ")) << "the next request of a connection is nobody else's";
+  send(client, std::string("GET /client HTTP/1.1\r\n") + kClose + "\r\n");
+  EXPECT_TRUE(last_answer(client).ends_with(" for "))
+      << "a request must not get X-Forwarded-For of the request before it";
 }
 
-TEST_F(HttpServer, RunsPipelinedRequestsTogetherAndAnswersInOrder) {
+TEST_F(HttpServer, PipelinedRequestsRunConcurrentlyAndAreAnsweredInOrder) {
   start();
   Client& client = connect();
   auto began = std::chrono::steady_clock::now();
@@ -184,13 +187,13 @@ TEST_F(HttpServer, RunsPipelinedRequestsTogetherAndAnswersInOrder) {
        "GET /slow/300 HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\n"
        "GET /slow/290 HTTP/1.1\r\nHost: x\r\n\r\nGET /slow/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   auto text = last_answer(client);
-  EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(580)) << "one after the other";
+  EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(580)) << "the requests ran one after the other";
   auto a = text.find("slow 300"), b = text.find("now"), c = text.find("slow 290"), d = text.find("slow 1", c);
   EXPECT_TRUE(a < b && b < c && c < d && d != text.npos) << text;
   EXPECT_EQ(text.find("Connection: close"), text.rfind("Connection: close"));
 }
 
-TEST_F(HttpServer, TakesMoreThanItsBoundOfPipelinedRequestsInTurn) {
+TEST_F(HttpServer, RequestsAboveMaxPipelinedWaitAndAreAnswered) {
   start();
   Client& client = connect();
   std::string requests;
@@ -203,7 +206,7 @@ TEST_F(HttpServer, TakesMoreThanItsBoundOfPipelinedRequestsInTurn) {
   EXPECT_TRUE(text.ends_with("now"));
 }
 
-TEST_F(HttpServer, TakesABodyInPieces) {
+TEST_F(HttpServer, ABodyMayArriveInPiecesOrChunks) {
   start();
   Client& client = connect();
   for (char c :
@@ -218,7 +221,7 @@ TEST_F(HttpServer, TakesABodyInPieces) {
                   .ends_with("\r\n\r\nabcde"));
 }
 
-TEST_F(HttpServer, AsksForTheBodyWhenTheClientWaits) {
+TEST_F(HttpServer, Expect100ContinueIsAnswered) {
   start();
   Client& client = connect();
   send(client, "POST /echo HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
@@ -227,7 +230,7 @@ TEST_F(HttpServer, AsksForTheBodyWhenTheClientWaits) {
   EXPECT_TRUE(last_answer(client).ends_with("ok"));
 }
 
-TEST_F(HttpServer, RefusesWhatIsTooLargeOrNoHttp) {
+TEST_F(HttpServer, TooLargeOrMalformedRequestsAreRefused) {
   start();
   EXPECT_TRUE(exchange("GET /now HTTP/1.1\r\nX: " + std::string(2000, 'x') + "\r\n\r\n").starts_with("HTTP/1.1 431 "));
   auto large = exchange("POST /echo HTTP/1.1\r\nContent-Length: 1001\r\n\r\n");
@@ -245,7 +248,7 @@ TEST_F(HttpServer, RefusesWhatIsTooLargeOrNoHttp) {
   }
 }
 
-TEST_F(HttpServer, KnowsPathsAndMethods) {
+TEST_F(HttpServer, UnknownPathsGet404AndWrongMethods405) {
   start();
   EXPECT_TRUE(exchange(std::string("GET /nothing HTTP/1.1\r\n") + kClose + "\r\n").starts_with("HTTP/1.1 404 "));
   EXPECT_TRUE(exchange(std::string("GET /slow/ HTTP/1.1\r\n") + kClose + "\r\n").starts_with("HTTP/1.1 404 "));
@@ -258,14 +261,14 @@ TEST_F(HttpServer, KnowsPathsAndMethods) {
   EXPECT_TRUE(head.ends_with("\r\n\r\n"));
 }
 
-TEST_F(HttpServer, AnswersARequestWhoseHandlerThrew) {
+TEST_F(HttpServer, AHandlerThatThrowsIsAnsweredWith500) {
   start();
   auto text = exchange(std::string("GET /throws HTTP/1.1\r\n") + kClose + "\r\n");
   EXPECT_TRUE(text.starts_with("HTTP/1.1 500 ")) << text;
   EXPECT_EQ(text.find("on purpose"), text.npos);
 }
 
-TEST_F(HttpServer, CutsOffARequestThatDoesNotEnd) {
+TEST_F(HttpServer, ARequestThatDoesNotEndTimesOut) {
   auto settings = defaults();
   settings.read_timeout = milliseconds(300);
   settings.max_header_bytes = 1 << 24;
@@ -273,7 +276,7 @@ TEST_F(HttpServer, CutsOffARequestThatDoesNotEnd) {
   Client& client = connect();
   auto began = std::chrono::steady_clock::now();
   send(client, "GET /now HTTP/1.1\r\nX-Slow: ");
-  // A byte now and then does not help.
+  // Single bytes do not extend the timeout.
   until(client, [&] {
     boost::system::error_code ignored;
     client.socket.write_some(asio::buffer("x", 1), ignored);
@@ -285,7 +288,7 @@ TEST_F(HttpServer, CutsOffARequestThatDoesNotEnd) {
   EXPECT_EQ(last_answer(idle), "");
 }
 
-TEST_F(HttpServer, AnswersWhatWasAskedBeforeTheClientStoppedSending) {
+TEST_F(HttpServer, ARequestIsAnsweredAfterTheClientStopsSending) {
   start();
   Client& client = connect();
   send(client, "GET /slow/50 HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -293,7 +296,7 @@ TEST_F(HttpServer, AnswersWhatWasAskedBeforeTheClientStoppedSending) {
   EXPECT_TRUE(last_answer(client).ends_with("slow 50"));
 }
 
-TEST_F(HttpServer, FollowsTheRulesForOrigins) {
+TEST_F(HttpServer, OnlyAllowedOriginsGetCorsHeaders) {
   start();
   auto allowed = exchange(std::string("GET /now HTTP/1.1\r\nOrigin: https://a.example\r\n") + kClose + "\r\n");
   EXPECT_NE(allowed.find("Access-Control-Allow-Origin: https://a.example\r\n"), allowed.npos);
@@ -308,25 +311,25 @@ TEST_F(HttpServer, FollowsTheRulesForOrigins) {
             preflight.npos);
 }
 
-TEST_F(HttpServer, HandsAConnectionOverAfterTheAnswersBeforeIt) {
+TEST_F(HttpServer, AHandlerTakesOverTheConnectionAfterTheEarlierAnswers) {
   start();
   Client& client = connect();
   send(client, "GET /slow/30 HTTP/1.1\r\n\r\nGET /take/not/over HTTP/1.1\r\n\r\nGET /take/1/over HTTP/1.1\r\n\r\n");
   auto text = last_answer(client);
-  auto slow = text.find("slow 30"), refused = text.find("404"), mine = text.find("mine");
-  EXPECT_TRUE(slow < refused && refused < mine && mine != text.npos) << text;
+  auto slow = text.find("slow 30"), refused = text.find("404"), taken_over = text.find("taken over");
+  EXPECT_TRUE(slow < refused && refused < taken_over && taken_over != text.npos) << text;
   EXPECT_NE(text.find("Transfer-Encoding: chunked"), text.npos);
 }
 
-TEST_F(HttpServer, ReadsNothingBehindARequestThatTakesTheConnectionOver) {
+TEST_F(HttpServer, NoRequestIsReadAfterOneThatTakesOverTheConnection) {
   start();
   Client& client = connect();
   send(client, "GET /slow/30 HTTP/1.1\r\n\r\nGET /take/1/over HTTP/1.1\r\n\r\nGET /large HTTP/1.1\r\n\r\n");
-  EXPECT_TRUE(last_answer(client).ends_with("mine"));
+  EXPECT_TRUE(last_answer(client).ends_with("taken over"));
   EXPECT_EQ(large_, 0);
 }
 
-TEST_F(HttpServer, MakesNoAnswersForAReaderThatDoesNotTakeThem) {
+TEST_F(HttpServer, NoAnswersAreMadeForAClientThatDoesNotReadThem) {
   auto settings = defaults();
   settings.max_unsent_bytes = 0;
   start(settings);
@@ -335,22 +338,22 @@ TEST_F(HttpServer, MakesNoAnswersForAReaderThatDoesNotTakeThem) {
   for (int i = 0; i < 50; ++i) requests += "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
   send(client, requests + "GET /now HTTP/1.1\r\nConnection: close\r\n\r\n");
   for (int i = 0; i < 3; ++i) exchange("GET /now HTTP/1.1\r\nConnection: close\r\n\r\n");
-  EXPECT_LT(large_, 30) << "as many as the kernel takes, and one";
+  EXPECT_LT(large_, 30) << "only the answers that fit in the kernel's buffers, and one more, are made";
   Client& other = connect();
   send(other, "GET /large HTTP/1.1\r\n\r\nGET /now HTTP/1.1\r\nConnection: close\r\n\r\n");
   auto refused = last_answer(other);
   EXPECT_TRUE(refused.starts_with("HTTP/1.1 503 ")) << refused.substr(0, 200);
-  EXPECT_TRUE(refused.ends_with("now")) << "small ones are answered";
+  EXPECT_TRUE(refused.ends_with("now")) << "a small answer is not refused";
   auto text = last_answer(client);
   EXPECT_EQ(large_, 50);
   EXPECT_GT(text.size(), 50 * kLarge);
   EXPECT_TRUE(text.ends_with("now"));
   Client& late = connect();
   send(late, "GET /large HTTP/1.1\r\nConnection: close\r\n\r\n");
-  EXPECT_TRUE(last_answer(late).starts_with("HTTP/1.1 200 ")) << "nothing waits any more";
+  EXPECT_TRUE(last_answer(late).starts_with("HTTP/1.1 200 ")) << "no answer is waiting any more";
 }
 
-TEST_F(HttpServer, RefusesAConnectionOverTheBound) {
+TEST_F(HttpServer, AConnectionAboveMaxConnectionsGets503) {
   auto settings = defaults();
   settings.max_connections = 1;
   start(settings);
@@ -361,7 +364,7 @@ TEST_F(HttpServer, RefusesAConnectionOverTheBound) {
   EXPECT_TRUE(last_answer(second).starts_with("HTTP/1.1 503 "));
 }
 
-TEST_F(HttpServer, DrainsWithoutLosingAnAnswer) {
+TEST_F(HttpServer, ShuttingDownLosesNoAnswer) {
   start();
   Client& busy = connect();
   Client& idle = connect();
@@ -369,7 +372,7 @@ TEST_F(HttpServer, DrainsWithoutLosingAnAnswer) {
   send(idle, "GET /now HTTP/1.1\r\n\r\n");
   answer(idle, "now");
   ASSERT_TRUE(test::run_until(io_, [&] { return server_->busy(); }));
-  server_->drain();
+  server_->shut_down();
   EXPECT_TRUE(last_answer(idle).ends_with("now"));
   auto text = last_answer(busy);
   EXPECT_TRUE(text.ends_with("slow 200")) << text;

@@ -1,4 +1,4 @@
-// What is served of a directory, as what, and what its pages may reach.
+// Tests which files of a directory are served, their content types, and the Content-Security-Policy.
 #include "http/static_files.h"
 
 #include <gtest/gtest.h>
@@ -30,21 +30,21 @@ class StaticFilesTest : public testing::Test {
   test::Scratch scratch_;
 };
 
-TEST_F(StaticFilesTest, FilesComeWithTheirType) {
+TEST_F(StaticFilesTest, FilesHaveTheirContentType) {
   EXPECT_EQ(get("/").body, "<!doctype html>");
   EXPECT_EQ(get("/").content_type, "text/html; charset=utf-8");
   EXPECT_EQ(get("/client/drivers/sse.js").body, "export {};");
   EXPECT_EQ(get("/client/drivers/sse.js").content_type, "text/javascript; charset=utf-8");
 }
 
-TEST_F(StaticFilesTest, NothingOutsideTheDirectoryIsServed) {
+TEST_F(StaticFilesTest, NoFileOutsideTheDirectoryIsServed) {
   for (std::string_view path : {"/nothing", "/client/drivers", "/../secret.txt", "/client/../../secret.txt",
                                 "/%2e%2e/secret.txt", "/link.txt", "/.hidden.json", "//etc/passwd", "", "secret.txt"}) {
     EXPECT_EQ(get(path).status, 404) << path;
   }
 }
 
-TEST_F(StaticFilesTest, APageReachesItsOwnOriginAndThoseThatAreNamed) {
+TEST_F(StaticFilesTest, APageMayConnectToItsOwnOriginAndTheConfiguredOrigins) {
   EXPECT_NE(get("/").headers.find("default-src 'self'; connect-src 'self';"), std::string::npos);
   EXPECT_NE(get("/", {"ws://127.0.0.1:9001", "wss://b.example"})
                 .headers.find("connect-src 'self' ws://127.0.0.1:9001 wss://b.example;"),

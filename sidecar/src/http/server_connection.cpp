@@ -1,5 +1,5 @@
-// The connection's state machine: read → parse → dispatch, and complete → flush → release.
-#include "http/connection.h"
+// The state machine of a connection: read → parse → dispatch, then complete → flush → release.
+#include "http/server_connection.h"
 
 #include <algorithm>
 #include <bit>
@@ -16,12 +16,12 @@ namespace sealcast::http {
 namespace {
 
 constexpr std::size_t kFirstInput = 4096;
-constexpr std::size_t kKeptBody = 64 * 1024;  // larger bodies give their memory back
-constexpr std::size_t kGather = 64;           // buffers in one call
-constexpr std::size_t kPiece = 64 * 1024;     // of an answer, has read_timeout to be taken
-constexpr std::chrono::seconds kLinger{2};    // for the peer to read the last answer
+constexpr std::size_t kMaxKeptBody = 64 * 1024;  // the memory of larger bodies is freed
+constexpr std::size_t kMaxBuffers = 64;          // in one write
+constexpr std::size_t kPiece = 64 * 1024;        // the client must read so much of an answer within read_timeout
+constexpr std::chrono::seconds kLinger{2};       // for the client to read the last answer
 
-// A peer that is gone already has no address, and reads no answer.
+// Returns :: if the peer has already closed the connection; it reads no answer then.
 Address peer_of(const asio::ip::tcp::socket& socket) {
   boost::system::error_code ignored;
   const asio::ip::address address = socket.remote_endpoint(ignored).address();
@@ -31,7 +31,7 @@ Address peer_of(const asio::ip::tcp::socket& socket) {
 
 }  // namespace
 
-Connection::Connection(Server& server, asio::ip::tcp::socket socket)
+ServerConnection::ServerConnection(Server& server, asio::ip::tcp::socket socket)
     : server_(&server),
       socket_(std::move(socket)),
       peer_(peer_of(socket_)),
@@ -43,17 +43,17 @@ Connection::Connection(Server& server, asio::ip::tcp::socket socket)
   exchanges_.resize(std::bit_ceil(server.settings_.max_pipelined));
 }
 
-Connection::~Connection() {
+ServerConnection::~ServerConnection() {
   if (server_) server_->remove(*this);
 }
 
-Exchange& Connection::exchange(std::uint64_t number) {
+Exchange& ServerConnection::exchange(std::uint64_t number) {
   auto& kept = exchanges_[number & (exchanges_.size() - 1)];
   if (!kept) kept = std::make_unique<Exchange>();
   return *kept;
 }
 
-void Connection::read() {
+void ServerConnection::read() {
   if (reading_ || !socket_.is_open()) return;
   if (begin_ == end_ || lingering_) {
     begin_ = end_ = 0;
@@ -61,7 +61,7 @@ void Connection::read() {
     std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
-    // The parser wants a header in one piece; its own limit ends the growth.
+    // The parser needs each header field in one piece. Its own limit bounds this growth.
     if (end_ == input_.size()) input_.resize(input_.size() * 2);
   }
   reading_ = true;
@@ -71,29 +71,29 @@ void Connection::read() {
                             if (!ec && self->lingering_) return self->read();
                             if (!ec) {
                               self->end_ += size;
-                              return self->consume();
+                              return self->parse_all();
                             }
-                            // What was asked before the peer stopped sending is still answered.
-                            self->last_ = true;
+                            // Requests that arrived before the end of the input are still answered.
+                            self->ending_ = true;
                             if (self->first_ == self->next_ || ec != asio::error::eof) self->abort();
                           });
 }
 
-void Connection::consume() {
-  if (consuming_ || !server_) return;
-  consuming_ = true;
-  // Who does not take answers gets no further ones made.
-  auto may_take = [this] {
-    return !last_ && !alone_ && !sending_ && next_ - first_ < server_->settings_.max_pipelined;
+void ServerConnection::parse_all() {
+  if (parsing_ || !server_) return;
+  parsing_ = true;
+  // While the client does not read its answers, no further ones are made.
+  auto may_read = [this] {
+    return !ending_ && !exclusive_ && !sending_ && next_ - first_ < server_->settings_.max_pipelined;
   };
-  while (may_take() && parse_one()) {
+  while (may_read() && parse_one()) {
   }
-  consuming_ = false;
+  parsing_ = false;
   flush();
-  if (may_take()) read();
+  if (may_read()) read();
 }
 
-bool Connection::parse_one() {
+bool ServerConnection::parse_one() {
   if (begin_ == end_) return false;
   Request& request = exchange(next_).request;
   if (!parser_) {
@@ -112,7 +112,7 @@ bool Connection::parse_one() {
     if (ec == beast::http::error::need_more) {
       if (parser_->is_header_done() && request.expects_continue) send_continue();
       if (used > 0) continue;
-      // A chunk's extensions and the trailer have no limit in the parser.
+      // The parser does not limit chunk extensions and the trailer.
       if (end_ - begin_ <= server_->settings_.max_header_bytes) return false;
       refuse(431, "invalid_request", "the request's chunk header or trailer is too large");
       return false;
@@ -123,7 +123,7 @@ bool Connection::parse_one() {
       refuse(413, "payload_too_large", "the request body is too large");
       return false;
     } else if (ec) {
-      refuse(400, "invalid_request", "this is not HTTP/1.1: " + ec.message());
+      refuse(400, "invalid_request", "the request is not valid HTTP/1.1: " + ec.message());
       return false;
     }
   }
@@ -131,80 +131,83 @@ bool Connection::parse_one() {
   return false;
 }
 
-void Connection::dispatch() {
+void ServerConnection::dispatch() {
   std::uint64_t number = next_++;
   Exchange& current = exchange(number);
   parser_.reset();
   started_.reset();
   current.request.received = Clock::now();
   current.request.peer = peer_;
-  if (!current.request.keep_alive) last_ = true;
+  if (!current.request.keep_alive) ending_ = true;
   if (server_->cors_.is_preflight(current.request)) {
     server_->cors_.answer_preflight(current.response);
     return complete(number);
   }
   std::string_view id;
-  const Route* route = server_->router_.find(current, id);
+  const Route* route = server_->dependencies_.router.find(current, id);
   if (!route) return complete(number);
   if (route->answer == Route::large && server_->unsent_ > server_->settings_.max_unsent_bytes) {
     answer_problem(current.response, {503,
                                       "overloaded",
-                                      "too many answers wait for slow readers",
+                                      "too many bytes of answers are waiting for slow readers",
                                       {},
                                       "Retry after a pause.",
                                       std::chrono::seconds(1)});
     return complete(number);
   }
-  alone_ = route->answer != Route::small;
+  exclusive_ = route->answer != Route::small;
   asio::co_spawn(socket_.get_executor(), route->handler(current, id),
                  [self = shared_from_this(), number, route](std::exception_ptr error) {
-                   Exchange& done = self->exchange(number);
-                   if (error) {
-                     std::string reason = "unknown";
-                     try {
-                       std::rethrow_exception(error);
-                     } catch (const std::exception& thrown) {
-                       reason = thrown.what();
-                     } catch (...) {
-                     }
-                     log::write(log::Level::error, log::tag::kLifecycle, "a request failed unexpectedly",
-                                {{"route", route->pattern}, {"reason", reason}});
-                     done.response.clear();
-                     answer_problem(
-                         done.response,
-                         {500, "internal_error", "something went wrong here", {}, "The log of sealcastd says what."});
-                   }
-                   if (route->seconds) {
-                     std::chrono::duration<double> took = Clock::now() - done.request.received;
-                     route->seconds->Observe(took.count());
-                   }
-                   self->complete(number);
+                   self->finish_handler(number, *route, std::move(error));
                  });
 }
 
-// The connection's last answer: what follows in the stream of bytes cannot be trusted.
-void Connection::refuse(int status, std::string_view code, std::string_view message) {
+void ServerConnection::finish_handler(std::uint64_t number, const Route& route, std::exception_ptr error) {
+  Exchange& done = exchange(number);
+  if (error) {
+    std::string reason = "unknown";
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& thrown) {
+      reason = thrown.what();
+    } catch (...) {
+    }
+    log::write(log::Level::error, log::tag::kLifecycle, "a request failed unexpectedly",
+               {{"route", route.pattern}, {"reason", reason}});
+    done.response.clear();
+    answer_problem(done.response,
+                   {500, "internal_error", "an unexpected error occurred", {}, "See the log of sealcastd."});
+  }
+  if (route.seconds) {
+    std::chrono::duration<double> took = Clock::now() - done.request.received;
+    route.seconds->Observe(took.count());
+  }
+  complete(number);
+}
+
+// Ends the connection after this answer: after a malformed request, the start of the next one is unknown.
+void ServerConnection::refuse(int status, std::string_view code, std::string_view message) {
   parser_.reset();
   started_.reset();
-  last_ = true;
+  ending_ = true;
   answer_problem(exchange(next_).response, {status, code, message});
   complete(next_++);
 }
 
-void Connection::send_continue() {
+void ServerConnection::send_continue() {
   exchange(next_).request.expects_continue = false;
-  if (first_ != next_ || sending_) return;  // the client goes on without it after a moment
+  if (first_ != next_ || sending_) return;  // a client sends the body without it after a pause
   boost::system::error_code ignored;
   socket_.write_some(asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25), ignored);
 }
 
-void Connection::complete(std::uint64_t number) {
+void ServerConnection::complete(std::uint64_t number) {
   Exchange& done = exchange(number);
   done.done = true;
-  if (number + 1 == next_ && !done.response.upgrade) alone_ = false;
-  if (consuming_ || flush_posted_) return;
+  if (number + 1 == next_ && !done.response.upgrade) exclusive_ = false;
+  if (parsing_ || flush_posted_) return;
   if (next_ - first_ == 1) return flush();
-  // Others may be ready in the same turn: one write for all of them.
+  // Other handlers may complete in the same run of the event loop: one write serves all of them.
   flush_posted_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     self->flush_posted_ = false;
@@ -212,20 +215,20 @@ void Connection::complete(std::uint64_t number) {
   });
 }
 
-void Connection::flush() {
+void ServerConnection::flush() {
   if (sending_ || !server_ || !socket_.is_open()) return;
   output_.clear();
   std::uint64_t number = first_;
-  for (; number != next_ && output_.size() + 2 <= kGather; ++number) {
+  for (; number != next_ && output_.size() + 2 <= kMaxBuffers; ++number) {
     Exchange& ready = exchange(number);
     if (!ready.done) break;
     if (ready.response.upgrade) {
-      if (number == first_) return hand_over();
+      if (number == first_) return upgrade();
       break;
     }
     bool newest = number + 1 == next_;
-    if (newest && server_->draining_ && begin_ == end_) last_ = true;
-    render_head(ready.request, ready.response, server_->cors_, !(last_ && newest), Framing::length, ready.head);
+    if (newest && server_->shutting_down_ && begin_ == end_) ending_ = true;
+    render_head(ready.request, ready.response, server_->cors_, !(ending_ && newest), Framing::length, ready.head);
     output_.push_back(asio::buffer(ready.head));
     std::string_view content = ready.response.content();
     if (!content.empty() && ready.request.method != Method::head) output_.push_back(asio::buffer(content));
@@ -240,81 +243,81 @@ void Connection::flush() {
   send_rest(answered, written);
 }
 
-void Connection::send_rest(std::size_t answered, std::size_t written) {
+void ServerConnection::send_rest(std::size_t answered, std::size_t written) {
   std::size_t whole = 0;
   while (written >= output_[whole].size()) written -= output_[whole++].size();
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(whole));
   output_.front() += written;
-  const std::size_t owed = asio::buffer_size(output_);
-  server_->unsent_ += owed;
-  // Each piece has its time, so that a long answer may take long, and one that trickles may not.
-  auto go_on = [self = shared_from_this(), told = std::size_t{0}](boost::system::error_code ec,
-                                                                  std::size_t sent) mutable -> std::size_t {
+  const std::size_t unsent = asio::buffer_size(output_);
+  server_->unsent_ += unsent;
+  // Each piece has the whole timeout: a long answer may take long, but a client that reads a few bytes may not.
+  auto next_piece = [self = shared_from_this(), reported = std::size_t{0}](boost::system::error_code ec,
+                                                                           std::size_t sent) mutable -> std::size_t {
     if (ec) return 0;
-    if (sent == 0 || sent - told >= kPiece) {
-      told = sent;
+    if (sent == 0 || sent - reported >= kPiece) {
+      reported = sent;
       self->sending_ = Clock::now();
     }
     return kPiece;
   };
-  asio::async_write(socket_, output_, std::move(go_on),
-                    [self = shared_from_this(), answered, owed](boost::system::error_code ec, std::size_t) {
+  asio::async_write(socket_, output_, std::move(next_piece),
+                    [self = shared_from_this(), answered, unsent](boost::system::error_code ec, std::size_t) {
                       self->sending_.reset();
-                      if (self->server_) self->server_->unsent_ -= owed;
+                      if (self->server_) self->server_->unsent_ -= unsent;
                       if (ec) return self->abort();
                       self->release(answered);
                     });
 }
 
-// These answers are sent; their exchanges serve the next requests.
-void Connection::release(std::size_t answered) {
+// Reuses the exchanges of sent answers for the next requests.
+void ServerConnection::release(std::size_t answered) {
   for (; answered > 0; --answered, ++first_) {
     Exchange& sent = exchange(first_);
-    if (sent.request.body.capacity() > kKeptBody) sent.request.body = std::string();
-    if (sent.response.body.capacity() > kKeptBody) sent.response.body = std::string();
+    if (sent.request.body.capacity() > kMaxKeptBody) sent.request.body = std::string();
+    if (sent.response.body.capacity() > kMaxKeptBody) sent.response.body = std::string();
     sent.request.clear();
     sent.response.clear();
     sent.done = false;
   }
   idle_since_ = Clock::now();
-  if (last_ && first_ == next_) return linger();
-  if (!consuming_) consume();
+  if (ending_ && first_ == next_) return linger();
+  if (!parsing_) parse_all();
 }
 
-void Connection::hand_over() {
+void ServerConnection::upgrade() {
   Exchange& last = exchange(first_);
   bool chunked = last.request.version >= 11;
   render_head(last.request, last.response, server_->cors_, chunked, chunked ? Framing::chunked : Framing::close,
               last.head);
   auto upgrade = std::move(last.response.upgrade);
-  last_ = true;
+  ending_ = true;
   first_ = next_;
   upgrade(std::move(socket_), std::move(last.head));
 }
 
-// Closing at once while the peer still sends could destroy the answer on its way.
-void Connection::linger() {
+// If the socket were closed while the client still sends, the kernel could discard the answer.
+void ServerConnection::linger() {
   lingering_ = true;
   boost::system::error_code ignored;
   socket_.shutdown(socket_.shutdown_send, ignored);
   read();
 }
 
-void Connection::drain() {
-  if (busy() || begin_ != end_ || lingering_) return;  // flush() sees that the server drains
+void ServerConnection::shut_down() {
+  if (busy() || begin_ != end_ || lingering_) return;  // flush() ends it after the last answer
   boost::system::error_code ec;
   if (socket_.available(ec) > 0) return;
-  last_ = true;
+  ending_ = true;
   linger();
 }
 
-void Connection::abort() {
-  last_ = true;
+void ServerConnection::abort() {
+  ending_ = true;
   boost::system::error_code ignored;
   socket_.close(ignored);
 }
 
-void Connection::check_patience(Clock::time_point now) {
+void ServerConnection::check_timeouts(Clock::time_point now) {
   auto timeout = server_->settings_.read_timeout;
   bool idle = first_ == next_ && !started_;
   if (sending_ && now - *sending_ > timeout) return abort();

@@ -1,5 +1,5 @@
-// 429, 503, and the headers that let a client slow down before.
-#include "api/rate.h"
+// Writes the RateLimit headers, so that clients can slow down before they get 429.
+#include "api/rate_limit.h"
 
 namespace sealcast::api {
 
@@ -16,9 +16,9 @@ bool within_rate(std::string_view policy, const message::GateAnswer& answer, htt
   out += policy;
   out += "\";r=" + std::to_string(answer.remaining) + ";t=1\r\n";
   if (answer.outcome == message::GateOutcome::limited) {
-    http::answer_problem(response,
-                         {429, "rate_limited", "too many messages", "Nothing was accepted; the txn_id is not spent.",
-                          "Wait " + std::to_string(answer.retry_after.count()) + " ms.", answer.retry_after});
+    http::answer_problem(
+        response, {429, "rate_limited", "too many messages", "Nothing was accepted. The txn_id is still unused.",
+                   "Wait " + std::to_string(answer.retry_after.count()) + " ms, then retry.", answer.retry_after});
     return false;
   }
   return true;

@@ -1,0 +1,98 @@
+// The handlers of all routes (docs/http.md), each made of the parts that it uses. app/routes.cpp has the paths.
+//
+// The parts that a handler gets by reference outlive it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/names.h"
+#include "http/client_address.h"
+#include "http/router.h"
+#include "http/static_files.h"
+#include "transport/tokens.h"
+
+namespace sealcast {
+class Metrics;
+namespace client::postgres {
+class Pool;
+}
+namespace leader::viewers {
+class Heartbeats;
+}
+namespace message {
+class AccessCache;
+class Admission;
+class Cells;
+class Gate;
+class History;
+class Limits;
+class TicketIssuer;
+}  // namespace message
+namespace regions {
+class Regions;
+}
+namespace transport::sse {
+class Hub;
+}
+}  // namespace sealcast
+
+namespace sealcast::api {
+
+class Callers;
+
+// POST /rpc/send_message
+http::Handler send_message(Callers& callers, const message::Cells& cells, message::Limits& limits, message::Gate& gate,
+                           message::Admission& admission, Metrics& metrics);
+
+// POST /rpc/verify
+http::Handler verify(postgres::Pool& pool);
+
+// POST /rpc/{function}: a function of sealcast.call_as(), for example mute, called for the session's user.
+http::Handler moderation(std::string_view function, Callers& callers, message::Gate& gate, postgres::Pool& pool);
+
+// GET /streams/{id}/events. The public channel is read from `hub`, the vip channel from `vip_hub`.
+http::Handler events(Callers& callers, const message::Cells& cells, message::History& history, transport::sse::Hub& hub,
+                     transport::sse::Hub& vip_hub);
+
+// GET /streams/{id}/messages
+http::Handler messages(Callers& callers, const message::Cells& cells, message::History& history);
+
+// POST /streams/{id}/token
+struct TokenLifetimes {
+  std::chrono::seconds ticket;
+  std::chrono::seconds transport_token;
+};
+http::Handler token(Callers& callers, const message::Cells& cells, message::History& history,
+                    message::AccessCache& access_cache, const message::TicketIssuer& tickets,
+                    const transport::TokenMakers& makers, TokenLifetimes lifetimes);
+
+// POST /streams/{id}/heartbeat
+http::Handler heartbeat(Callers& callers, const message::Cells& cells, message::AccessCache& access_cache,
+                        leader::viewers::Heartbeats& heartbeats);
+
+// GET /regions
+http::Handler regions(const regions::Regions& regions, http::TrustedProxies proxies);
+
+// GET /.well-known/sealcast-keys
+http::Handler public_keys(postgres::Pool& pool);
+
+// GET /healthz, GET /metrics, GET /openapi.json
+http::Handler health();
+http::Handler metrics(const Metrics& metrics);
+http::Handler openapi();
+
+// GET /readyz
+struct ReadinessCheck {
+  std::string name;
+  std::function<std::string()> problem;  // returns an empty string while the part works
+};
+http::Handler readiness(std::vector<ReadinessCheck> checks);
+
+// GET of all other paths: the demo room.
+http::Handler demo(http::StaticFiles files);
+
+}  // namespace sealcast::api

@@ -1,0 +1,81 @@
+// One HTTP/1.1 connection: reads requests, has several answered at the same time, and sends the answers in order.
+#pragma once
+
+#include <array>
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/asio.h"
+#include "http/exchange.h"
+#include "http/parser.h"
+
+namespace sealcast::http {
+
+class Server;
+struct Route;
+
+class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  ServerConnection(Server& server, asio::ip::tcp::socket socket);
+  ~ServerConnection();
+
+  void start() { read(); }
+  // Ends the connection after all requests that have arrived are answered.
+  void shut_down();
+  // Ends the connection if it exceeds read_timeout: with a request that does not end, with answers that the client does
+  // not read, or without any request.
+  void check_timeouts(Clock::time_point now);
+  void abort();
+  // The server calls this before it is destroyed.
+  void detach_server() { server_ = nullptr; }
+  // Whether a request is arriving or unanswered.
+  bool busy() const { return first_ != next_ || started_.has_value(); }
+
+  std::size_t index = 0;  // in the server's list of connections
+
+ private:
+  void read();
+  void parse_all();
+  bool parse_one();  // returns false if it needs more bytes, or if no further request is accepted
+  void dispatch();
+  void finish_handler(std::uint64_t number, const Route& route, std::exception_ptr error);
+  void refuse(int status, std::string_view code, std::string_view message);
+  void complete(std::uint64_t number);
+  void flush();
+  void release(std::size_t answered);
+  void send_rest(std::size_t answered, std::size_t written);
+  void upgrade();
+  void linger();
+  void send_continue();
+
+  Exchange& exchange(std::uint64_t number);
+
+  Server* server_;  // null after the server is destroyed
+  asio::ip::tcp::socket socket_;
+  Address peer_;
+  std::vector<char> input_;  // the bytes [begin_, end_) are not parsed yet
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::optional<RequestParser> parser_;               // of the request that is arriving
+  std::vector<std::unique_ptr<Exchange>> exchanges_;  // by number, modulo their count, which is a power of two
+  std::uint64_t first_ = 0;                           // the oldest request without a sent answer
+  std::uint64_t next_ = 0;                            // the number of the next request
+  std::vector<asio::const_buffer> output_;
+  std::optional<Clock::time_point> started_;  // when the request that is arriving began
+  std::optional<Clock::time_point> sending_;  // when the current piece of answers began to wait for the socket
+  Clock::time_point idle_since_;
+  bool reading_ = false;
+  bool parsing_ = false;
+  bool flush_posted_ = false;
+  bool exclusive_ = false;  // no request is read beside the newest one: see Route::Answer
+  bool ending_ = false;     // no further request is accepted
+  bool lingering_ = false;  // the last answer is sent; input is discarded until the client closes
+};
+
+}  // namespace sealcast::http
