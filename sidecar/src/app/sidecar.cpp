@@ -42,8 +42,7 @@ std::optional<http::StaticFiles> demo_files(const config::Settings::Demo& demo) 
 Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     : context_(context),
       settings_(settings),
-      sessions_(
-          {hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
+      sessions_(hs256_secret(settings), settings.session),
       tickets_(ticket_secret(settings)),
       token_makers_(make_token_makers(settings)),
       redis_(context.get_executor(), message::gate_redis_options(settings.gate)),
