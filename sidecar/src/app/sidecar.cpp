@@ -46,7 +46,7 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
       tickets_(ticket_secret(settings)),
       token_makers_(make_token_makers(settings)),
       redis_(context.get_executor(), message::gate_redis_options(settings.gate)),
-      gate_(redis_, metrics_, {settings.gate.timeout, settings.gate.replay_window}),
+      gate_(redis_, metrics_, settings.gate),
       pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
             kReadConnections),
       limits_source_(pool_),
@@ -117,8 +117,7 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     vip_hub_.dismiss_moved();
   };
   if (!settings.gate.socket.empty()) {
-    socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
-                    message::SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
+    socket_.emplace(context.get_executor(), gate_, limits_, metrics_, settings.gate);
   }
 }
 
