@@ -69,10 +69,8 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
              {metrics_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
       switching_(context.get_executor(), switching_settings(), switching_parts()),
       maintenance_(context.get_executor(), settings.relay.dsn),
-      admission_(context.get_executor(), metrics_,
-                 {settings.postgres.dsn, settings.postgres.timeout, settings.admission.lanes,
-                  settings.admission.max_batch, settings.admission.max_waiting},
-                 [this] { relay_.wake(); }),
+      admission_(context.get_executor(), settings.admission, settings.postgres,
+                 {.metrics = metrics_, .on_commit = [this] { relay_.wake(); }}),
       audience_redis_(context.get_executor(), audience_redis_options()),
       heartbeats_(context.get_executor(), audience_redis_, metrics_,
                   {settings.audience.window, settings.gate.timeout, settings.audience.max_waiting}),
@@ -164,7 +162,9 @@ asio::awaitable<void> Sidecar::drain() {
   limits_.stop();
   cells_.stop();
   while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) && Clock::now() < deadline) {
-    co_await pause();
+    co_await admission_.wait_idle(deadline);
+    if (socket_) co_await socket_->wait_closed(deadline);
+    if (server_.busy()) co_await pause();
   }
   bool complete = !server_.busy() && admission_.idle();
   co_await relay_.finish(deadline);
