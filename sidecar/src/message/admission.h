@@ -6,7 +6,7 @@
 // Messages whose txn_id the gate has seen have their own lane: only they can meet a key that another open transaction
 // holds.
 //
-// Failures are handled by what is safe. A batch with an unknown outcome is sent again: (sender_id, txn_id) makes it
+// The safe reaction depends on the failure. A batch of unknown outcome is sent again: (sender_id, txn_id) makes it
 // idempotent. A batch that met an open transaction, or an error, is split: each of its messages is sent alone on a
 // connection beside the lanes. So one message cannot delay or spoil another one. Each message gets exactly one verdict.
 #pragma once

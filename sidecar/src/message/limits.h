@@ -38,8 +38,8 @@ class Limits {
 
   asio::awaitable<void> refresh();  // throws the exception of the source, and then keeps the last types
   void start();                     // refreshes now and every kRefresh, and logs failures
-  void stop();
-  bool loaded() const;  // the types were read at least once
+  void stop();                      // does not interrupt a read in progress; this must outlive it
+  bool loaded() const;              // the types were read at least once
 
   // Null for an unknown type. The result is valid until the caller suspends.
   const TypeLimits* find(std::string_view t) const;

@@ -177,7 +177,7 @@ asio::awaitable<bool> Relay::Impl::tail() {
   if (shards.ids.empty()) co_return false;
   params_.clear();
   params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards.ids);
-  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.positions);
+  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.published);
   params_.add(kTailBatches);
   const postgres::Result rows = co_await connection_->query(kTail, params_);
   publish(rows);
@@ -209,7 +209,7 @@ asio::awaitable<void> Relay::Impl::settle() {
     params_.add(transport->name());
     params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards.ids);
     params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.epochs);
-    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.positions);
+    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.published);
     co_await connection_->query(kSettle, params_);
   }
   shards_.settle(shards);

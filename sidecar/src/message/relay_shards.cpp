@@ -1,4 +1,4 @@
-// Changes the state of shards with their leases and with what the relay has published.
+// Updates the shards when leases are renewed and when batches are published or settled.
 #include "message/relay_shards.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ ShardArrays RelayShards::select(Predicate selected) const {
     if (!selected(shard)) continue;
     arrays.ids.push_back(shard.id);
     arrays.epochs.push_back(shard.epoch);
-    arrays.positions.push_back(shard.position);
+    arrays.published.push_back(shard.published);
   }
   return arrays;
 }
@@ -28,20 +28,20 @@ bool RelayShards::renew(std::int32_t id, std::int64_t epoch, bool led, std::int6
   shard->led = led;
   shard->epoch = epoch;
   shard->newest = std::max(shard->newest, newest);
-  if (led && shard->position >= newest) shard->caught_up = true;
+  if (led && shard->published >= newest) shard->caught_up = true;
   return changed;
 }
 
 bool RelayShards::advance(std::int32_t id, std::int64_t batch) {
   Shard* const shard = find(id);
   if (shard == nullptr) return false;
-  shard->position = std::max(shard->position, batch);
+  shard->published = std::max(shard->published, batch);
   return true;
 }
 
 void RelayShards::catch_up() {
   for (Shard& shard : shards_) {
-    if (shard.led && shard.position >= shard.newest) shard.caught_up = true;
+    if (shard.led && shard.published >= shard.newest) shard.caught_up = true;
   }
 }
 
@@ -50,7 +50,7 @@ void RelayShards::lose_connection() {
 }
 
 void RelayShards::settle(const ShardArrays& settled) {
-  for (std::size_t i = 0; i < settled.ids.size(); ++i) find(settled.ids[i])->settled = settled.positions[i];
+  for (std::size_t i = 0; i < settled.ids.size(); ++i) find(settled.ids[i])->settled = settled.published[i];
 }
 
 ShardArrays RelayShards::to_tail() const {
@@ -62,7 +62,7 @@ ShardArrays RelayShards::to_drain() const {
 }
 
 ShardArrays RelayShards::to_settle() const {
-  return select([](const Shard& shard) { return shard.caught_up && shard.settled != shard.position; });
+  return select([](const Shard& shard) { return shard.caught_up && shard.settled != shard.published; });
 }
 
 std::int64_t RelayShards::led_count() const { return std::ranges::count(shards_, true, &Shard::led); }
@@ -70,7 +70,7 @@ std::int64_t RelayShards::led_count() const { return std::ranges::count(shards_,
 void RelayShards::write_leads(std::vector<transport::Lead>& leads) const {
   leads.clear();
   for (const Shard& shard : shards_) {
-    if (shard.led) leads.push_back({shard.id, shard.epoch, shard.position});
+    if (shard.led) leads.push_back({shard.id, shard.epoch, shard.published});
   }
 }
 

@@ -1,12 +1,12 @@
-// Keeps account of the shards for the relay: which of them this sidecar leads, and how far their frames are published.
+// Records for the relay which shards this sidecar leads, and up to which batch their frames are published.
 //
 // Invariants.
-// - `position` is the last batch whose frames went to the transports. It only grows.
+// - `published` is the last batch whose frames went to the transports. It only grows.
 // - A shard is drained only while it is `caught_up`: led under an epoch of this connection, and published up to the
 //   newest batch that existed when the lease was acquired. From then on this sidecar makes all batches of this epoch,
 //   and gets their rows as the results of its own drains.
 // - An epoch belongs to one connection: a drain whose result was lost may have made a batch. So after a lost connection
-//   no shard is caught up, and tail() reads that batch before the next drain.
+//   no shard is caught up, and a tail reads that batch before the next drain.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace sealcast::message {
 struct ShardArrays {
   std::vector<std::int32_t> ids;
   std::vector<std::int64_t> epochs;
-  std::vector<std::int64_t> positions;
+  std::vector<std::int64_t> published;
 };
 
 class RelayShards {
@@ -30,9 +30,10 @@ class RelayShards {
   bool renew(std::int32_t id, std::int64_t epoch, bool led, std::int64_t newest);
   // Records that the frames of `batch` are published. Returns false for an unknown shard.
   bool advance(std::int32_t id, std::int64_t batch);
-  // Marks led shards as caught up whose position has reached their newest batch. To be called after a tail.
+  // Marks the led shards as caught up whose newest batch is published. To be called after a tail.
   void catch_up();
   void lose_connection();
+  // Records that sealcast.settle() has recorded the published batches of to_settle().
   void settle(const ShardArrays& settled);
 
   ShardArrays to_tail() const;
@@ -49,9 +50,9 @@ class RelayShards {
     std::int64_t epoch;
     bool led;        // by this sidecar
     bool caught_up;  // may be drained
-    std::int64_t position;
+    std::int64_t published;
     std::int64_t newest;   // the newest batch at the last renewal
-    std::int64_t settled;  // the position that was recorded last
+    std::int64_t settled;  // the published batch that Postgres knows
   };
   template <typename Predicate>
   ShardArrays select(Predicate selected) const;

@@ -11,7 +11,7 @@ namespace {
 using std::chrono::seconds;
 using Cache = GenerationCache<int, std::string>;
 
-TEST(GenerationCache, FindsWhatWasPutLast) {
+TEST(GenerationCache, FindReturnsTheValueThatWasPutLast) {
   Cache cache(4);
   EXPECT_EQ(cache.find(1), nullptr);
   EXPECT_EQ(*cache.put(1, "a"), "a");

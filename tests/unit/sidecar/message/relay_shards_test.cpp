@@ -1,4 +1,4 @@
-// The invariants of the relay's shards: what is tailed, drained and settled, and when.
+// The invariants of the relay's shards: which shards are tailed, drained and settled.
 #include "message/relay_shards.h"
 
 #include <gtest/gtest.h>
@@ -11,12 +11,12 @@ using Numbers = std::vector<std::int64_t>;
 
 class RelayShardsTest : public testing::Test {
  protected:
-  Numbers led_positions() const {
+  Numbers led_published() const {
     std::vector<transport::Lead> leads;
     shards_.write_leads(leads);
-    Numbers positions;
-    for (const transport::Lead& lead : leads) positions.push_back(lead.batch);
-    return positions;
+    Numbers published;
+    for (const transport::Lead& lead : leads) published.push_back(lead.batch);
+    return published;
   }
 
   RelayShards shards_;
@@ -29,18 +29,18 @@ TEST_F(RelayShardsTest, ANewShardBeginsAtItsNewestBatch) {
   EXPECT_EQ(shards_.to_drain().ids, Ids{2});
   EXPECT_EQ(shards_.to_drain().epochs, Numbers{5});
   EXPECT_TRUE(shards_.to_tail().ids.empty());
-  EXPECT_EQ(led_positions(), Numbers{40});
+  EXPECT_EQ(led_published(), Numbers{40});
 }
 
-TEST_F(RelayShardsTest, AShardThatAnotherSidecarLeadsIsTailedFromItsPosition) {
+TEST_F(RelayShardsTest, AShardThatAnotherSidecarLeadsIsTailedFromThePublishedBatch) {
   EXPECT_FALSE(shards_.renew(1, 4, false, 10));
   EXPECT_EQ(shards_.to_tail().ids, Ids{1});
-  EXPECT_EQ(shards_.to_tail().positions, Numbers{10});
+  EXPECT_EQ(shards_.to_tail().published, Numbers{10});
   EXPECT_TRUE(shards_.to_drain().ids.empty());
-  EXPECT_TRUE(led_positions().empty());
+  EXPECT_TRUE(led_published().empty());
   EXPECT_TRUE(shards_.advance(1, 12));
   shards_.catch_up();
-  EXPECT_EQ(shards_.to_tail().positions, Numbers{12});
+  EXPECT_EQ(shards_.to_tail().published, Numbers{12});
   EXPECT_TRUE(shards_.to_drain().ids.empty());
 }
 
@@ -61,7 +61,7 @@ TEST_F(RelayShardsTest, ANewEpochOfTheSameHolderIsCaughtUpFirst) {
   shards_.renew(1, 4, true, 10);
   EXPECT_FALSE(shards_.renew(1, 6, true, 15));  // it lost the lease and acquired it again between two renewals
   EXPECT_TRUE(shards_.to_drain().ids.empty());
-  EXPECT_EQ(shards_.to_tail().positions, Numbers{10});
+  EXPECT_EQ(shards_.to_tail().published, Numbers{10});
 }
 
 TEST_F(RelayShardsTest, ALostLeaseStopsDrains) {
@@ -76,7 +76,7 @@ TEST_F(RelayShardsTest, AfterALostConnectionTheNewestBatchIsReadAgain) {
   shards_.renew(1, 4, true, 10);
   shards_.lose_connection();
   EXPECT_TRUE(shards_.to_drain().ids.empty());
-  EXPECT_EQ(shards_.to_tail().positions, Numbers{10});
+  EXPECT_EQ(shards_.to_tail().published, Numbers{10});
   shards_.renew(1, 4, true, 11);  // the drain whose result was lost has made batch 11
   EXPECT_TRUE(shards_.to_drain().ids.empty());
   shards_.advance(1, 11);
@@ -84,16 +84,16 @@ TEST_F(RelayShardsTest, AfterALostConnectionTheNewestBatchIsReadAgain) {
   EXPECT_EQ(shards_.to_drain().ids, Ids{1});
 }
 
-TEST_F(RelayShardsTest, APositionOnlyGrows) {
+TEST_F(RelayShardsTest, ThePublishedBatchOnlyGrows) {
   shards_.renew(1, 4, true, 10);
   shards_.advance(1, 12);
   shards_.advance(1, 11);
   shards_.renew(1, 4, true, 9);
-  EXPECT_EQ(led_positions(), Numbers{12});
+  EXPECT_EQ(led_published(), Numbers{12});
   EXPECT_FALSE(shards_.advance(3, 1)) << "an unknown shard";
 }
 
-TEST_F(RelayShardsTest, OnlyNewPositionsAreSettled) {
+TEST_F(RelayShardsTest, OnlyNewBatchesAreSettled) {
   shards_.renew(0, 1, true, 10);
   shards_.renew(1, 1, true, 20);
   EXPECT_TRUE(shards_.to_settle().ids.empty());
@@ -101,10 +101,10 @@ TEST_F(RelayShardsTest, OnlyNewPositionsAreSettled) {
   const ShardArrays unsettled = shards_.to_settle();
   EXPECT_EQ(unsettled.ids, Ids{1});
   EXPECT_EQ(unsettled.epochs, Numbers{1});
-  EXPECT_EQ(unsettled.positions, Numbers{21});
+  EXPECT_EQ(unsettled.published, Numbers{21});
   shards_.advance(1, 22);  // while the record is written
   shards_.settle(unsettled);
-  EXPECT_EQ(shards_.to_settle().positions, Numbers{22});
+  EXPECT_EQ(shards_.to_settle().published, Numbers{22});
 }
 
 }  // namespace

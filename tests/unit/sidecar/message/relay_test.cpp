@@ -206,7 +206,7 @@ TEST_F(RelayTest, FinishRelaysTheRestAndReleasesTheLeases) {
   EXPECT_EQ(server_.run("select count(*) from leases where holder is not null"), "0");
 }
 
-TEST_F(RelayTest, ThePositionOfATransportIsSettled) {
+TEST_F(RelayTest, ThePublishedBatchIsSettled) {
   start(milliseconds(100));
   server_.run("select send(2, 0, true)");
   ASSERT_TRUE(received(2));
