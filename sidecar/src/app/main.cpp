@@ -24,8 +24,7 @@ namespace sealcast::app {
 namespace {
 
 constexpr std::chrono::seconds kToEnd{1};
-constexpr rlim_t kOtherFiles =
-    message::SocketServer::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
+constexpr rlim_t kOtherFiles = message::GateSocket::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
 
 // Each client is an open file.
 void raise_file_limit(const config::Settings& settings) {

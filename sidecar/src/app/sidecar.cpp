@@ -36,12 +36,11 @@ std::string ticket_secret(const config::Settings& settings) {
 Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     : context_(context),
       settings_(settings),
-      sessions_(
-          {hs256_secret(settings), settings.session.jwks_file, settings.session.issuer, settings.session.audience}),
+      sessions_(hs256_secret(settings), settings.session),
       tickets_(ticket_secret(settings)),
       token_makers_(make_token_makers(settings)),
       redis_(context.get_executor(), message::gate_redis_options(settings.gate)),
-      gate_(redis_, metrics_, {settings.gate.timeout, settings.gate.replay_window}),
+      gate_(redis_, metrics_, settings.gate),
       pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
             kReadConnections),
       limits_source_(pool_),
@@ -52,10 +51,10 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
       vip_hub_(context.get_executor(), history_, metrics_, hub_settings(transport::Channel::all_messages)),
       routing_(context.get_executor(), pool_, settings.delivery),
       deliveries_(make_deliveries()),
-      relay_(context.get_executor(), metrics_,
-             {settings.relay.dsn, settings.relay.holder, settings.postgres.timeout, settings.relay.lease,
-              settings.relay.poll, settings.relay.max_rows},
-             transports(), [this](std::span<const transport::FramePtr> frames) { storm_.observe(frames); }),
+      relay_(context.get_executor(), settings.relay, settings.postgres.timeout,
+             {.metrics = metrics_,
+              .transports = transports(),
+              .observer = [this](std::span<const transport::FramePtr> frames) { storm_.observe(frames); }}),
       storm_(context.get_executor(),
              {settings.relay.dsn,
               settings.postgres.timeout,
@@ -64,10 +63,8 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
              {metrics_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
       switching_(context.get_executor(), switching_settings(), switching_parts()),
       maintenance_(context.get_executor(), settings.relay.dsn),
-      admission_(context.get_executor(), metrics_,
-                 {settings.postgres.dsn, settings.postgres.timeout, settings.admission.lanes,
-                  settings.admission.max_batch, settings.admission.max_waiting},
-                 [this] { relay_.wake(); }),
+      admission_(context.get_executor(), settings.admission, settings.postgres,
+                 {.metrics = metrics_, .on_commit = [this] { relay_.wake(); }}),
       audience_redis_(context.get_executor(), audience_redis_options()),
       heartbeats_(context.get_executor(), audience_redis_, metrics_,
                   {settings.audience.window, settings.gate.timeout, settings.audience.max_waiting}),
@@ -100,8 +97,7 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     vip_hub_.dismiss_moved();
   };
   if (!settings.gate.socket.empty()) {
-    socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
-                    message::SocketServerSettings{settings.gate.socket, settings.gate.socket_group});
+    socket_.emplace(context.get_executor(), gate_, limits_, metrics_, settings.gate);
   }
 }
 
@@ -148,7 +144,9 @@ asio::awaitable<void> Sidecar::drain() {
   limits_.stop();
   cells_.stop();
   while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) && Clock::now() < deadline) {
-    co_await pause();
+    co_await admission_.wait_idle(deadline);
+    if (socket_) co_await socket_->wait_closed(deadline);
+    if (server_.busy()) co_await pause();
   }
   bool complete = !server_.busy() && admission_.idle();
   co_await relay_.finish(deadline);

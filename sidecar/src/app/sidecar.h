@@ -69,7 +69,7 @@ class Sidecar {
   postgres::Pool pool_;
   message::PostgresLimits limits_source_;
   message::Limits limits_;
-  std::optional<message::SocketServer> socket_;
+  std::optional<message::GateSocket> socket_;
   message::Cells cells_;
   message::History history_;
   transport::sse::Hub hub_;

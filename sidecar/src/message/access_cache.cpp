@@ -1,4 +1,4 @@
-// The two generations.
+// Answers from the cache, or asks the history and puts its answer into the cache.
 #include "message/access_cache.h"
 
 #include <utility>
@@ -6,29 +6,21 @@
 namespace sealcast::message {
 
 asio::awaitable<StreamAccess> AccessCache::access(std::string_view stream_id, std::string_view user_id) {
-  // What nobody in particular may read needs no entry a user.
-  StreamAccess found = co_await look_up(std::string(stream_id), stream_id, {});
-  if (found.found && !found.readable && !user_id.empty()) {
-    found = co_await look_up(std::string(stream_id) + std::string(user_id), stream_id, user_id);
+  // A public stream has the same answer for all users: it needs one entry, not one per user.
+  StreamAccess answer = co_await find_or_query(std::string(stream_id), stream_id, {});
+  if (answer.found && !answer.readable && !user_id.empty()) {
+    answer = co_await find_or_query(std::string(stream_id) + std::string(user_id), stream_id, user_id);
   }
-  co_return found;
+  co_return answer;
 }
 
-asio::awaitable<StreamAccess> AccessCache::look_up(std::string key, std::string_view stream_id,
-                                                   std::string_view user_id) {
-  const auto now = Clock::now();
-  if (now >= turn_ || recent_.size() >= entries_) {
-    // Nobody asked for a whole age: what is here is as old as what was to go.
-    if (now >= turn_ + age_) recent_.clear();
-    older_ = std::exchange(recent_, {});
-    turn_ = now + age_;
-  }
-  for (const auto* generation : {&recent_, &older_}) {
-    if (const auto known = generation->find(key); known != generation->end()) co_return known->second;
-  }
-  const StreamAccess asked = co_await history_.access(stream_id, user_id);
-  recent_[std::move(key)] = asked;
-  co_return asked;
+asio::awaitable<StreamAccess> AccessCache::find_or_query(std::string key, std::string_view stream_id,
+                                                         std::string_view user_id) {
+  answers_.expire(std::chrono::steady_clock::now());
+  if (const StreamAccess* known = answers_.find(key)) co_return *known;
+  const StreamAccess answer = co_await history_.access(stream_id, user_id);
+  answers_.put(std::move(key), answer);
+  co_return answer;
 }
 
 }  // namespace sealcast::message

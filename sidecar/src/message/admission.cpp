@@ -1,18 +1,23 @@
-// Forms batches, sends them, and answers every message whatever happens to its batch.
+// Forms batches of waiting messages, sends each with one statement, and answers every message, also after failures.
 #include "message/admission.h"
 
 #include <algorithm>
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/append.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <deque>
 #include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
+#include "base/event.h"
 #include "base/log.h"
+#include "client/postgres/connection.h"
 
 namespace sealcast::message {
 
@@ -25,8 +30,8 @@ enum Column { kItem, kStatus, kCode, kMessage, kDetails, kHint, kRetryAfter, kRe
 
 constexpr std::string_view kTxnInProgress = "txn_in_progress";
 constexpr int kMaxSerializationRetries = 5;
-constexpr std::chrono::milliseconds kPause{50};  // before another attempt on a connection that stands
-// Statements of messages that go alone, one after the other on one connection; each may wait for a lock.
+constexpr std::chrono::milliseconds kRetryPause{50};  // before a retry on the same connection
+// Statements of messages that are sent alone. They share one connection, and each may wait for a lock.
 constexpr std::size_t kMaxAlone = 1024;
 
 Verdict verdict_of(const postgres::Result& rows, int row) {
@@ -44,11 +49,11 @@ Verdict verdict_of(const postgres::Result& rows, int row) {
 Verdict internal_error() {
   return {.status = 500,
           .code = "internal_error",
-          .message = "the database could not take this message",
-          .hint = "Retry with the same txn_id; the log of sealcastd says what went wrong."};
+          .message = "the message could not be admitted because of an error in the database",
+          .hint = "Retry with the same txn_id. The log of sealcastd names the error."};
 }
 
-// A whole batch that met somebody's open transaction: nothing of it was inserted.
+// The batch met a key of another open transaction: admit() has inserted nothing, and every row has this verdict.
 bool met_open_transaction(const postgres::Result& rows) {
   return rows.size() > 0 && rows.integer(0, kStatus) == 503 && rows.text(0, kCode) == kTxnInProgress;
 }
@@ -59,46 +64,106 @@ Verdict database_unavailable() {
   return {.status = 503,
           .code = "database_unavailable",
           .message = "the database does not answer",
-          .details = "The message may have been accepted if it was under way when the database went away.",
+          .details = "If the message was on its way when the database failed, it may have been accepted.",
           .hint = "Retry with the same txn_id.",
           .retry_after_ms = 1000};
 }
 
-Verdict overloaded(std::string_view what) {
+Verdict overloaded(std::string_view message) {
   return {.status = 503,
           .code = "overloaded",
-          .message = what,
+          .message = message,
           .hint = "Retry with the same txn_id after a pause.",
           .retry_after_ms = 1000};
 }
 
-Admission::Admission(asio::any_io_executor executor, Metrics& metrics, AdmissionSettings settings,
-                     std::function<void()> on_commit)
-    : executor_(executor), metrics_(metrics), settings_(std::move(settings)), on_commit_(std::move(on_commit)) {
+class Admission::Impl {
+ public:
+  using Handler = asio::any_completion_handler<void(Verdict)>;
+
+  Impl(asio::any_io_executor executor, const config::Settings::Admission& settings,
+       const config::Settings::Postgres& postgres, Parts parts);
+  void start();
+  void stop();
+  void enqueue(Message message, Handler handler);
+  bool connected() const { return connected(fresh_); }
+  std::string problem() const;
+  bool idle() const { return waiting() == 0 && in_flight_ == 0; }
+  asio::awaitable<bool> wait_idle(Clock::time_point deadline) { return idle_.wait_until(deadline); }
+
+ private:
+  struct Item {
+    Message message;
+    Handler handler;
+    Clock::time_point deadline;
+  };
+  using Batch = std::vector<Item>;
+  struct Lane {
+    std::shared_ptr<postgres::Connection> connection;
+    postgres::Params params;
+    bool busy = false;
+  };
+  struct Queue {
+    std::deque<Item> waiting;
+    std::vector<std::unique_ptr<Lane>> lanes;
+    bool scheduled = false;
+  };
+
+  static bool connected(const Queue& queue) {
+    return std::ranges::any_of(queue.lanes, [](const auto& lane) { return lane->connection->connected(); });
+  }
+  std::size_t waiting() const { return fresh_.waiting.size() + repeats_.waiting.size(); }
+
+  void add_lane(Queue& queue, std::string name);
+  void on_lane_lost(Queue& queue);
+  void schedule(Queue& queue);
+  void dispatch(Queue& queue);
+  Batch next_batch(Queue& queue);
+  asio::awaitable<void> admit_batch(Queue& queue, Lane& lane, Batch batch);
+  asio::awaitable<void> admit_alone(Item item);
+  asio::awaitable<postgres::Result> run_admit(postgres::Connection& connection, postgres::Params& params,
+                                              std::span<const Item> items);
+  void answer(Item& item, Verdict verdict);
+  void answer_waiting(Item& item, Verdict verdict);
+  void update_idle();
+
+  asio::any_io_executor executor_;
+  const config::Settings::Admission& settings_;
+  const config::Settings::Postgres& postgres_;
+  Parts parts_;
+  Queue fresh_;
+  Queue repeats_;
+  std::shared_ptr<postgres::Connection> alone_;  // for messages that are sent alone
+  std::size_t in_flight_ = 0;                    // messages in batches, or alone
+  Event idle_;
+};
+
+Admission::Impl::Impl(asio::any_io_executor executor, const config::Settings::Admission& settings,
+                      const config::Settings::Postgres& postgres, Parts parts)
+    : executor_(executor), settings_(settings), postgres_(postgres), parts_(std::move(parts)), idle_(executor) {
+  idle_.set();
   for (std::size_t i = 0; i < settings_.lanes; ++i) add_lane(fresh_, "admission " + std::to_string(i + 1));
   add_lane(repeats_, "admission of repeats");
   alone_ =
-      postgres::Connection::create(executor_, {settings_.dsn, "admission one by one", settings_.timeout, kMaxAlone});
+      postgres::Connection::create(executor_, {postgres_.dsn, "admission one by one", postgres_.timeout, kMaxAlone});
 }
 
-Admission::~Admission() { stop(); }
-
-void Admission::add_lane(Queue& queue, std::string name) {
+void Admission::Impl::add_lane(Queue& queue, std::string name) {
   auto lane = std::make_unique<Lane>();
-  lane->connection = postgres::Connection::create(executor_, {settings_.dsn, std::move(name), settings_.timeout});
+  lane->connection = postgres::Connection::create(executor_, {postgres_.dsn, std::move(name), postgres_.timeout});
   lane->connection->on_connect = [this, &queue] { schedule(queue); };
-  lane->connection->on_loss = [this, &queue] { lost_lane(queue); };
+  lane->connection->on_loss = [this, &queue] { on_lane_lost(queue); };
   queue.lanes.push_back(std::move(lane));
 }
 
-void Admission::start() {
+void Admission::Impl::start() {
   for (auto* queue : {&fresh_, &repeats_}) {
     for (auto& lane : queue->lanes) lane->connection->start();
   }
   alone_->start();
 }
 
-void Admission::stop() {
+void Admission::Impl::stop() {
   for (auto* queue : {&fresh_, &repeats_}) {
     for (auto& lane : queue->lanes) {
       lane->connection->on_connect = nullptr;
@@ -109,11 +174,7 @@ void Admission::stop() {
   alone_->stop();
 }
 
-bool Admission::connected() const {
-  return std::ranges::any_of(fresh_.lanes, [](const auto& lane) { return lane->connection->connected(); });
-}
-
-std::string Admission::problem() const {
+std::string Admission::Impl::problem() const {
   if (connected()) return {};
   for (const auto& lane : fresh_.lanes) {
     if (!lane->connection->misfit().empty()) return lane->connection->misfit();
@@ -121,26 +182,20 @@ std::string Admission::problem() const {
   return "no connection for admission";
 }
 
-asio::awaitable<Verdict> Admission::admit(Message message) {
-  return asio::async_initiate<const asio::use_awaitable_t<>&, void(Verdict)>(
-      [this](auto handler, Message item) { enqueue(std::move(item), Handler(std::move(handler))); },
-      asio::use_awaitable, std::move(message));
-}
-
-void Admission::enqueue(Message message, Handler handler) {
+void Admission::Impl::enqueue(Message message, Handler handler) {
   Queue& queue = message.seen ? repeats_ : fresh_;
   auto refuse = [&](Verdict verdict) { asio::post(executor_, asio::append(std::move(handler), std::move(verdict))); };
-  bool standing = std::ranges::any_of(queue.lanes, [](const auto& lane) { return lane->connection->connected(); });
-  if (!standing) return refuse(database_unavailable());
-  if (fresh_.waiting.size() + repeats_.waiting.size() >= settings_.max_waiting) {
+  if (!connected(queue)) return refuse(database_unavailable());
+  if (waiting() >= settings_.max_waiting) {
     return refuse(overloaded("too many messages are waiting for the database"));
   }
-  queue.waiting.push_back({std::move(message), std::move(handler), Clock::now() + settings_.timeout});
+  queue.waiting.push_back({std::move(message), std::move(handler), Clock::now() + postgres_.timeout});
+  idle_.clear();
   schedule(queue);
 }
 
-// Once per turn of the event loop, so that all requests that arrived in this turn share a batch.
-void Admission::schedule(Queue& queue) {
+// Posted, so that all requests of this iteration of the event loop share a batch.
+void Admission::Impl::schedule(Queue& queue) {
   if (std::exchange(queue.scheduled, true)) return;
   asio::post(executor_, [this, &queue] {
     queue.scheduled = false;
@@ -148,20 +203,21 @@ void Admission::schedule(Queue& queue) {
   });
 }
 
-void Admission::dispatch(Queue& queue) {
+void Admission::Impl::dispatch(Queue& queue) {
   for (auto& lane : queue.lanes) {
     if (queue.waiting.empty()) break;
     if (lane->busy || !lane->connection->connected()) continue;
     Batch batch = next_batch(queue);
     if (batch.empty()) break;
     lane->busy = true;
-    under_way_ += batch.size();
-    asio::co_spawn(executor_, run_batch(queue, *lane, std::move(batch)), asio::detached);
+    in_flight_ += batch.size();
+    asio::co_spawn(executor_, admit_batch(queue, *lane, std::move(batch)), asio::detached);
   }
-  metrics_.admission_waiting.Set(static_cast<double>(fresh_.waiting.size() + repeats_.waiting.size()));
+  parts_.metrics.admission_waiting.Set(static_cast<double>(waiting()));
+  update_idle();
 }
 
-Admission::Batch Admission::next_batch(Queue& queue) {
+Admission::Impl::Batch Admission::Impl::next_batch(Queue& queue) {
   Batch batch;
   batch.reserve(std::min(queue.waiting.size(), settings_.max_batch));
   auto now = Clock::now();
@@ -171,26 +227,25 @@ Admission::Batch Admission::next_batch(Queue& queue) {
     if (item.deadline > now) {
       batch.push_back(std::move(item));
     } else {
-      asio::post(executor_,
-                 asio::append(std::move(item.handler), overloaded("the message waited too long for the database")));
+      answer_waiting(item, overloaded("the message waited too long for the database"));
     }
   }
   return batch;
 }
 
-asio::awaitable<void> Admission::run_batch(Queue& queue, Lane& lane, Batch batch) {
+asio::awaitable<void> Admission::Impl::admit_batch(Queue& queue, Lane& lane, Batch batch) {
   std::optional<postgres::Error> error;
   postgres::Result rows;
   auto began = Clock::now();
-  metrics_.admission_batch_size.Observe(static_cast<double>(batch.size()));
+  parts_.metrics.admission_batch_size.Observe(static_cast<double>(batch.size()));
   try {
-    rows = co_await attempt(*lane.connection, lane.params, batch);
+    rows = co_await run_admit(*lane.connection, lane.params, batch);
   } catch (const postgres::Error& caught) {
     error = caught;
   }
   lane.busy = false;
   schedule(queue);
-  metrics_.admission_seconds.Observe(std::chrono::duration<double>(Clock::now() - began).count());
+  parts_.metrics.admission_seconds.Observe(std::chrono::duration<double>(Clock::now() - began).count());
 
   if (error && error->transient()) {
     for (Item& item : batch) answer(item, database_unavailable());
@@ -198,10 +253,10 @@ asio::awaitable<void> Admission::run_batch(Queue& queue, Lane& lane, Batch batch
   }
   if (error || met_open_transaction(rows)) {
     if (error) {
-      log::write(log::Level::error, log::tag::kDatabase, "a batch was refused; its messages go one by one",
+      log::write(log::Level::error, log::tag::kDatabase, "a batch failed; sending its messages one by one",
                  {{"sqlstate", error->sqlstate()}, {"reason", std::string_view(error->what())}});
     }
-    for (Item& item : batch) asio::co_spawn(executor_, run_alone(std::move(item)), asio::detached);
+    for (Item& item : batch) asio::co_spawn(executor_, admit_alone(std::move(item)), asio::detached);
     co_return;
   }
   bool committed = false;
@@ -215,18 +270,17 @@ asio::awaitable<void> Admission::run_batch(Queue& queue, Lane& lane, Batch batch
   for (Item& item : batch) {
     if (item.handler) answer(item, internal_error());
   }
-  if (committed) on_commit_();
+  if (committed) parts_.on_commit();
 }
 
-asio::awaitable<postgres::Result> Admission::attempt(postgres::Connection& connection, postgres::Params& params,
-                                                     std::span<const Item> items) {
-  using namespace postgres::oid;
+asio::awaitable<postgres::Result> Admission::Impl::run_admit(postgres::Connection& connection, postgres::Params& params,
+                                                             std::span<const Item> items) {
   auto column = [&](Oid array, Oid element, auto member) {
     params.begin_array(array, element, items.size());
     for (const Item& item : items) params.element(item.message.*member);
     params.end_array();
   };
-  // Items leave the queue in order of arrival: the first is the most urgent.
+  // Items are in order of arrival: the first one has the earliest deadline.
   auto deadline = items.front().deadline;
   for (int lost_races = 0;;) {
     std::optional<postgres::Error> error;
@@ -240,15 +294,14 @@ asio::awaitable<postgres::Result> Admission::attempt(postgres::Connection& conne
       co_return co_await connection.query(kAdmit, params);
     } catch (const postgres::Error& caught) {
       error = caught;
-    } catch (const std::exception& caught) {  // memory ran out: nobody is to wait for ever
+    } catch (const std::exception& caught) {  // out of memory: the messages must not wait for ever
       error = postgres::Error(postgres::Failure::refused, caught.what());
     }
     if (error->serialization() && ++lost_races <= kMaxSerializationRetries) continue;
     if (!error->transient()) throw *error;
     if (error->sqlstate() == "25006") connection.reset("this server is read-only");
     if (connection.connected()) {
-      asio::steady_timer pause(executor_, kPause);
-      co_await pause.async_wait(asio::use_awaitable);
+      co_await sleep_for(kRetryPause);
       if (Clock::now() >= deadline) throw *error;
     } else if (!co_await connection.wait_connected(deadline)) {
       throw *error;
@@ -256,37 +309,66 @@ asio::awaitable<postgres::Result> Admission::attempt(postgres::Connection& conne
   }
 }
 
-asio::awaitable<void> Admission::run_alone(Item item) {
+asio::awaitable<void> Admission::Impl::admit_alone(Item item) {
   Verdict verdict;
   try {
     postgres::Params params;
     std::span<const Item> items(&item, 1);
-    postgres::Result rows = co_await attempt(*alone_, params, items);
+    postgres::Result rows = co_await run_admit(*alone_, params, items);
     verdict = rows.size() == 1 ? verdict_of(rows, 0) : internal_error();
   } catch (const postgres::Error& error) {
     verdict = error.transient() ? database_unavailable() : internal_error();
     if (!error.transient()) {
-      log::write(log::Level::error, log::tag::kDatabase, "a message was refused by an error",
+      log::write(log::Level::error, log::tag::kDatabase, "a message failed",
                  {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
     }
   }
   bool committed = verdict.status == 200 && !verdict.replayed;
   answer(item, std::move(verdict));
-  if (committed) on_commit_();
+  if (committed) parts_.on_commit();
 }
 
-// With no lane left, whoever waits is told at once; batches under way try again when a lane stands.
-void Admission::lost_lane(Queue& queue) {
-  if (std::ranges::any_of(queue.lanes, [](const auto& lane) { return lane->connection->connected(); })) return;
-  for (Item& item : std::exchange(queue.waiting, {})) {
-    asio::post(executor_, asio::append(std::move(item.handler), database_unavailable()));
-  }
+// Without any lane, waiting messages are answered at once. Batches in flight are retried once a lane is connected
+// again.
+void Admission::Impl::on_lane_lost(Queue& queue) {
+  if (connected(queue)) return;
+  for (Item& item : std::exchange(queue.waiting, {})) answer_waiting(item, database_unavailable());
+  update_idle();
 }
 
-void Admission::answer(Item& item, Verdict verdict) {
-  --under_way_;
-  // Called as it is: this is the event loop's thread.
+void Admission::Impl::answer(Item& item, Verdict verdict) {
+  --in_flight_;
+  update_idle();
+  // Called directly: this is the thread of the event loop.
   std::exchange(item.handler, nullptr)(std::move(verdict));
+}
+
+void Admission::Impl::answer_waiting(Item& item, Verdict verdict) {
+  asio::post(executor_, asio::append(std::move(item.handler), std::move(verdict)));
+}
+
+void Admission::Impl::update_idle() {
+  if (idle()) idle_.set();
+}
+
+Admission::Admission(asio::any_io_executor executor, const config::Settings::Admission& settings,
+                     const config::Settings::Postgres& postgres, Parts parts)
+    : impl_(std::make_unique<Impl>(std::move(executor), settings, postgres, std::move(parts))) {}
+Admission::~Admission() { stop(); }
+
+void Admission::start() { impl_->start(); }
+void Admission::stop() { impl_->stop(); }
+bool Admission::connected() const { return impl_->connected(); }
+std::string Admission::problem() const { return impl_->problem(); }
+bool Admission::idle() const { return impl_->idle(); }
+asio::awaitable<bool> Admission::wait_idle(Clock::time_point deadline) { return impl_->wait_idle(deadline); }
+
+asio::awaitable<Verdict> Admission::admit(Message message) {
+  return asio::async_initiate<const asio::use_awaitable_t<>&, void(Verdict)>(
+      [impl = impl_.get()](auto handler, Message item) {
+        impl->enqueue(std::move(item), Impl::Handler(std::move(handler)));
+      },
+      asio::use_awaitable, std::move(message));
 }
 
 }  // namespace sealcast::message

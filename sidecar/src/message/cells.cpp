@@ -1,12 +1,35 @@
-// Reads sealcast.cell_map().
+// Reads sealcast.cell_map(), and finds the cell of a stream by its pin or by rendezvous hashing.
 #include "message/cells.h"
 
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
+#include "core/cell.h"
 
 namespace sealcast::message {
+
+void CellMap::add(Cell cell, std::optional<std::string> stream_id) {
+  if (stream_id) {
+    pins_.insert_or_assign(std::move(*stream_id), std::move(cell));
+  } else {
+    cells_.push_back(std::move(cell));
+  }
+}
+
+const Cell* CellMap::elsewhere(const std::string& stream_id) const {
+  if (cells_.empty()) return nullptr;
+  const auto pin = pins_.find(stream_id);
+  const Cell* cell = pin == pins_.end() ? nullptr : &pin->second;
+  if (cell == nullptr) {
+    std::vector<std::string_view> names;
+    names.reserve(cells_.size());
+    for (const Cell& candidate : cells_) names.push_back(candidate.name);
+    cell = &cells_[core::rendezvous(stream_id, names)];
+  }
+  return cell->own ? nullptr : cell;
+}
 
 Cells::Cells(const asio::any_io_executor& executor, postgres::Pool& pool)
     : pool_(pool),

@@ -1,18 +1,44 @@
-// The cells as Postgres has them, read every few seconds. Without cells all this costs is that query.
+// Knows which streams other cells have (docs/cells.md).
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <functional>
+#include <optional>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "base/asio.h"
 #include "client/postgres/pool.h"
 #include "client/postgres/refresher.h"
-#include "message/cell_map.h"
 
 namespace sealcast::message {
 
+struct Cell {
+  std::string name;
+  std::string url;  // an origin
+  bool own;         // the cell of this sidecar
+
+  bool operator==(const Cell&) const = default;
+};
+
+// The rows of sealcast.cell_map().
+class CellMap {
+ public:
+  // A row without a stream adds a cell. A row with a stream pins that stream to the cell.
+  void add(Cell cell, std::optional<std::string> stream_id);
+
+  // The cell that has the stream; null if this cell has it, or if there are no cells. `stream_id` is lower-case.
+  const Cell* elsewhere(const std::string& stream_id) const;
+
+  bool operator==(const CellMap& other) const { return cells_ == other.cells_ && pins_ == other.pins_; }
+
+ private:
+  std::vector<Cell> cells_;
+  std::unordered_map<std::string, Cell> pins_;
+};
+
+// Reads the map from Postgres every 5 seconds.
 class Cells {
  public:
   // `pool` outlives this.
@@ -20,12 +46,12 @@ class Cells {
 
   void start() { refresher_.start(); }
   void stop() { refresher_.stop(); }
-  bool loaded() const { return loaded_; }  // they were read at least once
+  bool loaded() const { return loaded_; }  // the map was read at least once
 
-  // See CellMap. What it points to is valid until the caller next suspends.
+  // See CellMap. The result is valid until the caller suspends.
   const Cell* elsewhere(const std::string& stream_id) const { return map_.elsewhere(stream_id); }
 
-  // Called when some streams may have gone elsewhere.
+  // Called when the map has changed: some streams may have moved to another cell.
   std::function<void()> on_change;
 
  private:

@@ -1,5 +1,5 @@
-// The gate (docs/architecture.md): one Lua script in Redis decides, before Postgres is asked, whether a sender is
-// within its rate and whether a txn_id was seen. Fails closed.
+// The gate's interface (docs/architecture.md): before Postgres is asked, one Lua script in Redis checks the sender's
+// rate and whether the txn_id was seen. Without an answer of Redis, messages are refused.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,24 +11,24 @@
 
 namespace sealcast::message {
 
-// The bucket that all types share which do not exist; no type can have this name.
+// The rate counter that all unknown types share. No type can have this name.
 inline constexpr std::string_view kUnknownType = "?";
-// The bucket of calls that send no message.
+// The rate counter of calls that send no message.
 inline constexpr std::string_view kCalls = "?call";
 
 struct GateRequest {
   std::string sender_id;  // lower-case UUID
-  std::string t;          // message type; callers pass kUnknownType for types that do not exist
-  std::string txn_id;     // lower-case UUID; empty: only the rate is asked
-  int limit;              // messages a second for this sender, type and role; 1 or more
+  std::string t;          // message type; callers pass kUnknownType for an unknown type
+  std::string txn_id;     // lower-case UUID; empty checks only the rate
+  int limit;              // messages per second for this sender, type and role; 1 or more
 };
 
 class Gate {
  public:
   virtual ~Gate() = default;
-  // Never throws; completes within the configured deadline.
+  // Never throws. Returns within gate.timeout_ms.
   virtual asio::awaitable<GateAnswer> check(GateRequest request) = 0;
-  virtual bool ready() const = 0;  // the connection to Redis stands; for /readyz
+  virtual bool ready() const = 0;  // the gate is connected to Redis; for /readyz
 };
 
 }  // namespace sealcast::message

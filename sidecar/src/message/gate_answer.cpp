@@ -1,4 +1,4 @@
-// Reads the script's number, and writes the socket's line.
+// Decodes the number that the script returns, and writes the line of the gate socket.
 #include "message/gate_answer.h"
 
 #include <algorithm>

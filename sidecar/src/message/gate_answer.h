@@ -1,4 +1,4 @@
-// What the gate says of one message, and how Redis and the Unix socket put it.
+// The gate's answer to one check, its encoding in Redis and its line on the gate socket.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -11,10 +11,10 @@
 namespace sealcast::message {
 
 enum class GateOutcome {
-  pass,         // within the rate, txn_id never seen
-  seen,         // within the rate, txn_id seen: Postgres knows whether it was committed
-  limited,      // over the rate; the txn_id is not spent
-  unavailable,  // Redis away, late, or answering with an error: refuse
+  pass,         // within the rate, and the txn_id is new
+  seen,         // within the rate, and the txn_id was seen: Postgres knows whether it was committed
+  limited,      // over the rate; the txn_id is not marked as seen
+  unavailable,  // Redis is not connected, too slow, or returned an error: the message is refused
 };
 inline constexpr std::size_t kGateOutcomes = 4;
 constexpr std::string_view to_string(GateOutcome outcome) noexcept {
@@ -24,13 +24,13 @@ constexpr std::string_view to_string(GateOutcome outcome) noexcept {
 
 struct GateAnswer {
   GateOutcome outcome;
-  int limit;                              // as asked, for RateLimit-Policy
-  int remaining;                          // left in this window, for RateLimit
-  std::chrono::milliseconds retry_after;  // when limited, until the window ends; when unavailable, a hint
+  int limit;                              // of the request, for RateLimit-Policy
+  int remaining;                          // messages left in this window, for RateLimit
+  std::chrono::milliseconds retry_after;  // limited: until the window ends; unavailable: a fixed pause
 };
 
-// Takes what the gate's script answers (redis_gate.cpp) into an answer that has its limit. False, and nothing changed,
-// when the script answers no such thing.
+// Reads the reply of the gate's script (redis_gate.cpp) into `answer`, whose limit is set already. Returns false and
+// changes nothing if the script cannot have sent this reply.
 bool read_answer(const redisReply& reply, GateAnswer& answer);
 
 // "pass\n", or "limited 250\n".

@@ -1,4 +1,4 @@
-// Five words with a space in between.
+// Splits the line into five words and checks each of them.
 #include "message/gate_check.h"
 
 #include <algorithm>

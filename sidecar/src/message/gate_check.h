@@ -1,4 +1,4 @@
-// One question to the gate, as Postgres asks it over the Unix socket: `check <sender_id> <stream_id> <t> <txn_id>`.
+// Parses the line by which Postgres asks the gate socket: `check <sender_id> <stream_id> <t> <txn_id>`.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ struct GateCheck {
 
 inline constexpr std::size_t kMaxCheckBytes = 512;
 
-// Null for any other line, which comes without its end.
+// `line` is without its line feed. Null unless the line is a valid check.
 std::optional<GateCheck> parse_check(std::string_view line);
 
 }  // namespace sealcast::message

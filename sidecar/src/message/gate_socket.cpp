@@ -1,4 +1,4 @@
-// Accepts connections, reads checks as many as have come, and answers them in order.
+// Accepts connections, reads all checks that have arrived, and answers them in order.
 #include "message/gate_socket.h"
 
 #include <grp.h>
@@ -29,18 +29,18 @@ namespace {
 
 using Local = asio::local::stream_protocol;
 
-constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process is out of file descriptors
+constexpr std::chrono::milliseconds kAcceptPause{100};  // after an error: the process may be out of file descriptors
 
 std::runtime_error cannot_listen(const std::string& path, const std::string& why, const std::string& fix) {
   return std::runtime_error("gate.socket: cannot listen on \"" + path + "\": " + why + "; " + fix);
 }
 
-// A process that was killed leaves its socket behind; one that lives answers on it.
+// A killed process leaves its socket behind. A running process still accepts connections.
 void remove_stale(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return;
   if (!S_ISSOCK(status.st_mode)) {
-    throw cannot_listen(path, "something that is no socket stands there", "remove it or choose another path");
+    throw cannot_listen(path, "the path exists and is no socket", "remove it or choose another path");
   }
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -50,7 +50,7 @@ void remove_stale(const std::string& path) {
                        (errno == ECONNREFUSED || errno == ENOENT);
   ::close(probe);
   if (!refused) {
-    throw cannot_listen(path, "another process answers there", "stop it or choose another path");
+    throw cannot_listen(path, "another process listens there", "stop it or choose another path");
   }
   ::unlink(path.c_str());
 }
@@ -67,36 +67,39 @@ gid_t group_named(const std::string& name, const std::string& path) {
 
 }  // namespace
 
-class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Impl> {
+class GateSocket::Impl : public std::enable_shared_from_this<GateSocket::Impl> {
  public:
-  Impl(asio::any_io_executor executor, Gate& gate, Limits& limits, Metrics& metrics, SocketServerSettings settings)
+  Impl(asio::any_io_executor executor, Gate& gate, Limits& limits, Metrics& metrics,
+       const config::Settings::Gate& settings)
       : executor_(executor),
         gate_(gate),
         limits_(limits),
         metrics_(metrics),
-        settings_(std::move(settings)),
-        acceptor_(executor) {}
+        path_(settings.socket),
+        group_(settings.socket_group),
+        acceptor_(executor),
+        all_closed_(executor) {
+    all_closed_.set();
+  }
 
   void start() {
-    const std::string& path = settings_.path;
-    const std::optional<gid_t> group =
-        settings_.group.empty() ? std::nullopt : std::optional(group_named(settings_.group, path));
-    remove_stale(path);
+    const std::optional<gid_t> group = group_.empty() ? std::nullopt : std::optional(group_named(group_, path_));
+    remove_stale(path_);
     acceptor_.open();
-    // Nobody else may connect before owner and mode are what they should be.
+    // No other user may connect before group and mode are set.
     const mode_t mask = ::umask(0177);
     boost::system::error_code error;
-    acceptor_.bind(Local::endpoint(path), error);
+    acceptor_.bind(Local::endpoint(path_), error);
     ::umask(mask);
-    if (error) throw cannot_listen(path, error.message(), "create its directory and let sealcastd write there");
-    if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+    if (error) throw cannot_listen(path_, error.message(), "create its directory and let sealcastd write there");
+    if (group && ::chown(path_.c_str(), static_cast<uid_t>(-1), *group) != 0) {
       const std::string why = std::strerror(errno);
-      ::unlink(path.c_str());
-      throw cannot_listen(path, "group \"" + settings_.group + "\": " + why, "make sealcastd's user a member of it");
+      ::unlink(path_.c_str());
+      throw cannot_listen(path_, "group \"" + group_ + "\": " + why, "make sealcastd's user a member of it");
     }
-    ::chmod(path.c_str(), 0660);
+    ::chmod(path_.c_str(), 0660);
     struct stat status {};
-    ::lstat(path.c_str(), &status);
+    ::lstat(path_.c_str(), &status);
     inode_ = status.st_ino;
     acceptor_.listen();
     asio::co_spawn(
@@ -109,22 +112,23 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
     boost::system::error_code ignored;
     acceptor_.close(ignored);
     struct stat status {};
-    if (inode_ && ::lstat(settings_.path.c_str(), &status) == 0 && status.st_ino == *inode_) {
-      ::unlink(settings_.path.c_str());
+    if (inode_ && ::lstat(path_.c_str(), &status) == 0 && status.st_ino == *inode_) {
+      ::unlink(path_.c_str());
     }
-    for (Peer* peer : peers_) {
-      if (peer->idle) peer->socket.cancel(ignored);
+    for (Connection* connection : connections_) {
+      if (connection->idle) connection->socket.cancel(ignored);
     }
   }
 
-  std::size_t connections() const { return peers_.size(); }
+  std::size_t connections() const { return connections_.size(); }
+  asio::awaitable<bool> wait_closed(Event::Clock::time_point deadline) { return all_closed_.wait_until(deadline); }
 
  private:
-  struct Peer {
-    explicit Peer(Local::socket connected) : socket(std::move(connected)) {}
+  struct Connection {
+    explicit Connection(Local::socket connected) : socket(std::move(connected)) {}
     Local::socket socket;
     std::string in;
-    bool idle = false;  // waits for a line and has nothing to answer
+    bool idle = false;  // waits for a line; all earlier checks are answered
   };
 
   asio::awaitable<void> accept() {
@@ -133,9 +137,8 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
       Local::socket socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
       if (stopping_) co_return;
       if (error) {
-        asio::steady_timer pause(executor_, kAcceptPause);
-        co_await pause.async_wait(asio::use_awaitable);
-      } else if (peers_.size() >= kMaxConnections) {
+        co_await sleep_for(kAcceptPause);
+      } else if (connections_.size() >= kMaxConnections) {
         metrics_.socket_errors.Increment();
         socket.non_blocking(true, error);
         socket.write_some(asio::buffer(std::string_view("error too many connections\n")), error);
@@ -151,37 +154,40 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
   }
 
   asio::awaitable<void> serve(Local::socket socket) {
-    Peer peer(std::move(socket));
-    peers_.insert(&peer);
-    metrics_.socket_connections.Set(static_cast<double>(peers_.size()));
+    Connection connection(std::move(socket));
+    connections_.insert(&connection);
+    all_closed_.clear();
+    metrics_.socket_connections.Set(static_cast<double>(connections_.size()));
     try {
-      while (!stopping_ && co_await exchange(peer)) {
+      while (!stopping_ && co_await exchange(connection)) {
       }
     } catch (const boost::system::system_error&) {
-      // The other side went away: a backend that ended, or whose deadline passed.
+      // The backend has closed its end: it has ended, or its deadline has passed.
     }
-    peers_.erase(&peer);
-    metrics_.socket_connections.Set(static_cast<double>(peers_.size()));
+    connections_.erase(&connection);
+    if (connections_.empty()) all_closed_.set();
+    metrics_.socket_connections.Set(static_cast<double>(connections_.size()));
   }
 
-  // Reads until a line is whole, then answers all lines that have come. False: the connection is done with.
-  asio::awaitable<bool> exchange(Peer& peer) {
-    while (peer.in.find('\n') == std::string::npos) {
-      if (peer.in.size() > kMaxCheckBytes)
-        co_return co_await refuse(peer, std::vector<GateCheck>(), "line over 512 bytes");
+  // Reads until one line is complete, then answers all complete lines. Returns false to close the connection.
+  asio::awaitable<bool> exchange(Connection& connection) {
+    while (connection.in.find('\n') == std::string::npos) {
+      if (connection.in.size() > kMaxCheckBytes)
+        co_return co_await refuse(connection, std::vector<GateCheck>(), "line over 512 bytes");
       std::array<char, 4096> chunk;
-      peer.idle = true;
-      const auto size = co_await peer.socket.async_read_some(asio::buffer(chunk), asio::use_awaitable);
-      peer.idle = false;
-      peer.in.append(chunk.data(), size);
+      connection.idle = true;
+      const auto size = co_await connection.socket.async_read_some(asio::buffer(chunk), asio::use_awaitable);
+      connection.idle = false;
+      connection.in.append(chunk.data(), size);
     }
     std::vector<GateCheck> checks;
     std::size_t begin = 0;
-    for (std::size_t end; checks.size() < kMaxPipelined && (end = peer.in.find('\n', begin)) != std::string::npos;) {
-      const auto line = std::string_view(peer.in).substr(begin, end - begin);
+    for (std::size_t end;
+         checks.size() < kMaxPipelined && (end = connection.in.find('\n', begin)) != std::string::npos;) {
+      const auto line = std::string_view(connection.in).substr(begin, end - begin);
       auto check = parse_check(line);
       if (!check) {
-        co_return co_await refuse(peer, std::move(checks),
+        co_return co_await refuse(connection, std::move(checks),
                                   line.size() > kMaxCheckBytes
                                       ? "line over 512 bytes"
                                       : "expected: check <sender_id> <stream_id> <t> <txn_id>");
@@ -189,46 +195,42 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
       checks.push_back(std::move(*check));
       begin = end + 1;
     }
-    peer.in.erase(0, begin);
+    connection.in.erase(0, begin);
     const std::string answers = co_await answer(std::move(checks));
-    co_await asio::async_write(peer.socket, asio::buffer(answers), asio::use_awaitable);
+    co_await asio::async_write(connection.socket, asio::buffer(answers), asio::use_awaitable);
     co_return true;
   }
 
-  // What came before the bad line is still answered.
-  asio::awaitable<bool> refuse(Peer& peer, std::vector<GateCheck> before, std::string_view why) {
+  // The checks before the invalid line are answered first.
+  asio::awaitable<bool> refuse(Connection& connection, std::vector<GateCheck> before, std::string_view reason) {
     metrics_.socket_errors.Increment();
     std::string answers = co_await answer(std::move(before));
-    answers.append("error ").append(why).append("\n");
-    co_await asio::async_write(peer.socket, asio::buffer(answers), asio::use_awaitable);
+    answers.append("error ").append(reason).append("\n");
+    co_await asio::async_write(connection.socket, asio::buffer(answers), asio::use_awaitable);
     co_return false;
   }
 
   asio::awaitable<std::string> answer(std::vector<GateCheck> checks) {
     if (checks.size() == 1) co_return co_await answer_one(std::move(checks.front()));
-    struct Gathering {
-      explicit Gathering(const asio::any_io_executor& executor) : done(executor, Clock::time_point::max()) {}
-      using Clock = std::chrono::steady_clock;
+    struct Answers {
+      Answers(const asio::any_io_executor& executor, std::size_t count)
+          : lines(count), missing(count), complete(executor) {}
       std::vector<std::string> lines;
-      std::size_t missing = 0;
-      asio::steady_timer done;  // cancelled when nothing is missing
+      std::size_t missing;
+      Event complete;
     };
-    const auto gathering = std::make_shared<Gathering>(executor_);
-    gathering->lines.resize(checks.size());
-    gathering->missing = checks.size();
+    if (checks.empty()) co_return std::string();
+    const auto answers = std::make_shared<Answers>(executor_, checks.size());
     for (std::size_t i = 0; i < checks.size(); ++i) {
       asio::co_spawn(executor_, answer_one(std::move(checks[i])),
-                     [self = shared_from_this(), gathering, i](std::exception_ptr, std::string line) {
-                       gathering->lines[i] = std::move(line);
-                       if (--gathering->missing == 0) gathering->done.cancel();
+                     [self = shared_from_this(), answers, i](std::exception_ptr, std::string line) {
+                       answers->lines[i] = std::move(line);
+                       if (--answers->missing == 0) answers->complete.set();
                      });
     }
-    while (gathering->missing > 0) {
-      boost::system::error_code ignored;
-      co_await gathering->done.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    }
+    co_await answers->complete.wait_until();
     std::string all;
-    for (const auto& line : gathering->lines) all += line;
+    for (const auto& line : answers->lines) all += line;
     co_return all;
   }
 
@@ -245,20 +247,26 @@ class SocketServer::Impl : public std::enable_shared_from_this<SocketServer::Imp
   Gate& gate_;
   Limits& limits_;
   Metrics& metrics_;
-  SocketServerSettings settings_;
+  const std::string path_;
+  const std::string group_;
   Local::acceptor acceptor_;
-  std::optional<ino_t> inode_;
-  std::set<Peer*> peers_;
+  std::optional<ino_t> inode_;  // of the socket that start() made
+  std::set<Connection*> connections_;
+  Event all_closed_;
   bool stopping_ = false;
 };
 
-SocketServer::SocketServer(asio::any_io_executor executor, Gate& gate, Limits& limits, Metrics& metrics,
-                           SocketServerSettings settings)
-    : impl_(std::make_shared<Impl>(std::move(executor), gate, limits, metrics, std::move(settings))) {}
-SocketServer::~SocketServer() { stop(); }
+GateSocket::GateSocket(asio::any_io_executor executor, Gate& gate, Limits& limits, Metrics& metrics,
+                       const config::Settings::Gate& settings)
+    : impl_(std::make_shared<Impl>(std::move(executor), gate, limits, metrics, settings)) {}
+GateSocket::~GateSocket() { stop(); }
 
-void SocketServer::start() { impl_->start(); }
-void SocketServer::stop() { impl_->stop(); }
-std::size_t SocketServer::connections() const { return impl_->connections(); }
+void GateSocket::start() { impl_->start(); }
+void GateSocket::stop() { impl_->stop(); }
+std::size_t GateSocket::connections() const { return impl_->connections(); }
+
+asio::awaitable<bool> GateSocket::wait_closed(Event::Clock::time_point deadline) {
+  return impl_->wait_closed(deadline);
+}
 
 }  // namespace sealcast::message

@@ -1,40 +1,39 @@
-// The Unix socket through which sealcast.gate() in Postgres asks the same gate: `check <sender> <stream> <t> <txn>`
-// a line, answered in order with `pass`, `seen`, `limited <ms>`, `unavailable <ms>` or `error <text>`.
+// The gate socket: the Unix socket through which sealcast.gate() in Postgres asks the same gate. Each line is
+// `check <sender_id> <stream_id> <t> <txn_id>`. The answers come in the order of the lines: `pass`, `seen`,
+// `limited <ms>`, `unavailable <ms>` or `error <text>`.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
 #include <memory>
-#include <string>
 
 #include "base/asio.h"
+#include "base/event.h"
 #include "base/metrics.h"
+#include "config/settings.h"
 #include "message/gate.h"
 #include "message/limits.h"
 
 namespace sealcast::message {
 
-struct SocketServerSettings {
-  std::string path;
-  std::string group;  // may connect beside the process's own user; empty: the process's group
-};
-
-class SocketServer {
+class GateSocket {
  public:
   static constexpr std::size_t kMaxConnections = 1'024;
-  static constexpr std::size_t kMaxPipelined = 64;  // checks of one connection under way at once
+  static constexpr std::size_t kMaxPipelined = 64;  // checks of one connection in progress at once
 
-  // The references outlive the server.
-  SocketServer(asio::any_io_executor executor, Gate& gate, Limits& limits, Metrics& metrics,
-               SocketServerSettings settings);
-  ~SocketServer();
+  // The references outlive this. `settings` must name a socket.
+  GateSocket(asio::any_io_executor executor, Gate& gate, Limits& limits, Metrics& metrics,
+             const config::Settings::Gate& settings);
+  ~GateSocket();
 
-  // Binds and listens. Throws std::runtime_error naming the path and the fix: something else stands there, another
-  // process answers on it, no such group. A socket that nobody answers on is replaced.
+  // Binds and listens. A stale socket is replaced. Throws std::runtime_error, which names the path and what to do next:
+  // the path exists and is no socket, another process listens on it, or the group does not exist.
   void start();
-  // Removes the socket, stops accepting, and closes each connection once the checks it has sent are answered.
+  // Removes the socket, stops accepting, and closes each connection once the checks that it has sent are answered.
   void stop();
   std::size_t connections() const;
+  // True once no connection is open, false at `deadline`.
+  asio::awaitable<bool> wait_closed(Event::Clock::time_point deadline);
 
  private:
   class Impl;

@@ -1,4 +1,4 @@
-// The statements that read, each one function of the extension.
+// Runs the reading statements; each of them calls one function of the extension.
 #include "message/history.h"
 
 #include <boost/asio/append.hpp>
@@ -25,28 +25,30 @@ asio::awaitable<StreamAccess> History::access(std::string_view stream_id, std::s
 void History::enqueue(std::string_view stream_id, std::string_view user_id, Handler handler) {
   std::string key(stream_id);
   key += user_id;
-  Question& question = questions_[key];
-  question.stream_id = stream_id;
-  question.user_id = user_id;
-  question.waiting.push_back(std::move(handler));
-  if (!std::exchange(question.asking, true)) asio::co_spawn(executor_, ask(std::move(key)), asio::detached);
+  AccessQuery& query = access_queries_[key];
+  query.stream_id = stream_id;
+  query.user_id = user_id;
+  query.waiting.push_back(std::move(handler));
+  if (!std::exchange(query.running, true)) {
+    asio::co_spawn(executor_, run_access_queries(std::move(key)), asio::detached);
+  }
 }
 
-// Asks as long as somebody came after the last question was sent.
-asio::awaitable<void> History::ask(std::string key) {
+// Repeats the query for the callers that came after it was sent: its answer may be older than their call.
+asio::awaitable<void> History::run_access_queries(std::string key) {
   while (true) {
-    Question& question = questions_[key];
-    std::vector<Handler> waiting = std::exchange(question.waiting, {});
+    AccessQuery& query = access_queries_[key];
+    std::vector<Handler> waiting = std::exchange(query.waiting, {});
     if (waiting.empty()) {
-      questions_.erase(key);
+      access_queries_.erase(key);
       co_return;
     }
     Params params;
-    params.add(postgres::uuid_bytes(question.stream_id));
-    if (question.user_id.empty()) {
+    params.add(postgres::uuid_bytes(query.stream_id));
+    if (query.user_id.empty()) {
       params.add_null(postgres::oid::kUuid);
     } else {
-      params.add(postgres::uuid_bytes(question.user_id));
+      params.add(postgres::uuid_bytes(query.user_id));
     }
     std::exception_ptr failure;
     StreamAccess access{};

@@ -1,4 +1,4 @@
-// The statements that read message types and roles, each one function of the extension.
+// Reads message types and roles from Postgres; each statement calls one function of the extension.
 #include "message/limits_source.h"
 
 namespace sealcast::message {

@@ -1,4 +1,4 @@
-// Reads message types and roles from Postgres, for the gate's caches.
+// The tables behind the limits: message types with their sizes and rates, and the roles of users.
 #pragma once
 
 #include <string>
@@ -6,11 +6,32 @@
 
 #include "base/asio.h"
 #include "client/postgres/pool.h"
-#include "message/limits.h"
 
 namespace sealcast::message {
 
-// The gate's caches, read from Postgres.
+// One row of sealcast.gate_limits().
+struct TypeRow {
+  std::string t;
+  int max_bytes;
+  int rate;                // messages per second and sender
+  std::string role_rates;  // JSON object {"role": rate}
+  bool system_only;
+};
+
+struct Membership {
+  std::string stream_id;
+  std::string user_id;
+};
+
+// Both functions throw when the database does not answer.
+class LimitsSource {
+ public:
+  virtual ~LimitsSource() = default;
+  virtual asio::awaitable<std::vector<TypeRow>> gate_limits() = 0;
+  // sealcast.roles_of(): one role per membership, in the same order; empty if the user has no role in the stream.
+  virtual asio::awaitable<std::vector<std::string>> roles_of(std::vector<Membership> memberships) = 0;
+};
+
 class PostgresLimits final : public LimitsSource {
  public:
   explicit PostgresLimits(postgres::Pool& pool) : pool_(pool) {}

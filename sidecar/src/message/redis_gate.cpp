@@ -1,4 +1,4 @@
-// The script, its keys, and what each of its answers (and failures) means.
+// Holds the Lua script, names its keys, and calls it.
 #include "message/redis_gate.h"
 
 #include "core/token/secret_file.h"
@@ -8,10 +8,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// KEYS: the sender's counter for this type, and, if there is a txn_id, its mark. ARGV: the limit, the window and the
-// replay window in ms. Answers one number, 4 * n + outcome: 0 pass and 1 seen with n messages so far in the window; 2
-// limited with n ms until it ends, and the txn_id left unmarked. A counter without an expiry (somebody's PERSIST) gets
-// one again at the limit, or it would refuse for ever.
+// KEYS: the sender's rate counter for this type, and the mark of the txn_id if there is one. ARGV: the limit, the
+// window in ms, the replay window in ms. Returns one number, 4 * n + outcome. Outcome 0 (pass) and 1 (seen): n is the
+// number of messages in this window. Outcome 2 (limited): n is the time in ms until the window ends, and the txn_id is
+// not marked. A counter without an expiry (after a PERSIST, for example) gets an expiry again when it reaches the
+// limit. Otherwise the gate would refuse this sender for ever.
 constexpr std::string_view kScript = R"lua(
 local used = redis.call('INCR', KEYS[1])
 if used == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -27,9 +28,9 @@ if not KEYS[2] or redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then retu
 return 4 * used + 1
 )lua";
 
-constexpr std::string_view kWindow = "1000";     // ms; limits are messages a second
-constexpr milliseconds kUnavailableRetry{1000};  // what a refused caller is told to wait
-constexpr std::size_t kMaxReply = 1U << 16;      // bytes; what the gate and the audience ask for is a number
+constexpr std::string_view kWindow = "1000";     // ms: limits are messages per second
+constexpr milliseconds kUnavailableRetry{1000};  // the retry_after of a refused caller
+constexpr std::size_t kMaxReply = 1U << 16;      // bytes; the gate and the viewer counts expect only numbers
 
 std::string key(const GateRequest& request, std::string_view kind, std::string_view name) {
   std::string key;
@@ -41,7 +42,7 @@ std::string key(const GateRequest& request, std::string_view kind, std::string_v
 std::string_view reason(const redis::Result& result) {
   switch (result.status) {
     case redis::Status::ok:
-      return "an answer that the script does not give";
+      return "the script returned an unexpected reply";
     case redis::Status::error:
       return result.text().substr(0, 200);
     case redis::Status::timed_out:
@@ -49,17 +50,17 @@ std::string_view reason(const redis::Result& result) {
     case redis::Status::disconnected:
       return "no connection";
     case redis::Status::overloaded:
-      return "gate.max_waiting checks wait already";
+      return "gate.max_waiting checks are already waiting";
   }
   return {};
 }
 
 }  // namespace
 
-RedisGate::RedisGate(redis::Client& client, Metrics& metrics, RedisGateSettings settings)
+RedisGate::RedisGate(redis::Client& client, Metrics& metrics, const config::Settings::Gate& settings)
     : client_(client),
       metrics_(metrics),
-      settings_(settings),
+      timeout_(settings.timeout),
       replay_window_(std::to_string(settings.replay_window.count())),
       script_(kScript) {
   for (std::size_t outcome = 0; outcome < kGateOutcomes; ++outcome) {
@@ -69,9 +70,9 @@ RedisGate::RedisGate(redis::Client& client, Metrics& metrics, RedisGateSettings 
 
 asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
   const auto began = redis::Clock::now();
-  const auto deadline = began + settings_.timeout;
+  const auto deadline = began + timeout_;
   redis::Result result = co_await client_.call(command(request, "EVALSHA", script_.sha1()), deadline);
-  // After a restart, a failover or SCRIPT FLUSH; nothing was carried out.
+  // After a restart, a failover or SCRIPT FLUSH, Redis does not know the script, and has changed nothing.
   if (result.status == redis::Status::error && result.text().starts_with("NOSCRIPT")) {
     result = co_await client_.call(command(request, "EVAL", script_.source()), deadline);
   }
@@ -91,7 +92,7 @@ redis::Command RedisGate::command(const GateRequest& request, std::string_view v
 }
 
 void RedisGate::log_unavailable(const redis::Result& result) {
-  if (!complaints_.allows()) return;
+  if (!log_throttle_.allows()) return;
   log::write(log::Level::warn, log::tag::kGate, "the gate is unavailable; messages are refused",
              {{"reason", reason(result)}});
 }

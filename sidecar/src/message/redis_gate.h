@@ -1,4 +1,4 @@
-// The gate in Redis: one Lua script, one round trip, pipelined with whatever else waits.
+// The gate in Redis: one Lua script and one round trip per check, pipelined with other checks.
 #pragma once
 
 #include <array>
@@ -15,15 +15,11 @@
 
 namespace sealcast::message {
 
-struct RedisGateSettings {
-  std::chrono::milliseconds timeout;        // of one check, with whatever it takes to send the script again
-  std::chrono::milliseconds replay_window;  // how long a txn_id is remembered
-};
-
 class RedisGate final : public Gate {
  public:
-  // `client` and `metrics` outlive the gate.
-  RedisGate(redis::Client& client, Metrics& metrics, RedisGateSettings settings);
+  // `client` and `metrics` outlive the gate. `settings.timeout` is for one check, also if the script must be sent
+  // again.
+  RedisGate(redis::Client& client, Metrics& metrics, const config::Settings::Gate& settings);
 
   asio::awaitable<GateAnswer> check(GateRequest request) override;
   bool ready() const override { return client_.connected(); }
@@ -35,13 +31,13 @@ class RedisGate final : public Gate {
   redis::Client& client_;
   Metrics& metrics_;
   std::array<prometheus::Counter*, kGateOutcomes> checks_;  // by outcome
-  RedisGateSettings settings_;
-  std::string replay_window_;
+  std::chrono::milliseconds timeout_;
+  std::string replay_window_;  // in ms
   redis::Script script_;
-  log::Throttle complaints_;
+  log::Throttle log_throttle_;
 };
 
-// How to reach the Redis of the gate. Throws SettingsError when the password file cannot be read.
+// The options of a connection to the gate's Redis. Throws SettingsError when the password file cannot be read.
 redis::Options gate_redis_options(const config::Settings::Gate& settings);
 
 }  // namespace sealcast::message

@@ -1,21 +1,23 @@
-// The relay's loop and what it asks of Postgres.
+// Runs the relay's loop: renews leases, tails, drains, settles, and hands the frames to the transports.
 #include "message/relay.h"
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "base/event.h"
 #include "base/log.h"
+#include "client/postgres/connection.h"
+#include "message/relay_shards.h"
 
 namespace sealcast::message {
-
 namespace {
 
-constexpr char kClaim[] = "select shard, epoch, mine, batch from sealcast.claim_shards($1, $2)";
+constexpr char kRenew[] = "select shard, epoch, mine, batch from sealcast.claim_shards($1, $2)";
 constexpr char kDrain[] =
     "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast.drain($1, $2, $3, $4)";
 constexpr char kTail[] =
@@ -24,23 +26,64 @@ constexpr char kSettle[] = "select sealcast.settle($1, $2, $3, $4)";
 constexpr char kRelease[] = "select sealcast.release_shards($1)";
 enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope, kPublicPrev };
 
-constexpr std::chrono::seconds kSettleEvery{1};
+constexpr std::chrono::seconds kMaxRenewInterval{1};
+constexpr std::chrono::seconds kSettleInterval{1};
 constexpr std::int32_t kTailBatches = 8;
-// From one look to the next under load: each has a price of its own, whatever it finds.
+// Minimum pause between drains under load: an empty drain costs a statement too.
 constexpr std::chrono::milliseconds kPace{10};
-constexpr std::chrono::seconds kAfterRefusal{1};
+constexpr std::chrono::seconds kPauseAfterError{1};
 
 }  // namespace
 
-Relay::Relay(asio::any_io_executor executor, Metrics& metrics, RelaySettings settings,
-             std::vector<transport::Transport*> transports, Observer observer)
+class Relay::Impl {
+ public:
+  Impl(asio::any_io_executor executor, const config::Settings::Relay& settings, std::chrono::milliseconds timeout,
+       Parts parts);
+  ~Impl();
+  void start();
+  void wake() { wake_up_.set(); }
+  bool listening() const { return listening_; }
+  std::span<const transport::Lead> leads() const { return leads_; }
+  asio::awaitable<void> finish(Clock::time_point deadline);
+
+ private:
+  asio::awaitable<void> run();
+  asio::awaitable<void> serve_connection();
+  asio::awaitable<void> renew_leases();
+  asio::awaitable<bool> tail();   // true if there may be more to read
+  asio::awaitable<bool> drain();  // true if there may be more to drain
+  asio::awaitable<void> settle();
+  asio::awaitable<void> release_leases();
+  void publish(const postgres::Result& rows);
+  void hand_out_frames();
+  void clear_frames();
+
+  asio::any_io_executor executor_;
+  const config::Settings::Relay& settings_;
+  Parts parts_;
+  std::shared_ptr<postgres::Connection> connection_;
+  postgres::Params params_;
+  RelayShards shards_;
+  // Frames and leads of one round; members, to keep their capacity.
+  std::vector<transport::FramePtr> frames_;
+  std::vector<transport::FramePtr> public_frames_;
+  std::vector<transport::Lead> leads_;
+  Clock::time_point next_renewal_{};
+  Clock::time_point next_settle_{};
+  Event wake_up_;   // there may be something to relay
+  Event finished_;  // run() has ended
+  bool listening_ = false;
+  bool finishing_ = false;
+};
+
+Relay::Impl::Impl(asio::any_io_executor executor, const config::Settings::Relay& settings,
+                  std::chrono::milliseconds timeout, Parts parts)
     : executor_(executor),
-      metrics_(metrics),
-      settings_(std::move(settings)),
-      transports_(std::move(transports)),
-      observer_(std::move(observer)),
-      connection_(postgres::Connection::create(executor, {settings_.dsn, "relay", settings_.timeout})),
-      timer_(executor) {
+      settings_(settings),
+      parts_(std::move(parts)),
+      connection_(postgres::Connection::create(executor, {settings.dsn, "relay", timeout})),
+      wake_up_(executor),
+      finished_(executor) {
   connection_->on_notify = [this](std::string_view) { wake(); };
   connection_->on_loss = [this] {
     listening_ = false;
@@ -48,195 +91,142 @@ Relay::Relay(asio::any_io_executor executor, Metrics& metrics, RelaySettings set
   };
 }
 
-Relay::~Relay() {
+Relay::Impl::~Impl() {
   connection_->on_notify = nullptr;
   connection_->on_loss = nullptr;
   connection_->stop();
 }
 
-void Relay::start() {
+void Relay::Impl::start() {
   connection_->start();
   asio::co_spawn(executor_, run(), asio::detached);
 }
 
-void Relay::wake() {
-  woken_ = true;
-  timer_.cancel();
-}
-
-asio::awaitable<void> Relay::run() {
+asio::awaitable<void> Relay::Impl::run() {
   while (!finishing_) {
     if (!co_await connection_->wait_connected(Clock::now() + settings_.poll)) continue;
     std::optional<postgres::Error> error;
     try {
-      co_await serve();
+      co_await serve_connection();
     } catch (const postgres::Error& caught) {
       error = caught;
     }
     listening_ = false;
-    forget_sync();
+    shards_.lose_connection();
     if (error && error->failure() == postgres::Failure::refused && !finishing_) {
-      log::write(log::Level::error, log::tag::kRelay, "Postgres refused a statement of the relay; trying again",
+      log::write(log::Level::error, log::tag::kRelay, "Postgres refused a statement of the relay; retrying",
                  {{"sqlstate", error->sqlstate()}, {"reason", std::string_view(error->what())}});
-      timer_.expires_after(kAfterRefusal);
-      boost::system::error_code ignored;
-      co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      wake_up_.clear();
+      co_await wake_up_.wait_for(kPauseAfterError);
     }
   }
-  metrics_.relay_shards.Set(0);
-  finished_ = true;
+  parts_.metrics.relay_shards.Set(0);
+  finished_.set();
 }
 
-asio::awaitable<void> Relay::serve() {
+asio::awaitable<void> Relay::Impl::serve_connection() {
   params_.clear();
   co_await connection_->query("listen sealcast", params_);
-  next_claim_ = Clock::now();
+  next_renewal_ = Clock::now();
   while (connection_->connected()) {
-    if (Clock::now() >= next_claim_) co_await claim();
+    if (Clock::now() >= next_renewal_) co_await renew_leases();
     listening_ = true;
-    bool last_round = finishing_;
-    woken_ = false;
-    last_round_ = Clock::now();
+    const bool last_round = finishing_;
+    wake_up_.clear();
+    const auto began = Clock::now();
     bool more = co_await tail();
     more = co_await drain() || more;
     if (Clock::now() >= next_settle_ || (last_round && !more)) co_await settle();
     if (more) continue;
-    if (last_round) {
-      params_.clear();
-      params_.add(std::string_view(settings_.holder));
-      co_await connection_->query(kRelease, params_);
-      co_return;
-    }
+    if (last_round) co_return co_await release_leases();
     if (finishing_) continue;
-    co_await wait_until(std::min(next_claim_, Clock::now() + settings_.poll));
-    if (Clock::now() < last_round_ + kPace) {
-      asio::steady_timer pace(executor_, last_round_ + kPace);
-      co_await pace.async_wait(asio::use_awaitable);
-    }
+    co_await wake_up_.wait_until(std::min(next_renewal_, Clock::now() + settings_.poll));
+    if (Clock::now() < began + kPace) co_await sleep_until(began + kPace);
   }
 }
 
-asio::awaitable<void> Relay::wait_until(Clock::time_point deadline) {
-  if (woken_) co_return;
-  timer_.expires_at(deadline);
-  boost::system::error_code ignored;
-  co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-}
-
-asio::awaitable<void> Relay::claim() {
-  next_claim_ = Clock::now() + std::min<Clock::duration>(std::chrono::seconds(1), settings_.lease / 3);
+asio::awaitable<void> Relay::Impl::renew_leases() {
+  enum { kId, kEpoch, kLed, kNewest };
+  next_renewal_ = Clock::now() + std::min<Clock::duration>(kMaxRenewInterval, settings_.lease / 3);
   params_.clear();
   params_.add(std::string_view(settings_.holder));
   params_.add(static_cast<std::int32_t>(settings_.lease.count()));
-  take_claim(co_await connection_->query(kClaim, params_));
-}
-
-void Relay::take_claim(const postgres::Result& rows) {
-  int mine_count = 0;
+  const postgres::Result rows = co_await connection_->query(kRenew, params_);
   for (int row = 0; row < rows.size(); ++row) {
-    auto id = static_cast<std::int32_t>(rows.integer(row, 0));
-    std::int64_t epoch = rows.integer(row, 1);
-    bool mine = rows.boolean(row, 2);
-    std::int64_t newest = rows.integer(row, 3);
-    Shard* shard = find(id);
-    if (!shard) {
-      // What was relayed before this process began is history, which clients read from Postgres.
-      shards_.push_back({id, epoch, false, false, newest, newest, newest});
-      shard = &shards_.back();
-    }
-    if (mine != shard->mine) {
-      log::write(log::Level::info, log::tag::kRelay, mine ? "took the lead of a shard" : "no longer leads a shard",
-                 {{"shard", std::int64_t{id}}, {"epoch", epoch}});
-    }
-    if (!mine || epoch != shard->epoch) shard->synced = false;
-    shard->mine = mine;
-    shard->epoch = epoch;
-    shard->newest = std::max(shard->newest, newest);
-    if (mine && !shard->synced && shard->position >= newest) shard->synced = true;
-    mine_count += mine;
+    const auto id = static_cast<std::int32_t>(rows.integer(row, kId));
+    const std::int64_t epoch = rows.integer(row, kEpoch);
+    const bool led = rows.boolean(row, kLed);
+    if (!shards_.renew(id, epoch, led, rows.integer(row, kNewest))) continue;
+    log::write(log::Level::info, log::tag::kRelay,
+               led ? "acquired the lease of a shard" : "no longer has the lease of a shard",
+               {{"shard", std::int64_t{id}}, {"epoch", epoch}});
   }
-  metrics_.relay_shards.Set(mine_count);
-  forget_frames();
-  hand_out();
+  parts_.metrics.relay_shards.Set(static_cast<double>(shards_.led_count()));
+  clear_frames();
+  hand_out_frames();
 }
 
-asio::awaitable<bool> Relay::tail() {
-  std::vector<std::int32_t> ids;
-  std::vector<std::int64_t> positions;
-  for (const Shard& shard : shards_) {
-    if (shard.synced) continue;
-    ids.push_back(shard.id);
-    positions.push_back(shard.position);
-  }
-  if (ids.empty()) co_return false;
+asio::awaitable<void> Relay::Impl::release_leases() {
   params_.clear();
-  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
-  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, positions);
+  params_.add(std::string_view(settings_.holder));
+  co_await connection_->query(kRelease, params_);
+}
+
+asio::awaitable<bool> Relay::Impl::tail() {
+  const ShardArrays shards = shards_.to_tail();
+  if (shards.ids.empty()) co_return false;
+  params_.clear();
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards.ids);
+  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.published);
   params_.add(kTailBatches);
-  postgres::Result rows = co_await connection_->query(kTail, params_);
+  const postgres::Result rows = co_await connection_->query(kTail, params_);
   publish(rows);
-  for (Shard& shard : shards_) {
-    if (shard.mine && !shard.synced && shard.position >= shard.newest) shard.synced = true;
-  }
+  shards_.catch_up();
   co_return rows.size() > 0;
 }
 
-asio::awaitable<bool> Relay::drain() {
-  std::vector<std::int32_t> ids;
-  std::vector<std::int64_t> epochs;
-  for (const Shard& shard : shards_) {
-    if (!shard.synced) continue;
-    ids.push_back(shard.id);
-    epochs.push_back(shard.epoch);
-  }
-  if (ids.empty()) co_return false;
+asio::awaitable<bool> Relay::Impl::drain() {
+  const ShardArrays shards = shards_.to_drain();
+  if (shards.ids.empty()) co_return false;
   params_.clear();
   params_.add(std::string_view(settings_.holder));
-  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
-  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards.ids);
+  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.epochs);
   params_.add(settings_.max_rows);
-  postgres::Result rows = co_await connection_->query(kDrain, params_);
+  const postgres::Result rows = co_await connection_->query(kDrain, params_);
   publish(rows);
-  // A drain that came back short found all there was.
+  // A drain with fewer rows than it may return has drained everything.
   co_return rows.size() >= settings_.max_rows;
 }
 
-asio::awaitable<void> Relay::settle() {
-  next_settle_ = Clock::now() + kSettleEvery;
-  std::vector<std::int32_t> ids;
-  std::vector<std::int64_t> epochs, positions;
-  for (const Shard& shard : shards_) {
-    if (!shard.synced || shard.settled == shard.position) continue;
-    ids.push_back(shard.id);
-    epochs.push_back(shard.epoch);
-    positions.push_back(shard.position);
-  }
-  if (ids.empty()) co_return;
-  for (transport::Transport* transport : transports_) {
+asio::awaitable<void> Relay::Impl::settle() {
+  next_settle_ = Clock::now() + kSettleInterval;
+  const ShardArrays shards = shards_.to_settle();
+  if (shards.ids.empty()) co_return;
+  for (transport::Transport* transport : parts_.transports) {
     if (!transport->delivers_at_once()) continue;
     params_.clear();
     params_.add(transport->name());
-    params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
-    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
-    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, positions);
+    params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards.ids);
+    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.epochs);
+    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, shards.published);
     co_await connection_->query(kSettle, params_);
   }
-  for (std::size_t i = 0; i < ids.size(); ++i) find(ids[i])->settled = positions[i];
+  shards_.settle(shards);
 }
 
-void Relay::publish(const postgres::Result& rows) {
+void Relay::Impl::publish(const postgres::Result& rows) {
   if (rows.size() == 0) return;
-  forget_frames();
+  clear_frames();
   for (int row = 0; row < rows.size(); ++row) {
-    Shard* shard = find(static_cast<std::int32_t>(rows.integer(row, kShard)));
-    std::int64_t batch = rows.integer(row, kBatch);
-    if (!shard) continue;
-    shard->position = std::max(shard->position, batch);
+    const auto shard = static_cast<std::int32_t>(rows.integer(row, kShard));
+    const std::int64_t batch = rows.integer(row, kBatch);
+    if (!shards_.advance(shard, batch)) continue;
     if (rows.null(row, kStream) || rows.null(row, kEnvelope)) continue;
-    std::string_view envelope = rows.text(row, kEnvelope);
+    const std::string_view envelope = rows.text(row, kEnvelope);
     const auto frame_after = [&](std::int64_t prev) {
       auto frame = std::make_shared<transport::Frame>(
-          transport::Frame{rows.uuid(row, kStream), rows.integer(row, kOffset), prev, shard->id, batch, {}});
+          transport::Frame{rows.uuid(row, kStream), rows.integer(row, kOffset), prev, shard, batch, {}});
       transport::append_frame(frame->offset, prev, envelope, frame->text);
       return frame;
     };
@@ -247,49 +237,46 @@ void Relay::publish(const postgres::Result& rows) {
     public_frames_.push_back(public_prev == prev ? frames_.back() : frame_after(public_prev));
   }
   if (!frames_.empty()) {
-    metrics_.relay_messages.Increment(static_cast<double>(frames_.size()));
-    if (auto ts = transport::envelope_ts(frames_.back()->text)) {
-      auto now =
+    parts_.metrics.relay_messages.Increment(static_cast<double>(frames_.size()));
+    if (const auto ts = transport::envelope_ts(frames_.back()->text)) {
+      const auto now =
           std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
-      metrics_.relay_lag_seconds.Set(static_cast<double>(now.count() - *ts) / 1000);
+      parts_.metrics.relay_lag_seconds.Set(static_cast<double>(now.count() - *ts) / 1000);
     }
   }
-  hand_out();
+  hand_out_frames();
 }
 
-void Relay::hand_out() {
-  leads_.clear();
-  for (const Shard& shard : shards_) {
-    if (shard.mine) leads_.push_back({shard.id, shard.epoch, shard.position});
-  }
-  if (observer_) observer_(frames_);
-  for (transport::Transport* transport : transports_) {
+void Relay::Impl::hand_out_frames() {
+  shards_.write_leads(leads_);
+  if (parts_.observer) parts_.observer(frames_);
+  for (transport::Transport* transport : parts_.transports) {
     transport->publish(transport->channel() == transport::Channel::everyone ? public_frames_ : frames_, leads_);
   }
 }
 
-void Relay::forget_frames() {
+void Relay::Impl::clear_frames() {
   frames_.clear();
   public_frames_.clear();
 }
 
-void Relay::forget_sync() {
-  for (Shard& shard : shards_) shard.synced = false;
-}
-
-Relay::Shard* Relay::find(std::int32_t id) {
-  auto at = std::ranges::find(shards_, id, &Shard::id);
-  return at == shards_.end() ? nullptr : &*at;
-}
-
-asio::awaitable<void> Relay::finish(Clock::time_point deadline) {
+asio::awaitable<void> Relay::Impl::finish(Clock::time_point deadline) {
   finishing_ = true;
   wake();
-  while (!finished_ && connection_->connected() && Clock::now() < deadline) {
-    asio::steady_timer pause(executor_, std::chrono::milliseconds(5));
-    co_await pause.async_wait(asio::use_awaitable);
-  }
+  // A lost connection ends run() too.
+  if (connection_->connected()) co_await finished_.wait_until(deadline);
   connection_->stop();
 }
+
+Relay::Relay(asio::any_io_executor executor, const config::Settings::Relay& settings, std::chrono::milliseconds timeout,
+             Parts parts)
+    : impl_(std::make_unique<Impl>(std::move(executor), settings, timeout, std::move(parts))) {}
+Relay::~Relay() = default;
+
+void Relay::start() { impl_->start(); }
+void Relay::wake() { impl_->wake(); }
+bool Relay::listening() const { return impl_->listening(); }
+std::span<const transport::Lead> Relay::leads() const { return impl_->leads(); }
+asio::awaitable<void> Relay::finish(Clock::time_point deadline) { return impl_->finish(deadline); }
 
 }  // namespace sealcast::message

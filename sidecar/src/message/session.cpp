@@ -1,11 +1,12 @@
-// Verifying sessions: signature by a pinned key, then claims, then a cache so that a client pays once per token.
+// Verifies the signature of a token with a configured key, then its claims, and caches verified tokens.
 #include "message/session.h"
 
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
-#include <unordered_map>
+#include <utility>
 
+#include "base/generation_cache.h"
 #include "base/log.h"
 #include "core/digest.h"
 #include "core/keyring.h"
@@ -16,8 +17,8 @@
 namespace sealcast::message {
 namespace {
 
-constexpr std::int64_t kLeewaySeconds = 5;  // clocks of two machines
-constexpr std::size_t kMaxCached = 65'536;
+constexpr std::int64_t kLeewaySeconds = 5;  // the clocks of two machines may differ
+constexpr std::size_t kMaxCachedTokens = 65'536;
 
 struct DigestHash {
   std::size_t operator()(const core::Digest& digest) const noexcept {
@@ -27,51 +28,21 @@ struct DigestHash {
   }
 };
 
-// Verified tokens in two generations: what was used since the last turn survives the next.
-class TokenCache {
- public:
-  const Session* find(const core::Digest& token) {
-    if (const auto found = young_.find(token); found != young_.end()) return &found->second;
-    const auto found = old_.find(token);
-    if (found == old_.end()) return nullptr;
-    Session session = std::move(found->second);
-    old_.erase(found);
-    return put(token, std::move(session));
-  }
-
-  const Session* put(const core::Digest& token, Session session) {
-    if (young_.size() >= kMaxCached / 2) {
-      old_ = std::move(young_);
-      young_.clear();
-    }
-    return &young_.insert_or_assign(token, std::move(session)).first->second;
-  }
-
-  void clear() {
-    young_.clear();
-    old_.clear();
-  }
-
- private:
-  using Generation = std::unordered_map<core::Digest, Session, DigestHash>;
-  Generation young_;
-  Generation old_;
-};
-
 SessionResult problem(SessionProblem problem) { return {std::nullopt, problem}; }
 
 }  // namespace
 
 class SessionVerifier::Impl {
  public:
-  explicit Impl(SessionSettings settings) : issuer_(settings.issuer), audience_(settings.audience) {
-    if (!settings.hs256_secret.empty()) {
-      if (settings.hs256_secret.size() < core::kMinSecretBytes) {
+  Impl(std::string_view hs256_secret, const config::Settings::Session& settings)
+      : issuer_(settings.issuer), audience_(settings.audience) {
+    if (!hs256_secret.empty()) {
+      if (hs256_secret.size() < core::kMinSecretBytes) {
         throw std::runtime_error("session.hs256_secret_file: the secret is shorter than " +
                                  std::to_string(core::kMinSecretBytes) +
                                  " bytes; make a new one, for example by `openssl rand -hex 32`");
       }
-      hs256_.emplace(settings.hs256_secret);
+      hs256_.emplace(hs256_secret);
     }
     if (!settings.jwks_file.empty()) jwks_.emplace(settings.jwks_file);
     if (!hs256_ && !jwks_) {
@@ -82,30 +53,30 @@ class SessionVerifier::Impl {
   SessionResult verify(std::string_view token, std::int64_t now) {
     if (token.empty()) return problem(SessionProblem::missing);
     if (token.size() > core::token::kMaxTokenBytes) return problem(SessionProblem::invalid);
-    // A key that was taken out must stop working, whatever the cache remembers.
-    if (jwks_ && looks_.allows() && jwks_->reload_if_changed()) cache_.clear();
+    // A removed key must stop working, even for tokens in the cache.
+    if (jwks_ && reload_throttle_.allows() && jwks_->reload_if_changed()) verified_.clear();
     const core::Digest digest = core::sha256(token);
-    if (const Session* known = cache_.find(digest)) return in_time(*known, now);
+    if (const Session* known = verified_.find_and_keep(digest)) return check_expiry(*known, now);
     const auto session = read(token, now);
     if (!session) return problem(SessionProblem::invalid);
-    SessionResult result = in_time(*session, now);
-    if (result.session) cache_.put(digest, *session);
+    SessionResult result = check_expiry(*session, now);
+    if (result.session) verified_.put(digest, *session);
     return result;
   }
 
  private:
-  static SessionResult in_time(const Session& session, std::int64_t now) {
+  static SessionResult check_expiry(const Session& session, std::int64_t now) {
     if (now >= session.expires_at + kLeewaySeconds) return problem(SessionProblem::expired);
     return {session, SessionProblem::missing};
   }
 
-  // Everything but `exp`, which is told apart only for tokens that are otherwise good.
+  // Checks all but `exp`: only a token that is otherwise valid may be called expired.
   std::optional<Session> read(std::string_view token, std::int64_t now) const {
     const auto jwt = core::token::parse_jwt(token);
     if (!jwt) return std::nullopt;
-    const bool genuine =
+    const bool verified =
         jwt->alg == "HS256" ? hs256_ && core::token::verify_hs256(*jwt, *hs256_) : jwks_ && jwks_->verify(*jwt, token);
-    if (!genuine) return std::nullopt;
+    if (!verified) return std::nullopt;
     const auto claims = core::token::parse_claims(jwt->payload);
     if (!claims || !claims->exp || !claims->sub) return std::nullopt;
     if (claims->nbf && now + kLeewaySeconds < *claims->nbf) return std::nullopt;
@@ -122,11 +93,12 @@ class SessionVerifier::Impl {
   std::string audience_;
   std::optional<core::HmacKey> hs256_;
   std::optional<Jwks> jwks_;
-  log::Throttle looks_;  // at the JWKS file
-  TokenCache cache_;
+  log::Throttle reload_throttle_;  // stat() of the JWKS file at most once per second
+  GenerationCache<core::Digest, Session, DigestHash> verified_{kMaxCachedTokens};
 };
 
-SessionVerifier::SessionVerifier(SessionSettings settings) : impl_(std::make_unique<Impl>(std::move(settings))) {}
+SessionVerifier::SessionVerifier(std::string_view hs256_secret, const config::Settings::Session& settings)
+    : impl_(std::make_unique<Impl>(hs256_secret, settings)) {}
 SessionVerifier::~SessionVerifier() = default;
 
 SessionResult SessionVerifier::verify(std::string_view token, std::int64_t now_seconds) {

@@ -1,12 +1,13 @@
-// Sessions: who is asking, from a JWT (RFC 7519). The algorithm is pinned by the configured key, never the token's.
+// Verifies sessions: JWTs (RFC 7519) that identify a user. The configured keys decide the algorithm, never the token.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "config/settings.h"
 
 namespace sealcast::message {
 
@@ -19,21 +20,16 @@ enum class SessionProblem { missing, invalid, expired };
 
 struct SessionResult {
   std::optional<Session> session;
-  SessionProblem problem;  // when there is no session
+  SessionProblem problem;  // only if there is no session
 };
 
-struct SessionSettings {
-  std::string hs256_secret;  // empty: HS256 is off
-  std::string jwks_file;     // RS256 and ES256 keys; empty: off
-  std::string issuer;        // required `iss`; empty: any
-  std::string audience;      // required `aud`; empty: any
-};
-
-// Verifies tokens, remembering verified ones until `exp` (a bounded cache).
+// Remembers verified tokens until `exp`, in a bounded cache: a client pays for the signature once per token.
 class SessionVerifier {
  public:
-  // Throws std::runtime_error naming the key of the settings and the fix.
-  explicit SessionVerifier(SessionSettings settings);
+  // Without `hs256_secret` HS256 is off, without `settings.jwks_file` RS256 and ES256 are off. `settings.issuer` and
+  // `settings.audience` are the required `iss` and `aud`; empty accepts any.
+  // Throws std::runtime_error, which names the setting and what to do next.
+  SessionVerifier(std::string_view hs256_secret, const config::Settings::Session& settings);
   ~SessionVerifier();
 
   SessionResult verify(std::string_view token, std::int64_t now_seconds);

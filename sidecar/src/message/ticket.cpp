@@ -1,5 +1,4 @@
-// Tickets of both kinds: JWTs of our own, each kind under a key derived for nothing else and with an audience of its
-// own.
+// Makes both kinds of tickets as JWTs. Each kind has its own derived key and its own audience.
 #include "message/ticket.h"
 
 #include <openssl/core_names.h>
@@ -19,18 +18,17 @@
 namespace sealcast::message {
 namespace {
 
-// What tickets of one kind have in common.
 struct Kind {
   std::string_view audience;
-  std::string_view purpose;  // of their key
+  std::string_view key_purpose;  // `info` of HKDF
 };
 constexpr Kind kSubscription{"sealcast:subscribe", "sealcast subscription ticket v1"};
 constexpr Kind kMigration{"sealcast:migrate", "sealcast migration ticket v1"};
 
-std::string derive_key(std::string_view secret, std::string_view purpose_of_key) {
+std::string derive_key(std::string_view secret, std::string_view key_purpose) {
   const std::unique_ptr<EVP_KDF, decltype(&EVP_KDF_free)> kdf(EVP_KDF_fetch(nullptr, "HKDF", nullptr), EVP_KDF_free);
   const std::unique_ptr<EVP_KDF_CTX, decltype(&EVP_KDF_CTX_free)> context(EVP_KDF_CTX_new(kdf.get()), EVP_KDF_CTX_free);
-  std::string digest = "SHA256", key(secret), purpose(purpose_of_key);
+  std::string digest = "SHA256", key(secret), purpose(key_purpose);
   const std::array<OSSL_PARAM, 4> parameters = {
       OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key.data(), key.size()),
@@ -39,22 +37,23 @@ std::string derive_key(std::string_view secret, std::string_view purpose_of_key)
   std::string derived(sizeof(core::Digest), '\0');
   if (!context || EVP_KDF_derive(context.get(), reinterpret_cast<unsigned char*>(derived.data()), derived.size(),
                                  parameters.data()) != 1) {
-    throw std::runtime_error("OpenSSL has no HKDF; use an OpenSSL 3 with its default provider");
+    throw std::runtime_error("OpenSSL cannot derive a key by HKDF; use OpenSSL 3 with its default provider");
   }
   return derived;
 }
 
 std::string uuid(std::string_view text) {
   std::string lower;
-  if (!core::normalize_uuid(text, lower)) throw std::invalid_argument("a ticket names a stream and a user by UUID");
+  if (!core::normalize_uuid(text, lower))
+    throw std::invalid_argument("the stream and the user of a ticket must be UUIDs");
   return lower;
 }
 
 class Tickets {
  public:
-  Tickets(std::string_view secret, const Kind& kind) : kind_(kind), key_(derive_key(secret, kind.purpose)) {}
+  Tickets(std::string_view secret, const Kind& kind) : kind_(kind), key_(derive_key(secret, kind.key_purpose)) {}
 
-  // `name` and `value`: the claim that only this kind has; the value needs no escapes.
+  // `name` and `value` are the claim that only this kind has. `value` must not need JSON escapes.
   std::string issue(std::string_view stream_id, std::string_view name, std::string_view value,
                     std::int64_t expires_at) const {
     std::string claims = R"({"aud":")";
@@ -63,7 +62,7 @@ class Tickets {
     return core::token::write_hs256(claims, key_);
   }
 
-  // Null unless it is one of this kind, for that stream, and not over.
+  // Null unless the ticket is of this kind, is for that stream and has not expired.
   std::optional<core::token::Claims> verify(std::string_view ticket, std::string_view stream_id,
                                             std::int64_t now_seconds) const {
     const auto jwt = core::token::parse_jwt(ticket);
@@ -115,7 +114,7 @@ std::string TicketIssuer::issue_migration(std::string_view stream_id, std::strin
                                           std::int64_t expires_at) const {
   const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
   if (target.empty() || !std::all_of(target.begin(), target.end(), is_plain)) {
-    throw std::invalid_argument("a migration ticket names a transport as settings do");
+    throw std::invalid_argument("the target of a migration ticket must be the name of a transport");
   }
   return impl_->migrations.issue(stream_id, "target", target, expires_at);
 }

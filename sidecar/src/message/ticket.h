@@ -1,4 +1,4 @@
-// Tickets: short-lived tokens of our own for one stream.
+// Makes and verifies tickets: short-lived tokens of our own for one stream.
 #pragma once
 
 #include <chrono>
@@ -12,20 +12,21 @@
 
 namespace sealcast::message {
 
-// Tickets are for one stream and a short time. They are no sessions: verify() above refuses them, and a ticket of one
-// kind never passes for one of the other.
+// A ticket is no session: SessionVerifier refuses it. A ticket of one kind never verifies as the other kind.
+// Times are Unix seconds.
 class TicketIssuer {
  public:
-  explicit TicketIssuer(std::string_view secret);  // the keys are derived from it by HKDF-SHA-256 (RFC 5869)
+  // Derives the keys from `secret` by HKDF-SHA-256 (RFC 5869). Throws std::runtime_error when it is too short.
+  explicit TicketIssuer(std::string_view secret);
   ~TicketIssuer();
 
-  // A subscription ticket lets one user subscribe; EventSource sends no headers, so it goes in the query as
-  // ?access_token=.
+  // A subscription ticket lets one user read one stream. An EventSource cannot send headers, so the ticket goes into
+  // the query as ?access_token=.
   std::string issue(std::string_view stream_id, std::string_view user_id, std::int64_t expires_at) const;
   std::optional<Session> verify(std::string_view ticket, std::string_view stream_id, std::int64_t now_seconds) const;
 
-  // A migration ticket is for whoever reads the stream when it goes over to `target`, a transport: at POST
-  // /streams/{id}/token it gets a token there. It opens nothing by itself.
+  // A migration ticket is for all readers of a stream that moves to the transport `target`. POST /streams/{id}/token
+  // exchanges it for a reader token of that transport. The ticket itself opens nothing.
   static constexpr std::chrono::seconds kMigrationLife{60};
   std::string issue_migration(std::string_view stream_id, std::string_view target, std::int64_t expires_at) const;
   bool verify_migration(std::string_view ticket, std::string_view stream_id, std::string_view target,

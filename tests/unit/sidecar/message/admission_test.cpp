@@ -1,8 +1,9 @@
-// Admission against a database whose admit() does as the payload says: batches, splitting, retries, bounds.
+// Admission against a database whose admit() behaves as the payload demands: batches, splits, retries, bounds.
 #include "message/admission.h"
 
-#include <boost/asio/use_awaitable.hpp>
-#include <map>
+#include <algorithm>
+#include <deque>
+#include <optional>
 
 #include "base/asio.h"
 #include "core/uuid.h"
@@ -59,17 +60,15 @@ class AdmissionTest : public testing::Test {
     io_.run_for(milliseconds(500));
   }
 
-  void start(AdmissionSettings settings = {}) {
-    settings.dsn = server_.dsn();
-    if (settings.timeout == milliseconds(0)) settings.timeout = milliseconds(10'000);
-    if (settings.lanes == 0) settings.lanes = 1;
-    if (settings.max_batch == 0) settings.max_batch = 100;
-    if (settings.max_waiting == 0) settings.max_waiting = 100;
-    admission_ = std::make_unique<Admission>(io_.get_executor(), metrics_, settings, [this] { ++commits_; });
+  void start() {
+    postgres_.dsn = server_.dsn();
+    admission_ =
+        std::make_unique<Admission>(io_.get_executor(), settings_, postgres_,
+                                    Admission::Parts{.metrics = metrics_, .on_commit = [this] { ++commits_; }});
     admission_->start();
     ASSERT_TRUE(test::run_until(io_, [&] { return admission_->connected(); }));
-    // The lane of repeats and the connection for single messages too.
-    auto all = std::to_string(settings.lanes + 3);
+    // With the lane of repeats, the connection for single messages, and the connection of this query.
+    auto all = std::to_string(settings_.lanes + 3);
     ASSERT_TRUE(test::run_until(io_, [&] {
       return server_.run("select count(*) from pg_stat_activity where backend_type = 'client backend'") == all;
     }));
@@ -109,12 +108,14 @@ class AdmissionTest : public testing::Test {
   test::PostgresServer server_{kSchema};
   asio::io_context io_;
   Metrics metrics_;
+  config::Settings::Admission settings_{.lanes = 1, .max_batch = 100, .max_waiting = 100};
+  config::Settings::Postgres postgres_{.dsn = {}, .password_file = {}, .timeout = milliseconds(10'000)};
   std::unique_ptr<Admission> admission_;
   std::deque<Sent> sent_;
   int commits_ = 0;
 };
 
-TEST_F(AdmissionTest, GivesEachMessageItsOwnVerdict) {
+TEST_F(AdmissionTest, EachMessageGetsItsOwnVerdict) {
   start();
   for (int i = 0; i < 5; ++i) send("d" + std::to_string(i));
   ASSERT_TRUE(answered());
@@ -126,7 +127,17 @@ TEST_F(AdmissionTest, GivesEachMessageItsOwnVerdict) {
   EXPECT_TRUE(admission_->idle());
 }
 
-TEST_F(AdmissionTest, GathersWhatWaitsWhileABatchIsUnderWay) {
+TEST_F(AdmissionTest, WaitIdleReturnsOnceAllMessagesHaveTheirVerdicts) {
+  start();
+  EXPECT_TRUE(test::await(io_, admission_->wait_idle(Admission::Clock::now())));
+  send("slow");
+  EXPECT_FALSE(test::await(io_, admission_->wait_idle(Admission::Clock::now())));
+  EXPECT_TRUE(test::await(io_, admission_->wait_idle(Admission::Clock::now() + std::chrono::seconds(30))));
+  EXPECT_TRUE(admission_->idle());
+  EXPECT_TRUE(answered());
+}
+
+TEST_F(AdmissionTest, MessagesThatArriveDuringABatchFormTheNextBatch) {
   start();
   send("slow");
   test::run_until(io_, [&] {
@@ -140,26 +151,29 @@ TEST_F(AdmissionTest, GathersWhatWaitsWhileABatchIsUnderWay) {
   EXPECT_EQ(commits_, 2);
 }
 
-TEST_F(AdmissionTest, KeepsBatchesWithinTheirBound) {
-  start({.dsn = {}, .timeout = {}, .lanes = 1, .max_batch = 4, .max_waiting = 0});
+TEST_F(AdmissionTest, ABatchHasAtMostMaxBatchMessages) {
+  settings_.max_batch = 4;
+  start();
   for (int i = 0; i < 10; ++i) send("d");
   ASSERT_TRUE(answered());
   EXPECT_EQ(server_.run("select string_agg(size::text, ',' order by id) from batches"), "4,4,2");
 }
 
-TEST_F(AdmissionTest, ShedsWhatIsOverTheBoundAtOnce) {
-  start({.dsn = {}, .timeout = {}, .lanes = 1, .max_batch = 1, .max_waiting = 3});
+TEST_F(AdmissionTest, AMessageAboveMaxWaitingIsRefusedAtOnce) {
+  settings_.max_batch = 1;
+  settings_.max_waiting = 3;
+  start();
   for (int i = 0; i < 5; ++i) send("slow");
   EXPECT_TRUE(test::run_until(io_, [&] { return sent_[4].verdict.has_value(); }));
   EXPECT_EQ(sent_[4].verdict->status, 503);
   EXPECT_EQ(sent_[4].verdict->code, "overloaded");
   EXPECT_GT(sent_[4].verdict->retry_after_ms, 0);
-  EXPECT_FALSE(sent_[0].verdict.has_value()) << "it was shed before the others were done";
+  EXPECT_FALSE(sent_[0].verdict.has_value()) << "it was refused only after the other messages";
   ASSERT_TRUE(answered());
   EXPECT_EQ(sent_[0].verdict->status, 200);
 }
 
-TEST_F(AdmissionTest, SendsMessagesAloneWhenABatchMetAnOpenTransaction) {
+TEST_F(AdmissionTest, TheMessagesOfABatchThatMetAnOpenTransactionAreSentAlone) {
   start();
   send("slow");
   for (const char* d : {"a", "held", "b"}) send(d);
@@ -170,7 +184,7 @@ TEST_F(AdmissionTest, SendsMessagesAloneWhenABatchMetAnOpenTransaction) {
   EXPECT_EQ(sent_[2].verdict->code, "txn_in_progress");
 }
 
-TEST_F(AdmissionTest, OneMessageThatPostgresCannotTakeSpoilsNoOther) {
+TEST_F(AdmissionTest, AMessageThatFailsDoesNotFailTheOthersOfItsBatch) {
   start();
   send("slow");
   for (const char* d : {"a", "poison", "b"}) send(d);
@@ -181,8 +195,9 @@ TEST_F(AdmissionTest, OneMessageThatPostgresCannotTakeSpoilsNoOther) {
   EXPECT_EQ(sent_[2].verdict->code, "internal_error");
 }
 
-TEST_F(AdmissionTest, RepeatsHaveALaneOfTheirOwn) {
-  start({.dsn = {}, .timeout = milliseconds(1000), .lanes = 1, .max_batch = 0, .max_waiting = 0});
+TEST_F(AdmissionTest, RepeatsHaveTheirOwnLane) {
+  postgres_.timeout = milliseconds(1000);
+  start();
   send("stuck", 0, true);
   send("quick");
   ASSERT_TRUE(test::run_until(io_, [&] { return sent_[1].verdict.has_value(); }));
@@ -192,7 +207,7 @@ TEST_F(AdmissionTest, RepeatsHaveALaneOfTheirOwn) {
   EXPECT_EQ(sent_[0].verdict->code, "database_unavailable");
 }
 
-TEST_F(AdmissionTest, TriesAgainAfterALostRaceAndAfterATransientRefusal) {
+TEST_F(AdmissionTest, ABatchIsRetriedAfterALostRaceAndAfterATransientError) {
   start();
   send("deadlock");
   ASSERT_TRUE(answered());
@@ -203,7 +218,7 @@ TEST_F(AdmissionTest, TriesAgainAfterALostRaceAndAfterATransientRefusal) {
   EXPECT_EQ(sent_[1].verdict->status, 200);
 }
 
-TEST_F(AdmissionTest, SendsABatchAgainWhenItsConnectionDied) {
+TEST_F(AdmissionTest, ABatchIsSentAgainAfterItsConnectionWasLost) {
   start();
   send("dies", 7);
   ASSERT_TRUE(answered());
@@ -211,7 +226,7 @@ TEST_F(AdmissionTest, SendsABatchAgainWhenItsConnectionDied) {
   EXPECT_EQ(server_.run("select count(*) from stored"), "1");
 }
 
-TEST_F(AdmissionTest, RefusesAtOnceWhilePostgresIsAwayAndTakesUpAgain) {
+TEST_F(AdmissionTest, WithoutPostgresMessagesAreRefusedAtOnceUntilItIsBack) {
   start();
   server_.stop();
   ASSERT_TRUE(test::run_until(io_, [&] { return !admission_->connected(); }));
@@ -227,8 +242,10 @@ TEST_F(AdmissionTest, RefusesAtOnceWhilePostgresIsAwayAndTakesUpAgain) {
   EXPECT_EQ(sent_[1].verdict->status, 200);
 }
 
-TEST_F(AdmissionTest, AnswersWhatWasUnderWayWhenPostgresWentForGood) {
-  start({.dsn = {}, .timeout = milliseconds(1500), .lanes = 1, .max_batch = 1, .max_waiting = 0});
+TEST_F(AdmissionTest, BatchesInFlightAreAnsweredWhenPostgresDoesNotComeBack) {
+  postgres_.timeout = milliseconds(1500);
+  settings_.max_batch = 1;
+  start();
   for (int i = 0; i < 3; ++i) send("slow");
   test::run_until(io_, [&] {
     return server_.run(
@@ -243,8 +260,10 @@ TEST_F(AdmissionTest, AnswersWhatWasUnderWayWhenPostgresWentForGood) {
   EXPECT_TRUE(admission_->idle());
 }
 
-TEST_F(AdmissionTest, GivesUpAtTheDeadline) {
-  start({.dsn = {}, .timeout = milliseconds(300), .lanes = 1, .max_batch = 1, .max_waiting = 0});
+TEST_F(AdmissionTest, AMessageIsAnsweredAtItsDeadline) {
+  postgres_.timeout = milliseconds(300);
+  settings_.max_batch = 1;
+  start();
   send("stuck");
   send("d");
   ASSERT_TRUE(answered());

@@ -1,4 +1,4 @@
-// What the gate's script says, read; and the socket's lines, both ways.
+// Decoding the reply of the gate's script, writing the line of the gate socket, and parsing its checks.
 #include "message/gate_answer.h"
 
 #include <gtest/gtest.h>
@@ -26,20 +26,20 @@ std::string line_of(long long number, int type = REDIS_REPLY_INTEGER) {
   return to_line(answer);
 }
 
-TEST(GateAnswer, IsTheScriptsNumber) {
+TEST(GateAnswer, EachOutcomeIsDecodedFromTheScriptsNumber) {
   EXPECT_EQ(line_of(4 * 1 + 0), "pass\n");
   EXPECT_EQ(line_of(4 * 9 + 1), "seen\n");
   EXPECT_EQ(line_of(4 * 250 + 2), "limited 250\n");
 }
 
-TEST(GateAnswer, WhatTheScriptDoesNotSayClosesTheGate) {
+TEST(GateAnswer, AnUnexpectedReplyMeansUnavailable) {
   for (const long long number : {3LL, -1LL, -2LL, -4LL, std::numeric_limits<long long>::min()}) {
     EXPECT_EQ(line_of(number), "unavailable 1000\n") << number;
   }
   EXPECT_EQ(line_of(0, REDIS_REPLY_STRING), "unavailable 1000\n");
 }
 
-TEST(GateCheck, IsFiveWords) {
+TEST(GateCheck, OnlyALineOfFiveValidWordsIsACheck) {
   const auto check = parse_check(std::string("check ") + kSender + " " + kStream + " gift.big_1-x " + kTxn);
   ASSERT_TRUE(check);
   EXPECT_EQ(check->sender_id, "0190d000-0000-7000-8000-00000000000a");

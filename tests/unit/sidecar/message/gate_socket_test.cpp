@@ -1,4 +1,4 @@
-// The gate's Unix socket, asked by raw clients.
+// The gate socket, used by clients that write raw bytes.
 #include "message/gate_socket.h"
 
 #include <gtest/gtest.h>
@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 #include <list>
 
 #include "base/asio.h"
+#include "base/event.h"
 #include "support/async.h"
 #include "support/scratch.h"
 
@@ -34,25 +34,22 @@ class FixedTypes final : public LimitsSource {
   }
 };
 
-// Answers with the next of `answers`, the later the earlier it was asked; waits while `hold` is set.
+// Answers with the next of `answers`. Later checks are answered earlier. Delays all answers while `hold` is set.
 class ScriptedGate final : public Gate {
  public:
-  explicit ScriptedGate(asio::io_context& io) : io_(io), released_(io, std::chrono::steady_clock::time_point::max()) {}
+  explicit ScriptedGate(asio::io_context& io) : io_(io), released_(io.get_executor()) {}
 
   asio::awaitable<GateAnswer> check(GateRequest request) override {
     requests.push_back(request);
-    const std::size_t turn = requests.size() - 1;
-    while (hold) {
-      boost::system::error_code ignored;
-      co_await released_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    }
-    for (std::size_t i = turn; i < 8; ++i) co_await asio::post(io_, asio::use_awaitable);
-    co_return turn < answers.size() ? answers[turn] : GateAnswer{GateOutcome::pass, request.limit, 0, {}};
+    const std::size_t index = requests.size() - 1;
+    if (hold) co_await released_.wait_until();
+    for (std::size_t i = index; i < 8; ++i) co_await asio::post(io_, asio::use_awaitable);
+    co_return index < answers.size() ? answers[index] : GateAnswer{GateOutcome::pass, request.limit, 0, {}};
   }
   bool ready() const override { return true; }
   void release() {
     hold = false;
-    released_.cancel();
+    released_.set();
   }
 
   std::vector<GateRequest> requests;
@@ -61,7 +58,7 @@ class ScriptedGate final : public Gate {
 
  private:
   asio::io_context& io_;
-  asio::steady_timer released_;
+  Event released_;
 };
 
 class RawClient {
@@ -79,7 +76,7 @@ class RawClient {
   void send(std::string_view bytes) {
     EXPECT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
   }
-  // What has arrived so far.
+  // All bytes that have arrived so far.
   const std::string& received() {
     char buffer[4096];
     ssize_t size;
@@ -97,15 +94,20 @@ class RawClient {
   std::string received_;
 };
 
-class SocketServerTest : public testing::Test {
+class GateSocketTest : public testing::Test {
  protected:
-  SocketServerTest() {
+  GateSocketTest() {
     test::await(io_, limits_.refresh());
-    server_ =
-        std::make_unique<SocketServer>(io_.get_executor(), gate_, limits_, metrics_, SocketServerSettings{path_, ""});
+    server_ = std::make_unique<GateSocket>(io_.get_executor(), gate_, limits_, metrics_, settings(path_));
     server_->start();
   }
 
+  static config::Settings::Gate settings(const std::string& path, const std::string& group = {}) {
+    config::Settings::Gate settings{};
+    settings.socket = path;
+    settings.socket_group = group;
+    return settings;
+  }
   static std::string line(const std::string& t = "chat", const std::string& txn = kTxn) {
     return "check " + kSender + " " + kStream + " " + t + " " + txn + "\n";
   }
@@ -121,8 +123,8 @@ class SocketServerTest : public testing::Test {
       return client.closed;
     });
   }
-  std::string start_error(SocketServerSettings settings) {
-    SocketServer server(io_.get_executor(), gate_, limits_, metrics_, std::move(settings));
+  std::string start_error(const std::string& path, const std::string& group = {}) {
+    GateSocket server(io_.get_executor(), gate_, limits_, metrics_, settings(path, group));
     try {
       server.start();
     } catch (const std::runtime_error& error) {
@@ -138,10 +140,10 @@ class SocketServerTest : public testing::Test {
   FixedTypes source_;
   Limits limits_{io_.get_executor(), source_, std::chrono::milliseconds(5000)};
   ScriptedGate gate_{io_};
-  std::unique_ptr<SocketServer> server_;
+  std::unique_ptr<GateSocket> server_;
 };
 
-TEST_F(SocketServerTest, EveryOutcomeHasItsLine) {
+TEST_F(GateSocketTest, EachOutcomeHasItsLine) {
   gate_.answers = {{GateOutcome::pass, 5, 4, std::chrono::milliseconds(900)},
                    {GateOutcome::seen, 5, 3, std::chrono::milliseconds(900)},
                    {GateOutcome::limited, 5, 0, std::chrono::milliseconds(417)},
@@ -155,7 +157,7 @@ TEST_F(SocketServerTest, EveryOutcomeHasItsLine) {
   EXPECT_EQ(metrics_.socket_checks.Value(), 4);
 }
 
-TEST_F(SocketServerTest, AsksWithTheLimitOfTypeAndRole) {
+TEST_F(GateSocketTest, TheGateIsAskedWithTheLimitOfTypeAndRole) {
   RawClient client(path_);
   client.send("check 0A8F4A52-1C1E-4B8E-9D7E-3F2A1B0C9D8E " + kStream + " chat " + kTxn + "\n" + line("nonsense"));
   ASSERT_TRUE(receives(client, "pass\npass\n"));
@@ -169,21 +171,21 @@ TEST_F(SocketServerTest, AsksWithTheLimitOfTypeAndRole) {
   EXPECT_EQ(unknown.limit, Limits::kUnknownTypeRate);
 }
 
-TEST_F(SocketServerTest, PipelinedChecksAreAnsweredInOrder) {
+TEST_F(GateSocketTest, PipelinedChecksAreAnsweredInOrder) {
   for (int i = 0; i < 8; ++i) gate_.answers.push_back({GateOutcome::limited, 5, 0, std::chrono::milliseconds(i)});
   RawClient client(path_);
   std::string lines;
-  for (int i = 0; i < 8; ++i) lines += line("nonsense");  // later ones are answered by the gate earlier
+  for (int i = 0; i < 8; ++i) lines += line("nonsense");  // the gate answers later checks earlier
   client.send(lines);
   EXPECT_TRUE(
       receives(client, "limited 0\nlimited 1\nlimited 2\nlimited 3\nlimited 4\nlimited 5\nlimited 6\nlimited 7\n"));
 }
 
-TEST_F(SocketServerTest, MoreThanItTakesAtOnceIsTakenInTurns) {
+TEST_F(GateSocketTest, ChecksAboveTheBoundWaitUntilEarlierOnesAreAnswered) {
   gate_.hold = true;
   RawClient client(path_);
   std::string lines, expected;
-  for (std::size_t i = 0; i < 3 * SocketServer::kMaxPipelined; ++i) {
+  for (std::size_t i = 0; i < 3 * GateSocket::kMaxPipelined; ++i) {
     lines += line("nonsense");
     expected += "pass\n";
   }
@@ -191,12 +193,12 @@ TEST_F(SocketServerTest, MoreThanItTakesAtOnceIsTakenInTurns) {
   ASSERT_TRUE(test::run_until(io_, [&] { return gate_.requests.size() >= 20; }));
   io_.restart();
   io_.run_for(std::chrono::milliseconds(20));
-  EXPECT_LE(gate_.requests.size(), SocketServer::kMaxPipelined);
+  EXPECT_LE(gate_.requests.size(), GateSocket::kMaxPipelined);
   gate_.release();
   EXPECT_TRUE(receives(client, expected));
 }
 
-TEST_F(SocketServerTest, ALineInPiecesIsOneLine) {
+TEST_F(GateSocketTest, ALineMayArriveInPieces) {
   RawClient client(path_);
   for (const char c : line()) {
     client.send(std::string_view(&c, 1));
@@ -206,7 +208,7 @@ TEST_F(SocketServerTest, ALineInPiecesIsOneLine) {
   EXPECT_TRUE(receives(client, "pass\n"));
 }
 
-TEST_F(SocketServerTest, BadLinesAreNamedAndEndTheConnection) {
+TEST_F(GateSocketTest, AnInvalidLineGetsAnErrorAndEndsTheConnection) {
   const std::string id = kSender;
   for (const std::string& bad :
        {std::string("\n"), std::string("check\n"), "check " + id + " " + id + " chat\n",
@@ -224,14 +226,14 @@ TEST_F(SocketServerTest, BadLinesAreNamedAndEndTheConnection) {
   EXPECT_TRUE(gate_.requests.empty());
 }
 
-TEST_F(SocketServerTest, WhatCameBeforeABadLineIsAnswered) {
+TEST_F(GateSocketTest, TheChecksBeforeAnInvalidLineAreAnswered) {
   RawClient client(path_);
   client.send(line() + line() + "nonsense\n" + line());
   EXPECT_TRUE(closes(client));
   EXPECT_EQ(client.received(), "pass\npass\nerror expected: check <sender_id> <stream_id> <t> <txn_id>\n");
 }
 
-TEST_F(SocketServerTest, LongLinesAreRefusedBeforeTheyEnd) {
+TEST_F(GateSocketTest, ALongLineIsRefusedBeforeItsEndArrives) {
   RawClient client(path_);
   client.send(std::string(513, 'x') + "\n");
   EXPECT_TRUE(closes(client));
@@ -243,7 +245,7 @@ TEST_F(SocketServerTest, LongLinesAreRefusedBeforeTheyEnd) {
   EXPECT_EQ(metrics_.socket_errors.Value(), 2);
 }
 
-TEST_F(SocketServerTest, AClientThatGoesAwayIsForgotten) {
+TEST_F(GateSocketTest, AClosedConnectionIsNoLongerCounted) {
   gate_.hold = true;
   {
     RawClient client(path_);
@@ -257,9 +259,9 @@ TEST_F(SocketServerTest, AClientThatGoesAwayIsForgotten) {
   EXPECT_TRUE(receives(client, "pass\n"));
 }
 
-TEST_F(SocketServerTest, ConnectionsAreBounded) {
+TEST_F(GateSocketTest, TheNumberOfConnectionsIsBounded) {
   std::list<RawClient> clients;
-  for (std::size_t i = 0; i < SocketServer::kMaxConnections; ++i) {
+  for (std::size_t i = 0; i < GateSocket::kMaxConnections; ++i) {
     clients.emplace_back(path_);
     ASSERT_TRUE(test::run_until(io_, [&] { return server_->connections() == clients.size(); }));
   }
@@ -273,16 +275,16 @@ TEST_F(SocketServerTest, ConnectionsAreBounded) {
   EXPECT_TRUE(receives(next, "pass\n"));
 }
 
-TEST_F(SocketServerTest, ModeAndOwnership) {
+TEST_F(GateSocketTest, TheSocketHasItsModeAndAnUnknownGroupIsAnError) {
   struct stat status {};
   ASSERT_EQ(::stat(path_.c_str(), &status), 0);
   EXPECT_TRUE(S_ISSOCK(status.st_mode));
   EXPECT_EQ(status.st_mode & 0777, 0660u);
-  EXPECT_NE(start_error({scratch_.path("x"), "no-such-group"}).find("there is no group \"no-such-group\""),
+  EXPECT_NE(start_error(scratch_.path("x"), "no-such-group").find("there is no group \"no-such-group\""),
             std::string::npos);
 }
 
-TEST_F(SocketServerTest, StoppingAnswersWhatWasAskedAndRemovesTheSocket) {
+TEST_F(GateSocketTest, StoppingAnswersTheChecksInProgressAndRemovesTheSocket) {
   gate_.hold = true;
   RawClient busy(path_);
   RawClient idle(path_);
@@ -292,15 +294,17 @@ TEST_F(SocketServerTest, StoppingAnswersWhatWasAskedAndRemovesTheSocket) {
   EXPECT_NE(::access(path_.c_str(), F_OK), 0);
   EXPECT_TRUE(closes(idle));
   EXPECT_FALSE(RawClient(path_).connected);
+  EXPECT_FALSE(test::await(io_, server_->wait_closed(Event::Clock::now())));
   gate_.release();
   EXPECT_TRUE(closes(busy));
   EXPECT_EQ(busy.received(), "pass\n");
+  EXPECT_TRUE(test::await(io_, server_->wait_closed(Event::Clock::now() + std::chrono::seconds(30))));
   EXPECT_EQ(server_->connections(), 0u);
 }
 
-TEST_F(SocketServerTest, AStaleSocketIsReplacedALivingOneIsNot) {
-  EXPECT_NE(start_error({path_, ""}).find("another process answers there"), std::string::npos);
-  EXPECT_TRUE(RawClient(path_).connected) << "the living socket was removed";
+TEST_F(GateSocketTest, AStaleSocketIsReplacedAndALiveSocketIsNot) {
+  EXPECT_NE(start_error(path_).find("another process listens there"), std::string::npos);
+  EXPECT_TRUE(RawClient(path_).connected) << "the live socket was removed";
   const std::string stale = scratch_.path("stale.sock");
   {
     sockaddr_un address{};
@@ -310,7 +314,7 @@ TEST_F(SocketServerTest, AStaleSocketIsReplacedALivingOneIsNot) {
     ASSERT_EQ(::bind(killed, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     ::close(killed);
   }
-  SocketServer server(io_.get_executor(), gate_, limits_, metrics_, {stale, ""});
+  GateSocket server(io_.get_executor(), gate_, limits_, metrics_, settings(stale));
   server.start();
   RawClient client(stale);
   client.send(line());
@@ -318,23 +322,23 @@ TEST_F(SocketServerTest, AStaleSocketIsReplacedALivingOneIsNot) {
   server.stop();
 }
 
-TEST_F(SocketServerTest, AnotherServersSocketIsLeftAlone) {
+TEST_F(GateSocketTest, TheSocketOfAnotherProcessIsNotRemoved) {
   const std::string shared = scratch_.path("shared.sock");
-  SocketServer first(io_.get_executor(), gate_, limits_, metrics_, {shared, ""});
+  GateSocket first(io_.get_executor(), gate_, limits_, metrics_, settings(shared));
   first.start();
   ::unlink(shared.c_str());
-  SocketServer second(io_.get_executor(), gate_, limits_, metrics_, {shared, ""});
+  GateSocket second(io_.get_executor(), gate_, limits_, metrics_, settings(shared));
   second.start();
   first.stop();
   EXPECT_TRUE(RawClient(shared).connected) << "the first removed the second's socket";
   second.stop();
 }
 
-TEST_F(SocketServerTest, OtherFilesAreLeftAlone) {
+TEST_F(GateSocketTest, AFileThatIsNoSocketIsNotReplaced) {
   const std::string file = scratch_.write("precious", "content");
-  EXPECT_NE(start_error({file, ""}).find("something that is no socket stands there"), std::string::npos);
+  EXPECT_NE(start_error(file).find("the path exists and is no socket"), std::string::npos);
   EXPECT_EQ(::access(file.c_str(), F_OK), 0);
-  EXPECT_NE(start_error({scratch_.path("no/such/directory"), ""}).find("create its directory"), std::string::npos);
+  EXPECT_NE(start_error(scratch_.path("no/such/directory")).find("create its directory"), std::string::npos);
 }
 
 }  // namespace

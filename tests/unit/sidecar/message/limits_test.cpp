@@ -1,15 +1,14 @@
-// The caches before the gate: types by refresh, roles on demand, in batches, no older than allowed.
+// Limits before the gate: types are refreshed; roles are read on demand, in batches, and expire.
 #include "message/limits.h"
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <deque>
 #include <map>
 #include <stdexcept>
 
 #include "base/asio.h"
+#include "base/event.h"
 #include "support/async.h"
 
 namespace sealcast::message {
@@ -17,10 +16,10 @@ namespace {
 
 const std::string kStream = "11111111-2222-4333-8444-555555555555";
 
-// Answers from memory; holds back answers about roles while `hold` is set.
+// Answers from memory. Delays roles while `hold` is set.
 class FakeSource final : public LimitsSource {
  public:
-  explicit FakeSource(asio::io_context& io) : released_(io, std::chrono::steady_clock::time_point::max()) {}
+  explicit FakeSource(asio::io_context& io) : released_(io.get_executor()) {}
 
   asio::awaitable<std::vector<TypeRow>> gate_limits() override {
     ++refreshes;
@@ -30,10 +29,7 @@ class FakeSource final : public LimitsSource {
 
   asio::awaitable<std::vector<std::string>> roles_of(std::vector<Membership> memberships) override {
     batches.push_back(memberships.size());
-    while (hold) {
-      boost::system::error_code ignored;
-      co_await released_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    }
+    if (hold) co_await released_.wait_until();
     if (fail) throw std::runtime_error("no database");
     std::vector<std::string> answer;
     for (const auto& membership : memberships) answer.push_back(roles[membership.user_id]);
@@ -42,7 +38,7 @@ class FakeSource final : public LimitsSource {
 
   void release() {
     hold = false;
-    released_.cancel();
+    released_.set();
   }
 
   std::vector<TypeRow> rows = {{"chat", 16'384, 5, "{}", false},
@@ -55,7 +51,7 @@ class FakeSource final : public LimitsSource {
   bool hold = false;
 
  private:
-  asio::steady_timer released_;
+  Event released_;
 };
 
 class LimitsTest : public testing::Test {
@@ -69,7 +65,7 @@ class LimitsTest : public testing::Test {
   Limits limits_{io_.get_executor(), source_, std::chrono::milliseconds(5000)};
 };
 
-TEST_F(LimitsTest, KnowsTypesAfterARefresh) {
+TEST_F(LimitsTest, TypesAreKnownAfterARefresh) {
   EXPECT_FALSE(limits_.loaded());
   EXPECT_EQ(limits_.bucket("chat"), kUnknownType);
   test::await(io_, limits_.refresh());
@@ -82,7 +78,7 @@ TEST_F(LimitsTest, KnowsTypesAfterARefresh) {
   EXPECT_TRUE(limits_.find("transport_migrate")->system_only);
 }
 
-TEST_F(LimitsTest, RolesAreAskedOnlyWhereTheyMatterAndOnlyOnce) {
+TEST_F(LimitsTest, ARoleIsReadOnlyForTypesWithRatesPerRoleAndOnlyOnce) {
   test::await(io_, limits_.refresh());
   EXPECT_EQ(limit("chat", "mod"), 5);
   EXPECT_TRUE(source_.batches.empty());
@@ -95,7 +91,7 @@ TEST_F(LimitsTest, RolesAreAskedOnlyWhereTheyMatterAndOnlyOnce) {
   EXPECT_EQ(source_.batches, (std::vector<std::size_t>{1, 1, 1, 1}));
 }
 
-TEST_F(LimitsTest, WhoeverAsksMeanwhileJoinsTheNextBatch) {
+TEST_F(LimitsTest, QuestionsDuringABatchJoinTheNextBatch) {
   test::await(io_, limits_.refresh());
   source_.hold = true;
   std::map<int, int> answers;
@@ -126,7 +122,7 @@ TEST_F(LimitsTest, ABatchIsBounded) {
   EXPECT_LE(*std::max_element(source_.batches.begin(), source_.batches.end()), Limits::kMaxRolesAtOnce);
 }
 
-TEST_F(LimitsTest, ACachedRoleAges) {
+TEST_F(LimitsTest, ACachedRoleExpires) {
   Limits limits(io_.get_executor(), source_, std::chrono::milliseconds(30));
   test::await(io_, limits.refresh());
   const auto rate = [&] { return test::await(io_, limits.limit_for("vip_chat", kStream, "mod")); };
@@ -135,17 +131,17 @@ TEST_F(LimitsTest, ACachedRoleAges) {
   ASSERT_TRUE(test::run_until(io_, [&] { return rate() == 1; }));
 }
 
-TEST_F(LimitsTest, FailuresKeepTheLastTypesAndTheTypesOwnRate) {
+TEST_F(LimitsTest, AfterAFailureTheLastTypesAndTheTypesOwnRateApply) {
   test::await(io_, limits_.refresh());
   source_.fail = true;
   EXPECT_THROW(test::await(io_, limits_.refresh()), std::runtime_error);
   EXPECT_EQ(limits_.max_bytes("chat"), 16'384);
   EXPECT_EQ(limit("vip_chat", "mod"), 5);
   source_.fail = false;
-  EXPECT_EQ(limit("vip_chat", "mod"), 50) << "a failure must not be remembered as an answer";
+  EXPECT_EQ(limit("vip_chat", "mod"), 50) << "a failure must not be cached as a role";
 }
 
-TEST_F(LimitsTest, RatesThatAreNoObjectKeepTheLastTypes) {
+TEST_F(LimitsTest, AfterInvalidRoleRatesTheLastTypesApply) {
   test::await(io_, limits_.refresh());
   for (const char* bad : {"", "[]", "{", R"({"a":"b"})", R"({"a":1.5})", "null"}) {
     source_.rows[1].role_rates = bad;
@@ -154,7 +150,7 @@ TEST_F(LimitsTest, RatesThatAreNoObjectKeepTheLastTypes) {
   EXPECT_EQ(limit("vip_chat", "mod"), 50);
 }
 
-TEST_F(LimitsTest, ARefreshWhileARoleIsAskedForIsSafe) {
+TEST_F(LimitsTest, ARefreshWhileARoleIsReadIsSafe) {
   test::await(io_, limits_.refresh());
   source_.hold = true;
   std::optional<int> rate;
@@ -168,17 +164,17 @@ TEST_F(LimitsTest, ARefreshWhileARoleIsAskedForIsSafe) {
   EXPECT_EQ(*rate, 50);
 }
 
-TEST_F(LimitsTest, StartRefreshesAndStopEnds) {
+TEST_F(LimitsTest, StartRefreshesAtOnceAndStopEndsTheRefreshes) {
   limits_.start();
   ASSERT_TRUE(test::run_until(io_, [&] { return limits_.loaded(); }));
   EXPECT_EQ(source_.refreshes, 1);
   limits_.stop();
   io_.restart();
   io_.run_for(std::chrono::seconds(20));
-  EXPECT_TRUE(io_.stopped()) << "work is left after stop";
+  EXPECT_TRUE(io_.stopped()) << "the event loop still has work after stop";
 }
 
-TEST_F(LimitsTest, ManyRolesStayBoundedAndRight) {
+TEST_F(LimitsTest, RolesThatTheCacheHasDroppedAreReadAgain) {
   test::await(io_, limits_.refresh());
   for (int i = 0; i < 70'000; ++i) {
     ASSERT_EQ(limit("vip_chat", "user" + std::to_string(i)), 5);

@@ -1,4 +1,4 @@
-// The gate against a real Redis: what passes, what does not, and that it fails closed.
+// The gate against a real Redis: rates, repeats, and that messages are refused without an answer of Redis.
 #include "message/redis_gate.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,12 @@ std::string txn(int n) {
 
 class GateTest : public testing::Test {
  protected:
-  // A gate to `server`; the client answers to nobody else.
+  GateTest() {
+    settings_.timeout = milliseconds(10'000);
+    settings_.replay_window = milliseconds(900'000);
+  }
+
+  // Connects a new gate to `server`.
   void open(const RedisServer& server, redis::Options options) {
     options.address.port = static_cast<std::uint16_t>(server.port());
     options.timeout = settings_.timeout;
@@ -49,7 +54,7 @@ class GateTest : public testing::Test {
 
   asio::io_context io_;
   Metrics metrics_;
-  RedisGateSettings settings_{milliseconds(10'000), milliseconds(900'000)};
+  config::Settings::Gate settings_{};
   std::unique_ptr<redis::Client> client_;
   std::unique_ptr<RedisGate> gate_;
 };
@@ -63,7 +68,7 @@ TEST_F(GateTest, WithoutATxnIdOnlyTheRateCounts) {
   EXPECT_EQ(outcome(txn(1), 2, kBob), GateOutcome::pass);
 }
 
-TEST_F(GateTest, PassesThenHasSeen) {
+TEST_F(GateTest, ANewTxnIdPassesAndIsSeenTheSecondTime) {
   RedisServer server;
   open(server);
   const GateAnswer first = check(txn(1));
@@ -73,12 +78,12 @@ TEST_F(GateTest, PassesThenHasSeen) {
   const GateAnswer again = check(txn(1));
   EXPECT_EQ(again.outcome, GateOutcome::seen);
   EXPECT_EQ(again.remaining, 3);
-  EXPECT_EQ(outcome(txn(1), 5, kBob), GateOutcome::pass) << "another sender's txn_id is another";
+  EXPECT_EQ(outcome(txn(1), 5, kBob), GateOutcome::pass) << "the txn_id of another sender is another one";
   EXPECT_EQ(metrics_.gate_checks(to_string(GateOutcome::pass)).Value(), 2);
   EXPECT_EQ(metrics_.gate_checks(to_string(GateOutcome::seen)).Value(), 1);
 }
 
-TEST_F(GateTest, KeysAreNamedAndExpireAsDocumented) {
+TEST_F(GateTest, KeysHaveTheirDocumentedNamesAndExpire) {
   RedisServer server;
   open(server);
   ASSERT_EQ(outcome(txn(1)), GateOutcome::pass);
@@ -88,11 +93,11 @@ TEST_F(GateTest, KeysAreNamedAndExpireAsDocumented) {
   const int mark_left = std::stoi(server.command({"PTTL", mark}));
   EXPECT_GT(mark_left, 880'000);
   EXPECT_LE(mark_left, 900'000);
-  EXPECT_NE(server.command({"PTTL", rate}), "-1") << "a counter that never expires refuses for ever";
+  EXPECT_NE(server.command({"PTTL", rate}), "-1") << "a counter without expiry refuses for ever";
   EXPECT_EQ(server.command({"DBSIZE"}).size(), 1u);
 }
 
-TEST_F(GateTest, LimitedDoesNotSpendTheTxn) {
+TEST_F(GateTest, ALimitedMessageDoesNotMarkItsTxnId) {
   RedisServer server;
   open(server);
   for (int i = 0; i < 5; ++i) ASSERT_EQ(outcome(txn(i)), GateOutcome::pass);
@@ -102,13 +107,13 @@ TEST_F(GateTest, LimitedDoesNotSpendTheTxn) {
   EXPECT_GT(refused.retry_after, milliseconds(0));
   EXPECT_LE(refused.retry_after, milliseconds(1000));
   EXPECT_EQ(server.command({"EXISTS", "sealcast:{" + kAlice + "}:txn:" + txn(9)}), "0");
-  GateAnswer answer = refused;  // the window ends by itself
+  GateAnswer answer = refused;  // until the window ends
   ASSERT_TRUE(test::run_until(io_, [&] { return (answer = check(txn(9))).outcome != GateOutcome::limited; }));
-  EXPECT_EQ(answer.outcome, GateOutcome::pass) << "the refused txn_id was spent";
-  EXPECT_EQ(answer.remaining, 4) << "a new window starts from nothing";
+  EXPECT_EQ(answer.outcome, GateOutcome::pass) << "the txn_id of the refused message was marked";
+  EXPECT_EQ(answer.remaining, 4) << "a new window starts from zero";
 }
 
-TEST_F(GateTest, ARepeatCountsToo) {
+TEST_F(GateTest, ARepeatCountsTowardsTheRate) {
   RedisServer server;
   open(server);
   EXPECT_EQ(outcome(txn(1), 2), GateOutcome::pass);
@@ -116,7 +121,7 @@ TEST_F(GateTest, ARepeatCountsToo) {
   EXPECT_EQ(outcome(txn(1), 2), GateOutcome::limited);
 }
 
-TEST_F(GateTest, EachTypeAndEachSenderHasItsBucket) {
+TEST_F(GateTest, EachTypeOfEachSenderHasItsOwnCounter) {
   RedisServer server;
   open(server);
   EXPECT_EQ(outcome(txn(1), 1), GateOutcome::pass);
@@ -127,7 +132,7 @@ TEST_F(GateTest, EachTypeAndEachSenderHasItsBucket) {
   EXPECT_EQ(outcome(txn(4), 1, kAlice, std::string(kUnknownType)), GateOutcome::limited);
 }
 
-TEST_F(GateTest, ACounterWithoutExpiryGetsOne) {
+TEST_F(GateTest, ACounterWithoutExpiryGetsOneAtTheLimit) {
   RedisServer server;
   open(server);
   const std::string rate = "sealcast:{" + kAlice + "}:rate:chat";
@@ -136,7 +141,7 @@ TEST_F(GateTest, ACounterWithoutExpiryGetsOne) {
   EXPECT_NE(server.command({"PTTL", rate}), "-1");
 }
 
-TEST_F(GateTest, AForgottenScriptIsSentAgain) {
+TEST_F(GateTest, AScriptThatRedisDoesNotKnowIsSentAgain) {
   RedisServer server;
   open(server);
   EXPECT_EQ(outcome(txn(1)), GateOutcome::pass);
@@ -144,10 +149,10 @@ TEST_F(GateTest, AForgottenScriptIsSentAgain) {
   EXPECT_EQ(outcome(txn(2)), GateOutcome::pass);
   EXPECT_EQ(outcome(txn(2)), GateOutcome::seen);
   const std::string stats = server.command({"INFO", "commandstats"});
-  EXPECT_NE(stats.find("cmdstat_eval:calls=2,"), std::string::npos) << "sent when missing, and only then";
+  EXPECT_NE(stats.find("cmdstat_eval:calls=2,"), std::string::npos) << "the script is sent only if it is missing";
 }
 
-TEST_F(GateTest, RedisStoppedFailsClosedAndComesBackWithoutARestart) {
+TEST_F(GateTest, WithoutRedisChecksAreRefusedUntilItIsBack) {
   RedisServer server;
   open(server);
   EXPECT_EQ(outcome(txn(1)), GateOutcome::pass);
@@ -163,7 +168,7 @@ TEST_F(GateTest, RedisStoppedFailsClosedAndComesBackWithoutARestart) {
   EXPECT_EQ(outcome(txn(2)), GateOutcome::pass);
 }
 
-TEST_F(GateTest, AFrozenRedisIsRefusedAtTheDeadline) {
+TEST_F(GateTest, AFrozenRedisMeansRefusedAtTheDeadline) {
   RedisServer server;
   settings_.timeout = milliseconds(100);
   open(server);
@@ -179,7 +184,7 @@ TEST_F(GateTest, AFrozenRedisIsRefusedAtTheDeadline) {
   ASSERT_TRUE(test::run_until(io_, [&] { return outcome(txn(3)) != GateOutcome::unavailable; }));
 }
 
-TEST_F(GateTest, AWrongPasswordIsRefused) {
+TEST_F(GateTest, WithAWrongPasswordChecksAreRefused) {
   RedisServer server({"--requirepass", "right"});
   redis::Options options = server.options();
   options.password = "wrong";
@@ -191,14 +196,14 @@ TEST_F(GateTest, AWrongPasswordIsRefused) {
   EXPECT_FALSE(gate_->ready());
 }
 
-TEST_F(GateTest, TenThousandChecksAtOnce) {
+TEST_F(GateTest, TenThousandConcurrentChecksAreAllAnswered) {
   RedisServer server;
   open(server);
   constexpr int kChecks = 10'000;
   std::map<GateOutcome, int> outcomes;
   int done = 0;
   for (int i = 0; i < kChecks; ++i) {
-    const std::string sender = txn(i % 1000);  // ten each, limit five
+    const std::string sender = txn(i % 1000);  // ten checks per sender, the limit is five
     asio::co_spawn(io_, gate_->check({sender, "chat", txn(i), 5}), [&](std::exception_ptr, GateAnswer answer) {
       ++outcomes[answer.outcome];
       ++done;
@@ -206,11 +211,11 @@ TEST_F(GateTest, TenThousandChecksAtOnce) {
   }
   ASSERT_TRUE(test::run_until(io_, [&] { return done == kChecks; }));
   EXPECT_EQ(outcomes[GateOutcome::unavailable], 0);
-  EXPECT_GE(outcomes[GateOutcome::pass], 5000);  // more where a window ended meanwhile
+  EXPECT_GE(outcomes[GateOutcome::pass], 5000);  // more if a window ended meanwhile
   EXPECT_EQ(outcomes[GateOutcome::pass] + outcomes[GateOutcome::limited], kChecks);
 }
 
-TEST_F(GateTest, OutOfMemoryIsRefused) {
+TEST_F(GateTest, WhileRedisIsOutOfMemoryChecksAreRefused) {
   RedisServer server({"--maxmemory-policy", "noeviction"});
   open(server);
   server.command({"SET", "ballast", std::string(2 * 1024 * 1024, 'x')});
@@ -222,7 +227,7 @@ TEST_F(GateTest, OutOfMemoryIsRefused) {
   EXPECT_EQ(outcome(txn(1)), GateOutcome::pass);
 }
 
-TEST_F(GateTest, AReplicaIsRefusedUntilItIsPromoted) {
+TEST_F(GateTest, OnAReplicaChecksAreRefusedUntilItIsPromoted) {
   RedisServer primary;
   RedisServer replica({"--replicaof", "127.0.0.1", std::to_string(primary.port())});
   ASSERT_TRUE(test::run_until(io_, [&] {
@@ -231,12 +236,13 @@ TEST_F(GateTest, AReplicaIsRefusedUntilItIsPromoted) {
   open(replica);
   EXPECT_EQ(outcome(txn(1)), GateOutcome::unavailable);
   EXPECT_EQ(primary.command({"DBSIZE"}), "0");
-  EXPECT_TRUE(test::run_until(io_, [&] { return !gate_->ready(); })) << "the name may lead to the new primary by now";
+  EXPECT_TRUE(test::run_until(io_, [&] { return !gate_->ready(); }))
+      << "the host name may resolve to the new primary by now";
   EXPECT_EQ(replica.command({"REPLICAOF", "NO", "ONE"}), "OK");
   ASSERT_TRUE(test::run_until(io_, [&] { return outcome(txn(1)) == GateOutcome::pass; }));
 }
 
-TEST_F(GateTest, LoadingIsRefused) {
+TEST_F(GateTest, WhileRedisLoadsChecksAreRefused) {
   RedisServer server(
       {"--loading-process-events-interval-bytes", "1024", "--key-load-delay", "20000", "--save", "100000 100000"});
   open(server);
@@ -257,7 +263,7 @@ TEST_F(GateTest, LoadingIsRefused) {
   ASSERT_TRUE(test::run_until(io_, [&] { return outcome(txn(1)) == GateOutcome::pass; }));
 }
 
-TEST_F(GateTest, AKeyOfAnotherKindIsRefused) {
+TEST_F(GateTest, WithARateKeyOfAnotherKindChecksAreRefused) {
   RedisServer server;
   open(server);
   server.command({"LPUSH", "sealcast:{" + kAlice + "}:rate:chat", "x"});
@@ -265,7 +271,7 @@ TEST_F(GateTest, AKeyOfAnotherKindIsRefused) {
   EXPECT_EQ(outcome(txn(1), 5, kBob), GateOutcome::pass);
 }
 
-TEST(GateOptionsTest, ComeFromTheSettings) {
+TEST(GateOptionsTest, TheOptionsComeFromTheSettings) {
   test::Scratch scratch;
   config::Settings::Gate settings{};
   settings.redis_url = "rediss://gate@cache:7000/2";

@@ -1,4 +1,4 @@
-// The relay against a small model of the leases, the outbox and the log: order, wake-ups, changes of hands, losses.
+// The relay against a small model of leases, outbox and log: order, wake-ups, changes of the leader, lost connections.
 #include "message/relay.h"
 
 #include <map>
@@ -43,7 +43,7 @@ begin
       insert into log values (s, next, o.stream_id,
         coalesce((select max(g."offset") from log g where g.stream_id = o.stream_id), 0) + 1, o.body);
     end loop;
-    -- Now and then a batch holds nothing.
+    -- A batch may be empty.
     insert into log select s, next, null, 0, null where not exists (select from log g where g.shard = s and g.batch = next)
       and exists (select from log g where g.shard <> s);
     return query select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1 from log g
@@ -61,11 +61,11 @@ returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bi
 create function sealcast.settle(t text, shards int[], epochs bigint[], batches bigint[]) returns void language sql as $$
   insert into settled select t, s, b from unnest(shards, batches) u (s, b) $$;
 
-create function send(n int, s int, told bool) returns void language plpgsql as $$
+create function send(n int, s int, notifies bool) returns void language plpgsql as $$
 begin
   insert into outbox (shard, stream_id, body)
   select s, ('00000000-0000-4000-8000-00000000000' || s)::uuid, '{"v":1,"n":' || i || ',"ts":1700000000000}' from generate_series(1, n) i;
-  if told then notify sealcast; end if;
+  if notifies then notify sealcast; end if;
 end $$;
 )";
 
@@ -79,7 +79,7 @@ class Recorder final : public transport::Transport {
     if (!frames.empty()) last = frames.back();
     count += frames.size();
   }
-  // Whether every stream came in order, from `first`, missing and repeating nothing.
+  // Whether the frames of each stream are consecutive, from `first` on.
   bool gapless(std::int64_t first = 1) const {
     for (const auto& [stream, seen] : offsets) {
       for (std::size_t i = 0; i < seen.size(); ++i) {
@@ -103,10 +103,13 @@ class RelayTest : public testing::Test {
   }
 
   void start(milliseconds poll = milliseconds(60'000)) {
-    relay_ =
-        std::make_unique<Relay>(io_.get_executor(), metrics_,
-                                RelaySettings{server_.dsn(), "me", milliseconds(5000), milliseconds(600), poll, 10},
-                                std::vector<transport::Transport*>{&recorder_});
+    settings_.dsn = server_.dsn();
+    settings_.holder = "me";
+    settings_.lease = milliseconds(600);
+    settings_.poll = poll;
+    settings_.max_rows = 10;
+    relay_ = std::make_unique<Relay>(io_.get_executor(), settings_, milliseconds(5000),
+                                     Relay::Parts{.metrics = metrics_, .transports = {&recorder_}});
     relay_->start();
     ASSERT_TRUE(test::run_until(io_, [&] { return relay_->listening(); }));
   }
@@ -119,10 +122,11 @@ class RelayTest : public testing::Test {
   asio::io_context io_;
   Metrics metrics_;
   Recorder recorder_;
+  config::Settings::Relay settings_{};
   std::unique_ptr<Relay> relay_;
 };
 
-TEST_F(RelayTest, RelaysInOrderWhatANotificationTellsOf) {
+TEST_F(RelayTest, MessagesAreRelayedInOrderAfterANotification) {
   start();
   server_.run("select send(35, 0, true); select send(3, 1, true)");
   ASSERT_TRUE(received(38));
@@ -133,20 +137,20 @@ TEST_F(RelayTest, RelaysInOrderWhatANotificationTellsOf) {
   EXPECT_EQ(recorder_.last->text, R"({"offset":4,"prev":3,"envelope":{"v":1,"n":1,"ts":1700000000000}})");
 }
 
-TEST_F(RelayTest, FindsWhatNoNotificationToldOf) {
+TEST_F(RelayTest, ThePollFindsMessagesWithoutANotification) {
   start(milliseconds(100));
   server_.run("select send(2, 0, false)");
   ASSERT_TRUE(received(2));
 }
 
-TEST_F(RelayTest, IsWokenByTheSidecarItself) {
+TEST_F(RelayTest, WakeRelaysAtOnce) {
   start();
   server_.run("select send(2, 0, false)");
   relay_->wake();
   ASSERT_TRUE(received(2));
 }
 
-TEST_F(RelayTest, TailsShardsThatAnotherLeads) {
+TEST_F(RelayTest, TheShardsOfAnotherLeaderAreTailed) {
   server_.run("update leases set holder = 'other', epoch = 4 where shard = 0");
   start(milliseconds(50));
   server_.run("select send(25, 0, true)");
@@ -157,7 +161,7 @@ TEST_F(RelayTest, TailsShardsThatAnotherLeads) {
   EXPECT_TRUE(recorder_.gapless());
 }
 
-TEST_F(RelayTest, SkipsAndRepeatsNothingWhenItTakesTheLead) {
+TEST_F(RelayTest, AnAcquiredShardContinuesWithoutLossesOrRepeats) {
   server_.run("update leases set holder = 'other', epoch = 4 where shard = 0");
   start(milliseconds(60'000));
   server_.run("select send(25, 0, false)");
@@ -168,11 +172,11 @@ TEST_F(RelayTest, SkipsAndRepeatsNothingWhenItTakesTheLead) {
   EXPECT_EQ(recorder_.count, 25u);
 }
 
-TEST_F(RelayTest, ReadsTheBatchWhoseAnswerWasLost) {
+TEST_F(RelayTest, TheBatchOfADrainWhoseResultWasLostIsRead) {
   start();
   server_.run("select send(3, 0, true)");
   ASSERT_TRUE(received(3));
-  // The same as if its own drain had committed and the connection had died before the rows came.
+  // The same as a drain of this relay that commits before its connection is lost.
   server_.run(
       "select send(4, 0, false); select count(*) from sealcast.drain('me', '{0}', '{1}', 10);"
       "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> "
@@ -184,7 +188,7 @@ TEST_F(RelayTest, ReadsTheBatchWhoseAnswerWasLost) {
   EXPECT_EQ(recorder_.count, 10u);
 }
 
-TEST_F(RelayTest, GoesOnWhenPostgresIsBack) {
+TEST_F(RelayTest, TheRelayContinuesAfterARestartOfPostgres) {
   start();
   server_.stop();
   ASSERT_TRUE(test::run_until(io_, [&] { return !relay_->listening(); }));
@@ -194,7 +198,7 @@ TEST_F(RelayTest, GoesOnWhenPostgresIsBack) {
   ASSERT_TRUE(received(2));
 }
 
-TEST_F(RelayTest, RelaysTheRestAndGivesTheShardsAwayWhenItEnds) {
+TEST_F(RelayTest, FinishRelaysTheRestAndReleasesTheLeases) {
   start();
   server_.run("select send(25, 0, false)");
   test::await(io_, relay_->finish(Relay::Clock::now() + std::chrono::seconds(10)));
@@ -202,7 +206,7 @@ TEST_F(RelayTest, RelaysTheRestAndGivesTheShardsAwayWhenItEnds) {
   EXPECT_EQ(server_.run("select count(*) from leases where holder is not null"), "0");
 }
 
-TEST_F(RelayTest, RecordsHowFarATransportIs) {
+TEST_F(RelayTest, ThePublishedBatchIsSettled) {
   start(milliseconds(100));
   server_.run("select send(2, 0, true)");
   ASSERT_TRUE(received(2));

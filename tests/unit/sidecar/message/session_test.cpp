@@ -1,4 +1,4 @@
-// Sessions: what is accepted, and every known way to cheat.
+// Which sessions are accepted, and that every known forgery is refused.
 #define OPENSSL_SUPPRESS_DEPRECATED  // cjose hands out RSA*
 #include "message/session.h"
 
@@ -59,8 +59,6 @@ struct Key {
   std::unique_ptr<cjose_jwk_t, decltype(&cjose_jwk_release)> jwk;
 };
 
-SessionSettings with_secret() { return {test::kSecret, "", "", ""}; }
-
 class SessionTest : public testing::Test {
  protected:
   SessionProblem problem(const std::string& token) { return problem(verifier_, token); }
@@ -70,15 +68,15 @@ class SessionTest : public testing::Test {
     return result.problem;
   }
   SessionVerifier with_jwks(const std::string& keys, const std::string& secret = {}) {
-    return SessionVerifier({secret, scratch_.write("jwks.json", R"({"keys":[)" + keys + "]}"), "", ""});
+    return SessionVerifier(secret, test::session_settings(scratch_.write("jwks.json", R"({"keys":[)" + keys + "]}")));
   }
 
   test::Scratch scratch_;
-  SessionVerifier verifier_{with_secret()};
+  SessionVerifier verifier_{test::kSecret, {}};
 };
 
-TEST_F(SessionTest, AGoodTokenNamesItsUser) {
-  for (int time = 0; time < 2; ++time) {  // once verified, once remembered
+TEST_F(SessionTest, AValidTokenIdentifiesItsUser) {
+  for (int time = 0; time < 2; ++time) {  // first verified, then from the cache
     const SessionResult result = verifier_.verify(test::hs256(test::claims()), test::kNow);
     ASSERT_TRUE(result.session);
     EXPECT_EQ(result.session->user_id, test::kUser);
@@ -86,8 +84,8 @@ TEST_F(SessionTest, AGoodTokenNamesItsUser) {
   }
 }
 
-TEST_F(SessionTest, AKnownToken) {  // made by another implementation (PyJWT)
-  SessionVerifier verifier({std::string(64, 'k'), "", "", ""});
+TEST_F(SessionTest, ATokenOfAnotherImplementationIsAccepted) {  // PyJWT
+  SessionVerifier verifier(std::string(64, 'k'), {});
   const SessionResult result = verifier.verify(
       "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
       "eyJzdWIiOiIwYThmNGE1Mi0xYzFlLTRiOGUtOWQ3ZS0zZjJhMWIwYzlkOGUiLCJleHAiOjE3MDAwMDAwNjB9."
@@ -105,7 +103,7 @@ TEST_F(SessionTest, TheUserIdIsLowerCased) {
   EXPECT_EQ(result.session->user_id, test::kUser);
 }
 
-TEST_F(SessionTest, MissingIsNotInvalid) { EXPECT_EQ(problem(""), SessionProblem::missing); }
+TEST_F(SessionTest, AMissingTokenIsMissingAndNotInvalid) { EXPECT_EQ(problem(""), SessionProblem::missing); }
 
 TEST_F(SessionTest, AlgNoneIsRefused) {
   for (const char* alg : {"none", "None", "NONE", "nOnE", ""}) {
@@ -135,7 +133,7 @@ TEST_F(SessionTest, TokensOfAnotherTypeAreRefused) {
   }
 }
 
-TEST_F(SessionTest, AnyFlippedBitIsRefused) {
+TEST_F(SessionTest, ATokenWithAFlippedBitIsRefused) {
   const std::string token = test::hs256(test::claims());
   for (std::size_t i = 0; i < token.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
@@ -146,7 +144,7 @@ TEST_F(SessionTest, AnyFlippedBitIsRefused) {
   }
 }
 
-TEST_F(SessionTest, AnyTruncationIsRefused) {
+TEST_F(SessionTest, ATruncatedOrExtendedTokenIsRefused) {
   const std::string token = test::hs256(test::claims());
   for (std::size_t size = 1; size < token.size(); ++size) {
     EXPECT_EQ(problem(token.substr(0, size)), SessionProblem::invalid) << size;
@@ -157,17 +155,17 @@ TEST_F(SessionTest, AnyTruncationIsRefused) {
   EXPECT_EQ(problem(" " + token), SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, AnotherSecretIsRefused) {
+TEST_F(SessionTest, ATokenUnderAnotherSecretIsRefused) {
   EXPECT_EQ(problem(test::hs256(test::claims(), std::string(32, 'x'))), SessionProblem::invalid);
   EXPECT_EQ(problem(test::hs256(test::claims(), "")), SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, ExpiryWithASmallLeeway) {
+TEST_F(SessionTest, ATokenExpiresFiveSecondsAfterExp) {
   EXPECT_TRUE(verifier_.verify(test::hs256(test::claims("", test::kNow - 4)), test::kNow).session);
   EXPECT_EQ(problem(test::hs256(test::claims("", test::kNow - 5))), SessionProblem::expired);
   EXPECT_EQ(problem(test::hs256(test::claims("", -1))), SessionProblem::expired);
   EXPECT_EQ(problem(test::hs256(test::claims("", test::kNow - 5), std::string(32, 'x'))), SessionProblem::invalid)
-      << "expired must be said only of genuine tokens";
+      << "only a token with a valid signature may be called expired";
   EXPECT_TRUE(verifier_.verify(test::hs256(test::claims(R"(,"exp2":1)", test::kNow)), test::kNow).session);
   EXPECT_EQ(problem(test::hs256(R"({"sub":")" + std::string(test::kUser) + R"("})")), SessionProblem::invalid);
   EXPECT_EQ(problem(test::hs256(R"({"sub":")" + std::string(test::kUser) + R"(","exp":"9999999999"})")),
@@ -181,7 +179,7 @@ TEST_F(SessionTest, ExpiryWithASmallLeeway) {
           .session);
 }
 
-TEST_F(SessionTest, ARememberedTokenExpiresToo) {
+TEST_F(SessionTest, ACachedTokenExpiresToo) {
   const std::string token = test::hs256(test::claims());
   EXPECT_TRUE(verifier_.verify(token, test::kNow).session);
   EXPECT_EQ(verifier_.verify(token, test::kNow + 64).session.has_value(), true);
@@ -190,14 +188,14 @@ TEST_F(SessionTest, ARememberedTokenExpiresToo) {
   EXPECT_EQ(late.problem, SessionProblem::expired);
 }
 
-TEST_F(SessionTest, NotYetValidIsRefused) {
+TEST_F(SessionTest, ATokenBeforeNbfIsRefused) {
   EXPECT_EQ(problem(test::hs256(test::claims(R"(,"nbf":)" + std::to_string(test::kNow + 6)))), SessionProblem::invalid);
   EXPECT_TRUE(
       verifier_.verify(test::hs256(test::claims(R"(,"nbf":)" + std::to_string(test::kNow + 5))), test::kNow).session);
   EXPECT_EQ(problem(test::hs256(test::claims(R"(,"nbf":"now")"))), SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, SubjectsThatAreNoUsers) {
+TEST_F(SessionTest, ASubjectThatIsNoUserIdIsRefused) {
   for (const char* sub : {R"("")", R"("00000000-0000-0000-0000-000000000000")", R"("alice")", "null", "7",
                           R"(["0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e"])", R"("0a8f4a521c1e4b8e9d7e3f2a1b0c9d8e")",
                           R"("0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e\u0000")"}) {
@@ -207,7 +205,7 @@ TEST_F(SessionTest, SubjectsThatAreNoUsers) {
   EXPECT_EQ(problem(test::hs256(R"({"exp":1800000000})")), SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, ClaimsThatStandTwiceAreRefused) {
+TEST_F(SessionTest, DuplicateClaimsAreRefused) {
   EXPECT_EQ(problem(test::hs256(test::claims(R"(,"sub":"0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8f")"))),
             SessionProblem::invalid);
   EXPECT_EQ(problem(test::hs256(test::claims(R"(,"exp":1800000000)"))), SessionProblem::invalid);
@@ -217,7 +215,7 @@ TEST_F(SessionTest, ClaimsThatStandTwiceAreRefused) {
             SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, BytesThatAreNoJsonAreRefused) {
+TEST_F(SessionTest, HeadersAndClaimsThatAreNoValidJsonAreRefused) {
   for (const char* payload : {"", "null", "[]", "{", R"({"sub":)", "\"x\"", "{\"exp\":1800000000,\"sub\":\"\xff\"}"}) {
     EXPECT_EQ(problem(test::hs256(payload)), SessionProblem::invalid) << payload;
   }
@@ -229,15 +227,15 @@ TEST_F(SessionTest, BytesThatAreNoJsonAreRefused) {
   EXPECT_EQ(problem(std::string(100, '.')), SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, HugeTokensAreRefusedUnread) {
+TEST_F(SessionTest, HugeTokensAreRefused) {
   EXPECT_EQ(problem(test::hs256(test::claims(R"(,"x":")" + std::string(8192, 'x') + '"'))), SessionProblem::invalid);
   EXPECT_EQ(problem(std::string(64 * 1024 * 1024, 'A')), SessionProblem::invalid);
   EXPECT_EQ(problem(test::hs256(test::claims(R"(,"x":)" + std::string(2000, '[') + std::string(2000, ']')))),
             SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, IssuerAndAudience) {
-  SessionVerifier verifier({test::kSecret, "", "https://issuer.example", "sealcast"});
+TEST_F(SessionTest, IssuerAndAudienceMustMatch) {
+  SessionVerifier verifier(test::kSecret, test::session_settings("", "https://issuer.example", "sealcast"));
   const std::string iss = R"(,"iss":"https://issuer.example")";
   EXPECT_TRUE(verifier.verify(test::hs256(test::claims(iss + R"(,"aud":"sealcast")")), test::kNow).session);
   EXPECT_TRUE(verifier.verify(test::hs256(test::claims(iss + R"(,"aud":["other","sealcast"])")), test::kNow).session);
@@ -250,7 +248,7 @@ TEST_F(SessionTest, IssuerAndAudience) {
   }
 }
 
-TEST_F(SessionTest, PublicKeys) {
+TEST_F(SessionTest, ATokenVerifiesOnlyUnderItsKeyAndAlgorithm) {
   const Key rsa = Key::rsa();
   const Key ec = Key::ec();
   SessionVerifier verifier = with_jwks(rsa.json("r") + "," + ec.json("e"));
@@ -272,7 +270,7 @@ TEST_F(SessionTest, PublicKeys) {
   EXPECT_EQ(problem(verifier, test::hs256(test::claims())), SessionProblem::invalid) << "HS256 is off without a secret";
 }
 
-TEST_F(SessionTest, ThePublicKeyIsNoHmacSecret) {
+TEST_F(SessionTest, APublicKeyIsNotUsedAsAnHmacSecret) {
   const Key rsa = Key::rsa();
   const std::string jwk = rsa.json("r");
   SessionVerifier verifier = with_jwks(jwk, test::kSecret);
@@ -306,7 +304,7 @@ TEST_F(SessionTest, KeysInTheTokenAreIgnored) {
   EXPECT_EQ(problem(verifier, input + "." + test::base64url(signature)), SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, SignaturesOfPublicKeysBearNoChange) {
+TEST_F(SessionTest, AChangedSignatureOfAPublicKeyIsRefused) {
   const Key rsa = Key::rsa();
   const Key ec = Key::ec();
   SessionVerifier verifier = with_jwks(rsa.json("r") + "," + ec.json("e"));
@@ -326,7 +324,7 @@ TEST_F(SessionTest, SignaturesOfPublicKeysBearNoChange) {
   EXPECT_EQ(problem(verifier, empty + test::base64url(std::string(64, '\0'))), SessionProblem::invalid);
 }
 
-TEST_F(SessionTest, ATokenWithoutKidAndTwoKeysToChooseFrom) {
+TEST_F(SessionTest, ATokenWithoutKidIsRefusedIfTwoKeysMatch) {
   const Key one = Key::ec();
   const Key two = Key::ec();
   SessionVerifier verifier = with_jwks(one.json("1") + "," + two.json("2"));
@@ -335,34 +333,34 @@ TEST_F(SessionTest, ATokenWithoutKidAndTwoKeysToChooseFrom) {
   EXPECT_TRUE(verifier.verify(two.sign("ES256", test::claims(), "2"), test::kNow).session);
 }
 
-TEST_F(SessionTest, AChangedKeySetTakesEffectAndForgetsItsTokens) {
+TEST_F(SessionTest, AChangedKeySetTakesEffectAlsoForCachedTokens) {
   const Key old_key = Key::ec();
   const Key new_key = Key::ec();
   SessionVerifier verifier = with_jwks(old_key.json("1"));
   const std::string token = old_key.sign("ES256", test::claims(), "1");
   ASSERT_TRUE(verifier.verify(token, test::kNow).session);
   scratch_.write("jwks.json", "{ broken");
-  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   testing::internal::CaptureStderr();
   std::string log;
-  while (log.find("cannot be read again") == std::string::npos && std::chrono::steady_clock::now() < patience) {
-    EXPECT_TRUE(verifier.verify(token, test::kNow).session) << "a broken file must not lock everybody out";
+  while (log.find("cannot be read again") == std::string::npos && std::chrono::steady_clock::now() < deadline) {
+    EXPECT_TRUE(verifier.verify(token, test::kNow).session) << "an invalid file must not lock users out";
     log += testing::internal::GetCapturedStderr();
     testing::internal::CaptureStderr();
   }
   testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("cannot be read again"), std::string::npos);
   scratch_.write("jwks.json", R"({"keys":[)" + new_key.json("2") + "]}");
-  while (verifier.verify(token, test::kNow).session && std::chrono::steady_clock::now() < patience) {
+  while (verifier.verify(token, test::kNow).session && std::chrono::steady_clock::now() < deadline) {
   }
-  EXPECT_FALSE(verifier.verify(token, test::kNow).session) << "the removed key's token is still remembered";
+  EXPECT_FALSE(verifier.verify(token, test::kNow).session) << "a token of the removed key is still accepted";
   EXPECT_TRUE(verifier.verify(new_key.sign("ES256", test::claims(), "2"), test::kNow).session);
 }
 
-TEST_F(SessionTest, KeySetsThatCannotBeUsed) {
+TEST_F(SessionTest, AnUnusableKeySetIsRefusedWithItsReason) {
   const auto message = [&](const std::string& content) -> std::string {
     try {
-      SessionVerifier verifier({"", scratch_.write("bad.json", content), "", ""});
+      SessionVerifier verifier("", test::session_settings(scratch_.write("bad.json", content)));
     } catch (const std::runtime_error& error) {
       return error.what();
     }
@@ -389,19 +387,19 @@ TEST_F(SessionTest, KeySetsThatCannotBeUsed) {
   EXPECT_NE(message(R"({"keys":[)" + key.json("a", R"(,"alg":"ES512")") + "]}").find("holds no public key"),
             std::string::npos);
   EXPECT_EQ(message(R"({"keys":[)" + key.json("a", R"(,"use":"sig","alg":"ES256")") + "]}"), "no error");
-  EXPECT_THROW(SessionVerifier({"", scratch_.path("missing"), "", ""}), std::runtime_error);
-  EXPECT_THROW(SessionVerifier({"short", "", "", ""}), std::runtime_error);
-  EXPECT_THROW(SessionVerifier({"", "", "", ""}), std::runtime_error);
+  EXPECT_THROW(SessionVerifier("", test::session_settings(scratch_.path("missing"))), std::runtime_error);
+  EXPECT_THROW(SessionVerifier("short", {}), std::runtime_error);
+  EXPECT_THROW(SessionVerifier("", {}), std::runtime_error);
 }
 
-TEST_F(SessionTest, TheCacheIsBoundedAndStillRight) {
+TEST_F(SessionTest, TokensThatTheCacheHasDroppedAreVerifiedAgain) {
   for (int i = 0; i < 70'000; ++i) {
     ASSERT_TRUE(verifier_.verify(test::hs256(test::claims(R"(,"n":)" + std::to_string(i))), test::kNow).session);
   }
   EXPECT_TRUE(verifier_.verify(test::hs256(test::claims(R"(,"n":0)")), test::kNow).session);
 }
 
-TEST_F(SessionTest, ATargetOfAnotherTypeIsSomebodyElsesClaim) {
+TEST_F(SessionTest, AClaimNamedTargetMayHaveAnyType) {
   EXPECT_TRUE(verifier_.verify(test::hs256(test::claims(R"(,"target":{"a":1})")), test::kNow).session);
 }
 

@@ -1,4 +1,4 @@
-// Tickets: for one stream, for one purpose, for a while.
+// A ticket opens one stream, for one purpose, until it expires.
 #include "message/ticket.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ class TicketTest : public testing::Test {
   TicketIssuer issuer_{test::kSecret};
 };
 
-TEST_F(TicketTest, OpensItsStreamForItsUserUntilItExpires) {
+TEST_F(TicketTest, ATicketOpensItsStreamForItsUserUntilItExpires) {
   const std::string ticket = issuer_.issue(kStream, test::kUser, test::kNow + 60);
   const auto session = issuer_.verify(ticket, kStream, test::kNow);
   ASSERT_TRUE(session);
@@ -38,8 +38,8 @@ TEST_F(TicketTest, OpensItsStreamForItsUserUntilItExpires) {
   EXPECT_FALSE(TicketIssuer(std::string(32, 'x')).verify(ticket, kStream, test::kNow));
 }
 
-TEST_F(TicketTest, IsNoSessionAndASessionIsNoTicket) {
-  SessionVerifier verifier({test::kSecret, "", "", ""});
+TEST_F(TicketTest, ATicketIsNoSessionAndASessionIsNoTicket) {
+  SessionVerifier verifier(test::kSecret, {});
   EXPECT_FALSE(verifier.verify(issuer_.issue(kStream, test::kUser, test::kNow + 60), test::kNow).session);
   const std::string like_a_ticket =
       test::claims(R"(,"aud":"sealcast:subscribe","stream_id":")" + std::string(kStream) + '"');
@@ -48,7 +48,7 @@ TEST_F(TicketTest, IsNoSessionAndASessionIsNoTicket) {
       << "signed with the session secret itself";
 }
 
-TEST_F(TicketTest, BearsNoChange) {
+TEST_F(TicketTest, AChangedOrTruncatedTicketIsRefused) {
   const std::string ticket = issuer_.issue(kStream, test::kUser, test::kNow + 60);
   for (std::size_t i = 0; i < ticket.size(); ++i) {
     std::string changed = ticket;
@@ -58,7 +58,7 @@ TEST_F(TicketTest, BearsNoChange) {
   }
 }
 
-TEST_F(TicketTest, AMigrationTicketIsForItsStreamAndTargetUntilItExpires) {
+TEST_F(TicketTest, AMigrationTicketIsValidForItsStreamAndTargetUntilItExpires) {
   const std::string ticket = issuer_.issue_migration(kStream, "ably", test::kNow + 60);
   EXPECT_TRUE(issuer_.verify_migration(ticket, kStream, "ably", test::kNow + 59));
   EXPECT_FALSE(issuer_.verify_migration(ticket, kStream, "ably", test::kNow + 60));
@@ -74,12 +74,12 @@ TEST_F(TicketTest, AMigrationTicketIsForItsStreamAndTargetUntilItExpires) {
   }
 }
 
-TEST_F(TicketTest, NoKindStandsForAnother) {
+TEST_F(TicketTest, ATicketOfOneKindIsRefusedAsTheOtherKind) {
   const std::string migration = issuer_.issue_migration(kStream, "ably", test::kNow + 60);
   const std::string subscription = issuer_.issue(kStream, test::kUser, test::kNow + 60);
   EXPECT_FALSE(issuer_.verify(migration, kStream, test::kNow));
   EXPECT_FALSE(issuer_.verify_migration(subscription, kStream, "ably", test::kNow));
-  SessionVerifier verifier({test::kSecret, "", "", ""});
+  SessionVerifier verifier(test::kSecret, {});
   EXPECT_FALSE(verifier.verify(migration, test::kNow).session);
   const std::string like_one =
       test::claims(R"(,"aud":"sealcast:migrate","target":"ably","stream_id":")" + std::string(kStream) + '"');
@@ -87,13 +87,13 @@ TEST_F(TicketTest, NoKindStandsForAnother) {
       << "signed with the secret itself";
 }
 
-TEST_F(TicketTest, AMigrationTicketNamesATransport) {
+TEST_F(TicketTest, AMigrationTicketNeedsTheNameOfATransport) {
   for (const char* bad : {"", "a\"", "Ably", "a b"}) {
     EXPECT_THROW(issuer_.issue_migration(kStream, bad, test::kNow), std::invalid_argument) << bad;
   }
 }
 
-TEST_F(TicketTest, NamesUuidsOnly) {
+TEST_F(TicketTest, StreamAndUserMustBeUuids) {
   EXPECT_THROW(issuer_.issue("x\",\"sub\":\"", test::kUser, test::kNow), std::invalid_argument);
   EXPECT_THROW(TicketIssuer("short"), std::runtime_error);
 }

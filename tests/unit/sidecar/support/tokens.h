@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/settings.h"
 #include "core/digest.h"
 #include "core/token/base64url.h"
 
@@ -13,6 +14,15 @@ namespace sealcast::test {
 inline constexpr std::int64_t kNow = 1'700'000'000;
 inline constexpr const char* kUser = "0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e";
 inline const std::string kSecret = "0123456789abcdef0123456789abcdef";
+
+inline config::Settings::Session session_settings(const std::string& jwks_file = {}, const std::string& issuer = {},
+                                                  const std::string& audience = {}) {
+  config::Settings::Session settings{};
+  settings.jwks_file = jwks_file;
+  settings.issuer = issuer;
+  settings.audience = audience;
+  return settings;
+}
 
 inline std::string base64url(std::string_view bytes) {
   std::string out;

@@ -69,7 +69,7 @@ TEST_F(MqttTokenTest, TellsWhereTheBrokerIs) {
 }
 
 TEST_F(MqttTokenTest, IsNoSessionEvenUnderTheSameSecret) {
-  message::SessionVerifier verifier({kSecret, "", "", ""});
+  message::SessionVerifier verifier(kSecret, {});
   const std::string token = make()->token;
   EXPECT_FALSE(verifier.verify(token.substr(1, token.size() - 2), kNow).session);
 }

@@ -1,12 +1,12 @@
-// What the sidecar makes of sealcast.cell_map().
-#include "message/cell_map.h"
+// Which cell has a stream, from the rows of sealcast.cell_map().
+#include "message/cells.h"
 
 #include <gtest/gtest.h>
 
 namespace sealcast::message {
 namespace {
 
-// Of the cells a and b, the first of the vectors of tests/vectors/cells.json for each.
+// The first vector of tests/vectors/cells.json for cell a, and for cell b.
 const std::string kOfA = "b9211838-f0e8-43d6-8878-fccd1fdf53eb", kOfB = "870b8f1c-530c-44d7-8798-01617d0c53c6";
 
 CellMap map_of(const std::string& own) {
@@ -20,16 +20,16 @@ std::string where(const CellMap& map, const std::string& stream_id) {
   return cell == nullptr ? "here" : cell->url;
 }
 
-TEST(CellMap, WithoutCellsHasAll) { EXPECT_EQ(where({}, kOfA), "here"); }
+TEST(CellMap, WithoutCellsThisSidecarHasAllStreams) { EXPECT_EQ(where({}, kOfA), "here"); }
 
-TEST(CellMap, HasWhatRendezvousSays) {
+TEST(CellMap, RendezvousHashingAssignsAStream) {
   EXPECT_EQ(where(map_of("a"), kOfA), "here");
   EXPECT_EQ(where(map_of("a"), kOfB), "https://b.example");
   EXPECT_EQ(where(map_of("b"), kOfA), "https://a.example");
   EXPECT_EQ(where(map_of("b"), kOfB), "here");
 }
 
-TEST(CellMap, HasWhatIsPinned) {
+TEST(CellMap, APinOverridesTheHash) {
   CellMap map = map_of("a");
   map.add({"a", "https://a.example", true}, kOfB);
   map.add({"b", "https://b.example", false}, kOfA);
@@ -37,13 +37,13 @@ TEST(CellMap, HasWhatIsPinned) {
   EXPECT_EQ(where(map, kOfA), "https://b.example");
 }
 
-TEST(CellMap, OfACellThatLeftTheListHasNone) {
+TEST(CellMap, ACellThatIsNotInTheListHasNoStreams) {
   const CellMap map = map_of("gone");
   EXPECT_EQ(where(map, kOfA), "https://a.example");
   EXPECT_EQ(where(map, kOfB), "https://b.example");
 }
 
-TEST(CellMap, KnowsWhetherItChanged) {
+TEST(CellMap, MapsAreEqualOnlyIfCellsAndPinsAreEqual) {
   CellMap map = map_of("a");
   EXPECT_EQ(map, map_of("a"));
   EXPECT_NE(map, map_of("b"));

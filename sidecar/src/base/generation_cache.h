@@ -1,0 +1,84 @@
+// A bounded map that drops old entries in bulk: no list of uses, no timer, no work per entry.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+namespace sealcast {
+
+// Two generations: put() fills the young one. When the young generation is full, or as old as `age`, it becomes the old
+// generation, and the previous old generation is dropped.
+//
+// An entry stays for at least `age` (unless the cache is full) and for less than twice `age` (unless it is put again).
+template <typename Key, typename Value, typename Hash = std::hash<Key>>
+class GenerationCache {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `capacity` (2 or more) counts the entries of both generations. Without `age`, only a full cache drops entries.
+  explicit GenerationCache(std::size_t capacity, std::optional<Clock::duration> age = std::nullopt)
+      : generation_size_(capacity / 2), age_(age) {}
+
+  // Null when there is no entry. A pointer is valid until the next call of another function than find().
+  const Value* find(const Key& key) const {
+    for (const Generation* generation : {&young_, &old_}) {
+      if (const auto found = generation->find(key); found != generation->end()) return &found->second;
+    }
+    return nullptr;
+  }
+
+  // find() that also moves the entry to the young generation, so that entries in use stay. Not for a cache with an age:
+  // an entry in use would never expire.
+  const Value* find_and_keep(const Key& key) {
+    if (const auto found = young_.find(key); found != young_.end()) return &found->second;
+    auto node = old_.extract(key);
+    if (!node) return nullptr;
+    make_room();
+    return &young_.insert(std::move(node)).position->second;
+  }
+
+  const Value* put(Key key, Value value) {
+    make_room();
+    return &young_.insert_or_assign(std::move(key), std::move(value)).first->second;
+  }
+
+  // Drops the entries that are too old at `now`. To be called before find() if the cache has an age.
+  void expire(Clock::time_point now) {
+    if (!age_ || now < next_generation_at_) return;
+    // The young generation is as old as an old one when it was not used for a whole `age`.
+    if (now >= next_generation_at_ + *age_) young_.clear();
+    begin_generation();
+    next_generation_at_ = now + *age_;
+  }
+
+  void clear() {
+    young_.clear();
+    old_.clear();
+  }
+
+  std::size_t size() const { return young_.size() + old_.size(); }
+
+ private:
+  using Generation = std::unordered_map<Key, Value, Hash>;
+
+  void make_room() {
+    if (young_.size() >= generation_size_) begin_generation();
+  }
+
+  void begin_generation() {
+    old_.swap(young_);
+    young_.clear();
+  }
+
+  std::size_t generation_size_;
+  std::optional<Clock::duration> age_;
+  Clock::time_point next_generation_at_{};
+  Generation young_;
+  Generation old_;
+};
+
+}  // namespace sealcast

@@ -1,0 +1,111 @@
+// The invariants of the relay's shards: which shards are tailed, drained and settled.
+#include "message/relay_shards.h"
+
+#include <gtest/gtest.h>
+
+namespace sealcast::message {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+using Numbers = std::vector<std::int64_t>;
+
+class RelayShardsTest : public testing::Test {
+ protected:
+  Numbers led_published() const {
+    std::vector<transport::Lead> leads;
+    shards_.write_leads(leads);
+    Numbers published;
+    for (const transport::Lead& lead : leads) published.push_back(lead.batch);
+    return published;
+  }
+
+  RelayShards shards_;
+};
+
+TEST_F(RelayShardsTest, ANewShardBeginsAtItsNewestBatch) {
+  EXPECT_TRUE(shards_.renew(2, 5, true, 40));
+  EXPECT_FALSE(shards_.renew(2, 5, true, 40));
+  EXPECT_EQ(shards_.led_count(), 1);
+  EXPECT_EQ(shards_.to_drain().ids, Ids{2});
+  EXPECT_EQ(shards_.to_drain().epochs, Numbers{5});
+  EXPECT_TRUE(shards_.to_tail().ids.empty());
+  EXPECT_EQ(led_published(), Numbers{40});
+}
+
+TEST_F(RelayShardsTest, AShardThatAnotherSidecarLeadsIsTailedFromThePublishedBatch) {
+  EXPECT_FALSE(shards_.renew(1, 4, false, 10));
+  EXPECT_EQ(shards_.to_tail().ids, Ids{1});
+  EXPECT_EQ(shards_.to_tail().published, Numbers{10});
+  EXPECT_TRUE(shards_.to_drain().ids.empty());
+  EXPECT_TRUE(led_published().empty());
+  EXPECT_TRUE(shards_.advance(1, 12));
+  shards_.catch_up();
+  EXPECT_EQ(shards_.to_tail().published, Numbers{12});
+  EXPECT_TRUE(shards_.to_drain().ids.empty());
+}
+
+TEST_F(RelayShardsTest, AnAcquiredShardIsTailedToItsNewestBatchBeforeItIsDrained) {
+  shards_.renew(1, 4, false, 10);
+  EXPECT_TRUE(shards_.renew(1, 5, true, 13));
+  EXPECT_TRUE(shards_.to_drain().ids.empty());
+  shards_.advance(1, 12);
+  shards_.catch_up();
+  EXPECT_TRUE(shards_.to_drain().ids.empty());
+  shards_.advance(1, 13);
+  shards_.catch_up();
+  EXPECT_EQ(shards_.to_drain().ids, Ids{1});
+  EXPECT_TRUE(shards_.to_tail().ids.empty());
+}
+
+TEST_F(RelayShardsTest, ANewEpochOfTheSameHolderIsCaughtUpFirst) {
+  shards_.renew(1, 4, true, 10);
+  EXPECT_FALSE(shards_.renew(1, 6, true, 15));  // it lost the lease and acquired it again between two renewals
+  EXPECT_TRUE(shards_.to_drain().ids.empty());
+  EXPECT_EQ(shards_.to_tail().published, Numbers{10});
+}
+
+TEST_F(RelayShardsTest, ALostLeaseStopsDrains) {
+  shards_.renew(1, 4, true, 10);
+  EXPECT_TRUE(shards_.renew(1, 5, false, 10));
+  EXPECT_EQ(shards_.led_count(), 0);
+  EXPECT_TRUE(shards_.to_drain().ids.empty());
+  EXPECT_EQ(shards_.to_tail().ids, Ids{1});
+}
+
+TEST_F(RelayShardsTest, AfterALostConnectionTheNewestBatchIsReadAgain) {
+  shards_.renew(1, 4, true, 10);
+  shards_.lose_connection();
+  EXPECT_TRUE(shards_.to_drain().ids.empty());
+  EXPECT_EQ(shards_.to_tail().published, Numbers{10});
+  shards_.renew(1, 4, true, 11);  // the drain whose result was lost has made batch 11
+  EXPECT_TRUE(shards_.to_drain().ids.empty());
+  shards_.advance(1, 11);
+  shards_.catch_up();
+  EXPECT_EQ(shards_.to_drain().ids, Ids{1});
+}
+
+TEST_F(RelayShardsTest, ThePublishedBatchOnlyGrows) {
+  shards_.renew(1, 4, true, 10);
+  shards_.advance(1, 12);
+  shards_.advance(1, 11);
+  shards_.renew(1, 4, true, 9);
+  EXPECT_EQ(led_published(), Numbers{12});
+  EXPECT_FALSE(shards_.advance(3, 1)) << "an unknown shard";
+}
+
+TEST_F(RelayShardsTest, OnlyNewBatchesAreSettled) {
+  shards_.renew(0, 1, true, 10);
+  shards_.renew(1, 1, true, 20);
+  EXPECT_TRUE(shards_.to_settle().ids.empty());
+  shards_.advance(1, 21);
+  const ShardArrays unsettled = shards_.to_settle();
+  EXPECT_EQ(unsettled.ids, Ids{1});
+  EXPECT_EQ(unsettled.epochs, Numbers{1});
+  EXPECT_EQ(unsettled.published, Numbers{21});
+  shards_.advance(1, 22);  // while the record is written
+  shards_.settle(unsettled);
+  EXPECT_EQ(shards_.to_settle().published, Numbers{22});
+}
+
+}  // namespace
+}  // namespace sealcast::message
