@@ -106,7 +106,7 @@ test('without regions the list is empty', async () => {
 test('a sidecar does not start with an invalid Geo-IP database, and reports it', async () => {
   await assert.rejects(
     stack.sidecar({ SEALCAST_GATE_SOCKET: '', SEALCAST_REGIONS_DATABASE_FILE: '/etc/hostname' }),
-    /sealcastd: regions\.database_file: "\/etc\/hostname" is no Geo-IP database/,
+    /sealcastd: regions\.database_file: "\/etc\/hostname" is not a Geo-IP database/,
   );
 });
 
