@@ -19,15 +19,15 @@ asio::awaitable<void> Api::heartbeat(http::Exchange& exchange, std::string_view 
   const auto viewer = this->viewer(exchange.request, who->user_id, response);
   if (!viewer) co_return;
   if (!co_await access(exchange, who->user_id, parts_.readers.access(stream_id, who->user_id))) co_return;
-  switch (co_await parts_.heartbeats.beat(stream_id, *viewer)) {
-    case leader::viewers::Heartbeat::counted:
+  switch (co_await parts_.heartbeats.add(stream_id, *viewer)) {
+    case leader::viewers::HeartbeatOutcome::counted:
       response.status = 204;
       break;
-    case leader::viewers::Heartbeat::unavailable:
+    case leader::viewers::HeartbeatOutcome::unavailable:
       http::answer_problem(response, {503, "audience_unavailable", "viewers cannot be counted now",
                                       "Redis does not answer.", "Go on sending heartbeats.", kRetry});
       break;
-    case leader::viewers::Heartbeat::overloaded:
+    case leader::viewers::HeartbeatOutcome::overloaded:
       http::answer_problem(response,
                            {503, "overloaded", "too many heartbeats wait", {}, "Go on sending heartbeats.", kRetry});
       break;

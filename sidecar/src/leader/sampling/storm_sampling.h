@@ -1,10 +1,10 @@
-// Sampling in a chat storm: measures how fast each stream is and sets at what rate its public channel is sampled.
+// Sampling in a chat storm: measures the velocity of each stream and sets the rate of its public channel.
 //
-// Every sidecar measures every stream, since all messages pass through its relay; the leader of a stream's shard
-// decides. So whoever takes over knows the velocity, and reads the rates in effect from Postgres with each tick. The
-// statement (sealcast.sample_streams) looks at the epochs of the leases; which messages go to the public channel is
-// then decided and stored when they get their offsets (sealcast.drain), the same for all transports, sidecars and
-// resumes.
+// All messages pass through the relay of each sidecar, so each sidecar measures each stream. Only the leader of a
+// stream's shard decides. So a new leader knows the velocities already, and each tick reads the rates in effect from
+// Postgres. The statement (sealcast.sample_streams) compares the epochs of the leases. sealcast.drain chooses the
+// messages of the public channel when it gives the offsets, and stores the choice. So the choice is the same for all
+// transports, sidecars and readers that resume.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -17,50 +17,47 @@
 
 #include "base/asio.h"
 #include "base/metrics.h"
+#include "config/settings.h"
 #include "leader/leader_loop.h"
-#include "leader/sampling/rate_control.h"
-#include "leader/sampling/velocity.h"
+#include "leader/sampling/rate.h"
 #include "transport/frame.h"
 
 namespace sealcast::leader::sampling {
 
-struct StormSettings {
-  std::string dsn;
-  std::chrono::milliseconds timeout;  // of a statement
-  RateSettings rates;
-  std::chrono::milliseconds repeat;
-};
-
-class Storm {
+class StormSampling {
  public:
-  // `leads` says what this sidecar leads, `told` is called when a sampling_update was sent.
   struct Parts {
+    std::string dsn;
+    std::chrono::milliseconds timeout;  // of a statement
     Metrics& metrics;
     LeaderLoop::Leads leads;
-    std::function<void()> told;
+    std::function<void()> on_sent;  // called after a sampling_update was sent
   };
 
-  Storm(asio::any_io_executor executor, StormSettings settings, Parts parts);
+  // `settings` outlives this.
+  StormSampling(asio::any_io_executor executor, const config::Settings::Sampling& settings, Parts parts);
 
   void start() { loop_.start(); }
   void stop() { loop_.stop(); }
 
-  // All that was relayed.
+  // Takes every relayed frame.
   void observe(std::span<const transport::FramePtr> frames) { velocity_.count(frames, Velocity::Clock::now()); }
 
  private:
-  asio::awaitable<void> tick(const LedShards& led);
   struct Effect {
     int rate;
-    bool forced;  // by somebody, who alone changes it
+    bool forced;  // set by a person with set_sampling(): only a person changes it
   };
-  std::unordered_map<std::string, int> decide(const LedShards& led,
-                                              const std::unordered_map<std::string, Effect>& in_effect);
+  using Effects = std::unordered_map<std::string, Effect>;  // by stream
+  using Rates = std::unordered_map<std::string, int>;       // by stream
 
-  StormSettings settings_;
-  Parts parts_;
+  asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
+  Rates decide(const LedShards& led, const Effects& in_effect);
+
+  const config::Settings::Sampling& settings_;
+  Metrics& metrics_;
+  std::function<void()> on_sent_;
   LeaderLoop loop_;
-  postgres::Params params_;
   Velocity velocity_;
   std::unordered_map<std::string, RateControl> controls_;  // of streams that are fast or sampled
 };

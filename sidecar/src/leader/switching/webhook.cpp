@@ -1,4 +1,4 @@
-// The request and its signature.
+// Signs a request and makes it.
 #include "leader/switching/webhook.h"
 
 #include <chrono>

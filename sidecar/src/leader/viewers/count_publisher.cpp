@@ -1,103 +1,72 @@
-// The loop of ticks, and its statement.
-#include "leader/viewers/audience.h"
+// Counts the viewers at each tick and publishes the counts with one statement.
+#include "leader/viewers/count_publisher.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <unordered_set>
 #include <utility>
 
 #include "base/log.h"
+#include "client/postgres/params.h"
 
 namespace sealcast::leader::viewers {
 namespace {
 
-using std::chrono::milliseconds;
-
 constexpr char kPublish[] =
     "select published, next_ms from sealcast.publish_viewer_counts($1, $2, $3, $4, $5, $6, $7, $8)";
-constexpr milliseconds kAgain{1000};  // to look whether anything is led, or Postgres is back
 
 }  // namespace
 
-Audience::Audience(asio::any_io_executor executor, AudienceSettings settings, Parts parts)
-    : executor_(executor),
-      settings_(std::move(settings)),
-      parts_(std::move(parts)),
-      connection_(postgres::Connection::create(executor, {settings_.dsn, "audience", settings_.timeout})),
-      timer_(executor),
-      webrtc_failures_(parts_.metrics.audience_failures("webrtc")),
-      hls_failures_(parts_.metrics.audience_failures("hls")) {}
+CountPublisher::CountPublisher(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts)
+    : settings_(settings),
+      metrics_(parts.metrics),
+      on_published_(std::move(parts.on_published)),
+      webrtc_{parts.webrtc, metrics_.audience_failures("webrtc")},
+      hls_{parts.hls, metrics_.audience_failures("hls")},
+      loop_(executor, {.dsn = std::move(parts.dsn),
+                       .name = "audience",
+                       .timeout = parts.timeout,
+                       .log_tag = log::tag::kAudience,
+                       .failure = "Postgres refused to publish viewer counts; retrying",
+                       .retry = settings.update,
+                       .leads = std::move(parts.leads),
+                       .tick = [this](const LedShards& led) { return tick(led); }}) {}
 
-Audience::~Audience() { stop(); }
-
-void Audience::start() {
-  connection_->start();
-  asio::co_spawn(executor_, run(), asio::detached);
-}
-
-void Audience::stop() {
-  stopping_ = true;
-  timer_.cancel();
-  connection_->stop();
-  for (ViewerSource* source : {parts_.webrtc, parts_.hls}) {
-    if (source) source->stop();
+void CountPublisher::stop() {
+  loop_.stop();
+  for (const Source& source : {webrtc_, hls_}) {
+    if (source.source) source.source->stop();
   }
 }
 
-asio::awaitable<void> Audience::run() {
-  while (!stopping_) {
-    milliseconds wait = std::min(settings_.update, kAgain);
-    if (parts_.leads().empty()) {
-      parts_.metrics.audience_streams.Set(0);
-    } else {
-      wait = co_await tick();
-    }
-    if (stopping_) break;
-    timer_.expires_after(wait);
-    boost::system::error_code ignored;
-    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+asio::awaitable<LeaderLoop::Milliseconds> CountPublisher::tick(const LedShards& led) {
+  if (led.shards.empty()) {
+    metrics_.audience_streams.Set(0);
+    co_return std::min(settings_.update, LeaderLoop::kSecond);
   }
+  const Counted webrtc = co_await webrtc_.count(led.shards);
+  const Counted hls = co_await hls_.count(led.shards);
+  postgres::Params params;
+  led.add_to(params);
+  add_counts(webrtc, hls, params);
+  params.add_boolean(webrtc_.complete(webrtc) && hls_.complete(hls));
+  params.add(static_cast<std::int32_t>(settings_.update.count()));
+  params.add(static_cast<std::int32_t>(settings_.repeat.count()));
+  const postgres::Result rows = co_await loop_.connection().query(kPublish, params);
+  const std::int64_t published = rows.integer(0, 0);
+  metrics_.audience_updates.Increment(static_cast<double>(published));
+  if (published > 0) on_published_();
+  co_return LeaderLoop::Milliseconds(rows.integer(0, 1));
 }
 
-asio::awaitable<milliseconds> Audience::tick() {
-  std::vector<std::int32_t> shards;
-  std::vector<std::int64_t> epochs;
-  for (const transport::Lead& lead : parts_.leads()) {
-    shards.push_back(lead.shard);
-    epochs.push_back(lead.epoch);
-  }
-  const Counted webrtc = co_await count(parts_.webrtc, webrtc_failures_, shards);
-  const Counted hls = co_await count(parts_.hls, hls_failures_, shards);
-  params_.clear();
-  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, shards);
-  params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
-  describe(webrtc, hls);
-  try {
-    const postgres::Result rows = co_await connection_->query(kPublish, params_);
-    const std::int64_t published = rows.integer(0, 0);
-    parts_.metrics.audience_updates.Increment(static_cast<double>(published));
-    if (published > 0) parts_.published();
-    co_return milliseconds(rows.integer(0, 1));
-  } catch (const postgres::Error& error) {
-    if (error.transient()) co_return std::min(settings_.update, kAgain);
-    log::write(log::Level::error, log::tag::kAudience, "cannot publish viewer counts; trying again",
-               {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
-  }
-  co_return settings_.update;
-}
-
-asio::awaitable<Audience::Counted> Audience::count(ViewerSource* source, prometheus::Counter& failures,
-                                                   std::span<const std::int32_t> shards) {
+asio::awaitable<CountPublisher::Counted> CountPublisher::Source::count(std::span<const std::int32_t> shards) const {
   if (!source) co_return std::nullopt;
   Counted counts = co_await source->count(shards);
   if (!counts) failures.Increment();
   co_return counts;
 }
 
-void Audience::describe(const Counted& webrtc, const Counted& hls) {
+// Adds the watched streams, and an array of counts for each source; the array of an unavailable source is null.
+void CountPublisher::add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params) {
   std::unordered_set<std::string_view> streams;
   for (const Counted* counts : {&webrtc, &hls}) {
     if (!*counts) continue;
@@ -105,25 +74,22 @@ void Audience::describe(const Counted& webrtc, const Counted& hls) {
       if (viewers > 0) streams.insert(stream);
     }
   }
-  parts_.metrics.audience_streams.Set(static_cast<double>(streams.size()));
-  params_.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, streams.size());
-  for (const std::string_view stream : streams) params_.element(postgres::uuid_bytes(stream));
-  params_.end_array();
+  metrics_.audience_streams.Set(static_cast<double>(streams.size()));
+  params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, streams.size());
+  for (const std::string_view stream : streams) params.element(postgres::uuid_bytes(stream));
+  params.end_array();
   for (const Counted* counts : {&webrtc, &hls}) {
     if (!*counts) {
-      params_.add_null(postgres::oid::kIntegerArray);
+      params.add_null(postgres::oid::kIntegerArray);
       continue;
     }
-    params_.begin_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, streams.size());
+    params.begin_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, streams.size());
     for (const std::string_view stream : streams) {
       const auto viewers = (*counts)->find(std::string(stream));
-      params_.element(viewers == (*counts)->end() ? std::int32_t{0} : viewers->second);
+      params.element(viewers == (*counts)->end() ? std::int32_t{0} : viewers->second);
     }
-    params_.end_array();
+    params.end_array();
   }
-  params_.add_boolean((webrtc || !parts_.webrtc) && (hls || !parts_.hls));
-  params_.add(static_cast<std::int32_t>(settings_.update.count()));
-  params_.add(static_cast<std::int32_t>(settings_.repeat.count()));
 }
 
 }  // namespace sealcast::leader::viewers

@@ -1,76 +1,69 @@
-// Viewer counts: what the sources of viewers tell of a stream becomes a viewer_count_update of the system's, sealed,
-// stored and relayed as every message.
+// Publishes viewer counts: each changed count of a stream becomes a viewer_count_update of the system, which is sealed,
+// stored and relayed like every message.
 //
-// Life of a tick: the streams of the shards whose relaying this sidecar leads are counted, and one statement
-// (sealcast.publish_viewer_counts) publishes what changed, and what has not changed for long enough. It looks at the
-// epochs of the leases, so that a sidecar that was frozen publishes nothing when another has taken over, and makes the
-// txn_id of stream and tick, so that no tick is published twice. What was published last stands in Postgres: whoever
-// leads next knows of whom to say that nobody watches any more. The database is asked for nothing in between.
+// A tick counts the streams of the shards that this sidecar leads. One statement (sealcast.publish_viewer_counts) then
+// publishes the counts that have changed, and the counts that have not been published for the time `repeat`. The
+// statement compares the epochs of the leases, so a sidecar that was frozen publishes nothing after another sidecar has
+// acquired the leases. It makes the txn_id from the stream and the tick, so no tick is published twice. Postgres holds
+// the counts that were published last, so a new leader can publish 0 for a stream whose last viewer has left. Between
+// two ticks the database gets no statement.
 //
-// A source that is away is null in the update, and so is the total.
+// While a source is unavailable, its count and the total are null in the update.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "base/asio.h"
 #include "base/metrics.h"
-#include "client/postgres/connection.h"
-#include "leader/viewers/source.h"
-#include "transport/transport.h"
+#include "config/settings.h"
+#include "leader/leader_loop.h"
+#include "leader/viewers/viewer_source.h"
 
 namespace sealcast::leader::viewers {
 
-struct AudienceSettings {
-  std::string dsn;
-  std::chrono::milliseconds timeout;  // of the statement
-  std::chrono::milliseconds update;
-  std::chrono::milliseconds repeat;
-};
-
-class Audience {
+class CountPublisher {
  public:
-  // Null: there is no such source. `leads` says what this sidecar leads, `published` is called when something was.
   struct Parts {
+    std::string dsn;
+    std::chrono::milliseconds timeout;  // of a statement
     Metrics& metrics;
-    ViewerSource* webrtc;
-    ViewerSource* hls;
-    std::function<std::span<const transport::Lead>()> leads;
-    std::function<void()> published;
+    ViewerSource* webrtc;  // null: there is no such source
+    ViewerSource* hls;     // likewise
+    LeaderLoop::Leads leads;
+    std::function<void()> on_published;  // called after a tick that published at least one count
   };
 
-  Audience(asio::any_io_executor executor, AudienceSettings settings, Parts parts);
-  ~Audience();
+  // `settings` and the sources outlive this.
+  CountPublisher(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts);
 
-  void start();
+  void start() { loop_.start(); }
   void stop();
 
  private:
   using Counted = std::optional<ViewerCounts>;
+  struct Source {
+    ViewerSource* source;
+    prometheus::Counter& failures;
 
-  asio::awaitable<void> run();
-  asio::awaitable<std::chrono::milliseconds> tick();  // until the next one
-  asio::awaitable<Counted> count(ViewerSource* source, prometheus::Counter& failures,
-                                 std::span<const std::int32_t> shards);
-  void describe(const Counted& webrtc, const Counted& hls);
+    asio::awaitable<Counted> count(std::span<const std::int32_t> shards) const;
+    bool complete(const Counted& counts) const { return !source || counts; }
+  };
 
-  asio::any_io_executor executor_;
-  AudienceSettings settings_;
-  Parts parts_;
-  std::shared_ptr<postgres::Connection> connection_;
-  asio::steady_timer timer_;
-  prometheus::Counter& webrtc_failures_;
-  prometheus::Counter& hls_failures_;
-  postgres::Params params_;
-  bool stopping_ = false;
+  asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
+  void add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params);
+
+  const config::Settings::Audience& settings_;
+  Metrics& metrics_;
+  std::function<void()> on_published_;
+  Source webrtc_;
+  Source hls_;
+  LeaderLoop loop_;
 };
 
 }  // namespace sealcast::leader::viewers

@@ -1,4 +1,4 @@
-// How many viewers sent heartbeats of late: the union of the live buckets of Redis.
+// Counts the viewers that have sent a heartbeat within the viewer window, from the keys in Redis.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -9,32 +9,33 @@
 #include "base/asio.h"
 #include "base/log.h"
 #include "client/redis/client.h"
-#include "leader/viewers/source.h"
+#include "leader/viewers/viewer_source.h"
+#include "leader/viewers/viewer_window.h"
 
 namespace sealcast::leader::viewers {
 
-class HlsViewers final : public ViewerSource {
+class HeartbeatViewers final : public ViewerSource {
  public:
-  // `client` outlives this.
-  HlsViewers(asio::any_io_executor executor, redis::Client& client, std::chrono::milliseconds window,
-             std::chrono::milliseconds timeout);
+  // `client` outlives this. `timeout` is the time limit of one command.
+  HeartbeatViewers(asio::any_io_executor executor, redis::Client& client, std::chrono::milliseconds window,
+                   std::chrono::milliseconds timeout);
 
-  std::string_view name() const override { return "hls"; }
-  // After Redis was away, it takes a window until all who watch have sent a heartbeat again: until then, nullopt.
+  // After Redis was unavailable, it takes one window until every viewer has sent a heartbeat again. Returns nullopt
+  // until then.
   asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) override;
 
  private:
   struct Work;
   asio::awaitable<bool> find_watched(std::span<const std::int32_t> shards, std::vector<std::string>& streams);
-  asio::awaitable<void> count_next(Work& work);
-  asio::awaitable<redis::Result> ask(std::string_view command, std::vector<std::string> keys);
+  asio::awaitable<void> count_streams(Work& work);
+  asio::awaitable<redis::Result> call(std::string_view command, std::vector<std::string> keys);
 
   asio::any_io_executor executor_;
   redis::Client& client_;
-  std::chrono::milliseconds window_;
-  std::chrono::milliseconds timeout_;
-  redis::Clock::time_point whole_at_{};  // when all heartbeats of a window have reached Redis
-  log::Throttle complaints_;
+  const ViewerWindow window_;
+  const std::chrono::milliseconds timeout_;
+  redis::Clock::time_point complete_at_{};  // when all heartbeats of a window have reached Redis
+  log::Throttle log_throttle_;
 };
 
 }  // namespace sealcast::leader::viewers
