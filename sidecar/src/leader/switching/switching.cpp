@@ -5,7 +5,10 @@
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <cstdint>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -31,7 +34,45 @@ bool migrates(std::string_view action) { return action == "join" || action == "l
 
 }  // namespace
 
-Switching::Switching(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts)
+class Switching::Ticks {
+ public:
+  Ticks(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts);
+
+  void start() { loop_.start(); }
+  void stop();
+
+ private:
+  struct DueAction {
+    std::string stream_id;
+    std::string action;  // empty: nothing to do
+    std::string step;    // of the stream
+    std::int32_t viewers;
+    std::string warm_up;  // empty: there is no warm-up yet
+  };
+  // A call of the webhook that is not recorded as accepted yet.
+  struct WebhookCall {
+    bool in_flight = false;
+    std::chrono::milliseconds pause{0};  // after the last failure
+    std::chrono::steady_clock::time_point next_try{};
+  };
+
+  asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
+  asio::awaitable<std::vector<DueAction>> due_actions(const LedShards& led);
+  asio::awaitable<bool> apply(const LedShards& led, const DueAction& due);
+  void call_webhook(const DueAction& due);
+  asio::awaitable<void> make_call(DueAction due, std::string id);
+  std::string migrate_payload(const DueAction& due) const;
+  void update_metrics(const std::vector<DueAction>& actions);
+  void forget_obsolete_calls(const std::vector<DueAction>& actions);
+
+  asio::any_io_executor executor_;
+  const config::Settings::Switching& settings_;
+  Parts parts_;
+  LeaderLoop loop_;
+  std::unordered_map<std::string, WebhookCall> calls_;  // by webhook-id
+};
+
+Switching::Ticks::Ticks(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts)
     : executor_(executor),
       settings_(settings),
       parts_(std::move(parts)),
@@ -43,12 +84,12 @@ Switching::Switching(asio::any_io_executor executor, const config::Settings::Swi
                        .leads = parts_.leads,
                        .tick = [this](const LedShards& led) { return tick(led); }}) {}
 
-void Switching::stop() {
+void Switching::Ticks::stop() {
   loop_.stop();
   if (parts_.webhook) parts_.webhook->stop();
 }
 
-asio::awaitable<LeaderLoop::Milliseconds> Switching::tick(const LedShards& led) {
+asio::awaitable<LeaderLoop::Milliseconds> Switching::Ticks::tick(const LedShards& led) {
   std::vector<DueAction> actions;
   if (!led.shards.empty()) actions = co_await due_actions(led);
   update_metrics(actions);
@@ -74,7 +115,7 @@ asio::awaitable<LeaderLoop::Milliseconds> Switching::tick(const LedShards& led) 
   co_return LeaderLoop::kSecond;
 }
 
-asio::awaitable<std::vector<Switching::DueAction>> Switching::due_actions(const LedShards& led) {
+asio::awaitable<std::vector<Switching::Ticks::DueAction>> Switching::Ticks::due_actions(const LedShards& led) {
   postgres::Params params;
   led.add_to(params);
   if (settings_.target.empty()) {
@@ -98,7 +139,7 @@ asio::awaitable<std::vector<Switching::DueAction>> Switching::due_actions(const 
 }
 
 // Returns false when the action is no longer due or this sidecar no longer leads the shard.
-asio::awaitable<bool> Switching::apply(const LedShards& led, const DueAction& due) {
+asio::awaitable<bool> Switching::Ticks::apply(const LedShards& led, const DueAction& due) {
   postgres::Params params;
   led.add_to(params);
   params.add(postgres::uuid_bytes(due.stream_id));
@@ -114,7 +155,7 @@ asio::awaitable<bool> Switching::apply(const LedShards& led, const DueAction& du
 }
 
 // Returns the payload of the transport_migrate that the action sends; empty: it sends none.
-std::string Switching::migrate_payload(const DueAction& due) const {
+std::string Switching::Ticks::migrate_payload(const DueAction& due) const {
   if (!migrates(due.action)) return {};
   const bool to_home = due.action == "leave" || due.step == "leaving";
   const std::string& target = to_home ? settings_.home : settings_.target;
@@ -130,7 +171,7 @@ std::string Switching::migrate_payload(const DueAction& due) const {
   return payload;
 }
 
-void Switching::call_webhook(const DueAction& due) {
+void Switching::Ticks::call_webhook(const DueAction& due) {
   const std::string id = (due.step == "cooling" ? "cool_down-" : "warm_up-") + due.warm_up;
   WebhookCall& call = calls_[id];
   if (call.in_flight || Clock::now() < call.next_try) return;
@@ -138,7 +179,7 @@ void Switching::call_webhook(const DueAction& due) {
   asio::co_spawn(executor_, make_call(due, id), asio::detached);
 }
 
-asio::awaitable<void> Switching::make_call(DueAction due, std::string id) {
+asio::awaitable<void> Switching::Ticks::make_call(DueAction due, std::string id) {
   const std::string event = id.substr(0, id.find('-'));
   std::string data;
   JsonObject(data).text("stream_id", due.stream_id).number("viewers", std::int64_t{due.viewers}).end();
@@ -165,7 +206,7 @@ asio::awaitable<void> Switching::make_call(DueAction due, std::string id) {
              {{"stream_id", due.stream_id}, {"event", event}, {"reason", problem}});
 }
 
-void Switching::update_metrics(const std::vector<DueAction>& actions) {
+void Switching::Ticks::update_metrics(const std::vector<DueAction>& actions) {
   constexpr std::array<std::string_view, 6> kSteps{"standard", "warming", "joining", "hot", "leaving", "cooling"};
   for (const std::string_view name : kSteps) {
     const auto streams = std::ranges::count_if(actions, [name](const DueAction& due) {
@@ -175,12 +216,21 @@ void Switching::update_metrics(const std::vector<DueAction>& actions) {
   }
 }
 
-void Switching::forget_obsolete_calls(const std::vector<DueAction>& actions) {
+void Switching::Ticks::forget_obsolete_calls(const std::vector<DueAction>& actions) {
   std::erase_if(calls_, [&](const auto& call) {
     return !call.second.in_flight && std::ranges::none_of(actions, [&](const DueAction& due) {
       return due.action == "notify" && call.first.ends_with(due.warm_up);
     });
   });
 }
+
+Switching::Switching(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts)
+    : ticks_(std::make_unique<Ticks>(std::move(executor), settings, std::move(parts))) {}
+
+Switching::~Switching() = default;
+
+void Switching::start() { ticks_->start(); }
+
+void Switching::stop() { ticks_->stop(); }
 
 }  // namespace sealcast::leader::switching

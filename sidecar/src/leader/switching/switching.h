@@ -10,13 +10,10 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
 
 #include "base/asio.h"
 #include "base/metrics.h"
@@ -44,39 +41,14 @@ class Switching {
 
   // `settings` outlives this. Without settings.target no readers move: a forced delivery mode is only set.
   Switching(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts);
+  ~Switching();
 
-  void start() { loop_.start(); }
+  void start();
   void stop();
 
  private:
-  struct DueAction {
-    std::string stream_id;
-    std::string action;  // empty: nothing to do
-    std::string step;    // of the stream
-    std::int32_t viewers;
-    std::string warm_up;  // empty: there is no warm-up yet
-  };
-  // A call of the webhook that is not recorded as accepted yet.
-  struct WebhookCall {
-    bool in_flight = false;
-    std::chrono::milliseconds pause{0};  // after the last failure
-    std::chrono::steady_clock::time_point next_try{};
-  };
-
-  asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
-  asio::awaitable<std::vector<DueAction>> due_actions(const LedShards& led);
-  asio::awaitable<bool> apply(const LedShards& led, const DueAction& due);
-  void call_webhook(const DueAction& due);
-  asio::awaitable<void> make_call(DueAction due, std::string id);
-  std::string migrate_payload(const DueAction& due) const;
-  void update_metrics(const std::vector<DueAction>& actions);
-  void forget_obsolete_calls(const std::vector<DueAction>& actions);
-
-  asio::any_io_executor executor_;
-  const config::Settings::Switching& settings_;
-  Parts parts_;
-  LeaderLoop loop_;
-  std::unordered_map<std::string, WebhookCall> calls_;  // by webhook-id
+  class Ticks;
+  std::unique_ptr<Ticks> ticks_;
 };
 
 }  // namespace sealcast::leader::switching

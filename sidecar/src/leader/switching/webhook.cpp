@@ -1,4 +1,4 @@
-// Signs a request and makes it.
+// Signs each request and sends it.
 #include "leader/switching/webhook.h"
 
 #include <chrono>

@@ -2,6 +2,9 @@
 #include "leader/viewers/count_publisher.h"
 
 #include <algorithm>
+#include <boost/asio/awaitable.hpp>
+#include <optional>
+#include <span>
 #include <unordered_set>
 #include <utility>
 
@@ -16,7 +19,35 @@ constexpr char kPublish[] =
 
 }  // namespace
 
-CountPublisher::CountPublisher(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts)
+class CountPublisher::Ticks {
+ public:
+  Ticks(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts);
+
+  void start() { loop_.start(); }
+  void stop();
+
+ private:
+  using Counted = std::optional<ViewerCounts>;
+  struct Source {
+    ViewerSource* source;
+    prometheus::Counter& failures;
+
+    asio::awaitable<Counted> count(std::span<const std::int32_t> shards) const;
+    bool complete(const Counted& counts) const { return !source || counts; }
+  };
+
+  asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
+  void add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params);
+
+  const config::Settings::Audience& settings_;
+  Metrics& metrics_;
+  std::function<void()> on_published_;
+  Source webrtc_;
+  Source hls_;
+  LeaderLoop loop_;
+};
+
+CountPublisher::Ticks::Ticks(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts)
     : settings_(settings),
       metrics_(parts.metrics),
       on_published_(std::move(parts.on_published)),
@@ -31,14 +62,14 @@ CountPublisher::CountPublisher(asio::any_io_executor executor, const config::Set
                        .leads = std::move(parts.leads),
                        .tick = [this](const LedShards& led) { return tick(led); }}) {}
 
-void CountPublisher::stop() {
+void CountPublisher::Ticks::stop() {
   loop_.stop();
   for (const Source& source : {webrtc_, hls_}) {
     if (source.source) source.source->stop();
   }
 }
 
-asio::awaitable<LeaderLoop::Milliseconds> CountPublisher::tick(const LedShards& led) {
+asio::awaitable<LeaderLoop::Milliseconds> CountPublisher::Ticks::tick(const LedShards& led) {
   if (led.shards.empty()) {
     metrics_.audience_streams.Set(0);
     co_return std::min(settings_.update, LeaderLoop::kSecond);
@@ -58,7 +89,8 @@ asio::awaitable<LeaderLoop::Milliseconds> CountPublisher::tick(const LedShards& 
   co_return LeaderLoop::Milliseconds(rows.integer(0, 1));
 }
 
-asio::awaitable<CountPublisher::Counted> CountPublisher::Source::count(std::span<const std::int32_t> shards) const {
+asio::awaitable<CountPublisher::Ticks::Counted> CountPublisher::Ticks::Source::count(
+    std::span<const std::int32_t> shards) const {
   if (!source) co_return std::nullopt;
   Counted counts = co_await source->count(shards);
   if (!counts) failures.Increment();
@@ -66,7 +98,7 @@ asio::awaitable<CountPublisher::Counted> CountPublisher::Source::count(std::span
 }
 
 // Adds the watched streams, and an array of counts for each source; the array of an unavailable source is null.
-void CountPublisher::add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params) {
+void CountPublisher::Ticks::add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params) {
   std::unordered_set<std::string_view> streams;
   for (const Counted* counts : {&webrtc, &hls}) {
     if (!*counts) continue;
@@ -91,5 +123,14 @@ void CountPublisher::add_counts(const Counted& webrtc, const Counted& hls, postg
     params.end_array();
   }
 }
+
+CountPublisher::CountPublisher(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts)
+    : ticks_(std::make_unique<Ticks>(std::move(executor), settings, std::move(parts))) {}
+
+CountPublisher::~CountPublisher() = default;
+
+void CountPublisher::start() { ticks_->start(); }
+
+void CountPublisher::stop() { ticks_->stop(); }
 
 }  // namespace sealcast::leader::viewers

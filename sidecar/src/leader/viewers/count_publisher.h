@@ -12,11 +12,9 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <functional>
-#include <optional>
-#include <span>
+#include <memory>
 #include <string>
 
 #include "base/asio.h"
@@ -41,29 +39,14 @@ class CountPublisher {
 
   // `settings` and the sources outlive this.
   CountPublisher(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts);
+  ~CountPublisher();
 
-  void start() { loop_.start(); }
+  void start();
   void stop();
 
  private:
-  using Counted = std::optional<ViewerCounts>;
-  struct Source {
-    ViewerSource* source;
-    prometheus::Counter& failures;
-
-    asio::awaitable<Counted> count(std::span<const std::int32_t> shards) const;
-    bool complete(const Counted& counts) const { return !source || counts; }
-  };
-
-  asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
-  void add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params);
-
-  const config::Settings::Audience& settings_;
-  Metrics& metrics_;
-  std::function<void()> on_published_;
-  Source webrtc_;
-  Source hls_;
-  LeaderLoop loop_;
+  class Ticks;
+  std::unique_ptr<Ticks> ticks_;
 };
 
 }  // namespace sealcast::leader::viewers

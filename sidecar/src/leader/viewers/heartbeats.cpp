@@ -2,18 +2,26 @@
 #include "leader/viewers/heartbeats.h"
 
 #include <algorithm>
+#include <array>
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/append.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <string>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/event.h"
+#include "base/log.h"
 #include "client/postgres/params.h"
+#include "client/redis/script.h"
 #include "core/digest.h"
 #include "core/shard.h"
+#include "leader/viewers/viewer_window.h"
 
 namespace sealcast::leader::viewers {
 namespace {
@@ -40,8 +48,42 @@ std::string hash_of(std::string_view stream_id, std::string_view viewer) {
 
 }  // namespace
 
-Heartbeats::Heartbeats(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
-                       const config::Settings::Audience& settings, std::chrono::milliseconds timeout)
+class Heartbeats::Writer {
+ public:
+  Writer(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
+         const config::Settings::Audience& settings, std::chrono::milliseconds timeout);
+
+  asio::awaitable<HeartbeatOutcome> add(std::string_view stream_id, std::string_view viewer);
+
+ private:
+  using Handler = asio::any_completion_handler<void(HeartbeatOutcome)>;
+  using Slices = std::array<std::vector<std::string>, ViewerWindow::kSlices>;  // hashes of viewers
+  struct Stream {
+    Slices viewers;
+    std::vector<Handler> waiting;
+    bool writing = false;
+  };
+
+  void enqueue(std::string_view stream_id, std::string_view viewer, Handler handler);
+  asio::awaitable<void> write_batches(std::string stream_id);
+  asio::awaitable<bool> write_batch(const std::string& stream_id, const Slices& viewers);
+  asio::awaitable<bool> write(std::string_view command, std::string key, const std::vector<std::string>& members);
+
+  asio::any_io_executor executor_;
+  redis::Client& client_;
+  Metrics& metrics_;
+  const ViewerWindow window_;
+  const std::size_t max_waiting_;
+  const std::chrono::milliseconds timeout_;
+  const std::string key_lifetime_;  // milliseconds
+  redis::Script script_;
+  std::unordered_map<std::string, Stream> streams_;  // that have something to write
+  std::size_t waiting_ = 0;
+  log::Throttle log_throttle_;
+};
+
+Heartbeats::Writer::Writer(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
+                           const config::Settings::Audience& settings, std::chrono::milliseconds timeout)
     : executor_(std::move(executor)),
       client_(client),
       metrics_(metrics),
@@ -51,7 +93,7 @@ Heartbeats::Heartbeats(asio::any_io_executor executor, redis::Client& client, Me
       key_lifetime_(std::to_string(window_.key_lifetime().count())),
       script_(kScript) {}
 
-asio::awaitable<HeartbeatOutcome> Heartbeats::add(std::string_view stream_id, std::string_view viewer) {
+asio::awaitable<HeartbeatOutcome> Heartbeats::Writer::add(std::string_view stream_id, std::string_view viewer) {
   HeartbeatOutcome outcome = HeartbeatOutcome::overloaded;
   if (waiting_ < max_waiting_) {
     outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(HeartbeatOutcome)>(
@@ -74,7 +116,7 @@ asio::awaitable<HeartbeatOutcome> Heartbeats::add(std::string_view stream_id, st
   co_return outcome;
 }
 
-void Heartbeats::enqueue(std::string_view stream_id, std::string_view viewer, Handler handler) {
+void Heartbeats::Writer::enqueue(std::string_view stream_id, std::string_view viewer, Handler handler) {
   ++waiting_;
   std::string key(stream_id);
   Stream& stream = streams_[key];
@@ -85,7 +127,7 @@ void Heartbeats::enqueue(std::string_view stream_id, std::string_view viewer, Ha
 }
 
 // Writes batches until no heartbeat of the stream waits.
-asio::awaitable<void> Heartbeats::write_batches(std::string stream_id) {
+asio::awaitable<void> Heartbeats::Writer::write_batches(std::string stream_id) {
   while (true) {
     Stream& stream = streams_[stream_id];
     if (stream.waiting.empty()) {
@@ -103,7 +145,7 @@ asio::awaitable<void> Heartbeats::write_batches(std::string stream_id) {
   }
 }
 
-asio::awaitable<bool> Heartbeats::write_batch(const std::string& stream_id, const Slices& viewers) {
+asio::awaitable<bool> Heartbeats::Writer::write_batch(const std::string& stream_id, const Slices& viewers) {
   const std::int64_t begin = window_.current();
   for (std::size_t slice = 0; slice < viewers.size(); ++slice) {
     std::string key = ViewerWindow::viewers_key(stream_id, begin, static_cast<int>(slice));
@@ -114,8 +156,8 @@ asio::awaitable<bool> Heartbeats::write_batch(const std::string& stream_id, cons
   co_return co_await write("SADD", ViewerWindow::watched_key(shard, begin), watched);
 }
 
-asio::awaitable<bool> Heartbeats::write(std::string_view command, std::string key,
-                                        const std::vector<std::string>& members) {
+asio::awaitable<bool> Heartbeats::Writer::write(std::string_view command, std::string key,
+                                                const std::vector<std::string>& members) {
   const std::string_view keys[] = {key};
   const auto deadline = redis::Clock::now() + timeout_;
   for (std::size_t begin = 0; begin < members.size(); begin += kMaxMembers) {
@@ -133,6 +175,16 @@ asio::awaitable<bool> Heartbeats::write(std::string_view command, std::string ke
     co_return false;
   }
   co_return true;
+}
+
+Heartbeats::Heartbeats(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
+                       const config::Settings::Audience& settings, std::chrono::milliseconds timeout)
+    : writer_(std::make_unique<Writer>(std::move(executor), client, metrics, settings, timeout)) {}
+
+Heartbeats::~Heartbeats() = default;
+
+asio::awaitable<HeartbeatOutcome> Heartbeats::add(std::string_view stream_id, std::string_view viewer) {
+  return writer_->add(stream_id, viewer);
 }
 
 }  // namespace sealcast::leader::viewers
