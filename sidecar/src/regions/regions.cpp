@@ -70,7 +70,7 @@ asio::awaitable<void> Regions::probe(std::size_t number) {
       gauges_[number]->Set(health.healthy() ? 1 : 0);
       const std::string reason = answer.status == 0 ? answer.failure : "HTTP " + std::to_string(answer.status);
       log::write(health.healthy() ? log::Level::info : log::Level::warn, log::tag::kRegions,
-                 health.healthy() ? "a region is healthy again" : "a region does not answer",
+                 health.healthy() ? "a region is healthy again" : "a region is unhealthy",
                  {{"region", region.name}, {"last", reason}});
     }
     if (co_await stopped_.wait_for(period_)) break;
