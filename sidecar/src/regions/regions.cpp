@@ -77,8 +77,13 @@ asio::awaitable<void> Regions::probe(std::size_t number) {
   }
 }
 
+// The loop tests the event instead of the result of wait_for(): GCC 12 otherwise misplaces the promise in the frame of
+// this coroutine, which then crashes.
 asio::awaitable<void> Regions::watch_database() {
-  while (!co_await stopped_.wait_for(period_)) geoip_.reload_if_changed();
+  while (!stopped_.is_set()) {
+    co_await stopped_.wait_for(period_);
+    if (!stopped_.is_set()) geoip_.reload_if_changed();
+  }
 }
 
 }  // namespace sealcast::regions
