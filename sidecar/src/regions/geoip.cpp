@@ -76,8 +76,8 @@ GeoIp::GeoIp(std::string path) : path_(std::move(path)) {
 }
 
 GeoIp::Database GeoIp::load() const {
-  const auto fail = [this](const std::string& what) {
-    return std::runtime_error("regions.database_file: \"" + path_ + "\" " + what);
+  const auto fail = [this](const std::string& problem) {
+    return std::runtime_error("regions.database_file: \"" + path_ + "\" " + problem);
   };
   const File file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};

@@ -1,4 +1,4 @@
-// Makes the request with a signed token, and waits longer after each failure.
+// Requests the list of rooms with a signed token, and waits longer after each failure.
 #include "leader/viewers/livekit.h"
 
 #include <algorithm>
