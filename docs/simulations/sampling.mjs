@@ -13,7 +13,7 @@ import { numbers } from './numbers.mjs';
 
 const STORM_PER_SECOND = 50;
 const CALM_MS = 15_000;
-const WINDOW = 3; // seconds over which the sidecar measures the velocity, as in sidecar/src/leader/sampling/velocity.h
+const WINDOW = 3; // seconds over which the sidecar measures the velocity, as in sidecar/src/leader/sampling/rate.h
 const SECONDS = 300;
 const USERS = 20_000;
 const TIER_0 = 0.002; // share of the messages: large gifts, messages of the system
@@ -45,8 +45,8 @@ function rates(velocities) {
   const directory = mkdtempSync(join(tmpdir(), 'sealcast-simulation-'));
   try {
     const program = join(directory, 'sampling_rates');
-    const sources = ['sampling_rates.cpp', '../../sidecar/src/leader/sampling/rate_control.cpp'].map(here);
-    execFileSync('g++', ['-std=c++20', '-O1', '-I', here('../../sidecar/src'), ...sources, '-o', program]);
+    const sources = ['sampling_rates.cpp', '../../sidecar/src/leader/sampling/rate.cpp'].map(here);
+    execFileSync('g++', ['-std=c++20', '-O1', '-I', here('../..'), '-I', here('../../sidecar/src'), ...sources, '-o', program]);
     const input = velocities.join('\n');
     return execFileSync(program, [STORM_PER_SECOND, CALM_MS], { input, encoding: 'utf8' }).trim().split('\n').map(Number);
   } finally {

@@ -3,14 +3,17 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "leader/sampling/rate_control.h"
+#include "leader/sampling/rate.h"
+
+using sealcast::leader::sampling::RateControl;
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  const leader::sampling::RateSettings settings{std::atof(argv[1]), std::chrono::milliseconds(std::atol(argv[2]))};
-  leader::sampling::RateControl control;
-  int rate = leader::sampling::kAllUsers;
-  leader::sampling::RateControl::Clock::time_point now{};
+  const sealcast::config::Settings::Sampling settings{
+      .storm = std::atoi(argv[1]), .calm = std::chrono::milliseconds(std::atol(argv[2])), .repeat = {}};
+  RateControl control;
+  int rate = sealcast::leader::sampling::kAllUsers;
+  RateControl::Clock::time_point now{};
   for (double velocity; std::cin >> velocity; now += std::chrono::seconds(1)) {
     rate = control.next(settings, velocity, rate, now);
     std::cout << rate << '\n';

@@ -89,7 +89,7 @@ test('a changed Geo-IP database is read again, and a broken one is ignored', asy
   const logged = (...words) =>
     sidecar.log.some((line) => ['[REGIONS]', ...words].every((word) => line.includes(word)));
   assert.ok(logged('the Geo-IP database was read again'));
-  assert.ok(logged('a region does not answer', '"gone"'));
+  assert.ok(logged('a region is unhealthy', '"gone"'));
   writeFileSync(database, 'half of a download');
   await until('the broken database is refused', () => logged('cannot be read again'));
   assert.equal(await order('203.0.113.9'), 'FR eu us ap');
@@ -106,7 +106,7 @@ test('without regions the list is empty', async () => {
 test('a sidecar does not start with an invalid Geo-IP database, and reports it', async () => {
   await assert.rejects(
     stack.sidecar({ SEALCAST_GATE_SOCKET: '', SEALCAST_REGIONS_DATABASE_FILE: '/etc/hostname' }),
-    /sealcastd: regions\.database_file: "\/etc\/hostname" is no Geo-IP database/,
+    /sealcastd: regions\.database_file: "\/etc\/hostname" is not a Geo-IP database/,
   );
 });
 

@@ -149,7 +149,7 @@ test('a webhook that does not answer delays no step, and is called until it answ
   const room = await stack.stream();
   const viewers = new Viewers(sidecar.url, room, 12);
   await reaches(room, 'hot');
-  assert.ok(sidecar.log.some((line) => line.includes('the webhook was not told')));
+  assert.ok(sidecar.log.some((line) => line.includes('the webhook did not accept')));
   const back = await Egress.start(egress);
   await until('the egress runs', async () => (await roomsWithEgress('EGRESS_ACTIVE')).includes(room), 40_000);
   await viewers.stop();

@@ -35,15 +35,15 @@ asio::awaitable<void> Heartbeat::answer(http::Exchange& exchange, std::string_vi
   const auto viewer_key = viewer(exchange.request, caller->user_id, response);
   if (!viewer_key) co_return;
   if (!co_await readable_stream(exchange, caller->user_id, access_cache.access(stream_id, caller->user_id))) co_return;
-  switch (co_await heartbeats.beat(stream_id, *viewer_key)) {
-    case leader::viewers::Heartbeat::counted:
+  switch (co_await heartbeats.add(stream_id, *viewer_key)) {
+    case leader::viewers::HeartbeatOutcome::counted:
       response.status = 204;
       break;
-    case leader::viewers::Heartbeat::unavailable:
+    case leader::viewers::HeartbeatOutcome::unavailable:
       http::answer_problem(response, {503, "audience_unavailable", "viewers cannot be counted now",
                                       "Redis does not answer.", kContinue, kRetryAfter});
       break;
-    case leader::viewers::Heartbeat::overloaded:
+    case leader::viewers::HeartbeatOutcome::overloaded:
       http::answer_problem(response,
                            {503, "overloaded", "too many heartbeats are waiting", {}, kContinue, kRetryAfter});
       break;

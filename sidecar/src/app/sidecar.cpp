@@ -54,25 +54,29 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
       relay_(context.get_executor(), settings.relay, settings.postgres.timeout,
              {.metrics = metrics_,
               .transports = transports(),
-              .observer = [this](std::span<const transport::FramePtr> frames) { storm_.observe(frames); }}),
-      storm_(context.get_executor(),
-             {settings.relay.dsn,
-              settings.postgres.timeout,
-              {static_cast<double>(settings.sampling.storm), settings.sampling.calm},
-              settings.sampling.repeat},
-             {metrics_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
-      switching_(context.get_executor(), switching_settings(), switching_parts()),
+              .observer = [this](std::span<const transport::FramePtr> frames) { sampling_.observe(frames); }}),
+      sampling_(context.get_executor(), settings.sampling,
+                {.dsn = settings.relay.dsn,
+                 .timeout = settings.postgres.timeout,
+                 .metrics = metrics_,
+                 .leads = [this] { return relay_.leads(); },
+                 .on_sent = [this] { relay_.wake(); }}),
+      switching_(context.get_executor(), settings.switching, switching_parts()),
       maintenance_(context.get_executor(), settings.relay.dsn),
       admission_(context.get_executor(), settings.admission, settings.postgres,
                  {.metrics = metrics_, .on_commit = [this] { relay_.wake(); }}),
       audience_redis_(context.get_executor(), audience_redis_options()),
-      heartbeats_(context.get_executor(), audience_redis_, metrics_,
-                  {settings.audience.window, settings.gate.timeout, settings.audience.max_waiting}),
+      heartbeats_(context.get_executor(), audience_redis_, metrics_, settings.audience, settings.gate.timeout),
       hls_(context.get_executor(), audience_redis_, settings.audience.window, settings.gate.timeout),
       livekit_(leader::viewers::make_livekit(context.get_executor(), settings)),
-      audience_(context.get_executor(),
-                {settings.postgres.dsn, settings.postgres.timeout, settings.audience.update, settings.audience.repeat},
-                {metrics_, livekit_.get(), &hls_, [this] { return relay_.leads(); }, [this] { relay_.wake(); }}),
+      viewer_counts_(context.get_executor(), settings.audience,
+                     {.dsn = settings.postgres.dsn,
+                      .timeout = settings.postgres.timeout,
+                      .metrics = metrics_,
+                      .webrtc = livekit_.get(),
+                      .hls = &hls_,
+                      .leads = [this] { return relay_.leads(); },
+                      .on_published = [this] { relay_.wake(); }}),
       readers_(history_, kAccessAge, kAccessEntries),
       regions_(context.get_executor(), metrics_, settings.regions),
       callers_(sessions_, tickets_),
@@ -117,8 +121,8 @@ void Sidecar::start() {
   for (const auto& delivery : deliveries_) delivery->start();
   relay_.start();
   audience_redis_.start();
-  audience_.start();
-  storm_.start();
+  viewer_counts_.start();
+  sampling_.start();
   switching_.start();
   maintenance_.start();
   regions_.start();
@@ -137,8 +141,8 @@ asio::awaitable<void> Sidecar::drain() {
   server_.shut_down();
   if (socket_) socket_->stop();
   maintenance_.stop();
-  audience_.stop();
-  storm_.stop();
+  viewer_counts_.stop();
+  sampling_.stop();
   switching_.stop();
   regions_.stop();
   limits_.stop();
@@ -191,35 +195,22 @@ std::vector<transport::Transport*> Sidecar::transports() {
   return all;
 }
 
-leader::switching::SwitchingSettings Sidecar::switching_settings() const {
-  const auto& own = settings_.switching;
-  return {settings_.relay.dsn,
-          settings_.postgres.timeout,
-          own.target,
-          own.home,
-          own.soft,
-          own.hard,
-          own.low,
-          own.hold,
-          own.window,
-          own.overlap,
-          own.repeat};
-}
-
 leader::switching::Switching::Parts Sidecar::switching_parts() {
-  return {metrics_,
-          [this] { return relay_.leads(); },
-          [this] { relay_.wake(); },
-          [this] { return routing_.refresh(); },
-          [this](std::string_view transport, std::string_view stream_id) {
-            return channel_of(settings_, transport, stream_id);
-          },
-          [this](std::string_view transport, std::string_view stream_id) {
-            if (!token_makers_.contains(transport)) return std::string();
-            return tickets_.issue_migration(stream_id, transport,
-                                            std::time(nullptr) + message::TicketIssuer::kMigrationLife.count());
-          },
-          make_webhook()};
+  return {.dsn = settings_.relay.dsn,
+          .timeout = settings_.postgres.timeout,
+          .metrics = metrics_,
+          .leads = [this] { return relay_.leads(); },
+          .on_sent = [this] { relay_.wake(); },
+          .reroute = [this] { return routing_.refresh(); },
+          .channel_of = [this](std::string_view transport,
+                               std::string_view stream_id) { return channel_of(settings_, transport, stream_id); },
+          .ticket =
+              [this](std::string_view transport, std::string_view stream_id) {
+                if (!token_makers_.contains(transport)) return std::string();
+                return tickets_.issue_migration(stream_id, transport,
+                                                std::time(nullptr) + message::TicketIssuer::kMigrationLife.count());
+              },
+          .webhook = make_webhook()};
 }
 
 std::unique_ptr<leader::switching::Webhook> Sidecar::make_webhook() const {

@@ -15,11 +15,11 @@
 #include "config/settings.h"
 #include "http/server.h"
 #include "leader/maintenance.h"
-#include "leader/sampling/storm.h"
+#include "leader/sampling/storm_sampling.h"
 #include "leader/switching/switching.h"
-#include "leader/viewers/audience.h"
+#include "leader/viewers/count_publisher.h"
+#include "leader/viewers/heartbeat_viewers.h"
 #include "leader/viewers/heartbeats.h"
-#include "leader/viewers/hls.h"
 #include "message/access_cache.h"
 #include "message/admission.h"
 #include "message/cells.h"
@@ -51,7 +51,6 @@ class Sidecar {
   transport::sse::HubSettings hub_settings(transport::Channel channel) const;
   std::vector<std::unique_ptr<transport::outside::Delivery>> make_deliveries();
   std::vector<transport::Transport*> transports();
-  leader::switching::SwitchingSettings switching_settings() const;
   leader::switching::Switching::Parts switching_parts();
   std::unique_ptr<leader::switching::Webhook> make_webhook() const;
   redis::Options audience_redis_options() const;
@@ -77,15 +76,15 @@ class Sidecar {
   transport::outside::Routing routing_;
   std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries_;
   message::Relay relay_;
-  leader::sampling::Storm storm_;
+  leader::sampling::StormSampling sampling_;
   leader::switching::Switching switching_;
   leader::Maintenance maintenance_;
   message::Admission admission_;
   redis::Client audience_redis_;
   leader::viewers::Heartbeats heartbeats_;
-  leader::viewers::HlsViewers hls_;
+  leader::viewers::HeartbeatViewers hls_;
   std::unique_ptr<leader::viewers::ViewerSource> livekit_;
-  leader::viewers::Audience audience_;
+  leader::viewers::CountPublisher viewer_counts_;
   message::AccessCache readers_;
   regions::Regions regions_;
   api::Callers callers_;

@@ -1,11 +1,9 @@
-// The loop.
+// Runs the ticks of a leader loop, logs refused statements and pauses between the ticks.
 #include "leader/leader_loop.h"
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "base/log.h"
@@ -23,13 +21,11 @@ void LedShards::add_to(postgres::Params& params) const {
   params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
 }
 
-LeaderLoop::LeaderLoop(asio::any_io_executor executor, LeaderLoopSettings settings, Leads leads, Tick tick)
+LeaderLoop::LeaderLoop(asio::any_io_executor executor, Parts parts)
     : executor_(executor),
-      settings_(std::move(settings)),
-      leads_(std::move(leads)),
-      tick_(std::move(tick)),
-      connection_(postgres::Connection::create(executor, {settings_.dsn, settings_.name, settings_.timeout})),
-      timer_(executor) {}
+      parts_(std::move(parts)),
+      connection_(postgres::Connection::create(executor, {parts_.dsn, parts_.name, parts_.timeout})),
+      stopped_(executor) {}
 
 LeaderLoop::~LeaderLoop() { stop(); }
 
@@ -39,14 +35,13 @@ void LeaderLoop::start() {
 }
 
 void LeaderLoop::stop() {
-  stopping_ = true;
-  timer_.cancel();
+  stopped_.set();
   connection_->stop();
 }
 
 LedShards LeaderLoop::led() const {
   LedShards led;
-  for (const transport::Lead& lead : leads_()) {
+  for (const transport::Lead& lead : parts_.leads()) {
     led.shards.push_back(lead.shard);
     led.epochs.push_back(lead.epoch);
   }
@@ -54,21 +49,25 @@ LedShards LeaderLoop::led() const {
 }
 
 asio::awaitable<void> LeaderLoop::run() {
-  while (!stopping_) {
-    try {
-      const LedShards led = this->led();
-      co_await tick_(led);
-    } catch (const postgres::Error& error) {
-      if (!error.transient() && !stopping_) {
-        log::write(log::Level::error, settings_.log_tag, settings_.failure,
-                   {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
-      }
-    }
-    if (stopping_) break;
-    timer_.expires_after(kEvery);
-    boost::system::error_code ignored;
-    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  while (!stopped_.is_set()) {
+    const Milliseconds pause = co_await run_tick();
+    if (co_await stopped_.wait_for(pause)) break;
   }
+}
+
+asio::awaitable<LeaderLoop::Milliseconds> LeaderLoop::run_tick() {
+  try {
+    const LedShards led = this->led();
+    co_return co_await parts_.tick(led);
+  } catch (const postgres::Error& error) {
+    // The connection logs its own losses.
+    if (error.transient()) co_return std::min(parts_.retry, kSecond);
+    if (!stopped_.is_set()) {
+      log::write(log::Level::error, parts_.log_tag, parts_.failure,
+                 {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
+    }
+  }
+  co_return parts_.retry;
 }
 
 }  // namespace sealcast::leader

@@ -1,11 +1,11 @@
-// What the leader of shards does again and again beside relaying: a tick a second, with a database connection of its
-// own, under the epochs of the leases. Statements look at these epochs, so that a sidecar that was frozen changes
-// nothing.
+// Repeats a tick beside relaying for the shards that this sidecar leads, on a database connection of its own.
+//
+// The statements of a tick carry the epochs of the leases. So a sidecar that was frozen and lost its leases changes
+// nothing when it wakes.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -16,12 +16,13 @@
 #include <vector>
 
 #include "base/asio.h"
+#include "base/event.h"
 #include "client/postgres/connection.h"
 #include "transport/transport.h"
 
 namespace sealcast::leader {
 
-// What this sidecar leads at the beginning of a tick.
+// The shards that this sidecar leads at the beginning of a tick, and the epochs of their leases.
 struct LedShards {
   std::vector<std::int32_t> shards;
   std::vector<std::int64_t> epochs;
@@ -30,20 +31,27 @@ struct LedShards {
   void add_to(postgres::Params& params) const;  // as two arrays
 };
 
-struct LeaderLoopSettings {
-  std::string dsn;
-  std::string name;                   // of the connection, for the log
-  std::chrono::milliseconds timeout;  // of a statement
-  std::string_view log_tag;
-  std::string_view failure;  // what the log says when a tick fails; the next one tries again
-};
-
 class LeaderLoop {
  public:
-  using Tick = std::function<asio::awaitable<void>(const LedShards& led)>;  // may throw postgres::Error
+  using Milliseconds = std::chrono::milliseconds;
+  static constexpr Milliseconds kSecond{1000};
+
+  // Also called while no shard is led. Returns the pause before the next tick. May throw postgres::Error.
+  using Tick = std::function<asio::awaitable<Milliseconds>(const LedShards& led)>;
   using Leads = std::function<std::span<const transport::Lead>()>;
 
-  LeaderLoop(asio::any_io_executor executor, LeaderLoopSettings settings, Leads leads, Tick tick);
+  struct Parts {
+    std::string dsn;
+    std::string name;      // of the connection, for the log
+    Milliseconds timeout;  // of a statement
+    std::string_view log_tag;
+    std::string_view failure;      // log message when Postgres refuses a statement
+    Milliseconds retry = kSecond;  // pause after a refused statement
+    Leads leads;                   // returns the shards that this sidecar leads now
+    Tick tick;
+  };
+
+  LeaderLoop(asio::any_io_executor executor, Parts parts);
   ~LeaderLoop();
 
   void start();
@@ -53,17 +61,13 @@ class LeaderLoop {
   postgres::Connection& connection() { return *connection_; }
 
  private:
-  static constexpr std::chrono::seconds kEvery{1};
-
   asio::awaitable<void> run();
+  asio::awaitable<Milliseconds> run_tick();
 
   asio::any_io_executor executor_;
-  LeaderLoopSettings settings_;
-  Leads leads_;
-  Tick tick_;
+  Parts parts_;
   std::shared_ptr<postgres::Connection> connection_;
-  asio::steady_timer timer_;
-  bool stopping_ = false;
+  Event stopped_;
 };
 
 }  // namespace sealcast::leader

@@ -1,10 +1,9 @@
-// Runs sealcast.maintain() now and then.
+// Runs sealcast.maintain() every hour and logs each change that it made.
 #include "leader/maintenance.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 #include "base/log.h"
 
@@ -12,43 +11,40 @@ namespace sealcast::leader {
 
 namespace {
 
-constexpr std::chrono::hours kEvery{1};
-constexpr std::chrono::seconds kAfterFailure{2};
+constexpr std::chrono::hours kPeriod{1};
+constexpr std::chrono::seconds kRetry{2};
 constexpr std::chrono::minutes kTimeout{10};
-constexpr std::chrono::seconds kToConnect{5};
+constexpr std::chrono::seconds kConnectTimeout{5};
 
 }  // namespace
 
 Maintenance::Maintenance(asio::any_io_executor executor, std::string dsn)
-    : executor_(executor), dsn_(std::move(dsn)), timer_(executor) {}
+    : executor_(executor), dsn_(std::move(dsn)), stopped_(executor) {}
 
 Maintenance::~Maintenance() { stop(); }
 
 void Maintenance::start() { asio::co_spawn(executor_, run(), asio::detached); }
 
 void Maintenance::stop() {
-  stopping_ = true;
-  timer_.cancel();
+  stopped_.set();
   if (connection_) connection_->stop();
 }
 
 asio::awaitable<void> Maintenance::run() {
-  while (!stopping_) {
+  while (!stopped_.is_set()) {
     connection_ = postgres::Connection::create(executor_, {dsn_, "maintenance", kTimeout});
     connection_->start();
-    bool succeeded = co_await once();
+    const bool succeeded = co_await maintain();
     connection_->stop();
-    if (stopping_) break;
+    if (stopped_.is_set()) break;
     done_ = done_ || succeeded;
-    timer_.expires_after(succeeded ? std::chrono::seconds(kEvery) : kAfterFailure);
-    boost::system::error_code ignored;
-    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (co_await stopped_.wait_for(succeeded ? std::chrono::seconds(kPeriod) : kRetry)) break;
   }
 }
 
-asio::awaitable<bool> Maintenance::once() {
+asio::awaitable<bool> Maintenance::maintain() {
   try {
-    if (!co_await connection_->wait_connected(postgres::Connection::Clock::now() + kToConnect)) co_return false;
+    if (!co_await connection_->wait_connected(postgres::Connection::Clock::now() + kConnectTimeout)) co_return false;
     postgres::Result rows = co_await connection_->query("select action, object from sealcast.maintain()");
     for (int row = 0; row < rows.size(); ++row) {
       log::write(log::Level::info, log::tag::kDatabase, "maintenance",
@@ -56,8 +52,8 @@ asio::awaitable<bool> Maintenance::once() {
     }
     co_return true;
   } catch (const postgres::Error& error) {
-    if (!stopping_) {
-      log::write(log::Level::error, log::tag::kDatabase, "sealcast.maintain() failed; trying again",
+    if (!stopped_.is_set()) {
+      log::write(log::Level::error, log::tag::kDatabase, "sealcast.maintain() failed; retrying",
                  {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
     }
     co_return false;

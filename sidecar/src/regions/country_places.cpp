@@ -1,4 +1,4 @@
-// Where each country's principal place is; made by country_places.sh from the tz database's zone.tab (public domain).
+// The principal place of each country. country_places.sh made it from the tz database's zone.tab (public domain).
 #include "regions/country_places.h"
 
 #include <algorithm>

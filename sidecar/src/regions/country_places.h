@@ -1,4 +1,4 @@
-// A place for a country, where no more is known of a caller than that.
+// The principal place of each country, for callers of whom only the country is known.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace sealcast::regions {
 
-// By the ISO 3166-1 code, two capital letters; nullopt: there is no such country.
+// `code` is an ISO 3166-1 code of two capital letters. Returns nullopt when there is no such country.
 std::optional<config::Place> place_of_country(std::string_view code);
 
 }  // namespace sealcast::regions

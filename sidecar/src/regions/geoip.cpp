@@ -1,4 +1,4 @@
-// Opening the database, and reading the two kinds of records.
+// Opens the database and reads City and Country records.
 #include "regions/geoip.h"
 
 #include <fcntl.h>
@@ -38,19 +38,19 @@ class File {
   int descriptor_;
 };
 
-// False: errno says why.
+// Returns false on failure, with the reason in errno.
 bool copy(int from, int to, std::int64_t bytes) {
   while (bytes > 0) {
     const ssize_t copied = ::sendfile(to, from, nullptr, static_cast<std::size_t>(bytes));
     if (copied < 0 && errno == EINTR) continue;
     if (copied < 0) return false;
-    if (copied == 0) break;  // it was shortened meanwhile: the database in it will not open
+    if (copied == 0) break;  // the file was shortened meanwhile: MMDB_open() will refuse the copy
     bytes -= copied;
   }
   return true;
 }
 
-// Nullopt when the record has no such path, or what is there is of another type.
+// Returns nullopt when the record has no such path, or has a value of another type there.
 template <typename... Path>
 std::optional<MMDB_entry_data_s> value(MMDB_entry_s& entry, std::uint32_t type, Path... path) {
   MMDB_entry_data_s data;
@@ -76,26 +76,27 @@ GeoIp::GeoIp(std::string path) : path_(std::move(path)) {
 }
 
 GeoIp::Database GeoIp::load() const {
-  const auto fail = [this](const std::string& what) {
-    return std::runtime_error("regions.database_file: \"" + path_ + "\" " + what);
+  const auto fail = [this](const std::string& problem) {
+    return std::runtime_error("regions.database_file: \"" + path_ + "\" " + problem);
   };
   const File file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
   if (!file.open() || ::fstat(file.get(), &status) != 0) {
-    throw fail(std::string("cannot be read (") + std::strerror(errno) + "); let sealcastd's user read it");
+    throw fail(std::string("cannot be read (") + std::strerror(errno) +
+               "); make it readable for the user of sealcastd");
   }
   if (!S_ISREG(status.st_mode) || status.st_size > kMaxBytes) {
-    throw fail("is no file of up to 1 GiB; name a Geo-IP database (.mmdb)");
+    throw fail("is not a regular file of at most 1 GiB; name a Geo-IP database (.mmdb)");
   }
   const File memory(::memfd_create("regions.database_file", MFD_CLOEXEC));
   if (!memory.open() || !copy(file.get(), memory.get(), status.st_size)) {
-    throw fail(std::string("cannot be copied into memory (") + std::strerror(errno) + "); see how much there is");
+    throw fail(std::string("cannot be copied into memory (") + std::strerror(errno) + "); free some memory");
   }
   auto opened = std::make_unique<MMDB_s>();
   const std::string name = "/proc/self/fd/" + std::to_string(memory.get());
   const int code = MMDB_open(name.c_str(), MMDB_MODE_MMAP, opened.get());
   if (code != MMDB_SUCCESS) {
-    throw fail(std::string("is no Geo-IP database (") + MMDB_strerror(code) + "); name a City or Country .mmdb");
+    throw fail(std::string("is not a Geo-IP database (") + MMDB_strerror(code) + "); name a City or Country .mmdb");
   }
   return Database(opened.release());
 }
@@ -111,7 +112,7 @@ std::optional<Location> GeoIp::locate(const Address& address) const {
   int error = MMDB_SUCCESS;
   MMDB_lookup_result_s found = MMDB_lookup_sockaddr(
       database_.get(), address.is_v4() ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6), &error);
-  // An error is a database of IPv4 alone, or one that is damaged there: nothing is known either way.
+  // An error means that the database contains IPv4 only or is damaged at this address: the place is unknown.
   if (error != MMDB_SUCCESS || !found.found_entry) return std::nullopt;
   Location location{};
   if (const auto code = value(found.entry, MMDB_DATA_TYPE_UTF8_STRING, "country", "iso_code")) {

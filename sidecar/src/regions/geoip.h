@@ -1,8 +1,8 @@
-// Where an address is, by a MaxMind database (.mmdb): https://maxmind.github.io/MaxMind-DB/
+// Locates addresses by a MaxMind database (.mmdb): https://maxmind.github.io/MaxMind-DB/
 //
-// City databases say the place; Country databases the country, for which its principal place stands. The file is copied
-// into memory that is ours alone: libmaxminddb maps what it reads, and a file that somebody shortens under a mapping
-// ends the process.
+// A City database contains places. A Country database contains countries, and the principal place of a country is used
+// instead. The file is copied into private memory, because libmaxminddb maps the file that it reads: shortening a
+// mapped file ends the process.
 #pragma once
 
 #include <maxminddb.h>
@@ -18,18 +18,20 @@
 namespace sealcast::regions {
 
 struct Location {
-  std::string country;  // ISO 3166-1; empty when the database does not say
+  std::string country;  // ISO 3166-1; empty: the database does not contain it
   config::Place place;
 };
 
 class GeoIp {
  public:
-  // An empty path: nobody is located. Throws std::runtime_error naming the file and the fix.
+  // With an empty path, no address is located. Throws std::runtime_error naming the file and the fix.
   explicit GeoIp(std::string path);
 
+  // Returns nullopt when the place is unknown.
   std::optional<Location> locate(const Address& address) const;
 
-  // Looks at the file, and takes another one into use. One that cannot be used is logged, and the last good one stays.
+  // Opens the file again if it has changed. If the new file cannot be used, that is logged and the last good database
+  // stays in use.
   void reload_if_changed();
 
  private:

@@ -1,4 +1,4 @@
-// The great circle, and the order.
+// Averages round trips, computes distances and sorts regions.
 #include "regions/order.h"
 
 #include <algorithm>
@@ -11,11 +11,20 @@ namespace sealcast::regions {
 namespace {
 
 constexpr double kEarthRadiusKm = 6371.0088;  // mean, IUGG
-constexpr double kSameKm = 100;
+constexpr double kSameKm = 100;               // distances that round to the same multiple of it count as equal
 
 double radians(double degrees) { return degrees * std::numbers::pi / 180; }
 
 }  // namespace
+
+bool RegionHealth::record_probe(std::optional<Milliseconds> round_trip) {
+  if (round_trip) round_trip_ = round_trip_ ? *round_trip_ + kNewest * (*round_trip - *round_trip_) : *round_trip;
+  contradictions_ = round_trip.has_value() == healthy_ ? 0 : contradictions_ + 1;
+  if (contradictions_ < kProbesToChange) return false;
+  contradictions_ = 0;
+  healthy_ = !healthy_;
+  return true;
+}
 
 // The haversine formula.
 double distance_km(const config::Place& from, const config::Place& to) {

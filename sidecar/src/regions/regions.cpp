@@ -1,11 +1,9 @@
-// The loops of probes, and what a caller is offered.
+// Probes each region in a loop, and offers the regions to a caller in the best order.
 #include "regions/regions.h"
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "base/log.h"
@@ -15,26 +13,26 @@ namespace {
 
 using Clock = client::http::Client::Clock;
 
-constexpr std::chrono::seconds kDeadline{3};  // of a probe; also round the Earth, with TLS
+constexpr std::chrono::seconds kDeadline{
+    3};  // of a probe; enough for a region on the other side of the Earth, with TLS
 constexpr std::size_t kMaxAnswer = 64 * 1024;
-constexpr long kConnections = 2;  // to each region: one that hangs does not hold the next probe
+constexpr long kConnections = 2;  // to each region, so that a hanging probe does not delay the next one
 
 }  // namespace
 
 Regions::Regions(asio::any_io_executor executor, Metrics& metrics, const config::Settings::Regions& settings)
     : executor_(executor),
-      every_(settings.probe),
+      period_(settings.probe),
       geoip_(settings.database_file),
-      database_timer_(executor),
       client_(executor, {.ca_file = settings.ca_file,
                          .max_connections = kConnections * static_cast<long>(settings.list.size()),
-                         .max_response_bytes = kMaxAnswer}) {
+                         .max_response_bytes = kMaxAnswer}),
+      stopped_(executor) {
   for (const std::string& item : settings.list) regions_.push_back(config::parse_region(item));
   for (const config::Region& region : regions_) {
     states_.push_back({region, {}});
     gauges_.push_back(&metrics.region_healthy(region.name));
     gauges_.back()->Set(1);
-    timers_.push_back(std::make_unique<asio::steady_timer>(executor));
     if (region.name == settings.fallback) fallback_ = region.place;
   }
 }
@@ -49,9 +47,7 @@ void Regions::start() {
 }
 
 void Regions::stop() {
-  stopping_ = true;
-  for (const auto& timer : timers_) timer->cancel();
-  database_timer_.cancel();
+  stopped_.set();
   client_.stop();
 }
 
@@ -62,35 +58,31 @@ Offers Regions::offers_for(const Address& caller) const {
   return {std::move(offers), std::move(located)};
 }
 
-asio::awaitable<void> Regions::pause(asio::steady_timer& timer) {
-  timer.expires_after(every_);
-  boost::system::error_code ignored;
-  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-}
-
 asio::awaitable<void> Regions::probe(std::size_t number) {
   const config::Region& region = regions_[number];
-  while (!stopping_) {
+  while (!stopped_.is_set()) {
     const auto began = Clock::now();
     const client::http::Answer answer = co_await client_.get(region.url + "/readyz", began + kDeadline);
-    if (stopping_) break;
+    if (stopped_.is_set()) break;
     const bool good = answer.status == 200;
     RegionHealth& health = states_[number].health;
-    if (health.note(good ? std::optional<RegionHealth::Milliseconds>(Clock::now() - began) : std::nullopt)) {
+    if (health.record_probe(good ? std::optional<RegionHealth::Milliseconds>(Clock::now() - began) : std::nullopt)) {
       gauges_[number]->Set(health.healthy() ? 1 : 0);
       const std::string reason = answer.status == 0 ? answer.failure : "HTTP " + std::to_string(answer.status);
       log::write(health.healthy() ? log::Level::info : log::Level::warn, log::tag::kRegions,
-                 health.healthy() ? "a region is healthy again" : "a region does not answer",
+                 health.healthy() ? "a region is healthy again" : "a region is unhealthy",
                  {{"region", region.name}, {"last", reason}});
     }
-    co_await pause(*timers_[number]);
+    if (co_await stopped_.wait_for(period_)) break;
   }
 }
 
+// The loop tests the event instead of the result of wait_for(): GCC 12 otherwise misplaces the promise in the frame of
+// this coroutine, which then crashes.
 asio::awaitable<void> Regions::watch_database() {
-  while (!stopping_) {
-    co_await pause(database_timer_);
-    if (!stopping_) geoip_.reload_if_changed();
+  while (!stopped_.is_set()) {
+    co_await stopped_.wait_for(period_);
+    if (!stopped_.is_set()) geoip_.reload_if_changed();
   }
 }
 

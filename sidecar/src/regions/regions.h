@@ -1,17 +1,16 @@
-// The regions that serve the same streams: probes each of them, and orders them for a caller (docs/regions.md).
+// The regions that serve the same streams: probes the health of each region, and orders the regions for a caller
+// (docs/regions.md).
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "base/address.h"
 #include "base/asio.h"
+#include "base/event.h"
 #include "base/metrics.h"
 #include "client/http/client.h"
 #include "config/settings.h"
@@ -27,32 +26,29 @@ struct Offers {
 
 class Regions {
  public:
-  // Throws std::runtime_error when the database cannot be used.
+  // Throws std::runtime_error when the Geo-IP database cannot be used.
   Regions(asio::any_io_executor executor, Metrics& metrics, const config::Settings::Regions& settings);
   ~Regions();
 
   void start();
   void stop();
 
-  // What the pointers lead to lives as long as the Regions, and changes with the next probes.
+  // The pointers in the result are valid as long as this. The states behind them change with each probe.
   Offers offers_for(const Address& caller) const;
 
  private:
   asio::awaitable<void> probe(std::size_t number);
   asio::awaitable<void> watch_database();
-  asio::awaitable<void> pause(asio::steady_timer& timer);
 
   asio::any_io_executor executor_;
-  const std::chrono::milliseconds every_;
+  const std::chrono::milliseconds period_;
   GeoIp geoip_;
   std::vector<config::Region> regions_;
-  std::vector<RegionState> states_;  // of regions_, likewise the next two
-  std::vector<prometheus::Gauge*> gauges_;
-  std::vector<std::unique_ptr<asio::steady_timer>> timers_;
-  asio::steady_timer database_timer_;
+  std::vector<RegionState> states_;         // by number, like regions_
+  std::vector<prometheus::Gauge*> gauges_;  // likewise
   client::http::Client client_;
   config::Place fallback_{};
-  bool stopping_ = false;
+  Event stopped_;
 };
 
 }  // namespace sealcast::regions

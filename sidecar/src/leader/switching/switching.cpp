@@ -1,16 +1,18 @@
-// A tick: asks what is due, takes it, tells the webhook.
+// Applies the due actions at each tick, and calls the webhook until it accepts.
 #include "leader/switching/switching.h"
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <cstdint>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "client/postgres/params.h"
-#include "core/json_string.h"
 
 namespace sealcast::leader::switching {
 namespace {
@@ -27,60 +29,93 @@ constexpr milliseconds kLongestPause{30'000};
 
 std::int32_t count(milliseconds time) { return static_cast<std::int32_t>(time.count()); }
 
-// Steps that send a transport_migrate.
+// These actions send a transport_migrate.
 bool migrates(std::string_view action) { return action == "join" || action == "leave" || action == "repeat"; }
-
-// Settings are UTF-8 (toml), and so is what is made of them.
-void append_string(std::string_view name, std::string_view value, std::string& json) {
-  core::Fault fault;
-  json.append(",\"").append(name).append("\":");
-  if (!core::append_json_string(value, json, fault)) json += "null";
-}
 
 }  // namespace
 
-Switching::Switching(asio::any_io_executor executor, SwitchingSettings settings, Parts parts)
-    : executor_(executor),
-      settings_(std::move(settings)),
-      parts_(std::move(parts)),
-      loop_(
-          executor,
-          {settings_.dsn, "switching", settings_.timeout, log::tag::kSwitching, "cannot switch streams; trying again"},
-          parts_.leads, [this](const LedShards& led) { return tick(led); }) {}
+class Switching::Ticks {
+ public:
+  Ticks(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts);
 
-void Switching::stop() {
+  void start() { loop_.start(); }
+  void stop();
+
+ private:
+  struct DueAction {
+    std::string stream_id;
+    std::string action;  // empty: nothing to do
+    std::string step;    // of the stream
+    std::int32_t viewers;
+    std::string warm_up;  // empty: there is no warm-up yet
+  };
+  // A call of the webhook that is not recorded as accepted yet.
+  struct WebhookCall {
+    bool in_flight = false;
+    std::chrono::milliseconds pause{0};  // after the last failure
+    std::chrono::steady_clock::time_point next_try{};
+  };
+
+  asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
+  asio::awaitable<std::vector<DueAction>> due_actions(const LedShards& led);
+  asio::awaitable<bool> apply(const LedShards& led, const DueAction& due);
+  void call_webhook(const DueAction& due);
+  asio::awaitable<void> make_call(DueAction due, std::string id);
+  std::string migrate_payload(const DueAction& due) const;
+  void update_metrics(const std::vector<DueAction>& actions);
+  void forget_obsolete_calls(const std::vector<DueAction>& actions);
+
+  asio::any_io_executor executor_;
+  const config::Settings::Switching& settings_;
+  Parts parts_;
+  LeaderLoop loop_;
+  std::unordered_map<std::string, WebhookCall> calls_;  // by webhook-id
+};
+
+Switching::Ticks::Ticks(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts)
+    : executor_(executor),
+      settings_(settings),
+      parts_(std::move(parts)),
+      loop_(executor, {.dsn = parts_.dsn,
+                       .name = "switching",
+                       .timeout = parts_.timeout,
+                       .log_tag = log::tag::kSwitching,
+                       .failure = "Postgres refused to switch streams; retrying",
+                       .leads = parts_.leads,
+                       .tick = [this](const LedShards& led) { return tick(led); }}) {}
+
+void Switching::Ticks::stop() {
   loop_.stop();
   if (parts_.webhook) parts_.webhook->stop();
 }
 
-asio::awaitable<void> Switching::tick(const LedShards& led) {
-  if (led.shards.empty()) {
-    show({});
-    co_return;
-  }
-  const std::vector<Step> steps = co_await due(led);
-  show(steps);
-  for (const Step& step : steps) {
-    if (step.action.empty()) continue;
-    if (step.action == "notify") {
-      notify(step);
+asio::awaitable<LeaderLoop::Milliseconds> Switching::Ticks::tick(const LedShards& led) {
+  std::vector<DueAction> actions;
+  if (!led.shards.empty()) actions = co_await due_actions(led);
+  update_metrics(actions);
+  forget_obsolete_calls(actions);
+  for (const DueAction& due : actions) {
+    if (due.action.empty()) continue;
+    if (due.action == "notify") {
+      call_webhook(due);
       continue;
     }
-    // The probe is to go to a transport that already carries the stream.
-    if (step.action == "probe") co_await parts_.reroute();
-    if (!co_await take(led, step)) continue;
-    log::write(log::Level::info, log::tag::kSwitching, "a stream was taken one step on",
-               {{"stream_id", step.stream_id},
-                {"from", step.step},
-                {"action", step.action},
-                {"viewers", std::int64_t{step.viewers}}});
-    parts_.metrics.switches(step.action).Increment();
-    if (step.action == "probe" || migrates(step.action)) parts_.told();
-    if (step.action != "probe" && step.action != "repeat") co_await parts_.reroute();
+    // The target transport must carry the stream before the probe is sent.
+    if (due.action == "probe") co_await parts_.reroute();
+    if (!co_await apply(led, due)) continue;
+    log::write(log::Level::info, log::tag::kSwitching, "a switching action was applied",
+               {{"stream_id", due.stream_id},
+                {"from", due.step},
+                {"action", due.action},
+                {"viewers", std::int64_t{due.viewers}}});
+    parts_.metrics.switches(due.action).Increment();
+    if (due.action == "probe" || migrates(due.action)) parts_.on_sent();
+    if (due.action != "probe" && due.action != "repeat") co_await parts_.reroute();
   }
+  co_return LeaderLoop::kSecond;
 }
 
-asio::awaitable<std::vector<Switching::Step>> Switching::due(const LedShards& led) {
+asio::awaitable<std::vector<Switching::Ticks::DueAction>> Switching::Ticks::due_actions(const LedShards& led) {
   postgres::Params params;
   led.add_to(params);
   if (settings_.target.empty()) {
@@ -94,91 +129,108 @@ asio::awaitable<std::vector<Switching::Step>> Switching::due(const LedShards& le
   }
   params.add_boolean(parts_.webhook != nullptr);
   const postgres::Result rows = co_await loop_.connection().query(kDue, params);
-  std::vector<Step> steps;
+  std::vector<DueAction> actions;
   for (int row = 0; row < rows.size(); ++row) {
-    Step step{rows.uuid(row, 0), std::string(rows.text(row, 1)), std::string(rows.text(row, 2)),
-              static_cast<std::int32_t>(rows.integer(row, 3)), rows.uuid(row, 4)};
-    steps.push_back(std::move(step));
+    DueAction due{rows.uuid(row, 0), std::string(rows.text(row, 1)), std::string(rows.text(row, 2)),
+                  static_cast<std::int32_t>(rows.integer(row, 3)), rows.uuid(row, 4)};
+    actions.push_back(std::move(due));
   }
-  co_return steps;
+  co_return actions;
 }
 
-asio::awaitable<bool> Switching::take(const LedShards& led, const Step& step) {
+// Returns false when the action is no longer due or this sidecar no longer leads the shard.
+asio::awaitable<bool> Switching::Ticks::apply(const LedShards& led, const DueAction& due) {
   postgres::Params params;
   led.add_to(params);
-  params.add(postgres::uuid_bytes(step.stream_id));
-  params.add(std::string_view(step.action));
-  if (step.warm_up.empty()) {
+  params.add(postgres::uuid_bytes(due.stream_id));
+  params.add(std::string_view(due.action));
+  if (due.warm_up.empty()) {
     params.add_null(postgres::oid::kUuid);
   } else {
-    params.add(postgres::uuid_bytes(step.warm_up));
+    params.add(postgres::uuid_bytes(due.warm_up));
   }
-  params.add(std::string_view(migrate(step)));
+  params.add(std::string_view(migrate_payload(due)));
   const postgres::Result rows = co_await loop_.connection().query(kSwitch, params);
   co_return rows.boolean(0, 0);
 }
 
-// d of the transport_migrate, where the step sends one.
-std::string Switching::migrate(const Step& step) const {
-  if (!migrates(step.action)) return {};
-  const bool home = step.action == "leave" || step.step == "leaving";
-  const std::string& target = home ? settings_.home : settings_.target;
-  std::string d = R"({"type":"migrate")";
-  append_string("target", target, d);
-  if (const std::string channel = parts_.channel_of(target, step.stream_id); !channel.empty()) {
-    append_string("channel_id", channel, d);
-    const std::string ticket = parts_.ticket(target, step.stream_id);
-    if (!ticket.empty()) append_string("token", ticket, d);
+// Returns the payload of the transport_migrate that the action sends; empty: it sends none.
+std::string Switching::Ticks::migrate_payload(const DueAction& due) const {
+  if (!migrates(due.action)) return {};
+  const bool to_home = due.action == "leave" || due.step == "leaving";
+  const std::string& target = to_home ? settings_.home : settings_.target;
+  std::string payload;
+  JsonObject json(payload);
+  json.text("type", "migrate").text("target", target);
+  if (const std::string channel = parts_.channel_of(target, due.stream_id); !channel.empty()) {
+    json.text("channel_id", channel);
+    const std::string ticket = parts_.ticket(target, due.stream_id);
+    if (!ticket.empty()) json.text("token", ticket);
   }
-  return d + R"(,"overlap_ms":)" + std::to_string(settings_.overlap.count()) + "}";
+  json.number("overlap_ms", settings_.overlap.count()).end();
+  return payload;
 }
 
-void Switching::notify(const Step& step) {
-  const std::string id = (step.step == "cooling" ? "cool_down-" : "warm_up-") + step.warm_up;
-  Notice& notice = notices_[id];
-  if (notice.under_way || Clock::now() < notice.next) return;
-  notice.under_way = true;
-  asio::co_spawn(executor_, call_webhook(step, id), asio::detached);
+void Switching::Ticks::call_webhook(const DueAction& due) {
+  const std::string id = (due.step == "cooling" ? "cool_down-" : "warm_up-") + due.warm_up;
+  WebhookCall& call = calls_[id];
+  if (call.in_flight || Clock::now() < call.next_try) return;
+  call.in_flight = true;
+  asio::co_spawn(executor_, make_call(due, id), asio::detached);
 }
 
-asio::awaitable<void> Switching::call_webhook(Step step, std::string id) {
-  const std::string type = id.substr(0, id.find('-'));
-  const std::string body = R"({"type":"stream.)" + type + R"(","data":{"stream_id":")" + step.stream_id +
-                           R"(","viewers":)" + std::to_string(step.viewers) + "}}";
+asio::awaitable<void> Switching::Ticks::make_call(DueAction due, std::string id) {
+  const std::string event = id.substr(0, id.find('-'));
+  std::string data;
+  JsonObject(data).text("stream_id", due.stream_id).number("viewers", std::int64_t{due.viewers}).end();
+  std::string body;
+  JsonObject(body).text("type", "stream." + event).json("data", data).end();
   std::string problem = co_await parts_.webhook->call(id, body);
   if (problem.empty()) {
     try {
       const LedShards led = loop_.led();
-      co_await take(led, step);
-      log::write(log::Level::info, log::tag::kSwitching, "the webhook was told",
-                 {{"stream_id", step.stream_id}, {"event", type}});
-      notices_.erase(id);
+      co_await apply(led, due);
+      log::write(log::Level::info, log::tag::kSwitching, "the webhook accepted",
+                 {{"stream_id", due.stream_id}, {"event", event}});
+      calls_.erase(id);
       co_return;
     } catch (const postgres::Error& error) {
-      problem = error.what();  // told, and not noted: it is told once more
+      problem = error.what();  // the webhook accepted, but Postgres did not record it: call again
     }
   }
-  Notice& notice = notices_[id];
-  notice.pause = std::clamp(2 * notice.pause, kFirstPause, kLongestPause);
-  notice.next = Clock::now() + notice.pause;
-  notice.under_way = false;
-  log::write(log::Level::warn, log::tag::kSwitching, "the webhook was not told; trying again",
-             {{"stream_id", step.stream_id}, {"event", type}, {"reason", problem}});
+  WebhookCall& call = calls_[id];
+  call.pause = std::clamp(2 * call.pause, kFirstPause, kLongestPause);
+  call.next_try = Clock::now() + call.pause;
+  call.in_flight = false;
+  log::write(log::Level::warn, log::tag::kSwitching, "the webhook did not accept; retrying",
+             {{"stream_id", due.stream_id}, {"event", event}, {"reason", problem}});
 }
 
-void Switching::show(const std::vector<Step>& steps) {
+void Switching::Ticks::update_metrics(const std::vector<DueAction>& actions) {
   constexpr std::array<std::string_view, 6> kSteps{"standard", "warming", "joining", "hot", "leaving", "cooling"};
   for (const std::string_view name : kSteps) {
-    const auto there = std::ranges::count_if(steps, [name](const Step& step) {
-      return step.step == name && step.action != "notify" && !step.warm_up.empty();
+    const auto streams = std::ranges::count_if(actions, [name](const DueAction& due) {
+      return due.step == name && due.action != "notify" && !due.warm_up.empty();
     });
-    parts_.metrics.switching_streams(name).Set(static_cast<double>(there));
+    parts_.metrics.switching_streams(name).Set(static_cast<double>(streams));
   }
-  std::erase_if(notices_, [&](const auto& notice) {
-    return !notice.second.under_way && std::ranges::none_of(steps, [&](const Step& step) {
-      return step.action == "notify" && notice.first.ends_with(step.warm_up);
+}
+
+void Switching::Ticks::forget_obsolete_calls(const std::vector<DueAction>& actions) {
+  std::erase_if(calls_, [&](const auto& call) {
+    return !call.second.in_flight && std::ranges::none_of(actions, [&](const DueAction& due) {
+      return due.action == "notify" && call.first.ends_with(due.warm_up);
     });
   });
 }
+
+Switching::Switching(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts)
+    : ticks_(std::make_unique<Ticks>(std::move(executor), settings, std::move(parts))) {}
+
+Switching::~Switching() = default;
+
+void Switching::start() { ticks_->start(); }
+
+void Switching::stop() { ticks_->stop(); }
 
 }  // namespace sealcast::leader::switching

@@ -1,4 +1,4 @@
-// The request and its signature.
+// Signs each request and sends it.
 #include "leader/switching/webhook.h"
 
 #include <chrono>

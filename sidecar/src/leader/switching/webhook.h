@@ -1,4 +1,4 @@
-// A call to somebody else's server about a stream, signed by Standard Webhooks 1.0.0
+// Calls the operator's webhook about a stream, signed by Standard Webhooks 1.0.0
 // (https://www.standardwebhooks.com): headers webhook-id, webhook-timestamp, webhook-signature.
 #pragma once
 
@@ -16,14 +16,15 @@ namespace sealcast::leader::switching {
 
 class Webhook {
  public:
-  // `secret`: whsec_ and 24 to 64 bytes in base64, as the standard writes it. Throws SettingsError, naming the setting.
+  // `secret` is whsec_ followed by 24 to 64 bytes in base64. Throws SettingsError naming the setting.
   Webhook(asio::any_io_executor executor, std::string url, std::string_view secret, std::string ca_file);
 
-  // Empty when it was taken (2xx), else what went wrong. A repeat has the same `id`: the receiver drops what it knows.
+  // Returns an empty text when the webhook accepted (2xx), otherwise the problem. A retry has the same `id`, so that
+  // the receiver can drop repeats.
   asio::awaitable<std::string> call(std::string id, std::string body);
   void stop() { client_.stop(); }
 
-  // webhook-signature.
+  // Returns the header webhook-signature. `timestamp` is in seconds.
   std::string signature(std::string_view id, std::int64_t timestamp, std::string_view body) const;
 
  private:

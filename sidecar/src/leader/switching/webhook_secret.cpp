@@ -1,4 +1,4 @@
-// Base64 by OpenSSL, within the standard's bounds.
+// Decodes base64 with OpenSSL and checks the limits of the standard.
 #include "leader/switching/webhook_secret.h"
 
 #include <openssl/evp.h>
@@ -21,8 +21,8 @@ const unsigned char* bytes(std::string_view text) { return reinterpret_cast<cons
 
 std::string decode_webhook_secret(std::string_view secret) {
   const core::SettingsError malformed(
-      "switching.webhook_secret_file: the file does not hold whsec_ and 24 to 64 bytes in base64; make one by "
-      "`echo whsec_$(openssl rand -base64 32)`");
+      "switching.webhook_secret_file: the file does not contain whsec_ and 24 to 64 bytes in base64; make a secret "
+      "with `echo whsec_$(openssl rand -base64 32)`");
   if (!secret.starts_with(kSecretPrefix)) throw malformed;
   secret.remove_prefix(kSecretPrefix.size());
   if (secret.empty() || secret.size() % kBase64Quantum != 0) throw malformed;
@@ -30,11 +30,12 @@ std::string decode_webhook_secret(std::string_view secret) {
   const int size =
       EVP_DecodeBlock(reinterpret_cast<unsigned char*>(key.data()), bytes(secret), static_cast<int>(secret.size()));
   if (size < 0) throw malformed;
-  // EVP_DecodeBlock counts the bytes that padding stands for.
+  // EVP_DecodeBlock counts a byte for each padding character too.
   const auto padding = static_cast<std::size_t>(std::count(secret.end() - 2, secret.end(), '='));
   key.resize(static_cast<std::size_t>(size) - padding);
   if (key.size() < kMinSecret || key.size() > kMaxSecret) throw malformed;
-  // It takes padding and white space in other places too, and stray bits: what was meant is anybody's guess.
+  // EVP_DecodeBlock also accepts misplaced padding, white space and unused bits that are not zero. Such a secret is
+  // ambiguous.
   if (client::http::base64(key) != secret) throw malformed;
   return key;
 }

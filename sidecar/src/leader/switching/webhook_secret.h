@@ -1,4 +1,5 @@
-// The secret that a webhook is signed by, as Standard Webhooks write it: whsec_ and 24 to 64 bytes in base64.
+// Decodes the secret that signs the calls of a webhook, in the format of Standard Webhooks: whsec_ and 24 to 64 bytes
+// in base64. It is apart from webhook.cpp for the fuzzer, which links no HTTP client.
 #pragma once
 
 #include <string>
@@ -6,7 +7,7 @@
 
 namespace sealcast::leader::switching {
 
-// The bytes. Throws SettingsError, naming the setting and never the secret.
+// Returns the bytes. Throws SettingsError that names the setting and never contains the secret.
 std::string decode_webhook_secret(std::string_view secret);
 
 }  // namespace sealcast::leader::switching

@@ -1,35 +1,43 @@
-// The script that adds, and the batches.
+// Hashes viewers, forms batches per stream and adds them to Redis by a Lua script.
 #include "leader/viewers/heartbeats.h"
 
 #include <algorithm>
+#include <array>
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/append.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <string>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
+#include "base/event.h"
+#include "base/log.h"
 #include "client/postgres/params.h"
+#include "client/redis/script.h"
 #include "core/digest.h"
 #include "core/shard.h"
+#include "leader/viewers/viewer_window.h"
 
 namespace sealcast::leader::viewers {
 namespace {
 
-// KEYS: what to add to. ARGV: PFADD or SADD, the lifetime in ms, and what to add. One script, so that no key is ever
-// left without an expiry.
+// KEYS: the key. ARGV: PFADD or SADD, the lifetime of the key in ms, and the members to add. One script does both, so
+// that no key is ever left without an expiry.
 constexpr std::string_view kScript = R"lua(
 redis.call(ARGV[1], KEYS[1], unpack(ARGV, 3))
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 )lua";
 
-constexpr std::chrono::milliseconds kPace{50};  // from one batch of a stream to its next
-constexpr std::size_t kMaxBatch = 1000;         // in one call; Lua unpacks some thousands
+constexpr std::chrono::milliseconds kPace{50};  // minimum time between the starts of two batches of a stream
+constexpr std::size_t kMaxMembers = 1000;       // in one call; Lua's unpack() is limited to some thousands
 constexpr std::size_t kHashBytes = 16;
 
-// The same viewer looks different in every stream.
+// The stream is part of the hash, so that a viewer cannot be recognised in another stream.
 std::string hash_of(std::string_view stream_id, std::string_view viewer) {
   std::string text(stream_id);
   text += '|';
@@ -40,50 +48,86 @@ std::string hash_of(std::string_view stream_id, std::string_view viewer) {
 
 }  // namespace
 
-Heartbeats::Heartbeats(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
-                       HeartbeatSettings settings)
+class Heartbeats::Writer {
+ public:
+  Writer(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
+         const config::Settings::Audience& settings, std::chrono::milliseconds timeout);
+
+  asio::awaitable<HeartbeatOutcome> add(std::string_view stream_id, std::string_view viewer);
+
+ private:
+  using Handler = asio::any_completion_handler<void(HeartbeatOutcome)>;
+  using Slices = std::array<std::vector<std::string>, ViewerWindow::kSlices>;  // hashes of viewers
+  struct Stream {
+    Slices viewers;
+    std::vector<Handler> waiting;
+    bool writing = false;
+  };
+
+  void enqueue(std::string_view stream_id, std::string_view viewer, Handler handler);
+  asio::awaitable<void> write_batches(std::string stream_id);
+  asio::awaitable<bool> write_batch(const std::string& stream_id, const Slices& viewers);
+  asio::awaitable<bool> write(std::string_view command, std::string key, const std::vector<std::string>& members);
+
+  asio::any_io_executor executor_;
+  redis::Client& client_;
+  Metrics& metrics_;
+  const ViewerWindow window_;
+  const std::size_t max_waiting_;
+  const std::chrono::milliseconds timeout_;
+  const std::string key_lifetime_;  // milliseconds
+  redis::Script script_;
+  std::unordered_map<std::string, Stream> streams_;  // that have something to write
+  std::size_t waiting_ = 0;
+  log::Throttle log_throttle_;
+};
+
+Heartbeats::Writer::Writer(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
+                           const config::Settings::Audience& settings, std::chrono::milliseconds timeout)
     : executor_(std::move(executor)),
       client_(client),
       metrics_(metrics),
-      settings_(settings),
-      lifetime_(std::to_string(buckets::lifetime(settings.window).count())),
+      window_(settings.window),
+      max_waiting_(settings.max_waiting),
+      timeout_(timeout),
+      key_lifetime_(std::to_string(window_.key_lifetime().count())),
       script_(kScript) {}
 
-asio::awaitable<Heartbeat> Heartbeats::beat(std::string_view stream_id, std::string_view viewer) {
-  Heartbeat outcome = Heartbeat::overloaded;
-  if (waiting_ < settings_.max_waiting) {
-    outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Heartbeat)>(
-        [this](auto handler, std::string_view stream, std::string_view who) {
-          enqueue(stream, who, Handler(std::move(handler)));
+asio::awaitable<HeartbeatOutcome> Heartbeats::Writer::add(std::string_view stream_id, std::string_view viewer) {
+  HeartbeatOutcome outcome = HeartbeatOutcome::overloaded;
+  if (waiting_ < max_waiting_) {
+    outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(HeartbeatOutcome)>(
+        [this](auto handler, std::string_view stream, std::string_view watcher) {
+          enqueue(stream, watcher, Handler(std::move(handler)));
         },
         asio::use_awaitable, stream_id, viewer);
   }
   switch (outcome) {
-    case Heartbeat::counted:
+    case HeartbeatOutcome::counted:
       metrics_.heartbeats_counted.Increment();
       break;
-    case Heartbeat::unavailable:
+    case HeartbeatOutcome::unavailable:
       metrics_.heartbeats_unavailable.Increment();
       break;
-    case Heartbeat::overloaded:
+    case HeartbeatOutcome::overloaded:
       metrics_.heartbeats_overloaded.Increment();
       break;
   }
   co_return outcome;
 }
 
-void Heartbeats::enqueue(std::string_view stream_id, std::string_view viewer, Handler handler) {
+void Heartbeats::Writer::enqueue(std::string_view stream_id, std::string_view viewer, Handler handler) {
   ++waiting_;
   std::string key(stream_id);
   Stream& stream = streams_[key];
   std::string hash = hash_of(stream_id, viewer);
-  stream.viewers[static_cast<std::size_t>(buckets::slice_of(hash))].push_back(std::move(hash));
+  stream.viewers[static_cast<std::size_t>(ViewerWindow::slice_of(hash))].push_back(std::move(hash));
   stream.waiting.push_back(std::move(handler));
-  if (!std::exchange(stream.writing, true)) asio::co_spawn(executor_, write(std::move(key)), asio::detached);
+  if (!std::exchange(stream.writing, true)) asio::co_spawn(executor_, write_batches(std::move(key)), asio::detached);
 }
 
-// Writes as long as something came after the last batch was taken.
-asio::awaitable<void> Heartbeats::write(std::string stream_id) {
+// Writes batches until no heartbeat of the stream waits.
+asio::awaitable<void> Heartbeats::Writer::write_batches(std::string stream_id) {
   while (true) {
     Stream& stream = streams_[stream_id];
     if (stream.waiting.empty()) {
@@ -93,43 +137,54 @@ asio::awaitable<void> Heartbeats::write(std::string stream_id) {
     const Slices viewers = std::exchange(stream.viewers, {});
     std::vector<Handler> waiting = std::exchange(stream.waiting, {});
     const auto next = redis::Clock::now() + kPace;
-    const Heartbeat outcome = co_await add_all(stream_id, viewers) ? Heartbeat::counted : Heartbeat::unavailable;
+    const HeartbeatOutcome outcome =
+        co_await write_batch(stream_id, viewers) ? HeartbeatOutcome::counted : HeartbeatOutcome::unavailable;
     waiting_ -= waiting.size();
     for (Handler& handler : waiting) asio::post(executor_, asio::append(std::move(handler), outcome));
-    asio::steady_timer pace(executor_, next);
-    co_await pace.async_wait(asio::use_awaitable);
+    co_await sleep_until(next);
   }
 }
 
-asio::awaitable<bool> Heartbeats::add_all(const std::string& stream_id, const Slices& viewers) {
-  const std::int64_t bucket = buckets::current(settings_.window);
+asio::awaitable<bool> Heartbeats::Writer::write_batch(const std::string& stream_id, const Slices& viewers) {
+  const std::int64_t begin = window_.current();
   for (std::size_t slice = 0; slice < viewers.size(); ++slice) {
-    std::string key = buckets::viewers_key(stream_id, bucket, static_cast<int>(slice));
-    if (!co_await add("PFADD", std::move(key), viewers[slice])) co_return false;
+    std::string key = ViewerWindow::viewers_key(stream_id, begin, static_cast<int>(slice));
+    if (!co_await write("PFADD", std::move(key), viewers[slice])) co_return false;
   }
   const std::vector<std::string> watched{stream_id};
-  co_return co_await add("SADD", buckets::watched_key(core::shard_of(postgres::uuid_bytes(stream_id).back()), bucket),
-                         watched);
+  const std::int32_t shard = core::shard_of(postgres::uuid_bytes(stream_id).back());
+  co_return co_await write("SADD", ViewerWindow::watched_key(shard, begin), watched);
 }
 
-asio::awaitable<bool> Heartbeats::add(std::string_view command, std::string key,
-                                      const std::vector<std::string>& members) {
+asio::awaitable<bool> Heartbeats::Writer::write(std::string_view command, std::string key,
+                                                const std::vector<std::string>& members) {
   const std::string_view keys[] = {key};
-  const auto deadline = redis::Clock::now() + settings_.timeout;
-  for (std::size_t begin = 0; begin < members.size(); begin += kMaxBatch) {
-    const std::size_t end = std::min(begin + kMaxBatch, members.size());
-    std::vector<std::string_view> arguments{command, lifetime_};
+  const auto deadline = redis::Clock::now() + timeout_;
+  for (std::size_t begin = 0; begin < members.size(); begin += kMaxMembers) {
+    const std::size_t end = std::min(begin + kMaxMembers, members.size());
+    std::vector<std::string_view> arguments{command, key_lifetime_};
     arguments.insert(arguments.end(), members.begin() + static_cast<std::ptrdiff_t>(begin),
                      members.begin() + static_cast<std::ptrdiff_t>(end));
     const redis::Result result = co_await script_.call(client_, keys, arguments, deadline);
     if (result.status == redis::Status::ok) continue;
-    if (complaints_.allows()) {
-      log::write(log::Level::warn, log::tag::kAudience, "heartbeats of viewers are refused: Redis does not take them",
+    if (log_throttle_.allows()) {
+      log::write(log::Level::warn, log::tag::kAudience,
+                 "Redis did not store the heartbeats of viewers; they are refused",
                  {{"reason", result.status == redis::Status::error ? result.text().substr(0, 200) : "no answer"}});
     }
     co_return false;
   }
   co_return true;
+}
+
+Heartbeats::Heartbeats(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
+                       const config::Settings::Audience& settings, std::chrono::milliseconds timeout)
+    : writer_(std::make_unique<Writer>(std::move(executor), client, metrics, settings, timeout)) {}
+
+Heartbeats::~Heartbeats() = default;
+
+asio::awaitable<HeartbeatOutcome> Heartbeats::add(std::string_view stream_id, std::string_view viewer) {
+  return writer_->add(stream_id, viewer);
 }
 
 }  // namespace sealcast::leader::viewers

@@ -1,72 +1,43 @@
-// Heartbeats of viewers: hashed, gathered by stream, and written to Redis a batch at a time.
+// Writes the heartbeats of viewers to Redis in batches, one batch in flight per stream.
 //
-// A stream has one batch under way; what comes meanwhile, or within the pace, is the next one. So a heartbeat costs
-// Redis a share of a command, whatever the number of viewers. It is answered when Redis has it. Of a viewer only a hash
-// leaves the process, and a HyperLogLog keeps not even that.
+// Heartbeats that arrive while a batch is in flight, or within the pause after it, form the next batch. So a heartbeat
+// costs Redis only a share of a command, for any number of viewers. A heartbeat is answered after Redis has stored it.
+// Only a hash of the viewer leaves the process, and a HyperLogLog does not even keep the hash.
 #pragma once
 
-#include <array>
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
-#include <string>
+#include <memory>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
 
 #include "base/asio.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "client/redis/client.h"
-#include "client/redis/script.h"
-#include "leader/viewers/buckets.h"
+#include "config/settings.h"
 
 namespace sealcast::leader::viewers {
 
-struct HeartbeatSettings {
-  std::chrono::milliseconds window;
-  std::chrono::milliseconds timeout;  // of a batch's commands
-  std::size_t max_waiting;
-};
-
-enum class Heartbeat {
+enum class HeartbeatOutcome {
   counted,
-  unavailable,  // Redis is away, late, or refuses
-  overloaded,
+  unavailable,  // Redis is unavailable, slow, or refuses
+  overloaded,   // too many heartbeats wait for Redis
 };
 
 class Heartbeats {
  public:
-  // `client` and `metrics` outlive this.
-  Heartbeats(asio::any_io_executor executor, redis::Client& client, Metrics& metrics, HeartbeatSettings settings);
+  // `client` and `metrics` outlive this. `timeout` is the time limit of each command of a batch.
+  Heartbeats(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
+             const config::Settings::Audience& settings, std::chrono::milliseconds timeout);
+  ~Heartbeats();
 
-  // `viewer` is whatever tells viewers apart. Never throws; both belong to the caller until this has ended.
-  asio::awaitable<Heartbeat> beat(std::string_view stream_id, std::string_view viewer);
+  // Counts a viewer. `viewer` is any text that identifies one viewer. Both views must be valid until this has ended.
+  // Never throws.
+  asio::awaitable<HeartbeatOutcome> add(std::string_view stream_id, std::string_view viewer);
 
  private:
-  using Handler = asio::any_completion_handler<void(Heartbeat)>;
-  using Slices = std::array<std::vector<std::string>, buckets::kSlices>;  // of hashes
-  struct Stream {
-    Slices viewers;
-    std::vector<Handler> waiting;
-    bool writing = false;
-  };
-
-  void enqueue(std::string_view stream_id, std::string_view viewer, Handler handler);
-  asio::awaitable<void> write(std::string stream_id);
-  asio::awaitable<bool> add_all(const std::string& stream_id, const Slices& viewers);
-  asio::awaitable<bool> add(std::string_view command, std::string key, const std::vector<std::string>& members);
-
-  asio::any_io_executor executor_;
-  redis::Client& client_;
-  Metrics& metrics_;
-  HeartbeatSettings settings_;
-  std::string lifetime_;
-  redis::Script script_;
-  std::unordered_map<std::string, Stream> streams_;  // that have something to write
-  std::size_t waiting_ = 0;
-  log::Throttle complaints_;
+  class Writer;
+  std::unique_ptr<Writer> writer_;
 };
 
 }  // namespace sealcast::leader::viewers

@@ -1,4 +1,4 @@
-// The request, its token, and when to ask again.
+// Requests the list of rooms with a signed token, and waits longer after each failure.
 #include "leader/viewers/livekit.h"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "client/http/client.h"
 #include "core/digest.h"
@@ -22,11 +23,11 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kTokenLife{60};
-constexpr std::chrono::seconds kTokenLeeway{10};  // the other clock may be behind
+constexpr std::chrono::seconds kTokenLeeway{10};  // LiveKit's clock may be behind ours
 constexpr std::chrono::seconds kDeadline{4};
-constexpr milliseconds kFirstBackoff{2000};
-constexpr milliseconds kMaxBackoff{60'000};
-constexpr std::size_t kMaxAnswer = 64 * 1024 * 1024;  // all rooms, with their codecs and metadata
+constexpr milliseconds kFirstPause{2000};
+constexpr milliseconds kLongestPause{60'000};
+constexpr std::size_t kMaxAnswer = 64 * 1024 * 1024;  // it lists all rooms with their codecs and metadata
 
 class LiveKit final : public ViewerSource {
  public:
@@ -39,10 +40,9 @@ class LiveKit final : public ViewerSource {
         rooms_(settings.room) {
     core::Fault fault;
     if (!core::append_json_string(settings.api_key, issuer_, fault))
-      throw core::SettingsError("livekit.api_key is not UTF-8");
+      throw core::SettingsError("livekit.api_key is not UTF-8; copy the API key again from LiveKit");
   }
 
-  std::string_view name() const override { return "webrtc"; }
   void stop() override { client_.stop(); }
 
   asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t>) override {
@@ -55,21 +55,26 @@ class LiveKit final : public ViewerSource {
     ViewerCounts counts;
     const std::string problem = rooms_.read(answer, counts);
     if (problem.empty()) {
-      backoff_ = kFirstBackoff;
+      pause_ = kFirstPause;
       co_return counts;
     }
-    next_try_ = Clock::now() + std::max(backoff_, answer.retry_after);
-    backoff_ = std::min(2 * backoff_, kMaxBackoff);
-    log::write(log::Level::warn, log::tag::kAudience, "LiveKit does not tell how many watch", {{"reason", problem}});
+    next_try_ = Clock::now() + std::max(pause_, answer.retry_after);
+    pause_ = std::min(2 * pause_, kLongestPause);
+    log::write(log::Level::warn, log::tag::kAudience, "LiveKit did not return the numbers of participants",
+               {{"reason", problem}});
     co_return std::nullopt;
   }
 
  private:
   std::string token() const {
     const std::int64_t now = std::time(nullptr);
-    const std::string claims = R"({"iss":)" + issuer_ + R"(,"nbf":)" + std::to_string(now - kTokenLeeway.count()) +
-                               R"(,"exp":)" + std::to_string(now + kTokenLife.count()) +
-                               R"(,"video":{"roomList":true}})";
+    std::string claims;
+    JsonObject(claims)
+        .json("iss", issuer_)
+        .number("nbf", now - kTokenLeeway.count())
+        .number("exp", now + kTokenLife.count())
+        .json("video", R"({"roomList":true})")
+        .end();
     return core::token::write_hs256(claims, key_);
   }
 
@@ -78,7 +83,7 @@ class LiveKit final : public ViewerSource {
   const core::HmacKey key_;
   std::string issuer_;  // as JSON
   LiveKitRooms rooms_;
-  milliseconds backoff_ = kFirstBackoff;
+  milliseconds pause_ = kFirstPause;  // after the next failure
   Clock::time_point next_try_{};
 };
 

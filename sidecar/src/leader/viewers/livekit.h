@@ -1,10 +1,11 @@
-// How many participants LiveKit's rooms have: RoomService's ListRooms, over Twirp.
+// Counts the participants of LiveKit's rooms by ListRooms of its RoomService, over Twirp.
 //
-// POST {url}/twirp/livekit.RoomService/ListRooms with {} and an access token whose video grant says roomList
-// (https://docs.livekit.io/reference/other/roomservice-api/, https://docs.livekit.io/frontends/authentication/tokens/).
-// The answer is protobuf's JSON mapping (https://protobuf.dev/programming-guides/json/): names in snake_case or
-// camelCase, 64-bit integers as strings, and what has its default may be missing. LiveKit refreshes num_participants
-// every 5 seconds. Errors are Twirp's: {"code","msg"} (https://twitchtv.github.io/twirp/docs/errors.html).
+// The request is POST {url}/twirp/livekit.RoomService/ListRooms with {} and an access token whose video grant contains
+// roomList (https://docs.livekit.io/reference/other/roomservice-api/,
+// https://docs.livekit.io/frontends/authentication/tokens/). The answer is protobuf's JSON mapping
+// (https://protobuf.dev/programming-guides/json/): names in snake_case or camelCase, 64-bit integers as strings, and a
+// member with its default value may be missing. LiveKit refreshes num_participants every 5 seconds. Errors are Twirp's:
+// {"code","msg"} (https://twitchtv.github.io/twirp/docs/errors.html).
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -12,11 +13,11 @@
 
 #include "base/asio.h"
 #include "config/settings.h"
-#include "leader/viewers/source.h"
+#include "leader/viewers/viewer_source.h"
 
 namespace sealcast::leader::viewers {
 
-// Null when it is not configured. Throws SettingsError when the secret cannot be used.
+// Returns null when livekit.url is empty. Throws SettingsError when the secret or the key cannot be used.
 std::unique_ptr<ViewerSource> make_livekit(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::leader::viewers

@@ -1,4 +1,4 @@
-// Takes the answer apart, and the names of rooms.
+// Parses the answer of ListRooms and the names of the rooms.
 #include "leader/viewers/livekit_rooms.h"
 
 #include <charconv>
@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kStreamId = "{stream_id}";
 
-// A number of protobuf's JSON mapping; what is missing is 0.
+// Reads a number of protobuf's JSON mapping. A missing number is 0.
 std::int64_t number(simdjson::dom::object object, std::string_view snake_case, std::string_view camel_case) {
   for (const std::string_view name : {snake_case, camel_case}) {
     std::int64_t value = 0;
@@ -41,11 +41,11 @@ std::string LiveKitRooms::read(const client::http::Answer& answer, ViewerCounts&
     return problem;
   }
   simdjson::dom::object object;
-  if (!is_json || root.get(object) != simdjson::SUCCESS) return "its answer is no JSON object";
+  if (!is_json || root.get(object) != simdjson::SUCCESS) return "its answer is not a JSON object";
   simdjson::dom::array rooms;
   const auto error = object["rooms"].get(rooms);
-  if (error == simdjson::NO_SUCH_FIELD) return {};  // there is none
-  if (error) return "rooms is no list";
+  if (error == simdjson::NO_SUCH_FIELD) return {};  // an empty list is left out
+  if (error) return "rooms is not a list";
   for (const auto element : rooms) {
     simdjson::dom::object room;
     std::string_view name;

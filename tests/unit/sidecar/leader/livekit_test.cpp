@@ -1,4 +1,4 @@
-// Counting LiveKit's participants against the documented contract (tests/contracts/livekit.mjs).
+// Counts LiveKit's participants against the documented contract (tests/contracts/livekit.mjs).
 #include "leader/viewers/livekit.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ class LiveKitTest : public testing::Test {
   static std::optional<viewers::ViewerCounts> count(asio::io_context& io, viewers::ViewerSource& source) {
     return test::await(io, source.count(kShards));
   }
-  // Of a source that has not failed before.
+  // Counts with a new source, which has not failed before.
   std::optional<viewers::ViewerCounts> count() {
     const auto source = viewers::make_livekit(io_.get_executor(), settings_);
     return count(io_, *source);
@@ -43,32 +43,32 @@ class LiveKitTest : public testing::Test {
   asio::io_context io_;
 };
 
-TEST_F(LiveKitTest, CountsTheParticipantsOfStreamsRooms) {
+TEST_F(LiveKitTest, CountsTheParticipantsOfRoomsThatBelongToAStream) {
   rooms(R"({")" + kStream + R"(":12,")" + kOther + R"(":0,"some other room":7})");
   EXPECT_EQ(count(), (viewers::ViewerCounts{{kStream, 12}}));
 }
 
-TEST_F(LiveKitTest, NoRoomsAreNoViewers) {
+TEST_F(LiveKitTest, AnEmptyListMeansNoViewers) {
   rooms("{}");
   EXPECT_EQ(count(), viewers::ViewerCounts{});
 }
 
-TEST_F(LiveKitTest, BothSpellingsOfProtobufsJson) {
+TEST_F(LiveKitTest, ReadsBothSpellingsOfProtobufsJson) {
   rooms(R"({")" + kStream + R"(":12,")" + kOther + R"(":0})", R"(,"style":"camelCase")");
   EXPECT_EQ(count(), (viewers::ViewerCounts{{kStream, 12}}));
   rooms("{}", R"(,"style":"camelCase")");
   EXPECT_EQ(count(), viewers::ViewerCounts{});
   answer(200, R"({"rooms":[{"name":")" + kStream + R"(","num_participants":"4000000000"}]})");
-  EXPECT_GT(count()->at(kStream), 1'000'000'000) << "neither lost nor negative";
+  EXPECT_GT(count()->at(kStream), 1'000'000'000) << "a large number is neither dropped nor negative";
 }
 
-TEST_F(LiveKitTest, TheRoomsNameIsATemplate) {
+TEST_F(LiveKitTest, TheRoomNameFollowsTheTemplate) {
   settings_.livekit.room = "show {stream_id} live";
   rooms(R"({"show )" + kStream + R"( live":3,")" + kOther + R"(":9,"show  live":1,"show live":1})");
   EXPECT_EQ(count(), (viewers::ViewerCounts{{kStream, 3}}));
 }
 
-TEST_F(LiveKitTest, AWrongSecretAndKeyAreRefused) {
+TEST_F(LiveKitTest, AWrongKeyAndAWrongSecretGiveNoCount) {
   rooms(R"({")" + kStream + R"(":12})");
   settings_.livekit.api_key = "another";
   EXPECT_EQ(count(), std::nullopt);
@@ -77,7 +77,7 @@ TEST_F(LiveKitTest, AWrongSecretAndKeyAreRefused) {
   EXPECT_EQ(count(), std::nullopt);
 }
 
-TEST_F(LiveKitTest, WhatIsNoAnswerIsNotZero) {
+TEST_F(LiveKitTest, AnInvalidAnswerGivesNoCount) {
   answer(500, R"({"code":"internal","msg":"internal error"})");
   EXPECT_EQ(count(), std::nullopt);
   for (const char* body : {"", "nonsense", "[]", R"({"rooms":7})", R"({"rooms":[{"num_participants":1}]})"}) {
@@ -88,19 +88,19 @@ TEST_F(LiveKitTest, WhatIsNoAnswerIsNotZero) {
   EXPECT_EQ(count(), std::nullopt);
 }
 
-TEST_F(LiveKitTest, AfterAFailureItIsLeftAloneForAWhile) {
+TEST_F(LiveKitTest, AfterAFailureThereIsAPauseWithoutRequests) {
   rooms(R"({")" + kStream + R"(":12})");
   const auto source = viewers::make_livekit(io_.get_executor(), settings_);
   server_.faults(R"("limited":{"retry_after":1})");
   EXPECT_EQ(count(io_, *source), std::nullopt);
-  const std::int64_t asked = server_.count("requests");
+  const std::int64_t requests = server_.count("requests");
   EXPECT_EQ(count(io_, *source), std::nullopt);
-  EXPECT_EQ(server_.count("requests"), asked) << "not asked again at once";
+  EXPECT_EQ(server_.count("requests"), requests) << "no request during the pause";
   server_.no_faults();
   ASSERT_TRUE(test::run_until(io_, [&] { return count(io_, *source) == viewers::ViewerCounts{{kStream, 12}}; }));
 }
 
-TEST_F(LiveKitTest, IsOffWithoutAnAddress) {
+TEST_F(LiveKitTest, ThereIsNoSourceWithoutAUrl) {
   settings_.livekit.url.clear();
   EXPECT_EQ(viewers::make_livekit(io_.get_executor(), settings_), nullptr);
 }

@@ -1,5 +1,4 @@
-// The signature of Standard Webhooks, by an example computed with OpenSSL's command line, and the secrets that are
-// none.
+// Checks the signature of Standard Webhooks with an example that the openssl command computed, and invalid secrets.
 #include "leader/switching/webhook.h"
 
 #include <gtest/gtest.h>
@@ -19,17 +18,17 @@ switching::Webhook webhook(asio::io_context& context, std::string_view secret) {
 // printf '%s' 'msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}' |
 //   openssl dgst -sha256 -mac HMAC -macopt hexkey:$(echo MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw | base64 -d | xxd -p) -binary
 //   | base64
-TEST(Webhook, SignsIdTimestampAndBody) {
+TEST(Webhook, TheSignatureCoversIdTimestampAndBody) {
   asio::io_context context;
   EXPECT_EQ(webhook(context, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
                 .signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})"),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
 
-TEST(Webhook, TakesSecretsOf24To64Bytes) {
+TEST(Webhook, AcceptsOnlySecretsOf24To64Bytes) {
   asio::io_context context;
   EXPECT_NO_THROW(webhook(context, "whsec_" + std::string(32, 'A')));         // 24 bytes
-  EXPECT_NO_THROW(webhook(context, "whsec_" + std::string(86, 'A') + "=="));  // 64
+  EXPECT_NO_THROW(webhook(context, "whsec_" + std::string(86, 'A') + "=="));  // 64 bytes
   for (const std::string& secret :
        {std::string(), std::string("whsec_"), std::string(32, 'A'), "whsec_" + std::string(31, 'A') + "=",
         "whsec_" + std::string(88, 'A'), "whsec_" + std::string(31, 'A') + "*", "whsec_" + std::string(30, 'A') + "=A",

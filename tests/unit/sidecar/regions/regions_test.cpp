@@ -1,4 +1,4 @@
-// Which regions a caller is offered: where it is, which regions answer, and in what order.
+// The regions that a caller is offered: the place of the caller, the health of the regions, and their order.
 #include "regions/regions.h"
 
 #include <gtest/gtest.h>
@@ -21,12 +21,12 @@ constexpr config::Place kFrankfurt{50.11, 8.68};
 constexpr config::Place kTokyo{35.65, 139.74};
 constexpr config::Place kSydney{-33.87, 151.22};
 
-// A Geo-IP database of `lines`: NETWORK COUNTRY [LATITUDE LONGITUDE].
+// Makes a Geo-IP database. Each of `lines` is NETWORK COUNTRY [LATITUDE LONGITUDE].
 void make_database(const std::string& file, const std::string& lines) {
   FILE* const writer = ::popen((std::string(SEALCAST_TESTS) + "/make_mmdb.pl '" + file + "'").c_str(), "w");
   ASSERT_NE(writer, nullptr);
   std::fwrite(lines.data(), 1, lines.size(), writer);
-  ASSERT_EQ(::pclose(writer), 0) << "see that libmaxmind-db-writer-perl is installed";
+  ASSERT_EQ(::pclose(writer), 0) << "install libmaxmind-db-writer-perl";
 }
 
 Address address(std::string_view text) { return *parse_address(text); }
@@ -36,16 +36,16 @@ std::string country_of(const GeoIp& geoip, std::string_view text) {
   return found ? found->country : "none";
 }
 
-TEST(DistanceTest, IsThatOfTheGreatCircle) {
+TEST(DistanceTest, IsTheLengthOfTheGreatCircle) {
   EXPECT_EQ(distance_km(kTokyo, kTokyo), 0);
   EXPECT_NEAR(distance_km(kFrankfurt, kTokyo), 9334, 30);
   EXPECT_EQ(distance_km(kFrankfurt, kTokyo), distance_km(kTokyo, kFrankfurt));
-  EXPECT_NEAR(distance_km({0, 179.5}, {0, -179.5}), 111.2, 0.1) << "over the date line";
+  EXPECT_NEAR(distance_km({0, 179.5}, {0, -179.5}), 111.2, 0.1) << "across the date line";
   EXPECT_NEAR(distance_km({90, 17}, {90, -122}), 0, 0.01) << "all longitudes meet at the pole";
   EXPECT_NEAR(distance_km({12, 34}, {-12, -146}), 20015, 1) << "antipodes";
 }
 
-TEST(RegionTest, IsReadFromItsLine) {
+TEST(RegionTest, IsParsedFromOneLine) {
   const config::Region region = config::parse_region("  eu-1  https://eu.chat.example/a/   50.11 -8.5 ");
   EXPECT_EQ(region.name, "eu-1");
   EXPECT_EQ(region.url, "https://eu.chat.example/a");
@@ -58,40 +58,40 @@ TEST(RegionTest, IsReadFromItsLine) {
   }
 }
 
-TEST(RegionHealthTest, ChangesItsMindAfterTwoProbesInARow) {
+TEST(RegionHealthTest, ChangesAfterTwoConsecutiveProbes) {
   RegionHealth health;
   EXPECT_TRUE(health.healthy());
-  EXPECT_FALSE(health.note(std::nullopt));
-  EXPECT_FALSE(health.note(Milliseconds(10)));
-  EXPECT_FALSE(health.note(std::nullopt));
-  EXPECT_TRUE(health.healthy()) << "one failure between two good ones";
-  EXPECT_TRUE(health.note(std::nullopt));
+  EXPECT_FALSE(health.record_probe(std::nullopt));
+  EXPECT_FALSE(health.record_probe(Milliseconds(10)));
+  EXPECT_FALSE(health.record_probe(std::nullopt));
+  EXPECT_TRUE(health.healthy()) << "one failure between two good probes";
+  EXPECT_TRUE(health.record_probe(std::nullopt));
   EXPECT_FALSE(health.healthy());
-  EXPECT_FALSE(health.note(std::nullopt));
-  EXPECT_FALSE(health.note(Milliseconds(10)));
+  EXPECT_FALSE(health.record_probe(std::nullopt));
+  EXPECT_FALSE(health.record_probe(Milliseconds(10)));
   EXPECT_FALSE(health.healthy());
-  EXPECT_TRUE(health.note(Milliseconds(10)));
+  EXPECT_TRUE(health.record_probe(Milliseconds(10)));
   EXPECT_TRUE(health.healthy());
 }
 
-TEST(RegionHealthTest, AveragesWhatGoodAnswersTook) {
+TEST(RegionHealthTest, AveragesTheRoundTripsOfGoodAnswers) {
   RegionHealth health;
   EXPECT_FALSE(health.round_trip());
-  health.note(Milliseconds(100));
+  health.record_probe(Milliseconds(100));
   EXPECT_EQ(health.round_trip()->count(), 100);
-  health.note(Milliseconds(200));
+  health.record_probe(Milliseconds(200));
   EXPECT_EQ(health.round_trip()->count(), 125);
-  health.note(std::nullopt);
+  health.record_probe(std::nullopt);
   EXPECT_EQ(health.round_trip()->count(), 125);
 }
 
 class OrderTest : public testing::Test {
  protected:
-  // The state of the region at `place` after some probes: milliseconds, or -1 for a failure.
+  // Adds a region at `place` after some probes. Each probe is a round trip in milliseconds, or -1 for a failure.
   void add(const std::string& name, const config::Place& place, std::vector<double> probes = {}) {
     regions_.push_back(std::make_unique<config::Region>(config::Region{name, "https://" + name, place}));
     RegionState state{*regions_.back(), {}};
-    for (const double ms : probes) state.health.note(ms < 0 ? std::nullopt : std::optional(Milliseconds(ms)));
+    for (const double ms : probes) state.health.record_probe(ms < 0 ? std::nullopt : std::optional(Milliseconds(ms)));
     states_.push_back(state);
   }
   std::string order(const config::Place& caller) {
@@ -104,7 +104,7 @@ class OrderTest : public testing::Test {
   std::vector<RegionState> states_;
 };
 
-TEST_F(OrderTest, TheNearestFirst) {
+TEST_F(OrderTest, TheNearestRegionIsFirst) {
   add("us", {40.71, -74.01}, {1});
   add("eu", kFrankfurt, {300});
   add("ap", kTokyo, {200});
@@ -113,7 +113,7 @@ TEST_F(OrderTest, TheNearestFirst) {
   EXPECT_EQ(order({64.15, -21.85}), "eu us ap ");
 }
 
-TEST_F(OrderTest, AtTheSameDistanceTheFasterThenTheListDecides) {
+TEST_F(OrderTest, AtTheSameDistanceTheFasterRegionIsFirstThenTheListDecides) {
   add("new", kFrankfurt);
   add("slow", {50.2, 8.7}, {80});
   add("fast", {50.0, 8.6}, {20});
@@ -121,21 +121,21 @@ TEST_F(OrderTest, AtTheSameDistanceTheFasterThenTheListDecides) {
   EXPECT_EQ(order(kFrankfurt), "fast slow new newer ");
 }
 
-TEST_F(OrderTest, ThoseThatDoNotAnswerAreLeftOutUnlessNoneDoes) {
+TEST_F(OrderTest, UnhealthyRegionsAreLeftOutUnlessAllAreUnhealthy) {
   add("eu", kFrankfurt, {-1, -1});
   add("ap", kTokyo, {20, -1});
   EXPECT_EQ(order(kFrankfurt), "ap ");
-  states_[1].health.note(std::nullopt);
+  states_[1].health.record_probe(std::nullopt);
   EXPECT_EQ(order(kFrankfurt), "eu ap ");
   states_.clear();
   EXPECT_EQ(order(kFrankfurt), "");
 }
 
-TEST(CountryPlacesTest, ThePrincipalPlaceOfACountry) {
+TEST(CountryPlacesTest, FindsThePrincipalPlaceOfACountry) {
   EXPECT_LT(distance_km(*place_of_country("JP"), kTokyo), 10);
-  EXPECT_LT(distance_km(*place_of_country("AU"), kSydney), 10) << "its first zone is Lord Howe Island";
-  EXPECT_LT(distance_km(*place_of_country("AD"), {42.5, 1.5}), 10) << "the first of the table";
-  EXPECT_LT(distance_km(*place_of_country("ZW"), {-17.8, 31.05}), 10) << "the last one";
+  EXPECT_LT(distance_km(*place_of_country("AU"), kSydney), 10) << "not Lord Howe Island, its first zone";
+  EXPECT_LT(distance_km(*place_of_country("AD"), {42.5, 1.5}), 10) << "the first entry of the table";
+  EXPECT_LT(distance_km(*place_of_country("ZW"), {-17.8, 31.05}), 10) << "the last entry";
   for (const char* code : {"", "A", "ZZ", "jp", "JPN"}) EXPECT_FALSE(place_of_country(code)) << code;
 }
 
@@ -150,7 +150,7 @@ class GeoIpTest : public testing::Test {
   const std::string file_ = scratch_.path("geoip.mmdb");
 };
 
-TEST_F(GeoIpTest, ReadsCitiesAndCountries) {
+TEST_F(GeoIpTest, LocatesByCityAndByCountry) {
   const GeoIp geoip(file_);
   const auto german = geoip.locate(address("203.0.113.9"));
   ASSERT_TRUE(german);
@@ -162,10 +162,10 @@ TEST_F(GeoIpTest, ReadsCitiesAndCountries) {
   EXPECT_LT(distance_km(japanese->place, kTokyo), 10) << "the country's principal place";
   EXPECT_EQ(country_of(geoip, "::ffff:203.0.113.9"), "DE");
   EXPECT_EQ(country_of(geoip, "2001:db8::1"), "AU");
-  EXPECT_EQ(country_of(geoip, "192.0.2.255"), "FR") << "a place off the Earth is none, the country stands";
+  EXPECT_EQ(country_of(geoip, "192.0.2.255"), "FR") << "an invalid place is ignored; the country is used";
 }
 
-TEST_F(GeoIpTest, WhatItDoesNotKnowIsNowhere) {
+TEST_F(GeoIpTest, UnknownAddressesAreNotLocated) {
   const GeoIp geoip(file_);
   for (const char* text : {"127.0.0.1", "::1", "192.0.2.1", "192.0.2.200", "2001:db9::1", "0.0.0.0"}) {
     EXPECT_EQ(country_of(geoip, text), "none") << text;
@@ -173,13 +173,13 @@ TEST_F(GeoIpTest, WhatItDoesNotKnowIsNowhere) {
   EXPECT_EQ(country_of(GeoIp(""), "203.0.113.9"), "none");
 }
 
-TEST_F(GeoIpTest, AnotherFileIsTakenIntoUseAndABrokenOneIsNot) {
+TEST_F(GeoIpTest, AChangedFileIsUsedAndABrokenFileIsIgnored) {
   GeoIp geoip(file_);
   make_database(file_, "203.0.113.0/24 CH 47.38 8.54\n");
-  EXPECT_EQ(country_of(geoip, "203.0.113.9"), "DE") << "until somebody looks";
+  EXPECT_EQ(country_of(geoip, "203.0.113.9"), "DE") << "until reload_if_changed()";
   geoip.reload_if_changed();
   EXPECT_EQ(country_of(geoip, "203.0.113.9"), "CH");
-  std::ofstream(file_, std::ios::trunc) << "no database";  // in place, under the one that is in use
+  std::ofstream(file_, std::ios::trunc) << "no database";  // in place: the same file that is in use
   EXPECT_EQ(country_of(geoip, "203.0.113.9"), "CH");
   geoip.reload_if_changed();
   EXPECT_EQ(country_of(geoip, "203.0.113.9"), "CH");
@@ -191,7 +191,7 @@ TEST_F(GeoIpTest, AnotherFileIsTakenIntoUseAndABrokenOneIsNot) {
   EXPECT_EQ(country_of(geoip, "203.0.113.9"), "AT");
 }
 
-TEST_F(GeoIpTest, WhatIsNoDatabaseIsRefusedByName) {
+TEST_F(GeoIpTest, AnInvalidDatabaseIsRefusedByName) {
   const auto problem = [](const std::string& path) -> std::string {
     try {
       GeoIp geoip(path);
@@ -206,7 +206,7 @@ TEST_F(GeoIpTest, WhatIsNoDatabaseIsRefusedByName) {
   }
 }
 
-// Services on this machine stand for the regions; what they answer is switched.
+// Local servers act as the regions. answer() sets the status of a server.
 class RegionsTest : public testing::Test {
  protected:
   config::Settings::Regions settings() {
@@ -235,11 +235,12 @@ class RegionsTest : public testing::Test {
   Metrics metrics_;
 };
 
-TEST_F(RegionsTest, ProbesEachAndOffersThoseThatAnswer) {
+TEST_F(RegionsTest, OffersTheRegionsThatAnswerTheirProbes) {
   answer(eu_, 200);
-  // The certificate of one is not that of the other: what cannot be verified does not answer.
+  // Each server has its own certificate and only eu's is trusted, so ap never answers a probe.
   Regions regions(io_.get_executor(), metrics_, settings());
-  EXPECT_EQ(names(regions.offers_for(address("127.0.0.1"))), "eu ap ") << "before the first probe";
+  EXPECT_EQ(names(regions.offers_for(address("127.0.0.1"))), "eu ap ")
+      << "all regions are healthy before their first probe";
   regions.start();
   ASSERT_TRUE(until(regions, "eu "));
   const Offers offers = regions.offers_for(address("127.0.0.1"));
@@ -249,39 +250,39 @@ TEST_F(RegionsTest, ProbesEachAndOffersThoseThatAnswer) {
   EXPECT_NE(metrics_.render().find("sealcast_region_healthy{region=\"ap\"} 0"), std::string::npos);
 
   answer(eu_, 503);
-  ASSERT_TRUE(until(regions, "eu ap ")) << "none answers: all are offered";
+  ASSERT_TRUE(until(regions, "eu ap ")) << "no region answers, so all are offered";
   EXPECT_FALSE(regions.offers_for(address("127.0.0.1")).regions[0].state->health.healthy());
   answer(eu_, 200);
   ASSERT_TRUE(until(regions, "eu "));
   EXPECT_TRUE(regions.offers_for(address("127.0.0.1")).regions[0].state->health.healthy());
   regions.stop();
   io_.restart();
-  io_.run();  // every loop ends
+  io_.run();  // returns when all loops have ended
 }
 
-TEST_F(RegionsTest, OrdersForTheCallersPlaceAndForTheDefaultWithoutOne) {
+TEST_F(RegionsTest, OrdersByThePlaceOfTheCallerOrOfTheDefaultRegion) {
   test::Scratch scratch;
-  config::Settings::Regions own = settings();
-  own.database_file = scratch.path("geoip.mmdb");
-  make_database(own.database_file, "203.0.113.0/24 AU -33.87 151.22\n198.51.100.0/24 FR 48.86 2.33\n");
-  Regions regions(io_.get_executor(), metrics_, own);
+  config::Settings::Regions settings = this->settings();
+  settings.database_file = scratch.path("geoip.mmdb");
+  make_database(settings.database_file, "203.0.113.0/24 AU -33.87 151.22\n198.51.100.0/24 FR 48.86 2.33\n");
+  Regions regions(io_.get_executor(), metrics_, settings);
   EXPECT_EQ(names(regions.offers_for(address("203.0.113.1"))), "ap eu ");
   EXPECT_EQ(regions.offers_for(address("203.0.113.1")).located->country, "AU");
   EXPECT_EQ(names(regions.offers_for(address("198.51.100.1"))), "eu ap ");
   EXPECT_EQ(names(regions.offers_for(address("127.0.0.1"))), "eu ap ");
-  own.fallback = "ap";
-  Regions others(io_.get_executor(), metrics_, own);
-  EXPECT_EQ(names(others.offers_for(address("127.0.0.1"))), "ap eu ");
+  settings.fallback = "ap";
+  Regions other(io_.get_executor(), metrics_, settings);
+  EXPECT_EQ(names(other.offers_for(address("127.0.0.1"))), "ap eu ");
 }
 
-TEST_F(RegionsTest, TheDatabaseIsReadAgainWhileItRuns) {
+TEST_F(RegionsTest, TheDatabaseIsReadAgainWhileTheLoopsRun) {
   test::Scratch scratch;
-  config::Settings::Regions own = settings();
-  own.database_file = scratch.path("geoip.mmdb");
-  make_database(own.database_file, "203.0.113.0/24 FR 48.86 2.33\n");
-  Regions regions(io_.get_executor(), metrics_, own);
+  config::Settings::Regions settings = this->settings();
+  settings.database_file = scratch.path("geoip.mmdb");
+  make_database(settings.database_file, "203.0.113.0/24 FR 48.86 2.33\n");
+  Regions regions(io_.get_executor(), metrics_, settings);
   regions.start();
-  make_database(own.database_file, "203.0.113.0/24 AU -33.87 151.22\n");
+  make_database(settings.database_file, "203.0.113.0/24 AU -33.87 151.22\n");
   EXPECT_TRUE(test::run_until(io_, [&] {
     const Offers offers = regions.offers_for(address("203.0.113.1"));
     return offers.located && offers.located->country == "AU";
@@ -291,7 +292,7 @@ TEST_F(RegionsTest, TheDatabaseIsReadAgainWhileItRuns) {
   io_.run();
 }
 
-TEST_F(RegionsTest, NoneAreConfigured) {
+TEST_F(RegionsTest, WithoutConfiguredRegionsNothingIsOffered) {
   config::Settings::Regions none{};
   none.probe = std::chrono::milliseconds(20);
   Regions regions(io_.get_executor(), metrics_, none);

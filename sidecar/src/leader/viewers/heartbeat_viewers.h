@@ -1,0 +1,41 @@
+// Counts the viewers that have sent a heartbeat within the viewer window, from the keys in Redis.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/log.h"
+#include "client/redis/client.h"
+#include "leader/viewers/viewer_source.h"
+#include "leader/viewers/viewer_window.h"
+
+namespace sealcast::leader::viewers {
+
+class HeartbeatViewers final : public ViewerSource {
+ public:
+  // `client` outlives this. `timeout` is the time limit of one command.
+  HeartbeatViewers(asio::any_io_executor executor, redis::Client& client, std::chrono::milliseconds window,
+                   std::chrono::milliseconds timeout);
+
+  // After Redis was unavailable, it takes one window until every viewer has sent a heartbeat again. Returns nullopt
+  // until then.
+  asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) override;
+
+ private:
+  struct Work;
+  asio::awaitable<bool> find_watched(std::span<const std::int32_t> shards, std::vector<std::string>& streams);
+  asio::awaitable<void> count_streams(Work& work);
+  asio::awaitable<redis::Result> call(std::string_view command, std::vector<std::string> keys);
+
+  asio::any_io_executor executor_;
+  redis::Client& client_;
+  const ViewerWindow window_;
+  const std::chrono::milliseconds timeout_;
+  redis::Clock::time_point complete_at_{};  // when all heartbeats of a window have reached Redis
+  log::Throttle log_throttle_;
+};
+
+}  // namespace sealcast::leader::viewers
