@@ -1,5 +1,5 @@
-// Words and numbers of a progress line.
-#include "events/run_progress.h"
+// Formats the progress of a replay.
+#include "events/replay_progress.h"
 
 #include <fmt/format.h>
 
@@ -10,29 +10,29 @@ namespace {
 
 constexpr std::chrono::milliseconds kTerminalEvery{200};
 constexpr std::chrono::seconds kLineEvery{5};
-constexpr std::string_view kToLineStart = "\r\x1b[K";
+constexpr std::string_view kRewriteLine = "\r\x1b[K";
 
 }  // namespace
 
-RunProgress::RunProgress(std::string what, std::int64_t total, bool terminal, Clock::time_point now)
-    : what_(std::move(what)), total_(total), terminal_(terminal), began_(now), next_(now) {}
+ReplayProgress::ReplayProgress(std::int64_t total, bool terminal, Clock::time_point now)
+    : total_(total), terminal_(terminal), began_(now), next_(now) {}
 
-std::string RunProgress::line(std::int64_t done, Clock::time_point now) const {
+std::string ReplayProgress::line(std::int64_t done, Clock::time_point now) const {
   const double seconds = std::chrono::duration<double>(now - began_).count();
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-  std::string text = fmt::format("{} of {} {}, {:.0f} a second", done, total_, what_, rate);
+  std::string text = fmt::format("{} of {} messages, {:.0f} per second", done, total_, rate);
   if (done < total_ && rate > 0) text += fmt::format(", {:.0f} s left", static_cast<double>(total_ - done) / rate);
   return text;
 }
 
-std::string RunProgress::at(std::int64_t done, Clock::time_point now) {
+std::string ReplayProgress::at(std::int64_t done, Clock::time_point now) {
   if (now < next_) return {};
   next_ = now + (terminal_ ? std::chrono::milliseconds(kTerminalEvery) : std::chrono::milliseconds(kLineEvery));
-  return terminal_ ? std::string(kToLineStart) + line(done, now) : line(done, now) + "\n";
+  return terminal_ ? std::string(kRewriteLine) + line(done, now) : line(done, now) + "\n";
 }
 
-std::string RunProgress::end(std::int64_t done, Clock::time_point now) const {
-  return (terminal_ ? std::string(kToLineStart) : std::string()) + line(done, now) + "\n";
+std::string ReplayProgress::end(std::int64_t done, Clock::time_point now) const {
+  return (terminal_ ? std::string(kRewriteLine) : std::string()) + line(done, now) + "\n";
 }
 
 }  // namespace sealcast::events
