@@ -106,7 +106,7 @@ Problem optional_mqtt_url(const std::string& value) {
 Problem mqtt_topic(const std::string& value) {
   if (Problem problem = stream_template(value)) return problem;
   if (value.front() == '$' || value.find_first_of("+#") != std::string::npos || value.size() > 1024) {
-    return "is " + quoted(value) + "; write a topic without + and #, without $ at its begin, and of at most 1024 bytes";
+    return "is " + quoted(value) + "; write a topic without + and #, not beginning with $, of at most 1024 bytes";
   }
   return {};
 }

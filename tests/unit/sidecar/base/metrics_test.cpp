@@ -24,6 +24,13 @@ TEST(MetricsTest, RendersCountersGaugesAndHistograms) {
   }
 }
 
+TEST(MetricsTest, AMetricWithALabelIsRenderedOnlyOnceALabelValueIsKnown) {
+  Metrics metrics;
+  EXPECT_EQ(metrics.render().find("sealcast_worker_held"), std::string::npos);
+  metrics.worker().held.Set(2);
+  EXPECT_NE(metrics.render().find("sealcast_worker_held 2\n"), std::string::npos);
+}
+
 TEST(MetricsTest, After64CodesARefusalCountsAsOther) {
   Metrics metrics;
   for (int i = 0; i < 1000; ++i) metrics.refused("hook_" + std::to_string(i)).Increment();
