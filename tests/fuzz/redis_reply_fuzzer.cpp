@@ -5,8 +5,7 @@
 
 #include "client/redis/command.h"
 #include "client/redis/reply.h"
-#include "events/entry.h"
-#include "events/upkeep.h"
+#include "events/replies.h"
 #include "fuzz.h"
 #include "message/gate_answer.h"
 
@@ -28,9 +27,9 @@ void check_id(std::string_view text) {
 }
 
 void check_entries(const redisReply* reply) {
-  std::size_t gone = 0;
-  const auto entries = events::parse_entries(reply, gone);
-  require(gone <= entries.size(), "what is gone is an entry");
+  std::size_t trimmed = 0;
+  const auto entries = events::parse_entries(reply, trimmed);
+  require(trimmed <= entries.size(), "each trimmed entry is in the list");
   for (const events::EntryPtr& entry : entries) {
     check_id(events::to_string(entry->id));
     const std::string& envelope = entry->envelope;
@@ -39,8 +38,8 @@ void check_entries(const redisReply* reply) {
       require(part.empty() || envelope.find(part) != envelope.npos, "a part of an envelope stands in it");
     }
   }
-  for (const events::GroupLag& lag : events::parse_upkeep(reply).lags)
-    require(lag.name.size() < 4096, "a name is in the reply");
+  for (const events::GroupProgress& group : events::parse_trim_reply(reply).groups)
+    require(group.name.size() < 4096, "a name is in the reply");
   if (const auto newest = events::parse_newest(reply)) check_id(events::to_string(*newest));
 }
 

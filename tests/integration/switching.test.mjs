@@ -225,11 +225,11 @@ test('each step is taken once although the leader is killed at each', { timeout:
 test('a sidecar does not start with contradictory switching settings', async () => {
   for (const [wrong, complaint] of [
     [{ SEALCAST_SWITCHING_TARGET: 'ably' }, /switching\.target is "ably", which is off/],
-    [{ SEALCAST_SWITCHING_TARGET: 'redis_streams' }, /where no readers are/],
-    [{ SEALCAST_SWITCHING_TARGET: 'sse' }, /where readers are anyway/],
-    [{ SEALCAST_DELIVERY_HOT: 'sse' }, /which delivery\.hot does not have/],
+    [{ SEALCAST_SWITCHING_TARGET: 'redis_streams' }, /a transport that readers cannot use/],
+    [{ SEALCAST_SWITCHING_TARGET: 'sse' }, /is the same transport as switching\.home/],
+    [{ SEALCAST_DELIVERY_HOT: 'sse' }, /which is not in delivery\.hot/],
     [{ SEALCAST_SWITCHING_LOW_LIMIT: '8' }, /SEALCAST_SWITCHING_LOW_LIMIT is not below switching\.soft_limit/],
-    [{ SEALCAST_SWITCHING_HARD_LIMIT: '7' }, /is over switching\.hard_limit/],
+    [{ SEALCAST_SWITCHING_HARD_LIMIT: '7' }, /is greater than switching\.hard_limit/],
     [{ SEALCAST_SWITCHING_WEBHOOK_URL: 'http://127.0.0.1:1' }, /without switching\.webhook_secret_file/],
     [{ SEALCAST_SWITCHING_WEBHOOK_URL: 'http://127.0.0.1:1', SEALCAST_SWITCHING_WEBHOOK_SECRET_FILE: livekit.file('weak', 'whsec_AAAA') }, /24 to 64 bytes/],
   ]) {

@@ -206,7 +206,7 @@ test('sealcastd replay gives a later handler the messages that it has missed', a
   try {
     const before = await stack.query('select count(*)::int from sealcast.messages');
     const { stdout } = await stack.replay(['--from', '2000-01-01'], plane.settings);
-    assert.match(stdout, new RegExp(`^${before[0].count} of ${before[0].count} messages, \\d+ a second$`, 'm'));
+    assert.match(stdout, new RegExp(`^${before[0].count} of ${before[0].count} messages, \\d+ per second$`, 'm'));
     await until(
       'the late handler has every effect',
       async () => {

@@ -1,4 +1,6 @@
-// sealcastd: reads the command line and the settings, runs the process they ask for, and drains it when told to stop.
+// The program sealcastd: reads the command line and the settings, then runs the sidecar, a worker or a replay.
+//
+// SIGTERM and SIGINT shut the process down.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -23,10 +25,11 @@
 namespace sealcast::app {
 namespace {
 
-constexpr std::chrono::seconds kToEnd{1};
-constexpr rlim_t kOtherFiles = message::GateSocket::kMaxConnections + 64;  // with Postgres, Redis, what libraries open
+constexpr std::chrono::seconds kLastHandlers{1};
+// Connections of the gate's socket, and 64 for Postgres, Redis, outside services and libraries.
+constexpr rlim_t kOtherFiles = message::GateSocket::kMaxConnections + 64;
 
-// Each client is an open file.
+// Each HTTP connection needs an open file.
 void raise_file_limit(const config::Settings& settings) {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -34,13 +37,14 @@ void raise_file_limit(const config::Settings& settings) {
   setrlimit(RLIMIT_NOFILE, &limit);
   auto needed = static_cast<rlim_t>(settings.http.max_connections) + kOtherFiles;
   if (limit.rlim_max >= needed) return;
-  log::write(log::Level::warn, log::tag::kLifecycle,
-             "this process may not open as many files as http.max_connections needs; raise its limit (LimitNOFILE, "
-             "ulimit -Hn) or lower the setting",
-             {{"limit", static_cast<std::int64_t>(limit.rlim_max)}, {"needed", static_cast<std::int64_t>(needed)}});
+  log::write(
+      log::Level::warn, log::tag::kLifecycle,
+      "the limit of open files is too low for http.max_connections; raise the limit (LimitNOFILE, ulimit -Hn) or "
+      "lower the setting",
+      {{"limit", static_cast<std::int64_t>(limit.rlim_max)}, {"needed", static_cast<std::int64_t>(needed)}});
 }
 
-// A core has every secret in it. The hard limit stays: who wants a core can have it, by prlimit (docs/security.md).
+// A core dump contains every secret. Only the soft limit changes: prlimit can allow a core dump (docs/security.md).
 void forbid_core_dump() {
   rlimit limit;
   if (getrlimit(RLIMIT_CORE, &limit) != 0) return;
@@ -48,7 +52,7 @@ void forbid_core_dump() {
   setrlimit(RLIMIT_CORE, &limit);
 }
 
-// Runs the process until it is told to stop and has drained.
+// Runs the process until a signal has shut it down. Returns the exit status.
 template <typename Process, typename... Arguments>
 int serve(const config::Settings& settings, const Arguments&... arguments) {
   log::set_level(log::level_named(settings.log.level).value_or(log::Level::info));
@@ -59,32 +63,32 @@ int serve(const config::Settings& settings, const Arguments&... arguments) {
   process.start();
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](boost::system::error_code ec, int) {
-    if (!ec) asio::co_spawn(context, process.drain(), [&](std::exception_ptr) { context.stop(); });
+    if (!ec) asio::co_spawn(context, process.shut_down(), [&](std::exception_ptr) { context.stop(); });
   });
   context.run();
-  // Everything is stopped; what was cut off ends now.
+  // All parts are stopped; the handlers of cancelled operations run now.
   context.restart();
-  context.run_for(kToEnd);
-  // What still hangs is better left to the kernel than taken apart under its handlers.
+  context.run_for(kLastHandlers);
+  // A handler that still waits refers to the process: exit without destructors.
   if (!context.stopped()) std::_Exit(0);
   return 0;
 }
 
 int run(int argc, char** argv) {
   CLI::App app{
-      "The sidecar of Sealcast: takes messages over HTTP, admits them into Postgres, delivers them to readers."};
+      "The sidecar of Sealcast: accepts messages over HTTP, admits them into Postgres, and delivers them to readers"};
   std::string config;
   bool check = false, print = false;
-  app.add_option("--config", config, "The settings file (TOML); SEALCAST_… variables override it");
+  app.add_option("--config", config, "Settings file (TOML); SEALCAST_… variables override it");
   app.add_flag("--check-config", check, "Check the settings and exit");
   app.add_flag("--print-settings", print, "Print every setting as a Markdown table and exit");
   std::string group;
-  CLI::App* const worker = app.add_subcommand("worker", "Apply the handlers of a group to all messages, each once");
-  worker->add_option("--group", group, "The group: see sealcast.register_handler()")->required();
-  events::ReplayRequest again;
-  CLI::App* const replay = app.add_subcommand("replay", "Add messages to the event partitions again, from the history");
-  replay->add_option("--from", again.from, "A time, or with --stream an offset")->required();
-  replay->add_option("--stream", again.stream_id, "Of this stream alone");
+  CLI::App* const worker = app.add_subcommand("worker", "Apply the handlers of a group, once per message");
+  worker->add_option("--group", group, "Group of handlers, see sealcast.register_handler()")->required();
+  events::ReplayRequest request;
+  CLI::App* const replay = app.add_subcommand("replay", "Add stored messages to the event partitions again");
+  replay->add_option("--from", request.from, "First message: a time, or with --stream an offset")->required();
+  replay->add_option("--stream", request.stream_id, "Only messages of this stream (UUID)");
   for (CLI::App* const command : {worker, replay}) command->fallthrough();
   app.set_version_flag("--version", "sealcastd " SEALCAST_VERSION);
   CLI11_PARSE(app, argc, argv);
@@ -97,12 +101,12 @@ int run(int argc, char** argv) {
     config::Settings settings = config::load_settings(config, environ);
     check_transports(settings);
     if (check) {
-      std::cout << "the settings are in order\n";
+      std::cout << "the settings are valid\n";
       return 0;
     }
     if (*worker) return serve<WorkerProcess>(settings, group);
     if (*replay) {
-      events::replay(settings, again);
+      events::replay(settings, request);
       return 0;
     }
     return serve<Sidecar>(settings);
@@ -115,5 +119,5 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace sealcast::app
 
-// NOLINTNEXTLINE(bugprone-exception-escape): options that contradict each other are a mistake of ours, and end it.
+// NOLINTNEXTLINE(bugprone-exception-escape): CLI11 throws only when the options above contradict each other.
 int main(int argc, char** argv) { return sealcast::app::run(argc, argv); }

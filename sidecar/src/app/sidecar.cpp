@@ -134,7 +134,7 @@ void Sidecar::start() {
              {{"version", SEALCAST_VERSION}, {"listen", listen}});
 }
 
-asio::awaitable<void> Sidecar::drain() {
+asio::awaitable<void> Sidecar::shut_down() {
   draining_ = true;
   auto deadline = Clock::now() + settings_.drain_timeout;
   log::write(log::Level::info, log::tag::kLifecycle, "draining");

@@ -44,7 +44,7 @@ class Sidecar {
 
   void start();
   // Answers what was asked, relays what was committed, tells the readers when to come back.
-  asio::awaitable<void> drain();
+  asio::awaitable<void> shut_down();
 
  private:
   asio::awaitable<void> pause();

@@ -1,4 +1,4 @@
-// Where a new transport is registered.
+// Registers the transports to outside services: add a row to kTransports for a new one.
 #include "app/transports.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 namespace sealcast::app {
 namespace {
 
-// Both answer null when the settings leave it off.
+// Both return null when the settings turn the transport off.
 using Make = std::unique_ptr<transport::outside::Adapter> (*)(asio::any_io_executor executor,
                                                               const config::Settings& settings);
 using MakeTokens = std::unique_ptr<transport::TokenMaker> (*)(const config::Settings& settings);
@@ -30,8 +30,7 @@ const std::string& setting(const config::Settings& settings) {
   return settings.*Service.*Member;
 }
 
-// The same service once more, for the channel of all messages: where `vip` says its place, as `place` does for the
-// public one.
+// Makes the adapter for the vip channel of a service: the setting `VipPlace` replaces the setting `Place`.
 template <auto Service, auto Place, auto VipPlace, auto Adapter>
 std::unique_ptr<transport::outside::Adapter> make_vip(asio::any_io_executor executor,
                                                       const config::Settings& settings) {
@@ -42,16 +41,16 @@ std::unique_ptr<transport::outside::Adapter> make_vip(asio::any_io_executor exec
   return Adapter(std::move(executor), vip);
 }
 
-struct Entry {
+struct Registration {
   std::string_view name;
   transport::Channel channel;
   Make make;
-  // Where readers can be moved to: the setting that turns it on, and the one that names a stream's channel there.
-  Text on = nullptr;
-  Text place = nullptr;
-  MakeTokens make_tokens = nullptr;  // of both channels
+  // Only for transports that switching can move readers to.
+  Text on = nullptr;                 // the setting that turns the transport on
+  Text place = nullptr;              // the setting that names a stream's place in the service
+  MakeTokens make_tokens = nullptr;  // for both channels
 };
-constexpr Entry kTransports[] = {
+constexpr Registration kTransports[] = {
     {"redis_streams", transport::Channel::all_messages, transport::redis_streams::make_redis_streams},
     {"redis_events", transport::Channel::all_messages, events::make_redis_events},
     {"mqtt", transport::Channel::everyone, transport::mqtt::make_mqtt, setting<&S::mqtt, &S::Mqtt::url>,
@@ -68,8 +67,8 @@ constexpr Entry kTransports[] = {
      make_vip<&S::ably, &S::Ably::channel, &S::Ably::vip_channel, transport::ably::make_ably>},
 };
 
-const Entry* find(std::string_view name) {
-  const auto found = std::ranges::find(kTransports, name, &Entry::name);
+const Registration* find(std::string_view name) {
+  const auto found = std::ranges::find(kTransports, name, &Registration::name);
   return found == std::end(kTransports) ? nullptr : found;
 }
 
@@ -77,27 +76,28 @@ void check_names(std::string_view setting, const std::vector<std::string>& names
   for (const std::string& name : names) {
     if (name == "sse" || find(name) != nullptr) continue;
     std::string known = "sse";
-    for (const Entry& entry : kTransports) known.append(", ").append(entry.name);
-    throw core::SettingsError(std::string(setting) + " has \"" + name + "\", which is no transport; write any of " +
-                              known);
+    for (const Registration& registration : kTransports) known.append(", ").append(registration.name);
+    throw core::SettingsError(std::string(setting) + " contains \"" + name +
+                              "\", which is not a transport; write names of " + known);
   }
 }
 
-// A transport that readers are moved to or back from, and the lists of the modes in which it must carry them.
+// Checks a transport that switching uses. `lists` are the settings of the delivery modes in which it must carry
+// streams.
 void check_place(std::string_view key, const std::string& name, const config::Settings& settings,
                  std::initializer_list<std::pair<std::string_view, const std::vector<std::string>&>> lists) {
   if (name == "sse") return;
   const std::string place = "switching." + std::string(key) + " is \"" + name + "\", ";
-  const Entry* entry = find(name);
-  if (entry == nullptr || entry->on == nullptr) {
-    throw core::SettingsError(place + "where no readers are; write sse, mqtt, supabase or ably");
+  const Registration* registration = find(name);
+  if (registration == nullptr || registration->on == nullptr) {
+    throw core::SettingsError(place + "a transport that readers cannot use; write sse, mqtt, supabase or ably");
   }
-  if (entry->on(settings).empty()) {
-    throw core::SettingsError(place + "which is off; turn it on in [" + name + "]");
+  if (registration->on(settings).empty()) {
+    throw core::SettingsError(place + "which is off; turn it on in the section [" + name + "]");
   }
   for (const auto& [mode, names] : lists) {
     if (names.empty() || std::ranges::find(names, name) != names.end()) continue;
-    throw core::SettingsError(place + "which delivery." + std::string(mode) + " does not have; add it there");
+    throw core::SettingsError(place + "which is not in delivery." + std::string(mode) + "; add it there");
   }
 }
 
@@ -112,24 +112,24 @@ void check_transports(const config::Settings& settings) {
   const auto& switching = settings.switching;
   if (switching.target.empty()) return;
   if (switching.target == switching.home) {
-    throw core::SettingsError("switching.target is where readers are anyway (switching.home); name another transport");
+    throw core::SettingsError("switching.target is the same transport as switching.home; write another transport");
   }
   check_place("target", switching.target, settings, {{"hybrid", hybrid}, {"hot", hot}});
   check_place("home", switching.home, settings, {{"standard", standard}, {"hybrid", hybrid}});
 }
 
 std::string channel_of(const config::Settings& settings, std::string_view transport, std::string_view stream_id) {
-  const Entry* entry = find(transport);
-  if (entry == nullptr || entry->place == nullptr) return {};
-  return transport::outside::expand_template(entry->place(settings), stream_id);
+  const Registration* registration = find(transport);
+  if (registration == nullptr || registration->place == nullptr) return {};
+  return transport::outside::expand_template(registration->place(settings), stream_id);
 }
 
 std::vector<transport::outside::RegisteredAdapter> make_adapters(asio::any_io_executor executor,
                                                                  const config::Settings& settings) {
   std::vector<transport::outside::RegisteredAdapter> adapters;
-  for (const Entry& entry : kTransports) {
-    if (auto adapter = entry.make(executor, settings)) {
-      adapters.push_back({entry.name, entry.channel, std::move(adapter)});
+  for (const Registration& registration : kTransports) {
+    if (auto adapter = registration.make(executor, settings)) {
+      adapters.push_back({registration.name, registration.channel, std::move(adapter)});
     }
   }
   return adapters;
@@ -137,9 +137,9 @@ std::vector<transport::outside::RegisteredAdapter> make_adapters(asio::any_io_ex
 
 transport::TokenMakers make_token_makers(const config::Settings& settings) {
   transport::TokenMakers makers;
-  for (const Entry& entry : kTransports) {
-    auto maker = entry.make_tokens == nullptr ? nullptr : entry.make_tokens(settings);
-    if (maker) makers.emplace(entry.name, std::move(maker));
+  for (const Registration& registration : kTransports) {
+    auto maker = registration.make_tokens == nullptr ? nullptr : registration.make_tokens(settings);
+    if (maker) makers.emplace(registration.name, std::move(maker));
   }
   return makers;
 }

@@ -1,4 +1,4 @@
-// The transports to services outside: a line for each (docs/transports.md).
+// The registry of the transports to outside services (docs/transports.md).
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,15 +14,17 @@
 
 namespace sealcast::app {
 
-// Throws SettingsError when the settings name a transport that there is not, or move readers to one that is not there.
+// Throws SettingsError when the settings name an unknown transport, or let switching use a transport that cannot carry
+// the readers.
 void check_transports(const config::Settings& settings);
 
-// Those that the settings turn on.
+// Make what the settings turn on.
 std::vector<transport::outside::RegisteredAdapter> make_adapters(asio::any_io_executor executor,
                                                                  const config::Settings& settings);
 transport::TokenMakers make_token_makers(const config::Settings& settings);
 
-// What the transport calls a stream's public channel; empty where it has no such name.
+// The name of a stream's public channel in the service of `transport`: an MQTT topic, a Supabase topic or an Ably
+// channel. Empty for other transports.
 std::string channel_of(const config::Settings& settings, std::string_view transport, std::string_view stream_id);
 
 }  // namespace sealcast::app

@@ -1,4 +1,4 @@
-// Starts and stops a worker.
+// Runs a worker and serves /healthz and /metrics.
 #include "app/worker_process.h"
 
 #include <utility>
@@ -10,11 +10,11 @@
 namespace sealcast::app {
 namespace {
 
-// Names what would otherwise fail at the first connection.
+// A missing URL would otherwise be noticed only at the first connection.
 const config::Settings& checked(const config::Settings& settings) {
   if (settings.redis_events.url.empty()) {
     throw core::SettingsError(
-        "redis_events.url is empty, so that there is nothing to read; write the Redis of the sidecars");
+        "redis_events.url is empty, so there are no event partitions; write the URL that the sidecars use");
   }
   return settings;
 }
@@ -51,15 +51,15 @@ http::Router WorkerProcess::router() {
 void WorkerProcess::start() {
   if (server_) server_->start();
   worker_.start();
-  log::write(log::Level::info, log::tag::kLifecycle, "sealcastd works on events",
+  log::write(log::Level::info, log::tag::kLifecycle, "the worker has started",
              {{"version", SEALCAST_VERSION}, {"group", std::string_view(group_)}});
 }
 
-asio::awaitable<void> WorkerProcess::drain() {
-  log::write(log::Level::info, log::tag::kLifecycle, "draining");
-  co_await worker_.finish(events::Worker::Clock::now() + settings_.drain_timeout);
+asio::awaitable<void> WorkerProcess::shut_down() {
+  log::write(log::Level::info, log::tag::kLifecycle, "shutting down");
+  co_await worker_.shut_down(events::Worker::Clock::now() + settings_.drain_timeout);
   if (server_) server_->close();
-  log::write(log::Level::info, log::tag::kLifecycle, "drained");
+  log::write(log::Level::info, log::tag::kLifecycle, "shut down");
 }
 
 }  // namespace sealcast::app

@@ -1,4 +1,4 @@
-// The process of `sealcastd worker`: a worker, and its /healthz and /metrics where worker.listen says so.
+// The process `sealcastd worker`: a worker, and an HTTP server for /healthz and /metrics at worker.listen.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -17,11 +17,11 @@ namespace sealcast::app {
 
 class WorkerProcess {
  public:
-  // `settings` outlives this. Throws SettingsError when they name no Redis to read from.
+  // `settings` outlives this. Throws SettingsError when redis_events.url is empty.
   WorkerProcess(asio::io_context& context, const config::Settings& settings, const std::string& group);
 
   void start();
-  asio::awaitable<void> drain();
+  asio::awaitable<void> shut_down();
 
  private:
   http::Router router();

@@ -1,4 +1,4 @@
-// IP addresses and networks, in their usual notation.
+// IP addresses and networks (CIDR).
 #pragma once
 
 #include <array>
@@ -9,7 +9,8 @@
 
 namespace sealcast {
 
-// IPv6; IPv4 as ::ffff:0:0/96, so that a peer is the same whatever socket accepted it.
+// An IPv6 address. An IPv4 address is mapped to ::ffff:0:0/96, so that an IPv4 peer has the same address on IPv4 and on
+// dual-stack sockets.
 struct Address {
   std::array<std::uint8_t, 16> bytes{};
 
@@ -18,21 +19,20 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-// A decimal number of at most `max` and nothing else; -1 when the text is not one.
+// Parses a decimal number from 0 to `max`; -1 for any other text.
 int parse_small_number(std::string_view text, int max);
 
-// One address in its usual notation, without a zone, port or brackets.
+// Parses one address without zone, port or brackets.
 std::optional<Address> parse_address(std::string_view text);
 
-// An address and how many of its first bits count.
 struct Network {
   Address address;
-  int prefix;  // of 128
+  int prefix;  // bits, 0 to 128
 
   bool contains(const Address& other) const;
 };
 
-// "10.0.0.0/8", "2001:db8::/32", or an address alone. Throws std::invalid_argument saying what is wrong.
+// Parses "10.0.0.0/8", "2001:db8::/32", or one address. Throws std::invalid_argument with the problem.
 Network parse_network(std::string_view text);
 
 }  // namespace sealcast

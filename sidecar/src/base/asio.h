@@ -1,4 +1,4 @@
-// The name by which all code of the sidecar calls Boost.Asio. asio.cpp compiles the library once, for all of it.
+// The short name `asio` of Boost.Asio for all files of the sidecar. asio.cpp compiles the library.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -1,4 +1,5 @@
-// Growing pauses between attempts, with jitter: sidecars that lost one server together must not return together.
+// Growing pauses between attempts. Jitter keeps sidecars that lost the same server from reconnecting at the same
+// moment.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// Events and pauses of coroutines, each waiting coroutine with a timer of its own.
+// Implements events with one timer per waiting coroutine.
 #include "base/event.h"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ struct Event::Waiters {
 
 namespace {
 
-// A timer in the list of those to wake, for as long as its coroutine waits or until the coroutine is destroyed.
+// Keeps a timer in the list while its coroutine waits; removes it also when the coroutine is destroyed.
 template <typename Waiters>
 class Waiting {
  public:

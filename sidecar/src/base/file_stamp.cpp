@@ -1,4 +1,4 @@
-// stat(2), as far as it shows that a file was written or replaced.
+// Reads the stamp of a file with stat(2).
 #include "base/file_stamp.h"
 
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-// Tells whether a file is still the one that was read: its inode, size and times.
+// The stamp of a file: inode, size, times. A different stamp means that the file was written or replaced.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,6 @@ namespace sealcast {
 
 using FileStamp = std::tuple<std::uint64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
 
-FileStamp stamp_file(const std::string& path);  // all zero when there is none
+FileStamp stamp_file(const std::string& path);  // all zero when there is no such file
 
 }  // namespace sealcast

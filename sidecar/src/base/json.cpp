@@ -1,4 +1,4 @@
-// Escapes strings and joins members.
+// Writes JSON strings and objects.
 #include "base/json.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Writing JSON for answers, requests and log lines. What is signed is written by core/ instead, canonically.
+// Writes JSON for responses, requests and log lines. JSON that is signed comes from core/canonical_json.h instead.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +10,17 @@ namespace sealcast {
 // Appends `text` as a JSON string with its quotes. A byte that is not part of valid UTF-8 becomes U+FFFD.
 void append_json_string(std::string_view text, std::string& out);
 
-// Appends an object, member by member: JsonObject(out).text("code", code).number("limit", 5).end().
+// Appends an object member by member: JsonObject(out).text("code", code).number("limit", 5).end().
 class JsonObject {
  public:
   explicit JsonObject(std::string& out) : out_(out) { out_ += '{'; }
 
   JsonObject& text(std::string_view name, std::string_view value);
-  JsonObject& text_or_null(std::string_view name, std::string_view value);  // null when it is empty
+  JsonObject& text_or_null(std::string_view name, std::string_view value);  // null for an empty value
   JsonObject& number(std::string_view name, std::int64_t value);
-  JsonObject& number(std::string_view name, double value);  // null for NaN and the infinities, which JSON lacks
+  JsonObject& number(std::string_view name, double value);  // null for NaN and infinities: JSON has neither
   JsonObject& boolean(std::string_view name, bool value);
-  JsonObject& json(std::string_view name, std::string_view value);  // `value` is JSON already
+  JsonObject& json(std::string_view name, std::string_view value);  // `value` is JSON
   void end() { out_ += '}'; }
 
  private:

@@ -60,7 +60,7 @@ void write_all(std::string_view line) {
       pollfd waiting{STDERR_FILENO, POLLOUT, 0};
       ::poll(&waiting, 1, -1);
     } else if (errno != EINTR) {
-      return;  // nowhere left to complain
+      return;  // standard error is closed: nothing can report this
     }
   }
 }

@@ -1,4 +1,4 @@
-// Logs: one JSON object a line on standard error, {"time","level","tag","message",…}. No payloads, no secrets.
+// Logs to standard error: one JSON object per line, {"time","level","tag","message",…}. Never log payloads or secrets.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,7 @@ namespace sealcast::log {
 
 enum class Level { debug, info, warn, error };
 
-// The tags that alerting keys on (docs/operations.md).
+// Alerts depend on the tags; docs/operations.md describes each tag.
 namespace tag {
 inline constexpr std::string_view kAudience = "[AUDIENCE]";
 inline constexpr std::string_view kAuth = "[AUTH]";
@@ -39,7 +39,7 @@ void set_level(Level level);
 bool enabled(Level level) noexcept;
 void write(Level level, std::string_view tag, std::string_view message, std::initializer_list<Field> fields = {});
 
-// For complaints that thousands of failures would repeat: true at most once a second.
+// Limits a log message that many failures would repeat: allows() returns true at most once per second.
 class Throttle {
  public:
   bool allows() noexcept;

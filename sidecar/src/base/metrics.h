@@ -1,5 +1,7 @@
-// What GET /metrics tells: every counter, gauge and histogram of the sidecar, held by reference so that counting never
-// looks anything up.
+// Declares every metric of GET /metrics: its name, its help text and its labels.
+//
+// A metric is declared in one line of this file and is counted through a reference, so that counting looks nothing up.
+// docs/operations.md describes each metric for operators.
 #pragma once
 
 #include <prometheus/counter.h>
@@ -8,7 +10,6 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
-#include <array>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -19,6 +20,10 @@ namespace sealcast {
 
 class Metrics {
  public:
+  using Counter = prometheus::Counter;
+  using Gauge = prometheus::Gauge;
+  using Histogram = prometheus::Histogram;
+
   Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
@@ -26,100 +31,167 @@ class Metrics {
   std::string render() const;  // Prometheus text format 0.0.4
   static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-  // What is told of one transport to a service outside.
+  // Metrics with a label. A look-up costs a hash: keep the reference.
+
+  // Messages that were refused, by the `code` of their verdict (docs/errors.md). Codes after the first 64 count as
+  // "other".
+  Counter& refused(std::string_view code);
+  Counter& gate_checks(std::string_view outcome);
+
+  // One transport to an outside service.
   struct Delivery {
-    prometheus::Counter& delivered;
-    prometheus::Counter& dead;
-    prometheus::Counter& retries;  // publishes that failed and are made again
-    prometheus::Gauge& queued;     // frames in memory
-    prometheus::Gauge& lagging;    // streams delivered apart from their shard
-    prometheus::Gauge& lag_seconds;
+    Counter& delivered;
+    Counter& dead;
+    Counter& retries;
+    Gauge& queued;
+    Gauge& lagging;
+    Gauge& lag_seconds;
   };
   Delivery delivery(std::string_view transport);
 
-  // How far a consumer group of the event partitions has come.
+  // The progress of one consumer group of the event partitions.
   struct EventGroup {
-    prometheus::Gauge& pending;
-    prometheus::Gauge& unread;
-    prometheus::Gauge& oldest_seconds;
+    Gauge& pending;
+    Gauge& unread;
+    Gauge& oldest_seconds;
   };
   EventGroup event_group(std::string_view group);
 
-  // What a worker counts of one handler (sealcastd worker).
-  struct Handler {
-    prometheus::Counter& applied;
-    prometheus::Counter& repeated;
-    prometheus::Counter& failed;
-    prometheus::Counter& dead;
-    prometheus::Histogram& seconds;  // one statement
-  };
-  Handler handler(std::string_view handler);
+  // The process `sealcastd worker`, and each of its handlers.
   struct Worker {
-    prometheus::Gauge& partitions;  // that it leases
-    prometheus::Gauge& held;        // events that wait for one to be tried again
-    prometheus::Counter& forged;
+    Gauge& partitions;
+    Gauge& held;
+    Counter& forged;
   };
   Worker worker();
+  struct Handler {
+    Counter& applied;
+    Counter& repeated;
+    Counter& failed;
+    Counter& dead;
+    Histogram& seconds;
+  };
+  Handler handler(std::string_view handler);
 
-  // Counts that could not be had of one source of viewers.
-  prometheus::Counter& audience_failures(std::string_view source);
-
-  // Streams of the shards that this sidecar leads, by the step at which they stand, and the steps that it has taken.
-  prometheus::Gauge& switching_streams(std::string_view step);
-  prometheus::Counter& switches(std::string_view action);
-
-  // Whether a region answers, as seen from here: 1 or 0.
-  prometheus::Gauge& region_healthy(std::string_view region);
-
-  // Messages refused, by the `code` of their verdict (docs/errors.md). Codes beyond the first 64 count as "other".
-  prometheus::Counter& refused(std::string_view code);
-  // Checks of the gate, by outcome. Look-ups cost a hash: keep the reference.
-  prometheus::Counter& gate_checks(std::string_view outcome);
+  Counter& audience_failures(std::string_view source);
+  Gauge& switching_streams(std::string_view step);
+  Counter& switches(std::string_view action);
+  Gauge& region_healthy(std::string_view region);  // 1 or 0
 
  private:
+  template <typename Metric>
+  using Family = prometheus::Family<Metric>;
+
+  Family<Counter>& counters(const char* name, const char* help);
+  Family<Gauge>& gauges(const char* name, const char* help);
+  Family<Histogram>& histograms(const char* name, const char* help);
+  Counter& counter(const char* name, const char* help) { return counters(name, help).Add({}); }
+  Gauge& gauge(const char* name, const char* help) { return gauges(name, help).Add({}); }
+  Histogram& seconds(const char* name, const char* help);
+  Histogram& sizes(const char* name, const char* help);
+  Histogram& request_seconds(const char* route);
+
   prometheus::Registry registry_;
-  prometheus::Family<prometheus::Counter>& messages_;
-  std::map<std::string, prometheus::Counter*, std::less<>> refused_;
-  prometheus::Family<prometheus::Histogram>& requests_;
-  prometheus::Family<prometheus::Counter>& heartbeats_;
+
+  // Declarations of the metrics with labels. A family without a metric is not rendered.
+
+  // HTTP and messages
+  Family<Histogram>& requests_ =
+      histograms("sealcast_request_seconds", "Duration of HTTP requests, from the last byte read to the response");
+  Family<Counter>& messages_ = counters("sealcast_messages_total", "Answers to messages over HTTP, by verdict code");
+  std::map<std::string, Counter*, std::less<>> refused_;
+
+  // Gate
+  Family<Counter>& gate_checks_ = counters("sealcast_gate_checks_total", "Checks of the gate, by outcome");
+
+  // Transports to outside services
+  Family<Counter>& delivered_ =
+      counters("sealcast_delivery_messages_total", "Messages that the outside service has accepted");
+  Family<Counter>& dead_ =
+      counters("sealcast_delivery_dead_total", "Messages that became dead letters, see sealcast.dead_letters");
+  Family<Counter>& retries_ = counters("sealcast_delivery_retries_total", "Publishes that failed and are retried");
+  Family<Gauge>& queued_ = gauges("sealcast_delivery_queued", "Frames in memory that are not delivered yet");
+  Family<Gauge>& lagging_ =
+      gauges("sealcast_delivery_lagging_streams", "Lagging streams: they are delivered separately, from Postgres");
+  Family<Gauge>& lag_seconds_ =
+      gauges("sealcast_delivery_lag_seconds", "Age of the oldest message in memory that is not delivered yet");
+
+  // Event partitions and workers
+  Family<Gauge>& pending_events_ =
+      gauges("sealcast_events_pending", "Events that a consumer of the group has read and not finished");
+  Family<Gauge>& unread_events_ = gauges("sealcast_events_unread", "Events that the group has not read yet");
+  Family<Gauge>& oldest_events_ =
+      gauges("sealcast_events_oldest_seconds", "Age of the oldest unread or pending event of the group");
+  Family<Gauge>& worker_partitions_ =
+      gauges("sealcast_worker_partitions", "Event partitions whose lease this worker holds");
+  Family<Gauge>& worker_held_ =
+      gauges("sealcast_worker_held", "Events that wait for the retry of an earlier event of the same sender");
+  Family<Counter>& worker_forged_ =
+      counters("sealcast_worker_forged_total", "Entries of the event partitions that are not messages of Sealcast");
+  Family<Counter>& worker_events_ = counters("sealcast_worker_events_total", "Events handled, by outcome");
+  Family<Histogram>& worker_seconds_ =
+      histograms("sealcast_worker_apply_seconds", "Duration of one statement that applies events");
+
+  // Viewers, switching, regions
+  Family<Counter>& heartbeats_ =
+      counters("sealcast_audience_heartbeats_total", "Answers to heartbeats of viewers, by outcome");
+  Family<Counter>& audience_failures_ =
+      counters("sealcast_audience_failures_total", "Viewer counts that the source did not provide");
+  Family<Gauge>& switching_streams_ =
+      gauges("sealcast_switching_streams",
+             "Streams in each switching step, or with a manually set mode, in the shards that this sidecar leads");
+  Family<Counter>& switches_ = counters("sealcast_switches_total", "Switching steps that this sidecar has taken");
+  Family<Gauge>& region_healthy_ =
+      gauges("sealcast_region_healthy", "1 while the region answers the probes of this sidecar, else 0");
 
  public:
-  // sealcast_messages_total{code="ok"} and {code="replayed"}
-  prometheus::Counter& messages_ok;
-  prometheus::Counter& messages_replayed;
+  // Metrics without a label, and those whose label values are known. They are in /metrics from the start.
 
-  // sealcast_request_seconds{route=…}: from the last byte of the request to the first of the answer
-  prometheus::Histogram& send_message_seconds;
-  prometheus::Histogram& verify_seconds;
-  prometheus::Histogram& history_seconds;
-  prometheus::Histogram& heartbeat_seconds;
-  prometheus::Histogram& other_seconds;
-  prometheus::Gauge& http_connections;
+  // HTTP and messages
+  Histogram& send_message_seconds = request_seconds("send_message");
+  Histogram& verify_seconds = request_seconds("verify");
+  Histogram& history_seconds = request_seconds("history");
+  Histogram& heartbeat_seconds = request_seconds("heartbeat");
+  Histogram& other_seconds = request_seconds("other");
+  Gauge& http_connections = gauge("sealcast_http_connections", "Open HTTP connections, without event streams");
+  Counter& messages_ok = messages_.Add({{"code", "ok"}});
+  Counter& messages_replayed = messages_.Add({{"code", "replayed"}});
 
-  prometheus::Histogram& admission_batch_size;
-  prometheus::Histogram& admission_seconds;  // one batch, from its statement to its verdicts
-  prometheus::Gauge& admission_waiting;
+  // Gate
+  Histogram& gate_seconds = seconds("sealcast_gate_seconds", "Duration of one check of the gate in Redis");
+  Gauge& socket_connections = gauge("sealcast_socket_connections", "Connections to the gate's Unix socket");
+  Counter& socket_checks =
+      counter("sealcast_socket_checks_total", "Checks that were requested over the gate's Unix socket");
+  Counter& socket_errors =
+      counter("sealcast_socket_errors_total", "Invalid lines and refused connections on the gate's Unix socket");
 
-  prometheus::Histogram& gate_seconds;
+  // Admission
+  Histogram& admission_batch_size =
+      sizes("sealcast_admission_batch_size", "Number of messages in one statement that admits");
+  Histogram& admission_seconds =
+      seconds("sealcast_admission_seconds", "Duration of one batch, from its statement to its verdicts");
+  Gauge& admission_waiting = gauge("sealcast_admission_waiting", "Messages that wait for a batch");
 
-  prometheus::Counter& relay_messages;
-  prometheus::Gauge& relay_lag_seconds;  // age of the newest message when it was last drained
-  prometheus::Gauge& relay_shards;       // shards this sidecar holds
+  // Relay
+  Counter& relay_messages = counter("sealcast_relay_messages_total", "Messages that this sidecar has drained");
+  Gauge& relay_lag_seconds = gauge("sealcast_relay_lag_seconds", "Age of the newest message at the time of its drain");
+  Gauge& relay_shards = gauge("sealcast_relay_shards", "Shards whose lease this sidecar holds");
 
-  prometheus::Gauge& sse_subscribers;
-  prometheus::Counter& sse_dropped;  // subscribers cut off because they lagged
-  prometheus::Counter& sse_frames;
+  // Event streams (transport sse)
+  Gauge& sse_subscribers = gauge("sealcast_sse_subscribers", "Open event streams");
+  Counter& sse_frames = counter("sealcast_sse_frames_total", "Frames written to event streams");
+  Counter& sse_dropped =
+      counter("sealcast_sse_dropped_total", "Event streams that were disconnected because they lagged");
 
-  prometheus::Counter& heartbeats_counted;  // sealcast_audience_heartbeats_total{outcome=…}
-  prometheus::Counter& heartbeats_unavailable;
-  prometheus::Counter& heartbeats_overloaded;
-  prometheus::Counter& audience_updates;
-  prometheus::Gauge& audience_streams;  // with viewers, in the shards that this sidecar leads
-  prometheus::Gauge& sampled_streams;   // likewise
-
-  prometheus::Gauge& socket_connections;
-  prometheus::Counter& socket_checks;
-  prometheus::Counter& socket_errors;  // lines that were no check, connections over the bound
+  // Viewers and sampling
+  Counter& heartbeats_counted = heartbeats_.Add({{"outcome", "counted"}});
+  Counter& heartbeats_unavailable = heartbeats_.Add({{"outcome", "unavailable"}});
+  Counter& heartbeats_overloaded = heartbeats_.Add({{"outcome", "overloaded"}});
+  Counter& audience_updates = counter("sealcast_audience_updates_total", "Viewer counts that this sidecar published");
+  Gauge& audience_streams =
+      gauge("sealcast_audience_streams", "Streams with viewers, in the shards that this sidecar leads");
+  Gauge& sampled_streams =
+      gauge("sealcast_sampled_streams", "Streams that are sampled, in the shards that this sidecar leads");
 };
 
 }  // namespace sealcast

@@ -1,4 +1,4 @@
-// Takes a service's URL apart.
+// Parses the URL of a service.
 #include "base/service_url.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ std::string percent_decoded(std::string_view text) {
     const auto hex = text.substr(i + 1, 2);
     const auto [stop, error] = std::from_chars(hex.data(), hex.data() + hex.size(), byte, 16);
     if (error != std::errc() || hex.size() != 2 || stop != hex.data() + 2) {
-      throw std::invalid_argument("has a % that two hex digits do not follow");
+      throw std::invalid_argument("has a % without two hex digits after it");
     }
     out += static_cast<char>(byte);
     i += 2;
@@ -50,19 +50,19 @@ ServiceUrl parse_service_url(std::string_view url, std::string_view scheme) {
     url = url.substr(at + 1);
   }
   const bool bracketed = url.starts_with('[');
-  if (bracketed && url.find(']') == std::string_view::npos) throw std::invalid_argument("has a [ without its ]");
+  if (bracketed && url.find(']') == std::string_view::npos) throw std::invalid_argument("has a [ without a ]");
   const auto host_end = std::min(url.find(bracketed ? ']' : ':'), url.size());
   out.host = url.substr(bracketed ? 1 : 0, host_end - (bracketed ? 1 : 0));
   url.remove_prefix(std::min(host_end + (bracketed ? 1 : 0), url.size()));
-  if (out.host.empty()) throw std::invalid_argument("names no host");
+  if (out.host.empty()) throw std::invalid_argument("has no host");
   if (out.host.find_first_of("[]") != std::string::npos || (!url.empty() && url.front() != ':')) {
-    throw std::invalid_argument("has brackets that do not enclose its host");
+    throw std::invalid_argument("has brackets that do not enclose the host");
   }
   if (!url.empty()) {
     const auto digits = url.substr(1);
     const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out.port);
     if (error != std::errc() || stop != digits.data() + digits.size() || out.port == 0) {
-      throw std::invalid_argument("has no port number behind the colon");
+      throw std::invalid_argument("has no port number from 1 to 65535 after the colon");
     }
   }
   return out;

@@ -1,4 +1,4 @@
-// The URL of a service: scheme://[user[:password]@]host[:port][/path], with TLS when an s follows the scheme.
+// The URL of a service: scheme://[user[:password]@]host[:port][/path], with TLS when the scheme has an s at its end.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ struct ServiceUrl {
   std::string user;
   std::string password;
   std::string host;        // without the brackets of an IPv6 address
-  std::uint16_t port = 0;  // 0: the URL names none
-  std::string path;        // what follows the first /
+  std::uint16_t port = 0;  // 0: the URL has no port
+  std::string path;        // the part after the first /
 };
 
-// Throws std::invalid_argument saying what is wrong. It never quotes the URL: that may hold a password.
+// Throws std::invalid_argument with the problem. The text never quotes the URL, which may contain a password.
 ServiceUrl parse_service_url(std::string_view url, std::string_view scheme);
 
 }  // namespace sealcast

@@ -1,4 +1,4 @@
-// What makes a listen address, a connection string, a path or an origin usable.
+// Checks texts of settings: addresses, URLs, templates, paths.
 #include "config/checks.h"
 
 #include <libpq-fe.h>
@@ -23,9 +23,8 @@ namespace {
 
 std::string quoted(const std::string& value) { return "\"" + value + "\""; }
 
-// A host, with a port and a path or without, and nothing else: "https://user:secret@host" has no place in a settings
-// file.
-bool has_plain_rest(const std::string& url, std::string_view scheme) {
+// True for scheme, host, optional port and optional path. Credentials are refused: a settings file contains no secrets.
+bool is_plain_url(const std::string& url, std::string_view scheme) {
   return url.starts_with(scheme) && url.size() > scheme.size() && url[scheme.size()] != '/' &&
          url.find_first_of("@?# \t\r\n", scheme.size()) == url.npos;
 }
@@ -50,12 +49,12 @@ Problem postgres_dsn(const std::string& value) {
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(value.c_str(), &error),
                                                                              PQconninfoFree);
   if (!options) {
-    PQfreemem(error);  // it may quote a piece of a password
-    return "is no connection string of libpq; write \"host=… dbname=…\" or \"postgresql://user@host/dbname\"";
+    PQfreemem(error);  // not reported: it may quote a part of a password
+    return "is not a connection string of libpq; write \"host=… dbname=…\" or \"postgresql://user@host/dbname\"";
   }
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     if (std::strcmp(option->keyword, "password") == 0 && option->val != nullptr) {
-      return "holds a password; write the password into a file and name it in postgres.password_file";
+      return "contains a password; write the password into a file and its path into postgres.password_file";
     }
   }
   return {};
@@ -66,8 +65,8 @@ Problem optional_postgres_dsn(const std::string& value) { return value.empty() ?
 Problem redis_url(const std::string& value) {
   try {
     if (!redis::parse_url(value).password.empty()) {
-      return "holds a password; write the password into a file and name it in the setting for the password file beside "
-             "it";
+      return "contains a password; write the password into a file and its path into the password_file of the same "
+             "section";
     }
     return {};
   } catch (const std::invalid_argument& error) {
@@ -79,12 +78,12 @@ Problem optional_redis_url(const std::string& value) { return value.empty() ? Pr
 
 Problem stream_template(const std::string& value) {
   if (value.find("{stream_id}") != std::string::npos) return {};
-  return "is " + quoted(value) + ", without {stream_id}: all streams would share one name; write it into the text";
+  return "is " + quoted(value) + " without {stream_id}, so all streams would have the same name; add {stream_id} to it";
 }
 
 Problem partition_template(const std::string& value) {
   if (value.find("{n}") != std::string::npos) return {};
-  return "is " + quoted(value) + ", without {n}: all partitions would share one name; write it into the text";
+  return "is " + quoted(value) + " without {n}, so all partitions would have the same name; add {n} to it";
 }
 
 Problem optional_mqtt_url(const std::string& value) {
@@ -93,47 +92,47 @@ Problem optional_mqtt_url(const std::string& value) {
   try {
     const ServiceUrl url = parse_service_url(value, "mqtt");
     if (!url.password.empty()) {
-      return "holds a password; write the password into a file and name it in mqtt.password_file";
+      return "contains a password; write the password into a file and its path into mqtt.password_file";
     }
-    if (!url.path.empty()) return std::string("has something behind the host") + kFix;
+    if (!url.path.empty()) return std::string("has a path") + kFix;
     return {};
   } catch (const std::invalid_argument& error) {
     return error.what() + std::string(kFix);
   }
 }
 
-// MQTT 5.0, 4.7: no wildcards in the name of a topic, and $… belongs to the broker. How long a topic may be is a matter
-// of brokers; 1,024 bytes leave room for the id.
+// MQTT 5.0, 4.7: a topic name has no wildcards, and names that begin with $ belong to the broker. Brokers limit the
+// length of topics; 1,024 bytes leave room for the id.
 Problem mqtt_topic(const std::string& value) {
   if (Problem problem = stream_template(value)) return problem;
   if (value.front() == '$' || value.find_first_of("+#") != std::string::npos || value.size() > 1024) {
-    return "is " + quoted(value) + "; write a topic without + and #, that does not begin with $, of up to 1024 bytes";
+    return "is " + quoted(value) + "; write a topic without + and #, not beginning with $, of at most 1024 bytes";
   }
   return {};
 }
 
 Problem readable_file(const std::string& value) {
   if (value.empty() || ::access(value.c_str(), R_OK) == 0) return {};
-  return "names " + quoted(value) + ", which cannot be read (" + std::strerror(errno) +
-         "); create the file, or let the user that runs sealcastd read it";
+  return "is " + quoted(value) + ", a file that cannot be read (" + std::strerror(errno) +
+         "); create the file, or make it readable for the user that runs sealcastd";
 }
 
 Problem directory(const std::string& value) {
   std::error_code ignored;
   if (value.empty() || std::filesystem::is_directory(value, ignored)) return {};
-  return "names " + quoted(value) + ", which is no directory; name one, or leave it empty";
+  return "is " + quoted(value) + ", which is not a directory; write the path of a directory, or leave it empty";
 }
 
 Problem socket_path(const std::string& value) {
   if (value.empty()) return {};
-  if (value.front() != '/') return "is " + quoted(value) + "; write an absolute path, as Postgres needs it too";
+  if (value.front() != '/') return "is " + quoted(value) + "; write an absolute path: Postgres uses the same path";
   if (value.size() >= sizeof(sockaddr_un{}.sun_path)) {
-    return "is over " + std::to_string(sizeof(sockaddr_un{}.sun_path) - 1) + " bytes long; choose a shorter path";
+    return "is longer than " + std::to_string(sizeof(sockaddr_un{}.sun_path) - 1) + " bytes; choose a shorter path";
   }
   std::error_code ignored;
   const auto parent = std::filesystem::path(value).parent_path();
   if (std::filesystem::is_directory(parent, ignored)) return {};
-  return "stands in " + quoted(parent.string()) + ", which is no directory; create it";
+  return "is in " + quoted(parent.string()) + ", which is not a directory; create it";
 }
 
 Problem log_level(const std::string& value) {
@@ -148,25 +147,25 @@ Problem origin(const std::string& value) {
       value.find_first_of("/?# ", scheme + 3) == std::string::npos) {
     return {};
   }
-  return "holds " + quoted(value) + "; write origins such as \"https://example.org\" without a path, or \"*\"";
+  return "contains " + quoted(value) + "; write origins such as \"https://example.org\" without a path, or \"*\"";
 }
 
 Problem service_url(const std::string& value) {
-  if (value.empty() || has_plain_rest(value, "https://") || has_plain_rest(value, "http://")) return {};
-  return "is no usable address; write https://host or https://host/path, without user, query or fragment";
+  if (value.empty() || is_plain_url(value, "https://") || is_plain_url(value, "http://")) return {};
+  return "is not a usable URL; write https://host or https://host/path, without user, query or fragment";
 }
 
 Problem tls_url(const std::string& value) {
-  if (has_plain_rest(value, "https://")) return {};
-  return "is no usable address; write https://host, without user, query or fragment";
+  if (is_plain_url(value, "https://")) return {};
+  return "is not a usable URL; write https://host, without user, query or fragment";
 }
 
 Problem websocket_url(const std::string& value) {
-  if (has_plain_rest(value, "wss://") || has_plain_rest(value, "ws://")) return {};
-  return "is no usable address; write wss://host or wss://host/path, without user, query or fragment";
+  if (is_plain_url(value, "wss://") || is_plain_url(value, "ws://")) return {};
+  return "is not a usable URL; write wss://host or wss://host/path, without user, query or fragment";
 }
 
-// https://ably.com/docs/channels, error 40010. A * in a capability stands for other channels too.
+// https://ably.com/docs/channels, error 40010. A * in a capability would match other channels too.
 Problem ably_channel(const std::string& value) {
   if (value.starts_with('[') || value.starts_with(':') || value.find_first_of("*\n") != value.npos) {
     return "is " + quoted(value) + "; write a name that begins with neither [ nor : and has no * and no line break";
@@ -181,7 +180,7 @@ Problem channel_access(const std::string& value) {
 
 Problem not_empty(const std::string& value) {
   if (!value.empty()) return {};
-  return "is empty; write a name, or leave the setting out";
+  return "is empty; write a name, or remove the setting";
 }
 
 Problem network(const std::string& value) {
@@ -189,7 +188,7 @@ Problem network(const std::string& value) {
     parse_network(value);
     return {};
   } catch (const std::invalid_argument& error) {
-    return "holds " + quoted(value) + ", which " + error.what() +
+    return "contains " + quoted(value) + ", which " + error.what() +
            "; write networks such as \"10.0.0.0/8\" or \"2001:db8::/32\", or addresses";
   }
 }
@@ -198,9 +197,9 @@ Problem region(const std::string& value) {
   try {
     const Region region = parse_region(value);
     const Problem problem = service_url(region.url);
-    return problem ? "has a region \"" + region.name + "\" whose URL " + *problem : Problem();
+    return problem ? "contains region \"" + region.name + "\" whose URL " + *problem : Problem();
   } catch (const std::invalid_argument& error) {
-    return "holds " + quoted(value) + ", which " + error.what() +
+    return "contains " + quoted(value) + ", which " + error.what() +
            "; write \"NAME URL LATITUDE LONGITUDE\", such as \"eu https://eu.chat.example 50.11 8.68\"";
   }
 }

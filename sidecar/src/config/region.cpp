@@ -1,4 +1,4 @@
-// Takes a region of the settings apart.
+// Parses a region of the settings.
 #include "config/region.h"
 
 #include <algorithm>
@@ -28,7 +28,7 @@ double degrees(std::string_view word) {
 
 }  // namespace
 
-// Written so that NaN is nowhere.
+// NaN fails each comparison and is therefore not on Earth.
 bool Place::on_earth() const { return latitude >= -90 && latitude <= 90 && longitude >= -180 && longitude <= 180; }
 
 Region parse_region(std::string_view text) {
@@ -43,8 +43,9 @@ Region parse_region(std::string_view text) {
   while (region.url.ends_with('/')) region.url.pop_back();
   region.place.latitude = degrees(next_word(text));
   region.place.longitude = degrees(next_word(text));
-  if (!region.place.on_earth()) throw std::invalid_argument("is at no place on Earth");
-  if (!next_word(text).empty()) throw std::invalid_argument("goes on behind the longitude");
+  if (!region.place.on_earth())
+    throw std::invalid_argument("has a latitude beyond 90 or a longitude beyond 180 degrees");
+  if (!next_word(text).empty()) throw std::invalid_argument("has more text after the longitude");
   return region;
 }
 

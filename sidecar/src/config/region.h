@@ -1,4 +1,4 @@
-// One region as regions.list writes it: "NAME URL LATITUDE LONGITUDE".
+// A region of the setting regions.list: "NAME URL LATITUDE LONGITUDE".
 #pragma once
 
 #include <string>
@@ -10,17 +10,16 @@ struct Place {
   double latitude;  // degrees, north and east are positive
   double longitude;
 
-  // -90 to 90 and -180 to 180.
-  bool on_earth() const;
+  bool on_earth() const;  // latitude -90 to 90 and longitude -180 to 180
 };
 
 struct Region {
   std::string name;
-  std::string url;  // without a slash at its end
+  std::string url;  // without a slash at the end
   Place place;
 };
 
-// Throws std::invalid_argument saying what is wrong. Whether the URL is usable, checks::service_url tells.
+// Throws std::invalid_argument with the problem. checks::service_url() checks the URL.
 Region parse_region(std::string_view text);
 
 }  // namespace sealcast::config

@@ -1,4 +1,4 @@
-// Reads settings: the table's defaults, then the file, then the environment; all problems are told at once.
+// Loads settings: defaults, then the file, then the environment. Reports all problems at once.
 #include "config/settings.h"
 
 #include <fmt/format.h>
@@ -42,7 +42,7 @@ std::vector<std::string_view> sections() {
   return names;
 }
 
-// One load: the settings so far, where each came from, and what is wrong.
+// One load: the settings, the place that set each, and the problems.
 class Loader {
  public:
   void read_defaults();
@@ -52,16 +52,16 @@ class Loader {
 
  private:
   void read_table(const toml::table& table, std::string_view section, const std::string& file);
-  void read_node(const Setting& setting, const toml::node& node);
-  void read_written(const Setting& setting, const std::string& text);
+  void read_toml_value(const Setting& setting, const toml::node& node);
+  void read_text(const Setting& setting, const std::string& text);
   void store_number(const Setting& setting, std::int64_t value);
   void check_texts();
-  void check_together();
+  void check_combinations();
   void check_regions();
-  void complete();
+  void fill_computed_defaults();
 
-  void complain(const std::string& place, const std::string& problem) { problems_.push_back(place + " " + problem); }
-  void complain(const Setting& setting, const std::string& problem) { complain(places_[&setting], problem); }
+  void report(const std::string& place, const std::string& problem) { problems_.push_back(place + " " + problem); }
+  void report(const Setting& setting, const std::string& problem) { report(places_[&setting], problem); }
 
   Settings settings_{};
   std::string file_ = "settings";
@@ -71,8 +71,8 @@ class Loader {
 
 void Loader::store_number(const Setting& setting, std::int64_t value) {
   if (value < setting.min || value > setting.max) {
-    return complain(setting, "is " + std::to_string(value) + "; write " + std::to_string(setting.min) + " to " +
-                                 std::to_string(setting.max) + " (" + std::string(setting.unit()) + ")");
+    return report(setting, "is " + std::to_string(value) + "; write " + std::to_string(setting.min) + " to " +
+                               std::to_string(setting.max) + " (" + std::string(setting.unit()) + ")");
   }
   if (const auto* target = std::get_if<Setting::Number>(&setting.target)) {
     (*target)(settings_) = static_cast<std::int32_t>(value);
@@ -85,8 +85,8 @@ void Loader::store_number(const Setting& setting, std::int64_t value) {
   }
 }
 
-// A default or a variable of the environment: everything is text there, lists are separated by commas.
-void Loader::read_written(const Setting& setting, const std::string& text) {
+// Reads a default or an environment variable: both are texts, and commas separate the items of a list.
+void Loader::read_text(const Setting& setting, const std::string& text) {
   if (setting.is_text()) {
     std::get<Setting::Text>(setting.target)(settings_) = text;
   } else if (setting.is_list()) {
@@ -102,19 +102,19 @@ void Loader::read_written(const Setting& setting, const std::string& text) {
     const char* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, value);
     if (error == std::errc() && stop == end) return store_number(setting, value);
-    complain(setting, "is \"" + text + "\"; write a whole number (" + std::string(setting.unit()) + ")");
+    report(setting, "is \"" + text + "\"; write a whole number (" + std::string(setting.unit()) + ")");
   }
 }
 
-void Loader::read_node(const Setting& setting, const toml::node& node) {
+void Loader::read_toml_value(const Setting& setting, const toml::node& node) {
   if (setting.is_text()) {
     const auto text = node.value_exact<std::string>();
-    if (!text) return complain(setting, "is no string; write it in quotes");
+    if (!text) return report(setting, "is not a string; write it in quotes");
     std::get<Setting::Text>(setting.target)(settings_) = *text;
   } else if (setting.is_list()) {
     const toml::array* array = node.as_array();
     if (array == nullptr || (!array->empty() && !array->is_homogeneous(toml::node_type::string))) {
-      return complain(setting, R"(is no list of strings; write ["…", "…"])");
+      return report(setting, R"(is not a list of strings; write ["…", "…"])");
     }
     auto& items = std::get<Setting::List>(setting.target)(settings_);
     items.clear();
@@ -122,7 +122,7 @@ void Loader::read_node(const Setting& setting, const toml::node& node) {
   } else {
     const auto number = node.value_exact<std::int64_t>();
     if (!number) {
-      return complain(setting, "is no whole number; write one without quotes (" + std::string(setting.unit()) + ")");
+      return report(setting, "is not a whole number; write one without quotes (" + std::string(setting.unit()) + ")");
     }
     store_number(setting, *number);
   }
@@ -135,17 +135,17 @@ void Loader::read_table(const toml::table& table, std::string_view section, cons
                               (section.empty() ? "" : std::string(section) + ".") + std::string(key.str());
     if (const Setting* setting = find_setting(section, key.str())) {
       places_[setting] = place;
-      read_node(*setting, node);
+      read_toml_value(*setting, node);
     } else if (!section.empty()) {
-      complain(place, "is no setting; [" + std::string(section) + "] has " + keys_of(section));
+      report(place, "is not a setting; the settings of [" + std::string(section) + "] are " + keys_of(section));
     } else if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
       std::string names;
       for (const auto name : known) names += (names.empty() ? "[" : ", [") + std::string(name) + "]";
-      complain(place, "is no setting; the sections are " + names + ", the keys above them " + keys_of(""));
+      report(place, "is not a setting; the sections are " + names + ", the settings above them " + keys_of(""));
     } else if (const toml::table* inner = node.as_table()) {
       read_table(*inner, key.str(), file);
     } else {
-      complain(place, "is no section; write [" + std::string(key.str()) + "] on a line of its own");
+      report(place, "is a section; write [" + std::string(key.str()) + "] on its own line");
     }
   }
 }
@@ -153,7 +153,7 @@ void Loader::read_table(const toml::table& table, std::string_view section, cons
 void Loader::read_defaults() {
   for (const Setting& setting : settings_table()) {
     places_[&setting] = file_ + ": " + setting.path();
-    read_written(setting, std::string(setting.fallback));
+    read_text(setting, std::string(setting.fallback));
   }
 }
 
@@ -165,8 +165,8 @@ void Loader::read_file(const std::string& file) {
   } catch (const toml::parse_error& error) {
     const auto line = error.source().begin.line;
     const std::string description(error.description());
-    if (line > 0) return complain(file + ":" + std::to_string(line) + ":", description + "; mend the TOML there");
-    complain(file + ":", description + "; name a file that exists and can be read");
+    if (line > 0) return report(file + ":" + std::to_string(line) + ":", description + "; correct the TOML there");
+    report(file + ":", description + "; give the path of a file that exists and can be read");
   }
 }
 
@@ -180,13 +180,15 @@ void Loader::read_environment(const char* const* environment) {
         std::find_if(table.begin(), table.end(), [&](const auto& s) { return s.environment() == name; });
     if (setting != table.end()) {
       places_[&*setting] = "environment: " + name;
-      read_written(*setting, std::string(entry.substr(std::min(equals + 1, entry.size()))));
+      read_text(*setting, std::string(entry.substr(std::min(equals + 1, entry.size()))));
       continue;
     }
-    // Other SEALCAST_… variables belong to other tools (SEALCAST_URL, SEALCAST_LOCAL).
+    // Other tools have SEALCAST_… variables too (SEALCAST_URL, SEALCAST_LOCAL): only the prefixes of sections are
+    // checked.
     for (const auto section : sections()) {
       if (!name.starts_with(environment_name(std::string(section) + "."))) continue;
-      complain("environment: " + name, "is no setting; [" + std::string(section) + "] has " + keys_of(section));
+      report("environment: " + name,
+             "is not a setting; the settings of [" + std::string(section) + "] are " + keys_of(section));
     }
   }
 }
@@ -201,98 +203,100 @@ void Loader::check_texts() {
       values = std::get<Setting::List>(setting.target)(settings_);
     }
     for (const auto& value : values) {
-      if (const auto problem = setting.check(value)) complain(setting, *problem);
+      if (const auto problem = setting.check(value)) report(setting, *problem);
     }
   }
 }
 
-void Loader::check_together() {
+void Loader::check_combinations() {
   const auto& session = settings_.session;
   if (session.hs256_secret_file.empty() && session.jwks_file.empty()) {
-    complain(file_ + ": session.hs256_secret_file",
-             "and session.jwks_file are both empty, so that nobody could send; set one of them");
+    report(file_ + ": session.hs256_secret_file",
+           "and session.jwks_file are both empty, so no session could be verified; set one of them");
   } else if (session.hs256_secret_file.empty() && session.ticket_secret_file.empty()) {
-    complain(*find_setting("session", "ticket_secret_file"),
-             "is empty and there is no session.hs256_secret_file to derive it from; name a file that holds 32 random "
-             "bytes or more");
+    report(*find_setting("session", "ticket_secret_file"),
+           "is empty, and so is session.hs256_secret_file, its default; write the path of a file with at least 32 "
+           "random bytes");
   }
   if (settings_.gate.socket.empty() && !settings_.gate.socket_group.empty()) {
-    complain(*find_setting("gate", "socket_group"), "is set without gate.socket; set both or neither");
+    report(*find_setting("gate", "socket_group"), "is set without gate.socket; set both or neither");
   }
   if (!settings_.gate.redis_ca_file.empty() && !settings_.gate.redis_url.starts_with("rediss://")) {
-    complain(*find_setting("gate", "redis_ca_file"), "is set but gate.redis_url has no TLS; write rediss://");
+    report(*find_setting("gate", "redis_ca_file"),
+           "is set, but gate.redis_url does not use TLS; write rediss:// there");
   }
   if (!settings_.mqtt.ca_file.empty() && !settings_.mqtt.url.starts_with("mqtts://")) {
-    complain(*find_setting("mqtt", "ca_file"), "is set but mqtt.url has no TLS; write mqtts://");
+    report(*find_setting("mqtt", "ca_file"), "is set, but mqtt.url does not use TLS; write mqtts:// there");
   }
   if (settings_.mqtt.url.empty() && !settings_.mqtt.token_secret_file.empty()) {
-    complain(*find_setting("mqtt", "token_secret_file"), "is set without mqtt.url; set both or neither");
+    report(*find_setting("mqtt", "token_secret_file"), "is set without mqtt.url; set both or neither");
   }
   if (settings_.ably.key_file.empty() && !settings_.ably.token_key_file.empty()) {
-    complain(*find_setting("ably", "token_key_file"), "is set without ably.key_file; set both or only the latter");
+    report(*find_setting("ably", "token_key_file"), "is set without ably.key_file; set both, or only ably.key_file");
   }
   if (!settings_.supabase.url.empty() && settings_.supabase.key_file.empty()) {
-    complain(*find_setting("supabase", "url"),
-             "is set without supabase.key_file; name a file that holds the project's secret key");
+    report(*find_setting("supabase", "url"),
+           "is set without supabase.key_file; write there the path of a file with the project's secret key");
   }
   const auto& switching = settings_.switching;
   const bool switches = !switching.target.empty();
   if (switches && switching.soft > switching.hard) {
-    complain(*find_setting("switching", "soft_limit"), "is over switching.hard_limit; write at most that");
+    report(*find_setting("switching", "soft_limit"), "is greater than switching.hard_limit; write at most that number");
   }
   if (switches && switching.low >= switching.soft) {
-    complain(*find_setting("switching", "low_limit"),
-             "is not below switching.soft_limit, so that streams would go to and fro; write less than that");
+    report(*find_setting("switching", "low_limit"),
+           "is not below switching.soft_limit, so streams would move back and forth; write a smaller number");
   }
   if (switches && switching.overlap > switching.window) {
-    complain(*find_setting("switching", "overlap_ms"), "is longer than switching.window_ms; write at most that");
+    report(*find_setting("switching", "overlap_ms"), "is longer than switching.window_ms; write at most that number");
   }
   if (!switching.webhook_url.empty() && switching.webhook_secret_file.empty()) {
-    complain(*find_setting("switching", "webhook_url"),
-             "is set without switching.webhook_secret_file; name a file with the secret that the receiver checks by");
+    report(*find_setting("switching", "webhook_url"),
+           "is set without switching.webhook_secret_file; write there the path of a file with the secret that signs "
+           "calls");
   }
   if (!settings_.livekit.url.empty() &&
       (settings_.livekit.api_key.empty() || settings_.livekit.api_secret_file.empty())) {
-    complain(*find_setting("livekit", "url"),
-             "is set without livekit.api_key and livekit.api_secret_file; name both, as the LiveKit server has them");
+    report(*find_setting("livekit", "url"),
+           "is set without livekit.api_key or livekit.api_secret_file; set both to the values of the LiveKit server");
   }
   check_regions();
 }
 
 void Loader::check_regions() {
-  const auto& own = settings_.regions;
-  if (own.list.size() > kMaxRegions) {
-    return complain(*find_setting("regions", "list"), "has " + std::to_string(own.list.size()) + " regions; write " +
-                                                          std::to_string(kMaxRegions) + " at most");
+  const auto& regions = settings_.regions;
+  if (regions.list.size() > kMaxRegions) {
+    return report(*find_setting("regions", "list"), "has " + std::to_string(regions.list.size()) +
+                                                        " regions; write at most " + std::to_string(kMaxRegions));
   }
   std::set<std::string> names;
-  for (const auto& item : own.list) {
-    if (checks::region(item)) continue;  // it was complained of
+  for (const auto& item : regions.list) {
+    if (checks::region(item)) continue;  // already reported
     const std::string name = parse_region(item).name;
     if (!names.insert(name).second) {
-      complain(*find_setting("regions", "list"), "names \"" + name + "\" twice; give each region a name of its own");
+      report(*find_setting("regions", "list"), "contains region \"" + name + "\" twice; give each region its own name");
     }
   }
-  if (!own.fallback.empty() && !names.contains(own.fallback)) {
-    complain(*find_setting("regions", "default"),
-             "is \"" + own.fallback + "\", which regions.list does not name; write a name from there");
+  if (!regions.fallback.empty() && !names.contains(regions.fallback)) {
+    report(*find_setting("regions", "default"),
+           "is \"" + regions.fallback + "\", which is not in regions.list; write the name of a region in that list");
   }
 }
 
-// Both were checked to be connection strings.
+// `dsn` has passed checks::postgres_dsn.
 std::string with_password(const std::string& dsn, const std::string& password) {
   postgres::Conninfo values = postgres::parse_conninfo(dsn);
   values["password"] = password;
   return postgres::write_conninfo(values);
 }
 
-void Loader::complete() {
+void Loader::fill_computed_defaults() {
   auto& relay = settings_.relay;
   if (relay.dsn.empty()) relay.dsn = settings_.postgres.dsn;
   if (relay.holder.empty()) {
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
-    // Containers on the host's network share its name, and each is process 1.
+    // The random number: containers on the host's network have the same host name and the same process id, 1.
     relay.holder = fmt::format("{}:{}:{:08x}", host.data(), ::getpid(), std::random_device{}());
   }
   auto& regions = settings_.regions;
@@ -303,8 +307,8 @@ void Loader::complete() {
     const std::string password = core::token::read_secret_file(places_[&setting], settings_.postgres.password_file);
     if (password.find('\0') != password.npos) {
       throw core::SettingsError(places_[&setting] +
-                                " names a file with a zero byte in it, which no password of Postgres has; "
-                                "write the password into it");
+                                " is a file that contains a zero byte, which a Postgres password cannot contain; "
+                                "write only the password into it");
     }
     settings_.postgres.dsn = with_password(settings_.postgres.dsn, password);
     relay.dsn = with_password(relay.dsn, password);
@@ -314,14 +318,14 @@ void Loader::complete() {
 Settings Loader::finish() {
   if (problems_.empty()) {
     check_texts();
-    check_together();
+    check_combinations();
   }
   if (!problems_.empty()) {
     std::string message;
     for (const auto& problem : problems_) message += (message.empty() ? "" : "\n") + problem;
     throw core::SettingsError(message);
   }
-  complete();
+  fill_computed_defaults();
   return settings_;
 }
 

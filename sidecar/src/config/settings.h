@@ -1,5 +1,7 @@
-// Every setting of sealcastd: read from sealcast.toml, overridden by SEALCAST_… variables, checked before anything
-// starts. One table (settings_table.cpp) feeds the parser, --check-config and docs/settings.md.
+// Every setting of sealcastd, by section of sealcast.toml.
+//
+// A member is named like its key, without the unit: `gate.timeout` is the setting `gate.timeout_ms`. docs/settings.md
+// describes each setting. To add a setting, add a member here and a row in settings_table.cpp.
 #pragma once
 
 #include <chrono>
@@ -14,174 +16,176 @@
 
 namespace sealcast::config {
 
+// Texts may be empty, which turns something off, unless a comment says otherwise. *_file is the path of a file.
 struct Settings {
   struct Http {
-    std::string listen;  // host:port; port 0 picks a free one, printed in the log
+    std::string listen;  // host:port; never empty; port 0 chooses a free port
     std::size_t max_body_bytes;
     std::size_t max_header_bytes;
     std::size_t max_connections;
-    std::size_t max_pipelined;     // requests of one connection under way at once
-    std::size_t max_unsent_bytes;  // of answers that wait for slow readers
+    std::size_t max_pipelined;     // requests of one connection in progress at once
+    std::size_t max_unsent_bytes;  // of all responses that wait for slow readers
     std::chrono::milliseconds read_timeout;
-    std::vector<std::string> cors_origins;     // empty: no CORS headers; "*": any
-    std::vector<std::string> trusted_proxies;  // networks
+    std::vector<std::string> cors_origins;     // empty: no CORS headers; "*": every origin
+    std::vector<std::string> trusted_proxies;  // networks whose X-Forwarded-For is trusted
   } http;
   struct Postgres {
-    std::string dsn;            // may go through PgBouncer in transaction mode; the password is already in it
-    std::string password_file;  // the password of dsn and relay.dsn
-    std::chrono::milliseconds timeout;
+    std::string dsn;                    // contains the password after loading; PgBouncer in transaction mode is allowed
+    std::string password_file;          // password of dsn and relay.dsn
+    std::chrono::milliseconds timeout;  // of one statement
   } postgres;
   struct Admission {
-    std::size_t lanes;        // connections that carry batches
+    std::size_t lanes;
     std::size_t max_batch;    // messages in one statement
-    std::size_t max_waiting;  // messages waiting for a batch; one more is 503 overloaded
+    std::size_t max_waiting;  // messages that wait for a batch; more get 503 overloaded
   } admission;
   struct Relay {
-    std::string dsn;     // direct, never through a transaction pooler; never empty: defaults to postgres.dsn
-    std::string holder;  // this sidecar's name among the others; never empty: defaults to host name and pid
+    std::string dsn;     // never empty: postgres.dsn by default; never through a transaction pooler
+    std::string holder;  // name in the leases; never empty: host name, pid and a random number by default
     std::chrono::milliseconds lease;
-    std::chrono::milliseconds poll;  // fallback when no NOTIFY arrives
+    std::chrono::milliseconds poll;  // longest wait for a NOTIFY before a drain
     std::int32_t max_rows;           // messages in one drain
   } relay;
   struct Gate {
-    std::string redis_url;  // redis://[user@]host[:port][/db], rediss:// for TLS
+    std::string redis_url;  // redis://[user@]host[:port][/db], rediss:// for TLS; never empty
     std::string redis_password_file;
     std::string redis_ca_file;
-    std::chrono::milliseconds timeout;
+    std::chrono::milliseconds timeout;  // of one check
     std::chrono::milliseconds replay_window;
-    std::chrono::milliseconds role_cache;
-    std::size_t max_waiting;
-    std::string socket;        // Unix socket for the SQL path; empty: none
-    std::string socket_group;  // group that may connect; empty: the process's
+    std::chrono::milliseconds role_cache;  // maximum age of a cached role
+    std::size_t max_waiting;               // checks that wait for Redis
+    std::string socket;                    // Unix socket for messages that are sent from SQL
+    std::string socket_group;              // group that may connect; empty: the group of the process
   } gate;
   struct Session {
     std::string hs256_secret_file;
     std::string jwks_file;
-    std::string issuer;
-    std::string audience;
-    std::string ticket_secret_file;  // empty: derived from hs256_secret_file
+    std::string issuer;              // required claim `iss`
+    std::string audience;            // required claim `aud`
+    std::string ticket_secret_file;  // empty: hs256_secret_file
     std::chrono::seconds ticket_ttl;
     std::chrono::seconds transport_token_ttl;
   } session;
   struct Delivery {
     std::chrono::milliseconds timeout;  // of one publish
-    std::chrono::milliseconds give_up;  // a stream that fails for this long loses the message at its head
-    std::size_t max_in_flight;          // publishes of one transport at once
+    std::chrono::milliseconds give_up;  // how long a stream may fail before its next message becomes a dead letter
+    std::size_t max_in_flight;          // concurrent publishes of one transport
     std::size_t max_frames;             // of one transport in memory
-    std::size_t max_bytes;
-    // The transports of streams of each delivery_mode; empty: all that are on.
+    std::size_t max_bytes;              // of the same frames
+    // The transports that carry streams of each delivery mode; empty: all transports that are on.
     std::vector<std::string> standard;
     std::vector<std::string> hybrid;
     std::vector<std::string> hot;
   } delivery;
   struct RedisService {
-    std::string url;  // redis://[user@]host[:port][/db], rediss:// for TLS; empty: off
+    std::string url;  // redis://[user@]host[:port][/db], rediss:// for TLS
     std::string password_file;
     std::string ca_file;
   };
   struct RedisStreams : RedisService {
-    std::string key;  // with {stream_id}
+    std::string key;  // contains {stream_id}
     std::chrono::milliseconds max_age;
   } redis_streams;
   struct RedisEvents : RedisService {
-    std::string key;  // with {n}
+    std::string key;  // contains {n}
     std::size_t partitions;
-    std::chrono::milliseconds max_age;  // where no group reads
+    std::chrono::milliseconds max_age;  // of entries while no consumer group reads them
     std::chrono::milliseconds trim_every;
-    std::int32_t max_memory_percent;  // of maxmemory, from which on nothing is added
+    std::int32_t max_memory_percent;  // of maxmemory; above it nothing is added
   } redis_events;
   struct Worker {
-    std::string listen;  // host:port of /healthz and /metrics; empty: none
+    std::string listen;  // host:port of /healthz and /metrics
     std::chrono::milliseconds lease;
     std::size_t lanes;  // connections that apply events
   } worker;
   struct Sse {
-    std::chrono::milliseconds heartbeat;
+    std::chrono::milliseconds heartbeat;  // silence after which a keep-alive comment is sent
     std::size_t max_subscribers;
-    std::size_t ring_frames;  // frames a slow reader of a stream may lag behind before it is dropped
-    std::chrono::milliseconds retry;
+    std::size_t ring_frames;          // newest frames kept per stream; a slower reader is disconnected
+    std::chrono::milliseconds retry;  // pause that readers are asked to make before they reconnect
   } sse;
   struct Mqtt {
-    std::string url;  // mqtt://[user@]host[:port], mqtts:// for TLS; empty: off
+    std::string url;  // mqtt://[user@]host[:port], mqtts:// for TLS
     std::string password_file;
     std::string ca_file;
-    std::string client_id;          // never empty: defaults to relay.holder
-    std::string topic;              // with {stream_id} in it
-    std::string vip_topic;          // likewise; empty: none
-    std::string token_secret_file;  // empty: readers get no tokens
-    std::string public_url;         // where they connect to; empty: they know
+    std::string client_id;          // never empty: "sealcast-" and relay.holder by default
+    std::string topic;              // contains {stream_id}
+    std::string vip_topic;          // contains {stream_id}
+    std::string token_secret_file;  // signs reader tokens
+    std::string public_url;         // address of the broker for readers
   } mqtt;
   struct Supabase {
-    std::string url;        // of Realtime; empty: no such transport
-    std::string key_file;   // never empty beside url
-    std::string topic;      // with {stream_id} in it
-    std::string vip_topic;  // likewise; empty: none
+    std::string url;        // of Realtime
+    std::string key_file;   // never empty when url is set
+    std::string topic;      // contains {stream_id}
+    std::string vip_topic;  // contains {stream_id}
     std::string event;
     std::string channels;  // "private" or "public"
     std::string ca_file;
   } supabase;
   struct Ably {
-    std::string url;
-    std::string key_file;     // empty: no such transport
-    std::string channel;      // with {stream_id} in it
-    std::string vip_channel;  // likewise; empty: none
+    std::string url;  // never empty
+    std::string key_file;
+    std::string channel;      // contains {stream_id}
+    std::string vip_channel;  // contains {stream_id}
     std::size_t max_message_bytes;
     std::string ca_file;
-    std::string token_key_file;  // signs what readers get; empty: key_file
+    std::string token_key_file;  // signs reader tokens; empty: key_file
   } ably;
   struct Audience {
     std::chrono::milliseconds window;  // how long a viewer counts after a heartbeat
-    std::chrono::milliseconds update;  // a tick
-    std::chrono::milliseconds repeat;
-    std::size_t max_waiting;  // heartbeats waiting for Redis; one more is 503 overloaded
+    std::chrono::milliseconds update;  // between two counts of a stream
+    std::chrono::milliseconds repeat;  // between two updates with the same count
+    std::size_t max_waiting;           // heartbeats that wait for Redis; more get 503 overloaded
   } audience;
   struct Sampling {
-    std::int32_t storm;              // messages a second of a stream from which it is sampled; 0: none ever is
-    std::chrono::milliseconds calm;  // below half of it, until sampling ends
+    std::int32_t storm;              // messages per second from which a stream is sampled; 0: never
+    std::chrono::milliseconds calm;  // time below half of it until sampling ends
     std::chrono::milliseconds repeat;
   } sampling;
   struct Switching {
-    std::string target;  // a transport; empty: readers are never moved
-    std::string home;    // where they go back to
-    std::int32_t soft;   // viewers
-    std::int32_t hard;
-    std::int32_t low;
-    std::chrono::milliseconds hold;     // below `low`
-    std::chrono::milliseconds window;   // both transports carry the stream
-    std::chrono::milliseconds overlap;  // a reader reads both
-    std::chrono::milliseconds repeat;   // readers are told where the stream is
-    std::string webhook_url;            // empty: none
-    std::string webhook_secret_file;    // never empty beside webhook_url
+    std::string target;                 // transport for hot streams
+    std::string home;                   // transport to which readers return
+    std::int32_t soft;                  // viewers
+    std::int32_t hard;                  // viewers
+    std::int32_t low;                   // viewers
+    std::chrono::milliseconds hold;     // time below `low` before readers return
+    std::chrono::milliseconds window;   // how long both transports carry the stream
+    std::chrono::milliseconds overlap;  // how long a reader reads both transports
+    std::chrono::milliseconds repeat;   // between two migrate messages
+    std::string webhook_url;
+    std::string webhook_secret_file;  // never empty when webhook_url is set
     std::string webhook_ca_file;
   } switching;
   struct LiveKit {
-    std::string url;  // empty: no WebRTC counts
-    std::string api_key;
-    std::string api_secret_file;
-    std::string room;  // with {stream_id} in it
+    std::string url;
+    std::string api_key;          // never empty when url is set
+    std::string api_secret_file;  // never empty when url is set
+    std::string room;             // contains {stream_id}
     std::string ca_file;
   } livekit;
   struct Regions {
-    std::vector<std::string> list;  // config/region.h takes each apart
-    std::string fallback;           // never empty beside a list: defaults to its first
-    std::string database_file;      // empty: nobody is located
+    std::vector<std::string> list;  // parse_region() of config/region.h parses each
+    std::string fallback;           // `regions.default`; never empty with a list: its first region by default
+    std::string database_file;      // GeoIP database
     std::chrono::milliseconds probe;
     std::string ca_file;
   } regions;
   struct Log {
-    std::string level;
+    std::string level;  // never empty
   } log;
   struct Demo {
-    std::string directory;                     // files served at /; empty: no demo room
-    std::vector<std::string> connect_origins;  // where its pages may connect to, besides here
+    std::string directory;                     // files served at /
+    std::vector<std::string> connect_origins;  // further origins to which the pages may connect
   } demo;
-  std::chrono::milliseconds drain_timeout;  // how long SIGTERM waits for requests under way
+  std::chrono::milliseconds drain_timeout;  // how long a shutdown waits for requests in progress
 };
 
-// `file` may be empty: defaults and environment only. `environment` is `environ`-shaped.
+// Reads and checks all settings: defaults, then `file` (empty: none), then the SEALCAST_… variables of `environment`
+// (shaped like `environ`). Throws SettingsError with all problems, one per line.
 Settings load_settings(const std::string& file, const char* const* environment);
 
-// The settings as a Markdown table: key, environment variable, default, unit, meaning.
+// Prints the Markdown table of docs/settings.md: key, environment variable, default, unit and range, meaning.
 void print_settings_table(std::ostream& out);
 
 }  // namespace sealcast::config

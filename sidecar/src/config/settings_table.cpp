@@ -1,4 +1,4 @@
-// The one table of settings: what the parser accepts, what the documentation lists.
+// Declares every setting: section, key, member, default, range, check and meaning.
 #include "config/settings_table.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ constexpr std::int64_t kManyMs = 3'600'000;
 constexpr std::int64_t kMany = 1'000'000;
 constexpr std::int64_t kMaxViewers = 1'000'000'000;
 
-// The reference to one member, as the kind of Setting::target that its type asks for.
+// A function that returns the member; `type` names the alternative of Setting::target.
 #define TARGET(type, member)                       \
   Setting::type {                                  \
     [](Settings & s) -> auto& { return s.member; } \

@@ -1,4 +1,4 @@
-// What one setting is, and the table of all of them.
+// The table of all settings. It feeds the parser, --check-config, --print-settings and docs/settings.md.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace sealcast::config {
 
-// Null when the value will do, else what is wrong with it and the fix: "is …; write …".
+// Null for a good value, else the problem and the fix: "is …; write …".
 using Check = std::optional<std::string> (*)(const std::string& value);
 
 std::string environment_name(std::string_view path);  // gate.timeout_ms → SEALCAST_GATE_TIMEOUT_MS
@@ -29,10 +29,10 @@ struct Setting {
   std::string_view section;  // empty: a key above all sections
   std::string_view key;
   std::variant<Text, Number, Size, Milliseconds, Seconds, List> target;
-  std::string_view fallback;  // the default, written as in the environment
+  std::string_view fallback;  // the default as text, as an environment variable would set it
   std::int64_t min;           // of numbers and durations
   std::int64_t max;
-  Check check;  // of texts, and of each item of a list; may be null
+  Check check;  // for texts and for each item of a list; may be null
   std::string_view meaning;
 
   std::string path() const;  // gate.timeout_ms
@@ -43,6 +43,6 @@ struct Setting {
 };
 
 std::span<const Setting> settings_table();
-const Setting* find_setting(std::string_view section, std::string_view key);  // null when there is none
+const Setting* find_setting(std::string_view section, std::string_view key);  // null for an unknown key
 
 }  // namespace sealcast::config

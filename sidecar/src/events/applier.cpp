@@ -1,11 +1,14 @@
-// The statements, and what to do when one of them fails.
+// Runs the statements that apply events on lanes, each under its handler's timeout.
 #include "events/applier.h"
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <random>
 #include <set>
+#include <string_view>
 #include <utility>
+
+#include "base/backoff.h"
+#include "base/event.h"
+#include "base/log.h"
+#include "client/postgres/connection.h"
 
 namespace sealcast::events {
 namespace {
@@ -17,13 +20,14 @@ constexpr char kTimeout[] = "select set_config('statement_timeout', $1, false)";
 constexpr char kApply[] = "select outcome, reason from sealcast.apply_events($1, $2, $3, $4, $5, $6, $7)";
 constexpr char kFail[] = "select sealcast.fail_event($1, $2, $3, $4, $5, $6, $7)";
 
-// Beyond the longest timeout of a handler, so that Postgres ends a statement and not this side.
-constexpr std::chrono::seconds kNoAnswer{75};
-constexpr int kAttempts = 3;  // that deadlocks and the like may cost, before the events are suspected
-constexpr milliseconds kAfterTrouble{50};
-constexpr milliseconds kAfterRefusal{1000};
-constexpr std::string_view kCanceled = "57014";
+// Longer than the longest timeout of a handler, so that Postgres ends the statement and reports it.
+constexpr std::chrono::seconds kConnectionTimeout{75};
+constexpr int kAttempts = 3;  // statements that may fail because of other transactions before the events are suspected
+constexpr milliseconds kPauseAfterFailure{50};
+constexpr milliseconds kPauseAfterRefusal{1000};
+constexpr std::string_view kQueryCanceled = "57014";
 constexpr std::string_view kLockNotAvailable = "55P03";
+constexpr std::string_view kAccessRuleViolation = "42";  // class: unknown function, missing privilege, …
 
 void add_lease(postgres::Params& params, Lease lease) {
   if (lease.partition) {
@@ -35,118 +39,167 @@ void add_lease(postgres::Params& params, Lease lease) {
   }
 }
 
+// Jitter: workers that failed together do not retry together.
+asio::awaitable<void> pause(milliseconds least) { return sleep_for(random_between(least, 2 * least)); }
+
 }  // namespace
 
-Applier::Applier(asio::any_io_executor executor, Metrics::Worker metrics, Settings settings)
-    : executor_(executor),
-      metrics_(metrics),
-      settings_(std::move(settings)),
-      freed_(executor, Clock::time_point::max()) {
-  for (std::size_t i = 0; i <= settings_.lanes; ++i) {
+class Applier::Impl {
+ public:
+  Impl(asio::any_io_executor executor, Metrics::Worker metrics, std::string dsn, std::string group, std::size_t lanes);
+  ~Impl();
+  void start();
+  void stop();
+  asio::awaitable<std::vector<Applied>> apply(const EventHandler& handler, Lease lease,
+                                              std::span<const EntryPtr> entries, LaneKind kind);
+
+ private:
+  struct Lane {
+    std::shared_ptr<postgres::Connection> connection;
+    milliseconds timeout{0};  // statement_timeout of the session; 0: not known
+    bool busy = false;
+  };
+  enum class Trouble {
+    none,
+    transient,        // caused by another transaction
+    connection_lost,  // Postgres has ended, or an event has crashed its backend; the result is unknown
+    lasting,          // caused by the events
+  };
+  struct Attempt {
+    Trouble trouble = Trouble::none;
+    std::vector<Applied> outcomes;
+    std::string reason;
+  };
+
+  asio::awaitable<Lane*> acquire_lane(LaneKind kind);  // null after stop()
+  void release_lane(Lane& lane);
+  asio::awaitable<std::vector<Applied>> apply_one(const EventHandler& handler, Lease lease, const EntryPtr& entry,
+                                                  LaneKind kind);
+  asio::awaitable<Attempt> attempt_repeatedly(const EventHandler& handler, Lease lease,
+                                              std::span<const EntryPtr> entries, LaneKind kind);
+  asio::awaitable<Attempt> attempt(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
+                                   LaneKind kind);
+  std::vector<Applied> read_outcomes(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
+                                     const postgres::Result& rows);
+  asio::awaitable<std::optional<Applied>> record_failure(const EventHandler& handler, Lease lease, const Entry& entry,
+                                                         std::string_view reason, LaneKind kind);
+  void count_dead(const EventHandler& handler, const Entry& entry, std::string_view reason);
+  void count_forged(Lease lease, const Entry& entry, std::string_view reason);
+
+  Metrics::Worker metrics_;
+  std::string group_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // the last one is the retry lane
+  Event lane_released_;
+  log::Throttle log_throttle_;
+  log::Throttle forged_throttle_;
+  std::int64_t forged_ = 0;  // since the last log message about forged entries
+  bool stopped_ = false;
+};
+
+Applier::Impl::Impl(asio::any_io_executor executor, Metrics::Worker metrics, std::string dsn, std::string group,
+                    std::size_t lanes)
+    : metrics_(metrics), group_(std::move(group)), lane_released_(executor) {
+  for (std::size_t i = 0; i <= lanes; ++i) {
     auto lane = std::make_unique<Lane>();
-    lane->connection =
-        postgres::Connection::create(executor, {settings_.dsn, "events of " + settings_.group, kNoAnswer});
+    lane->connection = postgres::Connection::create(executor, {dsn, "events of " + group_, kConnectionTimeout});
     lane->connection->on_connect = [this, lane = lane.get()] {
       lane->timeout = milliseconds(0);
-      freed_.cancel();
+      lane_released_.set();
     };
     lanes_.push_back(std::move(lane));
   }
 }
 
-Applier::~Applier() {
+Applier::Impl::~Impl() {
   for (const auto& lane : lanes_) {
     lane->connection->on_connect = nullptr;
     lane->connection->stop();
   }
 }
 
-void Applier::start() {
+void Applier::Impl::start() {
   for (const auto& lane : lanes_) lane->connection->start();
 }
 
-void Applier::stop() {
+void Applier::Impl::stop() {
   stopped_ = true;
   for (const auto& lane : lanes_) lane->connection->stop();
-  freed_.cancel();
+  lane_released_.set();
 }
 
-asio::awaitable<Applier::Lane*> Applier::take_lane(bool apart) {
+asio::awaitable<Applier::Impl::Lane*> Applier::Impl::acquire_lane(LaneKind kind) {
+  const std::size_t retry_lane = lanes_.size() - 1;
+  const std::size_t first = kind == LaneKind::retry ? retry_lane : 0;
+  const std::size_t end = kind == LaneKind::retry ? lanes_.size() : retry_lane;
   while (!stopped_) {
-    for (std::size_t i = apart ? settings_.lanes : 0; i < (apart ? lanes_.size() : settings_.lanes); ++i) {
+    for (std::size_t i = first; i < end; ++i) {
       if (lanes_[i]->busy || !lanes_[i]->connection->connected()) continue;
       lanes_[i]->busy = true;
       co_return lanes_[i].get();
     }
-    boost::system::error_code ignored;
-    co_await freed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    lane_released_.clear();
+    co_await lane_released_.wait_until();
   }
   co_return nullptr;
 }
 
-void Applier::give_back(Lane& lane) {
+void Applier::Impl::release_lane(Lane& lane) {
   lane.busy = false;
-  freed_.cancel();
+  lane_released_.set();
 }
 
-asio::awaitable<void> Applier::pause(milliseconds least) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  const auto most = std::uniform_int_distribution<milliseconds::rep>(0, least.count())(random);
-  asio::steady_timer timer(executor_, least + milliseconds(most));
-  co_await timer.async_wait(asio::use_awaitable);
-}
-
-asio::awaitable<std::vector<Applied>> Applier::apply(const EventHandler& handler, Lease lease,
-                                                     std::span<const EntryPtr> entries, bool apart) {
-  if (entries.size() == 1) co_return co_await apply_alone(handler, lease, entries.front(), apart);
-  Attempt tried = co_await insist(handler, lease, entries, apart);
-  if (tried.trouble == Trouble::none) co_return std::move(tried.outcomes);
-  // One by one; what a sender said after one that failed waits for it.
+asio::awaitable<std::vector<Applied>> Applier::Impl::apply(const EventHandler& handler, Lease lease,
+                                                           std::span<const EntryPtr> entries, LaneKind kind) {
+  if (entries.size() == 1) co_return co_await apply_one(handler, lease, entries.front(), kind);
+  Attempt batch = co_await attempt_repeatedly(handler, lease, entries, kind);
+  if (batch.trouble == Trouble::none) co_return std::move(batch.outcomes);
+  // One event at a time. When an event fails, the later events of its sender wait for its retry.
   std::vector<Applied> outcomes;
-  std::set<std::string, std::less<>> failing;
+  std::set<std::string, std::less<>> failing_senders;
   for (const EntryPtr& entry : entries) {
-    if (failing.contains(entry->sender())) {
+    if (failing_senders.contains(entry->sender())) {
       outcomes.push_back(Applied::retry);
       continue;
     }
-    const std::vector<Applied> alone = co_await apply_alone(handler, lease, entry, apart);
-    if (alone.empty()) co_return alone;
-    outcomes.push_back(alone.front());
-    if (alone.front() == Applied::retry) failing.emplace(entry->sender());
+    const std::vector<Applied> outcome = co_await apply_one(handler, lease, entry, kind);
+    if (outcome.empty()) co_return outcome;
+    outcomes.push_back(outcome.front());
+    if (outcome.front() == Applied::retry) failing_senders.emplace(entry->sender());
   }
   co_return outcomes;
 }
 
-asio::awaitable<std::vector<Applied>> Applier::apply_alone(const EventHandler& handler, Lease lease,
-                                                           const EntryPtr& entry, bool apart) {
-  Attempt tried = co_await insist(handler, lease, std::span(&entry, 1), apart);
+asio::awaitable<std::vector<Applied>> Applier::Impl::apply_one(const EventHandler& handler, Lease lease,
+                                                               const EntryPtr& entry, LaneKind kind) {
+  Attempt tried = co_await attempt_repeatedly(handler, lease, std::span(&entry, 1), kind);
   if (tried.trouble == Trouble::none) co_return std::move(tried.outcomes);
-  const auto outcome = co_await fail(handler, lease, *entry, tried.reason, apart);
+  const auto outcome = co_await record_failure(handler, lease, *entry, tried.reason, kind);
   std::vector<Applied> outcomes;
   if (outcome) outcomes.push_back(*outcome);
   co_return outcomes;
 }
 
-// Tries again what may have been nobody's fault. A connection is lost once without suspicion: an event that brings its
-// backend down takes the whole of Postgres with it each time.
-asio::awaitable<Applier::Attempt> Applier::insist(const EventHandler& handler, Lease lease,
-                                                  std::span<const EntryPtr> entries, bool apart) {
-  bool lost = false;
+// Retries failures that the events may not have caused. One lost connection is not held against the events; after a
+// second one they are suspected, because an event that crashes its backend restarts the whole of Postgres each time.
+asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt_repeatedly(const EventHandler& handler, Lease lease,
+                                                                          std::span<const EntryPtr> entries,
+                                                                          LaneKind kind) {
+  bool connection_was_lost = false;
   for (int attempts = 1;; ++attempts) {
-    Attempt tried = co_await attempt(handler, lease, entries, apart);
+    Attempt tried = co_await attempt(handler, lease, entries, kind);
     const bool again = tried.trouble == Trouble::transient
                            ? attempts < kAttempts
-                           : tried.trouble == Trouble::lost && !std::exchange(lost, true);
+                           : tried.trouble == Trouble::connection_lost && !std::exchange(connection_was_lost, true);
     if (!again) co_return tried;
-    co_await pause(kAfterTrouble);
+    co_await pause(kPauseAfterFailure);
   }
 }
 
-// Comes back with outcomes or with trouble that is about these entries; anything else is waited for.
-asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, Lease lease,
-                                                   std::span<const EntryPtr> entries, bool apart) {
+// Runs one statement. Waits while Postgres is unavailable or refuses the handler: no event causes that.
+asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt(const EventHandler& handler, Lease lease,
+                                                               std::span<const EntryPtr> entries, LaneKind kind) {
   postgres::Params params;
-  params.add(std::string_view(settings_.group));
+  params.add(std::string_view(group_));
   params.add(std::string_view(handler.name));
   add_lease(params, lease);
   params.begin_array(postgres::oid::kTextArray, postgres::oid::kText, entries.size());
@@ -159,7 +212,7 @@ asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, 
   for (const EntryPtr& entry : entries) params.element(std::string_view(to_string(entry->id)));
   params.end_array();
 
-  while (Lane* const lane = co_await take_lane(apart)) {
+  while (Lane* const lane = co_await acquire_lane(kind)) {
     Attempt result;
     std::optional<postgres::Error> error;
     const auto began = Clock::now();
@@ -172,82 +225,91 @@ asio::awaitable<Applier::Attempt> Applier::attempt(const EventHandler& handler, 
       }
       const postgres::Result rows = co_await lane->connection->query(kApply, params);
       handler.metrics.seconds.Observe(std::chrono::duration<double>(Clock::now() - began).count());
-      for (int row = 0; row < rows.size(); ++row) {
-        const std::string_view outcome = rows.text(row, 0);
-        if (outcome == "applied") {
-          handler.metrics.applied.Increment();
-          result.outcomes.push_back(Applied::done);
-        } else if (outcome == "repeated" || outcome == "other") {
-          if (outcome == "repeated") handler.metrics.repeated.Increment();
-          result.outcomes.push_back(Applied::done);
-        } else if (outcome == "failed" || outcome == "held") {
-          if (outcome == "failed") handler.metrics.failed.Increment();
-          result.outcomes.push_back(Applied::retry);
-        } else if (outcome == "dead") {
-          note_dead(handler, *entries[static_cast<std::size_t>(row)], rows.text(row, 1));
-          result.outcomes.push_back(Applied::dead);
-        } else {
-          note_forged(lease, *entries[static_cast<std::size_t>(row)], rows.text(row, 1));
-          result.outcomes.push_back(Applied::forged);
-        }
-      }
+      result.outcomes = read_outcomes(handler, lease, entries, rows);
     } catch (const postgres::Error& caught) {
       error = caught;
     }
-    give_back(*lane);
+    release_lane(*lane);
     if (!error) co_return result;
     result.reason = error->what();
-    if (error->sqlstate() == kCanceled) {
+    if (error->sqlstate() == kQueryCanceled) {
       result.trouble = Trouble::lasting;
       result.reason = "it took longer than " + std::to_string(handler.timeout.count()) + " ms";
       co_return result;
     }
-    // The handler or its rights are not as they should be, which is not the fault of any event.
-    if (error->failure() == postgres::Failure::refused && error->sqlstate().starts_with("42")) {
-      if (complaints_.allows()) {
-        log::write(log::Level::error, log::tag::kWorker, "events cannot be applied; trying again",
+    if (error->failure() == postgres::Failure::refused && error->sqlstate().starts_with(kAccessRuleViolation)) {
+      if (log_throttle_.allows()) {
+        log::write(log::Level::error, log::tag::kWorker, "the handler cannot be called; retrying",
                    {{"handler", std::string_view(handler.name)},
                     {"sqlstate", error->sqlstate()},
                     {"reason", std::string_view(error->what())}});
       }
-      co_await pause(kAfterRefusal);
+      co_await pause(kPauseAfterRefusal);
       continue;
     }
     if (error->failure() == postgres::Failure::unavailable) continue;
-    // In doubt: Postgres ended, or an event has brought its backend down.
-    const bool another = error->serialization() || error->transient() || error->sqlstate() == kLockNotAvailable;
-    result.trouble = error->failure() == postgres::Failure::in_doubt ? Trouble::lost
-                     : another                                       ? Trouble::transient
+    const bool transient = error->serialization() || error->transient() || error->sqlstate() == kLockNotAvailable;
+    result.trouble = error->failure() == postgres::Failure::in_doubt ? Trouble::connection_lost
+                     : transient                                     ? Trouble::transient
                                                                      : Trouble::lasting;
     co_return result;
   }
   co_return Attempt{};
 }
 
-asio::awaitable<std::optional<Applied>> Applier::fail(const EventHandler& handler, Lease lease, const Entry& entry,
-                                                      std::string_view reason, bool apart) {
+std::vector<Applied> Applier::Impl::read_outcomes(const EventHandler& handler, Lease lease,
+                                                  std::span<const EntryPtr> entries, const postgres::Result& rows) {
+  std::vector<Applied> outcomes;
+  for (int row = 0; row < rows.size(); ++row) {
+    const Entry& entry = *entries[static_cast<std::size_t>(row)];
+    const std::string_view outcome = rows.text(row, 0);
+    if (outcome == "applied") {
+      handler.metrics.applied.Increment();
+      outcomes.push_back(Applied::done);
+    } else if (outcome == "repeated" || outcome == "other") {
+      if (outcome == "repeated") handler.metrics.repeated.Increment();
+      outcomes.push_back(Applied::done);
+    } else if (outcome == "failed" || outcome == "held") {
+      if (outcome == "failed") handler.metrics.failed.Increment();
+      outcomes.push_back(Applied::retry);
+    } else if (outcome == "dead") {
+      count_dead(handler, entry, rows.text(row, 1));
+      outcomes.push_back(Applied::dead);
+    } else {
+      count_forged(lease, entry, rows.text(row, 1));
+      outcomes.push_back(Applied::forged);
+    }
+  }
+  return outcomes;
+}
+
+// Records a failed attempt in Postgres, which decides whether the event becomes a dead letter. Returns nothing when the
+// lease has ended.
+asio::awaitable<std::optional<Applied>> Applier::Impl::record_failure(const EventHandler& handler, Lease lease,
+                                                                      const Entry& entry, std::string_view reason,
+                                                                      LaneKind kind) {
   postgres::Params params;
-  params.add(std::string_view(settings_.group));
+  params.add(std::string_view(group_));
   params.add(std::string_view(handler.name));
   add_lease(params, lease);
   params.add(std::string_view(entry.envelope));
   params.add(entry.offset);
   params.add(reason);
-  while (Lane* const lane = co_await take_lane(apart)) {
+  while (Lane* const lane = co_await acquire_lane(kind)) {
     std::optional<postgres::Result> rows;
     try {
       rows = co_await lane->connection->query(kFail, params);
     } catch (const postgres::Error&) {
-      // Not counted, or counted twice: either will do.
+      // The attempt may be counted twice then, which is harmless.
     }
-    give_back(*lane);
+    release_lane(*lane);
     if (!rows) {
-      co_await pause(kAfterTrouble);
+      co_await pause(kPauseAfterFailure);
       continue;
     }
     if (rows->size() == 0 || rows->null(0, 0)) co_return std::nullopt;
     if (rows->text(0, 0) == "dead") {
-      note_dead(handler, entry, reason);
+      count_dead(handler, entry, reason);
       co_return Applied::dead;
     }
     handler.metrics.failed.Increment();
@@ -256,25 +318,40 @@ asio::awaitable<std::optional<Applied>> Applier::fail(const EventHandler& handle
   co_return std::nullopt;
 }
 
-void Applier::note_dead(const EventHandler& handler, const Entry& entry, std::string_view reason) {
+void Applier::Impl::count_dead(const EventHandler& handler, const Entry& entry, std::string_view reason) {
   handler.metrics.dead.Increment();
-  if (!complaints_.allows()) return;
-  log::write(log::Level::warn, log::tag::kWorker, "gave an event up: it is a dead letter now",
+  if (!log_throttle_.allows()) return;
+  log::write(log::Level::warn, log::tag::kWorker, "the handler gave an event up; it is a dead letter now",
              {{"handler", std::string_view(handler.name)}, {"offset", entry.offset}, {"reason", reason}});
 }
 
-void Applier::note_forged(Lease lease, const Entry& entry, std::string_view reason) {
+void Applier::Impl::count_forged(Lease lease, const Entry& entry, std::string_view reason) {
   metrics_.forged.Increment();
   ++forged_;
-  if (!forgeries_.allows()) return;
+  if (!forged_throttle_.allows()) return;
   log::write(log::Level::error, log::tag::kSecurity,
-             "entries of the event partitions are no messages of ours; somebody else writes to this Redis",
-             {{"group", std::string_view(settings_.group)},
+             "entries of the event partitions are not messages of Sealcast; another program writes to this Redis",
+             {{"group", std::string_view(group_)},
               {"partition", std::int64_t{lease.partition.value_or(-1)}},
               {"entry", std::string_view(to_string(entry.id))},
               {"reason", reason},
               {"count", forged_}});
   forged_ = 0;
+}
+
+Applier::Applier(asio::any_io_executor executor, Metrics::Worker metrics, std::string dsn, std::string group,
+                 std::size_t lanes)
+    : impl_(std::make_unique<Impl>(std::move(executor), metrics, std::move(dsn), std::move(group), lanes)) {}
+
+Applier::~Applier() = default;
+
+void Applier::start() { impl_->start(); }
+
+void Applier::stop() { impl_->stop(); }
+
+asio::awaitable<std::vector<Applied>> Applier::apply(const EventHandler& handler, Lease lease,
+                                                     std::span<const EntryPtr> entries, LaneKind kind) {
+  return impl_->apply(handler, lease, entries, kind);
 }
 
 }  // namespace sealcast::events

@@ -1,23 +1,24 @@
-// The scripts that add and trim.
+// Adds entries to event partitions and trims them, with Lua scripts that notice lost entries.
 #include "events/event_partitions.h"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 #include <map>
 #include <utility>
 
+#include "base/event.h"
 #include "transport/redis_streams/service.h"
 
 namespace sealcast::events {
 namespace {
 
-// Both scripts begin with it. KEYS: the partition. ARGV: the newest entry that was ever seen there, …
-constexpr std::string_view kGuard = R"lua(
+using transport::outside::Outcome;
+
+// The first part of both scripts: fails when the partition has lost entries. KEYS: the partition. ARGV: the newest
+// entry that the partition ever had, …
+constexpr std::string_view kLossCheck = R"lua(
 local function earlier(a, b)
   local a_ms, a_seq = a:match('(%d+)-(%d+)')
   local b_ms, b_seq = b:match('(%d+)-(%d+)')
@@ -40,7 +41,7 @@ if earlier(newest, ARGV[1]) then return redis.error_reply('LOST entries up to ' 
 )lua";
 constexpr std::string_view kLost = "LOST";
 
-// ARGV: …, stream_id, offset and frame of each message. Answers the newest entry.
+// ARGV: …, then stream_id, offset and frame of each message. Returns the id of the newest entry.
 constexpr std::string_view kAdd = R"lua(
 for i = 2, #ARGV, 3 do
   newest = redis.call('XADD', KEYS[1], '*', 'stream_id', ARGV[i], 'offset', ARGV[i + 1], 'frame', ARGV[i + 2])
@@ -48,10 +49,10 @@ end
 return newest
 )lua";
 
-// ARGV: …, the age in ms beyond which entries go when no group reads them, the groups that must be there. A group still
-// needs what it was given and has not acknowledged, and all that comes after what it was given last. Answers the newest
-// entry and name, pending, unread (-1: unknown) and age in ms of the oldest of these, of each group.
-constexpr std::string_view kUpkeep = R"lua(
+// ARGV: …, the maximum age in ms of entries that no group reads, then the names of the groups. A group still needs its
+// pending entries (read but not acknowledged) and all entries after the last one that it read. Returns the id of the
+// newest entry, and for each group: name, pending, unread (-1: unknown), and the age in ms of the oldest of these.
+constexpr std::string_view kTrim = R"lua(
 for i = 3, #ARGV do redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[i], '0', 'MKSTREAM') end
 local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
 if groups.err then return {newest} end
@@ -82,14 +83,14 @@ redis.call('XTRIM', KEYS[1], 'MINID', '~', oldest)
 return answer
 )lua";
 
-const std::string kGuardedAdd = std::string(kGuard).append(kAdd);
-const std::string kGuardedUpkeep = std::string(kGuard).append(kUpkeep);
+const std::string kAddScript = std::string(kLossCheck).append(kAdd);
+const std::string kTrimScript = std::string(kLossCheck).append(kTrim);
 
-bool tells_loss(const redis::Result& result) {
+bool reports_loss(const redis::Result& result) {
   return result.status == redis::Status::error && result.text().find(kLost) != std::string_view::npos;
 }
 
-// "name:123\r\n" of INFO.
+// Parses a line "name:123\r\n" of INFO. 0 for a missing line.
 std::uint64_t info_number(std::string_view info, std::string_view name) {
   std::uint64_t value = 0;
   const std::string line = "\n" + std::string(name) + ":";
@@ -100,21 +101,23 @@ std::uint64_t info_number(std::string_view info, std::string_view name) {
 
 }  // namespace
 
-// One add(), over all the partitions that it concerns.
-struct EventPartitions::Round {
-  std::size_t left = 0;
-  transport::outside::Outcome outcome;
-  asio::steady_timer done;
+// One call of add(): the partitions are written concurrently.
+struct EventPartitions::Addition {
+  Addition(const asio::any_io_executor& executor, std::size_t partitions) : running(partitions), done(executor) {}
+
+  std::size_t running;
+  Outcome outcome;
+  Event done;
 };
 
 EventPartitions::EventPartitions(const asio::any_io_executor& executor, const config::Settings::RedisEvents& settings,
                                  redis::Options options)
     : executor_(executor),
       client_(executor, std::move(options)),
-      add_(kGuardedAdd),
-      upkeep_(kGuardedUpkeep),
-      newest_(static_cast<std::size_t>(settings.partitions)) {
-  for (std::int64_t n = 0; n < settings.partitions; ++n) {
+      add_(kAddScript),
+      trim_(kTrimScript),
+      newest_(settings.partitions) {
+  for (std::size_t n = 0; n < settings.partitions; ++n) {
     keys_.push_back(transport::outside::expand_template(settings.key, std::to_string(n), "{n}"));
   }
 }
@@ -125,22 +128,21 @@ std::size_t partition_of(std::string_view sender_id, std::size_t partitions) {
   return hash % partitions;
 }
 
-asio::awaitable<transport::outside::Outcome> EventPartitions::add(std::span<const transport::FramePtr> frames,
-                                                                  redis::Clock::time_point deadline) {
+asio::awaitable<Outcome> EventPartitions::add(std::span<const transport::FramePtr> frames,
+                                              redis::Clock::time_point deadline) {
   std::map<std::size_t, std::vector<transport::FramePtr>> parts;
   for (const transport::FramePtr& frame : frames)
     parts[partition_of(transport::envelope_sender(frame->text), count())].push_back(frame);
-  Round round{
-      .left = parts.size(), .outcome = {}, .done = asio::steady_timer(executor_, redis::Clock::time_point::max())};
+  Addition addition(executor_, parts.size());
   for (const auto& [partition, part] : parts) {
-    asio::co_spawn(executor_, add_to(partition, part, deadline, round), asio::detached);
+    asio::co_spawn(executor_, add_to(partition, part, deadline, addition), asio::detached);
   }
-  while (round.left > 0) co_await round.done.async_wait(asio::as_tuple(asio::use_awaitable));
-  co_return std::move(round.outcome);
+  while (addition.running > 0) co_await addition.done.wait_until();
+  co_return std::move(addition.outcome);
 }
 
 asio::awaitable<void> EventPartitions::add_to(std::size_t partition, const std::vector<transport::FramePtr>& frames,
-                                              redis::Clock::time_point deadline, Round& round) {
+                                              redis::Clock::time_point deadline, Addition& addition) {
   std::vector<std::string> offsets;
   offsets.reserve(frames.size());
   const std::string newest = to_string(newest_[partition]);
@@ -152,48 +154,47 @@ asio::awaitable<void> EventPartitions::add_to(std::size_t partition, const std::
   }
   const std::string_view keys[] = {keys_[partition]};
   const redis::Result result = co_await add_.call(client_, keys, arguments, deadline);
-  transport::outside::Outcome outcome = transport::redis_streams::outcome_of(result);
-  if (outcome.kind == transport::outside::Outcome::Kind::done) {
+  Outcome outcome = transport::redis_streams::outcome_of(result);
+  if (outcome.kind == Outcome::Kind::done) {
     if (const auto added = parse_entry_id(result.text())) newest_[partition] = std::max(newest_[partition], *added);
   }
-  lost_ = lost_ || tells_loss(result);
-  // What holds all up goes before what holds up one partition.
-  const bool worse = outcome.kind == transport::outside::Outcome::Kind::retry_transport ||
-                     round.outcome.kind == transport::outside::Outcome::Kind::done;
-  if (outcome.kind != transport::outside::Outcome::Kind::done && worse) round.outcome = std::move(outcome);
-  if (--round.left == 0) round.done.cancel();
+  has_lost_entries_ = has_lost_entries_ || reports_loss(result);
+  // A failure of all partitions is more important than the failure of one.
+  const bool worse = outcome.kind == Outcome::Kind::retry_transport || addition.outcome.kind == Outcome::Kind::done;
+  if (outcome.kind != Outcome::Kind::done && worse) addition.outcome = std::move(outcome);
+  if (--addition.running == 0) addition.done.set();
 }
 
-asio::awaitable<std::vector<GroupLag>> EventPartitions::upkeep(std::size_t partition,
-                                                               std::span<const std::string> groups,
-                                                               std::chrono::milliseconds max_age) {
+asio::awaitable<std::vector<GroupProgress>> EventPartitions::trim(std::size_t partition,
+                                                                  std::span<const std::string> groups,
+                                                                  std::chrono::milliseconds max_age) {
   const std::string newest = to_string(newest_[partition]);
   const std::string age = std::to_string(max_age.count());
   std::vector<std::string_view> arguments{newest, age};
   arguments.insert(arguments.end(), groups.begin(), groups.end());
   const std::string_view keys[] = {keys_[partition]};
   const auto deadline = redis::Clock::now() + client_.options().timeout;
-  const redis::Result result = co_await upkeep_.call(client_, keys, arguments, deadline);
-  lost_ = lost_ || tells_loss(result);
-  if (result.status != redis::Status::ok) co_return std::vector<GroupLag>();
-  UpkeepAnswer found = parse_upkeep(result.reply.get());
-  if (found.newest) newest_[partition] = std::max(newest_[partition], *found.newest);
-  co_return std::move(found.lags);
+  const redis::Result result = co_await trim_.call(client_, keys, arguments, deadline);
+  has_lost_entries_ = has_lost_entries_ || reports_loss(result);
+  if (result.status != redis::Status::ok) co_return std::vector<GroupProgress>();
+  TrimReply trimmed = parse_trim_reply(result.reply.get());
+  if (trimmed.newest) newest_[partition] = std::max(newest_[partition], *trimmed.newest);
+  co_return std::move(trimmed.groups);
 }
 
 asio::awaitable<int> EventPartitions::memory_percent() {
   const redis::Command info({"INFO", "memory"});
   const redis::Result result = co_await client_.call(info);
   if (result.status != redis::Status::ok) co_return 0;
-  const std::uint64_t bound = info_number(result.text(), "maxmemory");
-  if (bound == 0) co_return 0;
-  co_return static_cast<int>(info_number(result.text(), "used_memory") * 100 / bound);
+  const std::uint64_t limit = info_number(result.text(), "maxmemory");
+  if (limit == 0) co_return 0;
+  co_return static_cast<int>(info_number(result.text(), "used_memory") * 100 / limit);
 }
 
 void EventPartitions::expect(std::vector<EntryId> newest) {
   newest.resize(count());
   newest_ = std::move(newest);
-  lost_ = false;
+  has_lost_entries_ = false;
 }
 
 }  // namespace sealcast::events

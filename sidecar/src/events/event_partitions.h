@@ -1,14 +1,16 @@
-// The partitions of the event plane: all messages in a few Redis streams, `sealcast:events:{n}`, by sender, so that a
-// consumer group reads what a user sends to a stream in order. The entries have the fields `stream_id`, `offset` and
-// `frame` (the frame's JSON, as on every transport). A message may be there twice.
+// The event partitions in Redis: all messages, by sender, in a few Redis streams `sealcast:events:{n}`.
 //
-// What was added last is remembered: a Redis that is behind it has lost something, and nothing more is added to it
-// (`lost`) until somebody has seen to it and says so by expect().
+// All messages of a sender to one stream are in one partition, in order. An entry has the fields `stream_id`, `offset`
+// and `frame` (the JSON of the frame, as on every transport). A message may be there twice.
+//
+// The newest entry of each partition is remembered. A partition that is behind it has lost entries: then nothing more
+// is added (`has_lost_entries()`) until the loss is handled and expect() is called.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <cstdint>
+#include <chrono>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,14 +20,13 @@
 #include "client/redis/client.h"
 #include "client/redis/script.h"
 #include "config/settings.h"
-#include "events/entry_id.h"
-#include "events/upkeep.h"
+#include "events/replies.h"
 #include "transport/outside/adapter.h"
 
 namespace sealcast::events {
 
 // The partition of a sender, from 0: FNV-1a (64 bits, http://www.isthe.com/chongo/tech/comp/fnv/) of the lower-case
-// UUID.
+// UUID, modulo the number of partitions.
 std::size_t partition_of(std::string_view sender_id, std::size_t partitions);
 
 class EventPartitions {
@@ -33,39 +34,42 @@ class EventPartitions {
   EventPartitions(const asio::any_io_executor& executor, const config::Settings::RedisEvents& settings,
                   redis::Options options);
 
+  void start() { client_.start(); }
+  void stop() { client_.stop(); }
   redis::Client& client() { return client_; }
   std::size_t count() const { return keys_.size(); }
   const std::string& key(std::size_t partition) const { return keys_[partition]; }
 
-  // Adds the frames, in order in each partition.
+  // Adds the frames, in order within each partition.
   asio::awaitable<transport::outside::Outcome> add(std::span<const transport::FramePtr> frames,
                                                    redis::Clock::time_point deadline);
 
-  // Makes the groups that are not there yet, which then begin with the oldest entry; trims below what every group has
-  // finished, or, without any group, by age. Nothing when it could not.
-  asio::awaitable<std::vector<GroupLag>> upkeep(std::size_t partition, std::span<const std::string> groups,
-                                                std::chrono::milliseconds max_age);
+  // Creates missing consumer groups, which begin with the oldest entry. Then removes the entries that every group has
+  // finished; without any group, the entries older than `max_age`. Returns the progress of the groups; empty on
+  // failure.
+  asio::awaitable<std::vector<GroupProgress>> trim(std::size_t partition, std::span<const std::string> groups,
+                                                   std::chrono::milliseconds max_age);
 
-  // Percent of maxmemory that Redis uses; 0: it has no bound, or does not say.
+  // Memory that Redis uses, in percent of maxmemory. 0: maxmemory is not set or not known.
   asio::awaitable<int> memory_percent();
 
-  bool lost() const { return lost_; }
+  bool has_lost_entries() const { return has_lost_entries_; }
   const std::vector<EntryId>& newest() const { return newest_; }
-  // From now on partitions hold at least these entries.
+  // From now on each partition must have at least this entry.
   void expect(std::vector<EntryId> newest);
 
  private:
-  struct Round;
+  struct Addition;
   asio::awaitable<void> add_to(std::size_t partition, const std::vector<transport::FramePtr>& frames,
-                               redis::Clock::time_point deadline, Round& round);
+                               redis::Clock::time_point deadline, Addition& addition);
 
   asio::any_io_executor executor_;
   redis::Client client_;
   redis::Script add_;
-  redis::Script upkeep_;
+  redis::Script trim_;
   std::vector<std::string> keys_;
   std::vector<EntryId> newest_;
-  bool lost_ = false;
+  bool has_lost_entries_ = false;
 };
 
 }  // namespace sealcast::events

@@ -1,20 +1,18 @@
-// The scripts that take and read, and the commands beside them.
+// Begins leases and reads entries with Lua scripts that compare epochs; acknowledges and watches with plain commands.
 #include "events/group_reader.h"
 
 #include <algorithm>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-#include "base/log.h"
+#include "base/event.h"
 
 namespace sealcast::events {
 namespace {
 
 using std::chrono::milliseconds;
 
-// KEYS: the partition. ARGV: the group, the epoch.
-constexpr std::string_view kTake = R"lua(
+// Returns the last entry that the group has read. KEYS: the partition. ARGV: the group, the epoch.
+constexpr std::string_view kBeginLease = R"lua(
 redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 local consumers = redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
 for _, consumer in ipairs(consumers) do
@@ -38,7 +36,8 @@ for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
 end
 )lua";
 
-// KEYS: the partition. ARGV: the group, the epoch, how many, after which entry. Only who took it reads it.
+// Only the lease that has begun and has the highest epoch reads. KEYS: the partition. ARGV: the group, the epoch, the
+// maximum number of entries, and the entry after which to read (">": new entries).
 constexpr std::string_view kRead = R"lua(
 local known = false
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
@@ -50,10 +49,11 @@ if not known then return redis.error_reply('NOGROUP this lease has not begun') e
 return redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], ARGV[4])
 )lua";
 
-// Long enough to be cheap while nothing comes; a partition that comes to rest meanwhile is watched after it.
+// Few commands per second while nothing is sent. A partition that becomes idle meanwhile is watched by the next
+// command.
 constexpr milliseconds kBlock{100};
 
-redis::Options waiter_options(redis::Options options) {
+redis::Options waiting_options(redis::Options options) {
   options.timeout += kBlock;
   return options;
 }
@@ -63,20 +63,19 @@ redis::Options waiter_options(redis::Options options) {
 GroupReader::GroupReader(const asio::any_io_executor& executor, const config::Settings::RedisEvents& settings,
                          redis::Options options, std::string group)
     : partitions_(executor, settings, options),
-      waiter_(executor, waiter_options(std::move(options))),
-      take_(kTake),
+      waiting_client_(executor, waiting_options(std::move(options))),
+      begin_lease_(kBeginLease),
       read_(kRead),
-      group_(std::move(group)),
-      executor_(executor) {}
+      group_(std::move(group)) {}
 
 void GroupReader::start() {
-  partitions_.client().start();
-  waiter_.start();
+  partitions_.start();
+  waiting_client_.start();
 }
 
 void GroupReader::stop() {
-  partitions_.client().stop();
-  waiter_.stop();
+  partitions_.stop();
+  waiting_client_.stop();
 }
 
 GroupReader::State GroupReader::state_of(const redis::Result& result) {
@@ -84,47 +83,47 @@ GroupReader::State GroupReader::state_of(const redis::Result& result) {
   if (result.status != redis::Status::error) return State::unavailable;
   const std::string_view text = result.text();
   if (text.find("SUPERSEDED") != text.npos) return State::superseded;
-  // XINFO of a stream that is gone, or of a group.
+  // XINFO fails with "no such key" for a missing stream, and with NOGROUP for a missing group.
   if (text.find("NOGROUP") != text.npos || text.find("no such key") != text.npos) return State::no_group;
-  if (complaints_.allows()) {
-    log::write(log::Level::error, log::tag::kWorker, "Redis refuses to read events; trying again",
+  if (log_throttle_.allows()) {
+    log::write(log::Level::error, log::tag::kWorker, "Redis refuses to read events; retrying",
                {{"group", std::string_view(group_)}, {"reason", text.substr(0, 200)}});
   }
   return State::unavailable;
 }
 
-asio::awaitable<GroupReader::Taken> GroupReader::take(std::size_t partition, std::int64_t epoch) {
-  const std::string as = std::to_string(epoch);
+asio::awaitable<GroupReader::LeaseStart> GroupReader::begin_lease(std::size_t partition, std::int64_t epoch) {
+  const std::string consumer = std::to_string(epoch);
   const std::string_view keys[] = {partitions_.key(partition)};
-  const std::string_view arguments[] = {group_, as};
+  const std::string_view arguments[] = {group_, consumer};
   redis::Client& client = partitions_.client();
   const redis::Result result =
-      co_await take_.call(client, keys, arguments, redis::Clock::now() + client.options().timeout);
-  Taken taken{state_of(result)};
-  if (taken.state == State::ok) taken.delivered = parse_entry_id(result.text()).value_or(EntryId{});
-  co_return taken;
+      co_await begin_lease_.call(client, keys, arguments, redis::Clock::now() + client.options().timeout);
+  LeaseStart start{state_of(result)};
+  if (start.state == State::ok) start.last_read = parse_entry_id(result.text()).value_or(EntryId{});
+  co_return start;
 }
 
 asio::awaitable<GroupReader::Batch> GroupReader::read(std::size_t partition, std::int64_t epoch, std::size_t count,
                                                       std::optional<EntryId> after) {
-  const std::string as = std::to_string(epoch), many = std::to_string(count);
+  const std::string consumer = std::to_string(epoch), most = std::to_string(count);
   const std::string from = after ? to_string(*after) : ">";
   const std::string_view keys[] = {partitions_.key(partition)};
-  const std::string_view arguments[] = {group_, as, many, from};
+  const std::string_view arguments[] = {group_, consumer, most, from};
   redis::Client& client = partitions_.client();
   const redis::Result result =
       co_await read_.call(client, keys, arguments, redis::Clock::now() + client.options().timeout);
   Batch batch{state_of(result), {}};
   if (batch.state != State::ok) co_return batch;
-  std::size_t gone = 0;
-  batch.entries = parse_entries(result.reply.get(), gone);
-  if (gone > 0) {
+  std::size_t trimmed = 0;
+  batch.entries = parse_entries(result.reply.get(), trimmed);
+  if (trimmed > 0) {
     log::write(
         log::Level::error, log::tag::kWorker,
-        "entries were trimmed before the group had finished them; sealcast.check_effects() tells what is missing",
+        "entries were trimmed before the group had finished them; run sealcast.check_effects() to find missing effects",
         {{"group", std::string_view(group_)},
          {"partition", static_cast<std::int64_t>(partition)},
-         {"entries", static_cast<std::int64_t>(gone)}});
+         {"entries", static_cast<std::int64_t>(trimmed)}});
   }
   co_return batch;
 }
@@ -146,22 +145,21 @@ asio::awaitable<std::optional<EntryId>> GroupReader::newest(std::size_t partitio
   co_return result.status == redis::Status::ok ? parse_newest(result.reply.get()) : std::nullopt;
 }
 
-asio::awaitable<void> GroupReader::wait(std::span<const Watched> watched) {
+asio::awaitable<void> GroupReader::wait_for_entries(std::span<const Watched> watched) {
   const std::string block = std::to_string(kBlock.count());
   std::vector<std::string> positions;
   positions.reserve(watched.size());
   std::vector<std::string_view> words{"XREAD", "COUNT", "1", "BLOCK", block, "STREAMS"};
-  for (const Watched& one : watched) words.push_back(partitions_.key(one.partition));
-  for (const Watched& one : watched) words.push_back(positions.emplace_back(to_string(one.position)));
+  for (const Watched& item : watched) words.push_back(partitions_.key(item.partition));
+  for (const Watched& item : watched) words.push_back(positions.emplace_back(to_string(item.position)));
   redis::Status status = redis::Status::error;
   if (!watched.empty()) {
     const redis::Command command(words, partitions_.key(watched.front().partition));
-    status = (co_await waiter_.call(command)).status;
+    status = (co_await waiting_client_.call(command)).status;
   }
   if (status == redis::Status::ok) co_return;
-  // Nothing to watch, Redis is away, or it is a cluster, which does not watch keys of different slots in one command.
-  asio::steady_timer pause(executor_, kBlock);
-  co_await pause.async_wait(asio::use_awaitable);
+  // Nothing is watched, Redis is unavailable, or it is a cluster: one command cannot watch keys of different slots.
+  co_await sleep_for(kBlock);
 }
 
 }  // namespace sealcast::events

@@ -1,9 +1,12 @@
-// A consumer group's side of the event partitions in Redis. Each lease is a consumer of its own, named after the
-// lease's epoch: who holds an older one reads nothing any more, and what it had not acknowledged goes to the new one.
+// Reads event partitions as a consumer group, and acknowledges entries.
+//
+// Each lease is a consumer of the group, named by the lease's epoch. A newer epoch takes over the unacknowledged
+// entries of the older ones; an older epoch can no longer read.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -11,9 +14,10 @@
 #include <vector>
 
 #include "base/asio.h"
+#include "base/log.h"
 #include "client/redis/script.h"
-#include "events/entry.h"
 #include "events/event_partitions.h"
+#include "events/replies.h"
 
 namespace sealcast::events {
 
@@ -21,13 +25,13 @@ class GroupReader {
  public:
   enum class State {
     ok,
-    unavailable,  // Redis does not answer, or refuses: try again
+    unavailable,  // Redis does not answer, or refuses the command: retry
     superseded,   // a newer epoch reads this partition
-    no_group,     // Redis has lost it: take() makes it anew
+    no_group,     // Redis has lost the group: call begin_lease() again
   };
-  struct Taken {
+  struct LeaseStart {
     State state;
-    EntryId delivered{};  // up to here entries were given out before
+    EntryId last_read{};  // the last entry that the group has read before
   };
   struct Batch {
     State state;
@@ -45,28 +49,27 @@ class GroupReader {
   void stop();
   std::size_t partitions() const { return partitions_.count(); }
 
-  // Begins a lease: makes the group if it is not there, and takes over what earlier leases have left.
-  asio::awaitable<Taken> take(std::size_t partition, std::int64_t epoch);
-  // Up to `count` entries that this lease was given already, after `after`; null: new ones.
+  // Creates the group if it is missing, and takes over the unacknowledged entries of earlier leases.
+  asio::awaitable<LeaseStart> begin_lease(std::size_t partition, std::int64_t epoch);
+  // Reads up to `count` new entries, or, with `after`, unacknowledged entries of this lease after that entry.
   asio::awaitable<Batch> read(std::size_t partition, std::int64_t epoch, std::size_t count,
                               std::optional<EntryId> after);
+  // Returns false when the entries must be acknowledged again.
   asio::awaitable<bool> acknowledge(std::size_t partition, std::span<const EntryId> ids);
-  // The newest entry of the partition.
+  // Returns the id of the newest entry; nothing when Redis does not answer or has no such partition.
   asio::awaitable<std::optional<EntryId>> newest(std::size_t partition);
-  // Waits until one of the partitions has an entry after its position, for a moment at most. On a connection of its
-  // own.
-  asio::awaitable<void> wait(std::span<const Watched> watched);
+  // Waits until a partition has an entry after its position, but about 100 ms at most. Uses a separate connection.
+  asio::awaitable<void> wait_for_entries(std::span<const Watched> watched);
 
  private:
   State state_of(const redis::Result& result);
 
   EventPartitions partitions_;
-  redis::Client waiter_;
-  redis::Script take_;
+  redis::Client waiting_client_;
+  redis::Script begin_lease_;
   redis::Script read_;
   std::string group_;
-  asio::any_io_executor executor_;
-  log::Throttle complaints_;
+  log::Throttle log_throttle_;
 };
 
 }  // namespace sealcast::events

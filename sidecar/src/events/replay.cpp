@@ -1,4 +1,4 @@
-// Plans, reads pages, adds them.
+// Plans a replay, reads the history page by page, and adds each page to the event partitions.
 #include "events/replay.h"
 
 #include <unistd.h>
@@ -6,36 +6,37 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 #include <iostream>
 #include <optional>
 #include <vector>
 
 #include "base/asio.h"
+#include "base/event.h"
 #include "client/postgres/connection.h"
 #include "core/uuid.h"
 #include "events/event_partitions.h"
-#include "events/run_progress.h"
+#include "events/replay_progress.h"
 #include "transport/redis_streams/service.h"
 
 namespace sealcast::events {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using transport::outside::Outcome;
 
 constexpr char kPlan[] = "select stream_id, first_offset, last_offset from sealcast.replay_plan($1::timestamptz, $2)";
 constexpr char kBounds[] = "select first_offset, last_offset from sealcast.stream_access($1, null) where found";
 constexpr char kPage[] = "select \"offset\", prev, envelope from sealcast.history($1, $2, null, $3)";
 
 constexpr std::int32_t kPageRows = 1000;
-constexpr std::size_t kAddAtOnce = 256;
+constexpr std::size_t kMaxBatch = 256;  // frames per add()
 constexpr std::chrono::minutes kPlanTimeout{10};
-constexpr std::chrono::seconds kToConnect{10};
-constexpr std::chrono::milliseconds kAfterTrouble{500};
+constexpr std::chrono::seconds kConnectTimeout{10};
+constexpr std::chrono::milliseconds kPauseAfterFailure{500};
 
-struct Part {
+// Consecutive messages of one stream.
+struct Range {
   std::string stream_id;
   std::int64_t first;
   std::int64_t last;
@@ -48,11 +49,10 @@ std::optional<std::int64_t> as_offset(const std::string& from) {
   return offset;
 }
 
-class Run {
+class Replay {
  public:
-  Run(asio::io_context& context, const config::Settings& settings, const ReplayRequest& request)
-      : context_(context),
-        settings_(settings),
+  Replay(asio::io_context& context, const config::Settings& settings, const ReplayRequest& request)
+      : settings_(settings),
         request_(request),
         connection_(postgres::Connection::create(context.get_executor(), {settings.relay.dsn, "replay", kPlanTimeout})),
         partitions_(context.get_executor(), settings.redis_events,
@@ -61,38 +61,41 @@ class Run {
 
   asio::awaitable<void> run() {
     connection_->start();
-    partitions_.client().start();
-    const bool connected = co_await connection_->wait_connected(Clock::now() + kToConnect);
-    if (!connected) throw std::runtime_error("no connection to Postgres by relay.dsn");
-    const std::vector<Part> parts = co_await plan();
+    partitions_.start();
+    const bool connected = co_await connection_->wait_connected(Clock::now() + kConnectTimeout);
+    if (!connected) throw std::runtime_error("cannot connect to Postgres with relay.dsn");
+    const std::vector<Range> ranges = co_await plan();
     std::int64_t total = 0;
-    for (const Part& part : parts) total += part.last - part.first + 1;
-    RunProgress progress("messages", total, ::isatty(STDOUT_FILENO) == 1, Clock::now());
-    for (const Part& part : parts) co_await carry(part, progress);
+    for (const Range& range : ranges) total += range.last - range.first + 1;
+    ReplayProgress progress(total, ::isatty(STDOUT_FILENO) == 1, Clock::now());
+    for (const Range& range : ranges) co_await add_range(range, progress);
     std::cout << progress.end(done_, Clock::now()) << std::flush;
     connection_->stop();
-    partitions_.client().stop();
+    partitions_.stop();
   }
 
  private:
-  asio::awaitable<std::vector<Part>> plan() {
+  asio::awaitable<std::vector<Range>> plan() {
     postgres::Params params;
-    std::vector<Part> parts;
+    std::vector<Range> ranges;
     std::string stream_id;
     if (!request_.stream_id.empty() && !core::normalize_uuid(request_.stream_id, stream_id)) {
       throw core::SettingsError("--stream is \"" + request_.stream_id +
-                                "\", which is no UUID; write the id of a stream");
+                                "\", which is not a UUID; write the id of a stream");
     }
     if (const auto offset = as_offset(request_.from)) {
       if (stream_id.empty()) {
-        throw core::SettingsError("--from is an offset, which counts within a stream; add --stream, or write a time");
+        throw core::SettingsError(
+            "--from is an offset, and offsets belong to one stream; add --stream, or write a time");
       }
       params.add(postgres::uuid_bytes(stream_id));
       const postgres::Result rows = co_await connection_->query(kBounds, params);
-      if (rows.size() == 0) throw core::SettingsError("there is no stream " + stream_id);
+      if (rows.size() == 0)
+        throw core::SettingsError("--stream names " + stream_id +
+                                  ", and there is no such stream; write the id of a stream");
       const std::int64_t first = std::max(*offset, rows.integer(0, 0));
-      if (first <= rows.integer(0, 1)) parts.push_back({stream_id, first, rows.integer(0, 1)});
-      co_return parts;
+      if (first <= rows.integer(0, 1)) ranges.push_back({stream_id, first, rows.integer(0, 1)});
+      co_return ranges;
     }
     params.add(std::string_view(request_.from));
     if (stream_id.empty()) {
@@ -102,33 +105,33 @@ class Run {
     }
     const postgres::Result rows = co_await connection_->query(kPlan, params);
     for (int row = 0; row < rows.size(); ++row) {
-      parts.push_back({rows.uuid(row, 0), rows.integer(row, 1), rows.integer(row, 2)});
+      ranges.push_back({rows.uuid(row, 0), rows.integer(row, 1), rows.integer(row, 2)});
     }
-    co_return parts;
+    co_return ranges;
   }
 
-  asio::awaitable<void> carry(const Part& part, RunProgress& progress) {
-    for (std::int64_t next = part.first; next <= part.last;) {
+  asio::awaitable<void> add_range(const Range& range, ReplayProgress& progress) {
+    for (std::int64_t next = range.first; next <= range.last;) {
       postgres::Params params;
-      params.add(postgres::uuid_bytes(part.stream_id));
+      params.add(postgres::uuid_bytes(range.stream_id));
       params.add(next - 1);
       params.add(kPageRows);
       const postgres::Result rows = co_await connection_->query(kPage, params);
       if (rows.size() == 0) break;
       std::vector<transport::FramePtr> frames;
       const std::int64_t before = next;
-      for (int row = 0; row < rows.size() && next <= part.last; ++row) {
+      for (int row = 0; row < rows.size() && next <= range.last; ++row) {
         transport::Frame frame{
-            .stream_id = part.stream_id, .offset = rows.integer(row, 0), .prev = rows.integer(row, 1)};
-        if (frame.offset > part.last) break;
+            .stream_id = range.stream_id, .offset = rows.integer(row, 0), .prev = rows.integer(row, 1)};
+        if (frame.offset > range.last) break;
         next = frame.offset + 1;
-        if (rows.null(row, 2)) continue;  // retention has dropped it
+        if (rows.null(row, 2)) continue;  // retention has removed the message
         transport::append_frame(frame.offset, frame.prev, rows.text(row, 2), frame.text);
         frames.push_back(std::make_shared<transport::Frame>(std::move(frame)));
       }
       if (next == before) break;
-      for (std::size_t i = 0; i < frames.size(); i += kAddAtOnce) {
-        const std::size_t count = std::min(kAddAtOnce, frames.size() - i);
+      for (std::size_t i = 0; i < frames.size(); i += kMaxBatch) {
+        const std::size_t count = std::min(kMaxBatch, frames.size() - i);
         co_await add(std::span(frames).subspan(i, count));
         done_ += static_cast<std::int64_t>(count);
         std::cout << progress.at(done_, Clock::now()) << std::flush;
@@ -137,26 +140,23 @@ class Run {
   }
 
   asio::awaitable<void> add(std::span<const transport::FramePtr> frames) {
-    std::string told;
+    std::string printed;
     while (true) {
       std::string reason;
       const int used = co_await partitions_.memory_percent();
       if (used >= settings_.redis_events.max_memory_percent) {
         reason = "Redis uses " + std::to_string(used) + " % of its maxmemory";
       } else {
-        const transport::outside::Outcome outcome =
-            co_await partitions_.add(frames, Clock::now() + settings_.delivery.timeout);
-        if (outcome.kind == transport::outside::Outcome::Kind::done) co_return;
+        const Outcome outcome = co_await partitions_.add(frames, Clock::now() + settings_.delivery.timeout);
+        if (outcome.kind == Outcome::Kind::done) co_return;
         reason = outcome.reason;
       }
-      if (reason != told) std::cerr << "waiting: " << reason << '\n';
-      told = reason;
-      asio::steady_timer pause(context_, kAfterTrouble);
-      co_await pause.async_wait(asio::use_awaitable);
+      if (reason != printed) std::cerr << "waiting: " << reason << '\n';
+      printed = reason;
+      co_await sleep_for(kPauseAfterFailure);
     }
   }
 
-  asio::io_context& context_;
   const config::Settings& settings_;
   const ReplayRequest& request_;
   std::shared_ptr<postgres::Connection> connection_;
@@ -169,12 +169,12 @@ class Run {
 void replay(const config::Settings& settings, const ReplayRequest& request) {
   if (settings.redis_events.url.empty()) {
     throw core::SettingsError(
-        "redis_events.url is empty, so that there is nothing to add to; write the Redis of the workers");
+        "redis_events.url is empty, so there are no event partitions; write the URL that the workers use");
   }
   asio::io_context context(1);
-  Run run(context, settings, request);
+  Replay replay(context, settings, request);
   std::exception_ptr failure;
-  asio::co_spawn(context, run.run(), [&](std::exception_ptr error) {
+  asio::co_spawn(context, replay.run(), [&](std::exception_ptr error) {
     failure = error;
     context.stop();
   });

@@ -1,5 +1,6 @@
-// `sealcastd replay`: reads messages from the history and adds them to the event partitions again, in order per stream.
-// For handlers a repeat changes nothing.
+// The command `sealcastd replay`: adds stored messages to the event partitions again, in order per stream.
+//
+// A message that is already in a partition is there twice then; a handler applies it once.
 #pragma once
 
 #include <string>
@@ -9,12 +10,12 @@
 namespace sealcast::events {
 
 struct ReplayRequest {
-  std::string from;       // an offset, of `stream_id`; or a time, as Postgres reads it
+  std::string from;       // an offset in `stream_id`, or a time in any format of Postgres
   std::string stream_id;  // empty: all streams
 };
 
-// Returns when all is added; says on standard output how far it is. Throws SettingsError for a request that makes no
-// sense, postgres::Error when Postgres refuses.
+// Returns when all messages are added. Prints its progress on standard output, and why it waits on standard error.
+// Throws SettingsError for an invalid request, postgres::Error when a statement fails.
 void replay(const config::Settings& settings, const ReplayRequest& request);
 
 }  // namespace sealcast::events

@@ -1,22 +1,29 @@
-// The loops of a worker, and its statements beside those that apply.
+// Claims partitions, records their progress, replays dead letters, and watches for new entries.
 #include "events/worker.h"
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <cstdint>
+#include <map>
 #include <random>
 #include <utility>
+#include <vector>
 
+#include "base/event.h"
 #include "base/log.h"
+#include "client/postgres/connection.h"
+#include "events/applier.h"
+#include "events/group_reader.h"
+#include "events/leased_partition.h"
 #include "transport/redis_streams/service.h"
 
 namespace sealcast::events {
 namespace {
 
 using std::chrono::milliseconds;
+using Clock = Worker::Clock;
 
 constexpr char kHandlers[] = "select name, t, batch_size, timeout_ms from sealcast.handlers_of($1)";
 constexpr char kClaim[] = "select partition, epoch, mine from sealcast.claim_partitions($1, $2, $3, $4)";
@@ -26,9 +33,9 @@ constexpr char kCarried[] =
 constexpr char kFinish[] = "select sealcast.finish_partitions($1, $2, $3, $4, $5)";
 constexpr char kReplay[] = "select handler, \"offset\", envelope from sealcast.event_dead_letters_to_replay($1, $2)";
 
-constexpr std::int32_t kReplays = 20;  // dead letters at once
+constexpr std::int32_t kMaxReplays = 20;  // dead letters per round
 
-// Two workers must never share a name, also where they share settings, hosts or process ids.
+// Two workers need different names even with the same settings, host name and process id.
 std::string unique_name(const std::string& holder) {
   std::random_device random;
   std::array<char, 9> suffix{};
@@ -38,10 +45,59 @@ std::string unique_name(const std::string& holder) {
 
 }  // namespace
 
-Worker::Worker(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings, std::string group)
+class Worker::Impl {
+ public:
+  Impl(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings, std::string group);
+  void start();
+  asio::awaitable<void> shut_down(Clock::time_point deadline);
+
+ private:
+  // When the partition has finished the entry `newest`, it has finished all messages that were relayed before
+  // `carried_to`.
+  struct Checkpoint {
+    EntryId newest;
+    std::int64_t carried_to;  // Unix ms
+  };
+
+  asio::awaitable<void> claim_loop();
+  asio::awaitable<void> record_loop();
+  asio::awaitable<void> watch_loop();
+  asio::awaitable<void> claim();
+  asio::awaitable<void> read_handlers();
+  void update_partitions(const postgres::Result& claimed);
+  asio::awaitable<void> record_finished();
+  asio::awaitable<void> make_checkpoints();
+  asio::awaitable<void> replay_dead_letters();
+  asio::awaitable<bool> pause() { return shutting_down_.wait_for(lease_ / 3); }
+  void end_loop();
+  void log_failure(const postgres::Error& error);
+
+  asio::any_io_executor executor_;
+  Metrics& all_metrics_;
+  Metrics::Worker metrics_;
+  const std::string group_;
+  const std::string holder_;
+  const milliseconds lease_;
+  std::shared_ptr<postgres::Connection> connection_;
+  GroupReader reader_;
+  Applier applier_;
+  EventHandlers handlers_;
+  std::map<std::int32_t, LeasedPartition> partitions_;
+  std::vector<LeasedPartition> ending_;
+  std::map<std::int32_t, Checkpoint> checkpoints_;
+  std::int64_t losses_ = 0;  // number of losses of Redis when the checkpoints were made
+  int running_loops_ = 0;
+  Event loops_ended_;
+  Event shutting_down_;
+  log::Throttle log_throttle_;
+  bool warned_of_no_handlers_ = false;
+};
+
+Worker::Impl::Impl(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings,
+                   std::string group)
     : executor_(executor),
-      metrics_(metrics),
-      counts_(metrics.worker()),
+      all_metrics_(metrics),
+      metrics_(metrics.worker()),
       group_(std::move(group)),
       holder_(unique_name(settings.relay.holder)),
       lease_(settings.worker.lease),
@@ -51,61 +107,86 @@ Worker::Worker(asio::any_io_executor executor, Metrics& metrics, const config::S
           executor, settings.redis_events,
           transport::redis_streams::service_options("redis_events", settings.redis_events, settings.delivery.timeout),
           group_),
-      applier_(executor, counts_, {settings.relay.dsn, group_, static_cast<std::size_t>(settings.worker.lanes)}),
-      lead_timer_(executor),
-      keep_timer_(executor) {}
+      applier_(executor, metrics_, settings.relay.dsn, group_, settings.worker.lanes),
+      loops_ended_(executor),
+      shutting_down_(executor) {}
 
-void Worker::start() {
+void Worker::Impl::start() {
   connection_->start();
   reader_.start();
   applier_.start();
-  loops_ = 3;
-  asio::co_spawn(executor_, lead(), asio::detached);
-  asio::co_spawn(executor_, keep(), asio::detached);
-  asio::co_spawn(executor_, watch(), asio::detached);
+  running_loops_ = 3;
+  asio::co_spawn(executor_, claim_loop(), asio::detached);
+  asio::co_spawn(executor_, record_loop(), asio::detached);
+  asio::co_spawn(executor_, watch_loop(), asio::detached);
 }
 
-void Worker::complain(const postgres::Error& error) {
-  if (error.failure() != postgres::Failure::refused || !complaints_.allows()) return;
-  log::write(log::Level::error, log::tag::kWorker, "Postgres refused a statement of the worker; trying again",
+void Worker::Impl::end_loop() {
+  if (--running_loops_ == 0) loops_ended_.set();
+}
+
+void Worker::Impl::log_failure(const postgres::Error& error) {
+  if (error.failure() != postgres::Failure::refused || !log_throttle_.allows()) return;
+  log::write(log::Level::error, log::tag::kWorker, "Postgres refused a statement of the worker; retrying",
              {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
 }
 
-asio::awaitable<void> Worker::until_next(asio::steady_timer& timer) {
-  if (finishing_) co_return;
-  timer.expires_after(lease_ / 3);
-  boost::system::error_code ignored;
-  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-}
-
-asio::awaitable<void> Worker::lead() {
-  while (!finishing_) {
+asio::awaitable<void> Worker::Impl::claim_loop() {
+  while (!shutting_down_.is_set()) {
     try {
       const bool connected = co_await connection_->wait_connected(Clock::now() + lease_ / 3);
       if (!connected) continue;
       co_await claim();
     } catch (const postgres::Error& error) {
-      complain(error);
+      log_failure(error);
     }
-    co_await until_next(lead_timer_);
+    co_await pause();
   }
-  --loops_;
+  end_loop();
 }
 
-asio::awaitable<void> Worker::keep() {
-  while (!finishing_) {
+asio::awaitable<void> Worker::Impl::record_loop() {
+  while (!shutting_down_.is_set()) {
     try {
-      co_await record();
-      co_await replay();
+      co_await record_finished();
+      co_await make_checkpoints();
+      co_await replay_dead_letters();
     } catch (const postgres::Error& error) {
-      complain(error);
+      log_failure(error);
     }
-    co_await until_next(keep_timer_);
+    co_await pause();
   }
-  --loops_;
+  end_loop();
 }
 
-asio::awaitable<void> Worker::read_handlers() {
+asio::awaitable<void> Worker::Impl::watch_loop() {
+  while (!shutting_down_.is_set()) {
+    std::vector<GroupReader::Watched> watched;
+    for (const auto& [id, partition] : partitions_) {
+      if (partition.idle()) watched.push_back({static_cast<std::size_t>(id), partition.position()});
+    }
+    co_await reader_.wait_for_entries(watched);
+    for (const GroupReader::Watched& item : watched) {
+      const auto partition = partitions_.find(static_cast<std::int32_t>(item.partition));
+      if (partition != partitions_.end()) partition->second.wake();
+    }
+  }
+  end_loop();
+}
+
+asio::awaitable<void> Worker::Impl::claim() {
+  postgres::Params params;
+  params.add(std::string_view(group_));
+  params.add(std::string_view(holder_));
+  params.add(static_cast<std::int32_t>(lease_.count()));
+  params.add(static_cast<std::int32_t>(reader_.partitions()));
+  const postgres::Result claimed = co_await connection_->query(kClaim, params);
+  // The handlers are read after the claim: a handler that is registered later ends these epochs.
+  co_await read_handlers();
+  update_partitions(claimed);
+}
+
+asio::awaitable<void> Worker::Impl::read_handlers() {
   postgres::Params params;
   params.add(std::string_view(group_));
   const postgres::Result rows = co_await connection_->query(kHandlers, params);
@@ -118,85 +199,77 @@ asio::awaitable<void> Worker::read_handlers() {
     const auto same = std::ranges::find_if(handlers_, [&](const auto& known) {
       return known->name == name && known->type == type && known->batch_size == batch && known->timeout == timeout;
     });
-    handlers.push_back(same != handlers_.end() ? *same
-                                               : std::make_shared<const EventHandler>(
-                                                     EventHandler{name, type, batch, timeout, metrics_.handler(name)}));
+    if (same != handlers_.end()) {
+      handlers.push_back(*same);
+      continue;
+    }
+    EventHandler handler{name, type, batch, timeout, all_metrics_.handler(name)};
+    handlers.push_back(std::make_shared<const EventHandler>(std::move(handler)));
   }
   handlers_ = std::move(handlers);
-  if (handlers_.empty() && !std::exchange(warned_, true)) {
+  if (handlers_.empty() && !std::exchange(warned_of_no_handlers_, true)) {
     log::write(log::Level::warn, log::tag::kWorker,
                "no handler is registered for this group; waiting for sealcast.register_handler()",
                {{"group", std::string_view(group_)}});
   }
-  if (!handlers_.empty()) warned_ = false;
+  if (!handlers_.empty()) warned_of_no_handlers_ = false;
 }
 
-asio::awaitable<void> Worker::claim() {
-  postgres::Params params;
-  params.add(std::string_view(group_));
-  params.add(std::string_view(holder_));
-  params.add(static_cast<std::int32_t>(lease_.count()));
-  params.add(static_cast<std::int32_t>(reader_.partitions()));
-  const postgres::Result rows = co_await connection_->query(kClaim, params);
-  // After the claim: a handler that is registered later ends these epochs.
-  co_await read_handlers();
-  take_claim(rows);
-}
-
-void Worker::take_claim(const postgres::Result& rows) {
-  for (int row = 0; row < rows.size(); ++row) {
-    const auto id = static_cast<std::int32_t>(rows.integer(row, 0));
-    const std::int64_t epoch = rows.integer(row, 1);
-    const bool mine = rows.boolean(row, 2) && !finishing_;
+void Worker::Impl::update_partitions(const postgres::Result& claimed) {
+  enum { kPartition, kEpoch, kLeasedHere };
+  for (int row = 0; row < claimed.size(); ++row) {
+    const auto id = static_cast<std::int32_t>(claimed.integer(row, kPartition));
+    const std::int64_t epoch = claimed.integer(row, kEpoch);
+    const bool leased = claimed.boolean(row, kLeasedHere) && !shutting_down_.is_set();
     const auto known = partitions_.find(id);
-    const bool running = known != partitions_.end() && !known->second->ended() && known->second->epoch() == epoch;
-    if (mine && running) continue;
+    const bool running = known != partitions_.end() && !known->second.ended() && known->second.epoch() == epoch;
+    if (leased && running) continue;
     if (known != partitions_.end()) {
-      known->second->stop();
-      if (!known->second->ended()) ending_.push_back(known->second);
+      known->second.stop();
+      if (!known->second.ended()) ending_.push_back(known->second);
       partitions_.erase(known);
       checkpoints_.erase(id);
     }
-    if (!mine) continue;
-    auto partition = std::make_shared<Partition>(executor_, reader_, applier_, handlers_, id, epoch);
-    partition->start();
-    partitions_.emplace(id, std::move(partition));
+    if (leased) partitions_.emplace(id, LeasedPartition(executor_, reader_, applier_, handlers_, id, epoch));
   }
-  std::erase_if(ending_, [](const auto& partition) { return partition->ended(); });
-  counts_.partitions.Set(static_cast<double>(partitions_.size()));
-  std::size_t held = 0;
-  for (const auto& [id, partition] : partitions_) held += partition->held();
-  counts_.held.Set(static_cast<double>(held));
+  std::erase_if(ending_, [](const auto& partition) { return partition.ended(); });
+  metrics_.partitions.Set(static_cast<double>(partitions_.size()));
+  std::size_t postponed = 0;
+  for (const auto& [id, partition] : partitions_) postponed += partition.postponed();
+  metrics_.held.Set(static_cast<double>(postponed));
 }
 
-// What was relayed before a moment is in Redis before an entry that is there then; when that is finished, so is all of
-// it. Both are looked up in this order, and recorded when the partition has come so far.
-asio::awaitable<void> Worker::record() {
+// Records in Postgres the checkpoints that the partitions have reached.
+asio::awaitable<void> Worker::Impl::record_finished() {
   std::vector<std::int32_t> ids;
   std::vector<std::int64_t> epochs, finished;
   for (const auto& [id, partition] : partitions_) {
     const auto checkpoint = checkpoints_.find(id);
-    if (checkpoint == checkpoints_.end() || !partition->finished(checkpoint->second.newest)) continue;
+    if (checkpoint == checkpoints_.end() || !partition.finished(checkpoint->second.newest)) continue;
     ids.push_back(id);
-    epochs.push_back(partition->epoch());
-    finished.push_back(checkpoint->second.finished);
+    epochs.push_back(partition.epoch());
+    finished.push_back(checkpoint->second.carried_to);
     checkpoints_.erase(checkpoint);
   }
-  if (!ids.empty()) {
-    postgres::Params params;
-    params.add(std::string_view(group_));
-    params.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
-    params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
-    params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, finished);
-    params.add(losses_);
-    co_await connection_->query(kFinish, params);
-  }
-  enum { kThrough, kLosses, kPartition, kMs, kSeq };
+  if (ids.empty()) co_return;
+  postgres::Params params;
+  params.add(std::string_view(group_));
+  params.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
+  params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
+  params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, finished);
+  params.add(losses_);
+  co_await connection_->query(kFinish, params);
+}
+
+// Makes a checkpoint for each partition that has none. The time is read first, the newest entry second: all messages
+// that were relayed before the time are then in Redis, at or before that entry.
+asio::awaitable<void> Worker::Impl::make_checkpoints() {
+  enum { kCarriedTo, kLosses, kPartition, kMs, kSeq };
   const postgres::Result carried = co_await connection_->query(kCarried);
   const std::int64_t losses = carried.integer(0, kLosses);
   if (std::exchange(losses_, losses) != losses) checkpoints_.clear();
-  if (carried.null(0, kThrough)) co_return;
-  std::map<std::int32_t, EntryId> added;
+  if (carried.null(0, kCarriedTo)) co_return;
+  std::map<std::int32_t, EntryId> added;  // newest entry that the sidecars have recorded, by partition
   for (const auto& [id, partition] : partitions_) {
     if (!checkpoints_.contains(id)) added.emplace(id, EntryId{});
   }
@@ -208,75 +281,63 @@ asio::awaitable<void> Worker::record() {
   }
   for (const auto& [id, last] : added) {
     const auto newest = co_await reader_.newest(static_cast<std::size_t>(id));
-    // A Redis that is behind what was added has lost it: what it holds says nothing then.
+    // A Redis without the recorded entry has lost entries: then its newest entry proves nothing.
     if (newest && *newest >= last && partitions_.contains(id)) {
-      checkpoints_.insert_or_assign(id, Checkpoint{*newest, carried.integer(0, kThrough)});
+      checkpoints_.insert_or_assign(id, Checkpoint{*newest, carried.integer(0, kCarriedTo)});
     }
   }
 }
 
-// By whoever leases the first partition. Beside what is new: a dead letter comes late anyway.
-asio::awaitable<void> Worker::replay() {
+// Only the worker that leases the partition 0 replays. The retry lane is used, so that new events do not wait.
+asio::awaitable<void> Worker::Impl::replay_dead_letters() {
   if (!partitions_.contains(0)) co_return;
   postgres::Params params;
   params.add(std::string_view(group_));
-  params.add(kReplays);
+  params.add(kMaxReplays);
   const postgres::Result rows = co_await connection_->query(kReplay, params);
-  for (int row = 0; row < rows.size() && !finishing_; ++row) {
-    const auto handler = std::ranges::find(handlers_, rows.text(row, 0),
-                                           [](const auto& known) -> std::string_view { return known->name; });
-    if (handler == handlers_.end()) continue;
+  for (int row = 0; row < rows.size() && !shutting_down_.is_set(); ++row) {
+    const auto found = std::ranges::find(handlers_, rows.text(row, 0),
+                                         [](const auto& known) -> std::string_view { return known->name; });
+    if (found == handlers_.end()) continue;
+    const std::shared_ptr<const EventHandler> handler = *found;  // handlers_ may change meanwhile
     auto entry = std::make_shared<Entry>();
     entry->offset = rows.integer(row, 1);
     entry->envelope = rows.text(row, 2);
-    const std::shared_ptr<const EventHandler> held = *handler;
     const std::vector<EntryPtr> entries{std::move(entry)};
-    co_await applier_.apply(*held, Lease{}, entries, true);
+    co_await applier_.apply(*handler, Lease{}, entries, LaneKind::retry);
   }
 }
 
-asio::awaitable<void> Worker::watch() {
-  while (!finishing_) {
-    std::vector<GroupReader::Watched> watched;
-    for (const auto& [id, partition] : partitions_) {
-      if (partition->idle()) watched.push_back({static_cast<std::size_t>(id), partition->position()});
-    }
-    co_await reader_.wait(watched);
-    for (const GroupReader::Watched& one : watched) {
-      const auto partition = partitions_.find(static_cast<std::int32_t>(one.partition));
-      if (partition != partitions_.end()) partition->second->wake();
-    }
-  }
-  --loops_;
-}
-
-asio::awaitable<void> Worker::finish(Clock::time_point deadline) {
-  finishing_ = true;
-  lead_timer_.cancel();
-  keep_timer_.cancel();
-  for (const auto& [id, partition] : partitions_) {
-    partition->stop();
+asio::awaitable<void> Worker::Impl::shut_down(Clock::time_point deadline) {
+  shutting_down_.set();
+  for (auto& [id, partition] : partitions_) {
+    partition.stop();
     ending_.push_back(partition);
   }
   partitions_.clear();
-  const auto working = [this] {
-    return loops_ > 0 || std::ranges::any_of(ending_, [](const auto& partition) { return !partition->ended(); });
-  };
-  while (working() && Clock::now() < deadline) {
-    asio::steady_timer pause(executor_, milliseconds(5));
-    co_await pause.async_wait(asio::use_awaitable);
-  }
+  co_await loops_ended_.wait_until(deadline);
+  const std::vector<LeasedPartition> ending = ending_;
+  for (const LeasedPartition& partition : ending) co_await partition.wait_ended(deadline);
   try {
     postgres::Params params;
     params.add(std::string_view(group_));
     params.add(std::string_view(holder_));
     co_await connection_->query(kRelease, params);
   } catch (const postgres::Error&) {
-    // The leases end by themselves.
+    // The leases expire.
   }
   applier_.stop();
   reader_.stop();
   connection_->stop();
 }
+
+Worker::Worker(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings, std::string group)
+    : impl_(std::make_unique<Impl>(std::move(executor), metrics, settings, std::move(group))) {}
+
+Worker::~Worker() = default;
+
+void Worker::start() { impl_->start(); }
+
+asio::awaitable<void> Worker::shut_down(Clock::time_point deadline) { return impl_->shut_down(deadline); }
 
 }  // namespace sealcast::events

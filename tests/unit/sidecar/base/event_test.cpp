@@ -1,4 +1,4 @@
-// Events, pauses, backoff.
+// Events, and the pauses of a backoff.
 #include "base/event.h"
 
 #include <gtest/gtest.h>

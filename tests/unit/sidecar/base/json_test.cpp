@@ -1,4 +1,4 @@
-// JSON for answers and log lines.
+// JSON for responses and log lines.
 #include "base/json.h"
 
 #include <gtest/gtest.h>

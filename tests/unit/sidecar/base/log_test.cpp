@@ -1,4 +1,4 @@
-// Log lines: valid JSON whatever is logged, and nothing below the level.
+// Log lines are valid JSON, and levels below the threshold are not logged.
 #include "base/log.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ class LogTest : public testing::Test {
   }
 };
 
-TEST_F(LogTest, OneObjectALineWithUtcTime) {
+TEST_F(LogTest, ALineIsOneObjectWithUtcTime) {
   const std::string line = captured([] {
     write(Level::warn, tag::kGate, "hello",
           {{"text", std::string_view("x")}, {"number", std::int64_t{-7}}, {"ratio", 0.5}, {"flag", true}});
@@ -34,7 +34,7 @@ TEST_F(LogTest, OneObjectALineWithUtcTime) {
   EXPECT_TRUE(std::regex_match(line, shape)) << line;
 }
 
-TEST_F(LogTest, EveryStringSurvivesAsJson) {
+TEST_F(LogTest, AnyStringIsEscapedAsJson) {
   const std::string texts[] = {
       "quote \" backslash \\ slash /",          "line\nfeed\r\ttab", std::string("nul\0byte", 8), "\x1b[31m\x7f",
       "snow \xe2\x98\x83 and \xf0\x9f\x98\x80", "\xe2\x80\xa8"};
@@ -51,7 +51,7 @@ TEST_F(LogTest, EveryStringSurvivesAsJson) {
   }
 }
 
-TEST_F(LogTest, InvalidUtf8IsReplacedByteByByte) {
+TEST_F(LogTest, EachInvalidByteBecomesAReplacementCharacter) {
   const std::pair<std::string, std::string> cases[] = {
       {"a\xffz", "a\uFFFDz"},
       {"\xc0\x80", "\uFFFD\uFFFD"},
@@ -78,7 +78,7 @@ TEST_F(LogTest, NumbersThatJsonLacksAreNull) {
   EXPECT_NE(line.find(R"("a":null,"b":null,"c":-9223372036854775808})"), std::string::npos) << line;
 }
 
-TEST_F(LogTest, LevelsBelowTheThresholdAreSilent) {
+TEST_F(LogTest, LevelsBelowTheThresholdAreNotLogged) {
   set_level(Level::warn);
   EXPECT_FALSE(enabled(Level::info));
   EXPECT_EQ(captured([] { write(Level::info, tag::kAuth, "m"); }), "");
@@ -87,7 +87,7 @@ TEST_F(LogTest, LevelsBelowTheThresholdAreSilent) {
   EXPECT_EQ(level_named("loud"), std::nullopt);
 }
 
-TEST_F(LogTest, AThrottleLetsOneThroughASecond) {
+TEST_F(LogTest, AThrottleAllowsOneMessagePerSecond) {
   Throttle throttle;
   EXPECT_TRUE(throttle.allows());
   EXPECT_FALSE(throttle.allows());

@@ -1,4 +1,4 @@
-// What GET /metrics prints.
+// The text of GET /metrics.
 #include "base/metrics.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace sealcast {
 namespace {
 
-TEST(MetricsTest, RendersWhatWasCounted) {
+TEST(MetricsTest, RendersCountersGaugesAndHistograms) {
   Metrics metrics;
   metrics.messages_ok.Increment();
   metrics.refused("rate_limited").Increment(2);
@@ -24,7 +24,14 @@ TEST(MetricsTest, RendersWhatWasCounted) {
   }
 }
 
-TEST(MetricsTest, TheNumberOfCodesIsBounded) {
+TEST(MetricsTest, AMetricWithALabelIsRenderedOnlyOnceALabelValueIsKnown) {
+  Metrics metrics;
+  EXPECT_EQ(metrics.render().find("sealcast_worker_held"), std::string::npos);
+  metrics.worker().held.Set(2);
+  EXPECT_NE(metrics.render().find("sealcast_worker_held 2\n"), std::string::npos);
+}
+
+TEST(MetricsTest, After64CodesARefusalCountsAsOther) {
   Metrics metrics;
   for (int i = 0; i < 1000; ++i) metrics.refused("hook_" + std::to_string(i)).Increment();
   const std::string text = metrics.render();

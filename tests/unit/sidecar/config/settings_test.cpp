@@ -1,4 +1,4 @@
-// Settings: defaults, file, environment, and every way to get them wrong.
+// Loading settings: defaults, file, environment, and the error of each mistake.
 #include "config/settings.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ class SettingsTest : public testing::Test {
  protected:
   SettingsTest() { secret_ = scratch_.write("secret", std::string(32, 's') + "\n"); }
 
-  // The file's text with a session secret, unless it brings its own section; `variables` as "NAME=value".
+  // Loads `toml`, with a session secret if it has no section [session]. `variables` are "NAME=value".
   Settings load(const std::string& toml, std::vector<std::string> variables = {}) {
     std::string text = toml;
     if (text.find("[session]") == std::string::npos) text += "\n[session]\nhs256_secret_file = \"" + secret_ + "\"\n";
@@ -70,7 +70,7 @@ TEST_F(SettingsTest, TheFileOverridesDefaultsAndTheEnvironmentTheFile) {
   EXPECT_EQ(settings.drain_timeout, std::chrono::milliseconds(8));
 }
 
-TEST_F(SettingsTest, EverySettingCanBeSetByItsVariable) {
+TEST_F(SettingsTest, AVariableSetsEachSetting) {
   for (const Setting& setting : settings_table()) {
     const std::string value = setting.fallback.empty() && !setting.is_text() && !setting.is_list()
                                   ? std::to_string(setting.min)
@@ -81,29 +81,32 @@ TEST_F(SettingsTest, EverySettingCanBeSetByItsVariable) {
   }
 }
 
-TEST_F(SettingsTest, UnknownKeysNameTheKnownOnes) {
+TEST_F(SettingsTest, TheErrorOfAnUnknownKeyListsTheKnownKeys) {
   EXPECT_EQ(error("[gate]\ntimeout = 3\n").substr(file_.size()),
-            ":2: gate.timeout is no setting; [gate] has redis_url, redis_password_file, redis_ca_file, timeout_ms, "
+            ":2: gate.timeout is not a setting; the settings of [gate] are redis_url, redis_password_file, "
+            "redis_ca_file, timeout_ms, "
             "replay_window_ms, role_cache_ms, max_waiting, socket, socket_group");
-  EXPECT_NE(error("[gates]\n").find(":1: gates is no setting; the sections are [http], [postgres]"), std::string::npos);
-  EXPECT_NE(error("listen = \"x\"\n").find("listen is no setting"), std::string::npos);
-  EXPECT_NE(error("gate = 3\n").find("gate is no section; write [gate]"), std::string::npos);
-  EXPECT_NE(
-      error("", {"SEALCAST_GATE_REDSI_URL=x"}).find("SEALCAST_GATE_REDSI_URL is no setting; [gate] has redis_url"),
-      std::string::npos);
+  EXPECT_NE(error("[gates]\n").find(":1: gates is not a setting; the sections are [http], [postgres]"),
+            std::string::npos);
+  EXPECT_NE(error("listen = \"x\"\n").find("listen is not a setting"), std::string::npos);
+  EXPECT_NE(error("gate = 3\n").find("gate is a section; write [gate]"), std::string::npos);
+  EXPECT_NE(error("", {"SEALCAST_GATE_REDSI_URL=x"})
+                .find("SEALCAST_GATE_REDSI_URL is not a setting; the settings of [gate] are redis_url"),
+            std::string::npos);
 }
 
-TEST_F(SettingsTest, VariablesOfOtherToolsAreLeftAlone) {
+TEST_F(SettingsTest, VariablesOfOtherToolsAreIgnored) {
   EXPECT_NO_THROW(load("", {"SEALCAST_URL=http://x", "SEALCAST_LOCAL=/tmp", "SEALCAST_JWT_SECRET=x", "PATH=/bin"}));
 }
 
-TEST_F(SettingsTest, WrongTypesSayWhatToWrite) {
+TEST_F(SettingsTest, TheErrorOfAWrongTypeNamesTheRightType) {
   EXPECT_EQ(error("[gate]\ntimeout_ms = \"250\"\n").substr(file_.size()),
-            ":2: gate.timeout_ms is no whole number; write one without quotes (milliseconds)");
-  EXPECT_NE(error("[gate]\ntimeout_ms = 2.5\n").find("is no whole number"), std::string::npos);
-  EXPECT_NE(error("[http]\nlisten = 8080\n").find("http.listen is no string; write it in quotes"), std::string::npos);
-  EXPECT_NE(error("[http]\ncors_origins = \"*\"\n").find("is no list of strings"), std::string::npos);
-  EXPECT_NE(error("[http]\ncors_origins = [\"*\", 3]\n").find("is no list of strings"), std::string::npos);
+            ":2: gate.timeout_ms is not a whole number; write one without quotes (milliseconds)");
+  EXPECT_NE(error("[gate]\ntimeout_ms = 2.5\n").find("is not a whole number"), std::string::npos);
+  EXPECT_NE(error("[http]\nlisten = 8080\n").find("http.listen is not a string; write it in quotes"),
+            std::string::npos);
+  EXPECT_NE(error("[http]\ncors_origins = \"*\"\n").find("is not a list of strings"), std::string::npos);
+  EXPECT_NE(error("[http]\ncors_origins = [\"*\", 3]\n").find("is not a list of strings"), std::string::npos);
   EXPECT_EQ(error("", {"SEALCAST_GATE_TIMEOUT_MS=250ms"}),
             "environment: SEALCAST_GATE_TIMEOUT_MS is \"250ms\"; write a whole number (milliseconds)");
   EXPECT_NE(error("", {"SEALCAST_GATE_TIMEOUT_MS="}).find("is \"\"; write a whole number"), std::string::npos);
@@ -111,7 +114,7 @@ TEST_F(SettingsTest, WrongTypesSayWhatToWrite) {
             std::string::npos);
 }
 
-TEST_F(SettingsTest, RangesAreChecked) {
+TEST_F(SettingsTest, AnErrorNamesTheRange) {
   EXPECT_NE(error("[gate]\ntimeout_ms = 0\n").find(":2: gate.timeout_ms is 0; write 10 to 60000 (milliseconds)"),
             std::string::npos);
   EXPECT_NE(error("[gate]\nrole_cache_ms = 5001\n").find("write 0 to 5000"), std::string::npos);
@@ -125,7 +128,7 @@ TEST_F(SettingsTest, RangesAreChecked) {
   }
 }
 
-TEST_F(SettingsTest, ListenAddresses) {
+TEST_F(SettingsTest, AListenAddressNeedsHostAndPort) {
   for (const char* good : {"127.0.0.1:0", "[::1]:8080", "localhost:65535", "0.0.0.0:80"}) {
     EXPECT_NO_THROW(load("", {std::string("SEALCAST_HTTP_LISTEN=") + good})) << good;
   }
@@ -135,11 +138,11 @@ TEST_F(SettingsTest, ListenAddresses) {
   }
 }
 
-TEST_F(SettingsTest, ConnectionStrings) {
+TEST_F(SettingsTest, ConnectionStringsAreChecked) {
   EXPECT_NO_THROW(load("", {"SEALCAST_POSTGRES_DSN=postgresql://u@h:5432/d?sslmode=require"}));
-  EXPECT_NE(error("[postgres]\ndsn = \"nonsense\"\n").find(":2: postgres.dsn is no connection string"),
+  EXPECT_NE(error("[postgres]\ndsn = \"nonsense\"\n").find(":2: postgres.dsn is not a connection string"),
             std::string::npos);
-  EXPECT_NE(error("[relay]\ndsn = \"nonsense\"\n").find("relay.dsn is no connection string"), std::string::npos);
+  EXPECT_NE(error("[relay]\ndsn = \"nonsense\"\n").find("relay.dsn is not a connection string"), std::string::npos);
   for (const char* url : {"http://x", "redis://", "redis://h:0", "redis://h:x", "redis://h/x", "redis://u%zz@h",
                           "redis://h/-1", "redis://[::1"}) {
     EXPECT_NE(error("", {std::string("SEALCAST_GATE_REDIS_URL=") + url}).find("write redis://"), std::string::npos)
@@ -147,7 +150,7 @@ TEST_F(SettingsTest, ConnectionStrings) {
   }
 }
 
-TEST_F(SettingsTest, Brokers) {
+TEST_F(SettingsTest, MqttSettingsAreChecked) {
   Settings settings = load("[relay]\nholder = \"a\"\n");
   EXPECT_EQ(settings.mqtt.url, "");
   EXPECT_EQ(settings.mqtt.client_id, "sealcast-a");
@@ -165,10 +168,10 @@ TEST_F(SettingsTest, Brokers) {
             std::string::npos);
 }
 
-TEST_F(SettingsTest, PasswordsComeFromFilesOnlyAndAreNeverQuoted) {
+TEST_F(SettingsTest, PasswordsComeFromFilesAndNoErrorQuotesThem) {
   for (const char* dsn : {"host=h password=hunter2", "postgresql://u:hunter2@h/d"}) {
     const std::string problem = error("", {std::string("SEALCAST_POSTGRES_DSN=") + dsn});
-    EXPECT_NE(problem.find("SEALCAST_POSTGRES_DSN holds a password; write the password into a file"),
+    EXPECT_NE(problem.find("SEALCAST_POSTGRES_DSN contains a password; write the password into a file"),
               std::string::npos);
     EXPECT_EQ(problem.find("hunter2"), std::string::npos);
   }
@@ -178,7 +181,7 @@ TEST_F(SettingsTest, PasswordsComeFromFilesOnlyAndAreNeverQuoted) {
     EXPECT_NE(problem, "no error");
   }
   const std::string problem = error("", {"SEALCAST_MQTT_URL=mqtt://u:hunter2@h"});
-  EXPECT_NE(problem.find("SEALCAST_MQTT_URL holds a password; write the password into a file"), std::string::npos);
+  EXPECT_NE(problem.find("SEALCAST_MQTT_URL contains a password; write the password into a file"), std::string::npos);
   EXPECT_EQ(problem.find("hunter2"), std::string::npos);
   const std::string file = scratch_.write("pg", "it's a \\ p@ss\n");
   Settings settings =
@@ -187,7 +190,7 @@ TEST_F(SettingsTest, PasswordsComeFromFilesOnlyAndAreNeverQuoted) {
   EXPECT_EQ(settings.relay.dsn, R"(dbname='d' host='h' password='it\'s a \\ p@ss' sslmode='disable')");
 }
 
-// A password that went into another place would be told to the server, and to its log.
+// A password in another parameter would be sent to the server, which may log it.
 TEST_F(SettingsTest, APasswordIsNeverPartOfAnotherValue) {
   const std::string password = "SEALCAST_POSTGRES_PASSWORD_FILE=" + scratch_.write("pg", "secret");
   const std::pair<const char*, const char*> cases[] = {
@@ -199,36 +202,38 @@ TEST_F(SettingsTest, APasswordIsNeverPartOfAnotherValue) {
     EXPECT_EQ(load("", {std::string("SEALCAST_POSTGRES_DSN=") + dsn, password}).postgres.dsn, expected) << dsn;
   }
   scratch_.write("pg", std::string_view("sec\0ret", 7));
-  EXPECT_NE(error("", {password}).find("SEALCAST_POSTGRES_PASSWORD_FILE names a file with a zero byte"),
+  EXPECT_NE(error("", {password}).find("SEALCAST_POSTGRES_PASSWORD_FILE is a file that contains a zero byte"),
             std::string::npos);
 }
 
-TEST_F(SettingsTest, FilesMustBeThere) {
+TEST_F(SettingsTest, PathsMustExist) {
   EXPECT_NE(error("[session]\nhs256_secret_file = \"/nowhere/x\"\n")
-                .find(":2: session.hs256_secret_file names \"/nowhere/x\", which cannot be read (No such file"),
+                .find(":2: session.hs256_secret_file is \"/nowhere/x\", a file that cannot be read (No such file"),
             std::string::npos);
-  EXPECT_NE(error("[demo]\ndirectory = \"/nowhere\"\n").find("is no directory"), std::string::npos);
+  EXPECT_NE(error("[demo]\ndirectory = \"/nowhere\"\n").find("is not a directory"), std::string::npos);
   EXPECT_NE(error("[gate]\nsocket = \"gate.sock\"\n").find("write an absolute path"), std::string::npos);
-  EXPECT_NE(error("[gate]\nsocket = \"/nowhere/gate.sock\"\n").find("is no directory; create it"), std::string::npos);
+  EXPECT_NE(error("[gate]\nsocket = \"/nowhere/gate.sock\"\n").find("is not a directory; create it"),
+            std::string::npos);
   EXPECT_NE(error("[gate]\nsocket = \"/tmp/" + std::string(120, 'x') + "\"\n").find("choose a shorter path"),
             std::string::npos);
 }
 
-TEST_F(SettingsTest, SettingsThatBelongTogether) {
-  EXPECT_NE(error("[session]\nissuer = \"x\"\n").find("both empty, so that nobody could send"), std::string::npos);
+TEST_F(SettingsTest, CombinationsAreChecked) {
+  EXPECT_NE(error("[session]\nissuer = \"x\"\n").find("both empty, so no session could be verified"),
+            std::string::npos);
   const std::string jwks = scratch_.write("jwks", "{}");
   EXPECT_NE(error("[session]\njwks_file = \"" + jwks + "\"\n").find("session.ticket_secret_file is empty"),
             std::string::npos);
   EXPECT_NE(error("[gate]\nsocket_group = \"x\"\n").find(":2: gate.socket_group is set without gate.socket"),
             std::string::npos);
-  EXPECT_NE(error("[gate]\nredis_ca_file = \"" + secret_ + "\"\n").find("has no TLS; write rediss://"),
+  EXPECT_NE(error("[gate]\nredis_ca_file = \"" + secret_ + "\"\n").find("does not use TLS; write rediss://"),
             std::string::npos);
   EXPECT_NE(error("[log]\nlevel = \"loud\"\n").find("write debug, info, warn or error"), std::string::npos);
   EXPECT_NE(error("[http]\ncors_origins = [\"example.org\"]\n").find("write origins such as"), std::string::npos);
   EXPECT_NE(error("[http]\ncors_origins = [\"https://x/path\"]\n").find("without a path"), std::string::npos);
 }
 
-TEST_F(SettingsTest, Services) {
+TEST_F(SettingsTest, SettingsOfOutsideServicesAreChecked) {
   const auto with = [this](const std::string& name, const std::string& value) {
     return error("", {"SEALCAST_" + name + "=" + value, "SEALCAST_SUPABASE_KEY_FILE=" + secret_});
   };
@@ -238,7 +243,7 @@ TEST_F(SettingsTest, Services) {
   }
   for (const char* bad : {"p.supabase.co", "ftp://x", "https://", "https:///x", "https://u:hunter2@x", "https://x?a=b",
                           "https://x#a", "https://x y"}) {
-    EXPECT_NE(with("SUPABASE_URL", bad).find("SEALCAST_SUPABASE_URL is no usable address"), std::string::npos) << bad;
+    EXPECT_NE(with("SUPABASE_URL", bad).find("SEALCAST_SUPABASE_URL is not a usable URL"), std::string::npos) << bad;
     EXPECT_EQ(with("SUPABASE_URL", bad).find("hunter2"), std::string::npos);
   }
   EXPECT_NE(error("[supabase]\nurl = \"https://x\"\n").find(":2: supabase.url is set without supabase.key_file"),
@@ -267,7 +272,7 @@ TEST_F(SettingsTest, Services) {
   EXPECT_EQ(settings.supabase.channels, "private");
 }
 
-TEST_F(SettingsTest, Regions) {
+TEST_F(SettingsTest, RegionsAreChecked) {
   const std::string two = R"(list = ["eu https://eu.example/ 50 8.7", "us http://us.example 40.7 -74"])";
   Settings settings = load("[regions]\n" + two + "\n");
   EXPECT_EQ(settings.regions.fallback, "eu");
@@ -279,35 +284,35 @@ TEST_F(SettingsTest, Regions) {
   EXPECT_NE(error("[regions]\n" + two + "\ndefault = \"ap\"\n").find(":3: regions.default is \"ap\", which"),
             std::string::npos);
   EXPECT_NE(error("[regions]\nlist = [\"eu https://a 0 0\", \"eu https://b 0 0\"]\n")
-                .find(":2: regions.list names \"eu\" twice"),
+                .find(":2: regions.list contains region \"eu\" twice"),
             std::string::npos);
   EXPECT_NE(error("[regions]\nlist = [\"eu https://a\"]\n").find("write \"NAME URL LATITUDE LONGITUDE\""),
             std::string::npos);
   const std::string secret = error("[regions]\nlist = [\"eu https://u:hunter2@a 0 0\"]\n");
-  EXPECT_NE(secret.find("has a region \"eu\" whose URL is no usable address"), std::string::npos) << secret;
+  EXPECT_NE(secret.find("contains region \"eu\" whose URL is not a usable URL"), std::string::npos) << secret;
   EXPECT_EQ(secret.find("hunter2"), std::string::npos);
   std::string many = "SEALCAST_REGIONS_LIST=";
   for (int i = 0; i < 65; ++i) many += "r" + std::to_string(i) + " https://a 0 0,";
-  EXPECT_NE(error("", {many}).find("has 65 regions; write 64 at most"), std::string::npos);
-  EXPECT_NE(error("[regions]\ndatabase_file = \"/nowhere/x\"\n").find("which cannot be read"), std::string::npos);
+  EXPECT_NE(error("", {many}).find("has 65 regions; write at most 64"), std::string::npos);
+  EXPECT_NE(error("[regions]\ndatabase_file = \"/nowhere/x\"\n").find("a file that cannot be read"), std::string::npos);
 }
 
-TEST_F(SettingsTest, TrustedProxies) {
+TEST_F(SettingsTest, TrustedProxiesAreAddressesOrNetworks) {
   EXPECT_EQ(load("[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n").http.trusted_proxies.size(), 2);
   EXPECT_NE(error("[http]\ntrusted_proxies = [\"10.0.0.1/8\"]\n")
-                .find(":2: http.trusted_proxies holds \"10.0.0.1/8\", which has bits behind its prefix; its network "
+                .find(":2: http.trusted_proxies contains \"10.0.0.1/8\", which has bits behind its prefix; its network "
                       "begins at 10.0.0.0; write networks such as"),
             std::string::npos);
   EXPECT_NE(error("", {"SEALCAST_HTTP_TRUSTED_PROXIES=proxy.example"}).find("is no IPv4 or IPv6 address"),
             std::string::npos);
 }
 
-TEST_F(SettingsTest, AllProblemsAreToldAtOnce) {
+TEST_F(SettingsTest, OneErrorListsAllProblems) {
   const std::string problems = error("[gate]\ntimeout_ms = 0\nnonsense = 1\n", {"SEALCAST_SSE_RETRY_MS=x"});
   EXPECT_EQ(std::count(problems.begin(), problems.end(), '\n'), 2) << problems;
 }
 
-TEST_F(SettingsTest, FilesThatAreNoToml) {
+TEST_F(SettingsTest, AFileThatIsNotTomlIsAnError) {
   EXPECT_NE(error("[gate\n").find(":1: "), std::string::npos);
   EXPECT_NE(error("[gate]\nsocket = \"\"\nsocket = \"\"\n").find(":3: "), std::string::npos);
   const char* const none[] = {nullptr};
@@ -316,11 +321,11 @@ TEST_F(SettingsTest, FilesThatAreNoToml) {
     FAIL() << "a missing file was accepted";
   } catch (const core::SettingsError& problem) {
     EXPECT_NE(std::string(problem.what()).find("/nowhere/sealcast.toml: "), std::string::npos);
-    EXPECT_NE(std::string(problem.what()).find("name a file that exists"), std::string::npos);
+    EXPECT_NE(std::string(problem.what()).find("give the path of a file that exists"), std::string::npos);
   }
 }
 
-TEST_F(SettingsTest, SecretFiles) {
+TEST_F(SettingsTest, ASecretFileLosesOneLineFeedAndMustNotBeEmptyOrTooLarge) {
   EXPECT_EQ(core::token::read_secret_file("k", scratch_.write("a", "secret\n\n")), "secret\n");
   EXPECT_EQ(core::token::read_secret_file("k", scratch_.write("b", std::string("a\0b", 3))), std::string("a\0b", 3));
   for (const std::string& path : {scratch_.write("c", ""), scratch_.write("d", "\n"), scratch_.path("missing"),

@@ -1,4 +1,4 @@
-// Runs coroutines of the sidecar to their end inside a test, and awaits conditions instead of sleeping.
+// Runs coroutines to their end inside a test, and waits for conditions instead of sleeping.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@
 namespace sealcast::test {
 inline constexpr std::chrono::seconds kPatience{30};
 
-// Runs the loop until `condition` holds; false when patience ends first.
+// Runs the event loop until `condition` is true; returns false after kPatience.
 inline bool run_until(asio::io_context& io, const std::function<bool()>& condition) {
   const auto end = std::chrono::steady_clock::now() + kPatience;
   while (!condition()) {

@@ -1,4 +1,4 @@
-// Makes certificates with OpenSSL.
+// Generates self-signed certificates with OpenSSL.
 #include "support/certificate.h"
 
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-// Starting a service under Node.js and talking to it through its standard input and output.
+// Starts a contract server under Node.js and controls it through its standard input and output.
 #include "support/contract_server.h"
 
 #include <fcntl.h>
@@ -30,7 +30,7 @@ ContractServer::ContractServer(const std::string& script, std::vector<std::strin
   if (::pipe2(in.data(), O_CLOEXEC) != 0 || ::pipe2(out.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
   pid_ = ::fork();
   if (pid_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // nothing stays behind when the test crashes
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no process survives a crash of the test
     ::dup2(in[0], STDIN_FILENO);
     ::dup2(out[1], STDOUT_FILENO);
     ::execvp(argv[0], argv.data());
@@ -47,7 +47,7 @@ ContractServer::ContractServer(const std::string& script, std::vector<std::strin
 }
 
 ContractServer::~ContractServer() {
-  ::close(in_);  // upon which it ends
+  ::close(in_);  // the server ends at the end of its input
   ::close(out_);
   ::waitpid(pid_, nullptr, 0);
 }
@@ -63,7 +63,7 @@ std::string ContractServer::read_line() {
     pollfd waiting{out_, POLLIN, 0};
     std::array<char, 65536> bytes;
     const ssize_t size = ::poll(&waiting, 1, kPatienceMs) == 1 ? ::read(out_, bytes.data(), bytes.size()) : 0;
-    if (size <= 0) throw std::runtime_error("the service of tests/contracts does not answer; see that node is there");
+    if (size <= 0) throw std::runtime_error("the contract server does not answer; check that node is installed");
     unread_.append(bytes.data(), static_cast<std::size_t>(size));
   }
 }
@@ -71,7 +71,7 @@ std::string ContractServer::read_line() {
 std::string ContractServer::command(const std::string& json) {
   const std::string line = json + "\n";
   if (::write(in_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
-    throw std::runtime_error("the service of tests/contracts is gone");
+    throw std::runtime_error("the contract server has ended");
   }
   return read_line();
 }

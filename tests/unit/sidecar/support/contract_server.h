@@ -1,4 +1,4 @@
-// One of the services in tests/contracts, of the test's own: started on a free port, gone with it.
+// Starts one of the contract servers in tests/contracts on a free port, for one test.
 #pragma once
 
 #include <sys/types.h>
@@ -14,19 +14,19 @@ namespace sealcast::test {
 
 class ContractServer {
  public:
-  // `script`: its file's name. Listening when this returns.
+  // `script` is a file name in tests/contracts. The server listens when this returns.
   explicit ContractServer(const std::string& script, std::vector<std::string> arguments = {});
   ~ContractServer();
   ContractServer(const ContractServer&) = delete;
   ContractServer& operator=(const ContractServer&) = delete;
 
-  // One command of the control interface (tests/contracts/service.mjs) and its answer, both JSON.
+  // Sends a command of the control interface (tests/contracts/service.mjs) and returns the answer; both are JSON.
   std::string command(const std::string& json);
   void faults(const std::string& members) { command(R"({"do":"faults",)" + members + "}"); }
   void no_faults() { command(R"({"do":"faults"})"); }
   std::string offsets(const std::string& channel);   // "1,2,3"
-  std::string messages(const std::string& channel);  // the answer's JSON
-  std::int64_t count(std::string_view name);         // from its stats
+  std::string messages(const std::string& channel);  // JSON
+  std::int64_t count(std::string_view name);         // a number of the command `stats`
 
   const std::string& url() const { return url_; }
   const std::string& ca_file() const { return ca_file_; }
@@ -37,17 +37,17 @@ class ContractServer {
 
   Scratch scratch_;
   pid_t pid_ = -1;
-  int in_ = -1;   // its standard input
-  int out_ = -1;  // its standard output
+  int in_ = -1;   // the server's standard input
+  int out_ = -1;  // the server's standard output
   std::string unread_;
   std::string url_;
   std::string ca_file_;
 };
 
-// Frames of a stream with the offsets from `first` to `last`.
+// Makes frames of a stream with the offsets from `first` to `last`.
 std::vector<transport::FramePtr> frames_of(const std::string& stream_id, std::int64_t first, std::int64_t last);
 
-// "1,2,3" for 1 to 3.
+// Returns "1,2,3" for 1 to 3.
 std::string offsets_from(std::int64_t first, std::int64_t last);
 
 }  // namespace sealcast::test

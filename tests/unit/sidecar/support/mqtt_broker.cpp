@@ -1,4 +1,4 @@
-// Starting Mosquitto, and listening to it.
+// Starts Mosquitto and subscribes to all topics.
 #include "support/mqtt_broker.h"
 
 #include <mqtt_protocol.h>
@@ -12,11 +12,11 @@
 namespace sealcast::test {
 
 MqttBroker::MqttBroker(std::vector<std::string> lines) : lines_(std::move(lines)) {
-  for (int attempt = 0; attempt < 5; ++attempt) {  // another process may be quicker to take the free port
+  for (int attempt = 0; attempt < 5; ++attempt) {  // another process may take the free port first
     port_ = free_port();
     if (try_start()) return;
   }
-  throw std::runtime_error("mosquitto does not start; see that it is installed");
+  throw std::runtime_error("mosquitto does not start; check that it is installed");
 }
 
 bool MqttBroker::try_start() {

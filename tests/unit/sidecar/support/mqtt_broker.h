@@ -1,4 +1,4 @@
-// A Mosquitto of the test's own, on a free port, and a subscriber that remembers all it receives.
+// Starts a Mosquitto broker on a free port for one test; a subscriber records all messages.
 #pragma once
 
 #include <mosquitto.h>
@@ -16,17 +16,17 @@ namespace sealcast::test {
 
 class MqttBroker {
  public:
-  // Started and listening when this returns; `lines` go into its configuration.
+  // The broker listens when this returns. `lines` are added to its configuration.
   explicit MqttBroker(std::vector<std::string> lines = {"allow_anonymous true"});
 
   void stop() { process_.kill(); }
-  void start();  // again on the same port, knowing nobody
+  void start();  // on the same port, without any session
   void freeze() { process_.freeze(); }
   void thaw() { process_.thaw(); }
 
   int port() const { return port_; }
   std::string url() const { return "mqtt://127.0.0.1:" + std::to_string(port_); }
-  std::size_t logged(const std::string& text) const;  // lines of its log with this text
+  std::size_t logged(const std::string& text) const;  // number of lines in the broker's log that contain this text
 
  private:
   bool try_start();
@@ -43,10 +43,10 @@ class MqttSubscriber {
     std::string topic;
     std::string payload;
     std::string content_type;
-    std::map<std::string, std::string> properties;  // of the user
+    std::map<std::string, std::string> properties;  // user properties
   };
 
-  // Subscribed to everything when this returns.
+  // The subscription to all topics is active when this returns.
   explicit MqttSubscriber(const MqttBroker& broker);
   ~MqttSubscriber();
 

@@ -1,4 +1,4 @@
-// Starting, freezing and stopping postgres, as an unprivileged user when the tests run as root.
+// Starts and stops postgres, as an unprivileged user when the tests run as root.
 #include "support/postgres_server.h"
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 namespace sealcast::test {
 namespace {
 
-// Where the server's programs are, which Debian keeps out of PATH.
+// The path of a program of the server: on Debian they are not in PATH.
 std::string program(const std::string& name) {
   std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen("${PG_CONFIG:-pg_config} --bindir", "r"), ::pclose);
   char line[4096];
@@ -85,7 +85,7 @@ void PostgresServer::start() {
   auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (PQping(dsn().c_str()) != PQPING_OK) {
     if (std::chrono::steady_clock::now() > end || ::waitpid(pid_, nullptr, WNOHANG) == pid_) {
-      throw std::runtime_error("postgres does not start; see that it is installed");
+      throw std::runtime_error("postgres does not start; check that it is installed");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }

@@ -1,5 +1,5 @@
-// A Postgres server of the test's own, on a Unix socket, gone with it. It has no extension, but what each connection
-// asks of it first.
+// Starts a Postgres server on a Unix socket for one test. Of the extension it has only sealcast.interface_version(),
+// which each connection calls first.
 #pragma once
 
 #include <sys/types.h>
@@ -12,20 +12,20 @@ namespace sealcast::test {
 
 class PostgresServer {
  public:
-  // Accepts connections when this returns. `schema` is run in the database.
+  // The server accepts connections when this returns. The statements of `schema` are run in the database.
   explicit PostgresServer(const std::string& schema = {});
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
 
   void start();
-  void stop();  // at once, as a crash would
+  void stop();  // immediately, like a crash
 
-  // What sealcast.interface_version() answers from now on; at first what the sidecar needs.
+  // Replaces sealcast.interface_version(). At the start it returns the version that the sidecar needs.
   void set_interface_version(std::int64_t version) const;
 
   std::string dsn() const;
-  // Runs statements over a connection of its own; the first value of the last one's rows, as text.
+  // Runs statements over a new connection. Returns the first value of the last result, as text.
   std::string run(const std::string& sql) const;
 
  private:

@@ -1,4 +1,4 @@
-// Starting redis-server, and asking it.
+// Starts redis-server and sends it commands.
 #include "support/redis_server.h"
 
 #include <hiredis/hiredis.h>
@@ -16,11 +16,11 @@ ContextPtr connect(int port) { return {redisConnectWithTimeout("127.0.0.1", port
 }  // namespace
 
 RedisServer::RedisServer(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {
-  for (int attempt = 0; attempt < 5; ++attempt) {  // another process may be quicker to take the free port
+  for (int attempt = 0; attempt < 5; ++attempt) {  // another process may take the free port first
     port_ = free_port();
     if (try_start()) return;
   }
-  throw std::runtime_error("redis-server does not start; see that it is installed");
+  throw std::runtime_error("redis-server does not start; check that it is installed");
 }
 
 bool RedisServer::try_start() {

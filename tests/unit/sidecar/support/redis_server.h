@@ -1,4 +1,4 @@
-// A redis-server of the test's own, on a free port, gone with it.
+// Starts a Redis server on a free port for one test.
 #pragma once
 
 #include <string>
@@ -12,15 +12,15 @@ namespace sealcast::test {
 
 class RedisServer {
  public:
-  // Started and answering when this returns; `arguments` are options of redis-server.
+  // The server answers when this returns. `arguments` are options of redis-server.
   explicit RedisServer(std::vector<std::string> arguments = {});
 
   void stop() { process_.kill(); }
-  void start();  // again on the same port, empty
+  void start();  // on the same port, empty
   void freeze() { process_.freeze(); }
   void thaw() { process_.thaw(); }
 
-  // One command over a connection of its own; the reply as text, errors included. `password` as AUTH wants it.
+  // Sends one command over a new connection. Returns the reply or the error as text. `password` is sent with AUTH.
   std::string command(const std::vector<std::string>& words, const std::string& password = {}) const;
   int port() const { return port_; }
   redis::Options options() const;

@@ -1,4 +1,4 @@
-// Starting, freezing and killing servers.
+// Starts, freezes and kills server processes.
 #include "support/server_process.h"
 
 #include <arpa/inet.h>
@@ -33,7 +33,7 @@ bool ServerProcess::start(std::vector<std::string> words, const std::string& log
   argv.push_back(nullptr);
   pid_ = ::fork();
   if (pid_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // nothing stays behind when the test crashes
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no process survives a crash of the test
     const int out = ::open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
     ::dup2(out, STDOUT_FILENO);
     ::dup2(out, STDERR_FILENO);
@@ -62,7 +62,7 @@ void ServerProcess::kill() {
 void ServerProcess::freeze() { signal(SIGSTOP); }
 void ServerProcess::thaw() { signal(SIGCONT); }
 
-// Never with a pid of -1, which would mean every process.
+// kill() with the pid -1 would signal every process.
 void ServerProcess::signal(int number) {
   if (pid_ > 0) ::kill(pid_, number);
 }

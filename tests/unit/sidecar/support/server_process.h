@@ -1,4 +1,4 @@
-// A server that a test starts: its output goes to a file, and it is gone with the test.
+// A server process for one test. Its output goes to a file.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +16,7 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  // True when `answers` holds, false when the process ended before, or never answered.
+  // Returns true once `answers` is true, and false when the process ends first or does not answer in 20 seconds.
   bool start(std::vector<std::string> words, const std::string& log, const std::function<bool()>& answers);
   void kill();
   void freeze();

@@ -1,4 +1,4 @@
-// Tokens as a session's issuer, or somebody who would like to be one, makes them.
+// Makes session tokens, as an issuer or an attacker would.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What a worker makes of Redis' replies, whatever is in them.
-#include "events/entry.h"
+// Parsing replies of Redis about event partitions, with any content.
+#include "events/replies.h"
 
 #include <gtest/gtest.h>
 #include <hiredis/read.h>
@@ -17,7 +17,7 @@ redis::ReplyPtr reply(const std::string& bytes) {
   redisReaderFeed(reader.get(), bytes.data(), bytes.size());
   void* parsed = nullptr;
   EXPECT_EQ(redisReaderGetReply(reader.get(), &parsed), REDIS_OK);
-  EXPECT_NE(parsed, nullptr) << "the reply of the test is not whole";
+  EXPECT_NE(parsed, nullptr) << "the reply in this test is incomplete";
   return redis::ReplyPtr(static_cast<redisReply*>(parsed));
 }
 
@@ -27,7 +27,7 @@ std::string array(std::initializer_list<std::string> items) {
   for (const std::string& item : items) bytes += item;
   return bytes;
 }
-std::string of_stream(std::initializer_list<std::string> entries) {
+std::string stream_reply(std::initializer_list<std::string> entries) {
   return array({array({bulk("sealcast:events:0"), array(entries)})});
 }
 std::string entry(const std::string& id, const std::string& offset, const std::string& frame) {
@@ -37,10 +37,10 @@ std::string entry(const std::string& id, const std::string& offset, const std::s
 
 constexpr char kFrame[] = R"({"offset":7,"prev":6,"envelope":{"v":1,"kid":"k1","t":"gift","s":"u1","d":{"a":"}"}}})";
 
-TEST(WorkerEntryTest, ReadsEntriesInOrder) {
-  std::size_t gone = 0;
-  const auto parsed = reply(of_stream({entry("5-1", "7", kFrame), entry("18446744073709551615-2", "8", kFrame)}));
-  const auto entries = parse_entries(parsed.get(), gone);
+TEST(RepliesTest, EntriesKeepTheirOrder) {
+  std::size_t trimmed = 0;
+  const auto parsed = reply(stream_reply({entry("5-1", "7", kFrame), entry("18446744073709551615-2", "8", kFrame)}));
+  const auto entries = parse_entries(parsed.get(), trimmed);
   ASSERT_EQ(entries.size(), 2U);
   EXPECT_EQ(entries[0]->id, (EntryId{5, 1}));
   EXPECT_EQ(entries[0]->offset, 7);
@@ -48,52 +48,54 @@ TEST(WorkerEntryTest, ReadsEntriesInOrder) {
   EXPECT_EQ(entries[0]->type(), "gift");
   EXPECT_EQ(entries[0]->sender(), "u1");
   EXPECT_EQ(entries[1]->id, (EntryId{18446744073709551615U, 2}));
-  EXPECT_EQ(gone, 0U);
+  EXPECT_EQ(trimmed, 0U);
 }
 
-TEST(WorkerEntryTest, NothingToReadIsNoEntries) {
-  std::size_t gone = 0;
-  EXPECT_TRUE(parse_entries(reply("*-1\r\n").get(), gone).empty());
-  EXPECT_TRUE(parse_entries(reply("$-1\r\n").get(), gone).empty());
-  EXPECT_TRUE(parse_entries(reply(of_stream({})).get(), gone).empty());
-  EXPECT_TRUE(parse_entries(nullptr, gone).empty());
+TEST(RepliesTest, AnEmptyReplyHasNoEntries) {
+  std::size_t trimmed = 0;
+  EXPECT_TRUE(parse_entries(reply("*-1\r\n").get(), trimmed).empty());
+  EXPECT_TRUE(parse_entries(reply("$-1\r\n").get(), trimmed).empty());
+  EXPECT_TRUE(parse_entries(reply(stream_reply({})).get(), trimmed).empty());
+  EXPECT_TRUE(parse_entries(nullptr, trimmed).empty());
 }
 
-TEST(WorkerEntryTest, WhatWasTrimmedAfterItWasGivenOutIsCounted) {
-  std::size_t gone = 0;
+TEST(RepliesTest, AnEntryThatWasTrimmedAfterItWasReadIsCounted) {
+  std::size_t trimmed = 0;
   const auto entries =
-      parse_entries(reply(of_stream({array({bulk("5-1"), "*-1\r\n"}), entry("5-2", "8", kFrame)})).get(), gone);
+      parse_entries(reply(stream_reply({array({bulk("5-1"), "*-1\r\n"}), entry("5-2", "8", kFrame)})).get(), trimmed);
   ASSERT_EQ(entries.size(), 2U);
-  EXPECT_EQ(gone, 1U);
+  EXPECT_EQ(trimmed, 1U);
   EXPECT_EQ(entries[0]->envelope, "");
 }
 
-// What is no envelope stays an entry: it is verified, found to be none, and buried.
-TEST(WorkerEntryTest, ForeignEntriesHaveNoEnvelope) {
-  std::size_t gone = 0;
+// Such an entry is not skipped: its verification fails, and it becomes a dead letter.
+TEST(RepliesTest, AForgedEntryHasNoEnvelope) {
+  std::size_t trimmed = 0;
   for (const std::string& frame :
        {std::string("hello"), std::string(), std::string(R"({"envelope":{})"), std::string(R"({"envelope":)"),
         std::string("{\"envelope\":\"\xff\"}"), std::string("{\"envelope\":\"a\0b\"}", 18)}) {
-    const auto entries = parse_entries(reply(of_stream({entry("5-1", "x", frame)})).get(), gone);
+    const auto entries = parse_entries(reply(stream_reply({entry("5-1", "x", frame)})).get(), trimmed);
     ASSERT_EQ(entries.size(), 1U) << frame;
     EXPECT_TRUE(entries[0]->envelope.empty() || frame == R"({"envelope":{})") << frame;
     EXPECT_EQ(entries[0]->offset, 0) << frame;
   }
-  EXPECT_TRUE(parse_entries(reply(of_stream({array({bulk("5-1"), array({bulk("other"), bulk("field")})})})).get(), gone)
-                  .at(0)
-                  ->envelope.empty());
+  EXPECT_TRUE(
+      parse_entries(reply(stream_reply({array({bulk("5-1"), array({bulk("other"), bulk("field")})})})).get(), trimmed)
+          .at(0)
+          ->envelope.empty());
 }
 
-TEST(WorkerEntryTest, RepliesOfAnotherShapeAreNoEntries) {
-  std::size_t gone = 0;
+TEST(RepliesTest, AReplyOfAnotherShapeHasNoEntries) {
+  std::size_t trimmed = 0;
   for (const std::string& bytes :
        {std::string(":5\r\n"), std::string("+OK\r\n"), array({bulk("x")}), array({array({bulk("key")})}),
-        of_stream({bulk("5-1")}), of_stream({array({bulk("5-1")})}), of_stream({array({bulk("no id"), array({})})})}) {
-    EXPECT_TRUE(parse_entries(reply(bytes).get(), gone).empty()) << bytes;
+        stream_reply({bulk("5-1")}), stream_reply({array({bulk("5-1")})}),
+        stream_reply({array({bulk("no id"), array({})})})}) {
+    EXPECT_TRUE(parse_entries(reply(bytes).get(), trimmed).empty()) << bytes;
   }
 }
 
-TEST(EntryIdTest, ReadsAndWritesIds) {
+TEST(RepliesTest, EntryIdsAreParsedWrittenAndOrdered) {
   EXPECT_EQ(parse_entry_id("1700000000000-12"), (EntryId{1700000000000, 12}));
   EXPECT_EQ(to_string(EntryId{1700000000000, 12}), "1700000000000-12");
   for (const char* bad : {"", "5", "5-", "-5", "5-1x", "x-1", "5-1-2", "18446744073709551616-0"}) {

@@ -1,4 +1,6 @@
-// How far a long run is: count, rate and what is left, on one line of a terminal, or a line now and then elsewhere.
+// The progress of a replay as text: count, rate, remaining time.
+//
+// On a terminal one line is rewritten five times per second; elsewhere a new line is printed every 5 seconds.
 #pragma once
 
 #include <chrono>
@@ -7,20 +9,20 @@
 
 namespace sealcast::events {
 
-class RunProgress {
+class ReplayProgress {
  public:
   using Clock = std::chrono::steady_clock;
 
-  RunProgress(std::string what, std::int64_t total, bool terminal, Clock::time_point now);
+  ReplayProgress(std::int64_t total, bool terminal, Clock::time_point now);
 
-  // The text to be printed now; empty: not yet.
+  // Returns the text to print now; empty when the last text is recent.
   std::string at(std::int64_t done, Clock::time_point now);
+  // Returns the last text.
   std::string end(std::int64_t done, Clock::time_point now) const;
 
  private:
   std::string line(std::int64_t done, Clock::time_point now) const;
 
-  std::string what_;
   std::int64_t total_;
   bool terminal_;
   Clock::time_point began_;
