@@ -83,8 +83,8 @@ asio::awaitable<void> Api::events(http::Exchange& exchange, std::string_view id)
     co_return;
   }
   // Before Postgres is asked: see hub.h.
-  transport::sse::Hub::Pin pin = hub.pin(stream_id);
-  if (!co_await hub.begun(transport::sse::Clock::now() + kUntilBegun)) {
+  transport::sse::Hub::Reservation reservation = hub.reserve(stream_id);
+  if (!co_await hub.wait_for_position(transport::sse::Hub::Clock::now() + kUntilBegun)) {
     answer_database_unavailable(response);
     co_return;
   }
@@ -103,13 +103,13 @@ asio::awaitable<void> Api::events(http::Exchange& exchange, std::string_view id)
                                      .reset = ahead || behind};
   response.content_type = "text/event-stream";
   response.header("X-Accel-Buffering", "no");
-  auto state = std::make_shared<std::pair<transport::sse::Hub::Pin, transport::sse::Hub::Reader>>(std::move(pin),
-                                                                                                  std::move(reader));
+  auto state = std::make_shared<std::pair<transport::sse::Hub::Reservation, transport::sse::Hub::Reader>>(
+      std::move(reservation), std::move(reader));
   response.upgrade = [&hub, state](asio::ip::tcp::socket socket, std::string head) {
     auto executor = socket.get_executor();
     state->second.socket = std::move(socket);
     state->second.head = std::move(head);
-    asio::co_spawn(executor, hub.attach(std::move(state->first), std::move(state->second)), asio::detached);
+    asio::co_spawn(executor, hub.subscribe(std::move(state->first), std::move(state->second)), asio::detached);
   };
 }
 

@@ -54,8 +54,8 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
       limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
       cells_(context.get_executor(), pool_),
       history_(context.get_executor(), pool_),
-      hub_(context.get_executor(), history_, metrics_, hub_settings(transport::Channel::everyone)),
-      vip_hub_(context.get_executor(), history_, metrics_, hub_settings(transport::Channel::all_messages)),
+      hub_(context.get_executor(), transport::Channel::everyone, history_, metrics_, settings.sse),
+      vip_hub_(context.get_executor(), transport::Channel::all_messages, history_, metrics_, settings.sse),
       routing_(context.get_executor(), pool_, settings.delivery),
       deliveries_(make_deliveries()),
       relay_(context.get_executor(), metrics_,
@@ -114,8 +114,8 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };
   }
   cells_.on_change = [this] {
-    hub_.dismiss_moved();
-    vip_hub_.dismiss_moved();
+    hub_.disconnect_moved_streams();
+    vip_hub_.disconnect_moved_streams();
   };
   if (!settings.gate.socket.empty()) {
     socket_.emplace(context.get_executor(), gate_, limits_, metrics_,
@@ -186,11 +186,6 @@ asio::awaitable<void> Sidecar::drain() {
 asio::awaitable<void> Sidecar::pause() {
   asio::steady_timer timer(context_, std::chrono::milliseconds(5));
   co_await timer.async_wait(asio::use_awaitable);
-}
-
-transport::sse::HubSettings Sidecar::hub_settings(transport::Channel channel) const {
-  const auto& own = settings_.sse;
-  return {channel, own.heartbeat, own.retry, own.max_subscribers, own.ring_frames};
 }
 
 std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliveries() {

@@ -47,7 +47,6 @@ class Sidecar {
 
  private:
   asio::awaitable<void> pause();
-  transport::sse::HubSettings hub_settings(transport::Channel channel) const;
   std::vector<std::unique_ptr<transport::outside::Delivery>> make_deliveries();
   std::vector<transport::Transport*> transports();
   leader::switching::SwitchingSettings switching_settings() const;
