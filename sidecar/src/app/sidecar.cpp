@@ -189,13 +189,10 @@ asio::awaitable<void> Sidecar::pause() {
 }
 
 std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliveries() {
-  const auto& own = settings_.delivery;
   std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries;
   for (auto& adapter : make_adapters(context_.get_executor(), settings_)) {
-    deliveries.push_back(std::make_unique<transport::outside::Delivery>(
-        context_.get_executor(), metrics_, routing_, std::move(adapter),
-        transport::outside::DeliverySettings{settings_.relay.dsn, settings_.postgres.timeout, own.timeout, own.give_up,
-                                             own.max_in_flight, own.max_frames, own.max_bytes}));
+    deliveries.push_back(std::make_unique<transport::outside::Delivery>(context_.get_executor(), metrics_, routing_,
+                                                                        std::move(adapter), settings_));
   }
   return deliveries;
 }
