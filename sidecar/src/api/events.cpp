@@ -50,9 +50,9 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
                          {503, "overloaded", "too many readers", {}, "Retry after a pause.", std::chrono::seconds(1)});
     co_return;
   }
-  // Pinned before the offsets are read from Postgres: see hub.h.
-  Hub::Pin pin = hub.pin(stream_id);
-  if (!co_await hub.begun(transport::sse::Clock::now() + kMaxWaitForRelay)) {
+  // Reserved before the offsets are read from Postgres: see hub.h.
+  Hub::Reservation reservation = hub.reserve(stream_id);
+  if (!co_await hub.wait_for_position(Hub::Clock::now() + kMaxWaitForRelay)) {
     answer_database_unavailable(response);
     co_return;
   }
@@ -71,12 +71,12 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
                      .reset = ahead || behind};
   response.content_type = "text/event-stream";
   response.header("X-Accel-Buffering", "no");
-  auto state = std::make_shared<std::pair<Hub::Pin, Hub::Reader>>(std::move(pin), std::move(reader));
+  auto state = std::make_shared<std::pair<Hub::Reservation, Hub::Reader>>(std::move(reservation), std::move(reader));
   response.upgrade = [&hub, state](asio::ip::tcp::socket socket, std::string head) {
     auto executor = socket.get_executor();
     state->second.socket = std::move(socket);
     state->second.head = std::move(head);
-    asio::co_spawn(executor, hub.attach(std::move(state->first), std::move(state->second)), asio::detached);
+    asio::co_spawn(executor, hub.subscribe(std::move(state->first), std::move(state->second)), asio::detached);
   };
 }
 

@@ -47,8 +47,8 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
       limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
       cells_(context.get_executor(), pool_),
       history_(context.get_executor(), pool_),
-      hub_(context.get_executor(), history_, metrics_, hub_settings(transport::Channel::everyone)),
-      vip_hub_(context.get_executor(), history_, metrics_, hub_settings(transport::Channel::all_messages)),
+      hub_(context.get_executor(), transport::Channel::everyone, history_, metrics_, settings.sse),
+      vip_hub_(context.get_executor(), transport::Channel::all_messages, history_, metrics_, settings.sse),
       routing_(context.get_executor(), pool_, settings.delivery),
       deliveries_(make_deliveries()),
       relay_(context.get_executor(), settings.relay, settings.postgres.timeout,
@@ -97,8 +97,8 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };
   }
   cells_.on_change = [this] {
-    hub_.dismiss_moved();
-    vip_hub_.dismiss_moved();
+    hub_.disconnect_moved_streams();
+    vip_hub_.disconnect_moved_streams();
   };
   if (!settings.gate.socket.empty()) {
     socket_.emplace(context.get_executor(), gate_, limits_, metrics_, settings.gate);
@@ -172,19 +172,11 @@ asio::awaitable<void> Sidecar::pause() {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-transport::sse::HubSettings Sidecar::hub_settings(transport::Channel channel) const {
-  const auto& own = settings_.sse;
-  return {channel, own.heartbeat, own.retry, own.max_subscribers, own.ring_frames};
-}
-
 std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliveries() {
-  const auto& own = settings_.delivery;
   std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries;
   for (auto& adapter : make_adapters(context_.get_executor(), settings_)) {
-    deliveries.push_back(std::make_unique<transport::outside::Delivery>(
-        context_.get_executor(), metrics_, routing_, std::move(adapter),
-        transport::outside::DeliverySettings{settings_.relay.dsn, settings_.postgres.timeout, own.timeout, own.give_up,
-                                             own.max_in_flight, own.max_frames, own.max_bytes}));
+    deliveries.push_back(std::make_unique<transport::outside::Delivery>(context_.get_executor(), metrics_, routing_,
+                                                                        std::move(adapter), settings_));
   }
   return deliveries;
 }

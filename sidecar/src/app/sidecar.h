@@ -48,7 +48,6 @@ class Sidecar {
 
  private:
   asio::awaitable<void> pause();
-  transport::sse::HubSettings hub_settings(transport::Channel channel) const;
   std::vector<std::unique_ptr<transport::outside::Delivery>> make_deliveries();
   std::vector<transport::Transport*> transports();
   leader::switching::Switching::Parts switching_parts();

@@ -1,4 +1,4 @@
-// Writes the frame that all transports and the history share.
+// Writes frames, and reads members of an envelope without parsing it.
 #include "transport/frame.h"
 
 #include <charconv>
@@ -20,7 +20,8 @@ void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envel
   out += '}';
 }
 
-// An envelope's members stand in a fixed order, and none before `ts` can hold a quote.
+// Searching for the name is safe: the members of an envelope have a fixed order, and no value before `ts` can contain a
+// quote.
 std::optional<std::int64_t> envelope_ts(std::string_view text) {
   constexpr std::string_view kMember = "\"ts\":";
   const std::size_t at = text.find(kMember);
@@ -33,7 +34,7 @@ std::optional<std::int64_t> envelope_ts(std::string_view text) {
 
 namespace {
 
-// `name` is quoted, with the quote that opens its value.
+// `name` includes its quotes, the colon, and the quote that opens the value.
 std::string_view text_member(std::string_view text, std::string_view name) {
   const std::size_t at = text.find(name);
   if (at == text.npos) return {};

@@ -1,7 +1,7 @@
-// A frame: one message as every transport carries it, and the two channels of a stream that carry frames.
+// A frame is one message as every transport carries it. Each stream has two channels of frames.
 //
-// The public channel is for every reader: while the stream is sampled it carries a part of the messages
-// (docs/sampling.md). The vip channel, for VIPs and workers, carries all of them.
+// Every reader may read the public channel. While the stream is sampled, the public channel carries only a part of the
+// messages (docs/sampling.md). VIPs and workers read the vip channel, which always carries all messages.
 #pragma once
 
 #include <cstdint>
@@ -12,21 +12,20 @@
 
 namespace sealcast::transport {
 
-// One message as every transport carries it: {"offset":…,"prev":…,"envelope":{…}}.
 struct Frame {
   std::string stream_id;    // lower-case UUID
   std::int64_t offset = 0;  // per stream, from 1, without gaps
-  std::int64_t prev = 0;    // the offset of the frame before this one on the same channel
+  std::int64_t prev = 0;    // the offset of the previous frame on the same channel
   std::int32_t shard = 0;
-  std::int64_t batch = 0;  // of the shard, which numbers what each drain relayed
-  std::string text{};      // the frame's JSON
+  std::int64_t batch = 0;  // the number of its relay batch in the shard; 0 when it was read outside of a batch
+  std::string text{};      // {"offset":…,"prev":…,"envelope":{…}}
 };
 using FramePtr = std::shared_ptr<const Frame>;
 
-// Appends a frame's JSON.
+// Appends {"offset":…,"prev":…,"envelope":{…}}.
 void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envelope, std::string& out);
 
-// `ts` of an envelope, or of a frame's text.
+// `ts` of an envelope or of a frame's text, in Unix milliseconds.
 std::optional<std::int64_t> envelope_ts(std::string_view text);
 
 enum class Channel { everyone, all_messages };
@@ -38,7 +37,7 @@ constexpr std::optional<Channel> channel_named(std::string_view name) {
   return std::nullopt;
 }
 
-// `kid`, `t` and `s` of an envelope, or of a frame's text; empty when there is none.
+// `kid`, `t` and `s` of an envelope or of a frame's text; empty when the member is missing.
 std::string_view envelope_kid(std::string_view text);
 std::string_view envelope_type(std::string_view text);
 std::string_view envelope_sender(std::string_view text);

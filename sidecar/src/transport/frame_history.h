@@ -1,4 +1,4 @@
-// Frames that were delivered before, page by page: the interface by which a transport reads the history of a stream.
+// The interface through which a transport reads the history of a stream, page by page.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -17,7 +17,7 @@ namespace sealcast::transport {
 struct FrameRow {
   std::int64_t offset;
   std::int64_t prev;
-  std::string_view envelope;  // belongs to the page
+  std::string_view envelope;  // valid as long as the page
 };
 
 class FramePage {
@@ -38,8 +38,8 @@ class FramePage {
 class FrameHistory {
  public:
   virtual ~FrameHistory() = default;
-  // Frames after `after` in ascending order; without it the last ones before `before`; without both the newest.
-  // `stream_id` is a lower-case UUID. Throws postgres::Error.
+  // Returns frames in ascending order: the first ones after `after`; without `after` the last ones before `before`;
+  // without both the newest ones. `stream_id` is a lower-case UUID. Throws postgres::Error.
   virtual asio::awaitable<FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
                                           std::optional<std::int64_t> before, std::int32_t max_rows,
                                           Channel channel) = 0;

@@ -1,4 +1,4 @@
-// Names of channels, as the makers of tokens need them.
+// Forms the names that outside services use for a stream's channels.
 #include "transport/tokens.h"
 
 #include <utility>
@@ -14,7 +14,7 @@ ChannelNames::ChannelNames(Pattern everyone, Pattern vip) : everyone_(std::move(
     std::string json;
     core::Fault fault;
     if (!core::append_json_string(pattern.text, json, fault))
-      throw core::SettingsError(pattern.setting + " is not UTF-8");
+      throw core::SettingsError(pattern.setting + " is not valid UTF-8; remove the invalid bytes");
   }
 }
 

@@ -1,4 +1,4 @@
-// Tokens of readers for services outside: each lets its holder read one channel there for a while, and nothing else.
+// Reader tokens for outside services. A token opens one channel of the service for a limited time, to subscribe only.
 #pragma once
 
 #include <chrono>
@@ -14,41 +14,41 @@
 namespace sealcast::transport {
 
 struct TransportToken {
-  std::string channel_id;  // the service's name for the stream's channel
-  std::string token;       // as JSON
-  std::string url;         // where readers connect to; empty: they know
+  std::string channel_id;  // the service's name of the stream's channel
+  std::string token;       // a JSON value
+  std::string url;         // to which readers connect; empty when readers know it
 };
 
-// What a token is to say.
 struct TokenClaims {
   std::string_view stream_id;
   Channel channel;
-  std::string_view user_id;  // empty: nobody in particular
-  std::int64_t now_ms;       // Unix
-  std::chrono::seconds life;
+  std::string_view user_id;   // empty for an anonymous reader
+  std::int64_t now_ms;        // Unix
+  std::chrono::seconds life;  // until the token expires
 };
 
 class TokenMaker {
  public:
   virtual ~TokenMaker() = default;
-  // Null when the service does not get that channel.
+  // Returns null when the service does not carry the channel.
   virtual std::optional<TransportToken> make(const TokenClaims& claims) const = 0;
 };
 
-// What a service calls the channels of a stream.
+// An outside service's names of a stream's channels.
 class ChannelNames {
  public:
   struct Pattern {
-    std::string setting;
-    std::string text;  // with {stream_id} in it; empty: there is no such channel
+    std::string setting;  // the key, for error messages
+    std::string text;     // contains {stream_id}; empty when the service does not carry the channel
   };
   struct Name {
     std::string text;
-    std::string json;  // with its quotes
+    std::string json;  // `text` as a JSON string with quotes
   };
 
-  // Throws SettingsError when one is not UTF-8.
+  // Throws SettingsError when a pattern is not UTF-8.
   ChannelNames(Pattern everyone, Pattern vip);
+  // Returns null when the service does not carry the channel.
   std::optional<Name> of(std::string_view stream_id, Channel channel) const;
 
  private:
@@ -56,7 +56,7 @@ class ChannelNames {
   Pattern vip_;
 };
 
-// By transport.
+// The key is the name of the transport.
 using TokenMakers = std::map<std::string, std::unique_ptr<TokenMaker>, std::less<>>;
 
 }  // namespace sealcast::transport

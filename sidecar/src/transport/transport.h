@@ -1,4 +1,4 @@
-// A transport: a way to readers, to which the relay hands every frame.
+// The interface of a transport: a way to readers. The relay gives every frame to every transport.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@
 
 namespace sealcast::transport {
 
-// A shard that this sidecar leads, and the last batch whose frames were published.
+// A shard whose lease this sidecar holds.
 struct Lead {
   std::int32_t shard;
   std::int64_t epoch;
-  std::int64_t batch;
+  std::int64_t batch;  // the newest relay batch whose frames were given to publish()
 };
 
 class Transport {
@@ -21,10 +21,11 @@ class Transport {
   virtual ~Transport() = default;
   virtual std::string_view name() const = 0;
   virtual Channel channel() const = 0;
-  // Takes the frames of one round, in order per stream, and what is led now: also without frames when that changed.
-  // Returns at once: a transport queues within its own bound.
+  // `frames` come from one drain, in order per stream. `leads` has all shards that this sidecar leads now. The relay
+  // also calls this without frames when the leads have changed. Must not block: a transport queues frames within a
+  // bound of its own.
   virtual void publish(std::span<const FramePtr> frames, std::span<const Lead> leads) = 0;
-  // Frames are delivered once publish() has returned, and the relay records so.
+  // True when frames are delivered once publish() has returned: the relay then records the progress of this transport.
   virtual bool delivers_at_once() const = 0;
 };
 

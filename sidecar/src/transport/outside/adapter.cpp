@@ -1,12 +1,12 @@
-// Names of topics and channels.
+// Forms names of topics, channels and keys from their templates.
 #include "transport/outside/adapter.h"
 
 namespace sealcast::transport::outside {
 
-std::string expand_template(std::string_view pattern, std::string_view value, std::string_view place) {
+std::string expand_template(std::string_view pattern, std::string_view value, std::string_view placeholder) {
   std::string name(pattern);
-  for (std::size_t at = name.find(place); at != name.npos; at = name.find(place, at + value.size())) {
-    name.replace(at, place.size(), value);
+  for (std::size_t at = name.find(placeholder); at != name.npos; at = name.find(placeholder, at + value.size())) {
+    name.replace(at, placeholder.size(), value);
   }
   return name;
 }

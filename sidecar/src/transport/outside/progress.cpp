@@ -1,16 +1,16 @@
-// Batches in order of their numbers, for each shard.
+// Counts the frames of each relay batch that are not delivered yet.
 #include "transport/outside/progress.h"
 
 #include <algorithm>
 
 namespace sealcast::transport::outside {
 
-std::vector<std::int32_t> Progress::lead(std::span<const Lead> leads) {
-  std::vector<std::int32_t> gone;
+std::vector<std::int32_t> Progress::set_leads(std::span<const Lead> leads) {
+  std::vector<std::int32_t> lost;
   std::erase_if(shards_, [&](const Shard& shard) {
     const bool led = std::ranges::any_of(
         leads, [&](const Lead& lead) { return lead.shard == shard.lead.shard && lead.epoch == shard.lead.epoch; });
-    if (!led) gone.push_back(shard.lead.shard);
+    if (!led) lost.push_back(shard.lead.shard);
     return !led;
   });
   for (const Lead& lead : leads) {
@@ -22,7 +22,7 @@ std::vector<std::int32_t> Progress::lead(std::span<const Lead> leads) {
       shards_.push_back(std::move(added));
     }
   }
-  return gone;
+  return lost;
 }
 
 Progress::Shard* Progress::find(std::int32_t id) {
@@ -41,7 +41,7 @@ std::vector<Lead> Progress::leads() const {
   return leads;
 }
 
-void Progress::count(const Frame& frame, std::int64_t epoch) {
+void Progress::add(const Frame& frame, std::int64_t epoch) {
   Shard* const shard = find(frame.shard, epoch);
   if (shard == nullptr || frame.batch == 0) return;
   if (shard->open.empty() || shard->open.back().batch != frame.batch) {

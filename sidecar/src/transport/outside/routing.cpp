@@ -1,4 +1,4 @@
-// The table of modes, as Postgres has it.
+// Reads the delivery modes of streams, and compares them with the settings.
 #include "transport/outside/routing.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ Routing::Routing(asio::any_io_executor executor, postgres::Pool& pool, const con
     : pool_(pool),
       transports_{{"standard", settings.standard}, {"hybrid", settings.hybrid}, {"hot", settings.hot}},
       refresher_(executor, std::chrono::seconds(1), log::tag::kDelivery,
-                 "delivery modes cannot be read; the last ones stay in force", [this] { return refresh(); }) {}
+                 "delivery modes cannot be read; the last known modes stay in force", [this] { return refresh(); }) {}
 
 bool Routing::is_trivial() const {
   return std::ranges::all_of(transports_, [](const auto& mode) { return mode.second.empty(); });
@@ -23,7 +23,7 @@ void Routing::start() {
 }
 
 bool Routing::carries(std::string_view transport, const std::string& stream_id) const {
-  // Workers see every stream: what follows from a message does not depend on how it is shown.
+  // Workers get every stream: the effects of a message do not depend on how readers get it.
   if (!known_ || transport == "redis_events") return true;
   const auto mode = modes_.find(stream_id);
   const auto& transports = transports_.at(mode == modes_.end() ? "standard" : mode->second);

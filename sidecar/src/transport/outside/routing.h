@@ -1,7 +1,7 @@
-// Which streams a transport carries: streams.delivery_mode, and the settings that name the transports of each mode.
+// Which streams a transport carries: streams.delivery_mode, and the settings that list the transports of each mode.
 //
-// Modes are read once a second, those of streams that are not `standard`, so a change takes effect within that. Until
-// they could be read for the first time, every transport carries every stream.
+// The delivery modes are read once per second, so a change takes effect within a second. Before the first read, every
+// transport carries every stream.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -28,7 +28,7 @@ class Routing {
 
   bool carries(std::string_view transport, const std::string& stream_id) const;
 
-  // Reads the modes now, for who has just changed one. Throws postgres::Error.
+  // Reads the modes now, for a caller that has just changed a mode. Throws postgres::Error.
   asio::awaitable<void> refresh();
 
  private:
@@ -36,7 +36,7 @@ class Routing {
 
   postgres::Pool& pool_;
   std::unordered_map<std::string, std::vector<std::string>> transports_;  // by mode; empty: all
-  std::unordered_map<std::string, std::string> modes_;                    // by stream, but `standard`
+  std::unordered_map<std::string, std::string> modes_;                    // by stream; `standard` ones are missing
   bool known_ = false;
   postgres::Refresher refresher_;
 };

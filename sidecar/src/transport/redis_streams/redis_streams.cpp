@@ -1,4 +1,4 @@
-// A stream for each chat stream, and the script that adds.
+// Adds the frames of one stream to its Redis stream with one Lua script, which skips frames that are already there.
 #include "transport/redis_streams/redis_streams.h"
 
 #include <charconv>
@@ -12,9 +12,8 @@
 namespace sealcast::transport::redis_streams {
 namespace {
 
-// KEYS: the stream. ARGV: the age in ms beyond which entries go, then offset, prev and frame of each message. Adds
-// those that are not there yet. Offsets only grow, but for a dead letter that is delivered late: it is looked for among
-// the newest entries.
+// KEYS: the Redis stream. ARGV: the maximum age of entries in ms, then offset, prev and frame of each message. Offsets
+// only grow, except when a dead letter is replayed: the script then searches the newest 1000 entries for its offset.
 constexpr std::string_view kScript = R"lua(
 local function offset_of(entry)
   for i = 1, #entry[2], 2 do

@@ -1,9 +1,9 @@
-// The transport `redis_streams`: each chat stream is a Redis stream (https://redis.io/docs/latest/commands/xadd/),
-// whose entries have the fields `offset`, `prev` and `frame` (the frame's JSON, as on every transport). Entry ids are
-// Redis' own, by time, so that entries are trimmed by age (MINID).
+// The transport `redis_streams`: each chat stream is a Redis stream (https://redis.io/docs/latest/commands/xadd/). Its
+// entries have the fields `offset`, `prev` and `frame` (the frame's JSON, as on every transport). Redis gives entries
+// ids by time, so that entries can be trimmed by age (MINID).
 //
-// A publish that was carried out without an answer adds nothing when it is repeated: the script that adds looks at the
-// newest entry's offset first.
+// Publishing the same frames again adds nothing, for example after Redis executed a publish but its answer was lost:
+// the script first compares offsets with the newest entry.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -15,7 +15,7 @@
 
 namespace sealcast::transport::redis_streams {
 
-// Null when redis_streams.url is empty.
+// Returns null when redis_streams.url is empty.
 std::unique_ptr<outside::Adapter> make_redis_streams(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::redis_streams

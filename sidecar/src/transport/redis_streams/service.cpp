@@ -1,4 +1,4 @@
-// Which of Redis' errors concern one key, and which all.
+// Reads the settings of a Redis service, and translates results of Redis commands into outcomes.
 #include "transport/redis_streams/service.h"
 
 #include <string>
@@ -27,8 +27,8 @@ outside::Outcome outcome_of(const redis::Result& result) {
       outcome.kind = outside::Outcome::Kind::done;
       break;
     case redis::Status::error:
-      outcome.reason = "Redis answers: " + std::string(result.text().substr(0, 200));
-      // The key holds something else: the trouble of its streams alone.
+      outcome.reason = "Redis returned an error: " + std::string(result.text().substr(0, 200));
+      // The key has another type. That affects only the streams that use this key.
       if (result.text().find("WRONGTYPE") != std::string_view::npos)
         outcome.kind = outside::Outcome::Kind::retry_stream;
       break;
@@ -36,10 +36,10 @@ outside::Outcome outcome_of(const redis::Result& result) {
       outcome.reason = "Redis did not answer in time";
       break;
     case redis::Status::disconnected:
-      outcome.reason = "no connection to Redis";
+      outcome.reason = "Redis is not connected";
       break;
     case redis::Status::overloaded:
-      outcome.reason = "too many calls to Redis wait already";
+      outcome.reason = "too many Redis commands are waiting";
       break;
   }
   return outcome;

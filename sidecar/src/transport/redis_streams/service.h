@@ -1,4 +1,4 @@
-// What the transports to Redis share: how they connect, and what its errors mean for a delivery.
+// Code that the transports to Redis share: connection options, and the outcome of a Redis command.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 
 namespace sealcast::transport::redis_streams {
 
-// `section` of the settings names what is wrong with the password file.
+// `section` is named in the SettingsError when the password file cannot be read.
 redis::Options service_options(std::string_view section, const config::Settings::RedisService& settings,
                                std::chrono::milliseconds timeout);
 

@@ -1,29 +1,29 @@
-// Keeps channels and subscribers, and brings new readers up to the ring.
+// Brings new readers up to the ring, and writes the frames of each stream to its subscribers, round by round.
 #include "transport/sse/hub.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <random>
 #include <utility>
 
-#include "base/log.h"
+#include "base/backoff.h"
+#include "transport/sse/stream_readers.h"
+#include "transport/sse/subscriber.h"
 
 namespace sealcast::transport::sse {
 
 namespace {
 
-constexpr std::int32_t kPage = 200;                // frames read from Postgres at once for one reader
-constexpr std::chrono::seconds kPatience{30};      // with a reader that does not take a page
-constexpr std::size_t kSlice = 32;                 // subscribers served before others get the event loop
-constexpr int kShare = 4;                          // of the time, turns over a channel take one part in so many,
-constexpr std::chrono::milliseconds kMaxPace{50};  // unless frames would wait for longer than this
-constexpr int kBeats = 32;                         // heartbeats are spread over so many ticks
-constexpr std::chrono::milliseconds kBeginning{20};
+constexpr std::int32_t kPageFrames = 200;          // read from Postgres at once for one reader
+constexpr std::chrono::seconds kWriteTimeout{30};  // for one page
+constexpr std::size_t kSlice = 32;                 // subscribers served before other work gets the event loop
+// Rounds of one stream take at most 1/kRoundShare of the time, unless frames would wait longer than kMaxPause.
+constexpr int kRoundShare = 4;
+constexpr std::chrono::milliseconds kMaxPause{50};
+// A pass over all subscribers takes half a heartbeat interval, in this many ticks.
+constexpr std::size_t kTicksPerPass = 16;
 constexpr std::string_view kEndOfChunks = "0\r\n\r\n";
 
 std::string_view payload(const Chunk& chunk, bool chunked) {
@@ -33,163 +33,168 @@ std::string_view payload(const Chunk& chunk, bool chunked) {
 
 }  // namespace
 
-Hub::Hub(asio::any_io_executor executor, FrameHistory& history, Metrics& metrics, HubSettings settings)
+Hub::Hub(asio::any_io_executor executor, Channel channel, FrameHistory& history, Metrics& metrics,
+         const config::Settings::Sse& settings)
     : executor_(executor),
+      channel_(channel),
       history_(history),
       metrics_(metrics),
       settings_(settings),
-      ticker_(executor),
-      heartbeat_(render_chunk(":\n\n")) {
-  tick();
+      heartbeat_timer_(executor),
+      heartbeat_(render_chunk(":\n\n")),
+      position_or_close_(executor) {
+  send_heartbeats();
 }
 
 Hub::~Hub() { close(); }
 
-Hub::Pin::Pin(Hub& hub, Channel& channel) : hub_(&hub), channel_(&channel) {
-  ++channel_->pins;
-  ++hub_->attaching_;
+Hub::Reservation::Reservation(Hub& hub, StreamReaders& readers) : hub_(&hub), readers_(&readers) {
+  ++readers_->reservations;
+  ++hub_->reservations_;
 }
 
-Hub::Pin::~Pin() {
-  if (!channel_) return;
-  --channel_->pins;
-  --hub_->attaching_;
-  hub_->release(*channel_);
+Hub::Reservation::~Reservation() {
+  if (!readers_) return;
+  --readers_->reservations;
+  --hub_->reservations_;
+  hub_->erase_if_unused(*readers_);
 }
 
-Hub::Pin Hub::pin(const std::string& stream_id) {
-  auto& channel = channels_[stream_id];
-  if (!channel) {
-    channel = std::make_unique<Channel>(executor_, settings_.ring_frames);
-    channel->stream_id = stream_id;
+Hub::Reservation Hub::reserve(const std::string& stream_id) {
+  auto& readers = streams_[stream_id];
+  if (!readers) {
+    readers = std::make_unique<StreamReaders>(executor_, settings_.ring_frames);
+    readers->stream_id = stream_id;
   }
-  return Pin(*this, *channel);
+  return Reservation(*this, *readers);
 }
 
-void Hub::release(Channel& channel) {
-  if (channel.subscribers.empty() && channel.pins == 0 && !channel.turning) channels_.erase(channel.stream_id);
-}
-
-asio::awaitable<bool> Hub::begun(Clock::time_point deadline) {
-  // Looked at now and then: it is a matter of a moment after the start.
-  while (!begun_ && !closed_ && Clock::now() < deadline) {
-    asio::steady_timer pause(executor_, kBeginning);
-    co_await pause.async_wait(asio::use_awaitable);
+void Hub::erase_if_unused(StreamReaders& readers) {
+  if (readers.subscribers.empty() && readers.reservations == 0 && !readers.round_pending) {
+    streams_.erase(readers.stream_id);
   }
-  co_return begun_;
+}
+
+asio::awaitable<bool> Hub::wait_for_position(Clock::time_point deadline) {
+  co_await position_or_close_.wait_until(deadline);
+  co_return has_position_;
 }
 
 void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
-  begun_ = true;
-  Channel* channel = nullptr;
+  if (!std::exchange(has_position_, true)) position_or_close_.set();
+  StreamReaders* readers = nullptr;
   const std::string* stream_id = nullptr;
   for (const FramePtr& frame : frames) {
     if (!stream_id || *stream_id != frame->stream_id) {
       stream_id = &frame->stream_id;
-      auto at = channels_.find(*stream_id);
-      channel = at == channels_.end() ? nullptr : at->second.get();
+      auto at = streams_.find(*stream_id);
+      readers = at == streams_.end() ? nullptr : at->second.get();
     }
-    if (!channel || frame->offset <= channel->last_offset) continue;
-    channel->last_offset = frame->offset;
-    channel->ring.push(render_frame(frame->offset, frame->prev, frame->text));
-    channel->dirty = true;
-    schedule(*channel);
+    if (!readers || frame->offset <= readers->last_offset) continue;
+    readers->last_offset = frame->offset;
+    readers->ring.push(render_frame(frame->offset, frame->prev, frame->text));
+    readers->round_needed = true;
+    schedule_round(*readers);
   }
 }
 
-// A turn has the price of a system call for each subscriber, however many frames it carries. So at once when turns are
-// cheap or seldom; else at a pace at which frames gather, as many as one call takes.
-void Hub::schedule(Channel& channel) {
-  if (channel.subscribers.empty()) return;
-  bool enough = channel.ring.end() - channel.turn_end >= std::min(Subscriber::kGather, settings_.ring_frames / 2);
-  auto begin = [this, &channel] { turn(channel, 0); };
-  if (std::exchange(channel.turning, true)) {
-    if (enough && channel.pace.cancel() > 0) asio::post(executor_, begin);
-  } else if (enough || Clock::now() >= channel.next_turn) {
-    asio::post(executor_, begin);
+// A round costs one system call per subscriber, however many frames it carries. A round therefore starts at once only
+// when the last one was cheap or long ago, or when the frames fill one call. Otherwise frames gather until
+// `next_round`.
+void Hub::schedule_round(StreamReaders& readers) {
+  if (readers.subscribers.empty()) return;
+  const bool enough =
+      readers.ring.end() - readers.round_end >= std::min(Subscriber::kGather, settings_.ring_frames / 2);
+  auto start = [this, &readers] { write_round(readers, 0); };
+  if (std::exchange(readers.round_pending, true)) {
+    if (enough && readers.round_timer.cancel() > 0) asio::post(executor_, start);
+  } else if (enough || Clock::now() >= readers.next_round) {
+    asio::post(executor_, start);
   } else {
-    channel.pace.expires_at(channel.next_turn);
-    channel.pace.async_wait([begin](boost::system::error_code ec) {
-      if (!ec) begin();
+    readers.round_timer.expires_at(readers.next_round);
+    readers.round_timer.async_wait([start](boost::system::error_code ec) {
+      if (!ec) start();
     });
   }
 }
 
-// A slice of the channel's subscribers; the last slice begins the next turn when frames came meanwhile.
-void Hub::turn(Channel& channel, std::size_t from) {
-  if (from == 0) {
-    channel.dirty = false;
-    channel.turn_began = Clock::now();
-    channel.turn_end = channel.ring.end();
+// Serves one slice of the subscribers, then posts the next slice.
+void Hub::write_round(StreamReaders& readers, std::size_t first) {
+  if (first == 0) {
+    readers.round_needed = false;
+    readers.round_started = Clock::now();
+    readers.round_end = readers.ring.end();
   }
-  std::size_t at = from;
-  for (std::size_t served = 0; served < kSlice && at < channel.subscribers.size(); ++served) {
-    Subscriber* subscriber = channel.subscribers[at];
-    subscriber->pump();
-    // When it went, another took its place.
-    if (at < channel.subscribers.size() && channel.subscribers[at] == subscriber) ++at;
+  std::size_t at = first;
+  for (std::size_t served = 0; served < kSlice && at < readers.subscribers.size(); ++served) {
+    Subscriber* subscriber = readers.subscribers[at];
+    subscriber->write_frames();
+    // If the subscriber has left, the last one of the list took its index and must be served next.
+    if (at < readers.subscribers.size() && readers.subscribers[at] == subscriber) ++at;
   }
-  if (at < channel.subscribers.size()) return asio::post(executor_, [this, &channel, at] { turn(channel, at); });
-  channel.next_turn =
-      channel.turn_began + std::min<Clock::duration>(kShare * (Clock::now() - channel.turn_began), kMaxPace);
-  channel.turning = false;
-  if (channel.dirty) schedule(channel);
-  release(channel);
+  if (at < readers.subscribers.size()) {
+    return asio::post(executor_, [this, &readers, at] { write_round(readers, at); });
+  }
+  const Clock::duration pause = kRoundShare * (Clock::now() - readers.round_started);
+  readers.next_round = readers.round_started + std::min<Clock::duration>(pause, kMaxPause);
+  readers.round_pending = false;
+  if (readers.round_needed) schedule_round(readers);
+  erase_if_unused(readers);
 }
 
 void Hub::remove(Subscriber& subscriber, bool dropped) {
-  const auto keep = subscribers_[subscriber.index];
-  Channel& channel = subscriber.channel();
-  channel.subscribers[subscriber.channel_index] = channel.subscribers.back();
-  channel.subscribers[subscriber.channel_index]->channel_index = subscriber.channel_index;
-  channel.subscribers.pop_back();
-  // The one that moved may have moved behind the turn that is under way.
-  channel.dirty = true;
-  subscribers_[subscriber.index] = std::move(subscribers_.back());
-  subscribers_[subscriber.index]->index = subscriber.index;
+  const auto alive = subscribers_[subscriber.hub_index];
+  StreamReaders& readers = subscriber.readers();
+  readers.subscribers[subscriber.stream_index] = readers.subscribers.back();
+  readers.subscribers[subscriber.stream_index]->stream_index = subscriber.stream_index;
+  readers.subscribers.pop_back();
+  // The current round may have passed the index to which the last subscriber moved.
+  readers.round_needed = true;
+  subscribers_[subscriber.hub_index] = std::move(subscribers_.back());
+  subscribers_[subscriber.hub_index]->hub_index = subscriber.hub_index;
   subscribers_.pop_back();
   subscriber.close();
   if (dropped) metrics_.sse_dropped.Increment();
   metrics_.sse_subscribers.Decrement();
-  release(channel);
+  erase_if_unused(readers);
 }
 
-asio::awaitable<void> Hub::attach(Pin pin, Reader reader) {
-  Channel& channel = pin.channel();
-  asio::steady_timer patience(executor_);
-  std::int64_t after = co_await catch_up(channel, reader, patience);
-  patience.cancel();
-  if (closed_ || !reader.socket.is_open() || (serves && !serves(channel.stream_id))) co_return;
+asio::awaitable<void> Hub::subscribe(Reservation reservation, Reader reader) {
+  StreamReaders& readers = reservation.readers();
+  const std::int64_t after = co_await catch_up(readers, reader);
+  if (closed_ || !reader.socket.is_open() || (serves && !serves(readers.stream_id))) co_return;
   auto subscriber =
-      std::make_shared<Subscriber>(*this, channel, std::move(reader.socket), channel.ring.after(after), reader.chunked);
-  subscriber->index = static_cast<std::uint32_t>(subscribers_.size());
-  subscriber->channel_index = static_cast<std::uint32_t>(channel.subscribers.size());
+      std::make_shared<Subscriber>(*this, readers, std::move(reader.socket), readers.ring.after(after), reader.chunked);
+  subscriber->hub_index = static_cast<std::uint32_t>(subscribers_.size());
+  subscriber->stream_index = static_cast<std::uint32_t>(readers.subscribers.size());
   subscribers_.push_back(subscriber);
-  channel.subscribers.push_back(subscriber.get());
+  readers.subscribers.push_back(subscriber.get());
   metrics_.sse_subscribers.Increment();
-  subscriber->watch();
-  subscriber->pump();
+  subscriber->watch_for_close();
+  subscriber->write_frames();
 }
 
-// Sends the head and what the reader missed. Returns the last offset it has; closes the socket when it cannot go on.
-asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, asio::steady_timer& patience) {
+// Sends the response head and the frames before the ring. Returns the last offset that the reader has. The socket is
+// closed when the reader cannot go on.
+asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& reader) {
+  asio::steady_timer timeout(executor_);
   auto write = [&](const std::string& bytes) -> asio::awaitable<bool> {
     auto socket = std::make_shared<asio::ip::tcp::socket>(std::move(reader.socket));
-    patience.expires_after(kPatience);
-    patience.async_wait([socket](boost::system::error_code ec) {
+    timeout.expires_after(kWriteTimeout);
+    timeout.async_wait([socket](boost::system::error_code ec) {
       boost::system::error_code ignored;
       if (!ec) socket->close(ignored);
     });
     boost::system::error_code ec;
     co_await asio::async_write(*socket, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, ec));
-    patience.cancel();
+    timeout.cancel();
     bool alive = !ec && !closed_ && socket->is_open();
     if (alive) reader.socket = std::move(*socket);
     co_return alive;
   };
 
-  // An event without data sets the reader's last id and nothing else: so that even a reader that was cut off before its
-  // first message resumes without a gap.
+  // An event without data only sets the reader's last id. With it, a reader that loses the connection before its first
+  // message resumes without a gap too.
   std::string preamble =
       "retry: " + std::to_string(settings_.retry.count()) + "\nid: " + std::to_string(reader.after) + "\n";
   if (reader.reset) preamble += "data: {\"reset\":true,\"offset\":" + std::to_string(reader.after) + "}\n";
@@ -199,13 +204,13 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
 
   std::int64_t after = reader.after;
   bool alive = co_await write(bytes);
-  while (alive && (after < reader.last_offset || !channel.ring.continues(after))) {
-    // What the ring has, Postgres need not be asked for.
-    if (channel.ring.begin() != channel.ring.end() && channel.ring.continues(after)) break;
-    std::string text, event;
+  while (alive && (after < reader.last_offset || !readers.ring.continues(after))) {
+    // The ring has the rest: no need to read it from Postgres.
+    if (readers.ring.begin() != readers.ring.end() && readers.ring.continues(after)) break;
+    std::string text;
     bytes.clear();
     try {
-      FramePage page = co_await history_.page(channel.stream_id, after, std::nullopt, kPage, settings_.channel);
+      FramePage page = co_await history_.page(readers.stream_id, after, std::nullopt, kPageFrames, channel_);
       if (page.size() == 0) break;
       for (int row = 0; row < page.size(); ++row) {
         FrameRow frame = page[row];
@@ -215,7 +220,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
         after = frame.offset;
       }
     } catch (const postgres::Error&) {
-      // The reader comes back by itself, from where it is.
+      // The reader reconnects by itself and resumes from its last id.
       boost::system::error_code ignored;
       reader.socket.close(ignored);
       co_return after;
@@ -225,45 +230,45 @@ asio::awaitable<std::int64_t> Hub::catch_up(Channel& channel, Reader& reader, as
   co_return after;
 }
 
-void Hub::tick() {
-  // Each subscriber is looked at twice in an interval: one that was silent since the last look gets a comment.
-  constexpr std::size_t kLooks = kBeats / 2;
-  ticker_.expires_after(settings_.heartbeat / kBeats);
-  ticker_.async_wait([this](boost::system::error_code ec) {
+// Each pass checks every subscriber once, and sends a comment to those that were silent since the last pass. A pass is
+// spread over its ticks, so that heartbeats of many readers are not sent at once.
+void Hub::send_heartbeats() {
+  heartbeat_timer_.expires_after(settings_.heartbeat / (2 * kTicksPerPass));
+  heartbeat_timer_.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
     metrics_.sse_frames.Increment(static_cast<double>(std::exchange(frames_sent_, 0)));
-    if (++beat_ >= kLooks) beat_ = next_look_ = 0;
-    for (std::size_t end = subscribers_.size() * (beat_ + 1) / kLooks;
-         next_look_ < std::min(end, subscribers_.size());) {
-      auto subscriber = subscribers_[next_look_++];
-      if (!subscriber->wrote_since_look()) subscriber->send(heartbeat_);
+    if (++ticks_ >= kTicksPerPass) ticks_ = next_checked_ = 0;
+    for (std::size_t end = subscribers_.size() * (ticks_ + 1) / kTicksPerPass;
+         next_checked_ < std::min(end, subscribers_.size());) {
+      auto subscriber = subscribers_[next_checked_++];
+      if (!subscriber->wrote_since_last_check()) subscriber->send_heartbeat(heartbeat_);
     }
-    tick();
+    send_heartbeats();
   });
 }
 
-void Hub::dismiss_moved() {
+void Hub::disconnect_moved_streams() {
   std::vector<std::shared_ptr<Subscriber>> leaving;
-  for (const auto& [stream_id, channel] : channels_) {
+  for (const auto& [stream_id, readers] : streams_) {
     if (serves(stream_id)) continue;
-    for (Subscriber* subscriber : channel->subscribers) leaving.push_back(subscriber->shared_from_this());
+    for (Subscriber* subscriber : readers->subscribers) leaving.push_back(subscriber->shared_from_this());
   }
-  dismiss(leaving);
+  disconnect(leaving);
 }
 
 void Hub::close() {
   if (std::exchange(closed_, true)) return;
-  ticker_.cancel();
-  dismiss(std::vector(subscribers_));
+  position_or_close_.set();
+  heartbeat_timer_.cancel();
+  disconnect(std::vector(subscribers_));
 }
 
-void Hub::dismiss(std::span<const std::shared_ptr<Subscriber>> leaving) {
-  // Spread over one more interval, so that readers do not all come back at once.
-  std::minstd_rand random(std::random_device{}());
-  std::uniform_int_distribution<std::int64_t> wait(settings_.retry.count(), 2 * settings_.retry.count());
+void Hub::disconnect(std::span<const std::shared_ptr<Subscriber>> leaving) {
   for (const auto& subscriber : leaving) {
-    subscriber->farewell("retry: " + std::to_string(wait(random)) + "\n\n", kEndOfChunks);
-    if (subscriber->attached()) remove(*subscriber, false);
+    // Random, so that readers do not all reconnect at once.
+    const auto retry = random_between(settings_.retry, 2 * settings_.retry);
+    subscriber->send_last("retry: " + std::to_string(retry.count()) + "\n\n", kEndOfChunks);
+    if (subscriber->is_open()) remove(*subscriber, false);
   }
 }
 

@@ -1,13 +1,15 @@
-// The `sse` transport: every reader of one channel of every stream on this sidecar (Server-Sent Events).
+// The `sse` transport: all SSE readers (Server-Sent Events) of one channel on this sidecar.
 //
-// A stream that somebody reads here has a channel: a ring of its newest frames, each rendered once, and its
-// subscribers, each a cursor into the ring. A reader that falls out of the ring is cut off; its last `id` is where it
-// resumes.
+// Each stream with readers has a ring of its newest frames, each rendered once, and a list of subscribers. A subscriber
+// is a place in the ring. The hub drops a reader whose place the ring has already overwritten. That reader reconnects
+// and resumes from its last `id`.
 //
-// Attaching loses nothing: pin() makes the channel, whose ring from then on takes all that the relay publishes; only
-// then is Postgres asked how far the stream has come (`last_offset`). Whatever is after that will be in the ring; what
-// the reader misses up to there is paged from Postgres, until the ring continues it. Frames are told apart by offset.
-// A relay that has no position yet would begin behind that: so readers wait for its first word.
+// A new reader misses no frame, because the steps have this order:
+// 1. reserve(): from now on the stream's ring gets all published frames.
+// 2. wait_for_position(): without a position the relay could skip messages, so readers wait for its first publish().
+// 3. The caller reads the stream's last offset from Postgres. All later frames will be in the ring.
+// 4. subscribe(): the reader gets earlier frames from Postgres, page by page, until the ring continues them. The hub
+//    compares offsets, so that the reader gets no frame twice.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -21,93 +23,75 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/asio.h"
+#include "base/event.h"
 #include "base/metrics.h"
+#include "config/settings.h"
 #include "transport/frame_history.h"
 #include "transport/sse/ring.h"
-#include "transport/sse/subscriber.h"
 #include "transport/transport.h"
 
 namespace sealcast::transport::sse {
 
-struct HubSettings {
-  transport::Channel channel;
-  std::chrono::milliseconds heartbeat;
-  std::chrono::milliseconds retry;  // how long a reader that lost us waits before it comes back
-  std::size_t max_subscribers;
-  std::size_t ring_frames;
-};
-
-using Clock = std::chrono::steady_clock;
-
-struct Channel {
-  Channel(const asio::any_io_executor& executor, std::size_t frames) : ring(frames), pace(executor) {}
-
-  std::string stream_id;
-  Ring ring;
-  std::int64_t last_offset = 0;  // of what was published here
-  std::vector<Subscriber*> subscribers;
-  std::size_t pins = 0;  // readers that are attaching
-  bool dirty = false;    // has frames that no turn has begun with
-  bool turning = false;  // a turn over the subscribers is under way, or waits for `next_turn`
-  Clock::time_point turn_began;
-  std::uint64_t turn_end = 0;  // the ring's end then
-  Clock::time_point next_turn;
-  asio::steady_timer pace;  // until then
-};
+class Subscriber;
+struct StreamReaders;
 
 class Hub final : public Transport {
  public:
+  using Clock = std::chrono::steady_clock;
+
   // `history` and `metrics` outlive this.
-  Hub(asio::any_io_executor executor, FrameHistory& history, Metrics& metrics, HubSettings settings);
+  Hub(asio::any_io_executor executor, Channel channel, FrameHistory& history, Metrics& metrics,
+      const config::Settings::Sse& settings);
   ~Hub() override;
 
   std::string_view name() const override { return "sse"; }
-  transport::Channel channel() const override { return settings_.channel; }
+  Channel channel() const override { return channel_; }
   void publish(std::span<const FramePtr> frames, std::span<const Lead>) override;
-  // One record of what `sse` has delivered is enough.
-  bool delivers_at_once() const override { return settings_.channel == transport::Channel::everyone; }
+  // Only the public hub: both hubs have the name `sse`, and one recorded progress per name is enough.
+  bool delivers_at_once() const override { return channel_ == Channel::everyone; }
 
-  // Keeps a channel while somebody attaches to it.
-  class Pin {
+  // Returns true once the relay has a position, false when it still has none at `deadline` or at close().
+  asio::awaitable<bool> wait_for_position(Clock::time_point deadline);
+
+  // Keeps a stream's ring, and one of the places for readers, until its owner has become a subscriber.
+  class Reservation {
    public:
-    Pin(Hub& hub, Channel& channel);
-    Pin(Pin&& other) noexcept : hub_(other.hub_), channel_(std::exchange(other.channel_, nullptr)) {}
-    Pin& operator=(Pin&&) = delete;
-    ~Pin();
-    Channel& channel() const { return *channel_; }
+    Reservation(Hub& hub, StreamReaders& readers);
+    Reservation(Reservation&& other) noexcept : hub_(other.hub_), readers_(std::exchange(other.readers_, nullptr)) {}
+    Reservation& operator=(Reservation&&) = delete;
+    ~Reservation();
+    StreamReaders& readers() const { return *readers_; }
 
    private:
     Hub* hub_;
-    Channel* channel_;
+    StreamReaders* readers_;
   };
-  Pin pin(const std::string& stream_id);
-
-  // Whether the relay has a position, from which on it publishes everything. Waits for it, at most until `deadline`.
-  asio::awaitable<bool> begun(Clock::time_point deadline);
+  Reservation reserve(const std::string& stream_id);
 
   struct Reader {
     asio::ip::tcp::socket socket;
-    std::string head;          // of the HTTP answer; sent first
+    std::string head;          // of the HTTP response; sent first
     bool chunked;              // false for HTTP/1.0
-    std::int64_t after;        // the last offset the reader has
-    std::int64_t last_offset;  // of the stream, read after pin()
-    bool reset;                // `after` is not what the reader asked for
+    std::int64_t after;        // the last offset that the reader has
+    std::int64_t last_offset;  // of the stream, read after reserve()
+    bool reset;                // `after` is not the offset that the reader asked for
   };
-  // Serves the reader until it is live; from then on the hub does.
-  asio::awaitable<void> attach(Pin pin, Reader reader);
+  // Returns when the reader has caught up and is a subscriber, or its connection is closed.
+  asio::awaitable<void> subscribe(Reservation reservation, Reader reader);
 
-  bool full() const { return subscribers_.size() + attaching_ >= settings_.max_subscribers; }
-  std::size_t size() const { return subscribers_.size() + attaching_; }
+  bool full() const { return size() >= settings_.max_subscribers; }
+  std::size_t size() const { return subscribers_.size() + reservations_; }
 
-  // Whether a stream is served here; unset: all are.
+  // Whether this cell serves a stream; unset: all streams.
   std::function<bool(const std::string& stream_id)> serves;
-  // Ends the subscriptions of streams that are not served here any more, telling the readers when to come back.
-  void dismiss_moved();
+  // Disconnects the readers of streams that are no longer served here. Tells each when to reconnect.
+  void disconnect_moved_streams();
 
-  // Ends every subscription, telling the readers when to come back.
+  // Disconnects all readers. Tells each when to reconnect.
   void close();
 
  private:
@@ -115,26 +99,30 @@ class Hub final : public Transport {
   void remove(Subscriber& subscriber, bool dropped);
   void count_frame() { ++frames_sent_; }
 
-  void schedule(Channel& channel);
-  void turn(Channel& channel, std::size_t from);
-  void release(Channel& channel);
-  void dismiss(std::span<const std::shared_ptr<Subscriber>> leaving);
-  asio::awaitable<std::int64_t> catch_up(Channel& channel, Reader& reader, asio::steady_timer& patience);
-  void tick();
+  asio::awaitable<std::int64_t> catch_up(StreamReaders& readers, Reader& reader);
+  void schedule_round(StreamReaders& readers);
+  void write_round(StreamReaders& readers, std::size_t first);
+  void send_heartbeats();
+  void disconnect(std::span<const std::shared_ptr<Subscriber>> leaving);
+  void erase_if_unused(StreamReaders& readers);
 
   asio::any_io_executor executor_;
+  Channel channel_;
   FrameHistory& history_;
   Metrics& metrics_;
-  HubSettings settings_;
-  std::unordered_map<std::string, std::unique_ptr<Channel>> channels_;
+  config::Settings::Sse settings_;
+  std::unordered_map<std::string, std::unique_ptr<StreamReaders>> streams_;
   std::vector<std::shared_ptr<Subscriber>> subscribers_;
-  std::size_t attaching_ = 0;
-  std::size_t beat_ = 0;       // ticks since the subscribers began to be looked at
-  std::size_t next_look_ = 0;  // who is looked at next
-  std::uint64_t frames_sent_ = 0;
-  asio::steady_timer ticker_;
+  std::size_t reservations_ = 0;
+  std::uint64_t frames_sent_ = 0;  // since the metric was increased last
+
+  asio::steady_timer heartbeat_timer_;
   ChunkPtr heartbeat_;
-  bool begun_ = false;
+  std::size_t ticks_ = 0;         // of heartbeat_timer_ in the current pass over the subscribers
+  std::size_t next_checked_ = 0;  // the index of the subscriber that the pass checks next
+
+  Event position_or_close_;
+  bool has_position_ = false;
   bool closed_ = false;
 };
 

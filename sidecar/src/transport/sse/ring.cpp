@@ -1,4 +1,4 @@
-// Renders frames and keeps the newest of them.
+// Renders frames as events in HTTP chunks, and searches the ring by offset.
 #include "transport/sse/ring.h"
 
 #include <charconv>

@@ -1,4 +1,4 @@
-// The newest frames of one stream, rendered once for all its readers.
+// Renders each frame of a stream once for all its SSE readers, and keeps the newest ones.
 #pragma once
 
 #include <cstddef>
@@ -10,23 +10,23 @@
 
 namespace sealcast::transport::sse {
 
-// Bytes as they go out: one HTTP chunk. What is between `head` and `tail` is what an HTTP/1.0 reader gets.
+// An event as one HTTP/1.1 chunk. An HTTP/1.0 reader gets the bytes between the chunk's size line and its last CRLF.
 struct Chunk {
   std::int64_t offset;
-  std::int64_t prev;  // of the frame before it on its channel
+  std::int64_t prev;  // the offset of the previous frame on the channel
   std::string bytes;
-  std::size_t head;
-  static constexpr std::size_t kTail = 2;
+  std::size_t head;                        // bytes of the size line
+  static constexpr std::size_t kTail = 2;  // bytes of the last CRLF
 };
 using ChunkPtr = std::shared_ptr<const Chunk>;
 
-// `id: <offset>`, `data: <text>`, and an empty line. `text` holds no line break.
+// Appends `id: <offset>`, `data: <text>` and an empty line. `text` must not contain a line break.
 void append_event(std::int64_t offset, std::string_view text, std::string& out);
-// Any event stream text as a chunk.
+// Makes a chunk of any event-stream text.
 ChunkPtr render_chunk(std::string_view text);
 ChunkPtr render_frame(std::int64_t offset, std::int64_t prev, std::string_view text);
 
-// Frames are numbered by the order in which they came: `begin()` is the oldest that is kept, `end()` the next to come.
+// The ring numbers frames in the order of push(), from 0. It holds the frames from begin() up to, not including, end().
 class Ring {
  public:
   explicit Ring(std::size_t capacity) : capacity_(capacity) {}
@@ -35,11 +35,12 @@ class Ring {
   std::uint64_t end() const { return end_; }
   const ChunkPtr& operator[](std::uint64_t number) const { return chunks_[number % capacity_]; }
 
+  // Replaces the oldest frame when the ring is full.
   void push(ChunkPtr chunk);
 
-  // No frame after `offset` is missing, as far as this ring has seen.
+  // True when the ring has every frame after `offset` that was published since the ring exists.
   bool continues(std::int64_t offset) const { return size() == 0 || (*this)[begin()]->prev <= offset; }
-  // The first frame after `offset`.
+  // Returns the number of the first frame after `offset`.
   std::uint64_t after(std::int64_t offset) const;
 
  private:
@@ -47,7 +48,7 @@ class Ring {
 
   std::size_t capacity_;
   std::uint64_t end_ = 0;
-  std::vector<ChunkPtr> chunks_;  // grows to the capacity, then each frame replaces the oldest
+  std::vector<ChunkPtr> chunks_;  // grows up to the capacity, so that a quiet stream needs little memory
 };
 
 }  // namespace sealcast::transport::sse

@@ -1,4 +1,4 @@
-// Writes straight from the ring, as many frames in one call as the socket takes.
+// Writes frames directly from the ring, as many in one system call as the socket accepts.
 #include "transport/sse/subscriber.h"
 
 #include <array>
@@ -7,36 +7,36 @@
 #include <utility>
 
 #include "transport/sse/hub.h"
+#include "transport/sse/stream_readers.h"
 
 namespace sealcast::transport::sse {
 
 namespace {
 
-// What readers send after their request is thrown away here.
+// Readers may send bytes after their request. Nothing reads these bytes, so all readers share the buffer.
 std::array<char, 512> discarded;
 
 }  // namespace
 
-Subscriber::Subscriber(Hub& hub, Channel& channel, asio::ip::tcp::socket socket, std::uint64_t cursor, bool chunked)
-    : hub_(&hub), channel_(&channel), socket_(std::move(socket)), cursor_(cursor), chunked_(chunked) {
+Subscriber::Subscriber(Hub& hub, StreamReaders& readers, asio::ip::tcp::socket socket, std::uint64_t next, bool chunked)
+    : hub_(&hub), readers_(&readers), socket_(std::move(socket)), next_(next), chunked_(chunked) {
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
 }
 
-void Subscriber::watch() {
+void Subscriber::watch_for_close() {
   socket_.async_read_some(asio::buffer(discarded),
                           [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
-                            if (ec) return self->end(false);
-                            self->watch();
+                            if (ec) return self->leave(false);
+                            self->watch_for_close();
                           });
 }
 
-void Subscriber::pump() {
+void Subscriber::write_frames() {
   if (!hub_) return;
-  const Ring& ring = channel_->ring;
+  const Ring& ring = readers_->ring;
   if (waiting_) {
-    // A reader that takes nothing keeps its place only while the ring holds what it lacks.
-    if (cursor_ < ring.begin()) end(true);
+    if (next_ < ring.begin()) leave(true);
     return;
   }
   std::array<asio::const_buffer, kGather> buffers;
@@ -45,10 +45,10 @@ void Subscriber::pump() {
                     : asio::buffer(chunk.bytes.data() + chunk.head, chunk.bytes.size() - chunk.head - Chunk::kTail);
   };
   while (true) {
-    if (cursor_ < ring.begin()) return end(true);
+    if (next_ < ring.begin()) return leave(true);
     std::size_t count = 0;
     if (partial_) buffers[count++] = bytes_of(*partial_) + sent_;
-    for (std::uint64_t number = cursor_; number < ring.end() && count < kGather; ++number) {
+    for (std::uint64_t number = next_; number < ring.end() && count < kGather; ++number) {
       buffers[count++] = bytes_of(*ring[number]);
     }
     if (count == 0) return;
@@ -58,23 +58,23 @@ void Subscriber::pump() {
       waiting_ = true;
       socket_.async_wait(socket_.wait_write, [self = shared_from_this()](boost::system::error_code failed) {
         self->waiting_ = false;
-        if (failed) return self->end(false);
-        self->pump();
+        if (failed) return self->leave(false);
+        self->write_frames();
       });
       return;
     }
-    if (ec) return end(false);
+    if (ec) return leave(false);
     wrote_ = true;
     for (std::size_t i = 0; i < count && written > 0; ++i) {
-      std::size_t size = buffers[i].size();
-      bool whole = written >= size;
-      bool first = i == 0 && partial_;
-      if (!first && whole) {
-        ++cursor_;
-        hub_->count_frame();
-      } else if (!first) {
-        partial_ = ring[cursor_++];
-        sent_ = written;
+      const std::size_t size = buffers[i].size();
+      const bool whole = written >= size;
+      const bool is_partial = i == 0 && partial_;
+      if (!is_partial) {
+        if (!whole) {
+          partial_ = ring[next_];
+          sent_ = written;
+        }
+        ++next_;
         hub_->count_frame();
       } else if (whole) {
         partial_.reset();
@@ -87,14 +87,14 @@ void Subscriber::pump() {
   }
 }
 
-void Subscriber::send(ChunkPtr chunk) {
+void Subscriber::send_heartbeat(ChunkPtr chunk) {
   if (waiting_ || partial_) return;
   partial_ = std::move(chunk);
-  pump();
+  write_frames();
 }
 
-void Subscriber::farewell(std::string_view text, std::string_view end_of_chunks) {
-  pump();
+void Subscriber::send_last(std::string_view text, std::string_view end_of_chunks) {
+  write_frames();
   if (waiting_ || partial_ || !hub_) return;
   std::string last = chunked_ ? render_chunk(text)->bytes : std::string(text);
   if (chunked_) last += end_of_chunks;
@@ -102,7 +102,7 @@ void Subscriber::farewell(std::string_view text, std::string_view end_of_chunks)
   socket_.write_some(asio::buffer(last), ignored);
 }
 
-void Subscriber::end(bool dropped) {
+void Subscriber::leave(bool dropped) {
   if (hub_) hub_->remove(*this, dropped);
 }
 

@@ -1,4 +1,4 @@
-// One reader of a stream: a socket and a place in the ring. It owns no frame, except one that was sent half.
+// One SSE reader: a socket and its place in the ring. It owns no frame, except one that is partly sent.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -14,38 +14,46 @@
 namespace sealcast::transport::sse {
 
 class Hub;
-struct Channel;
+struct StreamReaders;
 
 class Subscriber : public std::enable_shared_from_this<Subscriber> {
  public:
-  static constexpr std::size_t kGather = 64;  // frames in one call of Asio
+  // The largest number of frames in one system call: Asio passes no more buffers at once.
+  static constexpr std::size_t kGather = 64;
 
-  Subscriber(Hub& hub, Channel& channel, asio::ip::tcp::socket socket, std::uint64_t cursor, bool chunked);
+  // `next` is the ring's number of the first frame that the reader needs. `hub` and `readers` outlive close().
+  Subscriber(Hub& hub, StreamReaders& readers, asio::ip::tcp::socket socket, std::uint64_t next, bool chunked);
 
-  void watch();               // notices when the reader goes
-  void pump();                // writes what the ring has and the socket takes
-  void send(ChunkPtr chunk);  // out of band (a heartbeat); ignored while something waits for the socket
-  void farewell(std::string_view text, std::string_view end_of_chunks);  // last words, when the socket takes them
-  void close();                                                          // forgets the hub; the socket closes
+  // Leaves the hub when the reader closes the connection.
+  void watch_for_close();
+  // Writes the frames that the reader needs, as far as the socket accepts them. Leaves the hub when the ring has
+  // already replaced the next frame.
+  void write_frames();
+  // Sends a comment between frames. Does nothing while other bytes wait for the socket: the reader does not need both.
+  void send_heartbeat(ChunkPtr chunk);
+  // Writes the remaining frames, then `text`, as far as the socket accepts them at once.
+  void send_last(std::string_view text, std::string_view end_of_chunks);
+  // Only the hub calls this.
+  void close();
 
-  Channel& channel() const { return *channel_; }
-  bool attached() const { return hub_ != nullptr; }
-  bool wrote_since_look() { return std::exchange(wrote_, false); }
+  StreamReaders& readers() const { return *readers_; }
+  bool is_open() const { return hub_ != nullptr; }
+  bool wrote_since_last_check() { return std::exchange(wrote_, false); }
 
-  std::uint32_t index = 0;          // among the hub's subscribers
-  std::uint32_t channel_index = 0;  // among the channel's
+  std::uint32_t hub_index = 0;     // in the hub's list of all subscribers
+  std::uint32_t stream_index = 0;  // in StreamReaders::subscribers
 
  private:
-  void end(bool dropped);
+  void leave(bool dropped);
 
   Hub* hub_;
-  Channel* channel_;
+  StreamReaders* readers_;
   asio::ip::tcp::socket socket_;
-  std::uint64_t cursor_;
-  ChunkPtr partial_;      // began to be sent, or out of band
+  std::uint64_t next_;
+  ChunkPtr partial_;      // a frame that is partly sent, or a heartbeat
   std::size_t sent_ = 0;  // bytes of partial_
   bool chunked_;
-  bool waiting_ = false;  // for the socket to take more
+  bool waiting_ = false;  // until the socket is writable
   bool wrote_ = false;
 };
 

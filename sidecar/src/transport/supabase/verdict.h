@@ -2,7 +2,7 @@
 #pragma once
 
 #include "client/http/answer.h"
-#include "transport/outside/outcome.h"
+#include "transport/outside/adapter.h"
 
 namespace sealcast::transport::supabase {
 

@@ -1,4 +1,4 @@
-// Which batches are delivered whole: whatever order their frames are settled in, and whoever leads the shard by then.
+// Tests which relay batches count as delivered, for any order of their frames and after a change of the leader.
 #include "transport/outside/progress.h"
 
 #include <gtest/gtest.h>
@@ -13,17 +13,17 @@ class ProgressTest : public testing::Test {
   ProgressTest() { lead({{0, 7, 10}, {1, 7, 10}}); }
 
   std::vector<std::int32_t> lead(std::vector<Lead> leads) {
-    auto gone = progress_.lead(leads);
+    auto lost = progress_.set_leads(leads);
     for (Progress::Shard& shard : progress_.shards()) {
-      if (shard.begun) continue;
-      shard.begun = true;
-      shard.taken = 10;
+      if (shard.started) continue;
+      shard.started = true;
+      shard.queued = 10;
     }
-    return gone;
+    return lost;
   }
-  void take(std::int32_t shard, std::int64_t batch, int frames) {
-    for (int i = 0; i < frames; ++i) progress_.count(frame(shard, batch), 7);
-    progress_.find(shard)->taken = batch;
+  void queue(std::int32_t shard, std::int64_t batch, int frames) {
+    for (int i = 0; i < frames; ++i) progress_.add(frame(shard, batch), 7);
+    progress_.find(shard)->queued = batch;
   }
   void settle(std::int32_t shard, std::int64_t batch) { progress_.settle(frame(shard, batch), 7); }
   std::int64_t settled(std::int32_t shard) { return progress_.find(shard)->settled(); }
@@ -32,7 +32,7 @@ class ProgressTest : public testing::Test {
 };
 
 TEST_F(ProgressTest, SettlesABatchWithItsLastFrame) {
-  take(0, 11, 2);
+  queue(0, 11, 2);
   EXPECT_EQ(settled(0), 10);
   settle(0, 11);
   EXPECT_EQ(settled(0), 10);
@@ -40,45 +40,45 @@ TEST_F(ProgressTest, SettlesABatchWithItsLastFrame) {
   EXPECT_EQ(settled(0), 11);
 }
 
-TEST_F(ProgressTest, PassesNoBatchThatIsOpen) {
-  take(0, 11, 1);
-  take(0, 12, 1);
-  take(0, 13, 0);
+TEST_F(ProgressTest, DoesNotPassAnOpenBatch) {
+  queue(0, 11, 1);
+  queue(0, 12, 1);
+  queue(0, 13, 0);
   settle(0, 12);
-  EXPECT_EQ(settled(0), 10) << "an earlier one is open";
+  EXPECT_EQ(settled(0), 10) << "batch 11 is open";
   settle(0, 11);
-  EXPECT_EQ(settled(0), 13) << "with the one that held nothing";
+  EXPECT_EQ(settled(0), 13) << "batch 13 has no frames";
 }
 
 TEST_F(ProgressTest, KeepsShardsApart) {
-  take(0, 11, 1);
-  take(1, 11, 1);
+  queue(0, 11, 1);
+  queue(1, 11, 1);
   settle(1, 11);
   EXPECT_EQ(settled(0), 10);
   EXPECT_EQ(settled(1), 11);
 }
 
-TEST_F(ProgressTest, IsCurrentWhenItHasTakenWhatTheRelayPublished) {
+TEST_F(ProgressTest, IsCurrentWhenAllPublishedBatchesAreQueued) {
   EXPECT_TRUE(progress_.find(0)->current());
   lead({{0, 7, 12}, {1, 7, 10}});
   EXPECT_FALSE(progress_.find(0)->current());
   EXPECT_TRUE(progress_.find(1)->current());
 }
 
-TEST_F(ProgressTest, ForgetsWhatAnotherEpochHadOpen) {
-  take(0, 11, 1);
+TEST_F(ProgressTest, IgnoresFramesOfAnEarlierEpoch) {
+  queue(0, 11, 1);
   EXPECT_EQ(lead({{0, 9, 10}, {1, 7, 10}}), std::vector<std::int32_t>{0});
-  progress_.count(frame(0, 11), 9);
+  progress_.add(frame(0, 11), 9);
   settle(0, 11);
-  EXPECT_EQ(settled(0), 10) << "settled under the epoch that is over";
+  EXPECT_EQ(settled(0), 10) << "the frame was settled under epoch 7, which has ended";
   progress_.settle(frame(0, 11), 9);
-  EXPECT_EQ(settled(0), 10) << "of what was taken";
-  EXPECT_EQ(lead({{1, 7, 10}}), std::vector<std::int32_t>{0}) << "led no longer";
+  EXPECT_EQ(settled(0), 10) << "batch 11 was never queued under epoch 9";
+  EXPECT_EQ(lead({{1, 7, 10}}), std::vector<std::int32_t>{0}) << "this sidecar no longer leads shard 0";
   EXPECT_EQ(progress_.find(0), nullptr);
 }
 
-TEST_F(ProgressTest, CountsNoFrameThatHoldsUpNoBatch) {
-  progress_.count(frame(0, 0), 7);
+TEST_F(ProgressTest, IgnoresFramesWithoutABatch) {
+  progress_.add(frame(0, 0), 7);
   progress_.settle(frame(0, 0), 7);
   EXPECT_EQ(settled(0), 10);
 }

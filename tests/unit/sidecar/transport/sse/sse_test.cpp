@@ -1,4 +1,4 @@
-// The ring, and the hub with real sockets: what is published arrives, in order, rendered once; who lags is cut off.
+// Tests the ring, and the hub with real sockets: frames arrive in order and once, and slow readers are dropped.
 #include <boost/asio/detached.hpp>
 #include <numeric>
 
@@ -21,7 +21,7 @@ TEST(SseRing, RendersAnEventAsOneChunk) {
 
 TEST(SseRing, KeepsTheNewestFrames) {
   Ring ring(4);
-  EXPECT_TRUE(ring.continues(99)) << "an empty ring has missed nothing";
+  EXPECT_TRUE(ring.continues(99)) << "an empty ring lacks no frame";
   for (int offset = 1; offset <= 10; ++offset) ring.push(render_frame(offset, offset - 1, "x"));
   EXPECT_EQ(ring.end() - ring.begin(), 4u);
   EXPECT_EQ(ring[ring.begin()]->offset, 7);
@@ -44,9 +44,11 @@ constexpr char kStream[] = "0190d000-0000-7000-8000-000000000001";
 
 class SseHub : public testing::Test {
  protected:
-  explicit SseHub(HubSettings settings = {transport::Channel::everyone, milliseconds(60'000), milliseconds(2000), 100,
-                                          64})
-      : hub_(std::make_unique<Hub>(io_.get_executor(), history_, metrics_, settings)) {}
+  explicit SseHub(milliseconds heartbeat = milliseconds(60'000)) {
+    const config::Settings::Sse settings{
+        .heartbeat = heartbeat, .max_subscribers = 100, .ring_frames = 64, .retry = milliseconds(2000)};
+    hub_ = std::make_unique<Hub>(io_.get_executor(), Channel::everyone, history_, metrics_, settings);
+  }
   ~SseHub() override {
     hub_->close();
     clients_.clear();
@@ -59,7 +61,7 @@ class SseHub : public testing::Test {
     tcp::socket socket;
     std::string text;
     bool ended = false;
-    void take() {
+    void read() {
       char bytes[65536];
       boost::system::error_code ec;
       for (std::size_t size; (size = socket.read_some(asio::buffer(bytes), ec)) > 0;) text.append(bytes, size);
@@ -67,18 +69,18 @@ class SseHub : public testing::Test {
     }
   };
 
-  Client& attach(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
+  Client& connect(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
     double before = metrics_.sse_subscribers.Value();
-    Client& made = begin(after, chunked, send_buffer);
+    Client& made = start_connecting(after, chunked, send_buffer);
     EXPECT_TRUE(test::run_until(io_, [&] {
-      made.take();
+      made.read();
       return made.text.find("retry: 2000") != made.text.npos && metrics_.sse_subscribers.Value() == before + 1;
     }));
     return made;
   }
 
-  // A reader who is about to be attached.
-  Client& begin(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
+  // Returns before the reader is a subscriber.
+  Client& start_connecting(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
     tcp::acceptor acceptor(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     tcp::socket client(io_), server(io_);
     client.connect(acceptor.local_endpoint());
@@ -89,12 +91,12 @@ class SseHub : public testing::Test {
     }
     clients_.push_back(std::make_unique<Client>(std::move(client)));
     asio::co_spawn(io_,
-                   hub_->attach(hub_->pin(kStream), {.socket = std::move(server),
-                                                     .head = "HEAD\r\n\r\n",
-                                                     .chunked = chunked,
-                                                     .after = after,
-                                                     .last_offset = after,
-                                                     .reset = false}),
+                   hub_->subscribe(hub_->reserve(kStream), {.socket = std::move(server),
+                                                            .head = "HEAD\r\n\r\n",
+                                                            .chunked = chunked,
+                                                            .after = after,
+                                                            .last_offset = after,
+                                                            .reset = false}),
                    asio::detached);
     return *clients_.back();
   }
@@ -111,7 +113,7 @@ class SseHub : public testing::Test {
 
   bool has(Client& client, const std::string& text) {
     return test::run_until(io_, [&] {
-      client.take();
+      client.read();
       return client.text.find(text) != client.text.npos;
     });
   }
@@ -132,8 +134,8 @@ class SseHub : public testing::Test {
   std::vector<std::unique_ptr<Client>> clients_;
 };
 
-TEST_F(SseHub, TellsItsPositionAndThenWhatComesNext) {
-  Client& client = attach(41);
+TEST_F(SseHub, SendsThePositionAndThenNewFrames) {
+  Client& client = connect(41);
   EXPECT_TRUE(client.text.starts_with("HEAD\r\n\r\n"));
   EXPECT_NE(client.text.find("retry: 2000\nid: 41\n\n"), std::string::npos);
   publish(42, 44);
@@ -141,11 +143,11 @@ TEST_F(SseHub, TellsItsPositionAndThenWhatComesNext) {
   EXPECT_EQ(offsets(client), (std::vector{41, 42, 43, 44}));
 }
 
-TEST_F(SseHub, GivesEveryReaderEveryFrameOnce) {
+TEST_F(SseHub, SendsEveryFrameOnceToEveryReader) {
   std::vector<Client*> readers;
-  for (int i = 0; i < 20; ++i) readers.push_back(&attach());
+  for (int i = 0; i < 20; ++i) readers.push_back(&connect());
   for (int offset = 1; offset <= 40; ++offset) publish(offset, offset);
-  publish(30, 40);  // told again
+  publish(30, 40);  // repeated
   publish(41, 41);
   for (Client* reader : readers) {
     ASSERT_TRUE(has(*reader, "id: 41\n"));
@@ -155,45 +157,46 @@ TEST_F(SseHub, GivesEveryReaderEveryFrameOnce) {
   }
 }
 
-TEST_F(SseHub, JoinsTheRingWhereTheReaderIs) {
-  Client& first = attach();
+TEST_F(SseHub, StartsInTheRingAtTheReadersPosition) {
+  Client& first = connect();
   publish(1, 10);
   ASSERT_TRUE(has(first, "id: 10\n"));
-  Client& second = attach(4);
+  Client& second = connect(4);
   ASSERT_TRUE(has(second, "id: 10\n"));
   EXPECT_EQ(offsets(second), (std::vector{4, 5, 6, 7, 8, 9, 10}));
 }
 
 TEST_F(SseHub, ServesHttp10WithoutChunks) {
-  Client& client = attach(0, false);
+  Client& client = connect(0, false);
   publish(1, 1);
   ASSERT_TRUE(has(client, "id: 1\n"));
   EXPECT_EQ(client.text, "HEAD\r\n\r\nretry: 2000\nid: 0\n\nid: 1\ndata: {xxxxxxxxxx}\n\n");
 }
 
-TEST_F(SseHub, CutsOffWhoLagsMoreThanTheRing) {
-  Client& slow = attach(0, true, 4096);
-  Client& quick = attach();
+TEST_F(SseHub, DropsAReaderThatLagsMoreThanTheRing) {
+  Client& slow = connect(0, true, 4096);
+  Client& quick = connect();
   for (int offset = 1; offset <= 400; ++offset) {
     publish(offset, offset, 4000);
     test::run_until(io_, [&] {
-      quick.take();
+      quick.read();
       return quick.text.find("id: " + std::to_string(offset) + "\n") != quick.text.npos;
     });
   }
   EXPECT_TRUE(test::run_until(io_, [&] { return hub_->size() == 1; }));
   EXPECT_TRUE(test::run_until(io_, [&] {
-    slow.take();
+    slow.read();
     return slow.ended;
   }));
   auto seen = offsets(slow);
   EXPECT_LT(seen.size(), 400u);
-  for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], static_cast<int>(i)) << "what it got has no gap";
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    EXPECT_EQ(seen[i], static_cast<int>(i)) << "the frames before the drop have no gap";
   EXPECT_EQ(offsets(quick).size(), 401u);
 }
 
-TEST_F(SseHub, ASlowReaderThatKeepsUpGetsEverything) {
-  Client& slow = attach(0, true, 4096);
+TEST_F(SseHub, ASlowReaderWithinTheRingGetsEveryFrame) {
+  Client& slow = connect(0, true, 4096);
   for (int offset = 1; offset <= 60; ++offset) publish(offset, offset, 3000);
   io_.restart();
   io_.run_for(milliseconds(50));  // fills the socket
@@ -202,24 +205,24 @@ TEST_F(SseHub, ASlowReaderThatKeepsUpGetsEverything) {
   ASSERT_TRUE(has(slow, "x}\n\n\r\n"));
 }
 
-TEST_F(SseHub, ForgetsWhoLeaves) {
-  Client& client = attach();
-  attach();
+TEST_F(SseHub, RemovesAReaderThatDisconnects) {
+  Client& client = connect();
+  connect();
   client.socket.close();
   EXPECT_TRUE(test::run_until(io_, [&] { return hub_->size() == 1; }));
   publish(1, 1);
   EXPECT_TRUE(has(*clients_[1], "id: 1\n"));
 }
 
-TEST_F(SseHub, TellsWhenToComeBackAtTheEnd) {
-  Client& client = attach();
+TEST_F(SseHub, SendsTheReconnectDelayWhenItCloses) {
+  Client& client = connect();
   publish(1, 3);
   hub_->close();
   ASSERT_TRUE(test::run_until(io_, [&] {
-    client.take();
+    client.read();
     return client.ended;
   }));
-  EXPECT_EQ(offsets(client), (std::vector{0, 1, 2, 3})) << "what was published still goes out";
+  EXPECT_EQ(offsets(client), (std::vector{0, 1, 2, 3})) << "published frames are still sent";
   auto retry = client.text.rfind("retry: ");
   int wait = std::stoi(client.text.substr(retry + 7));
   EXPECT_GE(wait, 2000);
@@ -227,37 +230,37 @@ TEST_F(SseHub, TellsWhenToComeBackAtTheEnd) {
   EXPECT_TRUE(client.text.ends_with("\r\n0\r\n\r\n"));
 }
 
-TEST_F(SseHub, SendsAwayWhoReadsAStreamThatMoved) {
+TEST_F(SseHub, DisconnectsReadersOfAStreamThatMoved) {
   bool here = true;
   hub_->serves = [&](const std::string& stream_id) { return here && stream_id == kStream; };
-  Client& client = attach();
-  hub_->dismiss_moved();
+  Client& client = connect();
+  hub_->disconnect_moved_streams();
   publish(1, 1);
   EXPECT_TRUE(has(client, "id: 1\n"));
   here = false;
-  hub_->dismiss_moved();
+  hub_->disconnect_moved_streams();
   ASSERT_TRUE(test::run_until(io_, [&] {
-    client.take();
+    client.read();
     return client.ended;
   }));
-  EXPECT_NE(client.text.rfind("retry: "), client.text.find("retry: ")) << "it is told when to come back";
+  EXPECT_NE(client.text.rfind("retry: "), client.text.find("retry: ")) << "the reader gets a second reconnect delay";
   EXPECT_TRUE(client.text.ends_with("\r\n0\r\n\r\n"));
   EXPECT_EQ(hub_->size(), 0u);
-  Client& late = begin();
+  Client& late = start_connecting();
   ASSERT_TRUE(test::run_until(io_, [&] {
-    late.take();
+    late.read();
     return late.ended;
-  })) << "also who was attaching meanwhile";
+  })) << "a reader that was still connecting is disconnected too";
   EXPECT_EQ(hub_->size(), 0u);
 }
 
 class SseHeartbeat : public SseHub {
  protected:
-  SseHeartbeat() : SseHub({transport::Channel::everyone, milliseconds(100), milliseconds(2000), 100, 64}) {}
+  SseHeartbeat() : SseHub(milliseconds(100)) {}
 };
 
-TEST_F(SseHeartbeat, ComesAfterSilence) {
-  Client& client = attach();
+TEST_F(SseHeartbeat, IsSentAfterSilence) {
+  Client& client = connect();
   auto began = std::chrono::steady_clock::now();
   ASSERT_TRUE(has(client, "3\r\n:\n\n\r\n3\r\n:\n\n\r\n3\r\n:\n\n\r\n"));
   auto took = std::chrono::steady_clock::now() - began;

@@ -1,0 +1,39 @@
+// The SSE readers of one stream: the ring that they share, and the state of the rounds that write to them.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/asio.h"
+#include "transport/sse/ring.h"
+#include "transport/sse/subscriber.h"
+
+namespace sealcast::transport::sse {
+
+struct StreamReaders {
+  using Clock = std::chrono::steady_clock;
+
+  StreamReaders(const asio::any_io_executor& executor, std::size_t ring_frames)
+      : ring(ring_frames), round_timer(executor) {}
+
+  std::string stream_id;
+  Ring ring;
+  std::int64_t last_offset = 0;  // of the newest published frame
+  std::vector<Subscriber*> subscribers;
+  std::size_t reservations = 0;  // readers that catch up and are not subscribers yet
+
+  // A round writes the new frames to all subscribers.
+  bool round_needed = false;   // since the last round started, frames came or the order of `subscribers` changed
+  bool round_pending = false;  // a round is in progress, posted, or waits for `round_timer`
+  Clock::time_point round_started;
+  std::uint64_t round_end = 0;     // the end of the ring when the last round started
+  Clock::time_point next_round;    // earliest start
+  asio::steady_timer round_timer;  // expires at `next_round`
+};
+
+}  // namespace sealcast::transport::sse
