@@ -116,7 +116,7 @@ bool Admission::connected() const {
 std::string Admission::problem() const {
   if (connected()) return {};
   for (const auto& lane : fresh_.lanes) {
-    if (!lane->connection->misfit().empty()) return lane->connection->misfit();
+    if (!lane->connection->incompatible_extension().empty()) return lane->connection->incompatible_extension();
   }
   return "no connection for admission";
 }
