@@ -1,4 +1,4 @@
-// What an answer of Ably's REST API means for the frames that were sent.
+// The outcome of a publish to Ably.
 #pragma once
 
 #include "client/http/answer.h"
@@ -6,10 +6,7 @@
 
 namespace sealcast::transport::ably {
 
-// `delivered` is left to the caller.
+// The caller sets `delivered`.
 outside::Outcome outcome_of(const client::http::Answer& answer);
-
-// Whether Ably may have published although the answer does not say so.
-bool in_doubt(const client::http::Answer& answer);
 
 }  // namespace sealcast::transport::ably

@@ -1,79 +1,61 @@
-// Realtime's statuses and refusals.
-#include "transport/supabase/verdict.h"
+// The rules for the statuses and messages of Supabase Realtime.
+#include "transport/supabase/outcome.h"
 
 #include <simdjson.h>
 
-#include <algorithm>
-#include <array>
-#include <string>
-#include <string_view>
+#include "transport/outside/http_outcome.h"
 
 namespace sealcast::transport::supabase {
 namespace {
 
 using Kind = outside::Outcome::Kind;
 
-// What a refusal says: {"message":"…"} or {"errors":{"payload":["…"]}}.
-struct Refusal {
-  std::string message;
-  bool payload = false;
+constexpr int kSuccess[] = {202};
+constexpr std::string_view kPayload = "payload";  // our code for the errors of a payload
+
+constexpr outside::HttpRule kRules[] = {
+    {.status = 413, .kind = Kind::dead},  // the body is larger than the server reads
+    {.status = 422, .code = kPayload, .kind = Kind::dead},
+    // The database of the project causes these errors of private broadcasts, so every other topic would fail too.
+    {.status = 422, .message = "Tenant database", .kind = Kind::retry_transport},
+    {.status = 422, .message = "Missing messages partition", .kind = Kind::retry_transport},
+    {.status = 422, .message = "Connect rate limit", .kind = Kind::retry_transport},
+    {.status = 422, .kind = Kind::retry_stream},
+    {.status = 403, .message = "Tenant is suspended", .kind = Kind::retry_transport},
+    {.status = 403, .kind = Kind::retry_stream},  // a policy for this topic
+    {.status = 400, .kind = Kind::retry_stream},
+    {.status = 500, .kind = Kind::retry_stream},
+    // Others concern all topics. 401: our key. 404: a Realtime without this endpoint, or another server. 429: the rate
+    // of the project, not of the topic. 502 to 504: Realtime is unavailable. Any other status, also a success that is
+    // not 202: the server is not Realtime.
 };
 
-Refusal read_refusal(const std::string& body) {
-  Refusal refusal;
+constexpr outside::HttpHint kHints[] = {
+    {401, "check that supabase.key_file contains the secret key of the project"},
+    {404, "check that supabase.url is the URL of Realtime 2.97 or newer"},
+};
+
+// Reads {"message":"…"} or {"errors":{"payload":["…"]}}.
+outside::HttpError read_error(const client::http::Answer& answer) {
+  outside::HttpError error;
   simdjson::dom::parser parser;
   simdjson::dom::element root;
-  if (parser.parse(body).get(root) != simdjson::SUCCESS) return refusal;
+  if (parser.parse(answer.body).get(root) != simdjson::SUCCESS) return error;
   std::string_view text;
   if (root["errors"]["payload"].at(0).get(text) == simdjson::SUCCESS) {
-    refusal.payload = true;
-    refusal.message = client::http::one_line(text);
+    error.code = kPayload;
+    error.message = client::http::one_line(text);
   } else if (root["message"].get(text) == simdjson::SUCCESS) {
-    refusal.message = client::http::one_line(text);
+    error.message = client::http::one_line(text);
   }
-  return refusal;
-}
-
-// Refusals of private broadcasts whose cause is the project's database, so that no other topic would fare better.
-bool names_the_database(std::string_view message) {
-  constexpr std::array<std::string_view, 3> kBeginnings = {"Tenant database", "Missing messages partition",
-                                                           "Connect rate limit"};
-  return std::any_of(kBeginnings.begin(), kBeginnings.end(), [&](auto text) { return message.starts_with(text); });
-}
-
-Kind kind_of(int status, const Refusal& refusal) {
-  switch (status) {
-    case 202:
-      return Kind::done;
-    case 413:  // the body is over what the server reads
-      return Kind::dead;
-    case 422:
-      if (refusal.payload) return Kind::dead;
-      return names_the_database(refusal.message) ? Kind::retry_transport : Kind::retry_stream;
-    case 403:  // a policy of this topic, or the whole project
-      return refusal.message == "Tenant is suspended" ? Kind::retry_transport : Kind::retry_stream;
-    case 400:
-    case 500:
-      return Kind::retry_stream;
-    default:
-      // 401: our key. 404: a Realtime without this endpoint, or no Realtime. 429: the rate is the project's, not the
-      // topic's. 502 to 504: nobody is there. Anything else, a success that is not 202 too: that is no Realtime.
-      return Kind::retry_transport;
-  }
+  return error;
 }
 
 }  // namespace
 
 outside::Outcome outcome_of(const client::http::Answer& answer) {
-  if (answer.status == 0) return {.kind = Kind::retry_transport, .reason = answer.failure};
-  const Refusal refusal = answer.status == 202 ? Refusal() : read_refusal(answer.body);
-  outside::Outcome outcome{.kind = kind_of(answer.status, refusal), .after = answer.retry_after, .reason = {}};
-  if (outcome.kind == Kind::done) return outcome;
-  outcome.reason = "it answered " + std::to_string(answer.status);
-  if (!refusal.message.empty()) outcome.reason += ": " + refusal.message;
-  if (answer.status == 401) outcome.reason += "; see that supabase.key_file holds the project's secret key";
-  if (answer.status == 404) outcome.reason += "; see that supabase.url is that of a Realtime not older than 2.97";
-  return outcome;
+  return outside::http_outcome(answer,
+                               {.success = kSuccess, .rules = kRules, .read_error = read_error, .hints = kHints});
 }
 
 }  // namespace sealcast::transport::supabase
