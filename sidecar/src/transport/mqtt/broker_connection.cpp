@@ -1,47 +1,91 @@
-// Waiting on the socket, sending frames, and matching the broker's answers to them.
-#include "transport/mqtt/link.h"
+// Waits on the socket, calls libmosquitto, and closes the connection after an error.
+#include "transport/mqtt/broker_connection.h"
 
 #include <mqtt_protocol.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <system_error>
+#include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "transport/mqtt/packet.h"
 
 namespace sealcast::transport::mqtt {
 namespace {
 
+using asio::ip::tcp;
 using Wait = asio::posix::descriptor_base;
 
-constexpr std::chrono::milliseconds kBeat{1000};  // libmosquitto looks at its keep-alive this often
-
-// `error` is errno as the call left it.
-std::string fault_of(int result, int error) {
-  switch (result) {
-    case MOSQ_ERR_SUCCESS:
-    case MOSQ_ERR_CONN_LOST:
-    case MOSQ_ERR_NO_CONN:
-      return "it closed the connection";
-    case MOSQ_ERR_KEEPALIVE:
-      return "it did not answer a ping";
-    case MOSQ_ERR_ERRNO:
-      return std::generic_category().message(error);
-    default:
-      return mosquitto_strerror(result);
-  }
-}
+constexpr std::chrono::milliseconds kConnectTimeout{5000};     // from the name lookup to the CONNACK of the broker
+constexpr std::chrono::milliseconds kKeepAliveInterval{1000};  // between two checks of libmosquitto's keep-alive
 
 }  // namespace
 
-SSL* Link::tls() const { return static_cast<SSL*>(mosquitto_ssl_get(client_.get())); }
+BrokerConnection::BrokerConnection(const asio::any_io_executor& executor, const Options& options, std::size_t attempt)
+    : executor_(executor),
+      options_(options),
+      attempt_(attempt),
+      client_(new_client(options, this)),
+      resolver_(executor),
+      socket_(executor),
+      connect_timer_(executor),
+      queue_(options.topic),
+      closed_(executor) {
+  mosquitto_connect_v5_callback_set(client_.get(), on_connect);
+  mosquitto_publish_v5_callback_set(client_.get(), on_publish);
+  mosquitto_disconnect_v5_callback_set(client_.get(), on_disconnect);
+}
 
-// Asks for the events that libmosquitto waits for.
-void Link::watch() {
-  if (closed_) return;
+asio::awaitable<void> BrokerConnection::run(std::function<void()> on_up) {
+  const auto self = shared_from_this();
+  on_up_ = std::move(on_up);
+  connect_timer_.expires_after(kConnectTimeout);
+  connect_timer_.async_wait([self](const boost::system::error_code& error) {
+    if (!error) self->close("no connection within " + std::to_string(kConnectTimeout.count()) + " ms");
+  });
+  try {
+    co_await connect();
+  } catch (const boost::system::system_error& error) {
+    close(error.code().message());
+  } catch (const std::exception& error) {
+    close(error.what());
+  }
+  co_await closed_.wait_until();
+}
+
+asio::awaitable<void> BrokerConnection::connect() {
+  const auto found =
+      co_await resolver_.async_resolve(options_.host, std::to_string(options_.port), asio::use_awaitable);
+  std::vector<tcp::endpoint> addresses(found.begin(), found.end());
+  const auto first = addresses.begin() + static_cast<std::ptrdiff_t>(attempt_ % addresses.size());
+  std::rotate(addresses.begin(), first, addresses.end());
+  for (const tcp::endpoint& address : addresses) {
+    if (closed_.is_set()) co_return;
+    try {
+      co_await connect_tcp(client_.get(), socket_, address, options_);
+      break;
+    } catch (const boost::system::system_error&) {
+      if (closed_.is_set() || address == addresses.back()) throw;
+    }
+  }
+  if (options_.tls) {
+    co_await do_handshake(client_.get(), socket_, *options_.tls);
+    ERR_clear_error();
+    after_call(mosquitto_loop_read(client_.get(), 1));  // libmosquitto learns from OpenSSL that the handshake is done
+  }
+  watch_socket();
+}
+
+// Waits for the events of the socket that libmosquitto needs.
+void BrokerConnection::watch_socket() {
+  if (closed_.is_set()) return;
   if (!reading_) {
     reading_ = true;
     socket_.async_wait(Wait::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
@@ -58,127 +102,117 @@ void Link::watch() {
   }
 }
 
-// libmosquitto takes whatever stands in the thread's queue of OpenSSL errors for its own: it is emptied before each
-// call.
-void Link::read() {
+// libmosquitto takes any error in OpenSSL's queue of this thread for its own. So the queue is cleared before each call.
+void BrokerConnection::read() {
   int result = MOSQ_ERR_SUCCESS;
   bool more = true;
-  while (more && !closed_) {
+  while (more && !closed_.is_set()) {
     ERR_clear_error();
     result = mosquitto_loop_read(client_.get(), 1);
-    // What OpenSSL has read ahead makes the socket readable for nobody.
-    more = result == MOSQ_ERR_SUCCESS && tls() != nullptr && SSL_pending(tls()) > 0;
+    // The socket does not become readable for bytes that OpenSSL has read already.
+    SSL* const tls = tls_of(client_.get());
+    more = result == MOSQ_ERR_SUCCESS && tls != nullptr && SSL_pending(tls) > 0;
   }
   after_call(result);
 }
 
-void Link::write() {
-  if (closed_) return;
+void BrokerConnection::write() {
+  if (closed_.is_set()) return;
   ERR_clear_error();
   after_call(mosquitto_loop_write(client_.get(), 1));
 }
 
-void Link::beat() {
-  beat_.expires_after(kBeat);
-  beat_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-    if (error || self->closed_) return;
+asio::awaitable<void> BrokerConnection::keep_alive() {
+  while (!co_await closed_.wait_for(kKeepAliveInterval)) {
     ERR_clear_error();
-    self->after_call(mosquitto_loop_misc(self->client_.get()));
-    self->beat();
-  });
+    after_call(mosquitto_loop_misc(client_.get()));
+  }
 }
 
-void Link::after_call(int result) {
-  const int error = errno;
-  if (closed_) return;
+// Handles the result of a call of libmosquitto, then continues to send and to wait.
+void BrokerConnection::after_call(int result) {
+  const int error_number = errno;
+  if (closed_.is_set()) return;
   if (result != MOSQ_ERR_SUCCESS || mosquitto_socket(client_.get()) < 0) {
-    return close(last_words_.empty() ? fault_of(result, error) : last_words_);
+    return close(broker_reason_.empty() ? error_text(result, error_number) : broker_reason_);
   }
-  pump();
-  watch();
+  send_frames();
+  watch_socket();
 }
 
-void Link::send(std::shared_ptr<Batch> batch) {
-  if (closed_) return batch->lose("the broker is away: " + fault_);
-  sending_.push_back(std::move(batch));
-  pump();
-  if (up_) watch();
+void BrokerConnection::publish(std::shared_ptr<Batch> batch) {
+  if (closed_.is_set()) return batch->fail("not connected: " + fault_);
+  queue_.add(std::move(batch));
+  if (!up_) return;
+  send_frames();
+  watch_socket();
 }
 
-void Link::pump() {
-  while (up_ && !sending_.empty() && in_flight_.size() < window_) {
-    const std::shared_ptr<Batch> batch = sending_.front();
-    if (batch->has_next()) {
-      send_next(batch);
-    } else {
-      sending_.pop_front();
-    }
-  }
+void BrokerConnection::send_frames() {
+  if (!up_) return;
+  if (const std::string error = queue_.send(client_.get(), limits_); !error.empty()) close(error);
 }
 
-void Link::send_next(const std::shared_ptr<Batch>& batch) {
-  const Packet packet(batch->next(), options_.topic);
-  if (const std::size_t bytes = packet.bytes(); bytes > max_packet_) {
-    return batch->refuse_next("its packet has " + std::to_string(bytes) + " bytes, and the broker takes " +
-                              std::to_string(max_packet_));
-  }
-  int id = 0;
-  ERR_clear_error();
-  const int result = packet.publish(client_.get(), id);
-  if (result != MOSQ_ERR_SUCCESS) return close(fault_of(result, errno));
-  in_flight_.emplace(id, Flight{batch, batch->take()});
-}
-
-// A broker that is only slow keeps its connection: on it nothing is ever sent again, and a late answer belongs to the
-// packet that it names. One that has not answered anybody meanwhile is taken for dead.
-void Link::give_up(Batch& batch) {
+// A slow broker keeps its connection: frames are never sent twice on it, and a late answer names its packet. A broker
+// that has answered no frame since the first unanswered one was sent counts as dead.
+void BrokerConnection::expire(Batch& batch) {
   const auto since = batch.waiting_since();
-  batch.lose(up_ ? "the broker gave no answer by the deadline" : "there was no connection by the deadline");
-  if (up_ && since && last_answer_ < *since) close("it did not acknowledge in time");
+  batch.fail(up_ ? "the broker did not answer by the deadline" : "no connection by the deadline");
+  if (up_ && since && queue_.last_answer() < *since) close("the broker did not answer in time");
 }
 
-void Link::disconnect() {
+void BrokerConnection::disconnect() {
   ERR_clear_error();
   if (up_) mosquitto_disconnect_v5(client_.get(), MQTT_RC_NORMAL_DISCONNECTION, nullptr);
-  close("sealcastd stops");
+  close("sealcastd is stopping");
 }
 
-// May be called from within libmosquitto: its own socket is shut down here and closed with the client.
-void Link::close(const std::string& why) {
-  if (closed_) return;
-  closed_ = true;
+// May run within a call of libmosquitto. So libmosquitto's own socket is only shut down; it is closed with the client.
+void BrokerConnection::close(const std::string& reason) {
+  if (closed_.is_set()) return;
   up_ = false;
-  fault_ = why;
+  fault_ = reason;
+  closed_.set();
   if (socket_.is_open()) {
     ::shutdown(socket_.native_handle(), SHUT_RDWR);
     boost::system::error_code ignored;
     socket_.close(ignored);
   }
   resolver_.cancel();
-  limit_.cancel();
-  beat_.cancel();
-  ended_.cancel();
-  for (const auto& [id, flight] : in_flight_) flight.batch->lose("the broker is away: " + fault_);
-  for (const auto& batch : sending_) batch->lose("the broker is away: " + fault_);
-  in_flight_.clear();
-  sending_.clear();
+  connect_timer_.cancel();
+  queue_.fail("not connected: " + fault_);
 }
 
-void Link::on_publish(mosquitto*, void* self, int id, int reason_code, const mosquitto_property*) {
-  Link& link = *static_cast<Link*>(self);
-  link.last_answer_ = Clock::now();
-  const auto found = link.in_flight_.find(id);
-  if (found == link.in_flight_.end()) return;
-  const Flight flight = std::move(found->second);
-  link.in_flight_.erase(found);
-  flight.batch->answer(flight.place, reason_code);
+void BrokerConnection::on_connect(mosquitto*, void* self, int reason_code, int, const mosquitto_property* properties) {
+  BrokerConnection& connection = *static_cast<BrokerConnection*>(self);
+  if (connection.closed_.is_set()) return;
+  if (reason_code != MQTT_RC_SUCCESS) {
+    connection.broker_reason_ =
+        std::string("the broker refused the connection: ") + mosquitto_reason_string(reason_code);
+    return;
+  }
+  try {
+    connection.limits_ = read_limits(properties);
+  } catch (const std::runtime_error& error) {
+    return connection.close(error.what());
+  }
+  connection.up_ = connection.was_up_ = true;
+  connection.connect_timer_.cancel();
+  asio::co_spawn(
+      connection.executor_, [alive = connection.shared_from_this()] { return alive->keep_alive(); }, asio::detached);
+  connection.on_up_();
 }
 
-// The numbers below are libmosquitto's own, and its calls return them too.
-void Link::on_disconnect(mosquitto*, void* self, int reason_code, const mosquitto_property*) {
-  Link& link = *static_cast<Link*>(self);
-  if (reason_code < MQTT_RC_UNSPECIFIED || !link.last_words_.empty()) return;
-  link.last_words_ = std::string("it ended the connection: ") + mosquitto_reason_string(reason_code);
+void BrokerConnection::on_publish(mosquitto*, void* self, int id, int reason_code, const mosquitto_property*) {
+  static_cast<BrokerConnection*>(self)->queue_.handle_answer(id, reason_code);
+}
+
+// `reason_code` is of MQTT from MQTT_RC_UNSPECIFIED on. Smaller numbers are errors of libmosquitto, which its calls
+// return too.
+void BrokerConnection::on_disconnect(mosquitto*, void* self, int reason_code, const mosquitto_property*) {
+  BrokerConnection& connection = *static_cast<BrokerConnection*>(self);
+  if (reason_code < MQTT_RC_UNSPECIFIED || !connection.broker_reason_.empty()) return;
+  connection.broker_reason_ = std::string("the broker ended the connection: ") + mosquitto_reason_string(reason_code);
 }
 
 }  // namespace sealcast::transport::mqtt
