@@ -219,7 +219,11 @@ void NodeConnection::expire_calls() {
 }
 
 asio::awaitable<void> NodeConnection::watch_peer() {
-  while (!co_await stopped_.wait_for(kPingInterval)) check_peer();
+  // GCC 12 miscompiles co_await in the condition of a loop.
+  while (!stopped_.is_set()) {
+    co_await stopped_.wait_for(kPingInterval);
+    if (!stopped_.is_set()) check_peer();
+  }
 }
 
 // Detects a peer that is unreachable, also on an idle connection: TCP alone would not report it for minutes.

@@ -123,7 +123,10 @@ void BrokerConnection::write() {
 }
 
 asio::awaitable<void> BrokerConnection::keep_alive() {
-  while (!co_await closed_.wait_for(kKeepAliveInterval)) {
+  // GCC 12 miscompiles co_await in the condition of a loop.
+  while (!closed_.is_set()) {
+    co_await closed_.wait_for(kKeepAliveInterval);
+    if (closed_.is_set()) co_return;
     ERR_clear_error();
     after_call(mosquitto_loop_misc(client_.get()));
   }
