@@ -22,7 +22,7 @@ end $$;
 
 -- The number by which a sidecar recognises that it can work with this script. Raise it when an older sidecar could not
 -- work with this script, or when a newer sidecar could not work with the older script. Raise kInterfaceVersion in
--- sidecar/src/client/postgres/interface.h together with it.
+-- sidecar/src/client/postgres/interface_version.h together with it.
 create function sealcast.interface_version() returns integer
   language sql immutable parallel safe return 1;
 

@@ -1,12 +1,12 @@
-// Any bytes as what a service answers (a status, two headers of Ably's, a body): an outcome, with a reason that fits
-// into a line of the log; only what the service calls a success is one.
+// Reads any bytes as the answer of a service: a status, two headers of Ably, a body. The outcome has a reason of one
+// log line, and is `done` only for the statuses that the service calls a success.
 #include <string>
 
 #include "core/uuid.h"
 #include "fuzz.h"
 #include "leader/viewers/livekit_rooms.h"
-#include "transport/ably/verdict.h"
-#include "transport/supabase/verdict.h"
+#include "transport/ably/outcome.h"
+#include "transport/supabase/outcome.h"
 
 namespace sealcast::fuzz {
 namespace {
@@ -14,10 +14,11 @@ namespace {
 constexpr std::size_t kLongest = 600;
 
 void check_outcome(const transport::outside::Outcome& outcome, bool success) {
-  require((outcome.kind == transport::outside::Outcome::Kind::done) == success, "done is what the service took");
+  require((outcome.kind == transport::outside::Outcome::Kind::done) == success,
+          "an outcome is done for the statuses of a success only");
   require(outcome.reason.empty() == success, "a failure has a reason");
-  require(is_one_line(outcome.reason) && outcome.reason.size() <= kLongest, "a reason is a line");
-  require(outcome.delivered == 0, "nothing is delivered that nobody said");
+  require(is_one_line(outcome.reason) && outcome.reason.size() <= kLongest, "a reason is one short line");
+  require(outcome.delivered == 0, "outcome_of() leaves `delivered` to its caller");
 }
 
 }  // namespace
@@ -30,24 +31,23 @@ void check(std::string_view rest) {
   answer.headers.emplace_back("X-Ably-ErrorCode", next_line(rest));
   answer.headers.emplace_back("X-Ably-ErrorMessage", next_line(rest));
   answer.body = rest;
-  if (answer.status == 0) answer.failure = "no answer in time";
+  if (answer.status == 0) answer.failure = "no answer by the deadline";
 
   const bool ably = answer.status == 200 || answer.status == 201 || answer.status == 204;
   const transport::outside::Outcome outcome = transport::ably::outcome_of(answer);
   if (answer.status != 0) check_outcome(outcome, ably);
-  if (outcome.kind == transport::outside::Outcome::Kind::dead)
-    require(answer.status >= 300, "what was taken is not dead");
+  if (outcome.kind == transport::outside::Outcome::Kind::dead) require(answer.status >= 300, "a success is not dead");
   check_outcome(transport::supabase::outcome_of(answer), answer.status == 202);
 
   leader::viewers::ViewerCounts counts;
   const std::string problem = rooms.read(answer, counts);
-  require(answer.status == 200 || !problem.empty(), "only 200 is an answer of LiveKit's");
-  require(is_one_line(problem) && problem.size() <= kLongest, "a problem is a line");
+  require(answer.status == 200 || !problem.empty(), "every other status than 200 is a problem");
+  require(is_one_line(problem) && problem.size() <= kLongest, "a problem is one short line");
   for (const auto& [stream, viewers] : counts) {
     std::string id;
-    require(core::normalize_uuid(stream, id) && id == stream, "viewers are of a stream");
-    require(viewers > 0, "nobody is not counted");
-    require(viewers <= leader::viewers::bounded_viewers(viewers), "two counts fit into one");
+    require(core::normalize_uuid(stream, id) && id == stream, "each key is a normalised stream id");
+    require(viewers > 0, "each count is greater than 0");
+    require(viewers <= leader::viewers::bounded_viewers(viewers), "a bounded count is not less than the count");
   }
 }
 

@@ -1,5 +1,5 @@
-// Short names for the two database clients, which nearly every folder uses: postgres::Pool, redis::Client. Every other
-// namespace is the path of its folder.
+// Short names for the two database clients, because nearly every folder uses them: postgres::Pool, redis::Client. Every
+// other namespace is the path of its folder.
 #pragma once
 
 namespace sealcast {

@@ -177,7 +177,7 @@ void Admission::Impl::stop() {
 std::string Admission::Impl::problem() const {
   if (connected()) return {};
   for (const auto& lane : fresh_.lanes) {
-    if (!lane->connection->misfit().empty()) return lane->connection->misfit();
+    if (!lane->connection->incompatible_extension().empty()) return lane->connection->incompatible_extension();
   }
   return "no connection for admission";
 }

@@ -1,4 +1,4 @@
-// Headers by name, and text of theirs that goes into a line.
+// Finds headers by name, and makes the texts of a service safe for a log line.
 #include "client/http/answer.h"
 
 #include <strings.h>

@@ -1,4 +1,4 @@
-// What a service answered over HTTP.
+// The answer of a service to one HTTP request.
 #pragma once
 
 #include <chrono>
@@ -10,17 +10,17 @@
 namespace sealcast::client::http {
 
 struct Answer {
-  int status = 0;       // 0: none, and `failure` says why
-  bool late = false;    // there is none because the deadline passed
+  int status = 0;       // 0: no answer; `failure` is the reason
+  bool late = false;    // no answer by the deadline
   std::string failure;  // one line
   std::string body;
-  std::chrono::milliseconds retry_after{0};  // Retry-After, an hour at most; 0: none
+  std::chrono::milliseconds retry_after{0};  // from Retry-After, an hour at most; 0: none
   std::vector<std::pair<std::string, std::string>> headers;
 
-  std::string_view header(std::string_view name) const;  // in any case; empty when it is missing
+  std::string_view header(std::string_view name) const;  // ignores upper and lower case; empty when missing
 };
 
-// What a service said, fit for a log: one line of printable characters, cut at 200 bytes.
+// Makes a text of a service safe for a log line: printable ASCII characters, cut at 200 bytes.
 std::string one_line(std::string_view text);
 
 }  // namespace sealcast::client::http

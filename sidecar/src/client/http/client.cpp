@@ -1,22 +1,20 @@
-// One transfer: how libcurl is set up for it, what it hears, and the wait for its end or the deadline.
+// Sets libcurl up for one transfer, collects the response, and waits for its end or the deadline.
 #include "client/http/client.h"
 
 #include <curl/curl.h>
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <mutex>
 #include <new>
 
+#include "base/event.h"
 #include "client/http/multi.h"
 
 namespace sealcast::client::http {
 namespace {
 
-constexpr curl_off_t kLongestRetryAfter = 3600;  // seconds; a service that asks for more is asked again by then
+constexpr curl_off_t kLongestRetryAfter = 3600;  // seconds; a longer pause is shortened to this
 
 class Transfer {
  public:
@@ -26,24 +24,24 @@ class Transfer {
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
-  void post(const Post& request);  // before end(); without it, it is a GET
-  asio::awaitable<void> end();
+  void post(const Post& request);  // makes it a POST; without this call it is a GET
+  asio::awaitable<void> perform();
   Answer answer();
 
  private:
   void set_up(const ClientOptions& options, const std::string& url);
   void read_headers();
-  bool take(std::size_t bytes);
+  bool fits(std::size_t bytes);
   static std::size_t on_head(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
 
   std::shared_ptr<Multi> multi_;
   CURL* easy_;
   curl_slist* headers_ = nullptr;
-  asio::steady_timer ended_;  // expires at the deadline; cancelled when the transfer ends
-  std::size_t room_;          // bytes that the service may still send
+  const Client::Clock::time_point deadline_;
+  Event ended_;
+  std::size_t bytes_left_;  // that the service may still send
   bool too_long_ = false;
-  bool done_ = false;
   CURLcode code_ = CURLE_OK;
   std::array<char, CURL_ERROR_SIZE> error_{};
   Answer answer_;
@@ -51,7 +49,11 @@ class Transfer {
 
 Transfer::Transfer(std::shared_ptr<Multi> multi, const asio::any_io_executor& executor, const ClientOptions& options,
                    const std::string& url, Client::Clock::time_point deadline)
-    : multi_(std::move(multi)), easy_(curl_easy_init()), ended_(executor, deadline), room_(options.max_response_bytes) {
+    : multi_(std::move(multi)),
+      easy_(curl_easy_init()),
+      deadline_(deadline),
+      ended_(executor),
+      bytes_left_(options.max_response_bytes) {
   if (!easy_) throw std::bad_alloc();
   set_up(options, url);
 }
@@ -63,7 +65,7 @@ Transfer::~Transfer() {
 }
 
 void Transfer::post(const Post& request) {
-  // Without "Expect:", libcurl would ask before it sends a large body, and wait a second for an answer.
+  // Else libcurl would send "Expect: 100-continue" before a large body, and wait a second for an answer.
   headers_ = curl_slist_append(headers_, "Expect:");
   for (const std::string& header : request.headers) headers_ = curl_slist_append(headers_, header.c_str());
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
@@ -81,7 +83,7 @@ void Transfer::set_up(const ClientOptions& options, const std::string& url) {
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy_, CURLOPT_PROXY, "");
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
-  // Names are resolved in a thread. One that hangs is left behind at the deadline, instead of waited for by the loop.
+  // Names are resolved in a thread. At the deadline the event loop must not wait for a thread that hangs.
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
 
   curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -89,7 +91,7 @@ void Transfer::set_up(const ClientOptions& options, const std::string& url) {
   curl_easy_setopt(easy_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   if (!options.ca_file.empty()) {
     curl_easy_setopt(easy_, CURLOPT_CAINFO, options.ca_file.c_str());
-    curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);  // else the system's would be trusted too
+    curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);  // else libcurl would trust the certificates of the system too
   }
 
   curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, on_head);
@@ -99,31 +101,29 @@ void Transfer::set_up(const ClientOptions& options, const std::string& url) {
   curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, error_.data());
 }
 
-bool Transfer::take(std::size_t bytes) {
-  too_long_ = bytes > room_;
-  if (!too_long_) room_ -= bytes;
+bool Transfer::fits(std::size_t bytes) {
+  too_long_ = bytes > bytes_left_;
+  if (!too_long_) bytes_left_ -= bytes;
   return !too_long_;
 }
 
 std::size_t Transfer::on_head(char*, std::size_t size, std::size_t count, void* self) {
-  return static_cast<Transfer*>(self)->take(size * count) ? size * count : 0;
+  return static_cast<Transfer*>(self)->fits(size * count) ? size * count : 0;
 }
 
 std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, void* self) {
   auto& transfer = *static_cast<Transfer*>(self);
-  if (!transfer.take(size * count)) return 0;
+  if (!transfer.fits(size * count)) return 0;
   transfer.answer_.body.append(data, size * count);
   return size * count;
 }
 
-asio::awaitable<void> Transfer::end() {
+asio::awaitable<void> Transfer::perform() {
   multi_->add(easy_, [this](CURLcode code) {
-    done_ = true;
     code_ = code;
-    ended_.cancel();
+    ended_.set();
   });
-  boost::system::error_code ignored;
-  co_await ended_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  co_await ended_.wait_until(deadline_);
 }
 
 void Transfer::read_headers() {
@@ -134,13 +134,13 @@ void Transfer::read_headers() {
 }
 
 Answer Transfer::answer() {
-  answer_.late = !done_ || code_ == CURLE_OPERATION_TIMEDOUT;
-  if (!done_) {
-    answer_.failure = "no answer in time";
+  answer_.late = !ended_.is_set() || code_ == CURLE_OPERATION_TIMEDOUT;
+  if (!ended_.is_set()) {
+    answer_.failure = "no answer by the deadline";
   } else if (code_ == CURLE_ABORTED_BY_CALLBACK) {
     answer_.failure = "sealcastd is stopping";
   } else if (too_long_) {
-    answer_.failure = "the answer is too long";
+    answer_.failure = "the response is too long";
   } else if (code_ != CURLE_OK) {
     answer_.failure = one_line(error_.front() != '\0' ? error_.data() : curl_easy_strerror(code_));
   } else {
@@ -152,7 +152,7 @@ Answer Transfer::answer() {
     answer_.retry_after = std::chrono::seconds(std::clamp(seconds, curl_off_t{0}, kLongestRetryAfter));
     read_headers();
   }
-  if (answer_.status == 0) answer_.body.clear();  // a piece of an answer is none
+  if (answer_.status == 0) answer_.body.clear();  // a part of a response is of no use
   return std::move(answer_);
 }
 
@@ -174,13 +174,13 @@ Client::~Client() { stop(); }
 asio::awaitable<Answer> Client::post(Post request, Clock::time_point deadline) {
   Transfer transfer(multi_, executor_, options_, request.url, deadline);
   transfer.post(request);
-  co_await transfer.end();
+  co_await transfer.perform();
   co_return transfer.answer();
 }
 
 asio::awaitable<Answer> Client::get(std::string url, Clock::time_point deadline) {
   Transfer transfer(multi_, executor_, options_, url, deadline);
-  co_await transfer.end();
+  co_await transfer.perform();
   co_return transfer.answer();
 }
 

@@ -1,8 +1,17 @@
-// HTTP requests of our own, to services: libcurl on the event loop.
+// A client for HTTP requests to outside services: libcurl on the event loop.
 //
-// Connections are kept for the next request. They speak HTTP/1.1: one that dies without a word then takes one request
-// along, and is closed at that request's deadline; of HTTP/2 it would take all, and go on taking. Certificates and host
-// names are always checked. No redirect is followed, and nothing is taken from the environment: no proxy, no .netrc.
+// Use: POST and GET over HTTP/1.1, with connections that are kept for the next request. A connection that hangs then
+// affects one request, and is closed at the deadline of that request. With HTTP/2 it would affect all requests to the
+// service. Certificates and host names are always verified. Redirects are not followed. The environment is not used: no
+// proxy, no .netrc.
+//
+// Deadlines: each request has one and ends by then, even when the service or the name lookup hangs.
+//
+// Errors: a request never throws for a failure of the service. Answer::status is 0 then, and Answer::failure is the
+// reason.
+//
+// When the service goes away: its requests fail at once or at their deadlines. The client does not retry. The next
+// request opens a new connection.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,9 +31,9 @@ namespace sealcast::client::http {
 class Multi;
 
 struct ClientOptions {
-  std::string ca_file;                      // PEM, instead of the system's certificates; empty: those
-  long max_connections = 64;                // requests that find none free wait, within their deadline
-  std::size_t max_response_bytes = 65'536;  // head and body together; what is longer is cut off and fails
+  std::string ca_file;                      // PEM; empty: the certificates of the system
+  long max_connections = 64;                // more requests wait for a free connection, until their deadline
+  std::size_t max_response_bytes = 65'536;  // head and body together; a longer response fails
 };
 
 struct Post {
@@ -42,11 +51,11 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Ends by the deadline, whatever the service does. The headers and the body outlive the call.
+  // Headers and body must outlive the call.
   asio::awaitable<Answer> post(Post request, Clock::time_point deadline);
   asio::awaitable<Answer> get(std::string url, Clock::time_point deadline);
 
-  void stop();  // requests under way and later ones end without an answer
+  void stop();  // all requests, also later ones, end with a failure
 
  private:
   const asio::any_io_executor executor_;
@@ -54,7 +63,7 @@ class Client {
   std::shared_ptr<Multi> multi_;
 };
 
-// One segment of a path: everything but RFC 3986's unreserved characters becomes %XX.
+// Encodes one segment of a path: all but the unreserved characters of RFC 3986 become %XX.
 std::string percent_encode(std::string_view segment);
 
 }  // namespace sealcast::client::http

@@ -1,4 +1,4 @@
-// Waiting for libcurl's sockets and its timer, and telling it what happened.
+// Waits for libcurl's sockets and its timer, and passes their events to libcurl.
 #include "client/http/multi.h"
 
 #include <boost/asio/post.hpp>
@@ -57,7 +57,7 @@ int Multi::on_timer(CURLM*, long milliseconds, void* self) {
   multi.timer_.cancel();
   if (milliseconds < 0) return 0;
   multi.timer_.expires_after(std::chrono::milliseconds(milliseconds));
-  // libcurl must not be entered from its own callback: also a wait of nothing goes through the loop.
+  // libcurl must not be called from its own callback, so a wait of 0 ms also goes through the event loop.
   multi.timer_.async_wait([weak = multi.weak_from_this()](const boost::system::error_code& error) {
     const auto alive = weak.lock();
     if (!error && alive) alive->act(CURL_SOCKET_TIMEOUT, 0);
@@ -99,9 +99,9 @@ void Multi::wait(const SocketPtr& socket, bool& waiting, asio::posix::stream_des
         waiting = false;
         const auto alive = weak.lock();
         if (!alive || socket->wanted == 0) return;
-        // libcurl may have lost interest in this direction while the wait was under way.
-        const bool asked = (socket->wanted & (event == CURL_CSELECT_IN ? CURL_POLL_IN : CURL_POLL_OUT)) != 0;
-        if (asked) alive->act(socket->descriptor.native_handle(), error ? CURL_CSELECT_ERR : event);
+        // libcurl may have stopped to wait for this direction during the wait.
+        const bool still_wanted = (socket->wanted & (event == CURL_CSELECT_IN ? CURL_POLL_IN : CURL_POLL_OUT)) != 0;
+        if (still_wanted) alive->act(socket->descriptor.native_handle(), error ? CURL_CSELECT_ERR : event);
         if (socket->wanted != 0) alive->arm(socket);
       });
 }
@@ -113,7 +113,7 @@ void Multi::act(curl_socket_t file, int events) {
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     CURL* const easy = message->easy_handle;
-    const CURLcode code = message->data.result;  // the message goes with the handle
+    const CURLcode code = message->data.result;  // removing the handle frees the message
     auto transfer = transfers_.extract(easy);
     curl_multi_remove_handle(multi_, easy);
     if (transfer) transfer.mapped()(code);

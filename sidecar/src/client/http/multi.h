@@ -1,4 +1,4 @@
-// libcurl's transfers on the event loop: it names the sockets and the moment it waits for, Asio waits.
+// Runs libcurl's transfers on the event loop: libcurl names the sockets and the time to wait for, and Asio waits.
 // https://curl.se/libcurl/c/libcurl-multi.html
 #pragma once
 
@@ -24,18 +24,18 @@ class Multi : public std::enable_shared_from_this<Multi> {
   Multi(const Multi&) = delete;
   Multi& operator=(const Multi&) = delete;
 
-  // Starts a transfer. `ended` is called once, from the loop, unless remove() comes first.
+  // Starts a transfer. Calls `ended` once on the event loop, unless remove() is called first.
   void add(CURL* easy, Ended ended);
   void remove(CURL* easy);
 
-  // Ends what is under way; transfers added later end at once.
+  // Ends all transfers with CURLE_ABORTED_BY_CALLBACK. Transfers that are added later end at once.
   void stop();
 
  private:
   struct Socket {
     explicit Socket(const asio::any_io_executor& executor) : descriptor(executor) {}
-    asio::posix::stream_descriptor descriptor;  // libcurl owns the file
-    int wanted = 0;                             // CURL_POLL_…; 0: no longer watched
+    asio::posix::stream_descriptor descriptor;  // libcurl owns the file descriptor
+    int wanted = 0;                             // CURL_POLL_…; 0: not watched any more
     bool reading = false;
     bool writing = false;
   };

@@ -1,25 +1,39 @@
-// The connection's two halves: run() connects and reads, send() queues statements and lets libpq write them.
+// Implements the connection: run() connects and reads answers; send() queues statements, and libpq writes them.
 #include "client/postgres/connection.h"
 
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/append.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <deque>
+#include <exception>
 #include <utility>
+#include <vector>
 
+#include "base/event.h"
 #include "base/log.h"
 #include "client/postgres/dsn.h"
-#include "client/postgres/interface.h"
+#include "client/postgres/interface_version.h"
 
 namespace sealcast::client::postgres {
 
 namespace {
 
-constexpr std::chrono::milliseconds kLastBackoff{1000};
+using Clock = Connection::Clock;
+
+// The pause between two attempts to connect doubles from the first to the longest.
+constexpr std::chrono::milliseconds kFirstPause{50};
+constexpr std::chrono::milliseconds kLongestPause{1000};
 
 auto ignoring(boost::system::error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
 
@@ -30,11 +44,11 @@ std::string trimmed(const char* message) {
   return text;
 }
 
-Error refusal(const PGresult* result) {
+Error error_of(const PGresult* result) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   std::string message = trimmed(primary ? primary : PQresultErrorMessage(result));
-  // Without a SQLSTATE it was libpq that failed: the connection is gone.
+  // Without a SQLSTATE the error is libpq's own: the connection is lost.
   if (!state) return Error(Failure::in_doubt, message);
   const char* detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
   const char* hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
@@ -46,13 +60,14 @@ bool failed(const PGresult* result) {
   return status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK;
 }
 
-// Warnings, and what libpq itself has to say, are of interest; what functions RAISE below that is theirs.
+// Warnings of Postgres and notices of libpq (without a severity) are for the operator. Lower levels are for the authors
+// of SQL functions.
 void log_notice(void* connection, const PGresult* notice) noexcept {
   const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
   const bool warning = !severity || std::string_view(severity) == "WARNING";
   const char* primary = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
   const char* state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
-  log::write(warning ? log::Level::warn : log::Level::debug, log::tag::kDatabase, "Postgres has something to say",
+  log::write(warning ? log::Level::warn : log::Level::debug, log::tag::kDatabase, "Postgres sent a notice",
              {{"connection", static_cast<const Connection*>(connection)->name()},
               {"notice", trimmed(primary ? primary : PQresultErrorMessage(notice))},
               {"sqlstate", std::string_view(state ? state : "")}});
@@ -62,105 +77,150 @@ constexpr char kInterface[] = "select sealcast.interface_version()";
 constexpr std::string_view kUndefinedSchema = "3F000";
 constexpr std::string_view kUndefinedFunction = "42883";
 
-std::string misfit_of(std::int64_t interface) {
+std::string incompatibility_of(std::int64_t interface) {
   if (interface == kInterfaceVersion) return {};
-  return "the extension sealcast has interface " + std::to_string(interface) +
-         ", sealcastd " SEALCAST_VERSION " needs " + std::to_string(kInterfaceVersion) +
+  return "the extension sealcast has interface version " + std::to_string(interface) +
+         ", and sealcastd " SEALCAST_VERSION " needs " + std::to_string(kInterfaceVersion) +
          (interface < kInterfaceVersion ? ": install its new version and run ALTER EXTENSION sealcast UPDATE"
                                         : ": run the sealcastd of the extension's version");
 }
 
-std::string misfit_of(const Error& error) {
+std::string incompatibility_of(const Error& error) {
   if (error.sqlstate() != kUndefinedSchema && error.sqlstate() != kUndefinedFunction) return {};
-  return std::string("the database has no extension sealcast that tells its interface (") + error.what() +
+  return std::string("the database has no extension sealcast with an interface version (") + error.what() +
          "): run CREATE EXTENSION sealcast, or ALTER EXTENSION sealcast UPDATE";
 }
 
 }  // namespace
 
-std::shared_ptr<Connection> Connection::create(asio::any_io_executor executor, ConnectionSettings settings) {
-  return std::shared_ptr<Connection>(new Connection(std::move(executor), std::move(settings)));
-}
+class PipelinedConnection final : public Connection, public std::enable_shared_from_this<PipelinedConnection> {
+ public:
+  PipelinedConnection(asio::any_io_executor executor, ConnectionSettings settings);
+  ~PipelinedConnection() override;
 
-Connection::Connection(asio::any_io_executor executor, ConnectionSettings settings)
+  void start() override;
+  void stop() override;
+  void reset(const std::string& reason) override { disconnect(reason); }
+  asio::awaitable<Result> query(const char* sql, const Params& params) override;
+  asio::awaitable<bool> wait_connected(Clock::time_point deadline) override;
+  bool connected() const noexcept override { return connected_; }
+  const std::string& incompatible_extension() const noexcept override { return incompatible_extension_; }
+  std::size_t queued() const noexcept override { return pending_.size(); }
+  const std::string& name() const noexcept override { return settings_.name; }
+
+ private:
+  using Handler = asio::any_completion_handler<void(std::exception_ptr, Result)>;
+  struct Pending {
+    Handler handler;
+    PGresult* result;
+    Clock::time_point deadline;  // valid once all statements before it are answered
+  };
+
+  asio::awaitable<void> run();
+  asio::awaitable<void> connect();
+  asio::awaitable<void> read();
+  void check_interface_version();
+  void send(const char* sql, const Params& params, Handler handler);
+  void flush();
+  void read_results();
+  void watch_deadline();
+  void disconnect(const std::string& reason);
+  void set_incompatible_extension(std::string reason);
+  static std::pair<std::exception_ptr, Result> answer_of(const Pending& pending, const std::string* loss);
+
+  asio::any_io_executor executor_;
+  ConnectionSettings settings_;
+  PGconn* conn_ = nullptr;
+  asio::posix::stream_descriptor socket_;
+  asio::steady_timer deadline_timer_;
+  std::deque<Pending> pending_;
+  bool linked_ = false;          // libpq has a connection that takes statements
+  bool connected_ = false;       // and the answer to the first statement is the right interface version
+  Event connected_or_stopping_;  // wakes wait_connected()
+  std::chrono::milliseconds pause_ = kFirstPause;
+  Event stopping_;
+  bool failure_logged_ = false;  // since the last connect
+  std::string incompatible_extension_;
+  bool flushing_ = false;
+  bool watching_deadline_ = false;
+};
+
+PipelinedConnection::PipelinedConnection(asio::any_io_executor executor, ConnectionSettings settings)
     : executor_(executor),
       settings_(std::move(settings)),
       socket_(executor),
       deadline_timer_(executor),
-      connected_timer_(executor, asio::steady_timer::time_point::max()),
-      backoff_timer_(executor) {}
+      connected_or_stopping_(executor),
+      stopping_(executor) {}
 
-Connection::~Connection() {
+PipelinedConnection::~PipelinedConnection() {
   if (socket_.is_open()) socket_.release();
   if (conn_) PQfinish(conn_);
 }
 
-void Connection::start() {
+void PipelinedConnection::start() {
   asio::co_spawn(
       executor_, [self = shared_from_this()] { return self->run(); }, asio::detached);
 }
 
-void Connection::stop() {
-  stopping_ = true;
-  backoff_timer_.cancel();
-  connected_timer_.cancel();
-  lose("sealcastd is stopping");
+void PipelinedConnection::stop() {
+  stopping_.set();
+  connected_or_stopping_.set();
+  disconnect("sealcastd is stopping");
 }
 
-asio::awaitable<void> Connection::run() {
+asio::awaitable<void> PipelinedConnection::run() {
   auto self = shared_from_this();
-  while (!stopping_) {
+  while (!stopping_.is_set()) {
     std::string problem;
     try {
       co_await connect();
-      if (stopping_) break;
+      if (stopping_.is_set()) break;
       linked_ = true;
-      probe();
+      check_interface_version();
       co_await read();
     } catch (const std::exception& error) {
       problem = error.what();
     }
     if (!problem.empty()) {
-      misfit_.clear();
-      lose(problem);
+      incompatible_extension_.clear();
+      disconnect(problem);
     }
-    if (stopping_) break;
-    boost::system::error_code ignored;
-    backoff_timer_.expires_after(backoff_);
-    co_await backoff_timer_.async_wait(ignoring(ignored));
-    backoff_ = std::min(backoff_ * 2, kLastBackoff);
+    if (stopping_.is_set()) break;
+    co_await stopping_.wait_for(pause_);
+    pause_ = std::min(pause_ * 2, kLongestPause);
   }
 }
 
-asio::awaitable<void> Connection::connect() {
+asio::awaitable<void> PipelinedConnection::connect() {
   std::string dsn = co_await with_addresses(settings_.dsn);
-  if (stopping_) co_return;
+  if (stopping_.is_set()) co_return;
   const std::string name = "sealcastd, " + settings_.name;
   const char* const keywords[] = {"dbname", "fallback_application_name", nullptr};
   const char* const values[] = {dsn.c_str(), name.c_str(), nullptr};
   conn_ = PQconnectStartParams(keywords, values, 1);
   if (!conn_) throw std::bad_alloc();
-  PQsetNoticeReceiver(conn_, log_notice, this);
+  PQsetNoticeReceiver(conn_, log_notice, static_cast<Connection*>(this));
   if (PQstatus(conn_) == CONNECTION_BAD) throw Error(Failure::unavailable, trimmed(PQerrorMessage(conn_)));
 
-  auto late = std::make_shared<bool>(false);
+  auto timed_out = std::make_shared<bool>(false);
   asio::steady_timer timer(executor_, settings_.timeout);
-  timer.async_wait([self = shared_from_this(), late](boost::system::error_code ec) {
+  timer.async_wait([self = shared_from_this(), timed_out](boost::system::error_code ec) {
     if (ec || self->connected_) return;
-    *late = true;
+    *timed_out = true;
     boost::system::error_code ignored;
     if (self->socket_.is_open()) self->socket_.cancel(ignored);
   });
 
   PostgresPollingStatusType status = PGRES_POLLING_WRITING;
   while (status != PGRES_POLLING_OK) {
-    socket_.assign(PQsocket(conn_));  // each address that is tried has a socket of its own
+    socket_.assign(PQsocket(conn_));  // libpq opens a new socket for each address
     boost::system::error_code ec;
     auto wait = status == PGRES_POLLING_WRITING ? socket_.wait_write : socket_.wait_read;
     co_await socket_.async_wait(wait, ignoring(ec));
     if (socket_.is_open()) socket_.release();
-    if (stopping_) co_return;
-    if (*late || ec) throw Error(Failure::unavailable, *late ? "no connection in time" : ec.message());
+    if (stopping_.is_set()) co_return;
+    if (*timed_out || ec) throw Error(Failure::unavailable, *timed_out ? "the connection timed out" : ec.message());
     status = PQconnectPoll(conn_);
     if (status == PGRES_POLLING_FAILED) throw Error(Failure::unavailable, trimmed(PQerrorMessage(conn_)));
   }
@@ -169,38 +229,38 @@ asio::awaitable<void> Connection::connect() {
   socket_.assign(PQsocket(conn_));
 }
 
-void Connection::probe() {
+void PipelinedConnection::check_interface_version() {
   auto done = [self = shared_from_this()](const std::exception_ptr& error, const Result& rows) {
     if (!self->linked_) return;
     try {
       if (error) std::rethrow_exception(error);
-      self->set_misfit(misfit_of(rows.integer(0, 0)));
+      self->set_incompatible_extension(incompatibility_of(rows.integer(0, 0)));
     } catch (const Error& refused) {
-      self->set_misfit(misfit_of(refused));
-      return self->lose(refused.what());
+      self->set_incompatible_extension(incompatibility_of(refused));
+      return self->disconnect(refused.what());
     }
-    if (!self->misfit_.empty()) return self->lose(self->misfit_);
+    if (!self->incompatible_extension_.empty()) return self->disconnect(self->incompatible_extension_);
     log::write(log::Level::info, log::tag::kDatabase, "connected to Postgres", {{"connection", self->settings_.name}});
     self->connected_ = true;
-    self->complained_ = false;
-    self->backoff_ = kFirstBackoff;
-    self->connected_timer_.cancel();
+    self->failure_logged_ = false;
+    self->pause_ = kFirstPause;
+    self->connected_or_stopping_.set();
     if (self->on_connect) self->on_connect();
   };
   send(kInterface, kNoParams, asio::bind_executor(executor_, std::move(done)));
 }
 
-// Each attempt to connect asks anew; only the first answer of its kind is news.
-void Connection::set_misfit(std::string misfit) {
-  if (!misfit.empty() && misfit != misfit_) {
-    log::write(log::Level::error, log::tag::kDatabase, "the extension does not go with this sidecar; asking again",
-               {{"connection", settings_.name}, {"reason", misfit}});
-    complained_ = true;
+// Each attempt to connect checks the version again. The same reason is logged once.
+void PipelinedConnection::set_incompatible_extension(std::string reason) {
+  if (!reason.empty() && reason != incompatible_extension_) {
+    log::write(log::Level::error, log::tag::kDatabase, "the extension does not work with this sidecar; checking again",
+               {{"connection", settings_.name}, {"reason", reason}});
+    failure_logged_ = true;
   }
-  misfit_ = std::move(misfit);
+  incompatible_extension_ = std::move(reason);
 }
 
-asio::awaitable<void> Connection::read() {
+asio::awaitable<void> PipelinedConnection::read() {
   while (linked_) {
     boost::system::error_code ec;
     co_await socket_.async_wait(socket_.wait_read, ignoring(ec));
@@ -208,7 +268,7 @@ asio::awaitable<void> Connection::read() {
     if (ec) throw Error(Failure::in_doubt, ec.message());
     bool alive = PQconsumeInput(conn_) == 1;
     std::string problem = alive ? std::string() : trimmed(PQerrorMessage(conn_));
-    drain_results();
+    read_results();
     if (!linked_) co_return;
     if (!alive || PQstatus(conn_) == CONNECTION_BAD) {
       throw Error(Failure::in_doubt, problem.empty() ? trimmed(PQerrorMessage(conn_)) : problem);
@@ -220,31 +280,31 @@ asio::awaitable<void> Connection::read() {
   }
 }
 
-// What the one who waits is told. `loss`: why no (further) answer will come.
-std::pair<std::exception_ptr, Result> Connection::outcome(const Pending& pending, const std::string* loss) {
+// What query() returns or throws. `loss` is the reason why no further answer will come, or null.
+std::pair<std::exception_ptr, Result> PipelinedConnection::answer_of(const Pending& pending, const std::string* loss) {
   Result result(pending.result);
-  if (pending.result && failed(pending.result)) return {std::make_exception_ptr(refusal(pending.result)), Result()};
+  if (pending.result && failed(pending.result)) return {std::make_exception_ptr(error_of(pending.result)), Result()};
   if (!loss && pending.result) return {nullptr, std::move(result)};
-  return {std::make_exception_ptr(Error(Failure::in_doubt, loss ? *loss : "no answer")), Result()};
+  return {std::make_exception_ptr(Error(Failure::in_doubt, loss ? *loss : "Postgres sent no answer")), Result()};
 }
 
-// Each statement ends with PGRES_PIPELINE_SYNC, since each has a Sync, and so a transaction, of its own.
-void Connection::drain_results() {
-  int nothing = 0;
+// Each statement ends with PGRES_PIPELINE_SYNC, because each has its own Sync and so its own transaction.
+void PipelinedConnection::read_results() {
+  int nulls = 0;
   while (linked_ && !pending_.empty() && !PQisBusy(conn_)) {
     PGresult* result = PQgetResult(conn_);
-    if (!result) {  // once between a statement's rows and its sync; for ever on a dead connection
-      if (++nothing > 2) return;
+    if (!result) {  // once between the rows of a statement and its sync, and without end on a lost connection
+      if (++nulls > 2) return;
       continue;
     }
-    nothing = 0;
+    nulls = 0;
     if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
-      PGresult*& kept = pending_.front().result;
-      if (kept && failed(kept)) {
+      PGresult*& last = pending_.front().result;
+      if (last && failed(last)) {
         PQclear(result);
       } else {
-        PQclear(kept);
-        kept = result;
+        PQclear(last);
+        last = result;
       }
       if (PQstatus(conn_) == CONNECTION_BAD) return;
       continue;
@@ -253,13 +313,13 @@ void Connection::drain_results() {
     Pending done = std::move(pending_.front());
     pending_.pop_front();
     if (!pending_.empty()) pending_.front().deadline = Clock::now() + settings_.timeout;
-    // Called as it is: this is the event loop's thread, and no caller's frame is below.
-    auto [error, rows] = outcome(done, nullptr);
+    // Called directly: this runs on the event loop, not within query().
+    auto [error, rows] = answer_of(done, nullptr);
     std::move(done.handler)(std::move(error), std::move(rows));
   }
 }
 
-asio::awaitable<Result> Connection::query(const char* sql, const Params& params) {
+asio::awaitable<Result> PipelinedConnection::query(const char* sql, const Params& params) {
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(std::exception_ptr, Result)>(
       [this](auto handler, const char* text, const Params* values) {
         if (connected_) return send(text, *values, Handler(std::move(handler)));
@@ -269,13 +329,13 @@ asio::awaitable<Result> Connection::query(const char* sql, const Params& params)
       asio::use_awaitable, sql, &params);
 }
 
-void Connection::send(const char* sql, const Params& params, Handler handler) {
-  auto refuse = [&](const std::string& message) {
+void PipelinedConnection::send(const char* sql, const Params& params, Handler handler) {
+  auto fail = [&](const std::string& message) {
     auto error = std::make_exception_ptr(Error(Failure::unavailable, message));
     asio::post(executor_, asio::append(std::move(handler), std::move(error), Result()));
   };
-  if (!linked_) return refuse("not connected to Postgres");
-  if (pending_.size() >= settings_.max_queued) return refuse("too many statements are waiting for Postgres");
+  if (!linked_) return fail("not connected to Postgres");
+  if (pending_.size() >= settings_.max_queued) return fail("too many statements are waiting for Postgres");
 
   std::vector<Oid> types;
   std::vector<const char*> values;
@@ -289,23 +349,23 @@ void Connection::send(const char* sql, const Params& params, Handler handler) {
   int count = static_cast<int>(values.size());
   if (!PQsendQueryParams(conn_, sql, count, types.data(), values.data(), sizes.data(), formats.data(), 1) ||
       !PQpipelineSync(conn_)) {
-    refuse(trimmed(PQerrorMessage(conn_)));
-    // A statement without its sync would answer for the next one.
+    fail(trimmed(PQerrorMessage(conn_)));
+    // A statement without its sync would shift all later answers.
     boost::system::error_code ignored;
     socket_.cancel(ignored);
-    return lose("could not send a statement");
+    return disconnect("libpq could not send a statement");
   }
   pending_.push_back({std::move(handler), nullptr, Clock::now() + settings_.timeout});
   flush();
   watch_deadline();
 }
 
-// libpq keeps what the socket does not take; it must also read meanwhile, which read() does.
-void Connection::flush() {
+// libpq buffers what the socket does not accept yet. It must also read meanwhile, which read() does.
+void PipelinedConnection::flush() {
   if (flushing_ || !linked_) return;
-  int left = PQflush(conn_);
-  if (left == 0) return;
-  if (left < 0) return lose(trimmed(PQerrorMessage(conn_)));
+  int unsent = PQflush(conn_);
+  if (unsent == 0) return;
+  if (unsent < 0) return disconnect(trimmed(PQerrorMessage(conn_)));
   flushing_ = true;
   socket_.async_wait(socket_.wait_write, [self = shared_from_this()](boost::system::error_code ec) {
     self->flushing_ = false;
@@ -313,26 +373,27 @@ void Connection::flush() {
   });
 }
 
-// One timer for the statement whose turn it is; it fires at most once per timeout, not once per statement.
-void Connection::watch_deadline() {
-  if (watching_ || pending_.empty()) return;
-  watching_ = true;
+// One timer serves all statements: it waits for the oldest one, and fires at most once per timeout.
+void PipelinedConnection::watch_deadline() {
+  if (watching_deadline_ || pending_.empty()) return;
+  watching_deadline_ = true;
   deadline_timer_.expires_at(pending_.front().deadline);
   deadline_timer_.async_wait([self = shared_from_this()](boost::system::error_code ec) {
-    self->watching_ = false;
+    self->watching_deadline_ = false;
     if (ec || self->pending_.empty()) return;
     if (self->pending_.front().deadline <= Clock::now()) {
-      self->lose("Postgres did not answer a statement within " + std::to_string(self->settings_.timeout.count()) +
-                 " ms");
+      self->disconnect("Postgres did not answer a statement within " + std::to_string(self->settings_.timeout.count()) +
+                       " ms");
     } else {
       self->watch_deadline();
     }
   });
 }
 
-void Connection::lose(const std::string& reason) {
+void PipelinedConnection::disconnect(const std::string& reason) {
   linked_ = false;
   bool was_connected = std::exchange(connected_, false);
+  if (!stopping_.is_set()) connected_or_stopping_.clear();
   if (socket_.is_open()) {
     boost::system::error_code ignored;
     socket_.cancel(ignored);
@@ -340,31 +401,29 @@ void Connection::lose(const std::string& reason) {
   }
   deadline_timer_.cancel();
   if (conn_) PQfinish(std::exchange(conn_, nullptr));
-  // Posted, since this may run inside query().
+  // Posted, because this may run within query().
   for (Pending& pending : std::exchange(pending_, {})) {
-    auto [error, rows] = outcome(pending, &reason);
+    auto [error, rows] = answer_of(pending, &reason);
     asio::post(executor_, asio::append(std::move(pending.handler), std::move(error), std::move(rows)));
   }
-  if (!stopping_ && (was_connected || !std::exchange(complained_, true))) {
+  if (!stopping_.is_set() && (was_connected || !std::exchange(failure_logged_, true))) {
     log::write(log::Level::warn, log::tag::kDatabase,
-               was_connected ? "lost the connection to Postgres" : "cannot connect to Postgres; trying again",
+               was_connected ? "lost the connection to Postgres; reconnecting" : "cannot connect to Postgres; retrying",
                {{"connection", settings_.name}, {"reason", reason}});
   }
   if (was_connected && on_loss) on_loss();
 }
 
-asio::awaitable<bool> Connection::wait_connected(Clock::time_point deadline) {
+asio::awaitable<bool> PipelinedConnection::wait_connected(Clock::time_point deadline) {
   auto self = shared_from_this();
-  while (!connected_ && !stopping_) {
-    asio::steady_timer timer(executor_, deadline);
-    timer.async_wait([self](boost::system::error_code ec) {
-      if (!ec) self->connected_timer_.cancel();
-    });
-    boost::system::error_code ignored;
-    co_await connected_timer_.async_wait(ignoring(ignored));
-    if (Clock::now() >= deadline) break;
+  while (!connected_ && !stopping_.is_set() && Clock::now() < deadline) {
+    co_await connected_or_stopping_.wait_until(deadline);
   }
   co_return connected_;
+}
+
+std::shared_ptr<Connection> Connection::create(asio::any_io_executor executor, ConnectionSettings settings) {
+  return std::make_shared<PipelinedConnection>(std::move(executor), std::move(settings));
 }
 
 }  // namespace sealcast::client::postgres

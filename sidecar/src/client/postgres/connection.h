@@ -1,25 +1,24 @@
 // One connection to Postgres that keeps itself connected: libpq in pipeline mode on the event loop.
 //
-// Only what PgBouncer in transaction mode passes on: unnamed statements, each its own transaction, nothing asked of the
-// session at startup beyond the DSN. Statements are sent at once and answered in order. A statement whose answer does
-// not come within `timeout` of its turn takes the connection down, since nothing behind it could be answered either.
+// Use: unnamed statements, each in its own transaction, sent at once and answered in order. The connection asks nothing
+// of the session at startup beyond the DSN. So it works through PgBouncer in transaction mode.
+//
+// Deadlines: an attempt to connect ends after `timeout`. A statement must be answered within `timeout` after the answer
+// to the statement before it. At that deadline the connection is closed, because all later statements wait too.
+//
+// Errors: query() throws Error. Error::failure() shows whether the statement may have been executed.
+//
+// When the server goes away: all unanswered statements fail at once, in doubt. The connection reconnects until stop(),
+// after a pause that grows from 50 ms to 1 s. Until then each statement fails at once, as unavailable.
 #pragma once
 
-#include <libpq-fe.h>
-
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <deque>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "base/asio.h"
 #include "client/postgres/error.h"
@@ -35,78 +34,41 @@ struct ConnectionSettings {
   std::size_t max_queued = 1024;  // statements without an answer; one more fails as unavailable
 };
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection {
  public:
   using Clock = std::chrono::steady_clock;
 
   static std::shared_ptr<Connection> create(asio::any_io_executor executor, ConnectionSettings settings);
-  ~Connection();
+  virtual ~Connection() = default;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
-  // Connects, and connects again after each loss with backoff, until stop().
-  void start();
-  void stop();
+  virtual void start() = 0;
+  virtual void stop() = 0;
+  // Closes the connection and connects again, for example when the server is a standby.
+  virtual void reset(const std::string& reason) = 0;
 
-  // Gives the connection up and connects anew, for example when the server turned out to be a standby.
-  void reset(const std::string& reason) { lose(reason); }
+  // Runs one statement. Throws Error. `sql` must outlive the call; `params` may be changed once the call is suspended.
+  virtual asio::awaitable<Result> query(const char* sql, const Params& params = kNoParams) = 0;
 
-  const std::string& name() const noexcept { return settings_.name; }
-  // Postgres itself has answered on this connection (a pooler in between accepts connections without it), and its
-  // extension goes with this sidecar.
-  bool connected() const noexcept { return connected_; }
-  // Why the extension does not go with this sidecar, and what to do; empty unless that is what hinders the connection.
-  const std::string& misfit() const noexcept { return misfit_; }
-  std::size_t queued() const noexcept { return pending_.size(); }
+  // Returns true when connected, false at `deadline` or when the connection is stopped.
+  virtual asio::awaitable<bool> wait_connected(Clock::time_point deadline) = 0;
 
-  // Runs one statement. Throws Error. `sql` must outlive the call, `params` need not.
-  asio::awaitable<Result> query(const char* sql, const Params& params = kNoParams);
+  // True once Postgres has answered a statement on this connection (a pooler accepts connections without a server) and
+  // the extension has the interface version of this sidecar.
+  virtual bool connected() const noexcept = 0;
+  // Why the extension does not work with this sidecar, and what to do. Empty unless that prevents the connection.
+  virtual const std::string& incompatible_extension() const noexcept = 0;
+  virtual std::size_t queued() const noexcept = 0;  // statements without an answer
+  virtual const std::string& name() const noexcept = 0;
 
-  // True when connected, false when `deadline` passed first.
-  asio::awaitable<bool> wait_connected(Clock::time_point deadline);
-
-  // Called on the event loop after each connect, after each loss, and for NOTIFY.
+  // Called on the event loop: after each connect, after each loss of the connection, and for each NOTIFY.
   std::function<void()> on_connect;
   std::function<void()> on_loss;
   std::function<void(std::string_view channel)> on_notify;
 
- private:
-  using Handler = asio::any_completion_handler<void(std::exception_ptr, Result)>;
-  struct Pending {
-    Handler handler;
-    PGresult* result;
-    Clock::time_point deadline;  // set when its turn comes
-  };
-
-  Connection(asio::any_io_executor executor, ConnectionSettings settings);
-  asio::awaitable<void> run();
-  asio::awaitable<void> connect();
-  asio::awaitable<void> read();
-  void probe();
-  void send(const char* sql, const Params& params, Handler handler);
-  void flush();
-  void drain_results();
-  void watch_deadline();
-  void lose(const std::string& reason);
-  void set_misfit(std::string misfit);
-  static std::pair<std::exception_ptr, Result> outcome(const Pending& pending, const std::string* loss);
-
-  static constexpr std::chrono::milliseconds kFirstBackoff{50};
-
-  asio::any_io_executor executor_;
-  ConnectionSettings settings_;
-  PGconn* conn_ = nullptr;
-  asio::posix::stream_descriptor socket_;
-  asio::steady_timer deadline_timer_;
-  asio::steady_timer connected_timer_;  // expires never; cancelled to wake wait_connected()
-  asio::steady_timer backoff_timer_;
-  std::deque<Pending> pending_;
-  bool linked_ = false;     // the socket stands
-  bool connected_ = false;  // and the first statement was answered as it should be
-  std::chrono::milliseconds backoff_ = kFirstBackoff;
-  bool complained_ = false;  // since the last connect
-  std::string misfit_;
-  bool stopping_ = false;
-  bool flushing_ = false;
-  bool watching_ = false;
+ protected:
+  Connection() = default;
 };
 
 }  // namespace sealcast::client::postgres

@@ -1,4 +1,4 @@
-// libpq reads; quotes are all it takes to write.
+// Parses connection strings with libpq, and writes them with quoted values.
 #include "client/postgres/conninfo.h"
 
 #include <libpq-fe.h>

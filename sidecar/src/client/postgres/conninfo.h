@@ -1,4 +1,4 @@
-// Connection strings of libpq, `host=… dbname=…` or `postgresql://…`, taken apart by libpq and put together again.
+// Parses and writes libpq's connection strings: `host=… dbname=…` or `postgresql://…`.
 #pragma once
 
 #include <map>
@@ -8,12 +8,13 @@
 
 namespace sealcast::client::postgres {
 
-using Conninfo = std::map<std::string, std::string>;  // by keyword: what the string says, without libpq's defaults
+using Conninfo =
+    std::map<std::string, std::string>;  // by keyword: the values of the string, without the defaults of libpq
 
-// Throws Error{unavailable} with libpq's words, which may quote a piece of a password.
+// Throws Error{unavailable} with the message of libpq, which may quote a part of a password.
 Conninfo parse_conninfo(const std::string& dsn);
 
-// As keywords and values. Empty values are left out.
+// Writes the form `host='…' dbname='…'`, without empty values.
 std::string write_conninfo(const Conninfo& values);
 
 }  // namespace sealcast::client::postgres

@@ -1,4 +1,4 @@
-// Looks up every host name, and writes its addresses beside it.
+// Resolves each host name of a DSN and adds its addresses.
 #include "client/postgres/dsn.h"
 
 #include <boost/asio/ip/tcp.hpp>

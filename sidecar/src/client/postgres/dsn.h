@@ -1,4 +1,4 @@
-// Host names of a DSN, resolved without stopping the event loop (libpq's own look-up blocks).
+// Resolves the host names of a DSN without blocking the event loop. libpq itself would block it.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -8,8 +8,9 @@
 
 namespace sealcast::client::postgres {
 
-// The DSN with `hostaddr` beside `host`. What cannot be resolved throws Error{unavailable}. A DSN that has addresses
-// already, or sockets only, comes back as it was. TLS still checks the certificate against the name.
+// Returns the DSN with `hostaddr` in addition to `host`, so TLS still checks the certificate against the name. Returns
+// a DSN unchanged when it has addresses already, or Unix sockets only. Throws Error{unavailable} when no host has an
+// address; a host without one is left out.
 boost::asio::awaitable<std::string> with_addresses(std::string dsn);
 
 }  // namespace sealcast::client::postgres

@@ -1,4 +1,4 @@
-// How a statement can fail, told apart by what the caller may do next.
+// The errors of a statement, classified by what the caller may do next.
 #pragma once
 
 #include <stdexcept>
@@ -12,7 +12,7 @@ namespace sealcast::client::postgres {
 enum class Failure {
   unavailable,  // not connected: nothing was sent
   in_doubt,     // the connection was lost, or the deadline passed, after the statement was sent
-  refused,      // Postgres answered with an error, whose SQLSTATE says why
+  refused,      // Postgres answered with an error; its SQLSTATE gives the reason
 };
 
 class Error : public std::runtime_error {
@@ -27,15 +27,15 @@ class Error : public std::runtime_error {
 
   Failure failure() const noexcept { return failure_; }
   const std::string& sqlstate() const noexcept { return sqlstate_; }
-  // Empty where Postgres gave none.
+  // Empty when Postgres sent none.
   const std::string& detail() const noexcept { return detail_; }
   const std::string& hint() const noexcept { return hint_; }
 
-  // The transaction lost against another one and can simply be tried again.
+  // The transaction conflicted with another one (serialization failure or deadlock) and can be retried.
   bool serialization() const noexcept { return sqlstate_ == "40001" || sqlstate_ == "40P01"; }
-  // Data exceptions, and "too complex" such as nested too deeply: the fault of what was given.
+  // The input caused the error: classes 22 (data exception) and 54 (limit exceeded, such as nested too deeply).
   bool of_input() const noexcept { return sqlstate_.starts_with("22") || sqlstate_.starts_with("54"); }
-  // The server cannot work now (shutting down, starting up, a standby, out of resources): another attempt may succeed.
+  // Another attempt may succeed: the server is shutting down, starting up, a standby, or out of resources.
   bool transient() const noexcept {
     std::string_view state = sqlstate_;
     return failure_ != Failure::refused || state.starts_with("08") || state.starts_with("53") ||

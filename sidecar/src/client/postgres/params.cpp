@@ -1,4 +1,5 @@
-// Writes parameters as the *_recv functions of Postgres read them: big-endian, arrays with a header of five words.
+// Writes parameters as the *_recv functions of Postgres read them: big-endian, arrays with a header of five 4-byte
+// words.
 #include "client/postgres/params.h"
 
 namespace sealcast::client::postgres {

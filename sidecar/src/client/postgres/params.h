@@ -1,4 +1,4 @@
-// The parameters of one statement in Postgres's binary format, laid out in one buffer that is used again and again.
+// The parameters of one statement in Postgres's binary format. One buffer holds all values; clear() keeps its memory.
 #pragma once
 
 #include <libpq-fe.h>
@@ -16,11 +16,11 @@ namespace sealcast::client::postgres {
 
 using Uuid = std::array<unsigned char, 16>;
 
-// Of a UUID in the form that core/uuid.h's normalize_uuid() gives.
+// `normalized` is a UUID as normalize_uuid() of core/uuid.h returns it: 36 characters in lower case.
 Uuid uuid_bytes(std::string_view normalized) noexcept;
 void append_uuid_text(const unsigned char* bytes, std::string& out);
 
-// OIDs of built-in types never change (pg_type.dat).
+// Object identifiers of built-in types. They never change (pg_type.dat).
 namespace oid {
 inline constexpr Oid kBoolean = 16, kBigint = 20, kInteger = 23, kText = 25, kJson = 114, kUuid = 2950;
 inline constexpr Oid kIntegerArray = 1007, kTextArray = 1009, kBigintArray = 1016, kUuidArray = 2951;
@@ -38,7 +38,7 @@ class Params {
   void add_json(std::string_view json);
   void add_null(Oid type);
 
-  // An array: begin, one element() for each of `count`, end.
+  // Adds an array: begin_array(), then `count` calls of element(), then end_array().
   void begin_array(Oid array_type, Oid element_type, std::size_t count);
   void element(std::int64_t value);
   void element(std::int32_t value);
@@ -46,7 +46,7 @@ class Params {
   void element(const Uuid& value);
   void end_array();
 
-  // Any range whose elements one of the element() overloads takes.
+  // Adds an array from any range whose elements have an element() overload.
   template <class Range>
   void add_array(Oid array_type, Oid element_type, const Range& range) {
     begin_array(array_type, element_type, range.size());
@@ -55,7 +55,7 @@ class Params {
   }
 
  private:
-  friend class Connection;
+  friend class PipelinedConnection;  // in connection.cpp
   struct Value {
     Oid type;
     std::size_t begin;

@@ -1,4 +1,4 @@
-// Picks a connection for each statement.
+// Selects a connection for each statement.
 #include "client/postgres/pool.h"
 
 #include <algorithm>
@@ -7,9 +7,9 @@ namespace sealcast::client::postgres {
 
 Pool::Pool(asio::any_io_executor executor, const ConnectionSettings& settings, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) {
-    ConnectionSettings own = settings;
-    own.name += " " + std::to_string(i + 1);
-    connections_.push_back(Connection::create(executor, std::move(own)));
+    ConnectionSettings numbered = settings;
+    numbered.name += " " + std::to_string(i + 1);
+    connections_.push_back(Connection::create(executor, std::move(numbered)));
     connections_.back()->on_connect = [this] {
       if (on_connect) on_connect();
     };
@@ -34,10 +34,10 @@ bool Pool::connected() const {
 }
 
 asio::awaitable<Result> Pool::query(const char* sql, const Params& params) {
-  auto best = std::ranges::min_element(connections_, {}, [](const auto& connection) {
+  auto shortest = std::ranges::min_element(connections_, {}, [](const auto& connection) {
     return std::pair(!connection->connected(), connection->queued());
   });
-  return (*best)->query(sql, params);
+  return (*shortest)->query(sql, params);
 }
 
 }  // namespace sealcast::client::postgres

@@ -1,4 +1,6 @@
-// A few connections for short statements: each goes to the one with the fewest before it.
+// A few connections for short statements. Each statement goes to the connection with the shortest queue.
+//
+// Deadlines, errors and reconnecting are those of each connection (connection.h).
 #pragma once
 
 #include <functional>
@@ -17,12 +19,12 @@ class Pool {
 
   void start();
   void stop();
-  bool connected() const;
+  bool connected() const;  // at least one connection is
 
-  // Called on the event loop after each connect of any of them.
+  // Called on the event loop after each connect of any connection.
   std::function<void()> on_connect;
 
-  // Throws Error; {unavailable} at once when no connection stands.
+  // Throws Error, and Error{unavailable} at once when no connection is connected.
   asio::awaitable<Result> query(const char* sql, const Params& params = kNoParams);
 
  private:

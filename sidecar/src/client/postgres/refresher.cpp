@@ -1,10 +1,8 @@
-// The loop.
+// Repeats: reads the table, then waits.
 #include "client/postgres/refresher.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <utility>
 
@@ -14,18 +12,15 @@ namespace sealcast::client::postgres {
 
 Refresher::Refresher(asio::any_io_executor executor, std::chrono::milliseconds every, std::string_view tag,
                      std::string_view failure, Read read)
-    : executor_(executor), every_(every), tag_(tag), failure_(failure), read_(std::move(read)), timer_(executor) {}
+    : executor_(executor), every_(every), tag_(tag), failure_(failure), read_(std::move(read)), stopped_(executor) {}
 
 void Refresher::start() { asio::co_spawn(executor_, run(), asio::detached); }
 
-void Refresher::stop() {
-  stopped_ = true;
-  timer_.cancel();
-}
+void Refresher::stop() { stopped_.set(); }
 
 asio::awaitable<void> Refresher::run() {
   bool failing = false;
-  while (!stopped_) {
+  while (!stopped_.is_set()) {
     try {
       co_await read_();
       failing = false;
@@ -34,10 +29,7 @@ asio::awaitable<void> Refresher::run() {
         log::write(log::Level::warn, tag_, failure_, {{"reason", std::string_view(error.what())}});
       }
     }
-    if (stopped_) break;
-    timer_.expires_after(every_);
-    boost::system::error_code ignored;
-    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await stopped_.wait_for(every_);
   }
 }
 

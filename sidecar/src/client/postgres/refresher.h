@@ -1,14 +1,14 @@
-// Reads something from Postgres again and again. While it cannot be read, what was read last stays in force.
+// Re-reads a table periodically. While the table cannot be read, the last content stays in force.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
 #include <string_view>
 
 #include "base/asio.h"
+#include "base/event.h"
 #include "client/names.h"
 
 namespace sealcast::client::postgres {
@@ -17,12 +17,12 @@ class Refresher {
  public:
   using Read = std::function<asio::awaitable<void>()>;  // may throw
 
-  // `failure` is what the log says, under `tag`, when reading fails for the first time in a row. Both are literals.
+  // Logs `failure` under `tag` when a read fails and the read before it did not. Both texts must be literals.
   Refresher(asio::any_io_executor executor, std::chrono::milliseconds every, std::string_view tag,
             std::string_view failure, Read read);
 
   void start();
-  void stop();
+  void stop();  // a read in progress is not interrupted; the refresher must outlive it
 
  private:
   asio::awaitable<void> run();
@@ -32,8 +32,7 @@ class Refresher {
   std::string_view tag_;
   std::string_view failure_;
   Read read_;
-  asio::steady_timer timer_;
-  bool stopped_ = false;
+  Event stopped_;
 };
 
 }  // namespace sealcast::client::postgres

@@ -1,4 +1,4 @@
-// The rows of one statement, in binary; copies share them.
+// The rows of one statement, in binary format. Copies share the rows.
 #pragma once
 
 #include <libpq-fe.h>
@@ -19,7 +19,7 @@ class Result {
 
   int size() const { return rows_ ? PQntuples(rows_.get()) : 0; }
   bool null(int row, int column) const { return PQgetisnull(rows_.get(), row, column) != 0; }
-  // Empty for null. Valid as long as a copy of this Result, or of storage(), lives.
+  // Empty for null. The view is valid while a copy of this Result, or of storage(), exists.
   std::string_view text(int row, int column) const {
     return {PQgetvalue(rows_.get(), row, column), static_cast<std::size_t>(PQgetlength(rows_.get(), row, column))};
   }
@@ -35,6 +35,7 @@ class Result {
     std::string_view bytes = text(row, column);
     return !bytes.empty() && bytes[0] != 0;
   }
+  // Text of 36 characters; empty for null.
   std::string uuid(int row, int column) const {
     std::string out;
     if (std::string_view bytes = text(row, column); bytes.size() == 16) {
@@ -44,7 +45,7 @@ class Result {
     return out;
   }
 
-  std::shared_ptr<const void> storage() const { return rows_; }
+  std::shared_ptr<const void> storage() const { return rows_; }  // keeps the rows without their type
 
  private:
   std::shared_ptr<PGresult> rows_;

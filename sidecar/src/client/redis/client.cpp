@@ -1,11 +1,11 @@
-// The nodes behind one client: a single server, or as much of a cluster as its redirections have shown.
+// Selects the node for each call: a single server, or the nodes of a cluster that redirections have named.
 #include "client/redis/client.h"
 
 #include <map>
 #include <stdexcept>
 #include <vector>
 
-#include "client/redis/connection.h"
+#include "client/redis/node_connection.h"
 
 namespace sealcast::client::redis {
 namespace {
@@ -24,9 +24,8 @@ std::shared_ptr<asio::ssl::context> make_tls(const Options& options) {
     tls->load_verify_file(options.ca_file, error);
   }
   if (error) {
-    throw std::runtime_error("gate.redis_ca_file: \"" + options.ca_file +
-                             "\" holds no certificates that can be used (" + error.message() +
-                             "); name a PEM file with the certificate of the authority");
+    throw std::runtime_error("gate.redis_ca_file: \"" + options.ca_file + "\" contains no usable certificate (" +
+                             error.message() + "); name a PEM file with the certificate of the authority");
   }
   return tls;
 }
@@ -35,32 +34,32 @@ std::shared_ptr<asio::ssl::context> make_tls(const Options& options) {
 
 class Client::Impl {
  public:
-  Impl(asio::any_io_executor executor, Options given)
-      : options(std::move(given)),
+  Impl(asio::any_io_executor executor, Options options_given)
+      : options(std::move(options_given)),
         executor_(std::move(executor)),
         tls_(make_tls(options)),
-        home_(std::make_shared<Connection>(executor_, options, tls_)) {}
+        configured_node_(std::make_shared<NodeConnection>(executor_, options, tls_)) {}
 
-  void start() { home_->start(); }
+  void start() { configured_node_->start(); }
 
   void stop() {
-    home_->stop();
+    configured_node_->stop();
     for (auto& [name, node] : nodes_) node->stop();
   }
 
-  bool connected() const { return home_->connected() || any_other() != nullptr; }
+  bool connected() const { return configured_node_->connected() || connected_node() != nullptr; }
 
-  std::shared_ptr<Connection> node_of(int slot) const {
+  std::shared_ptr<NodeConnection> node_of(int slot) const {
     if (slot >= 0 && !slots_.empty()) {
       const auto& known = slots_[static_cast<std::size_t>(slot)];
       if (known && known->usable()) return known;
     }
-    if (home_->usable()) return home_;
-    const auto other = any_other();
-    return other ? other : home_;
+    if (configured_node_->usable()) return configured_node_;
+    const auto other = connected_node();
+    return other ? other : configured_node_;
   }
 
-  std::shared_ptr<Connection> follow(const Redirection& redirection) {
+  std::shared_ptr<NodeConnection> follow(const Redirection& redirection) {
     auto node = node_at(redirection.address);
     if (!redirection.ask) {
       slots_.resize(kSlots);
@@ -72,29 +71,29 @@ class Client::Impl {
   const Options options;
 
  private:
-  std::shared_ptr<Connection> any_other() const {
+  std::shared_ptr<NodeConnection> connected_node() const {
     for (const auto& [name, node] : nodes_) {
       if (node->connected()) return node;
     }
     return nullptr;
   }
 
-  std::shared_ptr<Connection> node_at(const Address& address) {
-    if (address.host == options.address.host && address.port == options.address.port) return home_;
+  std::shared_ptr<NodeConnection> node_at(const Address& address) {
+    if (address.host == options.address.host && address.port == options.address.port) return configured_node_;
     const std::string name = address.host + ":" + std::to_string(address.port);
     const auto known = nodes_.find(name);
     if (known != nodes_.end() && known->second->usable()) return known->second;
-    forget_unusable();
+    remove_unusable();
     Options at = options;
     at.address = address;
-    auto node = std::make_shared<Connection>(executor_, at, tls_);
+    auto node = std::make_shared<NodeConnection>(executor_, at, tls_);
     node->start();
     nodes_.insert_or_assign(name, node);
     return node;
   }
 
-  // Nodes leave a cluster; only the one of the settings is connected to for ever.
-  void forget_unusable() {
+  // Nodes leave a cluster. Only the node of the settings is kept for ever.
+  void remove_unusable() {
     for (auto& slot : slots_) {
       if (slot && !slot->usable()) slot.reset();
     }
@@ -107,9 +106,9 @@ class Client::Impl {
 
   asio::any_io_executor executor_;
   std::shared_ptr<asio::ssl::context> tls_;
-  std::shared_ptr<Connection> home_;
-  std::map<std::string, std::shared_ptr<Connection>> nodes_;
-  std::vector<std::shared_ptr<Connection>> slots_;  // empty until Redis turns out to be a cluster
+  std::shared_ptr<NodeConnection> configured_node_;
+  std::map<std::string, std::shared_ptr<NodeConnection>> nodes_;
+  std::vector<std::shared_ptr<NodeConnection>> slots_;  // empty until the first MOVED
 };
 
 Client::Client(asio::any_io_executor executor, Options options)

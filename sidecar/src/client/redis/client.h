@@ -1,5 +1,17 @@
-// An asynchronous Redis client on one io_context: hiredis decodes, Asio moves the bytes. Whatever waits is
-// written in one go; replies are matched in order; a broken connection fails all its calls at once and is made again.
+// An asynchronous Redis client on one event loop: hiredis decodes the replies, Asio moves the bytes.
+//
+// Use: commands and Lua scripts, on one server or a cluster. Calls that are made at the same time go into one write.
+// Replies are matched to calls in order. The client follows the redirections of a cluster, 5 per call at most.
+//
+// Deadlines: each call has one (Options::timeout unless the caller gives one) and ends by then. A connection on which a
+// call waits for 3 s without a reply is closed. An attempt to connect takes 2 s at most.
+//
+// Errors: a call never throws; Result::status names the error. After timed_out and disconnected the command may have
+// been executed.
+//
+// When the server goes away: all calls of its connection fail at once, as disconnected. The client reconnects until
+// stop(), after a pause that grows to about 1 s, with jitter. Until then each call fails at once. Only calls during the
+// first attempt to connect wait for it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -16,10 +28,10 @@ namespace sealcast::client::redis {
 using Clock = std::chrono::steady_clock;
 
 enum class Status {
-  ok,            // `reply` is the answer
+  ok,            // `reply` is the reply
   error,         // `reply` is an error of Redis
-  timed_out,     // the command may or may not have been carried out
-  disconnected,  // likewise
+  timed_out,     // the command may have been executed
+  disconnected,  // the command may have been executed
   overloaded,    // max_waiting calls wait already; nothing was sent
 };
 
@@ -36,13 +48,13 @@ class Client {
   Client(asio::any_io_executor executor, Options options);
   ~Client();
 
-  void start();  // connects, and connects again for ever
-  void stop();   // fails what waits
+  void start();
+  void stop();  // fails all waiting calls
 
   asio::awaitable<Result> call(Command command);
   asio::awaitable<Result> call(Command command, Clock::time_point deadline);
 
-  bool connected() const;
+  bool connected() const;  // to at least one node whose calls are answered in time
   const Options& options() const;
 
  private:

@@ -1,4 +1,4 @@
-// Addresses, commands, cluster slots and redirections: everything about Redis that needs no connection.
+// Parses addresses and redirections, writes commands, computes cluster slots. Needs no connection.
 #include "client/redis/command.h"
 
 #include <array>
@@ -51,7 +51,7 @@ Options parse_url(std::string_view url) {
   options.user = std::move(parts.user);
   options.password = std::move(parts.password);
   if (!parts.path.empty() && (!parse_number(parts.path, options.database) || options.database < 0)) {
-    throw std::invalid_argument("has something other than a database number behind the /");
+    throw std::invalid_argument("has no database number after the /");
   }
   return options;
 }
@@ -75,7 +75,7 @@ Command::Command(std::span<const std::string_view> arguments, std::string_view k
   }
 }
 
-std::optional<Redirection> parse_redirection(std::string_view text, const std::string& home) {
+std::optional<Redirection> parse_redirection(std::string_view text, const std::string& answering_host) {
   const bool ask = text.starts_with("ASK ");
   if (!ask && !text.starts_with("MOVED ")) return std::nullopt;
   text.remove_prefix(text.find(' ') + 1);
@@ -90,7 +90,7 @@ std::optional<Redirection> parse_redirection(std::string_view text, const std::s
   if (port.ec != std::errc() || port.ptr != end) return std::nullopt;
   out.address.host = text.substr(space + 1, colon - space - 1);
   if (out.address.host.find(' ') != std::string::npos) return std::nullopt;
-  if (out.address.host.empty()) out.address.host = home;
+  if (out.address.host.empty()) out.address.host = answering_host;
   return out;
 }
 

@@ -1,4 +1,4 @@
-// What Redis answered, as hiredis has decoded it. The shape is Redis' word: what has another one is empty.
+// Access to a reply that hiredis has decoded. A reply of another type than expected reads as empty.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -16,11 +16,12 @@ struct FreeReply {
 };
 using ReplyPtr = std::unique_ptr<redisReply, FreeReply>;
 
-// Of an error, a status or a string.
+// The text of an error, a status or a string; else empty.
 inline std::string_view text_of(const redisReply* reply) {
   return reply != nullptr && reply->str != nullptr ? std::string_view(reply->str, reply->len) : std::string_view();
 }
 
+// The elements of an array; else empty.
 inline std::span<redisReply* const> elements_of(const redisReply* reply) {
   if (reply == nullptr || reply->type != REDIS_REPLY_ARRAY) return {};
   return {reply->element, reply->elements};

@@ -1,4 +1,4 @@
-// EVALSHA first, EVAL after NOSCRIPT.
+// Calls a script with EVALSHA, and with EVAL after the error NOSCRIPT.
 #include "client/redis/script.h"
 
 #include <openssl/sha.h>
@@ -29,7 +29,7 @@ asio::awaitable<Result> Script::call(Client& client, std::span<const std::string
   words.insert(words.end(), keys.begin(), keys.end());
   words.insert(words.end(), arguments.begin(), arguments.end());
   Result result = co_await client.call(Command(words, keys.front()), deadline);
-  // After a restart, a failover or SCRIPT FLUSH; nothing was carried out.
+  // After a restart, a failover or SCRIPT FLUSH. Nothing was executed.
   if (result.status == Status::error && result.text().starts_with("NOSCRIPT")) {
     words[0] = "EVAL";
     words[1] = source_;

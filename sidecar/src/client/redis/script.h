@@ -1,4 +1,4 @@
-// A Lua script on the server: called by its digest, and sent whole when the server does not know it (any more).
+// A Lua script: called by its digest, and sent whole when the server does not know it (any more).
 #pragma once
 
 #include <string>
@@ -10,13 +10,13 @@ namespace sealcast::client::redis {
 
 class Script {
  public:
-  // `source` outlives this.
+  // `source` must outlive the script.
   explicit Script(std::string_view source);
 
   std::string_view source() const { return source_; }
-  std::string_view sha1() const { return sha1_; }  // as EVALSHA wants it
+  std::string_view sha1() const { return sha1_; }  // in hex digits, for EVALSHA
 
-  // All keys share the slot of the first. The arguments outlive the call.
+  // All keys must be in the slot of the first key. Keys and arguments must outlive the call.
   asio::awaitable<Result> call(Client& client, std::span<const std::string_view> keys,
                                std::span<const std::string_view> arguments, Clock::time_point deadline) const;
 

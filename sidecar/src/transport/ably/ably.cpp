@@ -1,16 +1,19 @@
-// Publishing by POST {url}/channels/{channel}/messages with an array of messages, 201 is success.
+// Publishes by POST {url}/channels/{channel}/messages with an array of messages. The status 201 is success.
 // https://ably.com/docs/api/rest-api#publish
 //
-// An array is published as a whole or not at all, so frames stay in order whatever fails, and counts once against the
-// channel's rate. It has one idempotency key, the base of its ids "base:0", "base:1", …, which Ably remembers for two
-// minutes (https://ably.com/docs/pub-sub/advanced#idempotency). So the base names exactly the frames in the array: the
-// stream, the first and the last offset. Two arrays never share one, and nothing is lost to a false repeat. A retry of
-// an array whose fate is unknown is cut as that array was, and is recognised. Where it cannot be (another sidecar goes
-// on, or too late), readers may see frames twice and drop them by their offset, as with every transport.
+// Ably publishes an array as a whole or not at all, so a failure does not change the order of frames. An array counts
+// once against the rate of the channel.
 //
-// Not the batch endpoint (POST /messages, https://ably.com/docs/messages/batch): with a frame in each of its items,
-// each would succeed or fail for itself and a later frame could pass an earlier one; with several channels in a
-// request, all of them would wait for the slowest.
+// An array has one idempotency key: the base of its ids "base:0", "base:1", … Ably remembers it for two minutes
+// (https://ably.com/docs/pub-sub/advanced#idempotency). The base consists of the stream id, the first and the last
+// offset, so it names exactly the frames of the array. Two different arrays never have the same base, so Ably never
+// drops new frames as a repeat. When it is in doubt whether Ably has published an array, the retry sends an array of
+// the same frames, which Ably recognises. A retry by another sidecar, or after two minutes, is not recognised. Readers
+// may then get frames twice and drop them by their offset, as with every transport.
+//
+// The batch endpoint (POST /messages, https://ably.com/docs/messages/batch) is not used. With one frame per item, each
+// item would succeed or fail alone, and a later frame could overtake an earlier one. With several channels per request,
+// all channels would wait for the slowest.
 #include "transport/ably/ably.h"
 
 #include <algorithm>
@@ -20,7 +23,7 @@
 #include "client/http/client.h"
 #include "core/json_string.h"
 #include "transport/ably/key.h"
-#include "transport/ably/verdict.h"
+#include "transport/ably/outcome.h"
 
 namespace sealcast::transport::ably {
 namespace {
@@ -29,15 +32,15 @@ using Kind = outside::Outcome::Kind;
 using Frames = std::span<const FramePtr>;
 
 constexpr std::size_t kMaxBatch = 128;
-constexpr std::string_view kName = "message";   // of each message, as subscribers filter by it
-constexpr std::chrono::minutes kRemembered{2};  // how long Ably knows an id again
+constexpr std::string_view kName = "message";   // the name of each message; subscribers may filter by it
+constexpr std::chrono::minutes kRemembered{2};  // how long Ably remembers an id
 constexpr std::string_view kVersion = "X-Ably-Version: 1.2";
 
-// As Ably counts: https://github.com/ably/specification, TM6.
+// The size as Ably counts it: https://github.com/ably/specification, TM6.
 std::size_t size_of(const Frame& frame) { return kName.size() + frame.text.size(); }
 
-// Data is the frame's text as a string that subscribers' libraries parse: {"encoding":"json"} (specification, RSL4d3).
-// False when a text is not UTF-8.
+// The member `data` is the text of the frame as a string. {"encoding":"json"} makes the libraries of subscribers parse
+// it (specification, RSL4d3). Returns false when a text is not UTF-8.
 bool append_messages(Frames frames, std::string& out) {
   const std::string base = frames.front()->stream_id + "-" + std::to_string(frames.front()->offset) + "-" +
                            std::to_string(frames.back()->offset) + ":";
@@ -54,11 +57,14 @@ bool append_messages(Frames frames, std::string& out) {
   return true;
 }
 
+// Whether Ably may have published the array although it did not answer with success.
+bool in_doubt(const client::http::Answer& answer) { return answer.status == 0 || answer.status >= 500; }
+
 class Ably : public outside::Adapter {
  public:
   Ably(asio::any_io_executor executor, const config::Settings::Ably& settings)
       : client_(std::move(executor), client::http::ClientOptions{.ca_file = settings.ca_file}),
-        base_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "channels/"),
+        url_prefix_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "channels/"),
         channel_(settings.channel),
         max_bytes_(settings.max_message_bytes),
         headers_{"Content-Type: application/json", "Accept: application/json", std::string(kVersion),
@@ -70,10 +76,10 @@ class Ably : public outside::Adapter {
 
   asio::awaitable<outside::Outcome> publish(Frames frames, Clock::time_point deadline) override {
     std::size_t delivered = 0;
-    std::size_t most = frames.size();
+    std::size_t max_array = frames.size();
     while (delivered < frames.size()) {
       const Frames rest = frames.subspan(delivered);
-      const Frames array = rest.first(std::min(cut(rest), most));
+      const Frames array = rest.first(std::min(array_size(rest), max_array));
       std::string body;
       outside::Outcome outcome = prepare(array, body);
       if (outcome.kind == Kind::done) {
@@ -81,10 +87,10 @@ class Ably : public outside::Adapter {
         const client::http::Answer answer = co_await client_.post(std::move(request), deadline);
         outcome = outcome_of(answer);
         remember(array, answer, outcome.kind);
-        if (answer.late && delivered > 0) outcome.kind = Kind::retry_stream;  // slow, not away
+        if (answer.late && delivered > 0) outcome.kind = Kind::retry_stream;  // slow, not unavailable
       }
       if (outcome.kind == Kind::dead && array.size() > 1) {
-        most = 1;  // one of them, or all together: each alone shows which
+        max_array = 1;  // send each frame alone: only one may be too large, or all together
       } else if (outcome.kind != Kind::done) {
         outcome.delivered = delivered;
         co_return outcome;
@@ -105,11 +111,11 @@ class Ably : public outside::Adapter {
   };
 
   std::string url_of(const std::string& stream_id) const {
-    return base_ + client::http::percent_encode(outside::expand_template(channel_, stream_id)) + "/messages";
+    return url_prefix_ + client::http::percent_encode(outside::expand_template(channel_, stream_id)) + "/messages";
   }
 
-  // How many of the frames make the next array: as many as the one in doubt had, else as many as the limit takes.
-  std::size_t cut(Frames rest) const {
+  // The number of frames of the next array: as many as the array in doubt had, else as many as the limit allows.
+  std::size_t array_size(Frames rest) const {
     const auto doubt = doubts_.find(rest.front()->stream_id);
     if (doubt != doubts_.end() && doubt->second.first == rest.front()->offset) {
       const auto same = std::find_if(rest.begin(), rest.end(),
@@ -126,16 +132,16 @@ class Ably : public outside::Adapter {
     outside::Outcome outcome;
     if (size_of(*array.front()) > max_bytes_) {
       outcome.kind = Kind::dead;
-      outcome.reason = "its " + std::to_string(size_of(*array.front())) + " bytes are over ably.max_message_bytes (" +
-                       std::to_string(max_bytes_) + ")";
+      outcome.reason = "the frame has " + std::to_string(size_of(*array.front())) +
+                       " bytes, and the limit is ably.max_message_bytes (" + std::to_string(max_bytes_) + ")";
     } else if (!append_messages(array, body)) {
       outcome.kind = Kind::dead;
-      outcome.reason = "it is not UTF-8";
+      outcome.reason = "the frame is not UTF-8";
     }
     return outcome;
   }
 
-  // A refusal says nothing of an earlier attempt: what was in doubt before it still is.
+  // A refusal does not resolve the doubt about an earlier attempt.
   void remember(Frames array, const client::http::Answer& answer, Kind kind) {
     const auto now = Clock::now();
     if (now >= next_sweep_) {
@@ -151,11 +157,11 @@ class Ably : public outside::Adapter {
   }
 
   client::http::Client client_;
-  const std::string base_;
+  const std::string url_prefix_;  // up to the channel
   const std::string channel_;
   const std::size_t max_bytes_;
   const std::vector<std::string> headers_;
-  std::unordered_map<std::string, Doubt> doubts_;  // by stream: the array that Ably may have published
+  std::unordered_map<std::string, Doubt> doubts_;  // by stream: an array that Ably may have published
   Clock::time_point next_sweep_{};
 };
 

@@ -1,4 +1,4 @@
-// Ably as a transport: the frames of a stream over REST, as many in one request as its limits allow.
+// Publishes frames to Ably over REST: as many frames of a stream in one request as the limits allow.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -10,7 +10,7 @@
 
 namespace sealcast::transport::ably {
 
-// Null while ably.key_file is empty. Throws SettingsError when the key cannot be read or is none.
+// Returns null when ably.key_file is empty. Throws SettingsError when the key cannot be read or is not a key.
 std::unique_ptr<outside::Adapter> make_ably(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::ably

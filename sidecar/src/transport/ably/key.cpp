@@ -1,4 +1,4 @@
-// Reading the key's file.
+// Reads an API key from its file.
 #include "transport/ably/key.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ ApiKey read_key(const std::string& setting, const std::string& file) {
   std::string key = core::token::read_secret_file(setting, file);
   const bool visible = std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (visible && key.find(':') != key.npos) return {std::move(key)};
-  throw core::SettingsError(setting + ": the file \"" + file + "\" holds no API key; write one such as " +
+  throw core::SettingsError(setting + ": the file \"" + file + "\" does not contain an API key; write one such as " +
                             "\"app.key:secret\" into it, and nothing else");
 }
 

@@ -1,4 +1,4 @@
-// An API key of Ably's, "app.key:secret".
+// An API key of Ably: "app.key:secret".
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ struct ApiKey {
   std::string_view secret() const { return std::string_view(text).substr(text.find(':') + 1); }
 };
 
-// Throws SettingsError naming `setting` when the file cannot be read or holds no key.
+// Throws SettingsError with the name `setting` when the file cannot be read or contains no key.
 ApiKey read_key(const std::string& setting, const std::string& file);
 
 }  // namespace sealcast::transport::ably

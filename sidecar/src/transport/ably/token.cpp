@@ -1,4 +1,4 @@
-// What Ably is asked for in a reader's name.
+// Writes and signs a TokenRequest for one reader and one Ably channel.
 #include "transport/ably/token.h"
 
 #include <openssl/rand.h>
@@ -7,9 +7,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/json.h"
 #include "client/http/base64.h"
 #include "core/digest.h"
-#include "core/json_string.h"
 #include "transport/ably/key.h"
 
 namespace sealcast::transport::ably {
@@ -33,7 +33,7 @@ namespace {
 std::string make_nonce() {
   std::array<unsigned char, 24> bytes;
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
-    throw std::runtime_error("OpenSSL has no random numbers");
+    throw std::runtime_error("OpenSSL did not return random numbers");
   }
   return client::http::base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
@@ -50,14 +50,15 @@ class Tokens final : public TokenMaker {
     const std::int64_t ttl_ms = std::chrono::milliseconds(reader.life).count();
     const std::string nonce = make_nonce();
     const std::string capability = "{" + channel->json + R"(:["subscribe"]})";
-    std::string name, quoted;
-    core::Fault fault;  // it is all UTF-8
-    core::append_json_string(key_.name(), name, fault);
-    core::append_json_string(capability, quoted, fault);
-    std::string token = R"({"keyName":)" + name + R"(,"ttl":)" + std::to_string(ttl_ms) + R"(,"capability":)" + quoted +
-                        R"(,"timestamp":)" + std::to_string(reader.now_ms) + R"(,"nonce":")" + nonce + R"(","mac":")" +
-                        sign_token_request(key_.secret(), key_.name(), ttl_ms, capability, {}, reader.now_ms, nonce) +
-                        "\"}";
+    std::string token;
+    JsonObject(token)
+        .text("keyName", key_.name())
+        .number("ttl", ttl_ms)
+        .text("capability", capability)
+        .number("timestamp", reader.now_ms)
+        .text("nonce", nonce)
+        .text("mac", sign_token_request(key_.secret(), key_.name(), ttl_ms, capability, {}, reader.now_ms, nonce))
+        .end();
     return TransportToken{std::move(channel->text), std::move(token), {}};
   }
 
@@ -69,11 +70,11 @@ class Tokens final : public TokenMaker {
 }  // namespace
 
 std::unique_ptr<TokenMaker> make_ably_tokens(const config::Settings& settings) {
-  const config::Settings::Ably& own = settings.ably;
-  if (own.key_file.empty()) return nullptr;
-  return std::make_unique<ably::Tokens>(own, own.token_key_file.empty()
-                                                 ? read_key("ably.key_file", own.key_file)
-                                                 : read_key("ably.token_key_file", own.token_key_file));
+  const config::Settings::Ably& ably = settings.ably;
+  if (ably.key_file.empty()) return nullptr;
+  return std::make_unique<Tokens>(ably, ably.token_key_file.empty()
+                                            ? read_key("ably.key_file", ably.key_file)
+                                            : read_key("ably.token_key_file", ably.token_key_file));
 }
 
 }  // namespace sealcast::transport::ably

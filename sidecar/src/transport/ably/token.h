@@ -1,4 +1,4 @@
-// Tokens for Ably: a TokenRequest that is signed here and exchanged there, by the reader, once.
+// Makes reader tokens for Ably: signed TokenRequests. The reader exchanges a TokenRequest at Ably once.
 // https://ably.com/docs/api/token-request-spec
 #pragma once
 
@@ -9,12 +9,12 @@
 
 namespace sealcast::transport::ably {
 
-// The `mac` of a TokenRequest: base64 of the HMAC of its fields, each with a line break behind it.
+// Returns the `mac` of a TokenRequest: the base64 of the HMAC over its fields, each followed by a line break.
 std::string sign_token_request(std::string_view secret, std::string_view key_name, std::int64_t ttl_ms,
                                std::string_view capability, std::string_view client_id, std::int64_t timestamp_ms,
                                std::string_view nonce);
 
-// Null while ably.key_file is empty. Throws SettingsError when the key cannot be used.
+// Returns null when ably.key_file is empty. Throws SettingsError when the key cannot be used.
 std::unique_ptr<TokenMaker> make_ably_tokens(const config::Settings& settings);
 
 }  // namespace sealcast::transport::ably

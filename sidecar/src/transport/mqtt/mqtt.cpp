@@ -1,21 +1,18 @@
-// The adapter: connects to the broker, and connects again for ever.
+// The adapter: publishes over one connection to the broker, and reconnects after each loss.
 #include "transport/mqtt/mqtt.h"
 
-#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <random>
 #include <string>
 #include <utility>
 
+#include "base/backoff.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "base/service_url.h"
 #include "core/token/secret_file.h"
 #include "transport/mqtt/batch.h"
-#include "transport/mqtt/link.h"
+#include "transport/mqtt/broker_connection.h"
 #include "transport/mqtt/options.h"
 
 namespace sealcast::transport::mqtt {
@@ -26,13 +23,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxBatch = 256;
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{10'000};
-constexpr milliseconds kSteady{1000};  // a connection that lasted this long was a good one
-
-// Full jitter: sidecars that lost one broker at one moment come back spread over the whole pause.
-milliseconds jittered(milliseconds ceiling) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  return milliseconds(std::uniform_int_distribution<milliseconds::rep>(0, ceiling.count())(random));
-}
+constexpr milliseconds kStable{1000};  // after a connection that lasted this long, the pauses start again
 
 Options options_of(const config::Settings::Mqtt& settings) {
   constexpr std::uint16_t kPort = 1883;
@@ -51,12 +42,12 @@ Options options_of(const config::Settings::Mqtt& settings) {
   return options;
 }
 
-// Outlives the adapter for as long as a coroutine of it does.
+// May outlive the adapter: each coroutine of it keeps it alive.
 class Client : public std::enable_shared_from_this<Client> {
  public:
   Client(asio::any_io_executor executor, Options options)
-      : executor_(std::move(executor)), options_(std::move(options)), pause_(executor_) {
-    renew_link();
+      : executor_(std::move(executor)), options_(std::move(options)), stopped_(executor_) {
+    renew_connection();
   }
 
   void start() {
@@ -65,45 +56,40 @@ class Client : public std::enable_shared_from_this<Client> {
   }
 
   void stop() {
-    stopped_ = true;
-    link_->disconnect();
-    pause_.cancel();
+    stopped_.set();
+    connection_->disconnect();
   }
 
   static asio::awaitable<outside::Outcome> publish(std::shared_ptr<Client> self, std::span<const FramePtr> frames,
                                                    Clock::time_point deadline) {
-    const std::shared_ptr<Link> link = self->link_;
+    const std::shared_ptr<BrokerConnection> connection = self->connection_;
     const auto batch = std::make_shared<Batch>(self->executor_, frames, deadline);
-    link->send(batch);
+    connection->publish(batch);
     co_await batch->wait();
-    if (!batch->over()) link->give_up(*batch);
+    if (!batch->ended()) connection->expire(*batch);
     co_return batch->outcome();
   }
 
  private:
-  void renew_link() { link_ = std::make_shared<Link>(executor_, options_, attempts_++); }
+  void renew_connection() { connection_ = std::make_shared<BrokerConnection>(executor_, options_, attempts_++); }
 
   asio::awaitable<void> run() {
-    milliseconds ceiling = kFirstPause;
-    while (!stopped_) {
+    Backoff backoff(kFirstPause, kLongestPause);
+    while (!stopped_.is_set()) {
       const auto began = Clock::now();
-      co_await link_->run([this] { log_up(); });
-      if (stopped_) co_return;
-      log_down(link_->fault());
-      const bool steady = link_->was_up() && Clock::now() - began >= kSteady;
-      ceiling = steady ? kFirstPause : std::min(2 * ceiling, kLongestPause);
-      // Meanwhile the closed link tells everybody why it was closed.
-      pause_.expires_after(jittered(ceiling));
-      boost::system::error_code ignored;
-      co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-      if (!stopped_) renew_link();
+      co_await connection_->run([this] { log_up(); });
+      if (stopped_.is_set()) co_return;
+      log_down(connection_->fault());
+      if (connection_->was_up() && Clock::now() - began >= kStable) backoff.reset();
+      // During the pause the closed connection stays: it fails each publish() with its reason.
+      if (!co_await stopped_.wait_for(backoff.next())) renew_connection();
     }
   }
 
   void log_down(const std::string& reason) {
-    if (reason == last_reason_) return;  // said once, not with every attempt
+    if (reason == last_reason_) return;
     last_reason_ = reason;
-    log::write(log::Level::error, log::tag::kDelivery, "the MQTT broker is away; connecting again until it is back",
+    log::write(log::Level::error, log::tag::kDelivery, "the MQTT broker is unavailable; retrying",
                {{"host", options_.host}, {"port", std::int64_t{options_.port}}, {"reason", reason}});
   }
 
@@ -115,11 +101,10 @@ class Client : public std::enable_shared_from_this<Client> {
 
   asio::any_io_executor executor_;
   const Options options_;
-  asio::steady_timer pause_;  // between two attempts to connect
-  std::shared_ptr<Link> link_;
+  std::shared_ptr<BrokerConnection> connection_;
   std::size_t attempts_ = 0;
-  bool stopped_ = false;
-  std::string last_reason_;  // of being away
+  Event stopped_;
+  std::string last_reason_;  // why the broker is unavailable; the same reason is logged once
 };
 
 class Mqtt final : public outside::Adapter {
@@ -143,7 +128,7 @@ class Mqtt final : public outside::Adapter {
 
 std::unique_ptr<outside::Adapter> make_mqtt(asio::any_io_executor executor, const config::Settings& settings) {
   if (settings.mqtt.url.empty()) return nullptr;
-  return std::make_unique<mqtt::Mqtt>(std::move(executor), mqtt::options_of(settings.mqtt));
+  return std::make_unique<Mqtt>(std::move(executor), options_of(settings.mqtt));
 }
 
 }  // namespace sealcast::transport::mqtt

@@ -1,8 +1,11 @@
-// MQTT v5 (https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html): each frame is a PUBLISH with QoS 1 to its
-// stream's topic. The payload is the frame, the content type application/json; `offset`, `prev` and `kid` are user
-// properties too, so that a broker's rules can read them. Order: a stream's frames go out in order over one connection,
-// several before the first is acknowledged. So after a frame that the broker refused, or a lost connection, a
-// subscriber may see frames again, and sees by `prev` what it missed meanwhile.
+// Publishes frames to an MQTT broker (MQTT v5, https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html).
+//
+// Each frame is a PUBLISH with QoS 1 to the topic of its stream. The payload is the frame, and the content type is
+// application/json. The user properties repeat `offset`, `prev` and `kid`, so that rules of the broker can read them.
+//
+// Order: the frames of a stream are sent in order over one connection, several of them before the first is
+// acknowledged. After a refused frame or a lost connection, a subscriber may therefore get frames twice. The member
+// `prev` shows it which frames are missing.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,7 +17,7 @@
 
 namespace sealcast::transport::mqtt {
 
-// Null when the settings leave it off. Throws SettingsError when a file of theirs cannot be used.
+// Returns null when mqtt.url is empty. Throws SettingsError when a file of the settings cannot be used.
 std::unique_ptr<outside::Adapter> make_mqtt(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::mqtt

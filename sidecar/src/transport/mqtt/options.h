@@ -1,4 +1,4 @@
-// How to reach a broker, and as whom.
+// The address and the credentials for a broker, and the names that we use there.
 #pragma once
 
 #include <cstdint>

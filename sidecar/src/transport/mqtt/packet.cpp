@@ -1,9 +1,10 @@
-// Makes a PUBLISH of a frame (MQTT 5.0, 3.3).
+// Writes the PUBLISH for a frame (MQTT 5.0, 3.3).
 #include "transport/mqtt/packet.h"
 
 #include <mqtt_protocol.h>
 
 #include <string_view>
+#include <system_error>
 
 #include "transport/outside/adapter.h"
 
@@ -20,7 +21,7 @@ std::size_t varint_bytes(std::size_t value) { return value < 128 ? 1 : 1 + varin
 Packet::Packet(const Frame& frame, const std::string& topic_template)
     : frame_(frame), topic_(outside::expand_template(topic_template, frame.stream_id)) {
   mosquitto_property* first = nullptr;
-  fault_ = mosquitto_property_add_string(&first, MQTT_PROP_CONTENT_TYPE, kContentType.data());
+  result_ = mosquitto_property_add_string(&first, MQTT_PROP_CONTENT_TYPE, kContentType.data());
   properties_.reset(first);
   property_bytes_ = 1 + 2 + kContentType.size();
   add_user_property("offset", std::to_string(frame.offset));
@@ -29,9 +30,9 @@ Packet::Packet(const Frame& frame, const std::string& topic_template)
 }
 
 void Packet::add_user_property(const char* name, const std::string& value) {
-  if (fault_ != MOSQ_ERR_SUCCESS) return;
-  mosquitto_property* first = properties_.get();  // stays the first: what is added goes to the end
-  fault_ = mosquitto_property_add_string_pair(&first, MQTT_PROP_USER_PROPERTY, name, value.c_str());
+  if (result_ != MOSQ_ERR_SUCCESS) return;
+  mosquitto_property* first = properties_.get();  // stays the first: new properties are appended
+  result_ = mosquitto_property_add_string_pair(&first, MQTT_PROP_USER_PROPERTY, name, value.c_str());
   property_bytes_ += 1 + 2 + std::string_view(name).size() + 2 + value.size();
 }
 
@@ -43,9 +44,24 @@ std::size_t Packet::bytes() const {
 }
 
 int Packet::publish(mosquitto* client, int& id) const {
-  if (fault_ != MOSQ_ERR_SUCCESS) return fault_;
+  if (result_ != MOSQ_ERR_SUCCESS) return result_;
   return mosquitto_publish_v5(client, &id, topic_.c_str(), static_cast<int>(frame_.text.size()), frame_.text.data(),
                               kQos, false, properties_.get());
+}
+
+std::string error_text(int result, int error_number) {
+  switch (result) {
+    case MOSQ_ERR_SUCCESS:
+    case MOSQ_ERR_CONN_LOST:
+    case MOSQ_ERR_NO_CONN:
+      return "the broker closed the connection";
+    case MOSQ_ERR_KEEPALIVE:
+      return "the broker did not answer a ping";
+    case MOSQ_ERR_ERRNO:
+      return std::generic_category().message(error_number);
+    default:
+      return mosquitto_strerror(result);
+  }
 }
 
 }  // namespace sealcast::transport::mqtt

@@ -1,4 +1,4 @@
-// One PUBLISH as the broker will see it: its topic, its properties and its exact size.
+// One PUBLISH for a frame: its topic, its properties and its exact size.
 #pragma once
 
 #include <mosquitto.h>
@@ -15,9 +15,9 @@ class Packet {
  public:
   Packet(const Frame& frame, const std::string& topic_template);
 
-  // Of the whole packet, as Maximum Packet Size counts it (MQTT 5.0, 3.1.2.11.4).
+  // The size of the whole packet, as Maximum Packet Size counts it (MQTT 5.0, 3.1.2.11.4).
   std::size_t bytes() const;
-  // An error of libmosquitto, or MOSQ_ERR_SUCCESS and the packet's identifier.
+  // Returns MOSQ_ERR_SUCCESS and sets `id` to the packet identifier, or returns an error of libmosquitto.
   int publish(mosquitto* client, int& id) const;
 
  private:
@@ -28,9 +28,12 @@ class Packet {
 
   const Frame& frame_;
   const std::string topic_;
-  int fault_ = MOSQ_ERR_SUCCESS;
+  int result_ = MOSQ_ERR_SUCCESS;  // of adding properties
   std::size_t property_bytes_ = 0;
   std::unique_ptr<mosquitto_property, FreeProperties> properties_;
 };
+
+// The text of an error of libmosquitto. `error_number` is errno after the call.
+std::string error_text(int result, int error_number);
 
 }  // namespace sealcast::transport::mqtt

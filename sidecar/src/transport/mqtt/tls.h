@@ -1,4 +1,4 @@
-// TLS to a broker: whose certificates count, and for which host.
+// TLS to a broker: which authorities are trusted, and for which host name.
 #pragma once
 
 #include <openssl/types.h>
@@ -8,10 +8,10 @@
 
 namespace sealcast::transport::mqtt {
 
-// libmosquitto connects to an address, so the name of the host is seen to here.
+// libmosquitto connects to an address. So the host name for SNI and for the certificate check is set here.
 class Tls {
  public:
-  // `ca_file` may be empty: the system's certificates. Throws SettingsError when it cannot be used.
+  // An empty `ca_file` stands for the certificates of the system. Throws SettingsError when the file cannot be used.
   Tls(const std::string& host, const std::string& ca_file);
   Tls(const Tls&) = delete;
   Tls& operator=(const Tls&) = delete;
@@ -23,8 +23,8 @@ class Tls {
   static void on_progress(const SSL* connection, int where, int);
   static int on_verified(int good, X509_STORE_CTX* certificates);
 
-  std::string asked_for_;  // the name in the first message of a handshake (SNI); empty: none
-  int verdict_;            // on the certificates of the last handshake
+  std::string server_name_;  // for SNI; empty: no SNI
+  int verify_result_;        // of the last handshake
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
 };
 

@@ -1,4 +1,4 @@
-// The claims of a reader's token.
+// Writes the claims of a reader token.
 #include "transport/mqtt/token.h"
 
 #include <utility>
@@ -9,7 +9,7 @@
 namespace sealcast::transport::mqtt {
 namespace {
 
-constexpr std::int64_t kLeewaySeconds = 10;  // EMQX refuses what was made in its future
+constexpr std::int64_t kLeewaySeconds = 10;  // EMQX refuses a token whose `iat` is later than its own clock
 
 class MqttTokens final : public TokenMaker {
  public:

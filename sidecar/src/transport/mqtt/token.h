@@ -1,9 +1,9 @@
-// Tokens for MQTT brokers that check them: a JWT as the password of the connection.
+// Makes reader tokens for MQTT brokers: a JWT that is the password of the reader's connection.
 //
-// HS256 under a secret that the broker shares. `acl` is in the format of EMQX from 5.5
-// (https://docs.emqx.com/en/emqx/latest/access-control/authn/acl.html), where the rest is denied by a rule of its own,
-// as rules that do not match leave the decision to the broker's others. There is no `sub`, so that it is a session
-// nowhere. Mosquitto checks it by the plugin in mosquitto/.
+// The algorithm is HS256, with a secret that the broker shares. The claim `acl` has the format of EMQX 5.5 and later
+// (https://docs.emqx.com/en/emqx/latest/access-control/authn/acl.html). Its last rule denies all other topics, because
+// EMQX leaves the decision to its other rules when no rule of `acl` matches. The token has no claim `sub`, so no part
+// of Sealcast accepts it as a session. For Mosquitto the plugin in mosquitto/ verifies the token.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace sealcast::transport::mqtt {
 
-// Null when the settings leave it off. Throws SettingsError when the secret cannot be used.
+// Returns null when mqtt.token_secret_file is empty. Throws SettingsError when the secret cannot be used.
 std::unique_ptr<TokenMaker> make_mqtt_tokens(const config::Settings& settings);
 
 }  // namespace sealcast::transport::mqtt

@@ -1,7 +1,8 @@
-// Broadcasting by POST {url}/api/broadcast/{topic}/events/{event}?private=…, with the frame as the JSON body; 202 is
-// success. The batch endpoint is no choice: it answers 202 for private messages that it has dropped.
+// Broadcasts each frame by POST {url}/api/broadcast/{topic}/events/{event}?private=…, with the frame as the JSON body.
+// The status 202 is success. The batch endpoint cannot be used: it answers 202 also for private messages that it has
+// dropped.
 //
-// Paths, codes and bodies are those of https://github.com/supabase/realtime, as of 2.129.8:
+// Sources of paths, codes and bodies: https://github.com/supabase/realtime, version 2.129.8:
 //   lib/realtime_web/router.ex, lib/realtime_web/controllers/broadcast_single_controller.ex and fallback_controller.ex,
 //   lib/realtime/tenants/single_broadcast.ex, lib/realtime_web/plugs/{auth_tenant,rate_limiter,assign_tenant}.ex
 // Guide: https://supabase.com/docs/guides/realtime/broadcast. Limits: https://supabase.com/docs/guides/realtime/limits
@@ -11,24 +12,24 @@
 
 #include "client/http/client.h"
 #include "core/token/secret_file.h"
-#include "transport/supabase/verdict.h"
+#include "transport/supabase/outcome.h"
 
 namespace sealcast::transport::supabase {
 namespace {
 
 using Kind = outside::Outcome::Kind;
 
-constexpr std::size_t kMaxBatch = 16;  // each frame waits for the one before it, so more would only take longer
+constexpr std::size_t kMaxBatch = 16;  // frames are sent one after the other, so a larger batch would only take longer
 
 std::string read_key(const std::string& file) {
   std::string key = core::token::read_secret_file("supabase.key_file", file);
   if (std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; })) return key;
   throw core::SettingsError("supabase.key_file: the file \"" + file +
-                            "\" holds more than one key on one line; write the " +
+                            "\" must contain one line with one key; write the " +
                             "project's secret key (or its service_role key) into it, and nothing else");
 }
 
-// A secret key (sb_secret_…) is no JWT; the gateway takes it from `apikey` alone and hands Realtime a JWT for it.
+// A secret key (sb_secret_…) is not a JWT. The gateway reads it from `apikey` only, and sends Realtime a JWT instead.
 // https://supabase.com/docs/guides/api/api-keys
 std::vector<std::string> headers_for(const std::string& key) {
   std::vector<std::string> headers = {"Content-Type: application/json", "Accept: application/json", "apikey: " + key};
@@ -40,10 +41,10 @@ class Supabase : public outside::Adapter {
  public:
   Supabase(asio::any_io_executor executor, const config::Settings::Supabase& settings)
       : client_(std::move(executor), client::http::ClientOptions{.ca_file = settings.ca_file}),
-        base_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "api/broadcast/"),
+        url_prefix_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "api/broadcast/"),
         topic_(settings.topic),
-        rest_("/events/" + client::http::percent_encode(settings.event) +
-              (settings.channels == "private" ? "?private=true" : "?private=false")),
+        url_suffix_("/events/" + client::http::percent_encode(settings.event) +
+                    (settings.channels == "private" ? "?private=true" : "?private=false")),
         headers_(headers_for(read_key(settings.key_file))) {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
@@ -61,7 +62,7 @@ class Supabase : public outside::Adapter {
       if (outcome.kind == Kind::done) {
         ++delivered;
       } else if (answer.late && delivered > 0) {
-        outcome.kind = Kind::retry_stream;  // a service that took some frames in time is slow, not away
+        outcome.kind = Kind::retry_stream;  // a service that has taken some frames is slow, not unavailable
       }
     }
     outcome.delivered = delivered;
@@ -70,13 +71,13 @@ class Supabase : public outside::Adapter {
 
  private:
   std::string url_of(const std::string& stream_id) const {
-    return base_ + client::http::percent_encode(outside::expand_template(topic_, stream_id)) + rest_;
+    return url_prefix_ + client::http::percent_encode(outside::expand_template(topic_, stream_id)) + url_suffix_;
   }
 
   client::http::Client client_;
-  const std::string base_;
+  const std::string url_prefix_;  // up to the topic
   const std::string topic_;
-  const std::string rest_;  // of the path, behind the topic
+  const std::string url_suffix_;  // after the topic
   const std::vector<std::string> headers_;
 };
 

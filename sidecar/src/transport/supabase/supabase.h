@@ -1,4 +1,4 @@
-// Supabase Realtime as a transport: one broadcast over REST for each frame, in order.
+// Publishes frames to Supabase Realtime: one broadcast over REST per frame, in order.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -10,7 +10,7 @@
 
 namespace sealcast::transport::supabase {
 
-// Null while supabase.url is empty. Throws SettingsError when the key cannot be read or is none.
+// Returns null when supabase.url is empty. Throws SettingsError when the key cannot be read or is not a key.
 std::unique_ptr<outside::Adapter> make_supabase(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::supabase

@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "client/postgres/interface.h"
+#include "client/postgres/interface_version.h"
 
 namespace sealcast::test {
 namespace {

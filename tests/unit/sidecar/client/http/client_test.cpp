@@ -1,4 +1,4 @@
-// The HTTP client against a service that answers well, badly, late or never.
+// Tests the HTTP client against a service that answers correctly, wrongly, late or never.
 #include "client/http/client.h"
 
 #include <gtest/gtest.h>
@@ -27,8 +27,8 @@ class HttpClientTest : public testing::Test {
     body_ = body;
     return {server_.url() + "/api/broadcast/room/events/message", kHeaders, body_};
   }
-  Answer post(Client& client, std::chrono::milliseconds patience = test::kPatience) {
-    return test::await(io_, client.post(request(), Clock::now() + patience));
+  Answer post(Client& client, std::chrono::milliseconds limit = test::kPatience) {
+    return test::await(io_, client.post(request(), Clock::now() + limit));
   }
 
   test::ContractServer server_{"supabase.mjs"};
@@ -36,20 +36,20 @@ class HttpClientTest : public testing::Test {
   std::string body_;
 };
 
-TEST_F(HttpClientTest, PostsAndReads) {
-  server_.faults(R"("answer":{"status":418,"headers":{"X-Word":"seen","Retry-After":"7"},"body":"tea"})");
+TEST_F(HttpClientTest, PostsARequestAndReadsTheAnswer) {
+  server_.faults(R"("answer":{"status":418,"headers":{"X-Note":"seen","Retry-After":"7"},"body":"tea"})");
   Client client(io_.get_executor(), options());
   const Answer answer = post(client);
   EXPECT_EQ(answer.failure, "");
   EXPECT_EQ(answer.status, 418);
   EXPECT_EQ(answer.body, "tea");
-  EXPECT_EQ(answer.header("x-WORD"), "seen");
+  EXPECT_EQ(answer.header("x-NOTE"), "seen");
   EXPECT_EQ(answer.header("x-other"), "");
   EXPECT_EQ(answer.retry_after, std::chrono::seconds(7));
   EXPECT_FALSE(answer.late);
 }
 
-TEST_F(HttpClientTest, Gets) {
+TEST_F(HttpClientTest, GetsAnAnswer) {
   Client client(io_.get_executor(), options());
   Answer answer = test::await(io_, client.get(server_.url() + "/nothing", Clock::now() + test::kPatience));
   EXPECT_EQ(answer.status, 404) << answer.failure;
@@ -61,24 +61,25 @@ TEST_F(HttpClientTest, Gets) {
   EXPECT_TRUE(test::await(io_, client.get(server_.url() + "/readyz", Clock::now() + kShort)).late);
 }
 
-TEST_F(HttpClientTest, SendsTheBodyAsItIs) {
+TEST_F(HttpClientTest, SendsTheBodyUnchanged) {
   Client client(io_.get_executor(), options());
-  const std::string body = R"({"offset":1,"text":")" + std::string(1'500'000, 'x') + "\"}";  // beyond "Expect:"
+  const std::string body = R"({"offset":1,"text":")" + std::string(1'500'000, 'x') +
+                           "\"}";  // larger than the limit above which libcurl sends "Expect:"
   const Answer answer = test::await(io_, client.post(request(body), Clock::now() + test::kPatience));
   EXPECT_EQ(answer.status, 202) << answer.failure;
   EXPECT_NE(server_.messages("room").find(std::string(1'500'000, 'x')), std::string::npos);
 }
 
-TEST_F(HttpClientTest, KeepsItsConnection) {
+TEST_F(HttpClientTest, ReusesItsConnection) {
   Client client(io_.get_executor(), options());
   for (int i = 0; i < 20; ++i) ASSERT_EQ(post(client).status, 202);
   EXPECT_EQ(server_.count("connections"), 1);
 }
 
-TEST_F(HttpClientTest, BoundsItsConnectionsAndServesAllRequests) {
-  ClientOptions bounded = options();
-  bounded.max_connections = 3;
-  Client client(io_.get_executor(), bounded);
+TEST_F(HttpClientTest, LimitsItsConnectionsAndServesAllRequests) {
+  ClientOptions limited = options();
+  limited.max_connections = 3;
+  Client client(io_.get_executor(), limited);
   int answered = 0;
   for (int i = 0; i < 50; ++i) {
     asio::co_spawn(io_, client.post(request(), Clock::now() + test::kPatience), [&](std::exception_ptr, Answer answer) {
@@ -90,25 +91,25 @@ TEST_F(HttpClientTest, BoundsItsConnectionsAndServesAllRequests) {
   EXPECT_EQ(server_.count("connections"), 3);
 }
 
-TEST_F(HttpClientTest, EndsAtTheDeadlineWhenTheServiceIsStuck) {
+TEST_F(HttpClientTest, EndsAtTheDeadlineWhenTheServiceHangs) {
   Client client(io_.get_executor(), options());
   ASSERT_EQ(post(client).status, 202);
   server_.faults(R"("stuck":true)");
   const Answer answer = post(client, kShort);
   EXPECT_EQ(answer.status, 0);
   EXPECT_TRUE(answer.late);
-  EXPECT_EQ(answer.failure, "no answer in time");
-  // The connection is not used again: the stuck answer might still come on it.
+  EXPECT_EQ(answer.failure, "no answer by the deadline");
+  // The connection is not reused: the late answer could still arrive on it.
   server_.no_faults();
   EXPECT_EQ(post(client).status, 202);
   EXPECT_EQ(server_.count("connections"), 2);
 }
 
-TEST_F(HttpClientTest, ARequestThatFindsNoConnectionEndsAtItsDeadlineToo) {
+TEST_F(HttpClientTest, ARequestThatWaitsForAConnectionEndsAtItsDeadline) {
   server_.faults(R"("stuck":true)");
-  ClientOptions bounded = options();
-  bounded.max_connections = 1;
-  Client client(io_.get_executor(), bounded);
+  ClientOptions limited = options();
+  limited.max_connections = 1;
+  Client client(io_.get_executor(), limited);
   int late = 0;
   for (int i = 0; i < 3; ++i) {
     asio::co_spawn(io_, client.post(request(), Clock::now() + kShort),
@@ -117,19 +118,19 @@ TEST_F(HttpClientTest, ARequestThatFindsNoConnectionEndsAtItsDeadlineToo) {
   EXPECT_TRUE(test::run_until(io_, [&] { return late == 3; }));
 }
 
-TEST_F(HttpClientTest, RefusesAnAnswerThatIsTooLong) {
-  ClientOptions bounded = options();
-  bounded.max_response_bytes = 4096;
-  Client client(io_.get_executor(), bounded);
+TEST_F(HttpClientTest, RefusesAResponseThatIsTooLong) {
+  ClientOptions limited = options();
+  limited.max_response_bytes = 4096;
+  Client client(io_.get_executor(), limited);
   server_.faults(R"("answer":{"status":200,"body":")" + std::string(5000, 'x') + "\"}");
-  EXPECT_EQ(post(client).failure, "the answer is too long");
+  EXPECT_EQ(post(client).failure, "the response is too long");
   server_.faults(R"("answer":{"status":200,"headers":{"X-Long":")" + std::string(5000, 'x') + "\"}}");
-  EXPECT_EQ(post(client).failure, "the answer is too long");
+  EXPECT_EQ(post(client).failure, "the response is too long");
   server_.faults(R"("answer":{"status":200,"body":")" + std::string(3000, 'x') + "\"}");
   EXPECT_EQ(post(client).body.size(), 3000U);
 }
 
-TEST_F(HttpClientTest, RefusesACertificateThatNobodyVouchesFor) {
+TEST_F(HttpClientTest, RefusesACertificateOfAnUnknownAuthority) {
   Client client(io_.get_executor(), {});
   const Answer answer = post(client);
   EXPECT_EQ(answer.status, 0);
@@ -148,14 +149,14 @@ TEST_F(HttpClientTest, RefusesACertificateForAnotherHost) {
   EXPECT_EQ(other.count("requests"), 0);
 }
 
-TEST_F(HttpClientTest, FollowsNoRedirect) {
+TEST_F(HttpClientTest, DoesNotFollowRedirects) {
   server_.faults(R"("answer":{"status":307,"headers":{"Location":")" + server_.url() + "/elsewhere\"}}");
   Client client(io_.get_executor(), options());
   EXPECT_EQ(post(client).status, 307);
   EXPECT_EQ(server_.count("requests"), 1);
 }
 
-TEST_F(HttpClientTest, TakesNoProxyFromTheEnvironment) {
+TEST_F(HttpClientTest, UsesNoProxyOfTheEnvironment) {
   for (const char* name : {"https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"}) {
     ::setenv(name, "http://127.0.0.1:1", 1);
   }
@@ -165,7 +166,7 @@ TEST_F(HttpClientTest, TakesNoProxyFromTheEnvironment) {
   EXPECT_EQ(answer.status, 202) << answer.failure;
 }
 
-TEST_F(HttpClientTest, SaysWhenNobodyIsThereAndComesBack) {
+TEST_F(HttpClientTest, ReportsAServiceThatIsDownAndReconnects) {
   Client client(io_.get_executor(), options());
   EXPECT_EQ(post(client).status, 202);
   server_.faults(R"("down":true)");
@@ -177,7 +178,7 @@ TEST_F(HttpClientTest, SaysWhenNobodyIsThereAndComesBack) {
   EXPECT_EQ(post(client).status, 202);
 }
 
-TEST_F(HttpClientTest, StopsWhatIsUnderWay) {
+TEST_F(HttpClientTest, StoppingEndsRequestsInProgress) {
   server_.faults(R"("stuck":true)");
   Client client(io_.get_executor(), options());
   std::vector<Answer> answers;
@@ -192,7 +193,7 @@ TEST_F(HttpClientTest, StopsWhatIsUnderWay) {
   EXPECT_EQ(post(client).failure, "sealcastd is stopping");
 }
 
-TEST_F(HttpClientTest, MayGoBeforeItsRequests) {
+TEST_F(HttpClientTest, MayBeDestroyedBeforeItsRequestsEnd) {
   server_.faults(R"("stuck":true)");
   std::optional<Answer> ended;
   {
@@ -205,11 +206,11 @@ TEST_F(HttpClientTest, MayGoBeforeItsRequests) {
   EXPECT_EQ(ended->failure, "sealcastd is stopping");
 }
 
-TEST(PercentEncode, LeavesOnlyUnreservedCharacters) {
+TEST(PercentEncode, KeepsOnlyUnreservedCharacters) {
   EXPECT_EQ(percent_encode("sealcast:a/b c-._~é%"), "sealcast%3Aa%2Fb%20c-._~%C3%A9%25");
 }
 
-TEST(OneLine, IsPrintableAndBounded) {
+TEST(OneLine, IsPrintableAndLimited) {
   EXPECT_EQ(one_line("a\tb\x01"
                      "c\r\n"),
             "a b c");

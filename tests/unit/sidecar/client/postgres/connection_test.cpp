@@ -1,4 +1,4 @@
-// The connection to Postgres: order, errors, deadlines, losses, notifications, binary parameters.
+// Tests the connection to Postgres: order, errors, deadlines, losses, notifications, binary parameters.
 #include "client/postgres/connection.h"
 
 #include <gmock/gmock.h>
@@ -10,7 +10,7 @@
 
 #include "base/asio.h"
 #include "client/postgres/dsn.h"
-#include "client/postgres/interface.h"
+#include "client/postgres/interface_version.h"
 #include "client/postgres/pool.h"
 #include "support/async.h"
 #include "support/postgres_server.h"
@@ -24,7 +24,7 @@ class PostgresConnection : public testing::Test {
  protected:
   ~PostgresConnection() override {
     if (connection_) {
-      // They count in locals of tests that have ended.
+      // The callbacks refer to local variables of the test, which has ended.
       connection_->on_connect = nullptr;
       connection_->on_loss = nullptr;
       connection_->stop();
@@ -51,7 +51,7 @@ class PostgresConnection : public testing::Test {
     return Error(Failure::refused, "");
   }
 
-  // Starts a statement whose outcome lands in `outcome` once it is known.
+  // Starts a statement and writes its result or its failure to `outcome` later.
   void begin(const char* sql, std::optional<std::string>& outcome) {
     asio::co_spawn(io_, connection_->query(sql), [&outcome](std::exception_ptr error, Result rows) {
       try {
@@ -114,7 +114,7 @@ TEST_F(PostgresConnection, AnswersPipelinedStatementsInOrderThroughAnError) {
   EXPECT_EQ(outcomes[2], "three");
 }
 
-TEST_F(PostgresConnection, CarriesMoreThanTheSocketTakesAtOnce) {
+TEST_F(PostgresConnection, SendsAndReceivesMoreThanTheSocketBufferHolds) {
   connect();
   std::string large(8 << 20, 'x');
   Params params;
@@ -124,7 +124,7 @@ TEST_F(PostgresConnection, CarriesMoreThanTheSocketTakesAtOnce) {
   EXPECT_EQ(rows.text(0, 0), large);
 }
 
-TEST_F(PostgresConnection, TellsAnErrorBySqlstate) {
+TEST_F(PostgresConnection, ReportsAnErrorWithItsSqlstate) {
   connect();
   auto error = error_of("select * from nowhere");
   EXPECT_EQ(error.failure(), Failure::refused);
@@ -133,31 +133,34 @@ TEST_F(PostgresConnection, TellsAnErrorBySqlstate) {
   EXPECT_TRUE(connection_->connected());
 }
 
-TEST_F(PostgresConnection, RefusesAtOnceWhenNotConnected) {
+TEST_F(PostgresConnection, FailsAtOnceWhenNotConnected) {
   connection_ = Connection::create(io_.get_executor(), {server_.dsn(), "test", milliseconds(1000)});
   EXPECT_EQ(error_of("select 1").failure(), Failure::unavailable);
 }
 
-TEST_F(PostgresConnection, KeepsOffAnExtensionOfAnotherInterfaceUntilItIsUpdated) {
+TEST_F(PostgresConnection, DoesNotUseAnExtensionOfAnotherInterfaceVersion) {
   server_.set_interface_version(kInterfaceVersion - 1);
   connection_ = Connection::create(io_.get_executor(), {server_.dsn(), "test", milliseconds(10'000)});
   connection_->start();
-  ASSERT_TRUE(test::run_until(io_, [&] { return !connection_->misfit().empty(); }));
-  EXPECT_NE(connection_->misfit().find("ALTER EXTENSION sealcast UPDATE"), std::string::npos) << connection_->misfit();
+  ASSERT_TRUE(test::run_until(io_, [&] { return !connection_->incompatible_extension().empty(); }));
+  EXPECT_NE(connection_->incompatible_extension().find("ALTER EXTENSION sealcast UPDATE"), std::string::npos)
+      << connection_->incompatible_extension();
   EXPECT_FALSE(connection_->connected());
   EXPECT_EQ(error_of("select 1").failure(), Failure::unavailable);
   server_.set_interface_version(kInterfaceVersion + 1);
-  auto too_old = [&] { return connection_->misfit().find("run the sealcastd of") != std::string::npos; };
-  ASSERT_TRUE(test::run_until(io_, too_old)) << connection_->misfit();
+  auto too_old = [&] {
+    return connection_->incompatible_extension().find("run the sealcastd of") != std::string::npos;
+  };
+  ASSERT_TRUE(test::run_until(io_, too_old)) << connection_->incompatible_extension();
   server_.run("drop function sealcast.interface_version()");
-  auto none = [&] { return connection_->misfit().find("CREATE EXTENSION") != std::string::npos; };
-  ASSERT_TRUE(test::run_until(io_, none)) << connection_->misfit();
+  auto none = [&] { return connection_->incompatible_extension().find("CREATE EXTENSION") != std::string::npos; };
+  ASSERT_TRUE(test::run_until(io_, none)) << connection_->incompatible_extension();
   server_.set_interface_version(kInterfaceVersion);
   ASSERT_TRUE(test::run_until(io_, [&] { return connection_->connected(); }));
-  EXPECT_EQ(connection_->misfit(), "");
+  EXPECT_EQ(connection_->incompatible_extension(), "");
 }
 
-TEST_F(PostgresConnection, BoundsItsQueue) {
+TEST_F(PostgresConnection, LimitsTheLengthOfItsQueue) {
   connect(milliseconds(10'000), 2);
   std::optional<std::string> outcomes[3];
   begin("select pg_sleep(0.2)::text || 'a'", outcomes[0]);
@@ -169,21 +172,21 @@ TEST_F(PostgresConnection, BoundsItsQueue) {
   EXPECT_EQ(outcomes[1], "b");
 }
 
-TEST_F(PostgresConnection, LeavesAStatementInDoubtWhenTheServerGoesAndConnectsAgain) {
+TEST_F(PostgresConnection, ReportsUnansweredStatementsAsInDoubtWhenTheServerStopsAndReconnects) {
   connect();
-  std::optional<std::string> outcome, behind;
+  std::optional<std::string> outcome, second;
   begin("select pg_sleep(60)", outcome);
-  begin("select 'behind'", behind);
+  begin("select 'second'", second);
   int losses = 0;
   connection_->on_loss = [&] { ++losses; };
   test::run_until(io_, [&] {
     return server_.run("select count(*) from pg_stat_activity where query like '%pg_sleep(60)'") != "0";
   });
   server_.stop();
-  ASSERT_TRUE(test::run_until(io_, [&] { return outcome && behind; }));
-  // SIGQUIT ends backends with 57P02; the one behind never began.
+  ASSERT_TRUE(test::run_until(io_, [&] { return outcome && second; }));
+  // SIGQUIT ends backends with 57P02. The second statement never began.
   EXPECT_TRUE(outcome == "57P02" || outcome == "in doubt") << *outcome;
-  EXPECT_EQ(behind, "in doubt");
+  EXPECT_EQ(second, "in doubt");
   EXPECT_EQ(losses, 1);
   EXPECT_FALSE(connection_->connected());
   server_.start();
@@ -191,7 +194,7 @@ TEST_F(PostgresConnection, LeavesAStatementInDoubtWhenTheServerGoesAndConnectsAg
   EXPECT_EQ(query("select 'again'").text(0, 0), "again");
 }
 
-TEST_F(PostgresConnection, GivesUpAStatementAtItsDeadline) {
+TEST_F(PostgresConnection, FailsAStatementAtItsDeadlineAndReconnects) {
   connect(milliseconds(200));
   auto began = Connection::Clock::now();
   EXPECT_EQ(error_of("select pg_sleep(60)").failure(), Failure::in_doubt);
@@ -200,7 +203,7 @@ TEST_F(PostgresConnection, GivesUpAStatementAtItsDeadline) {
   EXPECT_EQ(query("select 'again'").text(0, 0), "again");
 }
 
-TEST_F(PostgresConnection, CountsADeadlineFromTheTurnOfTheStatement) {
+TEST_F(PostgresConnection, StartsTheDeadlineOfAStatementWhenTheOneBeforeItIsAnswered) {
   connect(milliseconds(700));
   std::optional<std::string> outcomes[3];
   for (auto& outcome : outcomes) begin("select 'ok' from pg_sleep(0.4)", outcome);
@@ -208,29 +211,29 @@ TEST_F(PostgresConnection, CountsADeadlineFromTheTurnOfTheStatement) {
   EXPECT_EQ(outcomes[2], "ok");
 }
 
-TEST_F(PostgresConnection, HearsNotifications) {
+TEST_F(PostgresConnection, PassesOnNotifications) {
   connect();
-  std::multiset<std::string> heard;
-  connection_->on_notify = [&](std::string_view channel) { heard.emplace(channel); };
+  std::multiset<std::string> received;
+  connection_->on_notify = [&](std::string_view channel) { received.emplace(channel); };
   query("listen sealcast");
   server_.run("notify sealcast");
-  ASSERT_TRUE(test::run_until(io_, [&] { return !heard.empty(); }));
-  EXPECT_EQ(heard, (std::multiset<std::string>{"sealcast"}));
+  ASSERT_TRUE(test::run_until(io_, [&] { return !received.empty(); }));
+  EXPECT_EQ(received, (std::multiset<std::string>{"sealcast"}));
 }
 
-TEST_F(PostgresConnection, LogsWarningsAsTheOtherLinesAndLeavesNoticesOut) {
+TEST_F(PostgresConnection, LogsWarningsAsJsonAndOmitsNotices) {
   connect();
   testing::internal::CaptureStderr();
   query("do $$ begin raise warning 'look \"here\"'; raise notice 'a payload'; end $$");
-  const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(said, testing::StartsWith(R"({"time":)"));
-  EXPECT_THAT(said, testing::HasSubstr(R"("level":"warn","tag":"[DATABASE]")"));
-  EXPECT_THAT(said, testing::EndsWith(R"("connection":"test","notice":"look \"here\"","sqlstate":"01000"})"
-                                      "\n"));
-  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, testing::StartsWith(R"({"time":)"));
+  EXPECT_THAT(log, testing::HasSubstr(R"("level":"warn","tag":"[DATABASE]")"));
+  EXPECT_THAT(log, testing::EndsWith(R"("connection":"test","notice":"look \"here\"","sqlstate":"01000"})"
+                                     "\n"));
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
 }
 
-TEST_F(PostgresConnection, ResolvesHostNamesWithoutLosingTheirSocketsOrPorts) {
+TEST_F(PostgresConnection, ResolvesHostNamesAndKeepsUnixSocketsAndPorts) {
   auto with = [&](std::string dsn) { return test::await(io_, with_addresses(std::move(dsn))); };
   EXPECT_EQ(with("host=/run/x dbname=a"), "host=/run/x dbname=a");
   EXPECT_EQ(with("host=db.example hostaddr=127.0.0.9"), "host=db.example hostaddr=127.0.0.9");
@@ -241,16 +244,16 @@ TEST_F(PostgresConnection, ResolvesHostNamesWithoutLosingTheirSocketsOrPorts) {
   EXPECT_THROW(with("host=no.such.host.invalid"), Error);
 }
 
-TEST_F(PostgresConnection, PoolPicksTheShortestQueue) {
+TEST_F(PostgresConnection, PoolUsesTheConnectionWithTheShortestQueue) {
   Pool pool(io_.get_executor(), {server_.dsn(), "pool", milliseconds(5000)}, 2);
   int connects = 0;
   pool.on_connect = [&] { ++connects; };
   pool.start();
   ASSERT_TRUE(test::run_until(io_, [&] { return connects == 2; }));
   std::vector<std::string> order;
-  auto ask = [&](const char* sql, const char* what) -> asio::awaitable<void> {
+  auto ask = [&](const char* sql, const char* name) -> asio::awaitable<void> {
     co_await pool.query(sql);
-    order.push_back(what);
+    order.push_back(name);
   };
   asio::co_spawn(io_, ask("select pg_sleep(0.5)", "slow"), asio::detached);
   asio::co_spawn(io_, ask("select 1", "quick"), asio::detached);

@@ -1,4 +1,4 @@
-// The Redis client against real servers: plain, with TLS, with passwords, as a cluster, frozen and gone.
+// Tests the Redis client with real servers: plain, with TLS, with passwords, as a cluster, frozen and stopped.
 #include "client/redis/client.h"
 
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ class RedisClientTest : public testing::Test {
   std::unique_ptr<Client> client_;
 };
 
-TEST(RedisUrlTest, Parses) {
+TEST(RedisUrlTest, ParsesHostPortUserPasswordAndDatabase) {
   Options options = parse_url("redis://localhost");
   EXPECT_EQ(options.address.host, "localhost");
   EXPECT_EQ(options.address.port, 6379);
@@ -59,7 +59,7 @@ TEST(RedisUrlTest, Parses) {
   }
 }
 
-TEST(RedisRedirectionTest, SaysWhatAndWhere) {
+TEST(RedisRedirectionTest, ParsesMovedAndAsk) {
   const auto moved = parse_redirection("MOVED 3999 10.0.0.2:6381", "home");
   ASSERT_TRUE(moved);
   EXPECT_FALSE(moved->ask);
@@ -76,18 +76,18 @@ TEST(RedisRedirectionTest, SaysWhatAndWhere) {
   }
 }
 
-TEST(RedisCommandTest, BytesAndSlots) {
+TEST(RedisCommandTest, HasItsWireFormAndTheSlotOfItsKey) {
   const Command command({"SET", std::string_view("a\0b", 3), ""}, "a");
   EXPECT_EQ(command.bytes(), std::string_view("*3\r\n$3\r\nSET\r\n$3\r\na\0b\r\n$0\r\n\r\n", 28));
   EXPECT_EQ(Command({"GET", "x"}).slot(), -1);
-  // As CLUSTER KEYSLOT answers.
+  // The slots that CLUSTER KEYSLOT returns.
   EXPECT_EQ(Command({"GET", "x"}, "123456789").slot(), 12739);
   EXPECT_EQ(Command({"GET", "x"}, "foo{hash_tag}").slot(), Command({"GET", "x"}, "hash_tag").slot());
   EXPECT_EQ(Command({"GET", "x"}, "foo{}{bar}").slot(), 8363);
   EXPECT_EQ(Command({"GET", "x"}, "{user1000}.following").slot(), 3443);
 }
 
-TEST_F(RedisClientTest, RepliesOfEveryKind) {
+TEST_F(RedisClientTest, ReadsRepliesOfEveryKind) {
   RedisServer server;
   connect(server.options());
   EXPECT_EQ(call({"SET", "k", std::string_view("v\0w", 3)}).text(), "OK");
@@ -105,7 +105,7 @@ TEST_F(RedisClientTest, RepliesOfEveryKind) {
   EXPECT_EQ(call({"GET", "large"}).text(), large);
 }
 
-TEST_F(RedisClientTest, CallsThatWaitTogetherAreAnsweredInOrder) {
+TEST_F(RedisClientTest, ConcurrentCallsAreAnsweredInOrder) {
   RedisServer server;
   Client& client = connect(server.options());
   std::vector<std::string> answers;
@@ -117,7 +117,7 @@ TEST_F(RedisClientTest, CallsThatWaitTogetherAreAnsweredInOrder) {
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(answers[static_cast<std::size_t>(i)], std::to_string(i));
 }
 
-TEST_F(RedisClientTest, TheDatabaseIsSelected) {
+TEST_F(RedisClientTest, SelectsTheDatabase) {
   RedisServer server;
   Options options = server.options();
   options.database = 3;
@@ -127,7 +127,7 @@ TEST_F(RedisClientTest, TheDatabaseIsSelected) {
   EXPECT_NE(server.command({"INFO", "keyspace"}).find("db3:keys=1"), std::string::npos);
 }
 
-TEST_F(RedisClientTest, PasswordsAndUsers) {
+TEST_F(RedisClientTest, AuthenticatesWithPasswordsAndUsers) {
   RedisServer server({"--requirepass", "right"});
   server.command({"ACL", "SETUSER", "gate", "on", ">own", "~*", "+get", "+set"}, "right");
   Options options = server.options();
@@ -136,7 +136,7 @@ TEST_F(RedisClientTest, PasswordsAndUsers) {
   EXPECT_EQ(call({"GET", "k"}).status, Status::ok);
   options.user = "gate";
   options.password = "own";
-  connect(options);  // may not PING
+  connect(options);  // has no permission for PING
   EXPECT_EQ(call({"SET", "k", "v"}).status, Status::ok);
   EXPECT_EQ(call({"DEL", "k"}).status, Status::error);
   options.password = "wrong";
@@ -153,7 +153,7 @@ TEST_F(RedisClientTest, PasswordsAndUsers) {
   EXPECT_NE(log.find("NOAUTH"), std::string::npos) << log;
 }
 
-TEST_F(RedisClientTest, ABrokenConnectionFailsAllItsCallsAtOnceAndComesBack) {
+TEST_F(RedisClientTest, ALostConnectionFailsAllItsCallsAtOnceAndReconnects) {
   RedisServer server;
   Options options = server.options();
   options.timeout = std::chrono::seconds(20);
@@ -173,13 +173,13 @@ TEST_F(RedisClientTest, ABrokenConnectionFailsAllItsCallsAtOnceAndComesBack) {
   EXPECT_EQ(statuses, std::vector<Status>(100, Status::disconnected));
   const auto began = Clock::now();
   EXPECT_EQ(call({"PING"}).status, Status::disconnected);
-  EXPECT_LT(Clock::now() - began, std::chrono::seconds(1)) << "a call while away must fail at once";
+  EXPECT_LT(Clock::now() - began, std::chrono::seconds(1)) << "a call without a connection must fail at once";
   server.start();
   ASSERT_TRUE(connects());
   EXPECT_EQ(call({"PING"}).status, Status::ok);
 }
 
-TEST_F(RedisClientTest, AFrozenServerMeetsTheDeadlineAndThenTheConnectionIsGivenUp) {
+TEST_F(RedisClientTest, CallsToAFrozenServerTimeOutAndThenTheConnectionIsClosed) {
   RedisServer server;
   Options options = server.options();
   options.timeout = std::chrono::milliseconds(50);
@@ -191,17 +191,17 @@ TEST_F(RedisClientTest, AFrozenServerMeetsTheDeadlineAndThenTheConnectionIsGiven
   const auto waited = Clock::now() - began;
   EXPECT_GE(waited, std::chrono::milliseconds(50));
   EXPECT_LT(waited, std::chrono::milliseconds(500));
-  EXPECT_FALSE(client_->connected()) << "readiness must tell";
+  EXPECT_FALSE(client_->connected()) << "readiness must report it";
   server.thaw();
   ASSERT_TRUE(connects());
-  EXPECT_EQ(call({"ECHO", "mine"}).text(), "mine") << "late replies must not be taken for others";
+  EXPECT_EQ(call({"ECHO", "new"}).text(), "new") << "a late reply must not answer another call";
   server.freeze();
   ASSERT_TRUE(test::run_until(io_, [&] { return call({"PING"}).status == Status::disconnected; }));
   server.thaw();
   ASSERT_TRUE(connects());
 }
 
-TEST_F(RedisClientTest, WaitingIsBounded) {
+TEST_F(RedisClientTest, LimitsTheNumberOfWaitingCalls) {
   RedisServer server;
   Options options = server.options();
   options.max_waiting = 10;
@@ -216,7 +216,7 @@ TEST_F(RedisClientTest, WaitingIsBounded) {
   EXPECT_EQ(statuses[Status::overloaded], 5);
 }
 
-TEST_F(RedisClientTest, AServerWhoseRepliesCannotBeReadIsGivenUp) {
+TEST_F(RedisClientTest, ClosesAConnectionWithUnreadableReplies) {
   Options options;
   options.timeout = std::chrono::seconds(20);
   options.max_reply = 100'000;
@@ -239,14 +239,14 @@ TEST_F(RedisClientTest, AServerWhoseRepliesCannotBeReadIsGivenUp) {
   }
 }
 
-TEST_F(RedisClientTest, AFirstCallNeedNotWaitForTheConnection) {
+TEST_F(RedisClientTest, ACallDuringTheFirstAttemptToConnectWaitsForIt) {
   RedisServer server;
   connect(server.options());
   EXPECT_FALSE(client_->connected());
   EXPECT_EQ(call({"PING"}).status, Status::ok);
 }
 
-TEST_F(RedisClientTest, NothingListens) {
+TEST_F(RedisClientTest, CallsFailWhenNoServerListens) {
   Options options;
   options.address = {"127.0.0.1", static_cast<std::uint16_t>(test::free_port())};
   connect(options);
@@ -257,7 +257,7 @@ TEST_F(RedisClientTest, NothingListens) {
   EXPECT_EQ(call({"PING"}).status, Status::disconnected);
 }
 
-TEST_F(RedisClientTest, StoppingAnswersWhatWaits) {
+TEST_F(RedisClientTest, StoppingFailsWaitingCalls) {
   RedisServer server;
   Client& client = connect(server.options());
   ASSERT_TRUE(connects());
@@ -272,7 +272,7 @@ TEST_F(RedisClientTest, StoppingAnswersWhatWaits) {
   EXPECT_EQ(*status, Status::disconnected);
 }
 
-TEST_F(RedisClientTest, TlsVerifiesAuthorityAndName) {
+TEST_F(RedisClientTest, TlsVerifiesTheAuthorityAndTheHostName) {
   test::Scratch scratch;
   test::make_certificate("localhost", scratch.path("cert"), scratch.path("key"));
   test::make_certificate("localhost", scratch.path("other"), scratch.path("other_key"));
@@ -289,11 +289,11 @@ TEST_F(RedisClientTest, TlsVerifiesAuthorityAndName) {
   EXPECT_EQ(call({"STRLEN", "k"}).reply->integer, 100'000);
   options.address.host = "127.0.0.1";
   connect(options);
-  EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the certificate is for another name";
+  EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the certificate is for another host name";
   options.address.host = "localhost";
   options.ca_file = scratch.path("other");
   connect(options);
-  EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "another authority";
+  EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the certificate is of another authority";
   options.ca_file.clear();
   connect(options);
   EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the system does not know this authority";
@@ -301,7 +301,7 @@ TEST_F(RedisClientTest, TlsVerifiesAuthorityAndName) {
   EXPECT_THROW(Client(io_.get_executor(), options), std::runtime_error);
 }
 
-// Two nodes that own half of the slots each.
+// Two nodes, each with half of the slots.
 class RedisClusterTest : public RedisClientTest {
  protected:
   RedisClusterTest() {
@@ -313,7 +313,7 @@ class RedisClusterTest : public RedisClientTest {
     const auto ok = [](const RedisServer& node) {
       return node.command({"CLUSTER", "INFO"}).find("cluster_state:ok") != std::string::npos;
     };
-    EXPECT_TRUE(test::run_until(io_, [&] { return ok(one_) && ok(two_); })) << "the cluster does not form";
+    EXPECT_TRUE(test::run_until(io_, [&] { return ok(one_) && ok(two_); })) << "the cluster is not ready";
     Options options = one_.options();
     options.timeout = std::chrono::seconds(20);
     connect(options);
@@ -323,7 +323,7 @@ class RedisClusterTest : public RedisClientTest {
     return {"--cluster-enabled", "yes", "--cluster-port", std::to_string(bus), "--cluster-node-timeout", "15000"};
   }
 
-  // Redirections that this node has answered with so far.
+  // The number of redirections that this node has sent so far.
   static std::string errors(const RedisServer& node, const std::string& kind) {
     const std::string info = node.command({"INFO", "errorstats"});
     const auto at = info.find("errorstat_" + kind + ":count=");
@@ -336,7 +336,7 @@ class RedisClusterTest : public RedisClientTest {
   RedisServer two_{node_options(two_bus_)};
 };
 
-TEST_F(RedisClusterTest, MovedIsFollowedAndRemembered) {
+TEST_F(RedisClusterTest, FollowsAndRemembersMoved) {
   for (int round = 0; round < 3; ++round) {
     for (const std::string_view key : {"foo", "bar", "{user1000}.x"}) {  // slots 12182, 5061 and 3443
       const Result result = call({"INCR", key}, key);
@@ -344,10 +344,10 @@ TEST_F(RedisClusterTest, MovedIsFollowedAndRemembered) {
       EXPECT_EQ(result.reply->integer, round + 1);
     }
   }
-  EXPECT_EQ(errors(one_, "MOVED"), "1") << "a slot that has moved is asked for at the right node at once";
+  EXPECT_EQ(errors(one_, "MOVED"), "1") << "later calls for a moved slot go to its new node at once";
 }
 
-TEST_F(RedisClusterTest, AskIsFollowedOnce) {
+TEST_F(RedisClusterTest, FollowsAskOnlyForOneCommand) {
   const std::string one = one_.command({"CLUSTER", "MYID"});
   const std::string two = two_.command({"CLUSTER", "MYID"});
   two_.command({"CLUSTER", "SETSLOT", "5061", "IMPORTING", one});
@@ -357,7 +357,7 @@ TEST_F(RedisClusterTest, AskIsFollowedOnce) {
     ASSERT_EQ(result.status, Status::ok) << result.text();
     EXPECT_EQ(result.reply->integer, round + 1);
   }
-  EXPECT_EQ(errors(one_, "ASK"), "2") << "until the slot has moved, its owner decides";
+  EXPECT_EQ(errors(one_, "ASK"), "2") << "until the slot has moved, each call starts at its owner";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The Ably adapter against the documented contract (tests/contracts/ably.mjs).
+// Tests the Ably adapter with a server that enforces the documented contract (tests/contracts/ably.mjs).
 #include "transport/ably/ably.h"
 
 #include <gtest/gtest.h>
@@ -37,12 +37,12 @@ class AblyTest : public testing::Test {
   std::unique_ptr<outside::Adapter> make() { return make_ably(io_.get_executor(), settings_); }
 
   outside::Outcome publish(outside::Adapter& adapter, std::span<const FramePtr> frames,
-                           std::chrono::milliseconds patience = test::kPatience) {
-    return test::await(io_, adapter.publish(frames, Clock::now() + patience));
+                           std::chrono::milliseconds limit = test::kPatience) {
+    return test::await(io_, adapter.publish(frames, Clock::now() + limit));
   }
 
-  // What becomes of one frame when the service answers so.
-  outside::Outcome verdict(int status, int code, const std::string& headers = "") {
+  // Publishes one frame to a service that gives this answer.
+  outside::Outcome outcome_of_answer(int status, int code, const std::string& headers = "") {
     const std::string body =
         code == 0 ? "" : R"({\"error\":{\"message\":\"why\",\"code\":)" + std::to_string(code) + "}}";
     server_.faults(R"("answer":{"status":)" + std::to_string(status) + R"(,"headers":{)" + headers + R"(},"body":")" +
@@ -82,7 +82,7 @@ TEST_F(AblyTest, PublishesFramesInOneRequestInOrderAndUnchanged) {
       << messages;
 }
 
-TEST_F(AblyTest, TheChannelIsEncoded) {
+TEST_F(AblyTest, EncodesTheChannelInTheUrl) {
   settings_.ably.channel = "a/b c?{stream_id}#%ü";
   const auto adapter = make();
   const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
@@ -95,12 +95,12 @@ TEST_F(AblyTest, IsOffWithoutAKey) {
   EXPECT_EQ(make(), nullptr);
 }
 
-TEST_F(AblyTest, AKeyThatIsNoneIsRefusedWithoutQuotingIt) {
+TEST_F(AblyTest, AnInvalidKeyIsRefusedWithoutQuotingIt) {
   for (const char* content : {"hunter2", "hunter2:x\ny"}) {
     settings_.ably.key_file = server_.write("bad", content);
     try {
       make();
-      ADD_FAILURE() << "it was accepted";
+      ADD_FAILURE() << "the key was accepted";
     } catch (const core::SettingsError& problem) {
       EXPECT_NE(std::string(problem.what()).find("ably.key_file"), std::string::npos);
       EXPECT_EQ(std::string(problem.what()).find("hunter2"), std::string::npos);
@@ -108,47 +108,50 @@ TEST_F(AblyTest, AKeyThatIsNoneIsRefusedWithoutQuotingIt) {
   }
 }
 
-TEST_F(AblyTest, ErrorsOfOneChannel) {
-  EXPECT_EQ(verdict(429, 42913).kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(429, 42914).kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(401, 40160).kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(400, 40010).kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(403, 40114).kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(400, 40000).kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(500, 50000).kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(503, 50003).kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(400, 40160).reason, "it answered 400 (40160): why");
+TEST_F(AblyTest, AnErrorOfOneChannelRetriesTheStream) {
+  EXPECT_EQ(outcome_of_answer(429, 42913).kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(429, 42914).kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(401, 40160).kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(400, 40010).kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(403, 40114).kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(400, 40000).kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(500, 50000).kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(503, 50003).kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(400, 40160).reason, "the service answered 400 (40160): why");
 }
 
-TEST_F(AblyTest, ErrorsOfTheAccountOrTheSystem) {
-  for (const int code : {40100, 40101, 40112, 40131}) EXPECT_EQ(verdict(401, code).kind, Kind::retry_transport) << code;
-  for (const int code : {40115, 40300, 40330}) EXPECT_EQ(verdict(403, code).kind, Kind::retry_transport) << code;
+TEST_F(AblyTest, AnErrorOfTheAccountOrTheSystemRetriesTheTransport) {
+  for (const int code : {40100, 40101, 40112, 40131})
+    EXPECT_EQ(outcome_of_answer(401, code).kind, Kind::retry_transport) << code;
+  for (const int code : {40115, 40300, 40330})
+    EXPECT_EQ(outcome_of_answer(403, code).kind, Kind::retry_transport) << code;
   for (const int code : {0, 42910, 42911, 42917, 42918}) {
-    EXPECT_EQ(verdict(429, code).kind, Kind::retry_transport) << code;
+    EXPECT_EQ(outcome_of_answer(429, code).kind, Kind::retry_transport) << code;
   }
-  EXPECT_EQ(verdict(404, 40400).kind, Kind::retry_transport);
-  for (const int status : {302, 502, 503, 504}) EXPECT_EQ(verdict(status, 0).kind, Kind::retry_transport) << status;
+  EXPECT_EQ(outcome_of_answer(404, 40400).kind, Kind::retry_transport);
+  for (const int status : {302, 502, 503, 504})
+    EXPECT_EQ(outcome_of_answer(status, 0).kind, Kind::retry_transport) << status;
 }
 
-TEST_F(AblyTest, ACodeInTheHeadersAloneIsRead) {
+TEST_F(AblyTest, ReadsACodeThatIsOnlyInTheHeaders) {
   server_.faults(R"("limited":{"code":42922,"retry_after":3})");
   const auto adapter = make();
   const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.after, std::chrono::seconds(3));
-  EXPECT_EQ(outcome.reason, "it answered 429 (42922): rate limit exceeded; too many requests");
-  EXPECT_EQ(verdict(429, 0, R"("X-Ably-ErrorCode":"42913")").kind, Kind::retry_stream);
+  EXPECT_EQ(outcome.reason, "the service answered 429 (42922): rate limit exceeded; too many requests");
+  EXPECT_EQ(outcome_of_answer(429, 0, R"("X-Ably-ErrorCode":"42913")").kind, Kind::retry_stream);
 }
 
-TEST_F(AblyTest, MessagesThatCanNeverSucceedAreDead) {
-  EXPECT_EQ(verdict(413, 40009).kind, Kind::dead);
-  EXPECT_EQ(verdict(413, 0).kind, Kind::dead);
-  EXPECT_EQ(verdict(400, 40013).kind, Kind::dead);
-  EXPECT_EQ(verdict(400, 40031).kind, Kind::dead);
+TEST_F(AblyTest, AMessageThatCanNeverSucceedIsDead) {
+  EXPECT_EQ(outcome_of_answer(413, 40009).kind, Kind::dead);
+  EXPECT_EQ(outcome_of_answer(413, 0).kind, Kind::dead);
+  EXPECT_EQ(outcome_of_answer(400, 40013).kind, Kind::dead);
+  EXPECT_EQ(outcome_of_answer(400, 40031).kind, Kind::dead);
 }
 
-TEST_F(AblyTest, SuccessIs20X) {
-  for (const int status : {200, 201, 204}) EXPECT_EQ(verdict(status, 0).kind, Kind::done) << status;
+TEST_F(AblyTest, AStatusOfASuccessIsDone) {
+  for (const int status : {200, 201, 204}) EXPECT_EQ(outcome_of_answer(status, 0).kind, Kind::done) << status;
 }
 
 TEST_F(AblyTest, AMessageOverTheLimitIsDeadBeforeItIsSent) {
@@ -161,7 +164,7 @@ TEST_F(AblyTest, AMessageOverTheLimitIsDeadBeforeItIsSent) {
   EXPECT_EQ(server_.count("requests"), 1);
 }
 
-TEST_F(AblyTest, ArraysAreCutToTheLimit) {
+TEST_F(AblyTest, AnArrayIsNotLargerThanTheLimit) {
   auto frames = test::frames_of(kStream, 1, 10);
   for (auto& frame : frames) {
     Frame large = *frame;
@@ -175,7 +178,7 @@ TEST_F(AblyTest, ArraysAreCutToTheLimit) {
   EXPECT_EQ(server_.offsets(kChannel), test::offsets_from(1, 10));
 }
 
-TEST_F(AblyTest, WhatTheServiceFindsTooLargeTogetherIsSentOneByOne) {
+TEST_F(AblyTest, AnArrayThatTheServiceRefusesAsTooLargeIsSentFrameByFrame) {
   test::ContractServer strict("ably.mjs", {"--key", "app.id:secret", "--max-message-bytes", "1024"});
   settings_.ably.url = strict.url();
   settings_.ably.ca_file = strict.ca_file();
@@ -183,14 +186,15 @@ TEST_F(AblyTest, WhatTheServiceFindsTooLargeTogetherIsSentOneByOne) {
   const outside::Outcome outcome = publish(*adapter, with_a_large_one(2000));
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 1U);
-  EXPECT_NE(outcome.reason.find("it answered 413 (40009): Maximum message length exceeded"), std::string::npos);
+  EXPECT_NE(outcome.reason.find("the service answered 413 (40009): Maximum message length exceeded"),
+            std::string::npos);
   EXPECT_EQ(strict.offsets(kChannel), "1");
 }
 
-TEST_F(AblyTest, AnArrayInDoubtIsRecognisedWhenItComesAgainWithMoreBehindIt) {
+TEST_F(AblyTest, ARetryOfAnArrayInDoubtIsRecognisedAlsoWhenMoreFramesFollow) {
   const auto adapter = make();
   const auto frames = test::frames_of(kStream, 1, 50);
-  server_.faults(R"("lost_share":1)");  // carried out, but not answered
+  server_.faults(R"("lost_share":1)");  // executed, but not answered
   const outside::Outcome doubtful = publish(*adapter, std::span(frames).first(3));
   EXPECT_EQ(doubtful.kind, Kind::retry_transport);
   EXPECT_EQ(doubtful.delivered, 0U);
@@ -203,7 +207,7 @@ TEST_F(AblyTest, AnArrayInDoubtIsRecognisedWhenItComesAgainWithMoreBehindIt) {
   EXPECT_EQ(server_.count("repeats"), 3);
 }
 
-TEST_F(AblyTest, AnArrayStaysInDoubtWhenARetryIsRefused) {
+TEST_F(AblyTest, AnArrayStaysInDoubtAfterARefusedRetry) {
   const auto adapter = make();
   const auto frames = test::frames_of(kStream, 1, 5);
   server_.faults(R"("lost_share":1)");
@@ -215,7 +219,7 @@ TEST_F(AblyTest, AnArrayStaysInDoubtWhenARetryIsRefused) {
   EXPECT_EQ(server_.offsets(kChannel), "1,2,3,4,5");
 }
 
-TEST_F(AblyTest, AnotherSidecarLosesNothingWhenItCutsDifferently) {
+TEST_F(AblyTest, AnotherSidecarLosesNoFrameWithOtherArrays) {
   const auto frames = test::frames_of(kStream, 1, 5);
   const auto adapter = make();
   server_.faults(R"("lost_share":1)");
@@ -223,19 +227,19 @@ TEST_F(AblyTest, AnotherSidecarLosesNothingWhenItCutsDifferently) {
   server_.no_faults();
   const auto other = make();
   EXPECT_EQ(publish(*other, frames).kind, Kind::done);
-  // Twice for readers, who drop what they know by its offset; never not at all.
+  // Some frames arrive twice, and readers drop them by their offset. No frame is missing.
   EXPECT_EQ(server_.offsets(kChannel), "1,2,3,1,2,3,4,5");
 }
 
-TEST_F(AblyTest, AStuckServiceIsLeftAtTheDeadline) {
+TEST_F(AblyTest, APublishToAServiceThatHangsEndsAtTheDeadline) {
   server_.faults(R"("stuck":true)");
   const auto adapter = make();
   const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 2), kShort);
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
-  EXPECT_EQ(outcome.reason, "no answer in time");
+  EXPECT_EQ(outcome.reason, "no answer by the deadline");
 }
 
-TEST_F(AblyTest, AServiceThatIsAwayComesBack) {
+TEST_F(AblyTest, PublishesAgainWhenTheServiceIsBack) {
   const auto adapter = make();
   server_.faults(R"("down":true)");
   EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).kind, Kind::retry_transport);
@@ -243,15 +247,15 @@ TEST_F(AblyTest, AServiceThatIsAwayComesBack) {
   EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).kind, Kind::done);
 }
 
-TEST_F(AblyTest, ARefusedKeyIsTheWholeTransportsAffair) {
+TEST_F(AblyTest, ARefusedKeyRetriesTheTransport) {
   settings_.ably.key_file = server_.write("other", "app.id:other");
   const auto adapter = make();
   const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
-  EXPECT_EQ(outcome.reason, "it answered 401 (40101): Invalid credentials");
+  EXPECT_EQ(outcome.reason, "the service answered 401 (40101): Invalid credentials");
 }
 
-TEST_F(AblyTest, ManyStreamsAreThereOnceAndInOrderThroughFailures) {
+TEST_F(AblyTest, StreamsArriveOnceAndInOrderDespiteFailures) {
   constexpr std::int64_t kFrames = 200;
   constexpr int kStreams = 12;
   server_.faults(R"("fail_share":0.2,"lost_share":0.2)");
@@ -263,7 +267,7 @@ TEST_F(AblyTest, ManyStreamsAreThereOnceAndInOrderThroughFailures) {
     std::size_t delivered = 0;
     std::size_t queued = 0;
     while (delivered < frames.size()) {
-      // A queue grows at its end: what was offered once is offered again.
+      // A queue grows at its end only: the frames of a failed batch are published again.
       queued = std::min(frames.size(), std::max(queued, delivered + 1 + random() % 30));
       const auto batch = std::span(frames).subspan(delivered, queued - delivered);
       const outside::Outcome outcome = co_await adapter->publish(batch, Clock::now() + test::kPatience);
@@ -279,7 +283,7 @@ TEST_F(AblyTest, ManyStreamsAreThereOnceAndInOrderThroughFailures) {
   EXPECT_GT(server_.count("repeats"), 0);
 }
 
-TEST(AblyTokenTest, SignsAsAblyJsDoes) {  // vectors made by ably-js 2.28, Auth.createTokenRequest()
+TEST(AblyTokenTest, SignsAsAblyJsDoes) {  // signatures made by ably-js 2.28, Auth.createTokenRequest()
   const auto sign = [](std::string_view client_id) {
     return sign_token_request("secret", "xVLyHw.A-pwh7", 300'000,
                               R"({"sealcast:11111111-2222-4333-8444-555555555555":["subscribe"]})", client_id,
@@ -305,27 +309,27 @@ class AblyTokensTest : public AblyTest {
   }
 };
 
-TEST_F(AblyTokensTest, AreExchangedOnceForOneChannelToSubscribe) {
+TEST_F(AblyTokensTest, AreExchangedOnceAndAllowToSubscribeToOneChannel) {
   const TransportToken token = made();
   EXPECT_EQ(token.channel_id, kChannel);
   const client::http::Answer answer = exchange(token.token);
   EXPECT_EQ(answer.status, 201) << answer.body;
   EXPECT_NE(answer.body.find(R"("capability":"{\"sealcast:)" + kStream + R"(\":[\"subscribe\"]}")"), std::string::npos)
       << answer.body;
-  EXPECT_NE(exchange(token.token).body.find("40105"), std::string::npos) << "twice";
-  EXPECT_EQ(exchange(made().token).status, 201) << "each has a nonce of its own";
+  EXPECT_NE(exchange(token.token).body.find("40105"), std::string::npos) << "a second exchange is refused";
+  EXPECT_EQ(exchange(made().token).status, 201) << "each token has its own nonce";
 }
 
-TEST_F(AblyTokensTest, AnythingElseIsRefused) {
+TEST_F(AblyTokensTest, LateChangedAndForeignTokensAreRefused) {
   EXPECT_NE(exchange(made(Channel::everyone, std::chrono::minutes(5)).token).body.find("40104"), std::string::npos);
   std::string wider = made().token;
   wider.replace(wider.find("subscribe"), 9, "publish");
   EXPECT_NE(exchange(wider).body.find("40101"), std::string::npos);
   settings_.ably.token_key_file = server_.write("other", "app.id:another");
-  EXPECT_NE(exchange(made().token).body.find("40101"), std::string::npos) << "the key of tokens was not used";
+  EXPECT_NE(exchange(made().token).body.find("40101"), std::string::npos) << "ably.token_key_file was not used";
 }
 
-TEST_F(AblyTokensTest, TheVipChannelIsItsOwn) {
+TEST_F(AblyTokensTest, TheVipChannelHasItsOwnAblyChannel) {
   EXPECT_FALSE(make_ably_tokens(settings_)->make({kStream, Channel::all_messages, "", 0, std::chrono::seconds(1)}));
   settings_.ably.vip_channel = "vip:\"{stream_id}";
   const TransportToken token = made(Channel::all_messages);
@@ -335,7 +339,7 @@ TEST_F(AblyTokensTest, TheVipChannelIsItsOwn) {
   EXPECT_NE(answer.body.find("vip:"), std::string::npos) << answer.body;
 }
 
-TEST_F(AblyTokensTest, SettingsThatCannotBeUsed) {
+TEST_F(AblyTokensTest, RejectsInvalidSettings) {
   settings_.ably.channel = "\xff{stream_id}";
   EXPECT_THROW(make_ably_tokens(settings_), core::SettingsError);
   settings_.ably.token_key_file = server_.write("no key", "nonsense");

@@ -1,4 +1,4 @@
-// What the broker's answers to the frames of one batch add up to.
+// Tests how the answers to the frames of a batch combine into one outcome.
 #include "transport/mqtt/batch.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ class MqttBatchTest : public testing::Test {
   // A batch of four frames, all of them sent.
   MqttBatchTest() : frames_(4, std::make_shared<const Frame>()) {
     batch_.emplace(io_.get_executor(), frames_, Clock::now() + test::kPatience);
-    while (batch_->has_next()) batch_->take();
+    while (batch_->has_next()) batch_->mark_sent();
   }
   outside::Outcome outcome() { return batch_->outcome(); }
 
@@ -29,70 +29,70 @@ class MqttBatchTest : public testing::Test {
   std::optional<Batch> batch_;
 };
 
-TEST_F(MqttBatchTest, DoneWhenEveryFrameIsAcknowledged) {
-  for (const std::size_t place : {1, 0, 3}) batch_->answer(place, kSuccess);
-  EXPECT_FALSE(batch_->over());
-  batch_->answer(2, kNoSubscribers);
-  EXPECT_TRUE(batch_->over());
+TEST_F(MqttBatchTest, IsDoneWhenEveryFrameIsAcknowledged) {
+  for (const std::size_t index : {1, 0, 3}) batch_->handle_answer(index, kSuccess);
+  EXPECT_FALSE(batch_->ended());
+  batch_->handle_answer(2, kNoSubscribers);
+  EXPECT_TRUE(batch_->ended());
   test::await(io_, batch_->wait());
   EXPECT_EQ(outcome().kind, Kind::done);
   EXPECT_EQ(outcome().delivered, 4u);
 }
 
-TEST_F(MqttBatchTest, AnEmptyBatchIsDone) {
+TEST_F(MqttBatchTest, IsDoneWithoutFrames) {
   Batch empty(io_.get_executor(), {}, Clock::time_point::max());
   test::await(io_, empty.wait());
   EXPECT_EQ(empty.outcome().kind, Kind::done);
 }
 
-TEST_F(MqttBatchTest, TheFirstFailureDecidesWhenAllAreAnswered) {
-  batch_->answer(3, kQuotaExceeded);
-  batch_->answer(0, kSuccess);
-  batch_->answer(1, kNotAuthorized);
-  EXPECT_FALSE(batch_->over());
-  batch_->answer(2, kSuccess);
-  EXPECT_TRUE(batch_->over());
+TEST_F(MqttBatchTest, TheFailureOfTheFirstFrameDecidesWhenAllAreAnswered) {
+  batch_->handle_answer(3, kQuotaExceeded);
+  batch_->handle_answer(0, kSuccess);
+  batch_->handle_answer(1, kNotAuthorized);
+  EXPECT_FALSE(batch_->ended());
+  batch_->handle_answer(2, kSuccess);
+  EXPECT_TRUE(batch_->ended());
   EXPECT_EQ(outcome().kind, Kind::dead);
   EXPECT_EQ(outcome().delivered, 1u);
-  EXPECT_EQ(outcome().reason, "the broker refused it: Not authorized");
+  EXPECT_EQ(outcome().reason, "the broker refused the frame: Not authorized");
 }
 
-TEST_F(MqttBatchTest, ALostConnectionLeavesThePrefixThatIsCertain) {
-  batch_->answer(0, kSuccess);
-  batch_->answer(2, kSuccess);
-  batch_->answer(3, kNotAuthorized);
-  batch_->lose("gone");
-  EXPECT_TRUE(batch_->over());
-  EXPECT_EQ(outcome().kind, Kind::retry_transport) << "frame 1 may succeed, frame 3 is not known to be next";
+TEST_F(MqttBatchTest, ALostConnectionDeliversTheFramesUpToTheFirstUnanswered) {
+  batch_->handle_answer(0, kSuccess);
+  batch_->handle_answer(2, kSuccess);
+  batch_->handle_answer(3, kNotAuthorized);
+  batch_->fail("gone");
+  EXPECT_TRUE(batch_->ended());
+  EXPECT_EQ(outcome().kind, Kind::retry_transport) << "frame 1 may succeed, so the failure of frame 3 does not count";
   EXPECT_EQ(outcome().delivered, 1u);
   EXPECT_EQ(outcome().reason, "gone");
-  batch_->answer(1, kSuccess);  // too late
+  batch_->handle_answer(1, kSuccess);  // too late
   EXPECT_EQ(outcome().delivered, 1u);
 }
 
-TEST_F(MqttBatchTest, NothingIsSentAfterAFrameThatCannotBe) {
+TEST_F(MqttBatchTest, NoFrameIsSentAfterARejectedOne) {
   Batch batch(io_.get_executor(), frames_, Clock::now() + test::kPatience);
-  const std::size_t place = batch.take();
-  batch.refuse_next("too large");
+  const std::size_t index = batch.mark_sent();
+  batch.reject_next("too large");
   EXPECT_FALSE(batch.has_next());
-  EXPECT_FALSE(batch.over()) << "the first is not answered yet";
-  batch.answer(place, kSuccess);
-  EXPECT_TRUE(batch.over());
+  EXPECT_FALSE(batch.ended()) << "the first frame is not answered yet";
+  batch.handle_answer(index, kSuccess);
+  EXPECT_TRUE(batch.ended());
   EXPECT_EQ(batch.outcome().kind, Kind::dead);
   EXPECT_EQ(batch.outcome().delivered, 1u);
   EXPECT_EQ(batch.outcome().reason, "too large");
 }
 
-TEST_F(MqttBatchTest, WaitsNoLongerThanItsDeadline) {
+TEST_F(MqttBatchTest, WaitsUntilItsDeadlineAtMost) {
   Batch batch(io_.get_executor(), frames_, Clock::now());
   test::await(io_, batch.wait());
-  EXPECT_FALSE(batch.over());
+  EXPECT_FALSE(batch.ended());
 }
 
-TEST(MqttReasonTest, CodesOfThePubackTable) {
-  for (const int code : {kSuccess, kNoSubscribers}) EXPECT_EQ(meaning_of(code), Kind::done) << code;
-  for (const int code : {0x87, 0x90, 0x95, 0x99}) EXPECT_EQ(meaning_of(code), Kind::dead) << code;
-  for (const int code : {0x80, 0x83, 0x91, 0x97}) EXPECT_EQ(meaning_of(code), Kind::retry_stream) << code;
+TEST(MqttReasonTest, ReasonCodesOfAPubackHaveAnOutcome) {
+  for (const int code : {kSuccess, kNoSubscribers}) EXPECT_EQ(outcome_kind(code), Kind::done) << code;
+  for (const int code : {0x87, 0x90, 0x95, 0x99}) EXPECT_EQ(outcome_kind(code), Kind::dead) << code;
+  for (const int code : {0x80, 0x83, 0x91, 0x97}) EXPECT_EQ(outcome_kind(code), Kind::retry_stream) << code;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The MQTT adapter against real brokers: in order, with TLS, with passwords, full, frozen and gone.
+// Tests the MQTT adapter with real brokers: order, TLS, passwords, full queues, frozen and stopped brokers.
 #include "transport/mqtt/mqtt.h"
 
 #include <gtest/gtest.h>
@@ -49,7 +49,7 @@ std::vector<FramePtr> make_frames(std::int64_t first, std::int64_t last, const s
 class MqttTest : public testing::Test {
  protected:
   MqttTest() {
-    ::signal(SIGPIPE, SIG_IGN);  // as sealcastd does: libmosquitto writes to sockets that are gone
+    ::signal(SIGPIPE, SIG_IGN);  // as in sealcastd: libmosquitto writes to closed sockets
     settings_.mqtt.client_id = "sealcast-test";
     settings_.mqtt.topic = "sealcast/{stream_id}";
   }
@@ -61,11 +61,11 @@ class MqttTest : public testing::Test {
     return *adapter_;
   }
 
-  outside::Outcome publish(const std::vector<FramePtr>& frames, milliseconds patience = seconds(20)) {
-    return test::await(io_, adapter_->publish(frames, outside::Adapter::Clock::now() + patience));
+  outside::Outcome publish(const std::vector<FramePtr>& frames, milliseconds limit = seconds(20)) {
+    return test::await(io_, adapter_->publish(frames, outside::Adapter::Clock::now() + limit));
   }
 
-  // Until the connection stands again: the delivery around an adapter repeats like this too.
+  // Repeats until the connection is back, as the delivery around an adapter does.
   outside::Outcome publish_again(const std::vector<FramePtr>& frames) {
     outside::Outcome outcome;
     const bool done = test::run_until(io_, [&] {
@@ -86,7 +86,7 @@ class MqttTest : public testing::Test {
   std::unique_ptr<outside::Adapter> adapter_;
 };
 
-TEST_F(MqttTest, FramesArriveAsTheyAreWithTheirProperties) {
+TEST_F(MqttTest, FramesArriveUnchangedWithTheirProperties) {
   MqttBroker broker;
   MqttSubscriber subscriber(broker);
   connect(broker.url());
@@ -106,7 +106,7 @@ TEST_F(MqttTest, FramesArriveAsTheyAreWithTheirProperties) {
   }
 }
 
-TEST_F(MqttTest, ManyStreamsShareAConnectionThatTakesFewAtATimeAndStayInOrder) {
+TEST_F(MqttTest, StreamsStayInOrderOnAConnectionWithASmallWindow) {
   MqttBroker broker({"allow_anonymous true", "max_inflight_messages 3", "max_queued_messages 0"});
   MqttSubscriber subscriber(broker);
   outside::Adapter& adapter = connect(broker.url());
@@ -128,10 +128,10 @@ TEST_F(MqttTest, ManyStreamsShareAConnectionThatTakesFewAtATimeAndStayInOrder) {
     EXPECT_EQ(std::stoi(message.properties.at("offset")), ++last[message.topic]);
   }
   EXPECT_EQ(last.size(), std::size_t{kStreams});
-  EXPECT_EQ(broker.logged("New client connected"), 2u) << "the broker cut the connection off";
+  EXPECT_EQ(broker.logged("New client connected"), 2u) << "the broker closed the connection";
 }
 
-TEST_F(MqttTest, AFrameThatTheBrokerRefusesIsDeadAndThoseBeforeItAreDelivered) {
+TEST_F(MqttTest, ARefusedFrameIsDeadAndTheFramesBeforeItAreDelivered) {
   MqttBroker broker({"allow_anonymous true", "message_size_limit 500"});
   MqttSubscriber subscriber(broker);
   connect(broker.url());
@@ -139,7 +139,7 @@ TEST_F(MqttTest, AFrameThatTheBrokerRefusesIsDeadAndThoseBeforeItAreDelivered) {
   outside::Outcome outcome = publish(frames);
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 2u);
-  EXPECT_EQ(outcome.reason, "the broker refused it: Packet too large");
+  EXPECT_EQ(outcome.reason, "the broker refused the frame: Packet too large");
   outcome = publish({frames[3]});
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
 }
@@ -151,7 +151,7 @@ TEST_F(MqttTest, ATopicThatTheUserMayNotWriteIsDead) {
   const outside::Outcome outcome = publish(make_frames(1, 2));
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 0u);
-  EXPECT_EQ(outcome.reason, "the broker refused it: Not authorized");
+  EXPECT_EQ(outcome.reason, "the broker refused the frame: Not authorized");
 }
 
 TEST_F(MqttTest, AFrameOverTheBrokersMaximumIsNeverSent) {
@@ -166,14 +166,14 @@ TEST_F(MqttTest, AFrameOverTheBrokersMaximumIsNeverSent) {
   outside::Outcome outcome = publish(frames);
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 2u);
-  EXPECT_EQ(outcome.reason, "its packet has 1001 bytes, and the broker takes 1000");
+  EXPECT_EQ(outcome.reason, "the packet of the frame has 1001 bytes, and the broker accepts 1000");
   outcome = publish({frames[3]});
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(received(subscriber, 3).back().payload, frames[3]->text);
   EXPECT_EQ(broker.logged("New client connected"), 2u);
 }
 
-TEST_F(MqttTest, PasswordsAreAskedForAndNeverLogged) {
+TEST_F(MqttTest, AuthenticatesWithAPasswordAndDoesNotLogIt) {
   test::Scratch scratch;
   const std::string passwords = scratch.path("passwords");
   ASSERT_EQ(std::system(("mosquitto_passwd -b -c " + passwords + " writer hunter2 2>&1").c_str()), 0);
@@ -184,18 +184,18 @@ TEST_F(MqttTest, PasswordsAreAskedForAndNeverLogged) {
   connect("mqtt://writer" + host);
   outside::Outcome outcome = publish(make_frames(1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
-  EXPECT_EQ(outcome.reason, "the broker is away: it refused the connection: Not authorized");
+  EXPECT_EQ(outcome.reason, "not connected: the broker refused the connection: Not authorized");
   settings_.mqtt.password_file = scratch.write("right", "hunter2\n");
   connect("mqtt://writer" + host);
   outcome = publish(make_frames(1, 1));
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   const std::string log = testing::internal::GetCapturedStderr();
-  EXPECT_NE(log.find("it refused the connection"), std::string::npos) << log;
+  EXPECT_NE(log.find("the broker refused the connection"), std::string::npos) << log;
   EXPECT_NE(log.find("connected to the MQTT broker"), std::string::npos) << log;
   EXPECT_EQ(log.find("hunter"), std::string::npos) << log;
 }
 
-TEST_F(MqttTest, TlsVerifiesAuthorityAndName) {
+TEST_F(MqttTest, TlsVerifiesTheAuthorityAndTheHostName) {
   test::Scratch scratch;
   test::make_certificate("localhost", scratch.path("cert"), scratch.path("key"));
   test::make_certificate("localhost", scratch.path("other"), scratch.path("other_key"));
@@ -208,22 +208,22 @@ TEST_F(MqttTest, TlsVerifiesAuthorityAndName) {
   outside::Outcome outcome = publish(frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(outcome.delivered, 200u);
-  ERR_raise(ERR_LIB_USER, 1);  // somebody else's, who left it in the thread's queue
+  ERR_raise(ERR_LIB_USER, 1);  // an error that other code has left in the queue of the thread
   EXPECT_EQ(publish(make_frames(201, 210)).kind, Kind::done);
   EXPECT_EQ(broker.logged("New client connected"), 1u);
   connect("mqtts://127.0.0.1:" + port);
   outcome = publish(make_frames(1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
-  EXPECT_NE(outcome.reason.find("its certificate does not verify: IP address mismatch"), std::string::npos)
+  EXPECT_NE(outcome.reason.find("the certificate does not verify: IP address mismatch"), std::string::npos)
       << outcome.reason;
   settings_.mqtt.ca_file = scratch.path("other");
   connect("mqtts://localhost:" + port);
   outcome = publish(make_frames(1, 1));
-  EXPECT_NE(outcome.reason.find("its certificate does not verify"), std::string::npos) << outcome.reason;
+  EXPECT_NE(outcome.reason.find("the certificate does not verify"), std::string::npos) << outcome.reason;
   settings_.mqtt.ca_file.clear();
   connect("mqtts://localhost:" + port);
   outcome = publish(make_frames(1, 1));
-  EXPECT_NE(outcome.reason.find("its certificate does not verify"), std::string::npos) << outcome.reason;
+  EXPECT_NE(outcome.reason.find("the certificate does not verify"), std::string::npos) << outcome.reason;
   settings_.mqtt.ca_file = scratch.path("key");
   EXPECT_THROW(connect("mqtts://localhost:" + port), core::SettingsError);
 }
@@ -236,23 +236,23 @@ TEST_F(MqttTest, TlsRefusesTheCertificateOfAnotherHost) {
   connect("mqtts://localhost:" + std::to_string(broker.port()));
   const outside::Outcome outcome = publish(make_frames(1, 1));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
-  EXPECT_NE(outcome.reason.find("its certificate does not verify: hostname mismatch"), std::string::npos)
+  EXPECT_NE(outcome.reason.find("the certificate does not verify: hostname mismatch"), std::string::npos)
       << outcome.reason;
   EXPECT_EQ(broker.logged("New client connected"), 0u);
 }
 
-TEST_F(MqttTest, TlsAsksForTheHostByItsName) {
+TEST_F(MqttTest, TlsSendsTheHostNameAsSni) {
   test::Scratch scratch;
   test::make_certificate("localhost", scratch.path("cert"), scratch.path("key"));
   asio::ssl::context tls(asio::ssl::context::tls_server);
   tls.use_certificate_chain_file(scratch.path("cert"));
   tls.use_private_key_file(scratch.path("key"), asio::ssl::context::pem);
-  std::string asked_for;
-  SSL_CTX_set_tlsext_servername_arg(tls.native_handle(), &asked_for);
+  std::string server_name;
+  SSL_CTX_set_tlsext_servername_arg(tls.native_handle(), &server_name);
   SSL_CTX_set_tlsext_servername_callback(
       tls.native_handle(), +[](SSL* connection, int*, void* out) {
         const char* name = SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name);
-        *static_cast<std::string*>(out) = name != nullptr ? name : "nothing";
+        *static_cast<std::string*>(out) = name != nullptr ? name : "none";
         return SSL_TLSEXT_ERR_OK;
       });
   tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
@@ -262,36 +262,36 @@ TEST_F(MqttTest, TlsAsksForTheHostByItsName) {
   });
   settings_.mqtt.ca_file = scratch.path("cert");
   connect("mqtts://localhost:" + std::to_string(acceptor.local_endpoint().port()));
-  EXPECT_TRUE(test::run_until(io_, [&] { return !asked_for.empty(); }));
-  EXPECT_EQ(asked_for, "localhost");
+  EXPECT_TRUE(test::run_until(io_, [&] { return !server_name.empty(); }));
+  EXPECT_EQ(server_name, "localhost");
 }
 
-TEST_F(MqttTest, AServerThatAcceptsAndNeverAnswersCostsNoMoreThanTheDeadline) {
+TEST_F(MqttTest, PublishEndsAtTheDeadlineWhenTheServerNeverAnswers) {
   tcp::acceptor silent(io_, {asio::ip::address_v4::loopback(), 0});
   connect("mqtt://127.0.0.1:" + std::to_string(silent.local_endpoint().port()));
   const outside::Outcome outcome = publish(make_frames(1, 2), milliseconds(200));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.delivered, 0u);
-  EXPECT_EQ(outcome.reason, "there was no connection by the deadline");
+  EXPECT_EQ(outcome.reason, "no connection by the deadline");
 }
 
-TEST_F(MqttTest, WithoutAUrlThereIsNone) {
+TEST_F(MqttTest, IsOffWithoutAUrl) {
   settings_.mqtt.url.clear();
   EXPECT_EQ(make_mqtt(io_.get_executor(), settings_), nullptr);
 }
 
-TEST_F(MqttTest, NobodyListening) {
+TEST_F(MqttTest, PublishFailsWhenNoBrokerListens) {
   for (const std::string url : {"mqtt://127.0.0.1:", "mqtts://127.0.0.1:"}) {
     connect(url + std::to_string(test::free_port()));
     const outside::Outcome outcome = publish(make_frames(1, 2));
     EXPECT_EQ(outcome.kind, Kind::retry_transport);
-    EXPECT_EQ(outcome.reason, "the broker is away: Connection refused");
+    EXPECT_EQ(outcome.reason, "not connected: Connection refused");
   }
   connect("mqtt://no-such-host.invalid");
   EXPECT_EQ(publish(make_frames(1, 2)).kind, Kind::retry_transport);
 }
 
-TEST_F(MqttTest, ABrokerThatFallsSilentIsLeftForANewConnection) {
+TEST_F(MqttTest, ReconnectsWhenTheBrokerStopsAnswering) {
   MqttBroker broker;
   connect(broker.url());
   EXPECT_EQ(publish(make_frames(1, 3)).kind, Kind::done);
@@ -299,7 +299,7 @@ TEST_F(MqttTest, ABrokerThatFallsSilentIsLeftForANewConnection) {
   outside::Outcome outcome = publish(make_frames(4, 6), milliseconds(300));
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.delivered, 0u);
-  EXPECT_EQ(outcome.reason, "the broker gave no answer by the deadline");
+  EXPECT_EQ(outcome.reason, "the broker did not answer by the deadline");
   broker.thaw();
   MqttSubscriber subscriber(broker);
   outcome = publish_again(make_frames(4, 8));
@@ -310,7 +310,7 @@ TEST_F(MqttTest, ABrokerThatFallsSilentIsLeftForANewConnection) {
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(messages[i].properties.at("offset"), std::to_string(4 + i));
 }
 
-TEST_F(MqttTest, ABrokerThatIsOnlySlowKeepsItsConnection) {
+TEST_F(MqttTest, ASlowBrokerKeepsItsConnection) {
   MqttBroker broker({"allow_anonymous true", "max_inflight_messages 1", "max_queued_messages 0"});
   MqttSubscriber subscriber(broker);
   outside::Adapter& adapter = connect(broker.url());
@@ -336,10 +336,10 @@ TEST_F(MqttTest, ABrokerThatIsOnlySlowKeepsItsConnection) {
     EXPECT_TRUE(offset == last + 1 || offset == last) << offset << " after " << last;
     last = offset;
   }
-  EXPECT_GE(last, kFrames - 1);  // the one that was in flight came twice
+  EXPECT_GE(last, kFrames - 1);  // the frame in flight arrived twice
 }
 
-TEST_F(MqttTest, ABrokerThatIsKilledIsConnectedToAgain) {
+TEST_F(MqttTest, ReconnectsToABrokerThatWasKilled) {
   MqttBroker broker;
   connect(broker.url());
   EXPECT_EQ(publish(make_frames(1, 3)).kind, Kind::done);
@@ -350,10 +350,10 @@ TEST_F(MqttTest, ABrokerThatIsKilledIsConnectedToAgain) {
   MqttSubscriber subscriber(broker);
   outcome = publish_again(make_frames(4, 6));
   EXPECT_EQ(outcome.kind, Kind::done);
-  EXPECT_EQ(received(subscriber, 3).size(), 3u) << "what failed before is not sent by itself";
+  EXPECT_EQ(received(subscriber, 3).size(), 3u) << "failed frames are not sent again by the adapter itself";
 }
 
-TEST_F(MqttTest, StoppingEndsWhatIsUnderWay) {
+TEST_F(MqttTest, StoppingEndsAPublishInProgress) {
   MqttBroker broker;
   outside::Adapter& adapter = connect(broker.url());
   EXPECT_EQ(publish(make_frames(1, 1)).kind, Kind::done);
@@ -370,7 +370,7 @@ TEST_F(MqttTest, StoppingEndsWhatIsUnderWay) {
   EXPECT_EQ(outcome->kind, Kind::retry_transport);
   adapter_.reset();
   broker.thaw();
-  // The loop has nothing left to do: no timer, no socket.
+  // No timer and no socket is left on the event loop.
   io_.restart();
   EXPECT_TRUE(test::run_until(io_, [&] {
     io_.restart();
@@ -378,7 +378,7 @@ TEST_F(MqttTest, StoppingEndsWhatIsUnderWay) {
   }));
 }
 
-TEST_F(MqttTest, StoppingTakesLeaveOfTheBroker) {
+TEST_F(MqttTest, StoppingSendsDisconnect) {
   MqttBroker broker;
   outside::Adapter& adapter = connect(broker.url());
   EXPECT_EQ(publish(make_frames(1, 1)).kind, Kind::done);
@@ -387,7 +387,7 @@ TEST_F(MqttTest, StoppingTakesLeaveOfTheBroker) {
   EXPECT_EQ(publish(make_frames(2, 2)).kind, Kind::retry_transport);
 }
 
-TEST(FrameTest, TheKidIsReadFromTheText) {
+TEST(FrameTest, ReadsTheKidFromTheText) {
   EXPECT_EQ(envelope_kid(make_frame(7)->text), "k1");
   EXPECT_EQ(envelope_kid(R"({"offset":1,"prev":0,"envelope":{"v":1,"kid":"a_B-9","t":"chat","d":{"kid":"k2"}}})"),
             "a_B-9");

@@ -1,4 +1,4 @@
-// What a reader's token for an MQTT broker says.
+// Tests the claims of a reader token for an MQTT broker.
 #include "transport/mqtt/token.h"
 
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ class MqttTokenTest : public testing::Test {
     return make_mqtt_tokens(settings_)->make({kStream, channel, user_id, kNow * 1000 + 999, std::chrono::seconds(300)});
   }
 
-  // The claims as text, once the signature is found good.
+  // Verifies the signature and returns the claims as text.
   static std::string claims_of(const TransportToken& made) {
     const std::string token = made.token.substr(1, made.token.size() - 2);
     const auto jwt = core::token::parse_jwt(token);
@@ -39,7 +39,7 @@ class MqttTokenTest : public testing::Test {
   config::Settings settings_{};
 };
 
-TEST_F(MqttTokenTest, LetsSubscribeToOneTopicForAWhile) {
+TEST_F(MqttTokenTest, AllowsToSubscribeToOneTopicUntilItExpires) {
   const auto made = make();
   ASSERT_TRUE(made);
   EXPECT_EQ(made->channel_id, "sealcast/" + std::string(kStream));
@@ -50,11 +50,11 @@ TEST_F(MqttTokenTest, LetsSubscribeToOneTopicForAWhile) {
                                   kStream + R"("},{"permission":"deny","action":"all","topic":"#"}]})");
 }
 
-TEST_F(MqttTokenTest, NobodyInParticularHasNoName) {
+TEST_F(MqttTokenTest, HasNoUsernameWithoutAUser) {
   EXPECT_EQ(claims_of(*make(Channel::everyone, "")).find("username"), std::string::npos);
 }
 
-TEST_F(MqttTokenTest, TheVipTopicIsItsOwn) {
+TEST_F(MqttTokenTest, TheVipChannelHasItsOwnTopic) {
   EXPECT_FALSE(make(Channel::all_messages));
   settings_.mqtt.vip_topic = "vip/\"{stream_id}";
   const auto made = make(Channel::all_messages);
@@ -63,18 +63,18 @@ TEST_F(MqttTokenTest, TheVipTopicIsItsOwn) {
   EXPECT_NE(claims_of(*made).find(R"("topic":"vip/\")" + std::string(kStream) + '"'), std::string::npos);
 }
 
-TEST_F(MqttTokenTest, TellsWhereTheBrokerIs) {
+TEST_F(MqttTokenTest, ContainsThePublicUrlOfTheBroker) {
   settings_.mqtt.public_url = "wss://broker.example";
   EXPECT_EQ(make()->url, "wss://broker.example");
 }
 
-TEST_F(MqttTokenTest, IsNoSessionEvenUnderTheSameSecret) {
+TEST_F(MqttTokenTest, IsNoSessionEvenWithTheSameSecret) {
   message::SessionVerifier verifier(kSecret, {});
   const std::string token = make()->token;
   EXPECT_FALSE(verifier.verify(token.substr(1, token.size() - 2), kNow).session);
 }
 
-TEST_F(MqttTokenTest, SettingsThatCannotBeUsed) {
+TEST_F(MqttTokenTest, RejectsInvalidSettings) {
   settings_.mqtt.topic = "\xff{stream_id}";
   EXPECT_THROW(make_mqtt_tokens(settings_), core::SettingsError);
   settings_.mqtt.token_secret_file = scratch_.write("short", "too short");

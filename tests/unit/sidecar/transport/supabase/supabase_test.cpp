@@ -1,4 +1,4 @@
-// The Supabase adapter against the documented endpoint (tests/contracts/supabase.mjs).
+// Tests the Supabase adapter with a server that enforces the documented contract (tests/contracts/supabase.mjs).
 #include "transport/supabase/supabase.h"
 
 #include <gtest/gtest.h>
@@ -34,12 +34,12 @@ class SupabaseTest : public testing::Test {
   std::unique_ptr<outside::Adapter> make() { return make_supabase(io_.get_executor(), settings_); }
 
   outside::Outcome publish(outside::Adapter& adapter, const std::vector<FramePtr>& frames,
-                           std::chrono::milliseconds patience = test::kPatience) {
-    return test::await(io_, adapter.publish(frames, Clock::now() + patience));
+                           std::chrono::milliseconds limit = test::kPatience) {
+    return test::await(io_, adapter.publish(frames, Clock::now() + limit));
   }
 
-  // What becomes of one frame when the service answers so.
-  outside::Outcome verdict(int status, const std::string& body, const std::string& headers = "") {
+  // Publishes one frame to a service that gives this answer.
+  outside::Outcome outcome_of_answer(int status, const std::string& body, const std::string& headers = "") {
     server_.faults(R"("answer":{"status":)" + std::to_string(status) + R"(,"headers":{)" + headers + R"(},"body":)" +
                    (body.empty() ? "\"\"" : body) + "}");
     const auto adapter = make();
@@ -65,7 +65,7 @@ TEST_F(SupabaseTest, BroadcastsFramesInOrderAndUnchanged) {
       << messages;
 }
 
-TEST_F(SupabaseTest, TopicAndEventAreEncodedAndTheChannelsMayBePublic) {
+TEST_F(SupabaseTest, EncodesTopicAndEventAndSupportsPublicChannels) {
   settings_.supabase.topic = "a/b c?{stream_id}#%";
   settings_.supabase.event = "chat/ü";
   settings_.supabase.channels = "public";
@@ -80,48 +80,48 @@ TEST_F(SupabaseTest, IsOffWithoutAUrl) {
   EXPECT_EQ(make(), nullptr);
 }
 
-TEST_F(SupabaseTest, AKeyThatIsNoneIsRefusedWithoutQuotingIt) {
+TEST_F(SupabaseTest, AnInvalidKeyIsRefusedWithoutQuotingIt) {
   settings_.supabase.key_file = server_.write("bad", "hunter2\r\nX-Evil: yes");
   try {
     make();
-    FAIL() << "it was accepted";
+    FAIL() << "the key was accepted";
   } catch (const core::SettingsError& problem) {
     EXPECT_NE(std::string(problem.what()).find("supabase.key_file"), std::string::npos);
     EXPECT_EQ(std::string(problem.what()).find("hunter2"), std::string::npos);
   }
 }
 
-TEST_F(SupabaseTest, RefusalsOfOneTopic) {
-  EXPECT_EQ(verdict(403, R"("{\"message\":\"Unauthorized\"}")").kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(403, "").kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(422, R"("{\"message\":\"RLS policy error\"}")").kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(422, "").kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(400, "").kind, Kind::retry_stream);
-  EXPECT_EQ(verdict(500, R"("{\"message\":\"RPC error\"}")").kind, Kind::retry_stream);
+TEST_F(SupabaseTest, ARefusalOfOneTopicRetriesTheStream) {
+  EXPECT_EQ(outcome_of_answer(403, R"("{\"message\":\"Unauthorized\"}")").kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(403, "").kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(422, R"("{\"message\":\"RLS policy error\"}")").kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(422, "").kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(400, "").kind, Kind::retry_stream);
+  EXPECT_EQ(outcome_of_answer(500, R"("{\"message\":\"RPC error\"}")").kind, Kind::retry_stream);
   server_.faults(R"("forbidden":[")" + kTopic + "\"]");
   const auto adapter = make();
-  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).reason, "it answered 403: Unauthorized");
+  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).reason, "the service answered 403: Unauthorized");
 }
 
-TEST_F(SupabaseTest, RefusalsOfTheWholeProject) {
-  EXPECT_EQ(verdict(401, R"("{\"message\":\"Unauthorized\"}")").kind, Kind::retry_transport);
-  EXPECT_EQ(verdict(403, R"("{\"message\":\"Tenant is suspended\"}")").kind, Kind::retry_transport);
-  EXPECT_EQ(verdict(422, R"("{\"message\":\"Tenant database unavailable\"}")").kind, Kind::retry_transport);
-  EXPECT_EQ(verdict(422, R"("{\"message\":\"Connect rate limit reached\"}")").kind, Kind::retry_transport);
-  EXPECT_EQ(verdict(422, R"("{\"message\":\"Missing messages partition\"}")").kind, Kind::retry_transport);
-  EXPECT_EQ(verdict(429, R"("{\"message\":\"Too many requests\"}")").kind, Kind::retry_transport);
+TEST_F(SupabaseTest, ARefusalOfTheProjectRetriesTheTransport) {
+  EXPECT_EQ(outcome_of_answer(401, R"("{\"message\":\"Unauthorized\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(outcome_of_answer(403, R"("{\"message\":\"Tenant is suspended\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(outcome_of_answer(422, R"("{\"message\":\"Tenant database unavailable\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(outcome_of_answer(422, R"("{\"message\":\"Connect rate limit reached\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(outcome_of_answer(422, R"("{\"message\":\"Missing messages partition\"}")").kind, Kind::retry_transport);
+  EXPECT_EQ(outcome_of_answer(429, R"("{\"message\":\"Too many requests\"}")").kind, Kind::retry_transport);
   for (const int status : {200, 204, 302, 404, 405, 415, 502, 503, 504}) {
-    EXPECT_EQ(verdict(status, "").kind, Kind::retry_transport) << status;
+    EXPECT_EQ(outcome_of_answer(status, "").kind, Kind::retry_transport) << status;
   }
 }
 
-TEST_F(SupabaseTest, RetryAfterIsPassedOnWithinReason) {
-  EXPECT_EQ(verdict(429, "", R"("Retry-After":"17")").after, std::chrono::seconds(17));
-  EXPECT_EQ(verdict(503, "", R"("Retry-After":"999999")").after, std::chrono::hours(1));
-  EXPECT_EQ(verdict(429, "").after, std::chrono::milliseconds(0));
+TEST_F(SupabaseTest, PassesOnRetryAfterUpToAnHour) {
+  EXPECT_EQ(outcome_of_answer(429, "", R"("Retry-After":"17")").after, std::chrono::seconds(17));
+  EXPECT_EQ(outcome_of_answer(503, "", R"("Retry-After":"999999")").after, std::chrono::hours(1));
+  EXPECT_EQ(outcome_of_answer(429, "").after, std::chrono::milliseconds(0));
 }
 
-TEST_F(SupabaseTest, APayloadThatIsTooLargeIsDeadAndThoseBeforeItAreDelivered) {
+TEST_F(SupabaseTest, ATooLargePayloadIsDeadAndTheFramesBeforeItAreDelivered) {
   auto frames = test::frames_of(kStream, 1, 3);
   Frame large = *frames[1];
   large.text = R"({"offset":2,"text":")" + std::string(2000, 'x') + "\"}";
@@ -130,27 +130,28 @@ TEST_F(SupabaseTest, APayloadThatIsTooLargeIsDeadAndThoseBeforeItAreDelivered) {
   const outside::Outcome outcome = publish(*adapter, frames);
   EXPECT_EQ(outcome.kind, Kind::dead);
   EXPECT_EQ(outcome.delivered, 1U);
-  EXPECT_EQ(outcome.reason, "it answered 422: Payload size exceeds tenant limit");
+  EXPECT_EQ(outcome.reason, "the service answered 422 (payload): Payload size exceeds tenant limit");
   EXPECT_EQ(server_.offsets(kTopic), "1");
-  EXPECT_EQ(verdict(413, "").kind, Kind::dead);
+  EXPECT_EQ(outcome_of_answer(413, "").kind, Kind::dead);
 }
 
-TEST_F(SupabaseTest, AReasonIsOneBoundedLine) {
-  const std::string reason = verdict(403, R"("{\"message\":\"a\\nb)" + std::string(5000, 'x') + R"(\"}")").reason;
+TEST_F(SupabaseTest, AReasonIsOneShortLine) {
+  const std::string reason =
+      outcome_of_answer(403, R"("{\"message\":\"a\\nb)" + std::string(5000, 'x') + R"(\"}")").reason;
   EXPECT_EQ(reason.find('\n'), std::string::npos);
   EXPECT_LT(reason.size(), 300U);
 }
 
-TEST_F(SupabaseTest, AStuckServiceIsLeftAtTheDeadline) {
+TEST_F(SupabaseTest, APublishToAServiceThatHangsEndsAtTheDeadline) {
   server_.faults(R"("stuck":true)");
   const auto adapter = make();
   const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 2), kShort);
   EXPECT_EQ(outcome.kind, Kind::retry_transport);
   EXPECT_EQ(outcome.delivered, 0U);
-  EXPECT_EQ(outcome.reason, "no answer in time");
+  EXPECT_EQ(outcome.reason, "no answer by the deadline");
 }
 
-TEST_F(SupabaseTest, ASlowServiceHoldsBackItsStreamAlone) {
+TEST_F(SupabaseTest, ASlowServiceRetriesOnlyTheStream) {
   server_.faults(R"("slow_ms":200)");
   const auto adapter = make();
   const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 16), std::chrono::milliseconds(2500));
@@ -159,7 +160,7 @@ TEST_F(SupabaseTest, ASlowServiceHoldsBackItsStreamAlone) {
   EXPECT_LT(outcome.delivered, 16U);
 }
 
-TEST_F(SupabaseTest, AServiceThatIsAwayComesBack) {
+TEST_F(SupabaseTest, PublishesAgainWhenTheServiceIsBack) {
   const auto adapter = make();
   server_.faults(R"("down":true)");
   EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).kind, Kind::retry_transport);
@@ -167,7 +168,7 @@ TEST_F(SupabaseTest, AServiceThatIsAwayComesBack) {
   EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).kind, Kind::done);
 }
 
-TEST_F(SupabaseTest, ManyStreamsKeepTheirOrderThroughFailures) {
+TEST_F(SupabaseTest, StreamsKeepTheirOrderDespiteFailures) {
   constexpr std::int64_t kFrames = 60;
   constexpr int kStreams = 12;
   server_.faults(R"("fail_share":0.2,"lost_share":0.05)");
@@ -186,12 +187,12 @@ TEST_F(SupabaseTest, ManyStreamsKeepTheirOrderThroughFailures) {
   for (int i = 0; i < kStreams; ++i) asio::co_spawn(io_, deliver("stream-" + std::to_string(i)), asio::detached);
   ASSERT_TRUE(test::run_until(io_, [&] { return ended == kStreams; }));
   for (int i = 0; i < kStreams; ++i) {
-    // A frame whose answer was lost is there twice, in place: readers drop it by its offset.
+    // A frame whose answer was lost arrives twice in a row. Readers drop it by its offset.
     std::string offsets = server_.offsets("sealcast:stream-" + std::to_string(i)) + ",";
     for (std::int64_t offset = 1; offset <= kFrames; ++offset) {
-      const std::string own = std::to_string(offset) + ",";
-      ASSERT_TRUE(offsets.starts_with(own)) << offsets;
-      while (offsets.starts_with(own)) offsets.erase(0, own.size());
+      const std::string item = std::to_string(offset) + ",";
+      ASSERT_TRUE(offsets.starts_with(item)) << offsets;
+      while (offsets.starts_with(item)) offsets.erase(0, item.size());
     }
     EXPECT_EQ(offsets, "");
   }
@@ -202,7 +203,7 @@ class SupabaseSecretKeyTest : public SupabaseTest {
   SupabaseSecretKeyTest() : SupabaseTest("sb_secret_1") {}
 };
 
-TEST_F(SupabaseSecretKeyTest, ASecretKeyIsSentAsApikeyAlone) {
+TEST_F(SupabaseSecretKeyTest, ASecretKeyIsSentOnlyInTheHeaderApikey) {
   const auto adapter = make();
   const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;

@@ -1,5 +1,5 @@
-// Connecting, writing, reading and giving up: the life of one node's connection.
-#include "client/redis/connection.h"
+// Connects to one node, writes commands, reads replies, and ends the calls of a lost connection.
+#include "client/redis/node_connection.h"
 
 #include <algorithm>
 #include <boost/asio/async_result.hpp>
@@ -7,10 +7,10 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <random>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "client/redis/link.h"
+#include "client/redis/tcp_link.h"
 
 namespace sealcast::client::redis {
 namespace {
@@ -20,81 +20,72 @@ using std::chrono::milliseconds;
 constexpr milliseconds kConnectTimeout{2000};
 constexpr milliseconds kFirstPause{50};
 constexpr milliseconds kLongestPause{1000};
-constexpr milliseconds kBeat{1000};      // an idle connection is asked for a PING this often
-constexpr milliseconds kSilence{3000};   // without a reply for this long, the connection is given up
-constexpr milliseconds kSteady{1000};    // a connection that lasted this long was a good one
-constexpr milliseconds kExpiryGrain{5};  // expired calls are looked for no more often than this
+constexpr milliseconds kPingInterval{1000};    // on an idle connection
+constexpr milliseconds kMaxSilence{3000};      // the connection is closed when a call waits longer without a reply
+constexpr milliseconds kStable{1000};          // after a connection that lasted this long, the pauses start again
+constexpr milliseconds kMinExpiryInterval{5};  // between two searches for expired calls
 constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
-// Half to one and a half times the pause, so that many sidecars do not come back at one moment.
-milliseconds jittered(milliseconds pause) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  return milliseconds(
-      std::uniform_int_distribution<milliseconds::rep>(pause.count() / 2, pause.count() * 3 / 2)(random));
-}
-
 }  // namespace
 
-Connection::Connection(asio::any_io_executor executor, Options options, std::shared_ptr<asio::ssl::context> tls)
+NodeConnection::NodeConnection(asio::any_io_executor executor, Options options, std::shared_ptr<asio::ssl::context> tls)
     : executor_(std::move(executor)),
       options_(std::move(options)),
       tls_(std::move(tls)),
-      link_(std::make_shared<Link>(executor_, tls_.get(), options_.max_reply)),
-      expiry_(executor_),
-      beat_(executor_),
-      pause_(executor_) {}
+      link_(std::make_shared<TcpLink>(executor_, tls_.get(), options_.max_reply)),
+      expiry_timer_(executor_),
+      stopped_(executor_) {}
 
-void Connection::start() {
+void NodeConnection::start() {
   asio::co_spawn(
       executor_, [self = shared_from_this()] { return self->run(); }, asio::detached);
-  beat();
+  asio::co_spawn(
+      executor_, [self = shared_from_this()] { return self->watch_peer(); }, asio::detached);
 }
 
-void Connection::stop() {
-  stopped_ = true;
+void NodeConnection::stop() {
+  stopped_.set();
   up_ = false;
   first_attempt_ = false;
   link_->close();
   fail_calls();
-  expiry_.cancel();
-  beat_.cancel();
-  pause_.cancel();
+  expiry_timer_.cancel();
 }
 
-asio::awaitable<void> Connection::run() {
+asio::awaitable<void> NodeConnection::run() {
   milliseconds pause = kFirstPause;
-  while (!stopped_) {
+  while (!stopped_.is_set()) {
     const auto began = Clock::now();
-    const std::shared_ptr<Link> link = link_;
+    const std::shared_ptr<TcpLink> link = link_;
     std::string reason;
     try {
       co_await connect(link);
-      up_ = !stopped_;
+      up_ = !stopped_.is_set();
       if (up_) log_up();
       schedule_flush();
       co_await read_replies(*link);
     } catch (const boost::system::system_error& error) {
-      reason = error.code() == asio::error::eof ? "it closed the connection" : error.code().message();
+      reason = error.code() == asio::error::eof ? "the server closed the connection" : error.code().message();
     } catch (const std::exception& error) {
       reason = error.what();
     }
     if (!link->fault.empty()) reason = link->fault;
     link->close();
-    if (stopped_) co_return;
-    pause = Clock::now() - began >= kSteady && up_ ? kFirstPause : std::min(2 * pause, kLongestPause);
+    if (stopped_.is_set()) co_return;
+    const bool stable = up_ && Clock::now() - began >= kStable;
+    pause = stable ? kFirstPause : std::min(2 * pause, kLongestPause);
     up_ = false;
     first_attempt_ = false;
-    link_ = std::make_shared<Link>(executor_, tls_.get(), options_.max_reply);
+    link_ = std::make_shared<TcpLink>(executor_, tls_.get(), options_.max_reply);
     fail_calls();
     log_down(reason);
-    pause_.expires_after(jittered(pause));
-    boost::system::error_code ignored;
-    co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    // Jitter: sidecars that lost one server together must not return together.
+    co_await stopped_.wait_for(random_between(pause / 2, pause * 3 / 2));
   }
 }
 
-asio::awaitable<void> Connection::connect(const std::shared_ptr<Link>& link) {
+asio::awaitable<void> NodeConnection::connect(const std::shared_ptr<TcpLink>& link) {
   asio::steady_timer limit(executor_, kConnectTimeout);
   limit.async_wait([link](const boost::system::error_code& error) {
     if (error) return;
@@ -105,7 +96,7 @@ asio::awaitable<void> Connection::connect(const std::shared_ptr<Link>& link) {
   co_await greet(*link);
 }
 
-asio::awaitable<void> Connection::greet(Link& link) {
+asio::awaitable<void> NodeConnection::greet(TcpLink& link) {
   std::string greeting;
   if (!options_.password.empty()) {
     greeting += options_.user.empty() ? Command({"AUTH", options_.password}).bytes()
@@ -124,32 +115,32 @@ asio::awaitable<void> Connection::greet(Link& link) {
     ++seen;
     if (reply->type != REDIS_REPLY_ERROR) continue;
     const std::string text(reply->str, reply->len);
-    // A user that may run scripts need not be allowed to PING.
+    // A user that may run scripts needs no permission for PING.
     if (seen < expected || !text.starts_with("NOPERM")) throw std::runtime_error(text);
   }
 }
 
-asio::awaitable<void> Connection::read_replies(Link& link) {
+asio::awaitable<void> NodeConnection::read_replies(TcpLink& link) {
   for (;;) {
-    while (ReplyPtr reply = link.next_reply()) take_reply(std::move(reply));
+    while (ReplyPtr reply = link.next_reply()) handle_reply(std::move(reply));
     co_await link.read_more();
   }
 }
 
-void Connection::take_reply(ReplyPtr reply) {
-  if (calls_.empty()) throw std::runtime_error("it sent a reply that nothing asked for");
+void NodeConnection::handle_reply(ReplyPtr reply) {
+  if (calls_.empty()) throw std::runtime_error("the server sent a reply without a call");
   Call call = std::move(calls_.front());
   calls_.pop_front();
-  late_ = false;
+  overdue_ = false;
   const bool error = reply->type == REDIS_REPLY_ERROR;
-  // The master has moved: whoever stands behind the name now is found by connecting again.
+  // A failover has made this node a replica. Reconnecting resolves the name again and finds the new master.
   const bool replica = error && std::string_view(reply->str, reply->len).starts_with("READONLY");
-  // Called as it is: no caller's frame is below.
+  // Called directly: this runs on the event loop, not within call().
   if (call.handler) std::move(call.handler)(Result{error ? Status::error : Status::ok, std::move(reply)});
-  if (replica) throw std::runtime_error("it is a replica that takes no writes (READONLY)");
+  if (replica) throw std::runtime_error("the server is a replica and accepts no writes (READONLY)");
 }
 
-asio::awaitable<Result> Connection::call(const Command& command, bool asking, Clock::time_point deadline) {
+asio::awaitable<Result> NodeConnection::call(const Command& command, bool asking, Clock::time_point deadline) {
   return asio::async_initiate<const asio::use_awaitable_t<>, void(Result)>(
       [self = shared_from_this(), bytes = command.bytes(), asking, deadline](auto handler) {
         self->submit(std::move(handler), bytes, asking, deadline);
@@ -157,36 +148,36 @@ asio::awaitable<Result> Connection::call(const Command& command, bool asking, Cl
       asio::use_awaitable);
 }
 
-void Connection::submit(Handler handler, std::string_view bytes, bool asking, Clock::time_point deadline) {
+void NodeConnection::submit(Handler handler, std::string_view bytes, bool asking, Clock::time_point deadline) {
   const auto now = Clock::now();
-  if (!usable()) return complete(std::move(handler), Status::disconnected);
-  if (calls_.size() >= options_.max_waiting) return complete(std::move(handler), Status::overloaded);
-  if (deadline <= now) return complete(std::move(handler), Status::timed_out);
+  if (!usable()) return post_result(std::move(handler), Status::disconnected);
+  if (calls_.size() >= options_.max_waiting) return post_result(std::move(handler), Status::overloaded);
+  if (deadline <= now) return post_result(std::move(handler), Status::timed_out);
   if (asking) {
     link_->pending += kAsking;
     calls_.push_back({Handler(), now, deadline});
   }
   link_->pending += bytes;
   calls_.push_back({std::move(handler), now, deadline});
-  arm(deadline);
+  schedule_expiry(deadline);
   schedule_flush();
 }
 
-// From the loop, never from inside the call that completes it.
-void Connection::complete(Handler handler, Status status, ReplyPtr reply) {
+// Posted: a handler must not run within the function that ends its call.
+void NodeConnection::post_result(Handler handler, Status status, ReplyPtr reply) {
   asio::post(executor_, [handler = std::move(handler), result = Result{status, std::move(reply)}]() mutable {
     std::move(handler)(std::move(result));
   });
 }
 
-// Posted, so that whatever else is ready to ask now goes into the same write.
-void Connection::schedule_flush() {
+// Posted, so that all calls that are made at the same time go into one write.
+void NodeConnection::schedule_flush() {
   if (!up_ || link_->flushing || link_->pending.empty()) return;
   link_->flushing = true;
   asio::post(executor_, [self = shared_from_this(), link = link_] { self->flush(link); });
 }
 
-void Connection::flush(std::shared_ptr<Link> link) {
+void NodeConnection::flush(std::shared_ptr<TcpLink> link) {
   if (link != link_ || !up_) return;
   link->writing.swap(link->pending);
   link->pending.clear();
@@ -194,76 +185,80 @@ void Connection::flush(std::shared_ptr<Link> link) {
   link->write(bytes, [self = shared_from_this(), link](const boost::system::error_code& error, std::size_t) {
     link->flushing = false;
     if (error) {
-      link->close();  // the reader notices and tells why
+      link->close();  // read_replies() then fails with the reason
     } else if (link == self->link_) {
       self->schedule_flush();
     }
   });
 }
 
-void Connection::arm(Clock::time_point at) {
-  if (armed_for_ <= at) return;
-  armed_for_ = at;
-  expiry_.expires_at(at);
-  expiry_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+void NodeConnection::schedule_expiry(Clock::time_point at) {
+  if (next_expiry_ <= at) return;
+  next_expiry_ = at;
+  expiry_timer_.expires_at(at);
+  expiry_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
     if (error) return;
-    self->armed_for_ = Clock::time_point::max();
+    self->next_expiry_ = Clock::time_point::max();
     self->expire_calls();
   });
 }
 
-void Connection::expire_calls() {
+void NodeConnection::expire_calls() {
   const auto now = Clock::now();
   auto next = Clock::time_point::max();
   for (Call& call : calls_) {
     if (!call.handler) continue;
     if (call.deadline <= now) {
-      late_ = true;
-      complete(std::move(call.handler), Status::timed_out);  // which leaves it empty
+      overdue_ = true;
+      post_result(std::move(call.handler), Status::timed_out);  // leaves the handler empty
     } else {
       next = std::min(next, call.deadline);
     }
   }
-  if (next != Clock::time_point::max()) arm(std::max(next, now + kExpiryGrain));
+  if (next != Clock::time_point::max()) schedule_expiry(std::max(next, now + kMinExpiryInterval));
 }
 
-// Notices a peer that is gone without a word, also when nobody asks anything.
-void Connection::beat() {
-  if (stopped_) return;
+asio::awaitable<void> NodeConnection::watch_peer() {
+  // GCC 12 miscompiles co_await in the condition of a loop.
+  while (!stopped_.is_set()) {
+    co_await stopped_.wait_for(kPingInterval);
+    if (!stopped_.is_set()) check_peer();
+  }
+}
+
+// Detects a peer that is unreachable, also on an idle connection: TCP alone would not report it for minutes.
+void NodeConnection::check_peer() {
+  if (!up_) return;
   const auto now = Clock::now();
-  if (up_ && calls_.empty()) {
+  if (calls_.empty()) {
     link_->pending += kPing;
     calls_.push_back({Handler(), now, now + options_.timeout});
     schedule_flush();
-  } else if (up_ && now - calls_.front().since > kSilence) {
-    link_->fault = "no reply for " + std::to_string(kSilence.count()) + " ms";
+  } else if (now - calls_.front().since > kMaxSilence) {
+    link_->fault = "no reply for " + std::to_string(kMaxSilence.count()) + " ms";
     link_->close();
-  } else if (up_ && now > calls_.front().deadline) {
-    late_ = true;
+  } else if (now > calls_.front().deadline) {
+    overdue_ = true;
   }
-  beat_.expires_after(kBeat);
-  beat_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-    if (!error) self->beat();
-  });
 }
 
-void Connection::fail_calls() {
+void NodeConnection::fail_calls() {
   std::deque<Call> failed;
   failed.swap(calls_);
-  late_ = false;
+  overdue_ = false;
   for (Call& call : failed) {
-    if (call.handler) complete(std::move(call.handler), Status::disconnected);
+    if (call.handler) post_result(std::move(call.handler), Status::disconnected);
   }
 }
 
-void Connection::log_down(const std::string& reason) {
-  if (reason == last_reason_) return;  // said once, not with every attempt
+void NodeConnection::log_down(const std::string& reason) {
+  if (reason == last_reason_) return;
   last_reason_ = reason;
-  log::write(log::Level::error, options_.log_tag, "Redis is away; connecting again until it is back",
+  log::write(log::Level::error, options_.log_tag, "Redis is unavailable; retrying",
              {{"host", options_.address.host}, {"port", std::int64_t{options_.address.port}}, {"reason", reason}});
 }
 
-void Connection::log_up() {
+void NodeConnection::log_up() {
   last_reason_.clear();
   log::write(log::Level::info, options_.log_tag, "connected to Redis",
              {{"host", options_.address.host}, {"port", std::int64_t{options_.address.port}}});

@@ -1,4 +1,4 @@
-// One TCP connection, with TLS or without, and the buffers that belong to it.
+// One TCP connection to Redis, with or without TLS, and its buffers. It is used once.
 #pragma once
 
 #include <hiredis/read.h>
@@ -20,9 +20,9 @@
 
 namespace sealcast::client::redis {
 
-class Link {
+class TcpLink {
  public:
-  Link(const asio::any_io_executor& executor, asio::ssl::context* tls, std::size_t max_reply)
+  TcpLink(const asio::any_io_executor& executor, asio::ssl::context* tls, std::size_t max_reply)
       : resolver(executor), socket(executor), max_reply_(max_reply), reader_(make_reader(), redisReaderFree) {
     if (tls != nullptr) tls_.emplace(socket, *tls);
   }
@@ -45,12 +45,12 @@ class Link {
                 : asio::async_write(socket, bytes, std::forward<Token>(token));
   }
 
-  // The next reply that has arrived whole, or null. Throws when the bytes are no RESP.
+  // Returns the next complete reply, or null. Throws std::runtime_error when the bytes are not RESP.
   ReplyPtr next_reply() {
     void* reply = nullptr;
     if (redisReaderGetReply(reader_.get(), &reply) != REDIS_OK) {
-      const char* what = reader_->err == REDIS_ERR_OOM ? "too long an array" : reader_->errstr;
-      throw std::runtime_error(std::string("it sent no valid reply: ") + what);
+      const char* reason = reader_->err == REDIS_ERR_OOM ? "the array is too long" : reader_->errstr;
+      throw std::runtime_error(std::string("the server sent an invalid reply: ") + reason);
     }
     if (reply != nullptr) received_ = 0;
     return ReplyPtr(static_cast<redisReply*>(reply));
@@ -61,7 +61,7 @@ class Link {
                            : co_await socket.async_read_some(asio::buffer(buffer_), asio::use_awaitable);
     received_ += size;
     if (received_ > max_reply_) {
-      throw std::runtime_error("it sent a reply of more than " + std::to_string(max_reply_) + " bytes");
+      throw std::runtime_error("the server sent a reply of more than " + std::to_string(max_reply_) + " bytes");
     }
     redisReaderFeed(reader_.get(), buffer_.data(), size);
   }
@@ -74,18 +74,19 @@ class Link {
 
   asio::ip::tcp::resolver resolver;
   asio::ip::tcp::socket socket;
-  std::string pending;  // to be written next
-  std::string writing;
-  bool flushing = false;
-  std::string fault;  // why this side closed it; empty: it did not
+  std::string pending;    // bytes of the next write
+  std::string writing;    // bytes of the write in progress
+  bool flushing = false;  // a write is posted or in progress
+  std::string fault;      // why this side closed the connection; empty: it did not
 
  private:
   static constexpr long long kMaxElements = 1'000'000;
 
-  // hiredis makes room for whatever number of elements an array says it has, and looks at each when it gives that up.
+  // hiredis allocates as many elements as an array announces, and visits each of them when it frees the array. So
+  // larger arrays are refused.
   static redisReader* make_reader() {
     redisReader* reader = redisReaderCreate();
-    [[maybe_unused]] static const auto kUnbounded = reader->fn->createArray;  // it is used: GCC 12 does not see it
+    [[maybe_unused]] static const auto kUnbounded = reader->fn->createArray;  // GCC 12 does not see that it is used
     static redisReplyObjectFunctions functions = *reader->fn;
     functions.createArray = [](const redisReadTask* task, auto elements) -> void* {
       return static_cast<long long>(elements) > kMaxElements ? nullptr : kUnbounded(task, elements);

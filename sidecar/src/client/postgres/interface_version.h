@@ -1,4 +1,4 @@
-// Which extension this sidecar can work with: the one whose sealcast.interface_version() answers this number.
+// The interface version of the extensions that this sidecar works with, as sealcast.interface_version() returns it.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What an answer of Supabase Realtime means for the frame that was sent.
+// The outcome of a broadcast through Supabase Realtime.
 #pragma once
 
 #include "client/http/answer.h"
@@ -6,7 +6,7 @@
 
 namespace sealcast::transport::supabase {
 
-// `delivered` is left to the caller.
+// The caller sets `delivered`.
 outside::Outcome outcome_of(const client::http::Answer& answer);
 
 }  // namespace sealcast::transport::supabase

@@ -1,0 +1,77 @@
+// The connection to one Redis node: it reconnects after each loss, and matches replies to its calls in order.
+#pragma once
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "base/asio.h"
+#include "base/event.h"
+#include "client/redis/client.h"
+
+namespace sealcast::client::redis {
+
+class TcpLink;  // one TCP or TLS connection, used once
+
+class NodeConnection : public std::enable_shared_from_this<NodeConnection> {
+ public:
+  // `tls` is null for plain TCP.
+  NodeConnection(asio::any_io_executor executor, Options options, std::shared_ptr<asio::ssl::context> tls);
+
+  void start();
+  void stop();  // fails all waiting calls; the caller may release the object at once
+
+  // With `asking`, sends ASKING first (Redis Cluster). `command` must outlive the call.
+  asio::awaitable<Result> call(const Command& command, bool asking, Clock::time_point deadline);
+
+  bool connected() const { return up_ && !overdue_; }
+  bool usable() const { return up_ || first_attempt_; }  // false: each call fails at once
+
+ private:
+  // Never assigned, only constructed: Boost 1.81's move assignment wraps the other handler instead of taking it over.
+  using Handler = asio::any_completion_handler<void(Result)>;
+  struct Call {
+    Handler handler;  // empty: no caller waits for this reply any more
+    Clock::time_point since;
+    Clock::time_point deadline;
+  };
+
+  // Connecting.
+  asio::awaitable<void> run();
+  asio::awaitable<void> connect(const std::shared_ptr<TcpLink>& link);
+  asio::awaitable<void> greet(TcpLink& link);
+  // Writing and reading.
+  void submit(Handler handler, std::string_view bytes, bool asking, Clock::time_point deadline);
+  void schedule_flush();
+  void flush(std::shared_ptr<TcpLink> link);
+  asio::awaitable<void> read_replies(TcpLink& link);
+  void handle_reply(ReplyPtr reply);
+  // Ending calls.
+  void post_result(Handler handler, Status status, ReplyPtr reply = {});
+  void schedule_expiry(Clock::time_point at);
+  void expire_calls();
+  void fail_calls();
+  // Watching the peer.
+  asio::awaitable<void> watch_peer();
+  void check_peer();
+  void log_down(const std::string& reason);
+  void log_up();
+
+  asio::any_io_executor executor_;
+  Options options_;
+  std::shared_ptr<asio::ssl::context> tls_;
+  std::shared_ptr<TcpLink> link_;
+  std::deque<Call> calls_;
+  asio::steady_timer expiry_timer_;
+  Clock::time_point next_expiry_ = Clock::time_point::max();
+  Event stopped_;
+  bool up_ = false;
+  bool first_attempt_ = true;  // calls during the first attempt to connect wait for it
+  bool overdue_ = false;       // a call passed its deadline since the last reply
+  std::string last_reason_;    // why the connection is down; the same reason is logged once
+};
+
+}  // namespace sealcast::client::redis

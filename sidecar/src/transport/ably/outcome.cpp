@@ -1,0 +1,66 @@
+// The rules for Ably's error codes and statuses.
+// https://ably.com/docs/platform/errors/codes, https://github.com/ably/ably-common/tree/main/errors
+#include "transport/ably/outcome.h"
+
+#include <simdjson.h>
+
+#include <charconv>
+
+#include "transport/outside/http_outcome.h"
+
+namespace sealcast::transport::ably {
+namespace {
+
+using Kind = outside::Outcome::Kind;
+
+constexpr int kSuccess[] = {200, 201, 204};
+
+constexpr outside::HttpRule kRules[] = {
+    {.code = "40009", .kind = Kind::dead},          // larger than the limit of the account
+    {.code = "40013", .kind = Kind::dead},          // invalid data or encoding
+    {.code = "40031", .kind = Kind::dead},          // invalid id
+    {.code = "40034", .kind = Kind::dead},          // too many messages in one publish
+    {.code = "40010", .kind = Kind::retry_stream},  // invalid channel name
+    {.code = "40114", .kind = Kind::retry_stream},  // the account has reached its number of channels
+    {.code = "40160", .kind = Kind::retry_stream},  // the key may not publish on this channel
+    {.code = "42913", .kind = Kind::retry_stream},  // the rate of the channel
+    {.code = "42914", .kind = Kind::retry_stream},  // the bandwidth of the channel
+    {.code = "50003", .kind = Kind::retry_stream},  // the channel timed out
+    {.status = 413, .kind = Kind::dead},           {.status = 400, .kind = Kind::retry_stream},
+    {.status = 500, .kind = Kind::retry_stream},
+    // Others concern all channels. 401 and 403: the key, the app or the account. 404: the app. 429: the rates of the
+    // account, of the system (42910), of the network edge (42922), or of all channels together (42911). 502 to 504:
+    // Ably is unavailable.
+};
+
+std::string code_text(std::int64_t code) { return code == 0 ? std::string() : std::to_string(code); }
+
+// Reads the body, or else the headers: an answer of Ably's network edge (42922) has the error in its headers only.
+outside::HttpError read_error(const client::http::Answer& answer) {
+  outside::HttpError error;
+  if (answer.status < 300) return error;
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  if (parser.parse(answer.body).get(root) == simdjson::SUCCESS) {
+    std::int64_t code = 0;
+    std::string_view message;
+    if (root["error"]["code"].get(code) == simdjson::SUCCESS) error.code = code_text(code);
+    if (root["error"]["message"].get(message) == simdjson::SUCCESS) error.message = client::http::one_line(message);
+  }
+  if (error.code.empty()) {
+    const std::string_view text = answer.header("x-ably-errorcode");
+    int code = 0;
+    std::from_chars(text.data(), text.data() + text.size(), code);
+    error.code = code_text(code);
+    error.message = client::http::one_line(answer.header("x-ably-errormessage"));
+  }
+  return error;
+}
+
+}  // namespace
+
+outside::Outcome outcome_of(const client::http::Answer& answer) {
+  return outside::http_outcome(answer, {.success = kSuccess, .rules = kRules, .read_error = read_error});
+}
+
+}  // namespace sealcast::transport::ably

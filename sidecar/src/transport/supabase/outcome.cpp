@@ -1,0 +1,61 @@
+// The rules for the statuses and messages of Supabase Realtime.
+#include "transport/supabase/outcome.h"
+
+#include <simdjson.h>
+
+#include "transport/outside/http_outcome.h"
+
+namespace sealcast::transport::supabase {
+namespace {
+
+using Kind = outside::Outcome::Kind;
+
+constexpr int kSuccess[] = {202};
+constexpr std::string_view kPayload = "payload";  // our code for the errors of a payload
+
+constexpr outside::HttpRule kRules[] = {
+    {.status = 413, .kind = Kind::dead},  // the body is larger than the server reads
+    {.status = 422, .code = kPayload, .kind = Kind::dead},
+    // The database of the project causes these errors of private broadcasts, so every other topic would fail too.
+    {.status = 422, .message = "Tenant database", .kind = Kind::retry_transport},
+    {.status = 422, .message = "Missing messages partition", .kind = Kind::retry_transport},
+    {.status = 422, .message = "Connect rate limit", .kind = Kind::retry_transport},
+    {.status = 422, .kind = Kind::retry_stream},
+    {.status = 403, .message = "Tenant is suspended", .kind = Kind::retry_transport},
+    {.status = 403, .kind = Kind::retry_stream},  // a policy for this topic
+    {.status = 400, .kind = Kind::retry_stream},
+    {.status = 500, .kind = Kind::retry_stream},
+    // Others concern all topics. 401: our key. 404: a Realtime without this endpoint, or another server. 429: the rate
+    // of the project, not of the topic. 502 to 504: Realtime is unavailable. Any other status, also a success that is
+    // not 202: the server is not Realtime.
+};
+
+constexpr outside::HttpHint kHints[] = {
+    {401, "check that supabase.key_file contains the secret key of the project"},
+    {404, "check that supabase.url is the URL of Realtime 2.97 or newer"},
+};
+
+// Reads {"message":"…"} or {"errors":{"payload":["…"]}}.
+outside::HttpError read_error(const client::http::Answer& answer) {
+  outside::HttpError error;
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  if (parser.parse(answer.body).get(root) != simdjson::SUCCESS) return error;
+  std::string_view text;
+  if (root["errors"]["payload"].at(0).get(text) == simdjson::SUCCESS) {
+    error.code = kPayload;
+    error.message = client::http::one_line(text);
+  } else if (root["message"].get(text) == simdjson::SUCCESS) {
+    error.message = client::http::one_line(text);
+  }
+  return error;
+}
+
+}  // namespace
+
+outside::Outcome outcome_of(const client::http::Answer& answer) {
+  return outside::http_outcome(answer,
+                               {.success = kSuccess, .rules = kRules, .read_error = read_error, .hints = kHints});
+}
+
+}  // namespace sealcast::transport::supabase
