@@ -1,4 +1,4 @@
-// The secret that a webhook is signed by, as Standard Webhooks write it: whsec_ and 24 to 64 bytes in base64.
+// Decodes the secret that signs webhooks, as Standard Webhooks writes it: whsec_ and 24 to 64 bytes in base64.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace sealcast::leader::switching {
 
-// The bytes. Throws SettingsError, naming the setting and never the secret.
+// Returns the bytes of the secret. Throws SettingsError, which names the setting and never the secret.
 std::string decode_webhook_secret(std::string_view secret);
 
 }  // namespace sealcast::leader::switching

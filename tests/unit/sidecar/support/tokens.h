@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/digest.h"
-#include "core/token/base64url.h"
+#include "core/token/base64.h"
 
 namespace sealcast::test {
 
