@@ -7,7 +7,7 @@
 #include <cmath>
 #include <set>
 
-#include "core/token/base64url.h"
+#include "core/token/base64.h"
 
 namespace sealcast::core::token {
 namespace {

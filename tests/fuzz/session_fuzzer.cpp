@@ -7,7 +7,7 @@
 
 #include "core/canonical_json.h"
 #include "core/error.h"
-#include "core/token/base64url.h"
+#include "core/token/base64.h"
 #include "core/token/jwt.h"
 #include "core/uuid.h"
 #include "fuzz.h"

@@ -1,47 +1,46 @@
-// Reading a JWK Set, and RS256 and ES256 by cjose.
+// Reads a JWK Set and selects the key that verifies a token.
 #include "message/jwks.h"
 
-#include <openssl/err.h>
 #include <simdjson.h>
 
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <stdexcept>
 
 #include "base/log.h"
-#include "core/token/base64url.h"
+#include "core/token/base64.h"
 
 namespace sealcast::message {
 namespace {
 
-constexpr std::size_t kMinRsaBits = 2048;    // RFC 7518 §3.3
-constexpr std::size_t kEs256Signature = 64;  // RFC 7518 §3.4
+using core::token::PublicKey;
 
-std::string member(const simdjson::dom::object& object, std::string_view name) {
+constexpr int kMinRsaBits = 2048;  // RFC 7518 §3.3
+
+std::string_view text_member(const simdjson::dom::object& object, std::string_view name) {
   std::string_view text;
-  return object[name].get(text) == simdjson::SUCCESS ? std::string(text) : std::string();
+  return object[name].get(text) == simdjson::SUCCESS ? text : std::string_view();
 }
 
-// The algorithm that a key is for, or empty when it is for none that sessions use.
-std::string algorithm_of(const simdjson::dom::object& key) {
-  const std::string use = member(key, "use");
-  const std::string kty = member(key, "kty");
-  const std::string own = kty == "RSA" ? "RS256" : kty == "EC" && member(key, "crv") == "P-256" ? "ES256" : "";
-  const std::string stated = member(key, "alg");
-  if (!use.empty() && use != "sig") return "";
-  return stated.empty() || stated == own ? own : "";
+// The algorithm of sessions that a JWK can verify, or empty if there is none.
+std::string_view algorithm_of(const simdjson::dom::object& jwk) {
+  const std::string_view use = text_member(jwk, "use");
+  const std::string_view kty = text_member(jwk, "kty");
+  const std::string_view algorithm = kty == "RSA"                                        ? "RS256"
+                                     : kty == "EC" && text_member(jwk, "crv") == "P-256" ? "ES256"
+                                                                                         : "";
+  const std::string_view stated = text_member(jwk, "alg");
+  if (!use.empty() && use != "sig") return {};
+  return stated.empty() || stated == algorithm ? algorithm : std::string_view();
 }
 
-// The public half alone, for cjose, which ends the process over base64 that is none; empty when it is not whole.
-std::string public_half(const simdjson::dom::object& key, bool rsa) {
-  std::string json = rsa ? R"({"kty":"RSA")" : R"({"kty":"EC","crv":"P-256")";
-  for (const std::string_view name : {rsa ? "n" : "x", rsa ? "e" : "y"}) {
-    const std::string text = member(key, name);
-    std::string bytes;
-    if (text.empty() || !core::token::decode_base64url(text, bytes)) return {};
-    json.append(",\"").append(name).append("\":\"").append(text).append("\"");
-  }
-  return json + "}";
+std::optional<PublicKey> read_key(const simdjson::dom::object& jwk, bool is_rsa) {
+  std::string first, second;
+  const bool decoded = core::token::decode_base64url(text_member(jwk, is_rsa ? "n" : "x"), first) &&
+                       core::token::decode_base64url(text_member(jwk, is_rsa ? "e" : "y"), second);
+  if (!decoded || first.empty() || second.empty()) return std::nullopt;
+  return is_rsa ? PublicKey::rsa(first, second) : PublicKey::p256(first, second);
 }
 
 }  // namespace
@@ -49,8 +48,8 @@ std::string public_half(const simdjson::dom::object& key, bool rsa) {
 Jwks::Jwks(std::string path) : path_(std::move(path)), stamp_(stamp_file(path_)), keys_(load()) {}
 
 std::vector<Jwks::Key> Jwks::load() const {
-  const auto fail = [this](const std::string& what) {
-    return std::runtime_error("session.jwks_file: \"" + path_ + "\" " + what);
+  const auto fail = [this](const std::string& problem) {
+    return std::runtime_error("session.jwks_file: \"" + path_ + "\" " + problem);
   };
   std::ifstream file(path_, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
@@ -59,25 +58,24 @@ std::vector<Jwks::Key> Jwks::load() const {
   try {
     simdjson::dom::parser parser;
     for (const auto element : parser.parse(text)["keys"].get_array()) {
-      const simdjson::dom::object object = element;
-      Key key{member(object, "kid"), algorithm_of(object), nullptr};
-      if (key.alg.empty()) continue;
-      const std::string json = public_half(object, key.alg == "RS256");
-      key.key.reset(cjose_jwk_import(json.data(), json.size(), nullptr));
-      const std::string name = "holds the key \"" + key.kid + "\", which ";
-      if (!key.key) throw fail(name + "is no valid JWK; take it out or mend it");
-      if (key.alg == "RS256" && cjose_jwk_get_keysize(key.key.get(), nullptr) < kMinRsaBits) {
-        throw fail(name + "is shorter than 2048 bits; use a longer one");
-      }
+      const simdjson::dom::object jwk = element;
+      const std::string_view algorithm = algorithm_of(jwk);
+      if (algorithm.empty()) continue;
+      const std::string kid(text_member(jwk, "kid"));
+      const std::string name = "contains the key \"" + kid + "\", which ";
+      const bool is_rsa = algorithm == "RS256";
+      auto key = read_key(jwk, is_rsa);
+      if (!key) throw fail(name + "is not a valid JWK; fix or remove it");
+      if (is_rsa && key->bits() < kMinRsaBits) throw fail(name + "is shorter than 2048 bits; use a longer key");
       for (const Key& other : keys) {
-        if (other.kid == key.kid) throw fail(name + "stands there twice; give each key a kid of its own");
+        if (other.kid == kid) throw fail(name + "has the same kid as another key; give each key its own kid");
       }
-      keys.push_back(std::move(key));
+      keys.push_back({kid, std::move(*key)});
     }
   } catch (const simdjson::simdjson_error&) {
-    throw fail(R"(is no JWK Set; write {"keys": […]})");
+    throw fail(R"(is not a JWK Set; write {"keys": […]})");
   }
-  if (keys.empty()) throw fail("holds no public key for RS256 (RSA) or ES256 (EC, P-256); add one");
+  if (keys.empty()) throw fail("contains no public key for RS256 (RSA) or ES256 (EC, P-256); add one");
   return keys;
 }
 
@@ -88,7 +86,7 @@ bool Jwks::reload_if_changed() {
   try {
     keys_ = load();
   } catch (const std::runtime_error& error) {
-    log::write(log::Level::error, log::tag::kAuth, "session keys cannot be read again; the last ones stay in force",
+    log::write(log::Level::error, log::tag::kAuth, "session keys cannot be read again; the last keys stay in force",
                {{"reason", std::string_view(error.what())}});
     return false;
   }
@@ -97,29 +95,14 @@ bool Jwks::reload_if_changed() {
   return true;
 }
 
-const Jwks::Key* Jwks::choose(const core::token::Jwt& jwt) const {
-  const Key* chosen = nullptr;
+bool Jwks::verify(const core::token::Jwt& jwt) const {
+  const PublicKey* chosen = nullptr;
   for (const Key& key : keys_) {
-    if (key.alg != jwt.alg || (jwt.kid && key.kid != *jwt.kid)) continue;
-    if (chosen != nullptr) return nullptr;
-    chosen = &key;
+    if (key.key.algorithm() != jwt.alg || (jwt.kid && key.kid != *jwt.kid)) continue;
+    if (chosen != nullptr) return false;
+    chosen = &key.key;
   }
-  return chosen;
-}
-
-bool Jwks::verify(const core::token::Jwt& jwt, std::string_view token) const {
-  const Key* key = choose(jwt);
-  if (key == nullptr || (key->alg == "ES256" && jwt.signature.size() != kEs256Signature)) return false;
-  const std::unique_ptr<cjose_jws_t, decltype(&cjose_jws_release)> jws(
-      cjose_jws_import(token.data(), token.size(), nullptr), cjose_jws_release);
-  bool valid = false;
-  if (jws) {
-    // cjose goes by the header that it has read: it must be the algorithm that was chosen by the key.
-    const char* alg = cjose_header_get(cjose_jws_get_protected(jws.get()), CJOSE_HDR_ALG, nullptr);
-    valid = alg != nullptr && key->alg == alg && cjose_jws_verify(jws.get(), key->key.get(), nullptr);
-  }
-  ERR_clear_error();  // failures leave entries that the next user of OpenSSL would take for its own
-  return valid;
+  return chosen != nullptr && chosen->verify(jwt.signed_part, jwt.signature);
 }
 
 }  // namespace sealcast::message

@@ -1,43 +1,35 @@
-// The public keys that sessions may be signed with: a JWK Set in a file (RFC 7517), read again when it changes.
+// The public keys that verify sessions: a JWK Set in a file (RFC 7517), read again when the file changes.
 #pragma once
 
-#include <cjose/cjose.h>
-
-#include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/file_stamp.h"
 #include "core/token/jwt.h"
+#include "core/token/public_key.h"
 
 namespace sealcast::message {
 
 class Jwks {
  public:
-  // Throws std::runtime_error naming the file and the fix.
+  // Throws std::runtime_error, which names the file and the fix.
   explicit Jwks(std::string path);
 
-  // Looks at the file; true when it has changed and its keys have taken effect. One that cannot be used is logged,
-  // and the last good one stays.
+  // Checks the file. Returns true if it has changed and its keys are in force. If the new content cannot be used, logs
+  // the reason and keeps the last keys.
   bool reload_if_changed();
 
-  // By the key that the token's `kid` names, under that key's algorithm and no other. Without a `kid`, by the only key
-  // of the token's algorithm.
-  bool verify(const core::token::Jwt& jwt, std::string_view token) const;
+  // Verifies with the key that the token's `kid` names, and only under that key's algorithm. A token without `kid` is
+  // verified with the only key of its algorithm; if there are several, it is refused.
+  bool verify(const core::token::Jwt& jwt) const;
 
  private:
-  struct Release {
-    void operator()(cjose_jwk_t* key) const { cjose_jwk_release(key); }
-  };
   struct Key {
-    std::string kid;  // empty: none
-    std::string alg;  // RS256 or ES256, decided by the key
-    std::unique_ptr<cjose_jwk_t, Release> key;
+    std::string kid;  // empty if the JWK has none
+    core::token::PublicKey key;
   };
 
   std::vector<Key> load() const;
-  const Key* choose(const core::token::Jwt& jwt) const;
 
   std::string path_;
   FileStamp stamp_;

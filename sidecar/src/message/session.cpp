@@ -75,7 +75,7 @@ class SessionVerifier::Impl {
     const auto jwt = core::token::parse_jwt(token);
     if (!jwt) return std::nullopt;
     const bool verified =
-        jwt->alg == "HS256" ? hs256_ && core::token::verify_hs256(*jwt, *hs256_) : jwks_ && jwks_->verify(*jwt, token);
+        jwt->alg == "HS256" ? hs256_ && core::token::verify_hs256(*jwt, *hs256_) : jwks_ && jwks_->verify(*jwt);
     if (!verified) return std::nullopt;
     const auto claims = core::token::parse_claims(jwt->payload);
     if (!claims || !claims->exp || !claims->sub) return std::nullopt;

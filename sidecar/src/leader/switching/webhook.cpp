@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/http/base64.h"
+#include "core/token/base64.h"
 #include "leader/switching/webhook_secret.h"
 
 namespace sealcast::leader::switching {
@@ -25,7 +25,7 @@ std::string Webhook::signature(std::string_view id, std::int64_t timestamp, std:
   std::string content(id);
   content.append(".").append(std::to_string(timestamp)).append(".").append(body);
   const core::Digest digest = key_.sign(content);
-  return "v1," + client::http::base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  return "v1," + core::token::encode_base64(core::bytes(digest));
 }
 
 asio::awaitable<std::string> Webhook::call(std::string id, std::string body) {

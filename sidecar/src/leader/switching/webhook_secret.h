@@ -7,7 +7,7 @@
 
 namespace sealcast::leader::switching {
 
-// Returns the bytes. Throws SettingsError that names the setting and never contains the secret.
+// Returns the bytes of the secret. Throws SettingsError, which names the setting and never the secret.
 std::string decode_webhook_secret(std::string_view secret);
 
 }  // namespace sealcast::leader::switching

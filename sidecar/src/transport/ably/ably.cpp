@@ -19,9 +19,9 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "client/http/base64.h"
 #include "client/http/client.h"
 #include "core/json_string.h"
+#include "core/token/base64.h"
 #include "transport/ably/key.h"
 #include "transport/ably/outcome.h"
 
@@ -67,8 +67,9 @@ class Ably : public outside::Adapter {
         url_prefix_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "channels/"),
         channel_(settings.channel),
         max_bytes_(settings.max_message_bytes),
-        headers_{"Content-Type: application/json", "Accept: application/json", std::string(kVersion),
-                 "Authorization: Basic " + client::http::base64(read_key("ably.key_file", settings.key_file).text)} {}
+        headers_{
+            "Content-Type: application/json", "Accept: application/json", std::string(kVersion),
+            "Authorization: Basic " + core::token::encode_base64(read_key("ably.key_file", settings.key_file).text)} {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {}

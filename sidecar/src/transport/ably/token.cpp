@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/json.h"
-#include "client/http/base64.h"
 #include "core/digest.h"
+#include "core/token/base64.h"
 #include "transport/ably/key.h"
 
 namespace sealcast::transport::ably {
@@ -25,7 +25,7 @@ std::string sign_token_request(std::string_view secret, std::string_view key_nam
     text.append(field).push_back('\n');
   }
   const core::Digest mac = core::HmacKey(secret).sign(text);
-  return client::http::base64({reinterpret_cast<const char*>(mac.data()), mac.size()});
+  return core::token::encode_base64(core::bytes(mac));
 }
 
 namespace {
@@ -35,7 +35,7 @@ std::string make_nonce() {
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
     throw std::runtime_error("OpenSSL did not return random numbers");
   }
-  return client::http::base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return core::token::encode_base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 class Tokens final : public TokenMaker {

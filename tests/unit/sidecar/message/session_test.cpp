@@ -1,9 +1,9 @@
 // Which sessions are accepted, and that every known forgery is refused.
-#define OPENSSL_SUPPRESS_DEPRECATED  // cjose hands out RSA*
 #include "message/session.h"
 
-#include <cjose/cjose.h>
 #include <gtest/gtest.h>
+#include <openssl/bn.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -24,39 +24,82 @@ using test::kNow;
 using test::kSecret;
 using test::kUser;
 
-struct Key {
-  explicit Key(cjose_jwk_t* key) : jwk(key, cjose_jwk_release) {}
-  static Key rsa(std::size_t bits = 2048) {
-    const std::uint8_t e[] = {1, 0, 1};
-    return Key(cjose_jwk_create_RSA_random(bits, e, sizeof e, nullptr));
+template <auto function>
+struct Call {
+  template <typename T>
+  void operator()(T* value) const {
+    function(value);
   }
-  static Key ec(cjose_jwk_ec_curve curve = CJOSE_JWK_EC_P_256) {
-    return Key(cjose_jwk_create_EC_random(curve, nullptr));
+};
+
+// The key pair of an issuer. It signs tokens, with wrong algorithms too.
+struct Key {
+  explicit Key(EVP_PKEY* pair) : pair(pair) {}
+  static Key rsa(std::size_t bits = 2048) { return Key(EVP_RSA_gen(static_cast<unsigned>(bits))); }
+  static Key ec(const char* curve = "P-256") { return Key(EVP_EC_gen(curve)); }
+
+  std::string member(const char* name) const {
+    BIGNUM* number = nullptr;
+    EXPECT_EQ(EVP_PKEY_get_bn_param(pair.get(), name, &number), 1);
+    const std::unique_ptr<BIGNUM, Call<BN_free>> owner(number);
+    // Each coordinate of a curve has the same length, RFC 7518 §6.2.1.2.
+    const int size = is_rsa() ? BN_num_bytes(number) : (EVP_PKEY_get_bits(pair.get()) + 7) / 8;
+    std::string bytes(static_cast<std::size_t>(size), '\0');
+    BN_bn2binpad(number, reinterpret_cast<unsigned char*>(bytes.data()), size);
+    return bytes;
+  }
+
+  bool is_rsa() const { return EVP_PKEY_get_base_id(pair.get()) == EVP_PKEY_RSA; }
+
+  std::string signature(const std::string& alg, const std::string& input) const {
+    const std::unique_ptr<EVP_MD_CTX, Call<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+    EVP_PKEY_CTX* options = nullptr;
+    EXPECT_EQ(EVP_DigestSignInit_ex(context.get(), &options, ("SHA" + alg.substr(2)).c_str(), nullptr, nullptr,
+                                    pair.get(), nullptr),
+              1);
+    if (alg.starts_with("PS")) {
+      EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING);
+      EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST);
+    }
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(input.data());
+    std::size_t size = 0;
+    EVP_DigestSign(context.get(), nullptr, &size, bytes, input.size());
+    std::string out(size, '\0');
+    EXPECT_EQ(EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, bytes, input.size()),
+              1);
+    out.resize(size);
+    return is_rsa() ? out : fixed_length(out);
   }
 
   std::string sign(const std::string& alg, const std::string& payload, const std::string& kid = {}) const {
-    const std::unique_ptr<cjose_header_t, decltype(&cjose_header_release)> header(cjose_header_new(nullptr),
-                                                                                  cjose_header_release);
-    cjose_header_set(header.get(), CJOSE_HDR_ALG, alg.c_str(), nullptr);
-    if (!kid.empty()) cjose_header_set(header.get(), CJOSE_HDR_KID, kid.c_str(), nullptr);
-    const std::unique_ptr<cjose_jws_t, decltype(&cjose_jws_release)> jws(
-        cjose_jws_sign(jwk.get(), header.get(), reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size(),
-                       nullptr),
-        cjose_jws_release);
-    const char* token = nullptr;
-    cjose_jws_export(jws.get(), &token, nullptr);
-    return token;
+    const std::string header = R"({"alg":")" + alg + '"' + (kid.empty() ? "" : R"(,"kid":")" + kid + '"') + "}";
+    const std::string input = base64url(header) + "." + base64url(payload);
+    return input + "." + base64url(signature(alg, input));
   }
 
   std::string json(const std::string& kid, const std::string& more = {}) const {
-    cjose_jwk_set_kid(jwk.get(), kid.data(), kid.size(), nullptr);
-    const std::unique_ptr<char, decltype(&std::free)> text(cjose_jwk_to_json(jwk.get(), false, nullptr), std::free);
-    std::string out = text.get();
-    out.insert(out.size() - 1, more);
-    return out;
+    const std::string members =
+        is_rsa()
+            ? R"("kty":"RSA","n":")" + base64url(member("n")) + R"(","e":")" + base64url(member("e"))
+            : R"("kty":"EC","crv":"P-256","x":")" + base64url(member("qx")) + R"(","y":")" + base64url(member("qy"));
+    return "{" + members + R"(","kid":")" + kid + '"' + more + "}";
   }
 
-  std::unique_ptr<cjose_jwk_t, decltype(&cjose_jwk_release)> jwk;
+  std::unique_ptr<EVP_PKEY, Call<EVP_PKEY_free>> pair;
+
+ private:
+  // From DER to r and s as JWTs have them.
+  std::string fixed_length(const std::string& der) const {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+    const std::unique_ptr<ECDSA_SIG, Call<ECDSA_SIG_free>> parts(
+        d2i_ECDSA_SIG(nullptr, &bytes, static_cast<long>(der.size())));
+    const int size = (EVP_PKEY_get_bits(pair.get()) + 7) / 8;
+    std::string out(2 * static_cast<std::size_t>(size), '\0');
+    auto* const to = reinterpret_cast<unsigned char*>(out.data());
+    BN_bn2binpad(ECDSA_SIG_get0_r(parts.get()), to, size);
+    BN_bn2binpad(ECDSA_SIG_get0_s(parts.get()), to + size, size);
+    return out;
+  }
 };
 
 class SessionTest : public testing::Test {
@@ -266,7 +309,7 @@ TEST_F(SessionTest, ATokenVerifiesOnlyUnderItsKeyAndAlgorithm) {
   for (const char* alg : {"RS384", "RS512", "PS256", "PS384", "PS512"}) {
     EXPECT_EQ(problem(verifier, rsa.sign(alg, test::claims(), "r")), SessionProblem::invalid) << alg;
   }
-  EXPECT_EQ(problem(verifier, Key::ec(CJOSE_JWK_EC_P_384).sign("ES384", test::claims(), "e")), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, Key::ec("P-384").sign("ES384", test::claims(), "e")), SessionProblem::invalid);
   EXPECT_EQ(problem(verifier, test::hs256(test::claims())), SessionProblem::invalid) << "HS256 is off without a secret";
 }
 
@@ -275,13 +318,11 @@ TEST_F(SessionTest, APublicKeyIsNotUsedAsAnHmacSecret) {
   const std::string jwk = rsa.json("r");
   SessionVerifier verifier = with_jwks(jwk, test::kSecret);
   const std::string header = R"({"alg":"HS256","kid":"r"})";
-  auto* key = static_cast<RSA*>(cjose_jwk_get_keydata(rsa.jwk.get(), nullptr));
   const std::unique_ptr<BIO, decltype(&BIO_free)> pem(BIO_new(BIO_s_mem()), BIO_free);
-  PEM_write_bio_RSA_PUBKEY(pem.get(), key);
+  PEM_write_bio_PUBKEY(pem.get(), rsa.pair.get());
   char* bytes = nullptr;
   const long size = BIO_get_mem_data(pem.get(), &bytes);
-  std::string modulus(static_cast<std::size_t>(RSA_size(key)), '\0');
-  BN_bn2bin(RSA_get0_n(key), reinterpret_cast<unsigned char*>(modulus.data()));
+  const std::string modulus = rsa.member("n");
   for (const std::string& secret : {std::string(bytes, static_cast<std::size_t>(size)), jwk, modulus}) {
     EXPECT_EQ(problem(verifier, test::hs256(test::claims(), secret, header)), SessionProblem::invalid);
   }
@@ -296,12 +337,7 @@ TEST_F(SessionTest, KeysInTheTokenAreIgnored) {
   const std::string input = test::base64url(R"({"alg":"RS256","kid":"r","jwk":)" + evil.json("r") +
                                             R"(,"jku":"https://evil.example/jwks","x5u":"https://evil.example"})") +
                             "." + test::base64url(test::claims());
-  const core::Digest digest = core::sha256(input);
-  auto* key = static_cast<RSA*>(cjose_jwk_get_keydata(evil.jwk.get(), nullptr));
-  std::string signature(static_cast<std::size_t>(RSA_size(key)), '\0');
-  unsigned size = 0;
-  RSA_sign(NID_sha256, digest.data(), digest.size(), reinterpret_cast<unsigned char*>(signature.data()), &size, key);
-  EXPECT_EQ(problem(verifier, input + "." + test::base64url(signature)), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, input + "." + test::base64url(evil.signature("RS256", input))), SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, AChangedSignatureOfAPublicKeyIsRefused) {
@@ -322,6 +358,23 @@ TEST_F(SessionTest, AChangedSignatureOfAPublicKeyIsRefused) {
   const std::string empty =
       test::base64url(R"({"alg":"ES256","kid":"e"})") + "." + test::base64url(test::claims()) + ".";
   EXPECT_EQ(problem(verifier, empty + test::base64url(std::string(64, '\0'))), SessionProblem::invalid);
+}
+
+TEST_F(SessionTest, AnEs256SignatureHasExactly64Bytes) {
+  const Key ec = Key::ec();
+  SessionVerifier verifier = with_jwks(ec.json("e"));
+  const std::string input = base64url(R"({"alg":"ES256","kid":"e"})") + "." + base64url(claims());
+  const std::string signature = ec.signature("ES256", input);
+  const std::string zero(1, '\0');
+  ASSERT_TRUE(verifier.verify(input + "." + base64url(signature), kNow).session);
+  // The same two numbers, with leading zeros.
+  const std::string longer = zero + signature.substr(0, 32) + zero + signature.substr(32);
+  EXPECT_EQ(problem(verifier, input + "." + base64url(longer)), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, input + "." + base64url(signature + zero)), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, input + "." + base64url(signature.substr(0, 63))), SessionProblem::invalid);
+  const std::string half(signature, 0, 32);
+  EXPECT_EQ(problem(verifier, input + "." + base64url(half + std::string(32, '\0'))), SessionProblem::invalid);
+  EXPECT_EQ(problem(verifier, input + "." + base64url(std::string(32, '\0') + half)), SessionProblem::invalid);
 }
 
 TEST_F(SessionTest, ATokenWithoutKidIsRefusedIfTwoKeysMatch) {
@@ -366,25 +419,33 @@ TEST_F(SessionTest, AnUnusableKeySetIsRefusedWithItsReason) {
     }
     return "no error";
   };
-  EXPECT_NE(message("nonsense").find("is no JWK Set"), std::string::npos);
-  EXPECT_NE(message("[]").find("is no JWK Set"), std::string::npos);
-  EXPECT_NE(message(R"({"keys":[]})").find("holds no public key"), std::string::npos);
-  EXPECT_NE(message(R"({"keys":[{"kty":"oct","k":"AAAA"}]})").find("holds no public key"), std::string::npos);
+  EXPECT_NE(message("nonsense").find("is not a JWK Set"), std::string::npos);
+  EXPECT_NE(message("[]").find("is not a JWK Set"), std::string::npos);
+  EXPECT_NE(message(R"({"keys":[]})").find("contains no public key"), std::string::npos);
+  EXPECT_NE(message(R"({"keys":[{"kty":"oct","k":"AAAA"}]})").find("contains no public key"), std::string::npos);
   EXPECT_NE(message(R"({"keys":[{"kty":"RSA","kid":"x","n":"AQAB","e":"AQAB"}]})").find("shorter than 2048 bits"),
             std::string::npos);
-  EXPECT_NE(message(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"x","x":"AAAA","y":"AAAA"}]})").find("no valid JWK"),
+  EXPECT_NE(
+      message(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"x","x":"AAAA","y":"AAAA"}]})").find("is not a valid JWK"),
+      std::string::npos);
+  EXPECT_NE(message(R"({"keys":[{"kty":"RSA","kid":"x","n":"A===","e":"AQAB"}]})").find("is not a valid JWK"),
             std::string::npos);
-  // cjose would end the process.
-  EXPECT_NE(message(R"({"keys":[{"kty":"RSA","kid":"x","n":"A===","e":"AQAB"}]})").find("no valid JWK"),
+  EXPECT_NE(message(R"({"keys":[{"kty":"RSA","kid":"x","e":"AQAB"}]})").find("is not a valid JWK"), std::string::npos);
+  EXPECT_NE(message(R"({"keys":[)" + Key::rsa(1024).json("x") + "]}").find("shorter than 2048 bits"),
             std::string::npos);
-  EXPECT_NE(message(R"({"keys":[{"kty":"RSA","kid":"x","e":"AQAB"}]})").find("no valid JWK"), std::string::npos);
   const Key key = Key::ec();
+  // A point that is not on the curve.
+  EXPECT_NE(message(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"x","x":")" + base64url(key.member("qx")) +
+                    R"(","y":")" + base64url(Key::ec().member("qy")) + R"("}]})")
+                .find("is not a valid JWK"),
+            std::string::npos);
   EXPECT_EQ(message(R"({"keys":[)" + key.json("a", R"(,"x5c":["A==="],"x5t":"A===")") + "]}"), "no error");
-  EXPECT_NE(message(R"({"keys":[)" + key.json("a") + "," + Key::ec().json("a") + "]}").find("stands there twice"),
+  EXPECT_NE(message(R"({"keys":[)" + key.json("a") + "," + Key::ec().json("a") + "]}")
+                .find("has the same kid as another key"),
             std::string::npos);
-  EXPECT_NE(message(R"({"keys":[)" + key.json("a", R"(,"use":"enc")") + "]}").find("holds no public key"),
+  EXPECT_NE(message(R"({"keys":[)" + key.json("a", R"(,"use":"enc")") + "]}").find("contains no public key"),
             std::string::npos);
-  EXPECT_NE(message(R"({"keys":[)" + key.json("a", R"(,"alg":"ES512")") + "]}").find("holds no public key"),
+  EXPECT_NE(message(R"({"keys":[)" + key.json("a", R"(,"alg":"ES512")") + "]}").find("contains no public key"),
             std::string::npos);
   EXPECT_EQ(message(R"({"keys":[)" + key.json("a", R"(,"use":"sig","alg":"ES256")") + "]}"), "no error");
   EXPECT_THROW(SessionVerifier("", test::session_settings(scratch_.path("missing"))), std::runtime_error);

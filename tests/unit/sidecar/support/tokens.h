@@ -7,7 +7,7 @@
 
 #include "config/settings.h"
 #include "core/digest.h"
-#include "core/token/base64url.h"
+#include "core/token/base64.h"
 
 namespace sealcast::test {
 
