@@ -58,7 +58,7 @@ class Persistence {
   Publisher& publisher_;
   Metrics::Delivery metrics_;
   Clock::time_point next_settle_{};
-  std::int32_t catch_up_batches_ = 8;  // adapts to the frames per batch
+  std::int32_t catch_up_batches_ = 8;  // per statement; adapts to the frames per batch
   Event finished_;
   log::Throttle log_throttle_;
 };

@@ -29,13 +29,13 @@ class Publisher {
   // Starts publishes of ready streams, at most delivery.max_in_flight at once and one per stream. Must be called after
   // frames were queued.
   void publish_ready();
-  // No more retries.
+  // Cancels the next retry.
   void stop() { timer_.cancel(); }
 
-  // The service does not work: the last publish of any stream failed for all streams.
+  // Since the last success of any stream, a publish failed because of the whole service.
   bool paused() const { return retries_.paused(); }
   bool may_publish() const { return retries_.may_publish(Clock::now()); }
-  // Nothing is in progress, and no stream is ready while the service works.
+  // No publish is in progress, and none can start: no stream is ready, or the transport is paused.
   bool idle() const { return in_flight_ == 0 && (!queues_.has_ready() || paused()); }
 
  private:

@@ -56,7 +56,7 @@ struct StreamQueue {
   Lag lag = Lag::none;
   std::int64_t next_offset = 0;   // all offsets before this one are delivered
   std::int64_t saved_offset = 0;  // the next_offset that is recorded
-  bool skipped_frames = false;    // frames came that were not queued because of the lag
+  bool skipped_frames = false;    // since the last read, frames were not queued because of the lag
 
   void count_failure(std::string failure_reason);
   void reset_failures();
@@ -70,9 +70,9 @@ struct PersistenceWork {
   Event changed;                                 // set for work that must not wait until the next second
   std::unordered_set<std::string> unsaved_lags;  // streams whose recorded lag differs from the one in memory
   std::unordered_set<std::string> lagging;       // streams that are read from Postgres
-  std::vector<StreamQueue*> dead_letters;        // streams in that state
-  std::vector<FramePtr> replayed;                // dead letters that are delivered now
-  bool finishing = false;
+  std::vector<StreamQueue*> dead_letters;        // streams in the state dead_letter
+  std::vector<FramePtr> replayed;                // dead letters whose replay was delivered
+  bool finishing = false;                        // record the progress once more, then end
 };
 
 class StreamQueues {
