@@ -64,7 +64,7 @@ Network parse_network(std::string_view text) {
     lowest.bytes[static_cast<std::size_t>(bit / 8)] &= static_cast<std::uint8_t>(~(0x80 >> bit % 8));
   }
   if (lowest != *address)
-    throw std::invalid_argument("has bits behind its prefix; its network begins at " + lowest.text());
+    throw std::invalid_argument("has bits set after its prefix; the network begins at " + lowest.text());
   return network;
 }
 

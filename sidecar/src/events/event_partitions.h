@@ -3,8 +3,8 @@
 // All messages of a sender to one stream are in one partition, in order. An entry has the fields `stream_id`, `offset`
 // and `frame` (the JSON of the frame, as on every transport). A message may be there twice.
 //
-// The newest entry of each partition is remembered. A partition that is behind it has lost entries: then nothing more
-// is added (`has_lost_entries()`) until the loss is handled and expect() is called.
+// The id of the newest entry of each partition is remembered. A partition whose newest entry is older has lost entries:
+// then nothing more is added (`has_lost_entries()`) until the loss is handled and expect() is called.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

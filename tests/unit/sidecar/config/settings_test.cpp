@@ -299,10 +299,11 @@ TEST_F(SettingsTest, RegionsAreChecked) {
 
 TEST_F(SettingsTest, TrustedProxiesAreAddressesOrNetworks) {
   EXPECT_EQ(load("[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n").http.trusted_proxies.size(), 2);
-  EXPECT_NE(error("[http]\ntrusted_proxies = [\"10.0.0.1/8\"]\n")
-                .find(":2: http.trusted_proxies contains \"10.0.0.1/8\", which has bits behind its prefix; its network "
-                      "begins at 10.0.0.0; write networks such as"),
-            std::string::npos);
+  EXPECT_NE(
+      error("[http]\ntrusted_proxies = [\"10.0.0.1/8\"]\n")
+          .find(":2: http.trusted_proxies contains \"10.0.0.1/8\", which has bits set after its prefix; the network "
+                "begins at 10.0.0.0; write networks such as"),
+      std::string::npos);
   EXPECT_NE(error("", {"SEALCAST_HTTP_TRUSTED_PROXIES=proxy.example"}).find("is no IPv4 or IPv6 address"),
             std::string::npos);
 }

@@ -71,8 +71,8 @@ TEST(ClientAddress, InvalidNetworksAreRefused) {
     EXPECT_EQ(problem(text), "has no prefix of 0 to 32 bits") << text;
   }
   EXPECT_EQ(problem("::/129"), "has no prefix of 0 to 128 bits");
-  EXPECT_EQ(problem("10.0.0.1/8"), "has bits behind its prefix; its network begins at 10.0.0.0");
-  EXPECT_EQ(problem("2001:db8::1/32"), "has bits behind its prefix; its network begins at 2001:db8::");
+  EXPECT_EQ(problem("10.0.0.1/8"), "has bits set after its prefix; the network begins at 10.0.0.0");
+  EXPECT_EQ(problem("2001:db8::1/32"), "has bits set after its prefix; the network begins at 2001:db8::");
 }
 
 TEST(ClientAddress, APeerThatIsNotAProxyIsTheClient) {
