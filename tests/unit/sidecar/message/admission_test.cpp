@@ -1,6 +1,7 @@
 // Admission against a database whose admit() does as the payload says: batches, splitting, retries, bounds.
 #include "message/admission.h"
 
+#include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 #include <map>
 
