@@ -1,5 +1,5 @@
-// Any bytes as what a service answers (a status, two headers of Ably's, a body): an outcome, with a reason that fits
-// into a line of the log; only what the service calls a success is one.
+// Interprets the input as an answer of an outside service: a status, two headers of Ably, a body. The result must be an
+// outcome whose reason fits into a log line. Only a status that the service documents as success may be a success.
 #include <string>
 
 #include "core/uuid.h"
@@ -14,10 +14,11 @@ namespace {
 constexpr std::size_t kLongest = 600;
 
 void check_outcome(const transport::outside::Outcome& outcome, bool success) {
-  require((outcome.kind == transport::outside::Outcome::Kind::done) == success, "done is what the service took");
-  require(outcome.reason.empty() == success, "a failure has a reason");
-  require(is_one_line(outcome.reason) && outcome.reason.size() <= kLongest, "a reason is a line");
-  require(outcome.delivered == 0, "nothing is delivered that nobody said");
+  require((outcome.kind == transport::outside::Outcome::Kind::done) == success,
+          "an outcome is done if and only if the service accepted the request");
+  require(outcome.reason.empty() == success, "a failure has a reason, and a success has none");
+  require(is_one_line(outcome.reason) && outcome.reason.size() <= kLongest, "a reason is one short line");
+  require(outcome.delivered == 0, "a whole answer reports no partial delivery");
 }
 
 }  // namespace
@@ -36,18 +37,19 @@ void check(std::string_view rest) {
   const transport::outside::Outcome outcome = transport::ably::outcome_of(answer);
   if (answer.status != 0) check_outcome(outcome, ably);
   if (outcome.kind == transport::outside::Outcome::Kind::dead)
-    require(answer.status >= 300, "what was taken is not dead");
+    require(answer.status >= 300, "an accepted request makes no dead letter");
   check_outcome(transport::supabase::outcome_of(answer), answer.status == 202);
 
   leader::viewers::ViewerCounts counts;
   const std::string problem = rooms.read(answer, counts);
-  require(answer.status == 200 || !problem.empty(), "only 200 is an answer of LiveKit's");
-  require(is_one_line(problem) && problem.size() <= kLongest, "a problem is a line");
+  require(answer.status == 200 || !problem.empty(), "each status of LiveKit other than 200 is a problem");
+  require(is_one_line(problem) && problem.size() <= kLongest, "a problem is one short line");
   for (const auto& [stream, viewers] : counts) {
     std::string id;
-    require(core::normalize_uuid(stream, id) && id == stream, "viewers are of a stream");
-    require(viewers > 0, "nobody is not counted");
-    require(viewers <= leader::viewers::bounded_viewers(viewers), "two counts fit into one");
+    require(core::normalize_uuid(stream, id) && id == stream, "a viewer count has a stream id in lower case");
+    require(viewers > 0, "a viewer count is positive");
+    require(viewers <= leader::viewers::bounded_viewers(viewers),
+            "a viewer count is within its bound, so that the sum of two does not overflow");
   }
 }
 
