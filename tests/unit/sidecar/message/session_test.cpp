@@ -293,7 +293,7 @@ TEST_F(SessionTest, IssuerAndAudience) {
   }
 }
 
-TEST_F(SessionTest, PublicKeys) {
+TEST_F(SessionTest, ATokenVerifiesOnlyUnderItsPublicKeyAndItsAlgorithm) {
   const Key rsa = Key::rsa();
   const Key ec = Key::ec();
   SessionVerifier verifier = with_jwks(rsa.json("r") + "," + ec.json("e"));
@@ -315,7 +315,7 @@ TEST_F(SessionTest, PublicKeys) {
   EXPECT_EQ(problem(verifier, test::hs256(test::claims())), SessionProblem::invalid) << "HS256 is off without a secret";
 }
 
-TEST_F(SessionTest, ThePublicKeyIsNoHmacSecret) {
+TEST_F(SessionTest, APublicKeyIsNotAcceptedAsHmacSecret) {
   const Key rsa = Key::rsa();
   const std::string jwk = rsa.json("r");
   SessionVerifier verifier = with_jwks(jwk, test::kSecret);
@@ -395,24 +395,24 @@ TEST_F(SessionTest, AChangedKeySetTakesEffectAndForgetsItsTokens) {
   const std::string token = old_key.sign("ES256", test::claims(), "1");
   ASSERT_TRUE(verifier.verify(token, test::kNow).session);
   scratch_.write("jwks.json", "{ broken");
-  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   testing::internal::CaptureStderr();
   std::string log;
-  while (log.find("cannot be read again") == std::string::npos && std::chrono::steady_clock::now() < patience) {
-    EXPECT_TRUE(verifier.verify(token, test::kNow).session) << "a broken file must not lock everybody out";
+  while (log.find("cannot be read again") == std::string::npos && std::chrono::steady_clock::now() < deadline) {
+    EXPECT_TRUE(verifier.verify(token, test::kNow).session) << "a broken file must not refuse all sessions";
     log += testing::internal::GetCapturedStderr();
     testing::internal::CaptureStderr();
   }
   testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("cannot be read again"), std::string::npos);
   scratch_.write("jwks.json", R"({"keys":[)" + new_key.json("2") + "]}");
-  while (verifier.verify(token, test::kNow).session && std::chrono::steady_clock::now() < patience) {
+  while (verifier.verify(token, test::kNow).session && std::chrono::steady_clock::now() < deadline) {
   }
   EXPECT_FALSE(verifier.verify(token, test::kNow).session) << "the removed key's token is still remembered";
   EXPECT_TRUE(verifier.verify(new_key.sign("ES256", test::claims(), "2"), test::kNow).session);
 }
 
-TEST_F(SessionTest, KeySetsThatCannotBeUsed) {
+TEST_F(SessionTest, InvalidKeySetsAreRefusedWithAReason) {
   const auto message = [&](const std::string& content) -> std::string {
     try {
       SessionVerifier verifier({"", scratch_.write("bad.json", content), "", ""});
