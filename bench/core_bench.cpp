@@ -91,7 +91,7 @@ void BM_VerifyEnvelope(benchmark::State& state) {
   core::append_envelope(kFields, "k1", d, core::sign_payload(kFields, d, ring.keys()[0], signing).bytes(), envelope);
   const core::FindKey find = [](std::string_view kid, void*) { return ring.find(kid); };
   for (auto _ : state) {
-    if (core::verify_envelope(envelope, kFields.ts, {}, find, nullptr) != core::Verdict::ok)
+    if (core::verify_envelope(envelope, kFields.ts, {}, find, nullptr) != core::VerifyResult::ok)
       state.SkipWithError("not ok");
   }
   report(state, envelope.size());

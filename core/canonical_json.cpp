@@ -1,4 +1,4 @@
-// The text path: one pass over the input that writes canonical bytes as it reads.
+// Canonicalises JSON text: one pass over the input, which writes canonical bytes while it reads.
 #include "core/canonical_json.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace sealcast::core {
 namespace {
 
-constexpr std::size_t kKeptScratchBytes = 1 << 20;
+constexpr std::size_t kMaxKeptBytes = 1 << 20;
 
 class TextCanonicalizer {
  public:
@@ -30,22 +30,22 @@ class TextCanonicalizer {
   void run();
 
  private:
-  struct Frame {
+  struct Container {
     std::size_t first_member;
     bool object;
     bool sorted;
   };
 
-  [[noreturn]] void fail(const char* at, const char* what) const {
-    throw Error(ErrorKind::invalid_json, "invalid JSON at byte " + std::to_string(at - begin_) + ": " + what);
+  [[noreturn]] void fail(const char* at, const char* problem) const {
+    throw Error(ErrorKind::invalid_json, "invalid JSON at byte " + std::to_string(at - begin_) + ": " + problem);
   }
-  [[noreturn]] void fail_at(const char* at, const char* expected) const {
-    fail(at, at == end_ ? "the text ends too early" : expected);
+  [[noreturn]] void fail_unexpected(const char* at, const char* expected) const {
+    fail(at, at == end_ ? "unexpected end of text" : expected);
   }
 
-  // Canonical text is never longer than its source except in numbers, so only they ask.
-  Cursor make_room(Cursor at);
-  // Most places have no space or one.
+  // Only numbers can be longer in canonical form than in the source. So only they make room.
+  InOut make_room(InOut at);
+  // Most texts have at most one space between tokens.
   const char* skip_space(const char* p) {
     if (p != end_ && *p == ' ') ++p;
     if (p != end_ && static_cast<unsigned char>(*p) > ' ') return p;
@@ -54,13 +54,13 @@ class TextCanonicalizer {
   const char* skip_more_space(const char* p);
   void poll(const char* p);
 
-  Cursor value(Cursor at);
-  Cursor string(Cursor at);
-  Cursor escape(Cursor at);
+  InOut value(InOut at);
+  InOut string(InOut at);
+  InOut escape(InOut at);
   unsigned code_unit(const char* p) const;
-  Cursor literal(Cursor at, std::string_view word);
-  Cursor key(Cursor at);
-  Cursor close(Cursor at);
+  InOut literal(InOut at, std::string_view text);
+  InOut key(InOut at);
+  InOut close(InOut at);
 
   const char* const begin_;
   const char* const end_;
@@ -68,14 +68,14 @@ class TextCanonicalizer {
   std::string& out_;
   char* limit_ = nullptr;
   const Numbers numbers_;
-  bool escaped_ = false;  // the string read last had an escape
+  bool escaped_ = false;  // the last string contained an escape
   Poll poll_;
   ParserScratch& scratch_;
-  Frame frames_[kMaxDepth];
+  Container containers_[kMaxDepth];
   int depth_ = 0;
 };
 
-Cursor TextCanonicalizer::make_room(Cursor at) {
+InOut TextCanonicalizer::make_room(InOut at) {
   const auto need = static_cast<std::size_t>(end_ - at.in) + 2 * kSlack;
   if (static_cast<std::size_t>(limit_ - at.out) >= need) return at;
   const auto written = static_cast<std::size_t>(at.out - out_.data());
@@ -87,7 +87,7 @@ Cursor TextCanonicalizer::make_room(Cursor at) {
 
 void TextCanonicalizer::poll(const char* p) {
   next_poll_ = p + std::min(static_cast<std::size_t>(end_ - p), kPollBytes);
-  poll_.look();
+  poll_.check();
 }
 
 const char* TextCanonicalizer::skip_more_space(const char* p) {
@@ -98,18 +98,18 @@ const char* TextCanonicalizer::skip_more_space(const char* p) {
   return p;
 }
 
-Cursor TextCanonicalizer::literal(Cursor at, std::string_view word) {
-  if (!std::string_view(at.in, static_cast<std::size_t>(end_ - at.in)).starts_with(word)) {
-    fail(at.in, "a word that is not true, false or null");
+InOut TextCanonicalizer::literal(InOut at, std::string_view text) {
+  if (!std::string_view(at.in, static_cast<std::size_t>(end_ - at.in)).starts_with(text)) {
+    fail(at.in, "expected true, false or null");
   }
-  std::memcpy(at.out, word.data(), word.size());
-  return {at.in + word.size(), at.out + word.size()};
+  std::memcpy(at.out, text.data(), text.size());
+  return {at.in + text.size(), at.out + text.size()};
 }
 
 unsigned TextCanonicalizer::code_unit(const char* p) const {
   unsigned unit = 0;
   for (int i = 0; i < 4; ++i, ++p) {
-    if (p == end_) fail(p, "the text ends too early");
+    if (p == end_) fail(p, "unexpected end of text");
     const char c = *p;
     unsigned digit;
     if (c >= '0' && c <= '9') {
@@ -117,17 +117,17 @@ unsigned TextCanonicalizer::code_unit(const char* p) const {
     } else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') {
       digit = static_cast<unsigned>((c | 0x20) - 'a' + 10);
     } else {
-      fail(p, "\\u needs four hex digits");
+      fail(p, "expected four hex digits after \\u");
     }
     unit = unit << 4 | digit;
   }
   return unit;
 }
 
-Cursor TextCanonicalizer::escape(Cursor at) {
+InOut TextCanonicalizer::escape(InOut at) {
   escaped_ = true;
   const char* const start = at.in++;
-  if (at.in == end_) fail(at.in, "the text ends too early");
+  if (at.in == end_) fail(at.in, "unexpected end of text");
   char c = *at.in++;
   switch (c) {
     case '"':
@@ -153,29 +153,29 @@ Cursor TextCanonicalizer::escape(Cursor at) {
       unsigned code_point = code_unit(at.in);
       at.in += 4;
       if (code_point < 0x80) return {at.in, write_ascii(static_cast<unsigned char>(code_point), at.out)};
-      if (code_point >= 0xDC00 && code_point <= 0xDFFF) fail(start, "a lone surrogate");
+      if (code_point >= 0xDC00 && code_point <= 0xDFFF) fail(start, "lone surrogate");
       if (code_point >= 0xD800 && code_point <= 0xDBFF) {
-        if (end_ - at.in < 2 || at.in[0] != '\\' || at.in[1] != 'u') fail(start, "a lone surrogate");
+        if (end_ - at.in < 2 || at.in[0] != '\\' || at.in[1] != 'u') fail(start, "lone surrogate");
         const unsigned low = code_unit(at.in + 2);
-        if (low < 0xDC00 || low > 0xDFFF) fail(start, "a lone surrogate");
+        if (low < 0xDC00 || low > 0xDFFF) fail(start, "lone surrogate");
         code_point = 0x10000 + ((code_point - 0xD800) << 10) + (low - 0xDC00);
         at.in += 6;
       }
       return {at.in, write_multibyte(code_point, at.out)};
     }
     default:
-      fail(start, "an escape that JSON does not have");
+      fail(start, "invalid escape");
   }
   return {at.in, write_ascii(static_cast<unsigned char>(c), at.out)};
 }
 
-// From an opening quote to behind the closing one.
-Cursor TextCanonicalizer::string(Cursor at) {
+// Copies a string from its opening quote to after the closing quote.
+InOut TextCanonicalizer::string(InOut at) {
   *at.out++ = *at.in++;
   while (true) {
     at = copy_plain(at, next_poll_);
     if (at.in >= next_poll_) {
-      if (at.in == end_) fail(at.in, "the text ends inside a string");
+      if (at.in == end_) fail(at.in, "unterminated string");
       poll(at.in);
       continue;
     }
@@ -187,18 +187,18 @@ Cursor TextCanonicalizer::string(Cursor at) {
     if (c == '\\') {
       at = escape(at);
     } else if (c < 0x20) {
-      fail(at.in, "a control character that is not escaped");
+      fail(at.in, "unescaped control character");
     } else {
-      // Up to the next look at the flag, and over it by no more than one character.
+      // Stops at the next check of the cancel flag, at most one character after it.
       at = copy_multibyte(at, end_, next_poll_);
       if (at.out == nullptr) fail(at.in, "invalid UTF-8");
     }
   }
 }
 
-// From a key's opening quote to behind its colon.
-Cursor TextCanonicalizer::key(Cursor at) {
-  if (at.in == end_ || *at.in != '"') fail_at(at.in, "expected a key in double quotes");
+// Copies a key from its opening quote to after its colon.
+InOut TextCanonicalizer::key(InOut at) {
+  if (at.in == end_ || *at.in != '"') fail_unexpected(at.in, "expected a key in double quotes");
   const char* const source = at.in;
   const char* const written = at.out;
   escaped_ = false;
@@ -206,37 +206,37 @@ Cursor TextCanonicalizer::key(Cursor at) {
   std::string_view key(source + 1, static_cast<std::size_t>(at.in - source) - 2);
   if (escaped_) [[unlikely]] {
     std::string& keys = scratch_.keys;
-    // Reserved whole at the first such key, so that the views of earlier ones stay good.
+    // Reserves the maximum at the first key with an escape, so that views of earlier keys stay valid.
     if (keys.empty()) keys.reserve(static_cast<std::size_t>(end_ - begin_));
     const std::size_t size = keys.size();
     append_unescaped({written + 1, static_cast<std::size_t>(at.out - written) - 2}, keys);
     key = std::string_view(keys).substr(size);
   }
-  Frame& frame = frames_[depth_ - 1];
+  Container& frame = containers_[depth_ - 1];
   std::vector<Member>& members = scratch_.members;
   const Member& member = add_member(members, key, static_cast<std::size_t>(written - out_.data()),
                                     static_cast<std::size_t>(source - begin_));
   if (members.size() - 1 > frame.first_member) {
     const std::strong_ordering order = compare_members(members.end()[-2], member);
-    if (order == 0) fail(source, "a key that stands twice in its object");
+    if (order == 0) fail(source, "duplicate key");
     if (order > 0) frame.sorted = false;
   }
   at.in = skip_space(at.in);
-  if (at.in == end_ || *at.in != ':') fail_at(at.in, "expected a colon after a key");
+  if (at.in == end_ || *at.in != ':') fail_unexpected(at.in, "expected a colon after a key");
   *at.out++ = ':';
   at.in = skip_space(at.in + 1);
   return at;
 }
 
-// At the closing bracket of the innermost container.
-Cursor TextCanonicalizer::close(Cursor at) {
+// Closes the innermost container at its closing bracket.
+InOut TextCanonicalizer::close(InOut at) {
   *at.out++ = *at.in++;
-  const Frame& frame = frames_[--depth_];
+  const Container& frame = containers_[--depth_];
   if (!frame.object) return at;
   if (!frame.sorted) {
     const std::span<Member> members = std::span(scratch_.members).subspan(frame.first_member);
-    if (const Member* twice = sort_members(members, poll_)) {
-      fail(begin_ + twice->source, "a key that stands twice in its object");
+    if (const Member* duplicate = sort_members(members, poll_)) {
+      fail(begin_ + duplicate->source, "duplicate key");
     }
     move_members(members, out_.data(), scratch_.moved, poll_);
   }
@@ -244,9 +244,9 @@ Cursor TextCanonicalizer::close(Cursor at) {
   return at;
 }
 
-// A scalar, an empty container, or the opening of one that has something in it.
-Cursor TextCanonicalizer::value(Cursor at) {
-  if (at.in == end_) fail(at.in, "the text ends too early");
+// Copies a scalar.
+InOut TextCanonicalizer::value(InOut at) {
+  if (at.in == end_) fail(at.in, "unexpected end of text");
   switch (*at.in) {
     case '"':
       return string(at);
@@ -269,7 +269,7 @@ Cursor TextCanonicalizer::value(Cursor at) {
     case '9': {
       Fault fault;
       at = write_number(make_room(at), end_, numbers_, fault);
-      if (at.in == nullptr) fail(fault.at, fault.what);
+      if (at.in == nullptr) fail(fault.at, fault.problem);
       return at;
     }
     default:
@@ -278,7 +278,7 @@ Cursor TextCanonicalizer::value(Cursor at) {
 }
 
 void TextCanonicalizer::run() {
-  Cursor at{begin_, nullptr};
+  InOut at{begin_, nullptr};
   const std::size_t start = out_.size();
   out_.resize(start + static_cast<std::size_t>(end_ - begin_) + 2 * kSlack);
   limit_ = out_.data() + out_.size();
@@ -286,11 +286,11 @@ void TextCanonicalizer::run() {
 
   at.in = skip_space(at.in);
   while (true) {
-    // Opens containers until something stands that is complete.
+    // Opens containers until a value is complete: a scalar or an empty container.
     if (at.in < end_ && (*at.in == '{' || *at.in == '[')) {
-      if (depth_ == kMaxDepth) fail(at.in, "nested deeper than 128");
+      if (depth_ == kMaxDepth) fail(at.in, "nesting is deeper than 128 levels");
       const bool object = *at.in == '{';
-      frames_[depth_++] = {scratch_.members.size(), object, true};
+      containers_[depth_++] = {scratch_.members.size(), object, true};
       *at.out++ = *at.in++;
       at.in = skip_space(at.in);
       if (at.in == end_ || *at.in != (object ? '}' : ']')) {
@@ -306,13 +306,13 @@ void TextCanonicalizer::run() {
       at.in = skip_space(at.in);
       if (at.in >= next_poll_ && at.in < end_) poll(at.in);
       if (depth_ == 0) {
-        if (at.in != end_) fail(at.in, "something follows the document");
+        if (at.in != end_) fail(at.in, "unexpected text after the document");
         out_.resize(static_cast<std::size_t>(at.out - out_.data()));
         return;
       }
-      const bool object = frames_[depth_ - 1].object;
+      const bool object = containers_[depth_ - 1].object;
       if (object) scratch_.members.back().end = static_cast<std::size_t>(at.out - out_.data());
-      if (at.in == end_) fail(at.in, "the text ends too early");
+      if (at.in == end_) fail(at.in, "unexpected end of text");
       if (*at.in == ',') {
         *at.out++ = *at.in++;
         at.in = skip_space(at.in);
@@ -327,20 +327,20 @@ void TextCanonicalizer::run() {
 
 }  // namespace
 
-ScratchLease::ScratchLease()
+ThreadScratch::ThreadScratch()
     : scratch_([]() -> ParserScratch& {
         thread_local ParserScratch scratch;
         return scratch;
       }()) {}
 
-ScratchLease::~ScratchLease() {
-  const auto tidy = [](auto& buffer, std::size_t element) {
+ThreadScratch::~ThreadScratch() {
+  const auto reset = [](auto& buffer, std::size_t element_bytes) {
     buffer.clear();
-    if (buffer.capacity() * element > kKeptScratchBytes) buffer.shrink_to_fit();
+    if (buffer.capacity() * element_bytes > kMaxKeptBytes) buffer.shrink_to_fit();
   };
-  tidy(scratch_.members, sizeof(Member));
-  tidy(scratch_.keys, 1);
-  tidy(scratch_.moved, 1);
+  reset(scratch_.members, sizeof(Member));
+  reset(scratch_.keys, 1);
+  reset(scratch_.moved, 1);
 }
 
 std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
@@ -357,9 +357,9 @@ std::span<Member> canonicalize_members(std::string_view json, std::string& out, 
 }
 
 void canonicalize(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel) {
-  ScratchLease lease;
+  ThreadScratch scratch;
   bool is_object;
-  canonicalize_members(json, out, numbers, cancel, *lease, is_object);
+  canonicalize_members(json, out, numbers, cancel, *scratch, is_object);
 }
 
 }  // namespace sealcast::core

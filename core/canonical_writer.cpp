@@ -1,4 +1,5 @@
-// The event path: the same strings, numbers and member order as the text path, from a caller's walk.
+// Canonicalises a document that a caller describes by events, with the same code for strings, numbers and member order
+// as canonical_json.cpp.
 #include <charconv>
 #include <cstring>
 #include <span>
@@ -13,52 +14,53 @@ namespace sealcast::core {
 
 namespace {
 
-constexpr std::size_t kKeptBytes = 1 << 20;
+constexpr std::size_t kMaxKeptBytes = 1 << 20;
 
-// Kept from document to document, so that a small one allocates nothing; empty-handed while a writer has them.
-struct Spare {
+// Buffers that are kept between documents, so that a small document needs no allocation. A writer takes them out while
+// it lives.
+struct KeptBuffers {
   std::vector<Member> members;
   std::string moved;
 };
 
-Spare& spare() {
-  thread_local Spare spare;
-  return spare;
+KeptBuffers& kept_buffers() {
+  thread_local KeptBuffers buffers;
+  return buffers;
 }
 
 }  // namespace
 
-CanonicalWriter::CanonicalWriter(std::string& out, Numbers numbers, CancelFlag cancel, std::size_t expected)
-    : out_(out, expected), numbers_(numbers), cancel_(cancel) {
+CanonicalWriter::CanonicalWriter(std::string& out, Numbers numbers, CancelFlag cancel, std::size_t expected_size)
+    : out_(out, expected_size), numbers_(numbers), cancel_(cancel) {
   out_.make_room(0);
-  members_.swap(spare().members);
-  moved_.swap(spare().moved);
+  members_.swap(kept_buffers().members);
+  moved_.swap(kept_buffers().moved);
 }
 
 CanonicalWriter::~CanonicalWriter() {
   members_.clear();
-  if (members_.capacity() * sizeof(Member) <= kKeptBytes) members_.swap(spare().members);
-  if (moved_.capacity() <= kKeptBytes) moved_.swap(spare().moved);
+  if (members_.capacity() * sizeof(Member) <= kMaxKeptBytes) members_.swap(kept_buffers().members);
+  if (moved_.capacity() <= kMaxKeptBytes) moved_.swap(kept_buffers().moved);
 }
 
-void CanonicalWriter::refuse(const std::string& what) const {
+void CanonicalWriter::fail(const std::string& problem) const {
   std::string path = "$";
   for (int i = 0; i < depth_; ++i) {
-    const Frame& frame = frames_[i];
-    if (!frame.object) {
-      path += "[" + std::to_string(frame.count) + "]";
+    const Container& container = containers_[i];
+    if (!container.object) {
+      path += "[" + std::to_string(container.count) + "]";
       continue;
     }
-    // The innermost open member of a frame is the last one before the next object's first.
+    // The open member of an object is the last member before the first member of the next inner object.
     std::size_t next = members_.size();
-    for (int j = depth_; j-- > i + 1;) next = frames_[j].first_member;
-    if (next == frame.first_member) continue;
+    for (int j = depth_; j-- > i + 1;) next = containers_[j].first_member;
+    if (next == container.first_member) continue;
     path += '[';
     Fault ignored;
     append_json_string(members_[next - 1].key, path, ignored);
     path += ']';
   }
-  throw Error(ErrorKind::invalid_json, "invalid JSON at " + path + ": " + what);
+  throw Error(ErrorKind::invalid_json, "invalid JSON at " + path + ": " + problem);
 }
 
 void CanonicalWriter::before_value() {
@@ -67,7 +69,7 @@ void CanonicalWriter::before_value() {
 
 void CanonicalWriter::after_value() {
   if (depth_ == 0) {
-    out_.close();
+    out_.finish();
     return;
   }
   out_.make_room(0);
@@ -77,8 +79,8 @@ void CanonicalWriter::after_value() {
 
 void CanonicalWriter::begin(char bracket, bool object) {
   before_value();
-  if (depth_ == kMaxDepth) refuse("nested deeper than 128");
-  frames_[depth_++] = {object, true, members_.size(), 0};
+  if (depth_ == kMaxDepth) fail("nesting is deeper than 128 levels");
+  containers_[depth_++] = {object, true, members_.size(), 0};
   out_.put(bracket);
   out_.make_room(0);
 }
@@ -87,33 +89,33 @@ void CanonicalWriter::begin_object() { begin('{', true); }
 void CanonicalWriter::begin_array() { begin('[', false); }
 
 void CanonicalWriter::key(std::string_view utf8) {
-  Frame& frame = top();
-  if (frame.count > 0) out_.put(',');
+  Container& container = top();
+  if (container.count > 0) out_.put(',');
   const std::size_t begin = out_.size();
   Fault fault;
-  if (!write_json_string(utf8, out_, fault)) refuse(fault.what);
+  if (!write_json_string(utf8, out_, fault)) fail(fault.problem);
   out_.put(':');
-  const Member& member = add_member(members_, utf8, begin, frame.count);
-  if (frame.count > 0 && compare_members(members_.end()[-2], member) >= 0) frame.sorted = false;
+  const Member& member = add_member(members_, utf8, begin, container.count);
+  if (container.count > 0 && compare_members(members_.end()[-2], member) >= 0) container.sorted = false;
 }
 
 void CanonicalWriter::end_object() {
-  const Frame frame = top();
-  if (!frame.sorted) {
+  const Container container = top();
+  if (!container.sorted) {
     Poll poll(cancel_);
-    const std::span<Member> members = std::span(members_).subspan(frame.first_member);
-    if (const Member* twice = sort_members(members, poll)) {
-      std::string what = "the key ";
+    const std::span<Member> members = std::span(members_).subspan(container.first_member);
+    if (const Member* duplicate = sort_members(members, poll)) {
+      std::string problem = "duplicate key ";
       Fault ignored;
-      append_json_string(twice->key, what, ignored);
-      members_.resize(frame.first_member);
+      append_json_string(duplicate->key, problem, ignored);
+      members_.resize(container.first_member);
       --depth_;
-      refuse(what + " stands twice");
+      fail(problem);
     }
     move_members(members, out_.data(), moved_, poll);
   }
   out_.put('}');
-  members_.resize(frame.first_member);
+  members_.resize(container.first_member);
   --depth_;
   after_value();
 }
@@ -127,7 +129,7 @@ void CanonicalWriter::end_array() {
 void CanonicalWriter::string(std::string_view utf8) {
   before_value();
   Fault fault;
-  if (!write_json_string(utf8, out_, fault)) refuse(fault.what);
+  if (!write_json_string(utf8, out_, fault)) fail(fault.problem);
   after_value();
 }
 
@@ -136,9 +138,9 @@ void CanonicalWriter::number(std::string_view literal) {
   out_.make_room(kSlack);
   const char* const end = literal.data() + literal.size();
   Fault fault;
-  const Cursor at =
-      literal.empty() ? Cursor{nullptr, nullptr} : write_number({literal.data(), out_.at}, end, numbers_, fault);
-  if (at.in == nullptr || at.in != end) refuse(fault.what != nullptr ? fault.what : "not a JSON number");
+  const InOut at =
+      literal.empty() ? InOut{nullptr, nullptr} : write_number({literal.data(), out_.at}, end, numbers_, fault);
+  if (at.in == nullptr || at.in != end) fail(fault.problem != nullptr ? fault.problem : "not a JSON number");
   out_.at = at.out;
   after_value();
 }
@@ -149,11 +151,11 @@ void CanonicalWriter::integer(std::int64_t value) {
   after_value();
 }
 
-void CanonicalWriter::boolean(bool value) { word(value ? "true" : "false"); }
+void CanonicalWriter::boolean(bool value) { write_literal(value ? "true" : "false"); }
 
-void CanonicalWriter::null() { word("null"); }
+void CanonicalWriter::null() { write_literal("null"); }
 
-void CanonicalWriter::word(std::string_view text) {
+void CanonicalWriter::write_literal(std::string_view text) {
   before_value();
   std::memcpy(out_.at, text.data(), text.size());
   out_.at += text.size();

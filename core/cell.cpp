@@ -1,4 +1,4 @@
-// Scores by hash: every stream ranks the cells in an order of its own.
+// Computes scores by hash, so that each stream orders the cells differently.
 #include "core/cell.h"
 
 #include <string>

@@ -1,4 +1,4 @@
-// Which of several cells a stream belongs to, by rendezvous hashing (docs/cells.md).
+// Assigns a stream to one of several cells by rendezvous hashing (docs/cells.md).
 #pragma once
 
 #include <cstddef>
@@ -8,12 +8,13 @@
 
 namespace sealcast::core {
 
-// Of a cell for a stream: the first 8 bytes, big-endian, of SHA-256 over the cell's name, "/" and the stream's id in
-// lower case.
+// The score of a cell for a stream: the first 8 bytes, big-endian, of SHA-256 over the cell's name, "/" and the
+// stream's id in lower case.
 std::uint64_t cell_score(std::string_view cell, std::string_view stream_id);
 
-// The place in `cells` of the one with the highest score, of equals the one whose name is less; cells.size() when there
-// is none. A cell that goes moves only its own streams, one that comes takes an equal part of each.
+// Returns the index of the cell with the highest score; of equal scores, the smaller name. Returns cells.size() if
+// `cells` is empty. If a cell is removed, only its own streams move. A new cell gets an equal share from each other
+// cell.
 std::size_t rendezvous(std::string_view stream_id, std::span<const std::string_view> cells);
 
 }  // namespace sealcast::core

@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), without an allocation per call.
+// SHA-256 (FIPS 180-4), HMAC-SHA-256 (RFC 2104) and hex, without an allocation per hash.
 #pragma once
 
 #include <openssl/sha.h>
@@ -21,27 +21,27 @@ inline std::string_view bytes(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-// Lower-case hex, two digits a byte.
+// Lower-case hex, two digits per byte.
 std::string to_hex(const Digest& digest);
 void append_hex(std::string_view bytes, std::string& out);
-char* write_hex(std::string_view bytes, char* out);  // returns the end of the digits
+char* write_hex(std::string_view bytes, char* out);  // returns the end of the digits; `out` needs 2 * bytes.size()
 
-// The first 8 bytes, big-endian: what spreads things evenly, the same everywhere.
+// The first 8 bytes as a big-endian number: evenly distributed, and the same on every machine.
 std::uint64_t leading_number(const Digest& digest);
 
-// False unless `hex` is lower-case hex digits, exactly two for each byte of `out`.
+// Returns false unless `hex` consists of lower-case hex digits, exactly two per byte of `out`.
 bool from_hex(std::string_view hex, std::span<unsigned char> out);
 
-// Takes the same time whatever the contents.
+// Takes the same time for all contents, so that the time tells nothing about a secret.
 bool equal_in_constant_time(const Digest& a, const Digest& b);
 
-// A secret whose two pad blocks have been hashed once: each sign() costs only its message.
+// An HMAC secret. The constructor hashes the two pad blocks, so sign() hashes only the message.
 class HmacKey {
  public:
   explicit HmacKey(std::string_view secret);
   HmacKey(const HmacKey&) = default;
   HmacKey& operator=(const HmacKey&) = default;
-  ~HmacKey();  // wipes
+  ~HmacKey();  // wipes the hash states
   Digest sign(std::string_view message) const;
 
  private:

@@ -1,4 +1,4 @@
-// Ed25519 by OpenSSL's EVP interface.
+// Signs and verifies Ed25519 with OpenSSL's EVP interface, and reads PEM files.
 #include "core/ed25519.h"
 
 #include <openssl/bio.h>
@@ -14,10 +14,10 @@ namespace {
 
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
-// What OpenSSL has to say stays in a queue of the thread, where the next reader would take it for its own trouble.
-[[noreturn]] void fail(const char* what) {
+// OpenSSL queues its errors per thread. The next user of OpenSSL would take errors that stay there for its own.
+[[noreturn]] void fail(const char* problem) {
   ERR_clear_error();
-  throw std::runtime_error(what);
+  throw std::runtime_error(problem);
 }
 
 }  // namespace
@@ -52,15 +52,15 @@ bool Ed25519Key::verify(std::string_view message, const Ed25519Signature& signat
   if (EVP_DigestVerifyInit(context_.get(), nullptr, nullptr, nullptr, pair_.get()) != 1) {
     fail("OpenSSL cannot verify with an Ed25519 key");
   }
-  const int good =
+  const int result =
       EVP_DigestVerify(context_.get(), signature.data(), signature.size(), bytes_of(message), message.size());
-  if (good != 1) ERR_clear_error();
-  return good == 1;
+  if (result != 1) ERR_clear_error();
+  return result == 1;
 }
 
 bool read_ed25519_pem(std::string_view pem, std::string& seed) {
   const std::unique_ptr<BIO, int (*)(BIO*)> input(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
-  // Without a callback of ours, OpenSSL would ask the terminal for the password of an encrypted key.
+  // Without this callback, OpenSSL would ask the terminal for the password of an encrypted key.
   constexpr auto kNoPassword = [](char*, int, int, void*) { return -1; };
   const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> pair(
       input == nullptr ? nullptr : PEM_read_bio_PrivateKey(input.get(), nullptr, kNoPassword, nullptr), EVP_PKEY_free);

@@ -1,4 +1,4 @@
-// Ed25519 (RFC 8032) over OpenSSL: a key pair that is prepared once, and signs and verifies many messages.
+// Ed25519 (RFC 8032) with OpenSSL: a key pair that signs and verifies many messages.
 #pragma once
 
 #include <openssl/types.h>
@@ -17,10 +17,10 @@ inline constexpr std::size_t kEd25519Seed = 32;  // bytes of the private key (RF
 
 class Ed25519Key {
  public:
-  // `seed` has kEd25519Seed bytes. Throws std::runtime_error when OpenSSL cannot make the key.
+  // `seed` has kEd25519Seed bytes. Throws std::runtime_error if OpenSSL cannot make the key.
   explicit Ed25519Key(std::string_view seed);
 
-  // Throws std::runtime_error when OpenSSL cannot sign; a signature is never left half made.
+  // Throws std::runtime_error if OpenSSL fails.
   Ed25519Signature sign(std::string_view message) const;
   bool verify(std::string_view message, const Ed25519Signature& signature) const;
   const Ed25519PublicKey& public_key() const noexcept { return public_key_; }
@@ -31,13 +31,13 @@ class Ed25519Key {
     void operator()(EVP_MD_CTX* context) const;
   };
 
-  std::unique_ptr<EVP_PKEY, Free> pair_;       // OpenSSL wipes its private half
-  std::unique_ptr<EVP_MD_CTX, Free> context_;  // used again for each message: no thread shares a key
+  std::unique_ptr<EVP_PKEY, Free> pair_;       // OpenSSL wipes the private key
+  std::unique_ptr<EVP_MD_CTX, Free> context_;  // reused for each message, so threads must not share a key
   Ed25519PublicKey public_key_{};
 };
 
-// The seed in a PEM file as `openssl genpkey -algorithm ed25519` writes it: PKCS#8, not encrypted. Replaces `seed`.
-// False when the text is anything else.
+// Reads the seed from PEM as `openssl genpkey -algorithm ed25519` writes it (PKCS#8, not encrypted) and replaces
+// `seed`. Returns false for any other text.
 bool read_ed25519_pem(std::string_view pem, std::string& seed);
 
 }  // namespace sealcast::core

@@ -1,4 +1,4 @@
-// Sealing and checking envelopes.
+// Builds signing strings, seals envelopes and verifies them.
 #include "core/envelope.h"
 
 #include <array>
@@ -17,9 +17,9 @@
 namespace sealcast::core {
 namespace {
 
-constexpr std::int64_t kMaxTimestamp = 253'402'300'799'999;
+constexpr std::int64_t kMaxTimestamp = 253'402'300'799'999;  // end of the year 9999
 
-// Bytes that no signed field may hold; the second byte of U+0080..U+009F is looked at apart.
+// Bytes that a signed field must not contain. U+0080..U+009F have two bytes and are checked separately.
 constexpr std::array<bool, 256> kForbidden = [] {
   std::array<bool, 256> table{};
   for (int c = 0; c < 0x20; ++c) table[static_cast<std::size_t>(c)] = true;
@@ -27,21 +27,21 @@ constexpr std::array<bool, 256> kForbidden = [] {
   return table;
 }();
 
-// Whether 16 bytes a time tell that every byte is ASCII and none forbidden.
-bool plainly_allowed(std::string_view text) {
+// Checks 16 bytes at a time that all bytes are ASCII and allowed. False means only that the slow check must decide.
+bool all_plainly_allowed(std::string_view text) {
 #if defined(__SSE2__)
   if (text.size() < 16) return false;
-  const auto careful = [](const char* p) {
+  const auto special = [](const char* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    // Signed comparison: bytes from 0x80 on count as less than a space, like controls.
+    // The comparison is signed: bytes from 0x80 are less than a space, as control characters are.
     const __m128i control =
         _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7F)));
     const __m128i separator =
         _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('|')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('=')));
     return _mm_or_si128(control, separator);
   };
-  __m128i found = careful(text.data() + text.size() - 16);  // overlaps the last one of the others
-  for (std::size_t i = 0; i + 16 < text.size(); i += 16) found = _mm_or_si128(found, careful(text.data() + i));
+  __m128i found = special(text.data() + text.size() - 16);  // may overlap the last block of the loop
+  for (std::size_t i = 0; i + 16 < text.size(); i += 16) found = _mm_or_si128(found, special(text.data() + i));
   return _mm_movemask_epi8(found) == 0;
 #else
   static_cast<void>(text);
@@ -49,15 +49,16 @@ bool plainly_allowed(std::string_view text) {
 #endif
 }
 
+// Returns null if the text is a valid signed field.
 const char* problem_of_field(std::string_view text) {
-  if (plainly_allowed(text)) return nullptr;
+  if (all_plainly_allowed(text)) return nullptr;
   if (text.empty()) return "is empty";
-  unsigned char before = 0;
+  unsigned char previous = 0;
   for (const char each : text) {
     const auto c = static_cast<unsigned char>(each);
-    if (kForbidden[c]) return "holds '|', '=' or a control character";
-    if (before == 0xC2 && c < 0xA0) return "holds a control character";
-    before = c;
+    if (kForbidden[c]) return "contains '|', '=' or a control character";
+    if (previous == 0xC2 && c < 0xA0) return "contains a control character";
+    previous = c;
   }
   return nullptr;
 }
@@ -70,15 +71,15 @@ void append_integer(std::int64_t value, std::string& out) {
 void require_field(const char* name, std::string_view value) {
   if (const char* problem = problem_of_field(value)) {
     throw Error(ErrorKind::invalid_argument, std::string("signed field \"") + name + "\" " + problem, {},
-                "A signed field is not empty and holds no '|', no '=' and no control character.");
+                "A signed field must not be empty and must not contain '|', '=' or a control character.");
   }
 }
 
-// How long a signing string is at most beside its five texts.
-constexpr std::size_t kSigningFrame = 96;
+// Maximum length of the fixed parts of a signing string and of its `ts`.
+constexpr std::size_t kMaxFixedParts = 96;
 
-std::size_t signing_bound(const Fields& fields) {
-  return kSigningFrame + fields.t.size() + fields.stream_id.size() + fields.sender_id.size() + fields.txn_id.size();
+std::size_t max_signing_size(const Fields& fields) {
+  return kMaxFixedParts + fields.t.size() + fields.stream_id.size() + fields.sender_id.size() + fields.txn_id.size();
 }
 
 template <std::size_t kSize>
@@ -92,7 +93,7 @@ char* write(std::string_view text, char* out) {
   return out + text.size();
 }
 
-// Everything up to the payload's hash.
+// Writes the signing string up to the payload hash. Returns the end.
 char* write_signing_string(const Fields& fields, char* out) {
   require_field("t", fields.t);
   require_field("stream_id", fields.stream_id);
@@ -100,7 +101,7 @@ char* write_signing_string(const Fields& fields, char* out) {
   require_field("txn_id", fields.txn_id);
   if (fields.ts < 0 || fields.ts > kMaxTimestamp) {
     throw Error(ErrorKind::invalid_argument, "signed field \"ts\" is out of range", {},
-                "It is a time in Unix milliseconds, from 0 to the end of the year 9999.");
+                "Use Unix milliseconds from 0 to 253402300799999 (the end of the year 9999).");
   }
   out = write(fields.t, write("v=1|t=", out));
   out = write(fields.stream_id, write("|stream_id=", out));
@@ -110,9 +111,9 @@ char* write_signing_string(const Fields& fields, char* out) {
   return write("|payload_hash=", out);
 }
 
-// Replaces `signing` by the signing string of a canonical payload.
+// Replaces `signing` with the signing string of a canonical payload.
 void build_signing_string(const Fields& fields, std::string_view canonical_d, std::string& signing) {
-  signing.resize(signing_bound(fields) + kHexDigest);
+  signing.resize(max_signing_size(fields) + kHexDigest);
   char* const end = write_hex(bytes(sha256(canonical_d)), write_signing_string(fields, signing.data()));
   signing.resize(static_cast<std::size_t>(end - signing.data()));
 }
@@ -120,17 +121,17 @@ void build_signing_string(const Fields& fields, std::string_view canonical_d, st
 void append_string(std::string_view text, std::string& out) {
   Fault fault;
   if (!append_json_string(text, out, fault)) {
-    throw Error(ErrorKind::invalid_argument, "a field of the envelope is not UTF-8");
+    throw Error(ErrorKind::invalid_argument, "a field of the envelope is not valid UTF-8");
   }
 }
 
-// The members in canonical order, which is how the canonicalizer hands them over.
+// The members in canonical order, as canonicalize_members() returns them.
 enum Position { kD, kKid, kSender, kSig, kStreamId, kType, kTs, kTxnId, kVersion, kMembers };
 constexpr std::array<std::string_view, kMembers> kNames = {"d", "kid", "s",      "sig", "stream_id",
                                                            "t", "ts",  "txn_id", "v"};
 
-// An envelope taken apart; its strings live in the canonical text or in `unescaped`.
-struct Opened {
+// The views point into the members of Buffers.
+struct ParsedEnvelope {
   Fields fields;
   std::string_view kid;
   std::string_view d;
@@ -143,16 +144,16 @@ struct Buffers {
   std::string signing;
 };
 
-bool open_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, Opened& out) {
-  ScratchLease lease;
+bool parse_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, ParsedEnvelope& out) {
+  ThreadScratch scratch;
   bool is_object = false;
   const std::span<Member> members =
-      canonicalize_members(json, buffers.canonical, Numbers::exact, cancel, *lease, is_object);
+      canonicalize_members(json, buffers.canonical, Numbers::exact, cancel, *scratch, is_object);
   if (!is_object || members.size() != kMembers) return false;
   std::array<std::string_view, kMembers> values;
   for (std::size_t i = 0; i < kMembers; ++i) {
     if (members[i].key != kNames[i]) return false;
-    const std::size_t begin = members[i].begin + kNames[i].size() + 3;  // behind the quotes and the colon
+    const std::size_t begin = members[i].begin + kNames[i].size() + 3;  // after the quotes and the colon
     values[i] = std::string_view(buffers.canonical).substr(begin, members[i].end - begin);
   }
   if (values[kVersion] != "1") return false;
@@ -164,7 +165,7 @@ bool open_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, O
     if (value.find('\\') == std::string_view::npos) {
       into = value;
     } else {
-      // Reserved whole at the first such string, so that the views of earlier ones stay good.
+      // Reserves the maximum at the first string with an escape, so that views of earlier strings stay valid.
       if (buffers.unescaped.empty()) buffers.unescaped.reserve(buffers.canonical.size());
       const std::size_t start = buffers.unescaped.size();
       append_unescaped(value, buffers.unescaped);
@@ -189,7 +190,7 @@ bool open_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, O
 void append_signing_string(const Fields& fields, std::string_view payload_hash, std::string& out) {
   require_field("payload_hash", payload_hash);
   const std::size_t start = out.size();
-  out.resize(start + signing_bound(fields) + payload_hash.size());
+  out.resize(start + max_signing_size(fields) + payload_hash.size());
   char* const end = write(payload_hash, write_signing_string(fields, out.data() + start));
   out.resize(static_cast<std::size_t>(end - out.data()));
 }
@@ -220,43 +221,43 @@ void append_envelope(const Fields& fields, std::string_view kid, std::string_vie
   out += "\"}";
 }
 
-std::string_view to_string(Verdict verdict) noexcept {
-  switch (verdict) {
-    case Verdict::ok:
+std::string_view to_string(VerifyResult result) noexcept {
+  switch (result) {
+    case VerifyResult::ok:
       return "ok";
-    case Verdict::malformed:
+    case VerifyResult::malformed:
       return "malformed";
-    case Verdict::unknown_kid:
+    case VerifyResult::unknown_kid:
       return "unknown_kid";
-    case Verdict::bad_signature:
+    case VerifyResult::bad_signature:
       return "bad_signature";
-    case Verdict::expired:
+    case VerifyResult::expired:
       return "expired";
-    case Verdict::from_future:
+    case VerifyResult::from_future:
       return "from_future";
   }
   return "malformed";
 }
 
-Verdict verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
-                        FindKey find_key, void* context, CancelFlag cancel) {
+VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
+                             FindKey find_key, void* context, CancelFlag cancel) {
   try {
     Buffers buffers;
-    Opened envelope;
-    if (!open_envelope(json, cancel, buffers, envelope)) return Verdict::malformed;
-    // Checks the fields' rules, whoever signed.
+    ParsedEnvelope envelope;
+    if (!parse_envelope(json, cancel, buffers, envelope)) return VerifyResult::malformed;
+    // Throws for invalid fields, so that they are malformed even under an unknown key.
     build_signing_string(envelope.fields, envelope.d, buffers.signing);
     const Key* const key = find_key(envelope.kid, context);
-    if (key == nullptr) return Verdict::unknown_kid;
-    if (!key->verify(buffers.signing, envelope.sig)) return Verdict::bad_signature;
-    // The time is worth a look only once the signature vouches for it.
+    if (key == nullptr) return VerifyResult::unknown_kid;
+    if (!key->verify(buffers.signing, envelope.sig)) return VerifyResult::bad_signature;
+    // Without a valid signature, `ts` could be forged.
     const std::int64_t age = now_ms - envelope.fields.ts;
-    if (age < -kMaxClockSkewMs) return Verdict::from_future;
-    if (max_age_ms && age > *max_age_ms) return Verdict::expired;
-    return Verdict::ok;
+    if (age < -kMaxClockSkewMs) return VerifyResult::from_future;
+    if (max_age_ms && age > *max_age_ms) return VerifyResult::expired;
+    return VerifyResult::ok;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
-    return Verdict::malformed;
+    return VerifyResult::malformed;
   }
 }
 

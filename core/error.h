@@ -1,4 +1,4 @@
-// What went wrong, worded for the caller, in a form that both Postgres and the sidecar can answer with.
+// The exception of core: a message, a detail and a hint, from which PostgreSQL and the sidecar make their answers.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +8,14 @@
 namespace sealcast::core {
 
 enum class ErrorKind {
-  invalid_json,      // bytes that are not I-JSON text; the message names the byte offset or the path
+  invalid_json,      // not I-JSON (RFC 7493); the message names the byte offset or the path
   invalid_argument,  // a value outside its documented range
-  unknown_key,       // a key id that the keyring does not hold
-  bad_keyring,       // a keyring directory that cannot be used as it stands
-  interrupted,       // the caller's cancel flag was raised
+  unknown_key,       // a key id that is not in the keyring
+  bad_keyring,       // a keyring directory that cannot be used
+  interrupted,       // the caller's cancel flag is set
 };
 
-// Thrown by every core function that can fail; caught in one place on each side (pg/guard.h, the sidecar's rpc).
+// The extension catches it in one place: extension/server/guard.h.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, std::string detail = {}, std::string hint = {})

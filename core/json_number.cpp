@@ -1,4 +1,5 @@
-// From a decimal literal to the nearest double's shortest literal, skipping the double where it cannot matter.
+// Converts a decimal literal to the shortest literal of the nearest double. Skips the conversion to a double where it
+// cannot change the digits.
 #include "core/json_number.h"
 
 #include <charconv>
@@ -10,14 +11,15 @@
 namespace sealcast::core {
 namespace {
 
-// Every decimal of at most 15 significant digits survives the way through a (normal) double, and no shorter or other
-// decimal of that length lands on the same double: its own digits are its shortest ones.
+// A decimal with at most 15 significant digits survives the conversion to a (normal) double and back. No other decimal
+// of at most that length has the same nearest double. So its own digits are the shortest digits.
 constexpr int kSafeDigits = 15;
 constexpr std::int64_t kSafeExponent = 290;
 constexpr int kMaxShortestDigits = 17;
 constexpr std::ptrdiff_t kMaxCanonical = 32;
 
-// Larger than any literal is long, so that no position in one brings a saturated exponent back into range.
+// Exponents saturate here. Larger than the length of any literal, so that the position of its point cannot bring a
+// saturated exponent back into range.
 constexpr std::int64_t kHugeExponent = 1'000'000'000'000'000;
 
 // 0.d1d2…dk × 10^point.
@@ -34,8 +36,8 @@ const char* skip_digits(const char* p, const char* end) {
   return p;
 }
 
-// ECMA-262 Number::toString, steps 5 to 12, where k is count and n is point.
-char* lay_out(bool negative, const Decimal& value, char* out) {
+// Implements steps 5 to 12 of ECMA-262 Number::toString; k is the count and n the point.
+char* write_decimal(bool negative, const Decimal& value, char* out) {
   const int k = value.count;
   const int n = static_cast<int>(value.point);
   const auto digits = [&](int from, int to) {
@@ -72,7 +74,7 @@ char* lay_out(bool negative, const Decimal& value, char* out) {
   return out;
 }
 
-// The shortest digits that read back as `value`, which is positive and finite.
+// The shortest digits whose nearest double is `value`, which is positive and finite.
 Decimal shortest(double value) {
   char text[32];
   const char* end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
@@ -89,8 +91,7 @@ Decimal shortest(double value) {
   return result;
 }
 
-// One literal taken apart: its digits without leading and trailing zeros lie in [first, last], perhaps with a point
-// between them.
+// A literal's digits without leading and trailing zeros: the range [first, last], which may contain a decimal point.
 struct Literal {
   const char* first;
   const char* last;
@@ -118,15 +119,15 @@ std::int64_t read_exponent(const char* p, const char* end) {
   return negative ? -value : value;
 }
 
-// Copies a literal that is canonical as it stands: at most kSafeDigits digits, no exponent, no superfluous zero, and
-// none so small that it wants an exponent. at.in == nullptr when this does not see it at once.
-Cursor copy_canonical(Cursor at, const char* end) {
-  constexpr std::ptrdiff_t kPlaces = 6;  // from 1e-7 on ECMAScript writes an exponent
+// Copies a literal that is already canonical: at most kSafeDigits digits, no exponent, no superfluous zero, and not so
+// small that it needs an exponent. Returns in == nullptr if this quick check cannot tell.
+InOut copy_canonical(InOut at, const char* end) {
+  constexpr std::ptrdiff_t kPlaces = 6;  // ECMAScript writes an exponent for numbers below 1e-6
   const auto copy_digits = [&at, end] {
     while (is_digit(at.in, end)) *at.out++ = *at.in++;
   };
-  const Cursor unknown{nullptr, nullptr};
-  // A longer one would not fit behind `out`.
+  const InOut unknown{nullptr, nullptr};
+  // A longer literal could exceed the room at `at.out`.
   if (end - at.in > kMaxCanonical) end = at.in + kMaxCanonical;
   if (*at.in == '-') *at.out++ = *at.in++;
   const char* const whole = at.in;
@@ -150,23 +151,23 @@ Cursor copy_canonical(Cursor at, const char* end) {
 
 }  // namespace
 
-Cursor write_number(Cursor at, const char* end, Numbers numbers, Fault& fault) {
-  const auto refuse = [&fault](const char* where, const char* what) {
-    fault = {where, what};
-    return Cursor{nullptr, nullptr};
+InOut write_number(InOut at, const char* end, Numbers numbers, Fault& fault) {
+  const auto refuse = [&fault](const char* where, const char* problem) {
+    fault = {where, problem};
+    return InOut{nullptr, nullptr};
   };
-  if (const Cursor done = copy_canonical(at, end); done.in != nullptr) return done;
+  if (const InOut done = copy_canonical(at, end); done.in != nullptr) return done;
   const char* const start = at.in;
   const bool negative = *start == '-';
   const char* const whole = start + (negative ? 1 : 0);
-  if (!is_digit(whole, end)) return refuse(whole, "a number needs a digit here");
+  if (!is_digit(whole, end)) return refuse(whole, "expected a digit");
   const char* const whole_end = skip_digits(whole, end);
-  if (*whole == '0' && whole_end - whole > 1) return refuse(whole, "a number with a leading zero");
+  if (*whole == '0' && whole_end - whole > 1) return refuse(whole, "number has a leading zero");
 
   const bool has_fraction = whole_end < end && *whole_end == '.';
   const char* const fraction = has_fraction ? whole_end + 1 : whole_end;
   const char* const fraction_end = has_fraction ? skip_digits(fraction, end) : whole_end;
-  if (has_fraction && fraction_end == fraction) return refuse(fraction, "a number needs a digit after its point");
+  if (has_fraction && fraction_end == fraction) return refuse(fraction, "expected a digit after the decimal point");
 
   const char* p = fraction_end;
   std::int64_t exponent = 0;
@@ -174,13 +175,13 @@ Cursor write_number(Cursor at, const char* end, Numbers numbers, Fault& fault) {
     const char* const sign = p + 1;
     const char* const digits = sign < end && (*sign == '+' || *sign == '-') ? sign + 1 : sign;
     p = skip_digits(digits, end);
-    if (p == digits) return refuse(digits, "a number needs a digit in its exponent");
+    if (p == digits) return refuse(digits, "expected a digit in the exponent");
     exponent = read_exponent(sign, p);
   }
 
   Literal literal{whole, fraction_end - 1, 0, 0};
   while (literal.first < fraction_end && (*literal.first == '0' || *literal.first == '.')) ++literal.first;
-  if (literal.first == fraction_end) {  // zero, and -0 is written alike
+  if (literal.first == fraction_end) {  // zero; -0 becomes 0 too
     *at.out++ = '0';
     return {p, at.out};
   }
@@ -194,33 +195,33 @@ Cursor write_number(Cursor at, const char* end, Numbers numbers, Fault& fault) {
     for (const char* digit = literal.first; digit <= literal.last; ++digit) {
       if (*digit != '.') decimal.digits[decimal.count++] = *digit;
     }
-    return {p, lay_out(negative, decimal, at.out)};
+    return {p, write_decimal(negative, decimal, at.out)};
   }
 
   double value = 0;
   const std::from_chars_result read = std::from_chars(whole, p, value);
   if (read.ec == std::errc::result_out_of_range) value = literal.point > 0 ? HUGE_VAL : 0;
-  if (std::isinf(value)) return refuse(start, "a number too large for a double");
+  if (std::isinf(value)) return refuse(start, "number is too large for a double");
   const bool zero = value == 0;
   const Decimal decimal = zero ? Decimal{} : shortest(value);
   if (numbers == Numbers::exact && (zero || !same_digits(literal, decimal))) {
-    return refuse(start, "a number that a double cannot hold exactly; send it as a string");
+    return refuse(start, "a double cannot hold this number exactly; send it as a string");
   }
   if (zero) {
     *at.out++ = '0';
     return {p, at.out};
   }
-  return {p, lay_out(negative, decimal, at.out)};
+  return {p, write_decimal(negative, decimal, at.out)};
 }
 
 void append_number(double value, std::string& out) {
-  if (!std::isfinite(value)) throw Error(ErrorKind::invalid_json, "NaN and infinities have no JSON form");
+  if (!std::isfinite(value)) throw Error(ErrorKind::invalid_json, "JSON has no NaN and no infinity");
   if (value == 0) {
     out += '0';
     return;
   }
   char text[kSlack];
-  out.append(text, lay_out(value < 0, shortest(std::fabs(value)), text));
+  out.append(text, write_decimal(value < 0, shortest(std::fabs(value)), text));
 }
 
 }  // namespace sealcast::core

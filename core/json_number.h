@@ -1,4 +1,4 @@
-// JSON numbers: the grammar of RFC 8259 in, the literal that ECMAScript prints out. Internal to core.
+// Reads JSON numbers (RFC 8259) and writes them as ECMAScript does. Internal to core.
 #pragma once
 
 #include "core/canonical_json.h"
@@ -6,8 +6,9 @@
 
 namespace sealcast::core {
 
-// Reads the number at `at.in` (a '-' or a digit) and writes its canonical literal, at most kSlack bytes.
-// Returns at.in == nullptr and sets `fault` when it is no number, is beyond a double, or is not exact when it must be.
-Cursor write_number(Cursor at, const char* end, Numbers numbers, Fault& fault);
+// Reads the number at `at.in`, which must be a '-' or a digit, and writes its canonical literal, at most kSlack bytes.
+// Returns in == nullptr and sets `fault` if the text is not a number, the number is beyond a double, or it is inexact
+// and `numbers` is exact.
+InOut write_number(InOut at, const char* end, Numbers numbers, Fault& fault);
 
 }  // namespace sealcast::core

@@ -1,4 +1,4 @@
-// The one place that knows which bytes a canonical JSON string escapes.
+// Scans, escapes and decodes JSON strings. No other file knows which bytes a canonical string escapes.
 #include "core/json_string.h"
 
 #include <cstring>
@@ -10,7 +10,7 @@ namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
 
-// What follows the backslash in a two-character escape; 0 for \u00xx.
+// The character after the backslash of a two-character escape, or 0 if the escape is \u00xx.
 char short_escape(unsigned char c) {
   switch (c) {
     case '"':
@@ -50,11 +50,11 @@ const char* multibyte_end(const char* p, const char* end) {
   }
   if (lead > 0xF4 || left < 4 || !continues(1) || !continues(2) || !continues(3)) return nullptr;
   if (lead == 0xF0 && byte(1) < 0x90) return nullptr;  // overlong
-  if (lead == 0xF4 && byte(1) > 0x8F) return nullptr;  // past U+10FFFF
+  if (lead == 0xF4 && byte(1) > 0x8F) return nullptr;  // above U+10FFFF
   return p + 4;
 }
 
-Cursor copy_multibyte(Cursor at, const char* end, const char* stop) {
+InOut copy_multibyte(InOut at, const char* end, const char* stop) {
   do {
     const char* const next = multibyte_end(at.in, end);
     if (next == nullptr) return {at.in, nullptr};
@@ -96,16 +96,16 @@ char* write_multibyte(unsigned code_point, char* out) {
   return out;
 }
 
-bool write_json_string(std::string_view utf8, OpenEnd& out, Fault& fault) {
+bool write_json_string(std::string_view utf8, OutputBuffer& out, Fault& fault) {
   const char* const end = utf8.data() + utf8.size();
-  out.make_room(utf8.size());  // the slack holds the quotes
-  Cursor at{utf8.data(), out.at};
+  out.make_room(utf8.size());  // the slack has room for the quotes
+  InOut at{utf8.data(), out.at};
   *at.out++ = '"';
   while (true) {
     at = copy_plain(at, end);
     if (at.in == end) break;
     if (static_cast<unsigned char>(*at.in) < 0x80) {
-      // Only an escape makes a string longer than its input.
+      // Only an escape makes the string longer than its input.
       out.at = write_ascii(static_cast<unsigned char>(*at.in++), at.out);
       out.make_room(static_cast<std::size_t>(end - at.in));
       at.out = out.at;
@@ -125,12 +125,12 @@ bool write_json_string(std::string_view utf8, OpenEnd& out, Fault& fault) {
 
 bool append_json_string(std::string_view utf8, std::string& out, Fault& fault) {
   const std::size_t start = out.size();
-  OpenEnd end(out);
+  OutputBuffer end(out);
   if (!write_json_string(utf8, end, fault)) {
     out.resize(start);
     return false;
   }
-  end.close();
+  end.finish();
   return true;
 }
 

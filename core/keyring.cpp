@@ -1,4 +1,4 @@
-// Loading secrets, refusing what others could have put there, and wiping what is no longer needed.
+// Loads the secrets of a keyring, refuses files that other users could have written, and wipes secrets after use.
 #include "core/keyring.h"
 
 #include <dirent.h>
@@ -37,13 +37,13 @@ struct File {
   throw Error(ErrorKind::bad_keyring, "keyring: \"" + path + "\" " + problem, {}, hint);
 }
 
-[[noreturn]] void refuse_errno(const std::string& path, const char* what, const std::string& hint) {
-  refuse(path, std::string(what) + ": " + std::strerror(errno), hint);
+[[noreturn]] void refuse_errno(const std::string& path, const char* problem, const std::string& hint) {
+  refuse(path, std::string(problem) + ": " + std::strerror(errno), hint);
 }
 
 std::vector<std::string> names_in(const std::string& directory) {
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
-  const char* const hint = "Name a directory that the server's user may read, with one file a key.";
+  const char* const hint = "Name a directory that the server's user can read, with one file per key.";
   if (stream == nullptr) refuse_errno(directory, "cannot be opened", hint);
   struct stat state;
   struct statvfs filesystem;
@@ -52,15 +52,15 @@ std::vector<std::string> names_in(const std::string& directory) {
   }
   // Kubernetes mounts secrets as a directory of mode 1777 on a read-only file system.
   if ((state.st_mode & S_IWOTH) != 0 && (filesystem.f_flag & ST_RDONLY) == 0) {
-    refuse(directory, "may be written by others, who could add a key of their own", "Take that right: chmod o-w.");
+    refuse(directory, "is writable by others, who could add keys", "Remove this permission: chmod o-w.");
   }
   std::vector<std::string> names;
   errno = 0;
   while (const dirent* entry = ::readdir(stream.get())) {
     if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
     if (names.size() > kMaxKeys) {
-      refuse(directory, "holds more than " + std::to_string(kMaxKeys) + " keys",
-             "Remove keys that signed nothing still in use.");
+      refuse(directory, "contains more than " + std::to_string(kMaxKeys) + " keys",
+             "Remove keys whose messages are no longer in use.");
     }
     errno = 0;
   }
@@ -69,14 +69,15 @@ std::vector<std::string> names_in(const std::string& directory) {
   return names;
 }
 
-// Everything up to the bound and one byte more, into memory that never moves and so leaves no copy behind.
+// Reads the file, at most one byte beyond the maximum. The memory is allocated once, because a reallocation would leave
+// a copy of the secret behind.
 void read_secret(int descriptor, const std::string& path, std::string& secret) {
   secret.resize(kMaxSecretBytes + 2);
   std::size_t size = 0;
   while (size < secret.size()) {
     const ssize_t got = ::read(descriptor, secret.data() + size, secret.size() - size);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) refuse_errno(path, "cannot be read", "See that the disk is well.");
+    if (got < 0) refuse_errno(path, "cannot be read", "Check the disk.");
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }
@@ -84,12 +85,12 @@ void read_secret(int descriptor, const std::string& path, std::string& secret) {
   if (secret.ends_with('\n')) secret.pop_back();
 }
 
-// The seed, for what a file KID.ed25519 holds.
-void read_pem(const std::string& path, std::string& secret) {
+// Replaces `secret`, the content of a file KID.ed25519, with the seed.
+void read_seed(const std::string& path, std::string& secret) {
   WipedString seed;
   if (!read_ed25519_pem(secret, seed.text)) {
-    refuse(path, "holds no Ed25519 private key in PEM",
-           "Make one with: openssl genpkey -algorithm ed25519. It must not be encrypted.");
+    refuse(path, "contains no Ed25519 private key in PEM",
+           "Make a key with: openssl genpkey -algorithm ed25519. It must not be encrypted.");
   }
   std::swap(secret, seed.text);
 }
@@ -107,10 +108,10 @@ std::string_view to_string(Algorithm algorithm) noexcept {
 
 Key::Key(std::string kid_text, std::string secret_text, Algorithm algorithm)
     : kid(std::move(kid_text)), secret(std::move(secret_text)), signer_(signer_of(secret, algorithm)) {
-  const Ed25519PublicKey* const shown = public_key();
-  fingerprint =
-      to_hex(shown != nullptr ? sha256({reinterpret_cast<const char*>(shown->data()), shown->size()}) : sha256(secret))
-          .substr(0, kFingerprintDigits);
+  const Ed25519PublicKey* const half = public_key();
+  const Digest digest =
+      half != nullptr ? sha256({reinterpret_cast<const char*>(half->data()), half->size()}) : sha256(secret);
+  fingerprint = to_hex(digest).substr(0, kFingerprintDigits);
 }
 
 Key::~Key() { wipe(secret); }
@@ -138,7 +139,7 @@ const Ed25519PublicKey* Key::public_key() const noexcept {
   return pair == nullptr ? nullptr : &pair->public_key();
 }
 
-// A swap, so that no secret is let go of before its destructor wipes it.
+// Swaps instead of moving: a moved std::string could free its secret unwiped. The destructor of `other` wipes it.
 Key& Key::operator=(Key&& other) noexcept {
   std::swap(kid, other.kid);
   std::swap(secret, other.secret);
@@ -155,29 +156,29 @@ bool is_kid(std::string_view text) noexcept {
 }
 
 void Keyring::add(std::string kid, std::string secret, Algorithm algorithm) {
-  WipedString held{std::move(secret)};
+  WipedString wiped{std::move(secret)};
   const auto refuse_argument = [](const std::string& message, const char* hint) {
     throw Error(ErrorKind::invalid_argument, message, {}, hint);
   };
   if (!is_kid(kid)) {
-    refuse_argument("\"" + kid + "\" is no key id", "A key id is 1 to 32 of A-Z, a-z, 0-9, _ and -.");
+    refuse_argument("\"" + kid + "\" is not a key id",
+                    "A key id has 1 to 32 of the characters A-Z, a-z, 0-9, _ and -.");
   }
-  if (held.text.size() < kMinSecretBytes || held.text.size() > kMaxSecretBytes) {
-    refuse_argument("the secret of key \"" + kid + "\" has " + std::to_string(held.text.size()) + " bytes",
-                    "A secret has 32 to 1024 bytes; make one with: openssl rand -hex 32.");
+  if (wiped.text.size() < kMinSecretBytes || wiped.text.size() > kMaxSecretBytes) {
+    refuse_argument("the secret of key \"" + kid + "\" has " + std::to_string(wiped.text.size()) + " bytes",
+                    "A secret has 32 to 1024 bytes. Make one with: openssl rand -hex 32.");
   }
-  if (algorithm == Algorithm::ed25519 && held.text.size() != kEd25519Seed) {
-    refuse_argument("the seed of key \"" + kid + "\" has " + std::to_string(held.text.size()) + " bytes",
-                    "A seed of Ed25519 has 32 bytes.");
+  if (algorithm == Algorithm::ed25519 && wiped.text.size() != kEd25519Seed) {
+    refuse_argument("the seed of key \"" + kid + "\" has " + std::to_string(wiped.text.size()) + " bytes",
+                    "An Ed25519 seed has 32 bytes.");
   }
   const auto place = std::lower_bound(keys_.begin(), keys_.end(), kid,
                                       [](const Key& key, const std::string& text) { return key.kid < text; });
   if (place != keys_.end() && place->kid == kid) {
-    refuse_argument("key \"" + kid + "\" is there already",
-                    "A kid stands for one key: remove one of the two, or give it another name.");
+    refuse_argument("duplicate key id \"" + kid + "\"", "A key id names one key. Remove or rename one of the two.");
   }
-  if (keys_.size() == kMaxKeys) refuse_argument("a keyring holds no more than 64 keys", "");
-  keys_.insert(place, Key(std::move(kid), std::move(held.text), algorithm));
+  if (keys_.size() == kMaxKeys) refuse_argument("the keyring already has 64 keys", "Remove a key first.");
+  keys_.insert(place, Key(std::move(kid), std::move(wiped.text), algorithm));
 }
 
 const Key* Keyring::find(std::string_view kid) const noexcept {
@@ -190,29 +191,31 @@ LoadedKeyring load_keyring(const std::string& directory, bool strict) {
   LoadedKeyring loaded;
   for (const std::string& name : names_in(directory)) {
     const std::string path = directory + "/" + name;
-    // Symlinks are followed, as that is how Kubernetes swaps secrets; NONBLOCK keeps a FIFO from hanging the server.
+    // Follows symlinks, because Kubernetes swaps secrets with them. O_NONBLOCK, so that a FIFO cannot block the server.
     const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-    if (file.descriptor < 0) refuse_errno(path, "cannot be opened", "Let the server's user read it, or remove it.");
+    if (file.descriptor < 0)
+      refuse_errno(path, "cannot be opened", "Let the server's user read this file, or remove it.");
     struct stat state;
     if (::fstat(file.descriptor, &state) != 0) refuse_errno(path, "cannot be inspected", "");
-    if (!S_ISREG(state.st_mode)) refuse(path, "is not a regular file", "A keyring holds one file a key; remove it.");
+    if (!S_ISREG(state.st_mode))
+      refuse(path, "is not a regular file", "A keyring has one file per key. Remove this one.");
     if ((state.st_mode & S_IWOTH) != 0) {
-      refuse(path, "may be written by others",
-             "Replace the secret, which others may know or have set, then chmod o-rwx.");
+      refuse(path, "is writable by others",
+             "Others may know or have set the secret. Replace it, then remove the permission: chmod o-rwx.");
     }
     if ((state.st_mode & S_IROTH) != 0) {
-      if (strict) refuse(path, "may be read by others", "Take that right: chmod o-rwx.");
-      loaded.warnings.push_back("keyring: \"" + path + "\" may be read by others");
+      if (strict) refuse(path, "is readable by others", "Remove this permission: chmod o-rwx.");
+      loaded.warnings.push_back("keyring: \"" + path + "\" is readable by others");
     }
     WipedString secret;
     read_secret(file.descriptor, path, secret.text);
     const bool is_pem = name.ends_with(kEd25519Ending);
     if (is_pem) {
-      read_pem(path, secret.text);
+      read_seed(path, secret.text);
     } else if (secret.text.starts_with("-----BEGIN ")) {
-      // As an HMAC secret a public key would let everybody sign.
-      refuse(path, "holds PEM, which is no secret for HMAC",
-             "An Ed25519 private key goes into KID.ed25519; a secret is made with: openssl rand -hex 32.");
+      // If a public key became an HMAC secret, everybody could sign.
+      refuse(path, "contains PEM, which is not an HMAC secret",
+             "Rename an Ed25519 private key to KID.ed25519, or make a secret with: openssl rand -hex 32.");
     }
     try {
       std::string kid = is_pem ? name.substr(0, name.size() - kEd25519Ending.size()) : name;

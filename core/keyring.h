@@ -1,4 +1,4 @@
-// The keyring: a directory with one file a key, as Docker and Kubernetes mount secrets.
+// The keyring: the keys of one directory with one file per key, as Docker and Kubernetes mount secrets.
 #pragma once
 
 #include <cstddef>
@@ -22,11 +22,11 @@ inline constexpr std::size_t kMaxKeys = 64;
 enum class Algorithm : unsigned char { hmac_sha256, ed25519 };
 std::string_view to_string(Algorithm algorithm) noexcept;
 
-// One kid, one secret, one algorithm: nothing that an envelope says chooses another.
+// One key id, one secret, one algorithm. An envelope cannot select another algorithm.
 struct Key {
   std::string kid;
-  std::string secret;       // of Ed25519 the seed; wiped when the key goes
-  std::string fingerprint;  // the first 16 hex digits of SHA-256 of the secret, of Ed25519 of the public key
+  std::string secret;       // Ed25519: the seed. The destructor wipes it
+  std::string fingerprint;  // the first 16 hex digits of SHA-256 of the secret (Ed25519: of the public key)
 
   Key(std::string kid, std::string secret, Algorithm algorithm = Algorithm::hmac_sha256);
   ~Key();
@@ -37,9 +37,9 @@ struct Key {
 
   Algorithm algorithm() const noexcept;
   Signature sign(std::string_view message) const;
-  // Takes the same time wherever a MAC differs. A signature that has another algorithm's size is not this key's.
+  // Takes the same time wherever a MAC differs. A signature with the size of another algorithm does not verify.
   bool verify(std::string_view message, const Signature& signature) const;
-  const Ed25519PublicKey* public_key() const noexcept;  // null for HMAC, which has none
+  const Ed25519PublicKey* public_key() const noexcept;  // null for HMAC
 
  private:
   std::variant<HmacKey, Ed25519Key> signer_;
@@ -47,11 +47,11 @@ struct Key {
 
 class Keyring {
  public:
-  // Throws Error{invalid_argument} for a kid outside [A-Za-z0-9_-]{1,32}, a secret under 32 or over 1024 bytes (an
-  // Ed25519 seed has 32), a kid that is there already under whichever algorithm, or a 65th key.
+  // Throws Error{invalid_argument} for a key id outside [A-Za-z0-9_-]{1,32}, a secret under 32 or over 1024 bytes (an
+  // Ed25519 seed must have 32 bytes), a key id that the keyring already has under any algorithm, or a 65th key.
   void add(std::string kid, std::string secret, Algorithm algorithm = Algorithm::hmac_sha256);
 
-  const Key* find(std::string_view kid) const noexcept;            // null when absent
+  const Key* find(std::string_view kid) const noexcept;            // null if unknown
   const std::vector<Key>& keys() const noexcept { return keys_; }  // sorted by kid
 
  private:
@@ -60,14 +60,14 @@ class Keyring {
 
 struct LoadedKeyring {
   Keyring keyring;
-  std::vector<std::string> warnings;  // e.g. a file that others may read; names the file, never its content
+  std::vector<std::string> warnings;  // for example a file that others can read; each names the file, never its content
 };
 
-// Reads every file of `directory` whose name does not begin with a dot, following symlinks. KID holds a secret for
-// HMAC, one trailing newline ignored; KID.ed25519 a private key in PEM. Throws Error{bad_keyring} naming the file and
-// the mend: not a directory, unreadable, not a regular file, a name that is no kid, a kid with both files, a secret too
-// short or long, PEM without an Ed25519 key or in a file of another name, a file that others may write (or read, when
-// `strict`). An empty directory is an empty keyring.
+// Reads all files of `directory` whose names do not begin with a dot, and follows symlinks. The file KID contains an
+// HMAC secret; one trailing newline is ignored. The file KID.ed25519 contains a private key in PEM. An empty directory
+// is an empty keyring. Throws Error{bad_keyring}, which names the file and the fix, for: not a directory, unreadable,
+// not a regular file, a name that is not a key id, a key id with both files, a secret that is too short or too long,
+// PEM without an Ed25519 key or in a file with another name, a file that others can write (or, if `strict`, read).
 LoadedKeyring load_keyring(const std::string& directory, bool strict);
 
 bool is_kid(std::string_view text) noexcept;

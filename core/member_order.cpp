@@ -1,4 +1,4 @@
-// Sorting members by key and moving their text, shared by the text path and CanonicalWriter.
+// Sorts the members of an object by key and moves their text, for both canonicalisers.
 #include "core/member_order.h"
 
 #include <algorithm>
@@ -9,14 +9,14 @@
 
 namespace sealcast::core {
 
-void Poll::look() const {
+void Poll::check() const {
   if (flag_ != nullptr && *flag_ != 0) throw Error(ErrorKind::interrupted, "canonicalization was interrupted");
 }
 
 namespace {
 
-// Up to this many, insertion beats std::sort.
-constexpr std::size_t kFew = 16;
+// Up to this number of members, insertion sort is faster than std::sort.
+constexpr std::size_t kInsertionSortMax = 16;
 
 bool before(const Member& a, const Member& b, Poll& poll) {
   poll.spend(sizeof(Member));
@@ -26,8 +26,8 @@ bool before(const Member& a, const Member& b, Poll& poll) {
   return order < 0 || (order == 0 && a.source < b.source);
 }
 
-// Copies by whole vectors, up to kSlack bytes more than asked for.
-char* copy_loosely(char* to, const char* from, std::size_t size) {
+// Copies whole vectors, at most kSlack bytes more than `size`.
+char* copy_with_slack(char* to, const char* from, std::size_t size) {
   constexpr std::size_t kStep = 16;
   if (size > 16 * kStep) {
     std::memcpy(to, from, size);
@@ -40,7 +40,7 @@ char* copy_loosely(char* to, const char* from, std::size_t size) {
 }  // namespace
 
 const Member* sort_members(std::span<Member> members, Poll& poll) {
-  if (members.size() > kFew) {
+  if (members.size() > kInsertionSortMax) {
     std::sort(members.begin(), members.end(), [&poll](const Member& a, const Member& b) { return before(a, b, poll); });
   } else {
     for (std::size_t i = 1; i < members.size(); ++i) {
@@ -68,7 +68,7 @@ void move_members(std::span<Member> members, char* text, std::string& scratch, P
     start = std::min(start, member.begin);
     end = std::max(end, member.end);
   }
-  // Those that stand right already, at the front, stay.
+  // Members at the front that are already in place stay there.
   while (!members.empty() && members.front().begin == start) {
     start = members.front().end + 1;
     members = members.subspan(1);
@@ -82,7 +82,7 @@ void move_members(std::span<Member> members, char* text, std::string& scratch, P
     const char* const from = text + member.begin;
     member.begin = start + static_cast<std::size_t>(to - scratch.data());
     member.end = member.begin + size;
-    to = copy_loosely(to, from, size);
+    to = copy_with_slack(to, from, size);
     *to++ = ',';
   }
   std::memcpy(text + start, scratch.data(), end - start);

@@ -18,7 +18,7 @@ namespace sealcast::core {
 
 inline constexpr std::size_t kPollBytes = 64 * 1024;
 
-// Looks at the cancel flag once per kPollBytes of work.
+// Checks the cancel flag once per kPollBytes of work.
 class Poll {
  public:
   explicit Poll(CancelFlag flag) : flag_(flag) {}
@@ -27,24 +27,24 @@ class Poll {
       left_ -= bytes;
     } else {
       left_ = kPollBytes;
-      look();
+      check();
     }
   }
-  void look() const;  // throws Error{interrupted}
+  void check() const;  // throws Error{interrupted}
 
  private:
   CancelFlag flag_;
   std::size_t left_ = kPollBytes;
 };
 
-// UTF-8 sorts by code point. UTF-16 differs only where surrogates (lead bytes from F0 on) meet U+E000..U+FFFF (lead
-// bytes EE and EF), which they precede: a byte's place among the lead bytes of UTF-8 when they go by UTF-16.
+// The rank of a UTF-8 lead byte in the order of UTF-16. UTF-8 sorts by code point. UTF-16 differs in one case:
+// surrogate pairs (lead bytes from F0) come before U+E000..U+FFFF (lead bytes EE and EF).
 inline unsigned char utf16_rank(unsigned char byte) {
   if (byte < 0xEE) return byte;
   return static_cast<unsigned char>(byte >= 0xF0 ? byte - 2 : byte + 16);
 }
 
-// Compares two valid UTF-8 strings as UTF-16 would.
+// Compares two valid UTF-8 strings by their UTF-16 code units.
 inline std::strong_ordering compare_keys(std::string_view a, std::string_view b) {
   const std::size_t common = std::min(a.size(), b.size());
   std::size_t i = 0;
@@ -55,13 +55,13 @@ inline std::strong_ordering compare_keys(std::string_view a, std::string_view b)
   return utf16_rank(static_cast<unsigned char>(a[i])) <=> utf16_rank(static_cast<unsigned char>(b[i]));
 }
 
-// The first eight bytes of a key as a number: of two keys with different numbers, the lesser number is the lesser key.
+// The first eight bytes of a key as a number. If the numbers of two keys differ, they compare as the keys do.
 inline std::uint64_t key_prefix(std::string_view key) {
   const auto byte = [&key](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(key[i])}; };
   const std::size_t size = std::min<std::size_t>(key.size(), 8);
   std::uint64_t prefix = 0;
   if constexpr (std::endian::native == std::endian::little) {
-    // Overlapping loads of a fixed size; a memcpy of `size` bytes would be a call.
+    // Overlapping loads of a fixed size, because a memcpy of `size` bytes would be a function call.
     if (size == 8) {
       std::memcpy(&prefix, key.data(), 8);
     } else if (size >= 4) {
@@ -80,13 +80,13 @@ inline std::uint64_t key_prefix(std::string_view key) {
   return prefix;
 }
 
-// As compare_keys(), from the prefixes where they tell.
+// As compare_keys(), but from the prefixes where these differ.
 inline std::strong_ordering compare_members(const Member& a, const Member& b) {
   return a.prefix != b.prefix ? a.prefix <=> b.prefix : compare_keys(a.key, b.key);
 }
 
-// Adds a member whose value does not stand yet. (Not built beside the vector and copied into it: a copy by whole vector
-// registers waits until the parts that were just stored have left the store buffer.)
+// Adds a member whose value is not written yet. Fills it in place: a copy by whole vector registers would wait until
+// the parts that were just stored have left the store buffer.
 inline Member& add_member(std::vector<Member>& members, std::string_view key, std::size_t begin, std::size_t source) {
   Member& member = members.emplace_back();
   member.key = key;
@@ -96,11 +96,11 @@ inline Member& add_member(std::vector<Member>& members, std::string_view key, st
   return member;
 }
 
-// Sorts the members by key; returns the later one of two with the same key, or null when all differ.
+// Sorts the members by key. Returns the later of two members with the same key, or null if all keys differ.
 const Member* sort_members(std::span<Member> members, Poll& poll);
 
-// Puts the text of sorted members, which stand in `text` one after another with a comma between, in their order.
-// `text` can be read kSlack bytes beyond them.
+// Moves the text of sorted members into their order. In `text` the members are adjacent, separated by commas. kSlack
+// bytes after them must be readable. `scratch` is a buffer for reuse.
 void move_members(std::span<Member> members, char* text, std::string& scratch, Poll& poll);
 
 }  // namespace sealcast::core

@@ -1,4 +1,4 @@
-// Splicing the server's members into a canonical payload without reading it twice.
+// Inserts the server fields into a canonical payload without parsing it again.
 #include "core/payload.h"
 
 #include <algorithm>
@@ -11,16 +11,16 @@
 namespace sealcast::core {
 namespace {
 
-// Appends "name":"value" and tells where it stands.
+// Appends "name":"value" and returns its range.
 Member append_member(const ServerField& field, std::string& out) {
   Member member{field.name, key_prefix(field.name), out.size(), 0, 0};
   Fault fault;
   if (!append_json_string(field.name, out, fault)) {
-    throw Error(ErrorKind::invalid_argument, "the name of a server field is not UTF-8");
+    throw Error(ErrorKind::invalid_argument, "the name of a server field is not valid UTF-8");
   }
   out += ':';
   if (!append_json_string(field.value, out, fault)) {
-    throw Error(ErrorKind::invalid_argument, "the value of a server field is not UTF-8");
+    throw Error(ErrorKind::invalid_argument, "the value of a server field is not valid UTF-8");
   }
   member.end = out.size();
   return member;
@@ -30,13 +30,13 @@ Member append_member(const ServerField& field, std::string& out) {
 
 void prepare_payload(std::string_view json, const std::vector<ServerField>& server_fields, Payload& out,
                      CancelFlag cancel) {
-  ScratchLease lease;
-  ParserScratch& scratch = *lease;
+  ThreadScratch thread_scratch;
+  ParserScratch& scratch = *thread_scratch;
   out.canonical.clear();
   bool is_object = false;
   canonicalize_members(json, out.canonical, Numbers::exact, cancel, scratch, is_object);
   if (!is_object) {
-    throw Error(ErrorKind::invalid_argument, "the payload is not a JSON object", {}, "Send an object, such as {}.");
+    throw Error(ErrorKind::invalid_argument, "the payload is not a JSON object", {}, "Send an object, for example {}.");
   }
   out.sent_hash = sha256(out.canonical);
 

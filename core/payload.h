@@ -1,4 +1,4 @@
-// What admission does to a payload: canonical form, the hash of what was sent, and the members only the server states.
+// Prepares a payload for admission: canonical form, the hash as sent, and the server fields.
 #pragma once
 
 #include <string>
@@ -13,16 +13,15 @@ namespace sealcast::core {
 
 struct ServerField {
   std::string_view name;
-  std::string_view value;  // a string value; nullptr data() means: the server states nothing, the member is removed
+  std::string_view value;  // a string; if data() is nullptr, the member is removed
 };
 
 struct Payload {
-  std::string canonical;  // canonical `d` with the server's fields in place
+  std::string canonical;  // canonical `d` with the server fields
   Digest sent_hash;       // SHA-256 of canonical `d` as it was sent
 };
 
-// Throws Error{invalid_json} as canonicalize(Numbers::exact) does, and Error{invalid_argument} when `json` is not an
-// object. `out` is reused.
+// Replaces `out`. Throws as canonicalize() with Numbers::exact, and Error{invalid_argument} if `json` is not an object.
 void prepare_payload(std::string_view json, const std::vector<ServerField>& server_fields, Payload& out,
                      CancelFlag cancel = nullptr);
 

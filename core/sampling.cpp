@@ -1,4 +1,4 @@
-// A bucket by hash, so that who is sampled does not change with the minute.
+// Computes sampling buckets by hash, so that the same users stay carried, and the tier of a message.
 #include "core/sampling.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace {
 
 // The value of a member whose name is written without escapes.
 std::string_view value_of(const Member& member, std::string_view object) {
-  const std::size_t begin = member.begin + member.key.size() + 3;  // behind the quotes and the colon
+  const std::size_t begin = member.begin + member.key.size() + 3;  // after the quotes and the colon
   return object.substr(begin, member.end - begin);
 }
 
@@ -37,13 +37,14 @@ int tier_of(const TierRules& rules, std::string_view sender_id, std::string_view
   if (sender_id == kNilUuid) return 0;
   static thread_local std::string object;
   object.clear();
-  ScratchLease lease;
+  ThreadScratch scratch;
   bool is_object = false;
   int tier = rules.tier;
-  for (const Member& member : canonicalize_members(d, object, Numbers::rounded, nullptr, *lease, is_object)) {
+  for (const Member& member : canonicalize_members(d, object, Numbers::rounded, nullptr, *scratch, is_object)) {
     if (!is_object) break;
-    if (rules.tier0_amount && member.key == "amount" && reaches(value_of(member, object), *rules.tier0_amount))
+    if (rules.tier0_amount && member.key == "amount" && reaches(value_of(member, object), *rules.tier0_amount)) {
       return 0;
+    }
     if (rules.states_role && member.key == "user_role" && value_of(member, object).starts_with('"')) {
       tier = std::min(tier, 1);
     }

@@ -1,11 +1,11 @@
-// The error that a bad setting raises, in every program.
+// The exception for invalid settings, in all programs.
 #pragma once
 
 #include <stdexcept>
 
 namespace sealcast::core {
 
-// Bad configuration: the message names the file, the key and the fix.
+// The message names the file, the key and the fix.
 class SettingsError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

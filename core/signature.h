@@ -1,4 +1,4 @@
-// The bytes of a signature: 32 of HMAC-SHA-256, or 64 of Ed25519.
+// The bytes of a signature: 32 bytes of HMAC-SHA-256 or 64 bytes of Ed25519.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace sealcast::core {
 
-// What its bytes must be is for the key to say that checks them: their number chooses no algorithm.
+// The key that verifies the signature decides on the algorithm. The number of bytes does not select one.
 class Signature {
  public:
   static constexpr bool has_size(std::size_t bytes) noexcept {
@@ -22,7 +22,7 @@ class Signature {
   explicit Signature(const Digest& mac) : size_(mac.size()) { std::memcpy(bytes_.data(), mac.data(), mac.size()); }
   explicit Signature(const Ed25519Signature& signature) : size_(signature.size()), bytes_(signature) {}
 
-  // False unless `hex` is 64 or 128 lower-case hex digits.
+  // Returns false unless `hex` is 64 or 128 lower-case hex digits.
   bool read_hex(std::string_view hex) {
     size_ = hex.size() / 2;
     return has_size(size_) && from_hex(hex, std::span(bytes_).first(size_));
@@ -30,7 +30,7 @@ class Signature {
 
   std::string_view bytes() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), size_}; }
 
-  // False when it has another number of bytes than `out`.
+  // Returns false if `out` has another size.
   template <class Array>
   bool copy_to(Array& out) const noexcept {
     if (size_ != out.size()) return false;

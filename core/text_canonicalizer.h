@@ -1,4 +1,4 @@
-// Canonicalizing JSON text with the root's members at hand, for the envelope and the payload. Internal to core.
+// Canonicalises JSON text and returns the members of the root object, for envelopes, payloads and claims.
 #pragma once
 
 #include <span>
@@ -11,28 +11,29 @@
 
 namespace sealcast::core {
 
-// Working memory of one canonicalization, kept from call to call so that a small message allocates nothing.
+// The buffers of one canonicalization. They are kept between calls, so that a small message needs no allocation.
 struct ParserScratch {
   std::vector<Member> members;
-  std::string keys;   // keys that were written with escapes, decoded
-  std::string moved;  // members on their way into order
+  std::string keys;   // decoded keys that had escapes
+  std::string moved;  // buffer of move_members()
 };
 
-// This thread's scratch for as long as the lease lives; afterwards empty, and given back where it grew large.
-class ScratchLease {
+// Gives access to the scratch of this thread. The destructor empties the buffers and frees those that grew large. Only
+// one may exist per thread at a time.
+class ThreadScratch {
  public:
-  ScratchLease();
-  ~ScratchLease();
-  ScratchLease(const ScratchLease&) = delete;
-  ScratchLease& operator=(const ScratchLease&) = delete;
+  ThreadScratch();
+  ~ThreadScratch();
+  ThreadScratch(const ThreadScratch&) = delete;
+  ThreadScratch& operator=(const ThreadScratch&) = delete;
   ParserScratch& operator*() const { return scratch_; }
 
  private:
   ParserScratch& scratch_;
 };
 
-// As canonicalize(). Returns the members of the root object in canonical order, with positions in `out`; they live in
-// `scratch` and in `json`. False in `is_object` when the root is something else.
+// As canonicalize(). Returns the members of the root object in canonical order, with their ranges in `out`. They stay
+// valid as long as `scratch` and `json`. Sets `is_object` to whether the root is an object.
 std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
                                        ParserScratch& scratch, bool& is_object);
 

@@ -1,4 +1,4 @@
-// UUID text in lower case.
+// Checks the form of a UUID and converts it to lower case.
 #include "core/uuid.h"
 
 #include <cstddef>

@@ -79,8 +79,8 @@ class Plugin {
     const bool may_act =
         event.access == MOSQ_ACL_READ || (event.access == MOSQ_ACL_SUBSCRIBE && std::time(nullptr) < token.expires_at);
     if (!may_act || event.topic == nullptr) return MOSQ_ERR_ACL_DENIED;
-    const bool is_its = std::find(token.topics.begin(), token.topics.end(), event.topic) != token.topics.end();
-    return is_its ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+    const bool is_in_token = std::find(token.topics.begin(), token.topics.end(), event.topic) != token.topics.end();
+    return is_in_token ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
   }
 
   int disconnect(const mosquitto_evt_disconnect& event) {

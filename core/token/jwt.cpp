@@ -1,4 +1,4 @@
-// Parsing of tokens, where whatever is not plainly right is refused, and writing of them.
+// Parses JWTs, refuses all that are not clearly well-formed, and signs JWTs with HS256.
 #include "core/token/jwt.h"
 
 #include <simdjson.h>
@@ -13,7 +13,7 @@ namespace sealcast::core::token {
 namespace {
 
 constexpr std::string_view kHeader = R"({"alg":"HS256","typ":"JWT"})";
-constexpr double kLastSecond = 253'402'300'799;  // of the year 9999; later dates mean "then"
+constexpr double kLastSecond = 253'402'300'799;  // the end of the year 9999; later dates become this date
 
 simdjson::dom::parser& parser() {
   thread_local simdjson::dom::parser parser;
@@ -22,13 +22,13 @@ simdjson::dom::parser& parser() {
 
 std::string text_of(const simdjson::dom::element& value) { return std::string(std::string_view(value)); }
 
-// A NumericDate: seconds, perhaps with a fraction.
+// Converts a NumericDate (RFC 7519 §2): seconds, which may have a fraction.
 std::int64_t date_of(const simdjson::dom::element& value) {
   return static_cast<std::int64_t>(std::floor(std::clamp(double(value), -kLastSecond, kLastSecond)));
 }
 
-// What a token may say it is (RFC 8725, 3.11; RFC 9068): the keys of an issuer sign logout tokens, proofs and events
-// too.
+// Whether a token with this `typ` can be a session (RFC 8725 §3.11; RFC 9068). An issuer may sign logout tokens, proofs
+// and events with the same keys.
 bool is_session_type(std::string_view type) {
   std::string lower(type);
   std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -49,7 +49,7 @@ std::optional<Jwt> parse_jwt(std::string_view token) {
   Jwt jwt;
   jwt.signed_part = token.substr(0, second);
   std::string header;
-  // A further dot is no base64url.
+  // A third dot is refused too, because it is not a character of base64url.
   if (!decode_base64url(token.substr(0, first), header) ||
       !decode_base64url(token.substr(first + 1, second - first - 1), jwt.payload) ||
       !decode_base64url(token.substr(second + 1), jwt.signature)) {
@@ -114,7 +114,7 @@ std::string write_hs256(std::string_view claims, const HmacKey& key) {
   append_base64url(claims, token);
   const Digest signature = key.sign(token);
   token += '.';
-  append_base64url({reinterpret_cast<const char*>(signature.data()), signature.size()}, token);
+  append_base64url(bytes(signature), token);
   return token;
 }
 

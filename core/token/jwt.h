@@ -1,4 +1,4 @@
-// JWTs in compact form (RFC 7515, RFC 7519): taken apart but not yet believed, and written with HS256.
+// JWTs in compact form (RFC 7515, RFC 7519): parses them, and verifies and writes HS256.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,18 @@ namespace sealcast::core::token {
 
 inline constexpr std::size_t kMaxTokenBytes = 8192;
 
+// A parsed token. Nothing in it is trustworthy before its signature is verified.
 struct Jwt {
-  std::string_view signed_part;  // header.payload, of the token that was parsed
+  std::string_view signed_part;  // header.payload: a view into the parsed token
   std::string payload;
   std::string signature;
   std::string alg;
   std::optional<std::string> kid;
 };
 
-// Null when it is too long, not three strict base64url parts, or its header is no object with a string `alg`, has a
-// name twice, has a `typ` other than JWT and at+jwt, or has `crit`: an extension that must be understood is not.
+// Returns null if the token is too long or does not consist of three strict base64url parts. Returns null also if the
+// header is not an object with a string `alg`, has a duplicate name, has a `typ` other than JWT and at+jwt, or has
+// `crit`: no extension that a verifier must understand is supported.
 std::optional<Jwt> parse_jwt(std::string_view token);
 
 struct Claims {
@@ -32,15 +34,16 @@ struct Claims {
   std::optional<std::int64_t> exp;
   std::optional<std::int64_t> nbf;
   std::optional<std::string> stream_id;  // of tickets
-  std::optional<std::string> target;     // of migration tickets; what is no string is somebody else's
+  std::optional<std::string> target;     // of migration tickets; other tokens may have a `target` that is no string
 };
 
-// Null when it is no JSON object, or one of these claims stands twice or has another type.
+// Returns null if `payload` is not a JSON object, a name is duplicate, or one of these claims has another type.
 std::optional<Claims> parse_claims(std::string_view payload);
 
+// False also if `alg` is not HS256.
 bool verify_hs256(const Jwt& jwt, const HmacKey& key);
 
-// `claims`: the JSON text of an object.
+// Returns a signed token. `claims`: the JSON text of an object.
 std::string write_hs256(std::string_view claims, const HmacKey& key);
 
 }  // namespace sealcast::core::token

@@ -1,4 +1,4 @@
-// Reads secrets, bounded, and says what to mend without ever quoting them.
+// Reads secret files of limited size. Error messages name the fix and never quote the secret.
 #include "core/token/secret_file.h"
 
 #include <cerrno>
@@ -13,25 +13,25 @@ namespace sealcast::core::token {
 
 std::string read_secret_file(const std::string& key, const std::string& path) {
   constexpr std::size_t kMaxBytes = 64 * 1024;
-  const auto fail = [&](const std::string& what, const std::string& fix) -> SettingsError {
-    return SettingsError(key + ": the file \"" + path + "\" " + what + "; " + fix);
+  const auto failure = [&](const std::string& problem, const std::string& fix) {
+    return SettingsError(key + ": the file \"" + path + "\" " + problem + "; " + fix);
   };
   std::error_code ignored;
   const auto status = std::filesystem::status(path, ignored);
   if (status.type() != std::filesystem::file_type::regular && std::filesystem::exists(status)) {
-    throw fail("is not a regular file", "name the file that holds the secret");
+    throw failure("is not a regular file", "name the file that contains the secret");
   }
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    throw fail(std::string("cannot be read (") + std::strerror(errno) + ")",
-               "create it, or let the user that this runs as read it");
+    throw failure(std::string("cannot be read (") + std::strerror(errno) + ")",
+                  "create it, or let the program's user read it");
   }
   std::string secret(kMaxBytes + 1, '\0');
   file.read(secret.data(), static_cast<std::streamsize>(secret.size()));
   secret.resize(static_cast<std::size_t>(file.gcount()));
-  if (secret.size() > kMaxBytes) throw fail("is over 64 KiB", "name a file that holds nothing but the secret");
+  if (secret.size() > kMaxBytes) throw failure("is over 64 KiB", "name a file that contains only the secret");
   if (!secret.empty() && secret.back() == '\n') secret.pop_back();
-  if (secret.empty()) throw fail("is empty", "write the secret into it");
+  if (secret.empty()) throw failure("is empty", "write the secret to the file");
   return secret;
 }
 

@@ -45,7 +45,7 @@ std::string_view value_of(std::span<const core::Member> members, std::string_vie
 
 void read(std::string_view json, Claims& claims, core::CancelFlag cancel) {
   server::Scratch canonical;
-  core::ScratchLease lease;
+  core::ThreadScratch lease;
   bool is_object = false;
   try {
     core::canonicalize_members(json, *canonical, core::Numbers::rounded, cancel, *lease, is_object);

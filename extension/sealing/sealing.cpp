@@ -53,19 +53,19 @@ std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
 
 // Runs the check inside a guard. If the kid is unknown, the key may be new: then the keyring is read again.
 template <class Check>
-core::Verdict verified(Check check) {
-  core::Verdict verdict = core::Verdict::malformed;
+core::VerifyResult verified(Check check) {
+  core::VerifyResult verdict = core::VerifyResult::malformed;
   const core::Keyring* keyring = &key_store::current();
   const auto check_once = [&] { server::guarded([&](core::CancelFlag cancel) { verdict = check(*keyring, cancel); }); };
   check_once();
-  if (verdict == core::Verdict::unknown_kid && key_store::reread_after_miss()) {
+  if (verdict == core::VerifyResult::unknown_kid && key_store::reread_after_miss()) {
     keyring = &key_store::current();
     check_once();
   }
   return verdict;
 }
 
-core::Verdict check_text(std::string_view json, int64 now, std::optional<int64> max_age, const core::Keyring& keyring,
+core::VerifyResult check_text(std::string_view json, int64 now, std::optional<int64> max_age, const core::Keyring& keyring,
                          core::CancelFlag cancel) {
   const core::FindKey find = [](std::string_view kid, void* context) {
     return static_cast<const core::Keyring*>(context)->find(kid);
@@ -73,7 +73,7 @@ core::Verdict check_text(std::string_view json, int64 now, std::optional<int64> 
   return core::verify_envelope(json, now, max_age, find, const_cast<core::Keyring*>(&keyring), cancel);
 }
 
-core::Verdict verify_json(FunctionCallInfo fcinfo) {
+core::VerifyResult verify_json(FunctionCallInfo fcinfo) {
   const text* const envelope = PG_GETARG_TEXT_PP(0);
   const std::optional<int64> max_age = max_age_argument(fcinfo);
   const int64 now = unix_ms(GetCurrentTimestamp());
@@ -83,7 +83,7 @@ core::Verdict verify_json(FunctionCallInfo fcinfo) {
 }
 
 // A jsonb envelope is checked as canonical text. A number that the canonical form would change makes it malformed.
-core::Verdict verify_jsonb(FunctionCallInfo fcinfo) {
+core::VerifyResult verify_jsonb(FunctionCallInfo fcinfo) {
   const Jsonb* const envelope = PG_GETARG_JSONB_P(0);
   const std::optional<int64> max_age = max_age_argument(fcinfo);
   const int64 now = unix_ms(GetCurrentTimestamp());
@@ -93,7 +93,7 @@ core::Verdict verify_jsonb(FunctionCallInfo fcinfo) {
       canonicalize_jsonb(envelope, *json, core::Numbers::exact, cancel);
     } catch (const core::Error& error) {
       if (error.kind() == core::ErrorKind::interrupted) throw;
-      return core::Verdict::malformed;
+      return core::VerifyResult::malformed;
     }
     return check_text(*json, now, max_age, keyring, cancel);
   });
@@ -112,12 +112,12 @@ Datum bytea_datum(const core::Ed25519PublicKey& key) {
 
 SEALCAST_FUNCTION(sealcast_verify_json) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  PG_RETURN_BOOL(verify_json(fcinfo) == core::Verdict::ok);
+  PG_RETURN_BOOL(verify_json(fcinfo) == core::VerifyResult::ok);
 }
 
 SEALCAST_FUNCTION(sealcast_verify_jsonb) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  PG_RETURN_BOOL(verify_jsonb(fcinfo) == core::Verdict::ok);
+  PG_RETURN_BOOL(verify_jsonb(fcinfo) == core::VerifyResult::ok);
 }
 
 SEALCAST_FUNCTION(sealcast_verify_detail_json) {

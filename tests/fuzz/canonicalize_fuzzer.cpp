@@ -1,4 +1,5 @@
-// Any bytes through the canonicalizer: refused cleanly, or a form that is stable and that the event path agrees with.
+// Canonicalises the input. It must be refused without side effects, or have a stable form that CanonicalWriter also
+// writes.
 #include <string>
 
 #include "../unit/core/replay.h"
@@ -14,14 +15,14 @@ void check(std::string_view json) {
   try {
     core::canonicalize(json, form);
   } catch (const core::Error& error) {
-    require(error.kind() == core::ErrorKind::invalid_json, "a refusal is invalid_json");
-    require(form.empty(), "a refusal leaves nothing behind");
+    require(error.kind() == core::ErrorKind::invalid_json, "the error is invalid_json");
+    require(form.empty(), "an error leaves the output unchanged");
     return;
   }
   std::string again;
   core::canonicalize(form, again, core::Numbers::exact);
-  require(again == form, "canonical text is canonical, and exact");
-  require(core::Replay().through_writer(form) == form, "the event path writes the same");
+  require(again == form, "canonical text does not change, and its numbers are exact");
+  require(core::Replay().through_writer(form) == form, "CanonicalWriter writes the same text");
 
   core::Payload payload;
   try {
@@ -29,10 +30,10 @@ void check(std::string_view json) {
   } catch (const core::Error&) {
     return;
   }
-  require(payload.sent_hash == core::sha256(form), "the hash is of what was sent");
+  require(payload.sent_hash == core::sha256(form), "the hash is the hash of the payload as sent");
   again.clear();
   core::canonicalize(payload.canonical, again, core::Numbers::exact);
-  require(again == payload.canonical, "a spliced payload is canonical");
+  require(again == payload.canonical, "a payload with server fields is canonical");
 }
 
 }  // namespace sealcast::fuzz

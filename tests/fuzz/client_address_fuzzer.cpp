@@ -1,4 +1,5 @@
-// Any bytes as a network, a peer and X-Forwarded-For: refused cleanly, or an address that somebody could have had.
+// Interprets the input as a network, a peer and an X-Forwarded-For header. The client's address must not depend on
+// headers from a peer that is not trusted.
 #include <stdexcept>
 #include <string>
 
@@ -12,18 +13,18 @@ void check(std::string_view rest) {
   const std::string network(next_line(rest));
   const auto peer = parse_address(next_line(rest));
   if (!peer) return;
-  require(parse_address(peer->text()) == peer, "an address is what its text says");
-  require(http::TrustedProxies({}).client(*peer, rest) == *peer, "nobody is believed who is not trusted");
+  require(parse_address(peer->text()) == peer, "parsing the text of an address returns the same address");
+  require(http::TrustedProxies({}).client(*peer, rest) == *peer, "without trusted proxies the peer is the client");
   try {
     const auto parsed = parse_network(network);
     require(parsed.contains(parsed.address), "a network contains its first address");
     const Address client = http::TrustedProxies({network}).client(*peer, rest);
-    if (!parsed.contains(*peer)) require(client == *peer, "a peer that is no proxy is the client");
-    // What a client writes before its own address, as the proxy adds it, changes nothing.
+    if (!parsed.contains(*peer)) require(client == *peer, "a peer that is not a trusted proxy is the client");
+    // The proxy appends the client's address. Earlier entries come from the client and must have no effect.
     const std::string added = std::string(rest) + ", 203.0.113.9";
     if (parsed.contains(*peer) && !parsed.contains(*parse_address("203.0.113.9"))) {
       require(http::TrustedProxies({network}).client(*peer, added).text() == "203.0.113.9",
-              "what the proxy added counts");
+              "the address that the proxy appended is the client");
     }
   } catch (const std::invalid_argument&) {
   }

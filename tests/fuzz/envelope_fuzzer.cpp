@@ -1,4 +1,4 @@
-// Any bytes through verification: a verdict, never an exception; and nothing but a true envelope is ok.
+// Verifies the input as an envelope. Verification must not throw, and only a sealed envelope may be ok.
 #include <string>
 
 #include "core/canonical_json.h"
@@ -23,37 +23,39 @@ const core::Keyring& keyring() {
 
 const core::Key* find_key(std::string_view kid, void*) { return keyring().find(kid); }
 
-core::Verdict verdict(std::string_view json) { return core::verify_envelope(json, kNow, 60'000, find_key, nullptr); }
+core::VerifyResult verify(std::string_view json) {
+  return core::verify_envelope(json, kNow, 60'000, find_key, nullptr);
+}
 
 }  // namespace
 
 void check(std::string_view input) {
-  const core::Verdict given = verdict(input);
+  const core::VerifyResult result = verify(input);
   std::string canonical;
   try {
     core::canonicalize(input, canonical, core::Numbers::exact);
-    require(verdict(canonical) == given, "canonicalizing does not change the verdict");
+    require(verify(canonical) == result, "the canonical form has the same result");
   } catch (const core::Error&) {
-    require(given == core::Verdict::malformed, "what is no JSON is malformed");
+    require(result == core::VerifyResult::malformed, "a text that is not JSON is malformed");
   }
 
-  // The same bytes as the fields of an envelope that is sealed here.
+  // Seals an envelope whose fields are the input.
   const std::size_t half = input.size() / 2;
   const core::Fields fields = {input.substr(0, half), "stream", input.substr(half), "txn", kNow};
   std::string signing;
   for (const core::Key& key : keyring().keys()) {
-    for (const core::Key& said : keyring().keys()) {
+    for (const core::Key& stated : keyring().keys()) {
       std::string envelope;
       try {
         const core::Signature sig = core::sign_payload(fields, "{}", key, signing);
-        core::append_envelope(fields, said.kid, "{}", sig.bytes(), envelope);
+        core::append_envelope(fields, stated.kid, "{}", sig.bytes(), envelope);
       } catch (const core::Error& error) {
         require(error.kind() == core::ErrorKind::invalid_argument, "a refused field is invalid_argument");
         return;
       }
-      const bool own = &key == &said;
-      require(verdict(envelope) == (own ? core::Verdict::ok : core::Verdict::bad_signature),
-              "what was sealed verifies, under the key that sealed it");
+      const bool same_key = &key == &stated;
+      require(verify(envelope) == (same_key ? core::VerifyResult::ok : core::VerifyResult::bad_signature),
+              "a sealed envelope verifies only under the key that sealed it");
     }
   }
 }

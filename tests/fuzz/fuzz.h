@@ -1,4 +1,4 @@
-// What the fuzzers have in common: libFuzzer's entry, properties that have to hold, and inputs that are lines.
+// Shared by all fuzzers: libFuzzer's entry point, the check of properties, and the splitting of inputs into lines.
 #pragma once
 
 #include <algorithm>
@@ -10,30 +10,30 @@
 
 namespace sealcast::fuzz {
 
-// What a fuzzer is: whatever the bytes are, it returns.
+// Each fuzzer defines this function. It must return for all inputs.
 void check(std::string_view bytes);
 
-// libFuzzer keeps the input with which a property does not hold.
+// Ends the process if the property does not hold. libFuzzer then keeps the input.
 inline void require(bool holds, const char* property) {
   if (holds) return;
-  std::cerr << "broken: " << property << '\n';
+  std::cerr << "violated: " << property << '\n';
   std::abort();
 }
 
-// Takes the first line of the rest, without its end.
+// Removes the first line from `rest` and returns it without its line feed.
 inline std::string_view next_line(std::string_view& rest) {
   const std::string_view line = rest.substr(0, rest.find('\n'));
   rest.remove_prefix(std::min(rest.size(), line.size() + 1));
   return line;
 }
 
-// Unlike find(), not what libFuzzer listens to: it would put together the very text that is looked for.
+// Like find(), but libFuzzer does not trace it. From a traced search it would construct the text that is searched for.
 inline bool contains(std::string_view text, std::string_view piece) {
   return std::search(text.begin(), text.end(), piece.begin(), piece.end(), [](char a, char b) { return a == b; }) !=
          text.end();
 }
 
-// Fit for a log or a header: no control character.
+// Whether the text contains no control character, so that a log line or a header can contain it.
 inline bool is_one_line(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
 }

@@ -1,4 +1,4 @@
-// Any bytes as questions to the gate's socket: refused, or said again they are the same line.
+// Interprets the input as requests to the gate socket. Each line must be refused or parsed without loss.
 #include <string>
 
 #include "fuzz.h"
@@ -9,16 +9,16 @@ namespace sealcast::fuzz {
 void check(std::string_view rest) {
   while (!rest.empty()) {
     const std::string_view line = next_line(rest);
-    const auto question = message::parse_check(line);
-    if (!question) continue;
+    const auto request = message::parse_check(line);
+    if (!request) continue;
     std::string lower(line);
     std::transform(lower.begin(), lower.end(), lower.begin(),
                    [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c | 0x20) : c; });
-    require(lower ==
-                "check " + question->sender_id + " " + question->stream_id + " " + question->t + " " + question->txn_id,
-            "a question is its line");
-    require(!question->t.empty() && question->t.size() <= 64, "a type has 1 to 64 bytes");
-    require(question->t.find_first_of("{}:?*") == std::string::npos, "a type can be part of a key of Redis");
+    require(
+        lower == "check " + request->sender_id + " " + request->stream_id + " " + request->t + " " + request->txn_id,
+        "the parsed request, written again, is the line");
+    require(!request->t.empty() && request->t.size() <= 64, "a type has 1 to 64 bytes");
+    require(request->t.find_first_of("{}:?*") == std::string::npos, "a type can be part of a Redis key");
   }
 }
 

@@ -1,5 +1,5 @@
-// Any bytes as requests on a connection: in whatever pieces they come, the same requests come out, within the limits;
-// and what is read out of one is what stands there.
+// Interprets the input as HTTP requests on one connection. The same requests must result for all sizes of pieces,
+// within the limits. Parameters, paths and static files must be read correctly from them.
 #include <boost/asio/buffer.hpp>
 #include <optional>
 #include <string>
@@ -21,11 +21,11 @@ constexpr std::uint64_t kMaxBody = 64;
 
 struct Parsed {
   std::vector<Request> requests;
-  std::vector<std::string_view> heads;  // of each, the bytes of its header
-  bool whole = true;                    // nothing was begun that does not end, or is no HTTP
+  std::vector<std::string_view> heads;  // the header bytes of each request
+  bool whole = true;                    // the input contains no incomplete request and no error
 };
 
-// As the connection does it (http/server_connection.cpp): the parser is handed all that has come and not been used.
+// Parses as http/server_connection.cpp does: the parser gets all bytes that have arrived and are not consumed.
 Parsed parse(std::string_view bytes, std::size_t piece) {
   Parsed parsed;
   std::size_t begin = 0, end = 0, first = 0;
@@ -44,7 +44,7 @@ Parsed parse(std::string_view bytes, std::size_t piece) {
       begin += used;
       if (parser->is_done()) {
         require(request.body.capacity() >= request.body.size() + http::RequestParser::kBodyPadding,
-                "there is room behind the body for simdjson");
+                "the body has the padding that simdjson needs");
         parsed.requests.push_back(request);
         const std::string_view whole = bytes.substr(first, begin - first);
         parsed.heads.push_back(whole.substr(0, whole.find("\r\n\r\n")));
@@ -67,7 +67,7 @@ bool same(const Request& a, const Request& b) {
          a.preflight_method == b.preflight_method && a.forwarded_for == b.forwarded_for;
 }
 
-bool names(std::string_view head, std::string_view field) {
+bool has_field(std::string_view head, std::string_view field) {
   std::string lower(head);
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
@@ -75,27 +75,27 @@ bool names(std::string_view head, std::string_view field) {
 }
 
 void check_parameters(const Request& request) {
-  // The value of any bytes, by name, wherever it stands.
+  // A parameter may contain any bytes.
   std::string target = request.target + (request.target.find('?') == std::string::npos ? "?" : "&") + "fuzzed=";
   constexpr std::string_view kHex = "0123456789abcdef";
   for (const char c : request.body) {
     target += {'%', kHex[static_cast<unsigned char>(c) >> 4], kHex[c & 15]};
   }
-  Request asked;
-  asked.target = target;
+  Request encoded;
+  encoded.target = target;
   if (request.target.find("fuzzed=") == std::string::npos) {
-    require(asked.parameter("fuzzed") == request.body, "a parameter is what was encoded");
+    require(encoded.parameter("fuzzed") == request.body, "a parameter is the encoded value");
   }
   for (const std::string& text : {request.parameter("after"), request.last_event_id}) {
     http::Response response;
     std::optional<std::int64_t> number;
     if (http::read_whole_number("after", text, 0, 1000, number, response)) {
-      require(number.has_value() == !text.empty(), "a number is there when its text is");
+      require(number.has_value() == !text.empty(), "a number is present if and only if its text is not empty");
       if (!number) continue;
       require(*number >= 0 && *number <= 1000, "a number is within its bounds");
-      require(text.find_first_not_of("-0123456789") == text.npos, "a number is digits");
+      require(text.find_first_not_of("-0123456789") == text.npos, "a number consists of digits");
     } else {
-      require(response.status == 400 && !number, "what is no number is 400");
+      require(response.status == 400 && !number, "an invalid number gets 400");
     }
   }
 }
@@ -112,7 +112,7 @@ void check_path(const Request& request) {
       require(!id.empty() && id.find('/') == id.npos, "an id is one segment");
       filled.replace(at, 4, id);
     }
-    require(filled == path, "a path that fits is the pattern, with the id in it");
+    require(filled == path, "a matching path is the pattern with the id");
   }
 }
 
@@ -130,7 +130,7 @@ void check_files(const Request& request) {
   http::Response response;
   files.answer(request.path(), response);
   require(response.status == 404 || (response.status == 200 && response.body == "inside"),
-          "a file of the room, or nothing");
+          "only files of the directory are served");
 }
 
 void check_requests(const Parsed& parsed) {
@@ -145,10 +145,10 @@ void check_requests(const Parsed& parsed) {
     }
     require(request.target.size() <= kMaxHeader && kept <= kMaxHeader, "a header is within its limit");
     require(request.body.size() <= kMaxBody, "a body is within its limit");
-    require(!names(parsed.heads[i], "content-length") || !names(parsed.heads[i], "transfer-encoding"),
+    require(!has_field(parsed.heads[i], "content-length") || !has_field(parsed.heads[i], "transfer-encoding"),
             "a body has one length");
     require(is_one_line(request.target) && request.target.find(' ') == std::string::npos,
-            "a target can stand in a header of the answer");
+            "a header of the response can contain the target");
   }
 }
 
@@ -160,12 +160,12 @@ void check(std::string_view bytes) {
   for (const std::size_t piece : {std::size_t{1}, 1 + bytes.size() / 3}) {
     const Parsed pieces = parse(bytes, piece);
     check_requests(pieces);
-    // A longer header may be noticed at once, or when it is there.
+    // A header that is too long may be refused early or when it is complete.
     if (bytes.size() > kMaxHeader) continue;
-    require(pieces.whole == whole.whole, "what is whole in one piece is in many");
+    require(pieces.whole == whole.whole, "the input is complete in one piece if and only if it is in many");
     require(
         std::equal(pieces.requests.begin(), pieces.requests.end(), whole.requests.begin(), whole.requests.end(), same),
-        "the same requests come out, in whatever pieces they come");
+        "the requests do not depend on the size of the pieces");
   }
   for (const Request& request : whole.requests) {
     check_path(request);

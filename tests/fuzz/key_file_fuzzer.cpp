@@ -1,5 +1,5 @@
-// Any bytes as the name and the content of an operator's key file: keys that work, or a complaint that tells none of
-// it.
+// Interprets the input as the name and the content of an operator's key file. It must be a key that works, or an error
+// message that does not contain the content.
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -18,71 +18,72 @@
 namespace sealcast::fuzz {
 namespace {
 
-// A piece of the content that no complaint has by chance, nor by the file's name; empty: there is none.
-std::string_view telling(std::string_view name, std::string_view content) {
-  constexpr std::size_t kEnough = 24;
-  const std::string_view piece = content.size() < kEnough ? std::string_view() : content.substr(0, kEnough);
+// Returns a piece of the content that an error message cannot contain by chance or as part of the file's name. Returns
+// an empty text if there is no such piece.
+std::string_view secret_piece(std::string_view name, std::string_view content) {
+  constexpr std::size_t kSize = 24;
+  const std::string_view piece = content.size() < kSize ? std::string_view() : content.substr(0, kSize);
   return contains(name, piece) ? std::string_view() : piece;
 }
 
-// Whether it was taken. Only `Refusal` may be thrown, and not with `secret` in it.
+// Returns whether `read` succeeds. It may throw only `Refusal`, whose message must not contain `secret`.
 template <typename Refusal>
-bool taken(std::string_view secret, const std::function<void()>& read) {
+bool accepted(std::string_view secret, const std::function<void()>& read) {
   try {
     read();
     return true;
   } catch (const Refusal& refusal) {
     const std::string_view text = refusal.what();
-    require(!text.empty(), "a complaint says something");
-    require(secret.empty() || !contains(text, secret), "a complaint does not tell the secret");
+    require(!text.empty(), "an error message is not empty");
+    require(secret.empty() || !contains(text, secret), "an error message does not contain the secret");
     return false;
   }
 }
 
 void check_keyring(const std::string& directory, const std::string& name, std::string_view content) {
-  taken<core::Error>(telling(name, content), [&] {
+  accepted<core::Error>(secret_piece(name, content), [&] {
     const core::LoadedKeyring loaded = core::load_keyring(directory, true);
-    require(loaded.keyring.keys().size() <= 1, "a file is a key");
+    require(loaded.keyring.keys().size() <= 1, "a file is at most one key");
     for (const core::Key& key : loaded.keyring.keys()) {
       const bool pair = name.ends_with(core::kEd25519Ending);
       require(
           core::is_kid(key.kid) && key.kid == name.substr(0, name.size() - (pair ? core::kEd25519Ending.size() : 0)),
-          "a key is named by its file");
-      require((key.algorithm() == core::Algorithm::ed25519) == pair, "the name of the file decides on the algorithm");
+          "the file's name is the key id");
+      require((key.algorithm() == core::Algorithm::ed25519) == pair, "the file's name decides on the algorithm");
       require(key.secret.size() >= core::kMinSecretBytes && key.secret.size() <= core::kMaxSecretBytes,
               "a secret is long enough");
-      require(pair || !key.secret.starts_with("-----BEGIN "), "no public key is a secret");
-      require(key.verify("message", key.sign("message")), "what a key signs verifies");
-      require(!key.verify("another", key.sign("message")), "and nothing else does");
+      require(pair || !key.secret.starts_with("-----BEGIN "), "PEM is not an HMAC secret");
+      require(key.verify("message", key.sign("message")), "a signature verifies");
+      require(!key.verify("another", key.sign("message")), "a signature of another message does not verify");
     }
   });
 }
 
 void check_jwks(const std::string& file, std::string_view content) {
-  taken<std::runtime_error>({}, [&] {
+  accepted<std::runtime_error>({}, [&] {
     const message::Jwks keys(file);
     core::token::Jwt jwt{"a.b", "b", std::string(64, 's'), "HS256", std::nullopt};
     for (const char* alg : {"HS256", "none", "RS256", "ES256", ""}) {
       jwt.alg = alg;
-      require(!keys.verify(jwt), "a key set verifies nothing that it did not sign");
+      require(!keys.verify(jwt), "an invalid signature does not verify");
     }
-    require(content.find("\"keys\"") != content.npos || content.find("\\u") != content.npos, "a key set has keys");
+    require(content.find("\"keys\"") != content.npos || content.find("\\u") != content.npos,
+            "an accepted file has the member keys");
   });
 }
 
 void check_secrets(const std::string& file, std::string_view content) {
-  const std::string_view piece = telling(file, content);
+  const std::string_view piece = secret_piece(file, content);
   std::string secret;
-  if (taken<core::SettingsError>(piece, [&] { secret = core::token::read_secret_file("a.setting", file); })) {
-    require(!secret.empty() && (content == secret || content == secret + "\n"), "a secret is its file");
+  if (accepted<core::SettingsError>(piece, [&] { secret = core::token::read_secret_file("a.setting", file); })) {
+    require(!secret.empty() && (content == secret || content == secret + "\n"), "a secret is the content of its file");
   }
-  if (taken<core::SettingsError>(piece, [&] { secret = transport::ably::read_key("ably.key_file", file).text; })) {
+  if (accepted<core::SettingsError>(piece, [&] { secret = transport::ably::read_key("ably.key_file", file).text; })) {
     require(is_one_line(secret) && secret.find_first_of(" \t") == secret.npos && secret.find(':') != secret.npos,
-            "an API key is one word with a colon");
+            "an API key is one line without spaces and with a colon");
   }
-  if (taken<core::SettingsError>(piece, [&] { secret = leader::switching::decode_webhook_secret(content); })) {
-    require("whsec_" + core::token::encode_base64(secret) == content,
-            "a webhook's secret is base64, written in the one way");
+  if (accepted<core::SettingsError>(piece, [&] { secret = leader::switching::decode_webhook_secret(content); })) {
+    require("whsec_" + core::token::encode_base64(secret) == content, "a webhook's secret is strict base64");
   }
 }
 

@@ -1,5 +1,5 @@
-// Any bytes as a token, and as the claims of one that is signed: never an exception, and what is good names plain
-// topics.
+// Verifies the input as a reader token, and as the claims of a signed reader token. Verification must not throw. A
+// valid token must name topics without wildcards.
 #include <string>
 
 #include "fuzz.h"
@@ -15,15 +15,16 @@ void check(std::string_view bytes) {
 
   const std::string token = core::token::write_hs256(bytes, key);
   const auto jwt = core::token::parse_jwt(token);
-  require(jwt.has_value() == (token.size() <= core::token::kMaxTokenBytes), "a token that was written is one");
+  require(jwt.has_value() == (token.size() <= core::token::kMaxTokenBytes),
+          "a written token can be parsed, unless it is too long");
   if (!jwt) return;
-  require(jwt->payload == bytes, "its claims are what was written");
-  require(!broker::verify_reader_token(*jwt, other, kNow).token, "another key's token is no good");
+  require(jwt->payload == bytes, "the parsed claims are the written claims");
+  require(!broker::verify_reader_token(*jwt, other, kNow).token, "a token is invalid under another key");
   const auto result = broker::verify_reader_token(*jwt, key, kNow);
-  require(result.token.has_value() == (result.problem == nullptr), "it is good, or it is said why not");
+  require(result.token.has_value() == (result.problem == nullptr), "a token is valid, or it has a problem");
   if (!result.token) return;
-  require(result.token->expires_at > kNow, "it is not over");
-  require(!result.token->topics.empty(), "it names a topic");
+  require(result.token->expires_at > kNow, "a valid token has not expired");
+  require(!result.token->topics.empty(), "a valid token names a topic");
   for (const std::string& topic : result.token->topics) {
     require(!topic.empty() && topic.find_first_of("+#") == topic.npos, "topics have no wildcards");
   }

@@ -1,4 +1,4 @@
-// Any bytes as what Redis answers: whatever takes a reply apart finds what is there, or nothing.
+// Interprets the input as replies of Redis. Each parser of replies must return data of the reply, or nothing.
 #include <hiredis/read.h>
 
 #include <string>
@@ -12,8 +12,8 @@
 namespace sealcast::fuzz {
 namespace {
 
-// hiredis makes room for as many elements as an array is said to have before it has them.
-bool claims_too_much(std::string_view bytes) {
+// hiredis allocates memory for all announced elements of an array before they arrive.
+bool announces_too_much(std::string_view bytes) {
   for (std::size_t at = bytes.find('*'); at != bytes.npos; at = bytes.find('*', at + 1)) {
     const std::size_t end = std::min(bytes.find_first_not_of("0123456789", at + 1), bytes.size());
     if (end - at > 5) return true;
@@ -23,23 +23,23 @@ bool claims_too_much(std::string_view bytes) {
 
 void check_id(std::string_view text) {
   if (const auto id = events::parse_entry_id(text))
-    require(events::parse_entry_id(events::to_string(*id)) == id, "an id is what its text says");
+    require(events::parse_entry_id(events::to_string(*id)) == id, "parsing the text of an id returns the same id");
 }
 
 void check_entries(const redisReply* reply) {
   std::size_t trimmed = 0;
   const auto entries = events::parse_entries(reply, trimmed);
-  require(trimmed <= entries.size(), "each trimmed entry is in the list");
+  require(trimmed <= entries.size(), "lost entries are counted among the entries");
   for (const events::EntryPtr& entry : entries) {
     check_id(events::to_string(entry->id));
     const std::string& envelope = entry->envelope;
-    require(envelope.find('\0') == envelope.npos, "an envelope is a text of Postgres");
+    require(envelope.find('\0') == envelope.npos, "an envelope has no NUL, so Postgres can store it");
     for (const std::string_view part : {entry->type(), entry->sender()}) {
-      require(part.empty() || envelope.find(part) != envelope.npos, "a part of an envelope stands in it");
+      require(part.empty() || envelope.find(part) != envelope.npos, "a part of an envelope occurs in it");
     }
   }
   for (const events::GroupProgress& group : events::parse_trim_reply(reply).groups)
-    require(group.name.size() < 4096, "a name is in the reply");
+    require(group.name.size() < 4096, "a name is not longer than a reply can be");
   if (const auto newest = events::parse_newest(reply)) check_id(events::to_string(*newest));
 }
 
@@ -48,12 +48,12 @@ void check_gate(const redisReply& reply) {
   message::GateAnswer answer{message::GateOutcome::unavailable, kLimit, 0, std::chrono::milliseconds(1000)};
   if (message::read_answer(reply, answer)) {
     require(reply.type == REDIS_REPLY_INTEGER && answer.outcome != message::GateOutcome::unavailable,
-            "the script said so");
+            "an answer comes from an integer and is not unavailable");
   } else {
-    require(answer.outcome == message::GateOutcome::unavailable, "without an answer the gate is closed");
+    require(answer.outcome == message::GateOutcome::unavailable, "without an answer the gate is unavailable");
   }
-  require(answer.remaining >= 0 && answer.remaining <= kLimit, "nobody has more left than the limit");
-  require(answer.retry_after >= std::chrono::milliseconds(0), "nobody waits into the past");
+  require(answer.remaining >= 0 && answer.remaining <= kLimit, "the remaining number of messages is within the limit");
+  require(answer.retry_after >= std::chrono::milliseconds(0), "the time to wait is not negative");
   const std::string line = message::to_line(answer);
   require(line.find('\n') == line.size() - 1, "an answer is one line");
 }
@@ -61,16 +61,16 @@ void check_gate(const redisReply& reply) {
 void check_redirection(std::string_view text) {
   const auto found = redis::parse_redirection(text, "home");
   if (!found) return;
-  require(found->slot < redis::kSlots && !found->address.host.empty(), "a redirection says what and where");
+  require(found->slot < redis::kSlots && !found->address.host.empty(), "a redirection has a slot and a host");
   const std::string_view slot = text.substr(text.find(' ') + 1);
-  require(slot.substr(0, slot.find(' ')).find_first_not_of("0123456789") == slot.npos, "a slot is digits");
-  require(found->address.host.find(' ') == std::string::npos, "a host is one word");
+  require(slot.substr(0, slot.find(' ')).find_first_not_of("0123456789") == slot.npos, "a slot consists of digits");
+  require(found->address.host.find(' ') == std::string::npos, "a host has no space");
 }
 
 }  // namespace
 
 void check(std::string_view bytes) {
-  if (claims_too_much(bytes)) return;
+  if (announces_too_much(bytes)) return;
   const std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader(redisReaderCreate(), redisReaderFree);
   for (const std::string_view piece : {bytes.substr(0, bytes.size() / 2), bytes.substr(bytes.size() / 2)}) {
     redisReaderFeed(reader.get(), piece.data(), piece.size());

@@ -1,5 +1,5 @@
-// Any bytes as the bodies of requests: refused with an answer that is JSON, or taken for what they say; and never
-// influenced by what the memory behind them holds.
+// Interprets the input as the bodies of requests. A body must be refused with a JSON response, or be parsed without
+// loss. The memory after a body must have no effect.
 #include <optional>
 #include <string>
 
@@ -33,7 +33,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-// As the server leaves it: with room behind it that the body before may have filled.
+// Adds the padding that the server leaves after a body. It may contain bytes of the last body.
 std::string padded(std::string_view bytes, char leftover) {
   std::string body(bytes);
   body.append(http::RequestParser::kBodyPadding, leftover);
@@ -42,8 +42,8 @@ std::string padded(std::string_view bytes, char leftover) {
 }
 
 void require_refusal(const http::Response& response) {
-  require(response.status == 400 || response.status == 413, "a body that will not do is the client's fault");
-  require(canonical(response.body).has_value(), "the answer is JSON");
+  require(response.status == 400 || response.status == 413, "a refused body gets 400 or 413");
+  require(canonical(response.body).has_value(), "the response is JSON");
 }
 
 void check_send(std::string_view bytes) {
@@ -57,16 +57,16 @@ void check_send(std::string_view bytes) {
     api::SendBody other;
     http::Response to_other;
     require(parser.parse(again, other, to_other) == fits && to_other.body == response.body,
-            "what is behind a body does not matter");
+            "bytes after a body do not change the result");
     if (fits) {
       require(other.stream_id == out.stream_id && other.txn_id == out.txn_id && other.t == out.t && other.d == out.d,
-              "what is behind a body is not part of it");
+              "bytes after a body are not part of it");
     }
   }
   const auto form = canonical(bytes);
   if (!fits) {
     require_refusal(response);
-    require(!form || response.problem != "invalid_json", "what is JSON is not called none");
+    require(!form || response.problem != "invalid_json", "valid JSON is not refused as invalid_json");
     return;
   }
   std::string id;
@@ -74,16 +74,16 @@ void check_send(std::string_view bytes) {
   require(core::normalize_uuid(out.txn_id, id) && id == out.txn_id, "the txn_id is a UUID in lower case");
   require(!out.t.empty() && out.t.size() <= 64 && api::is_storable(out.t), "the type can be stored");
   require(out.d.data() >= body.data() && out.d.data() + out.d.size() <= body.data() + body.size(),
-          "the payload is a piece of the body");
-  require(out.d.starts_with('{') && api::is_storable(out.d), "the payload is an object that Postgres can look at");
+          "the payload is a part of the body");
+  require(out.d.starts_with('{') && api::is_storable(out.d), "the payload begins an object, and Postgres can store it");
   if (!form) {
-    require(!canonical(out.d), "what is taken is JSON, but for the payload that Postgres checks");
+    require(!canonical(out.d), "an accepted body is JSON, except for the payload, which Postgres checks");
     return;
   }
-  std::string said = R"({"stream_id":")" + out.stream_id + R"(","txn_id":")" + out.txn_id + R"(","t":)";
-  append_json_string(out.t, said);
-  said.append(R"(,"d":)").append(out.d).append("}");
-  require(lower(canonical(said).value_or("")) == lower(*form), "what is taken is what was said");
+  std::string rewritten = R"({"stream_id":")" + out.stream_id + R"(","txn_id":")" + out.txn_id + R"(","t":)";
+  append_json_string(out.t, rewritten);
+  rewritten.append(R"(,"d":)").append(out.d).append("}");
+  require(lower(canonical(rewritten).value_or("")) == lower(*form), "the parsed members, written again, are the body");
 }
 
 void check_token(const std::string& body) {
@@ -91,9 +91,9 @@ void check_token(const std::string& body) {
   api::TokenBody out;
   http::Response response;
   if (!parser.parse(body, out, response)) return require_refusal(response);
-  require(canonical(body).has_value(), "what is taken is JSON");
-  require(!out.transport.empty() && out.transport.size() <= 64, "it names a transport");
-  require(out.ticket.size() <= core::token::kMaxTokenBytes, "a ticket is no longer than one can be");
+  require(canonical(body).has_value(), "an accepted body is JSON");
+  require(!out.transport.empty() && out.transport.size() <= 64, "a transport has 1 to 64 bytes");
+  require(out.ticket.size() <= core::token::kMaxTokenBytes, "a ticket is not longer than a token can be");
 }
 
 void check_heartbeat(const std::string& body) {
@@ -101,8 +101,8 @@ void check_heartbeat(const std::string& body) {
   std::string viewer_id;
   http::Response response;
   if (!parser.parse(body, viewer_id, response)) return require_refusal(response);
-  require(body.empty() || canonical(body).has_value(), "what is taken is JSON");
-  require(viewer_id.size() <= 128 && is_one_line(viewer_id), "a viewer is told by a short line");
+  require(body.empty() || canonical(body).has_value(), "an accepted body is JSON");
+  require(viewer_id.size() <= 128 && is_one_line(viewer_id), "a viewer id is one short line");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Any bytes as a token, and as the header and the claims of one that is signed: a session is only what was issued under
-// a key of ours, for a user, and not over; and no kind of token stands for another.
+// Verifies the input as a token, and as the header and the claims of a signed token. A session must come from a token
+// that a configured key has signed, for a user, and not expired. No kind of token may be accepted as another kind.
 #include <array>
 #include <fstream>
 #include <iterator>
@@ -31,10 +31,11 @@ config::Settings::Session session_settings(const std::string& issuer = {}, const
   return settings;
 }
 
-// Of a token, what its signature covers.
+// The part of a token that its signature covers.
 std::string signed_part(std::string_view token) { return std::string(token.substr(0, token.rfind('.'))); }
 
-// Of the tokens that the key set's owner has issued: it took its private keys along.
+// The signed parts of the two tokens that were issued under the key set. The private keys no longer exist, so no other
+// token can verify.
 const std::array<std::string, 2>& issued() {
   static const auto parts = [] {
     std::array<std::string, 2> read;
@@ -43,7 +44,7 @@ const std::array<std::string, 2>& issued() {
       std::ifstream in(file, std::ios::binary);
       const std::string token{std::istreambuf_iterator<char>(in), {}};
       message::SessionVerifier verifier("", session_settings());
-      require(verifier.verify(token, kNow).session.has_value(), "what was issued is a session");
+      require(verifier.verify(token, kNow).session.has_value(), "an issued token is a session");
       read[i++] = signed_part(token);
     }
     return read;
@@ -62,7 +63,7 @@ std::string sign(std::string_view header, std::string_view claims, const std::st
   return token;
 }
 
-// The member's text in an object that has it once; empty when it has not.
+// The canonical text of the object from the value of a member on, or empty if there is no such member.
 std::string member(std::string_view json, const std::string& name) {
   std::string canonical;
   try {
@@ -78,9 +79,9 @@ std::string member(std::string_view json, const std::string& name) {
 void require_user(const message::Session& session, std::string_view claims) {
   std::string lower;
   require(core::normalize_uuid(session.user_id, lower) && lower == session.user_id && lower != core::kNilUuid,
-          "a session is a user's");
-  require(session.expires_at + 5 > kNow, "a session is not over");
-  require(!member(claims, "exp").empty(), "a session says until when");
+          "a session has a user id in lower case that is not nil");
+  require(session.expires_at + 5 > kNow, "a session has not expired");
+  require(!member(claims, "exp").empty(), "a session's token has exp");
 }
 
 }  // namespace
@@ -92,30 +93,31 @@ void check(std::string_view bytes) {
   static message::SessionVerifier by_both(kSecret, session_settings("issuer", "audience"));
   static const message::TicketIssuer tickets(kSecret);
 
-  require(!by_secret.verify(bytes, kNow).session, "nobody can make a session without the secret");
+  require(!by_secret.verify(bytes, kNow).session, "without the secret there is no session");
   if (by_keys.verify(bytes, kNow).session) {
     const std::string part = signed_part(bytes);
-    require(part == issued()[0] || part == issued()[1], "nobody can make a session without the private key");
+    require(part == issued()[0] || part == issued()[1], "without a private key there is no session");
   }
   require(!tickets.verify(bytes, kStream, kNow) && !tickets.verify_migration(bytes, kStream, "mqtt", kNow),
-          "nobody can make a ticket");
+          "without the secret there is no ticket");
 
   std::string_view claims = bytes;
   const std::string_view header = next_line(claims);
   const std::string token = sign(header, claims, kSecret);
-  require(!by_other.verify(token, kNow).session, "another secret's token is no session");
-  require(!by_keys.verify(token, kNow).session, "a secret's token is no session where there are only public keys");
-  require(!by_secret.verify(signed_part(token) + ".", kNow).session, "a token without a signature is no session");
+  require(!by_other.verify(token, kNow).session, "a token under another secret is not a session");
+  require(!by_keys.verify(token, kNow).session,
+          "a token under a secret is not a session if only public keys are configured");
+  require(!by_secret.verify(signed_part(token) + ".", kNow).session, "a token without a signature is not a session");
   require(!tickets.verify(token, kStream, kNow) && !tickets.verify_migration(token, kStream, "mqtt", kNow),
-          "a session's secret signs no tickets");
+          "a session is not a ticket, although both have the same secret");
   if (const auto session = by_secret.verify(token, kNow).session) {
-    require(member(header, "alg").starts_with("\"HS256\""), "the algorithm is the key's, and the token says so");
+    require(member(header, "alg").starts_with("\"HS256\""), "a session under a secret has the algorithm HS256");
     require_user(*session, claims);
   }
   if (const auto session = by_both.verify(token, kNow).session) {
-    require(member(claims, "iss").starts_with("\"issuer\""), "a session is the issuer's");
-    require(member(claims, "aud").find("\"audience\"") != std::string::npos, "a session is for this audience");
-    require(by_secret.verify(token, kNow).session.has_value(), "more is asked for, not less");
+    require(member(claims, "iss").starts_with("\"issuer\""), "a session has the configured issuer");
+    require(member(claims, "aud").find("\"audience\"") != std::string::npos, "a session has the configured audience");
+    require(by_secret.verify(token, kNow).session.has_value(), "issuer and audience only add conditions");
   }
 }
 

@@ -1,5 +1,6 @@
-// Any bytes as a settings file when they are lines, else as a variable of the environment: settings within their
-// bounds, or a complaint that tells no secret; and addresses that are said again are the same.
+// Interprets the input as a settings file if it contains a line feed, otherwise as an environment variable. The
+// settings must be within their bounds, or the error message must not contain a secret. URLs must be parsed without
+// loss.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@ namespace {
 
 constexpr char kSecret[] = "it's a \\ p%@ss #?&= of 32 bytes or more";
 
-// A file in memory, which has a path as long as the process lives.
+// A file in memory. Its path exists as long as the process.
 class MemoryFile {
  public:
   MemoryFile() : descriptor_(::memfd_create("fuzzed", MFD_CLOEXEC)) {}
@@ -29,7 +30,7 @@ class MemoryFile {
   void write(std::string_view content) const {
     require(::ftruncate(descriptor_, 0) == 0 &&
                 ::pwrite(descriptor_, content.data(), content.size(), 0) == static_cast<ssize_t>(content.size()),
-            "there is memory");
+            "the file in memory can be written");
   }
 
  private:
@@ -46,25 +47,27 @@ std::string percent_encoded(std::string_view text) {
 void check_url(const std::string& value) {
   try {
     const ServiceUrl url = parse_service_url(value, "redis");
-    require(!url.host.empty() && url.host.find_first_of("/@[]") == std::string::npos, "a host is a name or an address");
-    std::string said = url.tls ? "rediss://" : "redis://";
+    require(!url.host.empty() && url.host.find_first_of("/@[]") == std::string::npos, "a host has no delimiters");
+    std::string rewritten = url.tls ? "rediss://" : "redis://";
     if (!url.user.empty() || !url.password.empty()) {
-      said += percent_encoded(url.user) + ":" + percent_encoded(url.password) + "@";
+      rewritten += percent_encoded(url.user) + ":" + percent_encoded(url.password) + "@";
     }
-    said += url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]";
-    if (url.port != 0) said += ":" + std::to_string(url.port);
-    if (!url.path.empty()) said += "/" + url.path;
-    const bool one_way = value.find_first_of("@%") == value.npos && value.find(":0") == value.npos;
-    require(!one_way || said == value || said + "/" == value, "nothing of a URL is passed over");
-    const ServiceUrl again = parse_service_url(said, "redis");
+    rewritten += url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]";
+    if (url.port != 0) rewritten += ":" + std::to_string(url.port);
+    if (!url.path.empty()) rewritten += "/" + url.path;
+    // Only these have several spellings: credentials, percent-encoding, and ports with leading zeros.
+    const bool one_spelling = value.find_first_of("@%") == value.npos && value.find(":0") == value.npos;
+    require(!one_spelling || rewritten == value || rewritten + "/" == value, "no part of a URL is ignored");
+    const ServiceUrl again = parse_service_url(rewritten, "redis");
     require(again.tls == url.tls && again.user == url.user && again.password == url.password &&
                 again.host == url.host && again.port == url.port && again.path == url.path,
-            "a URL that is said again is the same");
+            "the parsed URL, written again, is the same URL");
   } catch (const std::invalid_argument& error) {
-    require(value.size() < 32 || !contains(error.what(), value), "a complaint of a URL does not quote it");
+    require(value.size() < 32 || !contains(error.what(), value),
+            "an error message about a URL does not contain the URL");
   }
   if (!config::checks::redis_url(value))
-    require(redis::parse_url(value).password.empty(), "a password is never in a URL");
+    require(redis::parse_url(value).password.empty(), "an accepted URL contains no password");
 }
 
 void check_region(const std::string& value) {
@@ -83,14 +86,14 @@ void check_loaded(const config::Settings& loaded, bool of_secrets) {
       value = (*time)(settings).count();
     if (const auto* time = std::get_if<config::Setting::Seconds>(&setting.target)) value = (*time)(settings).count();
     if (!setting.is_text() && !setting.is_list()) {
-      require(value >= setting.min && value <= setting.max, "numbers are within their bounds");
+      require(value >= setting.min && value <= setting.max, "a number is within its bounds");
     }
   }
-  require(!config::checks::listen_address(settings.http.listen), "texts have passed their checks");
-  if (!of_secrets) require(!config::checks::postgres_dsn(settings.postgres.dsn), "no password is in the settings");
+  require(!config::checks::listen_address(settings.http.listen), "a text has passed its check");
+  if (!of_secrets) require(!config::checks::postgres_dsn(settings.postgres.dsn), "the settings contain no password");
 }
 
-// Nullopt: they were refused.
+// Returns nullopt if the settings are refused.
 std::optional<config::Settings> load(const std::string& file, std::vector<std::string> variables) {
   static const MemoryFile secret = [] {
     MemoryFile made;
@@ -105,13 +108,13 @@ std::optional<config::Settings> load(const std::string& file, std::vector<std::s
   try {
     return config::load_settings(file, environment.data());
   } catch (const core::SettingsError& error) {
-    require(*error.what() != '\0', "a complaint says something");
-    require(!contains(error.what(), kSecret), "a complaint tells no secret");
+    require(*error.what() != '\0', "an error message is not empty");
+    require(!contains(error.what(), kSecret), "an error message contains no secret");
     return std::nullopt;
   }
 }
 
-// The file's password comes to the others, and changes none.
+// The password of the file is added to the connection string and changes no other part.
 void check_dsn(const std::string& value) {
   const auto settings = load("", {"SEALCAST_POSTGRES_DSN=" + value});
   if (!settings) return;
@@ -123,9 +126,9 @@ void check_dsn(const std::string& value) {
     std::erase_if(given, [](const auto& item) { return item.second.empty(); });
     require(given == expected, "the password is added to a connection string, and nothing else changes");
     require(postgres::parse_conninfo(postgres::write_conninfo(expected)) == expected,
-            "a connection string is said again");
+            "a connection string, written and parsed again, is the same");
   } catch (const postgres::Error&) {
-    require(false, "what was taken is a connection string");
+    require(false, "an accepted connection string can be parsed");
   }
 }
 

@@ -106,7 +106,7 @@ test('a kid with two keys leaves the last good keyring in use', async () => {
   await stack.addKey('e2');
   await reload();
   const log = () => readFileSync(join(stack.directory, 'log/postgres.log'), 'utf8');
-  await until('the log has the reason', () => /e2\.ed25519": key "e2" is there already/.test(log()));
+  await until('the log has the reason', () => /e2\.ed25519": duplicate key id "e2"/.test(log()));
   const answer = await send(sidecar.url, stack.user(), message(room));
   assert.deepEqual([answer.status, answer.json.kid], [200, 'e2']);
   checkEnvelope(answer.text, stack.keyring);

@@ -73,7 +73,7 @@ select throws_ok($$execute seal('', 's', 1, '{}')$$, '22023', null, 'seal() refu
 select throws_ok($$execute seal('chat', 's', -1, '{}')$$, '22023', null, 'seal() refuses a negative ts');
 select throws_ok($$execute seal('chat', 's', 1, '{"a":1,"a":1}')$$, '22P02', null, 'seal() refuses a duplicate key in d');
 select throws_ok($$execute seal('chat', 's', 1, '{"a":9007199254740993}')$$, '22P02',
-                 'invalid JSON at byte 5: a number that a double cannot hold exactly; send it as a string', 'seal() refuses a number that a double cannot hold exactly');
+                 'invalid JSON at byte 5: a double cannot hold this number exactly; send it as a string', 'seal() refuses a number that a double cannot hold exactly');
 
 -- The single steps of sealing.
 select is(sealcast.envelope_text(

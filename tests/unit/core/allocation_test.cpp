@@ -1,4 +1,4 @@
-// A small message costs no allocation once its thread's buffers have grown to it.
+// Counts allocations: a small message needs none once the buffers of the thread are large enough.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 #include "core/envelope.h"
 #include "core/payload.h"
 
-// The sanitizers bring an allocator of their own.
+// The sanitizers replace the allocator.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 namespace {
@@ -29,7 +29,7 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 namespace sealcast::core {
 namespace {
 
-TEST(Allocation, SealingASmallMessageNeedsNone) {
+TEST(AllocationTest, SealingASmallMessageNeedsNoAllocation) {
   const std::string json =
       R"({"type":"chat","content":"so\n\u00e9","\u0062":[1,{"z":2,"a":3.5e-7}],"a":"\ud83d\ude00"})";
   const std::vector<ServerField> fields = {{"user_role", "mod"}};
@@ -52,7 +52,7 @@ TEST(Allocation, SealingASmallMessageNeedsNone) {
   EXPECT_EQ(envelope, first);
 }
 
-TEST(Allocation, WritingASmallDocumentNeedsNone) {
+TEST(AllocationTest, WritingASmallDocumentNeedsNoAllocation) {
   std::string out;
   const auto write = [&out] {
     out.clear();
@@ -75,7 +75,7 @@ TEST(Allocation, WritingASmallDocumentNeedsNone) {
   EXPECT_EQ(allocations, before);
 }
 
-TEST(Allocation, ASigningStringNeedsNone) {
+TEST(AllocationTest, ASigningStringNeedsNoAllocation) {
   const Fields fields = {"chat", "stream", "sender", "txn", 1'700'000'000'000};
   std::string out;
   append_signing_string(fields, std::string_view("hash"), out);

@@ -1,4 +1,4 @@
-// The canonicalizer on what is right, wrong, hostile and large.
+// Tests canonicalize() with valid, invalid, hostile and large documents.
 #include "core/canonical_json.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ std::string canonical(std::string_view json) {
   return out;
 }
 
-// What is wrong with a document, or "" when nothing is.
+// Returns the error message for a document, or "" if it is valid.
 std::string problem(std::string_view json) {
   try {
     canonical(json);
@@ -43,7 +43,7 @@ std::string repeat(std::string_view text, int times) {
   return out;
 }
 
-TEST(Canonicalize, AppendsToWhatIsThere) {
+TEST(Canonicalize, AppendsToTheOutputAndAnErrorLeavesItUnchanged) {
   std::string out = "before ";
   canonicalize(" [ 1 , 2 ] ", out);
   EXPECT_EQ(out, "before [1,2]");
@@ -51,29 +51,29 @@ TEST(Canonicalize, AppendsToWhatIsThere) {
   EXPECT_EQ(out, "before [1,2]");
 }
 
-TEST(Canonicalize, NamesTheByte) {
-  const std::pair<std::string, std::string> wrong[] = {
-      {"", "byte 0: the text ends too early"},
-      {"  ", "byte 2: the text ends too early"},
+TEST(Canonicalize, AnErrorNamesTheByteOffsetAndTheProblem) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"", "byte 0: unexpected end of text"},
+      {"  ", "byte 2: unexpected end of text"},
       {"[1,]", "byte 3: expected a value"},
       {"[1 2]", "byte 3: expected a comma or ]"},
       {R"({"a":1 "b"})", "byte 7: expected a comma or }"},
       {R"({"a" 1})", "byte 5: expected a colon after a key"},
       {R"({a:1})", "byte 1: expected a key in double quotes"},
       {R"({"a":1,})", "byte 7: expected a key in double quotes"},
-      {R"({"a")", "byte 4: the text ends too early"},
-      {"[1", "byte 2: the text ends too early"},
-      {"[1] x", "byte 4: something follows the document"},
-      {"\"abc", "byte 4: the text ends inside a string"},
-      {"\"a\nb\"", "byte 2: a control character that is not escaped"},
-      {"\"a\0b\""s, "byte 2: a control character that is not escaped"},
-      {R"("a\x")", "byte 2: an escape that JSON does not have"},
-      {R"("\u12G4")", "byte 5: \\u needs four hex digits"},
-      {R"("\ud800")", "byte 1: a lone surrogate"},
-      {R"("\udc00")", "byte 1: a lone surrogate"},
-      {R"("\ud800\u0041")", "byte 1: a lone surrogate"},
-      {R"("\ud800\ud800")", "byte 1: a lone surrogate"},
-      {R"({"\udead":1})", "byte 2: a lone surrogate"},
+      {R"({"a")", "byte 4: unexpected end of text"},
+      {"[1", "byte 2: unexpected end of text"},
+      {"[1] x", "byte 4: unexpected text after the document"},
+      {"\"abc", "byte 4: unterminated string"},
+      {"\"a\nb\"", "byte 2: unescaped control character"},
+      {"\"a\0b\""s, "byte 2: unescaped control character"},
+      {R"("a\x")", "byte 2: invalid escape"},
+      {R"("\u12G4")", "byte 5: expected four hex digits after \\u"},
+      {R"("\ud800")", "byte 1: lone surrogate"},
+      {R"("\udc00")", "byte 1: lone surrogate"},
+      {R"("\ud800\u0041")", "byte 1: lone surrogate"},
+      {R"("\ud800\ud800")", "byte 1: lone surrogate"},
+      {R"({"\udead":1})", "byte 2: lone surrogate"},
       {"\"\xC0\x80\"", "byte 1: invalid UTF-8"},
       {"\"\xE0\x80\x80\"", "byte 1: invalid UTF-8"},
       {"\"\xED\xA0\x80\"", "byte 1: invalid UTF-8"},
@@ -82,32 +82,31 @@ TEST(Canonicalize, NamesTheByte) {
       {"\"\xF5\x80\x80\x80\"", "byte 1: invalid UTF-8"},
       {"\"ok\x80\"", "byte 3: invalid UTF-8"},
       {"\"\xE2\x82", "byte 1: invalid UTF-8"},
-      {R"({"a":1,"b":2,"a":3})", "byte 13: a key that stands twice in its object"},
-      {R"({"a":1,"\u0061":3})", "byte 7: a key that stands twice in its object"},
-      {R"([{"b":{"x":1,"y":2,"x":3}}])", "byte 19: a key that stands twice in its object"},
-      {"[1e400]", "byte 1: a number too large for a double"},
-      {"-", "byte 1: a number needs a digit here"},
-      {"[01]", "byte 1: a number with a leading zero"},
-      {"[1.]", "byte 3: a number needs a digit after its point"},
-      {"[1e+]", "byte 4: a number needs a digit in its exponent"},
-      {"nul", "byte 0: a word that is not true, false or null"},
+      {R"({"a":1,"b":2,"a":3})", "byte 13: duplicate key"},
+      {R"({"a":1,"\u0061":3})", "byte 7: duplicate key"},
+      {R"([{"b":{"x":1,"y":2,"x":3}}])", "byte 19: duplicate key"},
+      {"[1e400]", "byte 1: number is too large for a double"},
+      {"-", "byte 1: expected a digit"},
+      {"[01]", "byte 1: number has a leading zero"},
+      {"[1.]", "byte 3: expected a digit after the decimal point"},
+      {"[1e+]", "byte 4: expected a digit in the exponent"},
+      {"nul", "byte 0: expected true, false or null"},
       {"\xEF\xBB\xBF[]", "byte 0: expected a value"},
   };
-  for (const auto& [json, what] : wrong) EXPECT_EQ(problem(json), "invalid JSON at " + what) << json;
+  for (const auto& [json, expected] : cases) EXPECT_EQ(problem(json), "invalid JSON at " + expected) << json;
 }
 
-TEST(Canonicalize, NamesTheLaterOfTwoEqualKeysAmongMany) {
+TEST(Canonicalize, AnErrorNamesTheLaterOfTwoEqualKeysAmongMany) {
   std::string json = "{";
   for (int i = 0; i < 200; ++i) json += "\"" + std::to_string(1000 + i * 77 % 200) + "\":0,";
   const std::size_t later = json.size();
   for (int i = 0; i < 200; i += 40) {
     const std::string again = "\"" + std::to_string(1000 + i) + "\":1}";
-    EXPECT_EQ(problem(json + again),
-              "invalid JSON at byte " + std::to_string(later) + ": a key that stands twice in its object");
+    EXPECT_EQ(problem(json + again), "invalid JSON at byte " + std::to_string(later) + ": duplicate key");
   }
 }
 
-TEST(Canonicalize, OrdersByUtf16CodeUnits) {
+TEST(Canonicalize, KeysAreOrderedByUtf16CodeUnits) {
   // U+10000 is D800 DC00 in UTF-16: before U+E000 and U+FFFF, after U+D7FF; UTF-8 sorts it last.
   EXPECT_EQ(canonical("{\"\xEF\xBF\xBF\":1,\"\xEE\x80\x80\":2,\"\xF0\x90\x80\x80\":3,\"\xED\x9F\xBF\":4}"),
             "{\"\xED\x9F\xBF\":4,\"\xF0\x90\x80\x80\":3,\"\xEE\x80\x80\":2,\"\xEF\xBF\xBF\":1}");
@@ -115,20 +114,20 @@ TEST(Canonicalize, OrdersByUtf16CodeUnits) {
             "{\"\":4,\"a\":3,\"a\xF4\x8F\xBF\xBF\":2,\"a\xEF\xBF\xBF\":1}");
 }
 
-TEST(Canonicalize, KeysWithEscapesSortByWhatTheyMean) {
+TEST(Canonicalize, KeysWithEscapesAreOrderedByTheirDecodedText) {
   EXPECT_EQ(canonical(R"({"b":1,"\u0061":2,"\"":3,"\\":4,"\n":5,"\/":6,"\u0000":7})"),
             R"({"\u0000":7,"\n":5,"\"":3,"/":6,"\\":4,"a":2,"b":1})");
   EXPECT_EQ(canonical(R"({"z":{"\u0062":1,"\u0061":{"\u0064":1,"\u0063":2}},"\u0079":[{"\u0062":1,"a":2}]})"),
             R"({"y":[{"a":2,"b":1}],"z":{"a":{"c":2,"d":1},"b":1}})");
 }
 
-TEST(Canonicalize, EscapesWhatItMustAndNothingElse) {
+TEST(Canonicalize, OnlyNecessaryEscapesAreWritten) {
   EXPECT_EQ(canonical(R"("\u0000\u0001\b\t\n\u000b\f\r\u001f\u0020\"\\\/\u007f\u0080\u2028\ud83d\ude00")"),
             "\"\\u0000\\u0001\\b\\t\\n\\u000b\\f\\r\\u001f \\\"\\\\/\x7F\xC2\x80\xE2\x80\xA8\xF0\x9F\x98\x80\"");
 }
 
-// Every length crosses the vector's, the word's and the byte's loop at another place.
-TEST(Canonicalize, FindsASpecialByteAtEveryPlace) {
+// Each length leaves the loops over vectors, words and bytes at a different place.
+TEST(Canonicalize, ASpecialByteIsFoundAtEachPosition) {
   for (int length = 0; length < 70; ++length) {
     for (int place = 0; place < length; ++place) {
       const std::string head(static_cast<std::size_t>(place), 'x');
@@ -142,15 +141,15 @@ TEST(Canonicalize, FindsASpecialByteAtEveryPlace) {
   }
 }
 
-TEST(Canonicalize, NestsToTheLimitAndNoFurther) {
+TEST(Canonicalize, NestingBeyondTheLimitIsRefused) {
   EXPECT_EQ(problem(repeat("[", kMaxDepth) + repeat("]", kMaxDepth)), "");
   EXPECT_EQ(problem(repeat("{\"a\":", kMaxDepth) + "1" + repeat("}", kMaxDepth)), "");
   EXPECT_EQ(problem(repeat("[", kMaxDepth + 1) + repeat("]", kMaxDepth + 1)),
-            "invalid JSON at byte 128: nested deeper than 128");
-  EXPECT_EQ(problem(std::string(1 << 20, '[')), "invalid JSON at byte 128: nested deeper than 128");
+            "invalid JSON at byte 128: nesting is deeper than 128 levels");
+  EXPECT_EQ(problem(std::string(1 << 20, '[')), "invalid JSON at byte 128: nesting is deeper than 128 levels");
 }
 
-TEST(Canonicalize, ARaisedCancelStopsIt) {
+TEST(Canonicalize, TheCancelFlagInterruptsIt) {
   const volatile int raised = 1;
   const volatile int lowered = 0;
   const std::string large_documents[] = {
@@ -165,7 +164,7 @@ TEST(Canonicalize, ARaisedCancelStopsIt) {
     EXPECT_NO_THROW(canonicalize(json, out, Numbers::rounded, &lowered));
     try {
       canonicalize(json, out, Numbers::rounded, &raised);
-      ADD_FAILURE() << "went on";
+      ADD_FAILURE() << "not interrupted";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::interrupted);
     }
@@ -183,10 +182,11 @@ class Timed {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// A quadratic step would take minutes on any of these; the bound leaves room for sanitizers and a busy machine.
+// A quadratic algorithm would take minutes for each of these documents. The limit allows for sanitizers and a busy
+// machine.
 constexpr double kLinearSeconds = 20;
 
-TEST(Hostile, ManyKeys) {
+TEST(HostileDocument, ManyKeysTakeLinearTime) {
   constexpr int kKeys = 100'000;
   std::string shuffled = "{";
   std::string sorted = "{";
@@ -203,7 +203,7 @@ TEST(Hostile, ManyKeys) {
   EXPECT_LT(timed.seconds(), kLinearSeconds);
 }
 
-TEST(Hostile, LongKeysThatDifferAtTheirEnd) {
+TEST(HostileDocument, LongKeysThatDifferAtTheirEndTakeLinearTime) {
   std::string json = "{";
   for (int i = 3000; i > 0; --i) {
     json += "\"" + std::string(3000, 'k') + std::to_string(10'000 + i) + "\":1" + (i > 1 ? "," : "}");
@@ -213,7 +213,7 @@ TEST(Hostile, LongKeysThatDifferAtTheirEnd) {
   EXPECT_LT(timed.seconds(), kLinearSeconds);
 }
 
-TEST(Hostile, EveryLevelOutOfOrderAroundALargeString) {
+TEST(HostileDocument, ALargeStringInUnsortedObjectsTakesLinearTime) {
   std::string json = "\"" + std::string(4 << 20, 's') + "\"";
   json = repeat("{\"b\":", kMaxDepth) + json + repeat(",\"a\":1}", kMaxDepth);
   const Timed timed;
@@ -221,7 +221,7 @@ TEST(Hostile, EveryLevelOutOfOrderAroundALargeString) {
   EXPECT_LT(timed.seconds(), kLinearSeconds);
 }
 
-TEST(Hostile, LargeScalars) {
+TEST(HostileDocument, LargeScalarsTakeLinearTime) {
   const Timed timed;
   const std::string text = "\"" + std::string(10 << 20, 'x') + "\"";
   EXPECT_EQ(canonical(text), text);
@@ -234,24 +234,25 @@ TEST(Hostile, LargeScalars) {
   EXPECT_LT(timed.seconds(), kLinearSeconds);
 }
 
-TEST(Hostile, NumbersThatGrow) {
+TEST(HostileDocument, NumbersMayBeLongerInCanonicalForm) {
   EXPECT_EQ(canonical("[" + repeat("1e20,", 100'000) + "1e-6]"),
             "[" + repeat("100000000000000000000,", 100'000) + "0.000001]");
 }
 
-TEST(Scratch, IsEmptyAndSmallAfterALargeDocument) {
+TEST(ThreadScratch, IsEmptyAndSmallAfterALargeDocument) {
   std::string keys = "{";
   for (int i = 100'000; i > 0; --i) keys += "\"\\u0061" + std::to_string(i) + "\":1" + (i > 1 ? "," : "}");
   canonical(keys);
   EXPECT_NE(problem(keys + "x"), "");
-  const ScratchLease lease;
-  EXPECT_TRUE((*lease).members.empty() && (*lease).keys.empty() && (*lease).moved.empty());
-  EXPECT_LE((*lease).members.capacity() * sizeof(Member), 1U << 20);
-  EXPECT_LE((*lease).keys.capacity(), 1U << 20);
-  EXPECT_LE((*lease).moved.capacity(), 1U << 20);
+  const ThreadScratch thread_scratch;
+  const ParserScratch& scratch = *thread_scratch;
+  EXPECT_TRUE(scratch.members.empty() && scratch.keys.empty() && scratch.moved.empty());
+  EXPECT_LE(scratch.members.capacity() * sizeof(Member), 1U << 20);
+  EXPECT_LE(scratch.keys.capacity(), 1U << 20);
+  EXPECT_LE(scratch.moved.capacity(), 1U << 20);
 }
 
-// A random document, and ways to write the same one down.
+// Makes random documents and writes the same document in different ways.
 class Documents {
  public:
   explicit Documents(std::uint64_t seed) : random_(seed) {}
@@ -284,7 +285,7 @@ class Documents {
     return made;
   }
 
-  // Members in any order, space anywhere, escapes where they are allowed.
+  // Writes the members in random order, with random space and random escapes.
   std::string written(Node node) {
     const std::string before = space();
     std::string out = before;
@@ -354,7 +355,7 @@ class Documents {
     return out;
   }
 
-  // True within the four digits of a \u escape that `out` ends in.
+  // Whether `out` ends within the four digits of a \u escape.
   static bool inside_escape(const std::string& out) {
     for (std::size_t back = 1; back <= 5 && back < out.size(); ++back) {
       const std::size_t at = out.size() - back;
@@ -370,7 +371,7 @@ class Documents {
   std::mt19937_64 random_;
 };
 
-TEST(Property, OneDocumentOneByteString) {
+TEST(Property, EachWayToWriteADocumentHasTheSameCanonicalForm) {
   Documents documents(2);
   for (int i = 0; i < 20'000; ++i) {
     const Documents::Node node = documents.node(4);
@@ -400,7 +401,7 @@ std::u16string utf16(std::string_view utf8) {
   return out;
 }
 
-TEST(Property, KeysCompareAsTheirUtf16Does) {
+TEST(Property, KeysCompareAsTheirUtf16Text) {
   std::mt19937_64 random(8785);
   const unsigned pool[] = {'a',    'b',    0x7F,   0x80,   0x7FF,   0x800,   0xD7FF,
                            0xE000, 0xEFFF, 0xF000, 0xFFFF, 0x10000, 0x10FFFF};

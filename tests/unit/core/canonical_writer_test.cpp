@@ -1,4 +1,4 @@
-// The event path where it differs from the text path: order of events, escapes to make, errors that name the path.
+// Tests CanonicalWriter where it differs from canonicalize(): the order of events, and errors that name the path.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -9,18 +9,18 @@
 namespace sealcast::core {
 namespace {
 
-template <typename Tell>
-std::string written(Tell tell) {
+template <typename Events>
+std::string written(Events events) {
   std::string out = ">";
   CanonicalWriter writer(out);
-  tell(writer);
+  events(writer);
   return out.substr(1);
 }
 
-template <typename Tell>
-std::string problem(Tell tell) {
+template <typename Events>
+std::string problem(Events events) {
   try {
-    written(tell);
+    written(events);
     return "";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::invalid_json);
@@ -28,7 +28,7 @@ std::string problem(Tell tell) {
   }
 }
 
-TEST(CanonicalWriter, SortsEveryObject) {
+TEST(CanonicalWriter, EachObjectIsSorted) {
   EXPECT_EQ(written([](CanonicalWriter& w) {
               w.begin_object();
               w.key("b");
@@ -53,13 +53,13 @@ TEST(CanonicalWriter, SortsEveryObject) {
             "{\"\":\"q\\\"\\\\\\u0001/\xC3\xA4\",\"a\\n\":{\"x\":null,\"y\":true},\"b\":[1.5,{},[]]}");
 }
 
-TEST(CanonicalWriter, WritesScalarsAlone) {
+TEST(CanonicalWriter, AScalarIsADocument) {
   EXPECT_EQ(written([](CanonicalWriter& w) { w.number("-0.000"); }), "0");
   EXPECT_EQ(written([](CanonicalWriter& w) { w.boolean(false); }), "false");
   EXPECT_EQ(written([](CanonicalWriter& w) { w.string(std::string(1000, '\x02')); }).size(), 6002U);
 }
 
-TEST(CanonicalWriter, NamesThePath) {
+TEST(CanonicalWriter, AnErrorNamesThePath) {
   EXPECT_EQ(problem([](CanonicalWriter& w) {
               w.begin_object();
               w.key("ok");
@@ -71,9 +71,9 @@ TEST(CanonicalWriter, NamesThePath) {
               w.key("n");
               w.number("1e400");
             }),
-            "invalid JSON at $[\"a\\\"\"][1][\"n\"]: a number too large for a double");
+            "invalid JSON at $[\"a\\\"\"][1][\"n\"]: number is too large for a double");
   EXPECT_EQ(problem([](CanonicalWriter& w) { w.string("\xFF"); }), "invalid JSON at $: invalid UTF-8");
-  EXPECT_EQ(problem([](CanonicalWriter& w) { w.number("NaN"); }), "invalid JSON at $: a number needs a digit here");
+  EXPECT_EQ(problem([](CanonicalWriter& w) { w.number("NaN"); }), "invalid JSON at $: expected a digit");
   EXPECT_EQ(problem([](CanonicalWriter& w) { w.number("1x"); }), "invalid JSON at $: not a JSON number");
   EXPECT_EQ(problem([](CanonicalWriter& w) { w.number(""); }), "invalid JSON at $: not a JSON number");
   EXPECT_EQ(problem([](CanonicalWriter& w) {
@@ -86,14 +86,14 @@ TEST(CanonicalWriter, NamesThePath) {
               }
               w.end_object();
             }),
-            "invalid JSON at $[\"x\"]: the key \"k\" stands twice");
+            "invalid JSON at $[\"x\"]: duplicate key \"k\"");
   EXPECT_NE(problem([](CanonicalWriter& w) {
               for (int i = 0; i <= kMaxDepth; ++i) w.begin_array();
             }),
             "");
 }
 
-TEST(CanonicalWriter, RefusesInexactNumbersWhenAsked) {
+TEST(CanonicalWriter, InexactNumbersAreRefusedWithNumbersExact) {
   std::string out;
   CanonicalWriter writer(out, Numbers::exact);
   writer.begin_array();
@@ -101,7 +101,7 @@ TEST(CanonicalWriter, RefusesInexactNumbersWhenAsked) {
   EXPECT_THROW(writer.number("9007199254740993"), Error);
 }
 
-TEST(CanonicalWriter, ARaisedCancelStopsASort) {
+TEST(CanonicalWriter, TheCancelFlagInterruptsASort) {
   const volatile int raised = 1;
   std::string out;
   CanonicalWriter writer(out, Numbers::rounded, &raised);

@@ -1,4 +1,4 @@
-// Which cell a stream belongs to, by the vectors that SQL and the client are held to as well.
+// Tests the assignment of streams to cells, with the same vectors as the tests of SQL and of the client.
 #include "core/cell.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ std::string member(const std::string& line, const std::string& name) {
   return line.substr(first, line.find('"', first) - first);
 }
 
-// The strings of the one array in the line.
+// The strings of the only array in the line.
 std::vector<std::string> array(const std::string& line) {
   std::vector<std::string> strings;
   const std::size_t end = line.find(']');
@@ -32,7 +32,7 @@ std::vector<std::string> array(const std::string& line) {
   return strings;
 }
 
-// A stream's id as text, by number.
+// The stream id with this number.
 std::string stream(int number) {
   std::string digits = std::to_string(number);
   return "0190d000-0000-7000-8000-" + std::string(12 - digits.size(), '0') + digits;
@@ -42,8 +42,8 @@ std::string_view winner(const std::string& stream_id, const std::vector<std::str
   return cells.at(rendezvous(stream_id, cells));
 }
 
-// A row of the vectors is a line of the file.
-TEST(Cell, IsThatOfTheVectors) {
+// Each row of the vectors is one line of the file.
+TEST(Cell, AStreamsCellIsTheOneInTheVectors) {
   std::ifstream file(SEALCAST_VECTORS "/cells.json");
   int count = 0;
   for (std::string line; std::getline(file, line);) {
@@ -51,36 +51,36 @@ TEST(Cell, IsThatOfTheVectors) {
     if (stream_id.empty()) continue;
     const std::vector<std::string> cells = array(line);
     EXPECT_EQ(winner(stream_id, {cells.begin(), cells.end()}), member(line, "cell")) << line;
-    EXPECT_EQ(winner(stream_id, {cells.rbegin(), cells.rend()}), member(line, "cell")) << "in whatever order";
+    EXPECT_EQ(winner(stream_id, {cells.rbegin(), cells.rend()}), member(line, "cell")) << "cells in reverse order";
     ++count;
   }
   EXPECT_GE(count, 40);
 }
 
-TEST(Cell, IsNoneOfNone) { EXPECT_EQ(rendezvous(stream(1), {}), 0u); }
+TEST(Cell, WithoutCellsAStreamHasNone) { EXPECT_EQ(rendezvous(stream(1), {}), 0u); }
 
-TEST(Cell, EachHasItsPart) {
+TEST(Cell, EachCellHasAnEqualShareOfTheStreams) {
   const std::vector<std::string_view> cells{"a", "b", "c", "d", "e"};
   constexpr int kStreams = 20'000;
   std::map<std::string_view, int> streams;
   for (int i = 0; i < kStreams; ++i) ++streams[winner(stream(i), cells)];
   ASSERT_EQ(streams.size(), cells.size());
-  const double part = static_cast<double>(kStreams) / static_cast<double>(cells.size());
-  for (const auto& [cell, count] : streams) EXPECT_NEAR(count, part, part / 20) << cell;
+  const double share = static_cast<double>(kStreams) / static_cast<double>(cells.size());
+  for (const auto& [cell, count] : streams) EXPECT_NEAR(count, share, share / 20) << cell;
 }
 
-TEST(Cell, ThatGoesMovesOnlyItsOwnStreams) {
+TEST(Cell, ARemovedCellMovesOnlyItsOwnStreams) {
   const std::vector<std::string_view> before{"a", "b", "c", "d", "e"}, after{"a", "b", "d", "e"};
-  std::map<std::string_view, int> heirs;
+  std::map<std::string_view, int> moved;  // by new cell
   for (int i = 0; i < 5'000; ++i) {
-    const std::string_view was = winner(stream(i), before), is = winner(stream(i), after);
-    if (was == "c") {
-      ++heirs[is];
+    const std::string_view old_cell = winner(stream(i), before), new_cell = winner(stream(i), after);
+    if (old_cell == "c") {
+      ++moved[new_cell];
     } else {
-      EXPECT_EQ(is, was);
+      EXPECT_EQ(new_cell, old_cell);
     }
   }
-  EXPECT_EQ(heirs.size(), after.size()) << "and all the others take some of them";
+  EXPECT_EQ(moved.size(), after.size()) << "each other cell gets some of the streams";
 }
 
 }  // namespace

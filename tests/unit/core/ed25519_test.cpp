@@ -1,4 +1,4 @@
-// Ed25519 against the vectors of RFC 8032, §7.1, and against what is nearly a signature.
+// Tests Ed25519 with the vectors of RFC 8032 §7.1, with changed signatures, and with PEM files.
 #include "core/ed25519.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ std::string hex(const Array& bytes) {
   return text;
 }
 
-// Adds the order of the group, 2^252 + 27742317777372353535851937790883648493, to the half that is a number.
+// Adds the order of the group, 2^252 + 27742317777372353535851937790883648493, to the number in the second half.
 void add_order(Ed25519Signature& signature) {
   constexpr unsigned char kOrder[] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
                                       0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
@@ -69,11 +69,11 @@ void add_order(Ed25519Signature& signature) {
   }
 }
 
-TEST(Ed25519, Rfc8032) {
+TEST(Ed25519, SignaturesAreThoseOfRfc8032) {
   for (const Vector& each : kVectors) {
     const Ed25519Key key(unhex(each.seed));
     EXPECT_EQ(hex(key.public_key()), each.public_key) << each.name;
-    // Twice, since a key keeps what it works with.
+    // Twice, because a key reuses its context.
     for (int i = 0; i < 2; ++i) {
       const Ed25519Signature signature = key.sign(unhex(each.message));
       EXPECT_EQ(hex(signature), each.signature) << each.name;
@@ -82,7 +82,7 @@ TEST(Ed25519, Rfc8032) {
   }
 }
 
-TEST(Ed25519, RefusesWhatIsNearlyASignature) {
+TEST(Ed25519, AChangedSignatureOrMessageIsRefused) {
   const Ed25519Key key(unhex(kVectors[0].seed));
   const Ed25519Key other(unhex(kVectors[1].seed));
   const Ed25519Signature signature = key.sign("message");
@@ -98,20 +98,20 @@ TEST(Ed25519, RefusesWhatIsNearlyASignature) {
     flat.fill(fill);
     EXPECT_FALSE(key.verify("message", flat));
   }
-  // RFC 8032 §8.4: else anybody could make a second signature of the first.
+  // RFC 8032 §8.4: otherwise everybody could make a second valid signature from the first.
   Ed25519Signature malleable = signature;
   add_order(malleable);
   EXPECT_FALSE(key.verify("message", malleable));
-  EXPECT_TRUE(key.verify("message", signature)) << "a refusal leaves the key as it was";
+  EXPECT_TRUE(key.verify("message", signature)) << "a refused signature does not affect the key";
 }
 
-TEST(Ed25519, TakesASeedOf32BytesAlone) {
+TEST(Ed25519, OnlySeedsOf32BytesAreAccepted) {
   for (const std::size_t size : {0, 31, 33, 64}) {
     EXPECT_THROW(Ed25519Key(std::string(size, 's')), std::runtime_error) << size;
   }
 }
 
-TEST(Ed25519, ReadsWhatOpensslWrites) {
+TEST(Ed25519, PemFromOpensslIsRead) {
   std::string seed;
   ASSERT_TRUE(
       read_ed25519_pem("-----BEGIN PRIVATE KEY-----\n"
@@ -121,16 +121,16 @@ TEST(Ed25519, ReadsWhatOpensslWrites) {
   EXPECT_EQ(seed, unhex(kVectors[0].seed));
 }
 
-// The key of TEST 1 in other forms, and other keys in its form. Made with openssl.
-TEST(Ed25519, ReadsNothingElse) {
-  constexpr std::string_view kNot[] = {
+// The key of TEST 1 in other forms, and other keys in PEM. Made with openssl.
+TEST(Ed25519, OtherTextsAreNoEd25519Pem) {
+  constexpr std::string_view kOther[] = {
       "", "\n", "an HMAC secret of 32 bytes or so", "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
       "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLs\n-----END PRIVATE KEY-----\n",
       "-----BEGIN PRIVATE KEY-----\n",
-      // Its public half.
+      // The public key.
       "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
       "-----END PUBLIC KEY-----\n",
-      // Encrypted; nobody is asked for the password.
+      // Encrypted. The test would wait for ever if OpenSSL asked for a password.
       "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
       "MIGaMFYGCSqGSIb3DQEFDTBJMCgGCSqGSIb3DQEFDDAbBAiytPx5mStYSgIBATAM\n"
       "BggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBAgQQcfPsGXWt95LRrDV6VXSMUwRA2M0J\n"
@@ -148,7 +148,7 @@ TEST(Ed25519, ReadsNothingElse) {
       "Nbs0j6QpWKQt2v+NPArjc6p0kwyj4F5UORkgJlh72HXp55o25khhfT1K\n"
       "-----END PRIVATE KEY-----\n"};
   std::string seed;
-  for (const std::string_view text : kNot) EXPECT_FALSE(read_ed25519_pem(text, seed)) << text;
+  for (const std::string_view text : kOther) EXPECT_FALSE(read_ed25519_pem(text, seed)) << text;
 }
 
 }  // namespace

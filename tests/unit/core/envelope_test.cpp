@@ -1,4 +1,4 @@
-// Envelopes: what is signed, what is written, and everything that verification must notice.
+// Tests signing strings, sealed envelopes, and the changes that verification must detect.
 #include "core/envelope.h"
 
 #include <gtest/gtest.h>
@@ -41,7 +41,8 @@ std::string sealed(const Fields& fields = kFields, std::string_view d = R"({"con
   return out;
 }
 
-Verdict verdict(std::string_view json, std::int64_t now = kNow, std::optional<std::int64_t> max_age = std::nullopt) {
+VerifyResult verify(std::string_view json, std::int64_t now = kNow,
+                    std::optional<std::int64_t> max_age = std::nullopt) {
   return verify_envelope(json, now, max_age, find_key, nullptr);
 }
 
@@ -57,14 +58,14 @@ std::string signing_string(const Fields& fields, std::string_view payload_hash) 
   return text;
 }
 
-TEST(SigningString, ByteForByte) {
+TEST(SigningString, HasTheDocumentedForm) {
   EXPECT_EQ(signing_string(kFields, kHash),
             "v=1|t=chat|stream_id=7d444840-9dc0-11d1-b245-5ffdce74fad2|sender_id=a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
             "|txn_id=f47ac10b-58cc-4372-a567-0e02b2c3d479|ts=1700000000000|payload_hash=" +
                 std::string(kHash));
 }
 
-TEST(SigningString, RefusesAForbiddenByteAnywhere) {
+TEST(SigningString, AForbiddenByteIsRefusedAtEachPosition) {
   for (std::size_t size = 1; size < 50; ++size) {
     for (std::size_t at = 0; at < size; ++at) {
       for (const char bad : {'|', '=', '\x1F', '\x7F', '\0'}) {
@@ -79,7 +80,7 @@ TEST(SigningString, RefusesAForbiddenByteAnywhere) {
   }
 }
 
-TEST(SigningString, RefusesWhatCouldBeReadTwoWays) {
+TEST(SigningString, AmbiguousFieldsAreRefused) {
   const std::pair<const char*, std::string_view Fields::*> members[] = {{"t", &Fields::t},
                                                                         {"stream_id", &Fields::stream_id},
                                                                         {"sender_id", &Fields::sender_id},
@@ -92,7 +93,7 @@ TEST(SigningString, RefusesWhatCouldBeReadTwoWays) {
       fields.*member = bad;
       try {
         signing_string(fields, kHash);
-        ADD_FAILURE() << name << " took " << bad;
+        ADD_FAILURE() << name << " was accepted: " << bad;
       } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::invalid_argument);
         EXPECT_NE(std::string(error.what()).find("\"" + std::string(name) + "\""), std::string::npos) << error.what();
@@ -113,52 +114,53 @@ TEST(SigningString, RefusesWhatCouldBeReadTwoWays) {
   }
 }
 
-// The expected signature was computed with openssl dgst -sha256 -hmac over the signing string above.
-TEST(Envelope, KnownAnswer) {
+// The expected signature was computed with `openssl dgst -sha256 -hmac` from the signing string above.
+TEST(Envelope, KnownAnswerForHmac) {
   EXPECT_EQ(sealed(), R"({"v":1,"kid":"k1","t":"chat","stream_id":"7d444840-9dc0-11d1-b245-5ffdce74fad2",)"
                       R"("s":"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11","ts":1700000000000,)"
                       R"("txn_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479","d":{"content":"hello","type":"chat"},)"
                       R"("sig":"d7499fa821404ec9db548797476cf92c03c3360381a3d94905ab7d7628dd1ee2"})");
 }
 
-// Made with openssl pkeyutl -sign -rawin of the same signing string.
-TEST(Envelope, KnownAnswerUnderEd25519) {
+// The expected signature was made with `openssl pkeyutl -sign -rawin` from the same signing string.
+TEST(Envelope, KnownAnswerForEd25519) {
   const std::string json = sealed(kFields, R"({"content":"hello","type":"chat"})", "e1");
   EXPECT_TRUE(json.starts_with(R"({"v":1,"kid":"e1","t":"chat",)"));
   EXPECT_TRUE(
       json.ends_with("\"sig\":\"13953af9698eba00d9660e60b0dec47281bd3a3a2a8e0e6d3606f2d7e1144122"
                      "7f447783a9f88581d1717d20da5bc5cadd217edc5b7b433eb5b70267e055240f\"}"))
       << json;
-  EXPECT_EQ(verdict(json), Verdict::ok);
+  EXPECT_EQ(verify(json), VerifyResult::ok);
 }
 
-// The algorithm is the key's: a signature goes with the kid it was made under, and with no other of any kind.
-TEST(Envelope, PassesUnderNoOtherKeyOrAlgorithm) {
+// The key decides on the algorithm: a signature verifies only under the key id of the key that made it.
+TEST(Envelope, OnlyTheSigningKeyVerifiesIt) {
   const char* const kids[] = {"k1", "k2", "e1", "e2"};
-  for (const char* made : kids) {
-    for (const char* said : kids) {
-      const std::string json =
-          replaced(sealed(kFields, "{}", made), "\"kid\":\"" + std::string(made), "\"kid\":\"" + std::string(said));
-      EXPECT_EQ(verdict(json), made == said ? Verdict::ok : Verdict::bad_signature) << made << " as " << said;
+  for (const char* signer : kids) {
+    for (const char* stated : kids) {
+      const std::string json = replaced(sealed(kFields, "{}", signer), "\"kid\":\"" + std::string(signer),
+                                        "\"kid\":\"" + std::string(stated));
+      EXPECT_EQ(verify(json), signer == stated ? VerifyResult::ok : VerifyResult::bad_signature)
+          << signer << " as " << stated;
     }
   }
 }
 
-TEST(Envelope, ASignatureOfAnotherLengthIsMalformedWhateverTheKey) {
+TEST(Envelope, ASignatureOfAnotherLengthIsMalformedUnderEachKey) {
   for (const char* kid : {"k1", "e1"}) {
     const std::string json = sealed(kFields, "{}", kid);
     const std::size_t begin = json.rfind(':') + 2;
     const std::string signature = json.substr(begin, json.size() - 2 - begin);
     for (const std::size_t digits : {0, 1, 32, 62, 63, 65, 66, 96, 126, 127, 129, 130, 192, 256}) {
       const std::string other = (signature + signature + signature + signature).substr(0, digits);
-      EXPECT_EQ(verdict(replaced(json, signature, other)), Verdict::malformed) << kid << ' ' << digits;
+      EXPECT_EQ(verify(replaced(json, signature, other)), VerifyResult::malformed) << kid << ' ' << digits;
     }
     const std::string swapped = signature.size() == 64 ? signature + signature : signature.substr(0, 64);
-    EXPECT_EQ(verdict(replaced(json, signature, swapped)), Verdict::bad_signature) << kid;
+    EXPECT_EQ(verify(replaced(json, signature, swapped)), VerifyResult::bad_signature) << kid;
   }
 }
 
-TEST(Envelope, NoticesEveryTamperingUnderEd25519) {
+TEST(Envelope, EachChangeIsDetectedUnderEd25519) {
   const std::string json = sealed(kFields, R"({"content":"hello","type":"chat"})", "e1");
   for (const auto& [from, to] : std::vector<std::pair<const char*, const char*>>{{R"("t":"chat")", R"("t":"chaT")"},
                                                                                  {"7d444840", "7d444841"},
@@ -166,27 +168,27 @@ TEST(Envelope, NoticesEveryTamperingUnderEd25519) {
                                                                                  {"1700000000000", "1700000000001"},
                                                                                  {"f47ac10b", "f47ac10c"},
                                                                                  {R"("hello")", R"("hullo")"}}) {
-    EXPECT_EQ(verdict(replaced(json, from, to)), Verdict::bad_signature) << to;
+    EXPECT_EQ(verify(replaced(json, from, to)), VerifyResult::bad_signature) << to;
   }
   for (std::size_t digit = json.size() - 130; digit < json.size() - 2; ++digit) {
     std::string changed = json;
     changed[digit] = changed[digit] == '0' ? '1' : '0';
-    EXPECT_EQ(verdict(changed), Verdict::bad_signature);
+    EXPECT_EQ(verify(changed), VerifyResult::bad_signature);
   }
-  EXPECT_EQ(verdict(json, kNow - kMaxClockSkewMs - 1), Verdict::from_future);
-  EXPECT_EQ(verdict(json, kNow + 6, 5), Verdict::expired);
-  EXPECT_EQ(verdict(replaced(json, "\"e1\"", "\"e9\"")), Verdict::unknown_kid);
+  EXPECT_EQ(verify(json, kNow - kMaxClockSkewMs - 1), VerifyResult::from_future);
+  EXPECT_EQ(verify(json, kNow + 6, 5), VerifyResult::expired);
+  EXPECT_EQ(verify(replaced(json, "\"e1\"", "\"e9\"")), VerifyResult::unknown_kid);
 }
 
-TEST(Envelope, RoundTrips) {
-  EXPECT_EQ(verdict(sealed()), Verdict::ok);
-  EXPECT_EQ(verdict(sealed(kFields, "{}", "k2")), Verdict::ok);
+TEST(Envelope, ASealedEnvelopeVerifies) {
+  EXPECT_EQ(verify(sealed()), VerifyResult::ok);
+  EXPECT_EQ(verify(sealed(kFields, "{}", "k2")), VerifyResult::ok);
   for (const char* d : {"null", "[1,2,3]", "\"text\"", "0", R"({"a":{"b":[{"c":1.5e-7}]}})"}) {
-    EXPECT_EQ(verdict(sealed(kFields, d)), Verdict::ok) << d;
+    EXPECT_EQ(verify(sealed(kFields, d)), VerifyResult::ok) << d;
   }
   Fields foreign = kFields;
   foreign.stream_id = "room \"5\" \\ \xC3\xA4\xF0\x9F\x98\x80";
-  EXPECT_EQ(verdict(sealed(foreign)), Verdict::ok);
+  EXPECT_EQ(verify(sealed(foreign)), VerifyResult::ok);
 }
 
 TEST(Envelope, OrderSpaceAndEscapesDoNotMatter) {
@@ -197,15 +199,15 @@ TEST(Envelope, OrderSpaceAndEscapesDoNotMatter) {
     spaced += c;
     if (c == ',' || c == ':' || c == '{') spaced += "\t ";
   }
-  EXPECT_EQ(verdict(spaced), Verdict::ok);
-  EXPECT_EQ(verdict(replaced(json, "\"kid\":\"k1\"", R"("k\u0069d":"\u006b1")")), Verdict::ok);
-  EXPECT_EQ(verdict(replaced(json, R"("content":"hello","type":"chat")", R"("type":"chat","content":"h\u0065llo")")),
-            Verdict::ok);
+  EXPECT_EQ(verify(spaced), VerifyResult::ok);
+  EXPECT_EQ(verify(replaced(json, "\"kid\":\"k1\"", R"("k\u0069d":"\u006b1")")), VerifyResult::ok);
+  EXPECT_EQ(verify(replaced(json, R"("content":"hello","type":"chat")", R"("type":"chat","content":"h\u0065llo")")),
+            VerifyResult::ok);
   const std::string moved = replaced(json, R"("v":1,)", "");
-  EXPECT_EQ(verdict(moved.substr(0, moved.size() - 1) + R"(,"v":1.0})"), Verdict::ok);
+  EXPECT_EQ(verify(moved.substr(0, moved.size() - 1) + R"(,"v":1.0})"), VerifyResult::ok);
 }
 
-TEST(Envelope, NoticesEveryTampering) {
+TEST(Envelope, EachChangeIsDetectedUnderHmac) {
   const std::pair<const char*, const char*> changes[] = {
       {R"("kid":"k1")", R"("kid":"k2")"},
       {R"("t":"chat")", R"("t":"chaT")"},
@@ -219,19 +221,20 @@ TEST(Envelope, NoticesEveryTampering) {
       {R"({"content":"hello","type":"chat"})", R"({"content":"hello"})"},
       {R"({"content":"hello","type":"chat"})", R"("{\"content\":\"hello\",\"type\":\"chat\"}")"},
   };
-  for (const auto& [from, to] : changes) EXPECT_EQ(verdict(replaced(sealed(), from, to)), Verdict::bad_signature) << to;
+  for (const auto& [from, to] : changes)
+    EXPECT_EQ(verify(replaced(sealed(), from, to)), VerifyResult::bad_signature) << to;
   const std::string json = sealed();
   for (std::size_t digit = json.size() - 66; digit < json.size() - 2; ++digit) {
     std::string changed = json;
     changed[digit] = changed[digit] == '0' ? '1' : '0';
-    EXPECT_EQ(verdict(changed), Verdict::bad_signature);
+    EXPECT_EQ(verify(changed), VerifyResult::bad_signature);
   }
-  EXPECT_EQ(verdict(replaced(json, R"("t":"chat","stream_id":"7d444840-9dc0-11d1-b245-5ffdce74fad2")",
-                             R"("t":"7d444840-9dc0-11d1-b245-5ffdce74fad2","stream_id":"chat")")),
-            Verdict::bad_signature);
+  EXPECT_EQ(verify(replaced(json, R"("t":"chat","stream_id":"7d444840-9dc0-11d1-b245-5ffdce74fad2")",
+                            R"("t":"7d444840-9dc0-11d1-b245-5ffdce74fad2","stream_id":"chat")")),
+            VerifyResult::bad_signature);
 }
 
-TEST(Envelope, IsExactlyItsNineMembers) {
+TEST(Envelope, MissingDuplicateAndUnknownMembersAreMalformed) {
   const std::string json = sealed();
   const char* const members[] = {R"("v":1,)",
                                  R"("kid":"k1",)",
@@ -242,17 +245,18 @@ TEST(Envelope, IsExactlyItsNineMembers) {
                                  R"("txn_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479",)",
                                  R"("d":{"content":"hello","type":"chat"},)"};
   for (const char* member : members) {
-    EXPECT_EQ(verdict(replaced(json, member, "")), Verdict::malformed) << "without " << member;
-    EXPECT_EQ(verdict(replaced(json, "{", "{" + std::string(member))), Verdict::malformed) << "twice " << member;
+    EXPECT_EQ(verify(replaced(json, member, "")), VerifyResult::malformed) << "without " << member;
+    EXPECT_EQ(verify(replaced(json, "{", "{" + std::string(member))), VerifyResult::malformed)
+        << "duplicate " << member;
     std::string renamed = member;
     renamed.insert(1, "x");
-    EXPECT_EQ(verdict(replaced(json, member, renamed)), Verdict::malformed) << renamed;
+    EXPECT_EQ(verify(replaced(json, member, renamed)), VerifyResult::malformed) << renamed;
   }
-  EXPECT_EQ(verdict(replaced(json, "{", R"({"x":1,)")), Verdict::malformed);
-  EXPECT_EQ(verdict(json.substr(0, json.rfind(",\"sig\"")) + "}"), Verdict::malformed);
+  EXPECT_EQ(verify(replaced(json, "{", R"({"x":1,)")), VerifyResult::malformed);
+  EXPECT_EQ(verify(json.substr(0, json.rfind(",\"sig\"")) + "}"), VerifyResult::malformed);
 }
 
-TEST(Envelope, IsMalformedWhenAnyPartIs) {
+TEST(Envelope, EachInvalidMemberIsMalformed) {
   const std::string json = sealed();
   const std::string signature = json.substr(json.size() - 66, 64);
   std::string upper = signature;
@@ -289,38 +293,38 @@ TEST(Envelope, IsMalformedWhenAnyPartIs) {
       {"\"" + signature + "\"", "\"\""},
       {"\"" + signature + "\"", "0"},
   };
-  for (const auto& [from, to] : changes) EXPECT_EQ(verdict(replaced(json, from, to)), Verdict::malformed) << to;
+  for (const auto& [from, to] : changes) EXPECT_EQ(verify(replaced(json, from, to)), VerifyResult::malformed) << to;
   for (const char* other : {"", "null", "[]", "{}", "1", "\"x\"", "{", "[[[[", "\xFF"}) {
-    EXPECT_EQ(verdict(other), Verdict::malformed) << other;
+    EXPECT_EQ(verify(other), VerifyResult::malformed) << other;
   }
-  EXPECT_EQ(verdict("[" + json + "]"), Verdict::malformed);
-  EXPECT_EQ(verdict(json + json), Verdict::malformed);
-  EXPECT_EQ(verdict(std::string(1 << 20, '[')), Verdict::malformed);
+  EXPECT_EQ(verify("[" + json + "]"), VerifyResult::malformed);
+  EXPECT_EQ(verify(json + json), VerifyResult::malformed);
+  EXPECT_EQ(verify(std::string(1 << 20, '[')), VerifyResult::malformed);
   for (std::size_t length = 0; length < json.size(); ++length) {
-    EXPECT_EQ(verdict(json.substr(0, length)), Verdict::malformed);
+    EXPECT_EQ(verify(json.substr(0, length)), VerifyResult::malformed);
   }
 }
 
-TEST(Envelope, ReportsTheFirstFaultThatIsCertain) {
+TEST(Envelope, ResultsHaveAFixedOrder) {
   const std::string unknown = replaced(sealed(), "\"k1\"", "\"k9\"");
-  EXPECT_EQ(verdict(unknown), Verdict::unknown_kid);
-  EXPECT_EQ(verdict(unknown, 0), Verdict::unknown_kid);
-  EXPECT_EQ(verdict(replaced(unknown, "\"chat\",\"str", "\"a|b\",\"str")), Verdict::malformed);
+  EXPECT_EQ(verify(unknown), VerifyResult::unknown_kid);
+  EXPECT_EQ(verify(unknown, 0), VerifyResult::unknown_kid);
+  EXPECT_EQ(verify(replaced(unknown, "\"chat\",\"str", "\"a|b\",\"str")), VerifyResult::malformed);
   const std::string tampered = replaced(sealed(), "hello", "hullo");
-  EXPECT_EQ(verdict(tampered, 0), Verdict::bad_signature);
-  EXPECT_EQ(verdict(tampered, kNow + 10, 5), Verdict::bad_signature);
+  EXPECT_EQ(verify(tampered, 0), VerifyResult::bad_signature);
+  EXPECT_EQ(verify(tampered, kNow + 10, 5), VerifyResult::bad_signature);
 }
 
-TEST(Envelope, ChecksItsTime) {
+TEST(Envelope, OldAndFutureTimesAreRefused) {
   const std::string json = sealed();
-  EXPECT_EQ(verdict(json, kNow - kMaxClockSkewMs), Verdict::ok);
-  EXPECT_EQ(verdict(json, kNow - kMaxClockSkewMs - 1), Verdict::from_future);
-  EXPECT_EQ(verdict(json, kNow + 1000, 1000), Verdict::ok);
-  EXPECT_EQ(verdict(json, kNow + 1001, 1000), Verdict::expired);
-  EXPECT_EQ(verdict(json, kNow + 100'000'000'000), Verdict::ok);
-  EXPECT_EQ(verdict(json, kNow, 0), Verdict::ok);
-  EXPECT_EQ(verdict(json, kNow, INT64_MAX), Verdict::ok);
-  EXPECT_EQ(verdict(json, kNow, INT64_MIN), Verdict::expired);
+  EXPECT_EQ(verify(json, kNow - kMaxClockSkewMs), VerifyResult::ok);
+  EXPECT_EQ(verify(json, kNow - kMaxClockSkewMs - 1), VerifyResult::from_future);
+  EXPECT_EQ(verify(json, kNow + 1000, 1000), VerifyResult::ok);
+  EXPECT_EQ(verify(json, kNow + 1001, 1000), VerifyResult::expired);
+  EXPECT_EQ(verify(json, kNow + 100'000'000'000), VerifyResult::ok);
+  EXPECT_EQ(verify(json, kNow, 0), VerifyResult::ok);
+  EXPECT_EQ(verify(json, kNow, INT64_MAX), VerifyResult::ok);
+  EXPECT_EQ(verify(json, kNow, INT64_MIN), VerifyResult::expired);
 }
 
 TEST(Envelope, PassesACancelOn) {
@@ -330,12 +334,12 @@ TEST(Envelope, PassesACancelOn) {
 }
 
 TEST(Envelope, NamesItsVerdicts) {
-  EXPECT_EQ(to_string(Verdict::ok), "ok");
-  EXPECT_EQ(to_string(Verdict::malformed), "malformed");
-  EXPECT_EQ(to_string(Verdict::unknown_kid), "unknown_kid");
-  EXPECT_EQ(to_string(Verdict::bad_signature), "bad_signature");
-  EXPECT_EQ(to_string(Verdict::expired), "expired");
-  EXPECT_EQ(to_string(Verdict::from_future), "from_future");
+  EXPECT_EQ(to_string(VerifyResult::ok), "ok");
+  EXPECT_EQ(to_string(VerifyResult::malformed), "malformed");
+  EXPECT_EQ(to_string(VerifyResult::unknown_kid), "unknown_kid");
+  EXPECT_EQ(to_string(VerifyResult::bad_signature), "bad_signature");
+  EXPECT_EQ(to_string(VerifyResult::expired), "expired");
+  EXPECT_EQ(to_string(VerifyResult::from_future), "from_future");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Numbers against ECMAScript: RFC 8785 appendix B, and the published checksum of its first million values.
+// Tests numbers with RFC 8785 appendix B, with the published checksum of the first million values of its test sequence,
+// and with strtod.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -31,7 +32,7 @@ std::string canonical(const std::string& json, Numbers numbers = Numbers::rounde
   return out;
 }
 
-std::vector<std::uint64_t> opening_values() {
+std::vector<std::uint64_t> values_of_file() {
   std::vector<std::uint64_t> values;
   std::ifstream file(SEALCAST_VECTORS "/es6_doubles.txt");
   for (std::string line; std::getline(file, line);) {
@@ -40,30 +41,30 @@ std::vector<std::uint64_t> opening_values() {
   return values;
 }
 
-// Calls `use` with the first `count` values of the sequence: those on file, 2000 from the least normal double up, then
-// little-endian words of SHA-256 applied to 32 zero bytes again and again.
+// Calls `use` with the first `count` values of the sequence: the values of the file, the 2000 smallest normal doubles,
+// then the little-endian words of SHA-256 applied repeatedly, first to 32 zero bytes.
 template <typename Use>
 void for_each_value(std::size_t count, Use use) {
-  std::size_t made = 0;
-  for (const std::uint64_t bits : opening_values()) {
-    if (made++ < count) use(bits);
+  std::size_t used = 0;
+  for (const std::uint64_t bits : values_of_file()) {
+    if (used++ < count) use(bits);
   }
-  for (std::uint64_t i = 0; i < 2000 && made < count; ++i, ++made) use(0x0010000000000000 + i);
+  for (std::uint64_t i = 0; i < 2000 && used < count; ++i, ++used) use(0x0010000000000000 + i);
   Digest block{};
-  while (made < count) {
-    block = sha256({reinterpret_cast<const char*>(block.data()), block.size()});
-    for (std::size_t word = 0; word < 4 && made < count; ++word) {
+  while (used < count) {
+    block = sha256(bytes(block));
+    for (std::size_t word = 0; word < 4 && used < count; ++word) {
       std::uint64_t bits;
       std::memcpy(&bits, block.data() + 8 * word, sizeof bits);
       const double value = std::bit_cast<double>(bits);
       if (value == 0 || !std::isfinite(value)) continue;
       use(bits);
-      ++made;
+      ++used;
     }
   }
 }
 
-TEST(Es6Numbers, AppendixB) {
+TEST(Es6Numbers, TheSamplesOfAppendixBHaveTheirPublishedForm) {
   const std::vector<std::pair<std::uint64_t, const char*>> samples = {
       {0x0000000000000000, "0"},
       {0x8000000000000000, "0"},
@@ -96,7 +97,7 @@ TEST(Es6Numbers, AppendixB) {
   }
 }
 
-TEST(Es6Numbers, FirstMillionHasThePublishedChecksum) {
+TEST(Es6Numbers, TheFirstMillionValuesHaveThePublishedChecksum) {
   std::string lines;
   for_each_value(1'000'000, [&lines](std::uint64_t bits) {
     char hex[20];
@@ -108,7 +109,7 @@ TEST(Es6Numbers, FirstMillionHasThePublishedChecksum) {
   EXPECT_EQ(to_hex(sha256(lines)), "49415fee2c56c77864931bd3624faad425c3c577d6d74e89a83bc725506dad16");
 }
 
-TEST(Es6Numbers, EveryCanonicalLiteralIsItsOwnCanonicalFormAndExact) {
+TEST(Es6Numbers, ACanonicalLiteralIsExactAndDoesNotChange) {
   for_each_value(100'000, [](std::uint64_t bits) {
     const double value = std::bit_cast<double>(bits);
     const std::string text = number_of(value);
@@ -119,8 +120,8 @@ TEST(Es6Numbers, EveryCanonicalLiteralIsItsOwnCanonicalFormAndExact) {
   });
 }
 
-// Literals of every length and scale, read by glibc's exact strtod instead.
-TEST(Es6Numbers, LiteralsRoundAsStrtodRounds) {
+// Compares literals of many lengths and magnitudes with glibc's strtod, which rounds correctly.
+TEST(Es6Numbers, LiteralsAreRoundedAsByStrtod) {
   std::mt19937_64 random(8785);
   const auto below = [&random](std::uint64_t n) { return random() % n; };
   for (int i = 0; i < 300'000; ++i) {
@@ -145,7 +146,7 @@ TEST(Es6Numbers, LiteralsRoundAsStrtodRounds) {
   }
 }
 
-TEST(Es6Numbers, ExactRefusesWhatADoubleCannotHold) {
+TEST(Es6Numbers, WithNumbersExactInexactLiteralsAreRefused) {
   for (const char* literal :
        {"9007199254740993", "0.10000000000000000001", "1e-400", "-1e-99999999999999999999", "123456789012345678",
         "0.1e-323", "333333333.33333329", "2.4703282292062328e-324", "100000000000000000000001"}) {
@@ -176,7 +177,7 @@ TEST(Es6Numbers, ExactRefusesWhatADoubleCannotHold) {
   }
 }
 
-TEST(Es6Numbers, TheEdgesOfADouble) {
+TEST(Es6Numbers, LiteralsAtTheLimitsOfADoubleAreRoundedOrRefused) {
   EXPECT_EQ(canonical("1.7976931348623158e308"), "1.7976931348623157e+308");
   EXPECT_THROW(canonical("1.7976931348623159e308"), Error);
   EXPECT_THROW(canonical("-1e309"), Error);

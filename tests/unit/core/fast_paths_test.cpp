@@ -1,4 +1,4 @@
-// The edges of what is done many bytes at a time, or not at all where it can be seen to change nothing.
+// Tests the limits of the fast paths: blocks of bytes, sorted objects, and numbers that are already canonical.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace sealcast::core {
 namespace {
 
-constexpr std::size_t kPositions = 40;  // past two vectors and a word
+constexpr std::size_t kPositions = 40;  // more than two vectors and a word
 
 std::string canonical(std::string_view json) {
   std::string out;
@@ -29,7 +29,7 @@ std::string through_writer(std::string_view utf8) {
   return out;
 }
 
-TEST(FastPath, AStringWithOneCharacterToHeedAnywhere) {
+TEST(FastPath, ASpecialCharacterIsHandledAtEachPosition) {
   const struct {
     const char* utf8;
     const char* canonical;
@@ -55,14 +55,14 @@ TEST(FastPath, AStringWithOneCharacterToHeedAnywhere) {
   }
 }
 
-TEST(FastPath, ABadByteIsNamedWhereverItStands) {
+TEST(FastPath, AnInvalidByteIsReportedAtEachPosition) {
   for (std::size_t before = 0; before < kPositions; ++before) {
     for (const char* bad : {"\x1F", "\xFF", "\xC3", "\xE2\x82", "\xED\xA0\x80", "\xC3\xA9\x80"}) {
       const std::string left(before, 'l');
       const std::size_t offset = 1 + before + (std::string_view(bad) == "\xC3\xA9\x80" ? 2 : 0);
       try {
         canonical('"' + left + bad + "rrrrrrrrrrrrrrrrrr\"");
-        ADD_FAILURE() << "took a bad byte at " << before;
+        ADD_FAILURE() << "an invalid byte was accepted at " << before;
       } catch (const Error& error) {
         EXPECT_EQ(std::string(error.what()).find("invalid JSON at byte " + std::to_string(offset) + ":"), 0U)
             << error.what();
@@ -74,7 +74,7 @@ TEST(FastPath, ABadByteIsNamedWhereverItStands) {
   }
 }
 
-// Keys that differ in the first eight bytes, behind them, only in length, and by more than ASCII.
+// Keys that differ in the first eight bytes, after them, only in length, or in characters beyond ASCII.
 std::vector<std::string> keys(std::size_t count) {
   std::vector<std::string> all = {"",
                                   "a",
@@ -117,7 +117,7 @@ std::string written_object(const std::vector<std::string>& keys) {
   return out;
 }
 
-TEST(FastPath, MembersInAnyOrderAndNumber) {
+TEST(FastPath, MembersInAnyOrderAndNumberAreSorted) {
   std::mt19937 random(7);
   for (std::size_t count = 0; count < 45; ++count) {
     std::vector<std::string> order = keys(count);
@@ -134,9 +134,9 @@ TEST(FastPath, MembersInAnyOrderAndNumber) {
       check();
     }
     if (count == 0) continue;
-    // One key twice, wherever its two places are.
-    for (const std::string& twice : std::vector<std::string>(order)) {
-      order.push_back(twice);
+    // One duplicate key, at all pairs of places.
+    for (const std::string& duplicate : std::vector<std::string>(order)) {
+      order.push_back(duplicate);
       EXPECT_THROW(canonical(object(order)), Error);
       EXPECT_THROW(written_object(order), Error);
       order.pop_back();
@@ -144,7 +144,7 @@ TEST(FastPath, MembersInAnyOrderAndNumber) {
   }
 }
 
-TEST(FastPath, MembersOfEveryLengthMoveWhole) {
+TEST(FastPath, MembersOfEachLengthMoveCompletely) {
   for (std::size_t size = 0; size < 600; ++size) {
     const std::string a = "\"a\":\"" + std::string(size, 'x') + "\"";
     const std::string b = "\"b\":\"" + std::string(600 - size, 'y') + "\"";
@@ -152,7 +152,7 @@ TEST(FastPath, MembersOfEveryLengthMoveWhole) {
   }
 }
 
-TEST(FastPath, ANumberIsTheNearestDoublesOwn) {
+TEST(FastPath, ALiteralBecomesTheLiteralOfTheNearestDouble) {
   std::vector<std::string> literals = {"0",    "-0",       "0.0",       "-0.0",      "1.0",   "0.1",
                                        "-0.5", "0.000001", "0.0000001", "0.0000012", "0.1e1", "1e0",
                                        "1E5",  "10.50",    "100",       "-17",       "0.10"};
@@ -180,7 +180,7 @@ TEST(FastPath, ANumberIsTheNearestDoublesOwn) {
   }
 }
 
-TEST(FastPath, AnIntegerAsItsDigits) {
+TEST(FastPath, AnIntegerIsWrittenAsItsDigits) {
   for (const std::int64_t value : {0LL, 7LL, -7LL, 999'999'999'999'999LL, -999'999'999'999'999LL}) {
     std::string out;
     CanonicalWriter writer(out);

@@ -1,5 +1,5 @@
-// SHA-256 and HMAC against FIPS 180-4, RFC 4231 and Wycheproof.
-// Wycheproof's vectors come with the Debian package librust-hmac-dev.
+// Tests SHA-256 and HMAC with the vectors of FIPS 180-4, RFC 4231 and Wycheproof.
+// The Debian package librust-hmac-dev contains Wycheproof's vectors.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -29,7 +29,7 @@ TEST(Sha256, Fips180Samples) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-TEST(Hex, IsSixtyFourLowerCaseDigits) {
+TEST(Hex, ADigestHas64LowerCaseDigits) {
   const std::string hex = "00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0eff";
   EXPECT_EQ(to_hex(digest_of(hex)), hex);
   Digest digest;
@@ -61,13 +61,14 @@ TEST(Hmac, Rfc4231) {
        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
   };
   for (const Case& each : cases) EXPECT_EQ(to_hex(HmacKey(each.key).sign(each.message)), each.tag);
-  // Case 5 publishes the first 128 bits only.
+  // RFC 4231 publishes only the first 128 bits of case 5.
   EXPECT_EQ(to_hex(HmacKey(std::string(20, '\x0c')).sign("Test With Truncation")).substr(0, 32),
             "a3b6167473100ee06e0c796c2955552b");
 }
 
-// The crate's container: the repeated blobs first, then each blob as its length or as an index into those, in the
-// lowest bit's alternative; integers in base 128, most significant digit first, each step offset by one.
+// Reads the file format of the crate. First come the repeated blobs. Then each blob is either a length (lowest bit 0)
+// followed by bytes, or an index of a repeated blob (lowest bit 1). Integers have base 128, the most significant digit
+// first, and each further digit adds one.
 class BlobReader {
  public:
   explicit BlobReader(std::string bytes) : bytes_(std::move(bytes)) {
@@ -109,7 +110,8 @@ std::filesystem::path wycheproof_file() {
   return {};
 }
 
-// The crate keeps Wycheproof's valid vectors; the others are valid ones with a tag changed, as is done here to each.
+// The crate contains only Wycheproof's valid vectors. Its invalid ones are valid vectors with a changed tag; this test
+// makes the same changes.
 TEST(Hmac, Wycheproof) {
   std::ifstream file(wycheproof_file(), std::ios::binary);
   ASSERT_TRUE(file) << "wycheproof-sha256.blb is missing: apt-get install librust-hmac-dev";
@@ -123,26 +125,26 @@ TEST(Hmac, Wycheproof) {
     const Digest digest = HmacKey(key).sign(message);
     ASSERT_EQ(std::string(digest.begin(), digest.begin() + static_cast<std::ptrdiff_t>(tag.size())), tag);
     EXPECT_TRUE(equal_in_constant_time(digest, HmacKey(key).sign(message)));
-    const auto is_refused = [&digest](auto change) {
+    const auto expect_refused = [&digest](auto change) {
       Digest other = digest;
       change(other);
       EXPECT_FALSE(equal_in_constant_time(digest, other));
     };
     for (std::size_t bit = 0; bit < 256; ++bit) {
-      is_refused([bit](Digest& other) { other[bit / 8] ^= static_cast<unsigned char>(1 << (bit % 8)); });
+      expect_refused([bit](Digest& other) { other[bit / 8] ^= static_cast<unsigned char>(1 << (bit % 8)); });
     }
-    is_refused([](Digest& other) { other[0] ^= 1, other[8] ^= 1; });
-    is_refused([](Digest& other) {
+    expect_refused([](Digest& other) { other[0] ^= 1, other[8] ^= 1; });
+    expect_refused([](Digest& other) {
       for (auto& byte : other) byte ^= 0xFF;
     });
-    is_refused([](Digest& other) {
+    expect_refused([](Digest& other) {
       for (auto& byte : other) byte ^= 0x80;
     });
-    is_refused([](Digest& other) {
+    expect_refused([](Digest& other) {
       for (auto& byte : other) byte ^= 0x01;
     });
-    is_refused([](Digest& other) { other.fill(0); });
-    is_refused([](Digest& other) { other.fill(0xFF); });
+    expect_refused([](Digest& other) { other.fill(0); });
+    expect_refused([](Digest& other) { other.fill(0xFF); });
   }
   EXPECT_EQ(count, 66);
 }

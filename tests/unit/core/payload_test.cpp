@@ -1,4 +1,4 @@
-// Payloads: what was sent, and what the server states in its place.
+// Tests prepare_payload(): canonical form, the hash as sent, and server fields.
 #include "core/payload.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ const std::string_view kRemoved;
 
 std::string prepared(std::string_view json, const std::vector<ServerField>& fields) {
   Payload payload;
-  payload.canonical = "left from before";
+  payload.canonical = "from the last call";
   prepare_payload(json, fields, payload);
   std::string sent;
   canonicalize(json, sent);
@@ -26,12 +26,12 @@ std::string prepared(std::string_view json, const std::vector<ServerField>& fiel
   return payload.canonical;
 }
 
-TEST(Payload, WithoutServerFieldsIsCanonical) {
+TEST(Payload, WithoutServerFieldsItIsCanonical) {
   EXPECT_EQ(prepared(R"({"b": 1.0, "a": "x"})", {}), R"({"a":"x","b":1})");
   EXPECT_EQ(prepared("{}", {}), "{}");
 }
 
-TEST(Payload, ServerFieldsStandWhereTheyBelong) {
+TEST(Payload, ServerFieldsReplaceSentMembersInCanonicalOrder) {
   const std::string_view d = R"({"m":1,"user_role":"forged","z":{"user_role":"inner"}})";
   EXPECT_EQ(prepared(d, {{"user_role", "mod"}}), R"({"m":1,"user_role":"mod","z":{"user_role":"inner"}})");
   EXPECT_EQ(prepared(d, {{"user_role", kRemoved}}), R"({"m":1,"z":{"user_role":"inner"}})");
@@ -51,11 +51,11 @@ ErrorKind refusal(std::string_view json, const std::vector<ServerField>& fields)
   } catch (const Error& error) {
     return error.kind();
   }
-  ADD_FAILURE() << "took " << json;
+  ADD_FAILURE() << "not refused: " << json;
   return ErrorKind::interrupted;
 }
 
-TEST(Payload, Refusals) {
+TEST(Payload, InvalidJsonAndOtherValuesThanObjectsAreRefused) {
   for (const char* json : {"", "{", "{\"a\":9007199254740993}", "{\"a\":1,\"a\":2}", "{\"a\":1e400}"}) {
     EXPECT_EQ(refusal(json, {}), ErrorKind::invalid_json) << json;
   }

@@ -1,4 +1,4 @@
-// Tells a CanonicalWriter what a canonical text says, each object's members backwards, so that it has to sort.
+// Writes a canonical text through a CanonicalWriter, with the members of each object in reverse, so that it must sort.
 #pragma once
 
 #include <deque>
@@ -14,7 +14,7 @@ namespace sealcast::core {
 
 class Replay {
  public:
-  // `canonical` must be what canonicalize() wrote.
+  // `canonical` must be the output of canonicalize().
   std::string through_writer(std::string_view canonical) {
     std::string out;
     CanonicalWriter writer(out);
@@ -91,7 +91,7 @@ class Replay {
     }
   }
 
-  std::deque<std::string> strings_;  // keys must outlive their object
+  std::deque<std::string> strings_;  // keys must stay valid until end_object()
 };
 
 }  // namespace sealcast::core

@@ -1,4 +1,4 @@
-// The documents that RFC 8785 and its reference implementation publish with their canonical forms.
+// Tests the documents that RFC 8785 and its reference implementation publish with their canonical forms.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -70,7 +70,7 @@ constexpr Published kPublished[] = {
      "\"\xF0\x9F\x98\x82\":\"Smiley\",\"\xEF\xAC\xB3\":\"Hebrew Letter Dalet With Dagesh\"}"},
 };
 
-TEST(Rfc8785, EveryPublishedDocument) {
+TEST(Rfc8785, EachPublishedDocumentHasItsPublishedForm) {
   for (const Published& each : kPublished) {
     std::string out;
     canonicalize(each.input, out);
@@ -81,15 +81,15 @@ TEST(Rfc8785, EveryPublishedDocument) {
   }
 }
 
-TEST(KnownAnswers, PayloadHash) {
+TEST(KnownAnswers, ThePayloadHashOfADocumentedPayload) {
   std::string out;
   canonicalize(R"({"content": "hello", "type": "chat"})", out);
   EXPECT_EQ(out, R"({"content":"hello","type":"chat"})");
   EXPECT_EQ(to_hex(sha256(out)), "17cf87dd7df38f177282a8341058a4b1384fda337e2b3820099e7481e85e2e09");
 }
 
-// The original specification prints this hash for the payload above; it is that of the bare word.
-TEST(KnownAnswers, TheHashInTheOriginalSpecificationIsOfTheBareWord) {
+// The original specification states this hash for the payload above. It is the hash of the text hello alone.
+TEST(KnownAnswers, TheHashInTheOriginalSpecificationIsTheHashOfHello) {
   EXPECT_EQ(to_hex(sha256("hello")), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
 }
 

@@ -1,4 +1,4 @@
-// Who is sampled, by the vectors that SQL and the client are held to as well.
+// Tests sampling buckets, with the same vectors as the tests of SQL and of the client.
 #include "core/sampling.h"
 
 #include <gtest/gtest.h>
@@ -17,8 +17,8 @@ std::string member(const std::string& line, const std::string& name) {
   return line.substr(first, line.find_first_of("\",}", first) - first);
 }
 
-// A row of the vectors is a line of the file.
-TEST(Sampling, BucketsAreThoseOfTheVectors) {
+// Each row of the vectors is one line of the file.
+TEST(Sampling, ABucketIsTheOneInTheVectors) {
   std::ifstream file(SEALCAST_VECTORS "/sampling.json");
   int count = 0;
   for (std::string line; std::getline(file, line);) {

@@ -1,4 +1,4 @@
-// UUID text in, lower case out.
+// Tests the accepted form of UUIDs and their lower-case form.
 #include "core/uuid.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace sealcast::core {
 namespace {
 
-TEST(Uuid, IsLowerCased) {
+TEST(Uuid, AUuidBecomesLowerCase) {
   std::string out;
   EXPECT_TRUE(normalize_uuid("F47AC10B-58cc-4372-A567-0E02B2C3D479", out));
   EXPECT_EQ(out, "f47ac10b-58cc-4372-a567-0e02b2c3d479");
@@ -14,7 +14,7 @@ TEST(Uuid, IsLowerCased) {
   EXPECT_EQ(out, kNilUuid);
 }
 
-TEST(Uuid, RefusesEveryOtherForm) {
+TEST(Uuid, EachOtherFormIsRefused) {
   std::string out = "kept";
   for (const char* text : {"", "f47ac10b58cc4372a5670e02b2c3d479", "{f47ac10b-58cc-4372-a567-0e02b2c3d479}",
                            "f47ac10b-58cc-4372-a567-0e02b2c3d47", "f47ac10b-58cc-4372-a567-0e02b2c3d4790",
