@@ -65,8 +65,8 @@ core::VerifyResult verified(Check check) {
   return verdict;
 }
 
-core::VerifyResult check_text(std::string_view json, int64 now, std::optional<int64> max_age, const core::Keyring& keyring,
-                         core::CancelFlag cancel) {
+core::VerifyResult check_text(std::string_view json, int64 now, std::optional<int64> max_age,
+                              const core::Keyring& keyring, core::CancelFlag cancel) {
   const core::FindKey find = [](std::string_view kid, void* context) {
     return static_cast<const core::Keyring*>(context)->find(kid);
   };

@@ -1,8 +1,6 @@
-// Composes the parts of the sidecar: who is given what, who is told of what.
+// Composes the sidecar: makes each part with the parts that it uses, and lists them in their order of start.
 #include "app/sidecar.h"
 
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <ctime>
 #include <string>
 #include <utility>
@@ -101,32 +99,74 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     vip_hub_.disconnect_moved_streams();
   };
   if (!settings.gate.socket.empty()) {
-    socket_.emplace(context.get_executor(), gate_, limits_, metrics_, settings.gate);
+    gate_socket_.emplace(context.get_executor(), gate_, limits_, metrics_, settings.gate);
   }
+  add_parts();
+}
+
+// Shutting down runs backwards: new requests end first, then everything that was committed is relayed and delivered,
+// then the connections close.
+void Sidecar::add_parts() {
+  parts_.add([this] { redis_.start(); }, [this] { redis_.stop(); });
+  parts_.add([this] { audience_redis_.start(); }, [this] { audience_redis_.stop(); });
+  parts_.add(
+      [this] {
+        // The caches are read as soon as Postgres answers for the first time.
+        pool_.on_connect = [this] {
+          if (std::exchange(caches_started_, true)) return;
+          limits_.start();
+          cells_.start();
+        };
+        pool_.start();
+      },
+      [this] {
+        limits_.stop();
+        cells_.stop();
+        pool_.stop();
+      });
+  parts_.add([this] { admission_.start(); },
+             [this](Clock::time_point deadline) -> asio::awaitable<void> {
+               const bool idle = co_await admission_.wait_idle(deadline);
+               if (!idle) all_answered_ = false;
+               admission_.stop();
+             });
+  parts_.add([] {},
+             [this] {
+               hub_.close();
+               vip_hub_.close();
+             });
+  parts_.add([this] { routing_.start(); }, [this] { routing_.stop(); });
+  for (const auto& delivery : deliveries_) {
+    parts_.add([&delivery = *delivery] { delivery.start(); },
+               [&delivery = *delivery](Clock::time_point deadline) { return delivery.finish(deadline); });
+  }
+  parts_.add([this] { relay_.start(); }, [this](Clock::time_point deadline) { return relay_.finish(deadline); });
+  parts_.add([this] { viewer_counts_.start(); }, [this] { viewer_counts_.stop(); });
+  parts_.add([this] { sampling_.start(); }, [this] { sampling_.stop(); });
+  parts_.add([this] { switching_.start(); }, [this] { switching_.stop(); });
+  parts_.add([this] { maintenance_.start(); }, [this] { maintenance_.stop(); });
+  parts_.add([this] { regions_.start(); }, [this] { regions_.stop(); });
+  if (gate_socket_) {
+    parts_.add([this] { gate_socket_->start(); },
+               [this](Clock::time_point deadline) -> asio::awaitable<void> {
+                 gate_socket_->stop();
+                 co_await gate_socket_->wait_closed(deadline);
+               });
+  }
+  parts_.add([this] { server_.start(); },
+             [this](Clock::time_point deadline) -> asio::awaitable<void> {
+               server_.shut_down();
+               // Stopped together with the server: no message may arrive by either way from now on.
+               if (gate_socket_) gate_socket_->stop();
+               const bool idle = co_await server_.wait_idle(deadline);
+               if (!idle) all_answered_ = false;
+               server_.close();
+             });
 }
 
 void Sidecar::start() {
-  server_.start();
-  if (socket_) socket_->start();
-  redis_.start();
-  // Limits and cells are read as soon as somebody can tell them.
-  pool_.on_connect = [this] {
-    if (std::exchange(reading_, true)) return;
-    limits_.start();
-    cells_.start();
-  };
-  pool_.start();
-  admission_.start();
-  routing_.start();
-  for (const auto& delivery : deliveries_) delivery->start();
-  relay_.start();
-  audience_redis_.start();
-  viewer_counts_.start();
-  sampling_.start();
-  switching_.start();
-  maintenance_.start();
-  regions_.start();
-  auto address = server_.address();
+  parts_.start();
+  const auto address = server_.address();
   std::string listen =
       address.address().is_v6() ? "[" + address.address().to_string() + "]" : address.address().to_string();
   listen += ":" + std::to_string(address.port());
@@ -135,41 +175,11 @@ void Sidecar::start() {
 }
 
 asio::awaitable<void> Sidecar::shut_down() {
-  draining_ = true;
-  auto deadline = Clock::now() + settings_.drain_timeout;
-  log::write(log::Level::info, log::tag::kLifecycle, "draining");
-  server_.shut_down();
-  if (socket_) socket_->stop();
-  maintenance_.stop();
-  viewer_counts_.stop();
-  sampling_.stop();
-  switching_.stop();
-  regions_.stop();
-  limits_.stop();
-  cells_.stop();
-  while ((server_.busy() || !admission_.idle() || (socket_ && socket_->connections() > 0)) && Clock::now() < deadline) {
-    co_await admission_.wait_idle(deadline);
-    if (socket_) co_await socket_->wait_closed(deadline);
-    if (server_.busy()) co_await pause();
-  }
-  bool complete = !server_.busy() && admission_.idle();
-  co_await relay_.finish(deadline);
-  for (const auto& delivery : deliveries_) co_await delivery->finish(deadline);
-  routing_.stop();
-  hub_.close();
-  vip_hub_.close();
-  admission_.stop();
-  pool_.stop();
-  redis_.stop();
-  audience_redis_.stop();
-  server_.close();
-  log::write(complete ? log::Level::info : log::Level::warn, log::tag::kLifecycle,
-             complete ? "drained" : "stopping with requests under way: drain_timeout has passed");
-}
-
-asio::awaitable<void> Sidecar::pause() {
-  asio::steady_timer timer(context_, std::chrono::milliseconds(5));
-  co_await timer.async_wait(asio::use_awaitable);
+  shutting_down_ = true;
+  log::write(log::Level::info, log::tag::kLifecycle, "shutting down");
+  co_await parts_.stop(Clock::now() + settings_.drain_timeout);
+  log::write(all_answered_ ? log::Level::info : log::Level::warn, log::tag::kLifecycle,
+             all_answered_ ? "stopped" : "stopped with unanswered requests, because drain_timeout has passed");
 }
 
 std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliveries() {
@@ -222,7 +232,7 @@ redis::Options Sidecar::audience_redis_options() const {
 
 std::vector<api::ReadinessCheck> Sidecar::readiness() {
   return {
-      {"sealcastd", [this] { return draining_ ? std::string("it is stopping") : std::string(); }},
+      {"sealcastd", [this] { return shutting_down_ ? std::string("sealcastd is shutting down") : std::string(); }},
       {"postgres", [this] { return admission_.problem(); }},
       {"limits", [this] { return limits_.loaded() ? std::string() : "message types were not read yet"; }},
       {"cells", [this] { return cells_.loaded() ? std::string() : "the cells were not read yet"; }},

@@ -1,4 +1,4 @@
-// The sidecar's parts, in the order in which a message meets them; they start together, and drain when told to stop.
+// The process of `sealcastd`: every part of the sidecar, made and connected in one place.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -9,6 +9,7 @@
 
 #include "api/caller.h"
 #include "api/routes.h"
+#include "app/parts.h"
 #include "app/transports.h"
 #include "base/asio.h"
 #include "base/metrics.h"
@@ -39,15 +40,18 @@ namespace sealcast::app {
 
 class Sidecar {
  public:
-  // `settings` outlives this. Throws SettingsError, naming the key and the mend, when they can't be worked with.
+  // `settings` outlives this. Throws SettingsError that names the key and the fix.
   Sidecar(asio::io_context& context, const config::Settings& settings);
 
   void start();
-  // Answers what was asked, relays what was committed, tells the readers when to come back.
+  // Answers the requests that have arrived, relays and delivers every committed message, and tells SSE readers when to
+  // reconnect. Gives up after `drain_timeout`.
   asio::awaitable<void> shut_down();
 
  private:
-  asio::awaitable<void> pause();
+  using Clock = Parts::Clock;
+
+  void add_parts();
   std::vector<std::unique_ptr<transport::outside::Delivery>> make_deliveries();
   std::vector<transport::Transport*> transports();
   leader::switching::Switching::Parts switching_parts();
@@ -67,7 +71,7 @@ class Sidecar {
   postgres::Pool pool_;
   message::PostgresLimits limits_source_;
   message::Limits limits_;
-  std::optional<message::GateSocket> socket_;
+  std::optional<message::GateSocket> gate_socket_;
   message::Cells cells_;
   message::History history_;
   transport::sse::Hub hub_;
@@ -89,8 +93,10 @@ class Sidecar {
   api::Callers callers_;
   http::Router router_;
   http::Server server_;
-  bool reading_ = false;
-  bool draining_ = false;
+  Parts parts_;
+  bool caches_started_ = false;
+  bool shutting_down_ = false;
+  bool all_answered_ = true;
 };
 
 }  // namespace sealcast::app

@@ -35,7 +35,8 @@ Server::Server(asio::any_io_executor executor, Dependencies dependencies, Server
       cors_(settings_.cors_origins),
       acceptor_(executor),
       timeout_timer_(executor),
-      accept_timer_(executor) {}
+      accept_timer_(executor),
+      progress_(executor) {}
 
 Server::~Server() {
   close();
@@ -97,6 +98,7 @@ void Server::remove(ServerConnection& connection) {
   connections_[connection.index]->index = connection.index;
   connections_.pop_back();
   dependencies_.connections.Set(static_cast<double>(connections_.size()));
+  progress_.set();
 }
 
 // Runs backwards: a connection that `function` ends moves the last one to its index.
@@ -126,6 +128,14 @@ void Server::shut_down() {
 
 bool Server::busy() const {
   return std::ranges::any_of(connections_, [](const ServerConnection* connection) { return connection->busy(); });
+}
+
+asio::awaitable<bool> Server::wait_idle(Event::Clock::time_point deadline) {
+  while (busy() && Event::Clock::now() < deadline) {
+    progress_.clear();
+    co_await progress_.wait_until(deadline);
+  }
+  co_return !busy();
 }
 
 void Server::close() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/asio.h"
+#include "base/event.h"
 #include "http/render.h"
 #include "http/router.h"
 #include "http/server_connection.h"
@@ -49,6 +50,8 @@ class Server {
   void shut_down();
   // Whether a request is arriving or unanswered.
   bool busy() const;
+  // After shut_down(): waits until the server is not busy. Returns false if `deadline` passes first.
+  asio::awaitable<bool> wait_idle(Event::Clock::time_point deadline);
   // Ends all connections at once.
   void close();
 
@@ -71,6 +74,7 @@ class Server {
   std::vector<ServerConnection*> connections_;
   std::size_t unsent_ = 0;  // bytes of answers that wait for their sockets
   bool shutting_down_ = false;
+  Event progress_;  // while shutting down: an answer was sent, or a connection ended
 };
 
 }  // namespace sealcast::http

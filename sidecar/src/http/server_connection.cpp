@@ -280,6 +280,7 @@ void ServerConnection::release(std::size_t answered) {
     sent.done = false;
   }
   idle_since_ = Clock::now();
+  if (server_ && server_->shutting_down_) server_->progress_.set();
   if (ending_ && first_ == next_) return linger();
   if (!parsing_) parse_all();
 }
