@@ -46,7 +46,7 @@ if ! difference=$(diff docs/settings.md "$expected"); then
 fi
 report "docs/settings.md has the table of $sealcastd --print-settings"
 
-pages=(README.md CHANGELOG.md CONTRIBUTING.md client/README.md docs/*.md docs/*/*.md)
+pages=(README.md CHANGELOG.md CONTRIBUTING.md {client,core,extension,mosquitto,sidecar,sql}/README.md docs/*.md docs/*/*.md)
 anchors() { sed -n 's/^##* //p' "$1" | tr '[:upper:] ' '[:lower:]-' | sed 's/[^a-z0-9_-]//g'; }
 for page in "${pages[@]}"; do
   if [[ ! -e $page ]]; then

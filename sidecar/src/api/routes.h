@@ -1,4 +1,4 @@
-// The handlers of all routes (docs/http.md), each made of the parts that it uses. app/routes.cpp has the paths.
+// The handlers of all routes (docs/http.md), each made of the parts that it uses. app/route_table.cpp has the paths.
 //
 // The parts that a handler gets by reference outlive it.
 #pragma once

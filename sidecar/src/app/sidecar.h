@@ -58,7 +58,7 @@ class Sidecar {
   std::unique_ptr<leader::switching::Webhook> make_webhook() const;
   redis::Options audience_redis_options() const;
   std::vector<api::ReadinessCheck> readiness();
-  http::Router make_router();  // in routes.cpp
+  http::Router make_router();  // in route_table.cpp
 
   asio::io_context& context_;
   const config::Settings& settings_;
