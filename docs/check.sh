@@ -41,7 +41,7 @@ trap 'rm -f "$expected"' EXIT
 } > "$expected"
 if [[ $write ]]; then cat "$expected" > docs/settings.md; fi
 if ! difference=$(diff docs/settings.md "$expected"); then
-  complain "docs/check.sh --write mends this:"
+  complain "docs/check.sh --write fixes this:"
   while read -r line; do complain "$line"; done <<< "$difference"
 fi
 report "docs/settings.md has the table of $sealcastd --print-settings"
@@ -62,11 +62,14 @@ for page in "${pages[@]}"; do
       complain "$page links to $link, but that page has no such heading"
     fi
   done < <(grep -o '](\([^)]*\))' "$page" | sed 's/^](//; s/)$//' | grep -v '^[a-z]*:' || true)
+  while read -r file; do
+    [[ -e $file ]] || complain "$page names $file, which is not there"
+  done < <(grep -oE '(^|[^A-Za-z0-9_./-])(core|extension|sidecar/src|sql|tests)/[a-z0-9_./]+\.(cpp|h|sql|mjs|sh)\b' "$page" | sed 's/^[^a-z]//' | sort -u)
 done
 while IFS=: read -r source page; do
   [[ -e $page ]] || complain "$source speaks of $page, which is not there"
 done < <(git grep -o 'docs/[a-z]*\.md' -- . ':!docs')
-report "links and references to pages lead somewhere"
+report 'links, and source files and pages that are named, exist'
 
 # mentions PAGE: every name on standard input stands in the page.
 mentions() {
@@ -75,7 +78,7 @@ mentions() {
     names=$((names + 1))
     grep -qwF -- "$name" "$1" || complain "$1 does not mention $name"
   done
-  ((names > 0)) || complain "found no name that $1 should mention: mend docs/check.sh"
+  ((names > 0)) || complain "found no name that $1 should mention: fix docs/check.sh"
   report "$1 mentions $2"
 }
 mentions docs/sql.md 'every function, table and sequence' < <(
