@@ -1,4 +1,4 @@
-// Computes scores by hash, so that each stream orders the cells differently.
+// Finds the cell of a stream by rendezvous hashing: each stream orders the cells by a score of its own.
 #include "core/cell.h"
 
 #include <string>

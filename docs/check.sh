@@ -90,7 +90,7 @@ mentions docs/economy.md 'every function, table and type of sealcast_economy' < 
 mentions docs/settings.md 'every setting of the extension' < <(
   grep -oh '"sealcast\.[a-z_]*"' extension/server/settings.cpp | tr -d '"'
 )
-mentions docs/operations.md 'every metric' < <(grep -oh '"sealcast_[a-z_]*"' sidecar/src/base/metrics.cpp | tr -d '"')
+mentions docs/operations.md 'every metric' < <(grep -oh '"sealcast_[a-z_]*"' sidecar/src/base/metrics.{h,cpp} | tr -d '"')
 mentions docs/operations.md 'every tag of the log' < <(
   sed -n 's/.*std::string_view k[A-Za-z]* = "\(\[[A-Z]*\]\)";/\1/p' sidecar/src/base/log.h
 )

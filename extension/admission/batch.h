@@ -102,7 +102,8 @@ void answer_repeats(Items items);
 // here before its stream moved gets its original.
 void answer_without_storing(Items items);
 
-// Admits a batch: all steps above. Each item has a verdict afterwards.
+// Admits a batch: looks up, prepares, judges, stores, runs the hooks and answers repeats. Afterwards each item has a
+// verdict.
 void admit(Items items);
 
 // Raises a verdict other than 200 as an ERROR: SQLSTATE PTnnn, DETAIL beginning with the code, HINT beginning with the

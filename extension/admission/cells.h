@@ -19,7 +19,8 @@ bool is_cell();
 // earlier admissions have ended. Later admissions see the pin.
 void lock_pins();
 
-// Reads with the active snapshot. Trivially destructible. The returned cells live in the memory context of open().
+// Looks up the cells of streams, with the active snapshot. The class is trivially destructible. The cells are allocated
+// in the memory context that is current at open().
 class Cells {
  public:
   static Cells open();

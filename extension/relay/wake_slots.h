@@ -24,8 +24,8 @@ struct Slot {
   Latch* latch;  // valid while kRunning; a late SetLatch wakes another process, which is harmless
 };
 
-// For a committing backend. begin_commit() returns null if there can be no worker: the library is not preloaded, or no
-// slot or no background worker is free.
+// For a backend that commits. begin_commit() returns null if no wake worker runs and none can be started: the library
+// is not preloaded, all slots are taken, or all background workers are in use.
 Slot* begin_commit();
 void raise_flag(Slot* slot);  // cannot fail
 void end_commit(Slot* slot);

@@ -113,7 +113,8 @@ void append_line(char* to, std::size_t size, std::string_view text, const char* 
   server::copy_clipped(to + length, size - length, text);
 }
 
-// Reads the directory into the store. Needs the lock, and therefore does not log.
+// Reads the directory into the store. The caller holds the exclusive lock. log_result() logs after the lock is
+// released: writing a log line can block or raise an error.
 void read_directory(ReadResult& result) {
   // PgReloadTime shows which process has newer settings. A configured_at in the future means that the clock was set
   // back.

@@ -17,7 +17,7 @@ Oid table_id(const char* name);
 // Returns the partitions in the order of their bounds. Valid as long as `parent` is open.
 std::span<const Oid> partitions_of(Relation parent);
 
-// Returns the partition that takes `key`; InvalidOid if there is none.
+// Returns the partition into which a row with `key` goes, or InvalidOid.
 Oid partition_for(Relation parent, Datum key);
 
 // Returns the last value of a sequence; nothing before its first nextval().

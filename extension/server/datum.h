@@ -27,8 +27,8 @@ struct UuidText {
 // Returns the row type of a function with OUT parameters. Looks it up once per call site.
 TupleDesc record_type(FunctionCallInfo fcinfo);
 
-// A buffer of the backend in which a result is built, so that a small message costs no allocation. For use inside a
-// guard.
+// Borrows one of the buffers that the backend keeps and reuses, so that building a small result needs no allocation.
+// Use it inside a guard, because its destructor must run.
 class Scratch {
  public:
   Scratch();

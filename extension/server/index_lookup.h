@@ -19,8 +19,8 @@ struct Condition {
   Datum value;
 };
 
-// A table of ours and one of its indexes, open from open() to close(). Trivially destructible: after an error Postgres
-// closes them.
+// A table of the schema sealcast and one of its indexes, open between open() and close(). Trivially destructible: after
+// an error no destructor runs, and Postgres closes both.
 class IndexLookup {
  public:
   // `index` null or InvalidOid: the primary key. Reads with the active snapshot.

@@ -50,8 +50,8 @@ asio::awaitable<void> Heartbeat::answer(http::Exchange& exchange, std::string_vi
   }
 }
 
-// Returns a key that is different for each viewer, or nullopt; the response is then 400. A user is one viewer on all
-// devices. The prefixes keep a user's id and the same text as viewer_id apart.
+// Returns the key of the viewer, or nullopt after answering 400. A user with several devices is one viewer. The
+// prefixes "u" and "v" differ, so a viewer_id that equals the id of a user counts as another viewer.
 std::optional<std::string> Heartbeat::viewer(const http::Request& request, const std::string& user_id,
                                              http::Response& response) {
   std::string viewer_id;

@@ -1,4 +1,4 @@
-// Writes the RateLimit headers, so that clients can slow down before they get 429.
+// Writes the RateLimit headers of every answer, so that clients can slow down, and the answer 429.
 #include "api/rate_limit.h"
 
 namespace sealcast::api {

@@ -1,6 +1,7 @@
-// Declares every metric of GET /metrics: its name, its help text and its labels.
+// Declares every metric of GET /metrics: its name and its help text. The names of labels are in metrics.cpp.
 //
-// A metric is declared in one line of this file and is counted through a reference, so that counting looks nothing up.
+// A metric is counted through a reference, so that counting looks nothing up. A metric with a label needs a family and
+// an accessor here, and the accessor's function in metrics.cpp.
 // docs/operations.md describes each metric for operators.
 #pragma once
 

@@ -1,4 +1,5 @@
-// Runs the statements that apply events on lanes, each under its handler's timeout.
+// Runs the statements that apply events on lanes, each under its handler's timeout, and counts failed, dead and forged
+// events.
 #include "events/applier.h"
 
 #include <set>

@@ -44,9 +44,9 @@ class EventPartitions {
   asio::awaitable<transport::outside::Outcome> add(std::span<const transport::FramePtr> frames,
                                                    redis::Clock::time_point deadline);
 
-  // Creates missing consumer groups, which begin with the oldest entry. Then removes the entries that every group has
-  // finished; without any group, the entries older than `max_age`. Returns the progress of the groups; empty on
-  // failure.
+  // Creates the consumer groups that are missing. A new group begins with the oldest entry. Then removes each entry
+  // that all groups have finished. If there is no group, removes each entry that is older than `max_age`. Returns the
+  // progress of the groups, or an empty vector after a failure.
   asio::awaitable<std::vector<GroupProgress>> trim(std::size_t partition, std::span<const std::string> groups,
                                                    std::chrono::milliseconds max_age);
 

@@ -193,7 +193,8 @@ asio::awaitable<void> LeasedPartition::Impl::apply(std::vector<EntryPtr> entries
       wanted[i].push_back(entry);
     }
     if (entry->open_handlers > 0) continue;
-    // An entry that no handler wants is verified too: the first handler's statement does that.
+    // An entry that no handler wants may be forged, so it is verified too. apply_events() verifies all its entries. So
+    // this entry goes with those of the first handler, which does not run for it.
     entry->open_handlers = 1;
     wanted[0].push_back(entry);
   }

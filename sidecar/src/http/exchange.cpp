@@ -1,4 +1,4 @@
-// Reads parameters of requests, and writes JSON answers and errors.
+// Reads parameters of requests, and writes JSON answers and errors with their Retry-After header.
 #include "http/exchange.h"
 
 #include <algorithm>

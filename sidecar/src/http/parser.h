@@ -35,7 +35,8 @@ class RequestParser final : public beast::http::basic_parser<true> {
   void on_field_impl(beast::http::field name, string_view name_text, string_view value, error_code& ec) override {
     // Fields of a trailer are ignored (RFC 9110, 6.5.1): proxies check only the header.
     if (in_body_) return;
-    // Beast limits only the bytes of one put(): fields that arrive one by one would never reach its limit.
+    // Counted here, because Beast's own limit applies to one put() only: a client that sends its fields one by one
+    // would never reach it.
     const std::size_t size = name_text.size() + value.size();
     if (size > header_bytes_left_) {
       ec = beast::http::error::header_limit;

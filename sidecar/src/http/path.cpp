@@ -1,4 +1,4 @@
-// Compares one segment after the other.
+// Matches the path of a request with the pattern of a route, segment by segment.
 #include "http/path.h"
 
 namespace sealcast::http {

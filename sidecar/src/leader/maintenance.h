@@ -1,4 +1,5 @@
-// Runs sealcast.maintain(), which creates the day partitions of the next days and drops those past retention.
+// Runs sealcast.maintain(), which creates the day partitions of the next days and drops the partitions that
+// are older than the retention.
 //
 // Each run has a connection of its own, because it may take longer than the relay's lease.
 #pragma once

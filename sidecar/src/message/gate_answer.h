@@ -29,8 +29,8 @@ struct GateAnswer {
   std::chrono::milliseconds retry_after;  // limited: until the window ends; unavailable: a fixed pause
 };
 
-// Reads the reply of the gate's script (redis_gate.cpp) into `answer`, whose limit is set already. Returns false and
-// changes nothing if the script cannot have sent this reply.
+// Decodes a reply of the gate's script (redis_gate.cpp). The caller has set answer.limit. Returns false, and leaves
+// `answer` unchanged, for a reply that the script never sends.
 bool read_answer(const redisReply& reply, GateAnswer& answer);
 
 // "pass\n", or "limited 250\n".

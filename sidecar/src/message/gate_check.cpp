@@ -1,4 +1,4 @@
-// Splits the line into five words and checks each of them.
+// Parses the line `check <sender> <stream> <type> <txn>` of the gate socket: five words, each checked.
 #include "message/gate_check.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Makes both kinds of tickets as JWTs. Each kind has its own derived key and its own audience.
+// Makes and verifies both kinds of tickets, which are JWTs. Each kind has its own derived key and its own audience.
 #include "message/ticket.h"
 
 #include <openssl/core_names.h>

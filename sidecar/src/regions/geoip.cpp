@@ -1,4 +1,4 @@
-// Opens the database and reads City and Country records.
+// Opens a MaxMind database and finds the place of an IP address in its City or Country records.
 #include "regions/geoip.h"
 
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 // A client for HTTP requests to outside services: libcurl on the event loop.
 //
-// Use: POST and GET over HTTP/1.1, with connections that are kept for the next request. A connection that hangs then
-// affects one request, and is closed at the deadline of that request. With HTTP/2 it would affect all requests to the
-// service. Certificates and host names are always verified. Redirects are not followed. The environment is not used: no
-// proxy, no .netrc.
+// Use: POST and GET over HTTP/1.1. Connections are reused. Each connection carries one request at a time, so a hanging
+// connection delays only that request, and is closed at its deadline. An HTTP/2 connection would carry all requests to
+// the service. Certificates and host names are always verified. Redirects are not followed. Proxies of the environment
+// and .netrc are ignored.
 //
 // Deadlines: each request has one and ends by then, even when the service or the name lookup hangs.
 //

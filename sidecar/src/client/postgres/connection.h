@@ -1,15 +1,17 @@
 // One connection to Postgres that keeps itself connected: libpq in pipeline mode on the event loop.
 //
-// Use: unnamed statements, each in its own transaction, sent at once and answered in order. The connection asks nothing
-// of the session at startup beyond the DSN. So it works through PgBouncer in transaction mode.
+// Use: unnamed statements, each in its own transaction, sent at once and answered in order. The connection sets
+// no session parameters except those in the DSN, so it works through PgBouncer in transaction mode.
 //
-// Deadlines: an attempt to connect ends after `timeout`. A statement must be answered within `timeout` after the answer
-// to the statement before it. At that deadline the connection is closed, because all later statements wait too.
+// Deadlines: an attempt to connect ends after `timeout`. Each statement has `timeout`, counted from query() or from the
+// answer to the previous statement, whichever is later. At that deadline the connection is closed, because all later
+// statements wait too.
 //
 // Errors: query() throws Error. Error::failure() shows whether the statement may have been executed.
 //
-// When the server goes away: all unanswered statements fail at once, in doubt. The connection reconnects until stop(),
-// after a pause that grows from 50 ms to 1 s. Until then each statement fails at once, as unavailable.
+// When the server goes away: all unanswered statements fail at once with Failure::in_doubt. The connection reconnects
+// until stop(), after a pause that grows from 50 ms to 1 s. Until then each statement fails at once with
+// Failure::unavailable.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

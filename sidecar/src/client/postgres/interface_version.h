@@ -1,4 +1,4 @@
-// The interface version of the extensions that this sidecar works with, as sealcast.interface_version() returns it.
+// The interface version that this sidecar needs. It must equal the result of sealcast.interface_version().
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Repeats: reads the table, then waits.
+// Runs the read function again and again, with a pause between the runs.
 #include "client/postgres/refresher.h"
 
 #include <boost/asio/co_spawn.hpp>

@@ -1,4 +1,5 @@
-// Applies the due actions at each tick, and calls the webhook until it accepts.
+// Takes the due switching steps once per second, writes the payloads of migrate messages, and calls the webhook until
+// it accepts.
 #include "leader/switching/switching.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Signs each request and sends it.
+// Signs the calls of the switching webhook and sends them.
 #include "leader/switching/webhook.h"
 
 #include <chrono>

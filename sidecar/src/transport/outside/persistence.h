@@ -27,7 +27,7 @@ class Persistence {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // The arguments outlive this.
+  // The arguments must stay valid as long as this object.
   Persistence(asio::any_io_executor executor, std::string_view transport, DeliveryStore& store, StreamQueues& queues,
               PersistenceWork& work, Publisher& publisher, const Metrics::Delivery& metrics);
 

@@ -2,8 +2,8 @@
 // entries have the fields `offset`, `prev` and `frame` (the frame's JSON, as on every transport). Redis gives entries
 // ids by time, so that entries can be trimmed by age (MINID).
 //
-// Publishing the same frames again adds nothing, for example after Redis executed a publish but its answer was lost:
-// the script first compares offsets with the newest entry.
+// A repeated publish adds nothing, because the script first compares the offsets with the newest entry. A publish is
+// repeated, for example, when its answer was lost.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -1,4 +1,5 @@
-// Brings new readers up to the ring, and writes the frames of each stream to its subscribers, round by round.
+// Writes the frames of each stream to its subscribers, round by round. New subscribers first get the frames that are
+// older than the ring, from the history.
 #include "transport/sse/hub.h"
 
 #include <algorithm>
@@ -98,9 +99,9 @@ void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
   }
 }
 
-// A round costs one system call per subscriber, however many frames it carries. A round therefore starts at once only
-// when the last one was cheap or long ago, or when the frames fill one call. Otherwise frames gather until
-// `next_round`.
+// A round writes the new frames to all subscribers of the stream. Up to 64 frames cost one system call per subscriber,
+// so it saves time to collect frames. A round starts at once if `next_round` has passed, or if the frames fill one
+// system call. Otherwise it starts at `next_round`.
 void Hub::schedule_round(StreamReaders& readers) {
   if (readers.subscribers.empty()) return;
   const bool enough =
