@@ -24,7 +24,7 @@ inline std::string_view bytes(const Digest& digest) {
 // These functions write lower-case hex, two digits per byte.
 std::string to_hex(const Digest& digest);
 void append_hex(std::string_view bytes, std::string& out);
-char* write_hex(std::string_view bytes, char* out);  // returns the end of the digits; `out` needs room for them
+char* write_hex(std::string_view bytes, char* out);  // returns the end; `out` needs 2 * bytes.size() bytes
 
 // Returns the first 8 bytes as a big-endian number. The numbers are evenly distributed, and equal on all machines.
 std::uint64_t leading_number(const Digest& digest);
