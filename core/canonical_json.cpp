@@ -26,7 +26,7 @@ class TextCanonicalizer {
         poll_(cancel),
         scratch_(scratch) {}
 
-  // Leaves the root object's members in scratch_.members.
+  // Canonicalises the text. Afterwards scratch_.members contains the members of the root object.
   void run();
 
  private:
@@ -43,9 +43,10 @@ class TextCanonicalizer {
     fail(at, at == end_ ? "unexpected end of text" : expected);
   }
 
-  // Only numbers can be longer in canonical form than in the source. So only they make room.
+  // Makes room in out_ for the rest of the input. Only numbers need this call, because only a number can be longer in
+  // canonical form than in the input.
   InOut make_room(InOut at);
-  // Most texts have at most one space between tokens.
+  // Fast path: most texts have at most one space between tokens.
   const char* skip_space(const char* p) {
     if (p != end_ && *p == ' ') ++p;
     if (p != end_ && static_cast<unsigned char>(*p) > ' ') return p;
@@ -169,7 +170,7 @@ InOut TextCanonicalizer::escape(InOut at) {
   return {at.in, write_ascii(static_cast<unsigned char>(c), at.out)};
 }
 
-// Copies a string from its opening quote to after the closing quote.
+// Copies a string with both quotes.
 InOut TextCanonicalizer::string(InOut at) {
   *at.out++ = *at.in++;
   while (true) {
@@ -189,14 +190,14 @@ InOut TextCanonicalizer::string(InOut at) {
     } else if (c < 0x20) {
       fail(at.in, "unescaped control character");
     } else {
-      // Stops at the next check of the cancel flag, at most one character after it.
+      // Stops at next_poll_, where the cancel flag must be checked, or at most one character later.
       at = copy_multibyte(at, end_, next_poll_);
       if (at.out == nullptr) fail(at.in, "invalid UTF-8");
     }
   }
 }
 
-// Copies a key from its opening quote to after its colon.
+// Copies a key with its quotes and its colon. Adds the member to scratch_.members.
 InOut TextCanonicalizer::key(InOut at) {
   if (at.in == end_ || *at.in != '"') fail_unexpected(at.in, "expected a key in double quotes");
   const char* const source = at.in;
@@ -206,7 +207,7 @@ InOut TextCanonicalizer::key(InOut at) {
   std::string_view key(source + 1, static_cast<std::size_t>(at.in - source) - 2);
   if (escaped_) [[unlikely]] {
     std::string& keys = scratch_.keys;
-    // Reserves the maximum at the first key with an escape, so that views of earlier keys stay valid.
+    // The first key with an escape reserves the maximum size, so that views of earlier keys in `keys` stay valid.
     if (keys.empty()) keys.reserve(static_cast<std::size_t>(end_ - begin_));
     const std::size_t size = keys.size();
     append_unescaped({written + 1, static_cast<std::size_t>(at.out - written) - 2}, keys);
@@ -228,7 +229,7 @@ InOut TextCanonicalizer::key(InOut at) {
   return at;
 }
 
-// Closes the innermost container at its closing bracket.
+// Copies the closing bracket of the innermost container. Sorts its members if it is an object with unsorted keys.
 InOut TextCanonicalizer::close(InOut at) {
   *at.out++ = *at.in++;
   const Container& frame = containers_[--depth_];
@@ -244,7 +245,7 @@ InOut TextCanonicalizer::close(InOut at) {
   return at;
 }
 
-// Copies a scalar.
+// Copies a scalar: a string, a number, true, false or null.
 InOut TextCanonicalizer::value(InOut at) {
   if (at.in == end_) fail(at.in, "unexpected end of text");
   switch (*at.in) {

@@ -14,18 +14,20 @@ namespace sealcast::core {
 // Maximum nesting of arrays and objects; level 129 is an error.
 inline constexpr int kMaxDepth = 128;
 
-// A signal handler may set this flag to a value other than 0. It is checked every 64 KiB of input. May be null.
+// A signal handler may set this flag to a value other than 0 to interrupt a canonicalization. canonicalize() checks the
+// flag after each 64 KiB of input. Sorting checks the flag after each 64 KiB of compared or moved bytes. A null pointer
+// means that there is no flag.
 using CancelFlag = const volatile int*;
 
 enum class Numbers {
   rounded,  // RFC 8785: every number becomes the nearest double
-  exact,    // a number whose exact decimal value differs from the value of its canonical literal is refused
+  exact,    // a number is refused if its canonical literal would have another decimal value
 };
 
-// Appends the canonical form of one JSON text (RFC 8259, UTF-8) to `out`. Takes O(n log n) time for any input.
-// Throws Error{invalid_json}, which names the byte offset (from 0), for: syntax errors, duplicate keys, lone
-// surrogates, numbers beyond a double, invalid UTF-8, nesting beyond kMaxDepth, and with Numbers::exact inexact
-// numbers. Throws Error{interrupted} if `cancel` is set. After an error `out` is unchanged.
+// Appends the canonical form of one JSON text (RFC 8259, UTF-8) to `out`. Takes O(n log n) time for any input. Throws
+// Error{invalid_json}, whose message names the byte offset (from 0), for: syntax errors, duplicate keys, lone
+// surrogates, numbers beyond a double, invalid UTF-8, nesting beyond kMaxDepth, and (with Numbers::exact) numbers that
+// are not exact. Throws Error{interrupted} if `cancel` is set. After an error `out` is unchanged.
 void canonicalize(std::string_view json, std::string& out, Numbers numbers = Numbers::rounded,
                   CancelFlag cancel = nullptr);
 
@@ -33,19 +35,20 @@ void canonicalize(std::string_view json, std::string& out, Numbers numbers = Num
 // Throws Error{invalid_json} for NaN and infinities.
 void append_number(double value, std::string& out);
 
-// A member of an object that is not complete yet.
+// Describes one member of an object: its key and the place of its text in the output.
 struct Member {
   std::string_view key;      // decoded UTF-8
   std::uint64_t prefix = 0;  // key_prefix(key)
   std::size_t begin = 0;     // "key":value is the range [begin, end) of the output
   std::size_t end = 0;
-  std::size_t source = 0;  // offset of the key in the input text; without text, the number of the member
+  std::size_t source = 0;  // offset of the key in the input text; CanonicalWriter: index of the member
 };
 
-// Writes canonical JSON from events, for documents that are not text (jsonb). Keys may come in any order; canonical
-// order is the fastest. `out` is complete when the outermost value ends.
-// Each function throws Error{invalid_json} for the same faults as canonicalize(). The message names the path
-// ($["a"][2]).
+// Writes canonical JSON for documents that are not text, such as jsonb. The caller calls one function for each bracket,
+// key and scalar of the document. Keys may come in any order; canonical order is the fastest. `out` must stay valid as
+// long as the writer, and is complete when the outermost value ends. Each function throws Error{invalid_json} for the
+// same faults as canonicalize(). The message names the path, for example $["a"][2]. end_object() also throws
+// Error{interrupted}. After an error the content of `out` is unspecified.
 class CanonicalWriter {
  public:
   // `expected_size`: estimated length of the document in bytes.
@@ -56,13 +59,13 @@ class CanonicalWriter {
   CanonicalWriter& operator=(const CanonicalWriter&) = delete;
 
   void begin_object();
-  void key(std::string_view utf8);  // exactly one value must follow; the bytes must stay valid until end_object()
+  void key(std::string_view utf8);  // exactly one value must follow; `utf8` must stay valid until end_object()
   void end_object();                // throws Error{invalid_json} for a duplicate key
   void begin_array();
   void end_array();
   void string(std::string_view utf8);
-  void number(std::string_view literal);  // a decimal literal, as numeric_out() prints it
-  void integer(std::int64_t value);       // at most 15 digits
+  void number(std::string_view literal);  // a decimal literal, as PostgreSQL's numeric_out() prints it
+  void integer(std::int64_t value);       // at most 15 digits, so that a double holds it exactly
   void boolean(bool value);
   void null();
 
@@ -71,22 +74,22 @@ class CanonicalWriter {
     bool object;
     bool sorted;
     std::size_t first_member;
-    std::size_t count;  // values so far
+    std::size_t count;  // complete values so far
   };
   Container& top() { return containers_[depth_ - 1]; }
   void before_value();
   void after_value();
   void begin(char bracket, bool object);
   void write_literal(std::string_view text);
-  [[noreturn]] void fail(const std::string& problem) const;  // names the path
+  [[noreturn]] void fail(const std::string& problem) const;  // throws Error{invalid_json}, which names the path
 
   OutputBuffer out_;  // always has kSlack bytes of room
   const Numbers numbers_;
-  const CancelFlag cancel_;  // checked while members are sorted
+  const CancelFlag cancel_;  // checked only while members are sorted and moved
   int depth_ = 0;
   Container containers_[kMaxDepth];
   std::vector<Member> members_;
-  std::string moved_;  // buffer of move_members()
+  std::string moved_;  // buffer for move_members()
 };
 
 }  // namespace sealcast::core

@@ -1,5 +1,4 @@
-// Canonicalises a document that a caller describes by events, with the same code for strings, numbers and member order
-// as canonical_json.cpp.
+// Implements CanonicalWriter. Strings, numbers and the order of members use the same code as in canonical_json.cpp.
 #include <charconv>
 #include <cstring>
 #include <span>
@@ -16,8 +15,8 @@ namespace {
 
 constexpr std::size_t kMaxKeptBytes = 1 << 20;
 
-// Buffers that are kept between documents, so that a small document needs no allocation. A writer takes them out while
-// it lives.
+// Buffers that a thread keeps between documents, so that a small document needs no allocation. The constructor of
+// CanonicalWriter takes them; the destructor puts them back unless they are larger than kMaxKeptBytes.
 struct KeptBuffers {
   std::vector<Member> members;
   std::string moved;
@@ -51,7 +50,8 @@ void CanonicalWriter::fail(const std::string& problem) const {
       path += "[" + std::to_string(container.count) + "]";
       continue;
     }
-    // The open member of an object is the last member before the first member of the next inner object.
+    // members_ contains the members of all open objects, those of outer objects first. So the open member of container
+    // i is directly before the first member of container i + 1.
     std::size_t next = members_.size();
     for (int j = depth_; j-- > i + 1;) next = containers_[j].first_member;
     if (next == container.first_member) continue;

@@ -1,4 +1,5 @@
-// Finds the cell of a stream by rendezvous hashing: each stream orders the cells by a score of its own.
+// Finds the cell of a stream by rendezvous hashing. Each pair of a cell and a stream has a score. The stream belongs to
+// the cell with the highest score.
 #include "core/cell.h"
 
 #include <string>

@@ -12,9 +12,9 @@ namespace sealcast::core {
 // stream's id in lower case.
 std::uint64_t cell_score(std::string_view cell, std::string_view stream_id);
 
-// Returns the index of the cell with the highest score; of equal scores, the smaller name. Returns cells.size() if
-// `cells` is empty. If a cell is removed, only its own streams move. A new cell gets an equal share from each other
-// cell.
+// Returns the index of the cell with the highest score. If two scores are equal, the smaller name wins. Returns
+// cells.size() if `cells` is empty. If a cell is removed, only the streams of that cell move. A new cell gets about the
+// same number of streams from each other cell.
 std::size_t rendezvous(std::string_view stream_id, std::span<const std::string_view> cells);
 
 }  // namespace sealcast::core

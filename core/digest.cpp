@@ -1,6 +1,6 @@
-// Computes SHA-256 and HMAC with OpenSSL's low-level interface, which OpenSSL 3.0 deprecates.
-// The EVP interface allocates memory and fetches the algorithm for each context. That costs more than to hash a chat
-// message. To copy a SHA256_CTX costs 112 bytes.
+// Computes SHA-256 and HMAC with OpenSSL's low-level interface, which OpenSSL 3.0 deprecates. The EVP interface
+// allocates memory and fetches the algorithm for each context. Both together take longer than hashing a chat message. A
+// SHA256_CTX is a plain struct of 112 bytes, so a copy is cheap.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "core/digest.h"
 
@@ -11,7 +11,7 @@
 namespace sealcast::core {
 namespace {
 
-// The two hex digits of each byte.
+// The two hex digits of each byte value.
 constexpr std::array<std::array<char, 2>, 256> kHex = [] {
   constexpr char kDigits[] = "0123456789abcdef";
   std::array<std::array<char, 2>, 256> table{};
@@ -98,7 +98,7 @@ HmacKey::HmacKey(std::string_view secret) {
   OPENSSL_cleanse(block, sizeof block);
 }
 
-// The hash states of the pad blocks are as secret as the secret: they are enough to sign.
+// The hash states of the pad blocks must stay as secret as the key, because they are sufficient to sign.
 HmacKey::~HmacKey() {
   OPENSSL_cleanse(&inner_, sizeof inner_);
   OPENSSL_cleanse(&outer_, sizeof outer_);

@@ -21,21 +21,22 @@ inline std::string_view bytes(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-// Lower-case hex, two digits per byte.
+// These functions write lower-case hex, two digits per byte.
 std::string to_hex(const Digest& digest);
 void append_hex(std::string_view bytes, std::string& out);
-char* write_hex(std::string_view bytes, char* out);  // returns the end of the digits; `out` needs 2 * bytes.size()
+char* write_hex(std::string_view bytes, char* out);  // returns the end; `out` needs 2 * bytes.size() bytes
 
-// The first 8 bytes as a big-endian number: evenly distributed, and the same on every machine.
+// Returns the first 8 bytes as a big-endian number. The numbers are evenly distributed, and equal on all machines.
 std::uint64_t leading_number(const Digest& digest);
 
 // Returns false unless `hex` consists of lower-case hex digits, exactly two per byte of `out`.
 bool from_hex(std::string_view hex, std::span<unsigned char> out);
 
-// Takes the same time for all contents, so that the time tells nothing about a secret.
+// Takes the same time for all contents, so that an attacker learns nothing about a secret from the time.
 bool equal_in_constant_time(const Digest& a, const Digest& b);
 
-// An HMAC secret. The constructor hashes the two pad blocks, so sign() hashes only the message.
+// An HMAC secret. The constructor hashes the two pad blocks (RFC 2104), so sign() hashes only the message and the inner
+// digest.
 class HmacKey {
  public:
   explicit HmacKey(std::string_view secret);

@@ -14,7 +14,8 @@ namespace {
 
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
-// OpenSSL queues its errors per thread. The next user of OpenSSL would take errors that stay there for its own.
+// OpenSSL keeps a queue of errors per thread. Without this call, later code that checks the queue would find old
+// errors.
 [[noreturn]] void fail(const char* problem) {
   ERR_clear_error();
   throw std::runtime_error(problem);

@@ -27,20 +27,22 @@ constexpr std::array<bool, 256> kForbidden = [] {
   return table;
 }();
 
-// Checks 16 bytes at a time that all bytes are ASCII and allowed. False means only that the slow check must decide.
+// Returns true if all bytes are ASCII and allowed. Checks 16 bytes at a time. Returns false if the slow check must
+// decide: for other bytes, for a text of fewer than 16 bytes, and without SSE2.
 bool all_plainly_allowed(std::string_view text) {
 #if defined(__SSE2__)
   if (text.size() < 16) return false;
   const auto special = [](const char* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    // The comparison is signed: bytes from 0x80 are less than a space, as control characters are.
+    // The comparison is signed, so bytes from 0x80 are negative. One comparison with a space finds these bytes and the
+    // control characters.
     const __m128i control =
         _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7F)));
     const __m128i separator =
         _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('|')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('=')));
     return _mm_or_si128(control, separator);
   };
-  __m128i found = special(text.data() + text.size() - 16);  // may overlap the last block of the loop
+  __m128i found = special(text.data() + text.size() - 16);  // the last 16 bytes; may overlap a block of the loop
   for (std::size_t i = 0; i + 16 < text.size(); i += 16) found = _mm_or_si128(found, special(text.data() + i));
   return _mm_movemask_epi8(found) == 0;
 #else
@@ -49,7 +51,7 @@ bool all_plainly_allowed(std::string_view text) {
 #endif
 }
 
-// Returns null if the text is a valid signed field.
+// Returns the problem of the text, or null if the text is valid as a signed field.
 const char* problem_of_field(std::string_view text) {
   if (all_plainly_allowed(text)) return nullptr;
   if (text.empty()) return "is empty";
@@ -75,7 +77,7 @@ void require_field(const char* name, std::string_view value) {
   }
 }
 
-// Maximum length of the fixed parts of a signing string and of its `ts`.
+// Upper bound for the length, in bytes, of the fixed parts of a signing string together with its `ts`.
 constexpr std::size_t kMaxFixedParts = 96;
 
 std::size_t max_signing_size(const Fields& fields) {
@@ -93,7 +95,7 @@ char* write(std::string_view text, char* out) {
   return out + text.size();
 }
 
-// Writes the signing string up to the payload hash. Returns the end.
+// Writes the signing string without the payload hash, which is its last part. Returns the end.
 char* write_signing_string(const Fields& fields, char* out) {
   require_field("t", fields.t);
   require_field("stream_id", fields.stream_id);
@@ -125,12 +127,12 @@ void append_string(std::string_view text, std::string& out) {
   }
 }
 
-// The members in canonical order, as canonicalize_members() returns them.
+// The nine members of an envelope in canonical order, in which canonicalize_members() returns them.
 enum Position { kD, kKid, kSender, kSig, kStreamId, kType, kTs, kTxnId, kVersion, kMembers };
 constexpr std::array<std::string_view, kMembers> kNames = {"d", "kid", "s",      "sig", "stream_id",
                                                            "t", "ts",  "txn_id", "v"};
 
-// The views point into the members of Buffers.
+// The views point into `canonical` and `unescaped` of the Buffers that were passed to parse_envelope().
 struct ParsedEnvelope {
   Fields fields;
   std::string_view kid;
@@ -165,7 +167,7 @@ bool parse_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, 
     if (value.find('\\') == std::string_view::npos) {
       into = value;
     } else {
-      // Reserves the maximum at the first string with an escape, so that views of earlier strings stay valid.
+      // The first string with an escape reserves the maximum size, so that views of earlier strings stay valid.
       if (buffers.unescaped.empty()) buffers.unescaped.reserve(buffers.canonical.size());
       const std::size_t start = buffers.unescaped.size();
       append_unescaped(value, buffers.unescaped);
@@ -245,12 +247,13 @@ VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::op
     Buffers buffers;
     ParsedEnvelope envelope;
     if (!parse_envelope(json, cancel, buffers, envelope)) return VerifyResult::malformed;
-    // Throws for invalid fields, so that they are malformed even under an unknown key.
+    // Runs before find_key(). It throws for invalid fields, so such an envelope is malformed even if its key is
+    // unknown.
     build_signing_string(envelope.fields, envelope.d, buffers.signing);
     const Key* const key = find_key(envelope.kid, context);
     if (key == nullptr) return VerifyResult::unknown_kid;
     if (!key->verify(buffers.signing, envelope.sig)) return VerifyResult::bad_signature;
-    // Without a valid signature, `ts` could be forged.
+    // Checks the age after the signature, because an unsigned `ts` could be forged.
     const std::int64_t age = now_ms - envelope.fields.ts;
     if (age < -kMaxClockSkewMs) return VerifyResult::from_future;
     if (max_age_ms && age > *max_age_ms) return VerifyResult::expired;

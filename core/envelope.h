@@ -12,7 +12,7 @@
 
 namespace sealcast::core {
 
-// The fields that are signed together with the payload, as the signing string contains them.
+// The fields that are signed together with the payload. The signing string contains them unchanged.
 struct Fields {
   std::string_view t;          // message type
   std::string_view stream_id;  // lower-case UUID, or another id if the operator's own table is sealed
@@ -21,34 +21,36 @@ struct Fields {
   std::int64_t ts;  // Unix milliseconds, 0 .. 253402300799999 (year 9999)
 };
 
-// Appends v=1|t={t}|stream_id={…}|sender_id={…}|txn_id={…}|ts={ts}|payload_hash={…}. Throws
-// Error{invalid_argument}, which names the field, if a field is empty, contains '|', '=' or a control character
-// (U+0000–U+001F, U+007F–U+009F), or is out of range.
+// Appends v=1|t={t}|stream_id={…}|sender_id={…}|txn_id={…}|ts={ts}|payload_hash={…}. Throws Error{invalid_argument},
+// which names the field, if a text is empty or contains '|', '=' or a control character (U+0000–U+001F, U+007F–U+009F),
+// or if `ts` is out of range. After an error the content of `out` is unspecified.
 void append_signing_string(const Fields& fields, std::string_view payload_hash, std::string& out);
 
-// Signs a canonical payload. Replaces `signing`, a buffer for reuse, with the signing string. Throws as
-// append_signing_string().
+// Signs a canonical payload. Replaces `signing`, a buffer that callers reuse, with the signing string. Throws the
+// errors of append_signing_string(), and std::runtime_error if OpenSSL cannot sign with an Ed25519 key.
 Signature sign_payload(const Fields& fields, std::string_view canonical_d, const Key& key, std::string& signing);
 
-// Appends {"v":1,"kid":…,"t":…,"stream_id":…,"s":…,"ts":…,"txn_id":…,"d":…,"sig":…}. `canonical_d` is copied as it is;
-// `sig`, the bytes of the signature, is written in hex.
+// Appends {"v":1,"kid":…,"t":…,"stream_id":…,"s":…,"ts":…,"txn_id":…,"d":…,"sig":…}. Copies `canonical_d` unchanged,
+// and writes `sig`, the bytes of the signature, in hex. Throws Error{invalid_argument} if a field is not valid UTF-8.
 void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, std::string_view sig,
                      std::string& out);
 
 enum class VerifyResult { ok, malformed, unknown_kid, bad_signature, expired, from_future };
 std::string_view to_string(VerifyResult result) noexcept;
 
-// A message whose `ts` is further ahead of the server's clock than this is from_future.
+// If the `ts` of a message is ahead of the server's clock by more than this, the result is from_future.
 inline constexpr std::int64_t kMaxClockSkewMs = 60'000;
 
-// Returns the key with this id, or null if it is unknown. Callers supply it because some read their keyring again after
-// a miss.
+// A function that returns the key with this id, or null if the id is unknown. It is a parameter instead of a Keyring,
+// because some callers read their keyring again if the id is unknown.
 using FindKey = const Key* (*)(std::string_view kid, void* context);
 
-// Verifies an envelope in JSON text. It must have exactly the nine members, in any order, without duplicates; each
-// number must be exact; a known key must have signed it; it must not be older than `max_age_ms` (if given) nor from the
-// future. `v` and `ts` are compared by value, so 1.0 is 1. Returns the first result that applies, in this order:
-// malformed, unknown_kid, bad_signature, from_future, expired, ok. Throws only Error{interrupted}.
+// Verifies an envelope in JSON text. The envelope must have exactly the nine members, in any order, without duplicates.
+// Each number must be exact. A known key must have signed the envelope. It must not be older than `max_age_ms` (if
+// given), and not from the future. `v` and `ts` are compared by value, so 1.0 is 1. Returns the first result that
+// applies, in this order: malformed, unknown_kid, bad_signature, from_future, expired, ok. The only Error that it
+// throws is Error{interrupted}: another Error, also of `find_key`, makes the envelope malformed. Throws
+// std::runtime_error if OpenSSL fails for an Ed25519 key.
 VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
                              FindKey find_key, void* context, CancelFlag cancel = nullptr);
 

@@ -1,4 +1,5 @@
-// The exception of core: a message, a detail and a hint, from which PostgreSQL and the sidecar make their answers.
+// The exception of core. It has a message, a detail and a hint, which the extension and the sidecar put into their
+// error messages.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,7 @@ enum class ErrorKind {
   interrupted,       // the caller's cancel flag is set
 };
 
-// The extension catches it in one place: extension/server/guard.h.
+// In the extension, extension/server/guard.h turns each Error that no other code has caught into a PostgreSQL error.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, std::string detail = {}, std::string hint = {})

@@ -12,17 +12,18 @@ namespace sealcast::core {
 namespace {
 
 // A decimal with at most 15 significant digits survives the conversion to a (normal) double and back. No other decimal
-// of at most that length has the same nearest double. So its own digits are the shortest digits.
+// with at most 15 digits has the same nearest double. So the digits of the decimal are already the shortest digits of
+// that double. Within 10^±290 every double is normal.
 constexpr int kSafeDigits = 15;
 constexpr std::int64_t kSafeExponent = 290;
 constexpr int kMaxShortestDigits = 17;
 constexpr std::ptrdiff_t kMaxCanonical = 32;
 
-// Exponents saturate here. Larger than the length of any literal, so that the position of its point cannot bring a
-// saturated exponent back into range.
+// Replaces larger exponents, which could overflow. It exceeds the length of any literal, so even many digits before or
+// after the decimal point cannot bring the number back into the range of a double.
 constexpr std::int64_t kHugeExponent = 1'000'000'000'000'000;
 
-// 0.d1d2…dk × 10^point.
+// The number 0.d1d2…dk × 10^point, where k is `count`.
 struct Decimal {
   char digits[kMaxShortestDigits];
   int count;
@@ -91,7 +92,8 @@ Decimal shortest(double value) {
   return result;
 }
 
-// A literal's digits without leading and trailing zeros: the range [first, last], which may contain a decimal point.
+// A literal's digits without leading and trailing zeros: from `first` to `last` inclusive. A decimal point may be
+// between them. `count` and `point` have the same meaning as in Decimal.
 struct Literal {
   const char* first;
   const char* last;
@@ -119,15 +121,16 @@ std::int64_t read_exponent(const char* p, const char* end) {
   return negative ? -value : value;
 }
 
-// Copies a literal that is already canonical: at most kSafeDigits digits, no exponent, no superfluous zero, and not so
-// small that it needs an exponent. Returns in == nullptr if this quick check cannot tell.
+// Copies a literal that is already canonical: at most kSafeDigits digits, no exponent, no superfluous zero, not zero,
+// and not so small that it needs an exponent. Returns in == nullptr if this quick check cannot decide; it may have
+// written to `at.out` before.
 InOut copy_canonical(InOut at, const char* end) {
   constexpr std::ptrdiff_t kPlaces = 6;  // ECMAScript writes an exponent for numbers below 1e-6
   const auto copy_digits = [&at, end] {
     while (is_digit(at.in, end)) *at.out++ = *at.in++;
   };
   const InOut unknown{nullptr, nullptr};
-  // A longer literal could exceed the room at `at.out`.
+  // No canonical literal is longer. Without this limit a long literal could exceed the room at `at.out`.
   if (end - at.in > kMaxCanonical) end = at.in + kMaxCanonical;
   if (*at.in == '-') *at.out++ = *at.in++;
   const char* const whole = at.in;

@@ -6,9 +6,9 @@
 
 namespace sealcast::core {
 
-// Reads the number at `at.in`, which must be a '-' or a digit, and writes its canonical literal, at most kSlack bytes.
-// Returns in == nullptr and sets `fault` if the text is not a number, the number is beyond a double, or it is inexact
-// and `numbers` is exact.
+// Reads the number at `at.in`, which must be less than `end`, and writes its canonical literal to `at.out`, at most
+// kSlack bytes. Returns the ends of both. Returns in == nullptr and sets `fault` if no number begins at `at.in`, the
+// number is too large for a double, or `numbers` is exact and the number is not.
 InOut write_number(InOut at, const char* end, Numbers numbers, Fault& fault);
 
 }  // namespace sealcast::core

@@ -1,4 +1,5 @@
-// Scans, escapes and decodes JSON strings. No other file knows which bytes a canonical string escapes.
+// Scans, escapes and decodes JSON strings. Only this file and plain_bytes.h know which bytes a canonical string
+// escapes.
 #include "core/json_string.h"
 
 #include <cstring>
@@ -10,7 +11,7 @@ namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
 
-// The character after the backslash of a two-character escape, or 0 if the escape is \u00xx.
+// The character after the backslash of a two-character escape, or 0 if the only escape of `c` is \u00xx.
 char short_escape(unsigned char c) {
   switch (c) {
     case '"':
@@ -98,14 +99,14 @@ char* write_multibyte(unsigned code_point, char* out) {
 
 bool write_json_string(std::string_view utf8, OutputBuffer& out, Fault& fault) {
   const char* const end = utf8.data() + utf8.size();
-  out.make_room(utf8.size());  // the slack has room for the quotes
+  out.make_room(utf8.size());  // the quotes fit into the kSlack bytes that make_room() adds
   InOut at{utf8.data(), out.at};
   *at.out++ = '"';
   while (true) {
     at = copy_plain(at, end);
     if (at.in == end) break;
     if (static_cast<unsigned char>(*at.in) < 0x80) {
-      // Only an escape makes the string longer than its input.
+      // Makes room again, because an escape is longer than the byte that it replaces.
       out.at = write_ascii(static_cast<unsigned char>(*at.in++), at.out);
       out.make_room(static_cast<std::size_t>(end - at.in));
       at.out = out.at;

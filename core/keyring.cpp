@@ -69,8 +69,8 @@ std::vector<std::string> names_in(const std::string& directory) {
   return names;
 }
 
-// Reads the file, at most one byte beyond the maximum. The memory is allocated once, because a reallocation would leave
-// a copy of the secret behind.
+// Reads at most two bytes more than the maximum: one for a trailing newline, and one that shows that the secret is too
+// long. Allocates the memory once, because a reallocation would leave a copy of the secret in the freed memory.
 void read_secret(int descriptor, const std::string& path, std::string& secret) {
   secret.resize(kMaxSecretBytes + 2);
   std::size_t size = 0;
@@ -85,7 +85,7 @@ void read_secret(int descriptor, const std::string& path, std::string& secret) {
   if (secret.ends_with('\n')) secret.pop_back();
 }
 
-// Replaces `secret`, the content of a file KID.ed25519, with the seed.
+// `secret` is the content of a file KID.ed25519. Replaces it with the seed from the PEM.
 void read_seed(const std::string& path, std::string& secret) {
   WipedString seed;
   if (!read_ed25519_pem(secret, seed.text)) {
@@ -139,7 +139,8 @@ const Ed25519PublicKey* Key::public_key() const noexcept {
   return pair == nullptr ? nullptr : &pair->public_key();
 }
 
-// Swaps instead of moving: a moved std::string could free its secret unwiped. The destructor of `other` wipes it.
+// Swaps, because a move assignment of std::string could free the old secret without wiping it. After the swap, the
+// destructor of `other` wipes the old secret.
 Key& Key::operator=(Key&& other) noexcept {
   std::swap(kid, other.kid);
   std::swap(secret, other.secret);
@@ -191,7 +192,8 @@ LoadedKeyring load_keyring(const std::string& directory, bool strict) {
   LoadedKeyring loaded;
   for (const std::string& name : names_in(directory)) {
     const std::string path = directory + "/" + name;
-    // Follows symlinks, because Kubernetes swaps secrets with them. O_NONBLOCK, so that a FIFO cannot block the server.
+    // Follows symlinks, because Kubernetes replaces secrets by changing a symlink. O_NONBLOCK keeps a FIFO from
+    // blocking the server.
     const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (file.descriptor < 0)
       refuse_errno(path, "cannot be opened", "Let the server's user read this file, or remove it.");
@@ -213,7 +215,7 @@ LoadedKeyring load_keyring(const std::string& directory, bool strict) {
     if (is_pem) {
       read_seed(path, secret.text);
     } else if (secret.text.starts_with("-----BEGIN ")) {
-      // If a public key became an HMAC secret, everybody could sign.
+      // A public key must not become an HMAC secret: everybody who knows the public key could sign.
       refuse(path, "contains PEM, which is not an HMAC secret",
              "Rename an Ed25519 private key to KID.ed25519, or make a secret with: openssl rand -hex 32.");
     }

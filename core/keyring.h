@@ -22,10 +22,10 @@ inline constexpr std::size_t kMaxKeys = 64;
 enum class Algorithm : unsigned char { hmac_sha256, ed25519 };
 std::string_view to_string(Algorithm algorithm) noexcept;
 
-// One key id, one secret, one algorithm. An envelope cannot select another algorithm.
+// A key has one id, one secret and one algorithm. An envelope selects a key, but cannot select another algorithm.
 struct Key {
   std::string kid;
-  std::string secret;       // Ed25519: the seed. The destructor wipes it
+  std::string secret;       // for Ed25519: the seed. The destructor wipes it
   std::string fingerprint;  // the first 16 hex digits of SHA-256 of the secret (Ed25519: of the public key)
 
   Key(std::string kid, std::string secret, Algorithm algorithm = Algorithm::hmac_sha256);
@@ -37,7 +37,8 @@ struct Key {
 
   Algorithm algorithm() const noexcept;
   Signature sign(std::string_view message) const;
-  // Takes the same time wherever a MAC differs. A signature with the size of another algorithm does not verify.
+  // For HMAC, the time does not depend on the place where two MACs differ. Returns false for a signature that has the
+  // size of another algorithm.
   bool verify(std::string_view message, const Signature& signature) const;
   const Ed25519PublicKey* public_key() const noexcept;  // null for HMAC
 
@@ -47,8 +48,9 @@ struct Key {
 
 class Keyring {
  public:
-  // Throws Error{invalid_argument} for a key id outside [A-Za-z0-9_-]{1,32}, a secret under 32 or over 1024 bytes (an
-  // Ed25519 seed must have 32 bytes), a key id that the keyring already has under any algorithm, or a 65th key.
+  // Adds a key. Pointers that find() has returned are invalid after that. Throws Error{invalid_argument} for a key id
+  // outside [A-Za-z0-9_-]{1,32}, a secret under 32 or over 1024 bytes (an Ed25519 seed must have 32 bytes), a key id
+  // that the keyring already has under any algorithm, or a 65th key.
   void add(std::string kid, std::string secret, Algorithm algorithm = Algorithm::hmac_sha256);
 
   const Key* find(std::string_view kid) const noexcept;            // null if unknown
@@ -60,14 +62,16 @@ class Keyring {
 
 struct LoadedKeyring {
   Keyring keyring;
-  std::vector<std::string> warnings;  // for example a file that others can read; each names the file, never its content
+  std::vector<std::string> warnings;  // one per file that others can read; it names the file, but not its content
 };
 
-// Reads all files of `directory` whose names do not begin with a dot, and follows symlinks. The file KID contains an
-// HMAC secret; one trailing newline is ignored. The file KID.ed25519 contains a private key in PEM. An empty directory
-// is an empty keyring. Throws Error{bad_keyring}, which names the file and the fix, for: not a directory, unreadable,
-// not a regular file, a name that is not a key id, a key id with both files, a secret that is too short or too long,
-// PEM without an Ed25519 key or in a file with another name, a file that others can write (or, if `strict`, read).
+// Reads all files of `directory` whose names do not begin with a dot, and follows symlinks. A file named KID contains
+// an HMAC secret; one trailing newline is ignored. A file named KID.ed25519 contains an Ed25519 private key in PEM. An
+// empty directory is an empty keyring. Throws Error{bad_keyring}, which names the file and the fix, for: a path that is
+// not a directory, a directory that others can write (unless its file system is read-only), more than kMaxKeys files,
+// an unreadable file, a file that is not regular, a name that is not a key id, a key id with both files, a secret that
+// is too short or too long, PEM without an Ed25519 key, PEM in a file without the ending .ed25519, and a file that
+// others can write. A file that others can read is an error if `strict`, otherwise a warning.
 LoadedKeyring load_keyring(const std::string& directory, bool strict);
 
 bool is_kid(std::string_view text) noexcept;

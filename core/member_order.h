@@ -37,8 +37,8 @@ class Poll {
   std::size_t left_ = kPollBytes;
 };
 
-// The rank of a UTF-8 lead byte in the order of UTF-16. UTF-8 sorts by code point. UTF-16 differs in one case:
-// surrogate pairs (lead bytes from F0) come before U+E000..U+FFFF (lead bytes EE and EF).
+// Returns the rank of a UTF-8 byte in the order of UTF-16. UTF-8 sorts by code point. UTF-16 sorts differently in one
+// case: surrogate pairs (lead bytes from F0) come before U+E000..U+FFFF (lead bytes EE and EF).
 inline unsigned char utf16_rank(unsigned char byte) {
   if (byte < 0xEE) return byte;
   return static_cast<unsigned char>(byte >= 0xF0 ? byte - 2 : byte + 16);
@@ -55,13 +55,14 @@ inline std::strong_ordering compare_keys(std::string_view a, std::string_view b)
   return utf16_rank(static_cast<unsigned char>(a[i])) <=> utf16_rank(static_cast<unsigned char>(b[i]));
 }
 
-// The first eight bytes of a key as a number. If the numbers of two keys differ, they compare as the keys do.
+// Returns a number made from the first eight bytes of a key. If the numbers of two keys differ, the numbers have the
+// same order as the keys. Different keys may have the same number.
 inline std::uint64_t key_prefix(std::string_view key) {
   const auto byte = [&key](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(key[i])}; };
   const std::size_t size = std::min<std::size_t>(key.size(), 8);
   std::uint64_t prefix = 0;
   if constexpr (std::endian::native == std::endian::little) {
-    // Overlapping loads of a fixed size, because a memcpy of `size` bytes would be a function call.
+    // Loads overlapping parts of fixed sizes, because a memcpy of `size` bytes would be a function call.
     if (size == 8) {
       std::memcpy(&prefix, key.data(), 8);
     } else if (size >= 4) {
@@ -80,13 +81,13 @@ inline std::uint64_t key_prefix(std::string_view key) {
   return prefix;
 }
 
-// As compare_keys(), but from the prefixes where these differ.
+// Compares the keys of two members. Different prefixes decide without compare_keys(), which is slower.
 inline std::strong_ordering compare_members(const Member& a, const Member& b) {
   return a.prefix != b.prefix ? a.prefix <=> b.prefix : compare_keys(a.key, b.key);
 }
 
-// Adds a member whose value is not written yet. Fills it in place: a copy by whole vector registers would wait until
-// the parts that were just stored have left the store buffer.
+// Adds a member whose value is not written yet, so `end` stays 0. Fills the member in place: a copy of a complete
+// Member would use vector registers. Their loads would wait until the smaller stores of the parts are complete.
 inline Member& add_member(std::vector<Member>& members, std::string_view key, std::size_t begin, std::size_t source) {
   Member& member = members.emplace_back();
   member.key = key;
@@ -96,11 +97,13 @@ inline Member& add_member(std::vector<Member>& members, std::string_view key, st
   return member;
 }
 
-// Sorts the members by key. Returns the later of two members with the same key, or null if all keys differ.
+// Sorts the members by key. If two members have the same key, returns the later one in the input. Otherwise returns
+// null. Throws Error{interrupted}.
 const Member* sort_members(std::span<Member> members, Poll& poll);
 
-// Moves the text of sorted members into their order. In `text` the members are adjacent, separated by commas. kSlack
-// bytes after them must be readable. `scratch` is a buffer for reuse.
+// Moves the parts of `text` that are the members into the order of `members`, which is sorted. Updates the range of
+// each moved member. In `text` the members must be adjacent, separated by commas. kSlack bytes after the members must
+// be readable. `scratch` is a buffer that callers reuse. Throws Error{interrupted}.
 void move_members(std::span<Member> members, char* text, std::string& scratch, Poll& poll);
 
 }  // namespace sealcast::core

@@ -11,7 +11,7 @@
 namespace sealcast::core {
 namespace {
 
-// Appends "name":"value" and returns its range.
+// Appends "name":"value" and returns the member with its range in `out`.
 Member append_member(const ServerField& field, std::string& out) {
   Member member{field.name, key_prefix(field.name), out.size(), 0, 0};
   Fault fault;

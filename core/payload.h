@@ -21,7 +21,9 @@ struct Payload {
   Digest sent_hash;       // SHA-256 of canonical `d` as it was sent
 };
 
-// Replaces `out`. Throws as canonicalize() with Numbers::exact, and Error{invalid_argument} if `json` is not an object.
+// Canonicalises the payload, hashes it, and then sets or removes the server fields. Replaces `out`. Throws the errors
+// of canonicalize() with Numbers::exact. Throws Error{invalid_argument} if `json` is not an object, or if a server
+// field is not valid UTF-8.
 void prepare_payload(std::string_view json, const std::vector<ServerField>& server_fields, Payload& out,
                      CancelFlag cancel = nullptr);
 

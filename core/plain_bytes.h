@@ -12,18 +12,20 @@
 
 namespace sealcast::core {
 
-// Where to read and where to write next; passed by value, in two registers.
+// The next byte to read and the next byte to write. Functions pass it by value, so that it stays in two registers.
 struct InOut {
   const char* in;
   char* out;
 };
 
-// How many bytes a writer may store beyond the written ones: one vector, one number or one escape.
+// Number of bytes after the written text that must be writable. Writers store one vector, one number or one escape
+// there without a check of the room.
 inline constexpr std::size_t kSlack = 64;
 
 inline bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
 
-// Sets the high bit of each byte that is not plain. Exact up to the first such byte; the caller needs no more.
+// Returns a word whose high bits mark the bytes that are not plain. The lowest mark is correct. Marks above it may be
+// wrong, because subtractions borrow from higher bytes; the caller uses only the lowest mark.
 inline std::uint64_t special_bytes(std::uint64_t word) {
   constexpr std::uint64_t kOnes = 0x0101010101010101;
   constexpr std::uint64_t kHigh = 0x8080808080808080;
@@ -36,7 +38,8 @@ inline std::uint64_t special_bytes(std::uint64_t word) {
 // needs room for (end - in) + kSlack bytes.
 inline InOut copy_plain(InOut at, const char* end) {
 #if defined(__SSE2__)
-  // The comparison is signed: bytes from 0x80 are less than a space, as control characters are.
+  // The comparison is signed, so bytes from 0x80 are negative. One comparison with a space finds these bytes and the
+  // control characters.
   const __m128i space = _mm_set1_epi8(0x20);
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');

@@ -1,4 +1,5 @@
-// Computes sampling buckets by hash, so that the same users stay carried, and the tier of a message.
+// Computes sampling buckets and the tier of a message. A bucket is a hash, so the public channel of a sampled stream
+// carries the same users all the time.
 #include "core/sampling.h"
 
 #include <algorithm>
@@ -12,7 +13,8 @@
 namespace sealcast::core {
 namespace {
 
-// The value of a member whose name is written without escapes.
+// Returns the text of a member's value. The name must have no escapes in `object`, so that its length in the text is
+// key.size().
 std::string_view value_of(const Member& member, std::string_view object) {
   const std::size_t begin = member.begin + member.key.size() + 3;  // after the quotes and the colon
   return object.substr(begin, member.end - begin);

@@ -7,11 +7,11 @@
 
 namespace sealcast::core {
 
-// The sampling bucket, 0 to 99. It never changes for one user in one stream: the first 8 bytes, big-endian, of SHA-256
-// over the user's id followed by the stream's id, both as lower-case text, modulo 100.
+// Returns the sampling bucket, 0 to 99. One user in one stream always has the same bucket: the first 8 bytes,
+// big-endian, of SHA-256 over the user's id followed by the stream's id, both as lower-case text, modulo 100.
 int sampling_bucket(std::string_view user_id, std::string_view stream_id);
 
-// Whether the user is among the `rate` percent (0 to 100) of the stream's users whose messages are carried.
+// Returns whether the user is among the `rate` percent (0 to 100) of the stream's users whose messages are carried.
 inline bool is_sampled(std::string_view user_id, std::string_view stream_id, int rate) {
   return sampling_bucket(user_id, stream_id) < rate;
 }
@@ -23,7 +23,8 @@ struct TierRules {
   bool states_role = true;                   // the server sets d.user_role
 };
 
-// The same as SQL tier(): 0 and 1 are always carried, 2 is sampled. `sender_id` is lower-case, `d` is canonical JSON.
+// Returns the same tier as SQL tier(): messages of tiers 0 and 1 are always carried, those of tier 2 are sampled.
+// `sender_id` must be in lower case, and `d` must be valid JSON.
 int tier_of(const TierRules& rules, std::string_view sender_id, std::string_view d);
 
 }  // namespace sealcast::core

@@ -1,4 +1,4 @@
-// The exception for invalid settings, in all programs.
+// The exception for invalid settings, for the sidecar and the broker's plugin.
 #pragma once
 
 #include <stdexcept>

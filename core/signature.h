@@ -11,7 +11,7 @@
 
 namespace sealcast::core {
 
-// The key that verifies the signature decides on the algorithm. The number of bytes does not select one.
+// The key that verifies a signature decides on the algorithm. The size of the signature does not select an algorithm.
 class Signature {
  public:
   static constexpr bool has_size(std::size_t bytes) noexcept {
@@ -22,7 +22,8 @@ class Signature {
   explicit Signature(const Digest& mac) : size_(mac.size()) { std::memcpy(bytes_.data(), mac.data(), mac.size()); }
   explicit Signature(const Ed25519Signature& signature) : size_(signature.size()), bytes_(signature) {}
 
-  // Returns false unless `hex` is 64 or 128 lower-case hex digits.
+  // Returns false unless `hex` consists of 64 or 128 lower-case hex digits. A false result leaves an unusable
+  // signature.
   bool read_hex(std::string_view hex) {
     size_ = hex.size() / 2;
     return has_size(size_) && from_hex(hex, std::span(bytes_).first(size_));
@@ -30,7 +31,7 @@ class Signature {
 
   std::string_view bytes() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), size_}; }
 
-  // Returns false if `out` has another size.
+  // Returns false, and leaves `out` unchanged, if `out` has another size than the signature.
   template <class Array>
   bool copy_to(Array& out) const noexcept {
     if (size_ != out.size()) return false;

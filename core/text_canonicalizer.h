@@ -15,11 +15,11 @@ namespace sealcast::core {
 struct ParserScratch {
   std::vector<Member> members;
   std::string keys;   // decoded keys that had escapes
-  std::string moved;  // buffer of move_members()
+  std::string moved;  // buffer for move_members()
 };
 
-// Gives access to the scratch of this thread. The destructor empties the buffers and frees those that grew large. Only
-// one may exist per thread at a time.
+// Gives access to the ParserScratch of this thread. The destructor empties the buffers, and frees each buffer that is
+// larger than 1 MiB. Only one ThreadScratch may exist per thread at a time.
 class ThreadScratch {
  public:
   ThreadScratch();
@@ -32,8 +32,9 @@ class ThreadScratch {
   ParserScratch& scratch_;
 };
 
-// As canonicalize(). Returns the members of the root object in canonical order, with their ranges in `out`. They stay
-// valid as long as `scratch` and `json`. Sets `is_object` to whether the root is an object.
+// Does the same as canonicalize(), and returns the members of the root object in canonical order, with their ranges in
+// `out`. `scratch` must be empty. The members are valid as long as the content of `scratch` and `json`. Sets
+// `is_object` to true if the root is an object; otherwise there are no members.
 std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
                                        ParserScratch& scratch, bool& is_object);
 

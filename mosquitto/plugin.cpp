@@ -1,8 +1,9 @@
-// A plugin for Mosquitto 2. A client with a reader's token as its password can read the topics of the token, and
-// nothing else. For a client without a token the broker's other rules apply.
+// A plugin for Mosquitto 2 that checks reader tokens (docs/tokens.md). A client whose password is a reader token can
+// read the topics of the token and has no other rights. For a client without a token, the broker's other rules apply.
 //
 // The only option is plugin_opt_secret_file. The plugin reads the file again when the broker reloads (SIGHUP). No
-// exception reaches the broker: a failing callback refuses the client.
+// exception reaches the broker. If an authentication or an access check fails, the client is refused. If a reload
+// fails, the plugin keeps the last key.
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
@@ -57,7 +58,7 @@ class Plugin {
   }
 
   int connect(const mosquitto_evt_basic_auth& event) {
-    readers_.erase(event.client);  // an earlier client may have had the same address in memory
+    readers_.erase(event.client);  // an entry of an earlier client with this address in memory
     const auto jwt = event.password == nullptr ? std::nullopt : core::token::parse_jwt(event.password);
     if (!jwt) return MOSQ_ERR_PLUGIN_DEFER;
     auto [token, problem] = verify_reader_token(*jwt, key_, std::time(nullptr));
@@ -75,7 +76,8 @@ class Plugin {
     if (reader == readers_.end()) return MOSQ_ERR_PLUGIN_DEFER;
     const ReaderToken& token = reader->second;
     if (event.access == MOSQ_ACL_UNSUBSCRIBE) return MOSQ_ERR_SUCCESS;
-    // An existing subscription continues after the token has expired, as an event stream of sealcastd does.
+    // Expiry does not end an existing subscription, just as it does not end an event stream of sealcastd. So only new
+    // subscriptions check the expiry.
     const bool may_act =
         event.access == MOSQ_ACL_READ || (event.access == MOSQ_ACL_SUBSCRIBE && std::time(nullptr) < token.expires_at);
     if (!may_act || event.topic == nullptr) return MOSQ_ERR_ACL_DENIED;
@@ -88,7 +90,8 @@ class Plugin {
     return MOSQ_ERR_SUCCESS;
   }
 
-  // The boundary to C: catches all exceptions and then returns `Refusal`.
+  // The boundary between the broker, which is C code, and C++: calls `Handler`. If it throws, logs the exception and
+  // returns `Refusal`.
   template <typename Event, int (Plugin::*Handler)(const Event&), int Refusal>
   static int guarded(int, void* event, void* plugin) noexcept {
     try {

@@ -1,4 +1,4 @@
-// Verifies a reader's token: its signature, its expiry and its list of rules.
+// Verifies a reader token: its signature, its expiry and its list of rules (the claim `acl`).
 #include "reader_token.h"
 
 #include <simdjson.h>
@@ -16,7 +16,9 @@ struct Rule {
   std::string_view topic;
 };
 
-// Returns false if a member is missing, unknown or duplicate.
+// Reads one rule of the claim `acl`. Returns false if the element is not an object, has an unknown or duplicate member,
+// has a member that is not a string, or has no topic. A missing permission or action stays empty; topics_of() refuses
+// it.
 bool read_rule(const simdjson::dom::element& element, Rule& rule) {
   simdjson::dom::object object;
   if (element.get(object)) return false;
@@ -30,8 +32,9 @@ bool read_rule(const simdjson::dom::element& element, Rule& rule) {
   return !rule.topic.empty();
 }
 
-// Accepts rules that allow topics to subscribe to, followed by one rule that denies all others. Returns null for other
-// rules.
+// Returns the topics of the claim `acl`. The claim must contain 1 to kMaxTopics rules, each of which allows
+// subscriptions to one topic without wildcards. One rule that denies all other topics and actions must follow. Returns
+// nullopt for any other claim.
 std::optional<std::vector<std::string>> topics_of(const std::string& claims) {
   simdjson::dom::parser parser;
   simdjson::dom::array rules;

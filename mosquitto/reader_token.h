@@ -1,4 +1,4 @@
-// Verifies a reader's token (docs/tokens.md) and returns the topics that the reader may read at the broker.
+// Verifies a reader token (docs/tokens.md) and returns the topics that the reader may read at the broker.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ struct ReaderToken {
 
 struct ReaderTokenResult {
   std::optional<ReaderToken> token;
-  const char* problem;  // why the token is invalid
+  const char* problem;  // the reason why the token is invalid; null for a valid token
 };
 
-// A token is valid only if its `acl` allows subscriptions to topics, then denies everything else, and has no other
-// rule.
+// A token is valid if `key` has signed it with HS256, it has not expired, and its `acl` is that of a reader: rules that
+// allow subscriptions to topics, and then one rule that denies everything else.
 ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::HmacKey& key, std::int64_t now_seconds);
 
 }  // namespace sealcast::broker

@@ -1,4 +1,5 @@
-// Sends requests over keep-alive connections when they are due, pipelined if answers are late.
+// Sends each request over a keep-alive connection when the request is due. If answers are late, a connection sends its
+// next request before the last answer has arrived (pipelining).
 #include "load.h"
 
 #include <sys/socket.h>
@@ -51,7 +52,7 @@ void Load::flush(Connection& connection) {
     connection.out.clear();
     connection.sent = 0;
   }
-  // receive() handles a broken connection.
+  // Ignores errors of send(), because receive() notices a broken connection.
   if (connection.writing == done) {
     connection.writing = !done;
     poller_.change(connection.fd, connection, EPOLLIN | (connection.writing ? EPOLLOUT : 0u));
@@ -76,7 +77,7 @@ void Load::receive(Connection& connection) {
   connection.in.erase(0, std::exchange(connection.parsed, 0));
 }
 
-// Removes the answer to the oldest request from the input; false when the answer is incomplete.
+// Removes the answer to the oldest request from the input. Returns false if the answer is incomplete.
 bool Load::take_answer(Connection& connection, Clock::time_point now) {
   std::string_view in = std::string_view(connection.in).substr(connection.parsed);
   std::size_t head = in.find("\r\n\r\n");

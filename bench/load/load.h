@@ -1,4 +1,5 @@
-// Sends messages at a fixed rate or as fast as they are answered. Checks each answer and measures its latency.
+// Sends messages at a fixed rate, or the next message on each connection after each answer. Checks each answer and
+// measures its latency.
 #pragma once
 
 #include <cstdint>
@@ -26,12 +27,12 @@ struct LoadOptions {
 
 struct Answers {
   std::map<int, std::uint64_t> statuses;
-  std::uint64_t forged = 0;      // 200 without the correct envelope of its message
-  std::uint64_t lost = 0;        // requests whose connection ended before the answer
+  std::uint64_t forged = 0;      // answers with status 200 and a wrong envelope
+  std::uint64_t lost = 0;        // measured requests whose connection ended before the answer
   std::uint64_t unanswered = 0;  // requests without an answer at the end
-  std::uint64_t total = 0;       // all answers, also during the warm-up
-  std::uint64_t accepted = 0;    // answers with status 200 among all
-  Histogram latency;             // nanoseconds
+  std::uint64_t total = 0;       // all answers, including those of the warm-up
+  std::uint64_t accepted = 0;    // answers with status 200, including those of the warm-up
+  Histogram latency;             // of measured answers, in nanoseconds
 };
 
 class Load {
@@ -39,9 +40,9 @@ class Load {
   Load(LoadOptions options, Poller& poller, Messages& messages);
   ~Load();
 
-  // Returns when all answers have arrived and every reader has every message, or 10 s after the last message was sent.
+  // Returns when all answers have arrived and every reader has every message, or 10 s after the end of the measurement.
   const Answers& run(const Readers& readers);
-  // When a message was due; nullopt if it was not due during the measurement.
+  // Returns the time when a message was due. Returns nullopt if that time is not within the measurement.
   std::optional<Clock::time_point> due_of(std::uint64_t number) const;
 
  private:
@@ -54,7 +55,7 @@ class Load {
     std::size_t sent = 0;
     std::string in;
     std::size_t parsed = 0;
-    bool writing = false;  // waits until the socket can send
+    bool writing = false;  // `out` has unsent bytes, and epoll reports when the socket can send
     std::deque<MessageId> waiting;
   };
 
@@ -75,7 +76,8 @@ class Load {
   Messages& messages_;
   Answers answers_;
   std::vector<Connection> connections_;
-  // When each message was due, by its number. Latency begins then: a late sender must not hide the server's delay.
+  // The time when each message was due, indexed by the message's number. Latency is measured from this time and not
+  // from the time of sending. Otherwise a sender that is late because the server is slow would hide the server's delay.
   std::vector<Clock::time_point> due_;
   Clock::time_point begin_, end_;
   bool sending_ = true;

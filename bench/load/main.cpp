@@ -1,5 +1,6 @@
-// Main program of sealcast_load. It sends messages to sealcastd or to a server with the same interface, and reads them
-// as subscribers. It has one thread and uses epoll and raw sockets. It prints one JSON object.
+// Main program of sealcast_load. The program sends messages to sealcastd, or to a server with the same interface, and
+// reads the messages as SSE readers. It has one thread, which uses epoll and raw sockets. It prints its results as one
+// JSON object.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -69,8 +70,8 @@ void print_deliveries(const LoadOptions& options, const Readers& readers, std::u
               deliveries.gaps, deliveries.duplicates, deliveries.forged, deliveries.ended);
 }
 
-// Returns the exit code: 0 if all answers and frames are correct, 1 if one is wrong, 3 if some are only missing (too
-// slow).
+// Returns the exit code: 0 if all answers and frames are correct; 1 if an answer or a frame is wrong or a connection
+// ended early; 3 if answers or frames are only missing, because the server is too slow.
 int measure(const LoadOptions& options, std::size_t subscribers, int server, Messages& messages) {
   allow_open_files(options.connections + subscribers + 64);
   Poller poller;

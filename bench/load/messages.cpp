@@ -57,7 +57,7 @@ std::string random_uuid() {
   return out;
 }
 
-// Removes `expected` from the front of `text`; false if the text starts differently.
+// Removes `expected` from the front of `text`. Returns false if the text starts differently.
 bool skip(std::string_view& text, std::string_view expected) {
   if (!text.starts_with(expected)) return false;
   text.remove_prefix(expected.size());
@@ -150,7 +150,8 @@ void Messages::append_request(MessageId id, std::string& out) const {
   write_txn_id(id.number, out.data() + out.size() - txn_id_from_end_);
 }
 
-// Keeps the dashes and the version digit of a random UUID.
+// Writes hex digits of `run_` and `number` into the placeholder. Keeps its dashes, its version digit and its variant
+// digit, so that the txn_id has the form of a random UUID (version 4).
 void Messages::write_txn_id(std::uint64_t number, char* out) const {
   std::memcpy(out, kTxnIdPlaceholder.data(), kTxnIdPlaceholder.size());
   std::uint64_t run = run_;

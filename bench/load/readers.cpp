@@ -13,9 +13,10 @@
 namespace sealcast::bench {
 namespace {
 
-// A source address has about 28,000 ports.
+// Linux has about 28,000 ports for outgoing connections per source address. More readers need more source addresses.
 constexpr std::size_t kReadersPerAddress = 20'000;
-// Limits the connections that wait for an accept at the same time.
+// Maximum number of readers that subscribe at the same time, so that the server's queue of new connections does not
+// overflow.
 constexpr std::size_t kAtOnce = 256;
 
 std::uint64_t number_in(std::string_view text, int base) {
@@ -27,7 +28,7 @@ std::uint64_t number_in(std::string_view text, int base) {
   return number;
 }
 
-// Removes a line that ends with `end` from the front of `text`; false when the line is incomplete.
+// Removes a line that ends with `end` from the front of `text`. Returns false if the line is incomplete.
 bool take_line(std::string_view& text, std::string_view end, std::string_view& line) {
   std::size_t at = text.find(end);
   if (at == text.npos) return false;
@@ -83,7 +84,7 @@ void Readers::end(Reader& reader) {
   close(std::exchange(reader.fd, -1));
 }
 
-// The input is the head of the answer, and then chunks of complete events.
+// The server sends the head of the response, followed by chunks. Each chunk contains only complete events.
 void Readers::take(Reader& reader, std::string_view bytes) {
   Clock::time_point now = Clock::now();
   while (!bytes.empty()) {

@@ -19,14 +19,14 @@ namespace sealcast::bench {
 struct Deliveries {
   std::uint64_t gaps = 0;        // skipped offsets
   std::uint64_t duplicates = 0;  // repeated offsets
-  std::uint64_t forged = 0;      // frames without an envelope of this run, or that differ between readers
+  std::uint64_t forged = 0;      // frames with no valid envelope of this run, or different for two readers
   std::uint64_t ended = 0;       // event streams that the server has ended
-  Histogram latency;             // nanoseconds from the time when the message was due to its arrival
+  Histogram latency;             // nanoseconds from the message's due time to the arrival of its frame
 };
 
 class Readers {
  public:
-  // Returns when a message was due; nullopt if it is not measured.
+  // Returns the time when a message was due, or nullopt if the message is not measured.
   using DueOf = std::function<std::optional<Clock::time_point>(std::uint64_t number)>;
 
   Readers(Poller& poller, Messages& messages, DueOf due_of)
@@ -36,7 +36,7 @@ class Readers {
   // Returns when all readers have subscribed.
   void subscribe(const std::string& host, std::uint16_t port, std::size_t readers);
   std::size_t count() const { return readers_.size(); }
-  // The number of missing deliveries when `messages` messages have been sent.
+  // Returns the number of frames that have not arrived, over all readers, if each reader must get `messages` frames.
   std::uint64_t missing(std::uint64_t messages) const;
   const Deliveries& deliveries() const { return deliveries_; }
 
@@ -52,7 +52,7 @@ class Readers {
     std::uint64_t offset = 0;
     std::uint64_t frames = 0;
   };
-  // A frame as its first reader has received it.
+  // A frame as the first reader received it. All other readers must receive the same bytes.
   struct Seen {
     std::string frame;
     std::optional<Clock::time_point> due;
@@ -69,7 +69,7 @@ class Readers {
   std::deque<Reader> readers_;
   std::size_t subscribed_ = 0;
   std::uint64_t first_offset_ = 0;
-  std::vector<Seen> seen_;  // by offset, from first_offset_
+  std::vector<Seen> seen_;  // element 0 belongs to first_offset_
   Deliveries deliveries_;
 };
 

@@ -36,7 +36,8 @@ int connect_tcp(const std::string& host, std::uint16_t port, const std::string& 
   if (fd < 0) fail("cannot open a socket");
   int on = 1;
   if (!source.empty()) {
-    // The kernel chooses the port at connect(): it must be free only for this pair of source and destination.
+    // With this option the kernel chooses the port at connect() instead of bind(). So the port must be free only for
+    // this pair of source and destination.
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     sockaddr_in from = address_of(source, 0);
     if (bind(fd, reinterpret_cast<sockaddr*>(&from), sizeof from) != 0) fail("cannot bind to " + source);

@@ -13,13 +13,14 @@ namespace sealcast::bench {
 
 using Clock = std::chrono::steady_clock;
 
-// Throws std::runtime_error with errno's text.
+// Throws std::runtime_error with `problem` and the text of errno.
 [[noreturn]] void fail(const std::string& problem);
 
-// Connects and makes the socket non-blocking. `source` is the local address; empty: any address.
+// Connects, and then makes the socket non-blocking. `host` and `source` are IPv4 addresses. If `source`, the local
+// address, is empty, the kernel chooses it. Throws std::runtime_error after a failure.
 int connect_tcp(const std::string& host, std::uint16_t port, const std::string& source = {});
 
-// Raises the limit of open files to `files`; throws when it cannot.
+// Raises the limit of open files of this process to at least `files`. Throws std::runtime_error after a failure.
 void allow_open_files(std::size_t files);
 
 class Watched {

@@ -6,15 +6,16 @@
 
 namespace sealcast::core::token {
 
-// Standard base64 (§4) with padding, as HTTP headers and signatures of outside services have it.
+// Writes standard base64 (§4) with padding, which HTTP headers and the signatures of outside services use.
 std::string encode_base64(std::string_view bytes);
-// Replaces `out` with the decoded bytes. Returns false for missing or misplaced padding, foreign characters (white
-// space too), or unused bits that are not zero. `out` is then unspecified.
+// Replaces `out` with the decoded bytes. Returns false for missing or misplaced padding, characters outside the
+// alphabet (including white space), or unused bits that are not zero. After a failure the content of `out` is
+// unspecified.
 bool decode_base64(std::string_view text, std::string& out);
 
-// Base64url (§5) without padding, as tokens have it (RFC 7515 §2).
+// Writes base64url (§5) without padding, which JWTs use (RFC 7515 §2).
 void append_base64url(std::string_view bytes, std::string& out);
-// As decode_base64(), but any padding is refused.
+// Does the same as decode_base64() for base64url, but refuses any padding.
 bool decode_base64url(std::string_view text, std::string& out);
 
 }  // namespace sealcast::core::token

@@ -1,4 +1,4 @@
-// Parses JWTs, refuses all that are not clearly well-formed, and signs JWTs with HS256.
+// Parses JWTs strictly, and signs and verifies JWTs with HS256.
 #include "core/token/jwt.h"
 
 #include <simdjson.h>
@@ -22,13 +22,13 @@ simdjson::dom::parser& parser() {
 
 std::string text_of(const simdjson::dom::element& value) { return std::string(std::string_view(value)); }
 
-// Converts a NumericDate (RFC 7519 §2): seconds, which may have a fraction.
+// Converts a NumericDate (RFC 7519 §2) to whole seconds. A fraction is rounded down.
 std::int64_t date_of(const simdjson::dom::element& value) {
   return static_cast<std::int64_t>(std::floor(std::clamp(double(value), -kLastSecond, kLastSecond)));
 }
 
-// Whether a token with this `typ` can be a session (RFC 8725 §3.11; RFC 9068). An issuer may sign logout tokens, proofs
-// and events with the same keys.
+// Returns whether a token with this `typ` can be a session (RFC 8725 §3.11; RFC 9068). Refuses other types, because an
+// issuer may sign logout tokens, proofs and events with the same keys.
 bool is_session_type(std::string_view type) {
   std::string lower(type);
   std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -49,7 +49,7 @@ std::optional<Jwt> parse_jwt(std::string_view token) {
   Jwt jwt;
   jwt.signed_part = token.substr(0, second);
   std::string header;
-  // A third dot is refused too, because it is not a character of base64url.
+  // A third dot is refused by decode_base64url(), because a dot is not a character of base64url.
   if (!decode_base64url(token.substr(0, first), header) ||
       !decode_base64url(token.substr(first + 1, second - first - 1), jwt.payload) ||
       !decode_base64url(token.substr(second + 1), jwt.signature)) {

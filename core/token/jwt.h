@@ -15,16 +15,17 @@ inline constexpr std::size_t kMaxTokenBytes = 8192;
 
 // A parsed token. Nothing in it is trustworthy before its signature is verified.
 struct Jwt {
-  std::string_view signed_part;  // header.payload: a view into the parsed token
+  std::string_view signed_part;  // header.payload: a view into the text given to parse_jwt()
   std::string payload;
   std::string signature;
   std::string alg;
   std::optional<std::string> kid;
 };
 
-// Returns null if the token is too long or does not consist of three strict base64url parts. Returns null also if the
-// header is not an object with a string `alg`, has a duplicate name, has a `typ` other than JWT and at+jwt, or has
-// `crit`: no extension that a verifier must understand is supported.
+// Returns nullopt if the token is longer than kMaxTokenBytes, or does not consist of three strict base64url parts.
+// Returns nullopt if the header is not an object with a non-empty string `alg`, has a duplicate name, has a `kid` that
+// is not a string, has a `typ` other than JWT and at+jwt (in upper or lower case, with or without the prefix
+// application/), or has `crit`. `crit` lists extensions that a verifier must understand, and none is supported.
 std::optional<Jwt> parse_jwt(std::string_view token);
 
 struct Claims {
@@ -33,14 +34,15 @@ struct Claims {
   std::vector<std::string> aud;
   std::optional<std::int64_t> exp;
   std::optional<std::int64_t> nbf;
-  std::optional<std::string> stream_id;  // of tickets
-  std::optional<std::string> target;     // of migration tickets; other tokens may have a `target` that is no string
+  std::optional<std::string> stream_id;  // only in tickets
+  std::optional<std::string> target;     // only in migration tickets; a `target` that is no string is ignored
 };
 
-// Returns null if `payload` is not a JSON object, a name is duplicate, or one of these claims has another type.
+// Returns nullopt if `payload` is not a JSON object, has a duplicate name, or has one of these claims (except `target`)
+// with another type. `aud` may be a string or an array of strings.
 std::optional<Claims> parse_claims(std::string_view payload);
 
-// False also if `alg` is not HS256.
+// Returns whether `key` made the signature with HS256. Returns false if `alg` is not HS256.
 bool verify_hs256(const Jwt& jwt, const HmacKey& key);
 
 // Returns a signed token. `claims`: the JSON text of an object.

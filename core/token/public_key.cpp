@@ -14,7 +14,7 @@ namespace sealcast::core::token {
 namespace {
 
 constexpr std::size_t kCoordinate = 32;  // bytes of a number of P-256 (RFC 7518 §3.4 and §6.2.1.2)
-constexpr char kUncompressed = 4;        // first byte of a point in SEC 1 that is followed by x and y
+constexpr char kUncompressed = 4;        // first byte of an uncompressed point (SEC 1), before x and y
 
 template <auto function>
 struct Call {
@@ -30,7 +30,8 @@ using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Call<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Call<EVP_MD_CTX_free>>;
 using EcSignature = std::unique_ptr<ECDSA_SIG, Call<ECDSA_SIG_free>>;
 
-// OpenSSL queues its errors per thread. The next user of OpenSSL would take errors that stay there for its own.
+// OpenSSL keeps a queue of errors per thread. Without this object, later code that checks the queue would find old
+// errors.
 struct ErrorsCleared {
   ~ErrorsCleared() { ERR_clear_error(); }
 };
@@ -41,7 +42,7 @@ Number number_of(std::string_view big_endian) {
   return Number(BN_bin2bn(bytes_of(big_endian), static_cast<int>(big_endian.size()), nullptr));
 }
 
-// Returns null if the parameters are no public key of that type.
+// Returns null if the parameters are not a public key of that type. The caller must free the key.
 EVP_PKEY* make_key(const char* type, OSSL_PARAM_BLD* builder) {
   const Parameters parameters(OSSL_PARAM_BLD_to_param(builder));
   const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
@@ -53,7 +54,7 @@ EVP_PKEY* make_key(const char* type, OSSL_PARAM_BLD* builder) {
   return key;
 }
 
-// OpenSSL wants the two numbers of an ES256 signature in DER. Returns an empty string on failure.
+// Converts an ES256 signature to DER, which OpenSSL needs. Returns an empty string after a failure.
 std::string to_der(std::string_view r_and_s) {
   if (r_and_s.size() != 2 * kCoordinate) return {};
   Number r = number_of(r_and_s.substr(0, kCoordinate));

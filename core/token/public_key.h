@@ -11,18 +11,20 @@ namespace sealcast::core::token {
 
 class PublicKey {
  public:
-  // An RSA key from the bytes of the JWK members `n` and `e` (big-endian). nullopt if they are no RSA key.
+  // Makes an RSA key from the bytes of the JWK members `n` and `e` (big-endian). Returns nullopt if the bytes are not
+  // an RSA key.
   static std::optional<PublicKey> rsa(std::string_view n, std::string_view e);
-  // A key on the curve P-256 from the bytes of `x` and `y`. nullopt unless each has 32 bytes and the point is on the
-  // curve.
+  // Makes a key on the curve P-256 from the bytes of the JWK members `x` and `y`. Returns nullopt unless each has 32
+  // bytes and the point is on the curve.
   static std::optional<PublicKey> p256(std::string_view x, std::string_view y);
 
-  // RS256 or ES256. The key decides: a token cannot choose another algorithm.
+  // Returns RS256 or ES256. The key decides on the algorithm; a token cannot choose another one.
   std::string_view algorithm() const noexcept { return is_rsa_ ? "RS256" : "ES256"; }
-  // Size of the modulus or of the curve, in bits, rounded up to whole bytes.
+  // Returns the size of the RSA modulus or of the curve in bits, rounded up to a multiple of 8.
   int bits() const;
 
-  // `signature`: of RS256 as long as the modulus, of ES256 r and s with 32 bytes each. Another length does not verify.
+  // An RS256 signature is as long as the modulus. An ES256 signature consists of r and s with 32 bytes each. Returns
+  // false for a signature of another length.
   bool verify(std::string_view message, std::string_view signature) const;
 
  private:

@@ -1,4 +1,4 @@
-// Reads secret files of limited size. Error messages name the fix and never quote the secret.
+// Reads secret files of limited size. Error messages contain the fix and never contain the secret.
 #include "core/token/secret_file.h"
 
 #include <cerrno>

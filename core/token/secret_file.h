@@ -1,5 +1,5 @@
-// Reads secrets from files. Settings name the file and never contain the secret, as Docker and Kubernetes mount
-// secrets.
+// Reads secrets from files. Settings contain the path of the file instead of the secret, because Docker and Kubernetes
+// provide secrets as files.
 #pragma once
 
 #include <string>
@@ -10,7 +10,8 @@ namespace sealcast::core::token {
 // which names `key`, the path and the fix, if the file is unreadable, not a regular file, empty or over 64 KiB.
 std::string read_secret_file(const std::string& key, const std::string& path);
 
-// As read_secret_file(), for a secret that signs: refuses also fewer than kMinSecretBytes (core/keyring.h).
+// Does the same as read_secret_file(), for a secret that signs. Refuses also a secret with fewer than kMinSecretBytes
+// bytes (core/keyring.h).
 std::string read_signing_secret(const std::string& key, const std::string& path);
 
 }  // namespace sealcast::core::token

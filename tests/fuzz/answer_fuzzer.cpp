@@ -1,5 +1,6 @@
-// Reads any bytes as the answer of a service: a status, two headers of Ably, a body. The outcome has a reason of one
-// log line, and is `done` only for the statuses that the service calls a success.
+// Interprets the input as the HTTP answer of Ably, Supabase or LiveKit: a status, two headers of Ably and a body. The
+// outcome of a failed publish must have a reason that fits into one log line. An outcome must be `done` only for the
+// statuses that mean success at the service.
 #include <string>
 
 #include "core/uuid.h"

@@ -1,5 +1,5 @@
-// Canonicalises the input. It must be refused without side effects, or have a stable form that CanonicalWriter also
-// writes.
+// Canonicalises the input. canonicalize() must refuse the input and leave the output unchanged, or return a text that
+// does not change if it is canonicalised again. CanonicalWriter must write the same text.
 #include <string>
 
 #include "../unit/core/replay.h"

@@ -1,5 +1,5 @@
-// Interprets the input as a network, a peer and an X-Forwarded-For header. The client's address must not depend on
-// headers from a peer that is not trusted.
+// Interprets the input as a network of trusted proxies, the address of a peer, and an X-Forwarded-For header. The
+// client's address must not depend on headers from a peer that is not trusted.
 #include <stdexcept>
 #include <string>
 
@@ -20,7 +20,8 @@ void check(std::string_view rest) {
     require(parsed.contains(parsed.address), "a network contains its first address");
     const Address client = http::TrustedProxies({network}).client(*peer, rest);
     if (!parsed.contains(*peer)) require(client == *peer, "a peer that is not a trusted proxy is the client");
-    // The proxy appends the client's address. Earlier entries come from the client and must have no effect.
+    // A trusted proxy appends the client's address to the header. The client can send the earlier entries, so they must
+    // have no effect.
     const std::string added = std::string(rest) + ", 203.0.113.9";
     if (parsed.contains(*peer) && !parsed.contains(*parse_address("203.0.113.9"))) {
       require(http::TrustedProxies({network}).client(*peer, added).text() == "203.0.113.9",

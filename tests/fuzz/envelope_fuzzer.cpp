@@ -1,4 +1,5 @@
-// Verifies the input as an envelope. Verification must not throw, and only a sealed envelope may be ok.
+// Verifies the input as an envelope. Verification must not throw. Then seals an envelope whose fields are the input: it
+// must be `ok` only under the key that sealed it.
 #include <string>
 
 #include "core/canonical_json.h"

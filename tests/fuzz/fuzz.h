@@ -10,10 +10,10 @@
 
 namespace sealcast::fuzz {
 
-// Each fuzzer defines this function. It must return for all inputs.
+// Each fuzzer defines this function. It must return for all inputs, without an exception.
 void check(std::string_view bytes);
 
-// Ends the process if the property does not hold. libFuzzer then keeps the input.
+// Ends the process if the property does not hold, so that libFuzzer stores the input.
 inline void require(bool holds, const char* property) {
   if (holds) return;
   std::cerr << "violated: " << property << '\n';
@@ -27,13 +27,14 @@ inline std::string_view next_line(std::string_view& rest) {
   return line;
 }
 
-// Like find(), but libFuzzer does not trace it. From a traced search it would construct the text that is searched for.
+// Searches like find(), but without the comparisons that libFuzzer traces. From a traced search for a secret, libFuzzer
+// would learn the secret and put it into inputs.
 inline bool contains(std::string_view text, std::string_view piece) {
   return std::search(text.begin(), text.end(), piece.begin(), piece.end(), [](char a, char b) { return a == b; }) !=
          text.end();
 }
 
-// Whether the text contains no control character, so that a log line or a header can contain it.
+// Returns whether the text contains no ASCII control character, so that a log line or a header can contain the text.
 inline bool is_one_line(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
 }

@@ -1,4 +1,5 @@
-// Interprets the input as requests to the gate socket. Each line must be refused or parsed without loss.
+// Interprets the input as requests to the gate socket. parse_check() must refuse a line, or parse it without losing a
+// part of it.
 #include <string>
 
 #include "fuzz.h"

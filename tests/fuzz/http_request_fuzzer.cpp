@@ -1,5 +1,6 @@
-// Interprets the input as HTTP requests on one connection. The same requests must result for all sizes of pieces,
-// within the limits. Parameters, paths and static files must be read correctly from them.
+// Interprets the input as HTTP requests on one connection. The bytes arrive in pieces. The parsed requests must not
+// depend on the size of the pieces, and must be within the limits. Then checks parameters, paths and static files of
+// the parsed requests.
 #include <boost/asio/buffer.hpp>
 #include <optional>
 #include <string>
@@ -22,10 +23,11 @@ constexpr std::uint64_t kMaxBody = 64;
 struct Parsed {
   std::vector<Request> requests;
   std::vector<std::string_view> heads;  // the header bytes of each request
-  bool whole = true;                    // the input contains no incomplete request and no error
+  bool whole = true;                    // the input has neither an incomplete nor an invalid request
 };
 
-// Parses as http/server_connection.cpp does: the parser gets all bytes that have arrived and are not consumed.
+// Parses the bytes in pieces of `piece` bytes, in the same way as http/server_connection.cpp. The parser gets all bytes
+// that have arrived and that it has not consumed yet.
 Parsed parse(std::string_view bytes, std::size_t piece) {
   Parsed parsed;
   std::size_t begin = 0, end = 0, first = 0;
@@ -75,7 +77,7 @@ bool has_field(std::string_view head, std::string_view field) {
 }
 
 void check_parameters(const Request& request) {
-  // A parameter may contain any bytes.
+  // A parameter may contain any bytes if they are percent-encoded.
   std::string target = request.target + (request.target.find('?') == std::string::npos ? "?" : "&") + "fuzzed=";
   constexpr std::string_view kHex = "0123456789abcdef";
   for (const char c : request.body) {
@@ -160,7 +162,8 @@ void check(std::string_view bytes) {
   for (const std::size_t piece : {std::size_t{1}, 1 + bytes.size() / 3}) {
     const Parsed pieces = parse(bytes, piece);
     check_requests(pieces);
-    // A header that is too long may be refused early or when it is complete.
+    // The parser may refuse a header that is too long before the header is complete. So the requests of long inputs may
+    // depend on the pieces.
     if (bytes.size() > kMaxHeader) continue;
     require(pieces.whole == whole.whole, "the input is complete in one piece if and only if it is in many");
     require(

@@ -1,5 +1,5 @@
-// Interprets the input as the name and the content of an operator's key file. It must be a key that works, or an error
-// message that does not contain the content.
+// Interprets the input as the name and the content of an operator's key file. Each reader of key files must return a
+// usable key, or throw an error whose message does not contain the file's content.
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -18,8 +18,8 @@
 namespace sealcast::fuzz {
 namespace {
 
-// Returns a piece of the content that an error message cannot contain by chance or as part of the file's name. Returns
-// an empty text if there is no such piece.
+// Returns the first 24 bytes of the content: so many that an error message cannot contain them by chance. Returns an
+// empty text if the content is shorter, or if the file's name, which error messages do contain, contains these bytes.
 std::string_view secret_piece(std::string_view name, std::string_view content) {
   constexpr std::size_t kSize = 24;
   const std::string_view piece = content.size() < kSize ? std::string_view() : content.substr(0, kSize);

@@ -1,5 +1,5 @@
-// Verifies the input as a reader token, and as the claims of a signed reader token. Verification must not throw. A
-// valid token must name topics without wildcards.
+// Verifies the input as a reader token, and then as the claims of a reader token with a correct signature. Verification
+// must not throw. A valid token must name topics without wildcards.
 #include <string>
 
 #include "fuzz.h"

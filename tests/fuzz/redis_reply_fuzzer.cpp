@@ -1,4 +1,5 @@
-// Interprets the input as replies of Redis. Each parser of replies must return data of the reply, or nothing.
+// Interprets the input as replies of Redis. Each parser of replies must return only data that the reply contains, or no
+// data.
 #include <hiredis/read.h>
 
 #include <string>
@@ -12,7 +13,8 @@
 namespace sealcast::fuzz {
 namespace {
 
-// hiredis allocates memory for all announced elements of an array before they arrive.
+// Returns whether a reply announces an array of 10,000 or more elements. hiredis allocates memory for all announced
+// elements before they arrive, so the fuzzer would run out of memory.
 bool announces_too_much(std::string_view bytes) {
   for (std::size_t at = bytes.find('*'); at != bytes.npos; at = bytes.find('*', at + 1)) {
     const std::size_t end = std::min(bytes.find_first_not_of("0123456789", at + 1), bytes.size());

@@ -1,5 +1,5 @@
-// Interprets the input as the bodies of requests. A body must be refused with a JSON response, or be parsed without
-// loss. The memory after a body must have no effect.
+// Interprets the input as the bodies of requests. Each parser must refuse a body with a JSON response, or parse it
+// without losing a part of it. The bytes in memory after a body must have no effect.
 #include <optional>
 #include <string>
 
@@ -33,7 +33,8 @@ std::string lower(std::string text) {
   return text;
 }
 
-// Adds the padding that the server leaves after a body. It may contain bytes of the last body.
+// Adds the padding that the server allocates after a body for simdjson. In the server the padding may contain bytes of
+// an earlier body; here it contains `leftover`.
 std::string padded(std::string_view bytes, char leftover) {
   std::string body(bytes);
   body.append(http::RequestParser::kBodyPadding, leftover);

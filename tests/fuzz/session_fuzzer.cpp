@@ -1,5 +1,5 @@
-// Verifies the input as a token, and as the header and the claims of a signed token. A session must come from a token
-// that a configured key has signed, for a user, and not expired. No kind of token may be accepted as another kind.
+// Verifies the input as a token, and as the header and the claims of a signed token. A token must be a session only if
+// a configured key has signed it, it names a user, and it has not expired. A session must not be accepted as a ticket.
 #include <array>
 #include <fstream>
 #include <iterator>
@@ -31,11 +31,11 @@ config::Settings::Session session_settings(const std::string& issuer = {}, const
   return settings;
 }
 
-// The part of a token that its signature covers.
+// Returns the part of a token that the signature covers.
 std::string signed_part(std::string_view token) { return std::string(token.substr(0, token.rfind('.'))); }
 
-// The signed parts of the two tokens that were issued under the key set. The private keys no longer exist, so no other
-// token can verify.
+// Returns the signed parts of the two tokens that were issued under the key set. The private keys have been deleted, so
+// no other token can have a valid signature.
 const std::array<std::string, 2>& issued() {
   static const auto parts = [] {
     std::array<std::string, 2> read;
@@ -63,7 +63,8 @@ std::string sign(std::string_view header, std::string_view claims, const std::st
   return token;
 }
 
-// The canonical text of the object from the value of a member on, or empty if there is no such member.
+// Canonicalises the object, and returns its text from the value of the member `name` to the end. Returns an empty text
+// if there is no such member.
 std::string member(std::string_view json, const std::string& name) {
   std::string canonical;
   try {

@@ -1,6 +1,6 @@
-// Interprets the input as a settings file if it contains a line feed, otherwise as an environment variable. The
-// settings must be within their bounds, or the error message must not contain a secret. URLs must be parsed without
-// loss.
+// Interprets the input as a settings file if it contains a line feed, otherwise as an environment variable. Accepted
+// settings must be within their bounds. The message of a refusal must not contain a secret. The parser of URLs must not
+// lose a part of a URL.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ namespace {
 
 constexpr char kSecret[] = "it's a \\ p%@ss #?&= of 32 bytes or more";
 
-// A file in memory. Its path exists as long as the process.
+// A file in memory. Its path is valid until the process ends.
 class MemoryFile {
  public:
   MemoryFile() : descriptor_(::memfd_create("fuzzed", MFD_CLOEXEC)) {}
@@ -55,7 +55,8 @@ void check_url(const std::string& value) {
     rewritten += url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]";
     if (url.port != 0) rewritten += ":" + std::to_string(url.port);
     if (!url.path.empty()) rewritten += "/" + url.path;
-    // Only these have several spellings: credentials, percent-encoding, and ports with leading zeros.
+    // Only three parts of a URL have more than one spelling: credentials, percent-encoded bytes, and ports with leading
+    // zeros.
     const bool one_spelling = value.find_first_of("@%") == value.npos && value.find(":0") == value.npos;
     require(!one_spelling || rewritten == value || rewritten + "/" == value, "no part of a URL is ignored");
     const ServiceUrl again = parse_service_url(rewritten, "redis");
@@ -114,7 +115,7 @@ std::optional<config::Settings> load(const std::string& file, std::vector<std::s
   }
 }
 
-// The password of the file is added to the connection string and changes no other part.
+// Checks that the password from the password file is added to the connection string, and that no other part changes.
 void check_dsn(const std::string& value) {
   const auto settings = load("", {"SEALCAST_POSTGRES_DSN=" + value});
   if (!settings) return;

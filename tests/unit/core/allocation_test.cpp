@@ -1,4 +1,4 @@
-// Counts allocations: a small message needs none once the buffers of the thread are large enough.
+// Counts allocations: sealing a small message needs no allocation after the buffers of the thread have grown.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 #include "core/envelope.h"
 #include "core/payload.h"
 
-// The sanitizers replace the allocator.
+// The sanitizers replace the allocator, so this test cannot replace it too.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 namespace {

@@ -107,7 +107,8 @@ TEST(Canonicalize, AnErrorNamesTheLaterOfTwoEqualKeysAmongMany) {
 }
 
 TEST(Canonicalize, KeysAreOrderedByUtf16CodeUnits) {
-  // U+10000 is D800 DC00 in UTF-16: before U+E000 and U+FFFF, after U+D7FF; UTF-8 sorts it last.
+  // In UTF-16, U+10000 is D800 DC00. So U+10000 comes after U+D7FF and before U+E000 and U+FFFF. In UTF-8 it would come
+  // last.
   EXPECT_EQ(canonical("{\"\xEF\xBF\xBF\":1,\"\xEE\x80\x80\":2,\"\xF0\x90\x80\x80\":3,\"\xED\x9F\xBF\":4}"),
             "{\"\xED\x9F\xBF\":4,\"\xF0\x90\x80\x80\":3,\"\xEE\x80\x80\":2,\"\xEF\xBF\xBF\":1}");
   EXPECT_EQ(canonical("{\"a\xEF\xBF\xBF\":1,\"a\xF4\x8F\xBF\xBF\":2,\"a\":3,\"\":4}"),
@@ -126,7 +127,7 @@ TEST(Canonicalize, OnlyNecessaryEscapesAreWritten) {
             "\"\\u0000\\u0001\\b\\t\\n\\u000b\\f\\r\\u001f \\\"\\\\/\x7F\xC2\x80\xE2\x80\xA8\xF0\x9F\x98\x80\"");
 }
 
-// Each length leaves the loops over vectors, words and bytes at a different place.
+// The lengths cover all ways through the loops over vectors (16 bytes), words (8 bytes) and single bytes.
 TEST(Canonicalize, ASpecialByteIsFoundAtEachPosition) {
   for (int length = 0; length < 70; ++length) {
     for (int place = 0; place < length; ++place) {
@@ -182,8 +183,8 @@ class Timed {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// A quadratic algorithm would take minutes for each of these documents. The limit allows for sanitizers and a busy
-// machine.
+// Limit for each document of these tests. A quadratic algorithm would take minutes. The limit leaves time for
+// sanitizers and a busy machine.
 constexpr double kLinearSeconds = 20;
 
 TEST(HostileDocument, ManyKeysTakeLinearTime) {
@@ -252,7 +253,7 @@ TEST(ThreadScratch, IsEmptyAndSmallAfterALargeDocument) {
   EXPECT_LE(scratch.moved.capacity(), 1U << 20);
 }
 
-// Makes random documents and writes the same document in different ways.
+// Makes random documents, and writes one document as several texts with the same canonical form.
 class Documents {
  public:
   explicit Documents(std::uint64_t seed) : random_(seed) {}
@@ -355,7 +356,7 @@ class Documents {
     return out;
   }
 
-  // Whether `out` ends within the four digits of a \u escape.
+  // Returns whether `out` ends within the four digits of a \u escape.
   static bool inside_escape(const std::string& out) {
     for (std::size_t back = 1; back <= 5 && back < out.size(); ++back) {
       const std::size_t at = out.size() - back;

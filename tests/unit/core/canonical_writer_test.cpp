@@ -1,4 +1,4 @@
-// Tests CanonicalWriter where it differs from canonicalize(): the order of events, and errors that name the path.
+// Tests CanonicalWriter where it differs from canonicalize(): the order of calls, and errors that name the path.
 #include <gtest/gtest.h>
 
 #include <string>

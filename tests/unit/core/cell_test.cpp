@@ -1,4 +1,5 @@
-// Tests the assignment of streams to cells, with the same vectors as the tests of SQL and of the client.
+// Tests the assignment of streams to cells, with the same test vectors as the tests of the SQL functions and of the
+// client library.
 #include "core/cell.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +12,7 @@
 namespace sealcast::core {
 namespace {
 
-// The string after `"name":"`.
+// Returns the string after `"name":"`, or an empty text.
 std::string member(const std::string& line, const std::string& name) {
   const std::string opening = '"' + name + "\":\"";
   const std::size_t at = line.find(opening);
@@ -20,7 +21,7 @@ std::string member(const std::string& line, const std::string& name) {
   return line.substr(first, line.find('"', first) - first);
 }
 
-// The strings of the only array in the line.
+// Returns the strings of the only array in the line.
 std::vector<std::string> array(const std::string& line) {
   std::vector<std::string> strings;
   const std::size_t end = line.find(']');
@@ -32,7 +33,7 @@ std::vector<std::string> array(const std::string& line) {
   return strings;
 }
 
-// The stream id with this number.
+// Returns a stream id that ends with `number`.
 std::string stream(int number) {
   std::string digits = std::to_string(number);
   return "0190d000-0000-7000-8000-" + std::string(12 - digits.size(), '0') + digits;
@@ -42,7 +43,7 @@ std::string_view winner(const std::string& stream_id, const std::vector<std::str
   return cells.at(rendezvous(stream_id, cells));
 }
 
-// Each row of the vectors is one line of the file.
+// Each test vector is one line of the file.
 TEST(Cell, AStreamsCellIsTheOneInTheVectors) {
   std::ifstream file(SEALCAST_VECTORS "/cells.json");
   int count = 0;
@@ -71,7 +72,7 @@ TEST(Cell, EachCellHasAnEqualShareOfTheStreams) {
 
 TEST(Cell, ARemovedCellMovesOnlyItsOwnStreams) {
   const std::vector<std::string_view> before{"a", "b", "c", "d", "e"}, after{"a", "b", "d", "e"};
-  std::map<std::string_view, int> moved;  // by new cell
+  std::map<std::string_view, int> moved;  // number of moved streams by new cell
   for (int i = 0; i < 5'000; ++i) {
     const std::string_view old_cell = winner(stream(i), before), new_cell = winner(stream(i), after);
     if (old_cell == "c") {

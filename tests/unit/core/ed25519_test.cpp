@@ -56,7 +56,8 @@ std::string hex(const Array& bytes) {
   return text;
 }
 
-// Adds the order of the group, 2^252 + 27742317777372353535851937790883648493, to the number in the second half.
+// Adds the order of the group, 2^252 + 27742317777372353535851937790883648493, to the number S, the second half of a
+// signature. The equation of verification stays true.
 void add_order(Ed25519Signature& signature) {
   constexpr unsigned char kOrder[] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
                                       0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
@@ -73,7 +74,7 @@ TEST(Ed25519, SignaturesAreThoseOfRfc8032) {
   for (const Vector& each : kVectors) {
     const Ed25519Key key(unhex(each.seed));
     EXPECT_EQ(hex(key.public_key()), each.public_key) << each.name;
-    // Twice, because a key reuses its context.
+    // Signs and verifies twice, because a key reuses its OpenSSL context.
     for (int i = 0; i < 2; ++i) {
       const Ed25519Signature signature = key.sign(unhex(each.message));
       EXPECT_EQ(hex(signature), each.signature) << each.name;
@@ -98,7 +99,7 @@ TEST(Ed25519, AChangedSignatureOrMessageIsRefused) {
     flat.fill(fill);
     EXPECT_FALSE(key.verify("message", flat));
   }
-  // RFC 8032 §8.4: otherwise everybody could make a second valid signature from the first.
+  // If this signature were accepted, everybody could make a second valid signature from the first (RFC 8032 §8.4).
   Ed25519Signature malleable = signature;
   add_order(malleable);
   EXPECT_FALSE(key.verify("message", malleable));
@@ -121,7 +122,7 @@ TEST(Ed25519, PemFromOpensslIsRead) {
   EXPECT_EQ(seed, unhex(kVectors[0].seed));
 }
 
-// The key of TEST 1 in other forms, and other keys in PEM. Made with openssl.
+// Refuses the key of TEST 1 in other forms, and other kinds of keys in PEM. They were made with openssl.
 TEST(Ed25519, OtherTextsAreNoEd25519Pem) {
   constexpr std::string_view kOther[] = {
       "", "\n", "an HMAC secret of 32 bytes or so", "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
@@ -130,18 +131,18 @@ TEST(Ed25519, OtherTextsAreNoEd25519Pem) {
       // The public key.
       "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
       "-----END PUBLIC KEY-----\n",
-      // Encrypted. The test would wait for ever if OpenSSL asked for a password.
+      // An encrypted key. The test would wait for ever if OpenSSL asked for a password.
       "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
       "MIGaMFYGCSqGSIb3DQEFDTBJMCgGCSqGSIb3DQEFDDAbBAiytPx5mStYSgIBATAM\n"
       "BggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBAgQQcfPsGXWt95LRrDV6VXSMUwRA2M0J\n"
       "DuYsWryDzaTFUhm+zu2IcR/tnzrXvTNKt5nXFZrJSMHHLr5Zv51tXRiJIXm3k1ho\n"
       "bMhurEJkYEcX/gu0Ig==\n"
       "-----END ENCRYPTED PRIVATE KEY-----\n",
-      // X25519.
+      // An X25519 key.
       "-----BEGIN PRIVATE KEY-----\n"
       "MC4CAQAwBQYDK2VuBCIEIOgM7Fm4xftSAsN1WRjAPlcELQcOFod94nBY+eHX8W5N\n"
       "-----END PRIVATE KEY-----\n",
-      // P-256.
+      // A key on the curve P-256.
       "-----BEGIN PRIVATE KEY-----\n"
       "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgxmhJfSdOO8lK28Y+\n"
       "na0yKuPurE/rjZcERdqTJcjLRVGhRANCAATqszG9ZceP056lPfeDrXOQpupFzYSQ\n"

@@ -133,7 +133,7 @@ TEST(Envelope, KnownAnswerForEd25519) {
   EXPECT_EQ(verify(json), VerifyResult::ok);
 }
 
-// The key decides on the algorithm: a signature verifies only under the key id of the key that made it.
+// The key decides on the algorithm, so a signature must verify only under the key id of the key that made it.
 TEST(Envelope, OnlyTheSigningKeyVerifiesIt) {
   const char* const kids[] = {"k1", "k2", "e1", "e2"};
   for (const char* signer : kids) {

@@ -1,5 +1,5 @@
-// Tests numbers with RFC 8785 appendix B, with the published checksum of the first million values of its test sequence,
-// and with strtod.
+// Tests numbers with the samples of RFC 8785 appendix B, with the published checksum of the first million values of the
+// RFC's test sequence, and with strtod.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -41,8 +41,9 @@ std::vector<std::uint64_t> values_of_file() {
   return values;
 }
 
-// Calls `use` with the first `count` values of the sequence: the values of the file, the 2000 smallest normal doubles,
-// then the little-endian words of SHA-256 applied repeatedly, first to 32 zero bytes.
+// Calls `use` with the first `count` values of the test sequence. The sequence consists of the values of the file, then
+// the 2000 smallest normal doubles, and then words of hashes. The first hash is the SHA-256 of 32 zero bytes; each next
+// hash is the SHA-256 of the last hash. Each hash has four little-endian words; zeros, infinities and NaN are left out.
 template <typename Use>
 void for_each_value(std::size_t count, Use use) {
   std::size_t used = 0;

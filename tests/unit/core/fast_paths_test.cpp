@@ -1,4 +1,5 @@
-// Tests the limits of the fast paths: blocks of bytes, sorted objects, and numbers that are already canonical.
+// Tests where the fast paths end: the paths for blocks of bytes, for sorted objects, and for numbers that are already
+// canonical.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +15,7 @@
 namespace sealcast::core {
 namespace {
 
-constexpr std::size_t kPositions = 40;  // more than two vectors and a word
+constexpr std::size_t kPositions = 40;  // more than two vectors (16 bytes) and a word (8 bytes)
 
 std::string canonical(std::string_view json) {
   std::string out;
@@ -74,7 +75,8 @@ TEST(FastPath, AnInvalidByteIsReportedAtEachPosition) {
   }
 }
 
-// Keys that differ in the first eight bytes, after them, only in length, or in characters beyond ASCII.
+// Returns `count` sorted keys. Some differ in the first eight bytes, some after them, some only in length, some in
+// characters beyond ASCII.
 std::vector<std::string> keys(std::size_t count) {
   std::vector<std::string> all = {"",
                                   "a",
@@ -134,7 +136,7 @@ TEST(FastPath, MembersInAnyOrderAndNumberAreSorted) {
       check();
     }
     if (count == 0) continue;
-    // One duplicate key, at all pairs of places.
+    // Adds a duplicate of each key in turn.
     for (const std::string& duplicate : std::vector<std::string>(order)) {
       order.push_back(duplicate);
       EXPECT_THROW(canonical(object(order)), Error);

@@ -1,5 +1,5 @@
-// Tests SHA-256 and HMAC with the vectors of FIPS 180-4, RFC 4231 and Wycheproof.
-// The Debian package librust-hmac-dev contains Wycheproof's vectors.
+// Tests SHA-256 and HMAC with the vectors of FIPS 180-4, RFC 4231 and Wycheproof. The Debian package librust-hmac-dev,
+// the Rust crate hmac, contains Wycheproof's vectors.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -66,9 +66,11 @@ TEST(Hmac, Rfc4231) {
             "a3b6167473100ee06e0c796c2955552b");
 }
 
-// Reads the file format of the crate. First come the repeated blobs. Then each blob is either a length (lowest bit 0)
-// followed by bytes, or an index of a repeated blob (lowest bit 1). Integers have base 128, the most significant digit
-// first, and each further digit adds one.
+// Reads the file format of the crate. The file begins with the number of repeated byte strings, and these strings, each
+// after its length. Then each string of the vectors begins with an integer. If its lowest bit is 0, the other bits are
+// a length, and the bytes follow. If its lowest bit is 1, the other bits are the index of a repeated string. Integers
+// have base 128, the most significant digit first. A set high bit means that another digit follows; it also adds 1 to
+// the value before that digit.
 class BlobReader {
  public:
   explicit BlobReader(std::string bytes) : bytes_(std::move(bytes)) {
@@ -110,8 +112,8 @@ std::filesystem::path wycheproof_file() {
   return {};
 }
 
-// The crate contains only Wycheproof's valid vectors. Its invalid ones are valid vectors with a changed tag; this test
-// makes the same changes.
+// The crate contains only Wycheproof's valid vectors. Wycheproof's invalid vectors are valid vectors with a changed
+// MAC. This test makes the same changes itself.
 TEST(Hmac, Wycheproof) {
   std::ifstream file(wycheproof_file(), std::ios::binary);
   ASSERT_TRUE(file) << "wycheproof-sha256.blb is missing: apt-get install librust-hmac-dev";

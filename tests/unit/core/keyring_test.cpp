@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 const std::string kSecret(32, 's');
 
-// The key of RFC 8032, TEST 1.
+// The private key of RFC 8032 §7.1, TEST 1.
 constexpr char kPem[] =
     "-----BEGIN PRIVATE KEY-----\n"
     "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
@@ -85,7 +85,7 @@ TEST(Keyring, ASeedHas32BytesAndAKeyIdIsUnique) {
   EXPECT_EQ(to_string(Algorithm::ed25519), "ed25519");
 }
 
-// Also if both keys are made from the same 32 bytes.
+// The signature must be refused even if both keys are made from the same 32 bytes.
 TEST(Key, ASignatureOfAnotherAlgorithmIsRefused) {
   const Key hmac("k", kSecret);
   const Key pair("k", kSecret, Algorithm::ed25519);
@@ -103,7 +103,7 @@ TEST(Key, ASignatureOfAnotherAlgorithmIsRefused) {
   EXPECT_TRUE(pair.verify("x", signature));
   EXPECT_FALSE(hmac.verify("x", signature));
   EXPECT_FALSE(pair.verify("x", mac));
-  // The public key is not secret, so an HMAC under it must not verify.
+  // The public key is not secret, so an HMAC with the public key as its secret must not verify.
   EXPECT_FALSE(pair.verify("x", Key("k", shown).sign("x")));
 
   const auto of = [](std::string_view bytes) {
@@ -229,7 +229,7 @@ TEST_F(KeyringDirectory, AnEd25519FileWithoutSuchAKeyIsRefused) {
   }
 }
 
-// If a public key became an HMAC secret, everybody could sign.
+// A public key must not become an HMAC secret: everybody who knows the public key could sign.
 TEST_F(KeyringDirectory, PemIsRefusedAsAnHmacSecret) {
   for (const char* kind : {"PRIVATE", "PUBLIC"}) {
     write("k1", "-----BEGIN " + std::string(kind) + " KEY-----\n" + kSecret + "\n");
@@ -253,7 +253,7 @@ TEST_F(KeyringDirectory, TheModeOfEd25519FilesIsCheckedToo) {
 
 TEST_F(KeyringDirectory, AnEmptyDirectoryIsAnEmptyKeyring) { EXPECT_TRUE(load(true).keyring.keys().empty()); }
 
-// As Kubernetes mounts a secret: k1 -> ..data/k1, ..data -> ..2026_01_01.
+// Uses the symlinks with which Kubernetes mounts a secret: k1 -> ..data/k1, ..data -> ..2026_01_01.
 TEST_F(KeyringDirectory, SymlinksAreFollowed) {
   fs::create_directory(directory_ / "..2026_01_01");
   write("..2026_01_01/k1", kSecret);
@@ -331,7 +331,7 @@ TEST_F(KeyringDirectory, APathThatIsNoDirectoryIsRefused) {
   }
 }
 
-// Root can read all files, so the test becomes another user.
+// Root can read all files. So, if the test runs as root, it becomes another user for this check.
 TEST_F(KeyringDirectory, AFileThatTheServerCannotReadIsRefused) {
   write("k1", kSecret, 0000);
   if (::geteuid() != 0) {

@@ -1,4 +1,5 @@
-// Writes a canonical text through a CanonicalWriter, with the members of each object in reverse, so that it must sort.
+// Writes a canonical text through a CanonicalWriter. Writes the members of each object in reverse order, so that the
+// CanonicalWriter must sort them.
 #pragma once
 
 #include <deque>

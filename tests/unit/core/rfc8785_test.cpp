@@ -88,7 +88,7 @@ TEST(KnownAnswers, ThePayloadHashOfADocumentedPayload) {
   EXPECT_EQ(to_hex(sha256(out)), "17cf87dd7df38f177282a8341058a4b1384fda337e2b3820099e7481e85e2e09");
 }
 
-// The original specification states this hash for the payload above. It is the hash of the text hello alone.
+// The original specification states this hash for the payload above. But it is the hash of the text hello alone.
 TEST(KnownAnswers, TheHashInTheOriginalSpecificationIsTheHashOfHello) {
   EXPECT_EQ(to_hex(sha256("hello")), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
 }

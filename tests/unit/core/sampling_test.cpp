@@ -1,4 +1,4 @@
-// Tests sampling buckets, with the same vectors as the tests of SQL and of the client.
+// Tests sampling buckets, with the same test vectors as the tests of the SQL functions and of the client library.
 #include "core/sampling.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 namespace sealcast::core {
 namespace {
 
-// The string or number after `"name":`.
+// Returns the string or number after `"name":`, or an empty text.
 std::string member(const std::string& line, const std::string& name) {
   const std::size_t at = line.find('"' + name + "\":");
   if (at == line.npos) return {};
@@ -17,7 +17,7 @@ std::string member(const std::string& line, const std::string& name) {
   return line.substr(first, line.find_first_of("\",}", first) - first);
 }
 
-// Each row of the vectors is one line of the file.
+// Each test vector is one line of the file.
 TEST(Sampling, ABucketIsTheOneInTheVectors) {
   std::ifstream file(SEALCAST_VECTORS "/sampling.json");
   int count = 0;

@@ -1,4 +1,4 @@
-// Tests the accepted form of UUIDs and their lower-case form.
+// Tests which texts are accepted as a UUID, and the conversion to lower case.
 #include "core/uuid.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Base64 and base64url: known answers, and one accepted text for each byte string.
+// Tests base64 and base64url with known answers, and checks that each byte string has only one accepted text.
 #include "core/token/base64.h"
 
 #include <gtest/gtest.h>
