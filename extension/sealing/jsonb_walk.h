@@ -10,8 +10,8 @@ extern "C" {
 
 namespace sealcast::sealing {
 
-// Appends the canonical form of a detoasted jsonb to `out`. Call it inside a guard: it throws the same core::Error as
-// core::canonicalize() does, but an Error{invalid_json} names the path of the value.
+// Appends the canonical form of a detoasted jsonb to `out`. Call it inside a guard: like
+// core::canonicalize() it throws Error{invalid_json} and, if `cancel` is set, Error{interrupted}.
 void canonicalize_jsonb(const Jsonb* document, std::string& out, core::Numbers numbers, core::CancelFlag cancel);
 
 }  // namespace sealcast::sealing
