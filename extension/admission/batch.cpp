@@ -1,4 +1,5 @@
-// Reads the five arrays that are the arguments of admit(), canonicalises the payloads, and returns the verdicts as rows.
+// Reads the five arrays that are the arguments of admit(), canonicalises the payloads, and returns the verdicts as
+// rows.
 #include "admission/batch.h"
 
 #include "core/payload.h"

@@ -1,4 +1,5 @@
-// The data of one call of admit(): its items (the messages), the facts from the database about each item, and the verdicts.
+// The data of one call of admit(): its items (the messages), the facts from the database about each item, and the
+// verdicts.
 //
 // Any step may raise an error by ereport, which runs no destructors. All data is therefore in structs without
 // destructors, allocated in the memory context of the call.
@@ -35,8 +36,8 @@ struct StreamRow {
   std::optional<TimestampTz> closed_at;
 };
 
-// The row of restrictions that applies to a sender in a stream. Of several rows a ban takes precedence over a mute. Among
-// rows of the same kind, the one that ends last takes precedence.
+// The row of restrictions that applies to a sender in a stream. Of several rows a ban takes precedence over a mute.
+// Among rows of the same kind, the one that ends last takes precedence.
 struct Restriction {
   bool ban;
   bool everywhere;
@@ -79,8 +80,8 @@ struct Item {
 
 using Items = std::span<Item>;
 
-// Reads the arguments of admit(): five arrays of the same length. A null array counts as an empty one. Raises error 2202E
-// if the lengths differ, or if an array has several dimensions or does not start at index 1.
+// Reads the arguments of admit(): five arrays of the same length. A null array counts as an empty one. Raises error
+// 2202E if the lengths differ, or if an array has several dimensions or does not start at index 1.
 Items read_items(FunctionCallInfo fcinfo);
 
 // Sets the facts of all items: cell, type, stream, role and restriction. Reads with the active snapshot.
@@ -89,8 +90,8 @@ void look_up(Items items, TimestampTz now);
 // Sets only `other_cell` of all items. Reads with the active snapshot.
 void look_up_cells(Items items);
 
-// Sets the canonical payload and its hash, or `problem` if the payload is invalid. Call it after look_up(), because it uses
-// the type and the role. Items that will be refused need a hash too: a repeat is recognised by its hash.
+// Sets the canonical payload and its hash, or `problem` if the payload is invalid. Uses the type and the role if
+// look_up() has set them. Items that will be refused need a hash too: a repeat is recognised by its hash.
 void prepare(Items items);
 
 // Sets `admissible` to true, or sets the verdict that refuses the item. Call it after look_up() and prepare(). If the
@@ -101,12 +102,13 @@ void judge(Item& item, TimestampTz now);
 // assigns the xid that the transaction must have before it takes message ids.
 void admit_hooked(Items items);
 
-// Sets the verdicts of the items whose key was used before. A repeat gets 200 with the envelope of its original; any other
-// item gets 409. This verdict replaces an earlier refusal of the item.
+// Sets the verdicts of the items whose key was used before. A repeat gets 200 with the envelope of its original; any
+// other item gets 409. This verdict replaces an earlier refusal of the item.
 void answer_repeats(Items items);
 
-// Sets the verdicts of items whose stream is in another cell, and stores nothing. Such an item gets 421, except a repeat:
-// if its original was sent here before the stream moved, it gets the envelope of the original.
+// Sets the verdicts of items whose stream is in another cell, and stores nothing. Such an item gets 421, except a
+// repeat: if its original was sent here before the stream moved, it gets the envelope of the original. Call it after
+// look_up_cells().
 void answer_without_storing(Items items);
 
 // Admits a batch: looks up, prepares, judges, stores, runs the hooks and answers repeats. Afterwards each item has a
@@ -120,6 +122,7 @@ void admit(Items items);
 // Returns the verdict 422 for a type that does not exist.
 Verdict unknown_type(const text* t);
 
+// Returns the verdicts as the rows of the SQL function admit().
 void write_verdicts(FunctionCallInfo fcinfo, Items items);
 
 }  // namespace sealcast::admission

@@ -28,8 +28,8 @@ constexpr int kMaxRows = 100'000;
 using Shards = std::span<Shard>;
 
 // Locks the leases of the caller. The row locks keep another sidecar from acquiring these leases until this transaction
-// has ended. A shard whose epoch has changed is left out; the caller sees the change at its next claim_shards(). The third
-// column shows whether another sidecar was seen within the last 10 s.
+// has ended. A shard whose epoch has changed is left out; the caller sees the change at its next claim_shards(). The
+// third column shows whether another sidecar was seen within the last 10 s.
 server::SpiPlan lock_leases{
     "select l.shard, l.epoch, exists (select from sealcast.relay_members m where m.holder <> $1"
     " and m.seen_at > clock_timestamp() - interval '10 s')"
@@ -37,8 +37,8 @@ server::SpiPlan lock_leases{
     " where l.holder = $1 order by l.shard for update of l",
     {TEXTOID, INT4ARRAYOID, INT8ARRAYOID}};
 
-// Returns the shards whose leases the caller holds. Sets `others_listen` if other sidecars run, which tail the frames of
-// this drain and want a wake-up.
+// Returns the shards whose leases the caller holds. Sets `others_listen` if other sidecars run, which tail the frames
+// of this drain and want a wake-up.
 Shards lock_shards(FunctionCallInfo fcinfo, bool& others_listen) {
   const Datum arguments[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
   MemoryContext const memory = CurrentMemoryContext;
@@ -162,8 +162,9 @@ Contents contents_of(int shard, std::span<Run* const> ordered) {
 }
 
 // Moves the group's shards to their new position, by one row of relay_log per shard. If the relay batch is `complete`,
-// that is the end of the window. If the relay batch was full before the end, the shards stay in the window, after the last
-// run of the batch. A shard without messages gets a row too, so that all shards of the group stay at the same position.
+// that is the end of the window. If the relay batch was full before the end, the shards stay in the window, after the
+// last run of the batch. A shard without messages gets a row too, so that all shards of the group stay at the same
+// position.
 void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* const> ordered, bool complete) {
   static constexpr const char* kColumns[] = {"shard",    "batch",      "epoch",         "logged_at",   "seen",
                                              "seen_xid", "seen_id",    "target",        "target_xid",  "target_id",
@@ -191,8 +192,8 @@ void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* con
                       });
 }
 
-// Relays the next messages of the group's window, up to the run with which they are max_rows or more. If the window has no
-// more messages, returns false and changes nothing.
+// Relays the next messages of the group's window, up to the run with which they are max_rows or more. If the window has
+// no more messages, returns false and changes nothing.
 bool relay(const Group& group, int max_rows, Sampler& sampler, Output& output) {
   bool complete = true;
   const std::span<Run> runs = next_runs(group.window, group.bits(), max_rows, complete);
@@ -220,8 +221,8 @@ Group next_group(Shards shards, std::span<Shard*> buffer, const Shard& first, co
   return {buffer.first(count), {first.seen, first.target.value_or(present), first.after_id}, logged_at};
 }
 
-// Relays one relay batch for each group of shards with the same position. Returns whether there were messages. `present`
-// is the current position of the database, where a new window ends.
+// Relays one relay batch for each group of shards with the same position. Returns whether there were messages.
+// `present` is the current position of the database, where a new window ends.
 bool drain(Shards shards, const Position& present, int max_rows, Output& output) {
   bool any = false;
   Sampler sampler = Sampler::open();
@@ -232,7 +233,8 @@ bool drain(Shards shards, const Position& present, int max_rows, Output& output)
     Group group = next_group(shards, {buffer, shards.size()}, shard, present, now);
     bool relayed = relay(group, max_rows, sampler, output);
     if (!relayed && shard.target) {
-      // An earlier drain began this window, and no messages are left in it. Begin the next window at the end of this one.
+      // An earlier drain began this window, and no messages are left in it. Begin the next window at the end of this
+      // one.
       group.window = {group.window.target, present, 0};
       relayed = relay(group, max_rows, sampler, output);
     }

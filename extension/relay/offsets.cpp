@@ -1,5 +1,5 @@
-// Finds the newest offsets of a stream, with one index look-up per day partition of stream_runs. Also computes offsets on
-// the public channel.
+// Finds the newest offsets of a stream, with one index look-up per day partition of stream_runs. Also computes offsets
+// on the public channel.
 #include "relay/offsets.h"
 
 #include "server/catalog.h"
@@ -24,8 +24,8 @@ int64 trimmed_through(const pg_uuid_t& stream_id) {
   return offset;
 }
 
-// Returns whether message number `i` (from 0) of a run is on the public channel. `bits` is the run's public_bits: one bit
-// per message, the lowest bit of a byte first.
+// Returns whether message number `i` (from 0) of a run is on the public channel. `bits` is the run's public_bits: one
+// bit per message, the lowest bit of a byte first.
 bool is_public(std::string_view bits, int i) {
   const auto byte = static_cast<std::size_t>(i / 8);
   return byte < bits.size() && (static_cast<uint8>(bits[byte]) >> i % 8 & 1) != 0;
@@ -96,9 +96,9 @@ SEALCAST_FUNCTION(sealcast_last_offset) {
   PG_RETURN_INT64(last);
 }
 
-// The SQL function public_prev(offset, public_before, public_bits, i). The first three arguments are columns of a run in
-// stream_runs, and `i` is the number of one of its messages, from 0. Returns the offset of the previous message on the
-// public channel, or null if message `i` is not on the public channel.
+// The SQL function public_prev(offset, public_before, public_bits, i). The first three arguments are columns of a run
+// in stream_runs, and `i` is the number of one of its messages, from 0. Returns the offset of the previous message on
+// the public channel, or null if message `i` is not on the public channel.
 SEALCAST_FUNCTION(sealcast_public_prev) {
   if (PG_ARGISNULL(0) || PG_ARGISNULL(3)) PG_RETURN_NULL();
   const int64 offset = PG_GETARG_INT64(0);

@@ -6,16 +6,16 @@
 
 namespace sealcast::relay {
 
-// Finds the newest offsets of many streams, and opens each day partition of stream_runs only once for all of them. Reads
-// with the active snapshot. Trivially destructible, because after an error no destructor runs.
+// Finds the newest offsets of many streams, and opens each day partition of stream_runs only once for all of them.
+// Reads with the active snapshot. Trivially destructible, because after an error no destructor runs.
 class LastOffsets {
  public:
   static LastOffsets open();
   void close();
 
-  // Returns the newest offsets of a stream, both 0 if it has no offsets yet. If retention has dropped all its offsets, both
-  // are the newest dropped offset. `rate` is not looked up and keeps its default. The partitions are read from the newest
-  // day back: logged_at never decreases within a shard, so an older partition never contains a newer run.
+  // Returns the newest offsets of a stream, both 0 if it has no offsets yet. If retention has dropped all its offsets,
+  // both are the newest dropped offset. `rate` is not looked up and keeps its default. The partitions are read from the
+  // newest day back: logged_at never decreases within a shard, so an older partition never contains a newer run.
   StreamProgress progress_of(const pg_uuid_t& stream_id);
 
  private:

@@ -62,8 +62,8 @@ struct Segment {
 
   uint64 row_xid() { return U64FromFullTransactionId(DatumGetFullTransactionId(rows.value(xid))); }
 
-  // Adds the run of the current row to search.runs, if its shard is one of search.shards. Returns the number of messages
-  // in the added run, or 0.
+  // Adds the run of the current row to search.runs, if its shard is one of search.shards. Returns the number of
+  // messages in the added run, or 0.
   int add_row(Search& search) {
     const int row_shard = DatumGetInt16(rows.value(shard));
     if ((search.shards >> row_shard & 1) == 0) return 0;
@@ -102,8 +102,8 @@ void search_running(int number, Search& search) {
   by_xid.rows.close();
 }
 
-// Adds the runs of the transactions after window.seen.xid. All their message_ids are beyond window.seen.id, so one index
-// range by id finds them.
+// Adds the runs of the transactions after window.seen.xid. All their message_ids are beyond window.seen.id, so one
+// index range by id finds them.
 void search_later(int number, Search& search) {
   const Window& window = search.window;
   Segment by_id = Segment::open(number, "first_id");

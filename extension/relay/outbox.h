@@ -1,5 +1,5 @@
-// The outbox, a queue of the committed messages that are not relayed yet: where a new message goes, and which runs a drain
-// relays next.
+// The outbox, a queue of the committed messages that are not relayed yet: where a new message goes, and which runs a
+// drain relays next.
 #pragma once
 
 #include "core/shard.h"
@@ -31,11 +31,11 @@ struct Run {
   pg_uuid_t stream_id;
   int shard;
   // The drain sets the members below.
-  int64 offset;                          // of the first message
-  StreamProgress* stream = nullptr;      // shared by all runs of this stream in the drain
-  int64 public_before = 0;               // newest offset on the public channel before this run
-  int public_messages = 0;               // number of messages of this run on the public channel
-  uint8 public_bits[kMaxRun / 8] = {};   // one bit per message, the lowest bit first: it is on the public channel
+  int64 offset;                         // of the first message
+  StreamProgress* stream = nullptr;     // shared by all runs of this stream in the drain
+  int64 public_before = 0;              // newest offset on the public channel before this run
+  int public_messages = 0;              // number of messages of this run on the public channel
+  uint8 public_bits[kMaxRun / 8] = {};  // one bit per message, the lowest bit first: it is on the public channel
 
   // Puts message number `i`, from 0, on the public channel.
   void make_public(int i) {
@@ -53,20 +53,20 @@ struct Run {
 };
 
 // A drain window: the messages that became visible after the snapshot of `seen` and are visible in the snapshot of
-// `target`. All messages before the window are relayed. The messages in the window are relayed in order of message_id, so
-// far up to after_id.
+// `target`. All messages before the window are relayed. The messages in the window are relayed in order of message_id,
+// so far up to after_id.
 struct Window {
   Position seen;
   Position target;
   int64 after_id;
 };
 
-// Returns the next runs of the window for the given shards (one bit per shard), in order of first_id. Stops after the run
-// with which they hold max_messages or more. Sets `complete` to whether they hold fewer, which means that the window has
-// no further runs; leaves `complete` unchanged if there are no runs.
-// If a message was sent after another message was committed, it comes later in this order, no matter which of the two
-// transactions began first. All reads are index ranges, so the cost depends only on the number of new messages, not on
-// rolled back rows or long transactions.
+// Returns the next runs of the window for the given shards (one bit per shard), in order of first_id. Stops after the
+// run with which they hold max_messages or more. Sets `complete` to whether they hold fewer, which means that the
+// window has no further runs; leaves `complete` unchanged if there are no runs. If a message was sent after another
+// message was committed, it comes later in this order, no matter which of the two transactions began first. All reads
+// are index ranges, so the cost depends only on the number of new messages, not on rolled back rows or long
+// transactions.
 std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete);
 
 }  // namespace sealcast::relay

@@ -21,13 +21,13 @@ struct XidSnapshot {
 XidSnapshot parse_snapshot(const char* text);
 const char* to_text(const XidSnapshot& snapshot);
 
-// Returns the active snapshot, with this transaction (own_xid) added to the running ones. So the snapshot does not treat
-// messages as relayed that this transaction inserts after the drain.
+// Returns the active snapshot, with this transaction (own_xid) added to the running ones. So the snapshot does not
+// treat messages as relayed that this transaction inserts after the drain.
 XidSnapshot committed_snapshot(uint64 own_xid);
 
 // A position: all messages that are visible in `snapshot` are relayed. Every transaction with an xid after `xid` has
-// message_ids beyond `id`. The reason: admission takes its xid before its ids, and drain() reads the newest id before it
-// takes its xid.
+// message_ids beyond `id`. The reason: admission takes its xid before its ids, and drain() reads the newest id before
+// it takes its xid.
 struct Position {
   const char* snapshot;  // the text form of a pg_snapshot
   uint64 xid;

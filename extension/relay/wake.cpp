@@ -5,9 +5,9 @@
 // transaction is between its PRE_COMMIT and its end (such a transaction is "pending").
 //
 // No wake-up is lost. A committing backend first raises the flag and then reads the worker's state. A worker that ends
-// after a failure first clears its state and then reads the flag. A full memory barrier is between the two steps on each
-// side, so at least one side sees the change of the other. An idle worker ends only if no transaction is pending and the
-// flag is not raised.
+// after a failure first clears its state and then reads the flag. A full memory barrier is between the two steps on
+// each side, so at least one side sees the change of the other. An idle worker ends only if no transaction is pending
+// and the flag is not raised.
 #include "relay/wake.h"
 
 #include "relay/wake_slots.h"
@@ -35,7 +35,8 @@ void on_transaction_event(XactEvent event, void*) {
       if (committing == nullptr) Async_Notify(kChannel, "");
       break;
     case XACT_EVENT_COMMIT:
-      // The transaction is committed and visible to others. Nothing here may raise an error, because it cannot be undone.
+      // The transaction is committed and visible to others. Nothing here may raise an error, because it cannot be
+      // undone.
       if (committing != nullptr) raise_flag(committing);
       [[fallthrough]];
     case XACT_EVENT_ABORT:

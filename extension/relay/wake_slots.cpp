@@ -45,8 +45,8 @@ bool worker_alive(Slot* slot) {
   }
 }
 
-// Returns the slot of a database. If the database has none, assigns a free slot to it, or returns null if no slot is free.
-// The caller holds the exclusive lock.
+// Returns the slot of a database. If the database has none, assigns a free slot to it, or returns null if no slot is
+// free. The caller holds the exclusive lock.
 Slot* find_or_assign(Oid database) {
   if (Slot* slot = find(database)) return slot;
   for (Slot* slot = slots; slot < slots + kSlots; ++slot) {
@@ -124,7 +124,8 @@ void raise_flag(Slot* slot) {
     if (!was_raised && latch != nullptr) SetLatch(latch);
     return;
   }
-  // A worker that is starting reads the flag later by itself. If the worker has ended since PRE_COMMIT, start another one.
+  // A worker that is starting reads the flag later by itself. If the worker has ended since PRE_COMMIT, start another
+  // one.
   LWLockAcquire(slots_lock, LW_EXCLUSIVE);
   if (!worker_alive(slot)) start_worker(slot);
   LWLockRelease(slots_lock);
@@ -165,8 +166,8 @@ void release_on_failure(Slot* slot) {
   const bool was_running = pg_atomic_read_u32(&slot->state) == kRunning;
   clear_worker(slot);
   pg_memory_barrier();
-  // A worker that was never running could not connect to its database. It is not replaced, because the database may have
-  // been dropped.
+  // A worker that was never running could not connect to its database. It is not replaced, because the database may
+  // have been dropped.
   if (was_running && pg_atomic_read_u32(&slot->flag) != 0) start_worker(slot);
   LWLockRelease(slots_lock);
 }

@@ -22,15 +22,16 @@ struct Slot {
   pg_atomic_uint32 state;    // a WorkerState, changed under the exclusive lock
   int worker_pid;            // 0 until a starting worker has acquired the slot
   TimestampTz started_at;    // when the last worker was started
-  // The latch of the worker, valid while the state is kRunning. If the worker ends just before SetLatch(), the latch may
-  // belong to another process, which wakes up needlessly but without harm.
+  // The latch of the worker, valid while the state is kRunning. If the worker ends just before SetLatch(), the latch
+  // may belong to another process, which wakes up needlessly but without harm.
   Latch* latch;
 };
 
 // A backend calls the next three functions when it commits.
 
-// Returns the slot of this database, in which the transaction is pending from now on. Returns null if no wake worker runs
-// and none can be started: the library is not preloaded, all slots are taken, or all background workers are in use.
+// Returns the slot of this database, in which the transaction is pending from now on. Returns null if no wake worker
+// runs and none can be started: the library is not preloaded, all slots are taken, or all background workers are in
+// use.
 Slot* begin_commit();
 void raise_flag(Slot* slot);  // raises no error; call it after the commit
 void end_commit(Slot* slot);  // the transaction is no longer pending

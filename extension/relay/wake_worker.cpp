@@ -29,8 +29,8 @@ constexpr long kIdleMs = 3'000;
 
 bool notifying = false;  // true while the flag is cleared and the NOTIFY has not committed yet
 
-// Runs when the process ends. If the worker fails, raises the flag again for a NOTIFY that has not committed, and leaves
-// the slot.
+// Runs when the process ends. If the worker fails, raises the flag again for a NOTIFY that has not committed, and
+// leaves the slot.
 void on_exit(int, Datum argument) {
   Slot* const slot = reinterpret_cast<Slot*>(DatumGetPointer(argument));
   if (slot->worker_pid != MyProcPid) return;

@@ -1,7 +1,7 @@
 // Writes jsonb as canonical JSON by reading its binary form directly (utils/jsonb.h documents it).
 //
-// JsonbIterator and numeric_out() of Postgres both call palloc, and a failed palloc would longjmp over the C++ frames in
-// this file. This file therefore reads the containers by their published layout. The layout of a numeric is not
+// JsonbIterator and numeric_out() of Postgres both call palloc, and a failed palloc would longjmp over the C++ frames
+// in this file. This file therefore reads the containers by their published layout. The layout of a numeric is not
 // published, but it is an on-disk format (numeric.c, "NumericShort"/"NumericLong") that is unchanged since 9.1:
 // base-10000 digits after a header of one or two words of 16 bits. The CanonicalWriter gets such a number as
 // <digits>e<exponent>, so that the work is linear in the stored size: 1e131071 has one digit, not 131072.
@@ -128,8 +128,8 @@ class Walk {
     return reinterpret_cast<const char*>(container->children + entries);
   }
 
-  // Returns the end offset of an entry that starts at `offset`. An entry stores its length or, at regular intervals, its
-  // end offset.
+  // Returns the end offset of an entry that starts at `offset`. An entry stores its length or, at regular intervals,
+  // its end offset.
   static std::uint32_t end_of(JEntry entry, std::uint32_t offset) {
     return JBE_HAS_OFF(entry) ? JBE_OFFLENFLD(entry) : offset + JBE_OFFLENFLD(entry);
   }

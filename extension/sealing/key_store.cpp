@@ -187,8 +187,8 @@ bool reload_due(TimestampTz now) {
   return PgReloadTime != seen_reload && (read_at < PgReloadTime || read_at > now);
 }
 
-// Reads the directory if a reload makes it necessary. `missed` means that a key id was not found: then also reads if the
-// last read is at least kRereadInterval old and the store holds no keys that this process has not parsed yet.
+// Reads the directory if a reload makes it necessary. `missed` means that a key id was not found: then also reads if
+// the last read is at least kRereadInterval old and the store holds no keys that this process has not parsed yet.
 void read_if(bool missed) {
   ReadResult result;
   bool read = false;

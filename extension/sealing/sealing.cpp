@@ -38,8 +38,8 @@ void seal_payload(const SealRequest& request, const core::Key& key, std::string_
 
 namespace {
 
-// Returns the argument max_age in milliseconds. Returns nullopt, which means no limit, if it is null or infinite. A month
-// counts as 30 days, so a year counts as 360 days (extract(epoch from interval) counts 365.25).
+// Returns the argument max_age in milliseconds. Returns nullopt, which means no limit, if it is null or infinite. A
+// month counts as 30 days, so a year counts as 360 days (extract(epoch from interval) counts 365.25).
 std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
   if (PG_ARGISNULL(1)) return std::nullopt;
   const Interval* const age = PG_GETARG_INTERVAL_P(1);

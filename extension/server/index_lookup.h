@@ -33,8 +33,8 @@ class IndexLookup {
   // Returns the number of a table column, for value() and optional(). Raises error 42703 if it does not exist.
   int column(const char* name) const;
 
-  // Starts a scan of the rows whose first index columns equal `keys`, or of the rows that meet all `conditions`. At most
-  // three keys or conditions.
+  // Starts a scan of the rows whose first index columns equal `keys`, or of the rows that meet all `conditions`. At
+  // most three keys or conditions.
   void find(std::span<const Datum> keys);
   void find(std::span<const Condition> conditions);
   // After find(), moves to a row that was found: next() to the first one in index order, last() to the last one. Each

@@ -33,8 +33,8 @@ class SpiPlan {
     for (std::size_t i = 0; i < N; ++i) types_[i] = types[i];
   }
 
-  // Executes the statement with a new snapshot, in an SPI connection that it opens. The caller must call finish() on the
-  // rows to close this connection.
+  // Executes the statement with a new snapshot, in an SPI connection that it opens. The caller must call finish() on
+  // the rows to close this connection.
   SpiRows execute(std::span<const Datum> arguments);
 
  private:

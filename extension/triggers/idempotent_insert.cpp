@@ -35,8 +35,8 @@ void describe(void* argument) {
              key->sender, key->txn, key->table);
 }
 
-// Returns the id of the table, or of its topmost partitioned table if it is a partition: all partitions share one set of
-// keys.
+// Returns the id of the table, or of its topmost partitioned table if it is a partition: all partitions share one set
+// of keys.
 Oid root_of(Relation table) {
   return table->rd_rel->relispartition ? llast_oid(get_partition_ancestors(RelationGetRelid(table)))
                                        : RelationGetRelid(table);

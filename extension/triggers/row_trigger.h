@@ -15,8 +15,8 @@ namespace sealcast::triggers {
 // One call of a trigger function by a BEFORE INSERT FOR EACH ROW trigger.
 class RowTrigger {
  public:
-  // `usage` is a sample call with all arguments, which errors show in their hints. Raises error 39P01 if the function was
-  // not called by such a trigger, or if the number of trigger arguments is not within `min_args` and `max_args`.
+  // `usage` is a sample call with all arguments, which errors show in their hints. Raises error 39P01 if the function
+  // was not called by such a trigger, or if the number of trigger arguments is not within `min_args` and `max_args`.
   RowTrigger(FunctionCallInfo fcinfo, const char* function, const char* usage, int min_args, int max_args);
 
   int arg_count() const { return data_->tg_trigger->tgnargs; }
