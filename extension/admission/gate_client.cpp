@@ -38,8 +38,8 @@ constexpr long kConnectRetryMs = 10;
 
 struct GateConnection {
   int fd = -1;
-  bool used =
-      false;  // whether the gate has answered on it before; if so, the sidecar may have closed it when it was idle
+  // Whether the gate has answered on this connection before. If so, the sidecar may have closed it while it was idle.
+  bool used = false;
   char path[sizeof(sockaddr_un::sun_path)];
 };
 

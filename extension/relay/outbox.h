@@ -35,7 +35,7 @@ struct Run {
   StreamProgress* stream = nullptr;     // shared by all runs of this stream in the drain
   int64 public_before = 0;              // newest offset on the public channel before this run
   int public_messages = 0;              // number of messages of this run on the public channel
-  uint8 public_bits[kMaxRun / 8] = {};  // one bit per message, the lowest bit first: it is on the public channel
+  uint8 public_bits[kMaxRun / 8] = {};  // per message one bit, lowest first: 1 if on the public channel
 
   // Puts message number `i`, from 0, on the public channel.
   void make_public(int i) {
@@ -63,10 +63,11 @@ struct Window {
 
 // Returns the next runs of the window for the given shards (one bit per shard), in order of first_id. Stops after the
 // run with which they hold max_messages or more. Sets `complete` to whether they hold fewer, which means that the
-// window has no further runs; leaves `complete` unchanged if there are no runs. If a message was sent after another
-// message was committed, it comes later in this order, no matter which of the two transactions began first. All reads
-// are index ranges, so the cost depends only on the number of new messages, not on rolled back rows or long
-// transactions.
+// window has no further runs; leaves `complete` unchanged if there are no runs.
+//
+// If a message was sent after another message was committed, it comes later in this order, no matter which of the two
+// transactions began first. All reads are index ranges, so the cost depends only on the number of new messages, not on
+// rolled back rows or long transactions.
 std::span<Run> next_runs(const Window& window, uint32 shards, int max_messages, bool& complete);
 
 }  // namespace sealcast::relay

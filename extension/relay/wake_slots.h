@@ -18,7 +18,7 @@ enum WorkerState : uint32 { kNone, kStarting, kRunning };
 struct Slot {
   Oid database;              // InvalidOid if the slot is free; changed under the exclusive lock
   pg_atomic_uint32 pending;  // number of transactions between PRE_COMMIT and their end, which may raise the flag
-  pg_atomic_uint32 flag;     // 1 if a transaction has committed and no NOTIFY was sent since
+  pg_atomic_uint32 flag;     // 1 from a commit until the worker starts a NOTIFY for it; 1 again if the NOTIFY fails
   pg_atomic_uint32 state;    // a WorkerState, changed under the exclusive lock
   int worker_pid;            // 0 until a starting worker has acquired the slot
   TimestampTz started_at;    // when the last worker was started

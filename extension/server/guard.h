@@ -36,8 +36,8 @@ bool try_call(Body body, void* context, core::CancelFlag cancel, Report& report)
 // again from the beginning. Raises any other exception of `body` as an ERROR.
 void call_guarded(Body body, void* context);
 
-// Calls `body(cancel_flag)` in a guard, as call_guarded() does. `body` may be called more than once, so it must work
-// from the beginning each time.
+// Calls `body(cancel_flag)` in a guard, as call_guarded() does. `body` may be called several times, so each call
+// must start again without the results of the call before.
 template <class Lambda>
 void guarded(Lambda body) {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");
