@@ -93,8 +93,8 @@ std::span<Run*> by_stream(std::span<Run> runs) {
 
 bool same_stream(const Run& a, const Run& b) { return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0; }
 
-// Gives each run its offsets. `ordered` has the runs of one stream next to each other, so that the last offsets and the
-// sampling rate are looked up once per stream, not once per run.
+// Gives each run its offsets. In `ordered` the runs of one stream are neighbours. So the last offsets and the sampling
+// rate are looked up once per stream, not once per run.
 void assign_offsets(std::span<Run*> ordered, Sampler& sampler) {
   LastOffsets last_offsets = LastOffsets::open();
   const Run* before = nullptr;
@@ -256,8 +256,8 @@ SEALCAST_FUNCTION(sealcast_drain) {
   if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return static_cast<Datum>(0);
   PreventCommandIfReadOnly("sealcast.drain()");
   // A Position promises that every transaction with an xid after own_xid has message_ids beyond newest_id. So newest_id
-  // is read before this transaction takes its xid. If this transaction already has an xid, 0 is used, which is always
-  // true.
+  // is read before this transaction takes its xid. If this transaction already has an xid, newest_id is 0:
+  // the promise always holds for 0.
   const int64 newest_id = FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()) ? 0 : newest_message_id();
   const uint64 own_xid = U64FromFullTransactionId(GetTopFullTransactionId());
 

@@ -1,5 +1,5 @@
-// Gives message_ids in blocks of 1,024. A batch takes a whole block at once, so that its messages of one stream get
-// consecutive ids and form a run.
+// Gives message_ids in blocks of 1,024. A batch takes whole blocks, so that its messages of one stream get consecutive
+// ids and form runs.
 //
 // If one transaction takes a block after another transaction has committed, its block is the later one. So a message
 // that was sent after another message was committed has the greater id. The ids of a bigint last for 9 * 10^15 blocks.

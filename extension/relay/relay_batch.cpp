@@ -75,7 +75,8 @@ struct Messages {
 };
 
 // Adds the messages of one run to the output. They are one range of the primary key. A message that retention has
-// dropped has no envelope and counts as on the public channel. `memory` is reset after each message.
+// dropped has no envelope and counts as on the public channel. The function allocates in
+// `memory`, and resets it after each message.
 void put_run(Messages& messages, Run& run, int64 batch, Sampler& sampler, MemoryContext memory, Output& output) {
   run.public_before = run.stream->public_offset;
   messages.open_partition(run.ts);

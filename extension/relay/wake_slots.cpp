@@ -11,7 +11,8 @@ namespace {
 // The number of databases that may commit messages at the same time. Further databases use plain NOTIFY.
 constexpr int kSlots = 64;
 
-// If a worker has not acquired its slot after this time, Postgres could not fork it, and another worker is started.
+// If a worker has not acquired its slot after this time, we assume that Postgres could not fork it. The next commit
+// then starts another worker.
 constexpr int kStartTimeoutMs = 10'000;
 
 // A slot without a living worker can be given to another database this long after its last worker was started. By then

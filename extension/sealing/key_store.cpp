@@ -13,7 +13,7 @@ extern "C" {
 namespace sealcast::sealing::key_store {
 namespace {
 
-// Minimum time between two reads of the directory that are due to an unknown key id.
+// Minimum time between two reads of the directory that happen because of an unknown key id.
 constexpr int64 kRereadInterval = USECS_PER_SEC;
 constexpr const char* kSetSigningKid =
     "Set sealcast.signing_kid to the id of a key in the directory sealcast.keyring, then reload.";
@@ -180,8 +180,8 @@ void log_result(const ReadResult& result, bool reloaded) {
   }
 }
 
-// Returns true if this process has noticed a reload (PgReloadTime) and no process has read the directory since then. A
-// read_at in the future means that the clock was set back.
+// Returns true if this process has had a reload (PgReloadTime) since its last refresh(), and no process has read the
+// directory since that reload. A read_at in the future means that the clock was set back.
 bool reload_due(TimestampTz now) {
   const auto read_at = static_cast<TimestampTz>(pg_atomic_read_u64(&store->read_at));
   return PgReloadTime != seen_reload && (read_at < PgReloadTime || read_at > now);
