@@ -1,5 +1,5 @@
-// Loads the library into the server: the magic block, the settings and, if it is preloaded, shared memory and the key
-// watcher.
+// Initialises the library when Postgres loads it: defines the magic block and the settings. If the library is in
+// shared_preload_libraries, also reserves shared memory and registers the key watcher.
 #include "relay/wake.h"
 #include "sealing/key_store.h"
 #include "server/pg.h"

@@ -1,8 +1,12 @@
-// Authorises, seals and inserts a batch: the SQL function admit(). send_message() and the sidecar both call it.
+// The SQL function admit(): authorises, seals and inserts a batch. The sidecar and send_message() both use it.
 //
-// Each item is judged. The keys of the admissible items are inserted, and the items whose keys are new are sealed and
-// stored. Then the repeats get their originals. Inserting keys and storing are one subtransaction. It is repeated if
-// another transaction has committed one of the keys, and given up if an open transaction holds one of them.
+// An item is one message of the batch. Its key is (sender_id, txn_id). The steps are:
+// 1. Judge each item. An item without a refusal is admissible.
+// 2. Insert the keys of the admissible items. Seal and store the items whose keys are new. Items with an admit hook are
+//    stored last, one by one. Step 2 is one subtransaction. If another transaction has committed one of the keys
+//    meanwhile, step 2 is rolled back and repeated. If an open transaction holds one of the keys, step 2 is rolled back
+//    and the whole batch gets 503.
+// 3. Answer each repeat with the envelope of its original.
 #include "admission/batch.h"
 #include "admission/txn_keys.h"
 #include "core/envelope.h"
@@ -26,8 +30,8 @@ namespace sealcast::admission {
 
 namespace {
 
-// Another transaction may commit a key between reading it and inserting it. This many conflicts in a row do not happen
-// by chance.
+// Another transaction may commit a key between our look-up of the key and our insert. More than this many conflicts in
+// a row do not happen by chance, so admission stops retrying.
 constexpr int kMaxConflicts = 5;
 
 // How long a batch waits for an open transaction that holds one of its keys.
@@ -93,6 +97,7 @@ void insert_outbox(const Inserted& inserted, int64 ts) {
   });
 }
 
+// Step 2. `skip_committed` as for insert_keys().
 void store(Items items, bool skip_committed) {
   const int64 ts = sealing::unix_ms(GetCurrentTimestamp());
   const core::Key& key = sealing::key_store::require_signing();
@@ -106,7 +111,8 @@ void store(Items items, bool skip_committed) {
   admit_hooked(items);
 }
 
-// key_conflict: another transaction has committed one of the keys. key_locked: an open transaction holds one of them.
+// key_conflict: another transaction has committed one of the keys. key_locked: an open transaction has inserted one of
+// the keys, and did not end within kLockTimeout.
 enum class StoreResult { stored, key_conflict, key_locked };
 
 StoreResult result_of(const ErrorData* error) {
@@ -125,7 +131,8 @@ StoreResult result_of(const ErrorData* error) {
   ReThrowError(const_cast<ErrorData*>(error));
 }
 
-// Runs store() in a subtransaction, so that a failure leaves no row behind.
+// Runs store() in a subtransaction, so that a failure leaves no row behind. Raises all errors again that have nothing
+// to do with a key.
 StoreResult try_to_store(Items items, bool skip_committed) {
   MemoryContext const memory = CurrentMemoryContext;
   ResourceOwner const owner = CurrentResourceOwner;
@@ -158,7 +165,8 @@ Verdict txn_in_progress(const char* message) {
           .retry_after_ms = 200};
 }
 
-// Returns false, with nothing stored, if an open transaction holds a key.
+// Returns false, with nothing stored, if an open transaction holds a key, or after more than kMaxConflicts conflicts
+// with committed keys.
 bool store_with_retries(Items items) {
   for (int conflicts = 0;; ++conflicts) {
     const bool skip_committed = conflicts > 0;
@@ -202,8 +210,8 @@ void admit(Items items) {
   const bool stored = !any || store_with_retries(items);
   AtEOXact_GUC(true, settings);
   if (!stored) {
-    // The sidecar then sends each item alone, on another connection, so that one held key does not delay the other
-    // items.
+    // After this verdict the sidecar sends each item of the batch again, alone and on another connection. So one held
+    // key delays only its own item.
     for (Item& item : items) {
       item.verdict = txn_in_progress("another transaction holds this txn_id and has not ended");
     }
@@ -211,7 +219,8 @@ void admit(Items items) {
   }
   answer_repeats(items);
   for (Item& item : items) {
-    // Its key existed when the keys were inserted, and does not exist now.
+    // The item has no verdict: its key existed when the keys were inserted, so the item was not stored. But the key
+    // does not exist now, so there is no original.
     if (item.verdict.status == 0)
       item.verdict = txn_in_progress("the rights of the sender changed while the message was admitted");
   }

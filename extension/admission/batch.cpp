@@ -1,4 +1,5 @@
-// Reads the five arrays of admit(), prepares payloads, and writes the verdicts as rows.
+// Reads the five arrays that are the arguments of admit(), canonicalises the payloads, and returns the verdicts as
+// rows.
 #include "admission/batch.h"
 
 #include "core/payload.h"
@@ -40,12 +41,13 @@ Array read_array(FunctionCallInfo fcinfo, int argument, Oid type) {
   return array;
 }
 
-// Detoasts here, because code inside a guard must not.
+// Detoasts a text argument. This is done outside any guard, because code inside a guard must not detoast.
 const text* detoasted(const void* value) {
   return value == nullptr ? nullptr : pg_detoast_datum_packed(static_cast<varlena*>(const_cast<void*>(value)));
 }
 
-// One per backend, so that the canonical text keeps its memory from message to message.
+// Returns the payload buffer of this backend. All messages use the same one, so that its memory is not allocated again
+// for each message. Memory above kKeptBytes is freed.
 core::Payload& reused_payload() {
   static core::Payload payload;
   constexpr std::size_t kKeptBytes = 1 << 20;

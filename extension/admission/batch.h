@@ -1,15 +1,17 @@
-// One call of admit(): its items, the facts that the database holds about each item, and their verdicts.
+// The data of one call of admit(): its items (the messages), the facts from the database about each item, and the
+// verdicts.
 //
-// All of it lives in the memory of the call, in structs without destructors, because any step may leave by ereport.
+// Any step may raise an error by ereport, which runs no destructors. All data is therefore in structs without
+// destructors, allocated in the memory context of the call.
 #pragma once
 
 #include "admission/cells.h"
 
 namespace sealcast::admission {
 
-// The SQL type sealcast.verdict, without `item`. Null texts become SQL nulls.
+// The answer to one item: the SQL type sealcast.verdict without its member `item`. A null pointer becomes a SQL null.
 struct Verdict {
-  int status = 0;  // 0: no verdict yet
+  int status = 0;  // an HTTP status code; 0 if there is no verdict yet
   const char* code = nullptr;
   const char* message = nullptr;
   const char* details = nullptr;
@@ -23,10 +25,10 @@ struct Verdict {
 struct TypeRules {
   const text* t;
   int max_bytes;
-  ArrayType* required_roles;  // null: any sender
+  ArrayType* required_roles;  // null if a sender needs no role
   bool system_only;
-  bool states_role;  // server_fields is {user_role}
-  Oid admit_hook;    // InvalidOid: none
+  bool states_role;  // whether server_fields is {user_role}: admission sets d.user_role
+  Oid admit_hook;    // InvalidOid if the type has no admit hook
 };
 
 // A row of streams.
@@ -34,84 +36,93 @@ struct StreamRow {
   std::optional<TimestampTz> closed_at;
 };
 
-// The strongest row of restrictions for a sender: a ban before a mute, then the one that ends last.
+// The row of restrictions that applies to a sender in a stream. Of several rows a ban takes precedence over a mute.
+// Among rows of the same kind, the one that ends last takes precedence.
 struct Restriction {
   bool ban;
   bool everywhere;
-  std::optional<TimestampTz> until;
+  std::optional<TimestampTz> until;  // nullopt if it never ends
 };
 
 // One message of the batch.
 struct Item {
-  int number;  // from 1
-  // The arguments; null where the array holds a null.
+  int number;  // position in the batch, from 1
+  // The arguments of admit() for this message. A pointer is null if the array has a SQL null there.
   const pg_uuid_t* stream_id;
   const text* t;
   const pg_uuid_t* sender_id;
   const pg_uuid_t* txn_id;
   const text* d;
 
-  // Facts from the database, set by look_up().
-  const Cell* other_cell;   // the cell that the stream belongs to; null: this one
-  const TypeRules* type;    // null: unknown type
-  const StreamRow* stream;  // null: unknown stream
-  const text* role;         // in this stream; null: none
-  const Restriction* restriction;
+  // Facts from the database. look_up() sets them.
+  const Cell* other_cell;          // the cell of the stream; null if the stream is in this cell
+  const TypeRules* type;           // null if the type does not exist
+  const StreamRow* stream;         // null if the stream does not exist
+  const text* role;                // the sender's role in this stream; null if the sender has none
+  const Restriction* restriction;  // null if the sender is neither muted nor banned
 
-  // Set by prepare().
-  const text* canonical;   // null if the payload has a problem
-  const bytea* sent_hash;  // likewise
-  const char* problem;     // null if the payload is valid
+  // prepare() sets these members.
+  const text* canonical;   // the canonical payload with the server fields; null if the payload is invalid
+  const bytea* sent_hash;  // the hash of the canonical payload as it was sent; null if the payload is invalid
+  const char* problem;     // the reason why the payload is invalid; null if it is valid
 
-  bool admissible;  // set by judge()
+  bool admissible;  // judge() sets it
 
   // Set while an admissible item is stored.
   int64 message_id;
   const bytea* sig;
-  Verdict verdict;
 
-  // Only an item with a key can be a repeat.
+  Verdict verdict;  // judge(), storing and answer_repeats() set it
+
+  // Returns whether the item has a complete key and a valid payload. Only such an item can be a repeat.
   bool has_key() const { return sender_id != nullptr && txn_id != nullptr && canonical != nullptr; }
 };
 
 using Items = std::span<Item>;
 
-// Reads the arguments of admit(), five arrays of one length. Error 2202E if the lengths differ.
+// Reads the arguments of admit(): five arrays of the same length. A null array counts as an empty one. Raises error
+// 2202E if the lengths differ, or if an array has several dimensions or does not start at index 1.
 Items read_items(FunctionCallInfo fcinfo);
 
-// Sets the facts: cell, type, stream, role, restriction. Reads with the active snapshot.
+// Sets the facts of all items: cell, type, stream, role and restriction. Reads with the active snapshot.
 void look_up(Items items, TimestampTz now);
 
-// Sets `other_cell` alone. Reads with the active snapshot.
+// Sets only `other_cell` of all items. Reads with the active snapshot.
 void look_up_cells(Items items);
 
-// Sets the canonical payload and its hash. Inadmissible items need them too: a repeat is recognised by its hash.
+// Sets the canonical payload and its hash, or `problem` if the payload is invalid. Uses the type and the role if
+// look_up() has set them. Items that will be refused need a hash too: a repeat is recognised by its hash.
 void prepare(Items items);
 
-// Sets `admissible`, or the verdict that refuses the item. Needs look_up() and prepare().
+// Sets `admissible` to true, or sets the verdict that refuses the item. Call it after look_up() and prepare(). If the
+// stream is in another cell, look_up_cells() is enough instead of look_up().
 void judge(Item& item, TimestampTz now);
 
-// Admits each admissible item whose type has an admit hook, one after the other. Call it after insert_keys().
+// Admits each admissible item whose type has an admit hook, one after the other. Call it after insert_keys(), which
+// assigns the xid that the transaction must have before it takes message ids.
 void admit_hooked(Items items);
 
-// Sets the verdicts of items whose key was used before: the original for a repeat, else 409. Such a verdict
-// replaces an earlier refusal.
+// Sets the verdicts of the items whose key was used before. A repeat gets 200 with the envelope of its original; any
+// other item gets 409. This verdict replaces an earlier refusal of the item.
 void answer_repeats(Items items);
 
-// Sets the verdicts of items whose stream is in another cell, and stores nothing. A repeat of a message that was sent
-// here before its stream moved gets its original.
+// Sets the verdicts of items whose stream is in another cell, and stores nothing. Such an item gets 421, except a
+// repeat: if its original was sent here before the stream moved, it gets the envelope of the original. Call it after
+// look_up_cells().
 void answer_without_storing(Items items);
 
 // Admits a batch: looks up, prepares, judges, stores, runs the hooks and answers repeats. Afterwards each item has a
 // verdict.
 void admit(Items items);
 
-// Raises a verdict other than 200 as an ERROR: SQLSTATE PTnnn, DETAIL beginning with the code, HINT beginning with the
-// milliseconds to wait.
+// Raises a verdict other than 200 as an ERROR. The SQLSTATE is PT and the three digits of the status. The DETAIL begins
+// with the code. If the verdict has retry_after_ms, the HINT begins with these milliseconds.
 [[noreturn]] void refuse(const Verdict& verdict);
 
+// Returns the verdict 422 for a type that does not exist.
 Verdict unknown_type(const text* t);
 
+// Returns the verdicts as the rows of the SQL function admit().
 void write_verdicts(FunctionCallInfo fcinfo, Items items);
 
 }  // namespace sealcast::admission

@@ -1,4 +1,5 @@
-// Reads sub and exp of request.jwt.claims without SQL.
+// Reads the claims `sub` (the user's id) and `exp` (the end of the session) from the setting request.jwt.claims,
+// without executing SQL.
 #include "admission/caller.h"
 
 #include "admission/batch.h"
@@ -19,7 +20,7 @@ constexpr char kClaims[] = "request.jwt.claims";
 
 struct Claims {
   std::optional<pg_uuid_t> sub;
-  std::optional<double> exp;  // seconds
+  std::optional<double> exp;  // seconds since 1970
 };
 
 std::optional<pg_uuid_t> parse_uuid(std::string_view text) {
@@ -35,7 +36,9 @@ std::optional<pg_uuid_t> parse_uuid(std::string_view text) {
   return uuid;
 }
 
-// Returns a member of the root object as canonical text. `name` must need no escapes.
+// Returns the value of a member of the root object as canonical JSON, or an empty text if there is no such member.
+// `json` is the canonical document. `name` must not contain characters that JSON escapes, because the value is found
+// after "name": by the length of `name`.
 std::string_view value_of(std::span<const core::Member> members, std::string_view json, std::string_view name) {
   for (const core::Member& member : members) {
     if (member.key == name) return json.substr(member.begin, member.end - member.begin).substr(name.size() + 3);
@@ -51,7 +54,7 @@ void read(std::string_view json, Claims& claims, core::CancelFlag cancel) {
     core::canonicalize_members(json, *canonical, core::Numbers::rounded, cancel, *lease, is_object);
   } catch (const core::Error& error) {
     if (error.kind() == core::ErrorKind::interrupted) throw;
-    return;  // Invalid JSON has no claims.
+    return;  // Invalid JSON is treated as JSON without claims.
   }
   if (!is_object) return;
   const std::span<const core::Member> members = (*lease).members;

@@ -1,15 +1,16 @@
-// The user who calls from SQL, by the claims that a gateway such as PostgREST sets with SET LOCAL request.jwt.claims.
+// Identifies the user who calls from SQL. A gateway such as PostgREST checks the user's token and sets its claims with
+// SET LOCAL request.jwt.claims.
 #pragma once
 
 #include "server/pg.h"
 
 namespace sealcast::admission {
 
-// Returns `sub` of the claims; nothing if it is missing, not a UUID, or nil. Never raises an error: row-level security
-// policies call it.
+// Returns the claim `sub`, or nullopt if it is missing, is not a UUID, or is nil. Does not check whether the session
+// has expired. Invalid claims raise no error, because row-level security policies call this function.
 std::optional<pg_uuid_t> caller_id();
 
-// As caller_id(), but raises PT401 if there is no session or the session has expired.
+// Returns the claim `sub`. Raises error PT401 if there is no valid `sub`, or if the session has expired (claim `exp`).
 pg_uuid_t current_sender();
 
 }  // namespace sealcast::admission

@@ -1,4 +1,5 @@
-// Finds the cell of a stream, by its pin or else by rendezvous hashing; rendezvous() and own_cell() in SQL.
+// Finds the cell of a stream: by its pin (a row of cell_pins) or, without a pin, by rendezvous hashing. Also implements
+// the SQL functions rendezvous() and own_cell().
 #include "admission/cells.h"
 
 #include "core/cell.h"
@@ -16,6 +17,7 @@ namespace sealcast::admission {
 
 namespace {
 
+// Returns the index of the stream's cell in `cells`, by rendezvous hashing; cells.size() if `cells` is empty.
 std::size_t rendezvous_of(const pg_uuid_t& stream_id, std::span<const std::string_view> cells) {
   const server::UuidText text(stream_id);
   std::size_t index = 0;

@@ -1,4 +1,5 @@
-// Looks up the facts about a batch: each cell, type, stream, role and restriction once.
+// Looks up the facts that decide about the items of a batch: cell, type, stream, role and restriction. Looks up each
+// stream, each type, and each sender in a stream only once per batch.
 #include "admission/batch.h"
 #include "server/datum.h"
 #include "server/index_lookup.h"
@@ -12,7 +13,8 @@ namespace {
 
 bool same(const pg_uuid_t& a, const pg_uuid_t& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
-// Sorts the items, so that items with the same key are neighbours and share one look-up.
+// Returns pointers to the items for which `has_value` is true, sorted by Compare. Items that compare equal are then
+// neighbours, and one look-up serves all of them.
 template <class Compare>
 std::span<Item*> sorted(Items items, bool (*has_value)(const Item&), Compare) {
   auto* const order = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
@@ -92,7 +94,7 @@ void look_up_streams(Items items) {
   streams.close();
 }
 
-// Returns whether `a` takes precedence over `b`.
+// Returns whether restriction `a` takes precedence over `b`: a ban over a mute, otherwise the one that ends later.
 bool outweighs(const Restriction& a, const Restriction& b) {
   if (a.ban != b.ban) return a.ban;
   return b.until && (!a.until || *a.until > *b.until);

@@ -1,7 +1,9 @@
-// Asks the sidecar's gate over its Unix socket whether a sender may send now. Without an answer it refuses.
+// Asks the sidecar's gate over its Unix socket whether a sender may send now. If the gate does not answer, the outcome
+// is `unavailable`, and the message is refused.
 //
-// One connection per backend, one question at a time. A connection is reused only after a complete, expected answer. A
-// timeout, a cancel or an unexpected answer closes it, so that an answer never belongs to an earlier question.
+// A backend has one connection and asks one question at a time. It uses a connection again only after a complete and
+// valid answer. After a timeout, a cancel or an invalid answer it closes the connection, so that it never takes the
+// late answer to an earlier question for the answer to the current one.
 #include "admission/gate_client.h"
 
 #include <sys/socket.h>
@@ -28,20 +30,26 @@ namespace {
 
 constexpr std::size_t kMaxLine = 512;
 constexpr std::size_t kMaxTypeLength = 64;
-constexpr int64 kRetryAfterMs = 1000;  // for senders, when the gate does not answer
-constexpr long kConnectRetryMs = 10;   // no event reports that the full backlog of a Unix socket has room again
+// The retry_after_ms that a sender gets if the gate does not answer.
+constexpr int64 kRetryAfterMs = 1000;
+// Pause between two attempts to connect while the backlog of the Unix socket is full. No event reports that it has room
+// again.
+constexpr long kConnectRetryMs = 10;
 
 struct GateConnection {
   int fd = -1;
-  bool used = false;  // it has answered before, so the sidecar may have closed it since
+  // Whether the gate has answered on this connection before. If so, the sidecar may have closed it while it was idle.
+  bool used = false;
   char path[sizeof(sockaddr_un::sun_path)];
 };
 
-enum class Step { done, lost, failed };  // lost: the sidecar had closed a connection that was used before
+// The result of one step of a question. `lost` means that the sidecar had closed a connection that was used before:
+// then the question is asked again on a new connection.
+enum class Step { done, lost, failed };
 
 GateConnection connection;
 bool failure_logged = false;
-char failure[256];  // the reason for the last failed step
+char failure[256];  // the reason why the last failed step failed
 
 Step failed(const char* reason) {
   strlcpy(failure, reason, sizeof failure);
@@ -62,8 +70,8 @@ void disconnect() {
 
 long remaining_ms(TimestampTz deadline) { return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline); }
 
-// Waits for the socket, or with `events` 0 only for the time. Returns false at the deadline. May ereport (query
-// cancel).
+// Waits up to `timeout_ms` for these events of the socket. If `events` is 0, waits only for the time. Returns false,
+// without waiting, if timeout_ms is not positive: the deadline is over. Raises an ERROR if the query is cancelled.
 bool wait_until(int events, long timeout_ms) {
   if (timeout_ms <= 0) return false;
   WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | events,
@@ -92,7 +100,8 @@ Step open_connection(TimestampTz deadline) {
   return Step::done;
 }
 
-// Keeps a healthy connection to the current socket path, else opens a new one.
+// Makes sure that there is a connection. Keeps the present one if it is open, has no unread bytes and belongs to the
+// current sealcast.gate_socket; otherwise opens a new one.
 Step ensure_connection(TimestampTz deadline) {
   if (connection.fd >= 0) {
     char byte;
@@ -123,7 +132,7 @@ Step send_line(const char* line, std::size_t size, TimestampTz deadline) {
   return Step::done;
 }
 
-// Reads exactly one line and removes its LF.
+// Reads one line into `line` and replaces its LF by a NUL. Fails if more bytes follow the LF.
 Step receive_line(char* line, TimestampTz deadline) {
   std::size_t size = 0;
   while (true) {
@@ -147,7 +156,8 @@ Step receive_line(char* line, TimestampTz deadline) {
   }
 }
 
-// Matches `name` alone, or `name <milliseconds>` if `retry` is not null.
+// Returns whether the answer `line` is exactly `name`. If `retry` is not null, returns whether `line` is
+// `name <milliseconds>`, and sets `retry` to the milliseconds.
 bool matches(std::string_view line, std::string_view name, int64* retry) {
   if (retry == nullptr) return line == name;
   if (!line.starts_with(name) || line.size() <= name.size() + 1 || line[name.size()] != ' ') return false;
@@ -156,6 +166,7 @@ bool matches(std::string_view line, std::string_view name, int64* retry) {
   return error == std::errc() && stop == end && *retry >= 0;
 }
 
+// Parses the answer of the gate: `pass`, `seen`, `limited <milliseconds>` or `unavailable <milliseconds>`.
 Step parse(const char* line, Answer& answer) {
   for (const std::string_view outcome : {kPass, kSeen}) {
     if (matches(line, outcome, nullptr)) return answer = {outcome}, Step::done;
@@ -182,13 +193,15 @@ Step ask_once(const char* question, std::size_t size, TimestampTz deadline, Answ
   return step;
 }
 
-// Asking twice is harmless: the second answer can only be stricter than the lost one.
+// Asks the gate, and asks once more if the connection was lost. The gate may have handled the first question. A second
+// question is harmless, because its answer can only be stricter than the lost answer.
 Step ask(const char* question, std::size_t size, TimestampTz deadline, Answer& answer) {
   const Step step = ask_once(question, size, deadline, answer);
   return step == Step::lost ? ask_once(question, size, deadline, answer) : step;
 }
 
-// Logs once per outage and backend, so that an outage does not flood the log.
+// Logs a failed question. Each backend logs only the first failure of an outage, so that an outage does not flood the
+// log.
 void log_failure(Step step) {
   if (step == Step::done) {
     failure_logged = false;

@@ -1,4 +1,5 @@
-// Asks the gate of the sidecar from a backend of Postgres.
+// Asks the sidecar's gate about a message that was sent from SQL. The gate checks the sender's rate, and whether the
+// txn_id was seen before.
 #pragma once
 
 #include "server/pg.h"
@@ -7,7 +8,7 @@ namespace sealcast::admission::gate {
 
 inline constexpr std::string_view kPass = "pass";
 inline constexpr std::string_view kSeen =
-    "seen";  // this txn_id was seen before; its message may or may not be committed
+    "seen";  // the gate has seen this txn_id before; whether that message was committed is unknown
 inline constexpr std::string_view kLimited = "limited";
 inline constexpr std::string_view kUnavailable = "unavailable";
 inline constexpr std::string_view kOff = "off";  // a superuser has set sealcast.gate = off
@@ -17,11 +18,12 @@ struct Answer {
   std::optional<int64> retry_after_ms{};
 };
 
-// A message type has 1 to 64 characters of a-z, 0-9, _, . and -, and begins with a letter.
+// Returns whether `t` can be a message type: 1 to 64 characters of a-z, 0-9, _, . and -, beginning with a letter.
 bool is_message_type(std::string_view t);
 
-// Asks over sealcast.gate_socket, for at most sealcast.gate_timeout. No answer: kUnavailable. `t` must be a message
-// type.
+// Asks the gate over the Unix socket sealcast.gate_socket. The outcome is kUnavailable if there is no valid answer
+// within sealcast.gate_timeout, or if gate_socket is unset. It is kOff, without asking, if sealcast.gate is off. `t`
+// must satisfy is_message_type(), because it goes into a line of the protocol.
 Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id);
 
 }  // namespace sealcast::admission::gate

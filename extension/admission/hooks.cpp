@@ -1,4 +1,5 @@
-// Admits items whose type has an admit hook, one by one in SQL: if the hook refuses, its changes are rolled back.
+// Admits the items whose type has an admit hook, one by one, by the SQL function admit_hooked(). If the hook refuses an
+// item, all changes for this item are rolled back.
 #include "admission/batch.h"
 #include "admission/txn_keys.h"
 #include "relay/message_ids.h"
@@ -19,7 +20,7 @@ void admit_hooked(Item& item) {
       PointerGetDatum(item.t),         UUIDPGetDatum(item.sender_id),           UUIDPGetDatum(item.txn_id),
       PointerGetDatum(item.canonical), PointerGetDatum(item.sent_hash),         Int64GetDatum(item.message_id)};
   server::SpiRows rows = plan.execute(arguments);
-  // A null verdict: the key existed before.
+  // admit_hooked() returns null if the item's key existed before. answer_repeats() then sets the verdict.
   if (const std::optional<Datum> status = rows.value(0, kStatus)) {
     item.verdict = {.status = DatumGetInt32(*status),
                     .code = rows.c_string(0, kCode),

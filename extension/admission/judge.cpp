@@ -1,4 +1,4 @@
-// Decides whether a message may be sent. Batches of the sidecar and messages from SQL are judged here alike.
+// Decides whether a message may be sent. The same rules apply to messages from the sidecar and to messages from SQL.
 #include "admission/batch.h"
 #include "server/datum.h"
 
@@ -24,7 +24,8 @@ const char* in_utc(TimestampTz moment) {
                   tm.tm_sec, microseconds / 1000);
 }
 
-// Quotes the first characters of a name: a sender can make it as long as a message.
+// Returns the first 64 characters of a type as a quoted literal. The text is cut because a sender can send a type that
+// is as long as a message.
 const char* quoted(const text* name) {
   constexpr int kMaxShown = 64;
   const Datum shown = DirectFunctionCall2(text_left, PointerGetDatum(name), Int32GetDatum(kMaxShown));
@@ -81,7 +82,8 @@ Verdict wrong_cell(const Item& item) {
           .hint = "Send the message to that cell, with the same txn_id."};
 }
 
-// Returns the first refusal that applies, in the order of docs/errors.md; status 0 if none does.
+// Returns the first refusal that applies to the item, in the order of docs/errors.md. Returns a verdict with status 0
+// if no refusal applies.
 Verdict refusal(const Item& item, TimestampTz now) {
   if (item.stream_id == nullptr || item.t == nullptr || item.sender_id == nullptr || item.d == nullptr) {
     return {.status = 400,

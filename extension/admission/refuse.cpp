@@ -1,4 +1,5 @@
-// Raises a verdict as an ERROR, in the form that PostgREST turns into an HTTP answer.
+// Raises a verdict as an ERROR. PostgREST turns an ERROR with the SQLSTATE PTnnn into an HTTP response with the status
+// nnn.
 #include "admission/batch.h"
 
 namespace sealcast::admission {

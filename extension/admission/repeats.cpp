@@ -1,4 +1,5 @@
-// Answers items whose key was used before: a repeat gets the envelope of its original, another message gets 409.
+// Answers the items whose key (sender_id, txn_id) was used before. A repeat of the same message gets the envelope of
+// its original. Any other message gets 409.
 #include "admission/batch.h"
 #include "server/datum.h"
 #include "server/spi_plan.h"
@@ -14,9 +15,11 @@ server::SpiPlan plan{"select item, sent_hash, t, stream_id, envelope from sealca
                      {UUIDARRAYOID, UUIDARRAYOID}};
 enum { kItem, kSentHash, kType, kStream, kEnvelope };
 
+// Returns whether the stored message in `row` is the original of the item: same sent hash, type and stream.
 bool is_original(const Item& item, const server::SpiRows& rows, int row) {
   const std::optional<Datum> t = rows.value(row, kType), stream = rows.value(row, kStream);
-  // Null: retention has dropped the message and has kept its key.
+  // If these columns are null, retention has dropped the message but has kept its key, so there is no envelope to
+  // return.
   if (!t || !stream) return false;
   return server::view(item.sent_hash) == server::view(DatumGetPointer(*rows.value(row, kSentHash))) &&
          item.t != nullptr && server::view(item.t) == server::view(DatumGetPointer(*t)) && item.stream_id != nullptr &&
@@ -31,7 +34,7 @@ void answer_repeats(Items items) {
   const auto txns = static_cast<Datum*>(palloc(items.size() * sizeof(Datum)));
   int count = 0;
   for (Item& item : items) {
-    // Skip items that were already answered: by their own key, or by the hook.
+    // Skip an admissible item that already has a verdict: it was stored, or its admit hook refused it.
     if (!item.has_key() || (item.admissible && item.verdict.status != 0)) continue;
     candidates[count] = &item;
     senders[count] = UUIDPGetDatum(item.sender_id);

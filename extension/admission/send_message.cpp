@@ -1,4 +1,5 @@
-// Sends one message from SQL or PostgREST: gate, then admission, as in the sidecar.
+// The SQL function send_message(): sends one message from SQL or PostgREST. Asks the gate and then admits the message,
+// as the sidecar does.
 #include "admission/batch.h"
 #include "admission/caller.h"
 #include "admission/gate_client.h"
@@ -60,7 +61,8 @@ SEALCAST_FUNCTION(sealcast_send_message) {
   item.d = PG_GETARG_TEXT_PP(2);
   if (!gate::is_message_type(server::view(item.t))) refuse(unknown_type(item.t));
   if (is_in_other_cell(item)) {
-    // The gate is not asked, so the message counts against no rate and its txn_id stays unused.
+    // Do not ask the gate: the sender must send the message to another cell, so here it must not count towards the
+    // sender's rate, and its txn_id must not be remembered.
     answer_without_storing({&item, 1});
   } else {
     ask_gate(item);

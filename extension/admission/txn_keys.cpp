@@ -1,4 +1,4 @@
-// Orders the keys of a batch, numbers its messages and inserts the keys into txn_keys.
+// Sorts the keys of a batch, gives its messages their message_ids and inserts the keys into the table txn_keys.
 #include "admission/txn_keys.h"
 
 #include "relay/message_ids.h"
@@ -32,7 +32,7 @@ int by_stream_and_number(const void* left, const void* right) {
   return order != 0 ? order : a.number - b.number;
 }
 
-// Keeps the items that satisfy `keep`, and returns their number.
+// Removes the items that do not satisfy `keep`, and returns the number of the remaining items. Their order stays.
 template <class Predicate>
 int filter(Item** items, int count, Predicate keep) {
   int kept = 0;
@@ -42,6 +42,7 @@ int filter(Item** items, int count, Predicate keep) {
   return kept;
 }
 
+// Removes the items whose keys are already in txn_keys, and returns the number of the remaining items.
 int without_committed(Item** items, int count) {
   PushActiveSnapshot(GetTransactionSnapshot());
   server::IndexLookup keys = server::IndexLookup::open("txn_keys");
@@ -69,7 +70,7 @@ Inserted insert_keys(Items items, int64 ts, bool skip_committed) {
     if (item.admissible && !OidIsValid(item.type->admit_hook)) ordered[count++] = &item;
   }
   sort_by_key(ordered, count);
-  // If a batch has a key twice, the first item is the original.
+  // If several items of a batch have the same key, keep only the first one: it is the original.
   const Item* before = nullptr;
   count = filter(ordered, count, [&before](const Item& item) {
     const bool first = before == nullptr || by_key(*before, item) != 0;
@@ -78,7 +79,9 @@ Inserted insert_keys(Items items, int64 ts, bool skip_committed) {
   });
   if (skip_committed) count = without_committed(ordered, count);
 
-  GetTopTransactionId();  // The xid must be taken before the ids: see the table relay_log.
+  // Take the xid before the message ids. Then every transaction with a later xid than a drain's has later ids than the
+  // drain has read (see relay::Position).
+  GetTopTransactionId();
   const auto by_stream = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
   std::memcpy(by_stream, ordered, static_cast<std::size_t>(count) * sizeof(Item*));
   qsort(by_stream, static_cast<std::size_t>(count), sizeof(Item*), by_stream_and_number);

@@ -1,23 +1,25 @@
-// Inserts the keys (sender_id, txn_id) of a batch. Their unique index is the only place that decides which message is
-// the original.
+// Inserts the keys (sender_id, txn_id) of a batch into txn_keys. If several messages have the same key, only the unique
+// index of this table decides which of them is the original.
 #pragma once
 
 #include "admission/batch.h"
 
 namespace sealcast::admission {
 
-// The items whose keys were inserted, each with its message_id, by stream and then by number.
+// The items whose keys were inserted. Each item has its message_id. They are sorted by stream and then by Item::number.
 struct Inserted {
   Item** items;
   int count;
 };
 
-// Sorts by sender, txn_id and number. All batches insert keys in this order, so they cannot deadlock.
+// Sorts items by sender_id, txn_id and Item::number. All batches insert their keys in this order, so that two batches
+// cannot deadlock.
 void sort_by_key(Item** items, int count);
 
-// Inserts the keys of all admissible items without an admit hook. Waits up to lock_timeout for a transaction that has
-// inserted the same key and has not ended. `skip_committed`: looks for committed keys and leaves them out. Without
-// it such a key raises 23505, which saves the look-ups in the usual case, where all keys are new.
+// Gives message_ids to the admissible items without an admit hook, and inserts their keys. If an open transaction has
+// inserted one of the keys, waits up to lock_timeout until it ends. If `skip_committed` is true, first looks up all
+// keys and leaves out the committed ones. If it is false, a committed key raises error 23505; this saves the look-ups
+// in the usual case, in which all keys are new.
 Inserted insert_keys(Items items, int64 ts, bool skip_committed);
 
 }  // namespace sealcast::admission

@@ -1,5 +1,5 @@
-// Relays the next relay batch of the caller's shards: gives offsets, logs them, moves the positions and returns the
-// frames. This is the SQL function drain(). One statement does all of it, so that a failure leaves nothing done.
+// The SQL function drain(): gives the next messages of the caller's shards their offsets, logs the offsets, moves the
+// positions of the shards and returns the frames. One statement does all of this, so that a failure changes nothing.
 #include "relay/message_ids.h"
 #include "relay/offsets.h"
 #include "relay/outbox.h"
@@ -27,8 +27,9 @@ constexpr int kMaxRows = 100'000;
 
 using Shards = std::span<Shard>;
 
-// The row locks keep another sidecar from acquiring the leases until this transaction has ended. A shard whose epoch
-// has changed is left out. The caller sees the change at its next claim_shards().
+// Locks the leases of the caller. The row locks keep another sidecar from acquiring these leases until this transaction
+// has ended. A shard whose epoch has changed is left out; the caller sees the change at its next claim_shards(). The
+// third column shows whether another sidecar was seen within the last 10 s.
 server::SpiPlan lock_leases{
     "select l.shard, l.epoch, exists (select from sealcast.relay_members m where m.holder <> $1"
     " and m.seen_at > clock_timestamp() - interval '10 s')"
@@ -36,6 +37,8 @@ server::SpiPlan lock_leases{
     " where l.holder = $1 order by l.shard for update of l",
     {TEXTOID, INT4ARRAYOID, INT8ARRAYOID}};
 
+// Returns the shards whose leases the caller holds. Sets `others_listen` if other sidecars run, which tail the frames
+// of this drain and want a wake-up.
 Shards lock_shards(FunctionCallInfo fcinfo, bool& others_listen) {
   const Datum arguments[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
   MemoryContext const memory = CurrentMemoryContext;
@@ -50,6 +53,7 @@ Shards lock_shards(FunctionCallInfo fcinfo, bool& others_listen) {
   return {shards, static_cast<std::size_t>(count)};
 }
 
+// Fills the shards from their newest rows of relay_log. A shard without a row keeps the start position.
 void read_positions(Shards shards) {
   server::IndexLookup log = server::IndexLookup::open("relay_log");
   const auto number = [&log](const char* name) { return DatumGetInt64(log.value(log.column(name))); };
@@ -72,7 +76,7 @@ void read_positions(Shards shards) {
   log.close();
 }
 
-// Sorts pointers to the runs by shard, stream and first_id.
+// Returns pointers to the runs, sorted by shard, stream and first_id.
 std::span<Run*> by_stream(std::span<Run> runs) {
   auto* const order = static_cast<Run**>(palloc(runs.size() * sizeof(Run*)));
   for (std::size_t i = 0; i < runs.size(); ++i) order[i] = &runs[i];
@@ -89,7 +93,8 @@ std::span<Run*> by_stream(std::span<Run> runs) {
 
 bool same_stream(const Run& a, const Run& b) { return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0; }
 
-// Gives the offsets. Looks up the last offsets and the sampling rate once per stream, not per run.
+// Gives each run its offsets. In `ordered` the runs of one stream are neighbours. So the last offsets and the sampling
+// rate are looked up once per stream, not once per run.
 void assign_offsets(std::span<Run*> ordered, Sampler& sampler) {
   LastOffsets last_offsets = LastOffsets::open();
   const Run* before = nullptr;
@@ -107,6 +112,8 @@ void assign_offsets(std::span<Run*> ordered, Sampler& sampler) {
   last_offsets.close();
 }
 
+// Inserts the runs with their offsets into stream_runs. A null public_before means offset - 1; a null public_bits means
+// that all messages of the run are on the public channel.
 void log_offsets(std::span<const Run> runs, int64 logged_at) {
   static constexpr const char* kColumns[] = {"stream_id", "offset",   "messages",      "logged_at",
                                              "ts",        "first_id", "public_before", "public_bits"};
@@ -125,7 +132,8 @@ void log_offsets(std::span<const Run> runs, int64 logged_at) {
   });
 }
 
-// The content of a relay batch for one shard: the first and the last offset of each stream, as three arrays.
+// The content of a relay batch for one shard: three SQL arrays with one element per stream, namely the stream's id, its
+// first offset and its last offset.
 struct Contents {
   Datum stream_ids, first_offsets, last_offsets;
 };
@@ -153,8 +161,10 @@ Contents contents_of(int shard, std::span<Run* const> ordered) {
           bigints(lasts)};
 }
 
-// Moves the group to the end of the window. If the relay batch was full before the end, moves the group to its last
-// run. A shard without messages gets a row too, so that the shards stay at one position.
+// Moves the group's shards to their new position, by one row of relay_log per shard. If the relay batch is `complete`,
+// that is the end of the window. If the relay batch was full before the end, the shards stay in the window, after the
+// last run of the batch. A shard without messages gets a row too, so that all shards of the group stay at the same
+// position.
 void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* const> ordered, bool complete) {
   static constexpr const char* kColumns[] = {"shard",    "batch",      "epoch",         "logged_at",   "seen",
                                              "seen_xid", "seen_id",    "target",        "target_xid",  "target_id",
@@ -182,7 +192,8 @@ void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* con
                       });
 }
 
-// Returns false if the window has no more messages.
+// Relays the next messages of the group's window, up to the run with which they are max_rows or more. If the window has
+// no more messages, returns false and changes nothing.
 bool relay(const Group& group, int max_rows, Sampler& sampler, Output& output) {
   bool complete = true;
   const std::span<Run> runs = next_runs(group.window, group.bits(), max_rows, complete);
@@ -195,21 +206,23 @@ bool relay(const Group& group, int max_rows, Sampler& sampler, Output& output) {
   return true;
 }
 
-// Returns the shards that have the position of `first`. `buffer` has room for all shards.
+// Returns the group of the shards that are not done and have the same position as `first`, and marks these shards as
+// done. The group points into `buffer`, which must have room for all shards.
 Group next_group(Shards shards, std::span<Shard*> buffer, const Shard& first, const Position& present, int64 now) {
   std::size_t count = 0;
   int64 logged_at = now;
   for (Shard& shard : shards) {
     if (shard.done || !shard.has_position_of(first)) continue;
     buffer[count++] = &shard;
-    // Never earlier than the previous relay batch, even if the clock was set back.
+    // Within a shard logged_at never decreases, even if the clock was set back. LastOffsets needs this.
     logged_at = Max(logged_at, shard.logged_at);
   }
   for (std::size_t i = 0; i < count; ++i) buffer[i]->done = true;
   return {buffer.first(count), {first.seen, first.target.value_or(present), first.after_id}, logged_at};
 }
 
-// Returns whether there were messages. `present`: the end of a window that begins now.
+// Relays one relay batch for each group of shards with the same position. Returns whether there were messages.
+// `present` is the current position of the database, where a new window ends.
 bool drain(Shards shards, const Position& present, int max_rows, Output& output) {
   bool any = false;
   Sampler sampler = Sampler::open();
@@ -220,7 +233,8 @@ bool drain(Shards shards, const Position& present, int max_rows, Output& output)
     Group group = next_group(shards, {buffer, shards.size()}, shard, present, now);
     bool relayed = relay(group, max_rows, sampler, output);
     if (!relayed && shard.target) {
-      // The window of an earlier drain has no more messages. The next window starts at its end.
+      // An earlier drain began this window, and no messages are left in it. Begin the next window at the end of this
+      // one.
       group.window = {group.window.target, present, 0};
       relayed = relay(group, max_rows, sampler, output);
     }
@@ -241,7 +255,9 @@ SEALCAST_FUNCTION(sealcast_drain) {
   Output output(fcinfo);
   if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return static_cast<Datum>(0);
   PreventCommandIfReadOnly("sealcast.drain()");
-  // Read before this transaction takes its xid: then a transaction with a later xid has later message_ids too.
+  // A Position promises that every transaction with an xid after own_xid has message_ids beyond newest_id. So newest_id
+  // is read before this transaction takes its xid. If this transaction already has an xid, newest_id is 0:
+  // the promise always holds for 0.
   const int64 newest_id = FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()) ? 0 : newest_message_id();
   const uint64 own_xid = U64FromFullTransactionId(GetTopFullTransactionId());
 

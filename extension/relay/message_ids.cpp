@@ -1,4 +1,4 @@
-// Takes blocks of message_ids from a sequence.
+// Takes blocks of message_ids from the sequence message_ids: one value of the sequence is one block.
 #include "relay/message_ids.h"
 
 #include "server/catalog.h"

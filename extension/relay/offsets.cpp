@@ -1,4 +1,5 @@
-// Reads the newest offsets of a stream, by one index descent per day partition, and offsets of the public channel.
+// Finds the newest offsets of a stream, with one index look-up per day partition of stream_runs. Also computes offsets
+// on the public channel.
 #include "relay/offsets.h"
 
 #include "server/catalog.h"
@@ -13,7 +14,7 @@ namespace sealcast::relay {
 
 namespace {
 
-// Returns the newest offset that retention has dropped.
+// Returns the newest offset of the stream that retention has dropped, or 0 if it has dropped none.
 int64 trimmed_through(const pg_uuid_t& stream_id) {
   server::IndexLookup streams = server::IndexLookup::open("streams");
   const Datum key[] = {UUIDPGetDatum(&stream_id)};
@@ -23,13 +24,16 @@ int64 trimmed_through(const pg_uuid_t& stream_id) {
   return offset;
 }
 
-// Returns whether message number `i` of a run is on the public channel, by stream_runs.public_bits.
+// Returns whether message number `i` (from 0) of a run is on the public channel. `bits` is the run's public_bits: one
+// bit per message, the lowest bit of a byte first.
 bool is_public(std::string_view bits, int i) {
   const auto byte = static_cast<std::size_t>(i / 8);
   return byte < bits.size() && (static_cast<uint8>(bits[byte]) >> i % 8 & 1) != 0;
 }
 
-// Returns the newest offset on the public channel after a run that ends at `last`: see the table stream_runs.
+// Returns the newest offset on the public channel of a stream whose newest run has the offsets `offset` to `last`.
+// `before` and `bits` are the columns public_before (the newest offset on the public channel before the run; null means
+// offset - 1) and public_bits (null: all messages of the run are on the public channel).
 int64 public_offset(int64 offset, int64 last, std::optional<Datum> before, std::optional<Datum> bits) {
   if (!bits) return last;
   const std::string_view on_public_channel = server::view(DatumGetByteaPP(*bits));
@@ -92,7 +96,9 @@ SEALCAST_FUNCTION(sealcast_last_offset) {
   PG_RETURN_INT64(last);
 }
 
-// Returns the offset of the message before message number `i` on the public channel; null if `i` is not on it.
+// The SQL function public_prev(offset, public_before, public_bits, i). The first three arguments are columns of a run
+// in stream_runs, and `i` is the number of one of its messages, from 0. Returns the offset of the previous message on
+// the public channel, or null if message `i` is not on the public channel.
 SEALCAST_FUNCTION(sealcast_public_prev) {
   if (PG_ARGISNULL(0) || PG_ARGISNULL(3)) PG_RETURN_NULL();
   const int64 offset = PG_GETARG_INT64(0);

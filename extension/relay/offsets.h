@@ -1,4 +1,4 @@
-// Finds the newest offsets of streams.
+// Finds the newest offset of a stream, among all its messages and among those on the public channel.
 #pragma once
 
 #include "relay/outbox.h"
@@ -6,19 +6,20 @@
 
 namespace sealcast::relay {
 
-// Opens each day partition of stream_runs once for many streams. Reads with the active snapshot. Trivially
-// destructible.
+// Finds the newest offsets of many streams, and opens each day partition of stream_runs only once for all of them.
+// Reads with the active snapshot. Trivially destructible, because after an error no destructor runs.
 class LastOffsets {
  public:
   static LastOffsets open();
   void close();
 
-  // Returns offset 0 before the first message, and the default rate. Reads the partitions from the newest day back:
-  // logged_at never decreases within a shard, so an older partition has no newer run.
+  // Returns the newest offsets of a stream, both 0 if it has no offsets yet. If retention has dropped all its offsets,
+  // both are the newest dropped offset. `rate` is not looked up and keeps its default. The partitions are read from the
+  // newest day back: logged_at never decreases within a shard, so an older partition never contains a newer run.
   StreamProgress progress_of(const pg_uuid_t& stream_id);
 
  private:
-  // A partition is opened at its first use.
+  // One day partition. `rows` is opened, and the column numbers are set, when the partition is first read.
   struct Day {
     Oid partition;
     bool opened;

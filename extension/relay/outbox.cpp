@@ -16,12 +16,12 @@ constexpr int kSegments = 3;
 
 Datum xid_datum(uint64 xid) { return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid)); }
 
-// The search for runs: its window, and the runs found so far.
+// The state of one search for runs: the window, the shards that are searched, and the runs that were found so far.
 struct Search {
   const Window& window;
   XidSnapshot seen;
   XidSnapshot target;
-  uint32 shards;
+  uint32 shards;  // one bit per shard
   int max_messages;
   Run* runs = nullptr;
   std::size_t count = 0;
@@ -37,7 +37,7 @@ struct Search {
   }
 };
 
-// A segment of the outbox, read through one of its two indexes.
+// One of the three tables of the outbox, read by its index on (xid, first_id) or by its index on (first_id).
 struct Segment {
   server::IndexLookup rows;
   int xid, first_id, messages, ts, stream_id, shard;
@@ -62,7 +62,8 @@ struct Segment {
 
   uint64 row_xid() { return U64FromFullTransactionId(DatumGetFullTransactionId(rows.value(xid))); }
 
-  // Adds the current row to the runs if its shard is searched. Returns the number of messages added.
+  // Adds the run of the current row to search.runs, if its shard is one of search.shards. Returns the number of
+  // messages in the added run, or 0.
   int add_row(Search& search) {
     const int row_shard = DatumGetInt16(rows.value(shard));
     if ((search.shards >> row_shard & 1) == 0) return 0;
@@ -73,7 +74,8 @@ struct Segment {
   }
 };
 
-// Adds the runs of one transaction.
+// Adds the runs of one transaction that are not relayed yet, if it has ended before `target` was taken. Stops at
+// max_messages.
 void search_transaction(Segment& by_xid, uint64 xid, Search& search) {
   if (!search.target.has_ended(xid)) return;
   const server::Condition conditions[] = {{0, BTEqualStrategyNumber, xid_datum(xid)},
@@ -82,8 +84,8 @@ void search_transaction(Segment& by_xid, uint64 xid, Search& search) {
   for (int left = search.max_messages; left > 0 && by_xid.rows.next();) left -= by_xid.add_row(search);
 }
 
-// Adds the runs of the transactions that were running when `seen` was taken, and of the later ones up to seen.xid. Both
-// are few.
+// Adds the runs of the transactions that were running when the snapshot `seen` was taken, and of the transactions that
+// began later, up to window.seen.xid. Both are few, so each transaction is looked up by its xid.
 void search_running(int number, Search& search) {
   const Window& window = search.window;
   Segment by_xid = Segment::open(number, "xid_first_id");
@@ -100,7 +102,8 @@ void search_running(int number, Search& search) {
   by_xid.rows.close();
 }
 
-// Adds the runs of the transactions after seen.xid: their ids are beyond seen.id.
+// Adds the runs of the transactions after window.seen.xid. All their message_ids are beyond window.seen.id, so one
+// index range by id finds them.
 void search_later(int number, Search& search) {
   const Window& window = search.window;
   Segment by_id = Segment::open(number, "first_id");

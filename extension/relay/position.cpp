@@ -1,4 +1,5 @@
-// Converts pg_snapshot by its text form, xmin:xmax:xip,xip,…, because its binary layout is private to Postgres.
+// Converts values of the SQL type pg_snapshot from and to their text form xmin:xmax:xip,xip,… The binary layout of this
+// type is private to Postgres. (xip is the xid of a transaction that was in progress.)
 #include "relay/position.h"
 
 extern "C" {
@@ -9,6 +10,7 @@ extern "C" {
 namespace sealcast::relay {
 namespace {
 
+// Returns the number at `at`, and moves `at` behind the separator that follows.
 uint64 read_number(const char*& at) {
   char* end;
   const uint64 number = strtoull(at, &end, 10);

@@ -1,4 +1,4 @@
-// Positions of the relay: how far a shard is relayed.
+// The position of a shard: how far its messages are relayed.
 #pragma once
 
 #include "server/pg.h"
@@ -9,11 +9,11 @@ extern "C" {
 
 namespace sealcast::relay {
 
-// The transactions that had ended at one moment: a pg_snapshot with its fields.
+// The content of a pg_snapshot: which transactions had ended at one moment.
 struct XidSnapshot {
-  uint64 xmin;
-  uint64 xmax;
-  std::span<const uint64> running;  // sorted; between xmin and xmax
+  uint64 xmin;                      // all transactions before this one had ended
+  uint64 xmax;                      // this transaction and all later ones had not ended
+  std::span<const uint64> running;  // sorted; the transactions from xmin to xmax that had not ended
 
   bool has_ended(uint64 xid) const;
 };
@@ -21,12 +21,13 @@ struct XidSnapshot {
 XidSnapshot parse_snapshot(const char* text);
 const char* to_text(const XidSnapshot& snapshot);
 
-// Returns the active snapshot with this transaction among the running ones: messages that this transaction inserts
-// later are not relayed yet.
+// Returns the active snapshot, with this transaction (own_xid) added to the running ones. So the snapshot does not
+// treat messages as relayed that this transaction inserts after the drain.
 XidSnapshot committed_snapshot(uint64 own_xid);
 
-// All messages that `snapshot` sees are relayed. Every transaction after `xid` has message_ids beyond `id`: see the
-// table relay_log for the reason.
+// A position: all messages that are visible in `snapshot` are relayed. Every transaction with an xid after `xid` has
+// message_ids beyond `id`. The reason: admission takes its xid before its ids, and drain() reads the newest id before
+// it takes its xid.
 struct Position {
   const char* snapshot;  // the text form of a pg_snapshot
   uint64 xid;
@@ -37,7 +38,7 @@ struct Position {
   }
 };
 
-// Nothing is relayed.
+// The position of a shard of which nothing is relayed yet.
 inline constexpr Position kStart{"1:1:", 0, 0};
 
 }  // namespace sealcast::relay

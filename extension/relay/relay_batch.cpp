@@ -18,13 +18,14 @@ namespace {
 
 constexpr int kMaxShards = 32;  // relay_leases has fewer rows
 
-// One day partition of `messages` at a time, read by its primary key.
+// Reads the table `messages` by the primary key (ts, message_id). Keeps one day partition open at a time.
 struct Messages {
   Relation parent;
   Oid partition = InvalidOid;
   server::IndexLookup rows{};
   int message_id = 0, sender_id = 0, txn_id = 0, t = 0, kid = 0, sig = 0, d = 0;
 
+  // Opens the partition of this time. If retention has dropped it, `partition` is InvalidOid.
   void open_partition(int64 ts) {
     const Oid next = server::partition_for(parent, Int64GetDatum(ts));
     if (next == partition) return;
@@ -47,13 +48,14 @@ struct Messages {
 
   int64 id() { return DatumGetInt64(rows.value(message_id)); }
 
-  // For the current row.
+  // Returns whether the message in the current row, which belongs to `run`, is on the public channel.
   bool is_public(const Run& run, Sampler& sampler) {
     return run.stream->rate == kUnsampled ||
            sampler.carries(run.stream->rate, run.stream_id, *DatumGetUUIDP(rows.value(sender_id)),
                            DatumGetTextPP(rows.value(t)), DatumGetTextPP(rows.value(d)));
   }
 
+  // Returns the envelope of the message in the current row, which belongs to `run`.
   const varlena* envelope(const Run& run) {
     const server::UuidText stream(run.stream_id), sender(*DatumGetUUIDP(rows.value(sender_id))),
         txn(*DatumGetUUIDP(rows.value(txn_id)));
@@ -72,7 +74,9 @@ struct Messages {
   }
 };
 
-// The messages of a run are one index range.
+// Adds the messages of one run to the output. They are one range of the primary key. A message that retention has
+// dropped has no envelope and counts as on the public channel. The function allocates in
+// `memory`, and resets it after each message.
 void put_run(Messages& messages, Run& run, int64 batch, Sampler& sampler, MemoryContext memory, Output& output) {
   run.public_before = run.stream->public_offset;
   messages.open_partition(run.ts);

@@ -7,28 +7,29 @@
 
 namespace sealcast::relay {
 
-// A shard whose lease the caller of drain() holds, with its newest row of relay_log.
+// A shard whose lease the caller of drain() holds, with the columns of the shard's newest row in relay_log.
 struct Shard {
   int id;
   int64 epoch;
   int64 batch = 0;
   int64 logged_at = 0;
   Position seen = kStart;
-  std::optional<Position> target{};  // nothing: the last window was relayed to its end
-  int64 after_id = 0;
-  bool done = false;  // by this drain
+  std::optional<Position> target{};  // end of the current window; nullopt if the last window is relayed completely
+  int64 after_id = 0;                // in the current window, message_ids up to this one are relayed
+  bool done = false;                 // whether this drain has relayed the shard
 
   bool has_position_of(const Shard& other) const {
     return seen == other.seen && target == other.target && after_id == other.after_id;
   }
 };
 
-// Shards at one position, which are relayed together.
+// Shards that have the same position. One search of the outbox finds the messages of all of them.
 struct Group {
   std::span<Shard*> shards;
   Window window;
   int64 logged_at;
 
+  // Returns the shards as one bit per shard.
   uint32 bits() const {
     uint32 bits = 0;
     for (const Shard* shard : shards) bits |= uint32{1} << shard->id;
@@ -41,18 +42,18 @@ class Output {
  public:
   explicit Output(FunctionCallInfo fcinfo);
 
-  // Adds message number `i` of a run. `envelope` null: retention has dropped the message. `public_prev` nothing: the
-  // message is not on the public channel.
+  // Adds message number `i` (from 0) of a run. `envelope` is null if retention has dropped the message. `public_prev`
+  // is the previous offset on the public channel, or nullopt if the message is not on the public channel.
   void put(int64 batch, const Run& run, int i, const varlena* envelope, std::optional<int64> public_prev);
-  // Adds a shard without messages.
+  // Adds the row that a shard without messages gets: its stream and all columns after it are null.
   void put_empty(int shard, int64 batch);
 
  private:
   ReturnSetInfo* result_;
 };
 
-// Reads the messages of runs that have offsets, decides which are on the public channel, and adds them to the output.
-// Adds an empty row for each shard of the group without messages.
+// Reads the messages of the runs, decides which of them are on the public channel, and adds their frames to the output.
+// The runs must have their offsets already. Adds an empty row for each shard of the group that has no messages.
 void put_frames(const Group& group, std::span<Run> runs, Sampler& sampler, Output& output);
 
 }  // namespace sealcast::relay

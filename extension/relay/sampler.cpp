@@ -1,4 +1,4 @@
-// Looks up rates and tiers for a drain; sampled() in SQL.
+// Looks up the sampling rate of a stream and the tier rules of a type. Also implements the SQL function sampled().
 #include "relay/sampler.h"
 
 #include "server/datum.h"
@@ -32,7 +32,7 @@ int Sampler::rate_of(const pg_uuid_t& stream_id) {
   return rates_.next() ? DatumGetInt16(rates_.value(rate_)) : kUnsampled;
 }
 
-// A deleted type has the default rules.
+// Returns the rules that give a message of type `t` its tier. If the type has been deleted, returns the default rules.
 core::TierRules Sampler::rules_of(const text* t) {
   core::TierRules rules;
   const Datum key[] = {PointerGetDatum(t)};

@@ -1,10 +1,12 @@
-// Wakes the relay after a commit. The commit itself sends no NOTIFY, because NOTIFY takes a lock of the whole cluster.
+// Wakes the relay after a commit. The committing transaction itself sends no NOTIFY, because a commit with NOTIFY takes
+// a lock that all databases of the server share.
 //
-// If the library is preloaded, sealcast.wake() only marks the transaction. Once the transaction has committed and is
-// visible, it raises a flag in shared memory and sets the latch of a wake worker. There is one wake worker per
-// database. It starts on demand and ends after a few idle seconds. It clears the flag and then notifies, so that any
-// number of commits share one NOTIFY. If the library is not preloaded, the transaction sends a plain NOTIFY. A prepared
-// transaction sends no wake-up. The periodic drains of the relay find its messages.
+// If the library is preloaded, request() and the SQL function sealcast.wake() only mark the transaction. When the
+// transaction has committed and is visible, its backend raises a flag in shared memory and sets the latch of a wake
+// worker. There is one wake worker per database. It starts on demand and ends after a few idle seconds. The worker
+// first clears the flag and then sends a NOTIFY, so that any number of commits share one NOTIFY. If the library is not
+// preloaded, the transaction itself sends a NOTIFY. A prepared transaction (PREPARE TRANSACTION) sends no wake-up; the
+// periodic drains of the relay find its messages.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +17,12 @@ namespace sealcast::relay::wake {
 
 inline constexpr const char* kChannel = "sealcast";
 
+// Returns the bytes of shared memory that attach() needs.
 std::size_t shared_size();
+// Uses this shared memory and this lock. `initialize` is true in the first process that calls it.
 void attach(void* memory, LWLock* lock, bool initialize);
 
-// Makes this transaction wake the relay after its commit. May ereport.
+// Marks the current transaction, so that it wakes the relay after its commit. Raises an ERROR in a parallel operation.
 void request();
 
 }  // namespace sealcast::relay::wake

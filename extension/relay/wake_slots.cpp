@@ -11,16 +11,18 @@ namespace {
 // The number of databases that may commit messages at the same time. Further databases use plain NOTIFY.
 constexpr int kSlots = 64;
 
-// A worker that has not acquired its slot by then could not be forked.
+// If a worker has not acquired its slot after this time, we assume that Postgres could not fork it. The next commit
+// then starts another worker.
 constexpr int kStartTimeoutMs = 10'000;
 
-// A slot whose worker failed that long ago can be reused: its database was dropped, or a periodic drain of the relay
-// has found the messages.
+// A slot without a living worker can be given to another database this long after its last worker was started. By then
+// its database was dropped, or a periodic drain of the relay has found the messages.
 constexpr int kAbandonedMs = 60'000;
 
 Slot* slots = nullptr;
 LWLock* slots_lock = nullptr;
 
+// Returns the slot of a database, or null. The caller holds the lock, shared or exclusive.
 Slot* find(Oid database) {
   for (Slot* slot = slots; slot < slots + kSlots; ++slot) {
     if (slot->database == database) return slot;
@@ -32,6 +34,7 @@ bool older_than(const Slot* slot, int ms) {
   return TimestampDifferenceExceeds(slot->started_at, GetCurrentTimestamp(), ms);
 }
 
+// Returns whether the slot has a worker that runs or is about to run.
 bool worker_alive(Slot* slot) {
   switch (pg_atomic_read_u32(&slot->state)) {
     case kRunning:
@@ -43,7 +46,8 @@ bool worker_alive(Slot* slot) {
   }
 }
 
-// Returns the slot of a database, or assigns a free one; null if none is free. Needs the exclusive lock.
+// Returns the slot of a database. If the database has none, assigns a free slot to it, or returns null if no slot is
+// free. The caller holds the exclusive lock.
 Slot* find_or_assign(Oid database) {
   if (Slot* slot = find(database)) return slot;
   for (Slot* slot = slots; slot < slots + kSlots; ++slot) {
@@ -58,7 +62,8 @@ Slot* find_or_assign(Oid database) {
   return nullptr;
 }
 
-// Needs the exclusive lock. Registering without a handle allocates nothing, so it cannot fail by ereport.
+// Starts a wake worker for the database of a slot. Returns false if all background workers are in use. The caller holds
+// the exclusive lock. RegisterDynamicBackgroundWorker() without a handle allocates nothing, so it raises no error.
 bool start_worker(Slot* slot) {
   BackgroundWorker worker = {};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -120,7 +125,8 @@ void raise_flag(Slot* slot) {
     if (!was_raised && latch != nullptr) SetLatch(latch);
     return;
   }
-  // A starting worker reads the flag itself. If the worker has ended since PRE_COMMIT, another one must start.
+  // A worker that is starting reads the flag later by itself. If the worker has ended since PRE_COMMIT, start another
+  // one.
   LWLockAcquire(slots_lock, LW_EXCLUSIVE);
   if (!worker_alive(slot)) start_worker(slot);
   LWLockRelease(slots_lock);
@@ -161,7 +167,8 @@ void release_on_failure(Slot* slot) {
   const bool was_running = pg_atomic_read_u32(&slot->state) == kRunning;
   clear_worker(slot);
   pg_memory_barrier();
-  // A worker that could not connect is not replaced: its database may be dropped.
+  // A worker that was never running could not connect to its database. It is not replaced, because the database may
+  // have been dropped.
   if (was_running && pg_atomic_read_u32(&slot->flag) != 0) start_worker(slot);
   LWLockRelease(slots_lock);
 }

@@ -1,4 +1,5 @@
-// The wake worker: a background worker per active database that turns raised flags into NOTIFY.
+// The wake worker: a background worker that sends a NOTIFY when the flag of its database is raised. Each database with
+// recent commits of messages has one wake worker.
 #include "relay/wake_slots.h"
 #include "server/guard.h"
 
@@ -19,12 +20,17 @@ namespace sealcast::relay::wake {
 
 namespace {
 
-constexpr long kPauseUs = 10'000;  // between two NOTIFYs: the relay pauses as long between two drains
-constexpr long kRetryMs = 1'000;   // after a failed NOTIFY, for example because its queue is full
-constexpr long kIdleMs = 3'000;    // then the worker ends: its connection would block DROP DATABASE, which waits 5 s
+// Pause between two NOTIFYs. The relay makes a pause of the same length between two drains.
+constexpr long kPauseUs = 10'000;
+// Pause after a failed NOTIFY. A NOTIFY fails, for example, if the notification queue is full.
+constexpr long kRetryMs = 1'000;
+// After this idle time the worker ends. DROP DATABASE waits only 5 s for connections to end, and then fails.
+constexpr long kIdleMs = 3'000;
 
-bool notifying = false;  // the flag is cleared, but NOTIFY has not committed yet
+bool notifying = false;  // true while the flag is cleared and the NOTIFY has not committed yet
 
+// Runs when the process ends. If the worker fails, raises the flag again for a NOTIFY that has not committed, and
+// leaves the slot.
 void on_exit(int, Datum argument) {
   Slot* const slot = reinterpret_cast<Slot*>(DatumGetPointer(argument));
   if (slot->worker_pid != MyProcPid) return;
@@ -39,7 +45,7 @@ void notify() {
   pgstat_report_stat(false);
 }
 
-// Logs a failure and returns false.
+// Sends a NOTIFY. After a failure, logs it and returns false.
 bool try_to_notify() {
   volatile bool ok = true;
   PG_TRY();
@@ -100,7 +106,7 @@ void sealcast_wake_main(Datum database) {
   if (slot == nullptr) proc_exit(0);
   before_shmem_exit(on_exit, PointerGetDatum(slot));
   BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
-  // The messages are already committed, with the durability that their own transactions chose.
+  // A NOTIFY need not survive a crash. The messages were committed earlier, by transactions with their own setting.
   SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
   set_running(slot);
   notify_until_idle(slot);

@@ -1,4 +1,4 @@
-// The SQL functions without keys: canonical JSON, its hash, the signing string.
+// Implements the SQL functions that need no key: canonicalize(), payload_hash() and signing_string().
 #include "core/digest.h"
 #include "core/envelope.h"
 #include "sealing/jsonb_walk.h"

@@ -1,10 +1,10 @@
 // Writes jsonb as canonical JSON by reading its binary form directly (utils/jsonb.h documents it).
 //
-// JsonbIterator and numeric_out both palloc, so an error in them would longjmp over the C++ frames here. The containers
-// are therefore read by their published layout. The digits of a numeric are not published, but they are an on-disk
-// format (numeric.c, "NumericShort"/"NumericLong") that is unchanged since 9.1: base-10000 digits after a header of one
-// or two words. The writer gets them as <digits>e<exponent>, so that the work is linear in the stored size: 1e131071 is
-// one digit, not 131072.
+// JsonbIterator and numeric_out() of Postgres both call palloc, and a failed palloc would longjmp over the C++ frames
+// in this file. This file therefore reads the containers by their published layout. The layout of a numeric is not
+// published, but it is an on-disk format (numeric.c, "NumericShort"/"NumericLong") that is unchanged since 9.1:
+// base-10000 digits after a header of one or two words of 16 bits. The CanonicalWriter gets such a number as
+// <digits>e<exponent>, so that the work is linear in the stored size: 1e131071 has one digit, not 131072.
 #include "sealing/jsonb_walk.h"
 
 #include "core/error.h"
@@ -13,17 +13,19 @@
 namespace sealcast::sealing {
 namespace {
 
-constexpr std::size_t kBytesPerValue = 8;  // added for each value, so that values without content count too
+// poll() counts this many bytes for each value in addition to its content, so that empty values count too.
+constexpr std::size_t kBytesPerValue = 8;
 
+// Returns the 16-bit word number `index` of the content of a numeric.
 std::uint16_t word(const char* numeric, std::size_t index) {
   std::uint16_t result;
   std::memcpy(&result, numeric + index * sizeof result, sizeof result);
   return result;
 }
 
-// The parts of a numeric: base-10000 digits. The first digit is multiplied by 10000^weight.
+// The parts of a numeric. Its value is the sum of group(i) * 10000^(weight - i).
 struct Numeric {
-  const char* groups;
+  const char* groups;  // `count` base-10000 digits of 16 bits each
   std::size_t count;
   int weight;
   bool negative;
@@ -49,7 +51,8 @@ Numeric parse_numeric(std::string_view numeric) {
           weight, negative};
 }
 
-// Returns the value of an integer of at most 15 digits: its canonical literal is its digits.
+// Returns the value of a numeric that is an integer of at most 15 digits, or nullopt for any other numeric. A double
+// holds such an integer exactly, so its canonical literal is its decimal digits.
 std::optional<std::int64_t> small_integer(const Numeric& numeric) {
   constexpr std::int64_t kBound = 1'000'000'000'000'000;
   constexpr int kMaxGroups = 4;
@@ -63,7 +66,7 @@ std::optional<std::int64_t> small_integer(const Numeric& numeric) {
   return numeric.negative ? -value : value;
 }
 
-// Replaces `literal` by the decimal literal of a numeric.
+// Replaces the content of `literal` by the decimal literal of a numeric, for example -15e-1 for -1.5.
 void decimal_literal(const Numeric& numeric, std::string& literal) {
   literal.clear();
   if (numeric.negative) literal += '-';
@@ -90,7 +93,8 @@ void decimal_literal(const Numeric& numeric, std::string& literal) {
   }
 }
 
-// One per backend, so that a small document allocates nothing.
+// The member list of the last walk. The next walk of this backend reuses its memory, so that a small document allocates
+// nothing. A list with a capacity above kKeptMembers is freed.
 std::vector<core::Member> spare_members;
 constexpr std::size_t kKeptMembers = 4096;
 
@@ -106,7 +110,8 @@ class Walk {
   Walk(const Walk&) = delete;
   Walk& operator=(const Walk&) = delete;
 
-  // The writer throws at kMaxDepth, which bounds the recursion.
+  // Writes a container and, recursively, the containers inside. The writer throws above kMaxDepth levels, so the
+  // recursion has a limit.
   void container(const JsonbContainer* container) {
     if (JsonContainerIsScalar(container)) {
       value(container->children[0], payload(container, 1), 0);
@@ -118,12 +123,13 @@ class Walk {
   }
 
  private:
-  // Returns the start of the content, which follows the container's `entries` entries.
+  // Returns the start of the content of a container. The content follows `entries` JEntry words.
   static const char* payload(const JsonbContainer* container, std::size_t entries) {
     return reinterpret_cast<const char*>(container->children + entries);
   }
 
-  // An entry stores its length or, at regular intervals, its end offset.
+  // Returns the end offset of an entry that starts at `offset`. An entry stores its length or, at regular intervals,
+  // its end offset.
   static std::uint32_t end_of(JEntry entry, std::uint32_t offset) {
     return JBE_HAS_OFF(entry) ? JBE_OFFLENFLD(entry) : offset + JBE_OFFLENFLD(entry);
   }
@@ -137,8 +143,8 @@ class Walk {
     writer_.end_array();
   }
 
-  // In jsonb all keys precede all values, and shorter keys precede longer ones. The members are sorted before writing,
-  // so that the writer moves no text.
+  // In the binary form all keys precede all values, and shorter keys precede longer ones, which differs from canonical
+  // order. This function sorts the members before it writes them, so that the writer need not move text.
   void object(const JsonbContainer* container) {
     const std::uint32_t count = JsonContainerSize(container);
     const char* const base = payload(container, 2 * static_cast<std::size_t>(count));
@@ -166,7 +172,7 @@ class Walk {
     writer_.end_object();
   }
 
-  // Writes one value and returns the offset of the next one.
+  // Writes the value that starts at `offset` from `base`, and returns the offset of the next value.
   std::uint32_t value(JEntry entry, const char* base, std::uint32_t offset) {
     const std::uint32_t end = end_of(entry, offset);
     if (JBE_ISCONTAINER(entry)) {
@@ -197,6 +203,7 @@ class Walk {
     }
   }
 
+  // Counts the bytes read, and checks the cancel flag once per kPollBytes.
   void poll(std::size_t bytes) {
     since_poll_ += bytes + kBytesPerValue;
     if (since_poll_ < core::kPollBytes) return;
@@ -209,7 +216,9 @@ class Walk {
   core::CancelFlag cancel_;
   std::size_t since_poll_ = 0;
   core::Poll sorting_;
-  std::vector<core::Member> members_;  // of the open objects; `begin` is the offset of the value, `source` its index
+  // The members of all objects that have begun and not ended. Here Member::begin is the offset of the value in the
+  // binary form, and Member::source its index.
+  std::vector<core::Member> members_;
   std::string literal_;
 };
 

@@ -1,4 +1,4 @@
-// Writes jsonb as canonical JSON, without a call of Postgres that could leave by longjmp.
+// Writes jsonb as canonical JSON. Calls no Postgres function that could longjmp over C++ frames.
 #pragma once
 
 #include "core/canonical_json.h"
@@ -10,7 +10,8 @@ extern "C" {
 
 namespace sealcast::sealing {
 
-// Appends the canonical form of a detoasted jsonb. For use inside a guard; throws as canonicalize() does.
+// Appends the canonical form of a detoasted jsonb to `out`. Call it inside a guard: like
+// core::canonicalize() it throws Error{invalid_json} and, if `cancel` is set, Error{interrupted}.
 void canonicalize_jsonb(const Jsonb* document, std::string& out, core::Numbers numbers, core::CancelFlag cancel);
 
 }  // namespace sealcast::sealing

@@ -1,4 +1,5 @@
-// Reads the keyring directory into the store, and parses the store into the keyring of this process.
+// Reads the keyring directory into the store (the copy of all key files in memory), and parses the store into the
+// keyring of this process.
 #include "sealing/key_store.h"
 
 #include "server/guard.h"
@@ -12,6 +13,7 @@ extern "C" {
 namespace sealcast::sealing::key_store {
 namespace {
 
+// Minimum time between two reads of the directory that happen because of an unknown key id.
 constexpr int64 kRereadInterval = USECS_PER_SEC;
 constexpr const char* kSetSigningKid =
     "Set sealcast.signing_kid to the id of a key in the directory sealcast.keyring, then reload.";
@@ -27,10 +29,11 @@ struct StoredKey {
 
 struct Store {
   pg_atomic_uint64 generation;  // grows whenever the keys change
-  pg_atomic_uint64 read_at;     // time of the last read of the directory, also of a failed one
+  pg_atomic_uint64 read_at;     // time of the last read of the directory, successful or not; 0 before the first
 
-  // The following need the lock. The settings come from the process with the latest reload, because backends reload at
-  // different moments.
+  // The lock protects the members below. Only detail_of_problem() and problem() read `problem` without it.
+  // `configured_at` is the PgReloadTime of the process whose settings are stored here. Processes reload at different
+  // moments, so the settings of the latest reload are used.
   TimestampTz configured_at;
   bool strict;
   char directory[MAXPGPATH];
@@ -39,12 +42,12 @@ struct Store {
   StoredKey keys[core::kMaxKeys];
 };
 
-// The result of a read, for the log after the lock is released.
+// The result of one read of the directory. It is a copy, because log_result() logs it after the lock is released.
 struct ReadResult {
   bool ok;
   bool changed;
-  bool new_problem;  // not logged yet
-  bool first;
+  bool new_problem;  // the read failed, and the last read did not fail with the same message
+  bool first;        // no process had read the directory into this store before
   bool has_keys;
   char keys[core::kMaxKeys * (core::kMaxKidLength + 2)];
   char warnings[4096];
@@ -53,7 +56,7 @@ struct ReadResult {
 };
 
 Store* store = nullptr;
-LWLock* store_lock = nullptr;  // null: the store belongs to this process alone
+LWLock* store_lock = nullptr;  // null if the store is in the memory of this process and needs no lock
 
 core::Keyring cached;
 uint64 cached_generation = 0;
@@ -116,8 +119,8 @@ void append_line(char* to, std::size_t size, std::string_view text, const char* 
 // Reads the directory into the store. The caller holds the exclusive lock. log_result() logs after the lock is
 // released: writing a log line can block or raise an error.
 void read_directory(ReadResult& result) {
-  // PgReloadTime shows which process has newer settings. A configured_at in the future means that the clock was set
-  // back.
+  // Use the settings of this process if its reload (PgReloadTime) is not older than the reload of the process whose
+  // settings are stored. If configured_at is in the future, the clock was set back and the comparison is worthless.
   const TimestampTz now = GetCurrentTimestamp();
   if (PgReloadTime >= store->configured_at || store->configured_at > now) {
     store->configured_at = PgReloadTime;
@@ -146,10 +149,11 @@ void read_directory(ReadResult& result) {
   server::copy_clipped(store->problem, sizeof store->problem, result.ok ? "" : result.report.message);
 }
 
-// Logs to the server's log only, so that senders see no paths, and hides the statement, so that the log has no
-// messages.
+// Logs the result of a read. LOG_SERVER_ONLY keeps paths from the senders. errhidestmt() keeps the statement, which may
+// contain a message of a user, out of the log.
 void log_result(const ReadResult& result, bool reloaded) {
-  // Every backend may read after a reload, but only the key watcher logs a known problem again.
+  // After a reload any backend may be the first to read the directory. If the store is shared, only the key watcher (a
+  // background worker) logs a problem again that was logged before.
   reloaded = reloaded && (store_lock == nullptr || MyBackendType == B_BG_WORKER);
   if (!result.ok && (reloaded || result.new_problem)) {
     ereport(
@@ -160,7 +164,8 @@ void log_result(const ReadResult& result, bool reloaded) {
          result.report.hint[0] != '\0' ? errhint("%s", result.report.hint) : 0));
   }
   if (!result.ok) return;
-  // Without shared memory every connection fills its own store; the first read is not worth a log line.
+  // Without shared memory every connection fills its own store. Its first read is not logged, because each new
+  // connection would add a line to the log.
   if (result.changed && (store_lock != nullptr || !result.first)) {
     ereport(LOG_SERVER_ONLY,
             (errhidestmt(true), errmsg("sealcast keyring: keys %s from \"%s\"",
@@ -175,12 +180,15 @@ void log_result(const ReadResult& result, bool reloaded) {
   }
 }
 
-// Returns whether the directory was not read since the reload that this process has noticed.
+// Returns true if this process has had a reload (PgReloadTime) since its last refresh(), and no process has read the
+// directory since that reload. A read_at in the future means that the clock was set back.
 bool reload_due(TimestampTz now) {
   const auto read_at = static_cast<TimestampTz>(pg_atomic_read_u64(&store->read_at));
   return PgReloadTime != seen_reload && (read_at < PgReloadTime || read_at > now);
 }
 
+// Reads the directory if a reload makes it necessary. `missed` means that a key id was not found: then also reads if
+// the last read is at least kRereadInterval old and the store holds no keys that this process has not parsed yet.
 void read_if(bool missed) {
   ReadResult result;
   bool read = false;
@@ -198,6 +206,7 @@ void read_if(bool missed) {
   if (read) log_result(result, reloaded);
 }
 
+// Makes the keyring of this process from the keys of the store.
 void parse() {
   server::Report report;
   lock(LW_SHARED);
@@ -215,13 +224,15 @@ void parse() {
   cached_generation = generation;
 }
 
-// The DETAIL of an error about a missing key. It leaves out the problem itself, which may contain paths.
+// Adds the DETAIL to an error about a missing key if the last read failed. The DETAIL does not contain the text of the
+// problem, because that text may contain paths.
 int detail_of_problem() {
   return store->problem[0] == '\0'
              ? 0
              : errdetail("The keyring could not be read. The reason is in the log of the server.");
 }
 
+// Brings the keyring of this process up to date with the last reload and with the store.
 void refresh() {
   ensure_store();
   if (PgReloadTime != seen_reload) {

@@ -1,10 +1,11 @@
-// Gives a server process the current keyring, also after reloads.
+// Gives a process of Postgres the current keyring, and reads it again after each reload of the configuration.
 //
-// The store holds the secrets of the last successful read. It is in shared memory if the library is preloaded, else in
-// the process itself. The first process that needs a key after a reload reads the directory into the store. If the
-// library is preloaded, a background worker (key_watcher.cpp) reads it right at the reload, so that a broken keyring is
-// logged at once. An unusable directory leaves the store unchanged. Each process parses the keys of the store once per
-// generation.
+// The store holds the secrets of the last successful read of the directory. If the library is preloaded, the store is
+// in shared memory; otherwise each process has its own. The first process that needs a key after a reload reads the
+// directory into the store. If the library is preloaded, a background worker (key_watcher.cpp) reads the directory as
+// soon as the reload happens, so that a broken keyring is logged at once. If the directory cannot be used, the keys in
+// the store stay as they are. The store has a generation number that grows with each change of the keys. A process
+// parses the keys again only if this number has changed.
 #pragma once
 
 #include <cstddef>
@@ -20,23 +21,29 @@ std::size_t shared_size();
 void attach(void* memory, LWLock* lock, bool initialize);
 void register_watcher();
 
-// The following functions may ereport. Their results are valid until the next of these calls.
+// The functions below, except preloaded(), may raise an ERROR. A returned reference to a key or keyring is valid until
+// the next call of one of these functions.
 
 const core::Keyring& current();
 
-// Call it if a kid was not found. Reads the directory again, unless it was read within the last second. Returns whether
-// the keyring has changed, so that the caller can retry.
+// Call it if a key id was not found in current(). Reads the directory again, unless a process has read it within the
+// last second or has already stored new keys. Returns true if the keyring has changed; then the caller should search
+// again.
 bool reread_after_miss();
 
-// Returns the key with that id. Error 42704 if it does not exist, also after reading the directory again.
+// Returns the key with that id. If it is not found, calls reread_after_miss() and searches again. Raises error 42704 if
+// the key is still not found.
 const core::Key& require(std::string_view kid);
 
-// Returns the signing key. Error 55000 if sealcast.signing_kid is unset or not in the keyring.
+// Returns the key that sealcast.signing_kid names. Raises error 55000 if the setting is empty, or if the key is not
+// found even after reread_after_miss().
 const core::Key& require_signing();
 
-// Returns why the last read of the keyring failed; empty if it succeeded. For superusers only: the text contains paths.
+// Returns the reason why the last read of the directory failed, or an empty text if it succeeded. Show it to superusers
+// only, because it contains paths. The text is in the store, so another process may change it at any time.
 const char* problem();
 
+// Returns whether the library is in shared_preload_libraries, so that all processes share one store.
 bool preloaded();
 
 }  // namespace sealcast::sealing::key_store

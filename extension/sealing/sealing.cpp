@@ -21,7 +21,8 @@ int64 unix_ms(TimestampTz time) {
   return (time + kEpochUs) / 1000;
 }
 
-// An id that is a UUID is sealed in lower case, whatever case it was sent in.
+// If `id` is a UUID, returns it in lower case, in `buffer`: a UUID is sealed in lower case even if it was sent in upper
+// case. Returns any other id unchanged.
 static std::string_view lower_uuid(std::string_view id, std::string& buffer) {
   return core::normalize_uuid(id, buffer) ? std::string_view(buffer) : id;
 }
@@ -37,7 +38,8 @@ void seal_payload(const SealRequest& request, const core::Key& key, std::string_
 
 namespace {
 
-// A month counts 30 days, as in extract(epoch from interval).
+// Returns the argument max_age in milliseconds. Returns nullopt, which means no limit, if it is null or infinite. A
+// month counts as 30 days, so a year counts as 360 days (extract(epoch from interval) counts 365.25).
 std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
   if (PG_ARGISNULL(1)) return std::nullopt;
   const Interval* const age = PG_GETARG_INTERVAL_P(1);
@@ -51,7 +53,8 @@ std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
   return ms;
 }
 
-// Runs the check inside a guard. If the kid is unknown, the key may be new: then the keyring is read again.
+// Runs `check` inside a guard and returns its result. If the key id is unknown, the key may be new: reads the keyring
+// again and, if it has changed, runs `check` a second time.
 template <class Check>
 core::VerifyResult verified(Check check) {
   core::VerifyResult verdict = core::VerifyResult::malformed;
@@ -103,7 +106,7 @@ Datum text_datum(std::string_view text) {
   return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
 }
 
-// A bytea has the layout of a text.
+// Uses text_datum(), because a bytea has the same binary layout as a text.
 Datum bytea_datum(const core::Ed25519PublicKey& key) {
   return text_datum({reinterpret_cast<const char*>(key.data()), key.size()});
 }

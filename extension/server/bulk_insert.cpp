@@ -1,4 +1,4 @@
-// Inserts rows through the table access method, in chunks, as COPY does.
+// Inserts many rows of one table through the table access method, in chunks of 256, as COPY does.
 #include "server/bulk_insert.h"
 
 #include "server/catalog.h"
@@ -16,7 +16,7 @@ extern "C" {
 namespace sealcast::server {
 namespace {
 
-// Rows per call of the table access method.
+// Maximum number of rows per call of table_multi_insert().
 constexpr int kChunk = 256;
 
 void refuse_triggers(const ResultRelInfo* target) {
@@ -29,13 +29,15 @@ void refuse_triggers(const ResultRelInfo* target) {
                           "read the stream or register a handler.")));
 }
 
-// The target of the rows: the table itself, or the partition that takes the row in `row`.
+// The table that receives the rows: the table that bulk_insert() names, or one of its partitions.
 struct Route {
   ResultRelInfo* target;
-  ModifyTableState* state = nullptr;  // of a partitioned table only
+  // Both are null if the table is not partitioned.
+  ModifyTableState* state = nullptr;
   PartitionTupleRouting* routing = nullptr;
 };
 
+// For a partitioned table, returns the partition into which `row` goes.
 Route find_route(ResultRelInfo* root, TupleTableSlot* row, EState* estate) {
   Relation table = root->ri_RelationDesc;
   if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE) {

@@ -1,16 +1,18 @@
-// Inserts many rows into one of our tables at once, as COPY does: one heap record per page of rows, without the
-// executor.
+// Inserts many rows into one of our tables at once, as COPY does: with one WAL record per page of rows, and without a
+// query plan.
 #pragma once
 
 #include "server/pg.h"
 
 namespace sealcast::server {
 
-// Writes the values of row `i`, from 0, into `values`, in the order of the named columns. All `nulls` are false before.
+// Writes the values of row `i` (counted from 0) into `values`, in the order of the `columns` of bulk_insert(). The
+// elements of `nulls` are false when the function is called. It sets an element to true for a SQL null.
 using FillRow = void (*)(void* context, int i, Datum* values, bool* nulls);
 
-// All rows go into the partition of the first row. Error 23505 if a unique index already has a row, 23514 if no
-// partition takes it. A table with a trigger is refused, because the trigger would not fire.
+// Inserts `rows` rows; `fill` makes each of them. All rows go into the partition of the first row, so the caller must
+// pass rows of one partition. Raises error 23505 if a unique index already contains the key of a row, and 23514 if no
+// partition accepts the first row. Raises error 55000 if the table has a trigger, because the trigger would not fire.
 void bulk_insert(const char* table, std::span<const char* const> columns, int rows, FillRow fill, void* context);
 
 template <class Lambda>

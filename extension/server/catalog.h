@@ -12,15 +12,15 @@ namespace sealcast::server {
 // Returns the id of a relation in the schema sealcast; error 42P01 if it does not exist.
 Oid table_id(const char* name);
 
-// For tables that are partitioned by range of one column.
+// The next two functions are for tables that are partitioned by range of one column.
 
-// Returns the partitions in the order of their bounds. Valid as long as `parent` is open.
+// Returns the partitions of `parent` in the order of their bounds. The span is valid as long as `parent` is open.
 std::span<const Oid> partitions_of(Relation parent);
 
-// Returns the partition into which a row with `key` goes, or InvalidOid.
+// Returns the partition whose bounds include `key`, or InvalidOid if there is none. Ignores a default partition.
 Oid partition_for(Relation parent, Datum key);
 
-// Returns the last value of a sequence; nothing before its first nextval().
+// Returns the last value of a sequence of the schema sealcast, or nullopt before its first nextval().
 std::optional<int64> last_value(const char* sequence);
 
 }  // namespace sealcast::server

@@ -1,4 +1,4 @@
-// Makes varlenas without longjmp, and keeps the scratch buffers of the backend.
+// Allocates varlenas without a longjmp on failure, and keeps the scratch buffers that the backend reuses.
 #include "server/datum.h"
 
 #include <new>
@@ -11,8 +11,9 @@ extern "C" {
 namespace sealcast::server {
 namespace {
 
+// A scratch buffer with a larger capacity is freed after its use.
 constexpr std::size_t kKeptBytes = 1 << 20;
-constexpr int kBuffers = 4;  // one function needs at most this many at a time
+constexpr int kBuffers = 4;  // maximum number of Scratch objects that exist at the same time
 
 std::string buffers[kBuffers];
 int buffers_in_use = 0;

@@ -6,13 +6,14 @@
 
 namespace sealcast::server {
 
-// Returns the bytes of a detoasted varlena, packed or not.
+// Returns the bytes of a detoasted varlena without its header. The header may have one byte (packed) or four.
 inline std::string_view view(const void* varlena) {
   return {VARDATA_ANY(varlena), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(varlena))};
 }
 
-// Allocates a varlena (text, json, bytea) with `bytes` in the current memory context. For use inside a guard: throws
-// std::bad_alloc or std::length_error where palloc would leave by longjmp. new_hex() writes the bytes in hex.
+// Allocates a varlena (text, json, bytea) with `bytes` in the current memory context. It may be called inside a guard,
+// because it throws std::bad_alloc or std::length_error where palloc would leave by longjmp. new_hex() writes each byte
+// as two hex digits.
 varlena* new_varlena(std::string_view bytes);
 varlena* new_hex(std::string_view bytes);
 
@@ -24,11 +25,12 @@ struct UuidText {
   std::string_view view() const { return {text, sizeof text}; }
 };
 
-// Returns the row type of a function with OUT parameters. Looks it up once per call site.
+// Returns the row type of a SQL function with OUT parameters. Caches it in fcinfo->flinfo, so that a query looks it up
+// once per place where it calls the function.
 TupleDesc record_type(FunctionCallInfo fcinfo);
 
-// Borrows one of the buffers that the backend keeps and reuses, so that building a small result needs no allocation.
-// Use it inside a guard, because its destructor must run.
+// Borrows an empty buffer from the few that the backend keeps, so that building a small result needs no allocation. The
+// destructor returns the buffer. It must run, so use the class inside a guard only, where no longjmp can skip it.
 class Scratch {
  public:
   Scratch();

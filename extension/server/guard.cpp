@@ -1,5 +1,5 @@
-// Catches C++ exceptions, keeps SQLSTATE, message, detail and hint, and raises them as an ERROR once the C++ frames are
-// left.
+// Turns a C++ exception into a Postgres ERROR: catches it, copies its text into a Report, and raises the Report after
+// all C++ frames have been left.
 #include "server/guard.h"
 
 #include <new>
@@ -78,10 +78,12 @@ void raise(const Report& report) {
 void call_guarded(Body body, void* context) {
   static_assert(std::is_same_v<sig_atomic_t, int>, "CancelFlag points at Postgres' own flag");
   Report report;
-  // Any interrupt may stop the first call. Interrupts other than a cancel must not stop it again and again.
+  // Any interrupt may stop the first call of the body. Only a cancel may stop the later calls: otherwise frequent
+  // interrupts of other kinds could restart the body for ever.
   core::CancelFlag watched = &InterruptPending;
   while (true) {
-    // If interrupts cannot be processed now, stopping for one would loop for ever.
+    // While interrupts are held off, CHECK_FOR_INTERRUPTS() does not clear them. A body that stops for one would then
+    // be restarted for ever.
     if (try_call(body, context, INTERRUPTS_CAN_BE_PROCESSED() ? watched : nullptr, report)) return;
     if (!report.interrupted) raise(report);
     CHECK_FOR_INTERRUPTS();

@@ -12,7 +12,7 @@
 
 namespace sealcast::server {
 
-// The content of an exception, in plain memory that outlives the catch.
+// The content of an exception, copied into memory that is still valid after the catch block.
 struct Report {
   int sqlstate;
   bool interrupted;
@@ -21,27 +21,31 @@ struct Report {
   char hint[512];
 };
 
-// Copies as much of `from` as fits, with a final NUL. Cuts between characters; replaces bytes that are not valid UTF-8.
+// Copies as much of `from` as fits into `size` bytes including a final NUL. Never cuts inside a UTF-8 character. If the
+// result is not valid UTF-8, replaces each byte from 0x80 by '?'.
 void copy_clipped(char* to, std::size_t size, std::string_view from) noexcept;
 
-// Calls `body` once. Returns false and fills `report` if it throws.
+// Calls `body` once. If `body` throws, fills `report` and returns false.
 using Body = void (*)(void* context, core::CancelFlag cancel);
 bool try_call(Body body, void* context, core::CancelFlag cancel, Report& report) noexcept;
 
 // Raises a report as an ERROR. The frames of the caller must not own anything.
 [[noreturn]] void raise(const Report& report);
 
-// Calls `body` until it returns or fails. Raises its exception as an ERROR, and lets a pending cancel take effect.
+// Calls `body`. If an interrupt stops it, processes the interrupt (a cancel raises its ERROR here) and calls `body`
+// again from the beginning. Raises any other exception of `body` as an ERROR.
 void call_guarded(Body body, void* context);
 
-// Calls `body(CancelFlag)` in a guard. An interrupt other than a cancel makes it start again from the beginning.
+// Calls `body(cancel_flag)` in a guard, as call_guarded() does. `body` may be called several times, so each call
+// must start again without the results of the call before.
 template <class Lambda>
 void guarded(Lambda body) {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");
   call_guarded([](void* context, core::CancelFlag cancel) { (*static_cast<Lambda*>(context))(cancel); }, &body);
 }
 
-// As guarded(), but returns false on failure and ignores interrupts. Does not ereport.
+// Calls `body()` once in a guard and ignores interrupts. If `body` throws, fills `report` and returns false. Raises no
+// ERROR.
 template <class Lambda>
 bool try_guarded(Report& report, Lambda body) noexcept {
   static_assert(std::is_trivially_destructible_v<Lambda>, "capture by reference");

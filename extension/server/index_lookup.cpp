@@ -1,4 +1,4 @@
-// Scans indexes through the table access method.
+// Finds rows by an index, through the index and table access methods and without a query plan.
 #include "server/index_lookup.h"
 
 #include "server/catalog.h"

@@ -1,4 +1,5 @@
-// Finds rows by an index, without a plan: the facts about a batch cost a few dozen probes of about a microsecond each.
+// Finds rows by an index, without a query plan. A batch needs a few dozen look-ups of about a microsecond each; planned
+// statements would cost more.
 #pragma once
 
 #include "server/pg.h"
@@ -12,9 +13,9 @@ extern "C" {
 
 namespace sealcast::server {
 
-// A condition on a column of an index, counted from 0.
+// A condition on one column of an index.
 struct Condition {
-  int column;
+  int column;              // position of the column in the index, from 0
   StrategyNumber compare;  // BTEqualStrategyNumber and so on
   Datum value;
 };
@@ -23,22 +24,26 @@ struct Condition {
 // an error no destructor runs, and Postgres closes both.
 class IndexLookup {
  public:
-  // `index` null or InvalidOid: the primary key. Reads with the active snapshot.
+  // If `index` is null or InvalidOid, uses the primary key. The rows are read with the active snapshot, which must stay
+  // active until close().
   static IndexLookup open(const char* table, const char* index = nullptr);
   static IndexLookup open(Oid table, Oid index = InvalidOid);
   void close();
 
-  // Returns the number of a column, for value() and optional().
+  // Returns the number of a table column, for value() and optional(). Raises error 42703 if it does not exist.
   int column(const char* name) const;
 
-  // Starts a scan of the rows whose leading index columns equal `keys`, or that meet all conditions.
+  // Starts a scan of the rows whose first index columns equal `keys`, or of the rows that meet all `conditions`. At
+  // most three keys or conditions.
   void find(std::span<const Datum> keys);
   void find(std::span<const Condition> conditions);
-  // Moves to the next row: next() from the start of the index, last() from its end. Returns false after the last row.
+  // After find(), moves to a row that was found: next() to the first one in index order, last() to the last one. Each
+  // further call of the same function moves one row on, forwards or backwards. Returns false if no row is left.
   bool next() { return step(ForwardScanDirection); }
   bool last() { return step(BackwardScanDirection); }
 
-  // Values of the current row. value() raises an error if the column is null.
+  // Return a column of the current row, valid until the scan moves or ends. If the column is null, value() raises an
+  // error and optional() returns nullopt.
   Datum value(int column);
   std::optional<Datum> optional(int column);
 
@@ -47,7 +52,7 @@ class IndexLookup {
 
   Relation table_;
   Relation index_;
-  MemoryContext memory_;  // of open(): a scan may outlive the memory context of its first find()
+  MemoryContext memory_;  // the current context at open(): the context of the first find() may end before the scan
   IndexScanDesc scan_;
   int conditions_;
   TupleTableSlot* slot_;

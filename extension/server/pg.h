@@ -1,5 +1,5 @@
-// Includes the C++ library and then the server's C headers: postgres.h redefines printf and other names, so the library
-// must come first.
+// Includes the C++ standard headers and then the C headers of Postgres. The order matters: postgres.h redefines printf
+// and other names.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +27,8 @@ extern "C" {
 #include "utils/uuid.h"
 }
 
-// Other symbols are hidden. exports.map also hides the symbols of templates of the library.
+// Makes a function visible to Postgres. -fvisibility=hidden hides all other symbols of ours. exports.map also hides
+// those of templates of the C++ standard library.
 #define SEALCAST_EXPORT extern "C" __attribute__((visibility("default")))
 
 // Starts the definition of a function that SQL can call.

@@ -1,4 +1,4 @@
-// Defines the settings sealcast.* and refuses values that cannot work.
+// Defines the settings sealcast.* and refuses invalid values.
 #include "server/settings.h"
 
 #include <sys/un.h>

@@ -1,4 +1,5 @@
-// Executes SQL from C++: a statement that is planned once per backend, and its rows.
+// Executes SQL statements from C++ through the server programming interface (SPI). Each statement is prepared once per
+// backend.
 #pragma once
 
 #include "server/pg.h"
@@ -9,18 +10,21 @@ extern "C" {
 
 namespace sealcast::server {
 
-// The rows of the SPI connection that execute() opened. Valid until finish(). Columns are counted from 0.
+// The rows that SpiPlan::execute() returned. They are valid until finish(), which closes the SPI connection. Rows and
+// columns are counted from 0.
 class SpiRows {
  public:
   int count() const { return static_cast<int>(SPI_processed); }
   std::optional<Datum> value(int row, int column) const;
-  // Copies that outlive finish(). A SQL null gives a null pointer.
+  // Return a copy that stays valid after finish(): it is allocated in the memory context in which execute() was called.
+  // Return a null pointer for a SQL null.
   const char* c_string(int row, int column) const;
   const text* text_copy(int row, int column) const;
   void finish();
 };
 
-// For statements whose parameters are never null. Trivially destructible: a plan lives as long as its backend.
+// A statement that returns rows and whose parameters are never null. Declare it with static storage: the prepared plan
+// is kept until the backend ends, so there is no destructor.
 class SpiPlan {
  public:
   template <std::size_t N>
@@ -29,7 +33,8 @@ class SpiPlan {
     for (std::size_t i = 0; i < N; ++i) types_[i] = types[i];
   }
 
-  // Executes with a new snapshot. The caller must call finish() before it returns.
+  // Executes the statement with a new snapshot, in an SPI connection that it opens. The caller must call finish() on
+  // the rows to close this connection.
   SpiRows execute(std::span<const Datum> arguments);
 
  private:

@@ -1,4 +1,4 @@
-// Hides the differences between the supported versions of Postgres: 15 to 17 (15 and 17 are tested).
+// Wraps the functions that differ between the supported versions of Postgres: 15 to 17 (15 and 17 are tested).
 #pragma once
 
 #include "server/pg.h"
@@ -18,8 +18,8 @@ inline void insert_index_tuples(ResultRelInfo* target, TupleTableSlot* slot, ESt
 #endif
 }
 
-// Returns the map from a row of the root table to a row of the target. Null: no conversion is needed, because their
-// columns are the same.
+// Returns the map that converts a row of the partitioned table to a row of its partition `target`. Returns null if no
+// conversion is needed, because both have the same columns.
 inline const TupleConversionMap* root_to_target_map(ResultRelInfo* target, [[maybe_unused]] EState* estate) {
 #if PG_VERSION_NUM >= 160000
   return target->ri_RootResultRelInfo == nullptr ? nullptr : ExecGetRootToChildMap(target, estate);

@@ -1,8 +1,9 @@
 // The trigger idempotent_insert(): skips a row of an application's table if its (sender, txn) was inserted before.
 //
-// The trigger inserts each key into sealcast.row_keys first. If an open transaction has inserted the same key, a second
-// transaction waits for its end: for at most kLockTimeout, or for the lock_timeout of the session if that is set. After
-// a rollback the key is free.
+// Before a row is inserted, the trigger inserts its key (sender, txn) into sealcast.row_keys. If this key exists, the
+// trigger skips the row. If an open transaction has inserted the key, the trigger waits until that transaction ends. It
+// waits for at most kLockTimeout, or for the lock_timeout of the session if that is set. If that transaction is rolled
+// back, the key is free again.
 #include "triggers/row_trigger.h"
 
 extern "C" {
@@ -34,7 +35,8 @@ void describe(void* argument) {
              key->sender, key->txn, key->table);
 }
 
-// All partitions of a table share its keys.
+// Returns the id of the table, or of its topmost partitioned table if it is a partition: all partitions share one set
+// of keys.
 Oid root_of(Relation table) {
   return table->rd_rel->relispartition ? llast_oid(get_partition_ancestors(RelationGetRelid(table)))
                                        : RelationGetRelid(table);
@@ -53,6 +55,7 @@ SPIPlanPtr insert_plan() {
   return kept;
 }
 
+// Returns false if the key existed.
 bool insert_key(Oid table, const RowKey& key) {
   const int guc_level = NewGUCNestLevel();
   if (LockTimeout == 0) {

@@ -1,4 +1,4 @@
-// Raises the errors of a trigger that is attached wrongly or whose row lacks a value.
+// Reads the arguments and the row of a trigger. Raises an error if the trigger is attached wrongly or a value is null.
 #include "triggers/row_trigger.h"
 
 namespace sealcast::triggers {

@@ -1,4 +1,5 @@
-// The trigger seal_row(): seals a json or jsonb column of an application's table when a row is inserted.
+// The trigger seal_row(): when a row is inserted into an application's table, seals a payload and puts the envelope
+// into a json or jsonb column. The payload is the old value of that column, or the value of a column of its own.
 #include "core/canonical_json.h"
 #include "sealing/jsonb_walk.h"
 #include "sealing/key_store.h"
