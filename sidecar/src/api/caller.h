@@ -22,9 +22,9 @@ class Callers {
   // expired or invalid.
   std::optional<message::Session> session(http::Exchange& exchange);
 
-  // Returns the session of the header Authorization. Without that header, returns the user of the ticket for this stream
-  // in ?access_token=. Without both, the reader is anonymous and has an empty user_id. Returns nullopt after answering
-  // 401 if the session or the ticket is invalid.
+  // Returns the session of the header Authorization. Without that header, returns the user of the ticket for this
+  // stream in ?access_token=. Without both, the reader is anonymous and has an empty user_id. Returns nullopt after
+  // answering 401 if the session or the ticket is invalid.
   std::optional<message::Session> reader(http::Exchange& exchange, const std::string& stream_id);
 
  private:

@@ -73,8 +73,8 @@ asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, co
   if (!caller) co_return;
   const transport::Channel channel = request.channel.value_or(transport::Channel::everyone);
   const bool vip = channel == transport::Channel::all_messages;
-  // A migration ticket proves that the client read the stream less than a minute ago, so access is not checked again. If
-  // the request has a session, the session decides and the ticket is ignored.
+  // A migration ticket proves that the client read the stream less than a minute ago, so access is not checked again.
+  // If the request has a session, the session decides and the ticket is ignored.
   const bool by_ticket = !has_session && !vip && !request.ticket.empty() &&
                          tickets.verify_migration(request.ticket, stream_id, request.transport, std::time(nullptr));
   if (!by_ticket) {

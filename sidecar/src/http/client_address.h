@@ -20,9 +20,9 @@ class TrustedProxies {
 
   // Returns the address of the client. `peer` is the other end of the connection, `forwarded_for` the comma-separated
   // list in X-Forwarded-For. Each proxy appends the address of its own peer to the list, so the list is read from its
-  // end. client() starts with `peer`. As long as the current address belongs to a trusted proxy, the next entry from the
-  // end becomes the current address. The client is the first address that does not belong to a trusted proxy, or the
-  // first entry of the list if all addresses do. If client() reads an entry that is not an address, or more than
+  // end. client() starts with `peer`. As long as the current address belongs to a trusted proxy, the next entry from
+  // the end becomes the current address. The client is the first address that does not belong to a trusted proxy, or
+  // the first entry of the list if all addresses do. If client() reads an entry that is not an address, or more than
   // kMaxHops entries, it ignores the whole list and returns `peer`.
   Address client(const Address& peer, std::string_view forwarded_for) const;
 

@@ -73,8 +73,8 @@ struct Problem {
   int status;
   std::string_view code;
   std::string_view message;
-  std::string_view details{};  // empty: null in the body
-  std::string_view hint{};     // empty: null in the body
+  std::string_view details{};                // empty: null in the body
+  std::string_view hint{};                   // empty: null in the body
   std::chrono::milliseconds retry_after{0};  // zero: no header Retry-After
 };
 

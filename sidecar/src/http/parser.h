@@ -36,8 +36,8 @@ class RequestParser final : public beast::http::basic_parser<true> {
   void on_field_impl(beast::http::field name, string_view name_text, string_view value, error_code& ec) override {
     // Fields of a trailer are ignored (RFC 9110, 6.5.1): proxies check only the header.
     if (in_body_) return;
-    // Beast applies its own header limit to the bytes of one put() only. A client that sends its fields one by one would
-    // never reach that limit, so the bytes of all fields are counted here.
+    // Beast applies its own header limit to the bytes of one put() only. A client that sends its fields one by one
+    // would never reach that limit, so the bytes of all fields are counted here.
     const std::size_t size = name_text.size() + value.size();
     if (size > header_bytes_left_) {
       ec = beast::http::error::header_limit;

@@ -1,5 +1,5 @@
-// Renders the head of an answer: the status line, the header lines that all answers have, the CORS header lines, and the
-// header lines of this answer only.
+// Renders the head of an answer: the status line, the header lines that all answers have, the CORS header lines, and
+// the header lines of this answer only.
 #pragma once
 
 #include <string>

@@ -9,7 +9,7 @@ namespace sealcast::http {
 namespace {
 
 constexpr std::chrono::milliseconds kTimeoutCheckInterval{250};
-constexpr std::chrono::milliseconds kAcceptPause{100};  // after accept() failed, for example for lack of file descriptors
+constexpr std::chrono::milliseconds kAcceptPause{100};  // after accept() failed, often for lack of file descriptors
 
 asio::ip::tcp::endpoint parse_listen(asio::any_io_executor executor, const std::string& listen) {
   std::size_t colon = listen.rfind(':');

@@ -187,8 +187,8 @@ void ServerConnection::finish_handler(std::uint64_t number, const Route& route, 
   complete(number);
 }
 
-// Answers with an error and then ends the connection, because after a malformed request the start of the next request is
-// unknown.
+// Answers with an error and then ends the connection, because after a malformed request the start of the next request
+// is unknown.
 void ServerConnection::refuse(int status, std::string_view code, std::string_view message) {
   parser_.reset();
   started_.reset();
@@ -302,8 +302,8 @@ void ServerConnection::upgrade() {
   upgrade(std::move(socket_), std::move(last.head));
 }
 
-// Discards further input until the client closes the connection. If the socket were closed while the client still sends,
-// the kernel could discard the last answer before the client has read it.
+// Discards further input until the client closes the connection. If the socket were closed while the client still
+// sends, the kernel could discard the last answer before the client has read it.
 void ServerConnection::linger() {
   lingering_ = true;
   boost::system::error_code ignored;

@@ -1,5 +1,5 @@
-// One HTTP/1.1 connection: reads requests, lets several handlers run at the same time, and sends the answers in the order
-// of the requests.
+// One HTTP/1.1 connection: reads requests, lets several handlers run at the same time, and sends the answers in the
+// order of the requests.
 #pragma once
 
 #include <array>
