@@ -50,8 +50,8 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
                          {503, "overloaded", "too many readers", {}, "Retry after a pause.", std::chrono::seconds(1)});
     co_return;
   }
-  // From the reservation on, the hub keeps all new frames. It must precede the read of the last offset from Postgres,
-  // so that the reader misses no frame (hub.h).
+  // From the reservation on, the hub keeps all new frames. The reservation must precede the read of the last offset
+  // from Postgres, so that the reader misses no frame (hub.h).
   Hub::Reservation reservation = hub.reserve(stream_id);
   if (!co_await hub.wait_for_position(Hub::Clock::now() + kMaxWaitForRelay)) {
     answer_database_unavailable(response);

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kDefaultLimit = 50;
 constexpr std::int64_t kMaxLimit = 500;
-constexpr std::size_t kMaxPageBytes = 1 << 20;  // of envelopes; the message that reaches it is the last one
+constexpr std::size_t kMaxPageBytes = 1 << 20;  // of envelopes; a page ends with the message that reaches it
 constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
 // Returns the range [first, second) of the rows that fit in one answer. The range has the first rows of `page`, or its

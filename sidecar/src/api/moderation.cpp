@@ -17,8 +17,8 @@ namespace {
 
 constexpr int kCallsPerSecond = 5;  // per user, for all functions together
 
-// Answers with a refusal by a SQL function. Its SQLSTATE is PTnnn, where nnn is the HTTP status. Its DETAIL is "code"
-// or "code: details" (docs/errors.md).
+// Answers with the error by which a SQL function refused the call. The error's SQLSTATE is PTnnn, where nnn is the HTTP
+// status. Its DETAIL is "code" or "code: details" (docs/errors.md).
 void answer_refusal(const postgres::Error& error, http::Response& response) {
   int status = 500;
   std::string_view digits = std::string_view(error.sqlstate()).substr(2);

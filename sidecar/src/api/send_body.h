@@ -20,8 +20,9 @@ struct SendBody {
 
 class SendBodyParser {
  public:
-  // Returns false after answering 400 if the body is invalid. For a JSON object, the answer names the problems of all
-  // members. `body` must stay unchanged while `out` is used.
+  // Returns false after answering 400 if the body is invalid. If the body is a JSON object, the answer names the
+  // problems of all members; only a `d` that is not an object ends the search for problems. `body` must stay unchanged
+  // while `out` is used.
   bool parse(const std::string& body, SendBody& out, http::Response& response);
 
  private:

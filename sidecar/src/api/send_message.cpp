@@ -25,7 +25,7 @@ std::string uuid_text(const postgres::Uuid& uuid) {
   return out;
 }
 
-// Its destructor counts a refused message when the request ends, so one place counts the refusals of all checks.
+// Counts a refused message in its destructor, so that one place counts the refusals of all checks.
 struct RefusalCounter {
   Metrics& metrics;
   const http::Response& response;

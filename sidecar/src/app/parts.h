@@ -9,11 +9,11 @@
 
 namespace sealcast::app {
 
-// Because of this order, a part may use the parts that were added before it until it is stopped itself.
+// Because of this order, a running part may use all parts that were added before it.
 class Parts {
  public:
   using Clock = std::chrono::steady_clock;
-  // Finishes the part's work, until `deadline` at the latest, and stops the part. Afterwards the part can be destroyed.
+  // Finishes the part's work and stops the part, at `deadline` at the latest. Afterwards the part can be destroyed.
   using Stop = std::function<asio::awaitable<void>(Clock::time_point deadline)>;
 
   void add(std::function<void()> start, Stop stop);

@@ -16,7 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kReadConnections = 2;     // for the statements of routes and of refreshers
-constexpr std::chrono::seconds kAccessAge{10};  // for which the access cache keeps an answer at least
+constexpr std::chrono::seconds kAccessAge{10};  // minimum time that the access cache keeps an answer
 constexpr std::size_t kAccessEntries = 10'000;
 // Statements that may wait on one of the kReadConnections: thousands of readers may connect at the same time.
 constexpr std::size_t kMaxReads = 8192;

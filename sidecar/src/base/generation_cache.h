@@ -15,8 +15,7 @@ namespace sealcast {
 // `age`, it becomes the old generation, and the previous old generation is dropped.
 //
 // An entry stays for at least `age`, unless the cache is full. It stays for about twice `age` at most, unless it is put
-// again. Generations change only in expire(), so after a pause between two calls of expire() an entry can stay for
-// almost three times `age`.
+// again. Only expire() checks the age. So if expire() is called rarely, an entry can stay for almost three times `age`.
 template <typename Key, typename Value, typename Hash = std::hash<Key>>
 class GenerationCache {
  public:

@@ -1,4 +1,5 @@
-// Declares every metric of GET /metrics: its name and its help text. The names of labels are in metrics.cpp.
+// Declares the metrics of GET /metrics: the name and the help text of each. metrics.cpp has most labels, and declares
+// sealcast_build_info.
 //
 // Callers count through a reference to the metric, so that counting needs no look-up. To add a metric with a label,
 // declare its family and an accessor here, and define the accessor in metrics.cpp.
@@ -34,8 +35,8 @@ class Metrics {
 
   // Accessors of the metrics with a label. Each call looks the metric up by a hash, so callers keep the reference.
 
-  // Messages that were refused, by the `code` of their verdict (docs/errors.md). Codes after the first 64 count as
-  // "other".
+  // Messages over HTTP that were refused, by the `code` of the answer (docs/errors.md). After the first 64 different
+  // codes, each new code counts as "other".
   Counter& refused(std::string_view code);
   Counter& gate_checks(std::string_view outcome);
 

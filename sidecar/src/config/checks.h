@@ -10,7 +10,7 @@ namespace sealcast::config::checks {
 using Problem = std::optional<std::string>;
 
 // Addresses and URLs. A problem never quotes a value that may contain a password.
-Problem listen_address(const std::string& value);  // host:port
+Problem listen_address(const std::string& value);  // host:port, the port may be 0
 Problem postgres_dsn(const std::string& value);    // without a password
 Problem optional_postgres_dsn(const std::string& value);
 Problem redis_url(const std::string& value);  // without a password
@@ -34,7 +34,7 @@ Problem readable_file(const std::string& value);
 Problem directory(const std::string& value);
 Problem socket_path(const std::string& value);
 
-// Words
+// Words and names
 Problem log_level(const std::string& value);
 Problem channel_access(const std::string& value);  // private or public
 Problem not_empty(const std::string& value);

@@ -61,8 +61,8 @@ struct Settings {
   struct Session {
     std::string hs256_secret_file;
     std::string jwks_file;
-    std::string issuer;              // required claim `iss`
-    std::string audience;            // required claim `aud`
+    std::string issuer;              // value that the claim `iss` must have
+    std::string audience;            // value that the claim `aud` must contain
     std::string ticket_secret_file;  // empty: hs256_secret_file
     std::chrono::seconds ticket_ttl;
     std::chrono::seconds transport_token_ttl;
@@ -102,7 +102,7 @@ struct Settings {
   struct Sse {
     std::chrono::milliseconds heartbeat;  // silence after which a keep-alive comment is sent
     std::size_t max_subscribers;
-    std::size_t ring_frames;          // newest frames kept per stream; a slower reader is disconnected
+    std::size_t ring_frames;          // newest frames kept per stream; a reader that needs older ones is disconnected
     std::chrono::milliseconds retry;  // pause that readers are asked to make before they reconnect
   } sse;
   struct Mqtt {
@@ -147,13 +147,13 @@ struct Settings {
   struct Switching {
     std::string target;                 // transport for hot streams
     std::string home;                   // transport to which readers return
-    std::int32_t soft;                  // viewers
-    std::int32_t hard;                  // viewers
-    std::int32_t low;                   // viewers
+    std::int32_t soft;                  // number of viewers at which `target` is warmed up
+    std::int32_t hard;                  // number of viewers at which readers move to `target`
+    std::int32_t low;                   // number of viewers below which readers return
     std::chrono::milliseconds hold;     // time below `low` before readers return
     std::chrono::milliseconds window;   // how long both transports carry the stream
     std::chrono::milliseconds overlap;  // how long a reader reads both transports
-    std::chrono::milliseconds repeat;   // between two migrate messages
+    std::chrono::milliseconds repeat;   // interval between two migrate messages
     std::string webhook_url;
     std::string webhook_secret_file;  // never empty when webhook_url is set
     std::string webhook_ca_file;

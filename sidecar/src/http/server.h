@@ -1,4 +1,4 @@
-// The HTTP server: accepts connections, and has a router answer their requests.
+// The HTTP server: accepts connections. A router finds the handler that answers each request.
 #pragma once
 
 #include <prometheus/gauge.h>

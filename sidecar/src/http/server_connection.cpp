@@ -1,4 +1,5 @@
-// The state machine of a connection: read → parse → dispatch, then complete → flush → release.
+// Implements a connection as a state machine. Each request passes through these functions: read → parse → dispatch →
+// the route's handler → complete → flush → release.
 #include "http/server_connection.h"
 
 #include <algorithm>

@@ -20,7 +20,7 @@ class MqttBroker {
   explicit MqttBroker(std::vector<std::string> lines = {"allow_anonymous true"});
 
   void stop() { process_.kill(); }
-  void start();  // starts it again on the same port; sessions from before stop() are lost
+  void start();  // starts the broker again on the same port; sessions from before stop() are lost
   void freeze() { process_.freeze(); }
   void thaw() { process_.thaw(); }
 

@@ -16,7 +16,7 @@ class RedisServer {
   explicit RedisServer(std::vector<std::string> arguments = {});
 
   void stop() { process_.kill(); }
-  void start();  // starts it again on the same port, without data
+  void start();  // starts the server again on the same port, without data
   void freeze() { process_.freeze(); }
   void thaw() { process_.thaw(); }
 
