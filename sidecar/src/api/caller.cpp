@@ -1,4 +1,4 @@
-// Verifies the credentials of requests, and answers 401 if they are missing or invalid.
+// Verifies the credentials of requests. Answers 401 if they are invalid, or if a required session is missing.
 #include "api/caller.h"
 
 #include <boost/beast/core/string.hpp>

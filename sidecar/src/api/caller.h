@@ -14,15 +14,17 @@ namespace sealcast::api {
 
 class Callers {
  public:
-  // Both outlive this.
+  // Both references must stay valid as long as this object.
   Callers(message::SessionVerifier& sessions, const message::TicketIssuer& tickets)
       : sessions_(sessions), tickets_(tickets) {}
 
-  // Requires a session. Returns nullopt without one; the response is then 401.
+  // Returns the session of the header Authorization. Returns nullopt after answering 401 if the session is missing,
+  // expired or invalid.
   std::optional<message::Session> session(http::Exchange& exchange);
 
-  // Accepts a session, a ticket for the stream in ?access_token=, or neither: an anonymous reader has an empty user_id.
-  // Returns nullopt if the session or ticket is invalid; the response is then 401.
+  // Returns the session of the header Authorization. Without that header, returns the user of the ticket for this
+  // stream in ?access_token=. Without both, the reader is anonymous and has an empty user_id. Returns nullopt after
+  // answering 401 if the session or the ticket is invalid.
   std::optional<message::Session> reader(http::Exchange& exchange, const std::string& stream_id);
 
  private:
@@ -30,7 +32,7 @@ class Callers {
 
   message::SessionVerifier& sessions_;
   const message::TicketIssuer& tickets_;
-  std::int64_t invalid_ = 0;  // credentials since the last log line
+  std::int64_t invalid_ = 0;  // number of invalid credentials since the last log line
   log::Throttle log_throttle_;
 };
 

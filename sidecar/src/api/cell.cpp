@@ -1,4 +1,4 @@
-// Refuses requests for streams of other cells.
+// Answers 421 to requests for streams of other cells, with the URL of the right cell.
 #include "api/cell.h"
 
 #include "api/database_failure.h"

@@ -1,4 +1,4 @@
-// 421: the answer to a request for a stream of another cell (docs/cells.md).
+// Answers 421 to a request for a stream that another cell holds (docs/cells.md).
 #pragma once
 
 #include <string>
@@ -11,10 +11,11 @@ namespace sealcast::api {
 
 inline constexpr std::string_view kWrongCell = "wrong_cell";
 
-// Adds the header Location: the path and query of this request at the other cell's URL.
+// Adds the header Location with `url`, the other cell's URL, followed by the path and the query of this request.
 void add_cell_location(std::string_view url, http::Exchange& exchange);
 
-// Returns false if the stream is in another cell or the cells are not known yet; the response is then 421 or 503.
+// Returns whether this cell holds the stream. Returns false after answering 421 if another cell holds it, or after
+// answering 503 if the table of cells was not read yet.
 bool is_here(const message::Cells& cells, const std::string& stream_id, http::Exchange& exchange);
 
 }  // namespace sealcast::api

@@ -1,4 +1,4 @@
-// Answers 503 for all routes that send statements of their own to Postgres.
+// Answers 503, and logs the failure, for all routes that send statements to Postgres themselves.
 #include "api/database_failure.h"
 
 #include "base/log.h"

@@ -17,7 +17,7 @@ namespace {
 
 using transport::sse::Hub;
 
-constexpr std::chrono::seconds kMaxWaitForRelay{5};  // until it has a position
+constexpr std::chrono::seconds kMaxWaitForRelay{5};  // how long a reader waits until the relay has a position
 
 struct Events {
   Callers& callers;
@@ -50,7 +50,8 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
                          {503, "overloaded", "too many readers", {}, "Retry after a pause.", std::chrono::seconds(1)});
     co_return;
   }
-  // Reserved before the offsets are read from Postgres: see hub.h.
+  // From the reservation on, the hub keeps all new frames. The reservation must precede the read of the last offset
+  // from Postgres, so that the reader misses no frame (hub.h).
   Hub::Reservation reservation = hub.reserve(stream_id);
   if (!co_await hub.wait_for_position(Hub::Clock::now() + kMaxWaitForRelay)) {
     answer_database_unavailable(response);

@@ -50,8 +50,9 @@ asio::awaitable<void> Heartbeat::answer(http::Exchange& exchange, std::string_vi
   }
 }
 
-// Returns the key of the viewer, or nullopt after answering 400. A user with several devices is one viewer. The
-// prefixes "u" and "v" differ, so a viewer_id that equals the id of a user counts as another viewer.
+// Returns the key under which the viewer is counted, or nullopt after answering 400. The key of a known user is made
+// from the user's id, so a user with several devices is one viewer. The key of an anonymous viewer is made from
+// viewer_id. The prefixes "u" and "v" differ, so a viewer_id that equals the id of a user counts as another viewer.
 std::optional<std::string> Heartbeat::viewer(const http::Request& request, const std::string& user_id,
                                              http::Response& response) {
   std::string viewer_id;

@@ -13,8 +13,8 @@ class HeartbeatBodyParser {
  public:
   static constexpr std::string_view kHint = R"(Send {"viewer_id": "…"}, or Authorization: Bearer.)";
 
-  // Sets `viewer_id`, to an empty string if the body has none. Returns false if the body is invalid; the response is
-  // then 400.
+  // Stores the member viewer_id of the body in `viewer_id`, or an empty string if the body has no viewer_id. Returns
+  // false after answering 400 if the body is invalid.
   bool parse(const std::string& body, std::string& viewer_id, http::Response& response);
 
  private:

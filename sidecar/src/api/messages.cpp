@@ -14,10 +14,11 @@ namespace {
 
 constexpr std::int64_t kDefaultLimit = 50;
 constexpr std::int64_t kMaxLimit = 500;
-constexpr std::size_t kMaxPageBytes = 1 << 20;  // the page ends with the message that reaches this size
+constexpr std::size_t kMaxPageBytes = 1 << 20;  // of envelopes; a page ends with the message that reaches it
 constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
-// The rows [first, second) that fit in one answer: the first rows, or the last ones for a caller that reads backwards.
+// Returns the range [first, second) of the rows that fit in one answer. The range has the first rows of `page`, or its
+// last rows for a caller that reads backwards.
 std::pair<int, int> rows_that_fit(const transport::FramePage& page, bool forwards) {
   std::size_t bytes = 0;
   int count = 0;

@@ -1,4 +1,4 @@
-// POST /rpc/{function}: calls a function of sealcast.call_as() for the session's user, such as mute or set_role.
+// POST /rpc/{function}: calls a SQL function such as mute or set_role for the session's user, by sealcast.call_as().
 #include <algorithm>
 #include <charconv>
 #include <memory>
@@ -15,9 +15,10 @@ namespace sealcast::api {
 
 namespace {
 
-constexpr int kCallsPerSecond = 5;  // of one user
+constexpr int kCallsPerSecond = 5;  // per user, for all functions together
 
-// A refusal has SQLSTATE PTnnn, and DETAIL "code" or "code: details" (docs/errors.md).
+// Answers with the error by which a SQL function refused the call. The error's SQLSTATE is PTnnn, where nnn is the HTTP
+// status. Its DETAIL is "code" or "code: details" (docs/errors.md).
 void answer_refusal(const postgres::Error& error, http::Response& response) {
   int status = 500;
   std::string_view digits = std::string_view(error.sqlstate()).substr(2);

@@ -1,4 +1,4 @@
-// The text of docs/openapi.json, compiled in.
+// The text of docs/openapi.json as a constant. CMake compiles it into the program.
 #pragma once
 
 #include <string_view>

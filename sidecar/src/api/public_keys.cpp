@@ -11,8 +11,8 @@ namespace sealcast::api {
 
 namespace {
 
-// A new key must be published for longer than this before it signs (docs/keys.md). Otherwise a reader with a cached
-// answer does not know the key.
+// A new key must be published for longer than max-age before it signs (docs/keys.md). Otherwise a reader with a cached
+// answer would not know the key.
 constexpr std::string_view kCacheControl = "public, max-age=60";
 
 struct PublicKeys {
@@ -31,7 +31,7 @@ struct PublicKeys {
 asio::awaitable<PublicKeys::KeySet> PublicKeys::read() {
   const auto now = Clock::now();
   if (known && now < fresh_until) co_return known;
-  // Set before the query: requests during the query get the known keys, so that Postgres gets one query per second.
+  // Set before the query, so that requests during the query get the known keys and Postgres gets one query per second.
   fresh_until = now + kAge;
   try {
     postgres::Result rows = co_await pool.query("select sealcast.public_keys()");

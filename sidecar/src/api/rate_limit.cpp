@@ -1,4 +1,4 @@
-// Writes the RateLimit headers of every answer, so that clients can slow down, and the answer 429.
+// Adds the RateLimit headers to an answer, also to a successful one, so that clients can slow down before they get 429.
 #include "api/rate_limit.h"
 
 namespace sealcast::api {

@@ -1,4 +1,4 @@
-// The gate's answer over HTTP: the RateLimit headers, 429 and 503.
+// Turns the gate's answer into HTTP: the RateLimit headers, and the answers 429 and 503.
 #pragma once
 
 #include <string_view>
@@ -8,8 +8,9 @@
 
 namespace sealcast::api {
 
-// Adds the headers of draft-ietf-httpapi-ratelimit-headers under the name `policy`. Returns false if the request must
-// end here; the response is then 429 or, without these headers, 503.
+// Adds the headers RateLimit and RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers, with the policy name
+// `policy`. Returns false after answering 429 if the sender exceeds the rate. Returns false after answering 503,
+// without these headers, if the gate does not answer.
 bool within_rate(std::string_view policy, const message::GateAnswer& answer, http::Response& response);
 
 }  // namespace sealcast::api

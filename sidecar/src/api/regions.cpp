@@ -12,7 +12,8 @@ namespace sealcast::api {
 
 namespace {
 
-// Clients ask again after this time, or when their region fails. Private: the answer depends on the caller's address.
+// Clients ask again after max-age, or when their region fails. `private` keeps shared caches from storing the answer,
+// because it depends on the caller's address.
 constexpr std::string_view kCacheControl = "private, max-age=60";
 
 void add_whole_or_null(JsonObject& object, std::string_view name, std::optional<double> number) {

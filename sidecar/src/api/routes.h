@@ -1,6 +1,6 @@
-// The handlers of all routes (docs/http.md), each made of the parts that it uses. app/route_table.cpp has the paths.
+// Functions that make the handlers of all routes (docs/http.md). app/route_table.cpp assigns the handlers to paths.
 //
-// The parts that a handler gets by reference outlive it.
+// Each function gets the objects that its handler uses. These objects must stay valid as long as the handler.
 #pragma once
 
 #include <chrono>
@@ -51,7 +51,8 @@ http::Handler send_message(Callers& callers, const message::Cells& cells, messag
 // POST /rpc/verify
 http::Handler verify(postgres::Pool& pool);
 
-// POST /rpc/{function}: a function of sealcast.call_as(), for example mute, called for the session's user.
+// POST /rpc/{function}. `function` is the name of a SQL function, for example mute, that sealcast.call_as() calls for
+// the session's user. The text must stay valid as long as the handler.
 http::Handler moderation(std::string_view function, Callers& callers, message::Gate& gate, postgres::Pool& pool);
 
 // GET /streams/{id}/events. The public channel is read from `hub`, the vip channel from `vip_hub`.
@@ -92,7 +93,7 @@ struct ReadinessCheck {
 };
 http::Handler readiness(std::vector<ReadinessCheck> checks);
 
-// GET of all other paths: the demo room.
+// GET requests for all other paths: answers with the files of the demo room.
 http::Handler demo(http::StaticFiles files);
 
 }  // namespace sealcast::api

@@ -1,4 +1,4 @@
-// Reads the four members of the body of a message without copying the payload.
+// Parses the body of POST /rpc/send_message, without copying the payload.
 #include "api/send_body.h"
 
 #include <algorithm>
@@ -28,7 +28,7 @@ struct Problems {
   }
 };
 
-// At most 64 bytes of a name, cut between two characters.
+// Returns at most the first 64 bytes of `name`. The cut never splits a UTF-8 character.
 std::string_view shortened(std::string_view name) {
   std::size_t size = std::min<std::size_t>(name.size(), 64);
   while (size < name.size() && (name[size] & 0xC0) == 0x80) --size;
@@ -88,7 +88,8 @@ error_code read_object(simdjson::ondemand::document& document, SendBody& out, Pr
   return document.current_location().error() ? simdjson::SUCCESS : simdjson::TRAILING_CONTENT;
 }
 
-// Returns whether the body is JSON, although it is not the requested object.
+// Returns whether the body is JSON. Called after a value had the wrong type: if the body is JSON, the answer is
+// invalid_request instead of invalid_json.
 bool is_json(std::string_view body) {
   std::string canonical;
   try {
@@ -121,7 +122,7 @@ bool SendBodyParser::parse(const std::string& body, SendBody& out, http::Respons
   // iterate() checks that the body is UTF-8.
   error_code error =
       parser_.iterate(simdjson::padded_string_view(body.data(), body.size(), body.capacity())).get(document);
-  // Without a document, for example after an unclosed string, current_location() must not be called.
+  // If iterate() failed, for example because of an unclosed string, current_location() must not be called.
   const bool parsed = !error;
   if (parsed) error = read_object(document, out, problems);
   if (error == simdjson::INCORRECT_TYPE && is_json(body)) {

@@ -1,5 +1,5 @@
-// The body of POST /rpc/send_message: {"stream_id","t","d","txn_id"}. All four are required; unknown
-// and duplicate members are refused.
+// The body of POST /rpc/send_message: {"stream_id","t","d","txn_id"}. All four members are required. Unknown and
+// duplicate members are refused.
 #pragma once
 
 #include <simdjson.h>
@@ -15,12 +15,14 @@ struct SendBody {
   std::string stream_id;  // lower-case
   std::string txn_id;     // lower-case
   std::string t;
-  std::string_view d;  // the JSON text of an object, inside the body. It is UTF-8; Postgres checks its grammar.
+  std::string_view d;  // the JSON text of an object; points into the body. It is UTF-8; Postgres checks its grammar.
 };
 
 class SendBodyParser {
  public:
-  // Returns false if the body is invalid; the response is then 400 and names every problem.
+  // Returns false after answering 400 if the body is invalid. If the body is a JSON object, the answer names the
+  // problems of all members; only a `d` that is not an object ends the search for problems. `body` must stay unchanged
+  // while `out` is used.
   bool parse(const std::string& body, SendBody& out, http::Response& response);
 
  private:

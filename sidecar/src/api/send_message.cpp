@@ -1,4 +1,5 @@
-// POST /rpc/send_message: checks a message against the session, the limits and the gate, then has it admitted.
+// POST /rpc/send_message: checks the session, the message's size and the sender's rate, then passes the message to
+// admission.
 #include <memory>
 
 #include "api/caller.h"
@@ -24,7 +25,7 @@ std::string uuid_text(const postgres::Uuid& uuid) {
   return out;
 }
 
-// Counts a refused message when the request ends, whichever check refused it.
+// Counts a refused message in its destructor, so that one place counts the refusals of all checks.
 struct RefusalCounter {
   Metrics& metrics;
   const http::Response& response;
@@ -43,7 +44,8 @@ struct SendMessage {
   SendBodyParser bodies{};
 
   asio::awaitable<void> answer(http::Exchange& exchange);
-  // Returns false if canonical `d` exceeds the type's limit, or is not JSON; the response is then 413 or 400.
+  // Returns false after answering 413 if the canonical form of `d` exceeds the type's limit. Returns false after
+  // answering 400 if `d` has no canonical form, which is checked only if `d` as sent exceeds the limit.
   bool within_size(const SendBody& body, http::Response& response) const;
   void answer_verdict(const message::Verdict& verdict, http::Exchange& exchange) const;
 };
@@ -65,7 +67,7 @@ asio::awaitable<void> SendMessage::answer(http::Exchange& exchange) {
                            false};
   std::string bucket(limits.bucket(body.t));
   int limit = co_await limits.limit_for(bucket, body.stream_id, session->user_id);
-  // Named for GCC 12: see CONTRIBUTING.md.
+  // A named variable, because GCC 12 destroys a temporary inside a co_await expression twice (CONTRIBUTING.md).
   message::GateRequest check{std::move(session->user_id), bucket, std::move(body.txn_id), limit};
   message::GateAnswer checked = co_await gate.check(std::move(check));
   if (!within_rate(bucket == message::kUnknownType ? "unknown" : bucket, checked, response)) co_return;
@@ -81,8 +83,8 @@ asio::awaitable<void> SendMessage::answer(http::Exchange& exchange) {
   answer_verdict(verdict, exchange);
 }
 
-// Canonical JSON is almost never longer than the original text. So only a `d` that exceeds the limit as sent is
-// canonicalised here. Postgres checks the limit of every message again.
+// Canonical JSON is almost never longer than the original text. So `d` is canonicalised here only if its original text
+// exceeds the limit. Postgres checks the limit of every message again.
 bool SendMessage::within_size(const SendBody& body, http::Response& response) const {
   auto max_bytes = limits.max_bytes(body.t);
   if (!max_bytes || body.d.size() <= static_cast<std::size_t>(*max_bytes)) return true;

@@ -1,4 +1,5 @@
-// The routes about the process itself: GET /healthz, /readyz, /metrics, /openapi.json; and the demo room.
+// The routes that describe the process itself: GET /healthz, /readyz, /metrics and /openapi.json. Also the files of the
+// demo room.
 #include "api/openapi.h"
 #include "api/routes.h"
 #include "base/json.h"

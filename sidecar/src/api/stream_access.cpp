@@ -1,4 +1,4 @@
-// Answers 400, 401, 403 and 404 on behalf of the routes of streams.
+// Checks the stream's id, the channel and the right to read. Answers with an error if a check fails.
 #include "api/stream_access.h"
 
 #include "api/cell.h"

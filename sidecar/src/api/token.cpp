@@ -73,12 +73,14 @@ asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, co
   if (!caller) co_return;
   const transport::Channel channel = request.channel.value_or(transport::Channel::everyone);
   const bool vip = channel == transport::Channel::all_messages;
-  // A migration ticket shows that its holder read the stream a moment ago. With a session the session decides instead.
+  // A migration ticket proves that the client read the stream less than a minute ago, so access is not checked again.
+  // If the request has a session, the session decides and the ticket is ignored.
   const bool by_ticket = !has_session && !vip && !request.ticket.empty() &&
                          tickets.verify_migration(request.ticket, stream_id, request.transport, std::time(nullptr));
   if (!by_ticket) {
-    // The cache does not know whether a user has a role in a public stream.
-    // Named for GCC 12: see CONTRIBUTING.md.
+    // The vip channel needs a query, because the cache does not know whether a user has a role in a public stream.
+    // `lookup` is a named variable, because GCC 12 destroys a temporary inside a co_await expression twice
+    // (CONTRIBUTING.md).
     auto lookup = vip ? history.access(stream_id, caller->user_id) : access_cache.access(stream_id, caller->user_id);
     auto stream = co_await readable_stream(exchange, caller->user_id, std::move(lookup), kHowToGetToken);
     if (!stream || (vip && !allows_vip(*stream, response))) co_return;

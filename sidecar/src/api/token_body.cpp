@@ -1,4 +1,4 @@
-// Reads the members of the body of a request for a token.
+// Parses the body of POST /streams/{id}/token.
 #include "api/token_body.h"
 
 #include "core/token/jwt.h"
@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kMaxTransport = 64;
 
-// Returns the problem of the member, or an empty string.
+// Stores the value of the member `name` in `out`. Returns the member's problem, or an empty string if it is valid.
 std::string_view read_member(std::string_view name, const simdjson::dom::element& value, TokenBody& out) {
   std::string_view text;
   const bool is_text = value.get(text) == simdjson::SUCCESS;

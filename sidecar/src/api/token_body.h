@@ -1,4 +1,4 @@
-// The body of POST /streams/{id}/token: {"transport","ticket","channel"}; the last two are optional.
+// The body of POST /streams/{id}/token: {"transport","ticket","channel"}. The members ticket and channel are optional.
 #pragma once
 
 #include <simdjson.h>
@@ -13,7 +13,7 @@ namespace sealcast::api {
 
 struct TokenBody {
   std::string transport;
-  std::string ticket;  // empty: absent
+  std::string ticket;  // empty if the body has no ticket
   std::optional<transport::Channel> channel;
 };
 
@@ -21,7 +21,7 @@ class TokenBodyParser {
  public:
   static constexpr std::size_t kMaxBytes = 16'384;
 
-  // Returns false if the body is invalid; the response is then 400 or 413.
+  // Returns false after answering 400 if the body is invalid, or 413 if it has more than kMaxBytes.
   bool parse(const std::string& body, TokenBody& out, http::Response& response);
 
  private:

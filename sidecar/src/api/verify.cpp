@@ -1,4 +1,4 @@
-// POST /rpc/verify: asks Postgres, which alone has the keyring, whether an envelope is genuine.
+// POST /rpc/verify: asks Postgres whether an envelope is genuine, because only Postgres has the keyring.
 #include "api/database_failure.h"
 #include "api/routes.h"
 #include "api/send_body.h"

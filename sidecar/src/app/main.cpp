@@ -26,10 +26,12 @@ namespace sealcast::app {
 namespace {
 
 constexpr std::chrono::seconds kLastHandlers{1};
-// Connections of the gate's socket, and 64 for Postgres, Redis, outside services and libraries.
+// Open files besides HTTP connections: the connections of the gate socket, and 64 for Postgres, Redis, outside services
+// and libraries.
 constexpr rlim_t kOtherFiles = message::GateSocket::kMaxConnections + 64;
 
-// Each HTTP connection needs an open file.
+// Raises the limit of open files to the hard limit, because each HTTP connection needs an open file. Logs a warning if
+// the hard limit is too low for http.max_connections.
 void raise_file_limit(const config::Settings& settings) {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -44,7 +46,8 @@ void raise_file_limit(const config::Settings& settings) {
       {{"limit", static_cast<std::int64_t>(limit.rlim_max)}, {"needed", static_cast<std::int64_t>(needed)}});
 }
 
-// A core dump contains every secret. Only the soft limit changes: prlimit can allow a core dump (docs/security.md).
+// A core dump would contain every secret. Only the soft limit is set to 0, so an operator can still allow a core dump
+// with prlimit (docs/security.md).
 void forbid_core_dump() {
   rlimit limit;
   if (getrlimit(RLIMIT_CORE, &limit) != 0) return;
@@ -69,7 +72,7 @@ int serve(const config::Settings& settings, const Arguments&... arguments) {
   // All parts are stopped; the handlers of cancelled operations run now.
   context.restart();
   context.run_for(kLastHandlers);
-  // A handler that still waits refers to the process: exit without destructors.
+  // A handler that still waits has references to `process`. So the program exits without destroying `process`.
   if (!context.stopped()) std::_Exit(0);
   return 0;
 }

@@ -9,21 +9,20 @@
 
 namespace sealcast::app {
 
-// So a part may use every part that was added before it, for as long as it runs.
+// Because of this order, a running part may use all parts that were added before it.
 class Parts {
  public:
   using Clock = std::chrono::steady_clock;
-  // Finishes the part's work, by `deadline` at the latest, and stops it. The part needs no more than that to be
-  // destroyed.
+  // Finishes the part's work and stops the part, at `deadline` at the latest. Afterwards the part can be destroyed.
   using Stop = std::function<asio::awaitable<void>(Clock::time_point deadline)>;
 
   void add(std::function<void()> start, Stop stop);
-  // For a part that stops at once.
+  // Adds a part whose `stop` does not wait for anything.
   void add(std::function<void()> start, std::function<void()> stop);
 
-  // Throws the exception of the first part that cannot start. Later parts are then not started.
+  // Starts the parts in order. If a part throws, passes the exception on and does not start the later parts.
   void start();
-  // Stops the started parts, one after the other.
+  // Stops the started parts in reverse order, one after the other.
   asio::awaitable<void> stop(Clock::time_point deadline);
 
  private:

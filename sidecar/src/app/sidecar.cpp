@@ -1,4 +1,5 @@
-// Composes the sidecar: makes each part with the parts that it uses, and lists them in their order of start.
+// Composes the sidecar: makes each part, passes it the parts that it uses, and lists all parts in the order in which
+// they start.
 #include "app/sidecar.h"
 
 #include <ctime>
@@ -14,10 +15,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kReadConnections = 2;     // for history, stream access and the gate's caches
-constexpr std::chrono::seconds kAccessAge{10};  // of what heartbeats ask
+constexpr std::size_t kReadConnections = 2;     // for the statements of routes and of refreshers
+constexpr std::chrono::seconds kAccessAge{10};  // minimum time that the access cache keeps an answer
 constexpr std::size_t kAccessEntries = 10'000;
-constexpr std::size_t kMaxReads = 8192;  // waiting on one of them; thousands of readers may come at once
+// Statements that may wait on one of the kReadConnections: thousands of readers may connect at the same time.
+constexpr std::size_t kMaxReads = 8192;
 
 std::string hs256_secret(const config::Settings& settings) {
   const std::string& file = settings.session.hs256_secret_file;
@@ -104,14 +106,14 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
   add_parts();
 }
 
-// Shutting down runs backwards: new requests end first, then everything that was committed is relayed and delivered,
-// then the connections close.
+// shut_down() stops the parts in the reverse order: first the server stops accepting requests, then every committed
+// message is relayed and delivered, then the event streams and the connections to Postgres and Redis close.
 void Sidecar::add_parts() {
   parts_.add([this] { redis_.start(); }, [this] { redis_.stop(); });
   parts_.add([this] { audience_redis_.start(); }, [this] { audience_redis_.stop(); });
   parts_.add(
       [this] {
-        // The caches are read as soon as Postgres answers for the first time.
+        // limits_ and cells_ read their tables as soon as Postgres answers for the first time.
         pool_.on_connect = [this] {
           if (std::exchange(caches_started_, true)) return;
           limits_.start();
@@ -156,7 +158,7 @@ void Sidecar::add_parts() {
   parts_.add([this] { server_.start(); },
              [this](Clock::time_point deadline) -> asio::awaitable<void> {
                server_.shut_down();
-               // Stopped together with the server: no message may arrive by either way from now on.
+               // The gate socket stops together with the server, so that no new message arrives from HTTP or from SQL.
                if (gate_socket_) gate_socket_->stop();
                const bool idle = co_await server_.wait_idle(deadline);
                if (!idle) all_answered_ = false;
@@ -223,7 +225,8 @@ std::unique_ptr<leader::switching::Webhook> Sidecar::make_webhook() const {
       core::token::read_secret_file("switching.webhook_secret_file", own.webhook_secret_file), own.webhook_ca_file);
 }
 
-// The gate's Redis, on a connection of its own: its checks never wait behind what counts viewers.
+// Returns the options of the second connection to the gate's Redis. Viewers are counted over it, so that the checks of
+// the gate never wait behind commands that count viewers.
 redis::Options Sidecar::audience_redis_options() const {
   redis::Options options = message::gate_redis_options(settings_.gate);
   options.log_tag = log::tag::kAudience;

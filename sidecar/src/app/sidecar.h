@@ -1,4 +1,4 @@
-// The process of `sealcastd`: every part of the sidecar, made and connected in one place.
+// The process `sealcastd`: the class that has every part of the sidecar and connects the parts.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -40,12 +40,12 @@ namespace sealcast::app {
 
 class Sidecar {
  public:
-  // `settings` outlives this. Throws SettingsError that names the key and the fix.
+  // `settings` must stay valid as long as this object. Throws a SettingsError that names the setting and the fix.
   Sidecar(asio::io_context& context, const config::Settings& settings);
 
   void start();
   // Answers the requests that have arrived, relays and delivers every committed message, and tells SSE readers when to
-  // reconnect. Gives up after `drain_timeout`.
+  // reconnect. After `drain_timeout` it stops all parts, even if requests or deliveries are not finished.
   asio::awaitable<void> shut_down();
 
  private:

@@ -1,4 +1,4 @@
-// Registers the transports to outside services: add a row to kTransports for a new one.
+// Registers the transports to outside services. To add a transport, add a row to kTransports.
 #include "app/transports.h"
 
 #include <algorithm>
@@ -18,7 +18,8 @@
 namespace sealcast::app {
 namespace {
 
-// Both return null when the settings turn the transport off.
+// Make returns null if the settings turn the transport off. MakeTokens returns null if the settings do not contain the
+// secret or key that signs the transport's reader tokens.
 using Make = std::unique_ptr<transport::outside::Adapter> (*)(asio::any_io_executor executor,
                                                               const config::Settings& settings);
 using MakeTokens = std::unique_ptr<transport::TokenMaker> (*)(const config::Settings& settings);
@@ -30,7 +31,8 @@ const std::string& setting(const config::Settings& settings) {
   return settings.*Service.*Member;
 }
 
-// Makes the adapter for the vip channel of a service: the setting `VipPlace` replaces the setting `Place`.
+// Makes the adapter that publishes the vip channel to an outside service. It gets a copy of the settings in which the
+// setting `VipPlace` (for example mqtt.vip_topic) replaces the setting `Place` (mqtt.topic).
 template <auto Service, auto Place, auto VipPlace, auto Adapter>
 std::unique_ptr<transport::outside::Adapter> make_vip(asio::any_io_executor executor,
                                                       const config::Settings& settings) {
@@ -45,10 +47,10 @@ struct Registration {
   std::string_view name;
   transport::Channel channel;
   Make make;
-  // Only for transports that switching can move readers to.
+  // Only the transports to which switching can move readers have values for the members below.
   Text on = nullptr;                 // the setting that turns the transport on
   Text place = nullptr;              // the setting that names a stream's place in the service
-  MakeTokens make_tokens = nullptr;  // for both channels
+  MakeTokens make_tokens = nullptr;  // makes reader tokens for both channels
 };
 constexpr Registration kTransports[] = {
     {"redis_streams", transport::Channel::all_messages, transport::redis_streams::make_redis_streams},
@@ -82,8 +84,9 @@ void check_names(std::string_view setting, const std::vector<std::string>& names
   }
 }
 
-// Checks a transport that switching uses. `lists` are the settings of the delivery modes in which it must carry
-// streams.
+// Throws SettingsError if switching cannot use the transport `name`, the value of the setting switching.`key`. `lists`
+// has the settings of the delivery modes in which this transport must carry streams. An empty setting means all
+// transports.
 void check_place(std::string_view key, const std::string& name, const config::Settings& settings,
                  std::initializer_list<std::pair<std::string_view, const std::vector<std::string>&>> lists) {
   if (name == "sse") return;

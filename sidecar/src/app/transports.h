@@ -14,17 +14,17 @@
 
 namespace sealcast::app {
 
-// Throws SettingsError when the settings name an unknown transport, or let switching use a transport that cannot carry
-// the readers.
+// Throws SettingsError if the settings name an unknown transport, or if switching could not use its target transport or
+// its home transport.
 void check_transports(const config::Settings& settings);
 
-// Make what the settings turn on.
+// Make the adapters and the token makers of all transports that the settings turn on.
 std::vector<transport::outside::RegisteredAdapter> make_adapters(asio::any_io_executor executor,
                                                                  const config::Settings& settings);
 transport::TokenMakers make_token_makers(const config::Settings& settings);
 
-// The name of a stream's public channel in the service of `transport`: an MQTT topic, a Supabase topic or an Ably
-// channel. Empty for other transports.
+// Returns the place of a stream's public channel in the outside service of `transport`: an MQTT topic, a Supabase topic
+// or an Ably channel. Returns an empty string for other transports.
 std::string channel_of(const config::Settings& settings, std::string_view transport, std::string_view stream_id);
 
 }  // namespace sealcast::app

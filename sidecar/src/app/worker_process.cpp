@@ -10,7 +10,8 @@
 namespace sealcast::app {
 namespace {
 
-// A missing URL would otherwise be noticed only at the first connection.
+// Throws SettingsError if redis_events.url is empty. Otherwise the worker would notice the missing URL only at its
+// first connection.
 const config::Settings& checked(const config::Settings& settings) {
   if (settings.redis_events.url.empty()) {
     throw core::SettingsError(

@@ -17,7 +17,7 @@ namespace sealcast::app {
 
 class WorkerProcess {
  public:
-  // `settings` outlives this. Throws SettingsError when redis_events.url is empty.
+  // `settings` must stay valid as long as this object. Throws SettingsError if redis_events.url is empty.
   WorkerProcess(asio::io_context& context, const config::Settings& settings, const std::string& group);
 
   void start();

@@ -19,20 +19,21 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-// Parses a decimal number from 0 to `max`; -1 for any other text.
+// Parses a decimal number from 0 to `max`. Returns -1 for any other text.
 int parse_small_number(std::string_view text, int max);
 
-// Parses one address without zone, port or brackets.
+// Parses one address without zone, port or brackets. Returns nullopt for any other text.
 std::optional<Address> parse_address(std::string_view text);
 
 struct Network {
   Address address;
-  int prefix;  // bits, 0 to 128
+  int prefix;  // 0 to 128 bits of the IPv6 form: 104 for 10.0.0.0/8
 
   bool contains(const Address& other) const;
 };
 
-// Parses "10.0.0.0/8", "2001:db8::/32", or one address. Throws std::invalid_argument with the problem.
+// Parses "10.0.0.0/8", "2001:db8::/32", or one address. Throws std::invalid_argument with the problem, also if the
+// address has bits set after the prefix.
 Network parse_network(std::string_view text);
 
 }  // namespace sealcast

@@ -1,4 +1,4 @@
-// Compiles Boost.Asio and Boost.Beast once: every other file then compiles faster.
+// Compiles Boost.Asio and Boost.Beast once, so that all other files compile faster.
 #include <boost/asio/impl/src.hpp>
 #include <boost/asio/ssl/impl/src.hpp>
 #include <boost/beast/src.hpp>

@@ -1,4 +1,4 @@
-// The short name `asio` of Boost.Asio for all files of the sidecar. asio.cpp compiles the library.
+// Defines the short name `asio` for the namespace of Boost.Asio. asio.cpp compiles the library.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -1,4 +1,4 @@
-// Computes pauses between attempts.
+// Computes random pauses between attempts.
 #include "base/backoff.h"
 
 #include <algorithm>

@@ -21,7 +21,8 @@ struct Event::Waiters {
 
 namespace {
 
-// Keeps a timer in the list while its coroutine waits; removes it also when the coroutine is destroyed.
+// Keeps a timer in the list while its coroutine waits. The destructor removes the timer, also when the waiting
+// coroutine is destroyed.
 template <typename Waiters>
 class Waiting {
  public:

@@ -1,4 +1,4 @@
-// An event that coroutines of one event loop wait for.
+// An event for which coroutines of one event loop wait.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -10,7 +10,8 @@
 
 namespace sealcast {
 
-// Once set, an event stays set until clear(): a coroutine that waits later returns at once, so no wake-up is lost.
+// Once set, an event stays set until clear(). A coroutine that begins to wait after set() continues at once, so no
+// wake-up is lost.
 class Event {
  public:
   using Clock = std::chrono::steady_clock;
@@ -24,7 +25,8 @@ class Event {
   void clear();
   bool is_set() const;
 
-  // Returns true once the event is set, false at `deadline` or when the event is destroyed.
+  // Returns true once the event is set. Returns false at `deadline`, when the event is destroyed, or when clear()
+  // follows set() before the waiting coroutine continues.
   asio::awaitable<bool> wait_until(Clock::time_point deadline = Clock::time_point::max());
   asio::awaitable<bool> wait_for(Clock::duration time) { return wait_until(Clock::now() + time); }
 
@@ -35,7 +37,7 @@ class Event {
   std::shared_ptr<Waiters> waiters_;  // outlives the event while a coroutine waits
 };
 
-// Suspends the calling coroutine.
+// Suspend the calling coroutine.
 asio::awaitable<void> sleep_until(Event::Clock::time_point time);
 inline asio::awaitable<void> sleep_for(Event::Clock::duration time) { return sleep_until(Event::Clock::now() + time); }
 

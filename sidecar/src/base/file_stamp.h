@@ -1,4 +1,5 @@
-// The stamp of a file: inode, size, times. A different stamp means that the file was written or replaced.
+// The stamp of a file: inode, size, and the times of the last change of content and of metadata. If the stamp differs
+// from an earlier one, the file was written, replaced, or changed in its metadata.
 #pragma once
 
 #include <cstdint>

@@ -16,11 +16,11 @@ class JsonObject {
   explicit JsonObject(std::string& out) : out_(out) { out_ += '{'; }
 
   JsonObject& text(std::string_view name, std::string_view value);
-  JsonObject& text_or_null(std::string_view name, std::string_view value);  // null for an empty value
+  JsonObject& text_or_null(std::string_view name, std::string_view value);  // writes null for an empty value
   JsonObject& number(std::string_view name, std::int64_t value);
-  JsonObject& number(std::string_view name, double value);  // null for NaN and infinities: JSON has neither
+  JsonObject& number(std::string_view name, double value);  // writes null for NaN and infinities: JSON has neither
   JsonObject& boolean(std::string_view name, bool value);
-  JsonObject& json(std::string_view name, std::string_view value);  // `value` is JSON
+  JsonObject& json(std::string_view name, std::string_view value);  // `value` is a JSON text
   void end() { out_ += '}'; }
 
  private:

@@ -1,4 +1,4 @@
-// Writes each log line with one write(2), so that lines of several writers never mix.
+// Writes each log line with one write(2), so that lines of several processes do not mix.
 #include "base/log.h"
 
 #include <fmt/format.h>

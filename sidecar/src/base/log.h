@@ -12,7 +12,7 @@ namespace sealcast::log {
 
 enum class Level { debug, info, warn, error };
 
-// Alerts depend on the tags; docs/operations.md describes each tag.
+// Operators' alerts depend on the tags, so a tag must not be renamed. docs/operations.md describes each tag.
 namespace tag {
 inline constexpr std::string_view kAudience = "[AUDIENCE]";
 inline constexpr std::string_view kAuth = "[AUTH]";

@@ -47,7 +47,7 @@ prometheus::Histogram& Metrics::request_seconds(const char* route) {
 prometheus::Counter& Metrics::refused(std::string_view code) {
   const auto known = refused_.find(code);
   if (known != refused_.end()) return *known->second;
-  // Admit hooks invent codes; the bound keeps the number of series constant.
+  // An admit hook may return any code. kMaxCodes bounds the number of time series.
   const std::string label = refused_.size() < kMaxCodes ? std::string(code) : "other";
   prometheus::Counter& added = messages_.Add({{"code", label}});
   if (refused_.size() <= kMaxCodes) refused_.emplace(label, &added);

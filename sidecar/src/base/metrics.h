@@ -1,7 +1,8 @@
-// Declares every metric of GET /metrics: its name and its help text. The names of labels are in metrics.cpp.
+// Declares the metrics of GET /metrics: the name and the help text of each. metrics.cpp has most labels, and declares
+// sealcast_build_info.
 //
-// A metric is counted through a reference, so that counting looks nothing up. A metric with a label needs a family and
-// an accessor here, and the accessor's function in metrics.cpp.
+// Callers count through a reference to the metric, so that counting needs no look-up. To add a metric with a label,
+// declare its family and an accessor here, and define the accessor in metrics.cpp.
 // docs/operations.md describes each metric for operators.
 #pragma once
 
@@ -32,14 +33,14 @@ class Metrics {
   std::string render() const;  // Prometheus text format 0.0.4
   static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-  // Metrics with a label. A look-up costs a hash: keep the reference.
+  // Accessors of the metrics with a label. Each call looks the metric up by a hash, so callers keep the reference.
 
-  // Messages that were refused, by the `code` of their verdict (docs/errors.md). Codes after the first 64 count as
-  // "other".
+  // Messages over HTTP that were refused, by the `code` of the answer (docs/errors.md). After the first 64 different
+  // codes, each new code counts as "other".
   Counter& refused(std::string_view code);
   Counter& gate_checks(std::string_view outcome);
 
-  // One transport to an outside service.
+  // The metrics of one delivery, which belongs to one transport to an outside service.
   struct Delivery {
     Counter& delivered;
     Counter& dead;
@@ -58,7 +59,7 @@ class Metrics {
   };
   EventGroup event_group(std::string_view group);
 
-  // The process `sealcastd worker`, and each of its handlers.
+  // The metrics of the process `sealcastd worker`, and of each of its handlers.
   struct Worker {
     Gauge& partitions;
     Gauge& held;
@@ -146,7 +147,8 @@ class Metrics {
       gauges("sealcast_region_healthy", "1 while the region answers the probes of this sidecar, else 0");
 
  public:
-  // Metrics without a label, and those whose label values are known. They are in /metrics from the start.
+  // Metrics without a label, and metrics whose label values are constants. GET /metrics shows them from the start, also
+  // before they are counted.
 
   // HTTP and messages
   Histogram& send_message_seconds = request_seconds("send_message");

@@ -1,4 +1,4 @@
-// Parses the URL of a service.
+// Splits the URL of an outside service into its parts.
 #include "base/service_url.h"
 
 #include <algorithm>

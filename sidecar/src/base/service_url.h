@@ -1,4 +1,5 @@
-// The URL of a service: scheme://[user[:password]@]host[:port][/path], with TLS when the scheme has an s at its end.
+// Parses the URL of an outside service: scheme://[user[:password]@]host[:port][/path]. An s at the end of the scheme
+// means TLS.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ struct ServiceUrl {
   std::string path;        // the part after the first /
 };
 
-// Throws std::invalid_argument with the problem. The text never quotes the URL, which may contain a password.
+// `scheme` is the scheme without TLS, for example mqtt. Throws std::invalid_argument with the problem. The text of the
+// exception never quotes the URL, which may contain a password.
 ServiceUrl parse_service_url(std::string_view url, std::string_view scheme);
 
 }  // namespace sealcast

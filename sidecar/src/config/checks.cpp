@@ -1,4 +1,4 @@
-// Checks texts of settings: addresses, URLs, templates, paths.
+// Checks the values of text settings: addresses, URLs, templates, paths.
 #include "config/checks.h"
 
 #include <libpq-fe.h>
@@ -23,7 +23,8 @@ namespace {
 
 std::string quoted(const std::string& value) { return "\"" + value + "\""; }
 
-// True for scheme, host, optional port and optional path. Credentials are refused: a settings file contains no secrets.
+// Returns whether `url` consists of `scheme`, a host, an optional port and an optional path. Credentials are refused,
+// because a settings file must not contain secrets.
 bool is_plain_url(const std::string& url, std::string_view scheme) {
   return url.starts_with(scheme) && url.size() > scheme.size() && url[scheme.size()] != '/' &&
          url.find_first_of("@?# \t\r\n", scheme.size()) == url.npos;
@@ -49,7 +50,7 @@ Problem postgres_dsn(const std::string& value) {
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(value.c_str(), &error),
                                                                              PQconninfoFree);
   if (!options) {
-    PQfreemem(error);  // not reported: it may quote a part of a password
+    PQfreemem(error);  // libpq's error is not reported, because it may quote a part of a password
     return "is not a connection string of libpq; write \"host=… dbname=…\" or \"postgresql://user@host/dbname\"";
   }
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
@@ -101,8 +102,8 @@ Problem optional_mqtt_url(const std::string& value) {
   }
 }
 
-// MQTT 5.0, 4.7: a topic name has no wildcards, and names that begin with $ belong to the broker. Brokers limit the
-// length of topics; 1,024 bytes leave room for the id.
+// A topic name has no wildcards, and names that begin with $ belong to the broker (MQTT 5.0, 4.7). Brokers limit the
+// length of topics. 1,024 bytes leave room for the stream's id, which is longer than {stream_id}.
 Problem mqtt_topic(const std::string& value) {
   if (Problem problem = stream_template(value)) return problem;
   if (value.front() == '$' || value.find_first_of("+#") != std::string::npos || value.size() > 1024) {
@@ -165,7 +166,8 @@ Problem websocket_url(const std::string& value) {
   return "is not a usable URL; write wss://host or wss://host/path, without user, query or fragment";
 }
 
-// https://ably.com/docs/channels, error 40010. A * in a capability would match other channels too.
+// Ably refuses other names with error 40010 (https://ably.com/docs/channels). A * is refused, because in the capability
+// of a reader token it would match other channels too.
 Problem ably_channel(const std::string& value) {
   if (value.starts_with('[') || value.starts_with(':') || value.find_first_of("*\n") != value.npos) {
     return "is " + quoted(value) + "; write a name that begins with neither [ nor : and has no * and no line break";

@@ -1,4 +1,5 @@
-// Checks of single text settings. Each returns null, or the problem and the fix: "is …; write …".
+// Checks of single text settings. Each returns nullopt for a valid value, otherwise a text with the problem and the
+// fix: "is …; write …". The name of the setting precedes this text in the error message.
 #pragma once
 
 #include <optional>
@@ -9,7 +10,7 @@ namespace sealcast::config::checks {
 using Problem = std::optional<std::string>;
 
 // Addresses and URLs. A problem never quotes a value that may contain a password.
-Problem listen_address(const std::string& value);  // host:port
+Problem listen_address(const std::string& value);  // host:port, the port may be 0
 Problem postgres_dsn(const std::string& value);    // without a password
 Problem optional_postgres_dsn(const std::string& value);
 Problem redis_url(const std::string& value);  // without a password
@@ -28,17 +29,17 @@ Problem partition_template(const std::string& value);  // contains {n}
 Problem mqtt_topic(const std::string& value);          // contains {stream_id}
 Problem ably_channel(const std::string& value);        // contains {stream_id}
 
-// Paths. The empty text passes.
+// Paths. An empty text is valid.
 Problem readable_file(const std::string& value);
 Problem directory(const std::string& value);
 Problem socket_path(const std::string& value);
 
-// Words
+// Words and names
 Problem log_level(const std::string& value);
 Problem channel_access(const std::string& value);  // private or public
 Problem not_empty(const std::string& value);
 
-// Lets the empty text pass a check.
+// Applies `Check` to all texts except the empty one, which is valid.
 template <Problem (*Check)(const std::string&)>
 Problem optional(const std::string& value) {
   return value.empty() ? Problem() : Check(value);

@@ -1,4 +1,4 @@
-// Parses a region of the settings.
+// Parses one region of the setting regions.list.
 #include "config/region.h"
 
 #include <algorithm>
@@ -28,7 +28,7 @@ double degrees(std::string_view word) {
 
 }  // namespace
 
-// NaN fails each comparison and is therefore not on Earth.
+// Every comparison with NaN is false, so a NaN is not on Earth.
 bool Place::on_earth() const { return latitude >= -90 && latitude <= 90 && longitude >= -180 && longitude <= 180; }
 
 Region parse_region(std::string_view text) {

@@ -7,8 +7,8 @@
 namespace sealcast::config {
 
 struct Place {
-  double latitude;  // degrees, north and east are positive
-  double longitude;
+  double latitude;   // degrees, positive in the north
+  double longitude;  // degrees, positive in the east
 
   bool on_earth() const;  // latitude -90 to 90 and longitude -180 to 180
 };
@@ -19,7 +19,7 @@ struct Region {
   Place place;
 };
 
-// Throws std::invalid_argument with the problem. checks::service_url() checks the URL.
+// Throws std::invalid_argument with the problem. Does not check the form of the URL: checks::region() does.
 Region parse_region(std::string_view text);
 
 }  // namespace sealcast::config

@@ -1,4 +1,4 @@
-// Loads settings: defaults, then the file, then the environment. Reports all problems at once.
+// Loads settings: defaults, then the file, then the environment. Reports as many problems as possible at once.
 #include "config/settings.h"
 
 #include <fmt/format.h>
@@ -42,7 +42,8 @@ std::vector<std::string_view> sections() {
   return names;
 }
 
-// One load: the settings, the place that set each, and the problems.
+// Loads the settings once. Remembers all problems, and for each setting the place that set it (file and line, or
+// environment variable).
 class Loader {
  public:
   void read_defaults();
@@ -85,7 +86,7 @@ void Loader::store_number(const Setting& setting, std::int64_t value) {
   }
 }
 
-// Reads a default or an environment variable: both are texts, and commas separate the items of a list.
+// Reads a default or an environment variable. Both are texts in which commas separate the items of a list.
 void Loader::read_text(const Setting& setting, const std::string& text) {
   if (setting.is_text()) {
     std::get<Setting::Text>(setting.target)(settings_) = text;
@@ -183,8 +184,8 @@ void Loader::read_environment(const char* const* environment) {
       read_text(*setting, std::string(entry.substr(std::min(equals + 1, entry.size()))));
       continue;
     }
-    // Other tools have SEALCAST_… variables too (SEALCAST_URL, SEALCAST_LOCAL): only the prefixes of sections are
-    // checked.
+    // Other tools have SEALCAST_… variables too (SEALCAST_URL, SEALCAST_LOCAL). So an unknown variable is reported only
+    // if its name begins with the name of a section, such as SEALCAST_GATE_.
     for (const auto section : sections()) {
       if (!name.starts_with(environment_name(std::string(section) + "."))) continue;
       report("environment: " + name,
@@ -271,7 +272,7 @@ void Loader::check_regions() {
   }
   std::set<std::string> names;
   for (const auto& item : regions.list) {
-    if (checks::region(item)) continue;  // already reported
+    if (checks::region(item)) continue;  // check_texts() has reported it
     const std::string name = parse_region(item).name;
     if (!names.insert(name).second) {
       report(*find_setting("regions", "list"), "contains region \"" + name + "\" twice; give each region its own name");
@@ -283,7 +284,7 @@ void Loader::check_regions() {
   }
 }
 
-// `dsn` has passed checks::postgres_dsn.
+// Returns `dsn` with the password added. `dsn` must have passed checks::postgres_dsn().
 std::string with_password(const std::string& dsn, const std::string& password) {
   postgres::Conninfo values = postgres::parse_conninfo(dsn);
   values["password"] = password;
@@ -296,7 +297,8 @@ void Loader::fill_computed_defaults() {
   if (relay.holder.empty()) {
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
-    // The random number: containers on the host's network have the same host name and the same process id, 1.
+    // A random number is part of the name, because containers on the host's network all have the same host name and the
+    // same process id, 1.
     relay.holder = fmt::format("{}:{}:{:08x}", host.data(), ::getpid(), std::random_device{}());
   }
   auto& regions = settings_.regions;

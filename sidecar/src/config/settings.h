@@ -16,7 +16,8 @@
 
 namespace sealcast::config {
 
-// Texts may be empty, which turns something off, unless a comment says otherwise. *_file is the path of a file.
+// Texts may be empty. An empty text turns its feature off, unless a comment says otherwise. *_file is the path of a
+// file.
 struct Settings {
   struct Http {
     std::string listen;  // host:port; never empty; port 0 chooses a free port
@@ -40,7 +41,7 @@ struct Settings {
     std::size_t max_waiting;  // messages that wait for a batch; more get 503 overloaded
   } admission;
   struct Relay {
-    std::string dsn;     // never empty: postgres.dsn by default; never through a transaction pooler
+    std::string dsn;     // never empty: postgres.dsn by default; must not go through a transaction pooler
     std::string holder;  // name in the leases; never empty: host name, pid and a random number by default
     std::chrono::milliseconds lease;
     std::chrono::milliseconds poll;  // longest wait for a NOTIFY before a drain
@@ -60,8 +61,8 @@ struct Settings {
   struct Session {
     std::string hs256_secret_file;
     std::string jwks_file;
-    std::string issuer;              // required claim `iss`
-    std::string audience;            // required claim `aud`
+    std::string issuer;              // value that the claim `iss` must have
+    std::string audience;            // value that the claim `aud` must contain
     std::string ticket_secret_file;  // empty: hs256_secret_file
     std::chrono::seconds ticket_ttl;
     std::chrono::seconds transport_token_ttl;
@@ -70,8 +71,8 @@ struct Settings {
     std::chrono::milliseconds timeout;  // of one publish
     std::chrono::milliseconds give_up;  // how long a stream may fail before its next message becomes a dead letter
     std::size_t max_in_flight;          // concurrent publishes of one transport
-    std::size_t max_frames;             // of one transport in memory
-    std::size_t max_bytes;              // of the same frames
+    std::size_t max_frames;             // frames of one transport in memory
+    std::size_t max_bytes;              // bytes of these frames
     // The transports that carry streams of each delivery mode; empty: all transports that are on.
     std::vector<std::string> standard;
     std::vector<std::string> hybrid;
@@ -91,7 +92,7 @@ struct Settings {
     std::size_t partitions;
     std::chrono::milliseconds max_age;  // of entries while no consumer group reads them
     std::chrono::milliseconds trim_every;
-    std::int32_t max_memory_percent;  // of maxmemory; above it nothing is added
+    std::int32_t max_memory_percent;  // percentage of Redis's maxmemory; above it no entry is added
   } redis_events;
   struct Worker {
     std::string listen;  // host:port of /healthz and /metrics
@@ -101,7 +102,7 @@ struct Settings {
   struct Sse {
     std::chrono::milliseconds heartbeat;  // silence after which a keep-alive comment is sent
     std::size_t max_subscribers;
-    std::size_t ring_frames;          // newest frames kept per stream; a slower reader is disconnected
+    std::size_t ring_frames;          // newest frames kept per stream; a reader that needs older ones is disconnected
     std::chrono::milliseconds retry;  // pause that readers are asked to make before they reconnect
   } sse;
   struct Mqtt {
@@ -134,25 +135,25 @@ struct Settings {
   } ably;
   struct Audience {
     std::chrono::milliseconds window;  // how long a viewer counts after a heartbeat
-    std::chrono::milliseconds update;  // between two counts of a stream
-    std::chrono::milliseconds repeat;  // between two updates with the same count
+    std::chrono::milliseconds update;  // minimum interval between two published counts of a stream
+    std::chrono::milliseconds repeat;  // interval at which an unchanged count is published again
     std::size_t max_waiting;           // heartbeats that wait for Redis; more get 503 overloaded
   } audience;
   struct Sampling {
     std::int32_t storm;              // messages per second from which a stream is sampled; 0: never
-    std::chrono::milliseconds calm;  // time below half of it until sampling ends
+    std::chrono::milliseconds calm;  // time below half of `storm` after which sampling ends
     std::chrono::milliseconds repeat;
   } sampling;
   struct Switching {
     std::string target;                 // transport for hot streams
     std::string home;                   // transport to which readers return
-    std::int32_t soft;                  // viewers
-    std::int32_t hard;                  // viewers
-    std::int32_t low;                   // viewers
+    std::int32_t soft;                  // number of viewers at which `target` is warmed up
+    std::int32_t hard;                  // number of viewers at which readers move to `target`
+    std::int32_t low;                   // number of viewers below which readers return
     std::chrono::milliseconds hold;     // time below `low` before readers return
     std::chrono::milliseconds window;   // how long both transports carry the stream
     std::chrono::milliseconds overlap;  // how long a reader reads both transports
-    std::chrono::milliseconds repeat;   // between two migrate messages
+    std::chrono::milliseconds repeat;   // interval between two migrate messages
     std::string webhook_url;
     std::string webhook_secret_file;  // never empty when webhook_url is set
     std::string webhook_ca_file;
@@ -165,8 +166,8 @@ struct Settings {
     std::string ca_file;
   } livekit;
   struct Regions {
-    std::vector<std::string> list;  // parse_region() of config/region.h parses each
-    std::string fallback;           // `regions.default`; never empty with a list: its first region by default
+    std::vector<std::string> list;  // parse_region() of config/region.h parses each item
+    std::string fallback;           // `regions.default`; by default the first of `list`; empty only if `list` is
     std::string database_file;      // GeoIP database
     std::chrono::milliseconds probe;
     std::string ca_file;
@@ -178,11 +179,12 @@ struct Settings {
     std::string directory;                     // files served at /
     std::vector<std::string> connect_origins;  // further origins to which the pages may connect
   } demo;
-  std::chrono::milliseconds drain_timeout;  // how long a shutdown waits for requests in progress
+  std::chrono::milliseconds drain_timeout;  // how long the process may take to shut down
 };
 
-// Reads and checks all settings: defaults, then `file` (empty: none), then the SEALCAST_… variables of `environment`
-// (shaped like `environ`). Throws SettingsError with all problems, one per line.
+// Reads and checks all settings: defaults, then the file `file` (unless `file` is empty), then the SEALCAST_… variables
+// of `environment` (an array like `environ`). Throws SettingsError with the problems, one per line. Texts and
+// combinations of settings are checked only if everything else is valid, and the password file is read last.
 Settings load_settings(const std::string& file, const char* const* environment);
 
 // Prints the Markdown table of docs/settings.md: key, environment variable, default, unit and range, meaning.

@@ -13,7 +13,8 @@ constexpr std::int64_t kManyMs = 3'600'000;
 constexpr std::int64_t kMany = 1'000'000;
 constexpr std::int64_t kMaxViewers = 1'000'000'000;
 
-// A function that returns the member; `type` names the alternative of Setting::target.
+// Makes a value for Setting::target: a function that returns the member of Settings. `type` is one of the types of the
+// variant, for example Milliseconds.
 #define TARGET(type, member)                       \
   Setting::type {                                  \
     [](Settings & s) -> auto& { return s.member; } \

@@ -13,7 +13,7 @@
 
 namespace sealcast::config {
 
-// Null for a good value, else the problem and the fix: "is …; write …".
+// Returns nullopt for a valid value, otherwise a text with the problem and the fix: "is …; write …".
 using Check = std::optional<std::string> (*)(const std::string& value);
 
 std::string environment_name(std::string_view path);  // gate.timeout_ms → SEALCAST_GATE_TIMEOUT_MS
@@ -26,11 +26,11 @@ struct Setting {
   using Seconds = std::chrono::seconds& (*)(Settings&);
   using List = std::vector<std::string>& (*)(Settings&);
 
-  std::string_view section;  // empty: a key above all sections
+  std::string_view section;  // empty for a key above all sections
   std::string_view key;
   std::variant<Text, Number, Size, Milliseconds, Seconds, List> target;
   std::string_view fallback;  // the default as text, as an environment variable would set it
-  std::int64_t min;           // of numbers and durations
+  std::int64_t min;           // minimum of a number or duration; not used for texts and lists
   std::int64_t max;
   Check check;  // for texts and for each item of a list; may be null
   std::string_view meaning;
@@ -43,6 +43,6 @@ struct Setting {
 };
 
 std::span<const Setting> settings_table();
-const Setting* find_setting(std::string_view section, std::string_view key);  // null for an unknown key
+const Setting* find_setting(std::string_view section, std::string_view key);  // returns null for an unknown key
 
 }  // namespace sealcast::config

@@ -1,4 +1,4 @@
-// Parses X-Forwarded-For from its end.
+// Parses the list in X-Forwarded-For, beginning with its last entry.
 #include "http/client_address.h"
 
 #include <algorithm>
@@ -13,7 +13,8 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// Proxies write an address with or without a port: 192.0.2.1, 2001:db8::1, 192.0.2.1:4711, [2001:db8::1]:4711.
+// Parses one entry of the list. Proxies write an address with or without a port: 192.0.2.1, 2001:db8::1,
+// 192.0.2.1:4711, [2001:db8::1]:4711.
 std::optional<Address> parse_hop(std::string_view text) {
   constexpr int kMaxPort = 65'535;
   std::string_view port;

@@ -10,7 +10,7 @@ namespace sealcast::http {
 
 namespace {
 
-// Returns -1 if `c` is not a hex digit.
+// Returns the value of a hex digit, or -1 if `c` is not a hex digit.
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;

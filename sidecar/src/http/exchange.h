@@ -25,7 +25,7 @@ struct Request {
   bool keep_alive = true;
   bool expects_continue = false;
   std::string target;
-  std::string body;  // its capacity exceeds its size by RequestParser::kBodyPadding, for simdjson
+  std::string body;  // has RequestParser::kBodyPadding spare bytes of capacity, because simdjson reads past the end
   // The header fields that the sidecar uses.
   std::string authorization;
   std::string origin;
@@ -47,12 +47,13 @@ struct Response {
   std::string_view content_type;
   std::string_view cache_control;  // empty: no-store
   std::string headers;             // further header lines, each with its CRLF
-  bool any_origin = false;         // pages of every origin may read it, without regard to the CORS settings
+  bool any_origin = false;         // pages of every origin may read this response, whatever the CORS settings are
   std::string body;
-  // Sent instead of `body` unless empty; belongs to `storage`.
+  // If not empty, this text is sent instead of `body`. It points into `storage` or into static memory.
   std::string_view shared_body;
   std::shared_ptr<const void> storage;
-  // If set, it gets the socket after all earlier answers are sent. `head` is the rendered status line and header.
+  // If set, this function takes the connection over: it gets the socket after all earlier answers of the connection are
+  // sent. `head` is the rendered status line and header, which the function must send first.
   std::function<void(asio::ip::tcp::socket, std::string head)> upgrade;
 
   void clear();
@@ -72,8 +73,8 @@ struct Problem {
   int status;
   std::string_view code;
   std::string_view message;
-  std::string_view details{};  // empty: null, likewise `hint`
-  std::string_view hint{};
+  std::string_view details{};                // empty: null in the body
+  std::string_view hint{};                   // empty: null in the body
   std::chrono::milliseconds retry_after{0};  // zero: no header Retry-After
 };
 
@@ -85,8 +86,8 @@ void answer_problem(Response& response, const Problem& problem);
 inline constexpr std::string_view kSeeRoutes = "See GET /openapi.json for the routes.";
 void answer_not_found(Response& response);  // 404
 
-// Reads the whole number of a query parameter or header called `name`. An empty `text` leaves `out` unchanged. Returns
-// false if it is no number from `min` to `max`; the response is then 400.
+// Parses `text`, the value of the query parameter or header `name`, as a whole number. An empty `text` leaves `out`
+// unchanged. Returns false after answering 400 if `text` is not a number from `min` to `max`.
 bool read_whole_number(std::string_view name, std::string_view text, std::int64_t min, std::int64_t max,
                        std::optional<std::int64_t>& out, Response& response);
 

@@ -1,4 +1,5 @@
-// Beast's HTTP/1 parser, which fills a Request in place: it allocates no node per header field and no body object.
+// An HTTP/1 parser on top of Boost.Beast. It writes directly into a Request, so it allocates no object per header field
+// and no separate body.
 #pragma once
 
 #include <boost/beast/http/basic_parser.hpp>
@@ -35,8 +36,8 @@ class RequestParser final : public beast::http::basic_parser<true> {
   void on_field_impl(beast::http::field name, string_view name_text, string_view value, error_code& ec) override {
     // Fields of a trailer are ignored (RFC 9110, 6.5.1): proxies check only the header.
     if (in_body_) return;
-    // Counted here, because Beast's own limit applies to one put() only: a client that sends its fields one by one
-    // would never reach it.
+    // Beast applies its own header limit to the bytes of one put() only. A client that sends its fields one by one
+    // would never reach that limit, so the bytes of all fields are counted here.
     const std::size_t size = name_text.size() + value.size();
     if (size > header_bytes_left_) {
       ec = beast::http::error::header_limit;
@@ -46,7 +47,7 @@ class RequestParser final : public beast::http::basic_parser<true> {
     std::string* kept = nullptr;
     switch (name) {
       case beast::http::field::host:
-        // Proxies route by Host, so two of them are ambiguous (RFC 9112, 3.2).
+        // Proxies route by the field Host, so a request with two Host fields is ambiguous (RFC 9112, 3.2).
         if (std::exchange(has_host_, true)) ec = beast::http::error::bad_field;
         return;
       case beast::http::field::authorization:
@@ -59,7 +60,7 @@ class RequestParser final : public beast::http::basic_parser<true> {
         kept = &request_.preflight_method;
         break;
       case beast::http::field::transfer_encoding:
-        // Beast ignores a body in any other coding, and would parse it as the next request.
+        // Beast ignores a body in any coding other than chunked, and would parse that body as the next request.
         if (!beast::iequals(value, "chunked")) ec = beast::http::error::bad_transfer_encoding;
         return;
       case beast::http::field::expect:
@@ -71,11 +72,11 @@ class RequestParser final : public beast::http::basic_parser<true> {
         if (!beast::iequals(name_text, "Last-Event-ID")) return;
         kept = &request_.last_event_id;
     }
-    // A duplicate field is ambiguous, above all a credential.
+    // A duplicate field is ambiguous, which is dangerous above all for credentials.
     if (!kept->empty()) ec = beast::http::error::bad_field;
     kept->assign(value.data(), value.size());
   }
-  // Several lines form one list (RFC 9110, 5.3): a proxy may append its own line.
+  // A proxy may append its own X-Forwarded-For line. All these lines together form one list (RFC 9110, 5.3).
   void add_forwarded(string_view value) {
     std::string& list = request_.forwarded_for;
     if (!list.empty()) list += ',';

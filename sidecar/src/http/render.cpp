@@ -1,4 +1,5 @@
-// Appends the lines of a head to one string, because the head is most of the cost of a small answer.
+// Renders the head of an answer by appending its lines to one string, without a container of header fields. This is
+// fast, because rendering the head is most of the cost of a small answer.
 #include "http/render.h"
 
 #include <algorithm>
@@ -10,7 +11,7 @@ namespace sealcast::http {
 
 namespace {
 
-// The header Date (RFC 9110, 5.6.7), formatted at most once per second.
+// Returns the header line Date (RFC 9110, 5.6.7). It is formatted at most once per second.
 std::string_view date_line() {
   static std::time_t formatted = 0;
   static char line[64];

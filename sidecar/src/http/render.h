@@ -1,4 +1,5 @@
-// Renders the head of an answer: status line, the header lines of all answers, CORS, and the answer's own lines.
+// Renders the head of an answer: the status line, the header lines that all answers have, the CORS header lines, and
+// the header lines of this answer only.
 #pragma once
 
 #include <string>
@@ -26,10 +27,11 @@ class Cors {
 enum class Framing {
   length,   // Content-Length
   chunked,  // Transfer-Encoding: chunked
-  close,    // until the connection ends (HTTP/1.0 has no chunks)
+  close,    // the end of the connection ends the body, because HTTP/1.0 has no chunks
 };
 
-// Replaces `out`. `keep_alive`: the connection stays open after this answer.
+// Writes the head into `out`, replacing its content. `keep_alive` is true if the connection stays open after this
+// answer.
 void render_head(const Request& request, const Response& response, const Cors& cors, bool keep_alive, Framing framing,
                  std::string& out);
 

@@ -26,7 +26,7 @@ Router::Router(std::vector<Route> routes, Handler fallback, prometheus::Histogra
 const Route* Router::find(Exchange& exchange, std::string_view& id) const {
   const Request& request = exchange.request;
   std::string_view path = request.path();
-  // HEAD is answered like GET, without the body.
+  // HEAD is answered like GET, without the body. A route that takes the connection over does not support HEAD.
   Method method = request.method == Method::head ? Method::get : request.method;
   std::string allowed;
   for (const Route& route : routes_) {

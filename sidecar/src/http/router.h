@@ -13,15 +13,16 @@
 
 namespace sealcast::http {
 
-// Fills in exchange.response. `id` is the {id} of the path and belongs to the exchange. An exception becomes 500.
+// Answers a request by filling in exchange.response. `id` is the segment {id} of the path; it points into the request's
+// target. If a handler throws, the server answers 500.
 using Handler = std::function<asio::awaitable<void>(Exchange& exchange, std::string_view id)>;
 
-// Makes a handler of a function that answers without waiting for anything.
+// Makes a handler from a function that answers at once, without waiting for anything.
 Handler immediate(std::function<void(Exchange& exchange)> answer);
 
 struct Route {
-  // While a handler runs whose answer is large or takes the connection over, no further request of the connection is
-  // read.
+  // The kind of a route's answer: a small body, a large body, or an answer that takes the connection over. While a
+  // handler of the kinds `large` and `takes_over` runs, no further request of its connection is read.
   enum Answer { small, large, takes_over };
 
   Method method;
@@ -33,11 +34,11 @@ struct Route {
 
 class Router {
  public:
-  // `fallback` answers GET requests whose path matches no pattern; null: they get 404.
+  // `fallback` answers GET and HEAD requests whose path matches no pattern. If `fallback` is null, they get 404.
   Router(std::vector<Route> routes, Handler fallback, prometheus::Histogram* fallback_seconds);
 
-  // Returns the route, and sets `id` to the {id} of the path. Returns null if there is none; the response is then 404
-  // or 405.
+  // Returns the route of the request (or the fallback), and sets `id` to the segment {id} of the path. If there is no
+  // such route, answers 404 or 405 and returns null.
   const Route* find(Exchange& exchange, std::string_view& id) const;
 
  private:

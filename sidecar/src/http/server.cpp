@@ -9,7 +9,7 @@ namespace sealcast::http {
 namespace {
 
 constexpr std::chrono::milliseconds kTimeoutCheckInterval{250};
-constexpr std::chrono::milliseconds kAcceptPause{100};  // while the process has no free file descriptor
+constexpr std::chrono::milliseconds kAcceptPause{100};  // after accept() failed, often for lack of file descriptors
 
 asio::ip::tcp::endpoint parse_listen(asio::any_io_executor executor, const std::string& listen) {
   std::size_t colon = listen.rfind(':');
@@ -101,7 +101,8 @@ void Server::remove(ServerConnection& connection) {
   progress_.set();
 }
 
-// Runs backwards: a connection that `function` ends moves the last one to its index.
+// Iterates backwards: when `function` ends a connection, remove() moves the last connection to the freed index. The
+// moved connection was already visited.
 template <typename Function>
 void Server::for_each_connection(Function function) {
   for (std::size_t i = connections_.size(); i-- > 0;) {

@@ -1,4 +1,4 @@
-// The HTTP server: accepts connections, and has a router answer their requests.
+// The HTTP server: accepts connections. A router finds the handler that answers each request.
 #pragma once
 
 #include <prometheus/gauge.h>
@@ -25,14 +25,14 @@ struct ServerSettings {
   std::size_t max_header_bytes;
   std::size_t max_connections;   // together with the connections that routes took over
   std::size_t max_pipelined;     // requests of one connection that are answered at the same time
-  std::size_t max_unsent_bytes;  // of all answers; above this, large answers get 503
+  std::size_t max_unsent_bytes;  // of all answers that wait for sockets; above it, routes with large answers get 503
   std::chrono::milliseconds read_timeout;
   std::vector<std::string> cors_origins;
 };
 
 class Server {
  public:
-  // Outlive the server.
+  // The referenced objects must stay valid as long as the server.
   struct Dependencies {
     const Router& router;
     prometheus::Gauge& connections;         // shows the number of open connections
@@ -42,15 +42,16 @@ class Server {
   Server(asio::any_io_executor executor, Dependencies dependencies, ServerSettings settings);
   ~Server();
 
-  // Binds and accepts. Throws std::runtime_error that names the address and the fix.
+  // Binds the address and accepts connections. Throws a std::runtime_error that names the address and the fix.
   void start();
   asio::ip::tcp::endpoint address() const { return acceptor_.local_endpoint(); }
 
-  // Accepts no further connections. Each open connection ends after its next answer.
+  // Accepts no further connections. Each open connection ends after all its requests that have arrived are answered.
   void shut_down();
-  // Whether a request is arriving or unanswered.
+  // Whether any request is still arriving, or any answer is not sent yet.
   bool busy() const;
-  // After shut_down(): waits until the server is not busy. Returns false if `deadline` passes first.
+  // Waits until the server is not busy. Returns false if `deadline` passes first. Must be called after shut_down(),
+  // because only a server that shuts down signals each answer that it has sent.
   asio::awaitable<bool> wait_idle(Event::Clock::time_point deadline);
   // Ends all connections at once.
   void close();
@@ -74,7 +75,7 @@ class Server {
   std::vector<ServerConnection*> connections_;
   std::size_t unsent_ = 0;  // bytes of answers that wait for their sockets
   bool shutting_down_ = false;
-  Event progress_;  // while shutting down: an answer was sent, or a connection ended
+  Event progress_;  // set when a connection ends and, while the server shuts down, when an answer is sent
 };
 
 }  // namespace sealcast::http

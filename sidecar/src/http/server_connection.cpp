@@ -1,4 +1,5 @@
-// The state machine of a connection: read → parse → dispatch, then complete → flush → release.
+// Implements a connection as a state machine. Each request passes through these functions: read → parse → dispatch →
+// the route's handler → complete → flush → release.
 #include "http/server_connection.h"
 
 #include <algorithm>
@@ -18,10 +19,11 @@ namespace {
 constexpr std::size_t kFirstInput = 4096;
 constexpr std::size_t kMaxKeptBody = 64 * 1024;  // the memory of larger bodies is freed
 constexpr std::size_t kMaxBuffers = 64;          // in one write
-constexpr std::size_t kPiece = 64 * 1024;        // the client must read so much of an answer within read_timeout
-constexpr std::chrono::seconds kLinger{2};       // for the client to read the last answer
+constexpr std::size_t kPiece = 64 * 1024;        // the client must read this many bytes within read_timeout
+constexpr std::chrono::seconds kLinger{2};       // how long the client may take to read the last answer and to close
 
-// Returns :: if the peer has already closed the connection; it reads no answer then.
+// Returns the peer's address, or :: if the peer has already closed the connection. Such a peer reads no answer, so the
+// wrong address does no harm.
 Address peer_of(const asio::ip::tcp::socket& socket) {
   boost::system::error_code ignored;
   const asio::ip::address address = socket.remote_endpoint(ignored).address();
@@ -61,7 +63,8 @@ void ServerConnection::read() {
     std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
-    // The parser needs each header field in one piece. Its own limit bounds this growth.
+    // The parser needs each header field in one piece, so the buffer grows. The limit of the header's size bounds this
+    // growth.
     if (end_ == input_.size()) input_.resize(input_.size() * 2);
   }
   reading_ = true;
@@ -73,7 +76,7 @@ void ServerConnection::read() {
                               self->end_ += size;
                               return self->parse_all();
                             }
-                            // Requests that arrived before the end of the input are still answered.
+                            // The client sends no more. Its requests that have arrived are still answered.
                             self->ending_ = true;
                             if (self->first_ == self->next_ || ec != asio::error::eof) self->abort();
                           });
@@ -82,7 +85,7 @@ void ServerConnection::read() {
 void ServerConnection::parse_all() {
   if (parsing_ || !server_) return;
   parsing_ = true;
-  // While the client does not read its answers, no further ones are made.
+  // While the client does not read its answers, no further requests are parsed, so no further answers are made.
   auto may_read = [this] {
     return !ending_ && !exclusive_ && !sending_ && next_ - first_ < server_->settings_.max_pipelined;
   };
@@ -112,7 +115,7 @@ bool ServerConnection::parse_one() {
     if (ec == beast::http::error::need_more) {
       if (parser_->is_header_done() && request.expects_continue) send_continue();
       if (used > 0) continue;
-      // The parser does not limit chunk extensions and the trailer.
+      // The parser itself does not limit the size of chunk extensions and of the trailer.
       if (end_ - begin_ <= server_->settings_.max_header_bytes) return false;
       refuse(431, "invalid_request", "the request's chunk header or trailer is too large");
       return false;
@@ -185,7 +188,8 @@ void ServerConnection::finish_handler(std::uint64_t number, const Route& route, 
   complete(number);
 }
 
-// Ends the connection after this answer: after a malformed request, the start of the next one is unknown.
+// Answers with an error and then ends the connection, because after a malformed request the start of the next request
+// is unknown.
 void ServerConnection::refuse(int status, std::string_view code, std::string_view message) {
   parser_.reset();
   started_.reset();
@@ -196,7 +200,8 @@ void ServerConnection::refuse(int status, std::string_view code, std::string_vie
 
 void ServerConnection::send_continue() {
   exchange(next_).request.expects_continue = false;
-  if (first_ != next_ || sending_) return;  // a client sends the body without it after a pause
+  // "100 Continue" must not overtake an earlier answer. Without it, the client sends the body after a pause.
+  if (first_ != next_ || sending_) return;
   boost::system::error_code ignored;
   socket_.write_some(asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25), ignored);
 }
@@ -207,7 +212,8 @@ void ServerConnection::complete(std::uint64_t number) {
   if (number + 1 == next_ && !done.response.upgrade) exclusive_ = false;
   if (parsing_ || flush_posted_) return;
   if (next_ - first_ == 1) return flush();
-  // Other handlers may complete in the same run of the event loop: one write serves all of them.
+  // Other handlers may complete in the same run of the event loop. The posted flush() sends all their answers with one
+  // write.
   flush_posted_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     self->flush_posted_ = false;
@@ -250,7 +256,8 @@ void ServerConnection::send_rest(std::size_t answered, std::size_t written) {
   output_.front() += written;
   const std::size_t unsent = asio::buffer_size(output_);
   server_->unsent_ += unsent;
-  // Each piece has the whole timeout: a long answer may take long, but a client that reads a few bytes may not.
+  // read_timeout applies to each piece of kPiece bytes. So a large answer may take long, but a client that reads only a
+  // few bytes within read_timeout is disconnected.
   auto next_piece = [self = shared_from_this(), reported = std::size_t{0}](boost::system::error_code ec,
                                                                            std::size_t sent) mutable -> std::size_t {
     if (ec) return 0;
@@ -296,7 +303,8 @@ void ServerConnection::upgrade() {
   upgrade(std::move(socket_), std::move(last.head));
 }
 
-// If the socket were closed while the client still sends, the kernel could discard the answer.
+// Discards further input until the client closes the connection. If the socket were closed while the client still
+// sends, the kernel could discard the last answer before the client has read it.
 void ServerConnection::linger() {
   lingering_ = true;
   boost::system::error_code ignored;
@@ -305,7 +313,7 @@ void ServerConnection::linger() {
 }
 
 void ServerConnection::shut_down() {
-  if (busy() || begin_ != end_ || lingering_) return;  // flush() ends it after the last answer
+  if (busy() || begin_ != end_ || lingering_) return;  // flush() ends the connection with the last answer
   boost::system::error_code ec;
   if (socket_.available(ec) > 0) return;
   ending_ = true;

@@ -1,4 +1,5 @@
-// One HTTP/1.1 connection: reads requests, has several answered at the same time, and sends the answers in order.
+// One HTTP/1.1 connection: reads requests, lets several handlers run at the same time, and sends the answers in the
+// order of the requests.
 #pragma once
 
 #include <array>
@@ -28,16 +29,16 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void start() { read(); }
   // Ends the connection after all requests that have arrived are answered.
   void shut_down();
-  // Ends the connection if it exceeds read_timeout: with a request that does not end, with answers that the client does
-  // not read, or without any request.
+  // Ends the connection if, for longer than read_timeout, a request does not arrive completely (it gets 408 first), the
+  // client does not read an answer, or no request begins. Also ends a lingering connection after kLinger.
   void check_timeouts(Clock::time_point now);
   void abort();
-  // The server calls this before it is destroyed.
+  // The server's destructor calls this, because a running handler can keep the connection alive longer than the server.
   void detach_server() { server_ = nullptr; }
-  // Whether a request is arriving or unanswered.
+  // Whether a request is still arriving, or an answer is not sent yet.
   bool busy() const { return first_ != next_ || started_.has_value(); }
 
-  std::size_t index = 0;  // in the server's list of connections
+  std::size_t index = 0;  // of this connection in the server's list of connections
 
  private:
   void read();
@@ -62,18 +63,18 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   std::vector<char> input_;  // the bytes [begin_, end_) are not parsed yet
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
-  std::optional<RequestParser> parser_;               // of the request that is arriving
-  std::vector<std::unique_ptr<Exchange>> exchanges_;  // by number, modulo their count, which is a power of two
-  std::uint64_t first_ = 0;                           // the oldest request without a sent answer
+  std::optional<RequestParser> parser_;               // parses the request that is arriving
+  std::vector<std::unique_ptr<Exchange>> exchanges_;  // request n is at index n modulo size(), a power of two
+  std::uint64_t first_ = 0;                           // the number of the oldest request whose answer is not sent
   std::uint64_t next_ = 0;                            // the number of the next request
   std::vector<asio::const_buffer> output_;
-  std::optional<Clock::time_point> started_;  // when the request that is arriving began
-  std::optional<Clock::time_point> sending_;  // when the current piece of answers began to wait for the socket
+  std::optional<Clock::time_point> started_;  // when the first byte of the arriving request was parsed
+  std::optional<Clock::time_point> sending_;  // when the unsent piece of the answers began to wait for the socket
   Clock::time_point idle_since_;
   bool reading_ = false;
   bool parsing_ = false;
   bool flush_posted_ = false;
-  bool exclusive_ = false;  // no request is read beside the newest one: see Route::Answer
+  bool exclusive_ = false;  // no request is read until the newest one is answered: see Route::Answer
   bool ending_ = false;     // no further request is accepted
   bool lingering_ = false;  // the last answer is sent; input is discarded until the client closes
 };

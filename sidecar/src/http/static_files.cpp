@@ -1,4 +1,4 @@
-// Maps paths to files, and files to content types.
+// Finds the file for the path of a URL, and the content type for the extension of a file name.
 #include "http/static_files.h"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ StaticFiles::StaticFiles(std::string directory, const std::vector<std::string>& 
 
 void StaticFiles::answer(std::string_view path, Response& response) const {
   namespace fs = std::filesystem;
-  // Refuses percent-encoding, hidden files and "..".
+  // Paths with percent-encoding, backslashes, hidden files or ".." get 404.
   bool plain = path.starts_with('/') && path.find_first_of("%\\") == path.npos && path.find("/.") == path.npos;
   std::error_code ec;
   fs::path root = fs::canonical(directory_, ec);
@@ -50,7 +50,7 @@ void StaticFiles::answer(std::string_view path, Response& response) const {
       ec || !plain ? fs::path()
                    : fs::weakly_canonical(root / path.substr(std::min(path.size(), path.find_first_not_of('/'))), ec);
   if (fs::is_directory(file, ec)) file /= "index.html";
-  // A symbolic link must not lead out of the directory either.
+  // weakly_canonical() has resolved symbolic links, so this check also finds a link that leads out of the directory.
   bool inside = std::mismatch(root.begin(), root.end(), file.begin(), file.end()).first == root.end();
   if (!plain || !inside || !fs::is_regular_file(file, ec) || fs::file_size(file, ec) > kMaxFile) {
     return answer_not_found(response);

@@ -11,11 +11,12 @@ namespace sealcast::http {
 
 class StaticFiles {
  public:
-  // Content-Security-Policy lets a page load only from its own origin, and connect only to that and `connect_origins`.
+  // The header Content-Security-Policy of the answers lets a page load resources only from its own origin, and connect
+  // only to its own origin and to `connect_origins`.
   StaticFiles(std::string directory, const std::vector<std::string>& connect_origins);
 
-  // Answers with the file at this path of a URL, or with the index.html of a directory; otherwise 404. Files of more
-  // than 8 MiB are not served.
+  // Answers with the file at `path`, the path of a URL. If `path` names a directory, answers with its index.html.
+  // Answers 404 if there is no such file, if the file is hidden, or if it has more than 8 MiB.
   void answer(std::string_view path, Response& response) const;
 
  private:

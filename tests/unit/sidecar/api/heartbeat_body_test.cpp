@@ -6,7 +6,7 @@
 namespace sealcast::api {
 namespace {
 
-// Returns the viewer, or the body of the error.
+// Returns the viewer_id, or the body of the error answer.
 std::string read(const std::string& body) {
   static HeartbeatBodyParser parser;
   std::string viewer_id;

@@ -21,7 +21,7 @@ struct Parsed {
   std::string text;
 };
 
-// Parsed keeps `text`, because the body points into it.
+// The returned Parsed keeps `text` alive, because the payload `d` points into it.
 std::unique_ptr<Parsed> parse(std::string text) {
   static SendBodyParser parser;
   auto parsed = std::make_unique<Parsed>();

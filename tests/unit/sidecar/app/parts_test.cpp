@@ -1,4 +1,4 @@
-// The order in which the parts of a process start and stop.
+// Tests the order in which the parts of a process start and stop.
 #include "app/parts.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Events, and the pauses of a backoff.
+// Tests events, and the pauses of a backoff.
 #include "base/event.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Bounds and ages of the cache with two generations.
+// Tests how many entries the cache with two generations keeps, and for how long.
 #include "base/generation_cache.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ TEST(GenerationCache, ANewValueHidesTheOldGenerationsValue) {
   Cache cache(4);
   cache.put(1, "a");
   cache.put(2, "x");
-  cache.put(3, "x");  // a new generation
+  cache.put(3, "x");  // begins a new generation
   cache.put(1, "b");
   EXPECT_EQ(*cache.find(1), "b");
   EXPECT_EQ(*cache.find_and_keep(1), "b");
@@ -62,7 +62,7 @@ TEST(GenerationCache, AnEntryExpiresBetweenItsAgeAndTwiceThat) {
   cache.put(1, "at 0");
   cache.expire(start + seconds(9));
   cache.put(2, "at 9");
-  cache.expire(start + seconds(10));  // a new generation
+  cache.expire(start + seconds(10));  // begins a new generation
   EXPECT_NE(cache.find(1), nullptr);
   EXPECT_NE(cache.find(2), nullptr);
   cache.put(3, "at 10");

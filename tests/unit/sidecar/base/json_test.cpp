@@ -1,4 +1,4 @@
-// JSON for responses and log lines.
+// Tests the JSON that is written for responses and log lines.
 #include "base/json.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Log lines are valid JSON, and levels below the threshold are not logged.
+// Tests that log lines are valid JSON, and that levels below the threshold are not logged.
 #include "base/log.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The text of GET /metrics.
+// Tests the text of GET /metrics.
 #include "base/metrics.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Loading settings: defaults, file, environment, and the error of each mistake.
+// Tests the loading of settings: defaults, file, environment, and the error message for each mistake.
 #include "config/settings.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,8 @@ class SettingsTest : public testing::Test {
  protected:
   SettingsTest() { secret_ = scratch_.write("secret", std::string(32, 's') + "\n"); }
 
-  // Loads `toml`, with a session secret if it has no section [session]. `variables` are "NAME=value".
+  // Loads the settings file `toml`. If it has no section [session], load() adds a session secret, because a secret is
+  // required. Each of `variables` is an environment variable in the form "NAME=value".
   Settings load(const std::string& toml, std::vector<std::string> variables = {}) {
     std::string text = toml;
     if (text.find("[session]") == std::string::npos) text += "\n[session]\nhs256_secret_file = \"" + secret_ + "\"\n";
@@ -190,7 +191,7 @@ TEST_F(SettingsTest, PasswordsComeFromFilesAndNoErrorQuotesThem) {
   EXPECT_EQ(settings.relay.dsn, R"(dbname='d' host='h' password='it\'s a \\ p@ss' sslmode='disable')");
 }
 
-// A password in another parameter would be sent to the server, which may log it.
+// If the password became part of another connection parameter, libpq would send it to the server, which may log it.
 TEST_F(SettingsTest, APasswordIsNeverPartOfAnotherValue) {
   const std::string password = "SEALCAST_POSTGRES_PASSWORD_FILE=" + scratch_.write("pg", "secret");
   const std::pair<const char*, const char*> cases[] = {

@@ -1,4 +1,4 @@
-// Tests addresses, networks, and which entry of X-Forwarded-For is the client.
+// Tests the parsing of addresses and networks, and which entry of X-Forwarded-For is taken as the client's address.
 #include "http/client_address.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ bool within(std::string_view network, std::string_view address) {
   return parse_network(network).contains(*parse_address(address));
 }
 
-// The proxies: 10.0.0.0/8, fd00::/8 and 192.0.2.1.
+// Returns the client's address. The trusted proxies are 10.0.0.0/8, fd00::/8 and 192.0.2.1.
 std::string client(std::string_view peer, std::string_view forwarded_for) {
   static const TrustedProxies proxies({"10.0.0.0/8", "fd00::/8", "192.0.2.1"});
   return proxies.client(*parse_address(peer), forwarded_for).text();
@@ -89,7 +89,7 @@ TEST(ClientAddress, BehindProxiesTheClientIsTheLastAddressThatIsNotAProxy) {
   EXPECT_EQ(client("10.0.0.1", "198.51.100.7, 10.2.3.4"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "198.51.100.7,fd00::2 ,\t192.0.2.1"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "2001:db8::7, 10.2.3.4"), "2001:db8::7");
-  // The client itself has written the entries before its address.
+  // The client itself may have written the entries before its address, so they are not trusted.
   EXPECT_EQ(client("10.0.0.1", "1.1.1.1, 198.51.100.7"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "10.9.9.9, 198.51.100.7, 10.2.3.4"), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", "nonsense, 198.51.100.7"), "198.51.100.7");
@@ -119,7 +119,7 @@ TEST(ClientAddress, AListWithTooManyHopsIsIgnored) {
   for (std::size_t i = 1; i < TrustedProxies::kMaxHops; ++i) hops += ", 10.2.3.4";
   EXPECT_EQ(client("10.0.0.1", hops), "198.51.100.7");
   EXPECT_EQ(client("10.0.0.1", hops + ", 10.2.3.4"), "10.0.0.1");
-  // Entries before the client's address do not count.
+  // Entries before the client's address are not read, so they do not count as hops.
   EXPECT_EQ(client("10.0.0.1", std::string(100'000, ',') + "198.51.100.7"), "198.51.100.7");
 }
 

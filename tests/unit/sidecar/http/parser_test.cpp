@@ -1,4 +1,4 @@
-// Tests that the limits of a request hold when it arrives in pieces.
+// Tests that the parser limits the header of a request that arrives in pieces.
 #include "http/parser.h"
 
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kMaxHeader = 1024;
 
-// Returns the parser's error after the same field many times. Each piece has one byte of the next field, because only
-// then the parser knows that a field ends.
+// Passes the same header field to the parser many times, one field per put(), and returns the parser's last error. Each
+// piece ends with the first byte of the next field, because the parser recognises the end of a field only by that byte.
 boost::system::error_code repeat(const std::string& field) {
   Request request;
   RequestParser parser(request, kMaxHeader, 64);

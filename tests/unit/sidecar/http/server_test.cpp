@@ -276,7 +276,7 @@ TEST_F(HttpServer, ARequestThatDoesNotEndTimesOut) {
   Client& client = connect();
   auto began = std::chrono::steady_clock::now();
   send(client, "GET /now HTTP/1.1\r\nX-Slow: ");
-  // Single bytes do not extend the timeout.
+  // A client that sends single bytes does not extend the timeout of its request.
   until(client, [&] {
     boost::system::error_code ignored;
     client.socket.write_some(asio::buffer("x", 1), ignored);

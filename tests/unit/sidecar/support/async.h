@@ -1,4 +1,4 @@
-// Runs coroutines to their end inside a test, and waits for conditions instead of sleeping.
+// Runs coroutines to their end inside a test, and waits until a condition is true instead of sleeping for a fixed time.
 #pragma once
 
 #include <gtest/gtest.h>

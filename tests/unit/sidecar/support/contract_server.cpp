@@ -47,7 +47,7 @@ ContractServer::ContractServer(const std::string& script, std::vector<std::strin
 }
 
 ContractServer::~ContractServer() {
-  ::close(in_);  // the server ends at the end of its input
+  ::close(in_);  // the server process ends when its standard input ends
   ::close(out_);
   ::waitpid(pid_, nullptr, 0);
 }

@@ -1,4 +1,5 @@
-// Starts one of the contract servers in tests/contracts on a free port, for one test.
+// Starts a contract server on a free port for one test. A contract server is a local server that behaves as the
+// documentation of an outside service says (tests/contracts).
 #pragma once
 
 #include <sys/types.h>
@@ -24,9 +25,9 @@ class ContractServer {
   std::string command(const std::string& json);
   void faults(const std::string& members) { command(R"({"do":"faults",)" + members + "}"); }
   void no_faults() { command(R"({"do":"faults"})"); }
-  std::string offsets(const std::string& channel);   // "1,2,3"
-  std::string messages(const std::string& channel);  // JSON
-  std::int64_t count(std::string_view name);         // a number of the command `stats`
+  std::string offsets(const std::string& channel);   // the offsets that the server got: "1,2,3"
+  std::string messages(const std::string& channel);  // the messages that the server got, as JSON
+  std::int64_t count(std::string_view name);         // the number `name` in the answer to the command `stats`
 
   const std::string& url() const { return url_; }
   const std::string& ca_file() const { return ca_file_; }

@@ -12,7 +12,7 @@
 namespace sealcast::test {
 
 MqttBroker::MqttBroker(std::vector<std::string> lines) : lines_(std::move(lines)) {
-  for (int attempt = 0; attempt < 5; ++attempt) {  // another process may take the free port first
+  for (int attempt = 0; attempt < 5; ++attempt) {  // another process may take the port before mosquitto does
     port_ = free_port();
     if (try_start()) return;
   }

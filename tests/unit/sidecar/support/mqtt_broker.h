@@ -1,4 +1,4 @@
-// Starts a Mosquitto broker on a free port for one test; a subscriber records all messages.
+// Starts a Mosquitto broker on a free port for one test, and records all its messages with a subscriber.
 #pragma once
 
 #include <mosquitto.h>
@@ -20,7 +20,7 @@ class MqttBroker {
   explicit MqttBroker(std::vector<std::string> lines = {"allow_anonymous true"});
 
   void stop() { process_.kill(); }
-  void start();  // on the same port, without any session
+  void start();  // starts the broker again on the same port; sessions from before stop() are lost
   void freeze() { process_.freeze(); }
   void thaw() { process_.thaw(); }
 

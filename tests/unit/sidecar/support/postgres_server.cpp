@@ -22,7 +22,7 @@
 namespace sealcast::test {
 namespace {
 
-// The path of a program of the server: on Debian they are not in PATH.
+// Returns the path of a program of Postgres, such as initdb. On Debian these programs are not in PATH.
 std::string program(const std::string& name) {
   std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen("${PG_CONFIG:-pg_config} --bindir", "r"), ::pclose);
   char line[4096];

@@ -1,5 +1,5 @@
-// Starts a Postgres server on a Unix socket for one test. Of the extension it has only sealcast.interface_version(),
-// which each connection calls first.
+// Starts a Postgres server on a Unix socket for one test. The server has no extension, only the function
+// sealcast.interface_version(), which each connection of the sidecar calls first.
 #pragma once
 
 #include <sys/types.h>
@@ -21,7 +21,8 @@ class PostgresServer {
   void start();
   void stop();  // immediately, like a crash
 
-  // Replaces sealcast.interface_version(). At the start it returns the version that the sidecar needs.
+  // Lets sealcast.interface_version() return `version`. Before the first call, it returns the version that the sidecar
+  // needs.
   void set_interface_version(std::int64_t version) const;
 
   std::string dsn() const;

@@ -16,7 +16,7 @@ ContextPtr connect(int port) { return {redisConnectWithTimeout("127.0.0.1", port
 }  // namespace
 
 RedisServer::RedisServer(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {
-  for (int attempt = 0; attempt < 5; ++attempt) {  // another process may take the free port first
+  for (int attempt = 0; attempt < 5; ++attempt) {  // another process may take the port before redis-server does
     port_ = free_port();
     if (try_start()) return;
   }

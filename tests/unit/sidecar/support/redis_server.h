@@ -16,11 +16,12 @@ class RedisServer {
   explicit RedisServer(std::vector<std::string> arguments = {});
 
   void stop() { process_.kill(); }
-  void start();  // on the same port, empty
+  void start();  // starts the server again on the same port, without data
   void freeze() { process_.freeze(); }
   void thaw() { process_.thaw(); }
 
-  // Sends one command over a new connection. Returns the reply or the error as text. `password` is sent with AUTH.
+  // Sends one command over a new connection. Returns the reply or the error as text. If `password` is not empty, sends
+  // it with AUTH before the command.
   std::string command(const std::vector<std::string>& words, const std::string& password = {}) const;
   int port() const { return port_; }
   redis::Options options() const;

@@ -1,4 +1,4 @@
-// A temporary directory for one test, removed at its end.
+// A temporary directory for one test. The destructor removes it.
 #pragma once
 
 #include <cstdlib>

@@ -16,7 +16,8 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  // Returns true once `answers` is true, and false when the process ends first or does not answer in 20 seconds.
+  // Starts the command line `words` and appends its output to the file `log`. Returns true once `answers` returns true.
+  // Returns false if the process ends first, or if `answers` does not return true within 20 seconds.
   bool start(std::vector<std::string> words, const std::string& log, const std::function<bool()>& answers);
   void kill();
   void freeze();
@@ -29,6 +30,6 @@ class ServerProcess {
 };
 
 int free_port();
-bool listening(int port);  // on loopback
+bool listening(int port);  // whether a server listens on this port of 127.0.0.1
 
 }  // namespace sealcast::test

@@ -1,4 +1,4 @@
-// Makes session tokens, as an issuer or an attacker would.
+// Makes session tokens for tests: valid tokens of an issuer, and invalid tokens that an attacker could make.
 #pragma once
 
 #include <cstdint>
