@@ -1,5 +1,6 @@
-// The leader loop: calls a tick function about every second for the shards that this sidecar leads. Sampling, switching
-// and viewer counts are such tick functions. Each loop has its own database connection, apart from the relay's.
+// The leader loop: calls a tick function periodically, in general every second, for the shards that this sidecar leads.
+// Sampling, switching and viewer counts are such tick functions. Each loop has its own database connection, apart from
+// the relay's.
 //
 // The statements of a tick contain the epochs of the leases, and Postgres compares them. So a sidecar that was frozen
 // and lost its leases changes nothing when it wakes.

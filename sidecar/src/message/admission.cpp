@@ -296,7 +296,7 @@ asio::awaitable<postgres::Result> Admission::Impl::run_admit(postgres::Connectio
       co_return co_await connection.query(kAdmit, params);
     } catch (const postgres::Error& caught) {
       error = caught;
-    } catch (const std::exception& caught) {  // out of memory: without this, no verdict would come
+    } catch (const std::exception& caught) {  // out of memory: the messages must get a verdict all the same
       error = postgres::Error(postgres::Failure::refused, caught.what());
     }
     if (error->serialization() && ++lost_races <= kMaxSerializationRetries) continue;

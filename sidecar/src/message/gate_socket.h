@@ -27,8 +27,8 @@ class GateSocket {
   ~GateSocket();
 
   // Binds and listens. Replaces a socket that a killed process has left. Throws std::runtime_error, which names the
-  // path and what to do next, if the path exists and is no socket, another process listens on it, it cannot be bound,
-  // or the group does not exist or cannot be set.
+  // path and what to do next, if the path exists and is no socket, another process listens on it, the socket cannot be
+  // bound, or the group does not exist or cannot be set.
   void start();
   // Stops accepting and removes the socket. Closes each connection as soon as the checks that have arrived on it are
   // answered.

@@ -31,7 +31,7 @@ return 4 * used + 1
 
 constexpr std::string_view kWindow = "1000";     // the rate window in ms, because limits are messages per second
 constexpr milliseconds kUnavailableRetry{1000};  // retry_after of an answer `unavailable`
-constexpr std::size_t kMaxReply = 1U << 16;      // bytes; also the limit for the list of a shard's watched streams
+constexpr std::size_t kMaxReply = 1U << 16;  // bytes; viewer counts read the watched streams of a shard in one reply
 
 std::string key(const GateRequest& request, std::string_view kind, std::string_view name) {
   std::string key;

@@ -50,13 +50,13 @@ class Relay {
 
   void start();
   void wake();  // must be called after a message was committed; the relay then drains without waiting for the poll
-  bool listening() const;  // the connection executes LISTEN and has claimed the leases; /readyz reports it
+  bool listening() const;  // the connection has executed LISTEN and claimed the leases; /readyz reports it
   // Returns the shards that this sidecar led at the last renewal or relay batch. A sidecar that was frozen since then
   // may have lost their leases.
   std::span<const transport::Lead> leads() const;
 
-  // Ends the relay. Before that, relays all messages that are committed by now and releases the leases. Skips the rest
-  // of this at `deadline`, or if the connection is lost.
+  // Relays all messages that are committed by now, releases the leases, and ends the relay. At `deadline`, or if the
+  // connection is lost, the relay ends without finishing these tasks.
   asio::awaitable<void> finish(Clock::time_point deadline);
 
  private:

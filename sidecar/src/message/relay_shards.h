@@ -55,7 +55,7 @@ class RelayShards {
     bool caught_up;  // this sidecar may drain the shard
     std::int64_t published;
     std::int64_t newest;   // the newest batch at the last renewal
-    std::int64_t settled;  // the last published batch that sealcast.settle() has recorded
+    std::int64_t settled;  // the last batch that sealcast.settle() has recorded; at first the newest batch
   };
   template <typename Predicate>
   ShardArrays select(Predicate selected) const;

@@ -44,7 +44,7 @@ inline constexpr int kAllUsers = 100;  // the rate of a stream that is not sampl
 //
 // A rate is 100 percent (not sampled), or 5 to 20 percent. The ideal rate leaves about a fifth of `storm` messages of
 // tier 2 per second: it is 20 percent at the threshold `storm`, and 5 percent at four times that threshold or above.
-// The current rate is kept until the ideal rate differs from it by at least a fifth of it. Sampling ends when the
+// The current rate is kept until the ideal rate differs by at least a fifth of the current rate. Sampling ends when the
 // velocity has been below half the threshold for the time `calm`.
 class RateControl {
  public:

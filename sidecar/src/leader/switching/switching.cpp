@@ -50,7 +50,7 @@ class Switching::Ticks {
     std::int32_t viewers;
     std::string warm_up;  // UUID that identifies the warm-up of the stream; empty before the first warm-up
   };
-  // A call of the webhook until Postgres has recorded that the webhook accepted it.
+  // The state of one call of the webhook, kept until Postgres has recorded that the webhook accepted the call.
   struct WebhookCall {
     bool in_flight = false;
     std::chrono::milliseconds pause{0};  // the pause that followed the last failure; it doubles with each failure

@@ -33,7 +33,7 @@ class Heartbeats {
              const config::Settings::Audience& settings, std::chrono::milliseconds timeout);
   ~Heartbeats();
 
-  // Adds a viewer to the current viewer window of the stream. `viewer` is any text that identifies the viewer. Both
+  // Adds a viewer to the current third of the viewer window. `viewer` is any text that identifies the viewer. Both
   // texts must stay valid until the call has ended. Never throws.
   asio::awaitable<HeartbeatOutcome> add(std::string_view stream_id, std::string_view viewer);
 
