@@ -8,8 +8,8 @@
 // messages.
 //
 // The reaction to a failure depends on its kind:
-// - A batch whose outcome is unknown, because the connection was lost, is sent again. This is safe: a
-//   message is stored only once per (sender_id, txn_id).
+// - A batch whose outcome is unknown, because the connection was lost, is sent again. This is safe: a message
+//   is stored only once per (sender_id, txn_id).
 // - A batch that met a locked key, or that Postgres refused with a permanent error, is split. Each of its messages is
 //   sent alone, on a connection beside the lanes. So one message cannot delay another one or make it fail.
 // Each message gets exactly one verdict.

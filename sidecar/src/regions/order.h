@@ -20,9 +20,8 @@ class RegionHealth {
 
   // A region without probes is healthy. Otherwise a sidecar that has just started would have no region to offer.
   bool healthy() const { return healthy_; }
-  std::optional<Milliseconds> round_trip() const {
-    return round_trip_;
-  }  // moving average; nullopt before the first good answer
+  // Returns the moving average of the round trips, or nullopt before the first good answer.
+  std::optional<Milliseconds> round_trip() const { return round_trip_; }
 
  private:
   static constexpr int kProbesToChange = 2;  // consecutive probes that must contradict healthy() before it changes

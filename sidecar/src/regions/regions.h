@@ -21,8 +21,8 @@ namespace sealcast::regions {
 
 struct Offers {
   std::vector<Offer> regions;
-  std::optional<Location>
-      located;  // the caller's place; if it is nullopt, distances are measured from the default region
+  // The place of the caller. If it is nullopt, the distances are measured from the default region.
+  std::optional<Location> located;
 };
 
 class Regions {

@@ -34,8 +34,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 )lua";
 
 constexpr std::chrono::milliseconds kPace{50};  // minimum time between the starts of two batches of a stream
-constexpr std::size_t kMaxMembers =
-    1000;  // in one call of the script, because Lua's unpack() fails with more than some thousands
+constexpr std::size_t kMaxMembers = 1000;  // in one call of the script; Lua's unpack() is limited to some thousands
 constexpr std::size_t kHashBytes = 16;
 
 // Hashes the viewer together with the stream, so that the hashes of one viewer in two streams cannot be matched.
@@ -78,8 +77,8 @@ class Heartbeats::Writer {
   const std::chrono::milliseconds timeout_;
   const std::string key_lifetime_;  // in milliseconds, as text
   redis::Script script_;
-  std::unordered_map<std::string, Stream>
-      streams_;  // by id; the streams with heartbeats that wait or are being written
+  // By stream id. Contains the streams with heartbeats that wait or are being written.
+  std::unordered_map<std::string, Stream> streams_;
   std::size_t waiting_ = 0;
   log::Throttle log_throttle_;
 };

@@ -14,8 +14,8 @@
 
 namespace sealcast::leader::viewers {
 
-using ViewerCounts =
-    std::unordered_map<std::string, std::int32_t>;  // by stream; a stream without an entry has no viewers
+// By stream. A stream without an entry has no viewers.
+using ViewerCounts = std::unordered_map<std::string, std::int32_t>;
 
 // Limits the number that a source returned to 0 … half of the largest int32: the sum of two sources must fit into an
 // int32.

@@ -94,8 +94,7 @@ TEST_F(HeartbeatTest, AViewerIsCountedOncePerStream) {
 TEST_F(HeartbeatTest, CountsOnlyTheRequestedShards) {
   open(milliseconds(600'000));
   for (int n = 0; n < 4; ++n)
-    EXPECT_EQ(add(stream_id(n), "a"),
-              viewers::HeartbeatOutcome::counted);  // the ids end in 10 to 13 (hex), so the shards are 0 to 3
+    EXPECT_EQ(add(stream_id(n), "a"), viewers::HeartbeatOutcome::counted);  // ids …10 to …13 (hex): shards 0 to 3
   EXPECT_EQ(count({1}), (viewers::ViewerCounts{{stream_id(1), 1}}));
   EXPECT_EQ(count({0, 2}), (viewers::ViewerCounts{{stream_id(0), 1}, {stream_id(2), 1}}));
 }
