@@ -1,4 +1,4 @@
-// Runs the ticks of a leader loop, logs refused statements and pauses between the ticks.
+// Runs the tick function of a leader loop again and again, pauses between the ticks, and logs refused statements.
 #include "leader/leader_loop.h"
 
 #include <algorithm>
@@ -60,7 +60,7 @@ asio::awaitable<LeaderLoop::Milliseconds> LeaderLoop::run_tick() {
     const LedShards led = this->led();
     co_return co_await parts_.tick(led);
   } catch (const postgres::Error& error) {
-    // The connection logs its own losses.
+    // Not logged here: after most transient errors the connection is lost, and the connection logs that itself.
     if (error.transient()) co_return std::min(parts_.retry, kSecond);
     if (!stopped_.is_set()) {
       log::write(log::Level::error, parts_.log_tag, parts_.failure,

@@ -1,7 +1,9 @@
-// Repeats a tick beside relaying for the shards that this sidecar leads, on a database connection of its own.
+// The leader loop: calls a tick function periodically, in general every second, for the shards that this sidecar leads.
+// Sampling, switching and viewer counts are such tick functions. Each loop has its own database connection, apart from
+// the relay's.
 //
-// The statements of a tick carry the epochs of the leases. So a sidecar that was frozen and lost its leases changes
-// nothing when it wakes.
+// The statements of a tick contain the epochs of the leases, and Postgres compares them. So a sidecar that was frozen
+// and lost its leases changes nothing when it wakes.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,13 +24,13 @@
 
 namespace sealcast::leader {
 
-// The shards that this sidecar leads at the beginning of a tick, and the epochs of their leases.
+// The shards that this sidecar leads at the beginning of a tick, and the epochs of their leases in the same order.
 struct LedShards {
   std::vector<std::int32_t> shards;
   std::vector<std::int64_t> epochs;
 
-  bool has(std::string_view stream_id) const;   // a lower-case UUID
-  void add_to(postgres::Params& params) const;  // as two arrays
+  bool has(std::string_view stream_id) const;   // true if the stream is in one of the shards
+  void add_to(postgres::Params& params) const;  // adds two parameters: the arrays of shards and of epochs
 };
 
 class LeaderLoop {
@@ -36,17 +38,18 @@ class LeaderLoop {
   using Milliseconds = std::chrono::milliseconds;
   static constexpr Milliseconds kSecond{1000};
 
-  // Also called while no shard is led. Returns the pause before the next tick. May throw postgres::Error.
+  // Does one tick and returns the pause before the next one. Is also called while this sidecar leads no shard. May
+  // throw postgres::Error; the loop then continues.
   using Tick = std::function<asio::awaitable<Milliseconds>(const LedShards& led)>;
   using Leads = std::function<std::span<const transport::Lead>()>;
 
   struct Parts {
     std::string dsn;
-    std::string name;      // of the connection, for the log
-    Milliseconds timeout;  // of a statement
+    std::string name;      // name of the database connection, for the log
+    Milliseconds timeout;  // of each statement
     std::string_view log_tag;
-    std::string_view failure;      // log message when Postgres refuses a statement
-    Milliseconds retry = kSecond;  // pause after a refused statement
+    std::string_view failure;      // text of the log message after a refused statement
+    Milliseconds retry = kSecond;  // pause after a refused statement; after a transient error at most kSecond
     Leads leads;                   // returns the shards that this sidecar leads now
     Tick tick;
   };

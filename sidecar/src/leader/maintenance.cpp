@@ -1,4 +1,4 @@
-// Runs sealcast.maintain() every hour and logs each change that it made.
+// Runs sealcast.maintain() every hour and logs each change that it has made.
 #include "leader/maintenance.h"
 
 #include <boost/asio/co_spawn.hpp>

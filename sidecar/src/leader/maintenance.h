@@ -1,7 +1,8 @@
-// Runs sealcast.maintain(), which creates the day partitions of the next days and drops the partitions that
-// are older than the retention.
+// Runs sealcast.maintain(), which creates the day partitions of the next days and drops the day partitions that are
+// older than the retention.
 //
-// Each run has a connection of its own, because it may take longer than the relay's lease.
+// Each run opens a connection of its own. On the relay's connection a long run would delay the renewal of the leases,
+// and the leases would expire.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,9 +21,9 @@ class Maintenance {
   Maintenance(asio::any_io_executor executor, std::string dsn);
   ~Maintenance();
 
-  void start();  // runs now and then every hour; 2 seconds after a failed run
+  void start();  // runs maintain() now and one hour after each success; after a failure, 2 seconds later
   void stop();
-  bool done() const { return done_; }  // one run succeeded, so there is a day partition for new messages
+  bool done() const { return done_; }  // a run has succeeded, so a day partition for new messages exists
 
  private:
   asio::awaitable<void> run();

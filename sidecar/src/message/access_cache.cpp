@@ -1,4 +1,4 @@
-// Answers from the cache, or asks the history and puts its answer into the cache.
+// Looks for an answer in the cache. If there is none, asks the history and caches its answer.
 #include "message/access_cache.h"
 
 #include <utility>
@@ -6,7 +6,7 @@
 namespace sealcast::message {
 
 asio::awaitable<StreamAccess> AccessCache::access(std::string_view stream_id, std::string_view user_id) {
-  // A public stream has the same answer for all users: it needs one entry, not one per user.
+  // Every user may read a public stream, so one cache entry serves all users of it.
   StreamAccess answer = co_await find_or_query(std::string(stream_id), stream_id, {});
   if (answer.found && !answer.readable && !user_id.empty()) {
     answer = co_await find_or_query(std::string(stream_id) + std::string(user_id), stream_id, user_id);

@@ -1,4 +1,5 @@
-// Remembers whether a user may read a stream, for requests that come far more often than the answer changes.
+// Caches whether a user may read a stream, because heartbeats and token requests come far more often than the answer
+// changes.
 #pragma once
 
 #include <chrono>
@@ -14,11 +15,13 @@ namespace sealcast::message {
 
 class AccessCache {
  public:
-  // An answer is used for `age` to twice `age`. The cache has at most 2 * `entries` entries. `history` outlives this.
+  // The cache keeps an answer for at least `age` and less than twice `age`. A full cache drops old answers earlier. It
+  // has at most 2 * `entries` entries. `history` must stay valid as long as this object.
   AccessCache(History& history, std::chrono::milliseconds age, std::size_t entries)
       : history_(history), answers_(2 * entries, age) {}
 
-  // The same as History::access(), but the offsets may be old. Both ids outlive the call.
+  // The same as History::access(), with two differences: the answer may be old, and `vip` is false for each public
+  // stream. Both ids must stay valid until the call has ended.
   asio::awaitable<StreamAccess> access(std::string_view stream_id, std::string_view user_id);
 
  private:

@@ -31,7 +31,8 @@ enum Column { kItem, kStatus, kCode, kMessage, kDetails, kHint, kRetryAfter, kRe
 constexpr std::string_view kTxnInProgress = "txn_in_progress";
 constexpr int kMaxSerializationRetries = 5;
 constexpr std::chrono::milliseconds kRetryPause{50};  // before a retry on the same connection
-// Statements of messages that are sent alone. They share one connection, and each may wait for a lock.
+// Maximum number of unanswered statements of messages that are sent alone. These statements share one connection, and
+// each of them may wait for a lock.
 constexpr std::size_t kMaxAlone = 1024;
 
 Verdict verdict_of(const postgres::Result& rows, int row) {
@@ -53,7 +54,8 @@ Verdict internal_error() {
           .hint = "Retry with the same txn_id. The log of sealcastd names the error."};
 }
 
-// The batch met a key of another open transaction: admit() has inserted nothing, and every row has this verdict.
+// True if a (sender_id, txn_id) of the batch is locked by another transaction that has not ended. In this case admit()
+// has inserted nothing, and every row has the verdict txn_in_progress.
 bool met_open_transaction(const postgres::Result& rows) {
   return rows.size() > 0 && rows.integer(0, kStatus) == 503 && rows.text(0, kCode) == kTxnInProgress;
 }
@@ -134,7 +136,7 @@ class Admission::Impl {
   Queue fresh_;
   Queue repeats_;
   std::shared_ptr<postgres::Connection> alone_;  // for messages that are sent alone
-  std::size_t in_flight_ = 0;                    // messages in batches, or alone
+  std::size_t in_flight_ = 0;                    // messages that were sent in a batch or alone and have no verdict yet
   Event idle_;
 };
 
@@ -194,7 +196,7 @@ void Admission::Impl::enqueue(Message message, Handler handler) {
   schedule(queue);
 }
 
-// Posted, so that all requests of this iteration of the event loop share a batch.
+// Posts dispatch() instead of calling it, so that all requests of this iteration of the event loop share a batch.
 void Admission::Impl::schedule(Queue& queue) {
   if (std::exchange(queue.scheduled, true)) return;
   asio::post(executor_, [this, &queue] {
@@ -294,7 +296,7 @@ asio::awaitable<postgres::Result> Admission::Impl::run_admit(postgres::Connectio
       co_return co_await connection.query(kAdmit, params);
     } catch (const postgres::Error& caught) {
       error = caught;
-    } catch (const std::exception& caught) {  // out of memory: the messages must not wait for ever
+    } catch (const std::exception& caught) {  // out of memory: the messages must get a verdict all the same
       error = postgres::Error(postgres::Failure::refused, caught.what());
     }
     if (error->serialization() && ++lost_races <= kMaxSerializationRetries) continue;
@@ -328,8 +330,8 @@ asio::awaitable<void> Admission::Impl::admit_alone(Item item) {
   if (committed) parts_.on_commit();
 }
 
-// Without any lane, waiting messages are answered at once. Batches in flight are retried once a lane is connected
-// again.
+// If no lane of the queue is connected, refuses its waiting messages at once. A batch in flight is not refused here:
+// run_admit() sends it again when its lane has connected again.
 void Admission::Impl::on_lane_lost(Queue& queue) {
   if (connected(queue)) return;
   for (Item& item : std::exchange(queue.waiting, {})) answer_waiting(item, database_unavailable());
@@ -339,7 +341,7 @@ void Admission::Impl::on_lane_lost(Queue& queue) {
 void Admission::Impl::answer(Item& item, Verdict verdict) {
   --in_flight_;
   update_idle();
-  // Called directly: this is the thread of the event loop.
+  // The handler is called directly, not posted, because this function already runs on the event loop.
   std::exchange(item.handler, nullptr)(std::move(verdict));
 }
 

@@ -1,4 +1,4 @@
-// Reads sealcast.cell_map(), and finds the cell of a stream by its pin or by rendezvous hashing.
+// Reads the cells and pins from sealcast.cell_map(). Finds the cell of a stream by its pin or by rendezvous hashing.
 #include "message/cells.h"
 
 #include <chrono>

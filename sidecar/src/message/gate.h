@@ -1,5 +1,5 @@
-// The gate's interface (docs/architecture.md): before Postgres is asked, one Lua script in Redis checks the sender's
-// rate and whether the txn_id was seen. Without an answer of Redis, messages are refused.
+// The interface of the gate (docs/architecture.md). Before admission, one Lua script in Redis checks the sender's rate
+// and whether the txn_id was seen. While Redis does not answer, messages are refused.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,15 +11,15 @@
 
 namespace sealcast::message {
 
-// The rate counter that all unknown types share. No type can have this name.
+// The name of the rate counter that all unknown message types share. No message type can have this name.
 inline constexpr std::string_view kUnknownType = "?";
-// The rate counter of calls that send no message.
+// The name of the rate counter for moderation calls, which send no message.
 inline constexpr std::string_view kCalls = "?call";
 
 struct GateRequest {
   std::string sender_id;  // lower-case UUID
   std::string t;          // message type; callers pass kUnknownType for an unknown type
-  std::string txn_id;     // lower-case UUID; empty checks only the rate
+  std::string txn_id;     // lower-case UUID; if it is empty, only the rate is checked
   int limit;              // messages per second for this sender, type and role; 1 or more
 };
 

@@ -1,4 +1,4 @@
-// Decodes the number that the script returns, and writes the line of the gate socket.
+// Decodes the number that the gate's Lua script returns, and encodes an answer as a line of the gate socket.
 #include "message/gate_answer.h"
 
 #include <algorithm>

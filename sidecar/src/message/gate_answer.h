@@ -1,4 +1,4 @@
-// The gate's answer to one check, its encoding in Redis and its line on the gate socket.
+// The gate's answer to one check. Decodes it from the reply of Redis, and encodes it as a line of the gate socket.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -12,7 +12,7 @@ namespace sealcast::message {
 
 enum class GateOutcome {
   pass,         // within the rate, and the txn_id is new
-  seen,         // within the rate, and the txn_id was seen: Postgres knows whether it was committed
+  seen,         // within the rate, but the txn_id was seen: only Postgres knows whether the message was committed
   limited,      // over the rate; the txn_id is not marked as seen
   unavailable,  // Redis is not connected, too slow, or returned an error: the message is refused
 };
@@ -24,16 +24,16 @@ constexpr std::string_view to_string(GateOutcome outcome) noexcept {
 
 struct GateAnswer {
   GateOutcome outcome;
-  int limit;                              // of the request, for RateLimit-Policy
-  int remaining;                          // messages left in this window, for RateLimit
-  std::chrono::milliseconds retry_after;  // limited: until the window ends; unavailable: a fixed pause
+  int limit;                              // GateRequest::limit, for the header RateLimit-Policy
+  int remaining;                          // messages left in the current second, for the header RateLimit
+  std::chrono::milliseconds retry_after;  // limited: until the second ends; unavailable: a fixed pause
 };
 
-// Decodes a reply of the gate's script (redis_gate.cpp). The caller has set answer.limit. Returns false, and leaves
-// `answer` unchanged, for a reply that the script never sends.
+// Decodes a reply of the gate's script (redis_gate.cpp) into `answer`. The caller must have set answer.limit. If the
+// script cannot have sent the reply, returns false and leaves `answer` unchanged.
 bool read_answer(const redisReply& reply, GateAnswer& answer);
 
-// "pass\n", or "limited 250\n".
+// Returns "pass\n", "seen\n", "limited 250\n" or "unavailable 1000\n". The number is retry_after in milliseconds.
 std::string to_line(const GateAnswer& answer);
 
 }  // namespace sealcast::message

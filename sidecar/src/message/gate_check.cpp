@@ -1,4 +1,4 @@
-// Parses the line `check <sender> <stream> <type> <txn>` of the gate socket: five words, each checked.
+// Splits the line `check <sender_id> <stream_id> <t> <txn_id>` of the gate socket into five words, and validates each.
 #include "message/gate_check.h"
 
 #include <algorithm>

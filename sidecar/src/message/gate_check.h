@@ -1,4 +1,4 @@
-// Parses the line by which Postgres asks the gate socket: `check <sender_id> <stream_id> <t> <txn_id>`.
+// Parses a line that Postgres sends to the gate socket: `check <sender_id> <stream_id> <t> <txn_id>`.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 namespace sealcast::message {
 
 struct GateCheck {
-  std::string sender_id;  // UUIDs are lower-case
+  std::string sender_id;  // all UUIDs are lower-case here; the line may have capital letters
   std::string stream_id;
   std::string t;
   std::string txn_id;
@@ -17,7 +17,7 @@ struct GateCheck {
 
 inline constexpr std::size_t kMaxCheckBytes = 512;
 
-// `line` is without its line feed. Null unless the line is a valid check.
+// `line` must not contain the line feed at its end. Returns nullopt if the line is not a valid check.
 std::optional<GateCheck> parse_check(std::string_view line);
 
 }  // namespace sealcast::message

@@ -1,4 +1,4 @@
-// Accepts connections, reads all checks that have arrived, and answers them in order.
+// Accepts connections of Postgres backends, reads all checks that have arrived, and answers them in order.
 #include "message/gate_socket.h"
 
 #include <grp.h>
@@ -35,7 +35,7 @@ std::runtime_error cannot_listen(const std::string& path, const std::string& why
   return std::runtime_error("gate.socket: cannot listen on \"" + path + "\": " + why + "; " + fix);
 }
 
-// A killed process leaves its socket behind. A running process still accepts connections.
+// Removes the socket that a killed process has left. If a process still accepts connections on it, throws instead.
 void remove_stale(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return;
@@ -86,7 +86,7 @@ class GateSocket::Impl : public std::enable_shared_from_this<GateSocket::Impl> {
     const std::optional<gid_t> group = group_.empty() ? std::nullopt : std::optional(group_named(group_, path_));
     remove_stale(path_);
     acceptor_.open();
-    // No other user may connect before group and mode are set.
+    // With this umask only our own user can connect until the group and the mode are set.
     const mode_t mask = ::umask(0177);
     boost::system::error_code error;
     acceptor_.bind(Local::endpoint(path_), error);
@@ -128,7 +128,7 @@ class GateSocket::Impl : public std::enable_shared_from_this<GateSocket::Impl> {
     explicit Connection(Local::socket connected) : socket(std::move(connected)) {}
     Local::socket socket;
     std::string in;
-    bool idle = false;  // waits for a line; all earlier checks are answered
+    bool idle = false;  // waits for bytes, and all earlier checks are answered: stop() may close it
   };
 
   asio::awaitable<void> accept() {
@@ -162,14 +162,16 @@ class GateSocket::Impl : public std::enable_shared_from_this<GateSocket::Impl> {
       while (!stopping_ && co_await exchange(connection)) {
       }
     } catch (const boost::system::system_error&) {
-      // The backend has closed its end: it has ended, or its deadline has passed.
+      // The backend has closed the connection (it has ended, or its deadline has passed), or stop() has cancelled the
+      // read.
     }
     connections_.erase(&connection);
     if (connections_.empty()) all_closed_.set();
     metrics_.socket_connections.Set(static_cast<double>(connections_.size()));
   }
 
-  // Reads until one line is complete, then answers all complete lines. Returns false to close the connection.
+  // Reads until at least one line is complete, and answers all complete lines. Returns false if the connection must be
+  // closed because a line was invalid.
   asio::awaitable<bool> exchange(Connection& connection) {
     while (connection.in.find('\n') == std::string::npos) {
       if (connection.in.size() > kMaxCheckBytes)
@@ -201,7 +203,7 @@ class GateSocket::Impl : public std::enable_shared_from_this<GateSocket::Impl> {
     co_return true;
   }
 
-  // The checks before the invalid line are answered first.
+  // Answers the checks before the invalid line, and then sends the error.
   asio::awaitable<bool> refuse(Connection& connection, std::vector<GateCheck> before, std::string_view reason) {
     metrics_.socket_errors.Increment();
     std::string answers = co_await answer(std::move(before));
@@ -250,7 +252,7 @@ class GateSocket::Impl : public std::enable_shared_from_this<GateSocket::Impl> {
   const std::string path_;
   const std::string group_;
   Local::acceptor acceptor_;
-  std::optional<ino_t> inode_;  // of the socket that start() made
+  std::optional<ino_t> inode_;  // of our socket: stop() must not remove the socket of another process
   std::set<Connection*> connections_;
   Event all_closed_;
   bool stopping_ = false;

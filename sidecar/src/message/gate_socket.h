@@ -1,6 +1,6 @@
-// The gate socket: the Unix socket through which sealcast.gate() in Postgres asks the same gate. Each line is
-// `check <sender_id> <stream_id> <t> <txn_id>`. The answers come in the order of the lines: `pass`, `seen`,
-// `limited <ms>`, `unavailable <ms>` or `error <text>`.
+// The gate socket: the Unix socket through which sealcast.gate() in Postgres asks this sidecar's gate. Postgres sends
+// lines `check <sender_id> <stream_id> <t> <txn_id>`. The sidecar answers each line with one line, in the same order:
+// `pass`, `seen`, `limited <ms>`, `unavailable <ms>` or `error <text>`. After `error` it closes the connection.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -19,20 +19,22 @@ namespace sealcast::message {
 class GateSocket {
  public:
   static constexpr std::size_t kMaxConnections = 1'024;
-  static constexpr std::size_t kMaxPipelined = 64;  // checks of one connection in progress at once
+  static constexpr std::size_t kMaxPipelined = 64;  // maximum number of checks of one connection that run at once
 
-  // The references outlive this. `settings` must name a socket.
+  // `gate`, `limits` and `metrics` must stay valid as long as this object. `settings.socket` must not be empty.
   GateSocket(asio::any_io_executor executor, Gate& gate, Limits& limits, Metrics& metrics,
              const config::Settings::Gate& settings);
   ~GateSocket();
 
-  // Binds and listens. A stale socket is replaced. Throws std::runtime_error, which names the path and what to do next:
-  // the path exists and is no socket, another process listens on it, or the group does not exist.
+  // Binds and listens. Replaces a socket that a killed process has left. Throws std::runtime_error, which names the
+  // path and what to do next, if the path exists and is no socket, another process listens on it, the socket cannot be
+  // bound, or the group does not exist or cannot be set.
   void start();
-  // Removes the socket, stops accepting, and closes each connection once the checks that it has sent are answered.
+  // Stops accepting and removes the socket. Closes each connection as soon as the checks that have arrived on it are
+  // answered.
   void stop();
   std::size_t connections() const;
-  // True once no connection is open, false at `deadline`.
+  // Returns true as soon as no connection is open, and false at `deadline`.
   asio::awaitable<bool> wait_closed(Event::Clock::time_point deadline);
 
  private:

@@ -1,4 +1,4 @@
-// Runs the reading statements; each of them calls one function of the extension.
+// Calls the SQL functions stream_access() and history(), and lets equal access queries share one statement.
 #include "message/history.h"
 
 #include <boost/asio/append.hpp>
@@ -34,7 +34,8 @@ void History::enqueue(std::string_view stream_id, std::string_view user_id, Hand
   }
 }
 
-// Repeats the query for the callers that came after it was sent: its answer may be older than their call.
+// Runs the query again for callers that arrived after the statement was sent: the answer of that statement may be older
+// than their call.
 asio::awaitable<void> History::run_access_queries(std::string key) {
   while (true) {
     AccessQuery& query = access_queries_[key];

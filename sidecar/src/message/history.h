@@ -1,4 +1,4 @@
-// Asks Postgres who may read a stream, and reads its messages by offset.
+// Asks Postgres whether a user may read a stream, and reads the messages of a stream by offset.
 #pragma once
 
 #include <boost/asio/any_completion_handler.hpp>
@@ -18,22 +18,23 @@ namespace sealcast::message {
 
 struct StreamAccess {
   bool found;
-  bool readable;              // by the user of the query
+  bool readable;              // the user of the query may read the stream
   bool vip;                   // the user has a role in the stream
-  std::int64_t first_offset;  // the oldest stored message; last_offset + 1 if there is none
-  std::int64_t last_offset;   // 0 if there is none
+  std::int64_t first_offset;  // of the oldest stored message; last_offset + 1 if no message is stored
+  std::int64_t last_offset;   // of the newest message; 0 if the stream never had a message
 };
 
-// Each call throws postgres::Error. UUIDs are lower-case.
+// All UUIDs are lower-case. Each call throws postgres::Error after a failure.
 class History : public transport::FrameHistory {
  public:
   History(asio::any_io_executor executor, postgres::Pool& pool) : executor_(executor), pool_(pool) {}
 
-  // An empty `user_id` asks for a reader without a session. Callers with the same question share one statement, which
-  // always begins after the call: when a sidecar restarts, thousands of readers of one stream return at once.
+  // Returns the rights of the user in the stream; an empty `user_id` is a reader without a session. Simultaneous calls
+  // with equal arguments share one statement, because thousands of readers of one stream connect again at once after a
+  // sidecar has restarted. The statement always begins after the call, so its answer is never older than the call.
   asio::awaitable<StreamAccess> access(std::string_view stream_id, std::string_view user_id);
 
-  // With `after`: the rows after it, ascending. Else with `before`: the last rows before it. Else the newest rows.
+  // See transport::FrameHistory::page().
   asio::awaitable<transport::FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
                                              std::optional<std::int64_t> before, std::int32_t max_rows,
                                              transport::Channel channel) override;

@@ -1,4 +1,4 @@
-// Reads a JWK Set and selects the key that verifies a token.
+// Reads a JWK Set from its file, and selects the key that verifies a token.
 #include "message/jwks.h"
 
 #include <simdjson.h>
@@ -23,7 +23,8 @@ std::string_view text_member(const simdjson::dom::object& object, std::string_vi
   return object[name].get(text) == simdjson::SUCCESS ? text : std::string_view();
 }
 
-// The algorithm of sessions that a JWK can verify, or empty if there is none.
+// Returns the algorithm (RS256 or ES256) of the sessions that the JWK can verify. Returns an empty text if the JWK
+// cannot verify sessions.
 std::string_view algorithm_of(const simdjson::dom::object& jwk) {
   const std::string_view use = text_member(jwk, "use");
   const std::string_view kty = text_member(jwk, "kty");

@@ -1,4 +1,4 @@
-// The public keys that verify sessions: a JWK Set in a file (RFC 7517), read again when the file changes.
+// The public keys that verify sessions: a file with a JWK Set (RFC 7517), which is read again when it changes.
 #pragma once
 
 #include <string>
@@ -12,15 +12,16 @@ namespace sealcast::message {
 
 class Jwks {
  public:
-  // Throws std::runtime_error, which names the file and the fix.
+  // Throws std::runtime_error, which names the file, the problem and the fix.
   explicit Jwks(std::string path);
 
-  // Checks the file. Returns true if it has changed and its keys are in force. If the new content cannot be used, logs
-  // the reason and keeps the last keys.
+  // Reads the file again if it has changed. Returns true if its new keys are in force. If the new content cannot be
+  // used, logs the reason, keeps the last keys and returns false.
   bool reload_if_changed();
 
-  // Verifies with the key that the token's `kid` names, and only under that key's algorithm. A token without `kid` is
-  // verified with the only key of its algorithm; if there are several, it is refused.
+  // Verifies the signature with the key that the token's `kid` names. Returns false if that key has another algorithm
+  // than the token. A token without `kid` is verified with the only key of its algorithm. If several keys have that
+  // algorithm, returns false.
   bool verify(const core::token::Jwt& jwt) const;
 
  private:

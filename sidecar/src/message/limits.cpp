@@ -1,4 +1,5 @@
-// Reads all types every few seconds, and roles on demand, many with one statement.
+// Reads all message types every 5 seconds. Reads and caches roles when callers need them, up to 1000 with one
+// statement.
 #include "message/limits.h"
 
 #include <simdjson.h>
@@ -29,11 +30,11 @@ std::vector<std::pair<std::string, int>> parse_role_rates(const std::string& jso
   return rates;
 }
 
-// Roles to be read with one statement. Callers that come while a batch is in flight join the next batch.
+// The roles that one statement reads. A caller that arrives while a statement is in flight joins the next batch.
 struct RoleBatch {
   explicit RoleBatch(const asio::any_io_executor& executor) : answered(executor) {}
   std::vector<Membership> memberships;
-  std::vector<std::string> roles;  // empty if the database did not answer
+  std::vector<std::string> roles;  // one per membership; stays empty if the database did not answer
   Event answered;
 };
 
@@ -71,8 +72,8 @@ class Limits::Impl : public std::enable_shared_from_this<Limits::Impl> {
     const CachedRole* const cached = roles_.find(key);
     if (cached != nullptr && Clock::now() - cached->read_at < max_role_age_) co_return cached->role;
     if (!next_ || next_->memberships.size() >= kMaxRolesAtOnce) {
-      // A full batch is sent at once, beside those in flight. Otherwise one batch is in flight, while the next one
-      // grows.
+      // A full batch is sent at once, although other batches are in flight. A batch that is not full waits until no
+      // batch is in flight.
       if (next_) send(std::exchange(next_, nullptr));
       next_ = std::make_shared<RoleBatch>(executor_);
     }

@@ -1,5 +1,5 @@
 // Caches the data that the sidecar needs before it calls the gate: the sizes and rates of message types, and the roles
-// of senders where a type has rates per role. The data are at most a few seconds older than Postgres.
+// of senders where a type has rates per role. While Postgres answers, the data are at most a few seconds old.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,35 +20,37 @@ namespace sealcast::message {
 
 struct TypeLimits {
   int max_bytes;
-  int rate;  // messages per second and sender
+  int rate;  // messages per second of one sender
   bool system_only;
-  std::vector<std::pair<std::string, int>> role_rates;
+  std::vector<std::pair<std::string, int>> role_rates;  // role and messages per second of one sender
 };
 
 class Limits {
  public:
-  // `source` outlives this. A role is used for at most `role_cache`.
+  // `source` must stay valid as long as this object. A cached role is used for at most `role_cache`.
   Limits(asio::any_io_executor executor, LimitsSource& source, std::chrono::milliseconds role_cache);
   ~Limits();
 
-  static constexpr std::chrono::seconds kRefresh{5};  // how often the types are read
-  static constexpr int kUnknownTypeRate = 5;          // messages per second of all unknown types together
+  static constexpr std::chrono::seconds kRefresh{5};  // pause between two reads of the types
+  static constexpr int kUnknownTypeRate = 5;          // messages per second of one sender, all unknown types together
   static constexpr std::size_t kMaxCachedRoles = 65'536;
   static constexpr std::size_t kMaxRolesAtOnce = 1'000;  // in one statement
 
-  asio::awaitable<void> refresh();  // throws the exception of the source, and then keeps the last types
-  void start();                     // refreshes now and every kRefresh, and logs failures
-  void stop();                      // does not interrupt a read in progress; this must outlive it
+  asio::awaitable<void> refresh();  // reads the types; throws if they cannot be read or parsed, and keeps the last ones
+  void start();                     // refreshes now and every kRefresh; logs the first of consecutive failures
+  void stop();                      // a read in progress continues; keep this object until it has ended
   bool loaded() const;              // the types were read at least once
 
-  // Null for an unknown type. The result is valid until the caller suspends.
+  // Returns null for an unknown type. The pointer is valid until the calling coroutine suspends: a refresh then may
+  // replace the types.
   const TypeLimits* find(std::string_view t) const;
-  // The name of the rate counter: `t` itself, or kUnknownType.
+  // Returns the name of the rate counter of a type: `t` itself, or kUnknownType.
   std::string_view bucket(std::string_view t) const { return find(t) ? t : kUnknownType; }
-  // Nullopt for an unknown type.
+  // Returns the maximum payload size of a type, or nullopt for an unknown type.
   std::optional<int> max_bytes(std::string_view t) const;
-  // Messages per second. Reads the sender's role only if the type has rates per role and the role is not cached. While
-  // the role cannot be read, the type's own rate applies.
+  // Returns how many messages of the type the sender may send per second. If the type has rates per role, looks up the
+  // sender's role: in the cache, else in Postgres. The type's own rate applies if the role cannot be read or has no
+  // rate.
   asio::awaitable<int> limit_for(std::string_view t, std::string stream_id, std::string sender_id);
 
  private:

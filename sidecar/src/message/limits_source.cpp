@@ -1,4 +1,4 @@
-// Reads message types and roles from Postgres; each statement calls one function of the extension.
+// Reads message types and roles by the SQL functions gate_limits() and roles_of().
 #include "message/limits_source.h"
 
 namespace sealcast::message {

@@ -1,4 +1,4 @@
-// The tables behind the limits: message types with their sizes and rates, and the roles of users.
+// The source of the data that Limits caches: message types with their sizes and rates, and the roles of users.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@ namespace sealcast::message {
 struct TypeRow {
   std::string t;
   int max_bytes;
-  int rate;                // messages per second and sender
-  std::string role_rates;  // JSON object {"role": rate}
+  int rate;                // messages per second of one sender
+  std::string role_rates;  // JSON object {"role": messages per second}
   bool system_only;
 };
 
@@ -23,12 +23,12 @@ struct Membership {
   std::string user_id;
 };
 
-// Both functions throw when the database does not answer.
+// Both functions throw if Postgres does not answer or refuses the statement.
 class LimitsSource {
  public:
   virtual ~LimitsSource() = default;
   virtual asio::awaitable<std::vector<TypeRow>> gate_limits() = 0;
-  // sealcast.roles_of(): one role per membership, in the same order; empty if the user has no role in the stream.
+  // Returns one role per membership, in the same order. The role is empty if the user has no role in the stream.
   virtual asio::awaitable<std::vector<std::string>> roles_of(std::vector<Membership> memberships) = 0;
 };
 

@@ -1,4 +1,4 @@
-// Holds the Lua script, names its keys, and calls it.
+// The gate's Lua script, the names of its keys, and its call in Redis.
 #include "message/redis_gate.h"
 
 #include "core/token/secret_file.h"
@@ -8,11 +8,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// KEYS: the sender's rate counter for this type, and the mark of the txn_id if there is one. ARGV: the limit, the
-// window in ms, the replay window in ms. Returns one number, 4 * n + outcome. Outcome 0 (pass) and 1 (seen): n is the
-// number of messages in this window. Outcome 2 (limited): n is the time in ms until the window ends, and the txn_id is
-// not marked. A counter without an expiry (after a PERSIST, for example) gets an expiry again when it reaches the
-// limit. Otherwise the gate would refuse this sender for ever.
+// KEYS: the sender's rate counter for this type, and the key that marks the txn_id as seen (absent if the request has
+// no txn_id). ARGV: the limit, the rate window in ms, the replay window in ms. Returns the number 4 * n + outcome. For
+// outcome 0 (pass) and 1 (seen), n is the number of messages in this rate window. For outcome 2 (limited), n is the
+// time in ms until the rate window ends, and the txn_id is not marked. The counter may have no expiry, for example
+// after the command PERSIST. Above the limit the script sets an expiry again. Otherwise the gate would refuse this
+// sender for ever.
 constexpr std::string_view kScript = R"lua(
 local used = redis.call('INCR', KEYS[1])
 if used == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -28,9 +29,9 @@ if not KEYS[2] or redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then retu
 return 4 * used + 1
 )lua";
 
-constexpr std::string_view kWindow = "1000";     // ms: limits are messages per second
-constexpr milliseconds kUnavailableRetry{1000};  // the retry_after of a refused caller
-constexpr std::size_t kMaxReply = 1U << 16;      // bytes; the gate and the viewer counts expect only numbers
+constexpr std::string_view kWindow = "1000";     // the rate window in ms, because limits are messages per second
+constexpr milliseconds kUnavailableRetry{1000};  // retry_after of an answer `unavailable`
+constexpr std::size_t kMaxReply = 1U << 16;  // bytes; viewer counts read the watched streams of a shard in one reply
 
 std::string key(const GateRequest& request, std::string_view kind, std::string_view name) {
   std::string key;
@@ -72,7 +73,8 @@ asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
   const auto began = redis::Clock::now();
   const auto deadline = began + timeout_;
   redis::Result result = co_await client_.call(command(request, "EVALSHA", script_.sha1()), deadline);
-  // After a restart, a failover or SCRIPT FLUSH, Redis does not know the script, and has changed nothing.
+  // NOSCRIPT: Redis has lost the script by a restart, a failover or SCRIPT FLUSH. EVALSHA has changed nothing, so EVAL
+  // is safe.
   if (result.status == redis::Status::error && result.text().starts_with("NOSCRIPT")) {
     result = co_await client_.call(command(request, "EVAL", script_.source()), deadline);
   }

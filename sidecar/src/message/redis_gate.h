@@ -1,4 +1,4 @@
-// The gate in Redis: one Lua script and one round trip per check, pipelined with other checks.
+// The gate in Redis: each check is one call of a Lua script, in one round trip. Checks are pipelined.
 #pragma once
 
 #include <array>
@@ -17,8 +17,8 @@ namespace sealcast::message {
 
 class RedisGate final : public Gate {
  public:
-  // `client` and `metrics` outlive the gate. `settings.timeout` is for one check, also if the script must be sent
-  // again.
+  // `client` and `metrics` must stay valid as long as this object. `settings.timeout` limits a whole check, including a
+  // second call after NOSCRIPT.
   RedisGate(redis::Client& client, Metrics& metrics, const config::Settings::Gate& settings);
 
   asio::awaitable<GateAnswer> check(GateRequest request) override;
@@ -37,7 +37,8 @@ class RedisGate final : public Gate {
   log::Throttle log_throttle_;
 };
 
-// The options of a connection to the gate's Redis. Throws SettingsError when the password file cannot be read.
+// Returns the options of a connection to the gate's Redis. Throws SettingsError if the password file cannot be read,
+// and std::invalid_argument if the URL is invalid.
 redis::Options gate_redis_options(const config::Settings::Gate& settings);
 
 }  // namespace sealcast::message

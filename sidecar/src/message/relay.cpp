@@ -1,4 +1,5 @@
-// Runs the relay's loop: renews leases, tails, drains, settles, and hands the frames to the transports.
+// Runs the relay's loop: renews the leases, tails and drains the shards, gives the frames to the transports, and
+// settles.
 #include "message/relay.h"
 
 #include <algorithm>
@@ -28,8 +29,9 @@ enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope, kPublicPrev };
 
 constexpr std::chrono::seconds kMaxRenewInterval{1};
 constexpr std::chrono::seconds kSettleInterval{1};
-constexpr std::int32_t kTailBatches = 8;
-// Minimum pause between drains under load: an empty drain costs a statement too.
+constexpr std::int32_t kTailBatches = 8;  // maximum number of relay batches per shard that one tail() reads
+// Minimum time between the starts of two rounds of the loop. It limits the number of statements under load, because an
+// empty drain costs a statement too.
 constexpr std::chrono::milliseconds kPace{10};
 constexpr std::chrono::seconds kPauseAfterError{1};
 
@@ -50,8 +52,8 @@ class Relay::Impl {
   asio::awaitable<void> run();
   asio::awaitable<void> serve_connection();
   asio::awaitable<void> renew_leases();
-  asio::awaitable<bool> tail();   // true if there may be more to read
-  asio::awaitable<bool> drain();  // true if there may be more to drain
+  asio::awaitable<bool> tail();   // returns true if there may be more to read
+  asio::awaitable<bool> drain();  // returns true if there may be more to drain
   asio::awaitable<void> settle();
   asio::awaitable<void> release_leases();
   void publish(const postgres::Result& rows);
@@ -64,13 +66,13 @@ class Relay::Impl {
   std::shared_ptr<postgres::Connection> connection_;
   postgres::Params params_;
   RelayShards shards_;
-  // Frames and leads of one round; members, to keep their capacity.
+  // Frames and leads of the last publish() or renewal. They are members, so that their memory is used again.
   std::vector<transport::FramePtr> frames_;
   std::vector<transport::FramePtr> public_frames_;
   std::vector<transport::Lead> leads_;
   Clock::time_point next_renewal_{};
   Clock::time_point next_settle_{};
-  Event wake_up_;   // there may be something to relay
+  Event wake_up_;   // set when the next round must begin now
   Event finished_;  // run() has ended
   bool listening_ = false;
   bool finishing_ = false;
@@ -195,7 +197,7 @@ asio::awaitable<bool> Relay::Impl::drain() {
   params_.add(settings_.max_rows);
   const postgres::Result rows = co_await connection_->query(kDrain, params_);
   publish(rows);
-  // A drain with fewer rows than it may return has drained everything.
+  // A drain that returns fewer rows than max_rows has left nothing in the outbox of its shards.
   co_return rows.size() >= settings_.max_rows;
 }
 
@@ -263,7 +265,7 @@ void Relay::Impl::clear_frames() {
 asio::awaitable<void> Relay::Impl::finish(Clock::time_point deadline) {
   finishing_ = true;
   wake();
-  // A lost connection ends run() too.
+  // If the connection is lost during this wait, run() ends and sets finished_.
   if (connection_->connected()) co_await finished_.wait_until(deadline);
   connection_->stop();
 }

@@ -1,15 +1,19 @@
 // Relays committed messages from Postgres to the transports: in order, without losses and without repeats.
 //
-// Streams are spread over shards. One sidecar at a time leads a shard, under a lease that it renews every second. The
-// leader drains the shard: sealcast.drain gives the next offsets and writes numbered batches. All other sidecars tail
-// the shard: sealcast.tail reads the batches that a leader wrote. So every sidecar hands every frame to its transports.
+// Each stream belongs to one shard. One sidecar at a time leads a shard, under a lease that it renews every second. The
+// leader drains the shard: sealcast.drain() gives messages their offsets and records numbered relay batches. All other
+// sidecars tail the shard: sealcast.tail() reads the relay batches that the leader recorded. So every sidecar gives
+// every frame to its transports.
 //
-// Each connection begins with LISTEN, so that no commit is missed. Then the relay renews its leases, tails, and drains
-// until nothing is left. Then it waits for the first of: a NOTIFY (which carries no data), wake() (this sidecar's own
-// admission has committed), the next renewal, the poll interval (for commits without a notification). A lost connection
-// is replaced with backoff.
+// A new connection first executes LISTEN, so that it misses no commit. Then the relay repeats rounds. In a round it
+// renews its leases if that is due, tails, and drains, until nothing is left. Then it waits until one of these events:
+// - a NOTIFY arrives; it carries no data
+// - this sidecar's own admission has committed a message and calls wake()
+// - the next renewal is due
+// - the poll interval is over; this finds commits whose notification was lost
+// After a lost connection the relay connects again, with a pause that grows.
 //
-// relay_shards.h has the invariants that keep frames in order across losses and new leaders.
+// relay_shards.h states the invariants that keep frames in order when a connection is lost or the leader changes.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -32,24 +36,27 @@ class Relay {
   using Observer = std::function<void(std::span<const transport::FramePtr>)>;
 
   struct Parts {
-    Metrics& metrics;                               // outlives the relay
-    std::vector<transport::Transport*> transports;  // outlive the relay
-    Observer observer{};                            // gets all frames before the transports
+    Metrics& metrics;                               // must stay valid as long as the relay
+    std::vector<transport::Transport*> transports;  // must stay valid as long as the relay
+    Observer observer{};                            // gets all frames, before the transports get them; may be empty
   };
 
-  // `settings` outlives the relay. `timeout` is for one statement.
+  // `settings` must stay valid as long as the relay. `timeout` limits each statement.
   Relay(asio::any_io_executor executor, const config::Settings::Relay& settings, std::chrono::milliseconds timeout,
         Parts parts);
-  // finish() must have been called, and the event loop must have run out of work.
+  // Before it is destroyed, finish() must have been called, and the event loop must have run out of work: a coroutine
+  // of the relay uses this object until then.
   ~Relay();
 
   void start();
-  void wake();  // a message was committed
-  bool listening() const;
-  // The shards that this sidecar led at the last renewal or batch. A sidecar that was frozen may have lost them since.
+  void wake();  // must be called after a message was committed; the relay then drains without waiting for the poll
+  bool listening() const;  // the connection has executed LISTEN and claimed the leases; /readyz reports it
+  // Returns the shards that this sidecar led at the last renewal or relay batch. A sidecar that was frozen since then
+  // may have lost their leases.
   std::span<const transport::Lead> leads() const;
 
-  // Relays all messages that are committed by now, releases the leases, and ends: at `deadline` at the latest.
+  // Relays all messages that are committed by now, releases the leases, and ends the relay. At `deadline`, or if the
+  // connection is lost, the relay ends without finishing these tasks.
   asio::awaitable<void> finish(Clock::time_point deadline);
 
  private:

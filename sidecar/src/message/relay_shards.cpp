@@ -1,4 +1,4 @@
-// Updates the shards when leases are renewed and when batches are published or settled.
+// Updates the state of the shards when leases are renewed and when relay batches are published or settled.
 #include "message/relay_shards.h"
 
 #include <algorithm>

@@ -1,12 +1,13 @@
-// Records for the relay which shards this sidecar leads, and up to which batch their frames are published.
+// Records for the relay which shards this sidecar leads, and up to which relay batch their frames are published. In
+// this file a batch is a relay batch.
 //
-// Invariants.
-// - `published` is the last batch whose frames went to the transports. It only grows.
-// - A shard is drained only while it is `caught_up`: led under an epoch of this connection, and published up to the
-//   newest batch that existed when the lease was acquired. From then on this sidecar makes all batches of this epoch,
-//   and gets their rows as the results of its own drains.
-// - An epoch belongs to one connection: a drain whose result was lost may have made a batch. So after a lost connection
-//   no shard is caught up, and a tail reads that batch before the next drain.
+// Invariants:
+// - `published` is the last batch of the shard whose frames the transports got. It only grows.
+// - A shard is drained only while it is `caught_up`. Caught up means: this sidecar leads the shard under an epoch of
+//   the current connection, and has published all batches that existed when it acquired the lease. After that, this
+//   sidecar itself makes all batches of the epoch, and gets their rows as the results of its drains.
+// - After a lost connection no shard is caught up. The reason: the last drain may have made a batch although its result
+//   was lost. The new connection has a new epoch, and a tail reads that batch before the next drain.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@
 
 namespace sealcast::message {
 
-// Shards as the parallel arrays that the SQL functions take.
+// A list of shards as parallel arrays, which are arguments of the SQL functions.
 struct ShardArrays {
   std::vector<std::int32_t> ids;
   std::vector<std::int64_t> epochs;
@@ -25,34 +26,36 @@ struct ShardArrays {
 
 class RelayShards {
  public:
-  // Takes one row of sealcast.claim_shards(). Returns true if this sidecar has acquired or lost the lease. A new shard
-  // begins at its newest batch: readers take older messages from the history.
+  // Records one row of sealcast.claim_shards(). Returns true if this sidecar has acquired or lost the lease of the
+  // shard. `newest` is the newest batch of the shard. At the first row of a shard, that batch counts as published: the
+  // transports get only later messages, and readers get older messages from the history.
   bool renew(std::int32_t id, std::int64_t epoch, bool led, std::int64_t newest);
-  // Records that the frames of `batch` are published. Returns false for an unknown shard.
+  // Records that the frames of `batch` are published. Returns false if renew() was never called for the shard.
   bool advance(std::int32_t id, std::int64_t batch);
-  // Marks the led shards as caught up whose newest batch is published. To be called after a tail.
+  // Marks each led shard as caught up if its newest batch is published. Must be called after the rows of a tail were
+  // published.
   void catch_up();
-  void lose_connection();
-  // Records that sealcast.settle() has recorded the published batches of to_settle().
+  void lose_connection();  // must be called when the connection is lost: no shard is caught up any more
+  // Must be called after sealcast.settle() has recorded the shards that to_settle() returned.
   void settle(const ShardArrays& settled);
 
-  ShardArrays to_tail() const;
-  ShardArrays to_drain() const;
-  ShardArrays to_settle() const;
+  ShardArrays to_tail() const;    // the shards that are not caught up
+  ShardArrays to_drain() const;   // the shards that are caught up
+  ShardArrays to_settle() const;  // the shards that are caught up and whose last published batch is not settled
 
   std::int64_t led_count() const;
-  // Replaces the content of `leads`.
+  // Replaces the content of `leads` by the shards that this sidecar leads.
   void write_leads(std::vector<transport::Lead>& leads) const;
 
  private:
   struct Shard {
     std::int32_t id;
     std::int64_t epoch;
-    bool led;        // by this sidecar
-    bool caught_up;  // may be drained
+    bool led;        // this sidecar leads the shard
+    bool caught_up;  // this sidecar may drain the shard
     std::int64_t published;
     std::int64_t newest;   // the newest batch at the last renewal
-    std::int64_t settled;  // the published batch that Postgres knows
+    std::int64_t settled;  // the last batch that sealcast.settle() has recorded; at first the newest batch
   };
   template <typename Predicate>
   ShardArrays select(Predicate selected) const;

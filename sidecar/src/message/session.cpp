@@ -1,4 +1,4 @@
-// Verifies the signature of a token with a configured key, then its claims, and caches verified tokens.
+// Verifies the signature of a token with a configured key, verifies its claims, and caches verified tokens.
 #include "message/session.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace sealcast::message {
 namespace {
 
-constexpr std::int64_t kLeewaySeconds = 5;  // the clocks of two machines may differ
+constexpr std::int64_t kLeewaySeconds = 5;  // for `exp` and `nbf`: the issuer's clock may differ from ours
 constexpr std::size_t kMaxCachedTokens = 65'536;
 
 struct DigestHash {
@@ -53,7 +53,7 @@ class SessionVerifier::Impl {
   SessionResult verify(std::string_view token, std::int64_t now) {
     if (token.empty()) return problem(SessionProblem::missing);
     if (token.size() > core::token::kMaxTokenBytes) return problem(SessionProblem::invalid);
-    // A removed key must stop working, even for tokens in the cache.
+    // If the keys have changed, drop the cached tokens: a token of a removed key must not be accepted any more.
     if (jwks_ && reload_throttle_.allows() && jwks_->reload_if_changed()) verified_.clear();
     const core::Digest digest = core::sha256(token);
     if (const Session* known = verified_.find_and_keep(digest)) return check_expiry(*known, now);
@@ -70,7 +70,8 @@ class SessionVerifier::Impl {
     return {session, SessionProblem::missing};
   }
 
-  // Checks all but `exp`: only a token that is otherwise valid may be called expired.
+  // Checks everything except whether `exp` has passed. check_expiry() does that afterwards, so that only a token
+  // without any other error is reported as expired.
   std::optional<Session> read(std::string_view token, std::int64_t now) const {
     const auto jwt = core::token::parse_jwt(token);
     if (!jwt) return std::nullopt;
@@ -93,7 +94,7 @@ class SessionVerifier::Impl {
   std::string audience_;
   std::optional<core::HmacKey> hs256_;
   std::optional<Jwks> jwks_;
-  log::Throttle reload_throttle_;  // stat() of the JWKS file at most once per second
+  log::Throttle reload_throttle_;  // limits stat() of the JWKS file to once per second
   GenerationCache<core::Digest, Session, DigestHash> verified_{kMaxCachedTokens};
 };
 

@@ -1,4 +1,5 @@
-// Verifies sessions: JWTs (RFC 7519) that identify a user. The configured keys decide the algorithm, never the token.
+// Verifies sessions: JWTs (RFC 7519) that identify a user. A token is accepted only under the algorithm of a configured
+// key, so a token cannot choose a weaker algorithm.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +21,17 @@ enum class SessionProblem { missing, invalid, expired };
 
 struct SessionResult {
   std::optional<Session> session;
-  SessionProblem problem;  // only if there is no session
+  SessionProblem problem;  // has a meaning only if there is no session
 };
 
-// Remembers verified tokens until `exp`, in a bounded cache: a client pays for the signature once per token.
+// Keeps verified tokens in a bounded cache, so that it usually verifies the signature of a token only once. It checks
+// `exp` at each call.
 class SessionVerifier {
  public:
-  // Without `hs256_secret` HS256 is off, without `settings.jwks_file` RS256 and ES256 are off. `settings.issuer` and
-  // `settings.audience` are the required `iss` and `aud`; empty accepts any.
-  // Throws std::runtime_error, which names the setting and what to do next.
+  // If `hs256_secret` is empty, HS256 is refused. If `settings.jwks_file` is empty, RS256 and ES256 are refused. A
+  // token must have `settings.issuer` as `iss` and `settings.audience` in `aud`; an empty setting accepts any value.
+  // Throws std::runtime_error, which names the setting and what to do next, if no key is configured, the secret is too
+  // short or the JWK Set cannot be used.
   SessionVerifier(std::string_view hs256_secret, const config::Settings::Session& settings);
   ~SessionVerifier();
 

@@ -1,4 +1,5 @@
-// Makes and verifies both kinds of tickets, which are JWTs. Each kind has its own derived key and its own audience.
+// Makes and verifies both kinds of tickets: subscription tickets and migration tickets. Both are JWTs. Each kind has
+// its own key, derived from the secret, and its own audience.
 #include "message/ticket.h"
 
 #include <openssl/core_names.h>
@@ -20,7 +21,7 @@ namespace {
 
 struct Kind {
   std::string_view audience;
-  std::string_view key_purpose;  // `info` of HKDF
+  std::string_view key_purpose;  // the input `info` of HKDF, so that each kind gets another key
 };
 constexpr Kind kSubscription{"sealcast:subscribe", "sealcast subscription ticket v1"};
 constexpr Kind kMigration{"sealcast:migrate", "sealcast migration ticket v1"};
@@ -53,7 +54,7 @@ class Tickets {
  public:
   Tickets(std::string_view secret, const Kind& kind) : kind_(kind), key_(derive_key(secret, kind.key_purpose)) {}
 
-  // `name` and `value` are the claim that only this kind has. `value` must not need JSON escapes.
+  // `name` and `value` form the one claim that the other kind does not have. `value` must not need JSON escapes.
   std::string issue(std::string_view stream_id, std::string_view name, std::string_view value,
                     std::int64_t expires_at) const {
     std::string claims = R"({"aud":")";
@@ -62,7 +63,8 @@ class Tickets {
     return core::token::write_hs256(claims, key_);
   }
 
-  // Null unless the ticket is of this kind, is for that stream and has not expired.
+  // Returns the claims if the ticket is of this kind, is for that stream and has not expired. Otherwise returns
+  // nullopt.
   std::optional<core::token::Claims> verify(std::string_view ticket, std::string_view stream_id,
                                             std::int64_t now_seconds) const {
     const auto jwt = core::token::parse_jwt(ticket);

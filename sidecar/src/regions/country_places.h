@@ -1,4 +1,5 @@
-// The principal place of each country, for callers of whom only the country is known.
+// The principal place of each country. It stands for the place of a caller if the Geo-IP database knows only the
+// country.
 #pragma once
 
 #include <optional>
@@ -8,7 +9,7 @@
 
 namespace sealcast::regions {
 
-// `code` is an ISO 3166-1 code of two capital letters. Returns nullopt when there is no such country.
+// `code` is an ISO 3166-1 code of two capital letters. Returns nullopt if there is no such country.
 std::optional<config::Place> place_of_country(std::string_view code);
 
 }  // namespace sealcast::regions

@@ -1,4 +1,4 @@
-// Opens a MaxMind database and finds the place of an IP address in its City or Country records.
+// Opens a MaxMind database, of City or Country records, and looks up the place of an IP address in it.
 #include "regions/geoip.h"
 
 #include <fcntl.h>
@@ -38,19 +38,19 @@ class File {
   int descriptor_;
 };
 
-// Returns false on failure, with the reason in errno.
+// Copies the next `bytes` bytes of the file `from` to `to`. Returns false after a failure; errno has the reason.
 bool copy(int from, int to, std::int64_t bytes) {
   while (bytes > 0) {
     const ssize_t copied = ::sendfile(to, from, nullptr, static_cast<std::size_t>(bytes));
     if (copied < 0 && errno == EINTR) continue;
     if (copied < 0) return false;
-    if (copied == 0) break;  // the file was shortened meanwhile: MMDB_open() will refuse the copy
+    if (copied == 0) break;  // another process has shortened the file; MMDB_open() will refuse the copy
     bytes -= copied;
   }
   return true;
 }
 
-// Returns nullopt when the record has no such path, or has a value of another type there.
+// Returns the value at `path` in the record. Returns nullopt if there is none, or if it has another type.
 template <typename... Path>
 std::optional<MMDB_entry_data_s> value(MMDB_entry_s& entry, std::uint32_t type, Path... path) {
   MMDB_entry_data_s data;
@@ -112,7 +112,8 @@ std::optional<Location> GeoIp::locate(const Address& address) const {
   int error = MMDB_SUCCESS;
   MMDB_lookup_result_s found = MMDB_lookup_sockaddr(
       database_.get(), address.is_v4() ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6), &error);
-  // An error means that the database contains IPv4 only or is damaged at this address: the place is unknown.
+  // A lookup error means that the database contains only IPv4 addresses, or is damaged at this address. In both cases
+  // the place is unknown.
   if (error != MMDB_SUCCESS || !found.found_entry) return std::nullopt;
   Location location{};
   if (const auto code = value(found.entry, MMDB_DATA_TYPE_UTF8_STRING, "country", "iso_code")) {

@@ -1,8 +1,10 @@
-// Locates addresses by a MaxMind database (.mmdb): https://maxmind.github.io/MaxMind-DB/
+// Finds the places of IP addresses in a MaxMind database (.mmdb): https://maxmind.github.io/MaxMind-DB/
 //
-// A City database contains places. A Country database contains countries, and the principal place of a country is used
-// instead. The file is copied into private memory, because libmaxminddb maps the file that it reads: shortening a
-// mapped file ends the process.
+// A City database contains places. A Country database contains only countries; GeoIp then returns the principal place
+// of the country.
+//
+// The file is copied to private memory, and libmaxminddb maps the copy. If it mapped the file itself and another
+// process shortened that file, the next access would end this process.
 #pragma once
 
 #include <maxminddb.h>
@@ -18,20 +20,20 @@
 namespace sealcast::regions {
 
 struct Location {
-  std::string country;  // ISO 3166-1; empty: the database does not contain it
+  std::string country;  // ISO 3166-1 code; empty if the database does not contain it
   config::Place place;
 };
 
 class GeoIp {
  public:
-  // With an empty path, no address is located. Throws std::runtime_error naming the file and the fix.
+  // If `path` is empty, locate() always returns nullopt. Throws std::runtime_error, which names the file and the fix.
   explicit GeoIp(std::string path);
 
-  // Returns nullopt when the place is unknown.
+  // Returns the country and the place of an address. Returns nullopt if the place is unknown.
   std::optional<Location> locate(const Address& address) const;
 
-  // Opens the file again if it has changed. If the new file cannot be used, that is logged and the last good database
-  // stays in use.
+  // Loads the file again if it has changed. If the new file cannot be used, logs the reason and keeps the last
+  // database.
   void reload_if_changed();
 
  private:

@@ -1,4 +1,4 @@
-// Averages round trips, computes distances and sorts regions.
+// Computes the health and the average round trip of a region, distances on the Earth, and the order of regions.
 #include "regions/order.h"
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 namespace sealcast::regions {
 namespace {
 
-constexpr double kEarthRadiusKm = 6371.0088;  // mean, IUGG
-constexpr double kSameKm = 100;               // distances that round to the same multiple of it count as equal
+constexpr double kEarthRadiusKm = 6371.0088;  // mean radius of the Earth, by the IUGG
+constexpr double kSameKm = 100;               // distances that round to the same multiple of 100 km count as equal
 
 double radians(double degrees) { return degrees * std::numbers::pi / 180; }
 
@@ -26,7 +26,7 @@ bool RegionHealth::record_probe(std::optional<Milliseconds> round_trip) {
   return true;
 }
 
-// The haversine formula.
+// Uses the haversine formula.
 double distance_km(const config::Place& from, const config::Place& to) {
   const double north = std::sin(radians(to.latitude - from.latitude) / 2);
   const double east = std::sin(radians(to.longitude - from.longitude) / 2);

@@ -1,4 +1,4 @@
-// The health of a region from its probes, and the order in which a caller gets the regions. Nothing here does I/O.
+// Decides from health probes whether a region is healthy, and sorts the regions for a caller. Nothing here does I/O.
 #pragma once
 
 #include <chrono>
@@ -14,12 +14,14 @@ class RegionHealth {
  public:
   using Milliseconds = std::chrono::duration<double, std::milli>;
 
-  // Records a probe: the time that a good answer took, or nullopt for a failure. Returns true when healthy() changed.
+  // Records the result of one health probe: the round trip if the answer was good, or nullopt if the probe failed.
+  // Returns true if healthy() has changed.
   bool record_probe(std::optional<Milliseconds> round_trip);
 
   // A region without probes is healthy. Otherwise a sidecar that has just started would have no region to offer.
   bool healthy() const { return healthy_; }
-  std::optional<Milliseconds> round_trip() const { return round_trip_; }  // moving average; nullopt: no good answer yet
+  // Returns the moving average of the round trips, or nullopt before the first good answer.
+  std::optional<Milliseconds> round_trip() const { return round_trip_; }
 
  private:
   static constexpr int kProbesToChange = 2;  // consecutive probes that must contradict healthy() before it changes
@@ -30,7 +32,7 @@ class RegionHealth {
   std::optional<Milliseconds> round_trip_;
 };
 
-// Along the Earth's surface.
+// Returns the distance along the Earth's surface.
 double distance_km(const config::Place& from, const config::Place& to);
 
 struct RegionState {
@@ -43,9 +45,9 @@ struct Offer {
   double distance_km;
 };
 
-// Returns the healthy regions, or all regions when none is healthy. The nearest region is first. Among regions whose
-// distances round to the same hundred kilometres, the region that answers its probes fastest is first. The last
-// criterion is the order of `states`.
+// Returns the healthy regions, or all regions if none is healthy, in this order: the nearest region is first. Among
+// regions whose distances round to the same hundred kilometres, the region with the shortest round trip is first.
+// Regions that are equal in both keep the order of `states`.
 std::vector<Offer> order_regions(std::span<const RegionState> states, const config::Place& caller);
 
 }  // namespace sealcast::regions

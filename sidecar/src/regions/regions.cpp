@@ -1,4 +1,4 @@
-// Probes each region in a loop, and offers the regions to a caller in the best order.
+// Sends health probes to each region in a loop, and returns the regions for a caller in the best order.
 #include "regions/regions.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ using Clock = client::http::Client::Clock;
 constexpr std::chrono::seconds kDeadline{
     3};  // of a probe; enough for a region on the other side of the Earth, with TLS
 constexpr std::size_t kMaxAnswer = 64 * 1024;
-constexpr long kConnections = 2;  // to each region, so that a hanging probe does not delay the next one
+constexpr long kConnections = 2;  // per region, so that a probe without an answer does not delay the next probe
 
 }  // namespace
 
@@ -77,8 +77,8 @@ asio::awaitable<void> Regions::probe(std::size_t number) {
   }
 }
 
-// The loop tests the event instead of the result of wait_for(): GCC 12 otherwise misplaces the promise in the frame of
-// this coroutine, which then crashes.
+// The loop condition tests is_set() instead of the result of wait_for(). With the result, GCC 12 puts the promise at a
+// wrong place of the coroutine frame, and the coroutine crashes.
 asio::awaitable<void> Regions::watch_database() {
   while (!stopped_.is_set()) {
     co_await stopped_.wait_for(period_);

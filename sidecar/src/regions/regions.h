@@ -1,5 +1,5 @@
-// The regions that serve the same streams: probes the health of each region, and orders the regions for a caller
-// (docs/regions.md).
+// Sends health probes to all regions of the deployment, and sorts the regions for each caller: the nearest healthy
+// region is first (docs/regions.md).
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -21,19 +21,21 @@ namespace sealcast::regions {
 
 struct Offers {
   std::vector<Offer> regions;
-  std::optional<Location> located;  // nullopt: the distances are from the default region
+  // The place of the caller. If it is nullopt, the distances are measured from the default region.
+  std::optional<Location> located;
 };
 
 class Regions {
  public:
-  // Throws std::runtime_error when the Geo-IP database cannot be used.
+  // Throws std::runtime_error if the Geo-IP database cannot be used. `metrics` must stay valid as long as this object.
   Regions(asio::any_io_executor executor, Metrics& metrics, const config::Settings::Regions& settings);
   ~Regions();
 
   void start();
   void stop();
 
-  // The pointers in the result are valid as long as this. The states behind them change with each probe.
+  // Returns the regions for a caller, in the best order. The pointers in the result are valid as long as this object.
+  // The states that they point to change with each probe.
   Offers offers_for(const Address& caller) const;
 
  private:
@@ -44,8 +46,8 @@ class Regions {
   const std::chrono::milliseconds period_;
   GeoIp geoip_;
   std::vector<config::Region> regions_;
-  std::vector<RegionState> states_;         // by number, like regions_
-  std::vector<prometheus::Gauge*> gauges_;  // likewise
+  std::vector<RegionState> states_;         // the state of regions_[i] is states_[i]
+  std::vector<prometheus::Gauge*> gauges_;  // the metric of regions_[i] is gauges_[i]
   client::http::Client client_;
   config::Place fallback_{};
   Event stopped_;

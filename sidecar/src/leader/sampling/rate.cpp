@@ -1,4 +1,4 @@
-// Counts messages by whole seconds, and decides the rate from thresholds with hysteresis.
+// Counts the messages of each stream per whole second, and decides sampling rates by thresholds with hysteresis.
 #include "leader/sampling/rate.h"
 
 #include <algorithm>

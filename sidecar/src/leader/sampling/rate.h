@@ -1,5 +1,5 @@
-// The velocity of each stream, and the rate at which a stream of that velocity is sampled (docs/sampling.md).
-// Neither class reads a clock or does I/O.
+// Velocity measures how many messages per second a stream has. RateControl decides from that at which rate the stream
+// is sampled (docs/sampling.md). Neither class reads a clock or does I/O.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace sealcast::leader::sampling {
 
-// Measures how many messages per second each stream has.
+// Measures the velocity of each stream: its messages per second, over the last 3 whole seconds.
 class Velocity {
  public:
   using Clock = std::chrono::steady_clock;
@@ -22,14 +22,14 @@ class Velocity {
 
   void count(std::span<const transport::FramePtr> frames, Clock::time_point now);
 
-  // Returns messages per second by stream: the mean of the whole seconds in the window that ended before `now`.
-  // Streams without messages in the window are left out.
+  // Returns the messages per second of each stream: the mean of the last 3 whole seconds before `now`. A stream that
+  // has no messages in these seconds is left out.
   const std::unordered_map<std::string, double>& measure(Clock::time_point now);
 
  private:
   struct Seconds {
-    std::array<std::uint32_t, kWindow.count()> counts{};  // of the last whole seconds
-    std::uint32_t current = 0;
+    std::array<std::uint32_t, kWindow.count()> counts{};  // messages in each of the last whole seconds
+    std::uint32_t current = 0;                            // messages in the second that has not ended yet
   };
   void advance_to(std::int64_t second);
 
@@ -40,16 +40,17 @@ class Velocity {
 
 inline constexpr int kAllUsers = 100;  // the rate of a stream that is not sampled
 
-// Decides the rate of one stream, with hysteresis.
+// Decides the rate of one stream, with hysteresis. `storm` and `calm` are settings of sampling.
 //
-// A rate is 100, or 5 to 20 percent, so that about a fifth of `storm` messages per second of tier 2 are left: 20
-// percent at the threshold, 5 percent at four times the threshold. The current rate is kept until the ideal rate
-// differs by a fifth. Sampling ends after the time `calm` below half the threshold.
+// A rate is 100 percent (not sampled), or 5 to 20 percent. The ideal rate leaves about a fifth of `storm` messages of
+// tier 2 per second: it is 20 percent at the threshold `storm`, and 5 percent at four times that threshold or above.
+// The current rate is kept until the ideal rate differs by at least a fifth of the current rate. Sampling ends when the
+// velocity has been below half the threshold for the time `calm`.
 class RateControl {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Returns the new rate. `velocity` is in messages per second, `rate` is the rate in effect.
+  // Returns the new rate in percent. `velocity` is in messages per second, `rate` is the rate in effect in percent.
   int next(const config::Settings::Sampling& settings, double velocity, int rate, Clock::time_point now);
 
  private:

@@ -1,4 +1,4 @@
-// Reads the rates in effect, decides the new ones and sets them with one statement.
+// At each tick: reads the sampling rates in effect, decides the new rates, and sets all of them with one statement.
 #include "leader/sampling/storm_sampling.h"
 
 #include <utility>
@@ -54,7 +54,8 @@ asio::awaitable<LeaderLoop::Milliseconds> StormSampling::tick(const LedShards& l
   co_return LeaderLoop::kSecond;
 }
 
-// Returns the streams of our shards that are sampled from now on, with their rates.
+// Returns the streams of the led shards that are sampled from now on, with their rates. Streams whose rate a person has
+// set are left out.
 StormSampling::Rates StormSampling::decide(const LedShards& led, const Effects& in_effect) {
   const auto now = RateControl::Clock::now();
   const auto& velocities = velocity_.measure(now);

@@ -1,10 +1,12 @@
 // Sampling in a chat storm: measures the velocity of each stream and sets the rate of its public channel.
 //
-// All messages pass through the relay of each sidecar, so each sidecar measures each stream. Only the leader of a
-// stream's shard decides. So a new leader knows the velocities already, and each tick reads the rates in effect from
-// Postgres. The statement (sealcast.sample_streams) compares the epochs of the leases. sealcast.drain chooses the
-// messages of the public channel when it gives the offsets, and stores the choice. So the choice is the same for all
-// transports, sidecars and readers that resume.
+// The relay of each sidecar gets all messages, so each sidecar measures all streams. Only the leader of a stream's
+// shard decides the rate. A new leader can decide at once: it knows the velocities already, and each tick reads the
+// rates in effect from Postgres. A leader that has lost its lease changes nothing, because sealcast.sample_streams()
+// compares the epochs of the leases.
+//
+// sealcast.drain() applies the rates. It selects the messages of the public channel when it gives the offsets, and
+// stores the selection. So all transports, all sidecars and readers that resume get the same messages.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -28,25 +30,25 @@ class StormSampling {
  public:
   struct Parts {
     std::string dsn;
-    std::chrono::milliseconds timeout;  // of a statement
+    std::chrono::milliseconds timeout;  // of each statement
     Metrics& metrics;
     LeaderLoop::Leads leads;
     std::function<void()> on_sent;  // called after a sampling_update was sent
   };
 
-  // `settings` outlives this.
+  // `settings` must stay valid as long as this object.
   StormSampling(asio::any_io_executor executor, const config::Settings::Sampling& settings, Parts parts);
 
   void start() { loop_.start(); }
   void stop() { loop_.stop(); }
 
-  // Takes every relayed frame.
+  // Counts frames. Must be called with every frame that the relay publishes.
   void observe(std::span<const transport::FramePtr> frames) { velocity_.count(frames, Velocity::Clock::now()); }
 
  private:
   struct Effect {
     int rate;
-    bool forced;  // set by a person with set_sampling(): only a person changes it
+    bool forced;  // a person has set the rate by set_sampling(), so this class does not change it
   };
   using Effects = std::unordered_map<std::string, Effect>;  // by stream
   using Rates = std::unordered_map<std::string, int>;       // by stream
@@ -59,7 +61,7 @@ class StormSampling {
   std::function<void()> on_sent_;
   LeaderLoop loop_;
   Velocity velocity_;
-  std::unordered_map<std::string, RateControl> controls_;  // of streams that are fast or sampled
+  std::unordered_map<std::string, RateControl> controls_;  // by stream; only of sampled streams
 };
 
 }  // namespace sealcast::leader::sampling

@@ -1,5 +1,5 @@
-// Takes the due switching steps once per second, writes the payloads of migrate messages, and calls the webhook until
-// it accepts.
+// At each tick, once per second: asks Postgres for the due actions and applies them. Writes the payloads of migrate
+// messages. Calls the webhook until it accepts.
 #include "leader/switching/switching.h"
 
 #include <algorithm>
@@ -30,7 +30,7 @@ constexpr milliseconds kLongestPause{30'000};
 
 std::int32_t count(milliseconds time) { return static_cast<std::int32_t>(time.count()); }
 
-// These actions send a transport_migrate.
+// True if switch_stream() sends a transport_migrate message for this action.
 bool migrates(std::string_view action) { return action == "join" || action == "leave" || action == "repeat"; }
 
 }  // namespace
@@ -45,15 +45,15 @@ class Switching::Ticks {
  private:
   struct DueAction {
     std::string stream_id;
-    std::string action;  // empty: nothing to do
-    std::string step;    // of the stream
+    std::string action;  // empty if nothing is due
+    std::string step;    // the stream's step in switching: standard, warming, joining, hot, leaving or cooling
     std::int32_t viewers;
-    std::string warm_up;  // empty: there is no warm-up yet
+    std::string warm_up;  // UUID that identifies the warm-up of the stream; empty before the first warm-up
   };
-  // A call of the webhook that is not recorded as accepted yet.
+  // The state of one call of the webhook, kept until Postgres has recorded that the webhook accepted the call.
   struct WebhookCall {
     bool in_flight = false;
-    std::chrono::milliseconds pause{0};  // after the last failure
+    std::chrono::milliseconds pause{0};  // the pause that followed the last failure; it doubles with each failure
     std::chrono::steady_clock::time_point next_try{};
   };
 
@@ -101,7 +101,7 @@ asio::awaitable<LeaderLoop::Milliseconds> Switching::Ticks::tick(const LedShards
       call_webhook(due);
       continue;
     }
-    // The target transport must carry the stream before the probe is sent.
+    // Before the probe is sent, this sidecar must know that the target transport carries the stream.
     if (due.action == "probe") co_await parts_.reroute();
     if (!co_await apply(led, due)) continue;
     log::write(log::Level::info, log::tag::kSwitching, "a switching action was applied",
@@ -139,7 +139,7 @@ asio::awaitable<std::vector<Switching::Ticks::DueAction>> Switching::Ticks::due_
   co_return actions;
 }
 
-// Returns false when the action is no longer due or this sidecar no longer leads the shard.
+// Returns false if the action is no longer due, or if this sidecar no longer leads the shard.
 asio::awaitable<bool> Switching::Ticks::apply(const LedShards& led, const DueAction& due) {
   postgres::Params params;
   led.add_to(params);
@@ -155,7 +155,7 @@ asio::awaitable<bool> Switching::Ticks::apply(const LedShards& led, const DueAct
   co_return rows.boolean(0, 0);
 }
 
-// Returns the payload of the transport_migrate that the action sends; empty: it sends none.
+// Returns the payload of the transport_migrate message that the action sends. Returns an empty text if it sends none.
 std::string Switching::Ticks::migrate_payload(const DueAction& due) const {
   if (!migrates(due.action)) return {};
   const bool to_home = due.action == "leave" || due.step == "leaving";
@@ -196,7 +196,7 @@ asio::awaitable<void> Switching::Ticks::make_call(DueAction due, std::string id)
       calls_.erase(id);
       co_return;
     } catch (const postgres::Error& error) {
-      problem = error.what();  // the webhook accepted, but Postgres did not record it: call again
+      problem = error.what();  // the webhook accepted, but Postgres did not record that: the call is repeated
     }
   }
   WebhookCall& call = calls_[id];

@@ -1,10 +1,11 @@
 // Switching: moves the readers of a stream with many viewers to another transport, and back when the viewers are few.
 //
-// The database decides: sealcast.due_switches() returns the due actions, and sealcast.switch_stream() applies one, in
-// one transaction under the epoch of the lease. The leader of a stream's shard asks every second, so the next leader
-// continues from the row of the stream. Only two things are outside the database: the webhook, which is called until
-// it accepts, and the transports by which this sidecar delivers the stream, which it reads again after each action
-// that changed them.
+// The database decides. The leader of a stream's shard calls sealcast.due_switches() every second, which returns the
+// due actions. sealcast.switch_stream() applies one action in one transaction, under the epoch of the lease. All state
+// is in the row of the stream, so a new leader continues where the last one stopped.
+//
+// The sidecar itself has two tasks. It calls the webhook until the webhook accepts or the call is no longer due. And
+// after each action that changes the transports of a stream, it reads again which transports carry which stream.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -27,19 +28,21 @@ class Switching {
  public:
   struct Parts {
     std::string dsn;
-    std::chrono::milliseconds timeout;  // of a statement
+    std::chrono::milliseconds timeout;  // of each statement
     Metrics& metrics;
     LeaderLoop::Leads leads;
-    std::function<void()> on_sent;                   // called after a message to the readers was sent
+    std::function<void()> on_sent;                   // called after an action has sent a probe or a migrate message
     std::function<asio::awaitable<void>()> reroute;  // reads again which transports carry which stream
-    // Returns the name of a stream's channel on a transport; empty: it has none.
+    // Returns the name of the channel or topic that carries a stream on a transport. Returns an empty text if there is
+    // none.
     std::function<std::string(std::string_view transport, std::string_view stream_id)> channel_of;
-    // Returns a migration ticket for a stream on a transport; empty: the transport needs none.
+    // Returns a migration ticket for a stream on a transport. Returns an empty text if the transport needs no ticket.
     std::function<std::string(std::string_view transport, std::string_view stream_id)> ticket;
-    std::unique_ptr<Webhook> webhook;  // null: there is no webhook
+    std::unique_ptr<Webhook> webhook;  // null if no webhook is configured
   };
 
-  // `settings` outlives this. Without settings.target no readers move: a forced delivery mode is only set.
+  // `settings` must stay valid as long as this object. If `settings.target` is empty, no readers move. The delivery
+  // mode that an owner has set is then only written into the stream's row.
   Switching(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts);
   ~Switching();
 

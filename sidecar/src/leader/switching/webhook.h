@@ -1,5 +1,6 @@
-// Calls the operator's webhook about a stream, signed by Standard Webhooks 1.0.0
-// (https://www.standardwebhooks.com): headers webhook-id, webhook-timestamp, webhook-signature.
+// Calls the operator's webhook when the transport for a stream must warm up or may cool down. Each call is signed as
+// Standard Webhooks 1.0.0 (https://www.standardwebhooks.com) defines it, in the headers webhook-id, webhook-timestamp
+// and webhook-signature.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -16,15 +17,15 @@ namespace sealcast::leader::switching {
 
 class Webhook {
  public:
-  // `secret` is whsec_ followed by 24 to 64 bytes in base64. Throws SettingsError naming the setting.
+  // `secret` is whsec_ followed by 24 to 64 bytes in base64. Throws SettingsError, which names the setting.
   Webhook(asio::any_io_executor executor, std::string url, std::string_view secret, std::string ca_file);
 
-  // Returns an empty text when the webhook accepted (2xx), otherwise the problem. A retry has the same `id`, so that
-  // the receiver can drop repeats.
+  // Sends one call. Returns an empty text if the webhook accepted it (2xx), otherwise the problem. A caller that
+  // retries passes the same `id` again, so that the receiver can drop repeats.
   asio::awaitable<std::string> call(std::string id, std::string body);
   void stop() { client_.stop(); }
 
-  // Returns the header webhook-signature. `timestamp` is in seconds.
+  // Returns the value of the header webhook-signature. `timestamp` is in Unix seconds.
   std::string signature(std::string_view id, std::int64_t timestamp, std::string_view body) const;
 
  private:

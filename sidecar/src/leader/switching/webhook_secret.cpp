@@ -1,4 +1,4 @@
-// Decodes the secret that signs webhooks and checks its size.
+// Decodes the secret that signs the calls of a webhook, and checks its size.
 #include "leader/switching/webhook_secret.h"
 
 #include "core/settings_error.h"

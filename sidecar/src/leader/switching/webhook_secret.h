@@ -1,5 +1,6 @@
-// Decodes the secret that signs the calls of a webhook, in the format of Standard Webhooks: whsec_ and 24 to 64 bytes
-// in base64. It is apart from webhook.cpp for the fuzzer, which links no HTTP client.
+// Decodes the secret that signs the calls of a webhook. Its format is that of Standard Webhooks: whsec_ and 24 to 64
+// bytes in base64. This function has a file of its own because the fuzzer links it without the HTTP client of
+// webhook.cpp.
 #pragma once
 
 #include <string>
@@ -7,7 +8,8 @@
 
 namespace sealcast::leader::switching {
 
-// Returns the bytes of the secret. Throws SettingsError, which names the setting and never the secret.
+// Returns the bytes of the secret. Throws SettingsError if the format is wrong. The error names the setting, but does
+// not contain the secret.
 std::string decode_webhook_secret(std::string_view secret);
 
 }  // namespace sealcast::leader::switching

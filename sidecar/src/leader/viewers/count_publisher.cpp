@@ -1,4 +1,4 @@
-// Counts the viewers at each tick and publishes the counts with one statement.
+// At each tick, asks both sources for their counts and publishes the counts with one statement.
 #include "leader/viewers/count_publisher.h"
 
 #include <algorithm>
@@ -97,7 +97,8 @@ asio::awaitable<CountPublisher::Ticks::Counted> CountPublisher::Ticks::Source::c
   co_return counts;
 }
 
-// Adds the watched streams, and an array of counts for each source; the array of an unavailable source is null.
+// Adds three parameters: the array of the streams that have viewers, and per source the array of their counts. The
+// array of an unavailable source is null.
 void CountPublisher::Ticks::add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params) {
   std::unordered_set<std::string_view> streams;
   for (const Counted* counts : {&webrtc, &hls}) {

@@ -1,14 +1,18 @@
-// Publishes viewer counts: each changed count of a stream becomes a viewer_count_update of the system, which is sealed,
-// stored and relayed like every message.
+// Publishes viewer counts. If the count of a stream has changed, the system sends a viewer_count_update to the stream.
+// That message is sealed, stored and relayed like every message.
 //
-// A tick counts the streams of the shards that this sidecar leads. One statement (sealcast.publish_viewer_counts) then
-// publishes the counts that have changed, and the counts that have not been published for the time `repeat`. The
-// statement compares the epochs of the leases, so a sidecar that was frozen publishes nothing after another sidecar has
-// acquired the leases. It makes the txn_id from the stream and the tick, so no tick is published twice. Postgres holds
-// the counts that were published last, so a new leader can publish 0 for a stream whose last viewer has left. Between
-// two ticks the database gets no statement.
+// A tick counts the viewers of the streams in the shards that this sidecar leads. After that, one statement publishes
+// the counts that have changed, and the counts that were not published for the time `audience.repeat_ms`. Between two
+// ticks the database gets no statement.
 //
-// While a source is unavailable, its count and the total are null in the update.
+// The statement, sealcast.publish_viewer_counts(), has three safeguards:
+// - It compares the epochs of the leases. So a sidecar that was frozen publishes nothing after another sidecar has
+//   acquired the leases.
+// - It derives the txn_id of an update from the stream and the tick. So no tick is published twice.
+// - It stores the counts that were published last. So a new leader can publish 0 for a stream whose last viewer has
+//   left.
+//
+// While a source is unavailable, the update contains null for its count and for the total.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -29,15 +33,15 @@ class CountPublisher {
  public:
   struct Parts {
     std::string dsn;
-    std::chrono::milliseconds timeout;  // of a statement
+    std::chrono::milliseconds timeout;  // of each statement
     Metrics& metrics;
-    ViewerSource* webrtc;  // null: there is no such source
-    ViewerSource* hls;     // likewise
+    ViewerSource* webrtc;  // null if viewers over WebRTC are not counted
+    ViewerSource* hls;     // null if viewers over HLS are not counted
     LeaderLoop::Leads leads;
     std::function<void()> on_published;  // called after a tick that published at least one count
   };
 
-  // `settings` and the sources outlive this.
+  // `settings`, the metrics and the sources must stay valid as long as this object.
   CountPublisher(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts);
   ~CountPublisher();
 

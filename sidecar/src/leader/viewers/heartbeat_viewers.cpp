@@ -1,4 +1,4 @@
-// Asks Redis which streams have viewers (SUNION), and how many (PFCOUNT).
+// Asks Redis which streams got heartbeats (SUNION), and how many viewers each of these streams has (PFCOUNT).
 #include "leader/viewers/heartbeat_viewers.h"
 
 #include <algorithm>
@@ -11,7 +11,8 @@
 namespace sealcast::leader::viewers {
 namespace {
 
-// A union of HyperLogLogs occupies Redis for about 100 µs. The limit lets the checks of the gate run in between.
+// Maximum number of PFCOUNT commands in flight. Each of them unites several HyperLogLogs and occupies Redis for about
+// 100 µs. The limit lets Redis run the checks of the gate in between.
 constexpr std::size_t kStreamsAtOnce = 16;
 
 std::string_view reason(const redis::Result& result) {

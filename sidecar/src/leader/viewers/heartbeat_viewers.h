@@ -1,4 +1,4 @@
-// Counts the viewers that have sent a heartbeat within the viewer window, from the keys in Redis.
+// Counts the viewers that have sent a heartbeat within the viewer window. Heartbeats has written them to Redis.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -16,12 +16,12 @@ namespace sealcast::leader::viewers {
 
 class HeartbeatViewers final : public ViewerSource {
  public:
-  // `client` outlives this. `timeout` is the time limit of one command.
+  // `client` must stay valid as long as this object. `timeout` limits each command.
   HeartbeatViewers(asio::any_io_executor executor, redis::Client& client, std::chrono::milliseconds window,
                    std::chrono::milliseconds timeout);
 
-  // After Redis was unavailable, it takes one window until every viewer has sent a heartbeat again. Returns nullopt
-  // until then.
+  // After Redis was unavailable, counts are too low until every viewer has sent a heartbeat again, which takes one
+  // viewer window. Returns nullopt until that time has passed.
   asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) override;
 
  private:
@@ -34,7 +34,7 @@ class HeartbeatViewers final : public ViewerSource {
   redis::Client& client_;
   const ViewerWindow window_;
   const std::chrono::milliseconds timeout_;
-  redis::Clock::time_point complete_at_{};  // when all heartbeats of a window have reached Redis
+  redis::Clock::time_point complete_at_{};  // counts are complete from then on; max() while Redis is unavailable
   log::Throttle log_throttle_;
 };
 

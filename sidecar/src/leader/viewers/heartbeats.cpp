@@ -1,4 +1,4 @@
-// Hashes viewers, forms batches per stream and adds them to Redis by a Lua script.
+// Hashes the viewers, forms batches of heartbeats per stream, and adds each batch to Redis by a Lua script.
 #include "leader/viewers/heartbeats.h"
 
 #include <algorithm>
@@ -26,18 +26,18 @@
 namespace sealcast::leader::viewers {
 namespace {
 
-// KEYS: the key. ARGV: PFADD or SADD, the lifetime of the key in ms, and the members to add. One script does both, so
-// that no key is ever left without an expiry.
+// KEYS: the key. ARGV: the command PFADD or SADD, the lifetime of the key in ms, and the members to add. One script
+// runs that command and PEXPIRE, so that a key always has an expiry.
 constexpr std::string_view kScript = R"lua(
 redis.call(ARGV[1], KEYS[1], unpack(ARGV, 3))
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 )lua";
 
 constexpr std::chrono::milliseconds kPace{50};  // minimum time between the starts of two batches of a stream
-constexpr std::size_t kMaxMembers = 1000;       // in one call; Lua's unpack() is limited to some thousands
+constexpr std::size_t kMaxMembers = 1000;  // in one call of the script; Lua's unpack() is limited to some thousands
 constexpr std::size_t kHashBytes = 16;
 
-// The stream is part of the hash, so that a viewer cannot be recognised in another stream.
+// Hashes the viewer together with the stream, so that the hashes of one viewer in two streams cannot be matched.
 std::string hash_of(std::string_view stream_id, std::string_view viewer) {
   std::string text(stream_id);
   text += '|';
@@ -57,7 +57,7 @@ class Heartbeats::Writer {
 
  private:
   using Handler = asio::any_completion_handler<void(HeartbeatOutcome)>;
-  using Slices = std::array<std::vector<std::string>, ViewerWindow::kSlices>;  // hashes of viewers
+  using Slices = std::array<std::vector<std::string>, ViewerWindow::kSlices>;  // the hashes of viewers, by slice
   struct Stream {
     Slices viewers;
     std::vector<Handler> waiting;
@@ -75,9 +75,10 @@ class Heartbeats::Writer {
   const ViewerWindow window_;
   const std::size_t max_waiting_;
   const std::chrono::milliseconds timeout_;
-  const std::string key_lifetime_;  // milliseconds
+  const std::string key_lifetime_;  // in milliseconds, as text
   redis::Script script_;
-  std::unordered_map<std::string, Stream> streams_;  // that have something to write
+  // By stream id. Contains the streams with heartbeats that wait or are being written.
+  std::unordered_map<std::string, Stream> streams_;
   std::size_t waiting_ = 0;
   log::Throttle log_throttle_;
 };

@@ -1,8 +1,9 @@
 // Writes the heartbeats of viewers to Redis in batches, one batch in flight per stream.
 //
-// Heartbeats that arrive while a batch is in flight, or within the pause after it, form the next batch. So a heartbeat
-// costs Redis only a share of a command, for any number of viewers. A heartbeat is answered after Redis has stored it.
-// Only a hash of the viewer leaves the process, and a HyperLogLog does not even keep the hash.
+// Heartbeats that arrive while a batch is in flight, or in the pause after it, form the next batch. So the number of
+// Redis commands does not grow with each heartbeat: many heartbeats share one command. A heartbeat is answered after
+// Redis has stored it. This process sends only a hash of the viewer to Redis. Redis adds the hash to a HyperLogLog,
+// which does not keep it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,19 +21,20 @@ namespace sealcast::leader::viewers {
 
 enum class HeartbeatOutcome {
   counted,
-  unavailable,  // Redis is unavailable, slow, or refuses
-  overloaded,   // too many heartbeats wait for Redis
+  unavailable,  // Redis is not connected, did not answer in time, or returned an error
+  overloaded,   // audience.max_waiting heartbeats are already waiting for Redis
 };
 
 class Heartbeats {
  public:
-  // `client` and `metrics` outlive this. `timeout` is the time limit of each command of a batch.
+  // `client` and `metrics` must stay valid as long as this object. A batch writes several keys; `timeout` limits the
+  // write of each key.
   Heartbeats(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
              const config::Settings::Audience& settings, std::chrono::milliseconds timeout);
   ~Heartbeats();
 
-  // Counts a viewer. `viewer` is any text that identifies one viewer. Both views must be valid until this has ended.
-  // Never throws.
+  // Adds a viewer to the current third of the viewer window. `viewer` is any text that identifies the viewer. Both
+  // texts must stay valid until the call has ended. Never throws.
   asio::awaitable<HeartbeatOutcome> add(std::string_view stream_id, std::string_view viewer);
 
  private:

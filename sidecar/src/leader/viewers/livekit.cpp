@@ -1,4 +1,5 @@
-// Requests the list of rooms with a signed token, and waits longer after each failure.
+// Requests LiveKit's list of rooms with a signed access token. After each failure the pause before the next request
+// grows.
 #include "leader/viewers/livekit.h"
 
 #include <algorithm>
@@ -27,7 +28,7 @@ constexpr std::chrono::seconds kTokenLeeway{10};  // LiveKit's clock may be behi
 constexpr std::chrono::seconds kDeadline{4};
 constexpr milliseconds kFirstPause{2000};
 constexpr milliseconds kLongestPause{60'000};
-constexpr std::size_t kMaxAnswer = 64 * 1024 * 1024;  // it lists all rooms with their codecs and metadata
+constexpr std::size_t kMaxAnswer = 64 * 1024 * 1024;  // bytes; the answer lists all rooms with codecs and metadata
 
 class LiveKit final : public ViewerSource {
  public:
@@ -81,7 +82,7 @@ class LiveKit final : public ViewerSource {
   client::http::Client client_;
   const std::string url_;
   const core::HmacKey key_;
-  std::string issuer_;  // as JSON
+  std::string issuer_;  // the API key as a JSON string
   LiveKitRooms rooms_;
   milliseconds pause_ = kFirstPause;  // after the next failure
   Clock::time_point next_try_{};

@@ -1,4 +1,4 @@
-// Counts the participants of LiveKit's rooms by ListRooms of its RoomService, over Twirp.
+// Counts the participants of LiveKit's rooms. It calls ListRooms of LiveKit's RoomService by Twirp (RPC over HTTP).
 //
 // The request is POST {url}/twirp/livekit.RoomService/ListRooms with {} and an access token whose video grant contains
 // roomList (https://docs.livekit.io/reference/other/roomservice-api/,
@@ -17,7 +17,8 @@
 
 namespace sealcast::leader::viewers {
 
-// Returns null when livekit.url is empty. Throws SettingsError when the secret or the key cannot be used.
+// Returns null if livekit.url is empty. Throws SettingsError if the API secret cannot be read or the API key is not
+// UTF-8.
 std::unique_ptr<ViewerSource> make_livekit(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::leader::viewers

@@ -1,4 +1,4 @@
-// Parses the answer of ListRooms and the names of the rooms.
+// Parses LiveKit's answer to ListRooms, and finds the stream id in the name of each room.
 #include "leader/viewers/livekit_rooms.h"
 
 #include <charconv>
@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kStreamId = "{stream_id}";
 
-// Reads a number of protobuf's JSON mapping. A missing number is 0.
+// Reads a number in protobuf's JSON mapping. Returns 0 if the member is missing or is not a whole number.
 std::int64_t number(simdjson::dom::object object, std::string_view snake_case, std::string_view camel_case) {
   for (const std::string_view name : {snake_case, camel_case}) {
     std::int64_t value = 0;
@@ -44,7 +44,7 @@ std::string LiveKitRooms::read(const client::http::Answer& answer, ViewerCounts&
   if (!is_json || root.get(object) != simdjson::SUCCESS) return "its answer is not a JSON object";
   simdjson::dom::array rooms;
   const auto error = object["rooms"].get(rooms);
-  if (error == simdjson::NO_SUCH_FIELD) return {};  // an empty list is left out
+  if (error == simdjson::NO_SUCH_FIELD) return {};  // protobuf's JSON mapping leaves out an empty list
   if (error) return "rooms is not a list";
   for (const auto element : rooms) {
     simdjson::dom::object room;

@@ -1,5 +1,5 @@
-// Parses LiveKit's list of rooms; livekit.h names its documentation. It is apart from livekit.cpp for the fuzzer, which
-// links no HTTP client.
+// Parses LiveKit's list of rooms; livekit.h links its documentation. This class has a file of its own because the
+// fuzzer links it without the HTTP client of livekit.cpp.
 #pragma once
 
 #include <simdjson.h>
@@ -14,14 +14,15 @@ namespace sealcast::leader::viewers {
 
 class LiveKitRooms {
  public:
-  // `room` is the template of a room's name, with {stream_id} in it.
+  // `room` is the template for the names of rooms. It must contain {stream_id}.
   explicit LiveKitRooms(std::string_view room);
 
-  // Adds the participants of the rooms that belong to a stream. Returns the problem of the answer; empty: none.
+  // Sets the number of participants of each room that belongs to a stream and is not empty. Returns an empty text, or
+  // the reason why the answer is invalid.
   std::string read(const client::http::Answer& answer, ViewerCounts& counts);
 
  private:
-  std::string stream_of(std::string_view room) const;  // empty: the room belongs to no stream
+  std::string stream_of(std::string_view room) const;  // returns an empty text if the room belongs to no stream
 
   std::string prefix_;
   std::string suffix_;

@@ -1,4 +1,4 @@
-// The number of viewers by stream, and the interface of the sources that count them.
+// The number of viewers of each stream, and the interface of the sources that count viewers.
 #pragma once
 
 #include <algorithm>
@@ -14,9 +14,11 @@
 
 namespace sealcast::leader::viewers {
 
-using ViewerCounts = std::unordered_map<std::string, std::int32_t>;  // by stream; a missing stream has no viewers
+// By stream. A stream without an entry has no viewers.
+using ViewerCounts = std::unordered_map<std::string, std::int32_t>;
 
-// A source may state any number, but the sum of two sources must fit into an int32.
+// Limits the number that a source returned to 0 … half of the largest int32: the sum of two sources must fit into an
+// int32.
 inline std::int32_t bounded_viewers(std::int64_t stated) {
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(stated, 0, std::numeric_limits<std::int32_t>::max() / 2));
 }
@@ -24,8 +26,8 @@ inline std::int32_t bounded_viewers(std::int64_t stated) {
 class ViewerSource {
  public:
   virtual ~ViewerSource() = default;
-  // Counts the viewers of the streams of these shards; the result may contain other streams too. Returns nullopt while
-  // the source is unavailable. Never throws.
+  // Counts the viewers of all streams in these shards. The result may also contain streams of other shards. Returns
+  // nullopt while the source is unavailable. Never throws.
   virtual asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) = 0;
   virtual void stop() {}  // ends a count() in progress
 };

@@ -1,13 +1,13 @@
 // The Redis keys that hold the viewers of a stream, one set of keys for each third of the viewer window.
 //
 // sealcast:{<stream>}:viewers:<begin>:<slice>  a HyperLogLog of the viewers that sent a heartbeat within this third
-// sealcast:{watched-<shard>}:<begin>           a set of the streams that got a heartbeat, so that no search is needed
-// <begin> is the first millisecond of the third, by the clock of the sidecar. The text in braces selects the node of a
-// Redis Cluster. All keys expire.
+// sealcast:{watched-<shard>}:<begin>           a set of the streams that got a heartbeat, so that a count finds them
+// <begin> is the first millisecond of the third, by the clock of the sidecar. <slice> is 0 to 3 (see below). The text
+// in braces selects the node of a Redis Cluster. All keys expire.
 //
 // A HyperLogLog of Redis has a standard error of 0.81 % (https://redis.io/docs/latest/commands/pfcount/), so one stream
-// in seventy would be off by more than 2 %. The sum of four HyperLogLogs, each with a quarter of the viewers, has half
-// the standard error, so that 2 % are five standard errors.
+// in seventy would have an error of more than 2 %. So the viewers of a stream are spread over four HyperLogLogs, the
+// slices. The sum of four HyperLogLogs has half the standard error, so that 2 % are five standard errors.
 #pragma once
 
 #include <chrono>
@@ -26,14 +26,14 @@ class ViewerWindow {
 
   explicit ViewerWindow(Milliseconds window) : window_(window) {}
 
-  // Returns the beginning of the third that contains this moment.
+  // Returns the beginning of the current third.
   std::int64_t current() const {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     return std::chrono::duration_cast<Milliseconds>(now).count() / width() * width();
   }
 
-  // Returns the beginnings of the thirds that a count adds up: all of the window, and one more because the clock of
-  // another sidecar may be a little ahead.
+  // Returns the beginnings of the thirds that a count must include: the current third and the three before it, which
+  // contain the whole window, and the next third, because the clock of another sidecar may be a little ahead.
   std::vector<std::int64_t> counted() const {
     std::vector<std::int64_t> begins;
     for (int i = -kThirds; i <= 1; ++i) begins.push_back(current() + i * width());
@@ -43,7 +43,7 @@ class ViewerWindow {
   Milliseconds length() const { return window_; }
   Milliseconds key_lifetime() const { return 2 * window_; }
 
-  // Selects the slice of a viewer by the hash of the viewer.
+  // Returns the slice for the hash of a viewer: one viewer is always in the same slice of a stream.
   static int slice_of(std::string_view hash) { return static_cast<unsigned char>(hash.front()) % kSlices; }
 
   static std::string viewers_key(std::string_view stream_id, std::int64_t begin, int slice) {

@@ -1,4 +1,4 @@
-// Counts LiveKit's participants against the documented contract (tests/contracts/livekit.mjs).
+// Tests the counting of LiveKit's participants against the contract server tests/contracts/livekit.mjs.
 #include "leader/viewers/livekit.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ class LiveKitTest : public testing::Test {
   static std::optional<viewers::ViewerCounts> count(asio::io_context& io, viewers::ViewerSource& source) {
     return test::await(io, source.count(kShards));
   }
-  // Counts with a new source, which has not failed before.
+  // Counts with a new source: a source that has failed before would pause first.
   std::optional<viewers::ViewerCounts> count() {
     const auto source = viewers::make_livekit(io_.get_executor(), settings_);
     return count(io_, *source);

@@ -1,4 +1,4 @@
-// The velocity of streams, and the rates at which they are sampled.
+// Tests the velocity of streams, and the rates at which streams are sampled.
 #include <gtest/gtest.h>
 
 #include "leader/sampling/rate.h"
@@ -32,7 +32,7 @@ TEST(RateControl, TheRateFallsAsTheVelocityRises) {
 
 TEST(RateControl, TheRateIsKeptUntilTheIdealRateDiffersByAFifth) {
   sampling::RateControl control;
-  EXPECT_EQ(control.next(kSettings, 230, 10, kStart), 10);  // 9 is the ideal rate
+  EXPECT_EQ(control.next(kSettings, 230, 10, kStart), 10);  // the ideal rate is 9: too near to change
   EXPECT_EQ(control.next(kSettings, 260, 10, kStart), 8);
   EXPECT_EQ(control.next(kSettings, 180, 10, kStart), 10);
   EXPECT_EQ(control.next(kSettings, 165, 10, kStart), 12);

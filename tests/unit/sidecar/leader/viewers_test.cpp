@@ -1,4 +1,5 @@
-// Counts heartbeats in a real Redis: the error of the counts, and the behaviour while Redis is unavailable.
+// Tests the counting of viewers by heartbeats in a real Redis: the error of the counts, and the behaviour while Redis
+// is unavailable.
 #include <gtest/gtest.h>
 
 #include <boost/asio/detached.hpp>
@@ -37,7 +38,7 @@ class HeartbeatTest : public testing::Test {
     return test::await(io_, heartbeats_->add(stream, viewer));
   }
 
-  // Adds all viewers at once.
+  // Adds `viewers` different viewers with simultaneous heartbeats.
   void add_crowd(const std::string& stream, int viewers) {
     int answered = 0;
     std::vector<std::string> names;
@@ -93,7 +94,7 @@ TEST_F(HeartbeatTest, AViewerIsCountedOncePerStream) {
 TEST_F(HeartbeatTest, CountsOnlyTheRequestedShards) {
   open(milliseconds(600'000));
   for (int n = 0; n < 4; ++n)
-    EXPECT_EQ(add(stream_id(n), "a"), viewers::HeartbeatOutcome::counted);  // …10 to …13 in hex: shards 0 to 3
+    EXPECT_EQ(add(stream_id(n), "a"), viewers::HeartbeatOutcome::counted);  // ids …10 to …13 (hex): shards 0 to 3
   EXPECT_EQ(count({1}), (viewers::ViewerCounts{{stream_id(1), 1}}));
   EXPECT_EQ(count({0, 2}), (viewers::ViewerCounts{{stream_id(0), 1}, {stream_id(2), 1}}));
 }
@@ -141,7 +142,7 @@ TEST(ViewerCountsTest, StatedNumbersAreBounded) {
 
 TEST_F(HeartbeatTest, TheQueueIsBounded) {
   open(milliseconds(600'000), 10);
-  const std::string stream = stream_id(1);  // outlives the spawned coroutines
+  const std::string stream = stream_id(1);  // must stay valid until the spawned coroutines have ended
   std::map<viewers::HeartbeatOutcome, int> outcomes;
   int answered = 0;
   for (int i = 0; i < 30; ++i) {

@@ -1,4 +1,5 @@
-// Checks the signature of Standard Webhooks with an example that the openssl command computed, and invalid secrets.
+// Tests the signature of Standard Webhooks against a value that the openssl command has computed, and the check of
+// secrets.
 #include "leader/switching/webhook.h"
 
 #include <gtest/gtest.h>
@@ -15,6 +16,7 @@ switching::Webhook webhook(asio::io_context& context, std::string_view secret) {
   return switching::Webhook(context.get_executor(), "http://127.0.0.1:1", secret, "");
 }
 
+// The expected signature was computed by:
 // printf '%s' 'msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}' |
 //   openssl dgst -sha256 -mac HMAC -macopt hexkey:$(echo MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw | base64 -d | xxd -p) -binary
 //   | base64

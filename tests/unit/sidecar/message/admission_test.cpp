@@ -1,4 +1,5 @@
-// Admission against a database whose admit() behaves as the payload demands: batches, splits, retries, bounds.
+// Tests admission: batches, splits, retries and limits. The admit() of the test database behaves as the payload
+// demands; the payload 'slow', for example, makes it sleep.
 #include "message/admission.h"
 
 #include <algorithm>
@@ -67,7 +68,8 @@ class AdmissionTest : public testing::Test {
                                     Admission::Parts{.metrics = metrics_, .on_commit = [this] { ++commits_; }});
     admission_->start();
     ASSERT_TRUE(test::run_until(io_, [&] { return admission_->connected(); }));
-    // With the lane of repeats, the connection for single messages, and the connection of this query.
+    // The three others are the lane of repeats, the connection for messages sent alone, and the connection of this
+    // query.
     auto all = std::to_string(settings_.lanes + 3);
     ASSERT_TRUE(test::run_until(io_, [&] {
       return server_.run("select count(*) from pg_stat_activity where backend_type = 'client backend'") == all;
@@ -81,7 +83,7 @@ class AdmissionTest : public testing::Test {
     std::optional<Verdict> verdict;
   };
 
-  // Sends without waiting.
+  // Starts to send a message and returns without waiting for its verdict.
   Sent& send(std::string d, int txn = 0, bool seen = false) {
     Sent& sent = sent_.emplace_back(std::move(d), std::nullopt);
     static int next = 1000;

@@ -1,4 +1,4 @@
-// Which cell has a stream, from the rows of sealcast.cell_map().
+// Tests which cell a stream is in, for given rows of sealcast.cell_map().
 #include "message/cells.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,8 @@
 namespace sealcast::message {
 namespace {
 
-// The first vector of tests/vectors/cells.json for cell a, and for cell b.
+// Two streams: rendezvous hashing assigns the first to cell a and the second to cell b. They are the first vectors for
+// these cells in tests/vectors/cells.json.
 const std::string kOfA = "b9211838-f0e8-43d6-8878-fccd1fdf53eb", kOfB = "870b8f1c-530c-44d7-8798-01617d0c53c6";
 
 CellMap map_of(const std::string& own) {

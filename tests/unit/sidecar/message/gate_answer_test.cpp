@@ -1,4 +1,4 @@
-// Decoding the reply of the gate's script, writing the line of the gate socket, and parsing its checks.
+// Tests the decoding of replies of the gate's script, the lines of the gate socket, and the parsing of its checks.
 #include "message/gate_answer.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The gate socket, used by clients that write raw bytes.
+// Tests the gate socket with clients that write raw bytes, against a gate with scripted answers.
 #include "message/gate_socket.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +34,8 @@ class FixedTypes final : public LimitsSource {
   }
 };
 
-// Answers with the next of `answers`. Later checks are answered earlier. Delays all answers while `hold` is set.
+// A gate that answers check number i with answers[i]. Of simultaneous checks it answers the later ones first, so that
+// the test sees whether the socket restores the order. Delays all answers while `hold` is set.
 class ScriptedGate final : public Gate {
  public:
   explicit ScriptedGate(asio::io_context& io) : io_(io), released_(io.get_executor()) {}
@@ -76,7 +77,7 @@ class RawClient {
   void send(std::string_view bytes) {
     EXPECT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
   }
-  // All bytes that have arrived so far.
+  // Returns all bytes that have arrived so far.
   const std::string& received() {
     char buffer[4096];
     ssize_t size;
@@ -175,7 +176,7 @@ TEST_F(GateSocketTest, PipelinedChecksAreAnsweredInOrder) {
   for (int i = 0; i < 8; ++i) gate_.answers.push_back({GateOutcome::limited, 5, 0, std::chrono::milliseconds(i)});
   RawClient client(path_);
   std::string lines;
-  for (int i = 0; i < 8; ++i) lines += line("nonsense");  // the gate answers later checks earlier
+  for (int i = 0; i < 8; ++i) lines += line("nonsense");  // the gate answers the last check first
   client.send(lines);
   EXPECT_TRUE(
       receives(client, "limited 0\nlimited 1\nlimited 2\nlimited 3\nlimited 4\nlimited 5\nlimited 6\nlimited 7\n"));

@@ -1,4 +1,5 @@
-// Limits before the gate: types are refreshed; roles are read on demand, in batches, and expire.
+// Tests the limits that are checked before the gate: types are refreshed; roles are read in batches, cached, and
+// expire.
 #include "message/limits.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +17,7 @@ namespace {
 
 const std::string kStream = "11111111-2222-4333-8444-555555555555";
 
-// Answers from memory. Delays roles while `hold` is set.
+// A source that answers from memory instead of Postgres. Delays the roles while `hold` is set.
 class FakeSource final : public LimitsSource {
  public:
   explicit FakeSource(asio::io_context& io) : released_(io.get_executor()) {}

@@ -1,4 +1,4 @@
-// The gate against a real Redis: rates, repeats, and that messages are refused without an answer of Redis.
+// Tests the gate against a real Redis: rates, repeats, and the refusal of messages while Redis does not answer.
 #include "message/redis_gate.h"
 
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ class GateTest : public testing::Test {
     settings_.replay_window = milliseconds(900'000);
   }
 
-  // Connects a new gate to `server`.
+  // Makes a new gate and connects it to `server`.
   void open(const RedisServer& server, redis::Options options) {
     options.address.port = static_cast<std::uint16_t>(server.port());
     options.timeout = settings_.timeout;
@@ -107,7 +107,7 @@ TEST_F(GateTest, ALimitedMessageDoesNotMarkItsTxnId) {
   EXPECT_GT(refused.retry_after, milliseconds(0));
   EXPECT_LE(refused.retry_after, milliseconds(1000));
   EXPECT_EQ(server.command({"EXISTS", "sealcast:{" + kAlice + "}:txn:" + txn(9)}), "0");
-  GateAnswer answer = refused;  // until the window ends
+  GateAnswer answer = refused;  // check again until the rate window has ended
   ASSERT_TRUE(test::run_until(io_, [&] { return (answer = check(txn(9))).outcome != GateOutcome::limited; }));
   EXPECT_EQ(answer.outcome, GateOutcome::pass) << "the txn_id of the refused message was marked";
   EXPECT_EQ(answer.remaining, 4) << "a new window starts from zero";
@@ -203,7 +203,7 @@ TEST_F(GateTest, TenThousandConcurrentChecksAreAllAnswered) {
   std::map<GateOutcome, int> outcomes;
   int done = 0;
   for (int i = 0; i < kChecks; ++i) {
-    const std::string sender = txn(i % 1000);  // ten checks per sender, the limit is five
+    const std::string sender = txn(i % 1000);  // 1000 senders with ten checks each; the limit is five
     asio::co_spawn(io_, gate_->check({sender, "chat", txn(i), 5}), [&](std::exception_ptr, GateAnswer answer) {
       ++outcomes[answer.outcome];
       ++done;
@@ -211,7 +211,7 @@ TEST_F(GateTest, TenThousandConcurrentChecksAreAllAnswered) {
   }
   ASSERT_TRUE(test::run_until(io_, [&] { return done == kChecks; }));
   EXPECT_EQ(outcomes[GateOutcome::unavailable], 0);
-  EXPECT_GE(outcomes[GateOutcome::pass], 5000);  // more if a window ended meanwhile
+  EXPECT_GE(outcomes[GateOutcome::pass], 5000);  // more than 5000 if a rate window ended during the checks
   EXPECT_EQ(outcomes[GateOutcome::pass] + outcomes[GateOutcome::limited], kChecks);
 }
 
@@ -250,7 +250,7 @@ TEST_F(GateTest, WhileRedisLoadsChecksAreRefused) {
   server.command({"SAVE"});
   client_->stop();
   server.stop();
-  server.start();  // answers LOADING for about four seconds
+  server.start();  // for about four seconds Redis answers LOADING
   ASSERT_EQ(server.command({"GET", "x"}).substr(0, 7), "LOADING");
   redis::Options options = server.options();
   settings_.timeout = milliseconds(500);

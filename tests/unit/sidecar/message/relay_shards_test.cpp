@@ -1,4 +1,4 @@
-// The invariants of the relay's shards: which shards are tailed, drained and settled.
+// Tests the invariants of RelayShards: which shards the relay tails, drains and settles.
 #include "message/relay_shards.h"
 
 #include <gtest/gtest.h>
@@ -59,7 +59,7 @@ TEST_F(RelayShardsTest, AnAcquiredShardIsTailedToItsNewestBatchBeforeItIsDrained
 
 TEST_F(RelayShardsTest, ANewEpochOfTheSameHolderIsCaughtUpFirst) {
   shards_.renew(1, 4, true, 10);
-  EXPECT_FALSE(shards_.renew(1, 6, true, 15));  // it lost the lease and acquired it again between two renewals
+  EXPECT_FALSE(shards_.renew(1, 6, true, 15));  // the sidecar lost the lease and acquired it again between two renewals
   EXPECT_TRUE(shards_.to_drain().ids.empty());
   EXPECT_EQ(shards_.to_tail().published, Numbers{10});
 }
@@ -102,7 +102,7 @@ TEST_F(RelayShardsTest, OnlyNewBatchesAreSettled) {
   EXPECT_EQ(unsettled.ids, Ids{1});
   EXPECT_EQ(unsettled.epochs, Numbers{1});
   EXPECT_EQ(unsettled.published, Numbers{21});
-  shards_.advance(1, 22);  // while the record is written
+  shards_.advance(1, 22);  // a batch is published while Postgres records the settled one
   shards_.settle(unsettled);
   EXPECT_EQ(shards_.to_settle().published, Numbers{22});
 }

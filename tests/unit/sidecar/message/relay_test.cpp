@@ -1,4 +1,5 @@
-// The relay against a small model of leases, outbox and log: order, wake-ups, changes of the leader, lost connections.
+// Tests the relay against a small SQL model of leases, outbox and relay log: order, wake-ups, changes of the leader,
+// and lost connections.
 #include "message/relay.h"
 
 #include <map>
@@ -79,7 +80,7 @@ class Recorder final : public transport::Transport {
     if (!frames.empty()) last = frames.back();
     count += frames.size();
   }
-  // Whether the frames of each stream are consecutive, from `first` on.
+  // Returns true if the offsets of each stream are consecutive and begin with `first`.
   bool gapless(std::int64_t first = 1) const {
     for (const auto& [stream, seen] : offsets) {
       for (std::size_t i = 0; i < seen.size(); ++i) {
@@ -176,7 +177,8 @@ TEST_F(RelayTest, TheBatchOfADrainWhoseResultWasLostIsRead) {
   start();
   server_.run("select send(3, 0, true)");
   ASSERT_TRUE(received(3));
-  // The same as a drain of this relay that commits before its connection is lost.
+  // Simulates a drain of this relay that commits just before its connection is lost: another connection calls drain()
+  // as the same holder, and then ends the relay's connection.
   server_.run(
       "select send(4, 0, false); select count(*) from sealcast.drain('me', '{0}', '{1}', 10);"
       "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> "

@@ -1,4 +1,4 @@
-// Which sessions are accepted, and that every known forgery is refused.
+// Tests which session tokens are accepted, and that every known kind of forgery is refused.
 #include "message/session.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ struct Call {
   }
 };
 
-// The key pair of an issuer. It signs tokens, with wrong algorithms too.
+// The key pair of an issuer. It can also sign tokens that state a wrong algorithm.
 struct Key {
   explicit Key(EVP_PKEY* pair) : pair(pair) {}
   static Key rsa(std::size_t bits = 2048) { return Key(EVP_RSA_gen(static_cast<unsigned>(bits))); }
@@ -42,7 +42,7 @@ struct Key {
     BIGNUM* number = nullptr;
     EXPECT_EQ(EVP_PKEY_get_bn_param(pair.get(), name, &number), 1);
     const std::unique_ptr<BIGNUM, Call<BN_free>> owner(number);
-    // Each coordinate of a curve has the same length, RFC 7518 §6.2.1.2.
+    // In a JWK, a coordinate of a curve has the full length of the field, with leading zeros (RFC 7518 §6.2.1.2).
     const int size = is_rsa() ? BN_num_bytes(number) : (EVP_PKEY_get_bits(pair.get()) + 7) / 8;
     std::string bytes(static_cast<std::size_t>(size), '\0');
     BN_bn2binpad(number, reinterpret_cast<unsigned char*>(bytes.data()), size);
@@ -88,7 +88,7 @@ struct Key {
   std::unique_ptr<EVP_PKEY, Call<EVP_PKEY_free>> pair;
 
  private:
-  // From DER to r and s as JWTs have them.
+  // Converts an ECDSA signature from DER to the form of JWTs: r and s, each with a fixed length.
   std::string fixed_length(const std::string& der) const {
     const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
     const std::unique_ptr<ECDSA_SIG, Call<ECDSA_SIG_free>> parts(
@@ -119,7 +119,7 @@ class SessionTest : public testing::Test {
 };
 
 TEST_F(SessionTest, AValidTokenIdentifiesItsUser) {
-  for (int time = 0; time < 2; ++time) {  // first verified, then from the cache
+  for (int time = 0; time < 2; ++time) {  // the second result comes from the cache
     const SessionResult result = verifier_.verify(test::hs256(test::claims()), test::kNow);
     ASSERT_TRUE(result.session);
     EXPECT_EQ(result.session->user_id, test::kUser);
@@ -127,7 +127,7 @@ TEST_F(SessionTest, AValidTokenIdentifiesItsUser) {
   }
 }
 
-TEST_F(SessionTest, ATokenOfAnotherImplementationIsAccepted) {  // PyJWT
+TEST_F(SessionTest, ATokenOfAnotherImplementationIsAccepted) {  // the token was made with PyJWT
   SessionVerifier verifier(std::string(64, 'k'), {});
   const SessionResult result = verifier.verify(
       "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
@@ -367,7 +367,7 @@ TEST_F(SessionTest, AnEs256SignatureHasExactly64Bytes) {
   const std::string signature = ec.signature("ES256", input);
   const std::string zero(1, '\0');
   ASSERT_TRUE(verifier.verify(input + "." + base64url(signature), kNow).session);
-  // The same two numbers, with leading zeros.
+  // The same two numbers r and s, with additional leading zeros.
   const std::string longer = zero + signature.substr(0, 32) + zero + signature.substr(32);
   EXPECT_EQ(problem(verifier, input + "." + base64url(longer)), SessionProblem::invalid);
   EXPECT_EQ(problem(verifier, input + "." + base64url(signature + zero)), SessionProblem::invalid);
@@ -434,7 +434,7 @@ TEST_F(SessionTest, AnUnusableKeySetIsRefusedWithItsReason) {
   EXPECT_NE(message(R"({"keys":[)" + Key::rsa(1024).json("x") + "]}").find("shorter than 2048 bits"),
             std::string::npos);
   const Key key = Key::ec();
-  // A point that is not on the curve.
+  // The coordinates are of a point that is not on the curve.
   EXPECT_NE(message(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"x","x":")" + base64url(key.member("qx")) +
                     R"(","y":")" + base64url(Key::ec().member("qy")) + R"("}]})")
                 .find("is not a valid JWK"),

@@ -1,4 +1,4 @@
-// A ticket opens one stream, for one purpose, until it expires.
+// Tests tickets: a ticket is valid for one stream and one purpose, until it expires.
 #include "message/ticket.h"
 
 #include <gtest/gtest.h>

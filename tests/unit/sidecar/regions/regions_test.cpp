@@ -1,4 +1,4 @@
-// The regions that a caller is offered: the place of the caller, the health of the regions, and their order.
+// Tests which regions a caller is offered: the place of the caller, the health of the regions, and their order.
 #include "regions/regions.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ constexpr config::Place kFrankfurt{50.11, 8.68};
 constexpr config::Place kTokyo{35.65, 139.74};
 constexpr config::Place kSydney{-33.87, 151.22};
 
-// Makes a Geo-IP database. Each of `lines` is NETWORK COUNTRY [LATITUDE LONGITUDE].
+// Writes a Geo-IP database to `file`. Each line of `lines` has the form NETWORK COUNTRY [LATITUDE LONGITUDE].
 void make_database(const std::string& file, const std::string& lines) {
   FILE* const writer = ::popen((std::string(SEALCAST_TESTS) + "/make_mmdb.pl '" + file + "'").c_str(), "w");
   ASSERT_NE(writer, nullptr);
@@ -87,7 +87,8 @@ TEST(RegionHealthTest, AveragesTheRoundTripsOfGoodAnswers) {
 
 class OrderTest : public testing::Test {
  protected:
-  // Adds a region at `place` after some probes. Each probe is a round trip in milliseconds, or -1 for a failure.
+  // Adds a region at `place` and records `probes` for it. Each probe is a round trip in milliseconds, or -1 for a
+  // failure.
   void add(const std::string& name, const config::Place& place, std::vector<double> probes = {}) {
     regions_.push_back(std::make_unique<config::Region>(config::Region{name, "https://" + name, place}));
     RegionState state{*regions_.back(), {}};
@@ -179,7 +180,7 @@ TEST_F(GeoIpTest, AChangedFileIsUsedAndABrokenFileIsIgnored) {
   EXPECT_EQ(country_of(geoip, "203.0.113.9"), "DE") << "until reload_if_changed()";
   geoip.reload_if_changed();
   EXPECT_EQ(country_of(geoip, "203.0.113.9"), "CH");
-  std::ofstream(file_, std::ios::trunc) << "no database";  // in place: the same file that is in use
+  std::ofstream(file_, std::ios::trunc) << "no database";  // overwrites the file itself instead of replacing it
   EXPECT_EQ(country_of(geoip, "203.0.113.9"), "CH");
   geoip.reload_if_changed();
   EXPECT_EQ(country_of(geoip, "203.0.113.9"), "CH");
@@ -206,7 +207,7 @@ TEST_F(GeoIpTest, AnInvalidDatabaseIsRefusedByName) {
   }
 }
 
-// Local servers act as the regions. answer() sets the status of a server.
+// Local HTTP servers act as the regions. answer() sets the HTTP status that a server answers to probes.
 class RegionsTest : public testing::Test {
  protected:
   config::Settings::Regions settings() {
@@ -237,7 +238,7 @@ class RegionsTest : public testing::Test {
 
 TEST_F(RegionsTest, OffersTheRegionsThatAnswerTheirProbes) {
   answer(eu_, 200);
-  // Each server has its own certificate and only eu's is trusted, so ap never answers a probe.
+  // Each server has its own certificate. Only the certificate of eu is trusted, so every probe of ap fails.
   Regions regions(io_.get_executor(), metrics_, settings());
   EXPECT_EQ(names(regions.offers_for(address("127.0.0.1"))), "eu ap ")
       << "all regions are healthy before their first probe";
@@ -257,7 +258,7 @@ TEST_F(RegionsTest, OffersTheRegionsThatAnswerTheirProbes) {
   EXPECT_TRUE(regions.offers_for(address("127.0.0.1")).regions[0].state->health.healthy());
   regions.stop();
   io_.restart();
-  io_.run();  // returns when all loops have ended
+  io_.run();  // returns only after all probe loops have ended
 }
 
 TEST_F(RegionsTest, OrdersByThePlaceOfTheCallerOrOfTheDefaultRegion) {
