@@ -41,8 +41,7 @@ constexpr std::string_view kVersion = "X-Ably-Version: 1.2";
 std::size_t size_of(const Frame& frame) { return kName.size() + frame.text.size(); }
 
 // Appends the JSON array of messages. The member `data` of a message is the text of its frame as a JSON string. Because
-// of
-// {"encoding":"json"}, the Ably library of a reader parses this text (specification, RSL4d3). Returns false when the
+// of {"encoding":"json"}, the Ably library of a reader parses this text (specification, RSL4d3). Returns false when the
 // text of a frame is not UTF-8.
 bool append_messages(Frames frames, std::string& out) {
   const std::string base = frames.front()->stream_id + "-" + std::to_string(frames.front()->offset) + "-" +

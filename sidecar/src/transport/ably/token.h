@@ -16,8 +16,8 @@ std::string sign_token_request(std::string_view secret, std::string_view key_nam
                                std::string_view capability, std::string_view client_id, std::int64_t timestamp_ms,
                                std::string_view nonce);
 
-// Returns null when ably.key_file is empty. Throws SettingsError when the key file cannot be read or
-// contains no API key.
+// Returns null when ably.key_file is empty. Throws SettingsError when the key file cannot be read or contains no API
+// key.
 std::unique_ptr<TokenMaker> make_ably_tokens(const config::Settings& settings);
 
 }  // namespace sealcast::transport::ably

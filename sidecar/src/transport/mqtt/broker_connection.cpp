@@ -24,8 +24,8 @@ namespace {
 using asio::ip::tcp;
 using Wait = asio::posix::descriptor_base;
 
-constexpr std::chrono::milliseconds kConnectTimeout{
-    5000};  // from the start of the name lookup to the CONNACK of the broker
+// From the start of the name lookup to the CONNACK of the broker.
+constexpr std::chrono::milliseconds kConnectTimeout{5000};
 constexpr std::chrono::milliseconds kKeepAliveInterval{1000};  // between two checks of libmosquitto's keep-alive
 
 }  // namespace

@@ -3,8 +3,8 @@
 //
 // Normal case. The relay gives new frames to publish(). They are queued in memory, in one queue per stream, with at
 // most one publish in progress per stream. A relay batch is delivered when all its frames are delivered. Once per
-// second, the cursor of each shard is recorded: the last batch up to which all batches are delivered. The next leader
-// of the shard continues from the cursor.
+// second, the cursor of each shard is recorded. Its batch and all earlier batches are delivered, except frames of
+// lagging streams. The next leader of the shard continues from the cursor.
 //
 // Memory. The queues hold about `delivery.max_frames` frames and `delivery.max_bytes` bytes at most, even when the
 // service accepts nothing. When the relay publishes frames that do not fit, all shards with new batches are behind.
@@ -14,9 +14,8 @@
 // Failures. The outcome of a publish shows which part failed:
 // - The service: the whole transport pauses, and then has one publish in progress at a time until a publish succeeds.
 // - One stream, for example because the service refuses its channel: only that stream retries. After 2 s the stream
-// lags:
-//   it gets its own cursor, so that the cursor of its shard can advance without it. Its frames are read from Postgres
-//   until it has caught up.
+//   lags: it gets its own cursor, so that the cursor of its shard can advance without it. Its frames are read from
+//   Postgres until it has caught up.
 // - One message: the message becomes a dead letter, and its stream continues.
 //
 // Transports do not affect each other: each transport has its own queues, cursors and Postgres connection.

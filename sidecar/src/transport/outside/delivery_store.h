@@ -35,8 +35,9 @@ class DeliveryStore {
     std::string reason;
   };
   struct BatchPage {
-    std::vector<FramePtr> frames;    // in order of shard, batch and offset
-    std::vector<Cursor> read_up_to;  // the newest batch that was read, per shard; without shards that have no new batch
+    std::vector<FramePtr> frames;  // in order of shard, batch and offset
+    std::vector<Cursor>
+        read_up_to;  // the newest batch that was read, per shard; a shard without new batches is missing
   };
   struct StreamPage {
     std::vector<FramePtr> frames;

@@ -27,7 +27,7 @@ class Progress {
 
     // Every batch that the relay has published is queued or delivered.
     bool current() const { return started && queued >= lead.batch; }
-    // All batches up to this one are delivered.
+    // Returns the newest batch up to which everything is delivered, except frames of lagging streams.
     std::int64_t settled() const { return open.empty() ? queued : open.front().batch - 1; }
   };
 

@@ -10,8 +10,8 @@
 
 namespace sealcast::transport::supabase {
 
-// Returns null when supabase.url is empty. Throws SettingsError when the key file cannot be read or
-// does not contain one line with a key.
+// Returns null when supabase.url is empty. Throws SettingsError when the key file cannot be read or does not contain
+// one line with a key.
 std::unique_ptr<outside::Adapter> make_supabase(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::supabase
