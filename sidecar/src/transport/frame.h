@@ -18,9 +18,8 @@ struct Frame {
   std::int64_t offset = 0;  // per stream, from 1, without gaps
   std::int64_t prev = 0;    // the offset of the previous frame on the same channel
   std::int32_t shard = 0;
-  std::int64_t batch =
-      0;               // the number of its relay batch in the shard; 0 when the frame was read without its relay batch
-  std::string text{};  // {"offset":…,"prev":…,"envelope":{…}}
+  std::int64_t batch = 0;  // the number of its relay batch in the shard; 0 when it was read without its relay batch
+  std::string text{};      // {"offset":…,"prev":…,"envelope":{…}}
 };
 using FramePtr = std::shared_ptr<const Frame>;
 

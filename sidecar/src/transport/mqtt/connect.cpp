@@ -60,8 +60,8 @@ asio::awaitable<void> connect_tcp(mosquitto* client, asio::posix::stream_descrip
   const int result =
       mosquitto_connect_async(client, address.address().to_string().c_str(), address.port(), kKeepAliveSeconds);
   if (result == MOSQ_ERR_ERRNO) fail(errno);
-  if (result == MOSQ_ERR_TLS)
-    throw std::runtime_error(options.tls->fault());  // with a near broker, TLS can fail within this call
+  // When the broker is near, the TLS handshake can fail within mosquitto_connect_async().
+  if (result == MOSQ_ERR_TLS) throw std::runtime_error(options.tls->fault());
   if (result != MOSQ_ERR_SUCCESS) throw std::runtime_error(mosquitto_strerror(result));
   if (socket.is_open()) socket.close();
   const int duplicate = ::fcntl(mosquitto_socket(client), F_DUPFD_CLOEXEC, 0);

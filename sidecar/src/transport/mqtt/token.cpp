@@ -9,8 +9,8 @@
 namespace sealcast::transport::mqtt {
 namespace {
 
-constexpr std::int64_t kLeewaySeconds =
-    10;  // `iat` is earlier by this time, because EMQX refuses an `iat` after its own time
+// The claim `iat` is this much before the current time. EMQX refuses a token whose `iat` is later than its own clock.
+constexpr std::int64_t kLeewaySeconds = 10;
 
 class MqttTokens final : public TokenMaker {
  public:

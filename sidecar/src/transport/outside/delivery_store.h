@@ -35,9 +35,8 @@ class DeliveryStore {
     std::string reason;
   };
   struct BatchPage {
-    std::vector<FramePtr> frames;  // in order of shard, batch and offset
-    std::vector<Cursor>
-        read_up_to;  // the newest batch that was read, per shard; a shard without new batches is missing
+    std::vector<FramePtr> frames;    // in order of shard, batch and offset
+    std::vector<Cursor> read_up_to;  // the newest batch that was read, per shard that has new batches
   };
   struct StreamPage {
     std::vector<FramePtr> frames;

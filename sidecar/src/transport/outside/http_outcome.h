@@ -34,8 +34,8 @@ struct HttpHint {
 
 struct HttpService {
   std::span<const int> success;  // the statuses by which the service confirms a publish
-  std::span<const HttpRule>
-      rules;  // the first rule that applies gives the kind; when no rule applies, it is retry_transport
+  // The first rule that applies gives the kind. When no rule applies, the kind is retry_transport.
+  std::span<const HttpRule> rules;
   HttpError (*read_error)(const client::http::Answer& answer);
   std::span<const HttpHint> hints = {};
 };

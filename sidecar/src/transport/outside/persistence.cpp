@@ -20,8 +20,7 @@ constexpr std::chrono::milliseconds kAfterFailure{200};
 constexpr std::int32_t kPageFrames = 200;  // frames of a lagging stream that one statement reads
 constexpr std::int32_t kReplays = 100;     // dead letters that one statement reads
 constexpr std::int32_t kMaxBatches = 1024;
-constexpr std::size_t kFewFrames =
-    512;  // after a page with fewer frames, the next statement reads twice as many batches
+constexpr std::size_t kFewFrames = 512;  // after a page with fewer frames, the next page has twice as many batches
 
 }  // namespace
 

@@ -35,8 +35,7 @@ class Progress {
   // in `leads`.
   std::vector<std::int32_t> set_leads(std::span<const Lead> leads);
 
-  // Returns null when this sidecar does not lead the shard, or, with `epoch`, when it leads the shard under another
-  // epoch.
+  // Returns null when this sidecar does not lead the shard. With `epoch`, also when it leads under another epoch.
   Shard* find(std::int32_t id);
   Shard* find(std::int32_t id, std::int64_t epoch);
   std::span<Shard> shards() { return shards_; }

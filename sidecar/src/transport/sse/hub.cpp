@@ -19,8 +19,7 @@ namespace {
 
 constexpr std::int32_t kPageFrames = 200;          // frames that one statement reads from Postgres for one reader
 constexpr std::chrono::seconds kWriteTimeout{30};  // for the bytes of one page
-constexpr std::size_t kSlice =
-    32;  // subscribers that one step of a round serves, so that a round does not block the event loop
+constexpr std::size_t kSlice = 32;                 // subscribers served before other work gets the event loop
 // The rounds of one stream use at most 1/kRoundShare of the time. The pause for this is at most kMaxPause after the
 // start of a round, so that frames do not wait longer.
 constexpr int kRoundShare = 4;

@@ -52,8 +52,7 @@ class Hub final : public Transport {
   std::string_view name() const override { return "sse"; }
   Channel channel() const override { return channel_; }
   void publish(std::span<const FramePtr> frames, std::span<const Lead>) override;
-  // True for the hub of the public channel only. Both hubs have the name `sse`, and the relay records progress per
-  // name.
+  // True only for the hub of the public channel. Both hubs have the name `sse`, so the progress is recorded only once.
   bool delivers_at_once() const override { return channel_ == Channel::everyone; }
 
   // Returns true as soon as the relay has a position. Returns false when the relay has no position at `deadline`, or

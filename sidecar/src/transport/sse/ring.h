@@ -27,8 +27,8 @@ void append_event(std::int64_t offset, std::string_view text, std::string& out);
 ChunkPtr render_chunk(std::string_view text);
 ChunkPtr render_frame(std::int64_t offset, std::int64_t prev, std::string_view text);
 
-// The ring numbers frames in the order of push(), from 0. It contains the frames with numbers from begin() to end()
-// - 1.
+// The ring numbers frames in the order of push(), from 0. It contains the frames from number begin() up to, but not
+// including, number end().
 class Ring {
  public:
   explicit Ring(std::size_t capacity) : capacity_(capacity) {}
@@ -43,8 +43,7 @@ class Ring {
   // Returns true when no frame after `offset` is missing before the first frame of the ring. An empty ring returns
   // true: it has missed no frame, because frames are added as soon as the ring exists.
   bool continues(std::int64_t offset) const { return size() == 0 || (*this)[begin()]->prev <= offset; }
-  // Returns the number of the first frame whose offset is greater than `offset`, or end() when the ring has no such
-  // frame.
+  // Returns the number of the first frame with a greater offset. Returns end() when the ring has no such frame.
   std::uint64_t after(std::int64_t offset) const;
 
  private:

@@ -337,7 +337,7 @@ TEST_F(MqttTest, ASlowBrokerKeepsItsConnection) {
     EXPECT_TRUE(offset == last + 1 || offset == last) << offset << " after " << last;
     last = offset;
   }
-  EXPECT_GE(last, kFrames - 1);  // the frame that had no answer at the deadline arrived twice
+  EXPECT_GE(last, kFrames - 1);  // one message may be a second copy of the frame in flight
 }
 
 TEST_F(MqttTest, ReconnectsToABrokerThatWasKilled) {
