@@ -15,7 +15,7 @@ namespace sealcast::transport {
 
 struct TransportToken {
   std::string channel_id;  // the name of the stream's channel at the outside service
-  std::string token;       // a JSON value
+  std::string token;       // the reader token as a JSON value: a string or an object
   std::string url;         // address to which readers connect; empty when readers know the address
 };
 

@@ -14,7 +14,7 @@ namespace sealcast::transport {
 struct Lead {
   std::int32_t shard;
   std::int64_t epoch;
-  std::int64_t batch;  // the newest relay batch whose frames were given to publish()
+  std::int64_t batch;  // the newest relay batch that the relay has published, with the frames of this call
 };
 
 class Transport {

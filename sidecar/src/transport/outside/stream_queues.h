@@ -25,7 +25,7 @@ namespace sealcast::transport::outside {
 struct StreamQueue {
   using Clock = std::chrono::steady_clock;
   enum class State {
-    idle,         // has no frames
+    idle,         // the queue has no frames
     ready,        // waits until a publish may start
     publishing,   // has a publish in progress
     waiting,      // waits for its retry time
@@ -125,7 +125,7 @@ class StreamQueues {
   PersistenceWork& work_;
   std::unordered_map<std::string, std::unique_ptr<StreamQueue>> queues_;
   std::deque<StreamQueue*> ready_;
-  std::unordered_set<std::string> queued_replays_;  // see key_of()
+  std::unordered_set<std::string> queued_replays_;  // stream id and offset of each queued replay
   std::size_t frames_ = 0;
   std::size_t bytes_ = 0;
 };

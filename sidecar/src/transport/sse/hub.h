@@ -78,10 +78,10 @@ class Hub final : public Transport {
   struct Reader {
     asio::ip::tcp::socket socket;
     std::string head;          // the status line and the headers of the HTTP response
-    bool chunked;              // false for HTTP/1.0
+    bool chunked;              // true for HTTP/1.1, false for HTTP/1.0
     std::int64_t after;        // the last offset that the reader has
     std::int64_t last_offset;  // the newest offset of the stream, read from Postgres after reserve()
-    bool reset;                // `after` is not the offset that the reader asked for
+    bool reset;                // the resume point of the reader cannot be used, so the hub sends a reset first
   };
   // Returns when the reader has caught up and is a subscriber. Closes the connection instead when a write or a read
   // from Postgres fails, when the hub is closed, or when this cell no longer serves the stream.
