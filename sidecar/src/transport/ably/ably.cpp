@@ -1,5 +1,5 @@
-// Publishes by POST {url}/channels/{channel}/messages with an array of messages. Ably answers 201. The statuses
-// 200 and 204 also count as success (outcome.cpp).
+// Publishes by POST {url}/channels/{channel}/messages with an array of messages. Ably answers 201. The statuses 200
+// and 204 also count as success (outcome.cpp).
 // https://ably.com/docs/api/rest-api#publish
 //
 // Ably publishes either all messages of an array or none, so a failure does not change the order of frames. An array
