@@ -1,4 +1,4 @@
-// Writes frames, and reads members of an envelope without parsing it.
+// Writes frames as JSON, and reads members of an envelope without parsing the JSON.
 #include "transport/frame.h"
 
 #include <charconv>
@@ -20,8 +20,8 @@ void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envel
   out += '}';
 }
 
-// Searching for the name is safe: the members of an envelope have a fixed order, and no value before `ts` can contain a
-// quote.
+// A search for the member's name is safe: the members of an envelope have a fixed order, and no value before `ts` can
+// contain a quote. So the name cannot occur inside an earlier value.
 std::optional<std::int64_t> envelope_ts(std::string_view text) {
   constexpr std::string_view kMember = "\"ts\":";
   const std::size_t at = text.find(kMember);

@@ -1,7 +1,8 @@
 // A frame is one message as every transport carries it. Each stream has two channels of frames.
 //
-// Every reader may read the public channel. While the stream is sampled, the public channel carries only a part of the
-// messages (docs/sampling.md). VIPs and workers read the vip channel, which always carries all messages.
+// Any reader of a stream may read its public channel. While the stream is sampled, the public channel carries only a
+// part of the messages (docs/sampling.md). The vip channel always carries all messages. Its readers are the users with
+// a role in the stream (VIPs) and the workers.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ struct Frame {
   std::int64_t offset = 0;  // per stream, from 1, without gaps
   std::int64_t prev = 0;    // the offset of the previous frame on the same channel
   std::int32_t shard = 0;
-  std::int64_t batch = 0;  // the number of its relay batch in the shard; 0 when it was read outside of a batch
+  std::int64_t batch = 0;  // the number of its relay batch in the shard; 0 when it was read without its relay batch
   std::string text{};      // {"offset":…,"prev":…,"envelope":{…}}
 };
 using FramePtr = std::shared_ptr<const Frame>;
@@ -25,7 +26,7 @@ using FramePtr = std::shared_ptr<const Frame>;
 // Appends {"offset":…,"prev":…,"envelope":{…}}.
 void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envelope, std::string& out);
 
-// `ts` of an envelope or of a frame's text, in Unix milliseconds.
+// Returns the member `ts` of an envelope or of a frame's text, in Unix milliseconds; nullopt when it is missing.
 std::optional<std::int64_t> envelope_ts(std::string_view text);
 
 enum class Channel { everyone, all_messages };
@@ -37,7 +38,8 @@ constexpr std::optional<Channel> channel_named(std::string_view name) {
   return std::nullopt;
 }
 
-// `kid`, `t` and `s` of an envelope or of a frame's text; empty when the member is missing.
+// Return the members `kid`, `t` and `s` of an envelope or of a frame's text. Each returns an empty text when its member
+// is missing.
 std::string_view envelope_kid(std::string_view text);
 std::string_view envelope_type(std::string_view text);
 std::string_view envelope_sender(std::string_view text);

@@ -17,7 +17,7 @@ namespace sealcast::transport {
 struct FrameRow {
   std::int64_t offset;
   std::int64_t prev;
-  std::string_view envelope;  // valid as long as the page
+  std::string_view envelope;  // valid as long as the FramePage
 };
 
 class FramePage {
@@ -38,8 +38,10 @@ class FramePage {
 class FrameHistory {
  public:
   virtual ~FrameHistory() = default;
-  // Returns frames in ascending order: the first ones after `after`; without `after` the last ones before `before`;
-  // without both the newest ones. `stream_id` is a lower-case UUID. Throws postgres::Error.
+  // Returns at most `max_rows` frames in ascending order of offset. When `after` is given, they are the first frames
+  // after that offset. When only `before` is given, they are the last frames before that offset. When neither is given,
+  // they are the newest frames. When both are given, all returned offsets are below `before`. `stream_id` is a
+  // lower-case UUID. Throws postgres::Error.
   virtual asio::awaitable<FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
                                           std::optional<std::int64_t> before, std::int32_t max_rows,
                                           Channel channel) = 0;

@@ -14,31 +14,31 @@
 namespace sealcast::transport {
 
 struct TransportToken {
-  std::string channel_id;  // the service's name of the stream's channel
-  std::string token;       // a JSON value
-  std::string url;         // to which readers connect; empty when readers know it
+  std::string channel_id;  // the name of the stream's channel at the outside service
+  std::string token;       // the reader token as a JSON value: a string or an object
+  std::string url;         // address to which readers connect; empty when readers know the address
 };
 
 struct TokenClaims {
   std::string_view stream_id;
   Channel channel;
   std::string_view user_id;   // empty for an anonymous reader
-  std::int64_t now_ms;        // Unix
-  std::chrono::seconds life;  // until the token expires
+  std::int64_t now_ms;        // the current time in Unix milliseconds
+  std::chrono::seconds life;  // the time from now until the token expires
 };
 
 class TokenMaker {
  public:
   virtual ~TokenMaker() = default;
-  // Returns null when the service does not carry the channel.
+  // Returns nullopt when the service does not carry the channel.
   virtual std::optional<TransportToken> make(const TokenClaims& claims) const = 0;
 };
 
-// An outside service's names of a stream's channels.
+// Makes the names under which an outside service knows the two channels of a stream.
 class ChannelNames {
  public:
   struct Pattern {
-    std::string setting;  // the key, for error messages
+    std::string setting;  // the key of the setting, for error messages
     std::string text;     // contains {stream_id}; empty when the service does not carry the channel
   };
   struct Name {
@@ -48,7 +48,7 @@ class ChannelNames {
 
   // Throws SettingsError when a pattern is not UTF-8.
   ChannelNames(Pattern everyone, Pattern vip);
-  // Returns null when the service does not carry the channel.
+  // Returns nullopt when the service does not carry the channel.
   std::optional<Name> of(std::string_view stream_id, Channel channel) const;
 
  private:

@@ -1,4 +1,5 @@
-// The interface of a transport: a way to readers. The relay gives every frame to every transport.
+// The interface of a transport: a way by which readers get frames. The relay gives each frame to every transport whose
+// channel carries the frame.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace sealcast::transport {
 struct Lead {
   std::int32_t shard;
   std::int64_t epoch;
-  std::int64_t batch;  // the newest relay batch whose frames were given to publish()
+  std::int64_t batch;  // the newest relay batch that the relay has published, with the frames of this call
 };
 
 class Transport {
@@ -21,11 +22,12 @@ class Transport {
   virtual ~Transport() = default;
   virtual std::string_view name() const = 0;
   virtual Channel channel() const = 0;
-  // `frames` come from one drain, in order per stream. `leads` has all shards that this sidecar leads now. The relay
-  // also calls this without frames when the leads have changed. Must not block: a transport queues frames within a
-  // bound of its own.
+  // `frames` come from one drain, or were drained by another sidecar and read here (tail). They are in order of offset
+  // per stream. `leads` contains all shards that this sidecar leads now. The relay also calls publish() without frames
+  // when the leads have changed. publish() must not block: each transport queues frames within its own limit.
   virtual void publish(std::span<const FramePtr> frames, std::span<const Lead> leads) = 0;
-  // True when frames are delivered once publish() has returned: the relay then records the progress of this transport.
+  // Returns true when all frames are delivered as soon as publish() returns. In that case the relay records the
+  // progress of the transport. Otherwise the transport records its progress itself.
   virtual bool delivers_at_once() const = 0;
 };
 

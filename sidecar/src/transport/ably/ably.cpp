@@ -1,19 +1,21 @@
-// Publishes by POST {url}/channels/{channel}/messages with an array of messages. The status 201 is success.
+// Publishes by POST {url}/channels/{channel}/messages with an array of messages. Ably answers 201. The statuses 200
+// and 204 also count as success (outcome.cpp).
 // https://ably.com/docs/api/rest-api#publish
 //
-// Ably publishes an array as a whole or not at all, so a failure does not change the order of frames. An array counts
-// once against the rate of the channel.
+// Ably publishes either all messages of an array or none, so a failure does not change the order of frames. An array
+// counts as one message against the rate limit of the Ably channel.
 //
-// An array has one idempotency key: the base of its ids "base:0", "base:1", … Ably remembers it for two minutes
-// (https://ably.com/docs/pub-sub/advanced#idempotency). The base consists of the stream id, the first and the last
-// offset, so it names exactly the frames of the array. Two different arrays never have the same base, so Ably never
-// drops new frames as a repeat. When it is in doubt whether Ably has published an array, the retry sends an array of
-// the same frames, which Ably recognises. A retry by another sidecar, or after two minutes, is not recognised. Readers
-// may then get frames twice and drop them by their offset, as with every transport.
+// The messages of an array have the ids "base:0", "base:1", … The base is the idempotency key of the array. Ably
+// remembers the key for two minutes (https://ably.com/docs/pub-sub/advanced#idempotency). The base consists of the
+// stream id, the first offset and the last offset, so it identifies exactly the frames of the array. Two different
+// arrays never have the same base, so Ably never drops new frames as a repeat. When an answer is lost, Ably may have
+// published the array. The retry then sends an array of the same frames, and Ably recognises the repeat. Ably does not
+// recognise a retry after two minutes, or a retry by another sidecar with other arrays. In these cases readers may get
+// frames twice. They drop the second copy by its offset, as with every transport.
 //
-// The batch endpoint (POST /messages, https://ably.com/docs/messages/batch) is not used. With one frame per item, each
-// item would succeed or fail alone, and a later frame could overtake an earlier one. With several channels per request,
-// all channels would wait for the slowest.
+// Ably also has a batch endpoint (POST /messages, https://ably.com/docs/messages/batch). It is not used for two
+// reasons. With one frame per item, each item would succeed or fail alone, and a later frame could be published before
+// an earlier one. With several channels per request, all channels would wait for the slowest channel.
 #include "transport/ably/ably.h"
 
 #include <algorithm>
@@ -33,14 +35,15 @@ using Frames = std::span<const FramePtr>;
 
 constexpr std::size_t kMaxBatch = 128;
 constexpr std::string_view kName = "message";   // the name of each message; subscribers may filter by it
-constexpr std::chrono::minutes kRemembered{2};  // how long Ably remembers an id
+constexpr std::chrono::minutes kRemembered{2};  // how long Ably remembers an idempotency key
 constexpr std::string_view kVersion = "X-Ably-Version: 1.2";
 
-// The size as Ably counts it: https://github.com/ably/specification, TM6.
+// Returns the size in bytes as Ably counts it (https://github.com/ably/specification, TM6).
 std::size_t size_of(const Frame& frame) { return kName.size() + frame.text.size(); }
 
-// The member `data` is the text of the frame as a string. {"encoding":"json"} makes the libraries of subscribers parse
-// it (specification, RSL4d3). Returns false when a text is not UTF-8.
+// Appends the JSON array of messages. The member `data` of a message is the text of its frame as a JSON string. Because
+// of {"encoding":"json"}, the Ably library of a reader parses this text (specification, RSL4d3). Returns false when the
+// text of a frame is not UTF-8.
 bool append_messages(Frames frames, std::string& out) {
   const std::string base = frames.front()->stream_id + "-" + std::to_string(frames.front()->offset) + "-" +
                            std::to_string(frames.back()->offset) + ":";
@@ -57,7 +60,7 @@ bool append_messages(Frames frames, std::string& out) {
   return true;
 }
 
-// Whether Ably may have published the array although it did not answer with success.
+// Returns true when Ably may have published the array although the answer was not a success.
 bool in_doubt(const client::http::Answer& answer) { return answer.status == 0 || answer.status >= 500; }
 
 class Ably : public outside::Adapter {
@@ -88,10 +91,11 @@ class Ably : public outside::Adapter {
         const client::http::Answer answer = co_await client_.post(std::move(request), deadline);
         outcome = outcome_of(answer);
         remember(array, answer, outcome.kind);
-        if (answer.late && delivered > 0) outcome.kind = Kind::retry_stream;  // slow, not unavailable
+        // Ably is slow, but available: it has accepted earlier frames of this call.
+        if (answer.late && delivered > 0) outcome.kind = Kind::retry_stream;
       }
       if (outcome.kind == Kind::dead && array.size() > 1) {
-        max_array = 1;  // send each frame alone: only one may be too large, or all together
+        max_array = 1;  // publish each frame alone: perhaps only one frame, or only the whole array, is too large
       } else if (outcome.kind != Kind::done) {
         outcome.delivered = delivered;
         co_return outcome;
@@ -115,7 +119,8 @@ class Ably : public outside::Adapter {
     return url_prefix_ + client::http::percent_encode(outside::expand_template(channel_, stream_id)) + "/messages";
   }
 
-  // The number of frames of the next array: as many as the array in doubt had, else as many as the limit allows.
+  // Returns the number of frames for the next array. When an array in doubt begins at the same offset, the next array
+  // gets the same frames. Otherwise it gets as many frames as ably.max_message_bytes allows, and at least one.
   std::size_t array_size(Frames rest) const {
     const auto doubt = doubts_.find(rest.front()->stream_id);
     if (doubt != doubts_.end() && doubt->second.first == rest.front()->offset) {
@@ -142,7 +147,8 @@ class Ably : public outside::Adapter {
     return outcome;
   }
 
-  // A refusal does not resolve the doubt about an earlier attempt.
+  // Records whether the array is in doubt. When Ably refuses a retry, the array stays in doubt, because Ably may have
+  // published the earlier attempt.
   void remember(Frames array, const client::http::Answer& answer, Kind kind) {
     const auto now = Clock::now();
     if (now >= next_sweep_) {
@@ -158,11 +164,11 @@ class Ably : public outside::Adapter {
   }
 
   client::http::Client client_;
-  const std::string url_prefix_;  // up to the channel
+  const std::string url_prefix_;  // the URL up to the name of the Ably channel
   const std::string channel_;
   const std::size_t max_bytes_;
   const std::vector<std::string> headers_;
-  std::unordered_map<std::string, Doubt> doubts_;  // by stream: an array that Ably may have published
+  std::unordered_map<std::string, Doubt> doubts_;  // by stream: the last array in doubt
   Clock::time_point next_sweep_{};
 };
 

@@ -1,4 +1,4 @@
-// Publishes frames to Ably over REST: as many frames of a stream in one request as the limits allow.
+// Publishes frames to Ably over REST. One request carries as many frames of one stream as the limits allow.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -10,7 +10,7 @@
 
 namespace sealcast::transport::ably {
 
-// Returns null when ably.key_file is empty. Throws SettingsError when the key cannot be read or is not a key.
+// Returns null when ably.key_file is empty. Throws SettingsError when the file cannot be read or contains no API key.
 std::unique_ptr<outside::Adapter> make_ably(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::ably

@@ -1,4 +1,4 @@
-// Reads an API key from its file.
+// Reads an Ably API key from its file and checks its form.
 #include "transport/ably/key.h"
 
 #include <algorithm>

@@ -12,7 +12,8 @@ struct ApiKey {
   std::string_view secret() const { return std::string_view(text).substr(text.find(':') + 1); }
 };
 
-// Throws SettingsError with the name `setting` when the file cannot be read or contains no key.
+// Throws SettingsError when the file cannot be read or contains no key. `setting` is the key of the setting, for the
+// text of the error.
 ApiKey read_key(const std::string& setting, const std::string& file);
 
 }  // namespace sealcast::transport::ably

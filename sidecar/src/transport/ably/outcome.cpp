@@ -16,26 +16,28 @@ using Kind = outside::Outcome::Kind;
 constexpr int kSuccess[] = {200, 201, 204};
 
 constexpr outside::HttpRule kRules[] = {
-    {.code = "40009", .kind = Kind::dead},          // larger than the limit of the account
+    {.code = "40009", .kind = Kind::dead},          // the message is larger than the limit of the account
     {.code = "40013", .kind = Kind::dead},          // invalid data or encoding
-    {.code = "40031", .kind = Kind::dead},          // invalid id
+    {.code = "40031", .kind = Kind::dead},          // invalid message id
     {.code = "40034", .kind = Kind::dead},          // too many messages in one publish
     {.code = "40010", .kind = Kind::retry_stream},  // invalid channel name
-    {.code = "40114", .kind = Kind::retry_stream},  // the account has reached its number of channels
+    {.code = "40114", .kind = Kind::retry_stream},  // the account has its maximum number of channels
     {.code = "40160", .kind = Kind::retry_stream},  // the key may not publish on this channel
-    {.code = "42913", .kind = Kind::retry_stream},  // the rate of the channel
-    {.code = "42914", .kind = Kind::retry_stream},  // the bandwidth of the channel
+    {.code = "42913", .kind = Kind::retry_stream},  // the rate limit of the channel
+    {.code = "42914", .kind = Kind::retry_stream},  // the bandwidth limit of the channel
     {.code = "50003", .kind = Kind::retry_stream},  // the channel timed out
     {.status = 413, .kind = Kind::dead},           {.status = 400, .kind = Kind::retry_stream},
     {.status = 500, .kind = Kind::retry_stream},
-    // Others concern all channels. 401 and 403: the key, the app or the account. 404: the app. 429: the rates of the
+    // No rule applies to the other statuses, so their kind is retry_transport: their causes affect all channels.
+    // 401, 403: a fault of the key, the app or the account. 404: the app does not exist. 429: a rate limit of the
     // account, of the system (42910), of the network edge (42922), or of all channels together (42911). 502 to 504:
     // Ably is unavailable.
 };
 
 std::string code_text(std::int64_t code) { return code == 0 ? std::string() : std::to_string(code); }
 
-// Reads the body, or else the headers: an answer of Ably's network edge (42922) has the error in its headers only.
+// Reads the error from the body. When the body contains no error code, reads it from the headers: an answer of Ably's
+// network edge (42922) has the error in its headers only.
 outside::HttpError read_error(const client::http::Answer& answer) {
   outside::HttpError error;
   if (answer.status < 300) return error;

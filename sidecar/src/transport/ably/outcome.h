@@ -1,4 +1,4 @@
-// The outcome of a publish to Ably.
+// Maps an HTTP answer of Ably to the outcome of a publish.
 #pragma once
 
 #include "client/http/answer.h"
@@ -6,7 +6,7 @@
 
 namespace sealcast::transport::ably {
 
-// The caller sets `delivered`.
+// Returns the outcome without `delivered`, which the caller sets.
 outside::Outcome outcome_of(const client::http::Answer& answer);
 
 }  // namespace sealcast::transport::ably

@@ -1,4 +1,4 @@
-// Writes and signs a TokenRequest for one reader and one Ably channel.
+// Writes and signs an Ably TokenRequest: it allows one reader to subscribe to one Ably channel.
 #include "transport/ably/token.h"
 
 #include <openssl/rand.h>

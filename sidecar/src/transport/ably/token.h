@@ -1,4 +1,5 @@
-// Makes reader tokens for Ably: signed TokenRequests. The reader exchanges a TokenRequest at Ably once.
+// Makes reader tokens for Ably. A reader token is a signed TokenRequest, which the reader exchanges once for a token of
+// Ably.
 // https://ably.com/docs/api/token-request-spec
 #pragma once
 
@@ -9,12 +10,14 @@
 
 namespace sealcast::transport::ably {
 
-// Returns the `mac` of a TokenRequest: the base64 of the HMAC over its fields, each followed by a line break.
+// Returns the member `mac` of a TokenRequest: the HMAC-SHA-256 over its fields, in base64. Each field is followed by a
+// line break.
 std::string sign_token_request(std::string_view secret, std::string_view key_name, std::int64_t ttl_ms,
                                std::string_view capability, std::string_view client_id, std::int64_t timestamp_ms,
                                std::string_view nonce);
 
-// Returns null when ably.key_file is empty. Throws SettingsError when the key cannot be used.
+// Returns null when ably.key_file is empty. Throws SettingsError when the key file cannot be read or contains no API
+// key.
 std::unique_ptr<TokenMaker> make_ably_tokens(const config::Settings& settings);
 
 }  // namespace sealcast::transport::ably

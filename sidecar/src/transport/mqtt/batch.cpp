@@ -1,4 +1,4 @@
-// Combines the answers to the frames of a batch into one outcome.
+// Combines the broker's answers to the frames of one publish() into one outcome.
 #include "transport/mqtt/batch.h"
 
 #include <mosquitto.h>
@@ -10,14 +10,14 @@
 namespace sealcast::transport::mqtt {
 
 outside::Outcome::Kind outcome_kind(int reason_code) {
-  if (reason_code < 0x80) return outside::Outcome::Kind::done;  // success, also without a subscriber
+  if (reason_code < 0x80) return outside::Outcome::Kind::done;  // a topic without subscribers is a success too
   switch (reason_code) {
     case MQTT_RC_NOT_AUTHORIZED:
     case MQTT_RC_TOPIC_NAME_INVALID:
     case MQTT_RC_PACKET_TOO_LARGE:
     case MQTT_RC_PAYLOAD_FORMAT_INVALID:
       return outside::Outcome::Kind::dead;
-    default:  // quota exceeded, or an error that the broker does not specify
+    default:  // the quota is exceeded, or the broker gives no specific error
       return outside::Outcome::Kind::retry_stream;
   }
 }
@@ -33,7 +33,7 @@ outside::Outcome Batch::outcome() const {
   outside::Outcome outcome;
   outcome.delivered = delivered();
   if (outcome.delivered == frames_.size()) return outcome;
-  // The failure of a later frame counts only when all frames before it are delivered.
+  // A failure of one frame decides the outcome only when all frames before it are delivered.
   const bool failed = failure_ && failure_->index == outcome.delivered;
   outcome.kind = failed ? failure_->kind : outside::Outcome::Kind::retry_transport;
   outcome.reason = failed ? failure_->reason : loss_;

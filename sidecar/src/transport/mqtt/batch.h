@@ -1,4 +1,4 @@
-// The frames of one publish(), and the broker's answer to each.
+// The frames of one Adapter::publish(), and the broker's answer to each frame.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -16,22 +16,24 @@ using Clock = outside::Adapter::Clock;
 
 class Batch {
  public:
+  // `frames` must stay valid until the batch has ended.
   Batch(const asio::any_io_executor& executor, std::span<const FramePtr> frames, Clock::time_point deadline);
 
-  asio::awaitable<void> wait();  // until the batch has ended, or until its deadline
+  asio::awaitable<void> wait();  // returns when the batch has ended, or at its deadline
   bool ended() const { return ended_.is_set(); }
   outside::Outcome outcome() const;
 
-  // Frames are sent in order. After a failed frame no more are sent, so that few frames overtake those that are
-  // retried.
+  // Frames are sent in order. After a frame has failed, no further frame is sent: further frames would reach readers
+  // before the retry of the failed frame.
   bool has_next() const { return !ended() && !failure_ && sent_ < frames_.size(); }
   const Frame& next() const { return *frames_[sent_]; }
-  std::size_t mark_sent();  // returns the index of the frame, for handle_answer()
+  std::size_t mark_sent();  // next() was sent; returns the frame's index for handle_answer()
   void handle_answer(std::size_t index, int reason_code);
-  void reject_next(std::string reason);  // the next frame can never be sent
-  void fail(std::string reason);         // unanswered frames will get no answer
+  void reject_next(std::string reason);  // next() can never be sent, so its outcome is Kind::dead
+  void fail(std::string reason);         // ends the batch: unanswered frames will get no answer
 
-  // When the first frame was sent. Empty when no frame waits for an answer.
+  // Returns when the first frame of the batch was sent, even if that frame is answered. Returns nullopt when no sent
+  // frame waits for an answer.
   std::optional<Clock::time_point> waiting_since() const;
 
  private:
@@ -48,15 +50,15 @@ class Batch {
   std::span<const FramePtr> frames_;
   std::vector<bool> acknowledged_;
   std::size_t sent_ = 0;
-  std::size_t unanswered_ = 0;      // of the sent frames
-  std::optional<Failure> failure_;  // of the first frame that failed
-  std::string loss_;                // the reason of fail()
+  std::size_t unanswered_ = 0;      // number of sent frames without an answer
+  std::optional<Failure> failure_;  // the failure of the frame with the lowest index
+  std::string loss_;                // the reason that was given to fail()
   Clock::time_point first_sent_{};
   const Clock::time_point deadline_;
   Event ended_;
 };
 
-// The outcome for a frame whose PUBLISH was answered with `reason_code` (MQTT 5.0, 3.4.2.1 and 4.13).
+// Returns the outcome for a frame whose PUBACK has this `reason_code` (MQTT 5.0, 3.4.2.1 and 4.13).
 outside::Outcome::Kind outcome_kind(int reason_code);
 
 }  // namespace sealcast::transport::mqtt

@@ -1,4 +1,5 @@
-// Waits on the socket, calls libmosquitto, and closes the connection after an error.
+// Waits until the socket of the connection is ready, lets libmosquitto read and write, and closes the connection after
+// an error.
 #include "transport/mqtt/broker_connection.h"
 
 #include <mqtt_protocol.h>
@@ -23,7 +24,8 @@ namespace {
 using asio::ip::tcp;
 using Wait = asio::posix::descriptor_base;
 
-constexpr std::chrono::milliseconds kConnectTimeout{5000};     // from the name lookup to the CONNACK of the broker
+// From the start of the name lookup to the CONNACK of the broker.
+constexpr std::chrono::milliseconds kConnectTimeout{5000};
 constexpr std::chrono::milliseconds kKeepAliveInterval{1000};  // between two checks of libmosquitto's keep-alive
 
 }  // namespace
@@ -78,12 +80,12 @@ asio::awaitable<void> BrokerConnection::connect() {
   if (options_.tls) {
     co_await do_handshake(client_.get(), socket_, *options_.tls);
     ERR_clear_error();
-    after_call(mosquitto_loop_read(client_.get(), 1));  // libmosquitto learns from OpenSSL that the handshake is done
+    after_call(mosquitto_loop_read(client_.get(), 1));  // lets libmosquitto notice that the handshake is done
   }
   watch_socket();
 }
 
-// Waits for the events of the socket that libmosquitto needs.
+// Waits until the socket is readable, and also until it is writable when libmosquitto has bytes to write.
 void BrokerConnection::watch_socket() {
   if (closed_.is_set()) return;
   if (!reading_) {
@@ -102,14 +104,16 @@ void BrokerConnection::watch_socket() {
   }
 }
 
-// libmosquitto takes any error in OpenSSL's queue of this thread for its own. So the queue is cleared before each call.
+// OpenSSL has one error queue per thread. libmosquitto treats any error in this queue as an error of its own
+// connection. So the queue is cleared before each call of libmosquitto.
 void BrokerConnection::read() {
   int result = MOSQ_ERR_SUCCESS;
   bool more = true;
   while (more && !closed_.is_set()) {
     ERR_clear_error();
     result = mosquitto_loop_read(client_.get(), 1);
-    // The socket does not become readable for bytes that OpenSSL has read already.
+    // OpenSSL may have read more bytes from the socket than libmosquitto. The socket does not become readable for these
+    // bytes, so the loop continues until OpenSSL has none left.
     SSL* const tls = tls_of(client_.get());
     more = result == MOSQ_ERR_SUCCESS && tls != nullptr && SSL_pending(tls) > 0;
   }
@@ -123,7 +127,7 @@ void BrokerConnection::write() {
 }
 
 asio::awaitable<void> BrokerConnection::keep_alive() {
-  // GCC 12 miscompiles co_await in the condition of a loop.
+  // co_await must not be in the condition of the loop, because GCC 12 miscompiles that.
   while (!closed_.is_set()) {
     co_await closed_.wait_for(kKeepAliveInterval);
     if (closed_.is_set()) co_return;
@@ -132,7 +136,8 @@ asio::awaitable<void> BrokerConnection::keep_alive() {
   }
 }
 
-// Handles the result of a call of libmosquitto, then continues to send and to wait.
+// Call it after each call of libmosquitto. After an error it closes the connection. Otherwise it sends frames and waits
+// for the socket.
 void BrokerConnection::after_call(int result) {
   const int error_number = errno;
   if (closed_.is_set()) return;
@@ -156,8 +161,9 @@ void BrokerConnection::send_frames() {
   if (const std::string error = queue_.send(client_.get(), limits_); !error.empty()) close(error);
 }
 
-// A slow broker keeps its connection: frames are never sent twice on it, and a late answer names its packet. A broker
-// that has answered no frame since the first unanswered one was sent counts as dead.
+// The connection to a slow broker is kept. MQTT repeats no packet within a connection (MQTT 5.0, 4.4). A late answer
+// names its packet, so it is not taken for the answer to a retry. But the connection is closed when the broker has
+// answered no frame at all since the first frame of this batch was sent.
 void BrokerConnection::expire(Batch& batch) {
   const auto since = batch.waiting_since();
   batch.fail(up_ ? "the broker did not answer by the deadline" : "no connection by the deadline");
@@ -170,7 +176,8 @@ void BrokerConnection::disconnect() {
   close("sealcastd is stopping");
 }
 
-// May run within a call of libmosquitto. So libmosquitto's own socket is only shut down; it is closed with the client.
+// This function may run inside a call of libmosquitto, in a callback. So it does not close libmosquitto's own socket,
+// but only shuts it down. libmosquitto closes it when the client is destroyed.
 void BrokerConnection::close(const std::string& reason) {
   if (closed_.is_set()) return;
   up_ = false;
@@ -210,8 +217,8 @@ void BrokerConnection::on_publish(mosquitto*, void* self, int id, int reason_cod
   static_cast<BrokerConnection*>(self)->queue_.handle_answer(id, reason_code);
 }
 
-// `reason_code` is of MQTT from MQTT_RC_UNSPECIFIED on. Smaller numbers are errors of libmosquitto, which its calls
-// return too.
+// A `reason_code` of at least MQTT_RC_UNSPECIFIED is a reason code of MQTT. A smaller one is an error of libmosquitto.
+// It is ignored here, because the call of libmosquitto also returns it.
 void BrokerConnection::on_disconnect(mosquitto*, void* self, int reason_code, const mosquitto_property*) {
   BrokerConnection& connection = *static_cast<BrokerConnection*>(self);
   if (reason_code < MQTT_RC_UNSPECIFIED || !connection.broker_reason_.empty()) return;

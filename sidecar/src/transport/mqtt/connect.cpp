@@ -1,4 +1,4 @@
-// Connects to one address, does the TLS handshake, and reads the limits of the broker.
+// Connects to one address of the broker, does the TLS handshake, and reads the limits of the broker.
 #include "transport/mqtt/connect.h"
 
 #include <fcntl.h>
@@ -18,8 +18,10 @@ namespace {
 
 using Wait = asio::posix::descriptor_base;
 
-constexpr int kKeepAliveSeconds = 15;  // of silence before a PINGREQ, and after it before the connection is closed
-constexpr std::uint16_t kMaxInFlight = 1024;       // the broker's Receive Maximum may be less
+// After this many seconds of silence libmosquitto sends a PINGREQ. After the same time without an answer it closes the
+// connection.
+constexpr int kKeepAliveSeconds = 15;
+constexpr std::uint16_t kMaxInFlight = 1024;       // frames without an answer; the broker's Receive Maximum may be less
 constexpr std::uint32_t kMaxPacket = 268'435'460;  // bytes; the largest size that MQTT can express
 
 struct Library {
@@ -51,13 +53,15 @@ ClientPtr new_client(const Options& options, void* self) {
   return client;
 }
 
-// The manual demands a thread for connect_async. The thread would only wait on the socket, and Asio does that here.
+// The manual of libmosquitto demands its network thread for mosquitto_connect_async(). That thread would only wait for
+// the socket. Here Asio waits for it, so no thread is needed.
 asio::awaitable<void> connect_tcp(mosquitto* client, asio::posix::stream_descriptor& socket,
                                   asio::ip::tcp::endpoint address, const Options& options) {
   const int result =
       mosquitto_connect_async(client, address.address().to_string().c_str(), address.port(), kKeepAliveSeconds);
   if (result == MOSQ_ERR_ERRNO) fail(errno);
-  if (result == MOSQ_ERR_TLS) throw std::runtime_error(options.tls->fault());  // a near broker can fail this early
+  // When the broker is near, the TLS handshake can fail within mosquitto_connect_async().
+  if (result == MOSQ_ERR_TLS) throw std::runtime_error(options.tls->fault());
   if (result != MOSQ_ERR_SUCCESS) throw std::runtime_error(mosquitto_strerror(result));
   if (socket.is_open()) socket.close();
   const int duplicate = ::fcntl(mosquitto_socket(client), F_DUPFD_CLOEXEC, 0);
@@ -68,13 +72,15 @@ asio::awaitable<void> connect_tcp(mosquitto* client, asio::posix::stream_descrip
   socklen_t size = sizeof error;
   ::getsockopt(duplicate, SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) fail(error);
-  // libmosquitto has already written to the socket, which may have cleared the error.
+  // libmosquitto may have cleared SO_ERROR, because it has already written to the socket. So a second check is needed:
+  // a socket without a peer is not connected.
   sockaddr_storage peer;
   size = sizeof peer;
   if (::getpeername(duplicate, reinterpret_cast<sockaddr*>(&peer), &size) != 0) fail(ECONNREFUSED);
 }
 
-// libmosquitto's own handshake would loop for ever when the connection is lost meanwhile, and reports no reason.
+// The handshake function of libmosquitto is not used: it loops for ever when the connection is lost during the
+// handshake, and it reports no reason for a failure.
 asio::awaitable<void> do_handshake(mosquitto* client, asio::posix::stream_descriptor& socket, const Tls& tls) {
   SSL* connection = tls_of(client);
   for (;;) {

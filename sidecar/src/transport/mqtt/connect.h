@@ -18,11 +18,12 @@ struct FreeClient {
 };
 using ClientPtr = std::unique_ptr<mosquitto, FreeClient>;
 
-// libmosquitto passes `self` to its callbacks.
+// Makes a client that is not connected. libmosquitto passes `self` to the callbacks.
 ClientPtr new_client(const Options& options, void* self);
 
 // Connects to `address`. `socket` becomes a duplicate of libmosquitto's socket, because libmosquitto may close its own
-// at any time. Throws boost::system::system_error, or std::runtime_error when TLS fails.
+// socket at any time. Throws boost::system::system_error after an error of the socket, and another std::runtime_error
+// after a failure of TLS or of libmosquitto.
 asio::awaitable<void> connect_tcp(mosquitto* client, asio::posix::stream_descriptor& socket,
                                   asio::ip::tcp::endpoint address, const Options& options);
 
@@ -30,16 +31,16 @@ asio::awaitable<void> connect_tcp(mosquitto* client, asio::posix::stream_descrip
 // when `socket` is closed.
 asio::awaitable<void> do_handshake(mosquitto* client, asio::posix::stream_descriptor& socket, const Tls& tls);
 
-SSL* tls_of(mosquitto* client);  // null: plain TCP
+SSL* tls_of(mosquitto* client);  // null without TLS
 
-// The limits of a broker, and ours.
+// The limits for sending: of the broker or of this adapter, whichever is lower.
 struct Limits {
-  std::size_t window = 0;              // PUBLISHes without an answer
-  std::uint32_t max_packet_bytes = 0;  // of a PUBLISH
+  std::size_t window = 0;              // the largest number of PUBLISH packets without an answer
+  std::uint32_t max_packet_bytes = 0;  // the largest size of a PUBLISH packet
 };
 
-// Reads the properties of a CONNACK (MQTT 5.0, 3.2.2.3). Throws std::runtime_error when the broker does not accept
-// QoS 1.
+// Reads the limits of the broker from the properties of its CONNACK (MQTT 5.0, 3.2.2.3). Throws std::runtime_error when
+// the broker does not accept QoS 1.
 Limits read_limits(const mosquitto_property* connack);
 
 }  // namespace sealcast::transport::mqtt

@@ -1,4 +1,4 @@
-// The adapter: publishes over one connection to the broker, and reconnects after each loss.
+// The MQTT adapter: publishes over one connection to the broker, and reconnects after each loss of the connection.
 #include "transport/mqtt/mqtt.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -23,7 +23,9 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxBatch = 256;
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{10'000};
-constexpr milliseconds kStable{1000};  // after a connection that lasted this long, the pauses start again
+// When a connection ends after at least this time, counted from the start of the attempt, the pauses between attempts
+// begin again with kFirstPause.
+constexpr milliseconds kStable{1000};
 
 Options options_of(const config::Settings::Mqtt& settings) {
   constexpr std::uint16_t kPort = 1883;
@@ -42,7 +44,7 @@ Options options_of(const config::Settings::Mqtt& settings) {
   return options;
 }
 
-// May outlive the adapter: each coroutine of it keeps it alive.
+// Each coroutine of this class keeps the object alive. So the object may exist longer than the adapter.
 class Client : public std::enable_shared_from_this<Client> {
  public:
   Client(asio::any_io_executor executor, Options options)
@@ -81,7 +83,7 @@ class Client : public std::enable_shared_from_this<Client> {
       if (stopped_.is_set()) co_return;
       log_down(connection_->fault());
       if (connection_->was_up() && Clock::now() - began >= kStable) backoff.reset();
-      // During the pause the closed connection stays: it fails each publish() with its reason.
+      // During the pause, connection_ is still the closed connection. It makes each publish() fail with the reason.
       if (!co_await stopped_.wait_for(backoff.next())) renew_connection();
     }
   }
@@ -104,7 +106,7 @@ class Client : public std::enable_shared_from_this<Client> {
   std::shared_ptr<BrokerConnection> connection_;
   std::size_t attempts_ = 0;
   Event stopped_;
-  std::string last_reason_;  // why the broker is unavailable; the same reason is logged once
+  std::string last_reason_;  // why the broker is unavailable; the same reason is logged only once in a row
 };
 
 class Mqtt final : public outside::Adapter {

@@ -1,4 +1,4 @@
-// The address and the credentials for a broker, and the names that we use there.
+// How to connect to a broker: its address, the credentials, the client id, and the template of topics.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct Options {
   std::string user;
   std::string password;
   std::string client_id;
-  std::string topic;               // with {stream_id} in it
+  std::string topic;               // template that contains {stream_id}
   std::shared_ptr<const Tls> tls;  // null: plain TCP
 };
 

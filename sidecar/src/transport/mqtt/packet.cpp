@@ -1,4 +1,4 @@
-// Writes the PUBLISH for a frame (MQTT 5.0, 3.3).
+// Makes the PUBLISH packet for a frame and computes its size (MQTT 5.0, 3.3).
 #include "transport/mqtt/packet.h"
 
 #include <mqtt_protocol.h>
@@ -31,7 +31,7 @@ Packet::Packet(const Frame& frame, const std::string& topic_template)
 
 void Packet::add_user_property(const char* name, const std::string& value) {
   if (result_ != MOSQ_ERR_SUCCESS) return;
-  mosquitto_property* first = properties_.get();  // stays the first: new properties are appended
+  mosquitto_property* first = properties_.get();  // does not change, because libmosquitto appends new properties
   result_ = mosquitto_property_add_string_pair(&first, MQTT_PROP_USER_PROPERTY, name, value.c_str());
   property_bytes_ += 1 + 2 + std::string_view(name).size() + 2 + value.size();
 }

@@ -1,4 +1,4 @@
-// Sends frames within the limits of the broker.
+// Sends the frames of the queued batches within the limits of the broker.
 #include "transport/mqtt/publish_queue.h"
 
 #include <openssl/err.h>

@@ -1,4 +1,5 @@
-// The batches of one connection: sends their frames in order, and matches the broker's answers to them.
+// The batches that wait on one connection. The queue sends their frames in order, and gives each answer of the broker
+// to the batch of its frame.
 #pragma once
 
 #include <mosquitto.h>
@@ -19,15 +20,15 @@ class PublishQueue {
 
   void add(std::shared_ptr<Batch> batch);
 
-  // Sends frames until `limits.window` frames wait for an answer. Returns the error of libmosquitto, or an empty
-  // string.
+  // Sends frames until `limits.window` frames wait for an answer, or no frame is left. Returns an empty string, or the
+  // text of an error of libmosquitto.
   std::string send(mosquitto* client, const Limits& limits);
 
-  // `reason_code` is that of a PUBACK.
+  // Handles a PUBACK with this packet identifier and reason code. Ignores an unknown identifier.
   void handle_answer(int packet_id, int reason_code);
   Clock::time_point last_answer() const { return last_answer_; }
 
-  void fail(const std::string& reason);  // ends all batches
+  void fail(const std::string& reason);  // ends all batches that are not ended yet
 
  private:
   struct Flight {
@@ -36,8 +37,8 @@ class PublishQueue {
   };
 
   const std::string topic_template_;
-  std::deque<std::shared_ptr<Batch>> sending_;  // batches with frames to send
-  std::unordered_map<int, Flight> in_flight_;   // by packet identifier
+  std::deque<std::shared_ptr<Batch>> sending_;  // batches that may still have frames to send
+  std::unordered_map<int, Flight> in_flight_;   // frames without an answer, by packet identifier
   Clock::time_point last_answer_{};
 };
 

@@ -1,4 +1,4 @@
-// Sets up OpenSSL so that it verifies the host by its name.
+// Sets up OpenSSL so that it checks the broker's certificate against the host name.
 #include "transport/mqtt/tls.h"
 
 #include <openssl/err.h>
@@ -21,7 +21,7 @@ Tls::Tls(const std::string& host, const std::string& ca_file)
   X509_VERIFY_PARAM* expected = SSL_CTX_get0_param(context());
   X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   if (X509_VERIFY_PARAM_set1_ip_asc(expected, host.c_str()) == 1) {
-    server_name_.clear();  // SNI does not allow an address (RFC 6066, 3)
+    server_name_.clear();  // SNI does not allow an IP address (RFC 6066, 3)
   } else {
     X509_VERIFY_PARAM_set1_host(expected, host.c_str(), host.size());
   }
@@ -35,7 +35,8 @@ Tls::Tls(const std::string& host, const std::string& ca_file)
   }
 }
 
-// Runs before the first handshake message is written. libmosquitto has set the address as the SNI name.
+// OpenSSL calls this before it writes the first message of the handshake. libmosquitto has set the IP address as the
+// SNI name, so the host name replaces it here.
 void Tls::on_progress(const SSL* connection, int where, int) {
   if ((where & SSL_CB_HANDSHAKE_START) == 0) return;
   auto& self = *static_cast<Tls*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(connection)));

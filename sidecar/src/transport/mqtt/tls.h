@@ -1,4 +1,5 @@
-// TLS to a broker: which authorities are trusted, and for which host name.
+// TLS for connections to a broker: which certificate authorities are trusted, and which host name the certificate must
+// have.
 #pragma once
 
 #include <openssl/types.h>
@@ -8,23 +9,26 @@
 
 namespace sealcast::transport::mqtt {
 
-// libmosquitto connects to an address. So the host name for SNI and for the certificate check is set here.
+// libmosquitto gets an IP address and does not know the host name. So this class sets the host name for SNI and for the
+// check of the certificate.
 class Tls {
  public:
-  // An empty `ca_file` stands for the certificates of the system. Throws SettingsError when the file cannot be used.
+  // When `ca_file` is empty, the certificate authorities of the operating system are trusted. Throws SettingsError when
+  // the certificates cannot be loaded.
   Tls(const std::string& host, const std::string& ca_file);
   Tls(const Tls&) = delete;
   Tls& operator=(const Tls&) = delete;
 
   SSL_CTX* context() const { return context_.get(); }
-  std::string fault() const;  // why the last handshake failed
+  // Returns why the last handshake failed. Must be called before another call of OpenSSL changes its error queue.
+  std::string fault() const;
 
  private:
   static void on_progress(const SSL* connection, int where, int);
   static int on_verified(int good, X509_STORE_CTX* certificates);
 
-  std::string server_name_;  // for SNI; empty: no SNI
-  int verify_result_;        // of the last handshake
+  std::string server_name_;  // the name for SNI; empty: no SNI
+  int verify_result_;        // result of the certificate check in the last handshake
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
 };
 

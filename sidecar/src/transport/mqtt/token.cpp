@@ -1,4 +1,4 @@
-// Writes the claims of a reader token.
+// Writes the claims of a reader token for an MQTT broker, and signs the token.
 #include "transport/mqtt/token.h"
 
 #include <utility>
@@ -9,7 +9,8 @@
 namespace sealcast::transport::mqtt {
 namespace {
 
-constexpr std::int64_t kLeewaySeconds = 10;  // EMQX refuses a token whose `iat` is later than its own clock
+// The claim `iat` is this much before the current time. EMQX refuses a token whose `iat` is later than its own clock.
+constexpr std::int64_t kLeewaySeconds = 10;
 
 class MqttTokens final : public TokenMaker {
  public:

@@ -1,9 +1,10 @@
-// Makes reader tokens for MQTT brokers: a JWT that is the password of the reader's connection.
+// Makes reader tokens for MQTT brokers. A token is a JWT, which the reader sends as the password of its connection.
 //
-// The algorithm is HS256, with a secret that the broker shares. The claim `acl` has the format of EMQX 5.5 and later
-// (https://docs.emqx.com/en/emqx/latest/access-control/authn/acl.html). Its last rule denies all other topics, because
-// EMQX leaves the decision to its other rules when no rule of `acl` matches. The token has no claim `sub`, so no part
-// of Sealcast accepts it as a session. For Mosquitto the plugin in mosquitto/ verifies the token.
+// The token is signed with HS256. The broker knows the same secret. The claim `acl` has the format of EMQX 5.5 and
+// later (https://docs.emqx.com/en/emqx/latest/access-control/authn/acl.html). The last rule of `acl` denies all other
+// topics. Without this rule, other rules of EMQX would decide about topics that no rule of `acl` matches. The token has
+// no claim `sub`, so no part of Sealcast accepts it as a session. For Mosquitto, the plugin in mosquitto/ verifies the
+// token.
 #pragma once
 
 #include <memory>

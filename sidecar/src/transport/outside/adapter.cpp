@@ -1,4 +1,4 @@
-// Forms names of topics, channels and keys from their templates.
+// Forms the names of MQTT topics, channels of services and Redis keys from the templates in the settings.
 #include "transport/outside/adapter.h"
 
 namespace sealcast::transport::outside {

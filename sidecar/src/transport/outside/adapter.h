@@ -1,7 +1,7 @@
 // The interface of an adapter: the code that publishes to one outside service and speaks its protocol.
 //
-// An adapter only publishes frames of one stream and reports the outcome. The delivery around it (delivery.h) has the
-// queues, order, retries, dead letters and cursors; they are the same for all adapters.
+// An adapter only publishes frames and reports the outcome. Queues, order, retries, dead letters and cursors are the
+// task of the delivery that calls the adapter (delivery.h). They are the same for all adapters.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -21,15 +21,15 @@ namespace sealcast::transport::outside {
 // The result of one publish().
 struct Outcome {
   enum class Kind {
-    done,             // the service has accepted all frames
-    retry_stream,     // only this stream must retry: a rate limit, or an error of its channel
-    retry_transport,  // all streams must retry: the service is unreachable or overloaded, or rejects our credentials
-    dead,             // the first frame that was not delivered can never succeed, for example because of its size
+    done,             // the outside service has accepted all frames
+    retry_stream,     // only this stream must retry, for example after a rate limit or an error of its channel
+    retry_transport,  // all streams must retry: the service is unavailable or overloaded, or rejects our credentials
+    dead,             // the first undelivered frame can never be delivered, for example because it is too large
   };
   Kind kind = Kind::done;
-  std::size_t delivered = 0;           // how many frames, counted from the first, the service has certainly accepted
-  std::chrono::milliseconds after{0};  // the pause that the service asks for; 0: only the delivery's own backoff
-  std::string reason;                  // one line, for dead letters and the log; without secrets and payloads
+  std::size_t delivered = 0;           // the number of frames, from the first, that the service has certainly accepted
+  std::chrono::milliseconds after{0};  // the pause that the service demands, in addition to the backoff; 0: none
+  std::string reason;                  // one line for dead letters and the log; it must not contain secrets or payloads
 };
 
 class Adapter {
@@ -39,23 +39,24 @@ class Adapter {
   virtual ~Adapter() = default;
   virtual std::size_t max_batch() const = 0;  // the largest number of frames in one publish()
 
-  // For metrics of the adapter's own, beside those of every delivery. The metrics outlive the adapter.
+  // Gives the adapter the metrics in which it counts its own events. The delivery already counts published frames,
+  // retries and dead letters. The metrics stay valid as long as the adapter.
   virtual void count_in(Metrics&) {}
   virtual void start() = 0;
-  virtual void stop() = 0;  // each publish() in progress must return soon after
+  virtual void stop() = 0;  // makes each publish() in progress return soon
 
-  // Publishes frames of one stream, in order. Calls for different streams overlap, calls for one stream never do. Must
-  // return by `deadline`, and must not throw. The frames outlive the call.
+  // Publishes frames of one stream, in order. Several calls may be in progress at the same time, but only one per
+  // stream. Must return by `deadline`, and must not throw. `frames` stays valid until the call returns.
   virtual asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) = 0;
 };
 
 struct RegisteredAdapter {
-  std::string_view name;  // as in settings, tables and metrics
+  std::string_view name;  // the name of the transport in settings, tables and metrics
   Channel channel;
   std::unique_ptr<Adapter> adapter;
 };
 
-// Replaces each `placeholder` in `pattern`: "sealcast/{stream_id}" becomes "sealcast/<value>".
+// Returns `pattern` with each `placeholder` replaced by `value`: "sealcast/{stream_id}" becomes "sealcast/<value>".
 std::string expand_template(std::string_view pattern, std::string_view value,
                             std::string_view placeholder = "{stream_id}");
 

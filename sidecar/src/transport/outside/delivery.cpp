@@ -1,4 +1,4 @@
-// Queues the frames that the relay publishes, as far as they fit into memory.
+// Queues the frames that the relay publishes, while they fit into memory, and starts and ends the delivery.
 #include "transport/outside/delivery.h"
 
 #include <algorithm>
@@ -35,7 +35,8 @@ void Delivery::publish(std::span<const FramePtr> frames, std::span<const Lead> l
   std::size_t bytes = 0;
   for (const FramePtr& frame : frames) bytes += frame->text.size();
   const bool room = queues_.has_room(frames.size(), bytes);
-  // Shards that have queued everything so far. Frames of other shards must not be queued before the older ones.
+  // The shards whose earlier frames are all queued. Frames of other shards must wait, because older frames of these
+  // shards must be queued first.
   std::vector<std::int32_t> current;
   for (const Progress::Shard& shard : queues_.progress.shards()) {
     if (room && shard.current()) current.push_back(shard.lead.shard);

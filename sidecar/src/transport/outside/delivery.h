@@ -1,20 +1,24 @@
-// Delivery to one outside service: every message of the shards that this sidecar leads, at least once, in order per
-// stream.
+// Delivery to one outside service. It delivers every message of the shards that this sidecar leads, at least once, in
+// order per stream.
 //
-// Normal case. The relay gives new frames to publish(). They are queued in memory, in one queue per stream, with one
-// publish in progress per stream. When all frames of a relay batch are delivered, the batch is settled: each second,
-// the cursor of each shard is recorded. The next leader of the shard continues from the cursor.
+// Normal case. The relay gives new frames to publish(). They are queued in memory, in one queue per stream, with at
+// most one publish in progress per stream. A relay batch is delivered when all its frames are delivered. Once per
+// second, the cursor of each shard is recorded. Its batch and all earlier batches are delivered, except frames of
+// lagging streams. The next leader of the shard continues from the cursor.
 //
-// Memory. At most `delivery.max_frames` frames and `delivery.max_bytes` are in memory, even when the service accepts
-// nothing. When new frames do not fit, their shard is behind. It catches up from Postgres, batch by batch.
+// Memory. The queues hold about `delivery.max_frames` frames and `delivery.max_bytes` bytes at most, even when the
+// service accepts nothing. When the relay publishes frames that do not fit, all shards with new batches are behind.
+// They catch up: their batches are read from Postgres. Pages from Postgres are queued whole, so they can exceed the
+// limits.
 //
-// Failures. The outcome of a publish says which part failed:
-// - The service: the whole transport pauses, and then retries with one publish at a time.
-// - One stream, for example because its channel is refused: that stream retries alone. After 2 s it lags: it gets a
-//   cursor of its own, no longer holds the cursor of its shard, and is read from Postgres until it has caught up.
-// - One message: it becomes a dead letter, and its stream continues.
+// Failures. The outcome of a publish shows which part failed:
+// - The service: the whole transport pauses, and then has one publish in progress at a time until a publish succeeds.
+// - One stream, for example because the service refuses its channel: only that stream retries. After 2 s the stream
+//   lags: it gets its own cursor, so that the cursor of its shard can advance without it. Its frames are read from
+//   Postgres until it has caught up.
+// - One message: the message becomes a dead letter, and its stream continues.
 //
-// Transports do not affect each other: each has queues, cursors and a Postgres connection of its own.
+// Transports do not affect each other: each transport has its own queues, cursors and Postgres connection.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -41,13 +45,14 @@ class Delivery final : public Transport {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `metrics`, `routing` and `settings` outlive this.
+  // `metrics`, `routing` and `settings` must stay valid as long as this object.
   Delivery(asio::any_io_executor executor, Metrics& metrics, const Routing& routing, RegisteredAdapter registered,
            const config::Settings& settings);
   ~Delivery() override;
 
   void start();
-  // Delivers queued frames while the service accepts them, records the progress, and stops. Gives up at `deadline`.
+  // Delivers queued frames while the service accepts them, records the progress, and stops. At `deadline` it stops even
+  // if frames are left. The next leader delivers them.
   asio::awaitable<void> finish(Clock::time_point deadline);
 
   std::string_view name() const override { return name_; }

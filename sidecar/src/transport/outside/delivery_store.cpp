@@ -1,4 +1,4 @@
-// Calls the SQL functions of deliveries, and makes frames of the rows that they return.
+// Calls the SQL functions that record and read the progress of a delivery, and makes frames from the returned rows.
 #include "transport/outside/delivery_store.h"
 
 #include <functional>
@@ -12,7 +12,7 @@ using namespace postgres::oid;
 
 constexpr char kStartShards[] = "select shard, batch from sealcast.begin_delivery($1, $2, $3, $4)";
 constexpr char kLaggingStreams[] = "select stream_id, shard, next_offset from sealcast.lagging_streams($1, $2)";
-// The last four columns of these three are for read_frame().
+// The last four columns of the next three statements are read by read_frame().
 constexpr char kBatchesAfter[] =
     "select shard, batch, stream_id, \"offset\", prev, public_prev, envelope from sealcast.tail($1, $2, $3)";
 constexpr char kStreamPage[] =
@@ -50,8 +50,8 @@ asio::awaitable<bool> DeliveryStore::connected_by(Clock::time_point deadline) {
   return connection_->wait_connected(deadline);
 }
 
-// Reads offset, prev, public_prev and envelope. Returns false when retention has removed the message, or it is not on
-// the channel.
+// Makes a frame from four columns: offset, prev, public_prev and envelope. Returns false when retention has removed the
+// message, or when the channel of this transport does not carry it.
 bool DeliveryStore::read_frame(const postgres::Result& rows, int row, int first_column, Frame& frame) const {
   enum { kOffset, kPrev, kPublicPrev, kEnvelope };
   const int prev = first_column + (channel_ == Channel::everyone ? kPublicPrev : kPrev);
@@ -63,7 +63,7 @@ bool DeliveryStore::read_frame(const postgres::Result& rows, int row, int first_
   return true;
 }
 
-// $1 is the transport, $2 the shards.
+// Sets the first two parameters of a statement: $1 is the transport, $2 contains the shards of `leads`.
 void DeliveryStore::begin_params(std::span<const Lead> leads) {
   params_.clear();
   params_.add(std::string_view(transport_));
@@ -107,7 +107,7 @@ asio::awaitable<DeliveryStore::BatchPage> DeliveryStore::batches_after(std::span
     const Cursor cursor{static_cast<std::int32_t>(rows.integer(row, kShard)), rows.integer(row, kBatch)};
     if (page.read_up_to.empty() || page.read_up_to.back().shard != cursor.shard) page.read_up_to.push_back(cursor);
     page.read_up_to.back().batch = cursor.batch;
-    if (rows.null(row, kStream)) continue;  // a batch without frames
+    if (rows.null(row, kStream)) continue;  // the batch has no frames
     Frame frame{.stream_id = rows.uuid(row, kStream), .shard = cursor.shard, .batch = cursor.batch};
     if (read_frame(rows, row, kOffset, frame)) page.frames.push_back(std::make_shared<Frame>(std::move(frame)));
   }

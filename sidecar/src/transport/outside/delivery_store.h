@@ -1,7 +1,8 @@
-// The statements of one delivery: its records in Postgres (sql/61_delivery.sql), and reading frames again.
+// The SQL statements of one delivery. They record its progress in Postgres (sql/61_delivery.sql), and read frames that
+// are not in memory.
 //
-// Each transport has a connection of its own, so that no transport waits for another one. All coroutines throw
-// postgres::Error.
+// Each transport has its own connection, so that no transport waits for the statements of another one. All coroutines
+// except connected_by() throw postgres::Error when the statement fails.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -30,29 +31,31 @@ class DeliveryStore {
   struct StreamLag {
     std::string stream_id;
     std::int32_t shard;
-    std::int64_t next_offset;  // save_lags(): 0 = the stream has caught up
+    std::int64_t next_offset;  // the next offset to deliver; 0 in save_lags(): the stream has caught up
     std::string reason;
   };
   struct BatchPage {
     std::vector<FramePtr> frames;    // in order of shard, batch and offset
-    std::vector<Cursor> read_up_to;  // the newest batch that was found, per shard
+    std::vector<Cursor> read_up_to;  // the newest batch that was read, per shard that has new batches
   };
   struct StreamPage {
     std::vector<FramePtr> frames;
-    std::int64_t last_offset = 0;  // of all rows, including messages that retention has removed; 0: no row
+    // The newest offset of all rows, including messages that retention has removed. 0 when there was no row.
+    std::int64_t last_offset = 0;
   };
 
-  // `timeout` is for one statement.
+  // `timeout` is the longest time for one statement.
   DeliveryStore(asio::any_io_executor executor, const std::string& dsn, std::string_view transport, Channel channel,
                 std::chrono::milliseconds timeout);
   ~DeliveryStore();
 
   void start();
   void stop();
-  // True when connected, false when `deadline` passed first.
+  // Returns true when connected, false at `deadline` or after stop().
   asio::awaitable<bool> connected_by(Clock::time_point deadline);
 
-  // Returns the cursors of the shards. A shard is missing when its lease has another holder or epoch.
+  // Returns the cursors of the shards. A transport without a cursor begins after Lead::batch. A shard is missing in the
+  // result when its lease has another epoch by now.
   asio::awaitable<std::vector<Cursor>> start_shards(std::span<const Lead> leads);
   asio::awaitable<std::vector<StreamLag>> lagging_streams(std::span<const Lead> leads);
 
@@ -61,13 +64,13 @@ class DeliveryStore {
                                           std::int32_t max_frames);
   asio::awaitable<std::vector<FramePtr>> dead_letters_to_replay(std::span<const Lead> leads, std::int32_t max_frames);
 
-  // Under an epoch that has ended, these change nothing.
-  asio::awaitable<void> settle(std::span<const Lead> leads);  // Lead::batch: all batches up to it are delivered
+  // These three statements change nothing for a shard whose lease has another epoch by now.
+  asio::awaitable<void> settle(std::span<const Lead> leads);  // all batches up to Lead::batch are delivered
   asio::awaitable<void> save_lags(std::span<const Lead> leads, std::span<const StreamLag> lags);
   asio::awaitable<void> add_dead_letter(std::span<const Lead> leads, const Frame& frame, std::string_view reason,
                                         int attempts);
 
-  // After its replay was delivered.
+  // Removes a dead letter that was marked for replay. Call it after the replay was delivered.
   asio::awaitable<void> remove_dead_letter(const Frame& frame);
 
  private:

@@ -1,4 +1,4 @@
-// Applies the rules of a service to an HTTP answer, and writes the reason of a failure.
+// Applies the rules of an outside service to its HTTP answer, and writes the reason of a failure.
 #include "transport/outside/http_outcome.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// Maps the HTTP answer of an outside service to the outcome of a publish. Each service gives its rules as data.
+// Maps the HTTP answer of an outside service to the outcome of a publish. Each HTTP adapter gives the rules of its
+// service as data.
 #pragma once
 
 #include <span>
@@ -10,34 +11,37 @@
 
 namespace sealcast::transport::outside {
 
-// The error that a service describes in its answer. Both texts are one line; both may be empty.
+// The error that the body or the headers of an answer describe. Each text has one line or is empty.
 struct HttpError {
   std::string code;
   std::string message;
 };
 
-// Applies to an answer when all three conditions are met.
+// Gives the kind of outcome for a failed publish. A rule applies to an answer when `status`, `code` and `message`
+// match.
 struct HttpRule {
-  int status = 0;                 // 0: any
-  std::string_view code = {};     // of the HttpError; empty: any
-  std::string_view message = {};  // the beginning of the message of the HttpError; empty: any
+  int status = 0;                 // the HTTP status; 0: any status
+  std::string_view code = {};     // HttpError::code; empty: any code
+  std::string_view message = {};  // the beginning of HttpError::message; empty: any message
   Outcome::Kind kind;
 };
 
-// Appended to the reason of an outcome.
+// A text that is appended to the reason of a failure when the answer has this status.
 struct HttpHint {
   int status;
   std::string_view text;
 };
 
 struct HttpService {
-  std::span<const int> success;     // the statuses of a publish that the service has taken
-  std::span<const HttpRule> rules;  // the first rule that applies gives the kind; without one: retry_transport
+  std::span<const int> success;  // the statuses by which the service confirms a publish
+  // The first rule that applies gives the kind. When no rule applies, the kind is retry_transport.
+  std::span<const HttpRule> rules;
   HttpError (*read_error)(const client::http::Answer& answer);
   std::span<const HttpHint> hints = {};
 };
 
-// Without an answer the kind is retry_transport. The caller sets `delivered`.
+// Returns the outcome without `delivered`, which the caller sets. When the service gave no answer, the kind is
+// retry_transport.
 Outcome http_outcome(const client::http::Answer& answer, const HttpService& service);
 
 }  // namespace sealcast::transport::outside

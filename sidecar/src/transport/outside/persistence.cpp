@@ -1,4 +1,5 @@
-// Runs the steps of the persistence loop: start shards, record, read lagging streams, catch up.
+// The steps of the loop that records the progress of one transport: read the cursors of new shards, record lags, dead
+// letters and cursors, read the frames of lagging streams, and read batches that did not fit into memory.
 #include "transport/outside/persistence.h"
 
 #include <algorithm>
@@ -16,10 +17,10 @@ using State = StreamQueue::State;
 
 constexpr std::chrono::seconds kSettleEvery{1};
 constexpr std::chrono::milliseconds kAfterFailure{200};
-constexpr std::int32_t kPageFrames = 200;  // of a lagging stream, in one statement
-constexpr std::int32_t kReplays = 100;     // dead letters in one statement
+constexpr std::int32_t kPageFrames = 200;  // frames of a lagging stream that one statement reads
+constexpr std::int32_t kReplays = 100;     // dead letters that one statement reads
 constexpr std::int32_t kMaxBatches = 1024;
-constexpr std::size_t kFewFrames = 512;  // after a page with fewer frames, the next page has twice the batches
+constexpr std::size_t kFewFrames = 512;  // after a page with fewer frames, the next page has twice as many batches
 
 }  // namespace
 
@@ -72,7 +73,7 @@ asio::awaitable<void> Persistence::run() {
   finished_.set();
 }
 
-// Returns true when there is more to do at once.
+// Runs all steps once. Returns true when the next run must follow without a pause.
 asio::awaitable<bool> Persistence::run_once() {
   co_await start_shards();
   co_await save_lags();
@@ -84,7 +85,8 @@ asio::awaitable<bool> Persistence::run_once() {
   }
   if (work_.finishing) co_return false;
   bool more = false;
-  // Also after a pause: the service can only be tried with a frame.
+  // may_publish() is also true after the pause of a transport. Then lagging frames must be read too: only a publish can
+  // find out whether the service is available again.
   if (publisher_.may_publish()) more = co_await read_lagging();
   more = co_await catch_up() || more;
   publisher_.publish_ready();
@@ -101,7 +103,7 @@ asio::awaitable<void> Persistence::start_shards() {
   const std::vector<DeliveryStore::Cursor> cursors = co_await store_.start_shards(leads);
   for (const Lead& lead : leads) {
     const auto cursor = std::ranges::find(cursors, lead.shard, &DeliveryStore::Cursor::shard);
-    // Without a cursor the lease has another holder, and the relay will report the shard as lost.
+    // A shard without a cursor has another epoch by now. The relay will soon remove it from the leads.
     if (cursor != cursors.end()) start_shard(lead, cursor->batch, lags);
   }
 }
@@ -136,7 +138,7 @@ asio::awaitable<void> Persistence::save_lags() {
 void Persistence::lag_was_saved(const DeliveryStore::StreamLag& saved) {
   StreamQueue* const queue = queues_.find(saved.stream_id);
   const bool caught_up = saved.next_offset == 0;
-  // The stream lags again since the statement was sent: the next run saves that lag.
+  // The stream began to lag again while the statement ran. The next run records that lag.
   if (queue != nullptr && caught_up && queue->lag != Lag::none) return;
   work_.unsaved_lags.erase(saved.stream_id);
   if (queue == nullptr) return;
@@ -146,7 +148,8 @@ void Persistence::lag_was_saved(const DeliveryStore::StreamLag& saved) {
   }
   queue->saved_offset = saved.next_offset;
   if (queue->lag != Lag::unsaved) return;
-  // From now on the stream's frames are read from Postgres. Its frames in memory no longer hold the shard's cursor.
+  // From now on the frames of this stream are read from Postgres. Its frames are removed from memory, so the cursor of
+  // the shard can advance without them.
   queue->next_offset = std::max(queue->first_undelivered(), saved.next_offset);
   queue->lag = Lag::saved;
   queue->skipped_frames = true;
@@ -180,7 +183,8 @@ asio::awaitable<void> Persistence::save_dead_letters() {
   }
 }
 
-// Returns true when frames were read, or new frames may be there.
+// Reads the next frames of each lagging stream whose queue is empty. Returns true when it read frames, or when new
+// frames of a lagging stream were published meanwhile.
 asio::awaitable<bool> Persistence::read_lagging() {
   bool read = false;
   const std::vector<std::string> ids(work_.lagging.begin(), work_.lagging.end());
@@ -208,7 +212,7 @@ asio::awaitable<bool> Persistence::read_lagging(const std::string& stream_id) {
   if (led == nullptr) co_return false;
   const std::int64_t epoch = led->lead.epoch;
   const DeliveryStore::StreamPage page = co_await store_.stream_page(stream_id, shard, queue->next_offset, kPageFrames);
-  // The stream may have changed during the statement.
+  // While the statement ran, the queue may have been removed, or the shard lost.
   queue = queues_.find(stream_id);
   if (queue == nullptr || queue->lag != Lag::saved || !queues_.progress.find(shard, epoch)) co_return false;
   if (page.last_offset == 0) {
@@ -221,7 +225,8 @@ asio::awaitable<bool> Persistence::read_lagging(const std::string& stream_id) {
   co_return true;
 }
 
-// Reads batches that did not fit into memory when the relay published them. Returns true when there may be more.
+// Reads batches that did not fit into memory when the relay published them. Returns true when it ran a statement,
+// because more batches may be left.
 asio::awaitable<bool> Persistence::catch_up() {
   if (queues_.frames_half_full() || queues_.bytes_half_full()) co_return false;
   std::vector<DeliveryStore::Cursor> behind;

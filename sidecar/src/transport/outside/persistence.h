@@ -1,7 +1,8 @@
-// A loop that records in Postgres how far one transport has come, and reads frames that did not fit into memory.
+// A loop that records the progress of one transport in Postgres, and reads frames that are not in memory: frames of
+// lagging streams, and batches that did not fit.
 //
-// Once per second it records cursors and lags, and reads dead letters to replay. PersistenceWork::changed wakes it for
-// work that must not wait so long. While Postgres is unavailable the loop waits, and queued frames are still published.
+// Once per second the loop records cursors and lags, and reads dead letters to replay. PersistenceWork::changed wakes
+// the loop earlier for urgent work. While Postgres is unavailable, the loop retries. Queued frames are still published.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -32,7 +33,9 @@ class Persistence {
               PersistenceWork& work, Publisher& publisher, const Metrics::Delivery& metrics);
 
   void start();
-  // Returns once everything published is recorded and nothing more can be published, or at `deadline`.
+  // Returns when Publisher::idle() is true and the loop has then recorded the progress, or at `deadline`. The loop
+  // tries this last record only once. When Postgres is unavailable, the progress since the previous record is not
+  // recorded, and the next leader publishes these frames again.
   asio::awaitable<void> finish(Clock::time_point deadline);
 
  private:
@@ -58,7 +61,7 @@ class Persistence {
   Publisher& publisher_;
   Metrics::Delivery metrics_;
   Clock::time_point next_settle_{};
-  std::int32_t catch_up_batches_ = 8;  // per statement; adapts to the frames per batch
+  std::int32_t catch_up_batches_ = 8;  // batches that one statement reads; adapts to the number of frames per batch
   Event finished_;
   log::Throttle log_throttle_;
 };

@@ -1,4 +1,4 @@
-// Counts the frames of each relay batch that are not delivered yet.
+// Counts, for each relay batch, the queued frames that are not delivered yet.
 #include "transport/outside/progress.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// How far one transport has come in each shard that this sidecar leads: which relay batches are queued, and which are
-// delivered completely.
+// The progress of one transport in each shard that this sidecar leads: which relay batches are queued, and up to which
+// batch all frames are delivered.
 #pragma once
 
 #include <cstdint>
@@ -14,31 +14,35 @@ namespace sealcast::transport::outside {
 class Progress {
  public:
   struct Shard {
-    Lead lead;                // its batch is the newest that the relay has published
-    bool started = false;     // the cursor was read from Postgres, so `queued` is valid
+    Lead lead;                // lead.batch is the newest batch that the relay has published
+    bool started = false;     // the cursor was read from Postgres, so `queued` has a value
     std::int64_t queued = 0;  // all batches up to this one were queued
-    // Batches with frames that are not settled, in ascending order.
+    // Batches with queued frames that are not delivered yet, in ascending order.
     struct Open {
       std::int64_t batch;
       std::size_t frames;
-      std::int64_t ts;  // of the first of them, in Unix milliseconds
+      std::int64_t ts;  // the member `ts` of the batch's first frame, in Unix milliseconds; 0: unknown
     };
     std::deque<Open> open;
 
+    // Every batch that the relay has published is queued or delivered.
     bool current() const { return started && queued >= lead.batch; }
+    // Returns the newest batch up to which everything is delivered, except frames of lagging streams.
     std::int64_t settled() const { return open.empty() ? queued : open.front().batch - 1; }
   };
 
-  // Returns the shards that this sidecar no longer leads, or leads under another epoch.
+  // Sets which shards this sidecar leads. Returns and removes the shards that it led before under an epoch that is not
+  // in `leads`.
   std::vector<std::int32_t> set_leads(std::span<const Lead> leads);
 
-  // Null when this sidecar does not lead the shard, or not under this epoch.
+  // Returns null when this sidecar does not lead the shard. With `epoch`, also when it leads under another epoch.
   Shard* find(std::int32_t id);
   Shard* find(std::int32_t id, std::int64_t epoch);
   std::span<Shard> shards() { return shards_; }
   std::vector<Lead> leads() const;
 
-  // A frame was queued, or is delivered (or removed from the queue). Frames of an earlier epoch change nothing.
+  // Call add() when a frame was queued, and settle() when the frame was delivered or removed from its queue. Frames of
+  // another epoch, and frames without a relay batch, change nothing.
   void add(const Frame& frame, std::int64_t epoch);
   void settle(const Frame& frame, std::int64_t epoch);
 

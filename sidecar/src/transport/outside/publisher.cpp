@@ -1,4 +1,5 @@
-// Chooses the streams to publish, applies the outcomes to their queues, and starts retries when their time has come.
+// Publishes the first frames of ready streams, applies each outcome to the queue of its stream, and starts retries when
+// they are due.
 #include "transport/outside/publisher.h"
 
 #include <algorithm>
@@ -11,7 +12,7 @@ namespace sealcast::transport::outside {
 
 namespace {
 
-// A stream that fails for longer starts to lag, so that it does not hold the cursor of its shard.
+// A stream whose publishes fail for a longer time starts to lag, so that the cursor of its shard can advance.
 constexpr std::chrono::milliseconds kLagAfter{2000};
 
 }  // namespace
@@ -36,7 +37,8 @@ std::size_t Publisher::max_in_flight() const {
 void Publisher::publish_ready() {
   while (queues_.has_ready() && in_flight_ < max_in_flight()) {
     StreamQueue& queue = queues_.pop_ready();
-    // Its entries were removed: the shard is lost, or the stream is read from Postgres.
+    // The entries of a ready queue can be removed: when the shard is lost, or when the stream starts to be read from
+    // Postgres.
     if (queue.entries.empty()) {
       queues_.requeue_or_remove(queue);
       continue;
@@ -67,7 +69,8 @@ void Publisher::apply(Outcome outcome, StreamQueue& queue, std::span<const Frame
   const bool cleared = queue.generation != generation;
   for (std::size_t i = 0; i < outcome.delivered; ++i) {
     metrics_.delivered.Increment();
-    // Not for a lost shard: when it is led again, it starts at the recorded offset.
+    // The queue of a lost shard keeps next_offset 0. When this sidecar leads the shard again, delivery starts at the
+    // recorded cursor.
     if (queues_.progress.find(queue.shard)) queue.next_offset = std::max(queue.next_offset, batch[i]->offset + 1);
     if (cleared) continue;
     if (queue.entries.front().replay) work_.replayed.push_back(batch[i]);

@@ -1,4 +1,4 @@
-// Publishes the queued frames of one transport through its adapter, and retries.
+// Publishes the queued frames of one transport through its adapter, and retries failed publishes.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,20 +22,23 @@ class Publisher {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // The arguments outlive this.
+  // The arguments must stay valid as long as this object.
   Publisher(asio::any_io_executor executor, std::string_view transport, Adapter& adapter, StreamQueues& queues,
             PersistenceWork& work, const config::Settings::Delivery& settings, const Metrics::Delivery& metrics);
 
-  // Starts publishes of ready streams, at most delivery.max_in_flight at once and one per stream. Must be called after
-  // frames were queued.
+  // Starts publishes of ready streams: at most delivery.max_in_flight at a time, and one per stream. The caller must
+  // call it after each change that makes a stream ready, for example after it queued frames.
   void publish_ready();
-  // Cancels the next retry.
+  // Cancels the timer of retries and of the transport's pause.
   void stop() { timer_.cancel(); }
 
-  // Since the last success of any stream, a publish failed because of the whole service.
+  // Returns true after a publish failed with retry_transport, until the service accepts a frame of any stream. The time
+  // after the pause, with one publish in progress at a time, is included.
   bool paused() const { return retries_.paused(); }
+  // Returns false during the pause of the transport.
   bool may_publish() const { return retries_.may_publish(Clock::now()); }
-  // No publish is in progress, and none can start: no stream is ready, or the transport is paused.
+  // Returns true when no publish is in progress, and no stream is ready or paused() is true. Streams that wait for
+  // their retry time do not count. A publish can still start later, after a pause or at a retry time.
   bool idle() const { return in_flight_ == 0 && (!queues_.has_ready() || paused()); }
 
  private:

@@ -1,4 +1,4 @@
-// Orders the waiting streams by time, and computes the pauses of the transport.
+// Orders the waiting streams by retry time, and computes the pauses of the whole transport.
 #include "transport/outside/retry_schedule.h"
 
 namespace sealcast::transport::outside {

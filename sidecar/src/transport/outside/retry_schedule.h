@@ -1,4 +1,4 @@
-// When failed publishes are retried: a time per stream, and a pause of the whole transport.
+// Decides when failed publishes are retried: at a time per stream, and after a pause of the whole transport.
 #pragma once
 
 #include <chrono>
@@ -13,21 +13,24 @@ class RetrySchedule {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Streams.
+  // The retry times of streams.
   void add(Clock::time_point time, StreamQueue& queue) { waiting_.emplace(time, &queue); }
-  // Removes and returns a stream whose time has come; null when there is none.
+  // Removes and returns the stream with the earliest retry time. Returns null when this time is after `now`, or when no
+  // stream waits.
   StreamQueue* pop_due(Clock::time_point now);
-  Clock::time_point next_stream() const;  // time_point::max() when no stream waits
+  Clock::time_point next_stream() const;  // the earliest retry time; time_point::max() when no stream waits
 
-  // The whole transport. During a pause nothing is published; after it, one publish at a time, until one succeeds.
-  // `least` is the pause that the service asks for. During a pause this does nothing and returns false: the failed
-  // publish began before the pause.
+  // The pause of the whole transport. During the pause nothing is published. After the pause, one publish is in
+  // progress at a time, until a publish succeeds and resume() is called.
+  //
+  // pause() starts a pause. `least` is the shortest pause, which the service demands. When a pause is in progress,
+  // pause() changes nothing and returns false: the publish that failed now began before the pause.
   bool pause(Clock::time_point now, std::chrono::milliseconds least);
   void resume();
   bool paused() const { return failures_ > 0; }
   bool may_publish(Clock::time_point now) const { return !paused() || now >= paused_until_; }
   Clock::time_point paused_until() const { return paused_until_; }
-  int failures() const { return failures_; }  // since the last success
+  int failures() const { return failures_; }  // pauses since the last call of resume()
 
  private:
   std::multimap<Clock::time_point, StreamQueue*> waiting_;

@@ -1,4 +1,4 @@
-// Reads the delivery modes of streams, and compares them with the settings.
+// Reads the delivery modes of streams from Postgres, and looks up the transports of each mode in the settings.
 #include "transport/outside/routing.h"
 
 #include <algorithm>
@@ -23,7 +23,8 @@ void Routing::start() {
 }
 
 bool Routing::carries(std::string_view transport, const std::string& stream_id) const {
-  // Workers get every stream: the effects of a message do not depend on how readers get it.
+  // The transport `redis_events` carries every stream to the workers: the effects of a message must not depend on the
+  // transports of its readers.
   if (!known_ || transport == "redis_events") return true;
   const auto mode = modes_.find(stream_id);
   const auto& transports = transports_.at(mode == modes_.end() ? "standard" : mode->second);

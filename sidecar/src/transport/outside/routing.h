@@ -1,7 +1,8 @@
-// Which streams a transport carries: streams.delivery_mode, and the settings that list the transports of each mode.
+// Decides whether a transport carries a stream. The column streams.delivery_mode gives the mode of the stream, and the
+// settings list the transports of each mode.
 //
-// The delivery modes are read once per second, so a change takes effect within a second. Before the first read, every
-// transport carries every stream.
+// The delivery modes are read once per second, so a change takes effect after about one second. Before the first read,
+// every transport carries every stream.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,7 +21,7 @@ namespace sealcast::transport::outside {
 
 class Routing {
  public:
-  // `pool` outlives this.
+  // `pool` must stay valid as long as this object.
   Routing(asio::any_io_executor executor, postgres::Pool& pool, const config::Settings::Delivery& settings);
 
   void start();
@@ -28,15 +29,15 @@ class Routing {
 
   bool carries(std::string_view transport, const std::string& stream_id) const;
 
-  // Reads the modes now, for a caller that has just changed a mode. Throws postgres::Error.
+  // Reads the modes immediately. A caller uses it after it has changed a mode. Throws postgres::Error.
   asio::awaitable<void> refresh();
 
  private:
-  bool is_trivial() const;  // every mode has every transport
+  bool is_trivial() const;  // true when the settings give every mode all transports
 
   postgres::Pool& pool_;
-  std::unordered_map<std::string, std::vector<std::string>> transports_;  // by mode; empty: all
-  std::unordered_map<std::string, std::string> modes_;                    // by stream; `standard` ones are missing
+  std::unordered_map<std::string, std::vector<std::string>> transports_;  // by mode; an empty list: all transports
+  std::unordered_map<std::string, std::string> modes_;  // by stream; streams with the mode `standard` are missing
   bool known_ = false;
   postgres::Refresher refresher_;
 };

@@ -1,4 +1,4 @@
-// Adds frames to the queues of their streams and removes them, within the bounds of memory.
+// Adds frames to the queues of their streams, removes them, and decides when a stream starts to lag.
 #include "transport/outside/stream_queues.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@ namespace sealcast::transport::outside {
 
 namespace {
 
-// A stream with more frames in memory lags, so that it does not use the memory of other streams.
+// A stream with more queued frames starts to lag, so that it does not use the memory that other streams need.
 constexpr std::size_t kMaxOfStream = 1024;
 
 std::string key_of(const Frame& frame) { return frame.stream_id + ' ' + std::to_string(frame.offset); }

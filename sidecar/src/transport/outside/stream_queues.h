@@ -1,4 +1,4 @@
-// The frames of one transport that wait in memory: one queue per stream, and the order in which streams are served.
+// The frames of one transport that wait in memory: one queue per stream, and the order in which streams are published.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -25,87 +25,92 @@ namespace sealcast::transport::outside {
 struct StreamQueue {
   using Clock = std::chrono::steady_clock;
   enum class State {
-    idle,         // has no frames
-    ready,        // waits for a publish
+    idle,         // the queue has no frames
+    ready,        // waits until a publish may start
     publishing,   // has a publish in progress
     waiting,      // waits for its retry time
-    dead_letter,  // waits until its first frame is recorded as a dead letter
+    dead_letter,  // waits until the first frame of the queue is recorded as a dead letter
   };
   enum class Lag {
     none,
-    unsaved,  // not yet recorded; the frames in memory still hold the cursor of the shard
-    saved,    // recorded; new frames are read from Postgres instead of being queued
+    unsaved,  // the lag is not recorded yet; the cursor of the shard still waits for the frames in memory
+    saved,    // the lag is recorded; new frames are not queued, but read from Postgres
   };
   struct Entry {
     FramePtr frame;
     std::int64_t epoch;
-    bool replay;  // of a dead letter
+    bool replay;  // the frame is the replay of a dead letter
   };
 
   std::string id;
   std::int32_t shard;
   std::deque<Entry> entries;
   State state = State::idle;
-  std::uint64_t generation = 0;  // grows when all entries are removed, so that a publish in progress notices it
+  std::uint64_t generation = 0;  // grows in clear(), so that a publish in progress notices that its entries are gone
 
-  int failures = 0;  // since the last success
+  int failures = 0;  // failed publishes since the last success
   Clock::time_point failing_since{};
   Backoff backoff{std::chrono::milliseconds(200), std::chrono::seconds(30)};
-  std::string reason;  // of the last failure or of the lag
+  std::string reason;  // the reason of the last failure or of the lag
 
   Lag lag = Lag::none;
-  std::int64_t next_offset = 0;   // all offsets before this one are delivered
-  std::int64_t saved_offset = 0;  // the next_offset that is recorded
-  bool skipped_frames = false;    // since the last read, frames were not queued because of the lag
+  std::int64_t next_offset = 0;   // all frames before this offset are delivered or dead letters; 0: unknown
+  std::int64_t saved_offset = 0;  // the value of next_offset that is recorded in Postgres
+  bool skipped_frames = false;    // after the last read from Postgres, new frames were not queued because of the lag
 
   void count_failure(std::string failure_reason);
   void reset_failures();
+  // Returns the offset of the first queued frame that is not a replay, or next_offset when the queue has no such frame.
   std::int64_t first_undelivered() const;
 };
 
-// What the persistence loop must do next.
+// The tasks of the persistence loop (persistence.h).
 struct PersistenceWork {
   explicit PersistenceWork(asio::any_io_executor executor) : changed(std::move(executor)) {}
 
-  Event changed;                                 // set for work that must not wait until the next second
+  Event changed;                                 // wakes the loop before the next second
   std::unordered_set<std::string> unsaved_lags;  // streams whose recorded lag differs from the one in memory
   std::unordered_set<std::string> lagging;       // streams that are read from Postgres
   std::vector<StreamQueue*> dead_letters;        // streams in the state dead_letter
-  std::vector<FramePtr> replayed;                // dead letters whose replay was delivered
-  bool finishing = false;                        // record the progress once more, then end
+  std::vector<FramePtr> replayed;  // dead letters whose replay was delivered, and whose record must be removed
+  bool finishing = false;          // the loop must record the progress once more, and end
 };
 
 class StreamQueues {
  public:
-  // `routing`, `settings` and `work` outlive this.
+  // `routing`, `settings` and `work` must stay valid as long as this object.
   StreamQueues(std::string_view transport, const Routing& routing, const config::Settings::Delivery& settings,
                PersistenceWork& work);
 
-  // Whether so many more frames fit into delivery.max_frames and delivery.max_bytes.
+  // Returns whether this number of additional frames and bytes fits into delivery.max_frames and delivery.max_bytes.
   bool has_room(std::size_t frames, std::size_t bytes) const;
   bool frames_half_full() const { return frames_ > settings_.max_frames / 2; }
   bool bytes_half_full() const { return bytes_ > settings_.max_bytes / 2; }
   std::size_t frames() const { return frames_; }
 
   bool carries(const std::string& stream_id) const { return routing_.carries(transport_, stream_id); }
-  StreamQueue* find(const std::string& stream_id);  // null when there is none
+  StreamQueue* find(const std::string& stream_id);  // null when the stream has no queue
   StreamQueue& find_or_create(const std::string& stream_id, std::int32_t shard);
 
-  // Queues a frame of a relay batch, unless the transport does not carry the stream, or the stream lags, or the frame
-  // is already delivered. With `may_lag`, a stream with too many frames starts to lag.
+  // Queues a frame of a relay batch. Ignores the frame when the transport does not carry the stream, when the lag of
+  // the stream is recorded, or when the frame is already delivered. With `may_lag`, a stream with more than 1024 queued
+  // frames starts to lag.
   void add(const FramePtr& frame, std::int64_t epoch, bool may_lag);
-  // Queues a dead letter, unless it is queued already.
+  // Queues a dead letter for replay, unless it is already queued.
   void add_replay(const FramePtr& frame, std::int64_t epoch);
   void push(StreamQueue& queue, StreamQueue::Entry entry);
+  // Removes the first frame, which counts as delivered in `progress`. clear() does this for all frames.
   void pop(StreamQueue& queue);
   void clear(StreamQueue& queue);
-  // Another sidecar leads the shard now, or this one under another epoch.
+  // Removes the frames and lags of a shard from memory. Call it when this sidecar no longer leads the shard, or leads
+  // it under another epoch.
   void remove_shard(std::int32_t shard);
 
   bool has_ready() const { return !ready_.empty(); }
   StreamQueue& pop_ready();
   void make_ready(StreamQueue& queue, bool first = false);
-  // After a publish or a pause: makes the queue ready again, or idle. Removes an idle queue that has nothing to record.
+  // Call it after a publish or after the retry time of a stream. Makes a queue with frames ready, and a queue without
+  // frames idle. Destroys an idle queue whose stream does not lag and has no lag to record.
   void requeue_or_remove(StreamQueue& queue);
 
   void start_lag(StreamQueue& queue, std::string reason);
@@ -120,7 +125,7 @@ class StreamQueues {
   PersistenceWork& work_;
   std::unordered_map<std::string, std::unique_ptr<StreamQueue>> queues_;
   std::deque<StreamQueue*> ready_;
-  std::unordered_set<std::string> queued_replays_;  // see key_of()
+  std::unordered_set<std::string> queued_replays_;  // stream id and offset of each queued replay
   std::size_t frames_ = 0;
   std::size_t bytes_ = 0;
 };

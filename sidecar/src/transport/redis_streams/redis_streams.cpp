@@ -1,4 +1,5 @@
-// Adds the frames of one stream to its Redis stream with one Lua script, which skips frames that are already there.
+// Adds the frames of one stream to its Redis stream with a Lua script. The script skips frames that the Redis stream
+// already contains.
 #include "transport/redis_streams/redis_streams.h"
 
 #include <charconv>
@@ -12,8 +13,9 @@
 namespace sealcast::transport::redis_streams {
 namespace {
 
-// KEYS: the Redis stream. ARGV: the maximum age of entries in ms, then offset, prev and frame of each message. Offsets
-// only grow, except when a dead letter is replayed: the script then searches the newest 1000 entries for its offset.
+// KEYS[1] is the Redis stream. ARGV[1] is the maximum age of entries in ms. The next arguments are offset, prev and
+// frame of each message. A frame with a greater offset than the newest entry is always new. Other frames belong to a
+// repeated publish or to a replayed dead letter. The script searches the newest 1000 entries for their offsets.
 constexpr std::string_view kScript = R"lua(
 local function offset_of(entry)
   for i = 1, #entry[2], 2 do

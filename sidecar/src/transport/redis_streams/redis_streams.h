@@ -1,9 +1,10 @@
-// The transport `redis_streams`: each chat stream is a Redis stream (https://redis.io/docs/latest/commands/xadd/). Its
-// entries have the fields `offset`, `prev` and `frame` (the frame's JSON, as on every transport). Redis gives entries
-// ids by time, so that entries can be trimmed by age (MINID).
+// The transport `redis_streams`. Each stream of Sealcast has its own Redis stream
+// (https://redis.io/docs/latest/commands/xadd/). The entries have the fields `offset`, `prev` and `frame` (the JSON of
+// the frame, as on every transport). Redis makes the id of an entry from the time, so Redis can remove entries by age
+// (MINID).
 //
-// A repeated publish adds nothing, because the script first compares the offsets with the newest entry. A publish is
-// repeated, for example, when its answer was lost.
+// A publish is repeated, for example, when its answer was lost. The repeat adds no frame whose offset is among the
+// newest 1000 entries.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -15,7 +16,7 @@
 
 namespace sealcast::transport::redis_streams {
 
-// Returns null when redis_streams.url is empty.
+// Returns null when redis_streams.url is empty. Throws SettingsError when the password file cannot be read.
 std::unique_ptr<outside::Adapter> make_redis_streams(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::redis_streams

@@ -1,4 +1,4 @@
-// Reads the settings of a Redis service, and translates results of Redis commands into outcomes.
+// Makes connection options from the settings of a Redis service, and maps results of Redis commands to outcomes.
 #include "transport/redis_streams/service.h"
 
 #include <string>
@@ -28,7 +28,7 @@ outside::Outcome outcome_of(const redis::Result& result) {
       break;
     case redis::Status::error:
       outcome.reason = "Redis returned an error: " + std::string(result.text().substr(0, 200));
-      // The key has another type. That affects only the streams that use this key.
+      // WRONGTYPE: the key exists, but is not a Redis stream. This affects only the streams that use this key.
       if (result.text().find("WRONGTYPE") != std::string_view::npos)
         outcome.kind = outside::Outcome::Kind::retry_stream;
       break;

@@ -1,5 +1,5 @@
-// Writes the frames of each stream to its subscribers, round by round. New subscribers first get the frames that are
-// older than the ring, from the history.
+// Writes the new frames of each stream to its subscribers, in rounds. A new subscriber first gets the frames that are
+// older than the ring. These frames come from the history in Postgres.
 #include "transport/sse/hub.h"
 
 #include <algorithm>
@@ -17,13 +17,14 @@ namespace sealcast::transport::sse {
 
 namespace {
 
-constexpr std::int32_t kPageFrames = 200;          // read from Postgres at once for one reader
-constexpr std::chrono::seconds kWriteTimeout{30};  // for one page
+constexpr std::int32_t kPageFrames = 200;          // frames that one statement reads from Postgres for one reader
+constexpr std::chrono::seconds kWriteTimeout{30};  // for the bytes of one page
 constexpr std::size_t kSlice = 32;                 // subscribers served before other work gets the event loop
-// Rounds of one stream take at most 1/kRoundShare of the time, unless frames would wait longer than kMaxPause.
+// The rounds of one stream use at most 1/kRoundShare of the time. The pause for this is at most kMaxPause after the
+// start of a round, so that frames do not wait longer.
 constexpr int kRoundShare = 4;
 constexpr std::chrono::milliseconds kMaxPause{50};
-// A pass over all subscribers takes half a heartbeat interval, in this many ticks.
+// A pass over all subscribers takes half of sse.heartbeat_ms. It is divided into this number of timer ticks.
 constexpr std::size_t kTicksPerPass = 16;
 constexpr std::string_view kEndOfChunks = "0\r\n\r\n";
 
@@ -99,9 +100,10 @@ void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
   }
 }
 
-// A round writes the new frames to all subscribers of the stream. Up to 64 frames cost one system call per subscriber,
-// so it saves time to collect frames. A round starts at once if `next_round` has passed, or if the frames fill one
-// system call. Otherwise it starts at `next_round`.
+// A round writes the new frames to all subscribers of the stream. One system call per subscriber writes up to 64 frames
+// (kGather), so it saves time to collect frames before a round. A round starts at once when `next_round` has passed,
+// when the new frames fill one system call, or when they fill half of the ring. Otherwise the round starts at
+// `next_round`.
 void Hub::schedule_round(StreamReaders& readers) {
   if (readers.subscribers.empty()) return;
   const bool enough =
@@ -119,7 +121,8 @@ void Hub::schedule_round(StreamReaders& readers) {
   }
 }
 
-// Serves one slice of the subscribers, then posts the next slice.
+// Writes to at most kSlice subscribers, beginning with the index `first`. Posts itself to the event loop for the other
+// subscribers.
 void Hub::write_round(StreamReaders& readers, std::size_t first) {
   if (first == 0) {
     readers.round_needed = false;
@@ -130,7 +133,7 @@ void Hub::write_round(StreamReaders& readers, std::size_t first) {
   for (std::size_t served = 0; served < kSlice && at < readers.subscribers.size(); ++served) {
     Subscriber* subscriber = readers.subscribers[at];
     subscriber->write_frames();
-    // If the subscriber has left, the last one of the list took its index and must be served next.
+    // write_frames() may remove the subscriber. The last subscriber of the list then has its index and is served next.
     if (at < readers.subscribers.size() && readers.subscribers[at] == subscriber) ++at;
   }
   if (at < readers.subscribers.size()) {
@@ -149,7 +152,8 @@ void Hub::remove(Subscriber& subscriber, bool dropped) {
   readers.subscribers[subscriber.stream_index] = readers.subscribers.back();
   readers.subscribers[subscriber.stream_index]->stream_index = subscriber.stream_index;
   readers.subscribers.pop_back();
-  // The current round may have passed the index to which the last subscriber moved.
+  // The last subscriber of the list has moved to a lower index. When the current round has already served this index,
+  // it would not serve the moved subscriber. So another round is needed.
   readers.round_needed = true;
   subscribers_[subscriber.hub_index] = std::move(subscribers_.back());
   subscribers_[subscriber.hub_index]->hub_index = subscriber.hub_index;
@@ -175,8 +179,8 @@ asio::awaitable<void> Hub::subscribe(Reservation reservation, Reader reader) {
   subscriber->write_frames();
 }
 
-// Sends the response head and the frames before the ring. Returns the last offset that the reader has. The socket is
-// closed when the reader cannot go on.
+// Sends the response head and the frames that are older than the ring. Returns the last offset that the reader has.
+// After a failed write or a failed read from Postgres, the socket is closed.
 asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& reader) {
   asio::steady_timer timeout(executor_);
   auto write = [&](const std::string& bytes) -> asio::awaitable<bool> {
@@ -194,8 +198,8 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
     co_return alive;
   };
 
-  // An event without data only sets the reader's last id. With it, a reader that loses the connection before its first
-  // message resumes without a gap too.
+  // An SSE event without data only sets the last id that the reader knows. So a reader that loses the connection before
+  // its first message also resumes at the right offset.
   std::string preamble =
       "retry: " + std::to_string(settings_.retry.count()) + "\nid: " + std::to_string(reader.after) + "\n";
   if (reader.reset) preamble += "data: {\"reset\":true,\"offset\":" + std::to_string(reader.after) + "}\n";
@@ -206,7 +210,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
   std::int64_t after = reader.after;
   bool alive = co_await write(bytes);
   while (alive && (after < reader.last_offset || !readers.ring.continues(after))) {
-    // The ring has the rest: no need to read it from Postgres.
+    // The ring has all later frames, so they need not be read from Postgres.
     if (readers.ring.begin() != readers.ring.end() && readers.ring.continues(after)) break;
     std::string text;
     bytes.clear();
@@ -221,7 +225,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
         after = frame.offset;
       }
     } catch (const postgres::Error&) {
-      // The reader reconnects by itself and resumes from its last id.
+      // After the connection is closed, the reader reconnects and resumes from its last id.
       boost::system::error_code ignored;
       reader.socket.close(ignored);
       co_return after;
@@ -231,8 +235,8 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
   co_return after;
 }
 
-// Each pass checks every subscriber once, and sends a comment to those that were silent since the last pass. A pass is
-// spread over its ticks, so that heartbeats of many readers are not sent at once.
+// Each pass checks every subscriber once. A subscriber gets a keep-alive comment when nothing was written to it since
+// the previous pass. Each tick checks a part of the subscribers, so that many comments are not sent at the same time.
 void Hub::send_heartbeats() {
   heartbeat_timer_.expires_after(settings_.heartbeat / (2 * kTicksPerPass));
   heartbeat_timer_.async_wait([this](boost::system::error_code ec) {
@@ -266,7 +270,7 @@ void Hub::close() {
 
 void Hub::disconnect(std::span<const std::shared_ptr<Subscriber>> leaving) {
   for (const auto& subscriber : leaving) {
-    // Random, so that readers do not all reconnect at once.
+    // The pause is random, so that the readers do not all reconnect at the same time.
     const auto retry = random_between(settings_.retry, 2 * settings_.retry);
     subscriber->send_last("retry: " + std::to_string(retry.count()) + "\n\n", kEndOfChunks);
     if (subscriber->is_open()) remove(*subscriber, false);

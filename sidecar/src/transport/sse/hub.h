@@ -1,15 +1,16 @@
 // The `sse` transport: all SSE readers (Server-Sent Events) of one channel on this sidecar.
 //
-// Each stream with readers has a ring of its newest frames, each rendered once, and a list of subscribers. A subscriber
-// is a place in the ring. The hub drops a reader whose place the ring has already overwritten. That reader reconnects
-// and resumes from its last `id`.
+// Each stream with readers has a ring of its newest frames and a list of subscribers. Each frame is rendered once for
+// all subscribers. A subscriber records which frame of the ring its reader needs next. When the ring has already
+// replaced that frame, the hub drops the reader. The reader reconnects and resumes from its last `id`.
 //
-// A new reader misses no frame, because the steps have this order:
-// 1. reserve(): from now on the stream's ring gets all published frames.
-// 2. wait_for_position(): without a position the relay could skip messages, so readers wait for its first publish().
-// 3. The caller reads the stream's last offset from Postgres. All later frames will be in the ring.
-// 4. subscribe(): the reader gets earlier frames from Postgres, page by page, until the ring continues them. The hub
-//    compares offsets, so that the reader gets no frame twice.
+// A new reader misses no frame, because its request takes these steps in this order:
+// 1. The caller calls reserve(). From now on the stream's ring gets all published frames.
+// 2. The caller calls wait_for_position(). A relay without a position could skip messages, so readers wait until the
+//    relay calls publish() for the first time.
+// 3. The caller reads the stream's last offset from Postgres. The relay publishes all later frames to the ring.
+// 4. The caller calls subscribe(). The reader gets earlier frames from Postgres, page by page, until the ring has all
+//    later frames. The hub compares offsets, so that the reader gets no frame twice.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -43,7 +44,7 @@ class Hub final : public Transport {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `history` and `metrics` outlive this.
+  // `history` and `metrics` must stay valid as long as this object.
   Hub(asio::any_io_executor executor, Channel channel, FrameHistory& history, Metrics& metrics,
       const config::Settings::Sse& settings);
   ~Hub() override;
@@ -51,13 +52,15 @@ class Hub final : public Transport {
   std::string_view name() const override { return "sse"; }
   Channel channel() const override { return channel_; }
   void publish(std::span<const FramePtr> frames, std::span<const Lead>) override;
-  // Only the public hub: both hubs have the name `sse`, and one recorded progress per name is enough.
+  // True only for the hub of the public channel. Both hubs have the name `sse`, so the progress is recorded only once.
   bool delivers_at_once() const override { return channel_ == Channel::everyone; }
 
-  // Returns true once the relay has a position, false when it still has none at `deadline` or at close().
+  // Returns true as soon as the relay has a position. Returns false when the relay has no position at `deadline`, or
+  // when close() is called before the relay has a position.
   asio::awaitable<bool> wait_for_position(Clock::time_point deadline);
 
-  // Keeps a stream's ring, and one of the places for readers, until its owner has become a subscriber.
+  // While it exists, the hub keeps the stream's ring and counts one more reader in size(). A new reader has a
+  // reservation until it is a subscriber.
   class Reservation {
    public:
     Reservation(Hub& hub, StreamReaders& readers);
@@ -74,24 +77,26 @@ class Hub final : public Transport {
 
   struct Reader {
     asio::ip::tcp::socket socket;
-    std::string head;          // of the HTTP response; sent first
-    bool chunked;              // false for HTTP/1.0
+    std::string head;          // the status line and the headers of the HTTP response
+    bool chunked;              // true for HTTP/1.1, false for HTTP/1.0
     std::int64_t after;        // the last offset that the reader has
-    std::int64_t last_offset;  // of the stream, read after reserve()
-    bool reset;                // `after` is not the offset that the reader asked for
+    std::int64_t last_offset;  // the newest offset of the stream, read from Postgres after reserve()
+    bool reset;                // the resume point of the reader cannot be used, so the hub sends a reset first
   };
-  // Returns when the reader has caught up and is a subscriber, or its connection is closed.
+  // Returns when the reader has caught up and is a subscriber. Closes the connection instead when a write or a read
+  // from Postgres fails, when the hub is closed, or when this cell no longer serves the stream.
   asio::awaitable<void> subscribe(Reservation reservation, Reader reader);
 
   bool full() const { return size() >= settings_.max_subscribers; }
   std::size_t size() const { return subscribers_.size() + reservations_; }
 
-  // Whether this cell serves a stream; unset: all streams.
+  // Returns whether this cell serves a stream. When the function is not set, the cell serves all streams.
   std::function<bool(const std::string& stream_id)> serves;
-  // Disconnects the readers of streams that are no longer served here. Tells each when to reconnect.
+  // Disconnects the subscribers of all streams that this cell no longer serves. `serves` must be set. Each subscriber
+  // first gets the pause before it may reconnect, as the SSE field `retry`.
   void disconnect_moved_streams();
 
-  // Disconnects all readers. Tells each when to reconnect.
+  // Disconnects all subscribers. Each first gets the pause before it may reconnect, as the SSE field `retry`.
   void close();
 
  private:
@@ -114,11 +119,11 @@ class Hub final : public Transport {
   std::unordered_map<std::string, std::unique_ptr<StreamReaders>> streams_;
   std::vector<std::shared_ptr<Subscriber>> subscribers_;
   std::size_t reservations_ = 0;
-  std::uint64_t frames_sent_ = 0;  // since the metric was increased last
+  std::uint64_t frames_sent_ = 0;  // not yet added to the metric
 
   asio::steady_timer heartbeat_timer_;
   ChunkPtr heartbeat_;
-  std::size_t ticks_ = 0;         // of heartbeat_timer_ in the current pass over the subscribers
+  std::size_t ticks_ = 0;         // expirations of heartbeat_timer_ in the current pass over the subscribers
   std::size_t next_checked_ = 0;  // the index of the subscriber that the pass checks next
 
   Event position_or_close_;

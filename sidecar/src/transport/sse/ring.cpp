@@ -1,4 +1,4 @@
-// Renders frames as events in HTTP chunks, and searches the ring by offset.
+// Renders frames as SSE events in HTTP chunks, and searches the ring for an offset.
 #include "transport/sse/ring.h"
 
 #include <charconv>

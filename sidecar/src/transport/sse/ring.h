@@ -1,4 +1,4 @@
-// Renders each frame of a stream once for all its SSE readers, and keeps the newest ones.
+// Renders each frame of a stream once for all its SSE readers, and keeps the newest frames in memory.
 #pragma once
 
 #include <cstddef>
@@ -10,23 +10,25 @@
 
 namespace sealcast::transport::sse {
 
-// An event as one HTTP/1.1 chunk. An HTTP/1.0 reader gets the bytes between the chunk's size line and its last CRLF.
+// An SSE event as one chunk of an HTTP/1.1 response: a size line, the event and a CRLF. HTTP/1.0 has no chunks, so an
+// HTTP/1.0 reader gets only the bytes between the size line and the last CRLF.
 struct Chunk {
   std::int64_t offset;
   std::int64_t prev;  // the offset of the previous frame on the channel
   std::string bytes;
-  std::size_t head;                        // bytes of the size line
-  static constexpr std::size_t kTail = 2;  // bytes of the last CRLF
+  std::size_t head;                        // size of the size line in bytes
+  static constexpr std::size_t kTail = 2;  // size of the last CRLF in bytes
 };
 using ChunkPtr = std::shared_ptr<const Chunk>;
 
 // Appends `id: <offset>`, `data: <text>` and an empty line. `text` must not contain a line break.
 void append_event(std::int64_t offset, std::string_view text, std::string& out);
-// Makes a chunk of any event-stream text.
+// Makes a chunk from any event-stream text. Its `offset` and `prev` are not set.
 ChunkPtr render_chunk(std::string_view text);
 ChunkPtr render_frame(std::int64_t offset, std::int64_t prev, std::string_view text);
 
-// The ring numbers frames in the order of push(), from 0. It holds the frames from begin() up to, not including, end().
+// The ring numbers frames in the order of push(), from 0. It contains the frames from number begin() up to, but not
+// including, number end().
 class Ring {
  public:
   explicit Ring(std::size_t capacity) : capacity_(capacity) {}
@@ -35,12 +37,13 @@ class Ring {
   std::uint64_t end() const { return end_; }
   const ChunkPtr& operator[](std::uint64_t number) const { return chunks_[number % capacity_]; }
 
-  // Replaces the oldest frame when the ring is full.
+  // Adds a frame. A full ring drops its oldest frame.
   void push(ChunkPtr chunk);
 
-  // True when the ring has every frame after `offset` that was published since the ring exists.
+  // Returns true when no frame after `offset` is missing before the first frame of the ring. An empty ring returns
+  // true: it has missed no frame, because frames are added as soon as the ring exists.
   bool continues(std::int64_t offset) const { return size() == 0 || (*this)[begin()]->prev <= offset; }
-  // Returns the number of the first frame after `offset`.
+  // Returns the number of the first frame with a greater offset. Returns end() when the ring has no such frame.
   std::uint64_t after(std::int64_t offset) const;
 
  private:

@@ -23,16 +23,16 @@ struct StreamReaders {
 
   std::string stream_id;
   Ring ring;
-  std::int64_t last_offset = 0;  // of the newest published frame
+  std::int64_t last_offset = 0;  // the offset of the newest published frame
   std::vector<Subscriber*> subscribers;
-  std::size_t reservations = 0;  // readers that catch up and are not subscribers yet
+  std::size_t reservations = 0;  // readers that get older frames from Postgres and are not subscribers yet
 
-  // A round writes the new frames to all subscribers.
-  bool round_needed = false;   // since the last round started, frames came or the order of `subscribers` changed
-  bool round_pending = false;  // a round is in progress, posted, or waits for `round_timer`
+  // A round writes the new frames to all subscribers. See Hub::schedule_round().
+  bool round_needed = false;   // after the start of the last round, frames were added or a subscriber was removed
+  bool round_pending = false;  // a round is in progress, is posted to the event loop, or waits for `round_timer`
   Clock::time_point round_started;
-  std::uint64_t round_end = 0;     // the end of the ring when the last round started
-  Clock::time_point next_round;    // earliest start
+  std::uint64_t round_end = 0;     // ring.end() at the start of the last round
+  Clock::time_point next_round;    // the earliest start of the next round, unless many frames wait
   asio::steady_timer round_timer;  // expires at `next_round`
 };
 

@@ -1,4 +1,4 @@
-// Writes frames directly from the ring, as many in one system call as the socket accepts.
+// Writes frames directly from the ring to the socket of one SSE reader, many frames in one system call.
 #include "transport/sse/subscriber.h"
 
 #include <array>
@@ -13,7 +13,7 @@ namespace sealcast::transport::sse {
 
 namespace {
 
-// Readers may send bytes after their request. Nothing reads these bytes, so all readers share the buffer.
+// Readers may send bytes after their request. These bytes are ignored, so all subscribers read into the same buffer.
 std::array<char, 512> discarded;
 
 }  // namespace

@@ -1,4 +1,5 @@
-// One SSE reader: a socket and its place in the ring. It owns no frame, except one that is partly sent.
+// One SSE reader: a socket, and the number of the next frame in the ring. The frames stay in the ring. The subscriber
+// keeps only a frame that is partly sent.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -18,22 +19,25 @@ struct StreamReaders;
 
 class Subscriber : public std::enable_shared_from_this<Subscriber> {
  public:
-  // The largest number of frames in one system call: Asio passes no more buffers at once.
+  // The largest number of frames in one system call. Asio passes at most 64 buffers to one call.
   static constexpr std::size_t kGather = 64;
 
-  // `next` is the ring's number of the first frame that the reader needs. `hub` and `readers` outlive close().
+  // `next` is the number, in the ring, of the first frame that the reader needs. `hub` and `readers` must stay valid
+  // until close() is called.
   Subscriber(Hub& hub, StreamReaders& readers, asio::ip::tcp::socket socket, std::uint64_t next, bool chunked);
 
-  // Leaves the hub when the reader closes the connection.
+  // Waits until the reader closes the connection, then removes the subscriber from the hub.
   void watch_for_close();
-  // Writes the frames that the reader needs, as far as the socket accepts them. Leaves the hub when the ring has
-  // already replaced the next frame.
+  // Writes new frames while the socket accepts bytes, and continues by itself when the socket is writable again.
+  // Removes the subscriber from the hub when a write fails, or when the ring has already replaced the next frame.
   void write_frames();
-  // Sends a comment between frames. Does nothing while other bytes wait for the socket: the reader does not need both.
+  // Sends a keep-alive comment. Does nothing while other bytes wait for the socket, because these bytes also keep the
+  // connection alive.
   void send_heartbeat(ChunkPtr chunk);
-  // Writes the remaining frames, then `text`, as far as the socket accepts them at once.
+  // Writes the remaining frames, then `text`, then, for an HTTP/1.1 reader, `end_of_chunks`. Does not wait: bytes that
+  // the socket does not accept now are dropped.
   void send_last(std::string_view text, std::string_view end_of_chunks);
-  // Only the hub calls this.
+  // Closes the socket. Only Hub::remove() calls this.
   void close();
 
   StreamReaders& readers() const { return *readers_; }
@@ -50,10 +54,10 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   StreamReaders* readers_;
   asio::ip::tcp::socket socket_;
   std::uint64_t next_;
-  ChunkPtr partial_;      // a frame that is partly sent, or a heartbeat
-  std::size_t sent_ = 0;  // bytes of partial_
+  ChunkPtr partial_;      // a frame that is partly sent, or a keep-alive comment
+  std::size_t sent_ = 0;  // number of bytes of partial_ that are sent
   bool chunked_;
-  bool waiting_ = false;  // until the socket is writable
+  bool waiting_ = false;  // the subscriber waits until the socket is writable
   bool wrote_ = false;
 };
 

@@ -1,4 +1,4 @@
-// The rules for the statuses and messages of Supabase Realtime.
+// The rules that map the statuses and error messages of Supabase Realtime to outcomes.
 #include "transport/supabase/outcome.h"
 
 #include <simdjson.h>
@@ -11,23 +11,24 @@ namespace {
 using Kind = outside::Outcome::Kind;
 
 constexpr int kSuccess[] = {202};
-constexpr std::string_view kPayload = "payload";  // our code for the errors of a payload
+constexpr std::string_view kPayload = "payload";  // the code that read_error() gives to errors of a payload
 
 constexpr outside::HttpRule kRules[] = {
-    {.status = 413, .kind = Kind::dead},  // the body is larger than the server reads
+    {.status = 413, .kind = Kind::dead},  // the body is larger than the limit of the server
     {.status = 422, .code = kPayload, .kind = Kind::dead},
-    // The database of the project causes these errors of private broadcasts, so every other topic would fail too.
+    // The database of the Supabase project causes these errors of private broadcasts, so all topics would fail.
     {.status = 422, .message = "Tenant database", .kind = Kind::retry_transport},
     {.status = 422, .message = "Missing messages partition", .kind = Kind::retry_transport},
     {.status = 422, .message = "Connect rate limit", .kind = Kind::retry_transport},
     {.status = 422, .kind = Kind::retry_stream},
     {.status = 403, .message = "Tenant is suspended", .kind = Kind::retry_transport},
-    {.status = 403, .kind = Kind::retry_stream},  // a policy for this topic
+    {.status = 403, .kind = Kind::retry_stream},  // a policy of the project refuses this topic
     {.status = 400, .kind = Kind::retry_stream},
     {.status = 500, .kind = Kind::retry_stream},
-    // Others concern all topics. 401: our key. 404: a Realtime without this endpoint, or another server. 429: the rate
-    // of the project, not of the topic. 502 to 504: Realtime is unavailable. Any other status, also a success that is
-    // not 202: the server is not Realtime.
+    // No rule applies to the other statuses, so their kind is retry_transport: their causes affect all topics.
+    // 401: the key is wrong. 404: this version of Realtime has no such endpoint, or the server is not Realtime. 429:
+    // the rate limit of the project, not of the topic. 502 to 504: Realtime is unavailable. Any other status, such as
+    // 200: the server is not Realtime.
 };
 
 constexpr outside::HttpHint kHints[] = {
@@ -35,7 +36,7 @@ constexpr outside::HttpHint kHints[] = {
     {404, "check that supabase.url is the URL of Realtime 2.97 or newer"},
 };
 
-// Reads {"message":"…"} or {"errors":{"payload":["…"]}}.
+// Reads the error from a body of the form {"message":"…"} or {"errors":{"payload":["…"]}}.
 outside::HttpError read_error(const client::http::Answer& answer) {
   outside::HttpError error;
   simdjson::dom::parser parser;

@@ -1,4 +1,4 @@
-// The outcome of a broadcast through Supabase Realtime.
+// Maps an HTTP answer of Supabase Realtime to the outcome of a broadcast.
 #pragma once
 
 #include "client/http/answer.h"
@@ -6,7 +6,7 @@
 
 namespace sealcast::transport::supabase {
 
-// The caller sets `delivered`.
+// Returns the outcome without `delivered`, which the caller sets.
 outside::Outcome outcome_of(const client::http::Answer& answer);
 
 }  // namespace sealcast::transport::supabase

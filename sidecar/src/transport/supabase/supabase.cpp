@@ -1,6 +1,6 @@
 // Broadcasts each frame by POST {url}/api/broadcast/{topic}/events/{event}?private=…, with the frame as the JSON body.
-// The status 202 is success. The batch endpoint cannot be used: it answers 202 also for private messages that it has
-// dropped.
+// The status 202 is success. The batch endpoint of Realtime cannot be used, because it also answers 202 when it has
+// dropped private messages.
 //
 // Sources of paths, codes and bodies: https://github.com/supabase/realtime, version 2.129.8:
 //   lib/realtime_web/router.ex, lib/realtime_web/controllers/broadcast_single_controller.ex and fallback_controller.ex,
@@ -19,7 +19,7 @@ namespace {
 
 using Kind = outside::Outcome::Kind;
 
-constexpr std::size_t kMaxBatch = 16;  // frames are sent one after the other, so a larger batch would only take longer
+constexpr std::size_t kMaxBatch = 16;  // frames are sent one by one, so a larger batch would only take longer
 
 std::string read_key(const std::string& file) {
   std::string key = core::token::read_secret_file("supabase.key_file", file);
@@ -29,7 +29,8 @@ std::string read_key(const std::string& file) {
                             "project's secret key (or its service_role key) into it, and nothing else");
 }
 
-// A secret key (sb_secret_…) is not a JWT. The gateway reads it from `apikey` only, and sends Realtime a JWT instead.
+// Returns the headers of each request. A secret key (sb_secret_…) is not a JWT, so it is not sent in `Authorization`.
+// The gateway of Supabase reads it from the header `apikey`, and passes a JWT to Realtime instead.
 // https://supabase.com/docs/guides/api/api-keys
 std::vector<std::string> headers_for(const std::string& key) {
   std::vector<std::string> headers = {"Content-Type: application/json", "Accept: application/json", "apikey: " + key};
@@ -62,7 +63,7 @@ class Supabase : public outside::Adapter {
       if (outcome.kind == Kind::done) {
         ++delivered;
       } else if (answer.late && delivered > 0) {
-        outcome.kind = Kind::retry_stream;  // a service that has taken some frames is slow, not unavailable
+        outcome.kind = Kind::retry_stream;  // the service is slow, but available: it has accepted frames
       }
     }
     outcome.delivered = delivered;
@@ -75,9 +76,9 @@ class Supabase : public outside::Adapter {
   }
 
   client::http::Client client_;
-  const std::string url_prefix_;  // up to the topic
+  const std::string url_prefix_;  // the URL up to the topic
   const std::string topic_;
-  const std::string url_suffix_;  // after the topic
+  const std::string url_suffix_;  // the URL after the topic
   const std::vector<std::string> headers_;
 };
 

@@ -1,4 +1,4 @@
-// Publishes frames to Supabase Realtime: one broadcast over REST per frame, in order.
+// Publishes frames to Supabase Realtime, in order. Each frame is one broadcast over REST.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -10,7 +10,8 @@
 
 namespace sealcast::transport::supabase {
 
-// Returns null when supabase.url is empty. Throws SettingsError when the key cannot be read or is not a key.
+// Returns null when supabase.url is empty. Throws SettingsError when the key file cannot be read or does not contain
+// one line with a key.
 std::unique_ptr<outside::Adapter> make_supabase(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::supabase

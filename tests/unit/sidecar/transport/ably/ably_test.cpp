@@ -41,7 +41,7 @@ class AblyTest : public testing::Test {
     return test::await(io_, adapter.publish(frames, Clock::now() + limit));
   }
 
-  // Publishes one frame to a service that gives this answer.
+  // Publishes one frame. The contract server gives this answer: the status, and the error code when it is not 0.
   outside::Outcome outcome_of_answer(int status, int code, const std::string& headers = "") {
     const std::string body =
         code == 0 ? "" : R"({\"error\":{\"message\":\"why\",\"code\":)" + std::to_string(code) + "}}";
@@ -51,7 +51,7 @@ class AblyTest : public testing::Test {
     return publish(*adapter, test::frames_of(kStream, 1, 1));
   }
 
-  // Frame 2 of 3 larger than `bytes`.
+  // Returns three frames. The text of the second frame is larger than `bytes`.
   std::vector<FramePtr> with_a_large_one(std::size_t bytes) {
     auto frames = test::frames_of(kStream, 1, 3);
     Frame large = *frames[1];
@@ -74,7 +74,7 @@ TEST_F(AblyTest, PublishesFramesInOneRequestInOrderAndUnchanged) {
   EXPECT_EQ(server_.count("requests"), 1);
   EXPECT_EQ(server_.offsets(kChannel), "7,8,9");
   const std::string messages = server_.messages(kChannel);
-  std::string text;  // as a JSON string in JSON
+  std::string text;  // the text of frame 8 as the content of a JSON string
   for (const char c : frames[1]->text) text += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
   EXPECT_NE(
       messages.find(R"({"id":")" + kStream + R"(-7-9:1","name":"message","encoding":"json","data":")" + text + "\"}"),
@@ -174,7 +174,7 @@ TEST_F(AblyTest, AnArrayIsNotLargerThanTheLimit) {
   const auto adapter = make();
   const outside::Outcome outcome = publish(*adapter, frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
-  EXPECT_EQ(server_.count("requests"), 4);  // 3 + 3 + 3 + 1
+  EXPECT_EQ(server_.count("requests"), 4);  // arrays of 3, 3, 3 and 1 frames
   EXPECT_EQ(server_.offsets(kChannel), test::offsets_from(1, 10));
 }
 
@@ -194,7 +194,7 @@ TEST_F(AblyTest, AnArrayThatTheServiceRefusesAsTooLargeIsSentFrameByFrame) {
 TEST_F(AblyTest, ARetryOfAnArrayInDoubtIsRecognisedAlsoWhenMoreFramesFollow) {
   const auto adapter = make();
   const auto frames = test::frames_of(kStream, 1, 50);
-  server_.faults(R"("lost_share":1)");  // executed, but not answered
+  server_.faults(R"("lost_share":1)");  // the server publishes the array, but does not answer
   const outside::Outcome doubtful = publish(*adapter, std::span(frames).first(3));
   EXPECT_EQ(doubtful.kind, Kind::retry_transport);
   EXPECT_EQ(doubtful.delivered, 0U);
@@ -227,7 +227,7 @@ TEST_F(AblyTest, AnotherSidecarLosesNoFrameWithOtherArrays) {
   server_.no_faults();
   const auto other = make();
   EXPECT_EQ(publish(*other, frames).kind, Kind::done);
-  // Some frames arrive twice, and readers drop them by their offset. No frame is missing.
+  // Some frames arrive twice. Readers drop the second copy by its offset. No frame is missing.
   EXPECT_EQ(server_.offsets(kChannel), "1,2,3,1,2,3,4,5");
 }
 
@@ -267,7 +267,7 @@ TEST_F(AblyTest, StreamsArriveOnceAndInOrderDespiteFailures) {
     std::size_t delivered = 0;
     std::size_t queued = 0;
     while (delivered < frames.size()) {
-      // A queue grows at its end only: the frames of a failed batch are published again.
+      // As in a delivery, new frames are only added at the end. So the frames of a failed batch are published again.
       queued = std::min(frames.size(), std::max(queued, delivered + 1 + random() % 30));
       const auto batch = std::span(frames).subspan(delivered, queued - delivered);
       const outside::Outcome outcome = co_await adapter->publish(batch, Clock::now() + test::kPatience);
@@ -283,7 +283,7 @@ TEST_F(AblyTest, StreamsArriveOnceAndInOrderDespiteFailures) {
   EXPECT_GT(server_.count("repeats"), 0);
 }
 
-TEST(AblyTokenTest, SignsAsAblyJsDoes) {  // signatures made by ably-js 2.28, Auth.createTokenRequest()
+TEST(AblyTokenTest, SignsAsAblyJsDoes) {  // ably-js 2.28 made the signatures: Auth.createTokenRequest()
   const auto sign = [](std::string_view client_id) {
     return sign_token_request("secret", "xVLyHw.A-pwh7", 300'000,
                               R"({"sealcast:11111111-2222-4333-8444-555555555555":["subscribe"]})", client_id,

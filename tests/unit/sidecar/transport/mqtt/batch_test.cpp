@@ -17,7 +17,7 @@ constexpr int kSuccess = 0x00, kNoSubscribers = 0x10, kNotAuthorized = 0x87, kQu
 
 class MqttBatchTest : public testing::Test {
  protected:
-  // A batch of four frames, all of them sent.
+  // Makes a batch of four frames. All four frames count as sent.
   MqttBatchTest() : frames_(4, std::make_shared<const Frame>()) {
     batch_.emplace(io_.get_executor(), frames_, Clock::now() + test::kPatience);
     while (batch_->has_next()) batch_->mark_sent();
@@ -66,7 +66,7 @@ TEST_F(MqttBatchTest, ALostConnectionDeliversTheFramesUpToTheFirstUnanswered) {
   EXPECT_EQ(outcome().kind, Kind::retry_transport) << "frame 1 may succeed, so the failure of frame 3 does not count";
   EXPECT_EQ(outcome().delivered, 1u);
   EXPECT_EQ(outcome().reason, "gone");
-  batch_->handle_answer(1, kSuccess);  // too late
+  batch_->handle_answer(1, kSuccess);  // the batch has ended, so this answer is ignored
   EXPECT_EQ(outcome().delivered, 1u);
 }
 

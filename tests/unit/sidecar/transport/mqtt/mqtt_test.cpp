@@ -49,7 +49,7 @@ std::vector<FramePtr> make_frames(std::int64_t first, std::int64_t last, const s
 class MqttTest : public testing::Test {
  protected:
   MqttTest() {
-    ::signal(SIGPIPE, SIG_IGN);  // as in sealcastd: libmosquitto writes to closed sockets
+    ::signal(SIGPIPE, SIG_IGN);  // sealcastd does this too, because libmosquitto writes to closed sockets
     settings_.mqtt.client_id = "sealcast-test";
     settings_.mqtt.topic = "sealcast/{stream_id}";
   }
@@ -65,7 +65,7 @@ class MqttTest : public testing::Test {
     return test::await(io_, adapter_->publish(frames, outside::Adapter::Clock::now() + limit));
   }
 
-  // Repeats until the connection is back, as the delivery around an adapter does.
+  // Repeats the publish until the connection works again, as a delivery does.
   outside::Outcome publish_again(const std::vector<FramePtr>& frames) {
     outside::Outcome outcome;
     const bool done = test::run_until(io_, [&] {
@@ -158,7 +158,8 @@ TEST_F(MqttTest, AFrameOverTheBrokersMaximumIsNeverSent) {
   MqttBroker broker({"allow_anonymous true", "max_packet_size 1000"});
   MqttSubscriber subscriber(broker);
   connect(broker.url());
-  // 3 bytes of header, 47 of topic, 2 of identifier, 52 of properties, and the frame with its content.
+  // Bytes of the packet: 3 for the header, 47 for the topic, 2 for the packet identifier, 52 for the properties, and
+  // the text of the frame.
   const std::size_t around_content = 3 + 47 + 2 + 52 + make_frame(1, 0)->text.size();
   const std::size_t largest = 1000 - around_content;
   const std::vector<FramePtr> frames = {make_frame(1), make_frame(2, largest), make_frame(3, largest + 1),
@@ -208,7 +209,7 @@ TEST_F(MqttTest, TlsVerifiesTheAuthorityAndTheHostName) {
   outside::Outcome outcome = publish(frames);
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
   EXPECT_EQ(outcome.delivered, 200u);
-  ERR_raise(ERR_LIB_USER, 1);  // an error that other code has left in the queue of the thread
+  ERR_raise(ERR_LIB_USER, 1);  // an error that other code has left in the error queue of OpenSSL
   EXPECT_EQ(publish(make_frames(201, 210)).kind, Kind::done);
   EXPECT_EQ(broker.logged("New client connected"), 1u);
   connect("mqtts://127.0.0.1:" + port);
@@ -320,7 +321,7 @@ TEST_F(MqttTest, ASlowBrokerKeepsItsConnection) {
   asio::co_spawn(io_, adapter.publish(frames, outside::Adapter::Clock::now() + milliseconds(500)),
                  [&](std::exception_ptr, outside::Outcome result) { outcome = std::move(result); });
   received(subscriber, 1);
-  broker.freeze();  // some frames are acknowledged, most are not
+  broker.freeze();  // the broker has acknowledged some frames, but not most of them
   ASSERT_TRUE(test::run_until(io_, [&] { return outcome.has_value(); }));
   broker.thaw();
   EXPECT_EQ(outcome->kind, Kind::retry_transport);
@@ -336,7 +337,7 @@ TEST_F(MqttTest, ASlowBrokerKeepsItsConnection) {
     EXPECT_TRUE(offset == last + 1 || offset == last) << offset << " after " << last;
     last = offset;
   }
-  EXPECT_GE(last, kFrames - 1);  // the frame in flight arrived twice
+  EXPECT_GE(last, kFrames - 1);  // one message may be a second copy of the frame in flight
 }
 
 TEST_F(MqttTest, ReconnectsToABrokerThatWasKilled) {
@@ -370,7 +371,7 @@ TEST_F(MqttTest, StoppingEndsAPublishInProgress) {
   EXPECT_EQ(outcome->kind, Kind::retry_transport);
   adapter_.reset();
   broker.thaw();
-  // No timer and no socket is left on the event loop.
+  // After stop(), no timer and no socket waits on the event loop.
   io_.restart();
   EXPECT_TRUE(test::run_until(io_, [&] {
     io_.restart();

@@ -27,7 +27,7 @@ class MqttTokenTest : public testing::Test {
     return make_mqtt_tokens(settings_)->make({kStream, channel, user_id, kNow * 1000 + 999, std::chrono::seconds(300)});
   }
 
-  // Verifies the signature and returns the claims as text.
+  // Checks the signature of the token, and returns its claims as JSON text.
   static std::string claims_of(const TransportToken& made) {
     const std::string token = made.token.substr(1, made.token.size() - 2);
     const auto jwt = core::token::parse_jwt(token);

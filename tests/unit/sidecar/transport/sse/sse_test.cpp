@@ -79,7 +79,7 @@ class SseHub : public testing::Test {
     return made;
   }
 
-  // Returns before the reader is a subscriber.
+  // Starts subscribe(). Returns before the reader is a subscriber.
   Client& start_connecting(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
     tcp::acceptor acceptor(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     tcp::socket client(io_), server(io_);
@@ -147,7 +147,7 @@ TEST_F(SseHub, SendsEveryFrameOnceToEveryReader) {
   std::vector<Client*> readers;
   for (int i = 0; i < 20; ++i) readers.push_back(&connect());
   for (int offset = 1; offset <= 40; ++offset) publish(offset, offset);
-  publish(30, 40);  // repeated
+  publish(30, 40);  // the hub must ignore these repeated frames
   publish(41, 41);
   for (Client* reader : readers) {
     ASSERT_TRUE(has(*reader, "id: 41\n"));
@@ -199,7 +199,7 @@ TEST_F(SseHub, ASlowReaderWithinTheRingGetsEveryFrame) {
   Client& slow = connect(0, true, 4096);
   for (int offset = 1; offset <= 60; ++offset) publish(offset, offset, 3000);
   io_.restart();
-  io_.run_for(milliseconds(50));  // fills the socket
+  io_.run_for(milliseconds(50));  // time in which the hub fills the buffers of the slow reader's socket
   ASSERT_TRUE(has(slow, "id: 60\n"));
   EXPECT_EQ(offsets(slow).size(), 61u);
   ASSERT_TRUE(has(slow, "x}\n\n\r\n"));

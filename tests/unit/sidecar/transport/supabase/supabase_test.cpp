@@ -38,7 +38,7 @@ class SupabaseTest : public testing::Test {
     return test::await(io_, adapter.publish(frames, Clock::now() + limit));
   }
 
-  // Publishes one frame to a service that gives this answer.
+  // Publishes one frame. The contract server gives this answer.
   outside::Outcome outcome_of_answer(int status, const std::string& body, const std::string& headers = "") {
     server_.faults(R"("answer":{"status":)" + std::to_string(status) + R"(,"headers":{)" + headers + R"(},"body":)" +
                    (body.empty() ? "\"\"" : body) + "}");
@@ -59,7 +59,7 @@ TEST_F(SupabaseTest, BroadcastsFramesInOrderAndUnchanged) {
   EXPECT_EQ(outcome.delivered, 5U);
   EXPECT_EQ(server_.offsets(kTopic), "1,2,3,4,5");
   const std::string messages = server_.messages(kTopic);
-  std::string text;  // as a JSON string in JSON
+  std::string text;  // the text of the first frame as the content of a JSON string
   for (const char c : frames.front()->text) text += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
   EXPECT_NE(messages.find(R"({"event":"message","private":true,"payload":")" + text + "\"}"), std::string::npos)
       << messages;
@@ -187,7 +187,8 @@ TEST_F(SupabaseTest, StreamsKeepTheirOrderDespiteFailures) {
   for (int i = 0; i < kStreams; ++i) asio::co_spawn(io_, deliver("stream-" + std::to_string(i)), asio::detached);
   ASSERT_TRUE(test::run_until(io_, [&] { return ended == kStreams; }));
   for (int i = 0; i < kStreams; ++i) {
-    // A frame whose answer was lost arrives twice in a row. Readers drop it by its offset.
+    // When the answer to a frame was lost, the frame arrives twice in a row. Readers drop the second copy by its
+    // offset.
     std::string offsets = server_.offsets("sealcast:stream-" + std::to_string(i)) + ",";
     for (std::int64_t offset = 1; offset <= kFrames; ++offset) {
       const std::string item = std::to_string(offset) + ",";
