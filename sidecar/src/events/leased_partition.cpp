@@ -23,7 +23,7 @@ constexpr milliseconds kMaxIdle{1000};  // an idle loop continues after this tim
 constexpr milliseconds kFirstBackoff{200};
 constexpr milliseconds kMaxBackoff{30'000};
 constexpr std::size_t kMaxPostponed = 2000;  // with so many postponed entries, the partition stops reading
-constexpr std::size_t kMaxBatch = 1000;      // entries
+constexpr std::size_t kMaxBatch = 1000;      // entries per read
 
 }  // namespace
 
@@ -234,10 +234,10 @@ asio::awaitable<bool> LeasedPartition::Impl::apply_batch(std::shared_ptr<const E
   co_return true;
 }
 
-// Explains why Applier::apply() returned no outcomes. If the handler is no longer registered, its entries count as
-// finished. Otherwise the lease has ended, and the partition stops. The list may be out of date and still name a
-// handler that was removed. The partition then stops too, but the worker reads the list again before it restarts the
-// partition.
+// Tells the two reasons apart why Applier::apply() returns no outcomes. If the handler is no longer registered, its
+// entries count as finished. If it is registered, the lease has ended, and the partition stops. handlers_ may be out of
+// date and still contain a handler that was removed. In this case the partition stops too, and the worker reads the
+// list again before it restarts the partition.
 bool LeasedPartition::Impl::registered(const std::string& handler) const {
   return std::ranges::any_of(handlers_, [&](const auto& known) { return known->name == handler; });
 }

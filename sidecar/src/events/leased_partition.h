@@ -1,13 +1,12 @@
 // One event partition while this worker leases it under one epoch. Reads the entries of the partition, applies the
 // handlers to them, and acknowledges them.
 //
-// - A new lease first reads the unacknowledged entries of earlier leases, then new entries. So the events of a sender
-// are
-//   applied in order.
+// - A new lease first reads the unacknowledged entries of earlier leases, then new entries. So it applies the events of
+//   a sender in order.
 // - A failed event is postponed, with all later events of its sender for the same handler. Postponed events are retried
 //   with growing pauses on the retry lane, while the other events of the partition are applied.
 // - An entry is acknowledged after every handler has finished it and Postgres has committed. An entry with a postponed
-//   event is not acknowledged yet. If the lease ends before, the next lease reads the entry again.
+//   event is not acknowledged yet. If the lease ends first, the next lease reads the entry again.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

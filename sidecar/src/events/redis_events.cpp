@@ -1,4 +1,5 @@
-// Adds frames to the event partitions. Maintains the partitions in rounds, at least once per second.
+// Adds frames to the event partitions. Maintains the partitions in rounds, with a pause of at most 1 s between two
+// rounds.
 #include "events/redis_events.h"
 
 #include <algorithm>
@@ -201,8 +202,8 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
   postgres::Params params_;
   std::vector<EntryId> recorded_;
   std::int64_t losses_ = 0;
-  bool known_ = false;  // the state was read from Postgres at least once
-  bool carrying_ = false;
+  bool known_ = false;     // the state was read from Postgres at least once
+  bool carrying_ = false;  // since the last loss, all shards have restarted from the time to which they were sent back
   int memory_percent_ = 0;
   redis::Clock::time_point next_trim_{};
   log::Throttle log_throttle_;

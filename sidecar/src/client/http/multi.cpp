@@ -99,7 +99,7 @@ void Multi::wait(const SocketPtr& socket, bool& waiting, asio::posix::stream_des
         waiting = false;
         const auto alive = weak.lock();
         if (!alive || socket->wanted == 0) return;
-        // In the meantime, libcurl may have asked watch() no longer to wait for this direction (reading or writing).
+        // During this wait, watch() may have changed `wanted`, so that it no longer contains this direction.
         const bool still_wanted = (socket->wanted & (event == CURL_CSELECT_IN ? CURL_POLL_IN : CURL_POLL_OUT)) != 0;
         if (still_wanted) alive->act(socket->descriptor.native_handle(), error ? CURL_CSELECT_ERR : event);
         if (socket->wanted != 0) alive->arm(socket);

@@ -1,6 +1,6 @@
 // Writes parameters in the binary format that the *_recv functions of Postgres read. Numbers are big-endian. An array
-// begins with 4-byte numbers: number of dimensions, null flag, element type and, unless it is empty, size and lower
-// bound.
+// begins with five 4-byte numbers: number of dimensions, null flag, element type, size, lower bound. An empty array has
+// only the first three.
 #include "client/postgres/params.h"
 
 namespace sealcast::client::postgres {

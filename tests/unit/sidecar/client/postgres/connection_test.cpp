@@ -185,7 +185,7 @@ TEST_F(PostgresConnection, ReportsUnansweredStatementsAsInDoubtWhenTheServerStop
   server_.stop();
   ASSERT_TRUE(test::run_until(io_, [&] { return outcome && second; }));
   // server_.stop() sends SIGQUIT, so the backend ends with the SQLSTATE 57P02 (crash_shutdown), unless the connection
-  // closes first. The second statement never began, so it always has no answer.
+  // closes first. The second statement never began, so it never gets an answer.
   EXPECT_TRUE(outcome == "57P02" || outcome == "in doubt") << *outcome;
   EXPECT_EQ(second, "in doubt");
   EXPECT_EQ(losses, 1);
