@@ -1,5 +1,5 @@
-// Short names for the two database clients, because nearly every folder uses them: postgres::Pool, redis::Client. Every
-// other namespace is the path of its folder.
+// Declares short namespace names for the two database clients, because nearly every folder uses them: postgres::Pool,
+// redis::Client. Every other namespace has the path of its folder as its name.
 #pragma once
 
 namespace sealcast {

@@ -1,5 +1,5 @@
-// Runs the statements that apply events on lanes, each under its handler's timeout, and counts failed, dead and forged
-// events.
+// Sends the SQL statements that apply events to Postgres. Each statement runs under the timeout of its handler. Counts
+// applied, repeated, failed, dead and forged events.
 #include "events/applier.h"
 
 #include <set>
@@ -23,7 +23,8 @@ constexpr char kFail[] = "select sealcast.fail_event($1, $2, $3, $4, $5, $6, $7)
 
 // Longer than the longest timeout of a handler, so that Postgres ends the statement and reports it.
 constexpr std::chrono::seconds kConnectionTimeout{75};
-constexpr int kAttempts = 3;  // statements that may fail because of other transactions before the events are suspected
+// A statement with transient failures is tried this many times. After that, the events are treated as the cause.
+constexpr int kAttempts = 3;
 constexpr milliseconds kPauseAfterFailure{50};
 constexpr milliseconds kPauseAfterRefusal{1000};
 constexpr std::string_view kQueryCanceled = "57014";
@@ -57,13 +58,13 @@ class Applier::Impl {
  private:
   struct Lane {
     std::shared_ptr<postgres::Connection> connection;
-    milliseconds timeout{0};  // statement_timeout of the session; 0: not known
+    milliseconds timeout{0};  // the statement_timeout that was set on this connection; 0: none was set yet
     bool busy = false;
   };
   enum class Trouble {
     none,
-    transient,        // caused by another transaction
-    connection_lost,  // Postgres has ended, or an event has crashed its backend; the result is unknown
+    transient,        // caused by another transaction, or by the server (for example out of resources)
+    connection_lost,  // the cause and the result are unknown: an event may have crashed its backend
     lasting,          // caused by the events
   };
   struct Attempt {
@@ -72,7 +73,7 @@ class Applier::Impl {
     std::string reason;
   };
 
-  asio::awaitable<Lane*> acquire_lane(LaneKind kind);  // null after stop()
+  asio::awaitable<Lane*> acquire_lane(LaneKind kind);  // returns null after stop()
   void release_lane(Lane& lane);
   asio::awaitable<std::vector<Applied>> apply_one(const EventHandler& handler, Lease lease, const EntryPtr& entry,
                                                   LaneKind kind);
@@ -93,7 +94,7 @@ class Applier::Impl {
   Event lane_released_;
   log::Throttle log_throttle_;
   log::Throttle forged_throttle_;
-  std::int64_t forged_ = 0;  // since the last log message about forged entries
+  std::int64_t forged_ = 0;  // forged entries since the last log message about them
   bool stopped_ = false;
 };
 
@@ -154,7 +155,8 @@ asio::awaitable<std::vector<Applied>> Applier::Impl::apply(const EventHandler& h
   if (entries.size() == 1) co_return co_await apply_one(handler, lease, entries.front(), kind);
   Attempt batch = co_await attempt_repeatedly(handler, lease, entries, kind);
   if (batch.trouble == Trouble::none) co_return std::move(batch.outcomes);
-  // One event at a time. When an event fails, the later events of its sender wait for its retry.
+  // The batch failed as a whole, so apply its events one at a time. When an event fails, the later events of its sender
+  // must wait for its retry, so that the events of a sender stay in order.
   std::vector<Applied> outcomes;
   std::set<std::string, std::less<>> failing_senders;
   for (const EntryPtr& entry : entries) {
@@ -180,8 +182,9 @@ asio::awaitable<std::vector<Applied>> Applier::Impl::apply_one(const EventHandle
   co_return outcomes;
 }
 
-// Retries failures that the events may not have caused. One lost connection is not held against the events; after a
-// second one they are suspected, because an event that crashes its backend restarts the whole of Postgres each time.
+// Retries failures that the events may not have caused. After the first lost connection the events are retried. After
+// the second one they are treated as the cause: an event that crashes its backend restarts the whole PostgreSQL server
+// each time, so it must not be retried often.
 asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt_repeatedly(const EventHandler& handler, Lease lease,
                                                                           std::span<const EntryPtr> entries,
                                                                           LaneKind kind) {
@@ -196,7 +199,8 @@ asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt_repeatedly(const 
   }
 }
 
-// Runs one statement. Waits while Postgres is unavailable or refuses the handler: no event causes that.
+// Runs one statement. Waits while Postgres is unavailable or refuses the call of the handler, because no event can
+// cause these two failures. After stop(), returns an Attempt without outcomes.
 asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt(const EventHandler& handler, Lease lease,
                                                                std::span<const EntryPtr> entries, LaneKind kind) {
   postgres::Params params;
@@ -284,8 +288,8 @@ std::vector<Applied> Applier::Impl::read_outcomes(const EventHandler& handler, L
   return outcomes;
 }
 
-// Records a failed attempt in Postgres, which decides whether the event becomes a dead letter. Returns nothing when the
-// lease has ended.
+// Records a failed attempt in Postgres. Postgres decides whether the event becomes a dead letter. Returns nullopt when
+// the lease has ended, the handler is no longer registered, the entry contains no message, or stop() was called.
 asio::awaitable<std::optional<Applied>> Applier::Impl::record_failure(const EventHandler& handler, Lease lease,
                                                                       const Entry& entry, std::string_view reason,
                                                                       LaneKind kind) {
@@ -301,7 +305,7 @@ asio::awaitable<std::optional<Applied>> Applier::Impl::record_failure(const Even
     try {
       rows = co_await lane->connection->query(kFail, params);
     } catch (const postgres::Error&) {
-      // The attempt may be counted twice then, which is harmless.
+      // If the statement was executed before the error, its retry counts the attempt a second time, which is harmless.
     }
     release_lane(*lane);
     if (!rows) {

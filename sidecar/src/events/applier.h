@@ -1,9 +1,10 @@
-// Applies events: calls handlers in Postgres for batches of entries, and decides what follows a failure.
+// Applies events: calls handlers in Postgres for batches of entries, and reacts to failures.
 //
+// - When a handler fails for one event of a batch, sealcast.apply_events() finds the event and applies the others.
 // - A statement that fails because of another transaction (a deadlock) or a lost connection is retried.
-// - A batch that times out or fails otherwise is applied again one event at a time. An event that then fails alone has
-//   failed.
-// - While Postgres is unavailable, or the handler cannot be called at all, everything waits.
+// - When the statement for a batch fails for another reason, such as its timeout, the events of the batch are applied
+//   again one at a time. An event whose own statement fails too counts as failed.
+// - While Postgres is unavailable, or the handler cannot be called at all, apply() waits.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -27,29 +28,29 @@ struct EventHandler {
   std::string name;
   std::string type;  // empty: all message types
   std::size_t batch_size;
-  std::chrono::milliseconds timeout;  // of one statement
+  std::chrono::milliseconds timeout;  // for one statement
   Metrics::Handler metrics;
 
   bool wants(const Entry& entry) const { return type.empty() || entry.type() == type; }
 };
 
-// The lease under which an event is applied. Dead letters are applied without a lease.
+// The lease under which an event is applied. A replayed dead letter has no lease: its `partition` is empty.
 struct Lease {
   std::optional<std::int32_t> partition;
   std::int64_t epoch = 0;
 };
 
 enum class Applied {
-  done,    // applied now or before, or not an event for this handler
-  retry,   // failed, or an earlier event of the same sender failed
-  dead,    // a dead letter now
-  forged,  // not a message of ours: recorded as a dead letter
+  done,    // the event was applied now or before, or its type is not for this handler
+  retry,   // the event failed, or an earlier event of its sender failed; it must be applied again
+  dead,    // the handler gave the event up, and it is a dead letter now
+  forged,  // the entry is no message of Sealcast; it was recorded as a dead letter
 };
 
 // A lane is a database connection with at most one statement in flight.
 enum class LaneKind {
   regular,
-  retry,  // one separate lane: retries never delay new events
+  retry,  // the one lane for retries, separate so that retries never delay new events
 };
 
 class Applier {
@@ -62,8 +63,8 @@ class Applier {
   void start();
   void stop();
 
-  // Applies at most one batch of `handler`. Returns one outcome per entry; none when the lease has ended, the handler
-  // is no longer registered, or stop() was called.
+  // Applies the entries, at most `handler.batch_size` of them. Returns one outcome per entry. Returns an empty vector
+  // when the lease has ended, the handler is no longer registered, or stop() was called.
   asio::awaitable<std::vector<Applied>> apply(const EventHandler& handler, Lease lease,
                                               std::span<const EntryPtr> entries, LaneKind kind);
 

@@ -16,8 +16,9 @@ namespace {
 
 using transport::outside::Outcome;
 
-// The first part of both scripts: fails when the partition has lost entries. KEYS: the partition. ARGV: the newest
-// entry that the partition ever had, …
+// The first part of both scripts. It fails when the partition has lost entries. KEYS[1] is the partition. ARGV[1] is
+// the id of the newest entry that the partition is known to have had. The second part of each script uses the other
+// arguments.
 constexpr std::string_view kLossCheck = R"lua(
 local function earlier(a, b)
   local a_ms, a_seq = a:match('(%d+)-(%d+)')
@@ -41,7 +42,8 @@ if earlier(newest, ARGV[1]) then return redis.error_reply('LOST entries up to ' 
 )lua";
 constexpr std::string_view kLost = "LOST";
 
-// ARGV: …, then stream_id, offset and frame of each message. Returns the id of the newest entry.
+// The second part of the script that adds messages. ARGV[2] and the following arguments are stream_id, offset and frame
+// of each message. Returns the id of the newest entry.
 constexpr std::string_view kAdd = R"lua(
 for i = 2, #ARGV, 3 do
   newest = redis.call('XADD', KEYS[1], '*', 'stream_id', ARGV[i], 'offset', ARGV[i + 1], 'frame', ARGV[i + 2])
@@ -49,9 +51,12 @@ end
 return newest
 )lua";
 
-// ARGV: …, the maximum age in ms of entries that no group reads, then the names of the groups. A group still needs its
-// pending entries (read but not acknowledged) and all entries after the last one that it read. Returns the id of the
-// newest entry, and for each group: name, pending, unread (-1: unknown), and the age in ms of the oldest of these.
+// The second part of the script that trims. ARGV[2] is the maximum age of entries in ms; it counts only while the
+// partition has no group. ARGV[3] and the following arguments are the names of the groups to create. A group still
+// needs its pending entries (read but not acknowledged) and all entries after the last one that it read. Returns the id
+// of the newest entry, then four values for each group: its name, its number of pending entries, its number of unread
+// entries (-1: unknown), and the age in ms of its oldest pending entry, or else of its oldest unread entry (0: there is
+// none).
 constexpr std::string_view kTrim = R"lua(
 for i = 3, #ARGV do redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[i], '0', 'MKSTREAM') end
 local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
@@ -90,7 +95,7 @@ bool reports_loss(const redis::Result& result) {
   return result.status == redis::Status::error && result.text().find(kLost) != std::string_view::npos;
 }
 
-// Parses a line "name:123\r\n" of INFO. 0 for a missing line.
+// Returns the number in the line "name:123\r\n" of a reply to INFO, or 0 when the line is missing.
 std::uint64_t info_number(std::string_view info, std::string_view name) {
   std::uint64_t value = 0;
   const std::string line = "\n" + std::string(name) + ":";
@@ -101,7 +106,7 @@ std::uint64_t info_number(std::string_view info, std::string_view name) {
 
 }  // namespace
 
-// One call of add(): the partitions are written concurrently.
+// The state of one call of add(), which writes to several partitions concurrently.
 struct EventPartitions::Addition {
   Addition(const asio::any_io_executor& executor, std::size_t partitions) : running(partitions), done(executor) {}
 
@@ -159,7 +164,8 @@ asio::awaitable<void> EventPartitions::add_to(std::size_t partition, const std::
     if (const auto added = parse_entry_id(result.text())) newest_[partition] = std::max(newest_[partition], *added);
   }
   has_lost_entries_ = has_lost_entries_ || reports_loss(result);
-  // A failure of all partitions is more important than the failure of one.
+  // The caller gets one outcome for all partitions. A failure that concerns all streams (retry_transport) replaces a
+  // failure that concerns one stream.
   const bool worse = outcome.kind == Outcome::Kind::retry_transport || addition.outcome.kind == Outcome::Kind::done;
   if (outcome.kind != Outcome::Kind::done && worse) addition.outcome = std::move(outcome);
   if (--addition.running == 0) addition.done.set();

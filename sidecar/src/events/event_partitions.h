@@ -1,10 +1,12 @@
-// The event partitions in Redis: all messages, by sender, in a few Redis streams `sealcast:events:{n}`.
+// The event partitions in Redis: a few Redis streams `sealcast:events:{n}` that together carry all messages.
 //
-// All messages of a sender to one stream are in one partition, in order. An entry has the fields `stream_id`, `offset`
-// and `frame` (the JSON of the frame, as on every transport). A message may be there twice.
+// The sender of a message selects its partition. A partition contains the messages of a sender to one stream in order.
+// An entry has the fields `stream_id`, `offset` and `frame` (the JSON of the frame, as on every transport). A partition
+// may contain a message twice.
 //
-// The id of the newest entry of each partition is remembered. A partition whose newest entry is older has lost entries:
-// then nothing more is added (`has_lost_entries()`) until the loss is handled and expect() is called.
+// The class remembers the id of the newest entry of each partition. When Redis has only older entries in a partition,
+// the partition has lost entries. From then on add() and trim() fail for this partition, and has_lost_entries() returns
+// true. The caller must handle the loss and then call expect().
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -25,8 +27,9 @@
 
 namespace sealcast::events {
 
-// The partition of a sender, from 0: FNV-1a (64 bits, http://www.isthe.com/chongo/tech/comp/fnv/) of the lower-case
-// UUID, modulo the number of partitions.
+// Returns the number of the partition of a sender, from 0: the FNV-1a hash (64 bits,
+// http://www.isthe.com/chongo/tech/comp/fnv/) of `sender_id`, modulo `partitions`. `sender_id` is a UUID as text in
+// lower case.
 std::size_t partition_of(std::string_view sender_id, std::size_t partitions);
 
 class EventPartitions {
@@ -40,22 +43,25 @@ class EventPartitions {
   std::size_t count() const { return keys_.size(); }
   const std::string& key(std::size_t partition) const { return keys_[partition]; }
 
-  // Adds the frames, in order within each partition.
+  // Adds the frames. The frames of one partition stay in order.
   asio::awaitable<transport::outside::Outcome> add(std::span<const transport::FramePtr> frames,
                                                    redis::Clock::time_point deadline);
 
-  // Creates the consumer groups that are missing. A new group begins with the oldest entry. Then removes each entry
-  // that all groups have finished. If there is no group, removes each entry that is older than `max_age`. Returns the
-  // progress of the groups, or an empty vector after a failure.
+  // Creates the consumer groups that are missing. A new group begins with the oldest entry. Then removes entries that
+  // all groups have finished. If the partition has no group, removes entries that are older than `max_age`. Redis
+  // removes entries in blocks, so some of them may remain until a later call. Returns the progress of the groups, or an
+  // empty vector after a failure.
   asio::awaitable<std::vector<GroupProgress>> trim(std::size_t partition, std::span<const std::string> groups,
                                                    std::chrono::milliseconds max_age);
 
-  // Memory that Redis uses, in percent of maxmemory. 0: maxmemory is not set or not known.
+  // Returns the memory that Redis uses, in percent of its setting maxmemory. Returns 0 when maxmemory is not set, or
+  // when Redis does not answer.
   asio::awaitable<int> memory_percent();
 
   bool has_lost_entries() const { return has_lost_entries_; }
   const std::vector<EntryId>& newest() const { return newest_; }
-  // From now on each partition must have at least this entry.
+  // Sets the id of the newest entry that each partition must have, and forgets the earlier loss. An id of 0-0 expects
+  // nothing.
   void expect(std::vector<EntryId> newest);
 
  private:

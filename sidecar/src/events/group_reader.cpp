@@ -1,4 +1,5 @@
-// Begins leases and reads entries with Lua scripts that compare epochs; acknowledges and watches with plain commands.
+// Begins leases and reads entries with Lua scripts, which compare epochs. Acknowledges and watches entries with plain
+// commands.
 #include "events/group_reader.h"
 
 #include <algorithm>
@@ -11,7 +12,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Returns the last entry that the group has read. KEYS: the partition. ARGV: the group, the epoch.
+// Begins a lease: creates its consumer, moves the unacknowledged entries of other epochs to this consumer, and deletes
+// the other consumers. Fails when a newer epoch has begun. Returns the id of the last entry that the group has read.
+// KEYS: the partition. ARGV: the group, the epoch.
 constexpr std::string_view kBeginLease = R"lua(
 redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 local consumers = redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
@@ -36,8 +39,9 @@ for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
 end
 )lua";
 
-// Only the lease that has begun and has the highest epoch reads. KEYS: the partition. ARGV: the group, the epoch, the
-// maximum number of entries, and the entry after which to read (">": new entries).
+// Reads entries, but only for a lease that has begun and has the highest epoch. KEYS: the partition. ARGV: the group,
+// the epoch, the maximum number of entries, and the id after which to read (">" reads entries that are new for the
+// group).
 constexpr std::string_view kRead = R"lua(
 local known = false
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
@@ -49,8 +53,8 @@ if not known then return redis.error_reply('NOGROUP this lease has not begun') e
 return redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], ARGV[4])
 )lua";
 
-// Few commands per second while nothing is sent. A partition that becomes idle meanwhile is watched by the next
-// command.
+// The time for which one XREAD waits for entries. It is long, so that an idle worker sends few commands per second. It
+// is short, because a partition that becomes idle during the wait is watched only by the next XREAD.
 constexpr milliseconds kBlock{100};
 
 redis::Options waiting_options(redis::Options options) {
@@ -158,7 +162,8 @@ asio::awaitable<void> GroupReader::wait_for_entries(std::span<const Watched> wat
     status = (co_await waiting_client_.call(command)).status;
   }
   if (status == redis::Status::ok) co_return;
-  // Nothing is watched, Redis is unavailable, or it is a cluster: one command cannot watch keys of different slots.
+  // The command was not sent or failed: no partition is idle, Redis is unavailable, or Redis is a cluster (there one
+  // command cannot watch keys of different slots). Wait as long as XREAD would.
   co_await sleep_for(kBlock);
 }
 

@@ -1,7 +1,8 @@
 // Reads event partitions as a consumer group, and acknowledges entries.
 //
-// Each lease is a consumer of the group, named by the lease's epoch. A newer epoch takes over the unacknowledged
-// entries of the older ones; an older epoch can no longer read.
+// Each lease of a partition is a consumer of the group in Redis. The name of the consumer is the epoch of the lease. A
+// lease with a newer epoch takes over the unacknowledged entries of the leases before it. A lease with an older epoch
+// can no longer read.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -25,13 +26,13 @@ class GroupReader {
  public:
   enum class State {
     ok,
-    unavailable,  // Redis does not answer, or refuses the command: retry
-    superseded,   // a newer epoch reads this partition
-    no_group,     // Redis has lost the group: call begin_lease() again
+    unavailable,  // Redis does not answer, or refuses the command; the caller retries
+    superseded,   // a lease with a newer epoch reads this partition
+    no_group,     // Redis has lost the partition, the group or this lease; the caller calls begin_lease() again
   };
   struct LeaseStart {
     State state;
-    EntryId last_read{};  // the last entry that the group has read before
+    EntryId last_read{};  // the last entry that the group had read before this lease began
   };
   struct Batch {
     State state;
@@ -51,14 +52,18 @@ class GroupReader {
 
   // Creates the group if it is missing, and takes over the unacknowledged entries of earlier leases.
   asio::awaitable<LeaseStart> begin_lease(std::size_t partition, std::int64_t epoch);
-  // Reads up to `count` new entries, or, with `after`, unacknowledged entries of this lease after that entry.
+  // Without `after`, reads up to `count` entries that the group has not read yet. With `after`, reads up to `count`
+  // unacknowledged entries of this lease whose ids are higher than `after`.
   asio::awaitable<Batch> read(std::size_t partition, std::int64_t epoch, std::size_t count,
                               std::optional<EntryId> after);
-  // Returns false when the entries must be acknowledged again.
+  // Returns false after a failure: the caller must acknowledge the same entries again. Returns true when Redis has lost
+  // the group, because then nothing is left to acknowledge.
   asio::awaitable<bool> acknowledge(std::size_t partition, std::span<const EntryId> ids);
-  // Returns the id of the newest entry; nothing when Redis does not answer or has no such partition.
+  // Returns the id of the newest entry. Returns nullopt when Redis does not answer or has no such partition.
   asio::awaitable<std::optional<EntryId>> newest(std::size_t partition);
-  // Waits until a partition has an entry after its position, but about 100 ms at most. Uses a separate connection.
+  // Waits until one of the partitions has an entry after its position. Returns after about 100 ms even without one;
+  // while Redis does not answer, a call takes longer (about the timeout of a call and 200 ms). Uses a separate
+  // connection.
   asio::awaitable<void> wait_for_entries(std::span<const Watched> watched);
 
  private:

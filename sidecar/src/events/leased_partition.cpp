@@ -19,11 +19,11 @@ using std::chrono::milliseconds;
 using Clock = LeasedPartition::Clock;
 
 constexpr milliseconds kPauseAfterFailure{100};
-constexpr milliseconds kMaxIdle{1000};  // then the partition reads without a wake-up
+constexpr milliseconds kMaxIdle{1000};  // an idle loop continues after this time even when nothing wakes it
 constexpr milliseconds kFirstBackoff{200};
 constexpr milliseconds kMaxBackoff{30'000};
-constexpr std::size_t kMaxPostponed = 2000;  // entries; with more the partition reads no new entries
-constexpr std::size_t kMaxBatch = 1000;      // entries
+constexpr std::size_t kMaxPostponed = 2000;  // with so many postponed entries, the partition stops reading
+constexpr std::size_t kMaxBatch = 1000;      // entries per read
 
 }  // namespace
 
@@ -66,10 +66,10 @@ class LeasedPartition::Impl : public std::enable_shared_from_this<Impl> {
   struct Postponed {
     std::shared_ptr<const EventHandler> handler;
     std::deque<EntryPtr> entries;
-    int failures = 0;  // of the first entry
+    int failures = 0;  // failed attempts to apply the first entry; 0: that entry was not tried yet
     Clock::time_point due;
   };
-  using PostponedKey = std::pair<std::string, std::string>;  // handler, sender
+  using PostponedKey = std::pair<std::string, std::string>;  // name of the handler, id of the sender
 
   std::size_t partition() const { return static_cast<std::size_t>(id_); }
   asio::awaitable<void> read_loop();
@@ -87,10 +87,10 @@ class LeasedPartition::Impl : public std::enable_shared_from_this<Impl> {
   void end_loop();
 
   bool lease_begun_ = false;
-  bool reading_new_ = false;             // false: the entries of earlier leases are not all read
-  EntryId old_position_{};               // the last entry of earlier leases that was read
-  std::map<EntryId, EntryPtr> open_;     // read and not acknowledged
-  std::vector<EntryId> unacknowledged_;  // finished by all handlers
+  bool reading_new_ = false;             // false while the partition still reads the entries of earlier leases
+  EntryId old_position_{};               // the last read entry of earlier leases
+  std::map<EntryId, EntryPtr> open_;     // entries that were read and are not acknowledged
+  std::vector<EntryId> unacknowledged_;  // entries that all handlers have finished, to be acknowledged next
   std::map<PostponedKey, Postponed> postponed_;
   bool stopped_ = false;
   int running_loops_ = 0;
@@ -147,7 +147,8 @@ asio::awaitable<bool> LeasedPartition::Impl::begin_lease() {
   co_return true;
 }
 
-// Returns false when there are no new entries.
+// Reads and applies one batch. Returns false when there are no new entries, or when a newer lease has superseded this
+// one. In the second case the partition stops.
 asio::awaitable<bool> LeasedPartition::Impl::read_batch() {
   std::size_t count = 1;
   for (const auto& handler : handlers_) count = std::max(count, handler->batch_size);
@@ -174,7 +175,7 @@ asio::awaitable<bool> LeasedPartition::Impl::read_batch() {
   (reading_new_ ? position_ : old_position_) = batch.entries.back()->id;
   std::vector<EntryPtr> fresh;
   for (const EntryPtr& entry : batch.entries) {
-    // After Redis has lost the group, entries that are still open are read a second time.
+    // After Redis has lost the group, the new group also reads entries that are still open here.
     if (open_.emplace(entry->id, entry).second) fresh.push_back(entry);
   }
   co_await apply(std::move(fresh));
@@ -193,8 +194,9 @@ asio::awaitable<void> LeasedPartition::Impl::apply(std::vector<EntryPtr> entries
       wanted[i].push_back(entry);
     }
     if (entry->open_handlers > 0) continue;
-    // An entry that no handler wants may be forged, so it is verified too. apply_events() verifies all its entries. So
-    // this entry goes with those of the first handler, which does not run for it.
+    // No handler wants this entry, but it may be forged, so it must be verified too. apply_events() verifies every
+    // entry that it gets, and skips the handler for an entry of another type. So this entry joins those of the first
+    // handler.
     entry->open_handlers = 1;
     wanted[0].push_back(entry);
   }
@@ -214,7 +216,7 @@ asio::awaitable<void> LeasedPartition::Impl::apply(std::vector<EntryPtr> entries
   }
 }
 
-// Returns false when the lease has ended.
+// Returns false when the partition stops, because the lease has ended or the applier was stopped.
 asio::awaitable<bool> LeasedPartition::Impl::apply_batch(std::shared_ptr<const EventHandler> handler,
                                                          std::vector<EntryPtr> entries) {
   const std::vector<Applied> outcomes = co_await applier_.apply(*handler, {id_, epoch_}, entries, LaneKind::regular);
@@ -232,8 +234,10 @@ asio::awaitable<bool> LeasedPartition::Impl::apply_batch(std::shared_ptr<const E
   co_return true;
 }
 
-// The entries of a handler that is no longer registered are finished. Before a new lease begins, the worker reads the
-// list of handlers again.
+// Tells the two reasons apart why Applier::apply() returns no outcomes. If the handler is no longer registered, its
+// entries count as finished. If it is registered, the lease has ended, and the partition stops. handlers_ may be out of
+// date and still contain a handler that was removed. In this case the partition stops too, and the worker reads the
+// list again before it restarts the partition.
 bool LeasedPartition::Impl::registered(const std::string& handler) const {
   return std::ranges::any_of(handlers_, [&](const auto& known) { return known->name == handler; });
 }
@@ -284,7 +288,8 @@ asio::awaitable<void> LeasedPartition::Impl::retry_loop() {
   end_loop();
 }
 
-// Retries the first entry alone; once it is finished, the waiting entries of the sender as a batch.
+// Applies the postponed entries of one sender for one handler. While the first entry fails, it is retried alone. After
+// it has succeeded, the other entries are applied in batches.
 asio::awaitable<void> LeasedPartition::Impl::retry(PostponedKey key) {
   const std::shared_ptr<const EventHandler> handler = postponed_.at(key).handler;
   const std::size_t batch = postponed_.at(key).failures > 0 ? 1 : handler->batch_size;

@@ -1,11 +1,12 @@
-// One event partition while this worker leases it under one epoch: reads entries, applies them, acknowledges them.
+// One event partition while this worker leases it under one epoch. Reads the entries of the partition, applies the
+// handlers to them, and acknowledges them.
 //
-// - The partition first reads the unacknowledged entries of earlier leases, then new entries. So the events of a sender
-//   are applied in order.
+// - A new lease first reads the unacknowledged entries of earlier leases, then new entries. So it applies the events of
+//   a sender in order.
 // - A failed event is postponed, with all later events of its sender for the same handler. Postponed events are retried
-//   with growing pauses on the retry lane, while the partition continues.
-// - An entry is acknowledged when every handler has finished it, after the commit. Postponed entries are not
-//   acknowledged: the next lease reads them again.
+//   with growing pauses on the retry lane, while the other events of the partition are applied.
+// - An entry is acknowledged after every handler has finished it and Postgres has committed. An entry with a postponed
+//   event is not acknowledged yet. If the lease ends first, the next lease reads the entry again.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -24,27 +25,29 @@ namespace sealcast::events {
 
 using EventHandlers = std::vector<std::shared_ptr<const EventHandler>>;
 
-// A copy refers to the same partition.
+// A copy of this object refers to the same running partition.
 class LeasedPartition {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Starts at once. The references outlive the partition; the content of `handlers` may change at any time.
+  // Starts reading at once. `reader`, `applier` and `handlers` must stay valid until the partition has ended. The
+  // content of `handlers` may change at any time.
   LeasedPartition(asio::any_io_executor executor, GroupReader& reader, Applier& applier, const EventHandlers& handlers,
                   std::int32_t id, std::int64_t epoch);
 
-  void stop();  // begins no further batch; the current batch ends
+  void stop();  // lets the current batch finish and begins no further batch
   bool ended() const;
-  asio::awaitable<bool> wait_ended(Clock::time_point deadline) const;  // false at `deadline`
+  // Returns true when the partition has ended, false when `deadline` came first.
+  asio::awaitable<bool> wait_ended(Clock::time_point deadline) const;
 
   std::int64_t epoch() const;
-  bool idle() const;  // all entries are read
-  void wake();        // reads again, if the partition is idle
+  bool idle() const;  // the last read returned no entries, and the partition waits
+  void wake();        // ends the wait of an idle partition, so that it reads again
   std::size_t postponed() const;
 
-  // The last entry that was read.
+  // Returns the id of the last entry that the group has read, in this lease or before it.
   EntryId position() const;
-  // True when `id` and all earlier entries are acknowledged.
+  // Returns true when the entry `id` and all earlier entries are acknowledged.
   bool finished(const EntryId& id) const;
 
  private:

@@ -1,4 +1,5 @@
-// Adds frames to the event partitions, and maintains the partitions in rounds.
+// Adds frames to the event partitions. Maintains the partitions in rounds, with a pause of at most 1 s between two
+// rounds.
 #include "events/redis_events.h"
 
 #include <algorithm>
@@ -31,7 +32,8 @@ constexpr char kRewind[] = "select complete, since::text from sealcast.rewind_ev
 constexpr std::size_t kMaxBatch = 256;
 constexpr milliseconds kRoundEvery{1000};
 
-// Maintains the partitions in rounds. Outlives the adapter until the current round ends.
+// Maintains the partitions in rounds. The coroutine of the rounds shares the ownership of this object, so a round in
+// progress may end after the adapter is destroyed.
 class PartitionMaintenance : public std::enable_shared_from_this<PartitionMaintenance> {
  public:
   PartitionMaintenance(const asio::any_io_executor& executor, const config::Settings& settings, redis::Options options)
@@ -58,7 +60,7 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
 
   void count_in(Metrics& metrics) { metrics_ = &metrics; }
 
-  // The reason why nothing may be added now; empty: frames may be added.
+  // Returns the reason why no frames may be added now, or an empty string when frames may be added.
   std::string reason_to_wait() {
     if (!known_) return "the newest entries are not read from Postgres yet";
     if (partitions.has_lost_entries()) {
@@ -170,7 +172,8 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
     }
   }
 
-  // The next holder of the transport's cursors learns from the record which entries Redis must have.
+  // Records the newest entry of each partition in Postgres. Another sidecar that continues this transport reads the
+  // record, so that it also notices when Redis has lost entries.
   asio::awaitable<void> record_newest() {
     std::vector<std::int32_t> changed;
     std::vector<std::int64_t> ms, seq;
@@ -199,8 +202,8 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
   postgres::Params params_;
   std::vector<EntryId> recorded_;
   std::int64_t losses_ = 0;
-  bool known_ = false;  // the state was read from Postgres
-  bool carrying_ = false;
+  bool known_ = false;     // the state was read from Postgres at least once
+  bool carrying_ = false;  // since the last loss, all shards have restarted from the time to which they were sent back
   int memory_percent_ = 0;
   redis::Clock::time_point next_trim_{};
   log::Throttle log_throttle_;

@@ -1,14 +1,14 @@
-// The transport `redis_events`: adds all messages to the event partitions, for workers. A message may be there twice.
+// The transport `redis_events`: adds all messages to the event partitions, for workers. A partition may contain a
+// message twice.
 //
 // The transport also maintains the partitions:
-// - The consumer groups of registered handlers (sealcast.event_groups) are created before entries are trimmed.
-// - Entries that every group has finished are trimmed (https://redis.io/docs/latest/commands/xtrim/, MINID). Without
-// any
-//   group, entries are trimmed by age.
-// - Nothing is added while the memory of Redis is nearly full, or while Postgres cannot return the newest entries that
-//   were recorded.
-// - When Redis has lost entries, the transport goes back to what the slowest group had finished
-//   (sealcast.rewind_events). These and all later messages are carried again, in order, before newer ones.
+// - It creates the consumer groups of registered handlers (sealcast.event_groups) before it trims entries.
+// - It trims entries that every group has finished (https://redis.io/docs/latest/commands/xtrim/, MINID). It
+//   trims entries by age in a partition that has no group.
+// - It adds no messages while the memory of Redis is nearly full, and none until it has read from Postgres which newest
+//   entries were recorded.
+// - When Redis has lost entries, the transport goes back to the time up to which the slowest group had finished all
+//   messages (sealcast.rewind_events). It carries all messages since that time again, in order, before newer messages.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -1,4 +1,5 @@
-// Plans a replay, reads the history page by page, and adds each page to the event partitions.
+// Asks Postgres which messages to replay, reads them from the history page by page, and adds each page to the event
+// partitions.
 #include "events/replay.h"
 
 #include <unistd.h>
@@ -30,8 +31,8 @@ constexpr char kBounds[] = "select first_offset, last_offset from sealcast.strea
 constexpr char kPage[] = "select \"offset\", prev, envelope from sealcast.history($1, $2, null, $3)";
 
 constexpr std::int32_t kPageRows = 1000;
-constexpr std::size_t kMaxBatch = 256;  // frames per add()
-constexpr std::chrono::minutes kPlanTimeout{10};
+constexpr std::size_t kMaxBatch = 256;            // frames per add()
+constexpr std::chrono::minutes kPlanTimeout{10};  // for each statement; the plan may take this long
 constexpr std::chrono::seconds kConnectTimeout{10};
 constexpr std::chrono::milliseconds kPauseAfterFailure{500};
 

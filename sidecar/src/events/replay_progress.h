@@ -1,6 +1,7 @@
-// The progress of a replay as text: count, rate, remaining time.
+// Formats the progress of a replay as text: number of messages, rate, remaining time.
 //
-// On a terminal one line is rewritten five times per second; elsewhere a new line is printed every 5 seconds.
+// On a terminal, one line is rewritten at most five times per second. Otherwise, a new line is printed at most every 5
+// seconds.
 #pragma once
 
 #include <chrono>
@@ -15,9 +16,9 @@ class ReplayProgress {
 
   ReplayProgress(std::int64_t total, bool terminal, Clock::time_point now);
 
-  // Returns the text to print now; empty when the last text is recent.
+  // Returns the text to print now, or an empty string when it is too early for the next text.
   std::string at(std::int64_t done, Clock::time_point now);
-  // Returns the last text.
+  // Returns the text to print at the end of the replay.
   std::string end(std::int64_t done, Clock::time_point now) const;
 
  private:

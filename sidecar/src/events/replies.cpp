@@ -1,4 +1,4 @@
-// Parses entries, entry ids and the progress of consumer groups.
+// Parses the entries, entry ids and progress of consumer groups in replies of Redis.
 #include "events/replies.h"
 
 #include <simdjson.h>
@@ -31,7 +31,7 @@ std::string_view envelope_of_frame(std::string_view frame) {
   const std::size_t at = frame.find(kMember);
   if (at == frame.npos || !frame.ends_with('}')) return {};
   const std::string_view envelope = frame.substr(at + kMember.size(), frame.size() - at - kMember.size() - 1);
-  // A zero byte is valid UTF-8, but Postgres does not accept it in a text.
+  // A zero byte is valid in UTF-8, but Postgres does not accept it in a text.
   const bool readable =
       simdjson::validate_utf8(envelope.data(), envelope.size()) && envelope.find('\0') == envelope.npos;
   return readable ? envelope : std::string_view();

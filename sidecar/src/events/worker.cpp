@@ -1,4 +1,5 @@
-// Claims partitions, records their progress, replays dead letters, and watches for new entries.
+// Runs the three loops of a worker: one claims partitions, one records progress and replays dead letters, one watches
+// idle partitions for new entries.
 #include "events/worker.h"
 
 #include <algorithm>
@@ -33,9 +34,10 @@ constexpr char kCarried[] =
 constexpr char kFinish[] = "select sealcast.finish_partitions($1, $2, $3, $4, $5)";
 constexpr char kReplay[] = "select handler, \"offset\", envelope from sealcast.event_dead_letters_to_replay($1, $2)";
 
-constexpr std::int32_t kMaxReplays = 20;  // dead letters per round
+constexpr std::int32_t kMaxReplays = 20;  // dead letters per pass of record_loop()
 
-// Two workers need different names even with the same settings, host name and process id.
+// Adds a random suffix to the name: two workers (for example in two containers) may have the same settings, host name
+// and process id, but need different names.
 std::string unique_name(const std::string& holder) {
   std::random_device random;
   std::array<char, 9> suffix{};
@@ -52,8 +54,8 @@ class Worker::Impl {
   asio::awaitable<void> shut_down(Clock::time_point deadline);
 
  private:
-  // When the partition has finished the entry `newest`, it has finished all messages that were relayed before
-  // `carried_to`.
+  // A measure of progress for one partition: when all handlers have finished the entries up to `newest`, they have
+  // finished all messages of this partition that were relayed before `carried_to`.
   struct Checkpoint {
     EntryId newest;
     std::int64_t carried_to;  // Unix ms
@@ -85,7 +87,7 @@ class Worker::Impl {
   std::map<std::int32_t, LeasedPartition> partitions_;
   std::vector<LeasedPartition> ending_;
   std::map<std::int32_t, Checkpoint> checkpoints_;
-  std::int64_t losses_ = 0;  // number of losses of Redis when the checkpoints were made
+  std::int64_t losses_ = 0;  // how often Redis had lost entries when the checkpoints were made
   int running_loops_ = 0;
   Event loops_ended_;
   Event shutting_down_;
@@ -181,7 +183,8 @@ asio::awaitable<void> Worker::Impl::claim() {
   params.add(static_cast<std::int32_t>(lease_.count()));
   params.add(static_cast<std::int32_t>(reader_.partitions()));
   const postgres::Result claimed = co_await connection_->query(kClaim, params);
-  // The handlers are read after the claim: a handler that is registered later ends these epochs.
+  // The handlers are read after the claim, so the list is complete for the claimed epochs: registering another handler
+  // ends these epochs.
   co_await read_handlers();
   update_partitions(claimed);
 }
@@ -239,7 +242,7 @@ void Worker::Impl::update_partitions(const postgres::Result& claimed) {
   metrics_.held.Set(static_cast<double>(postponed));
 }
 
-// Records in Postgres the checkpoints that the partitions have reached.
+// Records in Postgres each checkpoint whose partition has reached it, and removes the checkpoint.
 asio::awaitable<void> Worker::Impl::record_finished() {
   std::vector<std::int32_t> ids;
   std::vector<std::int64_t> epochs, finished;
@@ -261,15 +264,16 @@ asio::awaitable<void> Worker::Impl::record_finished() {
   co_await connection_->query(kFinish, params);
 }
 
-// Makes a checkpoint for each partition that has none. The time is read first, the newest entry second: all messages
-// that were relayed before the time are then in Redis, at or before that entry.
+// Makes a checkpoint for each partition that has none. The order matters: the worker first reads the time from Postgres
+// (all messages that were relayed before this time are in Redis already), then the newest entry from Redis. So all
+// these messages are at or before that entry.
 asio::awaitable<void> Worker::Impl::make_checkpoints() {
   enum { kCarriedTo, kLosses, kPartition, kMs, kSeq };
   const postgres::Result carried = co_await connection_->query(kCarried);
   const std::int64_t losses = carried.integer(0, kLosses);
   if (std::exchange(losses_, losses) != losses) checkpoints_.clear();
   if (carried.null(0, kCarriedTo)) co_return;
-  std::map<std::int32_t, EntryId> added;  // newest entry that the sidecars have recorded, by partition
+  std::map<std::int32_t, EntryId> added;  // per partition, the newest entry that the sidecars have recorded
   for (const auto& [id, partition] : partitions_) {
     if (!checkpoints_.contains(id)) added.emplace(id, EntryId{});
   }
@@ -281,14 +285,16 @@ asio::awaitable<void> Worker::Impl::make_checkpoints() {
   }
   for (const auto& [id, last] : added) {
     const auto newest = co_await reader_.newest(static_cast<std::size_t>(id));
-    // A Redis without the recorded entry has lost entries: then its newest entry proves nothing.
+    // If the newest entry is older than the recorded one, Redis has lost entries. Its newest entry then does not prove
+    // that the earlier messages were finished, so no checkpoint is made.
     if (newest && *newest >= last && partitions_.contains(id)) {
       checkpoints_.insert_or_assign(id, Checkpoint{*newest, carried.integer(0, kCarriedTo)});
     }
   }
 }
 
-// Only the worker that leases the partition 0 replays. The retry lane is used, so that new events do not wait.
+// Applies the dead letters that an operator has marked for replay. Only the worker that leases partition 0 does so, so
+// that two workers do not replay the same one. Replays use the retry lane, so that new events do not wait.
 asio::awaitable<void> Worker::Impl::replay_dead_letters() {
   if (!partitions_.contains(0)) co_return;
   postgres::Params params;
@@ -299,7 +305,7 @@ asio::awaitable<void> Worker::Impl::replay_dead_letters() {
     const auto found = std::ranges::find(handlers_, rows.text(row, 0),
                                          [](const auto& known) -> std::string_view { return known->name; });
     if (found == handlers_.end()) continue;
-    const std::shared_ptr<const EventHandler> handler = *found;  // handlers_ may change meanwhile
+    const std::shared_ptr<const EventHandler> handler = *found;  // handlers_ may change during apply()
     auto entry = std::make_shared<Entry>();
     entry->offset = rows.integer(row, 1);
     entry->envelope = rows.text(row, 2);
@@ -324,7 +330,7 @@ asio::awaitable<void> Worker::Impl::shut_down(Clock::time_point deadline) {
     params.add(std::string_view(holder_));
     co_await connection_->query(kRelease, params);
   } catch (const postgres::Error&) {
-    // The leases expire.
+    // Without the release, the leases end by themselves when they expire.
   }
   applier_.stop();
   reader_.stop();

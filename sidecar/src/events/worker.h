@@ -1,10 +1,13 @@
-// A worker: leases event partitions of its group, and applies the handlers of the group to their entries.
+// A worker: leases event partitions for its consumer group, and applies the handlers of the group to their entries.
 //
 // Three loops run until shut_down():
-// - Every third of a lease, the worker claims partitions (sealcast.claim_partitions) and reads the list of handlers.
-// - Every third of a lease, it records how far its partitions are finished, and replays dead letters on request.
-// - It watches the idle partitions for new entries.
-// A partition whose lease has ended stops by itself: no statement under its epoch changes anything.
+// - The first loop claims partitions (sealcast.claim_partitions) and reads the list of handlers. It pauses for a
+//   third of worker.lease_ms between two claims.
+// - The second loop records how far the partitions are finished, and replays dead letters that are marked for it. It
+//   pauses for the same time.
+// - The third loop watches the idle partitions for new entries.
+// When the lease of a partition has ended, statements under its epoch change nothing, and the partition stops by
+// itself.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,12 +26,13 @@ class Worker {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `metrics` outlives this.
+  // `metrics` must stay valid as long as this object.
   Worker(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings, std::string group);
   ~Worker();
 
   void start();
-  // Finishes the current batches and releases the leases. Gives up waiting at `deadline`.
+  // Lets the current batches finish, then releases the leases. From `deadline` on, it no longer waits for the batches
+  // and releases the leases at once.
   asio::awaitable<void> shut_down(Clock::time_point deadline);
 
  private:

@@ -1,4 +1,4 @@
-// Finds headers by name, and makes the texts of a service safe for a log line.
+// Finds headers by name, and makes the texts that a service has sent safe for a log line.
 #include "client/http/answer.h"
 
 #include <strings.h>

@@ -14,7 +14,7 @@
 namespace sealcast::client::http {
 namespace {
 
-constexpr curl_off_t kLongestRetryAfter = 3600;  // seconds; a longer pause is shortened to this
+constexpr curl_off_t kLongestRetryAfter = 3600;  // seconds; a longer Retry-After is shortened to this
 
 class Transfer {
  public:
@@ -40,7 +40,7 @@ class Transfer {
   curl_slist* headers_ = nullptr;
   const Client::Clock::time_point deadline_;
   Event ended_;
-  std::size_t bytes_left_;  // that the service may still send
+  std::size_t bytes_left_;  // number of bytes that the service may still send
   bool too_long_ = false;
   CURLcode code_ = CURLE_OK;
   std::array<char, CURL_ERROR_SIZE> error_{};
@@ -65,7 +65,8 @@ Transfer::~Transfer() {
 }
 
 void Transfer::post(const Post& request) {
-  // Else libcurl would send "Expect: 100-continue" before a large body, and wait a second for an answer.
+  // Without this empty header, libcurl sends "Expect: 100-continue" before a large body and waits a second for an
+  // answer to it.
   headers_ = curl_slist_append(headers_, "Expect:");
   for (const std::string& header : request.headers) headers_ = curl_slist_append(headers_, header.c_str());
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
@@ -83,7 +84,8 @@ void Transfer::set_up(const ClientOptions& options, const std::string& url) {
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy_, CURLOPT_PROXY, "");
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
-  // Names are resolved in a thread. At the deadline the event loop must not wait for a thread that hangs.
+  // libcurl resolves host names in a thread of its own. With this option, the end of a transfer does not wait for a
+  // thread that hangs. Such a wait would block the event loop.
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
 
   curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -91,7 +93,7 @@ void Transfer::set_up(const ClientOptions& options, const std::string& url) {
   curl_easy_setopt(easy_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   if (!options.ca_file.empty()) {
     curl_easy_setopt(easy_, CURLOPT_CAINFO, options.ca_file.c_str());
-    curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);  // else libcurl would trust the certificates of the system too
+    curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);  // otherwise libcurl also trusts the system's certificates
   }
 
   curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, on_head);
@@ -152,7 +154,7 @@ Answer Transfer::answer() {
     answer_.retry_after = std::chrono::seconds(std::clamp(seconds, curl_off_t{0}, kLongestRetryAfter));
     read_headers();
   }
-  if (answer_.status == 0) answer_.body.clear();  // a part of a response is of no use
+  if (answer_.status == 0) answer_.body.clear();  // an incomplete body is useless
   return std::move(answer_);
 }
 

@@ -16,7 +16,7 @@ Multi::Multi(asio::any_io_executor executor, long max_connections)
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, on_timer);
   curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
   curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, max_connections);
-  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, max_connections);  // kept open while idle
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, max_connections);  // how many idle connections stay open
 }
 
 Multi::~Multi() {
@@ -99,7 +99,7 @@ void Multi::wait(const SocketPtr& socket, bool& waiting, asio::posix::stream_des
         waiting = false;
         const auto alive = weak.lock();
         if (!alive || socket->wanted == 0) return;
-        // libcurl may have stopped to wait for this direction during the wait.
+        // During this wait, watch() may have changed `wanted`, so that it no longer contains this direction.
         const bool still_wanted = (socket->wanted & (event == CURL_CSELECT_IN ? CURL_POLL_IN : CURL_POLL_OUT)) != 0;
         if (still_wanted) alive->act(socket->descriptor.native_handle(), error ? CURL_CSELECT_ERR : event);
         if (socket->wanted != 0) alive->arm(socket);
@@ -113,7 +113,7 @@ void Multi::act(curl_socket_t file, int events) {
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     CURL* const easy = message->easy_handle;
-    const CURLcode code = message->data.result;  // removing the handle frees the message
+    const CURLcode code = message->data.result;  // read before curl_multi_remove_handle() frees `message`
     auto transfer = transfers_.extract(easy);
     curl_multi_remove_handle(multi_, easy);
     if (transfer) transfer.mapped()(code);

@@ -1,4 +1,5 @@
-// Runs libcurl's transfers on the event loop: libcurl names the sockets and the time to wait for, and Asio waits.
+// Runs libcurl's transfers on the event loop. libcurl tells this class, by callbacks, for which sockets and how long to
+// wait. Asio does the waiting.
 // https://curl.se/libcurl/c/libcurl-multi.html
 #pragma once
 
@@ -24,7 +25,8 @@ class Multi : public std::enable_shared_from_this<Multi> {
   Multi(const Multi&) = delete;
   Multi& operator=(const Multi&) = delete;
 
-  // Starts a transfer. Calls `ended` once on the event loop, unless remove() is called first.
+  // Starts a transfer. Calls `ended` once, on the event loop, when the transfer has ended. Does not call it after
+  // remove().
   void add(CURL* easy, Ended ended);
   void remove(CURL* easy);
 
@@ -35,7 +37,7 @@ class Multi : public std::enable_shared_from_this<Multi> {
   struct Socket {
     explicit Socket(const asio::any_io_executor& executor) : descriptor(executor) {}
     asio::posix::stream_descriptor descriptor;  // libcurl owns the file descriptor
-    int wanted = 0;                             // CURL_POLL_…; 0: not watched any more
+    int wanted = 0;                             // CURL_POLL_IN, _OUT or _INOUT; 0: libcurl no longer needs it
     bool reading = false;
     bool writing = false;
   };

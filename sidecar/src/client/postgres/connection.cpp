@@ -1,4 +1,5 @@
-// Implements the connection: run() connects and reads answers; send() queues statements, and libpq writes them.
+// Implements the connection to Postgres. run() connects and reads the answers. send() passes statements to libpq, which
+// buffers and writes them.
 #include "client/postgres/connection.h"
 
 #include <libpq-fe.h>
@@ -48,7 +49,7 @@ Error error_of(const PGresult* result) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   std::string message = trimmed(primary ? primary : PQresultErrorMessage(result));
-  // Without a SQLSTATE the error is libpq's own: the connection is lost.
+  // An error without a SQLSTATE comes from libpq itself, and means that the connection is lost.
   if (!state) return Error(Failure::in_doubt, message);
   const char* detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
   const char* hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
@@ -60,8 +61,8 @@ bool failed(const PGresult* result) {
   return status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK;
 }
 
-// Warnings of Postgres and notices of libpq (without a severity) are for the operator. Lower levels are for the authors
-// of SQL functions.
+// Warnings of Postgres, and notices of libpq (they have no severity), are logged as warnings for the operator. Notices
+// of a lower severity are logged as debug messages, for the authors of SQL functions.
 void log_notice(void* connection, const PGresult* notice) noexcept {
   const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
   const bool warning = !severity || std::string_view(severity) == "WARNING";
@@ -113,7 +114,7 @@ class PipelinedConnection final : public Connection, public std::enable_shared_f
   struct Pending {
     Handler handler;
     PGresult* result;
-    Clock::time_point deadline;  // valid once all statements before it are answered
+    Clock::time_point deadline;  // applies after all earlier statements are answered
   };
 
   asio::awaitable<void> run();
@@ -134,12 +135,12 @@ class PipelinedConnection final : public Connection, public std::enable_shared_f
   asio::posix::stream_descriptor socket_;
   asio::steady_timer deadline_timer_;
   std::deque<Pending> pending_;
-  bool linked_ = false;          // libpq has a connection that takes statements
-  bool connected_ = false;       // and the answer to the first statement is the right interface version
+  bool linked_ = false;          // libpq has a connection on which statements can be sent
+  bool connected_ = false;       // linked_, and Postgres has answered with the right interface version
   Event connected_or_stopping_;  // wakes wait_connected()
   std::chrono::milliseconds pause_ = kFirstPause;
   Event stopping_;
-  bool failure_logged_ = false;  // since the last connect
+  bool failure_logged_ = false;  // a failed attempt to connect was logged since the last successful one
   std::string incompatible_extension_;
   bool flushing_ = false;
   bool watching_deadline_ = false;
@@ -250,7 +251,7 @@ void PipelinedConnection::check_interface_version() {
   send(kInterface, kNoParams, asio::bind_executor(executor_, std::move(done)));
 }
 
-// Each attempt to connect checks the version again. The same reason is logged once.
+// Each attempt to connect checks the version again. A reason that repeats is logged only once.
 void PipelinedConnection::set_incompatible_extension(std::string reason) {
   if (!reason.empty() && reason != incompatible_extension_) {
     log::write(log::Level::error, log::tag::kDatabase, "the extension does not work with this sidecar; checking again",
@@ -280,7 +281,8 @@ asio::awaitable<void> PipelinedConnection::read() {
   }
 }
 
-// What query() returns or throws. `loss` is the reason why no further answer will come, or null.
+// Returns the error that query() throws or the rows that it returns. `loss` is the reason why the connection was lost,
+// or null if the answer is complete.
 std::pair<std::exception_ptr, Result> PipelinedConnection::answer_of(const Pending& pending, const std::string* loss) {
   Result result(pending.result);
   if (pending.result && failed(pending.result)) return {std::make_exception_ptr(error_of(pending.result)), Result()};
@@ -288,12 +290,15 @@ std::pair<std::exception_ptr, Result> PipelinedConnection::answer_of(const Pendi
   return {std::make_exception_ptr(Error(Failure::in_doubt, loss ? *loss : "Postgres sent no answer")), Result()};
 }
 
-// Each statement ends with PGRES_PIPELINE_SYNC, because each has its own Sync and so its own transaction.
+// Each statement is followed by its own Sync message, which ends its transaction. So the results of a statement end
+// with PGRES_PIPELINE_SYNC.
 void PipelinedConnection::read_results() {
   int nulls = 0;
   while (linked_ && !pending_.empty() && !PQisBusy(conn_)) {
     PGresult* result = PQgetResult(conn_);
-    if (!result) {  // once between the rows of a statement and its sync, and without end on a lost connection
+    // PQgetResult() returns null once between the rows of a statement and its PGRES_PIPELINE_SYNC. On a lost connection
+    // it may return null for ever.
+    if (!result) {
       if (++nulls > 2) return;
       continue;
     }
@@ -313,7 +318,7 @@ void PipelinedConnection::read_results() {
     Pending done = std::move(pending_.front());
     pending_.pop_front();
     if (!pending_.empty()) pending_.front().deadline = Clock::now() + settings_.timeout;
-    // Called directly: this runs on the event loop, not within query().
+    // The handler is called directly, because this code never runs within query().
     auto [error, rows] = answer_of(done, nullptr);
     std::move(done.handler)(std::move(error), std::move(rows));
   }
@@ -350,7 +355,8 @@ void PipelinedConnection::send(const char* sql, const Params& params, Handler ha
   if (!PQsendQueryParams(conn_, sql, count, types.data(), values.data(), sizes.data(), formats.data(), 1) ||
       !PQpipelineSync(conn_)) {
     fail(trimmed(PQerrorMessage(conn_)));
-    // A statement without its sync would shift all later answers.
+    // The connection must be closed: if a statement was sent without its Sync, all later answers would go to the wrong
+    // statements.
     boost::system::error_code ignored;
     socket_.cancel(ignored);
     return disconnect("libpq could not send a statement");
@@ -360,7 +366,8 @@ void PipelinedConnection::send(const char* sql, const Params& params, Handler ha
   watch_deadline();
 }
 
-// libpq buffers what the socket does not accept yet. It must also read meanwhile, which read() does.
+// libpq buffers the bytes that the socket does not accept yet. While such bytes wait, libpq must also read (or both
+// sides could wait for each other); read() does this.
 void PipelinedConnection::flush() {
   if (flushing_ || !linked_) return;
   int unsent = PQflush(conn_);
@@ -373,7 +380,8 @@ void PipelinedConnection::flush() {
   });
 }
 
-// One timer serves all statements: it waits for the oldest one, and fires at most once per timeout.
+// One timer serves all statements. It waits for the deadline of the statement that was the oldest when the timer was
+// set. It is not set again for each statement, so it fires at most twice per timeout.
 void PipelinedConnection::watch_deadline() {
   if (watching_deadline_ || pending_.empty()) return;
   watching_deadline_ = true;
@@ -401,7 +409,7 @@ void PipelinedConnection::disconnect(const std::string& reason) {
   }
   deadline_timer_.cancel();
   if (conn_) PQfinish(std::exchange(conn_, nullptr));
-  // Posted, because this may run within query().
+  // The results are posted to the event loop, because disconnect() may run within query().
   for (Pending& pending : std::exchange(pending_, {})) {
     auto [error, rows] = answer_of(pending, &reason);
     asio::post(executor_, asio::append(std::move(pending.handler), std::move(error), std::move(rows)));

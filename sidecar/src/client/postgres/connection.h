@@ -1,17 +1,18 @@
 // One connection to Postgres that keeps itself connected: libpq in pipeline mode on the event loop.
 //
-// Use: unnamed statements, each in its own transaction, sent at once and answered in order. The connection sets
-// no session parameters except those in the DSN, so it works through PgBouncer in transaction mode.
+// Use: unnamed statements, each in its own transaction. A statement is sent at once, even while earlier statements have
+// no answer yet. Answers arrive in order. The connection sets no session parameters except those in the DSN, so it
+// works through PgBouncer in transaction mode.
 //
-// Deadlines: an attempt to connect ends after `timeout`. Each statement has `timeout`, counted from query() or from the
-// answer to the previous statement, whichever is later. At that deadline the connection is closed, because all later
-// statements wait too.
+// Deadlines: an attempt to connect ends after `timeout`; the lookup of host names before it has no limit. Each
+// statement has `timeout`, counted from query() or from the answer to the previous statement, whichever is later. At
+// that deadline the connection is closed, because all later statements wait for the same answer.
 //
 // Errors: query() throws Error. Error::failure() shows whether the statement may have been executed.
 //
-// When the server goes away: all unanswered statements fail at once with Failure::in_doubt. The connection reconnects
-// until stop(), after a pause that grows from 50 ms to 1 s. Until then each statement fails at once with
-// Failure::unavailable.
+// When the server goes away: all unanswered statements fail at once with Failure::in_doubt. The connection tries to
+// reconnect until stop(). The pause between two attempts grows from 50 ms to 1 s. While there is no connection, each
+// statement fails at once with Failure::unavailable.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -31,9 +32,9 @@ namespace sealcast::client::postgres {
 
 struct ConnectionSettings {
   std::string dsn;
-  std::string name;  // for the log: "admission", "relay", …
+  std::string name;  // for the log, for example "admission" or "relay"
   std::chrono::milliseconds timeout;
-  std::size_t max_queued = 1024;  // statements without an answer; one more fails as unavailable
+  std::size_t max_queued = 1024;  // maximum of statements without an answer; a further one fails as unavailable
 };
 
 class Connection {
@@ -47,24 +48,28 @@ class Connection {
 
   virtual void start() = 0;
   virtual void stop() = 0;
-  // Closes the connection and connects again, for example when the server is a standby.
+  // Closes the connection and connects again, for example because the server is a standby. Unanswered statements fail.
   virtual void reset(const std::string& reason) = 0;
 
-  // Runs one statement. Throws Error. `sql` must outlive the call; `params` may be changed once the call is suspended.
+  // Runs one statement. Throws Error. `sql` must stay valid until the call returns. `params` is copied when the call is
+  // awaited, so the caller may change it while the call waits for its answer.
   virtual asio::awaitable<Result> query(const char* sql, const Params& params = kNoParams) = 0;
 
-  // Returns true when connected, false at `deadline` or when the connection is stopped.
+  // Waits until connected() is true. Returns false when `deadline` or stop() comes first.
   virtual asio::awaitable<bool> wait_connected(Clock::time_point deadline) = 0;
 
-  // True once Postgres has answered a statement on this connection (a pooler accepts connections without a server) and
-  // the extension has the interface version of this sidecar.
+  // Returns true when Postgres has answered a statement on this connection, and the answer shows that the extension has
+  // the interface version of this sidecar. An open connection alone is not enough: a pooler accepts connections even
+  // while it has no server.
   virtual bool connected() const noexcept = 0;
-  // Why the extension does not work with this sidecar, and what to do. Empty unless that prevents the connection.
+  // Returns why the extension does not work with this sidecar, and what the operator must do. Returns an empty text
+  // when the extension works, or when the connection failed for another reason.
   virtual const std::string& incompatible_extension() const noexcept = 0;
   virtual std::size_t queued() const noexcept = 0;  // statements without an answer
   virtual const std::string& name() const noexcept = 0;
 
-  // Called on the event loop: after each connect, after each loss of the connection, and for each NOTIFY.
+  // The connection calls these functions on the event loop: on_connect after each connect, on_loss after each loss of
+  // the connection (also within stop(), reset() and query()), and on_notify for each NOTIFY.
   std::function<void()> on_connect;
   std::function<void()> on_loss;
   std::function<void(std::string_view channel)> on_notify;

@@ -1,4 +1,4 @@
-// Parses connection strings with libpq, and writes them with quoted values.
+// Parses libpq's connection strings, and writes them with quoted values.
 #include "client/postgres/conninfo.h"
 
 #include <libpq-fe.h>

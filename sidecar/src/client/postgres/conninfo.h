@@ -9,12 +9,13 @@
 namespace sealcast::client::postgres {
 
 using Conninfo =
-    std::map<std::string, std::string>;  // by keyword: the values of the string, without the defaults of libpq
+    std::map<std::string, std::string>;  // the value of each keyword in the string, without libpq's defaults
 
-// Throws Error{unavailable} with the message of libpq, which may quote a part of a password.
+// Throws Error{unavailable} with the message of libpq for an invalid string. The message may quote a part of a
+// password.
 Conninfo parse_conninfo(const std::string& dsn);
 
-// Writes the form `host='…' dbname='…'`, without empty values.
+// Returns the string `host='…' dbname='…' …`. Leaves out keywords with an empty value.
 std::string write_conninfo(const Conninfo& values);
 
 }  // namespace sealcast::client::postgres

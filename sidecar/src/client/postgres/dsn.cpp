@@ -1,4 +1,4 @@
-// Resolves each host name of a DSN and adds its addresses.
+// Resolves each host name of a DSN (a connection string of libpq) and adds its addresses to the DSN.
 #include "client/postgres/dsn.h"
 
 #include <boost/asio/ip/tcp.hpp>

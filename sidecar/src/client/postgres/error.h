@@ -1,4 +1,4 @@
-// The errors of a statement, classified by what the caller may do next.
+// The errors of a statement, classified by how the caller can react.
 #pragma once
 
 #include <stdexcept>
@@ -10,9 +10,9 @@
 namespace sealcast::client::postgres {
 
 enum class Failure {
-  unavailable,  // not connected: nothing was sent
-  in_doubt,     // the connection was lost, or the deadline passed, after the statement was sent
-  refused,      // Postgres answered with an error; its SQLSTATE gives the reason
+  unavailable,  // the statement was not executed: there is no connection, or too many statements wait
+  in_doubt,  // the connection was lost after the statement was sent, or the deadline passed; it may have been executed
+  refused,   // Postgres answered with an error; the SQLSTATE gives the reason
 };
 
 class Error : public std::runtime_error {
@@ -27,15 +27,18 @@ class Error : public std::runtime_error {
 
   Failure failure() const noexcept { return failure_; }
   const std::string& sqlstate() const noexcept { return sqlstate_; }
-  // Empty when Postgres sent none.
+  // The detail and the hint are empty when Postgres sent none.
   const std::string& detail() const noexcept { return detail_; }
   const std::string& hint() const noexcept { return hint_; }
 
-  // The transaction conflicted with another one (serialization failure or deadlock) and can be retried.
+  // Returns true when the transaction conflicted with another one (serialization failure or deadlock) and can be
+  // retried.
   bool serialization() const noexcept { return sqlstate_ == "40001" || sqlstate_ == "40P01"; }
-  // The input caused the error: classes 22 (data exception) and 54 (limit exceeded, such as nested too deeply).
+  // Returns true when the input caused the error: SQLSTATE classes 22 (data exception) and 54 (limit exceeded, for
+  // example by input that is nested too deeply).
   bool of_input() const noexcept { return sqlstate_.starts_with("22") || sqlstate_.starts_with("54"); }
-  // Another attempt may succeed: the server is shutting down, starting up, a standby, or out of resources.
+  // Returns true when another attempt may succeed: Postgres has not answered, or the server is shutting down, starting
+  // up, a standby, out of resources, or has connection problems (class 08).
   bool transient() const noexcept {
     std::string_view state = sqlstate_;
     return failure_ != Failure::refused || state.starts_with("08") || state.starts_with("53") ||

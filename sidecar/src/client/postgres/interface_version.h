@@ -1,4 +1,5 @@
-// The interface version that this sidecar needs. It must equal the result of sealcast.interface_version().
+// The interface version of the database extension that this sidecar needs. The sidecar uses a database only if the
+// result of sealcast.interface_version() is equal to it.
 #pragma once
 
 #include <cstdint>

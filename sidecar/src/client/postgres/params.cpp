@@ -1,5 +1,6 @@
-// Writes parameters as the *_recv functions of Postgres read them: big-endian, arrays with a header of five 4-byte
-// words.
+// Writes parameters in the binary format that the *_recv functions of Postgres read. Numbers are big-endian. An array
+// begins with five 4-byte numbers: number of dimensions, null flag, element type, size, lower bound. An empty array has
+// only the first three.
 #include "client/postgres/params.h"
 
 namespace sealcast::client::postgres {
@@ -82,8 +83,8 @@ void Params::add_null(Oid type) { values_.push_back({type, buffer_.size(), 0, tr
 
 void Params::begin_array(Oid array_type, Oid element_type, std::size_t count) {
   begin(array_type);
-  put(count == 0 ? 0 : 1, 4);  // dimensions
-  put(0, 4);                   // no nulls
+  put(count == 0 ? 0 : 1, 4);  // number of dimensions
+  put(0, 4);                   // null flag: no element is null
   put(element_type, 4);
   if (count == 0) return;
   put(count, 4);

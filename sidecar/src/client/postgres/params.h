@@ -1,4 +1,5 @@
-// The parameters of one statement in Postgres's binary format. One buffer holds all values; clear() keeps its memory.
+// The parameters of one statement in Postgres's binary format. One buffer contains all values. clear() keeps the memory
+// of the buffer for the next statement.
 #pragma once
 
 #include <libpq-fe.h>
@@ -16,11 +17,12 @@ namespace sealcast::client::postgres {
 
 using Uuid = std::array<unsigned char, 16>;
 
-// `normalized` is a UUID as normalize_uuid() of core/uuid.h returns it: 36 characters in lower case.
+// Converts a UUID from text to 16 bytes. `normalized` must have the form that normalize_uuid() of core/uuid.h returns:
+// 36 characters in lower case.
 Uuid uuid_bytes(std::string_view normalized) noexcept;
 void append_uuid_text(const unsigned char* bytes, std::string& out);
 
-// Object identifiers of built-in types. They never change (pg_type.dat).
+// Object identifiers of types that are built into Postgres. They never change (pg_type.dat in the source of Postgres).
 namespace oid {
 inline constexpr Oid kBoolean = 16, kBigint = 20, kInteger = 23, kText = 25, kJson = 114, kUuid = 2950;
 inline constexpr Oid kIntegerArray = 1007, kTextArray = 1009, kBigintArray = 1016, kUuidArray = 2951;
@@ -46,7 +48,7 @@ class Params {
   void element(const Uuid& value);
   void end_array();
 
-  // Adds an array from any range whose elements have an element() overload.
+  // Adds an array with the elements of `range`. One of the overloads of element() must accept them.
   template <class Range>
   void add_array(Oid array_type, Oid element_type, const Range& range) {
     begin_array(array_type, element_type, range.size());

@@ -1,4 +1,4 @@
-// Selects a connection for each statement.
+// Creates the connections of a pool, and selects a connection for each statement.
 #include "client/postgres/pool.h"
 
 #include <algorithm>

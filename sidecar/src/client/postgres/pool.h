@@ -1,6 +1,7 @@
-// A few connections for short statements. Each statement goes to the connection with the shortest queue.
+// A few connections to Postgres for short statements. Each statement goes to the established connection with the fewest
+// unanswered statements.
 //
-// Deadlines, errors and reconnecting are those of each connection (connection.h).
+// The connections have the deadlines and errors, and reconnect, as connection.h describes.
 #pragma once
 
 #include <functional>
@@ -19,12 +20,13 @@ class Pool {
 
   void start();
   void stop();
-  bool connected() const;  // at least one connection is
+  bool connected() const;  // true when at least one connection is connected
 
-  // Called on the event loop after each connect of any connection.
+  // The pool calls this function on the event loop each time one of its connections has connected.
   std::function<void()> on_connect;
 
-  // Throws Error, and Error{unavailable} at once when no connection is connected.
+  // Runs one statement, as Connection::query(). Throws Error. When no connection is connected, throws
+  // Error{unavailable} at once.
   asio::awaitable<Result> query(const char* sql, const Params& params = kNoParams);
 
  private:

@@ -1,4 +1,5 @@
-// Runs the read function again and again, with a pause between the runs.
+// Runs the loop of a refresher: calls the function that reads the table, then pauses. Logs only the first failure of a
+// series of failures.
 #include "client/postgres/refresher.h"
 
 #include <boost/asio/co_spawn.hpp>

@@ -1,4 +1,4 @@
-// Re-reads a table periodically. While the table cannot be read, the last content stays in force.
+// Re-reads a table periodically. While the table cannot be read, the last content stays in use.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -15,14 +15,17 @@ namespace sealcast::client::postgres {
 
 class Refresher {
  public:
-  using Read = std::function<asio::awaitable<void>()>;  // may throw
+  using Read = std::function<asio::awaitable<void>()>;  // throws when the table cannot be read
 
-  // Logs `failure` under `tag` when a read fails and the read before it did not. Both texts must be literals.
+  // Calls `read` at start(), and again after each pause of `every`. Logs the message `failure` under `tag` when a read
+  // fails and the read before it did not. The refresher does not copy these two texts, so they should be string
+  // literals.
   Refresher(asio::any_io_executor executor, std::chrono::milliseconds every, std::string_view tag,
             std::string_view failure, Read read);
 
   void start();
-  void stop();  // a read in progress is not interrupted; the refresher must outlive it
+  // Begins no further read. A read in progress continues, and the refresher must exist until this read has ended.
+  void stop();
 
  private:
   asio::awaitable<void> run();

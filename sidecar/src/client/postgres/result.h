@@ -1,4 +1,4 @@
-// The rows of one statement, in binary format. Copies share the rows.
+// The rows that one statement returned, in Postgres's binary format. Copies of a Result share the rows.
 #pragma once
 
 #include <libpq-fe.h>
@@ -19,11 +19,12 @@ class Result {
 
   int size() const { return rows_ ? PQntuples(rows_.get()) : 0; }
   bool null(int row, int column) const { return PQgetisnull(rows_.get(), row, column) != 0; }
-  // Empty for null. The view is valid while a copy of this Result, or of storage(), exists.
+  // Returns the bytes of a value; none for null. The view is valid while a copy of this Result, or of storage(),
+  // exists.
   std::string_view text(int row, int column) const {
     return {PQgetvalue(rows_.get(), row, column), static_cast<std::size_t>(PQgetlength(rows_.get(), row, column))};
   }
-  // smallint, integer or bigint; 0 for null.
+  // Returns a value of the type smallint, integer or bigint; 0 for null.
   std::int64_t integer(int row, int column) const {
     std::string_view bytes = text(row, column);
     if (bytes.empty()) return 0;
@@ -35,7 +36,7 @@ class Result {
     std::string_view bytes = text(row, column);
     return !bytes.empty() && bytes[0] != 0;
   }
-  // Text of 36 characters; empty for null.
+  // Returns a UUID as a text of 36 characters; an empty text for null.
   std::string uuid(int row, int column) const {
     std::string out;
     if (std::string_view bytes = text(row, column); bytes.size() == 16) {
@@ -45,7 +46,7 @@ class Result {
     return out;
   }
 
-  std::shared_ptr<const void> storage() const { return rows_; }  // keeps the rows without their type
+  std::shared_ptr<const void> storage() const { return rows_; }  // keeps the rows in memory
 
  private:
   std::shared_ptr<PGresult> rows_;

@@ -1,4 +1,5 @@
-// Selects the node for each call: a single server, or the nodes of a cluster that redirections have named.
+// Selects the node for each call. The first node comes from the settings. Further nodes of a cluster become known from
+// its redirections.
 #include "client/redis/client.h"
 
 #include <map>
@@ -92,7 +93,8 @@ class Client::Impl {
     return node;
   }
 
-  // Nodes leave a cluster. Only the node of the settings is kept for ever.
+  // Removes nodes without a connection, because a node may leave its cluster for ever. The node of the settings is not
+  // in nodes_, so it is never removed.
   void remove_unusable() {
     for (auto& slot : slots_) {
       if (slot && !slot->usable()) slot.reset();
@@ -108,7 +110,7 @@ class Client::Impl {
   std::shared_ptr<asio::ssl::context> tls_;
   std::shared_ptr<NodeConnection> configured_node_;
   std::map<std::string, std::shared_ptr<NodeConnection>> nodes_;
-  std::vector<std::shared_ptr<NodeConnection>> slots_;  // empty until the first MOVED
+  std::vector<std::shared_ptr<NodeConnection>> slots_;  // the node of each slot; empty until the first MOVED
 };
 
 Client::Client(asio::any_io_executor executor, Options options)

@@ -1,17 +1,18 @@
-// An asynchronous Redis client on one event loop: hiredis decodes the replies, Asio moves the bytes.
+// An asynchronous Redis client on one event loop. hiredis decodes the replies, and Asio sends and receives the bytes.
 //
 // Use: commands and Lua scripts, on one server or a cluster. Calls that are made at the same time go into one write.
-// Replies are matched to calls in order. The client follows the redirections of a cluster, 5 per call at most.
+// Replies are matched to calls in order. The client follows the redirections of a cluster, at most 5 per call.
 //
-// Deadlines: each call has one (Options::timeout unless the caller gives one) and ends by then. A connection on which a
-// call waits for 3 s without a reply is closed. An attempt to connect takes 2 s at most.
+// Deadlines: each call ends at its deadline at the latest. The default deadline is Options::timeout from now. The
+// client closes a connection when its oldest call has waited for more than 3 s (checked once per second). An attempt to
+// connect takes 2 s at most.
 //
-// Errors: a call never throws; Result::status names the error. After timed_out and disconnected the command may have
+// Errors: a call never throws. Result::status names the error. After timed_out or disconnected, the command may have
 // been executed.
 //
-// When the server goes away: all calls of its connection fail at once, as disconnected. The client reconnects until
-// stop(), after a pause that grows to about 1 s, with jitter. Until then each call fails at once. Only calls during the
-// first attempt to connect wait for it.
+// When the server goes away: all calls on its connection fail at once, as disconnected. The client tries to reconnect
+// until stop(). The pause between two attempts grows to about 1 s and is randomised. While there is no connection, each
+// call fails at once. The exception is the first attempt to connect: calls during this attempt wait for its result.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -28,11 +29,11 @@ namespace sealcast::client::redis {
 using Clock = std::chrono::steady_clock;
 
 enum class Status {
-  ok,            // `reply` is the reply
-  error,         // `reply` is an error of Redis
-  timed_out,     // the command may have been executed
-  disconnected,  // the command may have been executed
-  overloaded,    // max_waiting calls wait already; nothing was sent
+  ok,            // Redis has executed the command; `reply` is its reply
+  error,         // Redis answered with an error; `reply` contains it
+  timed_out,     // there was no reply by the deadline; the command may have been executed
+  disconnected,  // there is no connection, or it was lost; the command may have been executed
+  overloaded,    // Options::max_waiting calls wait already; the command was not sent
 };
 
 struct Result {
@@ -49,12 +50,13 @@ class Client {
   ~Client();
 
   void start();
-  void stop();  // fails all waiting calls
+  void stop();  // ends all waiting calls as disconnected
 
   asio::awaitable<Result> call(Command command);
   asio::awaitable<Result> call(Command command, Clock::time_point deadline);
 
-  bool connected() const;  // to at least one node whose calls are answered in time
+  // Returns true when at least one node is connected and answers its calls in time.
+  bool connected() const;
   const Options& options() const;
 
  private:

@@ -1,4 +1,4 @@
-// Parses addresses and redirections, writes commands, computes cluster slots. Needs no connection.
+// Parses URLs and redirections, writes commands as bytes, and computes cluster slots.
 #include "client/redis/command.h"
 
 #include <array>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint16_t kDefaultPort = 6379;
 
-// CRC-16/XMODEM, as the Redis Cluster specification prescribes.
+// The table for CRC-16/XMODEM, which the Redis Cluster specification prescribes for cluster slots.
 constexpr std::array<std::uint16_t, 256> kCrcTable = [] {
   std::array<std::uint16_t, 256> table{};
   for (unsigned byte = 0; byte < 256; ++byte) {

@@ -20,10 +20,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kConnectTimeout{2000};
 constexpr milliseconds kFirstPause{50};
 constexpr milliseconds kLongestPause{1000};
-constexpr milliseconds kPingInterval{1000};    // on an idle connection
-constexpr milliseconds kMaxSilence{3000};      // the connection is closed when a call waits longer without a reply
-constexpr milliseconds kStable{1000};          // after a connection that lasted this long, the pauses start again
-constexpr milliseconds kMinExpiryInterval{5};  // between two searches for expired calls
+constexpr milliseconds kPingInterval{1000};    // between two checks of the peer; an idle connection gets a PING
+constexpr milliseconds kMaxSilence{3000};      // the connection is closed when its oldest call waits longer for a reply
+constexpr milliseconds kStable{1000};          // after a connection of this duration, pauses begin at kFirstPause again
+constexpr milliseconds kMinExpiryInterval{5};  // minimum time between two searches for expired calls
 constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
@@ -80,7 +80,7 @@ asio::awaitable<void> NodeConnection::run() {
     link_ = std::make_shared<TcpLink>(executor_, tls_.get(), options_.max_reply);
     fail_calls();
     log_down(reason);
-    // Jitter: sidecars that lost one server together must not return together.
+    // The pause is random, so that sidecars that lost the same server do not all reconnect at the same moment.
     co_await stopped_.wait_for(random_between(pause / 2, pause * 3 / 2));
   }
 }
@@ -115,7 +115,7 @@ asio::awaitable<void> NodeConnection::greet(TcpLink& link) {
     ++seen;
     if (reply->type != REDIS_REPLY_ERROR) continue;
     const std::string text(reply->str, reply->len);
-    // A user that may run scripts needs no permission for PING.
+    // NOPERM as the reply to PING (the last command) is accepted: an ACL user may have permission for the scripts only.
     if (seen < expected || !text.starts_with("NOPERM")) throw std::runtime_error(text);
   }
 }
@@ -133,9 +133,10 @@ void NodeConnection::handle_reply(ReplyPtr reply) {
   calls_.pop_front();
   overdue_ = false;
   const bool error = reply->type == REDIS_REPLY_ERROR;
-  // A failover has made this node a replica. Reconnecting resolves the name again and finds the new master.
+  // READONLY means that a failover has made this node a replica. The connection is closed: the next attempt to connect
+  // resolves the host name again and finds the new master.
   const bool replica = error && std::string_view(reply->str, reply->len).starts_with("READONLY");
-  // Called directly: this runs on the event loop, not within call().
+  // The handler is called directly, because this code never runs within call().
   if (call.handler) std::move(call.handler)(Result{error ? Status::error : Status::ok, std::move(reply)});
   if (replica) throw std::runtime_error("the server is a replica and accepts no writes (READONLY)");
 }
@@ -163,14 +164,14 @@ void NodeConnection::submit(Handler handler, std::string_view bytes, bool asking
   schedule_flush();
 }
 
-// Posted: a handler must not run within the function that ends its call.
+// Posts the result to the event loop, because a handler must not run within the function that ends its call.
 void NodeConnection::post_result(Handler handler, Status status, ReplyPtr reply) {
   asio::post(executor_, [handler = std::move(handler), result = Result{status, std::move(reply)}]() mutable {
     std::move(handler)(std::move(result));
   });
 }
 
-// Posted, so that all calls that are made at the same time go into one write.
+// Posts flush() to the event loop, so that all calls that are made before it runs go into one write.
 void NodeConnection::schedule_flush() {
   if (!up_ || link_->flushing || link_->pending.empty()) return;
   link_->flushing = true;
@@ -185,7 +186,7 @@ void NodeConnection::flush(std::shared_ptr<TcpLink> link) {
   link->write(bytes, [self = shared_from_this(), link](const boost::system::error_code& error, std::size_t) {
     link->flushing = false;
     if (error) {
-      link->close();  // read_replies() then fails with the reason
+      link->close();  // makes read_replies() fail, so run() reconnects
     } else if (link == self->link_) {
       self->schedule_flush();
     }
@@ -210,7 +211,7 @@ void NodeConnection::expire_calls() {
     if (!call.handler) continue;
     if (call.deadline <= now) {
       overdue_ = true;
-      post_result(std::move(call.handler), Status::timed_out);  // leaves the handler empty
+      post_result(std::move(call.handler), Status::timed_out);  // the move leaves call.handler empty
     } else {
       next = std::min(next, call.deadline);
     }
@@ -219,14 +220,14 @@ void NodeConnection::expire_calls() {
 }
 
 asio::awaitable<void> NodeConnection::watch_peer() {
-  // GCC 12 miscompiles co_await in the condition of a loop.
+  // The co_await is not in the condition of the loop, because GCC 12 miscompiles it there.
   while (!stopped_.is_set()) {
     co_await stopped_.wait_for(kPingInterval);
     if (!stopped_.is_set()) check_peer();
   }
 }
 
-// Detects a peer that is unreachable, also on an idle connection: TCP alone would not report it for minutes.
+// Detects an unreachable peer, also on an idle connection. Without this check, TCP would report it only after minutes.
 void NodeConnection::check_peer() {
   if (!up_) return;
   const auto now = Clock::now();

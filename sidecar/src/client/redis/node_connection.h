@@ -14,7 +14,7 @@
 
 namespace sealcast::client::redis {
 
-class TcpLink;  // one TCP or TLS connection, used once
+class TcpLink;  // one TCP or TLS connection; each reconnect makes a new one
 
 class NodeConnection : public std::enable_shared_from_this<NodeConnection> {
  public:
@@ -22,19 +22,21 @@ class NodeConnection : public std::enable_shared_from_this<NodeConnection> {
   NodeConnection(asio::any_io_executor executor, Options options, std::shared_ptr<asio::ssl::context> tls);
 
   void start();
-  void stop();  // fails all waiting calls; the caller may release the object at once
+  void stop();  // ends all waiting calls as disconnected; the caller may drop its pointer to the object at once
 
-  // With `asking`, sends ASKING first (Redis Cluster). `command` must outlive the call.
+  // With `asking`, sends the command ASKING before it (Redis Cluster). `command` must stay valid until the call returns
+  // its result.
   asio::awaitable<Result> call(const Command& command, bool asking, Clock::time_point deadline);
 
   bool connected() const { return up_ && !overdue_; }
-  bool usable() const { return up_ || first_attempt_; }  // false: each call fails at once
+  bool usable() const { return up_ || first_attempt_; }  // when false, each call fails at once
 
  private:
-  // Never assigned, only constructed: Boost 1.81's move assignment wraps the other handler instead of taking it over.
+  // Code must construct handlers and never assign one: the move assignment of Boost 1.81 wraps the other handler
+  // instead of taking it over.
   using Handler = asio::any_completion_handler<void(Result)>;
   struct Call {
-    Handler handler;  // empty: no caller waits for this reply any more
+    Handler handler;  // empty when no caller waits for this reply: it timed out, or the command is our ASKING or PING
     Clock::time_point since;
     Clock::time_point deadline;
   };
@@ -69,9 +71,9 @@ class NodeConnection : public std::enable_shared_from_this<NodeConnection> {
   Clock::time_point next_expiry_ = Clock::time_point::max();
   Event stopped_;
   bool up_ = false;
-  bool first_attempt_ = true;  // calls during the first attempt to connect wait for it
-  bool overdue_ = false;       // a call passed its deadline since the last reply
-  std::string last_reason_;    // why the connection is down; the same reason is logged once
+  bool first_attempt_ = true;  // the first attempt to connect has not ended; calls wait for it
+  bool overdue_ = false;       // a call has passed its deadline since the last reply
+  std::string last_reason_;    // why the connection is down; a reason that repeats is logged only once
 };
 
 }  // namespace sealcast::client::redis

@@ -29,7 +29,8 @@ asio::awaitable<Result> Script::call(Client& client, std::span<const std::string
   words.insert(words.end(), keys.begin(), keys.end());
   words.insert(words.end(), arguments.begin(), arguments.end());
   Result result = co_await client.call(Command(words, keys.front()), deadline);
-  // After a restart, a failover or SCRIPT FLUSH. Nothing was executed.
+  // NOSCRIPT comes after a restart, a failover or SCRIPT FLUSH. Nothing was executed, so it is safe to send the script
+  // again.
   if (result.status == Status::error && result.text().starts_with("NOSCRIPT")) {
     words[0] = "EVAL";
     words[1] = source_;

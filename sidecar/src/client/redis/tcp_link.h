@@ -1,4 +1,4 @@
-// One TCP connection to Redis, with or without TLS, and its buffers. It is used once.
+// One TCP connection to Redis, with or without TLS, and its buffers. A link is never connected again after its close().
 #pragma once
 
 #include <hiredis/read.h>
@@ -45,7 +45,8 @@ class TcpLink {
                 : asio::async_write(socket, bytes, std::forward<Token>(token));
   }
 
-  // Returns the next complete reply, or null. Throws std::runtime_error when the bytes are not RESP.
+  // Returns the next complete reply, or null when more bytes must be read first. Throws std::runtime_error when the
+  // bytes are not valid in the Redis protocol (RESP), or when an array has more than kMaxElements elements.
   ReplyPtr next_reply() {
     void* reply = nullptr;
     if (redisReaderGetReply(reader_.get(), &reply) != REDIS_OK) {
@@ -77,16 +78,16 @@ class TcpLink {
   std::string pending;    // bytes of the next write
   std::string writing;    // bytes of the write in progress
   bool flushing = false;  // a write is posted or in progress
-  std::string fault;      // why this side closed the connection; empty: it did not
+  std::string fault;      // why the client closed the connection; empty when the server or an error closed it
 
  private:
   static constexpr long long kMaxElements = 1'000'000;
 
-  // hiredis allocates as many elements as an array announces, and visits each of them when it frees the array. So
-  // larger arrays are refused.
+  // The server announces the length of an array before its elements. hiredis allocates memory for this length at once,
+  // and visits each element when it frees the array. So arrays with more than kMaxElements elements are rejected.
   static redisReader* make_reader() {
     redisReader* reader = redisReaderCreate();
-    [[maybe_unused]] static const auto kUnbounded = reader->fn->createArray;  // GCC 12 does not see that it is used
+    [[maybe_unused]] static const auto kUnbounded = reader->fn->createArray;  // GCC 12 would report it as unused
     static redisReplyObjectFunctions functions = *reader->fn;
     functions.createArray = [](const redisReadTask* task, auto elements) -> void* {
       return static_cast<long long>(elements) > kMaxElements ? nullptr : kUnbounded(task, elements);
@@ -96,7 +97,7 @@ class TcpLink {
   }
 
   const std::size_t max_reply_;
-  std::size_t received_ = 0;  // since the last whole reply
+  std::size_t received_ = 0;  // number of bytes since the last complete reply
   std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;
   std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader_;
   std::array<char, 16 * 1024> buffer_;

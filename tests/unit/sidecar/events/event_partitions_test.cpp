@@ -1,4 +1,4 @@
-// The partition of a sender is the same in every sidecar and every version.
+// Tests that a sender has the same event partition in every sidecar and in every version of Sealcast.
 #include "events/event_partitions.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@ namespace {
 
 // Test vectors of http://www.isthe.com/chongo/src/fnv/test_fnv.c
 TEST(EventPartitionsTest, ThePartitionIsTheFnv1aHashOfTheSender) {
-  constexpr std::size_t kAll = SIZE_MAX;  // the remainder of any other hash is the hash itself
+  constexpr std::size_t kAll = SIZE_MAX;  // a hash modulo SIZE_MAX is the hash itself, unless it is SIZE_MAX
   EXPECT_EQ(partition_of("", kAll), 0xcbf29ce484222325U);
   EXPECT_EQ(partition_of("a", kAll), 0xaf63dc4c8601ec8cU);
   EXPECT_EQ(partition_of("foobar", kAll), 0x85944171f73967e8U);

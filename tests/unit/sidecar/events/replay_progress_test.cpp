@@ -1,4 +1,4 @@
-// The progress of a replay, on a terminal and elsewhere.
+// Tests the texts that show the progress of a replay, on a terminal and in a file.
 #include "events/replay_progress.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Parsing replies of Redis about event partitions, with any content.
+// Tests that replies of Redis about event partitions are parsed, whatever content they have.
 #include "events/replies.h"
 
 #include <gtest/gtest.h>
@@ -68,7 +68,7 @@ TEST(RepliesTest, AnEntryThatWasTrimmedAfterItWasReadIsCounted) {
   EXPECT_EQ(entries[0]->envelope, "");
 }
 
-// Such an entry is not skipped: its verification fails, and it becomes a dead letter.
+// A forged entry must be returned, not skipped: apply_events() then fails to verify it and records it as a dead letter.
 TEST(RepliesTest, AForgedEntryHasNoEnvelope) {
   std::size_t trimmed = 0;
   for (const std::string& frame :

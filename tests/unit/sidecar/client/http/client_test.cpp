@@ -64,7 +64,7 @@ TEST_F(HttpClientTest, GetsAnAnswer) {
 TEST_F(HttpClientTest, SendsTheBodyUnchanged) {
   Client client(io_.get_executor(), options());
   const std::string body = R"({"offset":1,"text":")" + std::string(1'500'000, 'x') +
-                           "\"}";  // larger than the limit above which libcurl sends "Expect:"
+                           "\"}";  // so long that libcurl by default sends "Expect: 100-continue"
   const Answer answer = test::await(io_, client.post(request(body), Clock::now() + test::kPatience));
   EXPECT_EQ(answer.status, 202) << answer.failure;
   EXPECT_NE(server_.messages("room").find(std::string(1'500'000, 'x')), std::string::npos);
@@ -99,7 +99,7 @@ TEST_F(HttpClientTest, EndsAtTheDeadlineWhenTheServiceHangs) {
   EXPECT_EQ(answer.status, 0);
   EXPECT_TRUE(answer.late);
   EXPECT_EQ(answer.failure, "no answer by the deadline");
-  // The connection is not reused: the late answer could still arrive on it.
+  // The next request must use a new connection, because the late answer could still arrive on the old one.
   server_.no_faults();
   EXPECT_EQ(post(client).status, 202);
   EXPECT_EQ(server_.count("connections"), 2);

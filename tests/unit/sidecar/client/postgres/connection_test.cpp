@@ -24,7 +24,7 @@ class PostgresConnection : public testing::Test {
  protected:
   ~PostgresConnection() override {
     if (connection_) {
-      // The callbacks refer to local variables of the test, which has ended.
+      // The callbacks refer to local variables of the test. These variables no longer exist here.
       connection_->on_connect = nullptr;
       connection_->on_loss = nullptr;
       connection_->stop();
@@ -51,7 +51,7 @@ class PostgresConnection : public testing::Test {
     return Error(Failure::refused, "");
   }
 
-  // Starts a statement and writes its result or its failure to `outcome` later.
+  // Starts a statement without waiting for it. When the statement ends, its result or failure is written to `outcome`.
   void begin(const char* sql, std::optional<std::string>& outcome) {
     asio::co_spawn(io_, connection_->query(sql), [&outcome](std::exception_ptr error, Result rows) {
       try {
@@ -184,7 +184,8 @@ TEST_F(PostgresConnection, ReportsUnansweredStatementsAsInDoubtWhenTheServerStop
   });
   server_.stop();
   ASSERT_TRUE(test::run_until(io_, [&] { return outcome && second; }));
-  // SIGQUIT ends backends with 57P02. The second statement never began.
+  // server_.stop() sends SIGQUIT, so the backend ends with the SQLSTATE 57P02 (crash_shutdown), unless the connection
+  // closes first. The second statement never began, so it never gets an answer.
   EXPECT_TRUE(outcome == "57P02" || outcome == "in doubt") << *outcome;
   EXPECT_EQ(second, "in doubt");
   EXPECT_EQ(losses, 1);

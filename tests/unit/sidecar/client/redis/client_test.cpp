@@ -1,4 +1,4 @@
-// Tests the Redis client with real servers: plain, with TLS, with passwords, as a cluster, frozen and stopped.
+// Tests the Redis client with real servers: without and with TLS, with passwords, as a cluster, frozen and stopped.
 #include "client/redis/client.h"
 
 #include <gtest/gtest.h>
@@ -80,7 +80,7 @@ TEST(RedisCommandTest, HasItsWireFormAndTheSlotOfItsKey) {
   const Command command({"SET", std::string_view("a\0b", 3), ""}, "a");
   EXPECT_EQ(command.bytes(), std::string_view("*3\r\n$3\r\nSET\r\n$3\r\na\0b\r\n$0\r\n\r\n", 28));
   EXPECT_EQ(Command({"GET", "x"}).slot(), -1);
-  // The slots that CLUSTER KEYSLOT returns.
+  // The expected slots are the results of the Redis command CLUSTER KEYSLOT.
   EXPECT_EQ(Command({"GET", "x"}, "123456789").slot(), 12739);
   EXPECT_EQ(Command({"GET", "x"}, "foo{hash_tag}").slot(), Command({"GET", "x"}, "hash_tag").slot());
   EXPECT_EQ(Command({"GET", "x"}, "foo{}{bar}").slot(), 8363);
@@ -136,7 +136,7 @@ TEST_F(RedisClientTest, AuthenticatesWithPasswordsAndUsers) {
   EXPECT_EQ(call({"GET", "k"}).status, Status::ok);
   options.user = "gate";
   options.password = "own";
-  connect(options);  // has no permission for PING
+  connect(options);  // the user "gate" has no permission for PING
   EXPECT_EQ(call({"SET", "k", "v"}).status, Status::ok);
   EXPECT_EQ(call({"DEL", "k"}).status, Status::error);
   options.password = "wrong";
@@ -301,7 +301,7 @@ TEST_F(RedisClientTest, TlsVerifiesTheAuthorityAndTheHostName) {
   EXPECT_THROW(Client(io_.get_executor(), options), std::runtime_error);
 }
 
-// Two nodes, each with half of the slots.
+// Runs a cluster of two nodes. Each node serves half of the slots.
 class RedisClusterTest : public RedisClientTest {
  protected:
   RedisClusterTest() {
@@ -323,7 +323,7 @@ class RedisClusterTest : public RedisClientTest {
     return {"--cluster-enabled", "yes", "--cluster-port", std::to_string(bus), "--cluster-node-timeout", "15000"};
   }
 
-  // The number of redirections that this node has sent so far.
+  // Returns how many redirections of this kind (MOVED or ASK) the node has sent so far.
   static std::string errors(const RedisServer& node, const std::string& kind) {
     const std::string info = node.command({"INFO", "errorstats"});
     const auto at = info.find("errorstat_" + kind + ":count=");
