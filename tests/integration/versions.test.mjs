@@ -36,7 +36,7 @@ for (const [difference, advice] of [[-1, /ALTER EXTENSION sealcast UPDATE/], [1,
       return advice.test(answer.checks.postgres) && answer;
     });
     assert.equal(ready, false);
-    assert.match(checks.postgres, new RegExp(`has interface ${own + difference}, sealcastd [0-9.]+ needs ${own}: `));
+    assert.match(checks.postgres, new RegExp(`has interface version ${own + difference}, and sealcastd [0-9.]+ needs ${own}: `));
     await until('the relay is not ready either', async () => (await readiness()).checks.relay !== 'ok');
     await until('the log reports the version', () => logged().some(({ tag, level, connection, reason }) =>
       tag === '[DATABASE]' && level === 'error' && connection === 'relay' && advice.test(reason)));

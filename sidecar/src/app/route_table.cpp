@@ -1,6 +1,5 @@
 // The list of routes: method, path, handler, and the histogram of durations. docs/http.md describes each route.
 #include "api/routes.h"
-
 #include "app/sidecar.h"
 #include "http/client_address.h"
 #include "http/static_files.h"

@@ -177,11 +177,14 @@ void Admission::Impl::stop() {
 }
 
 std::string Admission::Impl::problem() const {
-  if (connected()) return {};
-  for (const auto& lane : fresh_.lanes) {
-    if (!lane->connection->incompatible_extension().empty()) return lane->connection->incompatible_extension();
+  for (const Queue* queue : {&fresh_, &repeats_}) {
+    if (connected(*queue)) continue;
+    for (const auto& lane : queue->lanes) {
+      if (!lane->connection->incompatible_extension().empty()) return lane->connection->incompatible_extension();
+    }
+    return queue == &fresh_ ? "no connection for new messages" : "no connection for repeats";
   }
-  return "no connection for admission";
+  return {};
 }
 
 void Admission::Impl::enqueue(Message message, Handler handler) {

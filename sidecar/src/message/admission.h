@@ -76,8 +76,9 @@ class Admission {
   // Waits for the verdict of the message. Never throws.
   asio::awaitable<Verdict> admit(Message message);
 
-  bool connected() const;       // at least one lane for new messages is connected
-  std::string problem() const;  // the reason if connected() is false, otherwise empty
+  bool connected() const;  // at least one lane for new messages is connected
+  // The reason why new messages or repeats cannot be admitted now; empty if both can.
+  std::string problem() const;
 
   bool idle() const;  // every message has its verdict
   // Returns true as soon as idle() is true, and false at `deadline`.
