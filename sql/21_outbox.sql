@@ -2,7 +2,7 @@
 
 -- The outbox is append-only and has three segments. One segment takes new rows; each other segment is truncated once
 -- all its rows are relayed. So the outbox needs no vacuum, and a long transaction cannot bloat it.
--- A row stands for all messages of one stream that one transaction admitted with consecutive message_ids from first_id.
+-- A row represents all messages of one stream that one transaction admitted with consecutive message_ids from first_id.
 create table sealcast.outbox (
   xid xid8 not null,
   first_id bigint not null,

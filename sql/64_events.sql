@@ -181,4 +181,4 @@ begin
   return dropped;
 end $$;
 comment on function sealcast.drop_event_dead_letters(text, uuid, uuid, boolean) is
-  'Deletes dead letters; null: all. forged: deletes those that are not messages of this system instead. Returns how many';
+  'Deletes dead letters; null: all. With forged, deletes the entries that are not messages of this system instead. Returns their number';

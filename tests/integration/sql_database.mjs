@@ -64,7 +64,7 @@ export async function admit(client, items) {
   return rows;
 }
 
-// A relay: it claims shards and drains those that it holds.
+// A relay: it acquires the leases of shards and drains the shards that it leads.
 export class Holder {
   constructor(client, name) {
     this.client = client;

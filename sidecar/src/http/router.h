@@ -26,7 +26,7 @@ struct Route {
   enum Answer { small, large, takes_over };
 
   Method method;
-  std::string_view pattern;  // of the path; the segment {id} stands for any segment
+  std::string_view pattern;  // of the path; the segment {id} matches any segment
   Handler handler;
   prometheus::Histogram* seconds;  // observes the duration of each request; null: none
   Answer answer = small;

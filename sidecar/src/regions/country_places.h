@@ -1,4 +1,4 @@
-// The principal place of each country. It stands for the place of a caller if the Geo-IP database knows only the
+// The principal place of each country. It is used as the place of a caller if the Geo-IP database knows only the
 // country.
 #pragma once
 
