@@ -30,6 +30,7 @@ run: ## Runs the whole system in the foreground, with its files in .local/ (or S
 	@local/run
 up: ## Starts the same system in the background; .local/env has its addresses for other tools
 	@local/up
+	@local/status
 down: ## Stops the system of `make up` and keeps its data
 	@local/down
 status: ## Shows which services run, and their addresses
@@ -46,7 +47,7 @@ coverage: ## Measures how much of core and sidecar the unit tests reach
 	@tests/coverage.sh
 fuzz: ## Runs each fuzzer for SECONDS_EACH=600 seconds
 	@tests/fuzz.sh $(or $(SECONDS_EACH),600)
-chaos: ## Injects faults under load and checks every guarantee (MINUTES=2); SEED=N repeats a schedule of faults
+chaos: ## Injects faults under load and checks every guarantee (MINUTES=2); SEED=N repeats a schedule, FAULTS=NAME,… limits it
 	@tests/chaos.sh
 soak: ## Checks that memory, tables and indexes do not grow under steady load (MINUTES=10)
 	@tests/soak.sh

@@ -49,7 +49,7 @@ void BM_Canonicalize(benchmark::State& state) {
   std::string out;
   for (auto _ : state) {
     out.clear();
-    core::canonicalize(json, out, core::Numbers::exact);
+    core::canonicalize(json, out, core::Rules::payload);
     benchmark::DoNotOptimize(out.data());
   }
   report(state, json.size());
@@ -62,7 +62,7 @@ void BM_CanonicalizeHashSign(benchmark::State& state) {
   std::string signing;
   for (auto _ : state) {
     out.clear();
-    core::canonicalize(json, out, core::Numbers::exact);
+    core::canonicalize(json, out, core::Rules::payload);
     benchmark::DoNotOptimize(core::sign_payload(kFields, out, key, signing));
   }
   report(state, json.size());

@@ -5,9 +5,9 @@ set synchronous_commit = off;
 select greatest(extract(epoch from date_trunc('day', now() at time zone 'UTC')) * 1000,
                 floor(extract(epoch from now()) * 1000) - 6 * 3600000)::bigint as began,
        floor(extract(epoch from now()) * 1000)::bigint as ends,
-       sealcast.last_offset(:'stream') as last_offset \gset
+       sealcast_internal.last_offset(:'stream') as last_offset \gset
 with sent as materialized (
-  select nextval('sealcast.message_ids') as message_id, (n - 1) / 10 as run,
+  select nextval('sealcast_internal.message_ids') as message_id, (n - 1) / 10 as run,
     :began + (n - 1) / 10 * 10 * (:ends - :began) / (:messages + 1) as ts,
     md5((n % 100000)::text)::uuid as sender_id, gen_random_uuid() as txn_id, :last_offset + n as "offset",
     sha256(n::text::bytea) as hash,

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-sections=(seal send_http cpu send_sql fanout relay growth)
+sections=(seal send_http cpu send_sql fanout relay growth history)
 known=("${sections[@]}")
 record=
 if [[ ${1-} == --record ]]; then

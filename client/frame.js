@@ -1,4 +1,5 @@
-// Parses and checks a frame. Every transport carries the same form: {"offset", "prev", "envelope"}.
+// Parses and checks a frame. Every transport carries the same forms: {"offset", "prev", "envelope"}, and
+// {"offset", "prev", "gone": true} when the message is gone and only its offset stays.
 import { failure } from './errors.js';
 
 // Parses JSON text, or its bytes. Returns any other value as it is, since an SDK may have parsed it already.
@@ -15,8 +16,9 @@ export function parseJson(data) {
 
 // Accepts the same input as parseJson(). Throws SealcastError `bad_frame`.
 export function parseFrame(data) {
-  const { offset, prev, envelope } = parseJson(data) ?? {};
+  const { offset, prev, envelope, gone } = parseJson(data) ?? {};
   const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(prev) && prev >= 0 && prev < offset;
+  if (valid && gone === true && envelope === undefined) return { offset, prev, gone };
   if (!valid || typeof envelope !== 'object' || envelope === null) {
     throw failure('bad_frame', 'a frame has no valid offset, prev and envelope');
   }

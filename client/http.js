@@ -1,7 +1,10 @@
 // Sends requests to the sidecar with the session token and a timeout. Every failure is a SealcastError.
+import { checkType, readAnswer, REGION_LIST } from './answers.js';
 import { Cells } from './cells.js';
 import { errorOfResponse, failure } from './errors.js';
+import { onAbort } from './on_abort.js';
 import { Regions } from './regions.js';
+import { startTimer } from './timers.js';
 
 const REGIONS_TIMEOUT_MS = 5000; // of GET /regions; when it fails, requests go to a known region
 
@@ -13,7 +16,7 @@ export class Http {
   #cells;
 
   constructor({ url, regions, token, getToken, fetch = globalThis.fetch, timeoutMs = 15_000, followCells = true }) {
-    const listOptions = { session: false, timeoutMs: Math.min(timeoutMs, REGIONS_TIMEOUT_MS) };
+    const listOptions = { answer: REGION_LIST, session: false, timeoutMs: Math.min(timeoutMs, REGIONS_TIMEOUT_MS) };
     this.#regions = new Regions(url, regions, (from) => this.#json('GET', { url: from }, '/regions', listOptions));
     this.#fetch = (...request) => fetch(...request);
     this.#token = getToken ?? (({ refresh }) => (refresh ? null : token));
@@ -26,7 +29,8 @@ export class Http {
     return this.#regions.current;
   }
 
-  // Resolves with the parsed body of the answer. A request with `streamId` goes to the cell that has the stream.
+  // Resolves with the body of the answer, which must be as `answer` describes (answers.js). A request with `streamId` goes to
+  // the cell that has the stream.
   async json(method, path, options = {}) {
     const at = { url: await this.#regions.choose() };
     try {
@@ -37,14 +41,18 @@ export class Http {
     }
   }
 
-  async #json(method, at, path, { body, cache, streamId, session = true, signal, timeoutMs = this.#timeoutMs }) {
+  async #json(method, at, path, { answer, body, cache, streamId, session = true, signal, timeoutMs = this.#timeoutMs }) {
     const timeout = new Timeout(timeoutMs, signal);
     try {
       const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
-      const answer = this.#request(at, path, { method, headers, body, cache, signal: timeout.signal }, session, streamId);
-      return parse(await orAborted(answer.then((response) => response.text()), timeout.signal));
+      const coming = this.#request(at, path, { method, headers, body, cache, signal: timeout.signal }, session, streamId);
+      const reading = coming.then(async (response) => {
+        checkType(response, 'json', answer.name);
+        return readAnswer(response, await response.text(), answer);
+      });
+      return await orAborted(reading, timeout.signal);
     } catch (error) {
-      throw requestError(error, timeout.signal);
+      throw requestError(error, timeout.signal, at.url);
     } finally {
       timeout.stop();
       timeout.release();
@@ -60,10 +68,11 @@ export class Http {
     const init = { method: 'GET', headers, cache: 'no-store', signal: timeout.signal };
     const answer = this.#request(at, path, init, session, streamId);
     try {
-      const { body } = await orAborted(answer, timeout.signal);
-      return { body, failed };
+      const response = await orAborted(answer, timeout.signal);
+      checkType(response, 'events', 'an event stream');
+      return { body: response.body, failed };
     } catch (error) {
-      answer.then(({ body }) => body.cancel()).catch(() => {}); // the answer may still come, too late
+      answer.then(({ body }) => body.cancel()).catch(() => {}); // it is not an event stream, or may still come, too late
       failed(error);
       throw error;
     } finally {
@@ -96,7 +105,7 @@ export class Http {
     try {
       return await this.#fetch(url, { ...init, headers });
     } catch (error) {
-      throw requestError(error, init.signal);
+      throw requestError(error, init.signal, url);
     }
   }
 }
@@ -104,22 +113,16 @@ export class Http {
 // A signal that is aborted with the caller's signal, or when the time is over before stop() is called.
 class Timeout {
   #controller = new AbortController();
-  #timer;
 
   constructor(ms, signal) {
     const follow = () => this.#controller.abort(signal.reason);
     if (signal?.aborted) follow();
-    signal?.addEventListener('abort', follow, { once: true });
-    this.release = () => signal?.removeEventListener('abort', follow);
-    this.#timer = setTimeout(() => this.#controller.abort(failure('timeout', `no answer came within ${ms} ms`)), ms);
+    this.release = onAbort(signal, follow);
+    this.stop = startTimer(ms, () => this.#controller.abort(failure('timeout', `no answer came within ${ms} ms`)));
   }
 
   get signal() {
     return this.#controller.signal;
-  }
-
-  stop() {
-    clearTimeout(this.#timer);
   }
 }
 
@@ -134,16 +137,16 @@ function orAborted(promise, signal) {
   });
 }
 
-function parse(text) {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw failure('unexpected_answer', 'the answer is not JSON', error);
-  }
+// fetch() rejects with a TypeError for every network error. The reason of an aborted signal is passed on unchanged.
+function requestError(error, signal, url) {
+  if (signal.aborted) return signal.reason;
+  return error instanceof TypeError ? failure('unreachable', unreachable(url), error) : error;
 }
 
-// fetch() rejects with a TypeError for every network error. The reason of an aborted signal is passed on unchanged.
-function requestError(error, signal) {
-  if (signal.aborted) return signal.reason;
-  return error instanceof TypeError ? failure('unreachable', 'the server cannot be reached', error) : error;
+// A browser does not tell a page whether the server is away or does not allow the page's origin.
+function unreachable(url) {
+  const { origin } = new URL(url);
+  const page = globalThis.location?.origin;
+  const cors = page && page !== origin ? `, or it does not allow the origin ${page} of this page (CORS, http.cors_origins)` : '';
+  return `the server at ${origin} cannot be reached${cors}`;
 }

@@ -27,10 +27,24 @@ export interface Frame<D = Record<string, unknown>> {
   envelope: Envelope<D>;
 }
 
+/** The message is gone, for example erased. Its offset stays, so that it is no gap. */
+export interface GoneFrame {
+  offset: number;
+  prev: number;
+  gone: true;
+}
+
+/** An offset, or EPOCH:OFFSET: the offset in an epoch of the stream's log. A restored database begins another epoch. */
+export type ResumePoint = string | number;
+
 export interface Page {
-  messages: Frame[];
+  messages: (Frame | GoneFrame)[];
   first: number;
   last: number;
+  /** The epoch in which the offsets of this page are valid. */
+  epoch: string;
+  /** `after` or `before` named another epoch. With `after`, the page begins with the oldest message that is kept. */
+  reset?: true;
   /** The page ends because of its size, not because of `limit`. */
   more?: true;
 }
@@ -74,7 +88,7 @@ export class SealcastError extends Error {
   txnId?: string;
   /** Set for the code `unverified`: the frame that was left out. */
   frame?: Frame;
-  /** Whether a retry may succeed: true for status 0, 429 and 5xx. */
+  /** Whether a retry may succeed: true for status 0, 408, 425, 429, 5xx, and a 404 that is not from Sealcast. */
   readonly retryable: boolean;
 }
 
@@ -83,7 +97,7 @@ export interface ClientOptions {
   /** Addresses to use when a region does not answer, or true to ask the server at `url` for them. Default: no others. */
   regions?: (string | URL)[] | true;
   /** A session token. */
-  token?: string;
+  token?: string | null;
   /** Returns a session token, instead of `token`. `refresh` is true when the server has refused the last one. */
   getToken?: (options: { refresh: boolean }) => string | null | undefined | Promise<string | null | undefined>;
   fetch?: typeof globalThis.fetch;
@@ -97,21 +111,23 @@ export interface ClientOptions {
   transports?: Driver[];
   /** The pauses between the attempts of sendMessage(). */
   retry?: Backoff;
+  /** How many messages to one stream may be without an answer; a further one is rejected with queue_full. Default 100. */
+  maxQueued?: number;
 }
 
 export interface SendOptions {
   /** A UUID. Default: a new one. */
   txnId?: string;
-  signal?: AbortSignal;
-  /** No attempt begins later than this. Default 60000. */
+  signal?: AbortSignal | null;
+  /** No attempt begins later than this after the call. Default 60000. */
   giveUpAfterMs?: number;
 }
 
 export type Status = 'connecting' | 'live' | 'reconnecting' | 'failed' | 'closed';
 
 export interface SubscribeOptions {
-  /** Begin after this offset; 0 = from the beginning. Default: begin with the next message. */
-  from?: number | null;
+  /** Begin after this resume point; 0 = from the beginning. Default: begin with the next message. */
+  from?: ResumePoint | null;
   /** The name of the first transport. Default: the first of `transports`. */
   transport?: string;
   /** vip carries every message, even in a chat storm, to users with a role in the stream. Default public. */
@@ -120,7 +136,9 @@ export interface SubscribeOptions {
   onTransport?: (transport: string, previous: string) => void;
   /** Retention deleted these frames before the reader got them. */
   onDropped?: (range: { from: number; to: number }) => void | Promise<void>;
-  /** The database was restored from an older dump; the stream continues after this offset. */
+  /** These messages are gone, for example erased. The handler is not called for them, and the position moves on. */
+  onGone?: (frame: GoneFrame) => void | Promise<void>;
+  /** The database was restored from a dump; the stream continues after this offset, and messages may come again. */
   onRewound?: (to: { offset: number }) => void | Promise<void>;
   onError?: (error: SealcastError) => void;
   /** Verify each envelope: ask the server (true), or use public keys ('keys'). An invalid one is reported and left out. */
@@ -148,6 +166,8 @@ export interface Subscription {
   readonly ready: Promise<void>;
   readonly transport: string;
   readonly offset: number | null;
+  /** What to keep, and to pass as `from` later: EPOCH:OFFSET. Null until the first offset is known. */
+  readonly resumePoint: string | null;
   readonly status: Status;
   migrate(transport: string, options?: { overlapMs?: number }): Promise<void>;
   close(): Promise<void>;
@@ -164,7 +184,7 @@ export interface Client {
   ): Subscription;
   messages(
     streamId: string,
-    query?: { after?: number; before?: number; limit?: number; channel?: 'public' | 'vip'; signal?: AbortSignal },
+    query?: { after?: ResumePoint; before?: ResumePoint; limit?: number; channel?: 'public' | 'vip'; signal?: AbortSignal },
   ): Promise<Page>;
   /** Asks the server (by: 'server', the default), or verifies here with public keys (by: 'keys'). */
   verify(envelope: Envelope | string, options?: { by?: 'server' | 'keys'; signal?: AbortSignal }): Promise<VerifyResult>;
@@ -203,19 +223,22 @@ export interface DriverContext {
   /** Aborted when the driver must close the connection; connect() then resolves. */
   signal: AbortSignal;
   channel: 'public' | 'vip';
-  /** The offset to resume after; null when none is known yet. */
-  after(): number | null;
+  /** The resume point, EPOCH:OFFSET or OFFSET; null when none is known yet. */
+  after(): string | null;
   /**
-   * Requests a token for this connection; with `tokens` undefined, only if transport_migrate brought a ticket. Resolves
-   * with null when neither a token nor the channel is known.
+   * Requests a token for this connection; with `tokens` undefined, only if transport_migrate requires one. Resolves with
+   * null when neither a token nor the channel is known.
    */
   access(tokens?: boolean, signal?: AbortSignal): Promise<Access | { channelId: string; token?: undefined } | null>;
-  /** `offset`: the offset after which this connection begins. `resumed`: no frame was lost since the last connection. */
-  onConnected(how?: { offset?: number; resumed?: boolean }): void;
-  onFrame(frame: Frame): void;
+  /**
+   * `offset`: the offset after which this connection begins. `epoch`: of its log. `resumed`: no frame was lost since the
+   * last connection.
+   */
+  onConnected(how?: { offset?: number; epoch?: string | null; resumed?: boolean }): void;
+  onFrame(frame: Frame | GoneFrame): void;
   onBadFrame(error: SealcastError): void;
-  /** The stream continues after this offset: retention deleted older frames, or the stream was set back. */
-  onReset(offset: number): void;
+  /** The stream continues after this offset: retention deleted older frames, or the log is another one, with `epoch`. */
+  onReset(offset: number, epoch?: string | null): void;
   /** The SDK lost its connection and reconnects by itself. */
   onWaiting(error: SealcastError): void;
   /** The server asks for this baseMs before a new connection. */
@@ -263,7 +286,7 @@ export function mqtt(options: {
   topic?: string;
   vipTopic?: string;
   qos?: 0 | 1 | 2;
-  /** Whether to request a token before each connection. Default: only if transport_migrate brought a ticket. */
+  /** Whether to request a token before each connection. Default: only if transport_migrate requires one. */
   tokens?: boolean;
 }): Driver;
 export function ably(options: {

@@ -2,6 +2,8 @@
 //
 // The files of this module:
 //   client.js                createClient(): sends, reads the history, verifies, gets tickets, opens subscriptions
+//   sender.js                sends messages: repeats, and a queue for each stream
+//   options.js, check.js     the options, and the errors for wrong ones
 //   subscription.js          one reader of one stream: its status, its migrations, and the calls of the handler
 //   sequencer.js             puts frames in order, removes repeats, and reads missing frames from the history
 //   own_messages.js          shows users their own messages that a chat storm leaves out of the public channel
@@ -12,9 +14,12 @@
 //   event_stream.js          parses Server-Sent Events
 //   frame.js                 parses and checks a frame
 //   http.js                  requests to the sidecar: session token, timeout, and failures as SealcastError
+//   answers.js               checks that an answer comes from Sealcast
 //   regions.js               chooses the region that requests go to
 //   cells.js                 follows a stream to the cell that has it; cellOf()
 //   backoff.js               the pause before a retry
+//   timers.js, wake.js       timers, and the events of a page that wakes
+//   on_abort.js              listens to a caller's AbortSignal
 //   errors.js                SealcastError
 //   verify_envelope.js       verifies an envelope with a public key
 //   public_keys.js           reads and caches the public keys

@@ -6,7 +6,7 @@ const RETRY_LIST_MS = 30_000; // after a failure: by then the regions have notic
 const RETURN_MS = 300_000; // this long after a failure, the next request goes to the first region of the list again
 
 const NO_ANSWER = new Set(['unreachable', 'timeout', 'silence', 'unexpected_answer']);
-const NOT_REGIONAL = new Set(['overloaded', 'txn_in_progress']); // 503 answers that another region would give too
+const NOT_REGIONAL = new Set(['overloaded', 'txn_in_progress', 'no_partition', 'database_full']); // 503 answers that another region would give too
 
 const unique = (urls) => [...new Set(urls)];
 const withoutSlash = (url) => String(url).replace(/\/+$/, '');
@@ -15,7 +15,8 @@ const withoutSlash = (url) => String(url).replace(/\/+$/, '');
 // sidecar may just have been replaced.
 function isRegionFailure(error) {
   if (!(error instanceof SealcastError)) return false;
-  return error.status === 0 ? NO_ANSWER.has(error.code) : error.status >= 500 && !NOT_REGIONAL.has(error.code);
+  if (error.status === 0) return NO_ANSWER.has(error.code);
+  return (error.status >= 500 && !NOT_REGIONAL.has(error.code)) || (error.status === 404 && error.retryable);
 }
 
 export class Regions {

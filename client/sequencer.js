@@ -4,7 +4,11 @@
 //
 // A frame's `prev` is the offset of the frame before it on its channel (docs/delivery.md). So the held frames form a chain
 // that begins at the last delivered frame. A frame whose `prev` the chain does not reach comes after a gap.
-import { backoff, pause } from './backoff.js';
+import { pause, pauseBeforeRetry } from './backoff.js';
+import { resumePoint } from './resume_point.js';
+
+const MAX_REMEMBERED = 256; // delivered frames
+const CHECK_EVERY_MS = 5000; // the least time between two checks of the epoch because of unknown old frames
 
 export class Sequencer {
   #deliver;
@@ -15,6 +19,9 @@ export class Sequencer {
   #limits;
   #stop = new AbortController();
 
+  #epoch = null; // of the log to which the offsets belong; null until it is known
+  #recent = new Map(); // offset → signature of the newest delivered frames
+  #checked = -Infinity; // when an unknown old frame was last the reason to read the history
   #taken = null; // the last offset passed to deliver(); null until start()
   #done = null; // the last offset for which deliver() has ended
   #held = []; // ascending by offset; an entry with `dropped` represents the frames that retention deleted up to its offset
@@ -28,7 +35,7 @@ export class Sequencer {
   #retryAfterMs = null; // from the last error of the history
 
   // deliver(frame), dropped({from, to}) and rewound({offset}) are awaited. history({after, before, limit, signal})
-  // resolves with {messages, first, last}. historyFailed(error) is called when the history cannot be read.
+  // resolves with {messages, first, last, epoch}. historyFailed(error) is called when the history cannot be read.
   constructor({ deliver, dropped, rewound, history, historyFailed, ...limits }) {
     const { maxHeld = 1000, pageSize = 200, patienceMs = 150, reconnect } = limits;
     this.#deliver = deliver;
@@ -48,16 +55,30 @@ export class Sequencer {
     return this.#done;
   }
 
-  // Delivery begins after this offset.
-  start(offset) {
+  // Where another reader can continue: EPOCH:OFFSET, OFFSET while the epoch is unknown, or null before start().
+  get resumePoint() {
+    return this.#done === null ? null : resumePoint(this.#done, this.#epoch);
+  }
+
+  // Delivery begins after this offset. `epoch` is null when it is not known yet.
+  start(offset, epoch = null) {
     if (this.started) return;
+    this.#epoch = epoch;
     this.#taken = this.#done = offset;
     this.#proceed();
   }
 
   push(frame) {
+    if (this.#contradicts(frame)) this.#catchUps++;
     this.#hold(frame);
     this.#proceed();
+  }
+
+  // To be called when the epoch of the log becomes known. Returns false when the offsets belong to another log, so that
+  // the caller must call rewind().
+  belongsTo(epoch) {
+    this.#epoch ??= epoch;
+    return epoch === null || epoch === this.#epoch;
   }
 
   // Reads the history up to its end, since messages may exist after the newest known frame.
@@ -73,9 +94,11 @@ export class Sequencer {
   }
 
   // The stream was set back to this offset, so that the following frames have offsets that were used before.
-  rewind(offset) {
+  rewind(offset, epoch = this.#epoch) {
+    this.#epoch = epoch;
     this.#rewinds++;
     this.#held = [];
+    this.#recent.clear();
     this.#pendingRewind = { offset };
     this.#target = this.#taken = this.#done = offset;
     this.#proceed();
@@ -96,6 +119,23 @@ export class Sequencer {
     if (!this.#filling) this.#fill();
   }
 
+  // Whether an old frame may be of another log. Frames do not name their epoch, but after a restore other messages have
+  // the offsets that were delivered before. The history then tells the epoch.
+  #contradicts({ offset, envelope }) {
+    if (!this.started || offset > this.#taken || typeof envelope?.sig !== 'string') return false;
+    const known = this.#recent.get(offset);
+    if (known !== undefined) return known !== envelope.sig;
+    if (Date.now() < this.#checked + CHECK_EVERY_MS) return false;
+    this.#checked = Date.now();
+    return true;
+  }
+
+  #remember({ offset, envelope }) {
+    if (typeof envelope?.sig !== 'string') return;
+    this.#recent.set(offset, envelope.sig);
+    if (this.#recent.size > MAX_REMEMBERED) this.#recent.delete(this.#recent.keys().next().value);
+  }
+
   // Inserts the frame by its offset. When too many are held, the highest is removed; it can be read from the history later.
   #hold(frame) {
     if (this.started && frame.offset <= this.#taken) return;
@@ -113,6 +153,7 @@ export class Sequencer {
       const rewinds = this.#rewinds;
       const from = this.#taken + 1;
       this.#taken = next.offset;
+      this.#remember(next);
       if (next === this.#pendingRewind) await this.#reportRewind();
       else if (next.dropped) await this.#dropped({ from, to: next.offset });
       else await this.#deliver(next);
@@ -155,18 +196,15 @@ export class Sequencer {
       const catchingUp = this.#caughtUp < this.#catchUps;
       if (!gap && !catchingUp && this.#target <= reach) break;
       if (length + this.#limits.pageSize > this.#limits.maxHeld) break;
-      let wait;
       // A missing frame is often only late: the transport changed the order, or another transport brings it soon.
       if (gap && mayComeLate && !catchingUp) {
-        wait = this.#limits.patienceMs;
         mayComeLate = false;
+        await pause(this.#limits.patienceMs, this.#stop.signal).catch(() => {});
       } else if (await this.#fetch(reach, gap, catchingUp)) {
         attempt = 0;
-        continue;
       } else {
-        wait = backoff(attempt++, this.#limits.reconnect, this.#retryAfterMs);
+        await pauseBeforeRetry(attempt++, this.#limits.reconnect, this.#retryAfterMs, this.#stop.signal);
       }
-      await pause(wait, this.#stop.signal).catch(() => {});
     }
     this.#filling = false;
   }
@@ -182,8 +220,8 @@ export class Sequencer {
     let page;
     try {
       page = await this.#history({
-        after: reach,
-        before: gap && !catchingUp ? needed + 1 : undefined,
+        after: resumePoint(reach, this.#epoch),
+        before: gap && !catchingUp ? resumePoint(needed + 1, this.#epoch) : undefined,
         limit,
         signal: this.#stop.signal,
       });
@@ -193,6 +231,11 @@ export class Sequencer {
       return false;
     }
     if (rewinds !== this.#rewinds || this.#closed) return true;
+    if (!this.belongsTo(page.epoch ?? null)) {
+      this.#catchUps++;
+      this.rewind(page.first - 1, page.epoch);
+      return true;
+    }
     if (catchingUp && page.messages.length < limit && !page.more) this.#caughtUp = catchUps;
     for (const frame of page.messages) this.#hold(frame);
     const now = this.#measureChain();

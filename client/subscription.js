@@ -1,7 +1,10 @@
 // One reader of one stream: its transport, its migration to another transport, and the calls of the caller's functions.
 import { pause, pauseBeforeRetry } from './backoff.js';
+import { checkArgument, checkOptions, FUNCTION, MS, TEXT } from './check.js';
 import { failure, SealcastError } from './errors.js';
+import { SUBSCRIBE_OPTIONS } from './options.js';
 import { OwnMessages } from './own_messages.js';
+import { parseResumePoint } from './resume_point.js';
 import { Sequencer } from './sequencer.js';
 import { TransportConnection } from './transport_connection.js';
 import { requestAccess } from './transport_token.js';
@@ -9,7 +12,8 @@ import { requestAccess } from './transport_token.js';
 const SYSTEM_SENDER = '00000000-0000-0000-0000-000000000000';
 const MAX_OVERLAP_MS = 60_000;
 const CANNOT_VERIFY = ['no_webcrypto', 'no_ed25519'];
-const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500 };
+const OLD_MS = 60_000; // an older transport_migrate is repeated if it is still in force
+const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500, channel: 'public', verify: false };
 
 export class Subscription {
   #client;
@@ -21,7 +25,7 @@ export class Subscription {
   #next = null; // during the overlap: {connection, finish, failed} of the new transport
   #previous = null; // the name of the transport before the one in use
   #destination; // {name} of the transport in use, or of the one that a migration under way goes to
-  #announcements = new Map(); // target → {channelId, ticket} of the newest transport_migrate message
+  #announcements = new Map(); // target → {channelId, needsToken} of the newest transport_migrate message
   #unknownTargets = new Set(); // reported once each
   #migrations = Promise.resolve(); // migrations run one after the other
   #superseded = new AbortController();
@@ -33,17 +37,17 @@ export class Subscription {
   #handled = Promise.resolve(); // the last call of the handler
 
   constructor(client, streamId, handler, options) {
-    const { from, transport = client.drivers.keys().next().value, channel = 'public', verify = false } = options;
-    if (!['public', 'vip'].includes(channel)) throw new TypeError(`channel must be "public" or "vip", not ${channel}`);
-    if (![false, true, 'keys'].includes(verify)) throw new TypeError(`verify must be true, false or "keys", not ${verify}`);
+    checkArgument('subscribeStreamEvents()', 'streamId', streamId, TEXT);
+    checkArgument('subscribeStreamEvents()', 'handler', handler, FUNCTION);
+    this.#options = { ...DEFAULTS, ...checkOptions('subscribeStreamEvents()', options, SUBSCRIBE_OPTIONS) };
+    const { from = null, transport = client.drivers.keys().next().value, channel } = this.#options;
     this.#client = client;
     this.#streamId = streamId;
     this.#handler = handler;
-    this.#options = { ...DEFAULTS, ...options, channel };
     // Resolves when every message sent from then on will be delivered.
     this.ready = new Promise((resolve, reject) => (this.#settleReady = { resolve, reject }));
     this.ready.catch(() => {}); // onStatus reports the error too
-    const { maxHeld, pageSize, patienceMs, reconnect } = options;
+    const { maxHeld, pageSize, patienceMs, reconnect } = this.#options;
     this.#sequencer = new Sequencer({
       deliver: (frame) => this.#deliver(frame),
       dropped: (range) => this.#notify('onDropped', range),
@@ -55,7 +59,10 @@ export class Subscription {
       patienceMs,
       reconnect,
     });
-    if (from !== undefined && from !== null) this.#sequencer.start(from);
+    if (from !== null) {
+      const { offset, epoch } = parseResumePoint(from);
+      this.#sequencer.start(offset, epoch);
+    }
     const driver = this.#driver(transport);
     if (channel === 'public') this.#showOwnMessages();
     this.#connection = this.#connect(driver);
@@ -72,6 +79,11 @@ export class Subscription {
     return this.#sequencer.offset;
   }
 
+  // What to pass as `from` to continue here later: EPOCH:OFFSET. It is null until the first offset is known.
+  get resumePoint() {
+    return this.#sequencer.resumePoint;
+  }
+
   // connecting, live, reconnecting, failed or closed.
   get status() {
     return this.#status;
@@ -84,7 +96,9 @@ export class Subscription {
 
   // Moves to another transport: both are read for `overlapMs`, and then the old one is closed. Rejects and keeps the old
   // transport when the new one cannot connect, or is lost during the overlap. A later call replaces an earlier one.
-  migrate(name, { overlapMs = this.#options.overlapMs } = {}) {
+  migrate(name, options = {}) {
+    checkArgument('migrate()', 'transport', name, TEXT);
+    const { overlapMs = this.#options.overlapMs } = checkOptions('migrate()', options, { overlapMs: MS });
     this.#superseded.abort(failure('migration_superseded', `a migration to ${name} replaces this one`));
     const stop = (this.#superseded = new AbortController());
     if (this.#over) stop.abort(this.#stop.signal.reason);
@@ -141,11 +155,15 @@ export class Subscription {
     const sequencer = this.#sequencer;
     const { channel, reconnect, quietMs } = this.#options;
     const hooks = {
-      after: () => sequencer.offset,
+      after: () => sequencer.resumePoint,
       onFrame: (frame) => sequencer.push(frame),
       onBadFrame: (error) => this.#notify('onError', error),
-      onReset: (offset) => (offset < sequencer.offset ? sequencer.rewind(offset) : sequencer.expect(offset)),
-      onQuiet: () => sequencer.catchUp(),
+      onReset: (offset, epoch = null) => {
+        if (!sequencer.belongsTo(epoch)) sequencer.rewind(offset, epoch);
+        else if (offset < sequencer.offset) sequencer.rewind(offset);
+        else sequencer.expect(offset);
+      },
+      onQuiet: () => sequencer.started && sequencer.catchUp(),
       onConnected: (how) => {
         this.#connected(connection, how);
         attempt?.connected();
@@ -188,9 +206,10 @@ export class Subscription {
     this.#notify('onTransport', this.transport, refused);
   }
 
-  #connected(connection, { offset, resumed = connection.resumes }) {
+  #connected(connection, { offset, epoch = null, resumed = connection.resumes }) {
     const sequencer = this.#sequencer;
-    if (!sequencer.started && offset !== undefined) sequencer.start(offset);
+    if (sequencer.started) sequencer.belongsTo(epoch); // a driver that resumes reports another epoch as a reset
+    if (!sequencer.started && offset !== undefined) sequencer.start(offset, epoch);
     else if (!sequencer.started) return this.#findStart(connection);
     else if (!resumed) sequencer.catchUp();
     this.#becomeLive(connection);
@@ -209,8 +228,8 @@ export class Subscription {
     const { signal } = this.#stop;
     for (let attempt = 0; !this.#over && !this.#sequencer.started; attempt++) {
       try {
-        const { last } = await this.#client.messages(this.#streamId, { limit: 1, signal });
-        this.#sequencer.start(last);
+        const { last, epoch } = await this.#client.messages(this.#streamId, { limit: 1, signal });
+        this.#sequencer.start(last, epoch);
       } catch (error) {
         if (!this.#over) this.#historyFailed(error);
         await pauseBeforeRetry(attempt, this.#options.reconnect, error.retryAfterMs, signal);
@@ -221,9 +240,10 @@ export class Subscription {
   }
 
   async #deliver(frame) {
+    if (frame.gone) return this.#notify('onGone', frame);
     const { envelope } = frame;
     if (this.#options.verify && !(await this.#verified(frame))) return;
-    if (envelope.t === 'transport_migrate' && envelope.s === SYSTEM_SENDER) this.#follow(envelope.d ?? {});
+    if (envelope.t === 'transport_migrate' && envelope.s === SYSTEM_SENDER) this.#follow(envelope);
     if (this.#ownMessages?.isNew(envelope) ?? true) await this.#handle(frame);
   }
 
@@ -269,7 +289,8 @@ export class Subscription {
         this.#notify('onError', Object.assign(failure('unverified', message), { frame }));
         return false;
       } catch (error) {
-        if (CANNOT_VERIFY.includes(error.code)) this.#fail(error);
+        const foreign = error.code === 'unexpected_answer' && !error.retryable;
+        if (foreign || CANNOT_VERIFY.includes(error.code)) this.#fail(error);
         else if (!this.#over) this.#notify('onError', error);
         if (error instanceof SealcastError && !error.retryable) return false;
         await pauseBeforeRetry(attempt, this.#options.reconnect, error.retryAfterMs, signal);
@@ -280,19 +301,22 @@ export class Subscription {
 
   // Follows a transport_migrate message. The server repeats the message for readers that come later, so a repeat is
   // ignored. Readers wait for a random time, so that they do not all connect at the same moment.
-  async #follow({ target, channel_id: channelId, token: ticket, overlap_ms: overlapMs = DEFAULTS.overlapMs }) {
+  // An old message reports no error: its transport may be long gone.
+  async #follow({ d, ts }) {
+    const { target, channel_id: channelId, token, overlap_ms: overlapMs = DEFAULTS.overlapMs } = d ?? {};
+    const isOld = ts < Date.now() - OLD_MS;
     try {
       if (this.#unknownTargets.has(target)) return;
-      if (!this.#client.drivers.has(target)) this.#unknownTargets.add(target);
+      if (!isOld && !this.#client.drivers.has(target)) this.#unknownTargets.add(target);
       this.#driver(target);
-      this.#announcements.set(target, { channelId: nonEmptyText(channelId), ticket: nonEmptyText(ticket) });
+      this.#announcements.set(target, { channelId: nonEmptyText(channelId), needsToken: token === 'required' });
       if (target === this.#destination.name) return;
       const destination = (this.#destination = { name: target });
       await pause(Math.random() * this.#options.spreadMs, this.#stop.signal);
       if (destination !== this.#destination) return; // a later migration goes to another transport
       await this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) });
     } catch (error) {
-      if (!this.#over) this.#notify('onError', error);
+      if (!this.#over && !isOld) this.#notify('onError', error);
     }
   }
 

@@ -2,8 +2,11 @@
 // it is closed.
 import { pauseBeforeRetry } from './backoff.js';
 import { failure, SealcastError } from './errors.js';
+import { startTimer } from './timers.js';
+import { onWake } from './wake.js';
 
 const STABLE_MS = 10_000; // a connection that lasted this long, or brought a frame, resets the backoff
+const AWAY_MS = 5000; // about the time between two calls of onQuiet() while there is no connection
 
 export class TransportConnection {
   #driver;
@@ -11,18 +14,25 @@ export class TransportConnection {
   #hooks;
   #stop = new AbortController();
   #ended;
-  #quietTimer;
+  #stopQuietTimer = () => {};
+  #away = false; // the timer runs with AWAY_MS
   #gotFrame = false;
 
-  // Hooks: onFrame(frame), onBadFrame(error), onReset(offset), onConnected({offset, resumed}), onWaiting(error),
-  // onFailed(error); after() returns the offset to resume after; onQuiet() is called after about quietMs without a frame,
-  // on transports that do not resume and so would not notice a loss. The driver gets `tools` in its context.
+  // Hooks: onFrame(frame), onBadFrame(error), onReset(offset, epoch), onConnected({offset, epoch, resumed}),
+  // onWaiting(error), onFailed(error); after() returns the resume point; onQuiet() is called after about quietMs without a frame,
+  // on transports that do not resume and so would not notice a loss. While the connection is lost it is called every few
+  // seconds: messages arrive elsewhere, and one of them may say which transport to use now. The driver gets `tools` in its context.
   constructor(driver, streamId, tools, hooks, { reconnect, quietMs }) {
     this.#driver = driver;
     this.#tools = tools;
     this.#hooks = hooks;
     this.connected = false;
-    this.#ended = this.#run(streamId, reconnect, quietMs);
+    // A page that wakes may have missed frames while its connection seemed alive.
+    const stopWaking = onWake(() => this.connected && !this.resumes && hooks.onQuiet());
+    this.#ended = this.#run(streamId, reconnect, quietMs).finally(() => {
+      stopWaking();
+      this.#stopQuietTimer();
+    });
   }
 
   get name() {
@@ -57,10 +67,10 @@ export class TransportConnection {
       } catch (error) {
         problem = error;
       }
-      clearTimeout(this.#quietTimer);
       this.connected = false;
       if (this.#closed) return;
       if (problem instanceof SealcastError && !problem.retryable) return this.#hooks.onFailed(problem);
+      this.#startAwayTimer();
       this.#hooks.onWaiting(problem);
       if (this.#gotFrame || Date.now() - began > STABLE_MS) attempt = 0;
       await pauseBeforeRetry(attempt, backoffOptions, problem.retryAfterMs, signal);
@@ -69,7 +79,7 @@ export class TransportConnection {
 
   // The driver's context. Its callbacks do nothing after close().
   #context(quietMs, backoffOptions, reconnect) {
-    const unlessClosed = (callback) => (argument) => this.#closed || callback(argument);
+    const unlessClosed = (callback) => (...args) => this.#closed || callback(...args);
     const hooks = this.#hooks;
     return {
       ...this.#tools,
@@ -93,19 +103,28 @@ export class TransportConnection {
       // The SDK connects again by itself.
       onWaiting: unlessClosed((error) => {
         this.connected = false;
-        clearTimeout(this.#quietTimer);
+        this.#startAwayTimer();
         hooks.onWaiting(error);
       }),
     };
   }
 
+  // Attempts to connect that fail do not restart the timer.
+  #startAwayTimer() {
+    if (this.#away) return;
+    this.#restartQuietTimer(AWAY_MS);
+    this.#away = true;
+  }
+
   // The interval is random, between half and one and a half times quietMs, so that readers do not ask at the same moment.
   #restartQuietTimer(quietMs) {
-    clearTimeout(this.#quietTimer);
+    this.#stopQuietTimer();
+    this.#away = false;
     if (this.resumes || !quietMs) return;
-    this.#quietTimer = setTimeout(() => {
+    const checkAgain = () => {
       this.#restartQuietTimer(quietMs);
       this.#hooks.onQuiet();
-    }, quietMs * (0.5 + Math.random()));
+    };
+    this.#stopQuietTimer = startTimer(quietMs * (0.5 + Math.random()), checkAgain);
   }
 }

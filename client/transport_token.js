@@ -1,16 +1,18 @@
 // Requests the token with which a subscription reads a transport that checks tokens. The sidecar gives one token for each
 // connection (../docs/tokens.md).
+import { TOKEN } from './answers.js';
 import { SealcastError } from './errors.js';
 
 // Resolves with {channelId, token, url, renew()}, with {channelId} alone when no token is requested, and with null when
-// the channel is unknown too. `announcement` is {channelId, ticket} from the newest transport_migrate message. `tokens`
-// decides whether a token is requested; when it is undefined, a ticket in the announcement decides.
+// the channel is unknown too. `announcement` is {channelId, needsToken} of the newest transport_migrate message. `tokens`
+// decides whether a token is requested; when it is undefined, the announcement decides.
 export async function requestAccess(http, streamId, { transport, channel, announcement = {}, tokens, signal }) {
-  const { channelId, ticket } = announcement;
-  if (!(tokens ?? ticket !== undefined)) return channelId && channel === 'public' ? { channelId } : null;
-  const body = JSON.stringify({ transport, channel, ticket });
+  const { channelId, needsToken = false } = announcement;
+  if (!(tokens ?? needsToken)) return channelId && channel === 'public' ? { channelId } : null;
+  const body = JSON.stringify({ transport, channel });
   try {
-    const answer = await http.json('POST', `/streams/${encodeURIComponent(streamId)}/token`, { body, streamId, signal });
+    const path = `/streams/${encodeURIComponent(streamId)}/token`;
+    const answer = await http.json('POST', path, { answer: TOKEN, body, streamId, signal });
     const renew = () => requestAccess(http, streamId, { transport, channel, announcement, tokens, signal });
     return { channelId: answer.channel_id, token: answer.token, url: answer.url, renew };
   } catch (error) {

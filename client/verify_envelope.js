@@ -29,7 +29,7 @@ export async function verifyEnvelope(envelope, keys) {
   return valid ? 'ok' : 'bad_signature';
 }
 
-function isEnvelope(envelope) {
+export function isEnvelope(envelope) {
   if (typeof envelope !== 'object' || envelope === null || Object.keys(envelope).sort().join() !== MEMBERS) return false;
   const { v, kid, ts, sig } = envelope;
   return (

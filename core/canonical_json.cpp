@@ -8,6 +8,7 @@
 #include "core/json_number.h"
 #include "core/json_string.h"
 #include "core/member_order.h"
+#include "core/open_container.h"
 #include "core/text_canonicalizer.h"
 
 namespace sealcast::core {
@@ -17,12 +18,12 @@ constexpr std::size_t kMaxKeptBytes = 1 << 20;
 
 class TextCanonicalizer {
  public:
-  TextCanonicalizer(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel, ParserScratch& scratch)
+  TextCanonicalizer(std::string_view json, std::string& out, Rules rules, CancelFlag cancel, ParserScratch& scratch)
       : begin_(json.data()),
         end_(json.data() + json.size()),
         next_poll_(begin_ + std::min(json.size(), kPollBytes)),
         out_(out),
-        numbers_(numbers),
+        rules_(rules),
         poll_(cancel),
         scratch_(scratch) {}
 
@@ -30,15 +31,11 @@ class TextCanonicalizer {
   void run();
 
  private:
-  struct Container {
-    std::size_t first_member;
-    bool object;
-    bool sorted;
-  };
-
   [[noreturn]] void fail(const char* at, const char* problem) const {
     throw Error(ErrorKind::invalid_json, "invalid JSON at byte " + std::to_string(at - begin_) + ": " + problem);
   }
+  // Refuses U+0000 at `at`: names also the path, because a sender looks for a member, not for a byte.
+  [[noreturn]] void fail_nul(const char* at) const;
   [[noreturn]] void fail_unexpected(const char* at, const char* expected) const {
     fail(at, at == end_ ? "unexpected end of text" : expected);
   }
@@ -68,13 +65,24 @@ class TextCanonicalizer {
   const char* next_poll_;
   std::string& out_;
   char* limit_ = nullptr;
-  const Numbers numbers_;
+  const Rules rules_;
   bool escaped_ = false;  // the last string contained an escape
+  bool in_key_ = false;
   Poll poll_;
   ParserScratch& scratch_;
-  Container containers_[kMaxDepth];
+  OpenContainer containers_[max_depth(Rules::envelope)];
   int depth_ = 0;
 };
+
+void TextCanonicalizer::fail_nul(const char* at) const {
+  // The key is not a member yet, so the path ends with the object.
+  const std::size_t depth = static_cast<std::size_t>(depth_);
+  std::span<const Member> members = scratch_.members;
+  if (in_key_) members = members.first(containers_[depth - 1].first_member);
+  const std::string path = path_of(std::span(containers_, depth), members);
+  const std::string problem = path + ": " + (in_key_ ? kNulInKey : kNulInString);
+  fail(at, problem.c_str());
+}
 
 InOut TextCanonicalizer::make_room(InOut at) {
   const auto need = static_cast<std::size_t>(end_ - at.in) + 2 * kSlack;
@@ -153,6 +161,7 @@ InOut TextCanonicalizer::escape(InOut at) {
     case 'u': {
       unsigned code_point = code_unit(at.in);
       at.in += 4;
+      if (code_point == 0 && rules_ != Rules::rfc8785) fail_nul(start);
       if (code_point < 0x80) return {at.in, write_ascii(static_cast<unsigned char>(code_point), at.out)};
       if (code_point >= 0xDC00 && code_point <= 0xDFFF) fail(start, "lone surrogate");
       if (code_point >= 0xD800 && code_point <= 0xDBFF) {
@@ -203,7 +212,9 @@ InOut TextCanonicalizer::key(InOut at) {
   const char* const source = at.in;
   const char* const written = at.out;
   escaped_ = false;
+  in_key_ = true;
   at = string(at);
+  in_key_ = false;
   std::string_view key(source + 1, static_cast<std::size_t>(at.in - source) - 2);
   if (escaped_) [[unlikely]] {
     std::string& keys = scratch_.keys;
@@ -213,7 +224,7 @@ InOut TextCanonicalizer::key(InOut at) {
     append_unescaped({written + 1, static_cast<std::size_t>(at.out - written) - 2}, keys);
     key = std::string_view(keys).substr(size);
   }
-  Container& frame = containers_[depth_ - 1];
+  OpenContainer& frame = containers_[depth_ - 1];
   std::vector<Member>& members = scratch_.members;
   const Member& member = add_member(members, key, static_cast<std::size_t>(written - out_.data()),
                                     static_cast<std::size_t>(source - begin_));
@@ -232,7 +243,7 @@ InOut TextCanonicalizer::key(InOut at) {
 // Copies the closing bracket of the innermost container. Sorts its members if it is an object with unsorted keys.
 InOut TextCanonicalizer::close(InOut at) {
   *at.out++ = *at.in++;
-  const Container& frame = containers_[--depth_];
+  const OpenContainer& frame = containers_[--depth_];
   if (!frame.object) return at;
   if (!frame.sorted) {
     const std::span<Member> members = std::span(scratch_.members).subspan(frame.first_member);
@@ -269,7 +280,7 @@ InOut TextCanonicalizer::value(InOut at) {
     case '8':
     case '9': {
       Fault fault;
-      at = write_number(make_room(at), end_, numbers_, fault);
+      at = write_number(make_room(at), end_, rules_, fault);
       if (at.in == nullptr) fail(fault.at, fault.problem);
       return at;
     }
@@ -289,9 +300,9 @@ void TextCanonicalizer::run() {
   while (true) {
     // Opens containers until a value is complete: a scalar or an empty container.
     if (at.in < end_ && (*at.in == '{' || *at.in == '[')) {
-      if (depth_ == kMaxDepth) fail(at.in, "nesting is deeper than 128 levels");
+      if (depth_ == max_depth(rules_)) fail(at.in, "nesting is deeper than 128 levels");
       const bool object = *at.in == '{';
-      containers_[depth_++] = {scratch_.members.size(), object, true};
+      containers_[depth_++] = {object, true, scratch_.members.size(), 0};
       *at.out++ = *at.in++;
       at.in = skip_space(at.in);
       if (at.in == end_ || *at.in != (object ? '}' : ']')) {
@@ -315,6 +326,7 @@ void TextCanonicalizer::run() {
       if (object) scratch_.members.back().end = static_cast<std::size_t>(at.out - out_.data());
       if (at.in == end_) fail(at.in, "unexpected end of text");
       if (*at.in == ',') {
+        ++containers_[depth_ - 1].count;
         *at.out++ = *at.in++;
         at.in = skip_space(at.in);
         if (object) at = key(at);
@@ -344,11 +356,11 @@ ThreadScratch::~ThreadScratch() {
   reset(scratch_.moved, 1);
 }
 
-std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
+std::span<Member> canonicalize_members(std::string_view json, std::string& out, Rules rules, CancelFlag cancel,
                                        ParserScratch& scratch, bool& is_object) {
   const std::size_t start = out.size();
   try {
-    TextCanonicalizer(json, out, numbers, cancel, scratch).run();
+    TextCanonicalizer(json, out, rules, cancel, scratch).run();
   } catch (...) {
     out.resize(start);
     throw;
@@ -357,10 +369,10 @@ std::span<Member> canonicalize_members(std::string_view json, std::string& out, 
   return scratch.members;
 }
 
-void canonicalize(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel) {
+void canonicalize(std::string_view json, std::string& out, Rules rules, CancelFlag cancel) {
   ThreadScratch scratch;
   bool is_object;
-  canonicalize_members(json, out, numbers, cancel, *scratch, is_object);
+  canonicalize_members(json, out, rules, cancel, *scratch, is_object);
 }
 
 }  // namespace sealcast::core

@@ -11,7 +11,8 @@
 
 namespace sealcast::core {
 
-// Maximum nesting of arrays and objects; level 129 is an error.
+// Maximum nesting of arrays and objects in a document; level 129 is an error. The envelope around a payload does not
+// count: see max_depth().
 inline constexpr int kMaxDepth = 128;
 
 // A signal handler may set this flag to a value other than 0 to interrupt a canonicalization. canonicalize() checks the
@@ -19,16 +20,22 @@ inline constexpr int kMaxDepth = 128;
 // means that there is no flag.
 using CancelFlag = const volatile int*;
 
-enum class Numbers {
-  rounded,  // RFC 8785: every number becomes the nearest double
-  exact,    // a number is refused if its canonical literal would have another decimal value
+// What a document may contain.
+enum class Rules {
+  rfc8785,   // every number becomes the nearest double, as RFC 8785 says
+  claims,    // as rfc8785, but refuses what jsonb refuses: U+0000, and a number other than 0 that would become 0
+  payload,   // what can be sealed: refuses a number whose canonical literal has another decimal value, and U+0000,
+             // which PostgreSQL's text cannot hold
+  envelope,  // the rules of a payload, with one level more, so that everything that was sealed verifies
 };
+
+constexpr int max_depth(Rules rules) { return rules == Rules::envelope ? kMaxDepth + 1 : kMaxDepth; }
 
 // Appends the canonical form of one JSON text (RFC 8259, UTF-8) to `out`. Takes O(n log n) time for any input. Throws
 // Error{invalid_json}, whose message names the byte offset (from 0), for: syntax errors, duplicate keys, lone
-// surrogates, numbers beyond a double, invalid UTF-8, nesting beyond kMaxDepth, and (with Numbers::exact) numbers that
-// are not exact. Throws Error{interrupted} if `cancel` is set. After an error `out` is unchanged.
-void canonicalize(std::string_view json, std::string& out, Numbers numbers = Numbers::rounded,
+// surrogates, numbers beyond a double, invalid UTF-8, nesting beyond max_depth(rules), and what `rules` refuses. For
+// U+0000 the message also names the path. Throws Error{interrupted} if `cancel` is set. After an error `out` is unchanged.
+void canonicalize(std::string_view json, std::string& out, Rules rules = Rules::rfc8785,
                   CancelFlag cancel = nullptr);
 
 // Appends the canonical literal of `value` (ECMAScript Number::toString; RFC 8785 §3.2.2.3). -0 becomes 0.
@@ -44,6 +51,14 @@ struct Member {
   std::size_t source = 0;  // offset of the key in the input text; CanonicalWriter: index of the member
 };
 
+// An array or object that has begun and not ended.
+struct OpenContainer {
+  bool object;
+  bool sorted;               // the keys so far are in canonical order
+  std::size_t first_member;  // index of its first member in the list of the members of all open objects
+  std::size_t count;         // complete values so far
+};
+
 // Writes canonical JSON for documents that are not text, such as jsonb. The caller calls one function for each bracket,
 // key and scalar of the document. Keys may come in any order; canonical order is the fastest. `out` must stay valid as
 // long as the writer, and is complete when the outermost value ends. Each function throws Error{invalid_json} for the
@@ -52,7 +67,7 @@ struct Member {
 class CanonicalWriter {
  public:
   // `expected_size`: estimated length of the document in bytes.
-  explicit CanonicalWriter(std::string& out, Numbers numbers = Numbers::rounded, CancelFlag cancel = nullptr,
+  explicit CanonicalWriter(std::string& out, Rules rules = Rules::rfc8785, CancelFlag cancel = nullptr,
                            std::size_t expected_size = 0);
   ~CanonicalWriter();
   CanonicalWriter(const CanonicalWriter&) = delete;
@@ -70,13 +85,7 @@ class CanonicalWriter {
   void null();
 
  private:
-  struct Container {
-    bool object;
-    bool sorted;
-    std::size_t first_member;
-    std::size_t count;  // complete values so far
-  };
-  Container& top() { return containers_[depth_ - 1]; }
+  OpenContainer& top() { return containers_[depth_ - 1]; }
   void before_value();
   void after_value();
   void begin(char bracket, bool object);
@@ -84,10 +93,10 @@ class CanonicalWriter {
   [[noreturn]] void fail(const std::string& problem) const;  // throws Error{invalid_json}, which names the path
 
   OutputBuffer out_;  // always has kSlack bytes of room
-  const Numbers numbers_;
+  const Rules rules_;
   const CancelFlag cancel_;  // checked only while members are sorted and moved
   int depth_ = 0;
-  Container containers_[kMaxDepth];
+  OpenContainer containers_[max_depth(Rules::envelope)];
   std::vector<Member> members_;
   std::string moved_;  // buffer for move_members()
 };

@@ -8,12 +8,15 @@
 #include "core/json_number.h"
 #include "core/json_string.h"
 #include "core/member_order.h"
+#include "core/open_container.h"
 
 namespace sealcast::core {
 
 namespace {
 
 constexpr std::size_t kMaxKeptBytes = 1 << 20;
+
+bool contains_nul(std::string_view utf8) { return utf8.find('\0') != std::string_view::npos; }
 
 // Buffers that a thread keeps between documents, so that a small document needs no allocation. The constructor of
 // CanonicalWriter takes them; the destructor puts them back unless they are larger than kMaxKeptBytes.
@@ -29,8 +32,8 @@ KeptBuffers& kept_buffers() {
 
 }  // namespace
 
-CanonicalWriter::CanonicalWriter(std::string& out, Numbers numbers, CancelFlag cancel, std::size_t expected_size)
-    : out_(out, expected_size), numbers_(numbers), cancel_(cancel) {
+CanonicalWriter::CanonicalWriter(std::string& out, Rules rules, CancelFlag cancel, std::size_t expected_size)
+    : out_(out, expected_size), rules_(rules), cancel_(cancel) {
   out_.make_room(0);
   members_.swap(kept_buffers().members);
   moved_.swap(kept_buffers().moved);
@@ -43,24 +46,8 @@ CanonicalWriter::~CanonicalWriter() {
 }
 
 void CanonicalWriter::fail(const std::string& problem) const {
-  std::string path = "$";
-  for (int i = 0; i < depth_; ++i) {
-    const Container& container = containers_[i];
-    if (!container.object) {
-      path += "[" + std::to_string(container.count) + "]";
-      continue;
-    }
-    // members_ contains the members of all open objects, those of outer objects first. So the open member of container
-    // i is directly before the first member of container i + 1.
-    std::size_t next = members_.size();
-    for (int j = depth_; j-- > i + 1;) next = containers_[j].first_member;
-    if (next == container.first_member) continue;
-    path += '[';
-    Fault ignored;
-    append_json_string(members_[next - 1].key, path, ignored);
-    path += ']';
-  }
-  throw Error(ErrorKind::invalid_json, "invalid JSON at " + path + ": " + problem);
+  const std::span<const OpenContainer> open(containers_, static_cast<std::size_t>(depth_));
+  throw Error(ErrorKind::invalid_json, "invalid JSON at " + path_of(open, members_) + ": " + problem);
 }
 
 void CanonicalWriter::before_value() {
@@ -79,7 +66,7 @@ void CanonicalWriter::after_value() {
 
 void CanonicalWriter::begin(char bracket, bool object) {
   before_value();
-  if (depth_ == kMaxDepth) fail("nesting is deeper than 128 levels");
+  if (depth_ == max_depth(rules_)) fail("nesting is deeper than 128 levels");
   containers_[depth_++] = {object, true, members_.size(), 0};
   out_.put(bracket);
   out_.make_room(0);
@@ -89,8 +76,9 @@ void CanonicalWriter::begin_object() { begin('{', true); }
 void CanonicalWriter::begin_array() { begin('[', false); }
 
 void CanonicalWriter::key(std::string_view utf8) {
-  Container& container = top();
+  OpenContainer& container = top();
   if (container.count > 0) out_.put(',');
+  if (rules_ != Rules::rfc8785 && contains_nul(utf8)) fail(kNulInKey);
   const std::size_t begin = out_.size();
   Fault fault;
   if (!write_json_string(utf8, out_, fault)) fail(fault.problem);
@@ -100,7 +88,7 @@ void CanonicalWriter::key(std::string_view utf8) {
 }
 
 void CanonicalWriter::end_object() {
-  const Container container = top();
+  const OpenContainer container = top();
   if (!container.sorted) {
     Poll poll(cancel_);
     const std::span<Member> members = std::span(members_).subspan(container.first_member);
@@ -127,6 +115,7 @@ void CanonicalWriter::end_array() {
 }
 
 void CanonicalWriter::string(std::string_view utf8) {
+  if (rules_ != Rules::rfc8785 && contains_nul(utf8)) fail(kNulInString);
   before_value();
   Fault fault;
   if (!write_json_string(utf8, out_, fault)) fail(fault.problem);
@@ -139,7 +128,7 @@ void CanonicalWriter::number(std::string_view literal) {
   const char* const end = literal.data() + literal.size();
   Fault fault;
   const InOut at =
-      literal.empty() ? InOut{nullptr, nullptr} : write_number({literal.data(), out_.at}, end, numbers_, fault);
+      literal.empty() ? InOut{nullptr, nullptr} : write_number({literal.data(), out_.at}, end, rules_, fault);
   if (at.in == nullptr || at.in != end) fail(fault.problem != nullptr ? fault.problem : "not a JSON number");
   out_.at = at.out;
   after_value();

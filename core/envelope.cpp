@@ -150,7 +150,7 @@ bool parse_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, 
   ThreadScratch scratch;
   bool is_object = false;
   const std::span<Member> members =
-      canonicalize_members(json, buffers.canonical, Numbers::exact, cancel, *scratch, is_object);
+      canonicalize_members(json, buffers.canonical, Rules::envelope, cancel, *scratch, is_object);
   if (!is_object || members.size() != kMembers) return false;
   std::array<std::string_view, kMembers> values;
   for (std::size_t i = 0; i < kMembers; ++i) {
@@ -241,27 +241,43 @@ std::string_view to_string(VerifyResult result) noexcept {
   return "malformed";
 }
 
-VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
-                             FindKey find_key, void* context, CancelFlag cancel) {
+// Returns malformed, unknown_kid, bad_signature or ok.
+static VerifyResult check_signature(std::string_view json, FindKey find_key, void* context, CancelFlag cancel,
+                                    Buffers& buffers, ParsedEnvelope& envelope) {
   try {
-    Buffers buffers;
-    ParsedEnvelope envelope;
     if (!parse_envelope(json, cancel, buffers, envelope)) return VerifyResult::malformed;
     // Runs before find_key(). It throws for invalid fields, so such an envelope is malformed even if its key is
     // unknown.
     build_signing_string(envelope.fields, envelope.d, buffers.signing);
     const Key* const key = find_key(envelope.kid, context);
     if (key == nullptr) return VerifyResult::unknown_kid;
-    if (!key->verify(buffers.signing, envelope.sig)) return VerifyResult::bad_signature;
-    // Checks the age after the signature, because an unsigned `ts` could be forged.
-    const std::int64_t age = now_ms - envelope.fields.ts;
-    if (age < -kMaxClockSkewMs) return VerifyResult::from_future;
-    if (max_age_ms && age > *max_age_ms) return VerifyResult::expired;
-    return VerifyResult::ok;
+    return key->verify(buffers.signing, envelope.sig) ? VerifyResult::ok : VerifyResult::bad_signature;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
     return VerifyResult::malformed;
   }
+}
+
+VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
+                             FindKey find_key, void* context, CancelFlag cancel) {
+  Buffers buffers;
+  ParsedEnvelope envelope;
+  const VerifyResult result = check_signature(json, find_key, context, cancel, buffers, envelope);
+  if (result != VerifyResult::ok) return result;
+  // Checks the age after the signature, because an unsigned `ts` could be forged.
+  const std::int64_t age = now_ms - envelope.fields.ts;
+  if (age < -kMaxClockSkewMs) return VerifyResult::from_future;
+  return max_age_ms && age > *max_age_ms ? VerifyResult::expired : VerifyResult::ok;
+}
+
+std::optional<OpenedEnvelope> open_envelope(std::string_view json, FindKey find_key, void* context, CancelFlag cancel) {
+  Buffers buffers;
+  ParsedEnvelope envelope;
+  const VerifyResult result = check_signature(json, find_key, context, cancel, buffers, envelope);
+  if (result == VerifyResult::malformed) return std::nullopt;
+  const Fields& fields = envelope.fields;
+  return OpenedEnvelope{std::string(fields.t),      std::string(fields.stream_id), std::string(fields.sender_id),
+                        std::string(fields.txn_id), std::string(envelope.d),       result};
 }
 
 }  // namespace sealcast::core

@@ -54,4 +54,18 @@ using FindKey = const Key* (*)(std::string_view kid, void* context);
 VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
                              FindKey find_key, void* context, CancelFlag cancel = nullptr);
 
+// The parts of an envelope. They are copies.
+struct OpenedEnvelope {
+  std::string t;
+  std::string stream_id;
+  std::string sender_id;
+  std::string txn_id;
+  std::string canonical_d;
+  VerifyResult result;  // ok, unknown_kid or bad_signature
+};
+
+// Reads an envelope, whatever its age. Returns nullopt if it is malformed. Throws as verify_envelope() does.
+std::optional<OpenedEnvelope> open_envelope(std::string_view json, FindKey find_key, void* context,
+                                            CancelFlag cancel = nullptr);
+
 }  // namespace sealcast::core

@@ -154,7 +154,7 @@ InOut copy_canonical(InOut at, const char* end) {
 
 }  // namespace
 
-InOut write_number(InOut at, const char* end, Numbers numbers, Fault& fault) {
+InOut write_number(InOut at, const char* end, Rules rules, Fault& fault) {
   const auto refuse = [&fault](const char* where, const char* problem) {
     fault = {where, problem};
     return InOut{nullptr, nullptr};
@@ -207,10 +207,11 @@ InOut write_number(InOut at, const char* end, Numbers numbers, Fault& fault) {
   if (std::isinf(value)) return refuse(start, "number is too large for a double");
   const bool zero = value == 0;
   const Decimal decimal = zero ? Decimal{} : shortest(value);
-  if (numbers == Numbers::exact && (zero || !same_digits(literal, decimal))) {
+  if ((rules == Rules::payload || rules == Rules::envelope) && (zero || !same_digits(literal, decimal))) {
     return refuse(start, "a double cannot hold this number exactly; send it as a string");
   }
   if (zero) {
+    if (rules == Rules::claims) return refuse(start, "number is too small for a double");
     *at.out++ = '0';
     return {p, at.out};
   }

@@ -14,6 +14,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/characters.h"
 #include "core/error.h"
 
 namespace sealcast::core {
@@ -151,9 +152,7 @@ Key& Key::operator=(Key&& other) noexcept {
 
 bool is_kid(std::string_view text) noexcept {
   if (text.empty() || text.size() > kMaxKidLength) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
+  return std::all_of(text.begin(), text.end(), [](char c) { return is_alphanumeric(c) || c == '_' || c == '-'; });
 }
 
 void Keyring::add(std::string kid, std::string secret, Algorithm algorithm) {

@@ -34,7 +34,7 @@ void prepare_payload(std::string_view json, const std::vector<ServerField>& serv
   ParserScratch& scratch = *thread_scratch;
   out.canonical.clear();
   bool is_object = false;
-  canonicalize_members(json, out.canonical, Numbers::exact, cancel, scratch, is_object);
+  canonicalize_members(json, out.canonical, Rules::payload, cancel, scratch, is_object);
   if (!is_object) {
     throw Error(ErrorKind::invalid_argument, "the payload is not a JSON object", {}, "Send an object, for example {}.");
   }

@@ -22,7 +22,7 @@ struct Payload {
 };
 
 // Canonicalises the payload, hashes it, and then sets or removes the server fields. Replaces `out`. Throws the errors
-// of canonicalize() with Numbers::exact. Throws Error{invalid_argument} if `json` is not an object, or if a server
+// of canonicalize() with Rules::payload. Throws Error{invalid_argument} if `json` is not an object, or if a server
 // field is not valid UTF-8.
 void prepare_payload(std::string_view json, const std::vector<ServerField>& server_fields, Payload& out,
                      CancelFlag cancel = nullptr);

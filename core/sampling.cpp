@@ -42,7 +42,7 @@ int tier_of(const TierRules& rules, std::string_view sender_id, std::string_view
   ThreadScratch scratch;
   bool is_object = false;
   int tier = rules.tier;
-  for (const Member& member : canonicalize_members(d, object, Numbers::rounded, nullptr, *scratch, is_object)) {
+  for (const Member& member : canonicalize_members(d, object, Rules::rfc8785, nullptr, *scratch, is_object)) {
     if (!is_object) break;
     if (rules.tier0_amount && member.key == "amount" && reaches(value_of(member, object), *rules.tier0_amount)) {
       return 0;

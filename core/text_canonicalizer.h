@@ -35,7 +35,7 @@ class ThreadScratch {
 // Does the same as canonicalize(), and returns the members of the root object in canonical order, with their ranges in
 // `out`. `scratch` must be empty. The members are valid as long as the content of `scratch` and `json`. Sets
 // `is_object` to true if the root is an object; otherwise there are no members.
-std::span<Member> canonicalize_members(std::string_view json, std::string& out, Numbers numbers, CancelFlag cancel,
+std::span<Member> canonicalize_members(std::string_view json, std::string& out, Rules rules, CancelFlag cancel,
                                        ParserScratch& scratch, bool& is_object);
 
 }  // namespace sealcast::core

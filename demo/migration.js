@@ -9,14 +9,14 @@ const label = (transport) => String(transport).toUpperCase();
 
 export class Migration {
   #panes;
-  #hasBroker;
+  #disabled; // why the stream cannot be moved; empty if it can
   #target = null; // set while the panes move
   #timer;
 
   // request(target) asks the server to move the stream. It rejects with a SealcastError.
-  constructor(panes, { hasBroker, request }) {
+  constructor(panes, { disabled, request }) {
     this.#panes = panes;
-    this.#hasBroker = hasBroker;
+    this.#disabled = disabled;
     byId('migrate').addEventListener('click', async () => {
       if (this.#target) return;
       this.announced(this.#other);
@@ -47,8 +47,8 @@ export class Migration {
     const button = byId('migrate');
     button.textContent = target ? `Moving to ${label(target)}…` : `Move to ${label(this.#other)}`;
     button.ariaDisabled = target !== null;
-    button.disabled = !this.#hasBroker;
-    if (!this.#hasBroker) byId('notice').textContent = 'This server has no MQTT broker, so the stream cannot move.';
+    button.disabled = this.#disabled !== '';
+    if (this.#disabled) byId('notice').textContent = this.#disabled;
   }
 
   get #other() {

@@ -18,6 +18,7 @@ export class Pane {
     this.#list = section.querySelector('.messages');
     this.#user = user;
     this.#room = room;
+    for (const control of section.querySelectorAll('.composer input, .composer button')) control.disabled = !user.hasSession;
     section.querySelector('.composer').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#send(event.target);
@@ -41,11 +42,11 @@ export class Pane {
   }
 
   // Shows the history and subscribes to the messages after it. `callbacks` are options of the subscription, and onFrame.
-  begin({ messages, last }, transport, callbacks) {
+  begin({ messages, last }, transport, { onFrame, ...callbacks }) {
     messages.forEach((frame) => this.#show(frame));
     const handle = (frame) => {
       this.#show(frame);
-      callbacks.onFrame(frame);
+      onFrame(frame);
     };
     this.#subscription = this.#user.client.subscribeStreamEvents(this.#room.streamId, handle, {
       ...callbacks,

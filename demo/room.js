@@ -13,7 +13,7 @@ const byId = (id) => document.getElementById(id);
 
 const session = await openSession();
 if (session) await openRoom(session);
-else connection('lost', 'The server has no demo session. Start the demo with make run or docker compose up.');
+else connection('lost', 'The server has no demo.json. Start the demo with make run or docker compose up.');
 
 async function openRoom({ streamId, owner, guest, hasBroker }) {
   const names = new Map([owner, guest].map(({ id, name }) => [id, name]));
@@ -22,12 +22,14 @@ async function openRoom({ streamId, owner, guest, hasBroker }) {
   const shared = { streamId, nameOf, openEnvelope: (offset, envelope) => panel.open(offset, envelope) };
   const panes = [new Pane(byId('owner'), owner, shared), new Pane(byId('guest'), guest, shared)];
   offerTrials(byId('guest'), { streamId, owner, guest });
+  byId('for-operators').hidden = owner.hasSession;
 
   const history = await readHistory(owner.client, streamId);
   const last = (type) => history.messages.findLast(({ envelope }) => envelope.t === type)?.envelope.d;
   showTraffic(last('sampling_update'));
 
-  const migration = new Migration(panes, { hasBroker, request: (target) => migrate(owner, streamId, target) });
+  const disabled = !hasBroker ? 'This server has no MQTT broker, so the stream cannot move.' : owner.hasSession ? '' : 'Only Ada can move the stream.';
+  const migration = new Migration(panes, { disabled, request: (target) => migrate(owner, streamId, target) });
   let newest = history.last; // skips the second copy of each message, since both panes bring it
   const onFrame = ({ offset, envelope: { t, d } }) => {
     if (offset <= newest) return;

@@ -1,5 +1,6 @@
-// The demo's two users. Each has their own session, a client, and post() for requests that the client
-// library does not offer.
+// The demo's two users. Each has a client, and post() for requests that the client library does not offer. demo.json has
+// the guest's session. Only the operator has the owner's: in the page's address, after #owner=, which no browser sends to
+// a server.
 import { createClient, mqtt, SealcastError, sse } from './client/index.js';
 
 const url = new URL('.', location.href);
@@ -9,20 +10,25 @@ export async function openSession() {
   let demo = await read();
   if (!demo) return null;
   const transports = [sse(), ...(demo.broker ? [mqtt({ client: () => connect(demo.broker) })] : [])];
-  // When a session expires, demo.json has a new one.
-  const user = (role) => {
-    const token = async ({ refresh }) => {
-      if (refresh) demo = (await read()) ?? demo;
-      return demo[role].token;
-    };
-    return {
-      name: demo[role].name,
-      id: demo[role].user_id,
-      client: createClient({ url, getToken: token, transports }),
-      post: async (path, body) => post(path, body, await token({ refresh: false })),
-    };
+  const ownerToken = new URLSearchParams(location.hash.slice(1)).get('owner');
+  // When the guest's session expires, demo.json has a new one.
+  const guestToken = async ({ refresh }) => {
+    if (refresh) demo = (await read()) ?? demo;
+    return demo.guest.token;
   };
-  return { streamId: demo.stream_id, owner: user('owner'), guest: user('guest'), hasBroker: demo.broker !== null };
+  const user = ({ name, user_id: id }, getToken) => ({
+    name,
+    id,
+    hasSession: getToken !== undefined,
+    client: createClient({ url, getToken, transports }),
+    post: async (path, body) => post(path, body, await getToken({ refresh: false })),
+  });
+  return {
+    streamId: demo.stream_id,
+    owner: user(demo.owner, ownerToken ? async () => ownerToken : undefined),
+    guest: user(demo.guest, guestToken),
+    hasBroker: demo.broker !== null,
+  };
 }
 
 async function read() {

@@ -1,7 +1,7 @@
 // The buttons that try moderation and the rate limit on the guest and show the server's answer.
 import { clearVerdict, SEALED, showVerdict } from './verdict.js';
 
-const FLOOD = 12; // messages at once
+const FLOOD = 12; // messages, each as soon as the one before has its answer
 
 export function offerTrials(section, { streamId, owner, guest }) {
   const line = section.querySelector('.verdict');
@@ -29,13 +29,14 @@ export function offerTrials(section, { streamId, owner, guest }) {
       await attempt('I can write again');
     },
     async flood() {
-      const messages = Array.from({ length: FLOOD }, (_, i) => send(`Flood, ${i + 1} of ${FLOOD}`, 0));
-      const refusals = (await Promise.allSettled(messages)).filter(({ status }) => status === 'rejected');
-      const accepted = `${FLOOD - refusals.length} of ${FLOOD} accepted. `;
-      showVerdict(line, refusals[0]?.reason ?? SEALED, accepted);
+      const refusals = [];
+      for (let i = 1; i <= FLOOD; i++) await send(`Flood, ${i} of ${FLOOD}`, 0).catch((error) => refusals.push(error));
+      const accepted = `${FLOOD - refusals.length} of ${FLOOD} accepted.${refusals.length > 0 ? ' The others:' : ''} `;
+      showVerdict(line, refusals[0] ?? SEALED, accepted);
     },
   };
 
+  for (const name of owner.hasSession ? [] : ['mute', 'ban', 'lift']) section.querySelector(`[data-trial=${name}]`).disabled = true;
   let busy = false;
   section.addEventListener('click', async ({ target }) => {
     const trial = trials[target.dataset.trial];

@@ -7,4 +7,4 @@ create extension if not exists sealcast;
 alter extension sealcast update;
 \set password `cat /run/secrets/database/password`
 alter role sealcast_service login password :'password';
-select sealcast.maintain() \g /dev/null
+call sealcast.run_maintenance();

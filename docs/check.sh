@@ -81,9 +81,12 @@ mentions() {
   ((names > 0)) || complain "found no name that $1 should mention: fix docs/check.sh"
   report "$1 mentions $2"
 }
-mentions docs/sql.md 'every function, table and sequence' < <(
-  sed -n 's/^create \(function\|table\|view\|type\|sequence\) sealcast\.\([a-z_0-9]*\).*/\2/p' sql/[0-9]*.sql | sort -u
-)
+# names_in SCHEMA: the objects that the scripts of the extension create in the schema.
+names_in() {
+  sed -n "s/^create \(function\|procedure\|table\|view\|type\|sequence\) $1\.\([a-z_0-9]*\).*/\2/p" sql/[0-9]*.sql | sort -u
+}
+mentions docs/sql.md 'every function, table and type of sealcast' < <(names_in sealcast)
+mentions docs/sql_internal.md 'every function, table and sequence of sealcast_internal' < <(names_in sealcast_internal)
 mentions docs/economy.md 'every function, table and type of sealcast_economy' < <(
   sed -n 's/^create \(function\|table\|type\) sealcast_economy\.\([a-z_0-9]*\).*/\2/p' sql/economy/[0-9]*.sql | sort -u
 )

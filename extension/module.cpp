@@ -1,5 +1,7 @@
 // Initialises the library when Postgres loads it: defines the magic block and the settings. If the library is in
-// shared_preload_libraries, also reserves shared memory and registers the key watcher.
+// shared_preload_libraries, also reserves shared memory and registers the key watcher and the launcher of
+// maintenance.
+#include "maintenance/maintenance.h"
 #include "relay/wake.h"
 #include "sealing/key_store.h"
 #include "server/pg.h"
@@ -29,6 +31,7 @@ shmem_startup_hook_type previous_shmem_startup = nullptr;
 void request_shmem() {
   if (previous_shmem_request != nullptr) previous_shmem_request();
   RequestAddinShmemSpace(add_size(MAXALIGN(sealing::key_store::shared_size()), MAXALIGN(relay::wake::shared_size())));
+  RequestAddinShmemSpace(MAXALIGN(maintenance::shared_size()));
   RequestNamedLWLockTranche(kTranche, kLocks);
 }
 
@@ -41,6 +44,8 @@ void start_shmem() {
   sealing::key_store::attach(memory, &locks[kKeyStoreLock].lock, !found);
   memory = ShmemInitStruct("sealcast wake", relay::wake::shared_size(), &found);
   relay::wake::attach(memory, &locks[kWakeLock].lock, !found);
+  memory = ShmemInitStruct("sealcast maintenance", maintenance::shared_size(), &found);
+  maintenance::attach(memory, !found);
   LWLockRelease(AddinShmemInitLock);
 }
 
@@ -56,6 +61,7 @@ void _PG_init(void) {
   previous_shmem_startup = shmem_startup_hook;
   shmem_startup_hook = start_shmem;
   sealing::key_store::register_watcher();
+  maintenance::register_launcher();
 }
 
 }  // namespace sealcast

@@ -31,20 +31,25 @@ demo_token() {
   echo "$signed.$(printf %s "$signed" | hmac "$1" | base64url)"
 }
 
-# demo_session OWNER_TOKEN GUEST_TOKEN [BROKER_URL USER PASSWORD]: prints the document that the room loads from
-# /demo.json.
+# demo_session GUEST_TOKEN [BROKER_URL USER PASSWORD]: prints the document that the room loads from /demo.json. Every
+# visitor gets it, so it has no session of the owner.
 demo_session() {
   local broker=null
-  (($# < 5)) || printf -v broker '{"url":"%s","username":"%s","password":"%s"}' "${@:3}"
-  printf '{"stream_id":"%s","owner":%s,"guest":%s,"broker":%s}\n' "$DEMO_STREAM_ID" \
-    "$(demo_user Ada "$DEMO_USER_ID" "$1")" "$(demo_user Ben "$DEMO_GUEST_ID" "$2")" "$broker"
+  (($# < 4)) || printf -v broker '{"url":"%s","username":"%s","password":"%s"}' "${@:2}"
+  printf '{"stream_id":"%s","owner":{"name":"Ada","user_id":"%s"},"guest":{"name":"Ben","user_id":"%s","token":"%s"},"broker":%s}\n' \
+    "$DEMO_STREAM_ID" "$DEMO_USER_ID" "$DEMO_GUEST_ID" "$1" "$broker"
 }
-demo_user() { printf '{"name":"%s","user_id":"%s","token":"%s"}' "$@"; }
 
-# demo_usage URL TOKEN PSQL: prints commands that a user can paste into a shell.
+# demo_usage URL TOKEN PSQL: prints the owner's link to the demo room, and commands that a user can paste into a shell.
 demo_usage() {
   local events=$1/streams/$DEMO_STREAM_ID/events
   cat << END
+
+Open the demo room in a browser, as its owner:
+
+$1/#owner=$2
+
+Visitors open $1 and write as an ordinary user.
 
 Send a message over HTTP:
 
@@ -54,7 +59,7 @@ Send a message from SQL. It passes the same gate:
 
 $3 -c 'set role sealcast_user; set request.jwt.claims = \$\${"sub":"$DEMO_USER_ID"}\$\$; select sealcast.send_message(\$\$$DEMO_STREAM_ID\$\$, \$\$chat\$\$, \$\${"content":"hello from psql"}\$\$, gen_random_uuid())'
 
-See the messages arrive: open $1 in a browser, or run
+See the messages arrive in the demo room, or run
 
 curl -N $events
 

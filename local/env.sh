@@ -36,8 +36,8 @@ write_env() {
   (umask 077 && print_env "$token" > "$file.new")
   mv "$file.new" "$file"
   if running sealcastd; then
-    ! demo_has_mqtt || broker=("$(mosquitto_ws_url)" sealcast-viewer "$(mosquitto_password viewer)")
+    ! demo_has_mqtt || broker=("$(mosquitto_ws_url)" sealcast-demo "$(mosquitto_password demo)")
     guest=$(demo_token "$(session_secret)" "$DEMO_GUEST_ID")
-    demo_session "$token" "$guest" "${broker[@]}" | put "$STATE/demo/demo.json"
+    demo_session "$guest" "${broker[@]}" | put "$STATE/demo/demo.json"
   fi
 }

@@ -68,7 +68,7 @@ set client_min_messages = warning;
 create extension if not exists sealcast;
 alter extension sealcast update;
 alter role sealcast_service login;
-select sealcast.maintain() \g /dev/null
+call sealcast.run_maintenance();
 END
 }
 

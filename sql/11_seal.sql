@@ -18,9 +18,9 @@ create function sealcast.public_keys() returns json
 comment on function sealcast.public_keys() is
   'Returns the public keys of all loaded Ed25519 keys as a JSON Web Key Set (RFC 7517, RFC 8037)';
 
-create function sealcast.signing_kid() returns text
+create function sealcast_internal.signing_kid() returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_signing_kid';
-comment on function sealcast.signing_kid() is
+comment on function sealcast_internal.signing_kid() is
   'Returns the id of the key that signs (setting sealcast.signing_kid). Error 55000 when the setting is empty, or names a key that is not in the keyring';
 
 create function sealcast.sign(signing_string text, kid text default null) returns text
@@ -45,11 +45,6 @@ comment on function sealcast.verify(json, interval) is
   'Returns whether the envelope is well-formed, signed by a known key and not older than max_age. For any other JSON it returns false and never raises an error';
 comment on function sealcast.verify_detail(json, interval) is
   'Returns ok, malformed, unknown_kid, bad_signature, expired or from_future';
-
--- The single steps of sealing, for a caller that already has the canonical payload.
-create function sealcast.payload_signature(kid text, t text, stream_id uuid, sender_id uuid, txn_id uuid, ts bigint,
-                                           canonical text) returns bytea
-  language c stable strict as 'MODULE_PATHNAME', 'sealcast_payload_signature';
 
 create function sealcast.envelope_text(kid text, t text, stream_id uuid, sender_id uuid, ts bigint, txn_id uuid,
                                        canonical text, sig bytea) returns text

@@ -1,23 +1,31 @@
 -- The tables of streams, roles, restrictions, message types and messages. Invariants: txn_keys alone makes messages
 -- unique, and messages.d is stored exactly as it was signed.
 
+-- The message of a violated constraint has only its name, so the name says the rule.
 create table sealcast.streams (
   stream_id uuid primary key default gen_random_uuid(),
   title text,
-  visibility text not null default 'public' check (visibility in ('public', 'private')),
-  delivery_mode text not null default 'standard' check (delivery_mode in ('standard', 'hybrid', 'hot')),
+  visibility text not null default 'public' constraint visibility_is_public_or_private check (visibility in ('public', 'private')),
+  delivery_mode text not null default 'standard' constraint delivery_mode_is_standard_hybrid_or_hot check (delivery_mode in ('standard', 'hybrid', 'hot')),
   created_at timestamptz not null default now(),
   closed_at timestamptz,
+  -- Who gets the gifts that name no recipient.
+  payee_id uuid constraint payee_id_is_not_nil check (payee_id <> '00000000-0000-0000-0000-000000000000'),
   -- The newest offset that retention has dropped. The next message gets a higher offset, even when no message is left.
-  trimmed_through bigint not null default 0
+  -- An offset is an exact number in JSON up to 2^53 - 1.
+  trimmed_through bigint not null default 0 check (trimmed_through between 0 and 9007199254740991),
+  metadata jsonb not null default '{}'
+    constraint streams_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384)
 );
 create index on sealcast.streams (stream_id) where delivery_mode <> 'standard';
-comment on table sealcast.streams is 'A chat room. A stream whose closed_at is set takes no messages';
+comment on table sealcast.streams is 'A chat room. From closed_at on, the stream takes no messages';
+comment on column sealcast.streams.metadata is
+  'The application''s own data about the stream: a JSON object of at most 16384 bytes. Whoever may read the stream may read it';
 
 create table sealcast.stream_roles (
-  stream_id uuid not null references sealcast.streams on delete cascade,
+  stream_id uuid not null,
   user_id uuid not null,
-  role text not null check (role ~ '^[a-z][a-z0-9_]{0,31}$'),
+  role text not null constraint role_is_a_lower_case_name_of_32 check (role ~ '^[a-z][a-z0-9_]{0,31}$'),
   granted_at timestamptz not null default now(),
   primary key (user_id, stream_id)
 );
@@ -25,34 +33,52 @@ comment on table sealcast.stream_roles is
   'Roles of users in streams. owner and moderator may moderate; the application chooses all other names (vip, subscriber, …)';
 create index on sealcast.stream_roles (stream_id);
 
+-- How much a user may do, from the least to the most. 31_authority.sql says which rank may do what.
+create type sealcast.user_rank as enum ('none', 'member', 'moderator', 'owner', 'admin');
+
+-- Restrictions are never deleted by our functions: a lifted or replaced one keeps its row. Several may hold at the same
+-- time, and the strictest one counts.
 create table sealcast.restrictions (
+  -- Not a number from a sequence: the rows of a stream move between cells.
+  restriction_id uuid primary key default gen_random_uuid(),
   user_id uuid not null,
-  stream_id uuid references sealcast.streams on delete cascade,
+  stream_id uuid,
   kind text not null check (kind in ('mute', 'ban')),
-  until timestamptz check (isfinite(until)),
-  reason text check (length(reason) <= 500),
+  until timestamptz constraint until_is_finite check (isfinite(until)),
+  reason text constraint reason_of_500_characters check (length(reason) <= 500),
+  note text constraint note_of_500_characters check (length(note) <= 500),
+  issuer_rank sealcast.user_rank not null default 'admin' check (issuer_rank >= 'moderator'),
   created_by uuid,
   created_at timestamptz not null default now(),
-  constraint restrictions_key unique nulls not distinct (user_id, stream_id, kind)
+  lifted_at timestamptz,
+  lifted_by uuid
 );
+-- For admission: one descent finds that a sender has no restriction in force, however many there were before.
+create index restrictions_in_force on sealcast.restrictions (user_id, coalesce(until, 'infinity')) where lifted_at is null;
 -- For the deletion of a stream, which looks up its restrictions.
 create index on sealcast.restrictions (stream_id);
-comment on table sealcast.restrictions is 'Mutes and bans. stream_id null: in all streams; until null: without an end';
+comment on table sealcast.restrictions is
+  'Mutes and bans, also those that were lifted or have ended. stream_id null: in all streams; until null: without an end';
+comment on column sealcast.restrictions.reason is 'For the user';
+comment on column sealcast.restrictions.note is 'For moderators; the user cannot read it';
+comment on column sealcast.restrictions.issuer_rank is 'Only a user of this rank or a higher one may lift or replace the restriction';
+comment on column sealcast.restrictions.lifted_at is 'When the restriction was lifted or replaced; null: never';
 
 create table sealcast.message_types (
-  t text primary key check (t ~ '^[a-z][a-z0-9_.-]{0,63}$'),
-  max_bytes integer not null default 16384 check (max_bytes between 2 and 1048576),
-  rate integer not null default 5 check (rate between 1 and 1000),
-  role_rates jsonb not null default '{}' check (
+  t text primary key constraint t_is_a_lower_case_name_of_64 check (t ~ '^[a-z][a-z0-9_.-]{0,63}$'),
+  max_bytes integer not null default 16384 constraint max_bytes_from_2_to_1048576 check (max_bytes between 2 and 1048576),
+  rate integer not null default 5 constraint rate_from_1_to_1000_per_second check (rate between 1 and 1000),
+  role_rates jsonb not null default '{}' constraint role_rates_are_numbers_from_1_to_1000 check (
     jsonb_typeof(role_rates) = 'object'
     and not jsonb_path_exists(role_rates, 'strict $.* ? (@.type() != "number" || !(@ >= 1 && @ <= 1000))')),
   required_roles text[],
   system_only boolean not null default false,
-  server_fields text[] not null default '{user_role}' check (server_fields in ('{}', '{user_role}')),
-  tier smallint not null default 2 check (tier between 0 and 2),
-  tier0_amount bigint check (tier0_amount between 1 and 9007199254740991),
-  admit_hook regprocedure,
-  built_in boolean not null default false
+  server_fields text[] not null default '{user_role}' constraint server_fields_are_none_or_user_role check (server_fields in ('{}', '{user_role}')),
+  tier smallint not null default 2 constraint tier_from_0_to_2 check (tier between 0 and 2),
+  tier0_amount bigint constraint tier0_amount_from_1_to_2_53 check (tier0_amount between 1 and 9007199254740991),
+  admit_hook text constraint admit_hook_of_1000_bytes check (octet_length(admit_hook) <= 1000),
+  -- The sender writes d.amount. Without a hook that checks it, every user would reach tier 0.
+  constraint tier0_amount_needs_admit_hook check (tier0_amount is null or admit_hook is not null or system_only)
 );
 comment on table sealcast.message_types is 'The message types: who may send them, how large they may be, and how often';
 comment on column sealcast.message_types.max_bytes is 'The limit of the canonical d, in bytes';
@@ -62,36 +88,34 @@ comment on column sealcast.message_types.required_roles is 'Roles that may send 
 comment on column sealcast.message_types.server_fields is 'Members of d that only the server fills in. A value from the sender is replaced';
 comment on column sealcast.message_types.tier is
   'How a chat storm treats the messages: tiers 0 and 1 are always sent, tier 2 is sampled. See tier()';
-comment on column sealcast.message_types.tier0_amount is 'A message whose d.amount is at least this value is in tier 0, for example a large gift';
+comment on column sealcast.message_types.tier0_amount is 'A message whose d.amount is at least this value is in tier 0, for example a large gift. Only for a type with an admit hook, which must check the amount, or for a system_only type';
 comment on column sealcast.message_types.admit_hook is
-  'A function(stream_id uuid, sender_id uuid, t text, txn_id uuid, d json) returns sealcast.refusal; null admits the message. It runs as the extension''s owner, with search_path pg_catalog, pg_temp, so only a superuser may set it';
+  'The name of a function(stream_id uuid, sender_id uuid, t text, txn_id uuid, d json) returns sealcast.refusal; null admits the message. The name is resolved when the hook is asked. It runs as the extension''s owner, with search_path pg_catalog, pg_temp, so only a superuser may set it';
 
-insert into sealcast.message_types (t, required_roles, system_only, tier, built_in) values
-  ('chat', null, false, 2, true),
-  ('reaction', null, false, 2, true),
-  ('announcement', '{owner,moderator}', false, 0, true),
-  ('transport_migrate', null, true, 0, true),
-  ('transport_warmup', null, true, 0, true),
-  ('sampling_update', null, true, 0, true),
-  ('viewer_count_update', null, true, 0, true);
+-- Stores the full name of a hook: a value such as 'no_links'::regproc is the name as the search_path of its session
+-- shows it. A function that does not exist yet, as in a restore, keeps the name that was given.
+create function sealcast_internal.qualify_hook() returns trigger
+  language c as 'MODULE_PATHNAME', 'sealcast_qualify_hook';
+create trigger qualify_hook before insert or update of admit_hook on sealcast.message_types
+  for each row when (new.admit_hook is not null) execute function sealcast_internal.qualify_hook();
 
--- A built-in type that a user changes becomes the user's own: pg_dump dumps it, and at restore the dumped row replaces
--- the built-in one.
-create function sealcast.own_message_type() returns trigger
+-- A type with a hook is a rule of the superuser who set it: without the type or under another name, the rule would be
+-- lost.
+create function sealcast_internal.keep_hook() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if tg_op = 'INSERT' then
-    delete from sealcast.message_types where t = new.t and built_in;
+  if not (select r.rolsuper from pg_roles r where r.rolname = current_user) then
+    raise exception 'message type % has an admit hook, so only a superuser may delete or rename the type', old.t
+      using errcode = 'insufficient_privilege', hint = 'Ask a superuser, or set system_only to stop the type.';
   end if;
-  new.built_in := false;
-  return new;
+  return case tg_op when 'DELETE' then old else new end;
 end $$;
-create trigger own_message_type before insert or update on sealcast.message_types
-  for each row execute function sealcast.own_message_type();
+create trigger keep_hook before delete or update of t on sealcast.message_types
+  for each row when (old.admit_hook is not null) execute function sealcast_internal.keep_hook();
 
 -- Numbers blocks of message_ids (extension/relay/message_ids.h). A batch takes a whole block, so that the sequence
 -- is called once per batch, not once per message.
-create sequence sealcast.message_ids;
+create sequence sealcast_internal.message_ids;
 
 -- The only unique key of messages. The table is not partitioned, because a key must be unique for as long as it is kept.
 create table sealcast.txn_keys (
@@ -104,8 +128,6 @@ create table sealcast.txn_keys (
 );
 comment on table sealcast.txn_keys is
   'Every committed (sender, txn_id), with the place of its message and the SHA-256 of d as the sender sent it';
--- BRIN, because trimming by age must not cost admission a second B-tree.
-create index txn_keys_ts on sealcast.txn_keys using brin (ts);
 
 -- There is no foreign key to streams: its check would lock the row of a busy stream once per message. admit() checks
 -- instead. Each partition has a primary key of its own, see make_partition().

@@ -13,6 +13,16 @@ create type sealcast.verdict as (
   envelope text
 );
 
+-- Raises the refusal of a message that was not sealed.
+create function sealcast_internal.require_sealed(verdict sealcast.verdict) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if verdict.status <> 200 then
+    perform sealcast_internal.refuse(verdict.status, verdict.code, verdict.message, verdict.details, verdict.hint,
+                                     verdict.retry_after_ms);
+  end if;
+end $$;
+
 -- The refusal of an admit hook, for example (402, 'insufficient_funds', 'not enough coins', null).
 create type sealcast.refusal as (
   status integer,

@@ -1,15 +1,15 @@
 -- send_message(): sends one message from SQL or PostgREST, through the same gate and admission as the sidecar's
 -- messages.
 
-create function sealcast.gate(sender_id uuid, stream_id uuid, t text, txn_id uuid,
+create function sealcast_internal.gate(sender_id uuid, stream_id uuid, t text, txn_id uuid,
                               out outcome text, out retry_after_ms bigint) returns record
   language c volatile as 'MODULE_PATHNAME', 'sealcast_gate';
-comment on function sealcast.gate(uuid, uuid, text, uuid) is
+comment on function sealcast_internal.gate(uuid, uuid, text, uuid) is
   'Asks the gate of the sidecar over sealcast.gate_socket. Returns pass, seen, limited, unavailable or off';
 
-create function sealcast.wake() returns void
+create function sealcast_internal.wake() returns void
   language c volatile as 'MODULE_PATHNAME', 'sealcast_wake';
-comment on function sealcast.wake() is
+comment on function sealcast_internal.wake() is
   'Sends NOTIFY sealcast after this transaction commits. When the library is preloaded, the notifications of all backends are coalesced';
 
 create function sealcast.send_message(stream_id uuid, t text, d json, txn_id uuid) returns json

@@ -23,14 +23,14 @@ comment on function sealcast.tier(text, uuid, jsonb) is
 
 -- Stores the new rates and sends the messages that announce them, in one transaction. Rate 100: the stream is no longer
 -- sampled.
-create function sealcast.apply_sampling(stream_ids uuid[], rates integer[], forced boolean) returns integer
+create function sealcast_internal.apply_sampling(stream_ids uuid[], rates integer[], forced boolean)
+  returns setof sealcast.verdict
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   streams constant integer := cardinality(stream_ids);
-  told integer;
 begin
   if streams = 0 then
-    return 0;
+    return;
   end if;
   insert into sealcast.sampling as s (stream_id, rate, forced, announced_at)
   select c.stream_id, c.rate, apply_sampling.forced, clock_timestamp()
@@ -42,8 +42,9 @@ begin
     delete from sealcast.sampling s using unnest(stream_ids, rates) c (stream_id, rate)
     where s.stream_id = c.stream_id and c.rate = 100;
   end if;
+  return query
   with answered as materialized (
-    select c.stream_id, a.status
+    select c.stream_id, a as verdict
     from unnest(stream_ids) with ordinality c (stream_id, item)
     join sealcast.admit(
       stream_ids, array_fill('sampling_update'::text, array[streams]),
@@ -53,21 +54,20 @@ begin
             from unnest(rates) with ordinality c (r, i) order by c.i)) a on a.item = c.item
   ), left_alone as (
     -- The stream is closed, deleted, or in another cell.
-    delete from sealcast.sampling s using answered a where s.stream_id = a.stream_id and a.status in (403, 404, 421)
+    delete from sealcast.sampling s using answered a where s.stream_id = a.stream_id and (a.verdict).status in (403, 404, 421)
   )
-  select count(*) into told from answered a where a.status = 200;
-  return told;
+  select (a.verdict).* from answered a;
 end $$;
 
 -- The leader of a shard calls this with the rates of the streams in a storm. All other sampled streams return to 100,
 -- except forced ones. A rate is announced when it changes, and again every repeat_ms for readers that have joined
 -- since.
-create function sealcast.sample_streams(shards integer[], epochs bigint[], stream_ids uuid[], rates integer[],
+create function sealcast_internal.sample_streams(shards integer[], epochs bigint[], stream_ids uuid[], rates integer[],
                                         repeat_ms integer, out told integer)
   returns integer
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  led constant integer[] := array(select l.shard from sealcast.led(shards, epochs) l);
+  led constant integer[] := array(select l.shard from sealcast_internal.led(shards, epochs) l);
   repeated_before constant timestamptz := clock_timestamp() - make_interval(secs => repeat_ms / 1000.0);
   changed record;
 begin
@@ -81,33 +81,41 @@ begin
            (case when s.forced then s.rate else coalesce(c.rate, 100) end)::integer as rate, s.rate as old, s.announced_at
     from unnest(sample_streams.stream_ids, sample_streams.rates) c (stream_id, rate)
     full join sealcast.sampling s using (stream_id)
-    where sealcast.shard_of(stream_id) = any (led)) n
-  where coalesce(n.old, 100) <> n.rate or n.announced_at <= repeated_before;
-  told := sealcast.apply_sampling(changed.stream_ids, changed.rates, false)
-        + sealcast.apply_sampling(changed.forced_ids, changed.forced_rates, true);
+    where sealcast_internal.shard_of(stream_id) = any (led)) n
+  -- A reader who joins takes it that no stream is sampled, so 100 percent is not repeated.
+  where coalesce(n.old, 100) <> n.rate or n.announced_at <= repeated_before and n.rate < 100;
+  select count(*) filter (where a.status = 200) into told
+  from (select * from sealcast_internal.apply_sampling(changed.stream_ids, changed.rates, false)
+        union all
+        select * from sealcast_internal.apply_sampling(changed.forced_ids, changed.forced_rates, true)) a;
 end $$;
-comment on function sealcast.sample_streams(integer[], bigint[], uuid[], integer[], integer) is
+comment on function sealcast_internal.sample_streams(integer[], bigint[], uuid[], integer[], integer) is
   'Sets the rates of the caller''s shards: the given rates for the named streams, 100 for all others. Returns how many sampling_update messages it sent';
 
-create function sealcast.sampled_streams(shards integer[], out stream_id uuid, out rate integer, out forced boolean)
+create function sealcast_internal.sampled_streams(shards integer[], out stream_id uuid, out rate integer, out forced boolean)
   returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select s.stream_id, s.rate::integer, s.forced from sealcast.sampling s where sealcast.shard_of(s.stream_id) = any (shards);
+  select s.stream_id, s.rate::integer, s.forced from sealcast.sampling s where sealcast_internal.shard_of(s.stream_id) = any (shards);
 end;
 
 create function sealcast.set_sampling(stream_id uuid, rate integer) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  sealed sealcast.verdict;
 begin
-  perform sealcast.require_owner(stream_id);
+  perform sealcast_internal.authorise_and_lock('control', stream_id);
   if rate is not null and rate not between 0 and 100 then
-    perform sealcast.refuse(400, 'invalid_request', format('invalid rate: %s', rate), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', format('invalid rate: %s', rate), null,
                             'Use 0 to 100 percent, or null to let the stream''s velocity decide.');
   end if;
   if rate is null then
+    -- A rate of 100 needs no announcement when the velocity decides again.
+    delete from sealcast.sampling s where s.stream_id = set_sampling.stream_id and s.rate = 100;
     update sealcast.sampling s set forced = false where s.stream_id = set_sampling.stream_id;
   else
-    perform sealcast.apply_sampling(array[stream_id], array[rate], true);
+    select * into sealed from sealcast_internal.apply_sampling(array[stream_id], array[rate], true);
+    perform sealcast_internal.require_sealed(sealed);
   end if;
 end $$;
 comment on function sealcast.set_sampling(uuid, integer) is

@@ -1,92 +1,77 @@
--- Reads for the sidecar: the history of a stream by offset, and the rows that the sidecar's caches hold.
+-- Reads: the history of a stream by offset, for users and for the sidecar, and the rows that the sidecar's caches hold.
+
+-- Returns a page of the messages with after < offset < before (extension/relay/read_history.cpp), without a check of
+-- the caller. With `after`, the page is the oldest of them, in ascending order; else the newest, in descending order. The
+-- page ends at max_rows (1 to 10000) messages, or with the message that brings its envelopes to 1 MiB
+-- (core/history_page.h). envelope null: the message is gone. public_prev: the offset of the message before it on the public channel;
+-- null: the message is not there. only_public: only the messages of the public channel.
+create function sealcast_internal.read_history(stream_id uuid, after bigint, before bigint, max_rows integer,
+                                      only_public boolean,
+                                      out "offset" bigint, out prev bigint, out envelope text, out public_prev bigint)
+  returns setof record
+  language c stable rows 50 security definer set search_path = pg_catalog, pg_temp as 'MODULE_PATHNAME', 'sealcast_read_history';
 
 create function sealcast.history(stream_id uuid, after bigint default null, before bigint default null,
-                                 max_rows integer default 50, only_public boolean default false,
-                                 out "offset" bigint, out prev bigint, out envelope text, out public_prev bigint)
+                                 "limit" integer default 50, channel text default 'vip',
+                                 out "offset" bigint, out prev bigint, out envelope json)
   returns setof record
-  language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp
-  set enable_seqscan = off set jit = off as $$
+  language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
-declare
-  -- 2^62 is far from the ends of bigint, so nothing below overflows.
-  above constant bigint := least(greatest(history.after, 0), 1::bigint << 62);
-  below constant bigint := coalesce(history.before, 9223372036854775807);
 begin
-  if (max_rows between 1 and 10000) is not true then
-    raise exception 'max_rows must be between 1 and 10000, not %', max_rows using errcode = 'invalid_parameter_value';
+  if (history."limit" between 1 and 500) is not true then
+    perform sealcast_internal.refuse(400, 'invalid_request', format('limit is %s', coalesce(history."limit"::text, 'null')),
+                                     'limit must be from 1 to 500', 'Send a limit from 1 to 500, and read further pages by after or before.');
+  elsif (channel in ('public', 'vip')) is not true then
+    perform sealcast_internal.refuse(400, 'invalid_request', format('there is no channel %s', coalesce(channel, 'null')),
+                                     'channel must be public or vip', 'Send public or vip, or leave the channel out.');
   end if;
-  -- `surely`: the least number of messages that a run gives to the page. Runs are read until their sum is at least
-  -- max_rows.
-  if history.after is not null then
-    return query
-    select page."offset", page."offset" - 1,
-      (select sealcast.envelope(m) from sealcast.messages m where m.ts = page.ts and m.message_id = page.message_id),
-      page.public_prev
-    from (
-      select run."offset" + i as "offset", run.ts, run.first_id + i as message_id, p.public_prev
-      from (
-        select r.*, sum(r.surely) over (order by r."offset") as through
-        from (
-          select r.*, case when not only_public or r.public_bits is null
-                           then least(r.messages, r."offset" + r.messages - 1 - above)
-                           when r."offset" > above then bit_count(r.public_bits) else 0 end as surely
-          from sealcast.stream_runs r
-          where r.stream_id = history.stream_id and r."offset" < below
-            -- The run that holds the next offset may begin before `above`.
-            and r."offset" >= coalesce((select max(n."offset") from sealcast.stream_runs n
-                                        where n.stream_id = history.stream_id and n."offset" <= above), above)
-            and (not only_public or r.public_bits is null or bit_count(r.public_bits) > 0)
-          order by r."offset" limit max_rows + 1) r
-        ) run
-      cross join lateral generate_series(greatest(0, above + 1 - run."offset"), run.messages - 1) i
-      cross join lateral sealcast.public_prev(run."offset", run.public_before, run.public_bits, i) p (public_prev)
-      where run.through - run.surely < max_rows and run."offset" + i < below
-        and (not only_public or p.public_prev is not null)
-      order by 1 limit max_rows) page
-    order by page."offset";
-  else
-    return query
-    select page."offset", page."offset" - 1,
-      (select sealcast.envelope(m) from sealcast.messages m where m.ts = page.ts and m.message_id = page.message_id),
-      page.public_prev
-    from (
-      select run."offset" + i as "offset", run.ts, run.first_id + i as message_id, p.public_prev
-      from (
-        select r.*, sum(r.surely) over (order by r."offset" desc) as through
-        from (
-          select r.*, case when not only_public or r.public_bits is null then least(r.messages, below - r."offset")
-                           when r."offset" + r.messages <= below then bit_count(r.public_bits) else 0 end as surely
-          from sealcast.stream_runs r
-          where r.stream_id = history.stream_id and r."offset" < below
-            and (not only_public or r.public_bits is null or bit_count(r.public_bits) > 0)
-          order by r."offset" desc limit max_rows + 1) r
-        ) run
-      cross join lateral generate_series(0, least(run.messages, below - run."offset") - 1) i
-      cross join lateral sealcast.public_prev(run."offset", run.public_before, run.public_bits, i) p (public_prev)
-      where run.through - run.surely < max_rows and (not only_public or p.public_prev is not null)
-      order by 1 desc limit max_rows) page
-    order by page."offset";
-  end if;
+  perform sealcast_internal.authorise_reading(stream_id);
+  return query
+  select h."offset", case channel when 'public' then h.public_prev else h.prev end, h.envelope::json
+  from sealcast_internal.read_history(stream_id, after, before, history."limit", channel = 'public') h
+  order by h."offset";
 end $$;
-comment on function sealcast.history(uuid, bigint, bigint, integer, boolean) is
-  'Returns sealed messages in order of offset: from after + 1 on, else the last max_rows (before `before`). only_public: only the messages of the public channel. public_prev: the offset of the message before it on the public channel; null: the message is not there';
+comment on function sealcast.history(uuid, bigint, bigint, integer, text) is
+  'Returns sealed messages in order of offset: from after + 1 on, else the last `limit` messages (before `before`). channel: public, or vip for all messages. prev: the offset of the message before it on the channel. envelope null: the message is gone. A page ends early with the message that brings it to 1 MiB';
 
-create function sealcast.stream_access(stream_id uuid, user_id uuid,
+-- The rights of many readers in one statement. The sidecar asks again every few seconds for its open event streams.
+create function sealcast_internal.reader_access(stream_ids uuid[], user_ids uuid[],
+                                       out item integer, out found boolean, out readable boolean, out vip boolean,
+                                       out banned boolean)
+  returns setof record
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select i.n::integer, s.visibility is not null,
+         coalesce(sealcast_internal.allows(case s.visibility when 'public' then 'read' when 'private' then 'read_private' end,
+                                           s.role, s.restriction), false),
+         coalesce(sealcast_internal.allows('read_vip', s.role, s.restriction), false), coalesce(s.visibility is not null and s.restriction = 'ban', false)
+  from unnest(stream_ids, user_ids) with ordinality i (stream_id, user_id, n)
+  cross join lateral sealcast_internal.standing(i.stream_id, nullif(i.user_id, '00000000-0000-0000-0000-000000000000')) s
+  order by i.n;
+end;
+comment on function sealcast_internal.reader_access(uuid[], uuid[]) is
+  'Returns, for each pair, whether the stream exists, whether the user (null or nil: no user) may read it, may read its vip channel, and is banned from it';
+
+create function sealcast_internal.stream_access(stream_id uuid, user_id uuid,
                                        out found boolean, out readable boolean, out vip boolean, out visibility text,
-                                       out first_offset bigint, out last_offset bigint)
+                                       out first_offset bigint, out last_offset bigint, out ban text,
+                                       out log_epoch text)
   returns record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select s.stream_id is not null, coalesce(sealcast.can_read(s.stream_id, stream_access.user_id), false),
-         sealcast.role_in(s.stream_id, stream_access.user_id) is not null, s.visibility,
-         s.trimmed_through + 1, sealcast.last_offset(s.stream_id)
-  from (values (stream_access.stream_id)) asked (stream_id)
-  left join sealcast.streams s on s.stream_id = asked.stream_id;
+  select s.visibility is not null,
+         coalesce(sealcast_internal.allows(case s.visibility when 'public' then 'read' when 'private' then 'read_private' end,
+                                  s.role, s.restriction), false),
+         sealcast_internal.allows('read_vip', s.role, s.restriction), s.visibility,
+         (select r.trimmed_through from sealcast.streams r where r.stream_id = stream_access.stream_id) + 1,
+         case when s.visibility is not null then sealcast_internal.last_offset(stream_access.stream_id) end,
+         case when s.restriction = 'ban' then coalesce(s.details, '') end, sealcast.log_epoch()
+  from sealcast_internal.standing(stream_access.stream_id, stream_access.user_id) s;
 end;
-comment on function sealcast.stream_access(uuid, uuid) is
-  'Returns whether the stream exists, whether the user (null: no user) may read it or has a role in it, and the oldest and newest offsets that are kept';
+comment on function sealcast_internal.stream_access(uuid, uuid) is
+  'Returns whether the stream exists, whether the user (null: no user) may read it and its vip channel, and the oldest and newest offsets that are kept. ban: the end of a ban of the user as text, empty when it has no end; null: the user is not banned. log_epoch: the epoch in which the offsets are valid';
 
-create function sealcast.gate_limits(out t text, out max_bytes integer, out rate integer, out role_rates jsonb,
+create function sealcast_internal.gate_limits(out t text, out max_bytes integer, out rate integer, out role_rates jsonb,
                                      out system_only boolean)
   returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -94,7 +79,7 @@ begin atomic
   select y.t, y.max_bytes, y.rate, y.role_rates, y.system_only from sealcast.message_types y order by y.t;
 end;
 
-create function sealcast.roles_of(stream_ids uuid[], user_ids uuid[], out item integer, out role text)
+create function sealcast_internal.roles_of(stream_ids uuid[], user_ids uuid[], out item integer, out role text)
   returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic

@@ -1,4 +1,5 @@
--- Viewer counts: the counts of a shard's leader become messages of the system, at most one per stream and tick.
+-- Viewer counts: the counts of a shard's leader become messages of the system, at most one per stream and tick, and only
+-- where somebody follows the stream.
 
 create table sealcast.viewer_counts (
   stream_id uuid primary key,
@@ -12,9 +13,9 @@ comment on table sealcast.viewer_counts is
 
 -- Ticks follow the clock of the database. The txn_id is derived from stream and tick, so that two sidecars that both
 -- consider themselves the leader cannot publish a tick twice.
-create function sealcast.publish_viewer_counts(shards integer[], epochs bigint[], stream_ids uuid[],
+create function sealcast_internal.publish_viewer_counts(shards integer[], epochs bigint[], stream_ids uuid[],
                                                webrtc integer[], hls integer[], complete boolean,
-                                               every_ms integer, repeat_ms integer,
+                                               every_ms integer, repeat_ms integer, followed uuid[] default null,
                                                out published integer, out next_ms integer)
   returns record
   language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
@@ -23,7 +24,7 @@ declare
   now constant timestamptz := clock_timestamp();
   now_ms constant bigint := floor(extract(epoch from now) * 1000);
   tick constant bigint := now_ms - now_ms % every_ms;
-  led constant integer[] := array(select l.shard from sealcast.led(shards, epochs) l);
+  led constant integer[] := array(select l.shard from sealcast_internal.led(shards, epochs) l);
   due record;
 begin
   if (every_ms between 100 and 600000 and repeat_ms > 0 and complete is not null) is not true then
@@ -44,15 +45,22 @@ begin
       select stream_id,
              case when publish_viewer_counts.webrtc is not null then coalesce(c.webrtc, 0) end as webrtc,
              case when publish_viewer_counts.hls is not null then coalesce(c.hls, 0) end as hls,
-             v.published_at, v.webrtc as old_webrtc, v.hls as old_hls
+             v.published_at, v.webrtc as old_webrtc, v.hls as old_hls,
+             -- Who reads a stream of another mode at an outside service is not known, and LiveKit admits its viewers.
+             publish_viewer_counts.followed is null or f.stream_id is not null or c.webrtc > 0
+               or exists (select from sealcast.streams s where s.stream_id = c.stream_id and s.delivery_mode <> 'standard')
+               as followed
       from unnest(publish_viewer_counts.stream_ids, publish_viewer_counts.webrtc, publish_viewer_counts.hls)
              c (stream_id, webrtc, hls)
       full join sealcast.viewer_counts v using (stream_id)
-      where sealcast.shard_of(stream_id) = any (led)) n
+      left join unnest(publish_viewer_counts.followed) f (stream_id) using (stream_id)
+      where sealcast_internal.shard_of(stream_id) = any (led)) n
     ) d
   where case when d.published_at is null then d.known > 0
              else d.published_at <= now - make_interval(secs => repeat_ms / 1000.0)
-                  or d.webrtc is distinct from d.old_webrtc or d.hls is distinct from d.old_hls end;
+                  or d.webrtc is distinct from d.old_webrtc or d.hls is distinct from d.old_hls end
+    -- Nobody would see the count, so it stays as it was published, until the last viewer leaves.
+    and (d.followed or d.known = 0);
 
   published := 0;
   if due.streams > 0 then
@@ -79,5 +87,5 @@ begin
   -- A quarter of a tick into the next tick, so that the jitter of a clock gives no tick two calls, or none.
   next_ms := every_ms - now_ms % every_ms + every_ms / 4;
 end $$;
-comment on function sealcast.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer) is
-  'Publishes the counts that changed, and unchanged counts once per repeat_ms. webrtc or hls null: that source is unavailable or not configured. complete: no source is unavailable, so there is a total. A stream that is not named has no viewers';
+comment on function sealcast_internal.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer, uuid[]) is
+  'Publishes the counts that changed, and unchanged counts once per repeat_ms. webrtc or hls null: that source is unavailable or not configured. complete: no source is unavailable, so there is a total. A stream that is not named has no viewers. followed: the streams in which somebody would see a count (null: all)';

@@ -5,7 +5,7 @@
 --   delivery_mode  standard    standard   hybrid     hot    hybrid     standard
 
 create table sealcast.switching (
-  stream_id uuid primary key references sealcast.streams on delete cascade,
+  stream_id uuid primary key,
   step text not null check (step in ('standard', 'warming', 'joining', 'hot', 'leaving', 'cooling')),
   since timestamptz not null,
   -- The mode that set_delivery_mode() asked for, whatever the number of viewers.
@@ -40,7 +40,7 @@ comment on table sealcast.delivery_changes is
   'Every change of a stream''s delivery_mode. reason viewers: by the number of viewers; forced: by set_delivery_mode() of changed_by; update: by a plain UPDATE';
 
 -- Returns which transports carry a stream. Both transports carry a warming stream before any reader moves.
-create function sealcast.delivery_modes(out stream_id uuid, out delivery_mode text) returns setof record
+create function sealcast_internal.delivery_modes(out stream_id uuid, out delivery_mode text) returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select s.stream_id, s.delivery_mode from sealcast.streams s where s.delivery_mode <> 'standard'
@@ -48,11 +48,11 @@ begin atomic
   select w.stream_id, 'hybrid' from sealcast.switching w join sealcast.streams s on s.stream_id = w.stream_id
   where w.step = 'warming' and s.delivery_mode = 'standard';
 end;
-comment on function sealcast.delivery_modes() is 'Returns the streams that are not in mode standard, with the mode by which transports carry them';
+comment on function sealcast_internal.delivery_modes() is 'Returns the streams that are not in mode standard, with the mode by which transports carry them';
 
 -- Returns the newest count. A count without one of its sources may rise above a limit, but never counts as below a
 -- limit.
-create function sealcast.viewers_of(stream_id uuid, out viewers integer, out complete boolean)
+create function sealcast_internal.viewers_of(stream_id uuid, out viewers integer, out complete boolean)
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
   select coalesce(v.webrtc, 0) + coalesce(v.hls, 0), coalesce(v.complete, true)
@@ -60,23 +60,23 @@ begin atomic
   left join sealcast.viewer_counts v on v.stream_id = asked.stream_id;
 end;
 
-create function sealcast.note_delivery_change() returns trigger
+create function sealcast_internal.note_delivery_change() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into sealcast.delivery_changes (stream_id, from_mode, to_mode, reason, viewers, changed_by)
   select new.stream_id, old.delivery_mode, new.delivery_mode,
          case when w.forced is not null then 'forced' when w.stream_id is not null then 'viewers' else 'update' end,
          v.viewers, w.forced_by
-  from sealcast.viewers_of(new.stream_id) v left join sealcast.switching w on w.stream_id = new.stream_id;
+  from sealcast_internal.viewers_of(new.stream_id) v left join sealcast.switching w on w.stream_id = new.stream_id;
   return null;
 end $$;
 create trigger note_delivery_change after update of delivery_mode on sealcast.streams
-  for each row when (old.delivery_mode <> new.delivery_mode) execute function sealcast.note_delivery_change();
+  for each row when (old.delivery_mode <> new.delivery_mode) execute function sealcast_internal.note_delivery_change();
 
 -- Returns whether the target transport has delivered the probe of a warming stream. The transport must have settled the
 -- batch that holds the probe, the probe must not be a dead letter, and if the stream lags, its own cursor must be past
 -- the probe.
-create function sealcast.probe_arrived(warming sealcast.switching, target text) returns boolean
+create function sealcast_internal.probe_arrived(warming sealcast.switching, target text) returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
   select exists (
@@ -84,7 +84,7 @@ begin atomic
     join sealcast.stream_runs r on r.stream_id = (warming).stream_id
       and k.message_id >= r.first_id and k.message_id < r.first_id + r.messages
       and r.logged_at >= floor(extract(epoch from (warming).since) * 1000)::bigint - 60000
-    join sealcast.relay_log b on b.shard = sealcast.shard_of((warming).stream_id) and b.batch > (warming).probed_after
+    join sealcast_internal.relay_log b on b.shard = sealcast_internal.shard_of((warming).stream_id) and b.batch > (warming).probed_after
       and b.logged_at = r.logged_at
     join sealcast.deliveries d on d.transport = probe_arrived.target and d.shard = b.shard and d.batch >= b.batch
     where k.sender_id = '00000000-0000-0000-0000-000000000000' and k.txn_id = (warming).warm_up
@@ -97,7 +97,7 @@ end;
 -- Returns the due actions for the streams of the caller's shards: one row per stream (action null: nothing to do), and
 -- one more row with `notify` when the webhook is to be called. target null: there is no transport to switch to, so a
 -- forced mode is only set and no reader moves.
-create function sealcast.due_switches(shards integer[], epochs bigint[], target text, soft integer, hard integer,
+create function sealcast_internal.due_switches(shards integer[], epochs bigint[], target text, soft integer, hard integer,
                                       low integer, hold_ms integer, window_ms integer, repeat_ms integer,
                                       webhook boolean,
                                       out stream_id uuid, out action text, out step text, out viewers integer,
@@ -107,7 +107,7 @@ create function sealcast.due_switches(shards integer[], epochs bigint[], target 
 #variable_conflict use_column
 declare
   now constant timestamptz := clock_timestamp();
-  led constant integer[] := array(select l.shard from sealcast.led(shards, epochs) l);
+  led constant integer[] := array(select l.shard from sealcast_internal.led(shards, epochs) l);
   hold constant interval := make_interval(secs => hold_ms / 1000.0);
   window_over constant timestamptz := now - make_interval(secs => window_ms / 1000.0);
   repeated_before constant timestamptz := now - make_interval(secs => repeat_ms / 1000.0);
@@ -115,23 +115,24 @@ declare
   given_up constant timestamptz := now - interval '1 minute';
 begin
   update sealcast.switching w set calm_since = case when w.calm_since is null then now end
-  from sealcast.switching s cross join lateral sealcast.viewers_of(s.stream_id) v
-  where w.stream_id = s.stream_id and s.step in ('warming', 'joining', 'hot') and sealcast.shard_of(s.stream_id) = any (led)
-    and (s.calm_since is null) = (v.viewers < low and v.complete);
+  from sealcast.switching s cross join lateral sealcast_internal.viewers_of(s.stream_id) v
+  where w.stream_id = s.stream_id and s.step in ('warming', 'joining', 'hot') and sealcast_internal.shard_of(s.stream_id) = any (led)
+    and (s.calm_since is null) = (v.viewers < low and v.complete)
+    and exists (select from sealcast.switching free where free.stream_id = s.stream_id for update skip locked);
   return query
   select v.stream_id, 'warm', 'standard', coalesce(v.webrtc, 0) + coalesce(v.hls, 0), null::uuid
   from sealcast.viewer_counts v join sealcast.streams s using (stream_id)
   where target is not null and coalesce(v.webrtc, 0) + coalesce(v.hls, 0) >= soft
-    and s.delivery_mode = 'standard' and s.closed_at is null and sealcast.shard_of(v.stream_id) = any (led)
+    and s.delivery_mode = 'standard' and (s.closed_at <= now) is not true and sealcast_internal.shard_of(v.stream_id) = any (led)
     and not exists (select from sealcast.switching w where w.stream_id = v.stream_id)
   union all
   select w.stream_id, due.action, w.step, v.viewers, w.warm_up
   from sealcast.switching w join sealcast.streams s on s.stream_id = w.stream_id
-  cross join lateral sealcast.viewers_of(w.stream_id) v
+  cross join lateral sealcast_internal.viewers_of(w.stream_id) v
   cross join lateral (values (
-    s.closed_at is null and case when w.forced is null then v.viewers >= soft else w.forced <> 'standard' end,
+    (s.closed_at <= now) is not true and case when w.forced is null then v.viewers >= soft else w.forced <> 'standard' end,
     case when w.forced is null then v.viewers >= hard else w.forced <> 'standard' end,
-    s.closed_at is not null
+    (s.closed_at <= now) is true
       or case when w.forced is null then coalesce(w.calm_since <= now - hold, false) else w.forced = 'standard' end
   )) wanted (warmth, heat, rest)
   cross join lateral (
@@ -142,8 +143,8 @@ begin
       when w.step = 'warming' then
         case when wanted.rest then 'cool' when w.probed_after is null then 'probe'
              -- probed_after is a batch of another cluster: the database was restored.
-             when w.probed_after > (sealcast.relay_position(sealcast.shard_of(w.stream_id)::smallint)).batch then 'warm'
-             when wanted.heat and sealcast.probe_arrived(w, target) then 'join' end
+             when w.probed_after > (sealcast_internal.relay_position(sealcast_internal.shard_of(w.stream_id)::smallint)).batch then 'warm'
+             when wanted.heat and sealcast_internal.probe_arrived(w, target) then 'join' end
       when w.step = 'joining' then
         case when wanted.rest then 'leave'
              when w.forced is distinct from 'hybrid' and w.since <= window_over then 'heat'
@@ -158,24 +159,26 @@ begin
     end
     union all
     select 'notify' where webhook and w.notified_at is null and w.step in ('warming', 'joining', 'hot', 'cooling')) due (action)
-  where sealcast.shard_of(w.stream_id) = any (led);
+  where sealcast_internal.shard_of(w.stream_id) = any (led);
 end $$;
-comment on function sealcast.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean) is
+comment on function sealcast_internal.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean) is
   'Returns the due steps of streams in the caller''s shards. Take each step with switch_stream(); call the webhook before notify';
 
 -- Takes one step, if the stream is still in the state in which the step is due. `tell` is the d of the
 -- transport_migrate that join, leave and repeat send. Returns false when another sidecar has taken the step, or leads
 -- the shard.
-create function sealcast.switch_stream(shards integer[], epochs bigint[], stream_id uuid, action text, warm_up uuid,
+create function sealcast_internal.switch_stream(shards integer[], epochs bigint[], stream_id uuid, action text, warm_up uuid,
                                        tell text)
   returns boolean
-  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  -- Somebody's open transaction on one stream must not hold up the other streams of the sidecar.
+  set lock_timeout = '100ms' as $$
 #variable_conflict use_column
 declare
   system_sender constant uuid := '00000000-0000-0000-0000-000000000000';
   now constant timestamptz := clock_timestamp();
   stream constant uuid := switch_stream.stream_id;
-  stream_shard constant integer := sealcast.shard_of(stream);
+  stream_shard constant integer := sealcast_internal.shard_of(stream);
   due_steps constant text[] := case switch_stream.action
     when 'warm' then '{standard,warming,cooling}' when 'probe' then '{warming}' when 'join' then '{warming}'
     when 'heat' then '{joining}' when 'mix' then '{hot}' when 'leave' then '{joining,hot}'
@@ -191,9 +194,10 @@ declare
   w sealcast.switching;
   sealed sealcast.verdict;
 begin
+  perform sealcast_internal.require_triggers();
   -- The order in which set_delivery_mode() locks.
   perform from sealcast.streams s where s.stream_id = stream for update;
-  if not found or not exists (select from sealcast.led(shards, epochs) l where l.shard = stream_shard) then
+  if not found or not exists (select from sealcast_internal.led(shards, epochs) l where l.shard = stream_shard) then
     return false;
   end if;
   select * into w from sealcast.switching s where s.stream_id = stream for update;
@@ -211,7 +215,7 @@ begin
     update sealcast.switching s set
       step = coalesce(next_step, s.step),
       since = case when next_step is null then s.since else now end,
-      probed_after = case action when 'probe' then (sealcast.relay_position(stream_shard::smallint)).batch else s.probed_after end,
+      probed_after = case action when 'probe' then (sealcast_internal.relay_position(stream_shard::smallint)).batch else s.probed_after end,
       notified_at = case action when 'notify' then now when 'cool' then null else s.notified_at end,
       calm_since = case when action not in ('join', 'leave', 'cool') then s.calm_since end,
       told_at = case sent_type when 'transport_migrate' then now else s.told_at end
@@ -228,7 +232,7 @@ begin
       set step = 'cooling', since = now, notified_at = null, forced = case when sealed.status = 403 then s.forced end
       where s.stream_id = stream;
     elsif sealed.status <> 200 then
-      perform sealcast.refuse(sealed.status, sealed.code, sealed.message, sealed.details, sealed.hint, sealed.retry_after_ms);
+      perform sealcast_internal.refuse(sealed.status, sealed.code, sealed.message, sealed.details, sealed.hint, sealed.retry_after_ms);
     end if;
   end if;
   update sealcast.streams s set delivery_mode = m.mode
@@ -240,20 +244,20 @@ begin
   delete from sealcast.switching s where s.stream_id = stream and s.step = 'standard' and s.forced is null;
   return true;
 end $$;
-comment on function sealcast.switch_stream(integer[], bigint[], uuid, text, uuid, text) is
+comment on function sealcast_internal.switch_stream(integer[], bigint[], uuid, text, uuid, text) is
   'Takes one step of due_switches() in one transaction: changes the row and delivery_mode, adds the audit row, and sends the message to readers';
 
 create function sealcast.set_delivery_mode(stream_id uuid, mode text) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform sealcast.require_owner(stream_id);
+  perform sealcast_internal.authorise_and_lock('control', stream_id);
   if mode not in ('standard', 'hybrid', 'hot') then
-    perform sealcast.refuse(400, 'invalid_request', format('invalid delivery mode: %L', left(mode, 64)), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', format('invalid delivery mode: %L', left(mode, 64)), null,
                             'Use standard, hybrid or hot, or null to let the number of viewers decide.');
   end if;
   perform from sealcast.streams s where s.stream_id = set_delivery_mode.stream_id for update;
   if not found then
-    perform sealcast.refuse(404, 'stream_not_found', format('stream %s does not exist', stream_id), null, 'Check stream_id.');
+    perform sealcast_internal.refuse(404, 'stream_not_found', format('stream %s does not exist', stream_id), null, 'Check stream_id.');
   elsif mode is null then
     -- The number of viewers decides from the current state on. A stream that was never moved needs no row.
     delete from sealcast.switching w where w.stream_id = set_delivery_mode.stream_id and w.step = 'standard'

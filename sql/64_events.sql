@@ -17,7 +17,7 @@ create type sealcast.event as (
 create table sealcast.event_handlers (
   name text primary key check (name ~ '^[a-z][a-z0-9_.-]{0,63}$'),
   t text,
-  function regprocedure not null,
+  function text not null check (octet_length(function) <= 1000),
   batch_size integer not null check (batch_size between 1 and 1000),
   max_attempts integer not null check (max_attempts between 1 and 100),
   timeout interval not null check (timeout between interval '100 ms' and interval '1 minute'),
@@ -40,8 +40,6 @@ create table sealcast.event_effects (
   primary key (handler, sender_id, txn_id)
 );
 comment on table sealcast.event_effects is 'Which handler applied which event; kept as long as txn_keys';
--- BRIN, because trimming by age must not cost every effect a second B-tree.
-create index event_effects_applied_at on sealcast.event_effects using brin (applied_at);
 
 create table sealcast.event_attempts (
   handler text not null,
@@ -67,6 +65,8 @@ create table sealcast.event_dead_letters (
   attempts integer not null,
   failed_at timestamptz not null default clock_timestamp(),
   replay boolean not null default false,
+  -- The event may have been applied already: its effect may have been trimmed.
+  uncertain boolean not null default false,
   constraint event_dead_letters_key unique nulls not distinct (handler, sender_id, txn_id, group_name, partition, entry),
   check (case when handler is null then entry is not null else txn_id is not null and entry is null end)
 );
@@ -75,17 +75,18 @@ comment on table sealcast.event_dead_letters is
 
 -- Returns why a function cannot be a handler, or null. A handler runs with the rights of its owner, and never with
 -- those of the worker, which could sign anything. So it must be SECURITY DEFINER, by the decision of its creator.
-create function sealcast.handler_problem(function regprocedure) returns text
+create function sealcast_internal.handler_problem(function_name text) returns text
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
   select case
     when p.oid is null then 'the function does not exist'
     when p.prokind <> 'f' or p.proretset or p.prorettype <> 'void'::regtype
          or p.pronargs <> 1 or p.proargtypes[0] <> 'sealcast.event'::regtype then 'it is not a function (sealcast.event) returns void'
+    when p.provolatile <> 'v' then 'it is not VOLATILE, so its calls may be left out'
     when not p.prosecdef then 'it is not SECURITY DEFINER, so it would run with the rights of the worker'
     when not has_function_privilege('sealcast_service', p.oid, 'execute') then 'sealcast_service has no EXECUTE privilege on it'
   end
-  from (values (handler_problem.function::oid)) asked (id) left join pg_proc p on p.oid = asked.id;
+  from (values (to_regprocedure(handler_problem.function_name)::oid)) asked (id) left join pg_proc p on p.oid = asked.id;
 end;
 
 create function sealcast.register_handler(name text, t text, function regprocedure, batch_size integer default 100,
@@ -93,24 +94,26 @@ create function sealcast.register_handler(name text, t text, function regprocedu
                                           group_name text default 'default') returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  problem constant text := sealcast.handler_problem(function);
+  -- With the search_path of this function, the text has the schema.
+  function_name constant text := function::text;
+  problem constant text := sealcast_internal.handler_problem(function_name);
 begin
   if problem is not null then
     raise exception 'function % cannot be a handler: %', function, problem
       using errcode = 'invalid_function_definition',
-            hint = 'Make it a function (sealcast.event) returns void with SECURITY DEFINER, and grant EXECUTE on it to sealcast_service.';
+            hint = 'Make it a VOLATILE function (sealcast.event) returns void with SECURITY DEFINER, and grant EXECUTE on it to sealcast_service.';
   end if;
   -- Until this transaction commits, no worker applies and acknowledges events without the handler.
-  perform from sealcast.event_leases l where l.group_name = register_handler.group_name order by l.partition for update;
+  perform from sealcast_internal.event_leases l where l.group_name = register_handler.group_name order by l.partition for update;
   insert into sealcast.event_handlers as h (name, t, function, batch_size, max_attempts, timeout, group_name)
-  values (register_handler.name, register_handler.t, register_handler.function, register_handler.batch_size,
+  values (register_handler.name, register_handler.t, function_name, register_handler.batch_size,
           register_handler.max_attempts, register_handler.timeout, register_handler.group_name)
   on conflict on constraint event_handlers_pkey do update
     set t = excluded.t, function = excluded.function, batch_size = excluded.batch_size,
         max_attempts = excluded.max_attempts, timeout = excluded.timeout, group_name = excluded.group_name, active = true;
   -- New epochs make the workers start again with this handler. An event that they read from now on is finished only
   -- with this handler.
-  update sealcast.event_leases l set epoch = l.epoch + 1 where l.group_name = register_handler.group_name;
+  update sealcast_internal.event_leases l set epoch = l.epoch + 1 where l.group_name = register_handler.group_name;
   update sealcast.event_dead_letters d set group_name = register_handler.group_name
   where d.handler = register_handler.name and d.group_name <> register_handler.group_name;
 end $$;
@@ -133,7 +136,7 @@ comment on function sealcast.unregister_handler(text, boolean) is
   'Stops a handler. Its effects stay known, in case it is registered again; forget: they are deleted too';
 
 -- Returns the handlers that the workers of a group apply.
-create function sealcast.handlers_of(group_name text, out name text, out t text, out batch_size integer,
+create function sealcast_internal.handlers_of(group_name text, out name text, out t text, out batch_size integer,
                                      out timeout_ms bigint)
   returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -142,16 +145,16 @@ begin atomic
   from sealcast.event_handlers h where h.active and h.group_name = handlers_of.group_name order by h.name;
 end;
 
-create function sealcast.event_groups() returns setof text
+create function sealcast_internal.event_groups() returns setof text
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select distinct h.group_name from sealcast.event_handlers h where h.active order by 1;
 end;
-comment on function sealcast.event_groups() is
+comment on function sealcast_internal.event_groups() is
   'Returns the consumer groups that have handlers. A partition is trimmed only up to the events that every group has finished';
 
 create function sealcast.replay_event_dead_letters(handler text default null, sender_id uuid default null,
-                                                   txn_id uuid default null) returns bigint
+                                                   txn_id uuid default null, uncertain boolean default false) returns bigint
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   marked bigint;
@@ -159,12 +162,13 @@ begin
   update sealcast.event_dead_letters d set replay = true
   where not d.replay and d.handler = coalesce(replay_event_dead_letters.handler, d.handler)
     and d.sender_id = coalesce(replay_event_dead_letters.sender_id, d.sender_id)
-    and d.txn_id = coalesce(replay_event_dead_letters.txn_id, d.txn_id);
+    and d.txn_id = coalesce(replay_event_dead_letters.txn_id, d.txn_id)
+    and (replay_event_dead_letters.uncertain or not d.uncertain);
   get diagnostics marked = row_count;
   return marked;
 end $$;
-comment on function sealcast.replay_event_dead_letters(text, uuid, uuid) is
-  'Marks dead letters for replay: a worker retries each of them once, within seconds. null: all. Returns how many';
+comment on function sealcast.replay_event_dead_letters(text, uuid, uuid, boolean) is
+  'Marks dead letters for replay: a worker retries each of them once, within seconds. null: all. uncertain: also those that may have been applied already. Returns how many';
 
 create function sealcast.drop_event_dead_letters(handler text default null, sender_id uuid default null,
                                                  txn_id uuid default null, forged boolean default false) returns bigint

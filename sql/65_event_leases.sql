@@ -1,7 +1,7 @@
 -- Leases of event partitions: which worker of a group reads which partition. Invariant: one worker at a time reads a
 -- partition, and each of its statements names the epoch of the lease.
 
-create table sealcast.event_leases (
+create table sealcast_internal.event_leases (
   group_name text not null,
   partition integer not null,
   holder text,
@@ -12,20 +12,20 @@ create table sealcast.event_leases (
   finished_to bigint,
   primary key (group_name, partition)
 ) with (fillfactor = 50);
-comment on table sealcast.event_leases is
+comment on table sealcast_internal.event_leases is
   'Which worker reads a partition. The epoch grows with each new holder, so a frozen worker that wakes late changes nothing';
 
-create table sealcast.event_workers (
+create table sealcast_internal.event_workers (
   group_name text not null,
   holder text not null,
   seen_at timestamptz not null,
   primary key (group_name, holder)
 ) with (fillfactor = 50);
-comment on table sealcast.event_workers is 'The workers that are alive. They share the partitions of their group';
+comment on table sealcast_internal.event_workers is 'The workers that are alive. They share the partitions of their group';
 
 -- Renews the leases of the holder, up to its share, and takes partitions that are free or whose lease has expired. Each
 -- worker calls it about every second. Returns all partitions.
-create function sealcast.claim_partitions(group_name text, holder text, lease_ms integer, partitions integer,
+create function sealcast_internal.claim_partitions(group_name text, holder text, lease_ms integer, partitions integer,
                                           out partition integer, out epoch bigint, out mine boolean)
   returns setof record
   language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
@@ -41,81 +41,95 @@ begin
       using errcode = 'invalid_parameter_value',
             hint = 'Pass a group_name, a name as holder, a lease_ms of 100 to 600000, and 1 to 1024 partitions.';
   end if;
-  insert into sealcast.event_workers as w (group_name, holder, seen_at) values (claimed, claimant, clock_timestamp())
+  perform sealcast_internal.follow_server();
+  insert into sealcast_internal.event_workers as w (group_name, holder, seen_at) values (claimed, claimant, clock_timestamp())
   on conflict on constraint event_workers_pkey do update set seen_at = excluded.seen_at;
-  delete from sealcast.event_workers w where w.seen_at < clock_timestamp() - interval '1 hour';
-  if (select count(*) from sealcast.event_leases l where l.group_name = claimed and l.partition < partitions) < partitions then
-    insert into sealcast.event_leases (group_name, partition) select claimed, generate_series(0, partitions - 1)
+  delete from sealcast_internal.event_workers w where w.seen_at < clock_timestamp() - interval '1 hour';
+  if (select count(*) from sealcast_internal.event_leases l where l.group_name = claimed and l.partition < partitions) < partitions then
+    insert into sealcast_internal.event_leases (group_name, partition) select claimed, generate_series(0, partitions - 1)
     on conflict do nothing;
   end if;
-  delete from sealcast.event_leases l
+  delete from sealcast_internal.event_leases l
   where l.group_name = claimed and l.partition >= partitions and l.lease_until < clock_timestamp();
-  select ceil(partitions::numeric / count(*)) into share from sealcast.event_workers w
+  select ceil(partitions::numeric / count(*)) into share from sealcast_internal.event_workers w
   where w.group_name = claimed and w.seen_at > clock_timestamp() - make_interval(secs => lease_ms / 1000.0);
 
   -- Renewing does not wait while the holder applies events: apply_events() locks the row FOR KEY SHARE, and only a new
   -- holder needs a lock that excludes it.
   with held as (
-    select l.partition from sealcast.event_leases l
+    select l.partition from sealcast_internal.event_leases l
     where l.group_name = claimed and l.partition < partitions and l.holder = claimant
     order by l.partition for no key update skip locked
   ), ranked as (
     select h.partition, row_number() over (order by h.partition) <= share as kept from held h
   )
-  update sealcast.event_leases l
+  update sealcast_internal.event_leases l
   set holder = case when r.kept then claimant end, lease_until = case when r.kept then until else '-infinity' end
   from ranked r where l.group_name = claimed and l.partition = r.partition;
   with free as (
-    select l.partition from sealcast.event_leases l
+    select l.partition from sealcast_internal.event_leases l
     where l.group_name = claimed and l.partition < partitions and l.lease_until < clock_timestamp()
       and l.holder is distinct from claimant
     order by l.partition
-    limit greatest(share - (select count(*) from sealcast.event_leases k where k.group_name = claimed and k.holder = claimant), 0)
+    limit greatest(share - (select count(*) from sealcast_internal.event_leases k where k.group_name = claimed and k.holder = claimant), 0)
     for update skip locked
   )
-  update sealcast.event_leases l set epoch = l.epoch + 1, holder = claimant, lease_until = until
+  update sealcast_internal.event_leases l set epoch = l.epoch + 1, holder = claimant, lease_until = until
   from free f where l.group_name = claimed and l.partition = f.partition;
 
   -- A worker that froze while it received outcomes keeps its apply_events() open, and keeps the partition locked.
   -- Backends that wait for a worker to read cannot be distinguished here, so all of them are ended; their events are
   -- rolled back and retried.
-  if exists (select from sealcast.event_leases l
+  if exists (select from sealcast_internal.event_leases l
              where l.group_name = claimed and l.partition < partitions and l.lease_until < clock_timestamp()) then
     perform pg_terminate_backend(k.pid)
     from pg_locks k cross join lateral pg_stat_get_activity(k.pid) a
-    where k.relation = 'sealcast.event_leases'::regclass and k.mode = 'RowShareLock'
+    where k.relation = 'sealcast_internal.event_leases'::regclass and k.mode = 'RowShareLock'
       and k.database = (select d.oid from pg_database d where d.datname = current_database())
       and a.wait_event = 'ClientWrite';
   end if;
   return query
-  select l.partition, l.epoch, l.holder is not distinct from claimant from sealcast.event_leases l
+  select l.partition, l.epoch, l.holder is not distinct from claimant from sealcast_internal.event_leases l
   where l.group_name = claimed and l.partition < partitions order by l.partition;
 end $$;
 
-create function sealcast.release_partitions(group_name text, holder text) returns void
+-- Raises the epochs of the holder's partitions above the epochs in Redis, unless another epoch has begun since. Redis
+-- compares epochs as doubles; a consumer with a greater number as its name is not ours. Returns the raised partitions.
+create function sealcast_internal.raise_partition_epochs(group_name text, holder text, partitions integer[], epochs bigint[], newer bigint[])
+  returns setof integer
   language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  update sealcast.event_leases l set holder = null, lease_until = '-infinity'
+  update sealcast_internal.event_leases l set epoch = r.newer + 1
+  from unnest(partitions, epochs, newer) r (partition, epoch, newer)
+  where l.group_name = raise_partition_epochs.group_name and l.holder = raise_partition_epochs.holder
+    and l.partition = r.partition and l.epoch = r.epoch and r.newer >= l.epoch and r.newer < 9007199254740991
+  returning l.partition;
+end;
+
+create function sealcast_internal.release_partitions(group_name text, holder text) returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  update sealcast_internal.event_leases l set holder = null, lease_until = '-infinity'
   where l.group_name = release_partitions.group_name and l.holder = release_partitions.holder;
-  delete from sealcast.event_workers w
+  delete from sealcast_internal.event_workers w
   where w.group_name = release_partitions.group_name and w.holder = release_partitions.holder;
 end;
 
 -- One row: how often Redis has lost the partitions, and when the sidecars were last sent back to publish the events
 -- again.
-create table sealcast.event_losses (losses bigint not null, rewound_at timestamptz not null);
-insert into sealcast.event_losses values (0, '-infinity');
-comment on table sealcast.event_losses is 'How often Redis lost the partitions, and when the sidecars were last sent back to fill them again';
+create table sealcast_internal.event_losses (losses bigint not null, rewound_at timestamptz not null);
+insert into sealcast_internal.event_losses values (0, '-infinity');
+comment on table sealcast_internal.event_losses is 'How often Redis lost the partitions, and when the sidecars were last sent back to fill them again';
 
 -- Returns the time (Unix ms of stream_log) before which all relayed messages are in the partitions of redis_events;
 -- null: unknown. The time is at least a minute ago: by then every drain that was running has logged its messages. A
 -- Redis that restarts from its disk lacks no more than this minute, or its newest entries show the loss.
-create function sealcast.events_carried_to() returns bigint
+create function sealcast_internal.events_carried_to() returns bigint
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select min(least(carried.through, floor(extract(epoch from statement_timestamp()) * 1000)::bigint - 60000))
   from (
-    select (select r.logged_at from sealcast.relay_log r where r.shard = d.shard and r.batch > d.batch
+    select (select r.logged_at from sealcast_internal.relay_log r where r.shard = d.shard and r.batch > d.batch
             order by r.batch limit 1) as through
     from sealcast.deliveries d where d.transport = 'redis_events'
     union all
@@ -128,13 +142,14 @@ end;
 
 -- Records how far partitions are finished. A value never goes back. Nothing is recorded when Redis has lost the
 -- partitions since the caller read `losses`.
-create function sealcast.finish_partitions(group_name text, partitions integer[], epochs bigint[], finished bigint[],
+create function sealcast_internal.finish_partitions(group_name text, partitions integer[], epochs bigint[], finished bigint[],
                                            losses bigint)
   returns void
   language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  update sealcast.event_leases l set finished_to = greatest(l.finished_to, f.finished)
+  select sealcast_internal.follow_server();
+  update sealcast_internal.event_leases l set finished_to = greatest(l.finished_to, f.finished)
   from unnest(partitions, epochs, finished) f (partition, epoch, finished)
   where l.group_name = finish_partitions.group_name and l.partition = f.partition and l.epoch = f.epoch
-    and exists (select from sealcast.event_losses x where x.losses = finish_partitions.losses);
+    and exists (select from sealcast_internal.event_losses x where x.losses = finish_partitions.losses);
 end;

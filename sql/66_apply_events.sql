@@ -2,23 +2,23 @@
 
 -- Returns the problem of an envelope, judged by its signature alone; ok: none. It gives an answer to any text and
 -- raises no error.
-create function sealcast.verify_text(envelope text, max_age interval default null) returns text
+create function sealcast_internal.verify_text(envelope text, max_age interval default null) returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_json';
 
 -- Reads the event from an envelope, which must be byte for byte as messages are sealed. d is not unescaped, because it
--- may hold U+0000, which text cannot. The ids of messages are UUIDs: an envelope with other ids was signed for a table
--- of the user.
-create function sealcast.open_envelope(envelope text, "offset" bigint, out event sealcast.event, out problem text)
+-- may hold U+0000, which text cannot. The type of a message has no colon, and its ids are UUIDs: any other
+-- envelope was signed for a table of the user, by seal_row() or seal().
+create function sealcast_internal.open_envelope(envelope text, "offset" bigint, out event sealcast.event, out problem text)
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   m text[];
 begin
-  problem := nullif(coalesce(sealcast.verify_text(envelope), 'malformed'), 'ok');
+  problem := nullif(coalesce(sealcast_internal.verify_text(envelope), 'malformed'), 'ok');
   if problem is not null then
     return;
   end if;
-  m := regexp_match(envelope, '^\{"v":1,"kid":"[^"]*","t":"([^"\\]*)","stream_id":"([^"]*)","s":"([^"]*)","ts":(\d+),"txn_id":"([^"]*)",'
-                              '"d":(.*),"sig":"[0-9a-f]+"\}$');
+  m := regexp_match(envelope, '^[{]"v":1,"kid":"[^"]*","t":"([a-z0-9_.-]*)","stream_id":"([^"]*)","s":"([^"]*)","ts":([0-9]+),"txn_id":"([^"]*)",'
+                              '"d":(.*),"sig":"[0-9a-f]+"[}]$');
   if m is null or m[2] || m[3] || m[5] !~ '^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}){3}$' then
     problem := 'signed, but not a message';
     return;
@@ -27,21 +27,17 @@ begin
 end $$;
 
 -- Returns the handler, if it is registered for the group.
-create function sealcast.runnable_handler(group_name text, handler text) returns sealcast.event_handlers
+create function sealcast_internal.handler_of(group_name text, handler text) returns sealcast.event_handlers
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   h sealcast.event_handlers;
 begin
   select * into h from sealcast.event_handlers e
-  where e.name = runnable_handler.handler and e.group_name = runnable_handler.group_name and e.active;
-  if found and sealcast.handler_problem(h.function) is not null then
-    raise exception 'handler % cannot run: %', h.name, sealcast.handler_problem(h.function)
-      using errcode = 'invalid_function_definition', hint = 'Fix the function, or call unregister_handler().';
-  end if;
+  where e.name = handler_of.handler and e.group_name = handler_of.group_name and e.active;
   return h;
 end $$;
 
-create function sealcast.forget_failures(handler text, sender_id uuid, txn_id uuid) returns void
+create function sealcast_internal.forget_failures(handler text, sender_id uuid, txn_id uuid) returns void
   language sql set search_path = pg_catalog, pg_temp
 begin atomic
   delete from sealcast.event_attempts a
@@ -50,21 +46,23 @@ begin atomic
   where d.handler = forget_failures.handler and d.sender_id = forget_failures.sender_id and d.txn_id = forget_failures.txn_id;
 end;
 
-create function sealcast.bury_event(handler sealcast.event_handlers, event sealcast.event, reason text, attempts integer)
+create function sealcast_internal.bury_event(handler sealcast.event_handlers, event sealcast.event, reason text, attempts integer,
+                                             uncertain boolean default false)
   returns void
   language sql set search_path = pg_catalog, pg_temp
 begin atomic
   delete from sealcast.event_attempts a
   where a.handler = (bury_event.handler).name and a.sender_id = (event).sender_id and a.txn_id = (event).txn_id;
-  insert into sealcast.event_dead_letters as d (group_name, handler, stream_id, "offset", sender_id, txn_id, reason, attempts)
+  insert into sealcast.event_dead_letters as d (group_name, handler, stream_id, "offset", sender_id, txn_id, reason, attempts, uncertain)
   values ((bury_event.handler).group_name, (bury_event.handler).name, (event).stream_id, (event)."offset", (event).sender_id,
-          (event).txn_id, left(bury_event.reason, 1000), bury_event.attempts)
+          (event).txn_id, left(bury_event.reason, 1000), bury_event.attempts, bury_event.uncertain)
   on conflict on constraint event_dead_letters_key do update
-    set reason = excluded.reason, attempts = excluded.attempts, failed_at = excluded.failed_at, replay = false;
+    set reason = excluded.reason, attempts = excluded.attempts, failed_at = excluded.failed_at, replay = false,
+        uncertain = d.uncertain or excluded.uncertain;
 end;
 
 -- Counts a failure. Returns dead when it was the last attempt and the event is now a dead letter, else failed.
-create function sealcast.note_event_failure(handler sealcast.event_handlers, event sealcast.event, reason text) returns text
+create function sealcast_internal.note_event_failure(handler sealcast.event_handlers, event sealcast.event, reason text) returns text
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -83,35 +81,36 @@ begin
       return 'failed';
     end if;
   end if;
-  perform sealcast.bury_event(handler, event, reason, tried);
+  perform sealcast_internal.bury_event(handler, event, reason, tried);
   return 'dead';
 end $$;
 
--- Handles an event so old that its effect may have been trimmed. If the effect is still there, the event was applied.
--- Otherwise this is unknown, and the event becomes a dead letter: an admin checks before replaying it.
-create function sealcast.refuse_old(handler sealcast.event_handlers, event sealcast.event) returns text
+-- Makes an event that cannot be applied now a dead letter, without an attempt, unless its effect shows that it was
+-- applied.
+create function sealcast_internal.set_aside(handler sealcast.event_handlers, event sealcast.event, reason text, uncertain boolean)
+  returns text
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if exists (select from sealcast.event_effects f
              where f.handler = handler.name and f.sender_id = event.sender_id and f.txn_id = event.txn_id) then
     return 'repeated';
   end if;
-  perform sealcast.bury_event(handler, event, 'the event is older than the kept effects, and may have been applied already', 0);
+  perform sealcast_internal.bury_event(handler, event, reason, 0, uncertain);
   return 'dead';
 end $$;
 
 -- Returns the message of a dead letter, if it is kept.
-create function sealcast.event_message(letter sealcast.event_dead_letters, out envelope text) returns setof text
+create function sealcast_internal.event_message(letter sealcast.event_dead_letters, out envelope text) returns setof text
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
-  select h.envelope from sealcast.history((letter).stream_id, (letter)."offset" - 1, (letter)."offset" + 1, 1) h
-  cross join lateral sealcast.open_envelope(h.envelope, (letter)."offset") o
+  select h.envelope from sealcast_internal.read_history((letter).stream_id, (letter)."offset" - 1, (letter)."offset" + 1, 1, false) h
+  cross join lateral sealcast_internal.open_envelope(h.envelope, (letter)."offset") o
   where (o.event).txn_id = (letter).txn_id;
 end;
 
 -- Applies the events that have no effect yet, in order, all or none. Returns the places in `events` of those it
 -- applied.
-create function sealcast.apply_batch(handler sealcast.event_handlers, events sealcast.event[]) returns integer[]
+create function sealcast_internal.apply_batch(handler sealcast.event_handlers, events sealcast.event[]) returns integer[]
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   fresh sealcast.event[];
@@ -129,17 +128,17 @@ begin
   select array_agg(events[o.place] order by o.place), array_agg(o.place::integer order by o.place) into fresh, places
   from once o join added using (sender_id, txn_id);
   if fresh is not null then
-    execute format('select %s(e) from unnest($1) e', handler.function::oid::regproc) using fresh;
+    execute format('select %s(e) from unnest($1) e', to_regprocedure(handler.function)::oid::regproc) using fresh;
   end if;
   return coalesce(places, '{}');
 end $$;
 
 -- Applies one event. Constraints and triggers that are deferred to the end of the transaction are checked at once, so
 -- that they fail this event alone. The rollback makes them deferred again for the next event.
-create function sealcast.apply_alone(handler sealcast.event_handlers, event sealcast.event) returns boolean
+create function sealcast_internal.apply_alone(handler sealcast.event_handlers, event sealcast.event) returns boolean
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  applied constant boolean := sealcast.apply_batch(handler, array[event]) <> '{}';
+  applied constant boolean := sealcast_internal.apply_batch(handler, array[event]) <> '{}';
 begin
   begin
     set constraints all immediate;
@@ -152,10 +151,10 @@ end $$;
 
 -- Returns whether the lease has this epoch. The lock keeps it so until the transaction ends: no other worker takes the
 -- partition.
-create function sealcast.holds_partition(group_name text, partition integer, epoch bigint) returns boolean
+create function sealcast_internal.holds_partition(group_name text, partition integer, epoch bigint) returns boolean
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  perform from sealcast.event_leases l
+  perform from sealcast_internal.event_leases l
   where l.group_name = holds_partition.group_name and l.partition = holds_partition.partition and l.epoch = holds_partition.epoch
   for key share;
   return found;
@@ -163,7 +162,7 @@ end $$;
 
 -- Returns how many more forged entries of a partition to record. An attacker who can write to Redis can forge any
 -- number of entries, and the first thousand per partition are evidence enough.
-create function sealcast.room_for_forged(group_name text, partition integer) returns bigint
+create function sealcast_internal.room_for_forged(group_name text, partition integer) returns bigint
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
   select 1000 - count(*) from (
@@ -172,12 +171,44 @@ begin atomic
     limit 1000) kept;
 end;
 
+-- Returns the events that are no stored message, with an outcome and a reason. A valid signature alone gives no effect: a
+-- stolen key, another cell, or a function that signs for other tables can also make one. A key that is trimmed no longer
+-- shows where the message is; then the offset shows the place.
+create function sealcast_internal.not_stored(envelopes text[], events sealcast.event[], out item integer, out outcome text, out reason text)
+  returns setof record
+  -- Without enable_seqscan, the planner reads each message by its key.
+  language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+  return query
+  select found.item,
+         case when gone then 'gone' else 'forged' end,
+         case when gone then 'the message was erased, or retention has dropped it' else 'signed, but not a stored message' end
+  from (
+    select e.n::integer as item, envelopes[e.n] as sent,
+           (select sealcast.envelope(m) from sealcast.messages m
+            where m.ts = coalesce(k.ts, r.ts) and m.message_id = coalesce(k.message_id, r.message_id)) as stored,
+           k.ts = e.ts or k.ts is null and e.ts < (
+             select extract(epoch from now() - kept.keep_txn_ids)::bigint * 1000 from sealcast.retention kept) as was_sent
+    from unnest(events) with ordinality e (t, stream_id, sender_id, txn_id, ts, "offset", d, envelope, n)
+    left join sealcast.txn_keys k on k.sender_id = e.sender_id and k.txn_id = e.txn_id
+    left join lateral (
+      select run.ts, run.first_id + e."offset" - run."offset" as message_id from sealcast.stream_runs run
+      where k.ts is null and run.stream_id = e.stream_id and run."offset" <= e."offset"
+      order by run."offset" desc limit 1) r on true
+    where e.txn_id is not null) found
+  cross join lateral (select found.stored is null and coalesce(found.was_sent, false)) x (gone)
+  where found.stored is distinct from found.sent
+  order by found.item;
+end $$;
+
 -- Applies one handler to events that a worker has read from a partition that it leases under `epoch`; partition null:
 -- to dead letters that are replayed. No row: another worker has the lease by now, or the handler is not registered for
 -- the group.
 -- Outcomes: applied, repeated (it has an effect already), failed (will be retried), held (will be retried, because an
--- earlier event of its sender failed), dead, forged, other (a genuine message of another type).
-create function sealcast.apply_events(group_name text, handler text, partition integer, epoch bigint, envelopes text[],
+-- earlier event of its sender failed), dead, forged, gone (its message is not stored any more), other (a genuine message
+-- of another type).
+create function sealcast_internal.apply_events(group_name text, handler text, partition integer, epoch bigint, envelopes text[],
                                       offsets bigint[], entries text[],
                                       out item integer, out outcome text, out reason text)
   returns setof record
@@ -192,12 +223,14 @@ declare
   places integer[];
   applied integer[];
   failed_senders uuid[] := '{}';
+  missing record;
+  function_problem text;
   i integer;
 begin
-  if partition is not null and not sealcast.holds_partition(group_name, partition, epoch) then
+  if partition is not null and not sealcast_internal.holds_partition(group_name, partition, epoch) then
     return;
   end if;
-  h := sealcast.runnable_handler(group_name, handler);
+  h := sealcast_internal.handler_of(group_name, handler);
   if h.name is null then
     return;
   end if;
@@ -206,19 +239,33 @@ begin
          array_agg(case when o.problem is not null then 'forged' when h.t <> (o.event).t then 'other' end order by e.n)
     into opened, reasons, outcomes
   from unnest(envelopes, offsets) with ordinality e (envelope, "offset", n)
-  cross join lateral sealcast.open_envelope(e.envelope, e."offset") o;
+  cross join lateral sealcast_internal.open_envelope(e.envelope, e."offset") o;
+  for missing in select * from sealcast_internal.not_stored(envelopes, opened) loop
+    outcomes[missing.item] := missing.outcome;
+    reasons[missing.item] := missing.reason;
+  end loop;
   if partition is not null then
     if 'forged' = any (outcomes) then
       insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts)
       select group_name, partition, e.entry, e.problem, 0
       from unnest(entries, reasons) with ordinality e (entry, problem, n)
-      where e.problem is not null
-      order by e.n limit sealcast.room_for_forged(group_name, partition)
+      where outcomes[e.n] = 'forged'
+      order by e.n limit sealcast_internal.room_for_forged(group_name, partition)
       on conflict do nothing;
     end if;
     for i in select n from unnest(outcomes) with ordinality x (outcome, n)
              where x.outcome is null and opened[n].ts < h.effects_from loop
-      outcomes[i] := sealcast.refuse_old(h, opened[i]);
+      -- The effect may have been trimmed: an admin checks before replaying the event.
+      reasons[i] := 'the event is older than the kept effects, and may have been applied already';
+      outcomes[i] := sealcast_internal.set_aside(h, opened[i], reasons[i], true);
+    end loop;
+  end if;
+  -- A handler that was changed must hold up neither its group nor the events of other handlers.
+  function_problem := sealcast_internal.handler_problem(h.function);
+  if function_problem is not null then
+    for i in select n from unnest(outcomes) with ordinality x (outcome, n) where x.outcome is null loop
+      reasons[i] := format('the handler cannot run: %s', function_problem);
+      outcomes[i] := sealcast_internal.set_aside(h, opened[i], reasons[i], false);
     end loop;
   end if;
 
@@ -227,7 +274,7 @@ begin
                   order by opened[n].stream_id, opened[n]."offset", n);
   if places <> '{}' then
     begin
-      applied := sealcast.apply_batch(h, array(select opened[p.place] from unnest(places) with ordinality p (place, n) order by p.n));
+      applied := sealcast_internal.apply_batch(h, array(select opened[p.place] from unnest(places) with ordinality p (place, n) order by p.n));
       -- Checks deferred constraints and triggers now, while a failure is known to come from this handler.
       set constraints all immediate;
       foreach i in array places loop
@@ -248,52 +295,52 @@ begin
             continue;
           end if;
           begin
-            outcomes[i] := case when sealcast.apply_alone(h, opened[i]) then 'applied' else 'repeated' end;
+            outcomes[i] := case when sealcast_internal.apply_alone(h, opened[i]) then 'applied' else 'repeated' end;
           exception
             when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
               raise;
             when others then
               reasons[i] := format('%s (%s)', left(sqlerrm, 900), sqlstate);
-              outcomes[i] := sealcast.note_event_failure(h, opened[i], reasons[i]);
+              outcomes[i] := sealcast_internal.note_event_failure(h, opened[i], reasons[i]);
               if outcomes[i] = 'failed' then
                 failed_senders := failed_senders || opened[i].sender_id;
               end if;
           end;
         end loop;
     end;
-    perform sealcast.forget_failures(h.name, opened[n].sender_id, opened[n].txn_id)
+    perform sealcast_internal.forget_failures(h.name, opened[n].sender_id, opened[n].txn_id)
     from unnest(outcomes) with ordinality x (outcome, n)
     where x.outcome in ('applied', 'repeated');
   end if;
   return query select n::integer, o.outcome, o.reason
                from unnest(outcomes, reasons) with ordinality o (outcome, reason, n) order by n;
 end $$;
-comment on function sealcast.apply_events(text, text, integer, bigint, text[], bigint[], text[]) is
-  'Verifies each envelope, then applies the handler to the events that have no effect yet: all together, or one by one when one of them fails. The handler does not run for a repeated event';
+comment on function sealcast_internal.apply_events(text, text, integer, bigint, text[], bigint[], text[]) is
+  'Verifies each envelope and that it is a stored message, then applies the handler to the events that have no effect yet: all together, or one by one when one of them fails. The handler does not run for a repeated event';
 
 -- Counts a failure that aborted the whole statement, such as a timeout. Returns failed or dead, as
 -- note_event_failure(). Null: another worker has the lease by now, the handler is not registered for the group, or the
 -- envelope is not a message.
-create function sealcast.fail_event(group_name text, handler text, partition integer, epoch bigint, envelope text,
+create function sealcast_internal.fail_event(group_name text, handler text, partition integer, epoch bigint, envelope text,
                                     "offset" bigint, reason text) returns text
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  h constant sealcast.event_handlers := sealcast.runnable_handler(group_name, handler);
+  h constant sealcast.event_handlers := sealcast_internal.handler_of(group_name, handler);
   e sealcast.event;
 begin
-  if partition is not null and not sealcast.holds_partition(group_name, partition, epoch) then
+  if partition is not null and not sealcast_internal.holds_partition(group_name, partition, epoch) then
     return null;
   end if;
-  select (o.event).* into e from sealcast.open_envelope(envelope, "offset") o;
+  select (o.event).* into e from sealcast_internal.open_envelope(envelope, "offset") o;
   if h.name is null or e.txn_id is null then
     return null;
   end if;
-  return sealcast.note_event_failure(h, e, reason);
+  return sealcast_internal.note_event_failure(h, e, reason);
 end $$;
 
--- Returns the dead letters that are marked for replay. A dead letter whose message retention has dropped is unmarked
--- instead.
-create function sealcast.event_dead_letters_to_replay(group_name text, max_rows integer,
+-- Returns the dead letters of the group's handlers that are marked for replay. A dead letter whose message retention has
+-- dropped is unmarked instead. Those of handlers that are not registered any more keep their mark, and wait.
+create function sealcast_internal.event_dead_letters_to_replay(group_name text, max_rows integer,
                                                       out handler text, out "offset" bigint, out envelope text)
   returns setof record
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -301,10 +348,11 @@ create function sealcast.event_dead_letters_to_replay(group_name text, max_rows 
 begin
   update sealcast.event_dead_letters d set replay = false, reason = 'retention has dropped the message; ' || d.reason
   where d.group_name = event_dead_letters_to_replay.group_name and d.replay
-    and not exists (select from sealcast.event_message(d) m where m.envelope is not null);
+    and not exists (select from sealcast_internal.event_message(d) m where m.envelope is not null);
   return query
   select d.handler, d."offset", m.envelope
-  from sealcast.event_dead_letters d cross join lateral sealcast.event_message(d) m
+  from sealcast.event_dead_letters d cross join lateral sealcast_internal.event_message(d) m
   where d.group_name = event_dead_letters_to_replay.group_name and d.replay and m.envelope is not null
+    and exists (select from sealcast.event_handlers h where h.name = d.handler and h.group_name = d.group_name and h.active)
   order by d.stream_id, d."offset" limit max_rows;
 end $$;

@@ -2,7 +2,7 @@
 
 -- Returns the differences between the messages committed in a span of time and the effects of a handler. Problems:
 -- missing (no effect: read the dead letters first, then replay), failing (will be retried), dead (a dead letter), stray
--- (an effect without a message).
+-- (an effect without a message; an erased message whose key in txn_keys is kept was a message).
 create function sealcast.check_effects(handler text, since timestamptz default null, until timestamptz default null,
                                        max_rows integer default 1000,
                                        out problem text, out stream_id uuid, out "offset" bigint, out sender_id uuid,
@@ -44,6 +44,8 @@ begin
     where e.handler = h.name and e.ts >= from_ms and e.ts < until_ms
       and not exists (select from sealcast.messages m
                       where m.ts = e.ts and m.sender_id = e.sender_id and m.txn_id = e.txn_id)
+      and not exists (select from sealcast.txn_keys k
+                      where k.sender_id = e.sender_id and k.txn_id = e.txn_id and k.ts = e.ts)
     order by 6 limit max_rows) found
   -- All messages of a run have the ts of the run.
   left join sealcast.stream_runs r on r.stream_id = found.stream_id and r.ts = found.ts and r.logged_at >= from_ms - 60000
@@ -54,7 +56,7 @@ comment on function sealcast.check_effects(text, timestamptz, timestamptz, integ
   'Compares the messages of a span of time (since null: from the handler''s registration; until null: to now) with the effects of a handler. No row: every message was applied once';
 
 -- Returns the messages to publish again: of each stream, the offsets that were relayed since the given time.
-create function sealcast.replay_plan(since timestamptz, only_stream uuid default null,
+create function sealcast_internal.replay_plan(since timestamptz, only_stream uuid default null,
                                      out stream_id uuid, out first_offset bigint, out last_offset bigint)
   returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -67,16 +69,16 @@ begin atomic
 end;
 
 -- The newest entry id (ms-seq) that sidecars have added to each partition. A Redis that is behind it has lost entries.
-create table sealcast.event_partitions (
+create table sealcast_internal.event_partitions (
   partition integer primary key,
   last_ms bigint not null,
   last_seq bigint not null
 ) with (fillfactor = 50);
-comment on table sealcast.event_partitions is 'The newest recorded entry of each partition of redis_events';
+comment on table sealcast_internal.event_partitions is 'The newest recorded entry of each partition of redis_events';
 
 -- Returns at least one row; partition null: no partition is recorded. carrying: every shard has gone back as far as the
 -- last rewind_events() asked.
-create function sealcast.event_partitions_state(out losses bigint, out carrying boolean, out partition integer,
+create function sealcast_internal.event_partitions_state(out losses bigint, out carrying boolean, out partition integer,
                                                 out last_ms bigint, out last_seq bigint)
   returns setof record
   language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -84,16 +86,16 @@ begin atomic
   select l.losses,
          not exists (select from sealcast.deliveries d where d.transport = 'redis_events' and d.seen_at <= l.rewound_at),
          p.partition, p.last_ms, p.last_seq
-  from sealcast.event_losses l left join sealcast.event_partitions p on true;
+  from sealcast_internal.event_losses l left join sealcast_internal.event_partitions p on true;
 end;
 
-create function sealcast.note_event_partitions(losses bigint, partitions integer[], last_ms bigint[], last_seq bigint[])
+create function sealcast_internal.note_event_partitions(losses bigint, partitions integer[], last_ms bigint[], last_seq bigint[])
   returns void
   language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  insert into sealcast.event_partitions as p (partition, last_ms, last_seq)
+  insert into sealcast_internal.event_partitions as p (partition, last_ms, last_seq)
   select n.partition, n.ms, n.seq from unnest(partitions, last_ms, last_seq) n (partition, ms, seq)
-  where exists (select from sealcast.event_losses l where l.losses = note_event_partitions.losses)
+  where exists (select from sealcast_internal.event_losses l where l.losses = note_event_partitions.losses)
   on conflict (partition) do update set last_ms = excluded.last_ms, last_seq = excluded.last_seq
   where (p.last_ms, p.last_seq) < (excluded.last_ms, excluded.last_seq);
 end;
@@ -101,51 +103,34 @@ end;
 -- Called when Redis has lost the partitions; `losses` is the number of losses that the caller knew before. Sends
 -- redis_events back, in all shards, to the time up to which the slowest group had finished. New epochs make every
 -- sidecar start from there. Returns null when another caller has done this already.
-create function sealcast.rewind_events(losses bigint, out since timestamptz, out complete boolean)
+create function sealcast_internal.rewind_events(losses bigint, out since timestamptz, out complete boolean)
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   back_to bigint;
 begin
-  update sealcast.event_losses l set losses = l.losses + 1, rewound_at = clock_timestamp()
+  -- The order in which begin_log_epoch() locks.
+  perform from sealcast_internal.relay_leases l order by l.shard for update;
+  update sealcast_internal.event_losses l set losses = l.losses + 1, rewound_at = clock_timestamp()
   where l.losses = rewind_events.losses;
   if not found then
     return;
   end if;
-  delete from sealcast.event_partitions;
+  delete from sealcast_internal.event_partitions;
   select min(coalesce(l.finished_to, floor(extract(epoch from h.registered_at) * 1000)::bigint)) into back_to
-  from sealcast.event_handlers h left join sealcast.event_leases l on l.group_name = h.group_name
+  from sealcast.event_handlers h left join sealcast_internal.event_leases l on l.group_name = h.group_name
   where h.active;
   since := to_timestamp(back_to / 1000.0);
   -- The first batch of a shard is 1. Messages before the oldest batch that is kept need a replay.
   complete := not exists (
     select from sealcast.deliveries d
     where d.transport = 'redis_events'
-      and not exists (select from sealcast.relay_log r where r.shard = d.shard and (r.batch = 1 or r.logged_at < back_to)));
+      and not exists (select from sealcast_internal.relay_log r where r.shard = d.shard and (r.batch = 1 or r.logged_at < back_to)));
   update sealcast.deliveries d set batch = least(d.batch, coalesce(
-    (select r.batch from sealcast.relay_log r where r.shard = d.shard and r.logged_at < back_to order by r.batch desc limit 1),
-    (select min(r.batch) - 1 from sealcast.relay_log r where r.shard = d.shard), d.batch))
+    (select r.batch from sealcast_internal.relay_log r where r.shard = d.shard and r.logged_at < back_to order by r.batch desc limit 1),
+    (select min(r.batch) - 1 from sealcast_internal.relay_log r where r.shard = d.shard), d.batch))
   where d.transport = 'redis_events' and back_to is not null;
   delete from sealcast.delivery_lags g where g.transport = 'redis_events';
-  update sealcast.relay_leases l set epoch = l.epoch + 1;
+  update sealcast_internal.relay_leases l set epoch = l.epoch + 1;
 end $$;
-comment on function sealcast.rewind_events(bigint) is
+comment on function sealcast_internal.rewind_events(bigint) is
   'Makes redis_events publish again the events that the slowest group had not finished. complete false: older messages need sealcastd replay';
-
--- Deletes the effects that were applied longer ago than `keep`, and records up to which ts in effects_from.
-create function sealcast.trim_effects(keep interval) returns bigint
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  removed bigint;
-begin
-  with gone as (
-    delete from sealcast.event_effects e where e.applied_at < now() - keep returning e.handler, e.ts
-  ), newest as (
-    select handler, max(ts) as ts, count(*) as effects from gone group by handler
-  ), noted as (
-    update sealcast.event_handlers h set effects_from = greatest(h.effects_from, n.ts + 1)
-    from newest n where n.handler = h.name
-  )
-  select coalesce(sum(effects), 0) into removed from newest;
-  delete from sealcast.event_attempts a where a.failed_at < now() - keep;
-  return removed;
-end $$;

@@ -1,239 +1,214 @@
--- maintain(): makes the partitions of the days ahead, drops the partitions beyond retention, and trims keys and logs.
+-- maintain(): retention, and the steps in which the partitions of the days ahead are made, partitions beyond retention
+-- are dropped, and keys and logs are trimmed.
 
--- One row. Only the transaction that locks it does the maintenance. recovered: the messages that an earlier
--- installation had not relayed are queued.
-create table sealcast.maintenance (recovered boolean not null default false);
-insert into sealcast.maintenance default values;
+-- One row. Only the transaction that locks it does maintenance.
+create table sealcast_internal.maintenance (
+  -- The messages that an earlier installation had not relayed are queued.
+  recovered boolean not null default false,
+  -- The maintenance in progress, or the last one: when it began, and the step at which the next call goes on; 0: with a
+  -- new maintenance.
+  began_at timestamptz,
+  next_step integer not null default 0,
+  -- When the last complete maintenance ended.
+  finished_at timestamptz
+);
+insert into sealcast_internal.maintenance default values;
 
 -- Only the extension's owner may shorten retention: neither the sidecar nor sealcast_admin can make messages
--- disappear.
+-- disappear. There is no unique key: a restored row stands beside the row that maintain() has added, and the longer
+-- times apply.
 create table sealcast.retention (
-  only_row boolean primary key default true check (only_row),
-  keep interval not null default '30 days' check (keep >= interval '1 day'),
-  keep_txn_ids interval not null default '7 days' check (keep_txn_ids >= interval '15 minutes'),
-  days_ahead integer not null default 3 check (days_ahead between 1 and 365),
-  check (keep_txn_ids <= keep)
+  keep interval not null default '30 days' constraint keep_at_least_1_day check (keep >= interval '1 day'),
+  keep_txn_ids interval not null default '7 days' constraint keep_txn_ids_at_least_15_minutes check (keep_txn_ids >= interval '15 minutes'),
+  days_ahead integer not null default 3 constraint days_ahead_from_1_to_365 check (days_ahead between 1 and 365),
+  constraint keep_txn_ids_not_above_keep check (keep_txn_ids <= keep)
 );
 comment on table sealcast.retention is
-  'How long maintain() keeps messages and their offsets, how long it keeps txn_ids, and for how many days it makes partitions ahead';
-insert into sealcast.retention default values;
+  'How long maintain() keeps messages and their offsets, how long it keeps txn_ids, and for how many days it makes partitions ahead. The longest times of all rows apply';
+create trigger require_defaults before update or delete on sealcast.retention
+  for each statement execute function sealcast_internal.require_defaults();
 
--- A restored row replaces the row that CREATE EXTENSION made.
-create function sealcast.replace_retention() returns trigger
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  delete from sealcast.retention;
-  return new;
-end $$;
-create trigger replace_retention before insert on sealcast.retention
-  for each row execute function sealcast.replace_retention();
-
--- Returns the partitions by day that maintain() made of `parent`.
-create function sealcast.partitions(parent regclass, out partition regclass, out day date) returns setof record
+-- Returns the times that apply, all null without a row.
+create function sealcast_internal.current_retention(out keep interval, out keep_txn_ids interval, out days_ahead integer)
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
-  select i.inhrelid::regclass, to_date(right(c.relname, 8), 'YYYYMMDD')
-  from pg_inherits i join pg_class c on c.oid = i.inhrelid
-  where i.inhparent = parent and c.relname ~ '_\d{8}$' order by 2;
+  select max(r.keep), max(r.keep_txn_ids), max(r.days_ahead) from sealcast.retention r;
 end;
 
--- Makes the partition of one UTC day. Attaching a partition lets inserts go on; CREATE TABLE … PARTITION OF does not.
-create function sealcast.make_partition(parent regclass, key text, primary_key text, day date) returns boolean
+create function sealcast.add_defaults() returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  parent_name constant text := (select relname from pg_class where oid = parent);
-  partition_name constant text := format('%s_%s', parent_name, to_char(day, 'YYYYMMDD'));
-  from_ms constant bigint := extract(epoch from day)::bigint * 1000;
 begin
-  if exists (select from sealcast.partitions(parent) p where p.day = make_partition.day) then
-    return false;
+  perform sealcast_internal.add_built_in_types();
+  if not exists (select from sealcast.retention) then
+    insert into sealcast.retention default values;
   end if;
-  -- The partition has the primary key, not the parent. The parent comes with the extension: at restore, it would give
-  -- its key to the partition before the script of pg_dump adds the dumped one.
-  execute format('create table sealcast.%I (like %s including all, primary key (%s))', partition_name, parent, primary_key);
-  -- Without a policy, the partition is closed to all roles. A read through the parent follows the policies of the
-  -- parent alone.
-  execute format('alter table sealcast.%I enable row level security', partition_name);
-  execute format('alter table sealcast.%I add constraint within_day check (%I >= %s and %I < %s)',
-                 partition_name, key, from_ms, key, from_ms + 86400000);
-  execute format('alter table %s attach partition sealcast.%I for values from (%s) to (%s)',
-                 parent, partition_name, from_ms, from_ms + 86400000);
-  execute format('alter table sealcast.%I drop constraint within_day', partition_name);
-  return true;
 end $$;
-
-create function sealcast.make_partitions(first_day date, last_day date) returns table (action text, object text)
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  parent record;
-  day date;
-begin
-  for parent in
-    values ('sealcast.messages'::regclass, 'ts', 'ts, message_id'),
-           ('sealcast.stream_runs'::regclass, 'logged_at', 'stream_id, "offset"')
-  loop
-    for day in select first_day + i from generate_series(0, last_day - first_day) i loop
-      object := format('%s_%s', parent.column1, to_char(day, 'YYYYMMDD'));
-      begin
-        continue when not sealcast.make_partition(parent.column1, parent.column2, parent.column3, day);
-        action := 'created';
-      exception when lock_not_available then
-        action := 'postponed';
-      end;
-      return next;
-    end loop;
-  end loop;
-end $$;
-
--- Dropping a partition locks the parent against all other transactions until this one ends. So maintain() drops last,
--- and nothing slow comes after the first drop.
-create function sealcast.drop_partitions(keep interval) returns table (action text, object text)
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  last_day constant date := (now() - keep)::date;
-  -- A message may be relayed on the day after it was sealed. So messages are kept a day longer than offsets.
-  last_message_day constant date := last_day - 1;
-  dropped record;
-begin
-  -- Records the highest dropped offset: offsets are never given twice, and a reader must learn that a requested frame
-  -- is gone.
-  for dropped in select * from sealcast.partitions('sealcast.stream_runs') p where p.day < last_day loop
-    execute format('update sealcast.streams s set trimmed_through = l.last
-      from (select stream_id, max("offset" + messages - 1) as last from %s group by stream_id) l
-      where l.stream_id = s.stream_id and l.last > s.trimmed_through', dropped.partition);
-  end loop;
-
-  for dropped in
-    select p.partition from sealcast.partitions('sealcast.stream_runs') p where p.day < last_day
-    union all
-    select p.partition from sealcast.partitions('sealcast.messages') p
-    where p.day < last_message_day
-      -- A message that was never relayed is not dropped.
-      and not exists (
-        select from sealcast.outbox o
-        join (select l.shard, (sealcast.relay_position(l.shard)).seen from sealcast.relay_leases l) relayed using (shard)
-        where o.ts < extract(epoch from p.day + 1) * 1000 and not pg_visible_in_snapshot(o.xid, relayed.seen))
-  loop
-    object := dropped.partition::text;
-    begin
-      execute format('drop table %s', dropped.partition);
-      action := 'dropped';
-    exception when lock_not_available or dependent_objects_still_exist then
-      action := 'postponed';
-    end;
-    return next;
-  end loop;
-exception when lock_not_available then
-  action := 'postponed'; object := 'dropping partitions';
-  return next;
-end $$;
+comment on function sealcast.add_defaults() is
+  'Adds the built-in message types and the default retention, where they are missing. maintain() calls the function in a new database. Call it yourself only after pg_restore --schema-only, when no data will follow';
 
 -- Queues the messages of a restored dump that were not relayed, once after the restore. A dump has neither the outbox
 -- nor the positions in it, because both name transactions of their cluster. A message without an offset was not
--- relayed.
-create function sealcast.queue_unrelayed() returns table (action text, object text)
+-- relayed. This step is not divided: the messages of all partitions get their offsets in the order of their ids.
+create function sealcast_internal.queue_unrelayed() returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   queued bigint;
 begin
-  if (select m.recovered from sealcast.maintenance m) then
+  if (select m.recovered from sealcast_internal.maintenance m) then
     return;
   end if;
   object := 'messages without an offset';
   -- No message may get an offset, and no segment may be truncated, between reading the outbox and reading the log.
-  lock table sealcast.relay_leases in exclusive mode;
-  insert into sealcast.outbox (xid, first_id, messages, ts, stream_id, shard, segment)
-  select pg_current_xact_id(), m.message_id, 1, m.ts, m.stream_id, sealcast.shard_of(m.stream_id),
-         (select last_value from sealcast.outbox_segment)
+  lock table sealcast_internal.relay_leases in exclusive mode;
+  insert into sealcast_internal.outbox (xid, first_id, messages, ts, stream_id, shard, segment)
+  select pg_current_xact_id(), m.message_id, 1, m.ts, m.stream_id, sealcast_internal.shard_of(m.stream_id),
+         (select last_value from sealcast_internal.outbox_segment)
   from sealcast.messages m
   where not exists (select from sealcast.stream_log l where l.stream_id = m.stream_id and l.message_id = m.message_id)
-    and not exists (select from sealcast.outbox o
+    and not exists (select from sealcast_internal.outbox o
                     where o.stream_id = m.stream_id and m.message_id between o.first_id and o.first_id + o.messages - 1);
   get diagnostics queued = row_count;
-  update sealcast.maintenance set recovered = true;
+  update sealcast_internal.maintenance set recovered = true;
   -- The queued messages become visible now, but have old message_ids.
-  update sealcast.relay_log set seen_id = 0, target_id = 0;
+  update sealcast_internal.relay_log set seen_id = 0, target_id = 0;
   if queued > 0 then
-    perform sealcast.wake();
+    perform sealcast_internal.wake();
     action := 'queued'; object := format('%s %s', queued, object);
     return next;
   end if;
+end $$;
+
+-- Does one step of maintenance. action unfinished: the step must be called again.
+create function sealcast_internal.maintenance_step(step integer, keep interval, keep_txn_ids interval, days_ahead integer)
+  returns table (action text, object text)
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  case step
+    -- Begins with yesterday, so that a clock that is stepped back still finds its day.
+    when 0 then return query select * from sealcast_internal.make_partitions(current_date - 1, current_date + coalesce(days_ahead, 3));
+    when 1 then return query select * from sealcast_internal.index_partitions();
+    when 2 then return query select * from sealcast_internal.queue_unrelayed();
+    when 3 then return query select * from sealcast.repair_row_triggers();
+    when 4 then return query select * from sealcast_internal.trim_txn_keys(keep_txn_ids);
+    when 5 then return query select * from sealcast_internal.trim_effects(keep_txn_ids);
+    when 6 then return query select * from sealcast_internal.trim_attempts(keep_txn_ids);
+    when 7 then return query select * from sealcast_internal.trim_logs();
+    when 8 then return query select * from sealcast_internal.trim_row_keys();
+    when 9 then return query select * from sealcast_internal.drop_partitions(keep);
+  end case;
 exception when lock_not_available then
   action := 'postponed';
+  object := (array['making partitions', 'indexing partitions', 'messages without an offset', 'internal triggers',
+                   'trimming sealcast.txn_keys', 'trimming sealcast.event_effects', 'trimming sealcast.event_attempts',
+                   'trimming sealcast_internal.relay_log', 'trimming sealcast_internal.row_keys', 'dropping partitions'])[step + 1];
   return next;
 end $$;
 
--- Trims the keys that distinguish a repeat from a new message, and the effects that show which events were applied.
-create function sealcast.trim_keys(keep interval) returns table (action text, object text)
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  trimmed record;
-  removed bigint;
-begin
-  delete from sealcast.txn_keys where ts < extract(epoch from now() - keep)::bigint * 1000;
-  get diagnostics removed = row_count;
-  for trimmed in values ('txn_keys', removed), ('event_effects', sealcast.trim_effects(keep)) loop
-    continue when trimmed.column2 = 0;
-    action := 'trimmed'; object := format('%s rows of sealcast.%s', trimmed.column2, trimmed.column1);
-    return next;
-  end loop;
-exception when lock_not_available then
-  action := 'postponed'; object := 'trimming sealcast.txn_keys and sealcast.event_effects';
-  return next;
-end $$;
-
-create function sealcast.trim_logs() returns table (action text, object text)
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  -- These batches stay: the newest batch of a shard, because it is its position; a batch that a transport has yet to
-  -- deliver, unless no sidecar has used the transport for a day; a batch that a group of workers has not
-  -- finished, for at most a day.
-  delete from sealcast.relay_log r
-  using (
-    select l.shard, least((sealcast.relay_position(l.shard)).batch,
-      (select min(d.batch) + 1 from sealcast.deliveries d
-       where d.shard = l.shard and d.seen_at > now() - interval '1 day')) as needed
-    from sealcast.relay_leases l) p
-  where r.shard = p.shard and r.batch < p.needed
-    and r.logged_at < extract(epoch from now() - interval '1 hour')::bigint * 1000
-    and r.logged_at < coalesce(
-      (select greatest(min(coalesce(l.finished_to, 0)), extract(epoch from now() - interval '1 day')::bigint * 1000)
-       from sealcast.event_handlers h left join sealcast.event_leases l on l.group_name = h.group_name where h.active),
-      9223372036854775807);
-  delete from sealcast.relay_members m where m.seen_at < now() - interval '1 hour';
-  delete from sealcast.row_keys k where k.table_id = any (array(
-    select gone.table_id from (select distinct table_id from sealcast.row_keys) gone
-    where gone.table_id not in (select oid from pg_class)));
-exception when lock_not_available then
-  action := 'postponed'; object := 'trimming sealcast.relay_log';
-  return next;
-end $$;
-
+-- A call ends after the first step that has changed something. So an error or a timeout undoes one step, never the
+-- partitions, and locks are held for the time of one step.
 create function sealcast.maintain() returns table (action text, object text)
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   -- Shorter than the lock_timeout of admission: a message that waits behind this lock does not time out.
   set lock_timeout = '50ms' set timezone = 'UTC' set jit = off as $$
 declare
-  retention sealcast.retention;
+  last_step constant integer := 9;
+  state sealcast_internal.maintenance;
+  retention record;
+  restoring boolean;
+  step integer;
+  changed boolean;
+  unfinished boolean;
 begin
   -- One caller at a time; a second caller has nothing left to do.
-  perform from sealcast.maintenance for update skip locked;
+  select m.* into state from sealcast_internal.maintenance m for update skip locked;
   if not found then
     return;
   end if;
-  select * into retention from sealcast.retention;
-  if not found then
-    raise exception 'sealcast.retention has no row' using errcode = 'object_not_in_prerequisite_state',
-      detail = 'Without the row, maintain() does not know which messages it may drop.',
-      hint = 'Run: insert into sealcast.retention default values.';
+  if exists (select from sealcast.added_types) then
+    perform sealcast_internal.add_built_in_types();
+  elsif not exists (select from sealcast_internal.partitions('sealcast.messages')) then
+    perform sealcast.add_defaults();
   end if;
+  retention := sealcast_internal.current_retention();
+  -- A dump whose data is not restored yet: nothing may be dropped, and the restored messages are queued later.
+  restoring := retention.keep is null or not exists (select from sealcast.added_types);
+  begin
+    if not restoring and not state.recovered and not exists (select from sealcast.messages) then
+      update sealcast_internal.maintenance set recovered = true;
+    end if;
+  exception when lock_not_available then
+    null;  -- a partition is locked; the step after the partitions looks again
+  end;
 
-  -- Begins with yesterday, so that a clock that is stepped back still finds its day.
-  return query select * from sealcast.make_partitions(current_date - 1, current_date + retention.days_ahead);
-  return query select * from sealcast.queue_unrelayed();
+  -- A maintenance that was given up, or in which a step fails again and again, begins anew with the partitions.
+  step := case when not restoring and state.began_at > clock_timestamp() - interval '1 hour' then state.next_step else 0 end;
+  if step = 0 then
+    state.began_at := clock_timestamp();
+  end if;
+  loop
+    changed := false; unfinished := false;
+    for action, object in
+      select s.action, s.object
+      from sealcast_internal.maintenance_step(step, retention.keep, retention.keep_txn_ids, retention.days_ahead) s
+    loop
+      if action = 'unfinished' then
+        unfinished := true;
+      else
+        changed := changed or action not in ('postponed', 'blocked', 'failed');
+        return next;
+      end if;
+    end loop;
+    exit when restoring or unfinished;
+    step := step + 1;
+    exit when changed or step > last_step;
+  end loop;
 
-  return query select * from sealcast.trim_keys(retention.keep_txn_ids);
-  return query select * from sealcast.trim_logs();
-  return query select * from sealcast.drop_partitions(retention.keep);
+  if restoring then
+    raise warning 'sealcast.maintain() only makes partitions: sealcast.retention or sealcast.added_types has no row'
+      using detail = 'Without these rows, maintain() does not know which messages it may drop.',
+            hint = 'Restore the data of the dump. If there is none, run as the owner of the extension: select sealcast.add_defaults().';
+  elsif step > last_step then
+    update sealcast_internal.maintenance m set began_at = state.began_at, next_step = 0, finished_at = clock_timestamp();
+  else
+    unfinished := true;
+    update sealcast_internal.maintenance m set began_at = state.began_at, next_step = step;
+  end if;
+  if unfinished then
+    action := 'unfinished'; object := 'call sealcast.maintain() again';
+    return next;
+  end if;
 end $$;
-comment on function sealcast.maintain() is 'Makes and drops partitions, and trims keys and logs. Run it hourly (the sidecar does); sealcast.retention sets how long rows are kept';
+comment on function sealcast.maintain() is
+  'Does the next steps of maintenance: makes and drops partitions, and trims keys and logs. The action unfinished means: call again. Call it hourly until it finishes (the sidecar does); sealcast.retention sets how long rows are kept';
+
+-- Neither SECURITY DEFINER nor a search_path of its own, because such a procedure cannot commit. So every name in it has
+-- its schema.
+create procedure sealcast.run_maintenance()
+  language plpgsql as $$
+declare
+  done record;
+  unfinished boolean;
+begin
+  loop
+    unfinished := false;
+    for done in select m.action, m.object from sealcast.maintain() m loop
+      if done.action operator(pg_catalog.=) 'unfinished' then
+        unfinished := true;
+      else
+        raise notice '% %', done.action, done.object;
+      end if;
+    end loop;
+    commit;
+    exit when not unfinished;
+  end loop;
+end $$;
+comment on procedure sealcast.run_maintenance() is
+  'Calls maintain() until it finishes, and commits after each call. For pg_cron and psql, where no sidecar and no background worker does maintenance';
+
+-- Returns whether maintenance has been begun in this database before, and has not ended within this time. The
+-- background worker asks (extension/maintenance). In a database that is being restored, nothing has begun.
+create function sealcast_internal.maintenance_due(since interval) returns boolean
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select coalesce(m.finished_at, m.began_at) < now() - since from sealcast_internal.maintenance m;
+end;

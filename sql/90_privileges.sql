@@ -1,8 +1,8 @@
 -- Privileges: PUBLIC has none, reads go through row-level security, and writes go through the functions.
 
-revoke all on all functions in schema sealcast from public;
-revoke all on all tables in schema sealcast from public;
-grant usage on schema sealcast to sealcast_admin, sealcast_service, sealcast_user;
+select sealcast_internal.revoke_all_grants(schema::regnamespace) from unnest('{sealcast,sealcast_internal}'::text[]) schema;
+-- Views, policies and functions with the rights of their caller reach the internal schema: hence USAGE for all three.
+grant usage on schema sealcast, sealcast_internal to sealcast_admin, sealcast_service, sealcast_user;
 
 grant execute on function
   sealcast.canonicalize(json), sealcast.canonicalize(jsonb), sealcast.payload_hash(json), sealcast.payload_hash(jsonb),
@@ -14,59 +14,70 @@ grant execute on function
   sealcast.idempotent_insert(),
   sealcast.sampled(uuid, uuid, integer), sealcast.tier(text, uuid, jsonb),
   -- stream_log is a view with the rights of its reader, so the reader needs this function.
-  sealcast.public_prev(bigint, bigint, bytea, bigint),
-  sealcast.rendezvous(uuid, text[]), sealcast.cell_of(uuid)
+  sealcast_internal.public_prev(bigint, bigint, bytea, bigint),
+  sealcast.rendezvous(uuid, text[]), sealcast.cell_of(uuid), sealcast.log_epoch()
   to sealcast_admin, sealcast_service, sealcast_user;
 
 grant execute on function
-  sealcast.send_message(uuid, text, json, uuid),
+  sealcast.send_message(uuid, text, json, uuid), sealcast.history(uuid, bigint, bigint, integer, text),
   sealcast.mute(uuid, uuid, timestamptz, text), sealcast.ban(uuid, uuid, timestamptz, text),
-  sealcast.unmute(uuid, uuid), sealcast.unban(uuid, uuid), sealcast.set_role(uuid, uuid, text),
+  sealcast.mute(uuid, uuid, timestamptz, text, text), sealcast.ban(uuid, uuid, timestamptz, text, text),
+  sealcast.unmute(uuid, uuid), sealcast.unban(uuid, uuid), sealcast.restrictions_of(uuid, uuid),
+  sealcast.set_role(uuid, uuid, text), sealcast.set_payee(uuid, uuid),
   sealcast.migrate_transport(uuid, text, integer), sealcast.set_sampling(uuid, integer),
   sealcast.set_delivery_mode(uuid, text),
-  sealcast.restrict_user(text, uuid, uuid, timestamptz, text), sealcast.lift_restriction(text, uuid, uuid)
+  sealcast_internal.restrict_user(text, uuid, uuid, timestamptz, text, text), sealcast_internal.lift_restriction(text, uuid, uuid)
   to sealcast_admin, sealcast_user;
 -- The policies below call these functions with the rights of the reader.
 grant execute on function
   sealcast.caller_id(), sealcast.claims(), sealcast.caller_can_read(uuid), sealcast.caller_moderates(uuid)
   to sealcast_admin, sealcast_user;
+grant execute on function sealcast_internal.require_stream(uuid), sealcast_internal.require_cell(text) to sealcast_admin;
 
 grant execute on function
   -- A role that may attach seal_row() to its own table can sign anything.
   sealcast.sign(text, text), sealcast.seal(text, text, text, text, bigint, json), sealcast.seal_row(), sealcast.keys(),
   sealcast.interface_version(),
-  sealcast.admit(uuid[], text[], uuid[], uuid[], text[]), sealcast.call_as(uuid, text, json),
-  sealcast.cell_map(), sealcast.gate_limits(), sealcast.roles_of(uuid[], uuid[]), sealcast.stream_access(uuid, uuid),
-  sealcast.history(uuid, bigint, bigint, integer, boolean),
-  sealcast.claim_shards(text, integer), sealcast.release_shards(text),
-  sealcast.drain(text, integer[], bigint[], integer), sealcast.tail(integer[], bigint[], integer),
-  sealcast.begin_delivery(text, integer[], bigint[], bigint[]), sealcast.settle(text, integer[], bigint[], bigint[]),
-  sealcast.delivery_modes(), sealcast.lagging_streams(text, integer[]), sealcast.set_lag(text, integer[], bigint[], uuid[], bigint[], text[]),
-  sealcast.bury(text, integer[], bigint[], uuid, bigint, text, integer),
-  sealcast.dead_letters_to_replay(text, integer[], integer), sealcast.revive(text, uuid, bigint),
-  sealcast.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer),
-  sealcast.sample_streams(integer[], bigint[], uuid[], integer[], integer), sealcast.sampled_streams(integer[]),
-  sealcast.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean),
-  sealcast.switch_stream(integer[], bigint[], uuid, text, uuid, text),
-  sealcast.handlers_of(text), sealcast.event_groups(),
-  sealcast.claim_partitions(text, text, integer, integer), sealcast.release_partitions(text, text),
-  sealcast.events_carried_to(), sealcast.finish_partitions(text, integer[], bigint[], bigint[], bigint),
-  sealcast.apply_events(text, text, integer, bigint, text[], bigint[], text[]),
-  sealcast.fail_event(text, text, integer, bigint, text, bigint, text),
-  sealcast.event_dead_letters_to_replay(text, integer), sealcast.replay_plan(timestamptz, uuid),
-  sealcast.event_partitions_state(), sealcast.note_event_partitions(bigint, integer[], bigint[], bigint[]),
-  sealcast.rewind_events(bigint),
-  sealcast.maintain()
+  sealcast.admit(uuid[], text[], uuid[], uuid[], text[]), sealcast_internal.call_as(uuid, text, json),
+  sealcast_internal.cell_map(), sealcast_internal.gate_limits(), sealcast_internal.roles_of(uuid[], uuid[]), sealcast_internal.stream_access(uuid, uuid),
+  sealcast_internal.reader_access(uuid[], uuid[]),
+  sealcast_internal.read_history(uuid, bigint, bigint, integer, boolean),
+  sealcast_internal.check_log(text, integer[], bigint[], bigint[], bigint[]),
+  sealcast_internal.claim_shards(text, integer, text[]), sealcast_internal.release_shards(text), sealcast_internal.uncarried(),
+  sealcast_internal.drain(text, integer[], bigint[], integer), sealcast_internal.tail(integer[], bigint[], integer),
+  sealcast_internal.begin_delivery(text, integer[], bigint[], bigint[]), sealcast_internal.settle(text, integer[], bigint[], bigint[]),
+  sealcast_internal.delivery_modes(), sealcast_internal.lagging_streams(text, integer[]), sealcast_internal.set_lag(text, integer[], bigint[], uuid[], bigint[], text[]),
+  sealcast_internal.bury(text, integer[], bigint[], uuid, bigint, text, integer),
+  sealcast_internal.dead_letters_to_replay(text, integer[], integer), sealcast_internal.revive(text, uuid, bigint),
+  sealcast_internal.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer, uuid[]),
+  sealcast_internal.sample_streams(integer[], bigint[], uuid[], integer[], integer), sealcast_internal.sampled_streams(integer[]),
+  sealcast_internal.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean),
+  sealcast_internal.switch_stream(integer[], bigint[], uuid, text, uuid, text),
+  sealcast_internal.handlers_of(text), sealcast_internal.event_groups(),
+  sealcast_internal.claim_partitions(text, text, integer, integer), sealcast_internal.release_partitions(text, text),
+  sealcast_internal.raise_partition_epochs(text, text, integer[], bigint[], bigint[]),
+  sealcast_internal.events_carried_to(), sealcast_internal.finish_partitions(text, integer[], bigint[], bigint[], bigint),
+  sealcast_internal.apply_events(text, text, integer, bigint, text[], bigint[], text[]),
+  sealcast_internal.fail_event(text, text, integer, bigint, text, bigint, text),
+  sealcast_internal.event_dead_letters_to_replay(text, integer), sealcast_internal.replay_plan(timestamptz, uuid),
+  sealcast_internal.event_partitions_state(), sealcast_internal.note_event_partitions(bigint, integer[], bigint[], bigint[]),
+  sealcast_internal.rewind_events(bigint),
+  sealcast.maintain(), sealcast.repair_row_triggers(), sealcast_internal.readiness()
   to sealcast_service;
+-- The view has the rights of its reader, so the reader needs this function. A monitor reads nothing else of ours.
+grant usage on schema sealcast to pg_monitor;
+grant execute on function sealcast_internal.health() to sealcast_admin, sealcast_service, pg_monitor;
+grant select on sealcast.health to sealcast_admin, sealcast_service, pg_monitor;
+grant execute on procedure sealcast.run_maintenance() to sealcast_admin, sealcast_service;
 grant execute on function
-  sealcast.keys(), sealcast.maintain(),
+  sealcast.keys(), sealcast.maintain(), sealcast.repair_row_triggers(), sealcast.begin_log_epoch(text),
   sealcast.replay_dead_letters(text, uuid, bigint), sealcast.drop_dead_letters(text, uuid, bigint),
   sealcast.forget_transport(text),
   sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text),
   sealcast.unregister_handler(text, boolean), sealcast.check_effects(text, timestamptz, timestamptz, integer),
-  sealcast.replay_event_dead_letters(text, uuid, uuid), sealcast.drop_event_dead_letters(text, uuid, uuid, boolean),
-  -- delivery_status is a view with the rights of its reader, so the reader needs this function.
-  sealcast.last_offset(uuid)
+  sealcast.replay_event_dead_letters(text, uuid, uuid, boolean), sealcast.drop_event_dead_letters(text, uuid, uuid, boolean),
+  -- delivery_status is a view with the rights of its reader, so the reader needs these functions.
+  sealcast_internal.last_offset(uuid), sealcast_internal.uncarried()
   to sealcast_admin;
 
 -- Tables: sealcast_admin maintains streams, roles, restrictions, cells and types; sealcast_user reads the rows that
@@ -78,29 +89,34 @@ grant select, delete, insert (t, max_bytes, rate, role_rates, required_roles, sy
   update (t, max_bytes, rate, role_rates, required_roles, system_only, server_fields, tier, tier0_amount)
   on sealcast.message_types to sealcast_admin;
 grant select on sealcast.messages, sealcast.stream_log, sealcast.stream_runs, sealcast.deliveries,
-  sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast.relay_leases, sealcast.relay_log,
-  sealcast.relay_members, sealcast.viewer_counts, sealcast.sampling, sealcast.switching, sealcast.delivery_changes,
+  sealcast.delivery_lags, sealcast.dead_letters, sealcast.delivery_status, sealcast_internal.relay_leases, sealcast_internal.relay_log,
+  sealcast_internal.relay_members, sealcast.viewer_counts, sealcast.sampling, sealcast.switching, sealcast.delivery_changes,
   sealcast.event_handlers, sealcast.event_effects, sealcast.event_attempts, sealcast.event_dead_letters,
-  sealcast.event_leases, sealcast.event_workers, sealcast.event_partitions, sealcast.event_losses to sealcast_admin;
-grant select on sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.message_types,
-  sealcast.messages, sealcast.stream_log, sealcast.stream_runs to sealcast_user;
+  sealcast_internal.event_leases, sealcast_internal.event_workers, sealcast_internal.event_partitions, sealcast_internal.event_losses to sealcast_admin;
+grant select on sealcast.streams, sealcast.stream_roles, sealcast.message_types, sealcast.messages,
+  sealcast.stream_log, sealcast.stream_runs to sealcast_user;
+-- Not who has restricted the user, and not the notes: restrictions_of() shows these to moderators.
+grant select (restriction_id, user_id, stream_id, kind, until, reason, created_at, lifted_at)
+  on sealcast.restrictions to sealcast_user;
 
 alter table sealcast.streams enable row level security;
 alter table sealcast.stream_roles enable row level security;
 alter table sealcast.restrictions enable row level security;
 alter table sealcast.message_types enable row level security;
+alter table sealcast.added_types enable row level security;
 alter table sealcast.cells enable row level security;
 alter table sealcast.cell_pins enable row level security;
 alter table sealcast.messages enable row level security;
 alter table sealcast.stream_runs enable row level security;
 alter table sealcast.txn_keys enable row level security;
-alter table sealcast.outbox enable row level security;
-alter table sealcast.outbox_0 enable row level security;
-alter table sealcast.outbox_1 enable row level security;
-alter table sealcast.outbox_2 enable row level security;
-alter table sealcast.relay_leases enable row level security;
-alter table sealcast.relay_members enable row level security;
-alter table sealcast.relay_log enable row level security;
+alter table sealcast_internal.outbox enable row level security;
+alter table sealcast_internal.outbox_0 enable row level security;
+alter table sealcast_internal.outbox_1 enable row level security;
+alter table sealcast_internal.outbox_2 enable row level security;
+alter table sealcast_internal.current_log enable row level security;
+alter table sealcast_internal.relay_leases enable row level security;
+alter table sealcast_internal.relay_members enable row level security;
+alter table sealcast_internal.relay_log enable row level security;
 alter table sealcast.deliveries enable row level security;
 alter table sealcast.delivery_lags enable row level security;
 alter table sealcast.dead_letters enable row level security;
@@ -112,28 +128,31 @@ alter table sealcast.event_handlers enable row level security;
 alter table sealcast.event_effects enable row level security;
 alter table sealcast.event_attempts enable row level security;
 alter table sealcast.event_dead_letters enable row level security;
-alter table sealcast.event_leases enable row level security;
-alter table sealcast.event_workers enable row level security;
-alter table sealcast.event_partitions enable row level security;
-alter table sealcast.event_losses enable row level security;
-alter table sealcast.maintenance enable row level security;
+alter table sealcast_internal.event_leases enable row level security;
+alter table sealcast_internal.event_workers enable row level security;
+alter table sealcast_internal.event_partitions enable row level security;
+alter table sealcast_internal.event_losses enable row level security;
+alter table sealcast_internal.maintenance enable row level security;
+alter table sealcast_internal.trim_passes enable row level security;
 alter table sealcast.retention enable row level security;
-alter table sealcast.row_keys enable row level security;
+alter table sealcast_internal.row_keys enable row level security;
 
 create policy admin_all on sealcast.streams to sealcast_admin using (true) with check (true);
-create policy admin_all on sealcast.stream_roles to sealcast_admin using (true) with check (true);
-create policy admin_all on sealcast.restrictions to sealcast_admin using (true) with check (true);
+create policy admin_all on sealcast.stream_roles to sealcast_admin
+  using (true) with check (sealcast_internal.require_stream(stream_id));
+create policy admin_all on sealcast.restrictions to sealcast_admin
+  using (true) with check (sealcast_internal.require_stream(stream_id));
 create policy admin_all on sealcast.message_types to sealcast_admin using (true) with check (true);
 create policy admin_all on sealcast.cells to sealcast_admin using (true) with check (true);
-create policy admin_all on sealcast.cell_pins to sealcast_admin using (true) with check (true);
+create policy admin_all on sealcast.cell_pins to sealcast_admin using (true) with check (sealcast_internal.require_cell(cell));
 create policy admin_read on sealcast.messages for select to sealcast_admin using (true);
 create policy admin_read on sealcast.stream_runs for select to sealcast_admin using (true);
 create policy admin_read on sealcast.deliveries for select to sealcast_admin using (true);
 create policy admin_read on sealcast.delivery_lags for select to sealcast_admin using (true);
 create policy admin_read on sealcast.dead_letters for select to sealcast_admin using (true);
-create policy admin_read on sealcast.relay_leases for select to sealcast_admin using (true);
-create policy admin_read on sealcast.relay_log for select to sealcast_admin using (true);
-create policy admin_read on sealcast.relay_members for select to sealcast_admin using (true);
+create policy admin_read on sealcast_internal.relay_leases for select to sealcast_admin using (true);
+create policy admin_read on sealcast_internal.relay_log for select to sealcast_admin using (true);
+create policy admin_read on sealcast_internal.relay_members for select to sealcast_admin using (true);
 create policy admin_read on sealcast.viewer_counts for select to sealcast_admin using (true);
 create policy admin_read on sealcast.sampling for select to sealcast_admin using (true);
 create policy admin_read on sealcast.switching for select to sealcast_admin using (true);
@@ -142,10 +161,10 @@ create policy admin_read on sealcast.event_handlers for select to sealcast_admin
 create policy admin_read on sealcast.event_effects for select to sealcast_admin using (true);
 create policy admin_read on sealcast.event_attempts for select to sealcast_admin using (true);
 create policy admin_read on sealcast.event_dead_letters for select to sealcast_admin using (true);
-create policy admin_read on sealcast.event_leases for select to sealcast_admin using (true);
-create policy admin_read on sealcast.event_workers for select to sealcast_admin using (true);
-create policy admin_read on sealcast.event_partitions for select to sealcast_admin using (true);
-create policy admin_read on sealcast.event_losses for select to sealcast_admin using (true);
+create policy admin_read on sealcast_internal.event_leases for select to sealcast_admin using (true);
+create policy admin_read on sealcast_internal.event_workers for select to sealcast_admin using (true);
+create policy admin_read on sealcast_internal.event_partitions for select to sealcast_admin using (true);
+create policy admin_read on sealcast_internal.event_losses for select to sealcast_admin using (true);
 
 create policy readable on sealcast.streams for select to sealcast_user using (sealcast.caller_can_read(stream_id));
 create policy readable on sealcast.messages for select to sealcast_user using (sealcast.caller_can_read(stream_id));

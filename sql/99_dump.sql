@@ -1,15 +1,16 @@
 -- The tables that pg_dump dumps: the users' data. Partitions are tables of their own and are dumped as such. The outbox
 -- and the positions in it are not dumped, because they name transactions of this cluster; after a restore, maintain()
--- queues the messages that were not relayed.
+-- queues the messages that were not relayed. The epoch of the log is not dumped, so that readers notice a restore.
 
 select pg_extension_config_dump('sealcast.retention', '');
 select pg_extension_config_dump('sealcast.streams', '');
 select pg_extension_config_dump('sealcast.stream_roles', '');
 select pg_extension_config_dump('sealcast.restrictions', '');
-select pg_extension_config_dump('sealcast.message_types', 'where not built_in');
+select pg_extension_config_dump('sealcast.message_types', '');
+select pg_extension_config_dump('sealcast.added_types', '');
 select pg_extension_config_dump('sealcast.cells', '');
 select pg_extension_config_dump('sealcast.cell_pins', '');
-select pg_extension_config_dump('sealcast.message_ids', '');
+select pg_extension_config_dump('sealcast_internal.message_ids', '');
 select pg_extension_config_dump('sealcast.txn_keys', '');
 -- How far each stream has moved between transports.
 select pg_extension_config_dump('sealcast.switching', '');
@@ -24,5 +25,7 @@ select pg_extension_config_dump('sealcast.event_handlers', '');
 select pg_extension_config_dump('sealcast.event_effects', '');
 select pg_extension_config_dump('sealcast.event_attempts', '');
 select pg_extension_config_dump('sealcast.event_dead_letters', '');
--- Not the keys of dropped tables: in another database, the number of a dropped table is another table.
-select pg_extension_config_dump('sealcast.row_keys', 'where table_id in (select oid from pg_catalog.pg_class)');
+-- Not the keys of dropped tables: in another database, the number of a dropped table is another table. Not the keys of
+-- rows: they come with the rows.
+select pg_extension_config_dump('sealcast_internal.row_keys',
+  'where (table_id, key) in (select k.table_id, k.key from sealcast_internal.keys_without_row() k)');

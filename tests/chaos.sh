@@ -1,6 +1,7 @@
 #!/bin/bash
-# Injects faults under load and checks the delivery guarantees: SEED=N MINUTES=N tests/chaos.sh. As root it runs in its
-# own mount namespace, for a small disk and a changed clock. Without root it skips those faults and prints that.
+# Injects faults under load and checks the delivery guarantees: SEED=N MINUTES=N tests/chaos.sh. GATE_REDIS is the shape
+# of the gate's Redis: single, cluster or sentinel; else the seed chooses it. FAULTS='hang,kill redis' injects only these
+# faults. As root it runs in namespaces of its own. Without root it skips the faults that need them and prints that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # The integration suite sets SEALCASTD and has built everything.
@@ -11,9 +12,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 }
 export SEED=${SEED:-$RANDOM} SECONDS_OF_LOAD=${SECONDS_OF_LOAD:-$((${MINUTES:-2} * 60))}
 
-inside=()
-if unshare --mount mount -t tmpfs sealcast-chaos /mnt 2> /dev/null; then
-  export SEALCAST_CHAOS_NAMESPACE=1
-  inside=(unshare --mount)
-fi
-exec "${inside[@]}" node tests/chaos/run.mjs
+exec tests/chaos/namespace.sh node tests/chaos/run.mjs

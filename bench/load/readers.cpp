@@ -110,9 +110,14 @@ void Readers::take_event(Reader& reader, std::string_view event, Clock::time_poi
   if (id == event.npos) return;  // a comment
   id = event.find(' ', id) + 1;
   std::size_t end = std::min(event.find('\n', id), event.size());
+  // The id is EPOCH:OFFSET.
+  if (const std::size_t colon = event.substr(id, end - id).rfind(':'); colon != event.npos) id += colon + 1;
   std::uint64_t offset = number_in(event.substr(id, end - id), 10);
-  if (event.substr(end).starts_with(kData)) return take_frame(reader, offset, event.substr(end + kData.size()), now);
-  // The first event has the stream's newest offset and no data.
+  const bool ready = event.find("event: ready\n") != event.npos;
+  if (!ready && event.substr(end).starts_with(kData)) {
+    return take_frame(reader, offset, event.substr(end + kData.size()), now);
+  }
+  // The event `ready` has the stream's newest offset.
   reader.offset = offset;
   if (subscribed_++ == 0) first_offset_ = offset + 1;
 }

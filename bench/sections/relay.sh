@@ -49,7 +49,7 @@ done
 drained=$(alive)
 stop_sealcastd
 row "relayed" "$sent" "$drained" "$(quotient "$sent" "$drained")" "$((empty / 1024))" "$((highest / 1024))"
-offsets=$(query -c "select sum(sealcast.last_offset(stream_id)) from sealcast.streams where title = 'backlog'")
+offsets=$(query -c "select sum(sealcast_internal.last_offset(stream_id)) from sealcast.streams where title = 'backlog'")
 ((offsets == sent)) || {
   echo "bench: $offsets offsets for $sent messages" >&2
   exit 1

@@ -1,12 +1,17 @@
 // Reads Ably through the caller's ably-js 2 (https://ably.com/docs/sdk/js/v2.0/). The Ably channel is
 // sealcast:{stream_id}; its messages have the name "message", and their data is one frame. The states of an Ably channel:
 // https://ably.com/docs/channels/states.
+import { CLIENT, checkDriver, FLAG, OBJECT, TEXT } from '../check.js';
 import { failure } from '../errors.js';
 import { readSharedChannel } from '../shared_channel.js';
 
+const OPTIONS = { client: CLIENT, channel: TEXT, vipChannel: TEXT, event: TEXT, channelOptions: OBJECT, tokens: FLAG };
+
 // `client` is an Ably.Realtime, or a function that makes one. Both reconnect by themselves. When there is a token, the
 // function gets {authCallback, …}.
-export function ably({ client, channel = 'sealcast:{stream_id}', vipChannel, event = 'message', channelOptions, tokens }) {
+export function ably(options) {
+  const { client, vipChannel, channelOptions, tokens, ...named } = checkDriver('ably()', options, OPTIONS);
+  const { channel = 'sealcast:{stream_id}', event = 'message' } = named;
   const names = { public: channel, vip: vipChannel };
   const connect = (streamId, context) => {
     let onRefused; // set while the channel is read

@@ -1,11 +1,15 @@
 // Reads MQTT 5 or 3.1.1 through the caller's MQTT.js 5 (https://github.com/mqttjs/MQTT.js#api). The topic is
 // sealcast/{stream_id}; each MQTT message carries one frame.
+import { CLIENT, checkDriver, FLAG, oneOf, TEXT } from '../check.js';
 import { failure } from '../errors.js';
 import { readSharedChannel } from '../shared_channel.js';
 
+const OPTIONS = { client: CLIENT, topic: TEXT, vipTopic: TEXT, qos: oneOf(0, 1, 2), tokens: FLAG };
+
 // `client` is an MqttClient, which reconnects as it is configured, or a function that makes one for each connection. A
 // made client that is lost is replaced, with backoff. When there is a token, the function gets {token, url, …}.
-export function mqtt({ client, topic = 'sealcast/{stream_id}', vipTopic, qos = 1, tokens }) {
+export function mqtt(options) {
+  const { client, topic = 'sealcast/{stream_id}', vipTopic, qos = 1, tokens } = checkDriver('mqtt()', options, OPTIONS);
   const names = { public: topic, vip: vipTopic };
   const replaceable = typeof client === 'function';
   const open = (sdk, name, report) => openTopic(sdk, report, { name, qos, replaceable });
@@ -21,8 +25,8 @@ function openTopic(sdk, report, { name, qos, replaceable }) {
       if (refused) report.lost(failure('transport_refused', `the broker refuses the topic ${name}`, error));
       else report.connected();
     });
-  const listeners = {
-    message: (from, payload) => from === name && report.data(payload),
+  const leave = dispatcherOf(sdk).add(name, {
+    message: (payload) => report.data(payload),
     connect: subscribe,
     error: (error) => (cause = error),
     close: () => {
@@ -31,13 +35,55 @@ function openTopic(sdk, report, { name, qos, replaceable }) {
       else report.waiting(lost);
     },
     end: () => report.lost(failure('connection_lost', 'the MQTT client was ended')),
-  };
-  for (const [event, listener] of Object.entries(listeners)) sdk.on(event, listener);
+  });
   if (sdk.connected) subscribe();
   return () => {
-    for (const [event, listener] of Object.entries(listeners)) sdk.off(event, listener);
+    leave();
     if (sdk.connected) sdk.unsubscribe(name);
   };
+}
+
+const dispatchers = new WeakMap(); // MqttClient → Dispatcher
+
+function dispatcherOf(sdk) {
+  if (!dispatchers.has(sdk)) dispatchers.set(sdk, new Dispatcher(sdk));
+  return dispatchers.get(sdk);
+}
+
+// Listens to one MqttClient for all its topics, with one listener per event: Node.js warns of a leak from the eleventh on.
+// A topic has one entry, since readers of one stream share its channel (shared_channel.js).
+class Dispatcher {
+  #sdk;
+  #topics = new Map(); // name → {message, connect, error, close, end}
+  #listeners = {
+    message: (topic, payload) => this.#topics.get(topic)?.message(payload),
+    connect: () => this.#callAll('connect'),
+    error: (error) => this.#callAll('error', error),
+    close: () => this.#callAll('close'),
+    end: () => this.#callAll('end'),
+  };
+
+  constructor(sdk) {
+    this.#sdk = sdk;
+  }
+
+  // Returns a function that removes the topic.
+  add(name, topic) {
+    if (this.#topics.size === 0) this.#eachListener((event, listener) => this.#sdk.on(event, listener));
+    this.#topics.set(name, topic);
+    return () => {
+      this.#topics.delete(name);
+      if (this.#topics.size === 0) this.#eachListener((event, listener) => this.#sdk.off(event, listener));
+    };
+  }
+
+  #callAll(event, ...args) {
+    for (const topic of [...this.#topics.values()]) topic[event](...args);
+  }
+
+  #eachListener(action) {
+    for (const [event, listener] of Object.entries(this.#listeners)) action(event, listener);
+  }
 }
 
 // A client may still emit errors while it ends. Without a listener they would be thrown.

@@ -1,13 +1,21 @@
 // Reads the sidecar's own Server-Sent Events (docs/http.md) with fetch(). EventSource is not used: Node.js has none, and a
 // browser's sends no Authorization header, hides the HTTP status and does not notice a dead connection.
+import { checkOptions, FLAG, MS } from '../check.js';
 import { failure } from '../errors.js';
 import { EventStream } from '../event_stream.js';
 import { parseFrame, parseJson } from '../frame.js';
+import { parseResumePoint } from '../resume_point.js';
+import { startTimer } from '../timers.js';
+import { onWake } from '../wake.js';
+
+// After this time without a byte, a connection is given up when its page wakes. The server sends a heartbeat every 15 s.
+const SUSPECT_MS = 20_000;
 
 // With `ticket`, a ticket in the URL replaces the session. Then the request has no header that needs a CORS preflight, or
 // that a proxy could strip. A connection that brings no byte for `silenceMs` is given up as dead; the server sends a
 // comment every sse.heartbeat_ms (15 s).
-export function sse({ ticket = false, silenceMs = 45_000 } = {}) {
+export function sse(options = {}) {
+  const { ticket = false, silenceMs = 45_000 } = checkOptions('sse()', options, { ticket: FLAG, silenceMs: MS });
   const connect = (streamId, context) => readEvents(streamId, context, { ticket, silenceMs });
   return { name: 'sse', resumes: true, connect };
 }
@@ -16,12 +24,21 @@ async function readEvents(streamId, context, { ticket, silenceMs }) {
   const stop = new AbortController();
   const follow = () => stop.abort(context.signal.reason);
   context.signal.addEventListener('abort', follow, { once: true });
-  let silenceTimer;
+  let lastByteAt = null;
+  let stopSilenceTimer = () => {};
   const restartSilenceTimer = () => {
-    clearTimeout(silenceTimer);
+    lastByteAt = Date.now();
+    stopSilenceTimer();
     const giveUp = () => stop.abort(failure('silence', `the event stream brought nothing for ${silenceMs} ms`));
-    silenceTimer = setTimeout(giveUp, silenceMs);
+    stopSilenceTimer = startTimer(silenceMs, giveUp);
   };
+  // The region is not to blame, so this is not reported as silence.
+  const stopWaking = onWake(() => {
+    if (lastByteAt === null) return;
+    stopSilenceTimer();
+    const giveUp = () => stop.abort(failure('connection_lost', 'the event stream brought nothing since before the page woke'));
+    stopSilenceTimer = startTimer(Math.min(silenceMs, SUSPECT_MS) - (Date.now() - lastByteAt), giveUp);
+  });
   let stream;
   try {
     stream = await open(streamId, context, ticket, stop.signal);
@@ -42,7 +59,8 @@ async function readEvents(streamId, context, { ticket, silenceMs }) {
     }
     throw error instanceof TypeError ? failure('connection_lost', 'the event stream broke off', error) : error;
   } finally {
-    clearTimeout(silenceTimer);
+    stopSilenceTimer();
+    stopWaking();
     context.signal.removeEventListener('abort', follow);
     stop.abort();
   }
@@ -58,24 +76,24 @@ async function open(streamId, context, ticket, signal) {
     query.set('access_token', token);
     if (after !== null) query.set('last_event_id', after);
   } else if (after !== null) {
-    headers['Last-Event-ID'] = String(after);
+    headers['Last-Event-ID'] = after;
   }
   const path = `/streams/${encodeURIComponent(streamId)}/events`;
   return context.http.open(String(query) ? `${path}?${query}` : path, { headers, streamId, session: !ticket, signal });
 }
 
-// When the first event has no data, or is a reset, its id is the offset after which this connection begins.
+// When the first event is `ready`, or is a reset, its id is the resume point at which this connection begins.
 function eventHandler(context) {
   let connected = false;
   return ({ data, type, lastEventId }) => {
-    if (type !== 'message') return;
-    const offset = /^\d+$/.test(lastEventId) ? Number(lastEventId) : undefined;
-    const frame = data === null ? null : parseEvent(data, context);
+    if (type !== 'message' && type !== 'ready') return;
+    const { offset, epoch } = parseResumePoint(lastEventId) ?? {};
+    const frame = data === null || type === 'ready' ? null : parseEvent(data, context);
     if (!connected) {
       connected = true;
-      context.onConnected(frame?.envelope ? {} : { offset });
+      context.onConnected(frame && !frame.reset ? { epoch } : { offset, epoch });
     }
-    if (frame?.reset) context.onReset(frame.offset);
+    if (frame?.reset) context.onReset(frame.offset, epoch);
     else if (frame) context.onFrame(frame);
   };
 }

@@ -1,17 +1,16 @@
 // Reads Supabase Realtime through the caller's supabase-js 2 (https://supabase.com/docs/guides/realtime/broadcast). The
 // topic is sealcast:{stream_id}; its broadcasts have the event "message", and their payload is one frame.
+import { CLIENT, checkDriver, FLAG, TEXT } from '../check.js';
 import { failure } from '../errors.js';
 import { readSharedChannel } from '../shared_channel.js';
 
+const OPTIONS = { client: CLIENT, topic: TEXT, vipTopic: TEXT, event: TEXT, private: FLAG };
+
 // `client` is a SupabaseClient, or a function that makes one. `private` asks for a private channel, which row-level
 // security on realtime.messages protects.
-export function supabase({
-  client,
-  topic = 'sealcast:{stream_id}',
-  vipTopic,
-  event = 'message',
-  private: isPrivate = false,
-}) {
+export function supabase(options) {
+  const { client, vipTopic, private: isPrivate = false, ...named } = checkDriver('supabase()', options, OPTIONS);
+  const { topic = 'sealcast:{stream_id}', event = 'message' } = named;
   const names = { public: topic, vip: vipTopic };
   const open = (sdk, name, report) => openTopic(sdk, report, { name, event, isPrivate });
   const shared = { client, names, tokens: false, open, end: (sdk) => sdk.realtime.disconnect() };

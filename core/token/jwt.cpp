@@ -86,8 +86,8 @@ std::optional<Claims> parse_claims(std::string_view payload) {
         claims.nbf = date_of(value);
       } else if (name == "stream_id") {
         claims.stream_id = text_of(value);
-      } else if (name == "target" && value.is_string()) {
-        claims.target = text_of(value);
+      } else if (name == "session_exp" && value.is_number()) {
+        claims.session_exp = date_of(value);
       } else if (name == "aud" && value.is_array()) {
         for (const auto audience : value.get_array()) claims.aud.push_back(text_of(audience));
       } else if (name == "aud") {

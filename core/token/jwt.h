@@ -34,12 +34,12 @@ struct Claims {
   std::vector<std::string> aud;
   std::optional<std::int64_t> exp;
   std::optional<std::int64_t> nbf;
-  std::optional<std::string> stream_id;  // only in tickets
-  std::optional<std::string> target;     // only in migration tickets; a `target` that is no string is ignored
+  std::optional<std::string> stream_id;     // only in tickets
+  std::optional<std::int64_t> session_exp;  // only in tickets: when the user's session expires; ignored if no number
 };
 
-// Returns nullopt if `payload` is not a JSON object, has a duplicate name, or has one of these claims (except `target`)
-// with another type. `aud` may be a string or an array of strings.
+// Returns nullopt if `payload` is not a JSON object, has a duplicate name, or has one of these claims (except
+// `session_exp`) with another type. `aud` may be a string or an array of strings.
 std::optional<Claims> parse_claims(std::string_view payload);
 
 // Returns whether `key` made the signature with HS256. Returns false if `alg` is not HS256.

@@ -3,7 +3,7 @@
 begin;
 create temp table gone on commit drop as
   select stream_id from sealcast.streams
-  where stream_id = :'stream' and sealcast.cell_of(stream_id) <> sealcast.own_cell();
+  where stream_id = :'stream' and sealcast.cell_of(stream_id) <> sealcast_internal.own_cell();
 create temp table sent on commit drop as
   select m.ts, m.message_id, m.sender_id, m.txn_id
   from gone join sealcast.stream_log l using (stream_id) join sealcast.messages m using (ts, message_id);

@@ -2,14 +2,42 @@
 import { createHash, createHmac, createPublicKey, timingSafeEqual, verify as verifySignature } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-export function canonicalize(value) {
+// Returns the decimal value of a number as its digits and the exponent of the last digit.
+function decimal(literal) {
+  const [, whole, fraction = '', exponent = '0'] = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(literal);
+  const digits = (whole + fraction).replace(/^0+/, '');
+  const kept = digits.replace(/0+$/, '');
+  return kept && `${kept}e${BigInt(exponent) + BigInt(digits.length - kept.length - fraction.length)}`;
+}
+
+// JSON.parse() rounds numbers and keeps the last of two equal keys. An envelope with either is malformed.
+function parse(text) {
+  const value = JSON.parse(text);
+  const open = []; // the keys of each open object; null for an array
+  for (const [token, string, colon] of text.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*|[[\]{}]/g)) {
+    if (token === '{' || token === '[') open.push(token === '{' ? new Set() : null);
+    else if (token === '}' || token === ']') open.pop();
+    else if (!string && decimal(JSON.stringify(Number(token))) !== decimal(token)) {
+      throw new Error('number is not exact');
+    } else if (colon) {
+      const [keys, key] = [open.at(-1), JSON.parse(string)];
+      if (keys.has(key)) throw new Error('duplicate key');
+      keys.add(key);
+    }
+  }
+  return value;
+}
+
+// A payload may have 128 levels of arrays and objects.
+export function canonicalize(value, levels = 128) {
   if (typeof value === 'string' && !value.isWellFormed()) throw new Error('lone surrogate');
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error('number overflows a double');
+  if (typeof value === 'string' && value.includes('\0')) throw new Error('U+0000 cannot be stored');
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalize).join(',')}]`;
+  if (levels === 0) throw new Error('nesting is deeper than 128 levels');
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalize(item, levels - 1)).join(',')}]`;
   // sort() without a comparator orders by UTF-16 code units, as RFC 8785 requires.
-  const members = Object.keys(value).sort().map((key) => `${canonicalize(key)}:${canonicalize(value[key])}`);
-  return `{${members.join(',')}}`;
+  const member = (key) => `${canonicalize(key)}:${canonicalize(value[key], levels - 1)}`;
+  return `{${Object.keys(value).sort().map(member).join(',')}}`;
 }
 
 export function signingString(envelope) {
@@ -37,19 +65,30 @@ function keyOf(kid, keyring) {
   return secret && ((text, sig) => sig.length === 32 && timingSafeEqual(createHmac('sha256', secret).update(text).digest(), sig));
 }
 
-export function verify(envelope, keyring) {
-  const names = 'd,kid,s,sig,stream_id,t,ts,txn_id,v';
-  if (Object.keys(envelope).sort().join() !== names || envelope.v !== 1) return 'malformed';
+function fieldsAreValid(envelope) {
+  if (envelope === null || typeof envelope !== 'object' || Array.isArray(envelope)) return false;
+  if (Object.keys(envelope).sort().join() !== 'd,kid,s,sig,stream_id,t,ts,txn_id,v' || envelope.v !== 1) return false;
   for (const name of ['t', 'stream_id', 's', 'txn_id', 'kid', 'sig']) {
-    if (typeof envelope[name] !== 'string' || !/^[^|=\u0000-\u001f\u007f-\u009f]+$/.test(envelope[name])) return 'malformed';
+    if (typeof envelope[name] !== 'string' || !/^[^|=\u0000-\u001f\u007f-\u009f]+$/.test(envelope[name])) return false;
   }
-  if (!Number.isSafeInteger(envelope.ts) || envelope.ts < 0) return 'malformed';
-  if (!/^[A-Za-z0-9_-]{1,32}$/.test(envelope.kid) || !/^([0-9a-f]{64}){1,2}$/.test(envelope.sig)) return 'malformed';
-  const key = keyOf(envelope.kid, keyring);
-  if (!key) return 'unknown_kid';
-  return key(Buffer.from(signingString(envelope)), Buffer.from(envelope.sig, 'hex')) ? 'ok' : 'bad_signature';
+  if (!Number.isInteger(envelope.ts) || envelope.ts < 0 || envelope.ts > 253402300799999) return false;
+  return /^[A-Za-z0-9_-]{1,32}$/.test(envelope.kid) && /^([0-9a-f]{64}){1,2}$/.test(envelope.sig);
 }
 
-const result = verify(JSON.parse(readFileSync(0, 'utf8')), process.argv[2]);
+export function verify(bytes, keyring) {
+  let envelope, signed;
+  try {
+    envelope = parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    if (!fieldsAreValid(envelope)) return 'malformed';
+    signed = Buffer.from(signingString(envelope));
+  } catch {
+    return 'malformed';
+  }
+  const key = keyOf(envelope.kid, keyring);
+  if (!key) return 'unknown_kid';
+  return key(signed, Buffer.from(envelope.sig, 'hex')) ? 'ok' : 'bad_signature';
+}
+
+const result = verify(readFileSync(0), process.argv[2]);
 console.log(result);
 process.exitCode = result === 'ok' ? 0 : 1;

@@ -27,22 +27,63 @@ def number(value):
     return ("-" if value < 0 else "") + text
 
 
+def decimal(literal):
+    """Returns the decimal value of a number as its digits and the exponent of the last digit."""
+    whole, fraction, exponent = re.fullmatch(r"-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?", literal).groups("")
+    digits = (whole + fraction).lstrip("0")
+    kept = digits.rstrip("0")
+    return kept, int(exponent or 0) - len(fraction) + len(digits) - len(kept) if kept else 0
+
+
+def exact(literal):
+    """Returns the canonical literal as a Number. Raises ValueError if it has another value."""
+    text = number(literal)
+    if decimal(text) != decimal(literal):
+        raise ValueError("number is not exact in a double")
+    return Number(text)
+
+
+class Number(str):
+    """The canonical literal of a number."""
+
+
+def members(pairs):
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("duplicate key")
+    return dict(pairs)
+
+
+def constant(name):
+    raise ValueError(name + " is not JSON")
+
+
+def parse(data):
+    return json.loads(
+        data.decode("utf-8"), parse_int=exact, parse_float=exact, parse_constant=constant, object_pairs_hook=members
+    )
+
+
 def string(value):
+    if "\0" in value:
+        raise ValueError("U+0000 cannot be stored")
     value.encode("utf-8")  # raises for a lone surrogate
     return json.dumps(value, ensure_ascii=False)
 
 
-def canonicalize(value):
+def canonicalize(value, levels=128):
+    """Writes a payload, which may have 128 levels of arrays and objects."""
+    if isinstance(value, Number):
+        return str(value)
     if isinstance(value, str):
         return string(value)
     if value is None or isinstance(value, bool):
         return json.dumps(value)
-    if isinstance(value, (int, float)):
-        return number(value)
+    if levels == 0:
+        raise ValueError("nesting is deeper than 128 levels")
     if isinstance(value, list):
-        return "[" + ",".join(map(canonicalize, value)) + "]"
+        return "[" + ",".join(canonicalize(item, levels - 1) for item in value) + "]"
     keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
-    return "{" + ",".join(string(key) + ":" + canonicalize(value[key]) for key in keys) + "}"
+    return "{" + ",".join(string(key) + ":" + canonicalize(value[key], levels - 1) for key in keys) + "}"
 
 
 def signing_string(e):
@@ -110,19 +151,26 @@ def verify_ed25519(key, text, sig):
         return False
 
 
-def verify(e, keyring):
-    if sorted(e) != "d kid s sig stream_id t ts txn_id v".split() or type(e["v"]) is not int or e["v"] != 1:
-        return "malformed"
-    signed = re.compile(r"[^|=\x00-\x1f\x7f-\x9f]+")
-    if not all(isinstance(e[name], str) and signed.fullmatch(e[name]) for name in "t stream_id s txn_id kid sig".split()):
-        return "malformed"
-    if type(e["ts"]) is not int or e["ts"] < 0:
-        return "malformed"
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", e["kid"]) or not re.fullmatch(r"([0-9a-f]{64}){1,2}", e["sig"]):
+def verify(data, keyring):
+    try:
+        e = parse(data)
+        if not isinstance(e, dict) or sorted(e) != "d kid s sig stream_id t ts txn_id v".split():
+            return "malformed"
+        if not isinstance(e["v"], Number) or e["v"] != "1":
+            return "malformed"
+        if not isinstance(e["ts"], Number) or not e["ts"].isdigit() or int(e["ts"]) > 253402300799999:
+            return "malformed"
+        signed = re.compile(r"[^|=\x00-\x1f\x7f-\x9f]+")
+        for name in "t stream_id s txn_id kid sig".split():
+            if not isinstance(e[name], str) or isinstance(e[name], Number) or not signed.fullmatch(e[name]):
+                return "malformed"
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", e["kid"]) or not re.fullmatch(r"([0-9a-f]{64}){1,2}", e["sig"]):
+            return "malformed"
+        text, sig = signing_string(e).encode(), bytes.fromhex(e["sig"])
+    except (ValueError, RecursionError):
         return "malformed"
     # The key determines the algorithm; the signature does not.
     secret, pem = pathlib.Path(keyring) / e["kid"], pathlib.Path(keyring) / (e["kid"] + ".ed25519")
-    text, sig = signing_string(e).encode(), bytes.fromhex(e["sig"])
     if pem.exists():
         good = verify_ed25519(public_key(pem.read_bytes()), text, sig)
     elif secret.exists():
@@ -134,6 +182,6 @@ def verify(e, keyring):
 
 
 if __name__ == "__main__":
-    result = verify(json.load(sys.stdin), sys.argv[1])
+    result = verify(sys.stdin.buffer.read(), sys.argv[1])
     print(result)
     sys.exit(result != "ok")

@@ -1,6 +1,6 @@
 // Takes docs/images/room.png: opens the demo room of a running stack in Chromium, sends messages and moves the readers.
 //
-//   make up && . .local/env && npm ci && node docs/images/room.mjs "$SEALCAST_URL"
+//   make up && . .local/env && npm ci && node docs/images/room.mjs "$SEALCAST_URL/#owner=$DEMO_TOKEN"
 //
 // Use a new stack, since the picture shows what the room already has.
 import { chromium } from 'playwright-core';

@@ -2,28 +2,23 @@
 //
 // An item is one message of the batch. Its key is (sender_id, txn_id). The steps are:
 // 1. Judge each item. An item without a refusal is admissible.
-// 2. Insert the keys of the admissible items. Seal and store the items whose keys are new. Items with an admit hook are
-//    stored last, one by one. Step 2 is one subtransaction. If another transaction has committed one of the keys
-//    meanwhile, step 2 is rolled back and repeated. If an open transaction holds one of the keys, step 2 is rolled back
-//    and the whole batch gets 503.
-// 3. Answer each repeat with the envelope of its original.
-#include "admission/batch.h"
-#include "admission/txn_keys.h"
-#include "core/envelope.h"
-#include "relay/outbox.h"
-#include "relay/wake.h"
+// 2. Insert the keys of the admissible items without an admit hook. Seal and store the items whose keys are new. Step 2
+//    is one subtransaction. If another transaction has committed one of the keys meanwhile, step 2 is rolled back and
+//    repeated. If an open transaction holds one of the keys, step 2 is rolled back and the whole batch gets 503. If a
+//    constraint of the operator refuses a row, step 2 is rolled back and each item is admitted alone. If there is no
+//    partition for the messages, step 2 is rolled back and its items get 503.
+// 3. Admit the items with an admit hook, each alone (admission/alone.cpp).
+// 4. Answer each repeat with the envelope of its original.
+#include "admission/failure.h"
+#include "admission/store.h"
 #include "sealing/key_store.h"
 #include "sealing/sealing.h"
-#include "server/bulk_insert.h"
-#include "server/datum.h"
-#include "server/guard.h"
 
 extern "C" {
 #include "access/xact.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/xid8.h"
 }
 
 namespace sealcast::admission {
@@ -36,103 +31,45 @@ constexpr int kMaxConflicts = 5;
 
 // How long a batch waits for an open transaction that holds one of its keys.
 constexpr char kLockTimeout[] = "100ms";
+constexpr char kNoLockTimeout[] = "1ms";  // 0 would mean no limit
 
-void seal(const Inserted& inserted, const core::Key& key, int64 ts) {
-  for (int i = 0; i < inserted.count; ++i) {
-    Item& item = *inserted.items[i];
-    const server::UuidText stream_id(*item.stream_id), sender_id(*item.sender_id), txn_id(*item.txn_id);
-    server::guarded([&](core::CancelFlag) {
-      server::Scratch signing, envelope;
-      const core::Fields fields{server::view(item.t), stream_id.view(), sender_id.view(), txn_id.view(), ts};
-      const core::Signature sig = core::sign_payload(fields, server::view(item.canonical), key, *signing);
-      core::append_envelope(fields, key.kid, server::view(item.canonical), sig.bytes(), *envelope);
-      item.sig = server::new_varlena(sig.bytes());
-      item.verdict.envelope = server::new_varlena(*envelope);
-    });
-    item.verdict.status = 200;
+constexpr int kServiceUnavailable = 503;
+
+void set_lock_timeout(const char* timeout) {
+  set_config_option("lock_timeout", timeout, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+// The items that are stored together: admissible, and without an admit hook.
+std::span<Item*> unhooked(Items items) {
+  auto* const chosen = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
+  std::size_t count = 0;
+  for (Item& item : items) {
+    if (item.admissible && item.type->admit_hook == nullptr) chosen[count++] = &item;
   }
+  return {chosen, count};
 }
 
-void insert_messages(const Inserted& inserted, const core::Key& key, int64 ts) {
-  const text* const kid = cstring_to_text_with_len(key.kid.data(), static_cast<int>(key.kid.size()));
-  static constexpr const char* kMessage[] = {"ts", "message_id", "stream_id", "sender_id", "txn_id",
-                                             "t",  "kid",        "sig",       "d"};
-  server::bulk_insert("messages", kMessage, inserted.count, [&](int i, Datum* values, bool*) {
-    const Item& item = *inserted.items[i];
-    values[0] = Int64GetDatum(ts);
-    values[1] = Int64GetDatum(item.message_id);
-    values[2] = UUIDPGetDatum(item.stream_id);
-    values[3] = UUIDPGetDatum(item.sender_id);
-    values[4] = UUIDPGetDatum(item.txn_id);
-    values[5] = PointerGetDatum(item.t);
-    values[6] = PointerGetDatum(kid);
-    values[7] = PointerGetDatum(item.sig);
-    values[8] = PointerGetDatum(item.canonical);
-  });
-}
-
-void insert_outbox(const Inserted& inserted, int64 ts) {
-  const FullTransactionId xid = GetTopFullTransactionId();
-  const int16 segment = relay::outbox_segment();
-  auto* const runs = static_cast<relay::Run*>(palloc(static_cast<std::size_t>(inserted.count) * sizeof(relay::Run)));
-  int count = 0;
-  for (int i = 0; i < inserted.count; ++i) {
-    const Item& item = *inserted.items[i];
-    if (count > 0 && runs[count - 1].continues_with(item.message_id, *item.stream_id)) {
-      ++runs[count - 1].messages;
-    } else {
-      runs[count++] = {item.message_id, 1, ts, *item.stream_id, relay::shard_of(*item.stream_id), 0};
-    }
-  }
-  static constexpr const char* kRow[] = {"xid", "first_id", "messages", "ts", "stream_id", "shard", "segment"};
-  server::bulk_insert("outbox", kRow, count, [&](int i, Datum* values, bool*) {
-    const relay::Run& run = runs[i];
-    values[0] = FullTransactionIdGetDatum(xid);
-    values[1] = Int64GetDatum(run.first_id);
-    values[2] = Int32GetDatum(run.messages);
-    values[3] = Int64GetDatum(run.ts);
-    values[4] = UUIDPGetDatum(&run.stream_id);
-    values[5] = Int16GetDatum(static_cast<int16>(run.shard));
-    values[6] = Int16GetDatum(segment);
-  });
-}
-
-// Step 2. `skip_committed` as for insert_keys().
-void store(Items items, bool skip_committed) {
+void store_together(Items items, bool skip_committed) {
   const int64 ts = sealing::unix_ms(GetCurrentTimestamp());
   const core::Key& key = sealing::key_store::require_signing();
-  const Inserted inserted = insert_keys(items, ts, skip_committed);
-  if (inserted.count > 0) {
-    seal(inserted, key, ts);
-    insert_messages(inserted, key, ts);
-    insert_outbox(inserted, ts);
-    relay::wake::request();
-  }
-  admit_hooked(items);
+  store(insert_keys(unhooked(items), ts, skip_committed), key, ts);
 }
 
 // key_conflict: another transaction has committed one of the keys. key_locked: an open transaction has inserted one of
-// the keys, and did not end within kLockTimeout.
-enum class StoreResult { stored, key_conflict, key_locked };
+// the keys, and did not end within kLockTimeout. constraint: a constraint of the operator refused one of the rows.
+// no_partition: sealcast.messages has no partition for the messages of now.
+enum class StoreResult { stored, key_conflict, key_locked, constraint, no_partition };
 
 StoreResult result_of(const ErrorData* error) {
-  switch (error->sqlerrcode) {
-    case ERRCODE_UNIQUE_VIOLATION:
-      return StoreResult::key_conflict;
-    case ERRCODE_LOCK_NOT_AVAILABLE:
-    case ERRCODE_T_R_DEADLOCK_DETECTED:
-      return StoreResult::key_locked;
-    case ERRCODE_CHECK_VIOLATION:
-      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                      errmsg("there is no partition for the messages of today"),
-                      errhint("Run: select sealcast.maintain(). The sidecar calls it every hour. Without a sidecar, "
-                              "schedule a daily call.")));
-  }
+  if (is_used_key(error)) return StoreResult::key_conflict;
+  if (is_held_key(error)) return StoreResult::key_locked;
+  if (names_constraint(error)) return StoreResult::constraint;
+  if (names_missing_partition(error)) return StoreResult::no_partition;
   ReThrowError(const_cast<ErrorData*>(error));
 }
 
-// Runs store() in a subtransaction, so that a failure leaves no row behind. Raises all errors again that have nothing
-// to do with a key.
+// Runs store_together() in a subtransaction, so that a failure leaves no row behind. Raises all errors again that
+// concern the whole transaction.
 StoreResult try_to_store(Items items, bool skip_committed) {
   MemoryContext const memory = CurrentMemoryContext;
   ResourceOwner const owner = CurrentResourceOwner;
@@ -141,7 +78,7 @@ StoreResult try_to_store(Items items, bool skip_committed) {
   MemoryContextSwitchTo(memory);
   PG_TRY();
   {
-    store(items, skip_committed);
+    store_together(items, skip_committed);
     ReleaseCurrentSubTransaction();
   }
   PG_CATCH();
@@ -157,17 +94,10 @@ StoreResult try_to_store(Items items, bool skip_committed) {
   return error == nullptr ? StoreResult::stored : result_of(error);
 }
 
-Verdict txn_in_progress(const char* message) {
-  return {.status = 503,
-          .code = "txn_in_progress",
-          .message = message,
-          .hint = "Retry with the same txn_id.",
-          .retry_after_ms = 200};
-}
-
-// Returns false, with nothing stored, if an open transaction holds a key, or after more than kMaxConflicts conflicts
-// with committed keys.
-bool store_with_retries(Items items) {
+// Stores the items without an admit hook. Returns false, with nothing stored, if an open transaction holds a key, or
+// after more than kMaxConflicts conflicts with committed keys. Sets `missing_partition`, with nothing stored, if there
+// is no partition for the messages of now.
+bool store_with_retries(Items items, bool& missing_partition) {
   for (int conflicts = 0;; ++conflicts) {
     const bool skip_committed = conflicts > 0;
     switch (try_to_store(items, skip_committed)) {
@@ -175,6 +105,18 @@ bool store_with_retries(Items items) {
         return true;
       case StoreResult::key_locked:
         return false;
+      case StoreResult::constraint:
+        // One of the items is at fault. Alone, it fails alone.
+        for (Item* item : unhooked(items)) {
+          item->verdict = {};
+          admit_alone(*item);
+        }
+        return true;
+      case StoreResult::no_partition:
+        // The repeats among the items get their envelopes nevertheless, so no item gets its verdict here.
+        for (Item* item : unhooked(items)) item->verdict = {};
+        missing_partition = true;
+        return true;
       case StoreResult::key_conflict:
         for (Item& item : items) {
           if (item.admissible) item.verdict = {};
@@ -189,6 +131,21 @@ bool store_with_retries(Items items) {
   }
 }
 
+// Admits the items whose type has an admit hook, one after the other, in the order of their keys.
+void admit_hooked(Items items) {
+  auto* const hooked = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
+  std::size_t count = 0;
+  for (Item& item : items) {
+    if (item.admissible && item.type->admit_hook != nullptr) hooked[count++] = &item;
+  }
+  sort_by_key({hooked, count});
+  for (std::size_t i = 0; i < count; ++i) {
+    admit_alone(*hooked[i]);
+    // The whole batch waits once: after the first lock that is held, the other items do not wait for theirs.
+    if (hooked[i]->verdict.status == kServiceUnavailable) set_lock_timeout(kNoLockTimeout);
+  }
+}
+
 }  // namespace
 
 void admit(Items items) {
@@ -196,7 +153,8 @@ void admit(Items items) {
   PreventCommandIfParallelMode("sealcast.admit()");
   const TimestampTz now = GetCurrentTimestamp();
   lock_pins();
-  PushActiveSnapshot(GetTransactionSnapshot());
+  // Not the snapshot of the transaction: under REPEATABLE READ it may be older than a restriction of the sender.
+  PushActiveSnapshot(GetLatestSnapshot());
   look_up(items, now);
   PopActiveSnapshot();
   prepare(items);
@@ -206,8 +164,10 @@ void admit(Items items) {
     any = any || item.admissible;
   }
   const int settings = NewGUCNestLevel();
-  set_config_option("lock_timeout", kLockTimeout, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-  const bool stored = !any || store_with_retries(items);
+  set_lock_timeout(kLockTimeout);
+  bool missing_partition = false;
+  const bool stored = !any || store_with_retries(items, missing_partition);
+  if (stored) admit_hooked(items);
   AtEOXact_GUC(true, settings);
   if (!stored) {
     // After this verdict the sidecar sends each item of the batch again, alone and on another connection. So one held
@@ -219,10 +179,12 @@ void admit(Items items) {
   }
   answer_repeats(items);
   for (Item& item : items) {
-    // The item has no verdict: its key existed when the keys were inserted, so the item was not stored. But the key
-    // does not exist now, so there is no original.
-    if (item.verdict.status == 0)
-      item.verdict = txn_in_progress("the rights of the sender changed while the message was admitted");
+    if (item.verdict.status != 0) continue;
+    // Otherwise the key of the item existed when the keys were inserted, so the item was not stored. But the key does
+    // not exist now, so there is no original.
+    item.verdict = missing_partition
+                       ? no_partition()
+                       : txn_in_progress("the rights of the sender changed while the message was admitted");
   }
 }
 

@@ -27,13 +27,14 @@ struct TypeRules {
   int max_bytes;
   ArrayType* required_roles;  // null if a sender needs no role
   bool system_only;
-  bool states_role;  // whether server_fields is {user_role}: admission sets d.user_role
-  Oid admit_hook;    // InvalidOid if the type has no admit hook
+  bool states_role;        // whether server_fields is {user_role}: admission sets d.user_role
+  const text* admit_hook;  // the function of the admit hook; null if there is none
 };
 
 // A row of streams.
 struct StreamRow {
   std::optional<TimestampTz> closed_at;
+  bool is_private;
 };
 
 // The row of restrictions that applies to a sender in a stream. Of several rows a ban takes precedence over a mute.
@@ -87,6 +88,9 @@ Items read_items(FunctionCallInfo fcinfo);
 // Sets the facts of all items: cell, type, stream, role and restriction. Reads with the active snapshot.
 void look_up(Items items, TimestampTz now);
 
+// Sets only the stream, the role and the restriction of all items. Reads with the active snapshot.
+void look_up_standing(Items items, TimestampTz now);
+
 // Sets only `other_cell` of all items. Reads with the active snapshot.
 void look_up_cells(Items items);
 
@@ -98,9 +102,10 @@ void prepare(Items items);
 // stream is in another cell, look_up_cells() is enough instead of look_up().
 void judge(Item& item, TimestampTz now);
 
-// Admits each admissible item whose type has an admit hook, one after the other. Call it after insert_keys(), which
-// assigns the xid that the transaction must have before it takes message ids.
-void admit_hooked(Items items);
+// Admits the item alone, in a subtransaction: inserts its key, asks its admit hook if it has one, seals and stores it.
+// A refusal or failure leaves nothing behind, and becomes the verdict of this item. Sets no verdict if the key was used
+// before. Raises only errors that concern the whole transaction.
+void admit_alone(Item& item);
 
 // Sets the verdicts of the items whose key was used before. A repeat gets 200 with the envelope of its original; any
 // other item gets 409. This verdict replaces an earlier refusal of the item.
@@ -118,6 +123,9 @@ void admit(Items items);
 // Raises a verdict other than 200 as an ERROR. The SQLSTATE is PT and the three digits of the status. The DETAIL begins
 // with the code. If the verdict has retry_after_ms, the HINT begins with these milliseconds.
 [[noreturn]] void refuse(const Verdict& verdict);
+
+// Returns the verdict 403 for a user who is muted or banned.
+Verdict restricted(const Restriction& restriction, TimestampTz now);
 
 // Returns the verdict 422 for a type that does not exist.
 Verdict unknown_type(const text* t);

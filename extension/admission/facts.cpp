@@ -34,6 +34,8 @@ T* copied(const T& value) {
   return new (copy) T(value);
 }
 
+const text* copied_text(const std::optional<Datum>& value) { return value ? DatumGetTextPCopy(*value) : nullptr; }
+
 struct ByType {
   int operator()(const Item& a, const Item& b) const { return server::view(a.t).compare(server::view(b.t)); }
 };
@@ -69,14 +71,14 @@ void look_up_types(Items items) {
     item->type = copied(
         TypeRules{item->t, DatumGetInt32(types.value(max_bytes)), roles ? DatumGetArrayTypePCopy(*roles) : nullptr,
                   DatumGetBool(types.value(system_only)), ARR_NDIM(DatumGetArrayTypeP(types.value(server_fields))) != 0,
-                  DatumGetObjectId(types.optional(admit_hook).value_or(ObjectIdGetDatum(InvalidOid)))});
+                  copied_text(types.optional(admit_hook))});
   }
   types.close();
 }
 
 void look_up_streams(Items items) {
   server::IndexLookup streams = server::IndexLookup::open("streams");
-  const int closed_at = streams.column("closed_at");
+  const int closed_at = streams.column("closed_at"), visibility = streams.column("visibility");
   const Item* before = nullptr;
   for (Item* item : sorted(
            items, [](const Item& i) { return i.stream_id != nullptr; }, ByStream{})) {
@@ -89,7 +91,8 @@ void look_up_streams(Items items) {
     streams.find(key);
     if (!streams.next()) continue;
     const std::optional<Datum> closed = streams.optional(closed_at);
-    item->stream = copied(StreamRow{closed ? std::optional(DatumGetTimestampTz(*closed)) : std::nullopt});
+    item->stream = copied(StreamRow{closed ? std::optional(DatumGetTimestampTz(*closed)) : std::nullopt,
+                                    server::view(DatumGetTextPP(streams.value(visibility))) != "public"});
   }
   streams.close();
 }
@@ -102,7 +105,7 @@ bool outweighs(const Restriction& a, const Restriction& b) {
 
 void look_up_senders(Items items, TimestampTz now) {
   server::IndexLookup roles = server::IndexLookup::open("stream_roles");
-  server::IndexLookup restrictions = server::IndexLookup::open("restrictions", "restrictions_key");
+  server::IndexLookup restrictions = server::IndexLookup::open("restrictions", "restrictions_in_force");
   const int role = roles.column("role"), stream_id = restrictions.column("stream_id"),
             kind = restrictions.column("kind"), until = restrictions.column("until");
   const Item* before = nullptr;
@@ -119,14 +122,15 @@ void look_up_senders(Items items, TimestampTz now) {
     roles.find(membership);
     if (roles.next()) item->role = DatumGetTextPCopy(roles.value(role));
 
-    const Datum user[] = {UUIDPGetDatum(item->sender_id)};
-    restrictions.find(user);
+    // Columns of the index: user_id, and the end of the restriction, which is infinity if it never ends.
+    const server::Condition in_force[] = {{0, BTEqualStrategyNumber, UUIDPGetDatum(item->sender_id)},
+                                          {1, BTGreaterStrategyNumber, TimestampTzGetDatum(now)}};
+    restrictions.find(in_force);
     while (restrictions.next()) {
       const std::optional<Datum> where = restrictions.optional(stream_id), ends = restrictions.optional(until);
       if (where && !same(*DatumGetUUIDP(*where), *item->stream_id)) continue;
       const Restriction found{server::view(DatumGetTextPP(restrictions.value(kind))) == "ban", !where,
                               ends ? std::optional(DatumGetTimestampTz(*ends)) : std::nullopt};
-      if (found.until && *found.until <= now) continue;
       if (item->restriction == nullptr || outweighs(found, *item->restriction)) item->restriction = copied(found);
     }
   }
@@ -149,11 +153,15 @@ void look_up_cells(Items items) {
   cells.close();
 }
 
+void look_up_standing(Items items, TimestampTz now) {
+  look_up_streams(items);
+  look_up_senders(items, now);
+}
+
 void look_up(Items items, TimestampTz now) {
   look_up_cells(items);
   look_up_types(items);
-  look_up_streams(items);
-  look_up_senders(items, now);
+  look_up_standing(items, now);
 }
 
 }  // namespace sealcast::admission

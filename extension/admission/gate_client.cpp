@@ -12,6 +12,7 @@
 
 #include <cerrno>
 
+#include "core/message_type.h"
 #include "server/datum.h"
 #include "server/pg.h"
 #include "server/settings.h"
@@ -29,7 +30,6 @@ namespace sealcast::admission::gate {
 namespace {
 
 constexpr std::size_t kMaxLine = 512;
-constexpr std::size_t kMaxTypeLength = 64;
 // The retry_after_ms that a sender gets if the gate does not answer.
 constexpr int64 kRetryAfterMs = 1000;
 // Pause between two attempts to connect while the backlog of the Unix socket is full. No event reports that it has room
@@ -238,12 +238,6 @@ Answer ask_gate(const server::UuidText& sender_id, const server::UuidText& strea
 
 }  // namespace
 
-bool is_message_type(std::string_view t) {
-  if (t.empty() || t.size() > kMaxTypeLength || t[0] < 'a' || t[0] > 'z') return false;
-  return std::ranges::all_of(
-      t, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'; });
-}
-
 Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id) {
   if (!server::settings::gate) return {kOff};
   if (*server::settings::gate_socket == '\0') return {kUnavailable, kRetryAfterMs};
@@ -253,12 +247,12 @@ Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string
 SEALCAST_FUNCTION(sealcast_gate) {
   for (int i = 0; i < 4; ++i) {
     if (PG_ARGISNULL(i)) {
-      ereport(ERROR,
-              (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument %d of sealcast.gate() is null", i + 1)));
+      ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                      errmsg("argument %d of sealcast_internal.gate() is null", i + 1)));
     }
   }
   const text* const t = PG_GETARG_TEXT_PP(2);
-  if (!is_message_type(server::view(t))) {
+  if (!core::is_message_type(server::view(t))) {
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid message type: \"%s\"", text_to_cstring(t)),
              errdetail("A message type has 1 to 64 characters of a-z, 0-9, _, . and -, and begins with a letter.")));

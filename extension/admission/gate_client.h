@@ -18,12 +18,9 @@ struct Answer {
   std::optional<int64> retry_after_ms{};
 };
 
-// Returns whether `t` can be a message type: 1 to 64 characters of a-z, 0-9, _, . and -, beginning with a letter.
-bool is_message_type(std::string_view t);
-
 // Asks the gate over the Unix socket sealcast.gate_socket. The outcome is kUnavailable if there is no valid answer
 // within sealcast.gate_timeout, or if gate_socket is unset. It is kOff, without asking, if sealcast.gate is off. `t`
-// must satisfy is_message_type(), because it goes into a line of the protocol.
+// must satisfy core::is_message_type(), because it goes into a line of the protocol.
 Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id);
 
 }  // namespace sealcast::admission::gate

@@ -1,4 +1,5 @@
 // Decides whether a message may be sent. The same rules apply to messages from the sidecar and to messages from SQL.
+// The rules of the acts `send` and `send_private` are also in the table of sql/31_authority.sql.
 #include "admission/batch.h"
 #include "server/datum.h"
 
@@ -53,19 +54,6 @@ const char* c_string(const pg_uuid_t& uuid) {
   return pnstrdup(server::UuidText(uuid).text, sizeof server::UuidText::text);
 }
 
-Verdict restricted(const Restriction& restriction, TimestampTz now) {
-  const char* const where = restriction.everywhere ? "" : restriction.ban ? " from this stream" : " in this stream";
-  Verdict verdict{.status = 403,
-                  .code = restriction.ban ? "user_banned" : "user_muted",
-                  .message = psprintf("you are %s%s", restriction.ban ? "banned" : "muted", where),
-                  .hint = "Wait until the restriction ends, or ask a moderator."};
-  if (restriction.until) {
-    verdict.details = psprintf("until %s", in_utc(*restriction.until));
-    verdict.retry_after_ms = (*restriction.until - now + 999) / 1000;
-  }
-  return verdict;
-}
-
 Verdict role_required(const text* t, const char* required) {
   return {.status = 403,
           .code = "role_required",
@@ -107,6 +95,12 @@ Verdict refusal(const Item& item, TimestampTz now) {
             .hint = "Send to an open stream."};
   }
   if (item.restriction != nullptr) return restricted(*item.restriction, now);
+  if (item.stream->is_private && item.role == nullptr && !is_system(*item.sender_id)) {
+    return {.status = 403,
+            .code = "role_required",
+            .message = "this stream is private and you have no role in it",
+            .hint = "Ask an owner of the stream for a role."};
+  }
   if (item.type->system_only != is_system(*item.sender_id)) {
     if (item.type->system_only) return role_required(item.t, "only the system sends this type");
     return role_required(item.t, item.type->required_roles == nullptr ? nullptr : joined(item.type->required_roles));
@@ -118,7 +112,7 @@ Verdict refusal(const Item& item, TimestampTz now) {
     return {.status = 400,
             .code = "invalid_json",
             .message = item.problem,
-            .hint = "Send an I-JSON object (RFC 7493) whose numbers are exact as double."};
+            .hint = "Send an I-JSON object (RFC 7493) whose numbers are exact as double, and without U+0000."};
   }
   const auto bytes = static_cast<int>(server::view(item.canonical).size());
   if (bytes > item.type->max_bytes) {
@@ -138,6 +132,20 @@ Verdict refusal(const Item& item, TimestampTz now) {
 }
 
 }  // namespace
+
+Verdict restricted(const Restriction& restriction, TimestampTz now) {
+  const char* const where = restriction.everywhere ? "" : restriction.ban ? " from this stream" : " in this stream";
+  Verdict verdict{
+      .status = 403,
+      .code = restriction.ban ? "user_banned" : "user_muted",
+      .message = psprintf("you are %s%s", restriction.ban ? "banned" : "muted", where),
+      .hint = restriction.until ? "Wait until the restriction ends, or ask a moderator." : "Ask a moderator."};
+  if (restriction.until) {
+    verdict.details = psprintf("until %s", in_utc(*restriction.until));
+    verdict.retry_after_ms = (*restriction.until - now + 999) / 1000;
+  }
+  return verdict;
+}
 
 Verdict unknown_type(const text* t) {
   return {.status = 422,

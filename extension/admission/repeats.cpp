@@ -11,7 +11,7 @@ extern "C" {
 namespace sealcast::admission {
 namespace {
 
-server::SpiPlan plan{"select item, sent_hash, t, stream_id, envelope from sealcast.originals($1, $2)",
+server::SpiPlan plan{"select item, sent_hash, t, stream_id, envelope from sealcast_internal.originals($1, $2)",
                      {UUIDARRAYOID, UUIDARRAYOID}};
 enum { kItem, kSentHash, kType, kStream, kEnvelope };
 

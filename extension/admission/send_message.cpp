@@ -3,9 +3,13 @@
 #include "admission/batch.h"
 #include "admission/caller.h"
 #include "admission/gate_client.h"
+#include "core/message_type.h"
 #include "server/datum.h"
 
 extern "C" {
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "tcop/utility.h"
 #include "utils/snapmgr.h"
 }
 
@@ -31,6 +35,16 @@ void ask_gate(const Item& item) {
   }
 }
 
+void refuse_read_only_database() {
+  if (!RecoveryInProgress() && !(XactReadOnly && DefaultXactReadOnly)) return;
+  refuse({.status = 503,
+          .code = "database_read_only",
+          .message = "the database accepts no writes now",
+          .details = "Nothing was inserted.",
+          .hint = "Retry with the same txn_id.",
+          .retry_after_ms = 1000});
+}
+
 bool is_in_other_cell(Item& item) {
   if (!is_cell()) return false;
   PushActiveSnapshot(GetTransactionSnapshot());
@@ -43,6 +57,10 @@ bool is_in_other_cell(Item& item) {
 
 SEALCAST_FUNCTION(sealcast_send_message) {
   static constexpr const char* kArguments[] = {"stream_id", "t", "d", "txn_id"};
+  // Before the gate: a message that cannot be stored must not spend its sender's rate.
+  refuse_read_only_database();
+  // The caller has begun a read-only transaction, as PostgREST does for GET.
+  PreventCommandIfReadOnly("sealcast.send_message()");
   const pg_uuid_t sender = current_sender();
   for (int i = 0; i < 4; ++i) {
     if (PG_ARGISNULL(i)) {
@@ -59,7 +77,7 @@ SEALCAST_FUNCTION(sealcast_send_message) {
   item.sender_id = &sender;
   item.txn_id = PG_GETARG_UUID_P(3);
   item.d = PG_GETARG_TEXT_PP(2);
-  if (!gate::is_message_type(server::view(item.t))) refuse(unknown_type(item.t));
+  if (!core::is_message_type(server::view(item.t))) refuse(unknown_type(item.t));
   if (is_in_other_cell(item)) {
     // Do not ask the gate: the sender must send the message to another cell, so here it must not count towards the
     // sender's rate, and its txn_id must not be remembered.

@@ -13,6 +13,8 @@ extern "C" {
 namespace sealcast::admission {
 namespace {
 
+constexpr std::string_view kPrimaryKey = "txn_keys_pkey";
+
 int by_key(const Item& a, const Item& b) {
   const int order = std::memcmp(a.sender_id, b.sender_id, UUID_LEN);
   return order != 0 ? order : std::memcmp(a.txn_id, b.txn_id, UUID_LEN);
@@ -58,21 +60,14 @@ int without_committed(Item** items, int count) {
 
 }  // namespace
 
-void sort_by_key(Item** items, int count) {
-  qsort(items, static_cast<std::size_t>(count), sizeof(Item*), by_key_and_number);
-}
+void sort_by_key(std::span<Item*> items) { qsort(items.data(), items.size(), sizeof(Item*), by_key_and_number); }
 
-Inserted insert_keys(Items items, int64 ts, bool skip_committed) {
-  const auto ordered = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
-  int count = 0;
-  for (Item& item : items) {
-    item.message_id = 0;
-    if (item.admissible && !OidIsValid(item.type->admit_hook)) ordered[count++] = &item;
-  }
-  sort_by_key(ordered, count);
+Inserted insert_keys(std::span<Item*> items, int64 ts, bool skip_committed) {
+  Item** const ordered = items.data();
+  sort_by_key(items);
   // If several items of a batch have the same key, keep only the first one: it is the original.
   const Item* before = nullptr;
-  count = filter(ordered, count, [&before](const Item& item) {
+  int count = filter(ordered, static_cast<int>(items.size()), [&before](const Item& item) {
     const bool first = before == nullptr || by_key(*before, item) != 0;
     before = &item;
     return first;
@@ -82,7 +77,7 @@ Inserted insert_keys(Items items, int64 ts, bool skip_committed) {
   // Take the xid before the message ids. Then every transaction with a later xid than a drain's has later ids than the
   // drain has read (see relay::Position).
   GetTopTransactionId();
-  const auto by_stream = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
+  const auto by_stream = static_cast<Item**>(palloc(Max(items.size(), 1) * sizeof(Item*)));
   std::memcpy(by_stream, ordered, static_cast<std::size_t>(count) * sizeof(Item*));
   qsort(by_stream, static_cast<std::size_t>(count), sizeof(Item*), by_stream_and_number);
   int64 block = 0;
@@ -101,6 +96,16 @@ Inserted insert_keys(Items items, int64 ts, bool skip_committed) {
     values[4] = PointerGetDatum(item.sent_hash);
   });
   return {by_stream, count};
+}
+
+bool is_used_key(const ErrorData* error) {
+  return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->constraint_name != nullptr &&
+         std::string_view(error->constraint_name) == kPrimaryKey;
+}
+
+// A lock that is not the key's, such as an ACCESS EXCLUSIVE lock of a migration, also ends with the other transaction.
+bool is_held_key(const ErrorData* error) {
+  return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 }
 
 }  // namespace sealcast::admission

@@ -31,9 +31,10 @@ using Shards = std::span<Shard>;
 // has ended. A shard whose epoch has changed is left out; the caller sees the change at its next claim_shards(). The
 // third column shows whether another sidecar was seen within the last 10 s.
 server::SpiPlan lock_leases{
-    "select l.shard, l.epoch, exists (select from sealcast.relay_members m where m.holder <> $1"
+    "select l.shard, l.epoch, exists (select from sealcast_internal.relay_members m where m.holder <> $1"
     " and m.seen_at > clock_timestamp() - interval '10 s')"
-    " from sealcast.relay_leases l join unnest($2, $3) c (shard, epoch) on c.shard = l.shard and c.epoch = l.epoch"
+    " from sealcast_internal.relay_leases l join unnest($2, $3) c (shard, epoch) on c.shard = l.shard and c.epoch = "
+    "l.epoch"
     " where l.holder = $1 order by l.shard for update of l",
     {TEXTOID, INT4ARRAYOID, INT8ARRAYOID}};
 
@@ -93,9 +94,23 @@ std::span<Run*> by_stream(std::span<Run> runs) {
 
 bool same_stream(const Run& a, const Run& b) { return std::memcmp(&a.stream_id, &b.stream_id, UUID_LEN) == 0; }
 
-// Gives each run its offsets. In `ordered` the runs of one stream are neighbours. So the last offsets and the sampling
-// rate are looked up once per stream, not once per run.
-void assign_offsets(std::span<Run*> ordered, Sampler& sampler) {
+// The last offset of a stream: the largest number that JSON and JavaScript hold exactly.
+constexpr int64 kMaxOffset = (int64{1} << 53) - 1;
+
+void refuse_end(const Run& run) {
+  const int64 offset = run.stream->offset;
+  if (offset >= 0 && offset <= kMaxOffset - run.messages) return;
+  ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                  errmsg("stream %s has no offset after " INT64_FORMAT,
+                         DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run.stream_id))), offset),
+                  errdetail("Offsets end at 2^53 - 1."),
+                  errhint("Correct trimmed_through of the stream, and its rows in stream_runs.")));
+}
+
+// Gives each run its offsets, and raises `logged_at` to that of the newest run of each stream: after a restore, or when
+// the clock was set back, that run may be of a later time. LastOffsets needs this order. In `ordered` the runs of one
+// stream are neighbours. So the last offsets and the sampling rate are looked up once per stream, not once per run.
+void assign_offsets(std::span<Run*> ordered, Sampler& sampler, int64& logged_at) {
   LastOffsets last_offsets = LastOffsets::open();
   const Run* before = nullptr;
   for (Run* run : ordered) {
@@ -104,7 +119,9 @@ void assign_offsets(std::span<Run*> ordered, Sampler& sampler) {
     } else {
       run->stream = new (palloc(sizeof(StreamProgress))) StreamProgress(last_offsets.progress_of(run->stream_id));
       run->stream->rate = sampler.rate_of(run->stream_id);
+      logged_at = Max(logged_at, run->stream->logged_at);
     }
+    refuse_end(*run);
     run->offset = run->stream->offset + 1;
     run->stream->offset += run->messages;
     before = run;
@@ -194,12 +211,12 @@ void log_batch(const Group& group, std::span<const Run> runs, std::span<Run* con
 
 // Relays the next messages of the group's window, up to the run with which they are max_rows or more. If the window has
 // no more messages, returns false and changes nothing.
-bool relay(const Group& group, int max_rows, Sampler& sampler, Output& output) {
+bool relay(Group& group, int max_rows, Sampler& sampler, Output& output) {
   bool complete = true;
   const std::span<Run> runs = next_runs(group.window, group.bits(), max_rows, complete);
   if (runs.empty()) return false;
   const std::span<Run*> ordered = by_stream(runs);
-  assign_offsets(ordered, sampler);
+  assign_offsets(ordered, sampler, group.logged_at);
   put_frames(group, runs, sampler, output);
   log_offsets(runs, group.logged_at);
   log_batch(group, runs, ordered, complete);
@@ -214,7 +231,7 @@ Group next_group(Shards shards, std::span<Shard*> buffer, const Shard& first, co
   for (Shard& shard : shards) {
     if (shard.done || !shard.has_position_of(first)) continue;
     buffer[count++] = &shard;
-    // Within a shard logged_at never decreases, even if the clock was set back. LastOffsets needs this.
+    // Within a shard logged_at never decreases, even if the clock was set back.
     logged_at = Max(logged_at, shard.logged_at);
   }
   for (std::size_t i = 0; i < count; ++i) buffer[i]->done = true;
@@ -254,7 +271,7 @@ SEALCAST_FUNCTION(sealcast_drain) {
   }
   Output output(fcinfo);
   if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return static_cast<Datum>(0);
-  PreventCommandIfReadOnly("sealcast.drain()");
+  PreventCommandIfReadOnly("sealcast_internal.drain()");
   // A Position promises that every transaction with an xid after own_xid has message_ids beyond newest_id. So newest_id
   // is read before this transaction takes its xid. If this transaction already has an xid, newest_id is 0:
   // the promise always holds for 0.

@@ -1,12 +1,9 @@
-// Finds the newest offsets of a stream, with one index look-up per day partition of stream_runs. Also computes offsets
-// on the public channel.
+// Finds the newest offsets of a stream, with one index look-up per day partition of stream_runs.
 #include "relay/offsets.h"
 
 #include "server/catalog.h"
-#include "server/datum.h"
 
 extern "C" {
-#include "access/table.h"
 #include "utils/snapmgr.h"
 }
 
@@ -24,69 +21,34 @@ int64 trimmed_through(const pg_uuid_t& stream_id) {
   return offset;
 }
 
-// Returns whether message number `i` (from 0) of a run is on the public channel. `bits` is the run's public_bits: one
-// bit per message, the lowest bit of a byte first.
-bool is_public(std::string_view bits, int i) {
-  const auto byte = static_cast<std::size_t>(i / 8);
-  return byte < bits.size() && (static_cast<uint8>(bits[byte]) >> i % 8 & 1) != 0;
-}
-
-// Returns the newest offset on the public channel of a stream whose newest run has the offsets `offset` to `last`.
-// `before` and `bits` are the columns public_before (the newest offset on the public channel before the run; null means
-// offset - 1) and public_bits (null: all messages of the run are on the public channel).
-int64 public_offset(int64 offset, int64 last, std::optional<Datum> before, std::optional<Datum> bits) {
-  if (!bits) return last;
-  const std::string_view on_public_channel = server::view(DatumGetByteaPP(*bits));
-  for (int64 i = last - offset; i >= 0; --i) {
-    if (is_public(on_public_channel, static_cast<int>(i))) return offset + i;
-  }
-  return before ? DatumGetInt64(*before) : offset - 1;
+// Returns the offsets of the newest run of the stream in this partition.
+std::optional<StreamProgress> newest_in(DayRuns& day, const pg_uuid_t& stream_id) {
+  day.find(stream_id);
+  const std::optional<LoggedRun> run = day.last();
+  if (!run) return std::nullopt;
+  return StreamProgress{run->last(), run->public_messages.offset_before(run->offset, run->messages), run->logged_at};
 }
 
 }  // namespace
 
 LastOffsets LastOffsets::open() {
   LastOffsets offsets;
-  offsets.log_ = table_open(server::table_id("stream_runs"), AccessShareLock);
-  const std::span<const Oid> partitions = server::partitions_of(offsets.log_);
-  offsets.count_ = partitions.size();
-  offsets.days_ = static_cast<Day*>(palloc(Max(partitions.size(), 1) * sizeof(Day)));
-  for (std::size_t i = 0; i < partitions.size(); ++i) {
-    offsets.days_[i].partition = partitions[i];
-    offsets.days_[i].opened = false;
-  }
+  offsets.log_ = RunLog::open();
   return offsets;
 }
 
-void LastOffsets::close() {
-  for (std::size_t i = 0; i < count_; ++i) {
-    if (days_[i].opened) days_[i].rows.close();
-  }
-  table_close(log_, NoLock);
-}
+void LastOffsets::close() { log_.close(); }
 
 StreamProgress LastOffsets::progress_of(const pg_uuid_t& stream_id) {
-  const Datum key[] = {UUIDPGetDatum(&stream_id)};
-  for (std::size_t i = count_; i-- > 0;) {
-    Day& day = days_[i];
-    if (!day.opened) {
-      day.rows = server::IndexLookup::open(day.partition);
-      day.offset = day.rows.column("offset");
-      day.messages = day.rows.column("messages");
-      day.public_before = day.rows.column("public_before");
-      day.public_bits = day.rows.column("public_bits");
-      day.opened = true;
-    }
-    day.rows.find(key);
-    if (day.rows.last()) {
-      const int64 offset = DatumGetInt64(day.rows.value(day.offset));
-      const int64 last = offset + DatumGetInt32(day.rows.value(day.messages)) - 1;
-      return {last,
-              public_offset(offset, last, day.rows.optional(day.public_before), day.rows.optional(day.public_bits))};
-    }
+  std::optional<StreamProgress> newest;
+  for (std::size_t i = log_.days.size(); i-- > 0 && !newest;) newest = newest_in(log_.days[i], stream_id);
+  for (DayRuns& rest : log_.rest) {
+    const std::optional<StreamProgress> other = newest_in(rest, stream_id);
+    if (other && (!newest || other->offset > newest->offset)) newest = other;
   }
+  if (newest) return *newest;
   const int64 trimmed = trimmed_through(stream_id);
-  return {trimmed, trimmed};
+  return {trimmed, trimmed, 0};
 }
 
 SEALCAST_FUNCTION(sealcast_last_offset) {
@@ -94,23 +56,6 @@ SEALCAST_FUNCTION(sealcast_last_offset) {
   const int64 last = offsets.progress_of(*PG_GETARG_UUID_P(0)).offset;
   offsets.close();
   PG_RETURN_INT64(last);
-}
-
-// The SQL function public_prev(offset, public_before, public_bits, i). The first three arguments are columns of a run
-// in stream_runs, and `i` is the number of one of its messages, from 0. Returns the offset of the previous message on
-// the public channel, or null if message `i` is not on the public channel.
-SEALCAST_FUNCTION(sealcast_public_prev) {
-  if (PG_ARGISNULL(0) || PG_ARGISNULL(3)) PG_RETURN_NULL();
-  const int64 offset = PG_GETARG_INT64(0);
-  const int64 before = PG_ARGISNULL(1) ? offset - 1 : PG_GETARG_INT64(1);
-  const int64 i = PG_GETARG_INT64(3);
-  if (PG_ARGISNULL(2)) PG_RETURN_INT64(i == 0 ? before : offset + i - 1);
-  const std::string_view bits = server::view(PG_GETARG_BYTEA_PP(2));
-  if (i < 0 || i >= kMaxRun || !is_public(bits, static_cast<int>(i))) PG_RETURN_NULL();
-  for (int64 j = i - 1; j >= 0; --j) {
-    if (is_public(bits, static_cast<int>(j))) PG_RETURN_INT64(offset + j);
-  }
-  PG_RETURN_INT64(before);
 }
 
 }  // namespace sealcast::relay

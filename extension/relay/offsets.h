@@ -1,8 +1,8 @@
 // Finds the newest offset of a stream, among all its messages and among those on the public channel.
 #pragma once
 
+#include "relay/day_runs.h"
 #include "relay/outbox.h"
-#include "server/index_lookup.h"
 
 namespace sealcast::relay {
 
@@ -15,20 +15,12 @@ class LastOffsets {
 
   // Returns the newest offsets of a stream, both 0 if it has no offsets yet. If retention has dropped all its offsets,
   // both are the newest dropped offset. `rate` is not looked up and keeps its default. The partitions are read from the
-  // newest day back: logged_at never decreases within a shard, so an older partition never contains a newer run.
+  // newest day back: logged_at never decreases within a stream, so an older partition never contains a newer run. The
+  // default partition is read too, because its rows are of any day.
   StreamProgress progress_of(const pg_uuid_t& stream_id);
 
  private:
-  // One day partition. `rows` is opened, and the column numbers are set, when the partition is first read.
-  struct Day {
-    Oid partition;
-    bool opened;
-    server::IndexLookup rows;
-    int offset, messages, public_before, public_bits;
-  };
-  Relation log_;
-  Day* days_;
-  std::size_t count_;
+  RunLog log_;
 };
 
 }  // namespace sealcast::relay

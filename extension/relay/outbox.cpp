@@ -37,7 +37,7 @@ struct Search {
   }
 };
 
-// One of the three tables of the outbox, read by its index on (xid, first_id) or by its index on (first_id).
+// One of the three tables of the outbox, read by its index on (xid, first_id) or by its index on (shard, first_id).
 struct Segment {
   server::IndexLookup rows;
   int xid, first_id, messages, ts, stream_id, shard;
@@ -102,19 +102,47 @@ void search_running(int number, Search& search) {
   by_xid.rows.close();
 }
 
+// The index range of one shard by message_id, at a row of the window.
+struct Range {
+  Segment segment;
+  int64 first_id;
+
+  // Moves to the next row of a transaction after window.seen.xid that has ended before `target` was taken. Returns
+  // false, and closes the range, if there is none.
+  bool next(const Search& search) {
+    while (segment.rows.next()) {
+      const uint64 xid = segment.row_xid();
+      if (xid < search.seen.xmax || xid <= search.window.seen.xid || !search.target.has_ended(xid)) continue;
+      first_id = DatumGetInt64(segment.rows.value(segment.first_id));
+      return true;
+    }
+    segment.rows.close();
+    return false;
+  }
+};
+
 // Adds the runs of the transactions after window.seen.xid. All their message_ids are beyond window.seen.id, so one
-// index range by id finds them.
+// index range by id finds them in each shard. The ranges are merged, so that none is read further than needed.
 void search_later(int number, Search& search) {
   const Window& window = search.window;
-  Segment by_id = Segment::open(number, "first_id");
-  const server::Condition conditions[] = {
-      {0, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen.id, window.after_id))}};
-  by_id.rows.find(conditions);
-  for (int left = search.max_messages; left > 0 && by_id.rows.next();) {
-    const uint64 xid = by_id.row_xid();
-    if (xid >= search.seen.xmax && xid > window.seen.xid && search.target.has_ended(xid)) left -= by_id.add_row(search);
+  auto* const ranges = static_cast<Range*>(palloc(core::kShards * sizeof(Range)));
+  std::size_t count = 0;
+  for (int shard = 0; shard < core::kShards; ++shard) {
+    if ((search.shards >> shard & 1) == 0) continue;
+    Range& range = *new (&ranges[count]) Range{Segment::open(number, "shard_first_id"), 0};
+    const server::Condition conditions[] = {
+        {0, BTEqualStrategyNumber, Int16GetDatum(static_cast<int16>(shard))},
+        {1, BTGreaterStrategyNumber, Int64GetDatum(Max(window.seen.id, window.after_id))}};
+    range.segment.rows.find(conditions);
+    if (range.next(search)) ++count;
   }
-  by_id.rows.close();
+  for (int left = search.max_messages; left > 0 && count > 0;) {
+    Range& first = *std::min_element(ranges, ranges + count,
+                                     [](const Range& a, const Range& b) { return a.first_id < b.first_id; });
+    left -= first.segment.add_row(search);
+    if (!first.next(search)) first = ranges[--count];
+  }
+  while (count > 0) ranges[--count].segment.rows.close();
 }
 
 }  // namespace

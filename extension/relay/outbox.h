@@ -20,6 +20,7 @@ inline constexpr int kMaxRun = 256;
 struct StreamProgress {
   int64 offset;         // of the newest message
   int64 public_offset;  // of the newest message on the public channel
+  int64 logged_at;      // of the newest run; 0 if no run is kept
   int rate = 100;       // percentage of the users whose tier 2 messages the public channel carries
 };
 

@@ -56,7 +56,7 @@ void request() {
   if (wanted) return;
   if (IsInParallelMode()) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
-                    errmsg("sealcast.wake() cannot run during a parallel operation")));
+                    errmsg("sealcast_internal.wake() cannot run during a parallel operation")));
   }
   static bool registered = false;
   if (!registered) {

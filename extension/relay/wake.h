@@ -1,8 +1,8 @@
 // Wakes the relay after a commit. The committing transaction itself sends no NOTIFY, because a commit with NOTIFY takes
 // a lock that all databases of the server share.
 //
-// If the library is preloaded, request() and the SQL function sealcast.wake() only mark the transaction. When the
-// transaction has committed and is visible, its backend raises a flag in shared memory and sets the latch of a wake
+// If the library is preloaded, request() and the SQL function sealcast_internal.wake() only mark the transaction. When
+// the transaction has committed and is visible, its backend raises a flag in shared memory and sets the latch of a wake
 // worker. There is one wake worker per database. It starts on demand and ends after a few idle seconds. The worker
 // first clears the flag and then sends a NOTIFY, so that any number of commits share one NOTIFY. If the library is not
 // preloaded, the transaction itself sends a NOTIFY. A prepared transaction (PREPARE TRANSACTION) sends no wake-up; the

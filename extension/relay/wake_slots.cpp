@@ -1,9 +1,7 @@
 // Assigns slots to databases and starts their wake workers.
 #include "relay/wake_slots.h"
 
-extern "C" {
-#include "postmaster/bgworker.h"
-}
+#include "server/background_worker.h"
 
 namespace sealcast::relay::wake {
 namespace {
@@ -65,14 +63,7 @@ Slot* find_or_assign(Oid database) {
 // Starts a wake worker for the database of a slot. Returns false if all background workers are in use. The caller holds
 // the exclusive lock. RegisterDynamicBackgroundWorker() without a handle allocates nothing, so it raises no error.
 bool start_worker(Slot* slot) {
-  BackgroundWorker worker = {};
-  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = BGW_NEVER_RESTART;
-  strlcpy(worker.bgw_library_name, "sealcast", sizeof worker.bgw_library_name);
-  strlcpy(worker.bgw_function_name, "sealcast_wake_main", sizeof worker.bgw_function_name);
-  strlcpy(worker.bgw_name, "sealcast wake", sizeof worker.bgw_name);
-  strlcpy(worker.bgw_type, "sealcast wake", sizeof worker.bgw_type);
+  BackgroundWorker worker = server::background_worker("sealcast wake", "sealcast_wake_main");
   worker.bgw_main_arg = ObjectIdGetDatum(slot->database);
   if (!RegisterDynamicBackgroundWorker(&worker, nullptr)) return false;
   slot->worker_pid = 0;

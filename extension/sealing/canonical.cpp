@@ -33,13 +33,13 @@ Datum canonical_hash(Canonicalize canonicalize) {
 
 auto from_json(const text* document) {
   return [document](std::string& out, core::CancelFlag cancel) {
-    core::canonicalize(server::view(document), out, core::Numbers::rounded, cancel);
+    core::canonicalize(server::view(document), out, core::Rules::rfc8785, cancel);
   };
 }
 
 auto from_jsonb(const Jsonb* document) {
   return [document](std::string& out, core::CancelFlag cancel) {
-    canonicalize_jsonb(document, out, core::Numbers::rounded, cancel);
+    canonicalize_jsonb(document, out, core::Rules::rfc8785, cancel);
   };
 }
 

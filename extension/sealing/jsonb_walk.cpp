@@ -224,8 +224,8 @@ class Walk {
 
 }  // namespace
 
-void canonicalize_jsonb(const Jsonb* document, std::string& out, core::Numbers numbers, core::CancelFlag cancel) {
-  core::CanonicalWriter writer(out, numbers, cancel, VARSIZE(document));
+void canonicalize_jsonb(const Jsonb* document, std::string& out, core::Rules rules, core::CancelFlag cancel) {
+  core::CanonicalWriter writer(out, rules, cancel, VARSIZE(document));
   Walk(writer, cancel).container(&document->root);
 }
 

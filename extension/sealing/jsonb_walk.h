@@ -12,6 +12,6 @@ namespace sealcast::sealing {
 
 // Appends the canonical form of a detoasted jsonb to `out`. Call it inside a guard: like
 // core::canonicalize() it throws Error{invalid_json} and, if `cancel` is set, Error{interrupted}.
-void canonicalize_jsonb(const Jsonb* document, std::string& out, core::Numbers numbers, core::CancelFlag cancel);
+void canonicalize_jsonb(const Jsonb* document, std::string& out, core::Rules rules, core::CancelFlag cancel);
 
 }  // namespace sealcast::sealing

@@ -1,11 +1,11 @@
 // The key watcher: a background worker that reads the keyring at start and at each reload, so that problems are logged
 // at once.
 #include "sealing/key_store.h"
+#include "server/background_worker.h"
 #include "server/pg.h"
 #include "server/settings.h"
 
 extern "C" {
-#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -30,14 +30,10 @@ void check_keyring() {
 }  // namespace
 
 void register_watcher() {
-  BackgroundWorker worker = {};
+  BackgroundWorker worker = server::background_worker("sealcast keyring", "sealcast_key_watcher_main");
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
-  worker.bgw_start_time = BgWorkerStart_PostmasterStart;
+  worker.bgw_start_time = BgWorkerStart_PostmasterStart;  // also in a standby
   worker.bgw_restart_time = kRestartSeconds;
-  strlcpy(worker.bgw_library_name, "sealcast", sizeof worker.bgw_library_name);
-  strlcpy(worker.bgw_function_name, "sealcast_key_watcher_main", sizeof worker.bgw_function_name);
-  strlcpy(worker.bgw_name, "sealcast keyring", sizeof worker.bgw_name);
-  strlcpy(worker.bgw_type, "sealcast keyring", sizeof worker.bgw_type);
   RegisterBackgroundWorker(&worker);
 }
 

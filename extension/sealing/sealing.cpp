@@ -93,7 +93,7 @@ core::VerifyResult verify_jsonb(FunctionCallInfo fcinfo) {
   return verified([&](const core::Keyring& keyring, core::CancelFlag cancel) {
     server::Scratch json;
     try {
-      canonicalize_jsonb(envelope, *json, core::Numbers::exact, cancel);
+      canonicalize_jsonb(envelope, *json, core::Rules::envelope, cancel);
     } catch (const core::Error& error) {
       if (error.kind() == core::ErrorKind::interrupted) throw;
       return core::VerifyResult::malformed;
@@ -154,29 +154,12 @@ SEALCAST_FUNCTION(sealcast_seal) {
   varlena* result;
   server::guarded([&](core::CancelFlag cancel) {
     server::Scratch canonical, envelope;
-    core::canonicalize(server::view(d), *canonical, core::Numbers::exact, cancel);
+    core::canonicalize(server::view(d), *canonical, core::Rules::payload, cancel);
     seal_payload({server::view(t), server::view(stream_id), server::view(sender_id), server::view(txn_id), ts}, key,
                  *canonical, *envelope);
     result = server::new_varlena(*envelope);
   });
   PG_RETURN_TEXT_P(result);
-}
-
-SEALCAST_FUNCTION(sealcast_payload_signature) {
-  const core::Key& key = key_store::require(server::view(PG_GETARG_TEXT_PP(0)));
-  const text* const t = PG_GETARG_TEXT_PP(1);
-  const server::UuidText stream_id(*PG_GETARG_UUID_P(2));
-  const server::UuidText sender_id(*PG_GETARG_UUID_P(3));
-  const server::UuidText txn_id(*PG_GETARG_UUID_P(4));
-  const int64 ts = PG_GETARG_INT64(5);
-  const text* const canonical = PG_GETARG_TEXT_PP(6);
-  varlena* result;
-  server::guarded([&](core::CancelFlag) {
-    server::Scratch signing;
-    const core::Fields fields{server::view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts};
-    result = server::new_varlena(core::sign_payload(fields, server::view(canonical), key, *signing).bytes());
-  });
-  PG_RETURN_BYTEA_P(result);
 }
 
 SEALCAST_FUNCTION(sealcast_envelope_text) {

@@ -7,10 +7,15 @@
 extern "C" {
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/lsyscache.h"
 }
 
 namespace sealcast::server {
@@ -22,11 +27,20 @@ constexpr int kChunk = 256;
 void refuse_triggers(const ResultRelInfo* target) {
   const TriggerDesc* const triggers = target->ri_TrigDesc;
   if (triggers == nullptr) return;
-  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                  errmsg("table %s has a trigger, which admission does not fire",
-                         RelationGetRelationName(target->ri_RelationDesc)),
-                  errhint("Drop the trigger. To refuse messages, set message_types.admit_hook. To react to messages, "
-                          "read the stream or register a handler.")));
+  for (int i = 0; i < triggers->numtriggers; ++i) {
+    const Trigger& trigger = triggers->triggers[i];
+    // A foreign key of another table to this one fires when rows are deleted or updated.
+    if (!TRIGGER_FOR_INSERT(trigger.tgtype) || trigger.tgenabled == TRIGGER_DISABLED) continue;
+    const char* const foreign_key =
+        OidIsValid(trigger.tgconstraint) ? get_constraint_name(trigger.tgconstraint) : nullptr;
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("table %s has the %s %s, which admission does not fire",
+                    RelationGetRelationName(target->ri_RelationDesc), foreign_key == nullptr ? "trigger" : "constraint",
+                    foreign_key == nullptr ? trigger.tgname : foreign_key),
+             errhint("Drop it. To refuse messages, set message_types.admit_hook. To react to messages, read the "
+                     "stream or register a handler.")));
+  }
 }
 
 // The table that receives the rows: the table that bulk_insert() names, or one of its partitions.
@@ -64,6 +78,33 @@ void end(const Route& route, ResultRelInfo* root) {
   }
 }
 
+// The columns that the caller does not fill and that have a default: an operator has added them. Usually there are
+// none.
+struct Defaults {
+  int count = 0;
+  int* columns = nullptr;  // counted from 0
+  ExprState** values = nullptr;
+};
+
+Defaults find_defaults(Relation table, std::span<const int> filled) {
+  TupleDesc const shape = RelationGetDescr(table);
+  Defaults defaults;
+  for (int i = 0; i < shape->natts; ++i) {
+    const FormData_pg_attribute& column = *TupleDescAttr(shape, i);
+    if (column.attisdropped || column.attgenerated != '\0') continue;
+    if (std::find(filled.begin(), filled.end(), i + 1) != filled.end()) continue;
+    Node* const value = build_column_default(table, i + 1);
+    if (value == nullptr) continue;
+    if (defaults.count == 0) {
+      defaults.columns = static_cast<int*>(palloc(static_cast<std::size_t>(shape->natts) * sizeof(int)));
+      defaults.values = static_cast<ExprState**>(palloc(static_cast<std::size_t>(shape->natts) * sizeof(ExprState*)));
+    }
+    defaults.columns[defaults.count] = i;
+    defaults.values[defaults.count++] = ExecInitExpr(expression_planner(reinterpret_cast<Expr*>(value)), nullptr);
+  }
+  return defaults;
+}
+
 }  // namespace
 
 void bulk_insert(const char* table, std::span<const char* const> columns, int rows, FillRow fill, void* context) {
@@ -80,6 +121,7 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
     numbers[i] = SPI_fnumber(shape, columns[i]);
     if (numbers[i] <= 0) elog(ERROR, "column %s of relation %s does not exist", columns[i], table);
   }
+  const Defaults defaults = find_defaults(relation, {numbers, columns.size()});
   auto* const values = static_cast<Datum*>(palloc(columns.size() * sizeof(Datum)));
   auto* const nulls = static_cast<bool*>(palloc(columns.size() * sizeof(bool)));
   const auto store = [&](TupleTableSlot* slot, int row) {
@@ -90,6 +132,11 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
     for (std::size_t i = 0; i < columns.size(); ++i) {
       slot->tts_values[numbers[i] - 1] = values[i];
       slot->tts_isnull[numbers[i] - 1] = nulls[i];
+    }
+    for (int i = 0; i < defaults.count; ++i) {
+      const int column = defaults.columns[i];
+      slot->tts_values[column] =
+          ExecEvalExprSwitchContext(defaults.values[i], GetPerTupleExprContext(estate), &slot->tts_isnull[column]);
     }
     ExecStoreVirtualTuple(slot);
   };
@@ -115,7 +162,11 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
         store(row, first + i);
         execute_attr_map_slot(to_partition->attrMap, row, slots[i]);
       }
-      if (target->rd_att->constr != nullptr) ExecConstraints(route.target, slots[i], estate);
+      const TupleConstr* const constraints = target->rd_att->constr;
+      if (constraints != nullptr && constraints->has_generated_stored) {
+        ExecComputeStoredGenerated(route.target, estate, slots[i], CMD_INSERT);
+      }
+      if (constraints != nullptr) ExecConstraints(route.target, slots[i], estate);
     }
     table_multi_insert(target, slots, count, command, 0, nullptr);
     if (route.target->ri_NumIndices > 0) {

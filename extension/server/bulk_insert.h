@@ -12,7 +12,8 @@ using FillRow = void (*)(void* context, int i, Datum* values, bool* nulls);
 
 // Inserts `rows` rows; `fill` makes each of them. All rows go into the partition of the first row, so the caller must
 // pass rows of one partition. Raises error 23505 if a unique index already contains the key of a row, and 23514 if no
-// partition accepts the first row. Raises error 55000 if the table has a trigger, because the trigger would not fire.
+// partition accepts the first row. Raises error 55000 if the table has a trigger for INSERT, which would not fire.
+// Other columns get their default or their generated value, as with INSERT.
 void bulk_insert(const char* table, std::span<const char* const> columns, int rows, FillRow fill, void* context);
 
 template <class Lambda>

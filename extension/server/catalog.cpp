@@ -1,4 +1,4 @@
-// Looks up relations, partition descriptors and sequences of the schema sealcast.
+// Looks up relations, partition descriptors and sequences of the extension's two schemas.
 #include "server/catalog.h"
 
 extern "C" {
@@ -13,21 +13,27 @@ extern "C" {
 namespace sealcast::server {
 
 namespace {
-constexpr char kSchema[] = "sealcast";
+constexpr const char* kSchemas[] = {"sealcast", "sealcast_internal"};
 }
 
 Oid table_id(const char* name) {
-  const Oid id = get_relname_relid(name, get_namespace_oid(kSchema, false));
-  if (!OidIsValid(id)) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %s.%s does not exist", kSchema, name),
-                    errhint("Drop and create the extension sealcast. Its objects must not be changed by hand.")));
+  for (const char* const schema : kSchemas) {
+    const Oid id = get_relname_relid(name, get_namespace_oid(schema, false));
+    if (OidIsValid(id)) return id;
   }
-  return id;
+  ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                  errmsg("relation %s exists neither in schema %s nor in schema %s", name, kSchemas[0], kSchemas[1]),
+                  errhint("Drop and create the extension sealcast. Its objects must not be changed by hand.")));
+  pg_unreachable();
 }
 
-std::span<const Oid> partitions_of(Relation parent) {
+Partitions partitions_of(Relation parent) {
   PartitionDesc const partitions = RelationGetPartitionDesc(parent, true);
-  return {partitions->oids, static_cast<std::size_t>(partitions->nparts)};
+  if (partitions->nparts == 0) return {{}, InvalidOid};
+  // Postgres puts the default partition last.
+  const bool has_default = partition_bound_has_default(partitions->boundinfo);
+  const std::span<const Oid> all{partitions->oids, static_cast<std::size_t>(partitions->nparts)};
+  return {all.first(all.size() - (has_default ? 1 : 0)), has_default ? all.back() : InvalidOid};
 }
 
 Oid partition_for(Relation parent, Datum key) {
@@ -37,7 +43,8 @@ Oid partition_for(Relation parent, Datum key) {
   bool equal;
   const int bound =
       partition_range_datum_bsearch(shape->partsupfunc, shape->partcollation, partitions->boundinfo, 1, &key, &equal);
-  const int index = partitions->boundinfo->indexes[bound + 1];
+  int index = partitions->boundinfo->indexes[bound + 1];
+  if (index < 0) index = partitions->boundinfo->default_index;
   return index < 0 ? InvalidOid : partitions->oids[index];
 }
 

@@ -6,7 +6,10 @@
 extern "C" {
 #include "access/skey.h"
 #include "access/table.h"
+#include "catalog/pg_am_d.h"
 #include "executor/spi.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 }
@@ -20,6 +23,30 @@ RegProcedure comparison(Relation index, const Condition& condition) {
   const Oid type = index->rd_opcintype[condition.column];
   return get_opcode(
       get_opfamily_member(index->rd_opfamily[condition.column], type, type, static_cast<int16>(condition.compare)));
+}
+
+// Returns whether the index can find rows by the columns `key` of `table`.
+bool begins_with(Oid id, Relation table, std::span<const char* const> key) {
+  Relation index = index_open(id, AccessShareLock);
+  const FormData_pg_index& form = *index->rd_index;
+  bool matches = form.indisvalid && index->rd_rel->relam == BTREE_AM_OID && RelationGetIndexPredicate(index) == NIL &&
+                 static_cast<std::size_t>(form.indnkeyatts) >= key.size();
+  for (std::size_t i = 0; matches && i < key.size(); ++i) {
+    const AttrNumber column = form.indkey.values[i];
+    matches = column > 0 && namestrcmp(&TupleDescAttr(RelationGetDescr(table), column - 1)->attname, key[i]) == 0;
+  }
+  index_close(index, AccessShareLock);
+  return matches;
+}
+
+Oid find_index(Relation table, std::span<const char* const> key) {
+  const Oid primary_key = RelationGetPrimaryKeyIndex(table);
+  if (OidIsValid(primary_key) && begins_with(primary_key, table, key)) return primary_key;
+  const ListCell* cell;
+  foreach (cell, RelationGetIndexList(table)) {
+    if (begins_with(lfirst_oid(cell), table, key)) return lfirst_oid(cell);
+  }
+  return InvalidOid;
 }
 
 }  // namespace
@@ -38,11 +65,34 @@ IndexLookup IndexLookup::open(Oid table, Oid index) {
   return lookup;
 }
 
-void IndexLookup::close() {
+std::optional<IndexLookup> IndexLookup::open_partition(Oid id, std::span<const char* const> key) {
+  Relation table = table_open(id, AccessShareLock);
+  if (table->rd_rel->relkind != RELKIND_RELATION) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("partition %s is not a plain table", RelationGetRelationName(table)),
+                    errhint("Detach the partition, and attach plain tables.")));
+  }
+  const Oid index = find_index(table, key);
+  if (!OidIsValid(index) && RelationGetNumberOfBlocks(table) > 0) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("partition %s has rows and no index on (%s, %s)", RelationGetRelationName(table), key[0], key[1]),
+             errhint("Run select sealcast.maintain(), which makes the index.")));
+  }
+  std::optional<IndexLookup> lookup;
+  if (OidIsValid(index)) lookup = open(id, index);
+  table_close(table, AccessShareLock);  // open() has locked the table, too
+  return lookup;
+}
+
+void IndexLookup::close() { close(NoLock); }
+void IndexLookup::close_and_unlock() { close(AccessShareLock); }
+
+void IndexLookup::close(LOCKMODE unlock) {
   if (scan_ != nullptr) index_endscan(scan_);
   ExecDropSingleTupleTableSlot(slot_);
-  index_close(index_, NoLock);
-  table_close(table_, NoLock);
+  index_close(index_, unlock);
+  table_close(table_, unlock);
 }
 
 int IndexLookup::column(const char* name) const {

@@ -28,7 +28,12 @@ class IndexLookup {
   // active until close().
   static IndexLookup open(const char* table, const char* index = nullptr);
   static IndexLookup open(Oid table, Oid index = InvalidOid);
+  // Opens a partition, which a user may have made, by an index that begins with the columns `key`: the primary key, or
+  // another one. Returns nullopt for an empty partition without such an index; error 55000 if the partition has rows.
+  static std::optional<IndexLookup> open_partition(Oid table, std::span<const char* const> key);
   void close();
+  // Closes and gives up the locks, which close() keeps until the transaction ends.
+  void close_and_unlock();
 
   // Returns the number of a table column, for value() and optional(). Raises error 42703 if it does not exist.
   int column(const char* name) const;
@@ -48,6 +53,7 @@ class IndexLookup {
   std::optional<Datum> optional(int column);
 
  private:
+  void close(LOCKMODE unlock);
   bool step(ScanDirection direction);
 
   Relation table_;

@@ -19,10 +19,14 @@ bool gate = true;
 char* gate_socket = nullptr;
 int gate_timeout_ms = 500;
 char* cell = nullptr;
+int maintenance_interval_s = 0;
 
 namespace {
 
 constexpr int kMaxGateTimeoutMs = 60'000;
+// An hour, after which a sidecar does maintenance, and ten minutes.
+constexpr int kMaintenanceIntervalS = 4'200;
+constexpr int kMaxMaintenanceIntervalS = 86'400;
 
 bool check_keyring(char** value, void**, GucSource) {
   if (std::strlen(*value) < MAXPGPATH) return true;
@@ -83,6 +87,11 @@ void define() {
   DefineCustomStringVariable("sealcast.cell", "Name of this database in sealcast.cells.",
                              "Leave it unset if there is only one database: then every stream belongs to it.", &cell,
                              "", PGC_SUSET, 0, check_cell, nullptr, nullptr);
+  DefineCustomIntVariable("sealcast.maintenance_interval",
+                          "Time after the last maintenance of a database at which a background worker does it.",
+                          "If 0, no background worker does maintenance.", &maintenance_interval_s,
+                          kMaintenanceIntervalS, 0, kMaxMaintenanceIntervalS, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr,
+                          nullptr);
   MarkGUCPrefixReserved("sealcast");
 }
 

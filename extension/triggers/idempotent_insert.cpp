@@ -1,87 +1,62 @@
 // The trigger idempotent_insert(): skips a row of an application's table if its (sender, txn) was inserted before.
 //
-// Before a row is inserted, the trigger inserts its key (sender, txn) into sealcast.row_keys. If this key exists, the
-// trigger skips the row. If an open transaction has inserted the key, the trigger waits until that transaction ends. It
-// waits for at most kLockTimeout, or for the lock_timeout of the session if that is set. If that transaction is rolled
-// back, the key is free again.
+// Before a row is inserted, the trigger reserves its key (sender, txn): it inserts the key into
+// sealcast_internal.row_keys. If the key exists, the trigger skips the row. A companion trigger (companions.h) confirms
+// the key after the row was inserted. If an open transaction has inserted the key, the trigger waits until that
+// transaction ends. If that transaction is rolled back, the key is free again.
+#include "triggers/companions.h"
+#include "triggers/reservations.h"
+#include "triggers/row_keys_table.h"
 #include "triggers/row_trigger.h"
-
-extern "C" {
-#include "catalog/partition.h"
-#include "storage/proc.h"
-#include "utils/guc.h"
-}
 
 namespace sealcast::triggers {
 
 namespace {
 
-constexpr const char* kUsage = "sealcast.idempotent_insert('sender column', 'txn column')";
-constexpr const char* kLockTimeout = "5s";
-constexpr const char* kInsertKey =
-    "insert into sealcast.row_keys (table_id, sender_id, txn_id) values ($1, $2, $3) on conflict do nothing";
-
-enum Argument { kSender, kTxn, kArguments };
-
-struct RowKey {
-  const char* table;
-  const char* sender;
-  const char* txn;
+struct Context {
+  const RowTrigger* trigger;
 };
 
 void describe(void* argument) {
-  const auto* const key = static_cast<const RowKey*>(argument);
-  errcontext("inserting the key of sender \"%s\", txn \"%s\" of table \"%s\" for sealcast.idempotent_insert()",
-             key->sender, key->txn, key->table);
+  const RowTrigger& trigger = *static_cast<const Context*>(argument)->trigger;
+  errcontext("inserting the key (\"%s\", \"%s\") of a row of table \"%s\" for sealcast.idempotent_insert()",
+             trigger.arg(0), trigger.arg(1), RelationGetRelationName(trigger.table()));
 }
 
-// Returns the id of the table, or of its topmost partitioned table if it is a partition: all partitions share one set
-// of keys.
-Oid root_of(Relation table) {
-  return table->rd_rel->relispartition ? llast_oid(get_partition_ancestors(RelationGetRelid(table)))
-                                       : RelationGetRelid(table);
-}
-
-SPIPlanPtr insert_plan() {
-  static SPIPlanPtr kept = nullptr;
-  if (kept == nullptr) {
-    Oid types[3] = {REGCLASSOID, TEXTOID, TEXTOID};
-    SPIPlanPtr plan = SPI_prepare(kInsertKey, 3, types);
-    if (plan == nullptr || SPI_keepplan(plan) != 0) {
-      elog(ERROR, "could not prepare the insert of a row key: %s", SPI_result_code_string(SPI_result));
-    }
-    kept = plan;
+// Returns whether the row is to be inserted.
+bool admit(FmgrInfo* info, const RowTrigger& trigger) {
+  const bool first_call = info->fn_extra == nullptr;
+  reservations::Statement& statement = reservations::statement_of(info);
+  if (first_call) require_companions(trigger.table());
+  const RowKey key = make_row_key(root_of(trigger.table()), trigger.key_column(0), trigger.key_column(1));
+  if (reservations::take_deleted(statement, key)) return true;
+  if (!insert_row_key(key) && !reservations::take_returned(key)) {
+    if (!trigger.table()->rd_rel->relispartition || !reservations::may_be_moving(statement)) return false;
+    ereport(ERROR,
+            (errcode(ERRCODE_UNIQUE_VIOLATION),
+             errmsg("a row that moves to partition \"%s\" has a key that was used before",
+                    RelationGetRelationName(trigger.table())),
+             errhint("Skipping the row would lose it. Keep its values of the columns \"%s\" and \"%s\", and delete "
+                     "and insert at most 65536 rows in one statement.",
+                     trigger.arg(0), trigger.arg(1))));
   }
-  return kept;
-}
-
-// Returns false if the key existed.
-bool insert_key(Oid table, const RowKey& key) {
-  const int guc_level = NewGUCNestLevel();
-  if (LockTimeout == 0) {
-    set_config_option("lock_timeout", kLockTimeout, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-  }
-  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "could not connect to SPI");
-  Datum values[3] = {ObjectIdGetDatum(table), CStringGetTextDatum(key.sender), CStringGetTextDatum(key.txn)};
-  const int result = SPI_execute_plan(insert_plan(), values, nullptr, false, 0);
-  if (result != SPI_OK_INSERT) elog(ERROR, "could not insert a row key: %s", SPI_result_code_string(result));
-  const bool inserted = SPI_processed > 0;
-  SPI_finish();
-  AtEOXact_GUC(true, guc_level);
-  return inserted;
+  reservations::reserve(statement, key);
+  return true;
 }
 
 }  // namespace
 
 SEALCAST_FUNCTION(sealcast_idempotent_insert) {
-  const RowTrigger trigger(fcinfo, "sealcast.idempotent_insert()", kUsage, kArguments, kArguments);
-  RowKey key = {RelationGetRelationName(trigger.table()), trigger.text_of(trigger.arg(kSender)),
-                trigger.text_of(trigger.arg(kTxn))};
-  ErrorContextCallback context = {error_context_stack, describe, &key};
+  const RowTrigger trigger(fcinfo, RowTrigger::kIdempotentInsert);
+  // A partition may have a trigger of its own beside the one of its partitioned table. The first one decides.
+  const Trigger* const first = first_idempotent(trigger.table());
+  if (first != nullptr && first->tgoid != trigger.id()) return PointerGetDatum(trigger.row());
+  Context where = {&trigger};
+  ErrorContextCallback context = {error_context_stack, describe, &where};
   error_context_stack = &context;
-  const bool first = insert_key(root_of(trigger.table()), key);
+  const bool inserted = admit(fcinfo->flinfo, trigger);
   error_context_stack = context.previous;
-  return PointerGetDatum(first ? trigger.row() : nullptr);
+  return PointerGetDatum(inserted ? trigger.row() : nullptr);
 }
 
 }  // namespace sealcast::triggers

@@ -47,30 +47,42 @@ begin atomic
   order by r.role nulls last limit 1;
 end;
 
--- Returns the points that the first `messages` messages of a day earn together.
+-- Returns the points that the first `messages` messages of a day earn together, by a rule that does not change.
 create function sealcast_economy.xp_earned(messages bigint, points integer, daily_cap integer) returns bigint
   language sql immutable parallel safe
   return least(messages * points, daily_cap);
+
+-- Returns the points that one more message earns, when its sender has earned `earned` points by this rule in this day. So
+-- the cap holds also when the rule changes within the day.
+create function sealcast_economy.xp_gain(earned bigint, points integer, daily_cap integer) returns bigint
+  language sql immutable parallel safe
+  return greatest(least(points, daily_cap - earned), 0);
 
 create function sealcast_economy.xp_on_event(event sealcast.event) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
   rule constant sealcast_economy.xp_rules :=
     sealcast_economy.xp_rule(event.t, sealcast_economy.stated_role(event.t, event.d));
+  event_day constant date := sealcast_economy.day_of(event.ts);
   gained bigint;
 begin
   if rule.t is null or not sealcast_economy.is_users(event.sender_id) then
     return;
   end if;
-  insert into sealcast_economy.xp_days as d (user_id, day, t, role, messages, points)
-    values (event.sender_id, sealcast_economy.day_of(event.ts), rule.t, rule.role, 1,
-            sealcast_economy.xp_earned(1, rule.points, rule.daily_cap))
-  on conflict on constraint xp_days_key do update
-    set messages = d.messages + 1,
-        points = d.points + sealcast_economy.xp_earned(d.messages + 1, rule.points, rule.daily_cap)
-                          - sealcast_economy.xp_earned(d.messages, rule.points, rule.daily_cap)
-  returning sealcast_economy.xp_earned(d.messages, rule.points, rule.daily_cap)
-          - sealcast_economy.xp_earned(d.messages - 1, rule.points, rule.daily_cap) into gained;
+  -- The subquery locks the row and reads its newest version, also when another worker has just changed it.
+  loop
+    update sealcast_economy.xp_days d set messages = d.messages + 1, points = before.points + before.gained
+    from (select x.points, sealcast_economy.xp_gain(x.points, rule.points, rule.daily_cap) as gained
+          from sealcast_economy.xp_days x
+          where x.user_id = event.sender_id and x.day = event_day and x.t = rule.t and x.role is not distinct from rule.role
+          for update) before
+    where d.user_id = event.sender_id and d.day = event_day and d.t = rule.t and d.role is not distinct from rule.role
+    returning before.gained into gained;
+    exit when found;
+    insert into sealcast_economy.xp_days (user_id, day, t, role, messages, points)
+      values (event.sender_id, event_day, rule.t, rule.role, 0, 0)
+    on conflict on constraint xp_days_key do nothing;
+  end loop;
   if gained > 0 then
     insert into sealcast_economy.xp as x (user_id, total) values (event.sender_id, gained)
     on conflict (user_id) do update set total = x.total + excluded.total;

@@ -50,10 +50,10 @@ create table sealcast_economy.transfers (
 comment on table sealcast_economy.transfers is
   'The causes of money movements: a gift (sender_id, txn_id), or a reference that the caller chose. Append-only';
 
-create unique index transfers_reference on sealcast_economy.transfers (reference, kind) where reference is not null;
+create unique index transfers_reference on sealcast_economy.transfers (reference) where reference is not null;
 
 create table sealcast_economy.entries (
-  transfer_id bigint not null references sealcast_economy.transfers,
+  transfer_id bigint not null,
   kind sealcast_economy.account_kind not null,
   owner_id uuid not null,
   currency text not null,
@@ -75,23 +75,6 @@ create trigger append_only before update or delete or truncate on sealcast_econo
 create trigger append_only before update or delete or truncate on sealcast_economy.entries
   for each statement execute function sealcast_economy.refuse_change();
 
--- A deferred trigger runs with the rights of the role that commits: hence SECURITY DEFINER.
-create function sealcast_economy.require_balance() returns trigger
-  language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
-declare
-  odd record;
-begin
-  select e.currency, sum(e.amount) as amount into odd from sealcast_economy.entries e
-  where e.transfer_id = new.transfer_id group by e.currency having sum(e.amount) <> 0 limit 1;
-  if found then
-    raise exception 'transfer % does not balance: its entries sum to % %', new.transfer_id, odd.amount, odd.currency
-      using errcode = 'check_violation', hint = 'Post all entries of a transfer in one transaction.';
-  end if;
-  return null;
-end $$;
-create constraint trigger balanced after insert on sealcast_economy.entries
-  deferrable initially deferred for each row execute function sealcast_economy.require_balance();
-
 -- The amounts that this transaction has posted and not yet added to balances. They are deleted before it commits, so no
 -- other transaction sees them.
 create table sealcast_economy.unsettled_balances (
@@ -103,17 +86,7 @@ create table sealcast_economy.unsettled_balances (
   primary key (xact, kind, owner_id, currency)
 ) with (fillfactor = 50);
 
-create function sealcast_economy.note_entries() returns trigger
-  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  insert into sealcast_economy.unsettled_balances as u (kind, owner_id, currency, amount)
-  select p.kind, p.owner_id, p.currency, sum(p.amount) from posted p group by p.kind, p.owner_id, p.currency
-  on conflict (xact, kind, owner_id, currency) do update set amount = u.amount + excluded.amount;
-  return null;
-end $$;
-create trigger noted after insert on sealcast_economy.entries referencing new table as posted
-  for each statement execute function sealcast_economy.note_entries();
-
+-- A deferred trigger runs with the rights of the role that commits: hence SECURITY DEFINER.
 -- The first call applies all rows of the transaction and deletes them, so the calls for the other rows find nothing.
 create function sealcast_economy.settle_balances() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
@@ -168,7 +141,8 @@ create type sealcast_economy.posting as (
   amount bigint
 );
 
--- Writes one transfer and returns its id. Returns null when the gift or reference already has a transfer of this kind.
+-- Writes one transfer and returns its id. Returns null when the gift already has a transfer of this kind, or the
+-- reference a transfer of any kind.
 create function sealcast_economy.post(transfer_kind text, currency text, postings sealcast_economy.posting[],
                                       sender_id uuid default null, txn_id uuid default null, reference text default null)
   returns bigint
@@ -176,12 +150,21 @@ create function sealcast_economy.post(transfer_kind text, currency text, posting
 declare
   posted bigint;
 begin
+  perform sealcast_internal.require_triggers();
   insert into sealcast_economy.transfers as x (kind, sender_id, txn_id, reference)
     values (transfer_kind, post.sender_id, post.txn_id, post.reference)
   on conflict do nothing returning x.transfer_id into posted;
   if posted is not null then
+    if (select sum(p.amount) from unnest(postings) p) <> 0 then
+      raise exception 'transfer % does not balance: its entries sum to % %', posted,
+                      (select sum(p.amount) from unnest(postings) p), currency
+        using errcode = 'check_violation', hint = 'Post all entries of a transfer together.';
+    end if;
     insert into sealcast_economy.entries (transfer_id, kind, owner_id, currency, amount)
     select posted, p.kind, p.owner_id, post.currency, p.amount from unnest(postings) p where p.amount <> 0;
+    insert into sealcast_economy.unsettled_balances as u (kind, owner_id, currency, amount)
+    select p.kind, p.owner_id, post.currency, p.amount from unnest(postings) p where p.amount <> 0
+    on conflict on constraint unsettled_balances_pkey do update set amount = u.amount + excluded.amount;
   end if;
   return posted;
 end $$;

@@ -12,18 +12,18 @@ declare
   made bigint;
 begin
   if coalesce(user_id, nobody) = nobody then
-    perform sealcast.refuse(400, 'invalid_request', 'user_id is null or nil', null, 'Pass the UUID of a user.');
+    perform sealcast_internal.refuse(400, 'invalid_request', 'user_id is null or nil', null, 'Pass the UUID of a user.');
   elsif (account in ('wallet', 'earnings')) is not true then
-    perform sealcast.refuse(400, 'invalid_request', format('invalid account: %s', coalesce(account::text, 'null')), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', format('invalid account: %s', coalesce(account::text, 'null')), null,
                             'Use wallet or earnings.');
   elsif (amount between 1 and 9007199254740991) is not true then
-    perform sealcast.refuse(400, 'invalid_request', format('invalid amount: %s', coalesce(amount::text, 'null')), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', format('invalid amount: %s', coalesce(amount::text, 'null')), null,
                             'Use a whole number of minor units, 1 to 9007199254740991.');
   elsif not exists (select from sealcast_economy.currencies c where c.currency = move_money.currency) then
-    perform sealcast.refuse(400, 'invalid_request', format('currency %L does not exist', left(currency, 64)), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', format('currency %L does not exist', left(currency, 64)), null,
                             'Use a currency of the table sealcast_economy.currencies.');
   elsif (length(reference) between 1 and 200) is not true then
-    perform sealcast.refuse(400, 'invalid_request', 'reference must have 1 to 200 characters', null,
+    perform sealcast_internal.refuse(400, 'invalid_request', 'reference must have 1 to 200 characters', null,
                             'Pass a reference of the request, and the same reference when you retry the request.');
   end if;
   made := sealcast_economy.post(transfer_kind, currency, reference => reference, postings => array[
@@ -34,11 +34,11 @@ begin
       and e.currency = move_money.currency and e.amount = change
     where x.kind = transfer_kind and x.reference = move_money.reference;
     if not found then
-      perform sealcast.refuse(409, 'reference_reused', format('reference %L was already used for another %s', reference, transfer_kind),
+      perform sealcast_internal.refuse(409, 'reference_reused', format('reference %L was already used for another request', reference),
                               null, 'Use a new reference for each request.');
     end if;
   elsif change < 0 and sealcast_economy.locked_balance(account, user_id, currency) < 0 then
-    perform sealcast.refuse(402, 'insufficient_funds', format('the user has less than %s in %s', amount, account), currency,
+    perform sealcast_internal.refuse(402, 'insufficient_funds', format('the user has less than %s in %s', amount, account), currency,
                             'Withdraw a smaller amount.');
   end if;
   return made;

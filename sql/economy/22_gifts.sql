@@ -21,6 +21,14 @@ create function sealcast_economy.platform_part(amount bigint, basis_points integ
   -- amount * basis_points would overflow for the largest amounts.
   return amount / 10000 * basis_points + amount % 10000 * basis_points / 10000;
 
+-- Returns who gets the gifts that name no recipient: the payee of the stream, else its only owner. Null: nobody.
+create function sealcast_economy.payee_of(stream_id uuid) returns uuid
+  language sql stable set search_path = pg_catalog, pg_temp
+  return (select coalesce(s.payee_id, (select case count(*) when 1 then min(r.user_id::text)::uuid end
+                                       from sealcast.stream_roles r
+                                       where r.stream_id = s.stream_id and r.role = 'owner'))
+          from sealcast.streams s where s.stream_id = payee_of.stream_id);
+
 -- Returns the terms of the gift that `d` asks for, or the problem of `d`.
 create function sealcast_economy.read_gift(stream_id uuid, sender_id uuid, d json, out currency text, out amount bigint,
                                            out recipient_id uuid, out platform_amount bigint, out problem text, out hint text)
@@ -60,10 +68,11 @@ begin
   end if;
 
   if d -> 'to' is null then
-    select r.user_id into recipient_id from sealcast.stream_roles r
-    where r.stream_id = read_gift.stream_id and r.role = 'owner' order by r.granted_at, r.user_id limit 1;
+    recipient_id := sealcast_economy.payee_of(stream_id);
     if recipient_id is null then
-      problem := 'to is missing, and the stream has no owner';
+      problem := format('to is missing, and the stream has %s', case
+        when exists (select from sealcast.stream_roles r where r.stream_id = read_gift.stream_id and r.role = 'owner')
+        then 'several owners and no payee' else 'no owner' end);
       hint := 'Send the user id of the recipient as to.';
       return;
     end if;
@@ -110,6 +119,11 @@ begin
 end $$;
 comment on function sealcast_economy.gift_hook(uuid, uuid, text, uuid, json) is
   'Admit hook: takes a hold on the sender''s wallet, or refuses the gift (402 when the wallet has too little)';
+
+-- The name of the hook, as message_types.admit_hook has it.
+create function sealcast_economy.hook_name() returns text
+  language sql immutable parallel safe
+  return 'sealcast_economy.gift_hook(uuid,uuid,text,uuid,json)';
 
 create function sealcast_economy.gift_on_event(event sealcast.event) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$

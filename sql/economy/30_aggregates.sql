@@ -53,6 +53,7 @@ create constraint trigger settled after insert on sealcast_economy.unsettled_min
 create function sealcast_economy.aggregates_on_event(event sealcast.event) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform sealcast_internal.require_triggers();
   if not sealcast_economy.is_users(event.sender_id) then
     return;
   end if;
@@ -68,8 +69,8 @@ comment on function sealcast_economy.aggregates_on_event(sealcast.event) is 'Han
 create function sealcast_economy.require_reader(stream_id uuid) returns void
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-  if not (sealcast.is_admin() or sealcast.caller_can_read(stream_id)) then
-    perform sealcast.refuse(404, 'stream_not_found', format('stream %s does not exist', stream_id), null, 'Check stream_id.');
+  if not (sealcast_internal.is_admin() or sealcast.caller_can_read(stream_id)) then
+    perform sealcast_internal.refuse(404, 'stream_not_found', format('stream %s does not exist', stream_id), null, 'Check stream_id.');
   end if;
 end $$;
 
@@ -81,7 +82,7 @@ create function sealcast_economy.top_chatters(stream_id uuid, day date default n
 begin
   perform sealcast_economy.require_reader(stream_id);
   if (max_rows between 1 and 1000) is not true then
-    perform sealcast.refuse(400, 'invalid_request', format('invalid max_rows: %s', coalesce(max_rows::text, 'null')), null, 'Use 1 to 1000.');
+    perform sealcast_internal.refuse(400, 'invalid_request', format('invalid max_rows: %s', coalesce(max_rows::text, 'null')), null, 'Use 1 to 1000.');
   end if;
   return query
   select c.user_id, c.messages from sealcast_economy.chatters c
@@ -100,7 +101,7 @@ create function sealcast_economy.messages_per_minute(stream_id uuid, since times
 begin
   perform sealcast_economy.require_reader(stream_id);
   if (coalesce(until, now()) - since <= interval '1 day') is not true then
-    perform sealcast.refuse(400, 'invalid_request', 'since must be at most a day before until', null, 'Ask for at most one day.');
+    perform sealcast_internal.refuse(400, 'invalid_request', 'since must be at most a day before until', null, 'Ask for at most one day.');
   end if;
   return query
   select m.minute, m.messages from sealcast_economy.stream_minutes m
@@ -117,6 +118,8 @@ create function sealcast_economy.trim_aggregates(keep interval default '90 days'
   language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   first_day constant date := (now() - keep)::date;
+  -- An event that is not older than the kept effects may still be applied. It needs the points of its day, for the cap.
+  first_xp_day constant date := least(first_day, (select (now() - r.keep_txn_ids)::date from sealcast.retention r));
   removed bigint;
   removed_days bigint;
 begin
@@ -137,7 +140,7 @@ begin
   -- Users keep the points of the removed days.
   with gone as (
     delete from sealcast_economy.xp_days where ctid = any (array(
-      select d.ctid from sealcast_economy.xp_days d where d.day < first_day limit max_rows for update skip locked))
+      select d.ctid from sealcast_economy.xp_days d where d.day < first_xp_day limit max_rows for update skip locked))
     returning user_id, points),
   kept as (
     update sealcast_economy.xp x set earlier = x.earlier + g.points

@@ -3,7 +3,7 @@
 create function sealcast_economy.register(group_name text default 'default') returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  hook constant regprocedure := 'sealcast_economy.gift_hook(uuid, uuid, text, uuid, json)';
+  hook constant text := sealcast_economy.hook_name();
   handler record;
 begin
   if not exists (select from sealcast_economy.currencies) then

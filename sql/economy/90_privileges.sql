@@ -1,7 +1,6 @@
 -- Privileges: PUBLIC has none, users read their own rows, and only the functions move money.
 
-revoke all on all functions in schema sealcast_economy from public;
-revoke all on all tables in schema sealcast_economy from public;
+select sealcast_internal.revoke_all_grants('sealcast_economy');
 revoke all on type sealcast_economy.account_kind, sealcast_economy.posting from public;
 grant usage on schema sealcast_economy to sealcast_admin, sealcast_user;
 grant usage on type sealcast_economy.account_kind to sealcast_admin, sealcast_user;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import mqttjs from 'mqtt';
 import { createClient } from '../../client/index.js';
 import { writeAsSystem } from '../client/stream.mjs';
 import { checkEnvelope } from '../integration/envelope.mjs';
@@ -28,10 +29,11 @@ function roomTest(name, body) {
   test(name, (t) => (demo ? body(t) : t.skip('this stack serves no demo')));
 }
 
-async function openRoom(options = {}, session = demo) {
+// Opens the room as its owner does, or as a visitor, without the owner's session.
+async function openRoom(options = {}, session = demo, { visitor = false } = {}) {
   const page = await newPage(browser, options);
   if (session !== demo) await page.route('**/demo.json', (route) => route.fulfill({ json: session }));
-  await page.goto(stack.url);
+  await page.goto(visitor ? stack.url : `${stack.url}/#owner=${process.env.DEMO_TOKEN}`);
   await page.waitForSelector('#connection[data-state=live]');
   return page;
 }
@@ -77,11 +79,28 @@ test('a plain EventSource receives messages, with their offsets as ids', async (
   await page.waitForFunction(() => globalThis.received.length === 2);
   const received = await page.evaluate(() => globalThis.received);
   for (const [i, { data, lastEventId }] of received.entries()) {
-    assert.equal(lastEventId, String(i + 1));
+    assert.match(lastEventId, new RegExp(`^[0-9a-z]+:${i + 1}$`));
     assert.equal(data, `{"offset":${i + 1},"prev":${i},"envelope":${texts[i]}}`);
     checkEnvelope(texts[i], stack.keyring);
   }
   await page.context().close();
+});
+
+roomTest('the broker user that the demo room shows to everybody reads the demo stream alone', async (t) => {
+  if (!demo.broker) return t.skip('this stack has no broker');
+  const { url, username, password } = demo.broker;
+  const client = await mqttjs.connectAsync(url, { username, password, protocolVersion: 5 });
+  t.after(() => client.endAsync());
+  const received = [];
+  client.on('message', (topic, payload) => received.push(`${topic} ${payload}`));
+  await client.subscribeAsync('#');
+  // The broker lets a client subscribe to any topic, and delivers what the client may read.
+  const publisher = await mqttjs.connectAsync(process.env.MQTT_URL, { protocolVersion: 5 });
+  t.after(() => publisher.endAsync());
+  const demoTopic = `sealcast/${demo.stream_id}`;
+  for (const topic of [`sealcast/${randomUUID()}`, `${demoTopic}/vip`, 'sealcast', demoTopic]) await publisher.publishAsync(topic, 'test', { qos: 1 });
+  await until('the message of the demo stream is there', () => received.includes(`${demoTopic} test`));
+  assert.deepEqual(received.filter((text) => !text.startsWith(`${demoTopic} `)), []);
 });
 
 roomTest('both users read a message as it was written, on another page too', async () => {
@@ -123,6 +142,28 @@ roomTest('the panel shows the sealed envelope, and that a changed one does not v
   await closeCleanly(page);
 });
 
+roomTest('a visitor gets no session of the owner, and can use the session of an ordinary user', async () => {
+  assert.deepEqual(Object.keys(demo.owner), ['name', 'user_id']);
+  const files = ['demo.json', 'index.html', 'room.js', 'session.js'].map(async (name) => (await fetch(`${stack.url}/${name}`)).text());
+  assert(!(await Promise.all(files)).join().includes(process.env.DEMO_TOKEN));
+  const { sub } = JSON.parse(Buffer.from(demo.guest.token.split('.')[1], 'base64url'));
+  assert.equal(sub, demo.guest.user_id);
+  assert.deepEqual(await stack.query('select from sealcast.stream_roles where user_id = $1', [sub]), []);
+
+  const page = await openRoom({}, demo, { visitor: true });
+  const text = unique('by a visitor');
+  await typeMessage(page, 'guest', text);
+  for (const reader of ['owner', 'guest']) await line(page, reader, text).waitFor();
+  const disabled = await page.$$eval(':disabled', (controls) => controls.map(({ id, dataset, textContent }) => id || dataset.trial || textContent));
+  assert.deepEqual(disabled, ['migrate', 'owner-content', 'Send', 'mute', 'ban', 'lift']);
+  assert.match(await page.textContent('#for-operators'), /Only the operator/);
+  assert.deepEqual(await page.evaluate(faintTexts), []);
+  await closeCleanly(page);
+  const owners = await openRoom();
+  assert(await owners.isHidden('#for-operators'));
+  await closeCleanly(owners);
+});
+
 roomTest('a refusal is shown, and the text stays in the input', async () => {
   const page = await openRoom();
   const [{ stream_id: stream }, { user_id: owner }] = [demo, demo.owner];
@@ -153,7 +194,7 @@ roomTest('the buttons mute and ban until the restriction is lifted, and a flood 
     await line(page, 'owner', 'I can write again').last().waitFor();
   }
   await attempt('Flood with messages');
-  await verdict(page, 'guest', /^\d+ of 12 accepted\. 429 rate_limited Too many/);
+  await verdict(page, 'guest', /^\d+ of 12 accepted\. The others: 429 rate_limited Too many/);
   await closeCleanly(page);
 });
 

@@ -3,7 +3,10 @@
 //   attempts    one entry per request: {sender, txnId, streamId, content, status, code, text, replayed, url,
 //               began, ended}. `text` is the envelope. Status 0: the connection was lost before the answer.
 //   faults      the injected faults: {fault, target, injected, removed}. `injected` and `removed` are times.
-//   run         the plan of the run: {seconds, scheduled, urls}: seconds of load, number of faults, both sidecars
+//   run         the plan of the run: {seconds, scheduled, urls, began, ended}: seconds of load, number of faults, both
+//               sidecars, and the times between which there is load
+//   reads       one entry per page of history: {url, status, began, ended}
+//   calls       one entry per call of moderation: {url, name, status, code, began, ended}
 //   stored      the rows of sealcast.messages: {sender, txnId, streamId, text}
 //   logged      the given offsets: {streamId, offset, sender, txnId}
 //   deliveries  the received frames: reader → stream → [{offset, prev, text}], in the order of arrival
@@ -11,7 +14,8 @@
 //               before}. `after` and `before`: when the frames before and behind the gap arrived.
 //
 // `verifies(text)` returns whether an envelope has a valid seal. All other checks need no server. times.mjs has the
-// rules about times.
+// rules about times, and calm.mjs those about the times without a fault.
+import { checkCalm } from './calm.mjs';
 import { checkTimes, keyOf } from './times.mjs';
 
 const UNDECIDED = new Set([0, 429, 503]); // a later attempt with the same txn_id decides
@@ -25,6 +29,7 @@ export function check(history, verifies) {
   const texts = checkLogged(logged, rows, report);
   for (const [reader, streams] of Object.entries(deliveries)) checkReader(reader, streams, texts, report);
   checkTimes(history, report);
+  checkCalm(history, report);
   return violations;
 }
 

@@ -18,7 +18,9 @@ const lost = { status: 0, code: 'ECONNRESET', text: undefined };
 const correct = () => ({
   attempts: [attempt(1), attempt(2, lost), attempt(2, { replayed: true }), attempt(3, { url: 'b' }), attempt(3, { replayed: true }),
     attempt(4, { status: 403, code: 'user_muted', text: undefined })],
-  run: { seconds: 0.6, scheduled: 1, urls: ['a', 'b'] },
+  run: { seconds: 0.6, scheduled: 1, urls: ['a', 'b'], began: 0, ended: 0 },
+  reads: [],
+  calls: [],
   faults: [{ fault: 'kill', target: 'mosquitto', injected: 10_000, removed: 12_000 }],
   stored: [row(1), row(2), row(3)],
   logged: [1, 2, 3].map((n) => ({ streamId: room, offset: n, sender: 'ann', txnId: `t${n}` })),
@@ -87,8 +89,8 @@ for (const [how, violate] of Object.entries({
 }
 
 test('a violation is reported: the run has no messages and no faults', () => {
-  const empty = { attempts: [], faults: [], stored: [], logged: [], deliveries: {}, repaired: [] };
-  assert.deepEqual(violated({ ...empty, run: { seconds: 30, scheduled: 0, urls: [] } }), [tests]);
+  const empty = { attempts: [], reads: [], calls: [], faults: [], stored: [], logged: [], deliveries: {}, repaired: [] };
+  assert.deepEqual(violated({ ...empty, run: { seconds: 30, scheduled: 0, urls: [], began: 0, ended: 30_000 } }), [tests]);
 });
 
 const delivered = 'every reader gets every message in the order of offsets';
@@ -174,6 +176,12 @@ test('a batch that is sent again after a lost connection to Postgres gives a rep
   assert.deepEqual(replayedAfter([], { faults }), []);
   const longAgo = [{ ...faults[0], injected: 1_000, removed: 2_000 }];
   assert.deepEqual(replayedAfter([], { faults: longAgo }), ['a replayed answer has an original']);
+});
+
+test('a fault that makes the sidecar connect to Postgres again may replay a batch', () => {
+  for (const target of ['first-host-a', 'resolver']) {
+    assert.deepEqual(replayedAfter([], { faults: [{ fault: 'hang', target, injected: 19_990, removed: 19_999 }] }), [], target);
+  }
 });
 
 test('docs/errors.md has the same codes that mean nothing was inserted', () => {

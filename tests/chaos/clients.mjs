@@ -1,5 +1,5 @@
-// Sends messages through both sidecars, retries undecided messages, sends messages that must be refused, and records
-// each answer.
+// Sends messages through both sidecars, retries undecided messages, sends messages that must be refused, reads the
+// history, and records each answer.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { random } from '../client/random.mjs';
@@ -7,17 +7,19 @@ import { request } from '../integration/http.mjs';
 
 const WORKERS = 16;
 const TIMEOUT_MS = 3000;
+const READ_PAUSE_MS = 50;
 const BACK_OFF_MS = 50; // after no answer, 429 or 503; real clients wait longer
 const DECIDED = (status) => status === 200 || (status >= 400 && status < 500 && status !== 429);
 
 export class Clients {
   attempts = []; // in the form of checker.mjs
+  reads = [];
   undecided = [];
   #stopping = false;
   #workers;
 
-  constructor({ stack, rooms, urls }, seed) {
-    Object.assign(this, { stack, rooms, urls });
+  constructor({ stack, rooms, regulars, urls }, seed) {
+    Object.assign(this, { stack, rooms, regulars, urls });
     this.random = random(seed);
     this.accepted = [];
     this.muted = Array.from({ length: 20 }, () => stack.user());
@@ -27,7 +29,7 @@ export class Clients {
     for (const { id } of this.muted) {
       await this.stack.query("insert into sealcast.restrictions (user_id, kind) values ($1, 'mute')", [id]);
     }
-    this.#workers = Array.from({ length: WORKERS }, () => this.#work());
+    this.#workers = [...Array.from({ length: WORKERS }, () => this.#work()), ...this.urls.map((url) => this.#read(url))];
   }
 
   async #work() {
@@ -37,7 +39,18 @@ export class Clients {
       else if (random.chance(0.04)) await this.#sendRefused();
       else if (this.accepted.length > 0 && random.chance(0.04)) await this.#sendAcceptedAgain();
       else if (random.chance(0.03)) await this.#sendToAllAtOnce();
+      else if (random.chance(0.02)) await this.#send(this.#message({ user: this.regulars[random.below(this.regulars.length)] }));
       else await this.#send(this.#message());
+    }
+  }
+
+  // Reads the newest page of each room in turn.
+  async #read(url) {
+    for (let i = 0; !this.#stopping; i++) {
+      const read = { url, began: performance.now() };
+      const answer = await request(`${url}/streams/${this.rooms[i % this.rooms.length]}/messages?limit=20`, { timeout: TIMEOUT_MS }).catch(() => ({ status: 0 }));
+      this.reads.push({ ...read, status: answer.status, ended: performance.now() });
+      await pause(READ_PAUSE_MS);
     }
   }
 

@@ -1,6 +1,9 @@
 // Injects faults into a system by a schedule and records the times. A fault that cannot be injected or removed is a
 // violation; the other faults continue.
 import { setTimeout as pause } from 'node:timers/promises';
+import { within } from '../integration/waiting.mjs';
+
+const LIMIT_MS = 120_000; // for an injection or a removal; a part may wait for a minute itself
 
 export class FaultInjector {
   // {fault, target, duration, injected, removed, clock}: times are ms of performance.now(). `clock` is the time of day,
@@ -8,8 +11,8 @@ export class FaultInjector {
   faults = [];
   violations = [];
 
-  constructor(system, print) {
-    Object.assign(this, { system, print });
+  constructor(system, print, limit = LIMIT_MS) {
+    Object.assign(this, { system, print, limit });
   }
 
   // Returns when each fault is removed or has failed.
@@ -31,11 +34,11 @@ export class FaultInjector {
     await previous;
     const record = { fault, target, duration, injected: performance.now(), clock: Date.now() };
     try {
-      const remove = await this.system.inject(event);
+      const remove = await within('the fault is injected', this.system.inject(event), this.limit);
       this.faults.push(record);
       print(`${fault} ${target}, ${duration} ms`);
       await pause(duration);
-      await remove();
+      await within('the fault is removed', remove(), this.limit);
       record.removed = performance.now();
       print(`${fault} ${target} is removed`);
     } catch (error) {

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { FaultInjector } from './fault_injector.mjs';
 
 const event = (at, target) => ({ at, fault: 'kill', target, duration: 0 });
-const injectAll = async (events, inject) => {
-  const injector = new FaultInjector({ inject }, () => {});
+const injectAll = async (events, inject, limit) => {
+  const injector = new FaultInjector({ inject }, () => {}, limit);
   await injector.run(events);
   return injector;
 };
@@ -35,6 +35,16 @@ for (const [action, inject] of Object.entries({
     const { faults, violations } = await injectAll([event(0, 'a'), event(1, 'b'), event(2, 'a')], inject);
     assert.deepEqual(violations.map(({ guarantee }) => guarantee), ['the system recovers', 'the system recovers']);
     assert.match(violations[0].details, /^kill a: Error: no such part/);
+    assert.deepEqual(faults.filter(({ removed }) => removed).map(({ target }) => target), ['b']);
+  });
+}
+
+const never = new Promise(() => {});
+for (const [action, inject] of Object.entries({ injected: ({ target }) => (target === 'a' ? never : () => {}), removed: async ({ target }) => () => target === 'a' && never })) {
+  test(`a fault that is never ${action} is reported, and the run ends`, async () => {
+    const { faults, violations } = await injectAll([event(0, 'a'), event(1, 'b')], inject, 50);
+    assert.equal(violations.length, 1);
+    assert.match(violations[0].details, new RegExp(`^kill a: Error: not within 50 ms: the fault is ${action}`));
     assert.deepEqual(faults.filter(({ removed }) => removed).map(({ target }) => target), ['b']);
   });
 }

@@ -1,5 +1,5 @@
 // Injects faults under load by the schedule of a seed, and then checks the guarantees. tests/chaos.sh runs it with SEED
-// and SECONDS_OF_LOAD in the environment.
+// and SECONDS_OF_LOAD in the environment, and perhaps GATE_REDIS and FAULTS.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { check } from './checker.mjs';
 import { Clients } from './clients.mjs';
 import { FaultInjector } from './fault_injector.mjs';
 import { Readers } from './readers.mjs';
-import { allFaults, schedule } from './schedule.mjs';
+import { faultsOf, schedule, shapeOf } from './schedule.mjs';
 import { System } from './system.mjs';
 
 const ROOMS = 4;
@@ -18,18 +18,23 @@ const seconds = Number(process.env.SECONDS_OF_LOAD);
 const results = fileURLToPath(new URL(`../../build/chaos/${seed}`, import.meta.url));
 const print = (...words) => console.log(...words);
 
-const repeat = `To repeat: SEED=${seed} SECONDS_OF_LOAD=${seconds} make chaos`;
+const shape = process.env.GATE_REDIS || shapeOf(seed);
+const only = process.env.FAULTS ?? '';
+const faults = faultsOf(shape, only);
+const repeat = `To repeat: SEED=${seed} SECONDS_OF_LOAD=${seconds} GATE_REDIS=${shape}${only && ` FAULTS='${only}'`} make chaos`;
 
-print(`Seed ${seed}, ${seconds} s of load. ${repeat}`);
-const system = await System.start(ROOMS);
+print(`Seed ${seed}, ${seconds} s of load, Redis of the gate: ${shape}. ${repeat}`);
+const system = await System.start(ROOMS, shape);
 for (const [group, reason] of system.impossible) print(`Skipped faults: ${group}: ${reason}`);
 const readers = new Readers(system);
 const clients = new Clients(system, seed);
 const injector = new FaultInjector(system, print);
-const events = schedule(seed, seconds * 1000, allFaults.filter(({ group }) => !system.impossible.has(group)));
+const events = schedule(seed, seconds * 1000, faults.filter(({ group }) => !system.impossible.has(group)));
 const history = {
   run: { seconds, scheduled: events.length, urls: system.urls },
   attempts: clients.attempts,
+  reads: clients.reads,
+  calls: system.moderators.calls,
   faults: injector.faults,
   stored: [],
   logged: [],
@@ -52,10 +57,13 @@ process.exit(violations.length > 0 ? 1 : 0);
 
 // Injects the faults of the schedule while the clients send.
 async function underLoad() {
+  history.run.began = performance.now();
   await clients.start();
+  system.moderators.start();
   await Promise.all([injector.run(events), pause(seconds * 1000)]);
+  history.run.ended = performance.now();
   await system.ready();
-  await clients.stop();
+  await Promise.all([clients.stop(), system.moderators.stop()]);
 }
 
 // Waits until every reader has received every message, at most 15 rounds. Then collects the data for the checker.
@@ -100,6 +108,7 @@ function report() {
   }
   const frames = Object.values(history.deliveries).flatMap((streams) => Object.values(streams)).flat();
   print(`${history.attempts.length} answers: ${Object.entries(statuses).map(([name, count]) => `${name}: ${count}`).join(', ')}`);
+  print(`${history.reads.length} pages read, ${history.calls.length} calls of moderation`);
   print(`${history.stored.length} messages stored, ${frames.length} frames received; MQTT: ${history.repaired.length} frames from the history, after a kill of the broker`);
   if (violations.length === 0) return print(`All guarantees hold (seed ${seed})`);
   mkdirSync(results, { recursive: true });
@@ -107,7 +116,7 @@ function report() {
   for (const [name, entries] of Object.entries({ violations, ...history, deliveries: [history.deliveries], run: [history.run] })) {
     lines(`${name}.jsonl`, entries.map((entry) => JSON.stringify(entry)));
   }
-  for (const [name, sidecar] of system.sidecars) lines(`sidecar-${name}.log`, sidecar.log);
+  for (const [name, log] of system.logs) lines(`sidecar-${name}.log`, log.lines);
   for (const { guarantee, details, txnId } of violations.slice(0, 20)) {
     print(`VIOLATED: ${guarantee}: ${details}`);
     for (const attempt of txnId ? history.attempts.filter((other) => other.txnId === txnId) : []) print(`    ${JSON.stringify(attempt)}`);

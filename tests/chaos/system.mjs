@@ -1,5 +1,6 @@
 // The system under test: two sidecars, their Postgres, the gate's Redis, a Redis and a Mosquitto as targets of
-// delivery, and a proxy ("link") in each connection. It injects faults into each part and removes them.
+// delivery, a proxy ("link") in each connection, and further parts (parts/). It injects faults into each part and removes
+// them.
 import { execFile } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,11 +11,18 @@ import { request } from '../integration/http.mjs';
 import { RedisTarget } from '../integration/redis_target.mjs';
 import { PrivateStack, freePort } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
+import { FirstHost } from './parts/first_host.mjs';
+import { shapes } from './parts/gate_redis.mjs';
+import { GoneReaders } from './parts/gone_readers.mjs';
+import { LogCollector } from './parts/log_collector.mjs';
+import { Moderators } from './parts/moderators.mjs';
+import { NameServer } from './parts/name_server.mjs';
 
 const run = promisify(execFile);
 
 const NAMES = ['a', 'b'];
-// tests/chaos.sh has made a mount namespace: the mounts of this file end with the namespace.
+const REGULARS = 4;
+// namespace.sh has made a mount namespace and a network namespace: the mounts and routes end with them.
 const NAMESPACE = Boolean(process.env.SEALCAST_CHAOS_NAMESPACE);
 const DISK = '/mnt';
 const DISK_MIB = 1024;
@@ -29,35 +37,33 @@ export class System {
   impossible = new Map(); // faults that this machine cannot have: group → reason
   violations = []; // sidecars that ended without a fault
   links = new Map();
+  logs = new Map();
+  firstHosts = new Map();
   sidecars = new Map();
+  #parts = new Map(); // target → its part, of parts/
   #settings = new Map();
 
-  static async start(rooms) {
+  // `shape` is that of the gate's Redis.
+  static async start(rooms, shape = 'single') {
     const system = new System();
     system.stack = await PrivateStack.create();
+    system.regulars = Array.from({ length: REGULARS }, () => system.stack.user());
     system.target = await RedisTarget.start(system.stack);
     system.broker = await Broker.start(system.stack);
     await system.#prepareClock();
     await system.#moveToSmallDisk();
     system.rooms = await Promise.all(Array.from({ length: rooms }, () => system.stack.stream()));
     await system.broker.read(system.rooms);
+    await LogCollector.prepare(system.stack);
     await system.#makeLinks();
-    for (const name of NAMES) await system.#startSidecar(name);
-    await system.ready();
+    system.moderators = await Moderators.create(system.stack, system.rooms[0], system.urls);
+    system.#parts.set('moderator', system.moderators);
+    await system.useRedis(shape);
     if (system.violations.length > 0) throw new Error(system.violations[0].details);
     const services = "select distinct transport from sealcast.delivery_status where transport <> 'sse'";
     // A transport delivers only the messages after its start.
     await until('the transports have started', async () => (await system.stack.query(services)).length === 2);
     return system;
-  }
-
-  // The gate's Redis, with the methods of RedisTarget and Broker.
-  get #redis() {
-    return {
-      signal: (signal) => this.stack.signal('redis', signal),
-      stop: (signal) => this.stack.stop('redis', signal),
-      start: () => this.stack.startRedis(),
-    };
   }
 
   // The URLs of the sidecars for clients.
@@ -120,30 +126,67 @@ export class System {
       return this.links.get(name);
     };
     const [target, broker] = [await link('link-redis-target', this.target.url), await link('link-mosquitto', this.broker.url)];
-    for (const name of NAMES) {
+    const brokerHost = await this.#startNameServer();
+    for (const [i, name] of NAMES.entries()) {
       const listen = `127.0.0.1:${await freePort()}`;
-      const postgres = await link(`postgres-${name}`, 'tcp://postgres', { path: join(host, `.s.PGSQL.${port}`) });
-      const redis = await link(`redis-${name}`, this.stack.gateUrl);
+      const firstHost = await FirstHost.start(this.stack, await link(`postgres-${name}`, 'tcp://postgres', { path: join(host, `.s.PGSQL.${port}`) }));
       await link(`clients-${name}`, `http://${listen}`);
+      const log = await LogCollector.start(this.stack, name, this.rooms[0], `http://${listen}`);
+      this.logs.set(name, log);
+      this.firstHosts.set(name, firstHost);
+      const readers = new GoneReaders(`127.66.0.${i + 1}`, listen, this.rooms, () => this.metric(name, 'sealcast_sse_subscribers'));
+      this.#parts.set(`first-host-${name}`, firstHost).set(`log-${name}`, log).set(`readers-${name}`, readers);
       this.#settings.set(name, {
         SEALCAST_HTTP_LISTEN: listen,
         SEALCAST_RELAY_HOLDER: name,
-        SEALCAST_POSTGRES_DSN: `host=127.0.0.1 port=${postgres.port} dbname=${database} user=sealcast_service`,
-        SEALCAST_GATE_REDIS_URL: redis.url,
+        SEALCAST_POSTGRES_DSN: `${firstHost.dsn} dbname=${database} user=sealcast_service`,
         SEALCAST_GATE_SOCKET: '',
         SEALCAST_REDIS_STREAMS_URL: target.url,
-        SEALCAST_MQTT_URL: broker.url,
+        SEALCAST_MQTT_URL: `mqtt://${brokerHost}:${broker.port}`,
         SEALCAST_DELIVERY_TIMEOUT_MS: '2000',
+        SEALCAST_SSE_HEARTBEAT_MS: '1000',
+        SEALCAST_HTTP_ACK_TIMEOUT_S: '5', // the least
       });
     }
   }
 
+  // Starts the gate's Redis in another shape, and the sidecars with it.
+  async useRedis(shape) {
+    this.redis = await shapes[shape].start(this.stack, [...this.regulars]);
+    this.#parts.set('redis', this.redis);
+    for (const name of NAMES) {
+      // The nodes of a group name each other's addresses, so only a single server has links.
+      if (this.redis.linked) this.links.set(`redis-${name}`, await Proxy.to(this.redis.url));
+      const redis = this.redis.linked ? this.links.get(`redis-${name}`) : this.redis;
+      Object.assign(this.#settings.get(name), this.redis.settings, { SEALCAST_GATE_REDIS_URL: redis.url });
+      const running = this.sidecars.get(name);
+      this.sidecars.delete(name);
+      await running?.stop();
+      await this.#startSidecar(name);
+    }
+    await this.ready();
+  }
+
+  // Returns the host of the broker.
+  async #startNameServer() {
+    if (!NAMESPACE) {
+      this.impossible.set('network', 'it needs root and a network namespace');
+      return '127.0.0.1';
+    }
+    const cut = () => [...this.links].filter(([target]) => !target.startsWith('clients-')).forEach(([, link]) => link.cut());
+    this.nameServer = await NameServer.start(this.stack, cut);
+    this.#parts.set('resolver', this.nameServer);
+    return NameServer.NAME;
+  }
+
   async #startSidecar(name) {
-    const sidecar = await this.stack.launch(this.#settings.get(name), { under: sanitized ? [] : ['env', ...this.#clock] });
+    const log = this.logs.get(name);
+    const under = [...log.under, ...(sanitized ? [] : ['env', ...this.#clock])];
+    const sidecar = await this.stack.launch(this.#settings.get(name), { under });
     this.sidecars.set(name, sidecar);
     sidecar.exited.then(({ code, signal }) => {
       if (this.sidecars.get(name) !== sidecar) return; // a fault has killed it
-      this.violations.push({ guarantee: 'a sidecar survives the faults of other parts', details: `${name} ended with ${code ?? signal}:\n${sidecar.tail()}` });
+      this.violations.push({ guarantee: 'a sidecar survives the faults of other parts', details: `${name} ended with ${code ?? signal}:\n${log.tail()}` });
     });
   }
 
@@ -153,7 +196,8 @@ export class System {
     const name = target.split('-').at(-1);
     if (target.startsWith('sidecar-')) return this.#injectIntoSidecar(fault, name);
     if (this.links.has(target)) return this.#injectIntoLink(fault, this.links.get(target));
-    const services = { 'redis-target': this.target, mosquitto: this.broker, redis: this.#redis };
+    if (this.#parts.has(target)) return this.#parts.get(target).inject(fault);
+    const services = { 'redis-target': this.target, mosquitto: this.broker };
     if (services[target]) return this.#injectIntoService(fault, services[target]);
     if (target === 'clock') return this.#stepClockBack();
     return this.#injectIntoPostgres(fault);
@@ -224,9 +268,17 @@ export class System {
     };
   }
 
+  // A metric of a sidecar, read directly.
+  async metric(name, metric) {
+    const { text } = await request(`${this.sidecars.get(name).url}/metrics`, { timeout: 2000 });
+    return Number(new RegExp(`^${metric} (\\S+)$`, 'm').exec(text)[1]);
+  }
+
   async close() {
     this.broker.subscriber.kill();
     for (const link of this.links.values()) await link.close();
+    await this.nameServer?.close();
     await this.stack.close();
+    if (NAMESPACE) await run('umount', ['--lazy', DISK, '/dev/shm']);
   }
 }

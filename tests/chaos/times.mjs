@@ -5,7 +5,10 @@ const RECOVERY_MS = 5000;
 // Only a system that does not work stores fewer messages. (A slow machine with other load stores a hundred per second.)
 const MIN_STORED_PER_SECOND = 5;
 // The codes of 429 and 503 which mean that nothing was inserted, by docs/errors.md.
-export const INSERTED_NOTHING = new Set(['rate_limited', 'gate_unavailable', 'overloaded']);
+export const INSERTED_NOTHING = new Set(['rate_limited', 'gate_unavailable', 'overloaded', 'no_partition', 'database_full', 'database_read_only']);
+
+// The targets of faults that may cut connections to Postgres.
+const CUT_FROM_POSTGRES = /^(postgres|first-host-|resolver$)/;
 
 export const keyOf = ({ sender, txnId }) => `${sender} ${txnId}`;
 
@@ -58,7 +61,7 @@ function checkOrder({ attempts, logged }, report) {
 // Before a replayed answer ended, an attempt that may have inserted the message must have begun. It can be the same
 // attempt: a sidecar that loses its connection to Postgres sends the batch again.
 function checkReplays({ attempts, faults }, report) {
-  const onDatabase = ({ target }) => target.startsWith('postgres');
+  const onDatabase = ({ target }) => CUT_FROM_POSTGRES.test(target);
   const mayHaveInserted = (attempt) => {
     if (attempt.status === 200) return !attempt.replayed || affected(faults, attempt, onDatabase);
     return attempt.status === 0 || (attempt.status >= 500 && !INSERTED_NOTHING.has(attempt.code));

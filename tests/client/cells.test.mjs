@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { cellOf, createClient, sse } from '../../client/index.js';
 import { Cells } from '../integration/cells.mjs';
 import { within } from '../integration/waiting.mjs';
+import { seal } from './foreign_server.mjs';
 import { QUICK, Reader } from './reader.mjs';
 import { launch, serve } from './site.mjs';
 
@@ -75,7 +76,7 @@ test('while a stream is moved, its reader gets each message once and in order', 
   await reader.reached(5);
   await cells.move(room, a, b);
   await reader.until('the reader reads in the other cell', () => reader.statuses.filter((status) => status === 'live').length > 1);
-  const [{ before }] = await b.query('select sealcast.last_offset($1) as before', [room]);
+  const [{ before }] = await b.query('select sealcast_internal.last_offset($1) as before', [room]);
   await reader.reached(Number(before) + 5);
   moving = false;
   await within('the writers end', Promise.all(writers));
@@ -132,14 +133,13 @@ test('a wrong_cell answer is not followed with followCells: false, to anything b
 // A client with a simulated network. `answers` has for each origin the stream's cell, 'here', or 'gone'.
 function simulate(answers) {
   const asked = [];
-  const fetch = async (url) => {
+  const fetch = async (url, { body }) => {
     const { origin } = new URL(url);
     asked.push(origin);
     const answer = answers[origin];
     if (answer === 'gone') throw new TypeError('fetch failed');
-    if (answer === 'here') return new Response('{"messages":[],"first":1,"last":0}');
-    const body = JSON.stringify({ code: 'wrong_cell', message: 'm', details: answer, hint: null });
-    return new Response(body, { status: 421 });
+    if (answer === 'here') return Response.json(body ? seal(body) : { messages: [], first: 1, last: 0 });
+    return Response.json({ code: 'wrong_cell', message: 'm', details: answer, hint: null }, { status: 421 });
   };
   return { asked, fetch, answers, client: createClient({ url: 'https://one.example', fetch, retry: QUICK }) };
 }

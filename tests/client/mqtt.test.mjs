@@ -179,6 +179,51 @@ test('readers share a client, and a reader that leaves does not unsubscribe the 
   await elsewhere.close();
 });
 
+test('a reader passes messages that are gone, in the history and on the topic', { skip }, async () => {
+  const room = await stack.stream();
+  const erase = (n) => stack.query("delete from sealcast.messages where stream_id = $1 and d::json ->> 'content' = $2", [room, n]);
+  await write(stack, room, 4);
+  const [whole, gone] = [new Reader(clientOf(), room, { from: 0 }), []];
+  await whole.reached(4);
+  await whole.close();
+  for (const n of ['n 2', 'n 4']) await erase(n);
+  const reader = new Reader(clientOf(maker(), OTHER_TOPIC), room, { ...onMqtt, from: 0, onGone: ({ offset }) => gone.push(offset) });
+  await reader.ready();
+  await until('the history is read', () => reader.subscription.offset === 4);
+  assert.deepEqual([reader.offsets, gone], [[1, 3], [2, 4]]);
+
+  const { publish, close } = await publisher();
+  const topic = OTHER_TOPIC.replace('{stream_id}', room);
+  await publish(topic, '{"offset":5,"prev":4,"gone":true}');
+  await until('the gone frame has come', () => reader.subscription.offset === 5);
+  const [{ envelope }] = whole.frames;
+  await publish(topic, JSON.stringify({ offset: 6, prev: 5, envelope }));
+  await reader.reached(6);
+  assert.deepEqual([reader.offsets, gone, reader.errors], [[1, 3, 6], [2, 4, 5], []]);
+  assert.equal(reader.subscription.status, 'live');
+  await close();
+  await reader.close();
+});
+
+test('an MqttClient has one listener per event for 14 streams, and none when they are closed', { skip }, async () => {
+  const sdk = callersClient();
+  const events = ['message', 'connect', 'error', 'close', 'end'];
+  const listeners = () => events.map((event) => sdk.listenerCount(event));
+  const own = listeners(); // of MQTT.js itself
+  const rooms = await Promise.all(Array.from({ length: 14 }, () => stack.stream()));
+  const readers = rooms.map((room) => new Reader(clientOf(sdk), room, onMqtt));
+  for (const reader of readers) await reader.ready();
+  assert.deepEqual(listeners(), own.map((count) => count + 1));
+  for (const room of rooms) await write(stack, room, 2);
+  for (const reader of readers) await reader.reached(2);
+  for (const reader of readers) reader.assertOffsets(1, 2);
+  mqttProxy.cut();
+  for (const room of rooms) await write(stack, room, 1);
+  for (const reader of readers) await reader.reached(3);
+  for (const reader of readers) await reader.close();
+  assert.deepEqual(listeners(), own);
+});
+
 test('bad frames on the topic are reported and skipped', { skip }, async () => {
   const room = await stack.stream();
   const reader = new Reader(clientOf(), room, onMqtt);

@@ -193,8 +193,9 @@ test('a missing answer moves the client, and so does a 5xx about the region', (t
     return moved;
   };
   const moved = { unreachable: 0, timeout: 0, silence: 0, unexpected_answer: 502, database_unavailable: 503, gate_unavailable: 503 };
-  const stay = { connection_lost: 0, closed: 0, overloaded: 503, txn_in_progress: 503, rate_limited: 429, user_banned: 403 };
+  const stay = { connection_lost: 0, closed: 0, overloaded: 503, txn_in_progress: 503, no_partition: 503, database_full: 503, rate_limited: 429, user_banned: 403, stream_not_found: 404, unexpected_answer: 200 };
   for (const [code, status] of Object.entries(moved)) assert.ok(moves(code, status), code);
+  assert.ok(moves('unexpected_answer', 404), 'a proxy that does not know its sidecar');
   for (const [code, status] of Object.entries(stay)) assert.ok(!moves(code, status), code);
   const simulation = new Simulation(t, 'https://a', ['https://b']);
   simulation.regions.failed('https://a', new Error('the caller aborted'));

@@ -1,13 +1,12 @@
 // sendMessage() against a sidecar: which errors it retries, and that a retry never stores a second message.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { createClient, SealcastError } from '../../client/index.js';
 import { checkEnvelope } from '../integration/envelope.mjs';
 import { freePort, PrivateStack } from '../integration/stack.mjs';
 import { within } from '../integration/waiting.mjs';
+import { seal, sendJson, serveAnswers } from './foreign_server.mjs';
 import { Proxy } from './proxy.mjs';
 import { fetchIgnoringSignal, QUICK } from './reader.mjs';
 
@@ -142,28 +141,24 @@ test('an expired session is renewed once by getToken()', async () => {
 });
 
 // No part of the stack gives these answers, but gateways in front of it do.
-test('an HTML 502, a date in Retry-After and a hint of PostgREST are retried', async () => {
-  const envelope = JSON.stringify({ v: 1 });
+test('408, 425, HTML 404 and 502, a date in Retry-After and a hint of PostgREST are retried', async () => {
   const answers = [
+    [404, { 'content-type': 'text/html' }, '<html>'],
+    [404, { 'content-type': 'application/json' }, '{"message":"no Route matched with those values"}'],
+    [408, {}, '{"code":"invalid_request","message":"m","details":null,"hint":null}'],
+    [408, {}, '<html>'],
+    [425, {}, ''],
     [502, {}, '<html>'],
     [503, { 'retry-after': new Date(Date.now() + 1000).toUTCString() }, '{"code":"overloaded","message":"m","hint":null}'],
     [429, {}, '{"code":"rate_limited","message":"m","details":"rate_limited: d","hint":"30 ms"}'],
-    [200, {}, envelope],
   ];
-  const bodies = [];
-  const server = http.createServer(async (request, response) => {
-    let body = '';
-    for await (const piece of request) body += piece;
-    bodies.push(body);
-    const [status, headers, answer] = answers[bodies.length - 1];
+  const { url, requests } = await serveAnswers((_, response, body) => {
+    if (requests.length > answers.length) return sendJson(response, seal(body));
+    const [status, headers, answer] = answers[requests.length - 1];
     response.writeHead(status, headers).end(answer);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const client = createClient({ url: `http://127.0.0.1:${server.address().port}/`, token: 'x', retry: QUICK });
-  assert.deepEqual(await client.sendMessage(randomUUID(), 'chat', {}), { v: 1 });
-  assert.equal(bodies.length, 4);
-  assert.equal(new Set(bodies).size, 1, 'each attempt has the same txn_id');
-  server.close();
-  server.closeAllConnections();
+  const client = createClient({ url: `${url}/`, token: 'x', retry: QUICK });
+  const { txn_id: txnId } = await client.sendMessage(randomUUID(), 'chat', {});
+  assert.equal(requests.length, answers.length + 1);
+  assert.deepEqual(new Set(requests.map(({ body }) => JSON.parse(body).txn_id)), new Set([txnId]));
 });

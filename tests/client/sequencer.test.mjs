@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { SealcastError } from '../../client/index.js';
+import { parseResumePoint } from '../../client/resume_point.js';
 import { Sequencer } from '../../client/sequencer.js';
 import { within } from '../integration/waiting.mjs';
 import { random } from './random.mjs';
@@ -41,7 +42,9 @@ class Model {
       dropped: ({ from, to }) => note(`${from}-${to}`),
       rewound: ({ offset }) => note(`back to ${offset}`),
       historyFailed: (error) => this.errors.push(error),
-      history: async ({ after, before = Infinity, limit }) => {
+      history: async (query) => {
+        const [after, before] = [Number(query.after), Number(query.before ?? Infinity)];
+        const { limit } = query;
         this.requests.push({ after, before, limit });
         const { first, last } = this;
         await beforeAnswer();
@@ -260,4 +263,98 @@ test('nothing is delivered before start() or after close()', async () => {
   model.sequencer.push(frame(5));
   await nextTick();
   assert.deepEqual(model.reported, [3, 4]);
+});
+
+// A model of a log with an epoch: its history answers a foreign resume point with a reset, as the server does.
+class Log {
+  reported = [];
+  messages = [];
+  requests = 0;
+
+  constructor(from) {
+    this.sequencer = new Sequencer({
+      deliver: ({ offset, envelope, gone }) => this.#note(gone ? `${offset} gone` : `${offset} ${envelope.sig}`),
+      dropped: ({ from: first, to }) => this.#note(`${first}-${to}`),
+      rewound: ({ offset }) => this.#note(`back to ${offset}`),
+      historyFailed: assert.ifError,
+      history: async ({ after, before, limit }) => {
+        this.requests++;
+        const [bound, end] = [parseResumePoint(after), before === undefined ? null : parseResumePoint(before)];
+        const reset = bound.epoch !== null && bound.epoch !== this.epoch;
+        const inRange = ({ offset }) => reset || (offset > bound.offset && !(offset >= end?.offset));
+        const messages = this.messages.filter(inRange).slice(0, limit);
+        return { messages, first: 1, last: this.messages.length, epoch: this.epoch, ...(reset && { reset }) };
+      },
+      ...AT_ONCE,
+    });
+    const { offset, epoch } = parseResumePoint(from);
+    this.sequencer.start(offset, epoch);
+  }
+
+  begin(epoch, signatures) {
+    this.epoch = epoch;
+    this.messages = signatures.map((sig, i) => ({ offset: i + 1, prev: i, envelope: { sig } }));
+  }
+
+  #note(what) {
+    this.reported.push(what);
+    this.changed?.();
+  }
+
+  async has(reported) {
+    await within(
+      `${reported}`,
+      new Promise((resolve) => (this.changed = () => this.reported.length >= reported.length && resolve())),
+    ).catch(() => {});
+    assert.deepEqual(this.reported, reported);
+  }
+}
+
+const signed = (label, count) => Array.from({ length: count }, (_, i) => `${label}${i + 1}`);
+const reports = (signatures) => signatures.map((sig, i) => `${i + 1} ${sig}`);
+
+test('frames of a restored log with old offsets are noticed, and everything that is kept comes again', async () => {
+  const log = new Log('old:0');
+  const [old, restored] = [signed('a', 10), [...signed('a', 5), ...signed('b', 7)]];
+  log.begin('old', old);
+  for (const frame of log.messages) log.sequencer.push(frame);
+  assert.equal(log.sequencer.resumePoint, 'old:0');
+  await log.has(reports(old));
+  assert.equal(log.sequencer.resumePoint, 'old:10');
+  log.begin('new', restored);
+  log.sequencer.push(log.messages[5]); // offset 6 again, with another message
+  await log.has([...reports(old), 'back to 0', ...reports(restored)]);
+  assert.equal(log.sequencer.resumePoint, 'new:12');
+  log.sequencer.close();
+});
+
+test('repeats of the same log are no reason to read the history', async () => {
+  const log = new Log('old:0');
+  log.begin('old', signed('a', 10));
+  for (const frame of [...log.messages, ...log.messages]) log.sequencer.push(frame);
+  await log.has(reports(signed('a', 10)));
+  for (const frame of log.messages) log.sequencer.push(frame);
+  assert.equal(log.requests, 0);
+  log.sequencer.close();
+});
+
+test('a gap is filled with the epoch, and a resume point of another epoch is rewound', async () => {
+  const log = new Log('old:10');
+  log.begin('new', signed('b', 12));
+  log.sequencer.push({ ...log.messages[11], prev: 11 });
+  await log.has(['back to 0', ...reports(signed('b', 12))]);
+  log.sequencer.close();
+});
+
+test('a message that is gone fills its gap, and moves the position', async () => {
+  const log = new Log('x:0');
+  log.begin('x', signed('a', 4));
+  log.messages[1] = { offset: 2, prev: 1, gone: true };
+  log.sequencer.push(log.messages[0]);
+  log.sequencer.push(log.messages[2]); // the gone frame comes from the history
+  log.messages[3] = { offset: 4, prev: 3, gone: true };
+  log.sequencer.push(log.messages[3]);
+  await log.has(['1 a1', '2 gone', '3 a3', '4 gone']);
+  assert.equal(log.sequencer.resumePoint, 'x:4');
+  log.sequencer.close();
 });

@@ -7,7 +7,6 @@ import { after, before, test } from 'node:test';
 import { Realtime } from 'ably';
 import mqttjs from 'mqtt';
 import { ably, createClient, mqtt, sse } from '../../client/index.js';
-import { isPast, migrationTicket, nowSeconds } from '../integration/migration_ticket.mjs';
 import { freePort, PrivateStack } from '../integration/stack.mjs';
 import { TokenBroker } from '../integration/token_broker.mjs';
 import { until } from '../integration/waiting.mjs';
@@ -65,7 +64,8 @@ const overAbly = (options) =>
     ...options,
   });
 
-// A client of a user. `exchanges` has the statuses of the answers to its token requests. With `withoutSession` these requests
+// A client of a user. `exchanges` has the statuses of the answers to its token requests, or the
+// members of a request that has others than transport and channel. With `withoutSession` these requests
 // carry no session.
 function clientOf(user, { withoutSession = false, transports = [sse(), overMqtt(), overAbly()] } = {}) {
   const exchanges = [];
@@ -73,7 +73,8 @@ function clientOf(user, { withoutSession = false, transports = [sse(), overMqtt(
     if (!target.endsWith('/token')) return fetch(target, { headers, ...request });
     const { Authorization, ...others } = headers;
     const answer = await fetch(target, { headers: withoutSession ? others : headers, ...request });
-    exchanges.push(answer.status);
+    const members = Object.keys(JSON.parse(request.body)).join();
+    exchanges.push(members === 'transport,channel' ? answer.status : members);
     return answer;
   };
   const client = createClient({ url, token: user?.token(), fetch: watched, transports });
@@ -88,13 +89,13 @@ async function privateRoom(members = 1) {
 }
 
 // Writes the transport_migrate message that the sidecar writes when it moves a stream.
-const migrate = (room, target, { exp = nowSeconds() + 60, overlapMs = 200 } = {}) =>
+const migrate = (room, target) =>
   writeAsSystem(stack, room, 'transport_migrate', {
     type: 'migrate',
     target,
     channel_id: target === 'ably' ? `sealcast:${room}` : `sealcast/${room}`,
-    token: migrationTicket(stack.sessionSecret, room, target, { exp }),
-    overlap_ms: overlapMs,
+    token: 'required',
+    overlap_ms: 200,
   });
 const isOn = (reader, name) => reader.until(`the reader uses ${name}`, () => reader.subscription.transport === name);
 const codes = (reader) => reader.errors.map(({ code }) => code);
@@ -136,35 +137,21 @@ test('many readers of a private stream migrate to MQTT, and a late one after a r
 });
 
 for (const target of ['mqtt', 'ably']) {
-  test(`${target}: without a session the ticket gives a token, and an expired ticket keeps or returns the reader to SSE`, async () => {
+  test(`${target}: without a session a private stream gives no token, and the reader stays on SSE`, async () => {
     const { room, users } = await privateRoom(2);
     const publisher = target === 'ably' ? await bridge(room, users[1]) : null;
     const client = clientOf(users[0], { withoutSession: true });
     const reader = new Reader(client, room);
     await reader.ready();
-    await migrate(room, target, { exp: nowSeconds() - 1 });
-    await reader.until('the token is refused', () => codes(reader).includes('transport_refused'));
-    assert.equal(reader.subscription.transport, 'sse');
-    assert.equal(reader.subscription.status, 'live');
-    const exp = nowSeconds() + 4;
-    await migrate(room, target, { exp });
-    await isOn(reader, target);
+    for (let times = 1; times <= 2; times++) {
+      await migrate(room, target);
+      await reader.until('the token is refused', () => codes(reader).filter((code) => code === 'transport_refused').length === times);
+    }
+    assert.deepEqual([reader.subscription.transport, reader.subscription.status], ['sse', 'live']);
     await write(stack, room, 3);
     await reader.reached(5);
-    await until('the ticket has expired', () => isPast(exp));
-    if (target === 'ably') service.expireTokens();
-    else brokerProxy.cut();
-    await isOn(reader, 'sse');
-    await reader.until('it is live', () => reader.subscription.status === 'live');
-    await write(stack, room, 3);
-    await reader.reached(8);
-    reader.assertOffsets(1, 8);
-    assert.deepEqual(client.exchanges, [401, 200, 401]);
-    assert.equal(codes(reader).filter((code) => code === 'transport_refused').length, 2);
-    assert.deepEqual(
-      reader.notes.filter(([name]) => name === 'transport'),
-      [['transport', target, 'sse'], ['transport', 'sse', target]],
-    );
+    reader.assertOffsets(1, 5);
+    assert.deepEqual(client.exchanges, [401, 401]);
     await reader.close();
     await publisher?.close();
   });
@@ -262,7 +249,7 @@ function scripted(name, transports = {}) {
   transports[name] = { connections: 0 };
   const connect = async (streamId, on) => {
     transports[name].connections++;
-    let offset = on.after() ?? 0;
+    let offset = Number(on.after() ?? 0);
     transports[name].bring = (t, s, d) =>
       on.onFrame({ offset: ++offset, prev: offset - 1, envelope: { v: 1, t, stream_id: streamId, s, d } });
     on.onConnected({ offset, resumed: true });

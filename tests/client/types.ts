@@ -34,11 +34,11 @@ try {
 }
 
 const cell: string | null = await cellOf('id', ['a', 'b'], { id: 'a' });
-const own: Driver = { name: 'pigeon', connect: async (_streamId, { onConnected, after }) => onConnected({ offset: after() ?? 0 }) };
+const own: Driver = { name: 'pigeon', connect: async (_streamId, { onConnected, after }) => onConnected({ offset: Number(after() ?? 0) }) };
 mqtt({ tokens: true, client: (access) => mqttjs.connect(access?.url ?? '', { username: 'reader', password: access?.token }) });
 ably({ tokens: true, client: (access) => new Realtime({ authCallback: access?.authCallback }) });
-// @ts-expect-error an offset is a number
-client.subscribeStreamEvents('id', () => {}, { from: 'start' });
+// @ts-expect-error a resume point is a number or a text
+client.subscribeStreamEvents('id', () => {}, { from: true });
 // @ts-expect-error sse() has no such option
 sse({ qos: 1 });
 // @ts-expect-error regions must be a list, even for one address

@@ -30,8 +30,9 @@ before(async () => {
   const session = (await request(`${url}/demo.json`)).json;
   room = session.stream_id;
   owner = session.owner.user_id;
-  user = { headers: { authorization: `Bearer ${session.owner.token}` } };
+  user = { headers: { authorization: `Bearer ${session.guest.token}` } };
   broker = session.broker;
+  assert.deepEqual(Object.keys(session.owner), ['name', 'user_id'], 'visitors get no session of the owner');
 });
 
 async function overHttp(sent) {

@@ -24,7 +24,7 @@ const options = readOptions({
 });
 const maxBytes = Number(options['max-message-bytes']);
 const window = Number(options['window-ms']);
-const authorization = `Basic ${Buffer.from(options.key).toString('base64')}`;
+const authorization = () => `Basic ${Buffer.from(options.key).toString('base64')}`;
 const desk = new TokenDesk(options.key, JSON.parse(options.capability));
 const seen = new Map(); // channel and key → the time of the publish
 
@@ -105,7 +105,7 @@ function handle({ method, path, headers, body }) {
   if (method === 'POST' && tokens) return exchange(decodeSegment(tokens[1]), body);
   const route = ROUTE.exec(path);
   if (method !== 'POST' || !route) return refuse(404, 40400, 'Could not find path');
-  if (headers.authorization !== authorization) return refuse(401, 40101, 'Invalid credentials');
+  if (headers.authorization !== authorization()) return refuse(401, 40101, 'Invalid credentials');
   if (mediaType(headers) !== 'application/json') return refuse(400, 40000, 'unsupported content type');
   const channel = decodeSegment(route[1]);
   if (!channel || /^[[:]|\n/.test(channel)) return refuse(400, 40010, 'invalid channel name');

@@ -13,7 +13,6 @@ import { json, mediaType, readOptions, Service } from './service.mjs';
 const MAX_TOKEN_LIFETIME_S = 3600; // a longer lifetime of a server's token is a mistake
 
 const options = readOptions();
-const [apiKey, secret] = options.key.split(':');
 let rooms = {};
 let style;
 const egresses = [];
@@ -34,6 +33,7 @@ function tokenProblem(authorization = '', grant) {
   const [, token] = /^Bearer ([\w.-]+)$/.exec(authorization) ?? [];
   const parts = token?.split('.') ?? [];
   if (parts.length !== 3) return 'no access token';
+  const [apiKey, secret] = options.key.split(':');
   const [header, claims] = parts.slice(0, 2).map(decode);
   if (header?.alg !== 'HS256') return 'unexpected algorithm';
   const want = createHmac('sha256', secret).update(`${parts[0]}.${parts[1]}`).digest();

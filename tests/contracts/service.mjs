@@ -16,6 +16,8 @@
 //   {"do":"stats"}                → {"requests":n,"published":n,"repeats":n,"connections":n,"waiting":n,
 //                                    "answers":{"201":n,…}}; connections: all ever made; waiting: requests without an answer
 //   {"do":"forget"}               → {} clears the published messages and the counts
+//   {"do":"key","key":K}          → {} K is the accepted API key from now on
+//   {"do":"certificate"}          → {} makes a new certificate, and closes the connections
 //   {"do":"faults", …}            → {} replaces all faults by these:
 //     "stuck":true          requests are read, but never answered
 //     "slow_ms":N           each answer is delayed by N ms
@@ -28,7 +30,7 @@
 //     "answer":{"status":N,"headers":{…},"body":"…","only":C}   every request gets this answer; "only": for one channel
 //   {"do":"faults"}               → {} removes all faults
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -42,8 +44,9 @@ export function readOptions(more = {}) {
   return parseArgs({ options }).values;
 }
 
-function makeCertificate(directory, names) {
-  const [key, cert] = [join(directory, 'service.key'), join(directory, 'service.crt')];
+// Makes a key and a self-signed certificate, NAME.key and NAME.crt. Clients can verify the certificate with itself.
+export function makeCertificate(directory, names, name = 'service') {
+  const [key, cert] = [join(directory, `${name}.key`), join(directory, `${name}.crt`)];
   const alternatives = names.split(',').map((name) => (/^[\d.]+$/.test(name) ? 'IP:' : 'DNS:') + name);
   execFileSync(
     'openssl',
@@ -51,6 +54,7 @@ function makeCertificate(directory, names) {
       '-subj', '/CN=contract', '-addext', `subjectAltName=${alternatives.join(',')}`, '-keyout', key, '-out', cert],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
+  for (const file of [key, cert]) chmodSync(file, 0o644); // a server of another user reads them
   return { key, cert };
 }
 
@@ -64,6 +68,7 @@ export class Service {
   #counts = { requests: 0, published: 0, repeats: 0, connections: 0, waiting: 0, answers: {} };
   #server;
   #port;
+  #certificate;
 
   constructor(options, { handle, channelOf, refusals, offsetOf, commands = {} }) {
     this.options = options;
@@ -71,8 +76,7 @@ export class Service {
   }
 
   async start() {
-    const { key, cert } = makeCertificate(this.options.dir, this.options.names);
-    const tls = { key: readFileSync(key), cert: readFileSync(cert), keepAliveTimeout: 120_000 };
+    const tls = { ...this.#makeTls(), keepAliveTimeout: 120_000 };
     this.#server = createServer(tls, (request, response) => this.#take(request, response));
     this.#server.on('secureConnection', (socket) => {
       this.#counts.connections += 1;
@@ -83,11 +87,17 @@ export class Service {
     this.#port = Number(this.options.port);
     await this.#listen();
     this.#port = this.#server.address().port;
-    this.#write({ url: `https://localhost:${this.#port}`, ca_file: cert, key: this.options.key });
+    this.#write({ url: `https://localhost:${this.#port}`, ca_file: this.#certificate, key: this.options.key });
     for await (const line of createInterface({ input: process.stdin })) {
       this.#write(await this.#command(JSON.parse(line)));
     }
     process.exit(0);
+  }
+
+  #makeTls() {
+    const { key, cert } = makeCertificate(this.options.dir, this.options.names);
+    this.#certificate = cert;
+    return { key: readFileSync(key), cert: readFileSync(cert) };
   }
 
   record(channel, message) {
@@ -130,6 +140,13 @@ export class Service {
       case 'forget':
         this.#channels.clear();
         this.#counts = { ...this.#counts, requests: 0, published: 0, repeats: 0, answers: {} };
+        return {};
+      case 'key':
+        this.options.key = rest.key;
+        return {};
+      case 'certificate':
+        this.#server.setSecureContext(this.#makeTls());
+        for (const socket of this.#sockets) socket.destroy();
         return {};
       case 'faults':
         await this.#switchFaults(rest);

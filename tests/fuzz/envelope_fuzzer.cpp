@@ -34,7 +34,7 @@ void check(std::string_view input) {
   const core::VerifyResult result = verify(input);
   std::string canonical;
   try {
-    core::canonicalize(input, canonical, core::Numbers::exact);
+    core::canonicalize(input, canonical, core::Rules::envelope);
     require(verify(canonical) == result, "the canonical form has the same result");
   } catch (const core::Error&) {
     require(result == core::VerifyResult::malformed, "a text that is not JSON is malformed");

@@ -36,6 +36,10 @@ Parsed parse(std::string_view bytes, std::size_t piece) {
   while (end < bytes.size()) {
     end += std::min(piece, bytes.size() - end);
     while (begin < end) {
+      if (!parser && (bytes[begin] == '\r' || bytes[begin] == '\n')) {
+        ++begin;
+        continue;
+      }
       if (!parser) {
         request = {};
         parser.emplace(request, kMaxHeader, kMaxBody);
@@ -44,7 +48,7 @@ Parsed parse(std::string_view bytes, std::size_t piece) {
       boost::system::error_code error;
       const std::size_t used = parser->put(boost::asio::const_buffer(bytes.data() + begin, end - begin), error);
       begin += used;
-      if (parser->is_done()) {
+      if (!error && parser->is_done()) {
         require(request.body.capacity() >= request.body.size() + http::RequestParser::kBodyPadding,
                 "the body has the padding that simdjson needs");
         parsed.requests.push_back(request);
@@ -66,7 +70,9 @@ Parsed parse(std::string_view bytes, std::size_t piece) {
 bool same(const Request& a, const Request& b) {
   return a.method == b.method && a.version == b.version && a.target == b.target && a.body == b.body &&
          a.authorization == b.authorization && a.origin == b.origin && a.last_event_id == b.last_event_id &&
-         a.preflight_method == b.preflight_method && a.forwarded_for == b.forwarded_for;
+         a.preflight_method == b.preflight_method && a.preflight_headers == b.preflight_headers &&
+         a.forwarded_for == b.forwarded_for && a.has_json == b.has_json && a.has_coding == b.has_coding &&
+         a.unknown_method == b.unknown_method;
 }
 
 bool has_field(std::string_view head, std::string_view field) {
@@ -88,6 +94,8 @@ void check_parameters(const Request& request) {
   if (request.target.find("fuzzed=") == std::string::npos) {
     require(encoded.parameter("fuzzed") == request.body, "a parameter is the encoded value");
   }
+  constexpr std::string_view kKnown[] = {"after"};
+  require(is_one_line(request.parameters_problem(kKnown)), "an error can contain the name of a parameter");
   for (const std::string& text : {request.parameter("after"), request.last_event_id}) {
     http::Response response;
     std::optional<std::int64_t> number;

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "client/redis/command.h"
 #include "client/redis/reply.h"
+#include "client/redis/topology.h"
 #include "events/replies.h"
 #include "fuzz.h"
 #include "message/gate_answer.h"
@@ -60,13 +60,26 @@ void check_gate(const redisReply& reply) {
   require(line.find('\n') == line.size() - 1, "an answer is one line");
 }
 
+void check_address(const redis::Address& address) {
+  require(address.path.empty(), "no server sends the client to a socket of its machine");
+  require(address.port != 0 && !address.host.empty(), "an address has a host and a port");
+  require(address.host.find_first_of(" /\r\n") == std::string::npos, "a host has no space and no path");
+}
+
 void check_redirection(std::string_view text) {
-  const auto found = redis::parse_redirection(text, "home");
+  const auto found = redis::parse_redirection(text, redis::Address{"home", 1});
   if (!found) return;
   require(found->slot < redis::kSlots && !found->address.host.empty(), "a redirection has a slot and a host");
   const std::string_view slot = text.substr(text.find(' ') + 1);
   require(slot.substr(0, slot.find(' ')).find_first_not_of("0123456789") == slot.npos, "a slot consists of digits");
-  require(found->address.host.find(' ') == std::string::npos, "a host has no space");
+  check_address(found->address);
+}
+
+void check_sentinel(const redisReply* reply) {
+  if (const auto master = redis::parse_master(reply)) check_address(*master);
+  const std::string_view text = redis::text_of(reply);
+  require(!redis::says_replica(reply) || reply->type == REDIS_REPLY_ARRAY, "a role comes from an array");
+  require(!redis::refuses_as_replica(text) || !redis::unblocked_as_replica(text), "an error has one meaning");
 }
 
 }  // namespace
@@ -81,6 +94,7 @@ void check(std::string_view bytes) {
       check_entries(reply.get());
       check_gate(*reply);
       check_redirection(redis::text_of(reply.get()));
+      check_sentinel(reply.get());
       check_id(redis::text_of(reply.get()));
     }
   }

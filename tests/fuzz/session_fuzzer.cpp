@@ -99,7 +99,7 @@ void check(std::string_view bytes) {
     const std::string part = signed_part(bytes);
     require(part == issued()[0] || part == issued()[1], "without a private key there is no session");
   }
-  require(!tickets.verify(bytes, kStream, kNow) && !tickets.verify_migration(bytes, kStream, "mqtt", kNow),
+  require(!tickets.verify(bytes, kStream, kNow),
           "without the secret there is no ticket");
 
   std::string_view claims = bytes;
@@ -109,7 +109,7 @@ void check(std::string_view bytes) {
   require(!by_keys.verify(token, kNow).session,
           "a token under a secret is not a session if only public keys are configured");
   require(!by_secret.verify(signed_part(token) + ".", kNow).session, "a token without a signature is not a session");
-  require(!tickets.verify(token, kStream, kNow) && !tickets.verify_migration(token, kStream, "mqtt", kNow),
+  require(!tickets.verify(token, kStream, kNow),
           "a session is not a ticket, although both have the same secret");
   if (const auto session = by_secret.verify(token, kNow).session) {
     require(member(header, "alg").starts_with("\"HS256\""), "a session under a secret has the algorithm HS256");

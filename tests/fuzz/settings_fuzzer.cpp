@@ -10,7 +10,7 @@
 #include "base/service_url.h"
 #include "client/postgres/conninfo.h"
 #include "client/postgres/error.h"
-#include "client/redis/command.h"
+#include "client/redis/options.h"
 #include "config/checks.h"
 #include "config/region.h"
 #include "config/settings.h"
@@ -78,7 +78,7 @@ void check_region(const std::string& value) {
   require(!region.url.empty() && !region.url.ends_with('/') && region.name.size() <= 32, "a region has name and URL");
 }
 
-void check_loaded(const config::Settings& loaded, bool of_secrets) {
+void check_loaded(const config::Settings& loaded) {
   config::Settings settings = loaded;
   for (const config::Setting& setting : config::settings_table()) {
     std::int64_t value = setting.min;
@@ -91,7 +91,7 @@ void check_loaded(const config::Settings& loaded, bool of_secrets) {
     }
   }
   require(!config::checks::listen_address(settings.http.listen), "a text has passed its check");
-  if (!of_secrets) require(!config::checks::postgres_dsn(settings.postgres.dsn), "the settings contain no password");
+  require(!config::checks::postgres_dsn(settings.postgres.dsn.text), "the text of a DSN contains no password");
 }
 
 // Returns nullopt if the settings are refused.
@@ -123,7 +123,8 @@ void check_dsn(const std::string& value) {
     postgres::Conninfo expected = postgres::parse_conninfo(value.c_str());
     std::erase_if(expected, [](const auto& item) { return item.second.empty(); });
     expected["password"] = kSecret;
-    postgres::Conninfo given = postgres::parse_conninfo(settings->postgres.dsn);
+    const postgres::Dsn& dsn = settings->postgres.dsn;
+    postgres::Conninfo given = postgres::parse_conninfo(postgres::with_password(dsn.text, dsn.password.text()));
     std::erase_if(given, [](const auto& item) { return item.second.empty(); });
     require(given == expected, "the password is added to a connection string, and nothing else changes");
     require(postgres::parse_conninfo(postgres::write_conninfo(expected)) == expected,
@@ -139,14 +140,14 @@ void check(std::string_view bytes) {
   if (bytes.find('\n') == bytes.npos) {
     const std::string variable(bytes);
     const std::string value = variable.substr(std::min(variable.find('=') + 1, variable.size()));
-    if (const auto settings = load("", {variable})) check_loaded(*settings, true);
+    if (const auto settings = load("", {variable})) check_loaded(*settings);
     check_url(value);
     check_region(value);
     if (variable.find("DSN=") != variable.npos) check_dsn(value);
   } else {
     static const MemoryFile file;
     file.write(bytes);
-    if (const auto settings = load(file.path(), {})) check_loaded(*settings, true);
+    if (const auto settings = load(file.path(), {})) check_loaded(*settings);
   }
 }
 

@@ -9,19 +9,20 @@ import { freePort } from './stack.mjs';
 import { until } from './waiting.mjs';
 
 export class Broker {
-  static async start(stack) {
-    const broker = new Broker();
-    broker.stack = stack;
+  // With `certificate`, the broker speaks only TLS.
+  static async start(stack, { certificate } = {}) {
+    const broker = Object.assign(new Broker(), { stack, certificate });
     broker.port = await freePort();
     broker.configuration = join(stack.directory, `mosquitto-${broker.port}.conf`);
     const lines = [`listener ${broker.port} 127.0.0.1`, 'allow_anonymous true', 'max_queued_messages 0', 'max_inflight_messages 1000'];
+    if (certificate) lines.push(`certfile ${certificate.cert}`, `keyfile ${certificate.key}`);
     writeFileSync(broker.configuration, lines.join('\n'), { mode: 0o644 });
     await broker.start();
     return broker;
   }
 
   get url() {
-    return `mqtt://127.0.0.1:${this.port}`;
+    return `mqtt${this.certificate ? 's' : ''}://127.0.0.1:${this.port}`;
   }
 
   async start() {

@@ -62,6 +62,36 @@ test('a call is refused with the verdict of its function, in the form of all err
   }
 });
 
+test('a banned moderator and an owner who is banned everywhere may do nothing', async () => {
+  const [owner, moderator, guest] = [stack.user(), stack.user(), stack.user()];
+  const room = await roomOf(owner);
+  await stack.grant(room, moderator, 'moderator');
+  await stack.query('select sealcast.ban($1, $2)', [room, guest.id]);
+  const target = { stream_id: room, user_id: guest.id };
+  const attempts = async (user, status, code) => {
+    for (const [name, body] of [
+      ['ban', target],
+      ['unban', target],
+      ['set_role', { ...target, role: 'vip' }],
+    ]) {
+      const answer = await call(user, name, body);
+      assert.deepEqual([answer.status, answer.json?.code], [status, code], `${name}: ${answer.text}`);
+    }
+  };
+  const ban = { stream_id: room, user_id: moderator.id, reason: 'for you', note: 'for us' };
+  assert.equal((await call(owner, 'ban', ban)).status, 204);
+  await attempts(moderator, 403, 'user_banned');
+  const own = await call(moderator, 'unban', { ...target, user_id: moderator.id });
+  assert.deepEqual([own.status, own.json.code], [403, 'role_required']);
+  const [row] = await stack.query('select reason, note, issuer_rank from sealcast.restrictions_of($1, $2)', [room, moderator.id]);
+  assert.deepEqual(row, { reason: 'for you', note: 'for us', issuer_rank: 'owner' });
+
+  await stack.query('select sealcast.ban(null, $1)', [owner.id]);
+  await attempts(owner, 403, 'user_banned');
+  const moved = await call(owner, 'migrate_transport', { stream_id: room, target: 'sse' });
+  assert.deepEqual([moved.status, moved.json.code], [403, 'user_banned']);
+});
+
 test('calls have a separate rate limit', async () => {
   const [owner, guest] = [stack.user(), stack.user()];
   const room = await roomOf(owner);

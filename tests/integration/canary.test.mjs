@@ -120,6 +120,9 @@ before(async () => {
     SEALCAST_REDIS_EVENTS_PASSWORD_FILE: join(stack.directory, 'secrets/redis'),
     SEALCAST_REDIS_STREAMS_URL: stack.gateUrl,
     SEALCAST_REDIS_STREAMS_PASSWORD_FILE: secretFile('password of redis_streams'), // not the server's
+    SEALCAST_GATE_REDIS_SENTINEL_PASSWORD_FILE: secretFile('password of the sentinels'),
+    SEALCAST_REDIS_STREAMS_SENTINEL_PASSWORD_FILE: secretFile('password of the sentinels of redis_streams'),
+    SEALCAST_REDIS_EVENTS_SENTINEL_PASSWORD_FILE: secretFile('password of the sentinels of redis_events'),
     SEALCAST_SESSION_TICKET_SECRET_FILE: secretFile('ticket secret'),
     ...broker.settings,
     SEALCAST_ABLY_URL: ably.url,

@@ -20,6 +20,7 @@ export class Cells {
     cells.a = new Cell('a', stack, stack.postgres.database, `127.0.0.1:${await freePort()}`);
     cells.b = new Cell('b', stack, 'sealcast_b', `127.0.0.1:${await freePort()}`);
     await cells.b.query('create extension sealcast');
+    await cells.b.query('select sealcast.begin_log_epoch($1)', [await stack.logEpoch()]);
     for (const cell of cells.all) {
       await cell.query('insert into sealcast.cells select * from unnest($1::text[], $2::text[])', [
         cells.all.map(({ name }) => name),
@@ -33,6 +34,19 @@ export class Cells {
 
   get all() {
     return [this.a, this.b];
+  }
+
+  // Makes a further cell, which no sidecar serves and the other cells do not know.
+  async withoutSidecar(name) {
+    const cell = new Cell(name, this.stack, `sealcast_${name}`, '127.0.0.1:1');
+    await this.stack.query(`create database ${cell.database}`);
+    await this.stack.query(`alter database ${cell.database} set sealcast.cell = '${name}'`);
+    await cell.query('create extension sealcast');
+    await cell.query('insert into sealcast.cells select * from unnest($1::text[], $2::text[])', [
+      [...this.all, cell].map((each) => each.name),
+      [...this.all, cell].map(({ url }) => url),
+    ]);
+    return cell;
   }
 
   // Makes a stream that belongs to the cell by its hash.

@@ -97,6 +97,7 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
   const [room, user] = [await cells.stream(a), cells.stack.user()];
   await a.query("insert into sealcast.stream_roles values ($1, $2, 'vip')", [room, user.id]);
   await a.query("insert into sealcast.switching (stream_id, step, since, forced) values ($1, 'warming', now(), 'standard')", [room]);
+  await a.query("insert into sealcast.sampling values ($1, 30, true, now())", [room]);
   const sent = [message(room, 'one'), message(room, 'two'), message(room, 'three')];
   const envelopes = [];
   for (const body of sent) envelopes.push((await send(a.url, user, body)).text);
@@ -119,6 +120,7 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
   assert.deepEqual(await b.query('select step, forced from sealcast.switching where stream_id = $1', [room]), [
     { step: 'standard', forced: 'standard' },
   ]);
+  assert.deepEqual(await b.query('select rate, forced from sealcast.sampling where stream_id = $1', [room]), [{ rate: 30, forced: true }]);
   const { messages, first, last } = (await request(`${b.url}/streams/${room}/messages`)).json;
   assert.deepEqual(messages.map(({ envelope }) => JSON.stringify(envelope)), [...envelopes, next.text]);
   assert.deepEqual([first, last], [1, 4]);
@@ -133,6 +135,25 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
   const again = (await request(`${a.url}/streams/${room}/messages`)).json.messages;
   assert.deepEqual(again.map(({ offset }) => offset), [1, 2, 3, 4]);
   assert.equal((await send(a.url, user, sent[0])).text, envelopes[0]);
+});
+
+test('only the cell that has a stream can give it away', async () => {
+  const [room, user] = [await cells.stream(a), cells.stack.user()];
+  await send(a.url, user, message(room, 'one'));
+  await cells.move(room, a, b);
+
+  // The old cell still has a copy.
+  const c = await cells.withoutSidecar('c');
+  await assert.rejects(cells.move(room, a, c), /says that cell b has the stream: move it from there/);
+  assert.deepEqual(await c.query('select from sealcast.streams'), []);
+
+  // The new cell has given the stream to a third one. A repeat of the first move must not bring the old copy back.
+  await b.query("insert into sealcast.cells values ('c', 'http://127.0.0.1:1')");
+  await b.query("update sealcast.cell_pins set cell = 'c' where stream_id = $1", [room]);
+  await cells.forget(room, b);
+  await assert.rejects(cells.move(room, a, b), /says that cell c has the stream/);
+  assert.deepEqual(await b.query('select from sealcast.streams where stream_id = $1', [room]), []);
+  await c.close();
 });
 
 test('after the pin is deleted the sidecar serves the stream again', async () => {

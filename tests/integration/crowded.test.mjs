@@ -82,7 +82,7 @@ test('readers that do not read are cut off, memory stays bounded, and they resum
     connection.socket.resume();
     await until('the connection is read to its end', () => connection.ended);
     const whole = text.slice(0, text.lastIndexOf('\n\n') + 2);
-    const lastEventId = Number([...whole.matchAll(/^id: ?(\d+)$/gm)].at(-1)[1]);
+    const lastEventId = Number([...whole.matchAll(/^id: ?[0-9a-z]+:(\d+)$/gm)].at(-1)[1]);
     assert.ok(lastEventId < sent);
     const back = await Subscriber.to(sidecar.url, room, { lastEventId });
     await back.received(sent - lastEventId, 30_000);
@@ -95,7 +95,7 @@ test('readers that do not read are cut off, memory stays bounded, and they resum
 });
 
 test('connections that send single bytes are closed, and do not delay other requests', { timeout: 60_000 }, async () => {
-  const sidecar = await stack.sidecar({ SEALCAST_HTTP_READ_TIMEOUT_MS: '1500', SEALCAST_HTTP_MAX_CONNECTIONS: '300' });
+  const sidecar = await stack.sidecar({ SEALCAST_HTTP_READ_TIMEOUT_MS: '1500', SEALCAST_HTTP_KEEP_ALIVE_S: '1', SEALCAST_HTTP_MAX_CONNECTIONS: '300' });
   const room = await stack.stream();
   const user = stack.user();
   const beginnings = {

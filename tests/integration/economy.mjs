@@ -23,4 +23,4 @@ export async function balances(client) {
   return Object.fromEntries(rows.map((row) => [`${row.kind} ${row.owner_id}`, Number(row.balance)]));
 }
 
-export const audit = async (client) => (await client.query('select * from sealcast_economy.audit()')).rows;
+export const audit = async (client) => (await client.query('select * from sealcast_economy.audit() order by what, subject')).rows;

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { message, request } from './http.mjs';
-import { migrationTicket, nowSeconds } from './migration_ticket.mjs';
+import { nowSeconds } from './jwt.mjs';
 import { PrivateStack, freePort } from './stack.mjs';
 
 const ISSUER = 'https://issuer.example';
@@ -193,7 +193,6 @@ test('each kind of token is accepted only where it belongs', async () => {
     session: session(member),
     ticket,
     'transport token': transportToken,
-    'migration ticket': migrationTicket(stack.sessionSecret, privateRoom, 'mqtt'),
     // Tokens with the claims of one kind, signed with the key of another kind.
     'a ticket under the session secret': session(member, { claims: { aud: [AUDIENCE, 'sealcast:subscribe'], stream_id: privateRoom } }),
     'a session under the secret of transport tokens': session(member, { signer: (input) => hmac(input, TOKEN_SECRET) }),
@@ -212,7 +211,6 @@ test('each kind of token is accepted only where it belongs', async () => {
     'Authorization: ticket': async (token) => (await request(`${sidecar.url}/streams/${privateRoom}/token`, { method: 'POST', headers: asBearer.headers(token) })).status === 200,
     '?access_token: read': async (token) => (await history(inQuery, token)).status === 200,
     '?access_token: ticket': async (token) => (await request(`${sidecar.url}/streams/${privateRoom}/token${inQuery.query(token)}`, { method: 'POST' })).status === 200,
-    'body: transport token': async (token) => (await request(`${sidecar.url}/streams/${privateRoom}/token`, { method: 'POST', body: { transport: 'mqtt', ticket: token } })).status === 200,
   };
   const accepted = {};
   for (const [what, token] of Object.entries(tokens)) {
@@ -224,7 +222,6 @@ test('each kind of token is accepted only where it belongs', async () => {
     session: everything,
     ticket: ['?access_token: read'],
     'transport token': [],
-    'migration ticket': ['body: transport token'],
     'a ticket under the session secret': everything, // this is a valid session
     'a session under the secret of transport tokens': [],
     'a ticket under the secret of transport tokens': [],

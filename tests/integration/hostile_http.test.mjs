@@ -31,7 +31,7 @@ function sending(lines, framed, { version = '1.1', separator = '\r\n' } = {}) {
   const user = stack.user();
   const json = JSON.stringify(message(room));
   const length = Buffer.byteLength(json);
-  const head = [`POST /rpc/send_message HTTP/${version}`, 'host: sealcast', `authorization: ${user.headers.authorization}`, ...lines(length)];
+  const head = [`POST /rpc/send_message HTTP/${version}`, 'host: sealcast', 'content-type: application/json', `authorization: ${user.headers.authorization}`, ...lines(length)];
   return `${head.join(separator)}${separator}${separator}${framed(json, length.toString(16))}`;
 }
 const sized = (...lines) => sending((length) => [...lines, `content-length: ${length}`], (json) => json);
@@ -93,6 +93,8 @@ test('an unusual but unambiguous request is read exactly to its end', async () =
     'chunk extensions': chunked((json, size) => chunk(`${size};a=b;c="d"`, json)),
     'a chunk size with zeros in front': chunked((json, size) => chunk(size.padStart(40, '0'), json)),
     'a trailer': chunked((json, size) => chunk(size, json, '\r\n0\r\nx: y\r\n\r\n')),
+    'several spaces after Bearer': sized().replace('Bearer ', 'bearer   '),
+    'an empty line before it': `\r\n${sized()}`,
   };
   for (const [what, bytes] of Object.entries(attempts)) assert.deepEqual(await statusesOf(bytes), [200, 200], what);
   const body = 'GET /readyz HTTP/1.1\r\nhost: sealcast\r\n\r\n';
@@ -100,7 +102,8 @@ test('an unusual but unambiguous request is read exactly to its end', async () =
   assert.deepEqual(await statusesOf(ofGet), [200, 200], 'a GET with a body');
   const old = sending(() => [CHUNKED], (json, size) => chunk(size, json), { version: '1.0' });
   assert.deepEqual(await statusesOf(old), [200, undefined], 'HTTP/1.0 has no chunks, so the connection is closed');
-  for (const target of ['http://evil.example/healthz', '//evil.example/healthz', '*', '/healthz/../metrics', '/%68ealthz']) {
+  assert.deepEqual(await statusesOf('GET http://evil.example/healthz HTTP/1.1\r\nhost: sealcast\r\n\r\n'), [200, 200], 'the host of a target does not count');
+  for (const target of ['//evil.example/healthz', '*', '/healthz/../metrics', '/%68ealthz']) {
     const [status, second] = await statusesOf(`GET ${target} HTTP/1.1\r\nhost: sealcast\r\n\r\n`);
     assert.deepEqual([status, second], [404, 200], target);
   }
@@ -108,7 +111,7 @@ test('an unusual but unambiguous request is read exactly to its end', async () =
 
 test('an Authorization header in a trailer is ignored', async () => {
   const json = JSON.stringify(message(room));
-  const head = `POST /rpc/send_message HTTP/1.1\r\nhost: sealcast\r\n${CHUNKED}\r\n\r\n`;
+  const head = `POST /rpc/send_message HTTP/1.1\r\nhost: sealcast\r\ncontent-type: application/json\r\n${CHUNKED}\r\n\r\n`;
   const trailer = `\r\n0\r\nauthorization: ${stack.user().headers.authorization}\r\n\r\n`;
   assert.deepEqual(await statusesOf(head + chunk(json.length.toString(16), json, trailer)), [401, 200]);
 });
@@ -138,7 +141,6 @@ test('an answer contains no text from the request', async () => {
     [`/streams/${room}/messages?after=1${line}`],
     [`/streams/${room}/messages?channel=${line}`],
     [`/streams/${room}/messages?access_token=${line}`],
-    [`/streams/${room}/events`, { 'last-event-id': line }],
     [`/streams/${room}/token?${line}=${line}`, user.headers, 'POST'],
     [`/${line}`],
     ['/regions', { 'x-forwarded-for': line }],

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import { text } from 'node:stream/consumers';
 import { within } from './waiting.mjs';
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
@@ -48,7 +49,7 @@ export function send(url, user, body, headers = {}) {
 
 // The bytes of a request, for raw connections.
 export function rawRequest(path, headers, body = '', method = 'POST') {
-  const lines = Object.entries({ host: 'sealcast', 'content-length': Buffer.byteLength(body), ...headers })
+  const lines = Object.entries({ host: 'sealcast', 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}: ${value}\r\n`);
   return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`;
@@ -126,8 +127,10 @@ export class Subscriber extends EventEmitter {
   resets = [];
   comments = [];
   lastEventId = undefined;
+  ready = false; // the event `ready` has arrived
   open = false;
   #buffer = '';
+  #fields = {}; // of the event that is being read
   #outgoing;
 
   // Resolves when the server has answered with an event stream; fails on any other answer.
@@ -146,7 +149,10 @@ export class Subscriber extends EventEmitter {
         subscriber.#outgoing.on('error', reject);
       }),
     );
-    assert.equal(incoming.statusCode, 200, `events of ${streamId}: ${incoming.statusCode}`);
+    if (incoming.statusCode !== 200) {
+      const body = await text(incoming);
+      assert.fail(`events of ${streamId}: ${incoming.statusCode} ${body}`);
+    }
     incoming.socket.unref(); // so that the file of a failed test can end while this is open
     subscriber.headers = incoming.headers;
     subscriber.open = true;
@@ -163,28 +169,36 @@ export class Subscriber extends EventEmitter {
 
   #take(text) {
     this.#buffer += text;
-    for (let end; (end = this.#buffer.indexOf('\n\n')) >= 0; this.#buffer = this.#buffer.slice(end + 2)) {
-      this.#event(this.#buffer.slice(0, end).split('\n'));
+    for (let end; (end = this.#buffer.indexOf('\n')) >= 0; this.#buffer = this.#buffer.slice(end + 1)) {
+      this.#line(this.#buffer.slice(0, end));
     }
     this.emit('changed');
   }
 
-  #event(lines) {
-    const data = [];
-    let id;
-    for (const line of lines) {
-      if (line.startsWith(':')) this.comments.push(line);
-      else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
-      else if (line.startsWith('id:')) id = line.slice(3).trim();
-      else assert.match(line, /^retry: ?\d+$/, 'a line that EventSource would ignore');
-    }
-    if (id !== undefined) this.lastEventId = id;
-    if (data.length === 0) return;
-    const text = data.join('\n');
+  #line(line) {
+    if (line === '') this.#event();
+    else if (line.startsWith(':')) this.comments.push(line);
+    else if (line.startsWith('data: ')) this.#fields.data = line.slice(6);
+    else if (line.startsWith('id: ')) this.#fields.id = line.slice(4);
+    else if (line === 'event: ready') this.#fields.ready = true;
+    else assert.match(line, /^retry: \d+$/, 'a line that EventSource would ignore');
+  }
+
+  #event() {
+    const { id, data: text, ready } = this.#fields;
+    this.#fields = {};
+    assert(id && text, 'an event without an id, or without data');
+    this.lastEventId = id;
     const frame = JSON.parse(text);
-    if (frame.reset) {
+    if (ready) {
+      assert.equal(text, '{}');
+      assert(!this.ready && this.frames.length === 0, '`ready` comes once, before the frames');
+      this.ready = true;
+    } else if (frame.reset) {
+      assert(!this.ready, 'a reset comes before `ready`');
       this.resets.push(frame);
     } else {
+      assert(this.ready, '`ready` comes before the frames');
       this.frames.push({ ...frame, id, text });
       this.arrivals.push(Date.now());
     }

@@ -16,7 +16,7 @@ after(() => stack.close());
 
 const second = { SEALCAST_GATE_SOCKET: '' };
 const holders = async () =>
-  (await stack.query('select distinct holder from sealcast.relay_leases where lease_until > clock_timestamp()')).map((r) => r.holder);
+  (await stack.query('select distinct holder from sealcast_internal.relay_leases where lease_until > clock_timestamp()')).map((r) => r.holder);
 
 function assertGapFree(subscriber, acknowledged) {
   assert.deepEqual(subscriber.frames.map((f) => f.offset), Array.from({ length: acknowledged.size }, (_, i) => i + 1));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, after, before, test } from 'node:test';
 import mqttjs from 'mqtt';
-import { nowSeconds, signJwt } from './migration_ticket.mjs';
+import { nowSeconds, signJwt } from './jwt.mjs';
 import { PrivateStack } from './stack.mjs';
 import { TokenBroker } from './token_broker.mjs';
 import { until, within } from './waiting.mjs';

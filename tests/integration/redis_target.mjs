@@ -12,26 +12,38 @@ const run = promisify(execFile);
 export const fieldsOf = (list) =>
   Object.fromEntries(list.flatMap((name, i) => (i % 2 === 0 ? [[name, list[i + 1]]] : [])));
 
+// Options with which a server or a sentinel speaks only TLS.
+export const tlsOptions = (port, { cert, key }) => [
+  ...['--port', '0', '--tls-port', `${port}`, '--tls-replication', 'yes', '--tls-auth-clients', 'no'],
+  ...['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert],
+];
+
 export class RedisTarget {
   #stack;
   #process;
+  #options = [];
 
-  static async start(stack) {
+  // `options` are further ones of redis-server, which replace the usual ones. `password` is the one that redis-cli sends. With
+  // `certificate`, the server speaks only TLS.
+  static async start(stack, options = [], { password, certificate } = {}) {
     const target = new RedisTarget();
     target.#stack = stack;
     target.port = await freePort();
+    Object.assign(target, { password, certificate });
+    target.#options = [...(certificate ? tlsOptions(target.port, certificate) : []), ...options];
     await target.start();
     return target;
   }
 
   get url() {
-    return `redis://127.0.0.1:${this.port}`;
+    return `redis${this.certificate ? 's' : ''}://127.0.0.1:${this.port}`;
   }
 
   async start() {
     const directory = join(this.#stack.directory, 'redis'); // the owner of the services may write here
     const files = ['--dir', directory, '--appendonly', 'yes', '--appenddirname', `target-${this.port}`];
-    this.#process = this.#stack.spawn(['redis-server', '--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', ...files]);
+    const own = ['--dbfilename', `target-${this.port}.rdb`, ...this.#options];
+    this.#process = this.#stack.spawn(['redis-server', '--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', ...files, ...own]);
     await until('Redis answers', async () => (await this.command('ping')) === 'PONG');
   }
 
@@ -46,8 +58,15 @@ export class RedisTarget {
   }
 
   async command(...args) {
-    const { stdout } = await run('redis-cli', ['-p', `${this.port}`, '--json', '-e', ...args], { maxBuffer: 1 << 28 });
-    return JSON.parse(stdout);
+    return JSON.parse(await this.text('--json', ...args));
+  }
+
+  // The reply as text, as of INFO.
+  async text(...args) {
+    const tls = this.certificate ? ['--tls', '--cacert', this.certificate.cert] : [];
+    const env = { ...process.env, ...(this.password && { REDISCLI_AUTH: this.password }) };
+    const { stdout } = await run('redis-cli', ['-p', `${this.port}`, ...tls, '-e', '--no-auth-warning', ...args], { env, maxBuffer: 1 << 28 });
+    return stdout;
   }
 
   // The offsets in the event partitions, by stream.

@@ -52,7 +52,7 @@ function sidecar(region) {
 }
 
 const holders = async () => {
-  const held = 'select distinct holder from sealcast.relay_leases where lease_until > clock_timestamp()';
+  const held = 'select distinct holder from sealcast_internal.relay_leases where lease_until > clock_timestamp()';
   return (await stack.query(held)).map(({ holder }) => holder).join();
 };
 

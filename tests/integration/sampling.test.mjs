@@ -91,6 +91,7 @@ test('a stream is sampled during a storm, also when the leader is killed', async
   assert.equal(all.filter(({ offset, envelope }) => envelope.t === 'sampling_update' && !known.has(offset)).length, 0);
   assert.match((await request(`${successor.url}/metrics`)).text, /^sealcast_sampled_streams 0$/m);
   assert.ok(successor.log.some((line) => line.includes('"[SAMPLING]"')));
+  await successor.stop();
 });
 
 test('sampling is off by default, and set_sampling() turns it on and off', async () => {
@@ -100,7 +101,10 @@ test('sampling is off by default, and set_sampling() turns it on and off', async
   await stack.query('select sealcast.set_sampling($1, 7)', [room]);
   await until('sampling has begun', () => updates(reader).length === 1);
   assert.deepEqual(updates(reader)[0], { active: true, rate: 7 });
+  const sampled = async () => /^sealcast_sampled_streams ([0-9]+)$/m.exec((await request(`${url}/metrics`)).text)[1];
+  await until('the stream is in the metric', async () => (await sampled()) === '1');
   await stack.query('select sealcast.set_sampling($1, null)', [room]);
   await until('sampling has ended', () => updates(reader).at(-1).active === false);
+  await until('the stream has left the metric', async () => (await sampled()) === '0');
   reader.close();
 });

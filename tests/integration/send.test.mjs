@@ -189,6 +189,19 @@ test('403 role_required for a type of moderators or of the system', async () => 
   assert.equal((await send(stack.url, moderator, message(room, 'x', { t: 'announcement' }))).status, 200);
 });
 
+test('403 role_required for a private stream without a role in it', async () => {
+  const cave = await stack.stream({ visibility: 'private' });
+  const [member, banned, former] = [stack.user(), stack.user(), stack.user()];
+  await assertRefusedByBoth(message(cave), 403, 'role_required');
+  assert.deepEqual(await stack.stored(cave), []);
+  for (const user of [member, banned, former]) await stack.grant(cave, user, 'subscriber');
+  assert.equal((await send(stack.url, member, message(cave))).status, 200);
+  await stack.query('select sealcast.ban($1, $2)', [cave, banned.id]);
+  await assertRefusedByBoth(message(cave), 403, 'user_banned', banned);
+  await stack.query('select sealcast.set_role($1, $2, null)', [cave, former.id]);
+  await assertRefusedByBoth(message(cave), 403, 'role_required', former);
+});
+
 test('403 stream_closed for a closed stream', async () => {
   const closed = await stack.stream();
   await stack.query('update sealcast.streams set closed_at = now() where stream_id = $1', [closed]);
@@ -258,6 +271,29 @@ test('429 from SQL counts together with HTTP, and each type has its own count', 
   const [, wait] = error.hint.match(/^(\d+) ms/);
   assert.ok(Number(wait) > 0 && Number(wait) <= 1000, error.hint);
   assert.equal((await send(stack.url, user, message(room, 'x', { t: 'reaction' }))).status, 200);
+});
+
+test('a read-only transaction is refused before the gate, so it spends neither the rate nor the txn_id', async (t) => {
+  const client = await stack.connect();
+  t.after(() => client.end());
+  const sendReadOnly = async (user, { stream_id, t, d, txn_id }) => {
+    await client.query('begin read only; set local role sealcast_user');
+    await client.query("select set_config('request.jwt.claims', $1, true)", [JSON.stringify(user.claims)]);
+    const sent = client.query('select sealcast.send_message($1, $2, $3, $4)', [stream_id, t, JSON.stringify(d), txn_id]);
+    await assert.rejects(sent, { code: '25006', message: /sealcast\.send_message\(\) in a read-only transaction/ });
+    await client.query('rollback');
+  };
+  // The gate spends both in one step, and the next answer shows the rest of the rate.
+  await until('the attempts and the message within one window', async () => {
+    const began = Date.now();
+    const user = stack.user();
+    const body = message(room);
+    for (let i = 0; i < 3; i++) await sendReadOnly(user, body);
+    const answer = await send(stack.url, user, body);
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.headers.ratelimit, '"chat";r=4;t=1');
+    return Date.now() - began < 900;
+  });
 });
 
 test('400 invalid_json for JSON that cannot be signed', async () => {
@@ -369,6 +405,13 @@ test('a token is refused after it has expired, also when it was cached', async (
     return tried.status === 401 && tried;
   }, 70_000);
   assertRefused(answer, 401, 'token_expired');
+});
+
+test('400 invalid_json for U+0000 in the payload names its path, over HTTP and SQL', async () => {
+  const body = message(room, { list: [1, 'a\u0000b'] });
+  const { message: problem } = await assertRefused(await send(stack.url, stack.user(), body), 400, 'invalid_json');
+  assert.match(problem, /\$\["content"\]\["list"\]\[1\]: U\+0000 cannot be stored/);
+  await assertRefusedBySql(stack.user(), message(room, 'a\u0000b'), 400, 'invalid_json');
 });
 
 test('POST /rpc/verify tells genuine, changed and malformed envelopes apart', async () => {

@@ -11,7 +11,7 @@ export class Database {
     if (extension) {
       const client = await database.connect();
       await client.query('create extension sealcast');
-      await client.query('select sealcast.maintain()');
+      await maintain(client);
     }
     return database;
   }
@@ -46,6 +46,15 @@ export class Database {
   }
 }
 
+// Does maintenance to its end; resolves with its actions.
+export async function maintain(client) {
+  for (const done = []; ;) {
+    const { rows } = await client.query('select action, object from sealcast.maintain()');
+    done.push(...rows.filter((row) => row.action !== 'unfinished'));
+    if (rows.at(-1)?.action !== 'unfinished') return done;
+  }
+}
+
 export async function makeStreams(client, count) {
   const ids = Array.from({ length: count }, () => randomUUID());
   await client.query('insert into sealcast.streams (stream_id) select unnest($1::uuid[])', [ids]);
@@ -73,14 +82,14 @@ export class Holder {
   }
 
   async claim(leaseMs) {
-    const { rows } = await this.client.query('select * from sealcast.claim_shards($1, $2)', [this.name, leaseMs]);
+    const { rows } = await this.client.query('select * from sealcast_internal.claim_shards($1, $2)', [this.name, leaseMs]);
     this.mine = rows.filter((row) => row.mine);
     return this.mine.length;
   }
 
   // The messages of one drain, or null when there was none.
   async drain(maxRows) {
-    const { rows } = await this.client.query('select * from sealcast.drain($1, $2, $3, $4)', [
+    const { rows } = await this.client.query('select * from sealcast_internal.drain($1, $2, $3, $4)', [
       this.name,
       this.mine.map((row) => row.shard),
       this.mine.map((row) => row.epoch),
@@ -102,14 +111,14 @@ export class Worker {
 
   // Resolves with whether it holds the partition now.
   async claim(leaseMs) {
-    const { rows } = await this.client.query('select * from sealcast.claim_partitions($1, $2, $3, 1)', [this.group, this.name, leaseMs]);
+    const { rows } = await this.client.query('select * from sealcast_internal.claim_partitions($1, $2, $3, 1)', [this.group, this.name, leaseMs]);
     if (rows[0].mine) this.epoch = rows[0].epoch;
     return rows[0].mine;
   }
 
   // Resolves with the outcomes, or with null when another worker has the lease.
   async apply(envelopes) {
-    const { rows } = await this.client.query('select * from sealcast.apply_events($1, $1, 0, $2, $3, $4, $5)', [
+    const { rows } = await this.client.query('select * from sealcast_internal.apply_events($1, $1, 0, $2, $3, $4, $5)', [
       this.group,
       this.epoch,
       envelopes,
@@ -121,6 +130,6 @@ export class Worker {
 
   async finish(through) {
     const finished = [this.group, [this.epoch], [through]];
-    await this.client.query("select sealcast.finish_partitions($1, '{0}', $2, $3, 0)", finished);
+    await this.client.query("select sealcast_internal.finish_partitions($1, '{0}', $2, $3, 0)", finished);
   }
 }

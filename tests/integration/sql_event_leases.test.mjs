@@ -31,7 +31,7 @@ async function makeWorkers(names, handler = 'note') {
   const connect = async (name) => new Worker(await database.connect(), name, group);
   const first = await connect('first holder');
   await first.claim(600_000);
-  await client.query('select sealcast.release_partitions($1, $2)', [group, first.name]);
+  await client.query('select sealcast_internal.release_partitions($1, $2)', [group, first.name]);
   return Promise.all(names.map(connect));
 }
 
@@ -44,10 +44,10 @@ async function write(count = 1, filling) {
 const timesApplied = async (envelope) =>
   Number((await one('select count(*) from public.applied where txn_id = $1', [JSON.parse(envelope).txn_id])).count);
 const finishedTo = async ({ group }) =>
-  (await one('select finished_to from sealcast.event_leases where group_name = $1', [group])).finished_to;
+  (await one('select finished_to from sealcast_internal.event_leases where group_name = $1', [group])).finished_to;
 const untilExpired = ({ group }) =>
   until('the lease has expired', async () =>
-    (await one('select lease_until < clock_timestamp() as out from sealcast.event_leases where group_name = $1', [group])).out);
+    (await one('select lease_until < clock_timestamp() as out from sealcast_internal.event_leases where group_name = $1', [group])).out);
 const untilClaimed = (worker) => until('the lease has expired', () => worker.claim(600_000));
 
 test('a partition with an uncommitted claim is not given to another worker, and is free after a rollback', async () => {
@@ -58,7 +58,7 @@ test('a partition with an uncommitted claim is not given to another worker, and 
     assert.equal(await second.claim(600_000), false, 'the other claim does not wait');
     await first.client.query(end);
     assert.equal(await second.claim(600_000), heldBySecond, end);
-    await second.client.query('select sealcast.release_partitions($1, $2)', [second.group, second.name]);
+    await second.client.query('select sealcast_internal.release_partitions($1, $2)', [second.group, second.name]);
   }
 });
 
@@ -100,7 +100,7 @@ for (const level of ['repeatable read', 'serializable']) {
   test(`a ${level} claim by an old snapshot takes no partition from a later holder`, async () => {
     const [stale, current] = await makeWorkers(['stale', 'current']);
     await stale.client.query(`begin isolation level ${level}`);
-    await stale.client.query('select from sealcast.event_leases'); // the snapshot in which the partition is free
+    await stale.client.query('select from sealcast_internal.event_leases'); // the snapshot in which the partition is free
     assert(await current.claim(600_000));
     await assert.rejects(stale.claim(600_000), { code: '40001' });
     await stale.client.query('rollback');
@@ -113,7 +113,7 @@ for (const level of ['repeatable read', 'serializable']) {
       const [late, successor] = await makeWorkers(['late', 'successor']);
       assert(await late.claim(100));
       await late.client.query(`begin isolation level ${level}`);
-      await late.client.query('select from sealcast.event_leases'); // the snapshot in which the partition is its own
+      await late.client.query('select from sealcast_internal.event_leases'); // the snapshot in which the partition is its own
       await untilClaimed(successor);
       await successor.finish(5000);
       assert.deepEqual(await successor.apply([envelope]), ['applied']);
@@ -163,14 +163,14 @@ test('a worker that freezes past its lease changes nothing when it wakes', async
   assert(await frozen.claim(100));
   await untilClaimed(successor);
   await successor.finish(5000);
-  const leases = 'select * from sealcast.event_leases where group_name = $1';
+  const leases = 'select * from sealcast_internal.event_leases where group_name = $1';
   const untouched = await one(leases, [frozen.group]);
   assert.equal(await frozen.apply([envelope]), null, 'it applies nothing');
   const failing = [frozen.group, frozen.epoch, envelope];
-  const { rows } = await frozen.client.query("select sealcast.fail_event($1, $1, 0, $2, $3, 1, 'late') as counted", failing);
+  const { rows } = await frozen.client.query("select sealcast_internal.fail_event($1, $1, 0, $2, $3, 1, 'late') as counted", failing);
   assert.equal(rows[0].counted, null, 'it counts no failure');
   await frozen.finish(9000);
-  await frozen.client.query('select sealcast.release_partitions($1, $2)', [frozen.group, frozen.name]);
+  await frozen.client.query('select sealcast_internal.release_partitions($1, $2)', [frozen.group, frozen.name]);
   assert.deepEqual(await one(leases, [frozen.group]), untouched, 'the lease is unchanged');
   assert.equal(await frozen.claim(600_000), false, 'it does not get the partition back');
   assert.deepEqual(await successor.apply([envelope]), ['applied']);
@@ -192,4 +192,24 @@ test('a worker that freezes while it receives the outcomes is replaced', { timeo
   assert.deepEqual(new Set(await successor.apply(envelopes)), new Set(['failed']));
   const { most } = await one('select max(attempts) as most from sealcast.event_attempts where handler = $1', [frozen.group]);
   assert.equal(most, 1, 'the interrupted attempt is not counted');
+});
+
+test('a settle that was on its way does not undo a rewind', { timeout: 60_000 }, async () => {
+  const [relay, rewinding] = [await database.connect(), await database.connect()];
+  const { rows: [{ epoch }] } = await relay.query("select epoch from sealcast_internal.claim_shards('relay', 600000) where shard = 0");
+  await client.query(`
+    insert into sealcast_internal.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
+    select 0, batch, 1, 1000 * batch, '1:1:', '0', 0, 0, '{}', '{}', '{}' from generate_series(1, 10) batch;
+    insert into sealcast.deliveries values ('redis_events', 0, 9, now(), now());
+    update sealcast.event_handlers set active = false; -- those of the other tests
+    insert into sealcast.event_handlers (name, function, batch_size, max_attempts, timeout, group_name, registered_at)
+    values ('early', 'public.note(sealcast.event)', 10, 5, '1 s', 'early', to_timestamp(5.5))`);
+  await rewinding.query('begin');
+  await rewinding.query('select sealcast_internal.rewind_events((select losses from sealcast_internal.event_losses))');
+  const { pid } = (await relay.query('select pg_backend_pid() as pid')).rows[0];
+  const settling = relay.query("select sealcast_internal.settle('redis_events', '{0}', array[$1::bigint], '{10}')", [epoch]);
+  await until('settle() waits', async () => (await one('select wait_event_type from pg_stat_activity where pid = $1', [pid])).wait_event_type === 'Lock');
+  await rewinding.query('commit');
+  await settling;
+  assert.equal((await one("select batch from sealcast.deliveries where transport = 'redis_events' and shard = 0")).batch, '5');
 });

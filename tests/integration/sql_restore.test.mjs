@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { Database, Holder, admit, makeStreams } from './sql_database.mjs';
+import { Database, Holder, admit, maintain, makeStreams } from './sql_database.mjs';
 
 const run = promisify(execFile);
 
@@ -74,7 +74,7 @@ test('the restored database has all rows and the sequence', async () => {
     assert(rows.length > 0, table);
     assert.deepEqual((await client.query(sql)).rows, rows, table);
   }
-  const sequence = 'select last_value from sealcast.message_ids';
+  const sequence = 'select last_value from sealcast_internal.message_ids';
   assert.deepEqual((await client.query(sequence)).rows, (await source.query(sequence)).rows);
   assert.equal((await client.query("insert into notes values ('a', '1', '{}'), ('a', '2', '{}')")).rowCount, 1, 'the keys of idempotent_insert() are restored');
 });
@@ -108,15 +108,15 @@ test('the partitions are attached and have their keys, and users can read them o
 test('a repeat returns the original, maintain() queues messages without an offset, and offsets continue', async () => {
   // Sent before the first maintain() in this database.
   await send(client, 5);
-  assert.deepEqual((await client.query('select action, object from sealcast.maintain()')).rows,
+  assert.deepEqual(await maintain(client),
     [{ action: 'queued', object: '2 messages without an offset' }]);
-  assert.deepEqual((await client.query('select action from sealcast.maintain()')).rows, []);
+  assert.deepEqual(await maintain(client), []);
   const relay = new Holder(client, 'relay');
   assert.equal(await relay.claim(60_000), 4);
   const relayed = [];
   for (let rows = await relay.drain(10); rows !== null; rows = await relay.drain(10)) relayed.push(...rows);
   assert.deepEqual(relayed.map((row) => Number(row.offset)), [3, 4, 5]);
-  const { rows } = await client.query('select "offset", envelope from sealcast.history($1)', [stream]);
+  const { rows } = await client.query('select "offset", envelope::text from sealcast.history($1)', [stream]);
   assert.deepEqual(rows.map((row) => Number(row.offset)), [1, 2, 3, 4, 5]);
   assert.deepEqual(rows.map((row) => row.envelope), sent.map((item) => item.envelope), 'in the order of sending');
   const verdicts = await admit(client, sent);
@@ -126,14 +126,14 @@ test('a repeat returns the original, maintain() queues messages without an offse
 test('DROP EXTENSION leaves no objects, and CREATE EXTENSION works again', async () => {
   await client.query('drop table notes; drop function handle; drop extension sealcast');
   const { rows } = await client.query(`
-    select 'schema' as what from pg_namespace where nspname = 'sealcast'
+    select 'schema' as what from pg_namespace where nspname in ('sealcast', 'sealcast_internal')
     union all select 'function ' || oid::regprocedure from pg_proc where prosrc like '%sealcast%' or probin like '%sealcast%'
     union all select 'relation ' || relname from pg_class where relname ~ '^(messages|stream_log|stream_runs|outbox)'
     union all select 'dependency' from pg_shdepend d join pg_roles r on r.oid = d.refobjid
       where r.rolname like 'sealcast%' and d.dbid = (select oid from pg_database where datname = current_database())`);
   assert.deepEqual(rows, []);
   await client.query('create extension sealcast');
-  assert((await client.query('select * from sealcast.maintain()')).rows.every((row) => row.action === 'created'));
+  assert((await maintain(client)).every((row) => row.action === 'created'));
   [stream] = await makeStreams(client, 1);
   await send(client, 1);
 });

@@ -39,7 +39,7 @@ test('each message over HTTP and from SQL arrives as one frame', async () => {
   const frames = await subscriber.received(3);
   for (const [i, frame] of frames.entries()) {
     assert.deepEqual(Object.keys(frame), ['offset', 'prev', 'envelope', 'id', 'text']);
-    assert.deepEqual([frame.offset, frame.prev, frame.id], [i + 1, i, String(i + 1)]);
+    assert.deepEqual([frame.offset, frame.prev, frame.id], [i + 1, i, `${await stack.logEpoch()}:${i + 1}`]);
     assert.equal(frame.text, `{"offset":${i + 1},"prev":${i},"envelope":${sent[i]}}`);
     checkEnvelope(sent[i], stack.keyring);
   }
@@ -108,15 +108,30 @@ test('a resume reads several pages of history', async () => {
   resumed.close();
 });
 
-test('an invalid Last-Event-ID gets 200 or 400', async () => {
+test('a Last-Event-ID that is no resume point starts the reader over, with a reset', async () => {
   const room = await stack.stream();
-  await sendMany(room, 1);
-  for (const lastEventId of ['x', '-1', '1e3', '99999999999999999999', "1'--"]) {
-    const connection = await RawConnection.open(stack.url);
-    connection.write(rawRequest(`/streams/${room}/events`, { 'last-event-id': lastEventId, 'content-length': undefined }, '', 'GET'));
-    const line = await new Promise((resolve) => connection.socket.once('data', (bytes) => resolve(bytes.toString().split('\r\n')[0])));
-    assert.match(line, /^HTTP\/1\.1 (200|400) /, `${lastEventId}: ${line}`);
-    connection.close();
+  await sendMany(room, 3);
+  const ids = ['x', '-1', '1e3', '99999999999999999999', "1'--", 'null', 'undefined', ':', '1:', ':1', 'A:1', '%0d%0aX: y'];
+  for (const options of [...ids.map((lastEventId) => ({ lastEventId })), { query: '?last_event_id=x' }, { query: '?lastEventId=x' }]) {
+    const reader = await Subscriber.to(stack.url, room, options);
+    assert.deepEqual((await reader.received(3)).map((frame) => frame.offset), [1, 2, 3], JSON.stringify(options));
+    assert.deepEqual(reader.resets.map(({ reset, offset }) => [reset, offset]), [[true, 0]]);
+    assert.equal(reader.headers['cache-control'], 'no-store, no-transform', 'no proxy may compress the stream');
+    reader.close();
+  }
+});
+
+test('the resume point may be in the query, under the name of either EventSource library', async () => {
+  const room = await stack.stream();
+  await sendMany(room, 3);
+  for (const name of ['last_event_id', 'lastEventId']) {
+    const reader = await Subscriber.to(stack.url, room, { query: `?${name}=1` });
+    assert.deepEqual((await reader.received(2)).map((frame) => frame.offset), [2, 3], name);
+    reader.close();
+    // A browser sends the header when it connects again, and keeps the URL.
+    const again = await Subscriber.to(stack.url, room, { query: `?${name}=1`, lastEventId: 2 });
+    assert.deepEqual((await again.received(1)).map((frame) => frame.offset), [3], name);
+    again.close();
   }
 });
 
@@ -178,7 +193,7 @@ test('20 subscribers that lose their connections often get exactly the committed
   assert.deepEqual(new Set(await stack.stored(room)), committed);
   for (const held of await Promise.all(subscribers)) {
     assert.deepEqual(held.map((f) => f.offset), Array.from({ length: total }, (_, i) => i + 1));
-    assert.ok(held.every((f) => f.prev === f.offset - 1 && Number(f.id) === f.offset));
+    assert.ok(held.every((f) => f.prev === f.offset - 1 && Number(f.id.split(':').at(-1)) === f.offset));
     assert.deepEqual(new Set(held.map((f) => f.envelope.txn_id)), committed);
   }
   assert.ok(disconnects > 60, `only ${disconnects} connections were lost`);
@@ -237,12 +252,17 @@ test('a private stream is read by its members only', async () => {
   const [member, stranger, banned] = [stack.user(), stack.user(), stack.user()];
   await stack.grant(room, member, 'subscriber');
   await stack.grant(room, banned, 'subscriber');
-  await stack.query('select sealcast.ban($1, $2)', [room, banned.id]);
+  await stack.query("select sealcast.ban($1, $2, '2099-01-02T03:04:05.678Z')", [room, banned.id]);
   for (const path of [`/streams/${room}/events`, `/streams/${room}/messages`]) {
     assert.equal((await get(path)).status, 401);
     assert.equal((await get(path, { authorization: 'Bearer x' })).status, 401);
-    assert.equal((await get(path, stranger.headers)).status, 403);
-    assert.equal((await get(path, banned.headers)).status, 403);
+    for (const [user, code, details] of [
+      [stranger, 'role_required', null],
+      [banned, 'user_banned', 'until 2099-01-02T03:04:05.678Z'],
+    ]) {
+      const answer = await get(path, user.headers);
+      assert.deepEqual([answer.status, answer.json.code, answer.json.details], [403, code, details]);
+    }
   }
   const subscriber = await Subscriber.to(stack.url, room, { headers: member.headers });
   await sendAs(member, message(room, 'among us'));
@@ -350,4 +370,22 @@ test('a subscriber that closes its connection is no longer counted', async () =>
   await until('five more are counted', async () => (await subscribers()) >= before + 5);
   for (const subscriber of several) subscriber.close();
   await until('the subscribers are gone', async () => (await subscribers()) <= before);
+});
+
+test('a message whose row is erased keeps its frame in the history and in resumed event streams', async () => {
+  const room = await stack.stream();
+  await sendMany(room, 4);
+  await until('the messages are relayed', async () => (await get(`/streams/${room}/messages?limit=1`)).json.last === 4);
+  await stack.query('delete from sealcast.messages m using sealcast.stream_log l where l.stream_id = $1 and l."offset" in (1, 3) and m.message_id = l.message_id', [room]);
+  const gone = (offset) => ({ offset, prev: offset - 1, gone: true });
+  const { messages } = (await get(`/streams/${room}/messages?after=0`)).json;
+  assert.deepEqual([messages[0], messages[2]], [gone(1), gone(3)]);
+  assert.deepEqual(messages.map(({ offset }) => offset), [1, 2, 3, 4]);
+  const resumed = await Subscriber.to(stack.url, room, { lastEventId: 0 });
+  const frames = await resumed.received(4);
+  assert.deepEqual(frames.map(({ text }) => text.replace(/"envelope":.*/, '')).filter((text) => text.includes('gone')), [
+    '{"offset":1,"prev":0,"gone":true}',
+    '{"offset":3,"prev":2,"gone":true}',
+  ]);
+  resumed.close();
 });

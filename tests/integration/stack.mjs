@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -37,9 +37,17 @@ class System {
   #pool;
 
   constructor({ url, postgres, keyring, sessionSecret }) {
-    Object.assign(this, { url, postgres, keyring, sessionSecret });
+    Object.assign(this, { url, keyring, sessionSecret });
+    this.use(postgres);
+  }
+
+  // From now on, the statements go to this server.
+  use(postgres) {
+    const before = this.#pool;
+    this.postgres = postgres;
     this.#pool = new pg.Pool({ ...postgres, max: 4 });
     this.#pool.on('error', () => {}); // a test may stop Postgres while a connection is idle
+    return before?.end();
   }
 
   // Runs a statement as the superuser; resolves with the rows.
@@ -86,6 +94,11 @@ class System {
     } finally {
       await client.end();
     }
+  }
+
+  // The epoch in which the offsets of the database are valid.
+  async logEpoch() {
+    return (await this.query('select sealcast.log_epoch() as epoch'))[0].epoch;
   }
 
   // The txn_ids of a stream's stored messages, one for each row.
@@ -161,7 +174,8 @@ export class PrivateStack extends System {
   #state;
   #children = [];
 
-  static async create() {
+  // `services` without redis: there is no sidecar then.
+  static async create({ services = ['postgres', 'redis'] } = {}) {
     const local = mkdtempSync(join(tmpdir(), 'sealcast-test-'));
     chmodSync(local, 0o755); // when this process is root, the services run as another user
     // Stops the services when this process closes the pipe or ends in any way.
@@ -171,11 +185,11 @@ export class PrivateStack extends System {
       detached: true,
     });
     for (const handle of [cleaner, cleaner.stdin]) handle.unref();
-    await run(join(root, 'local/up'), ['postgres', 'redis'], { env: cleanEnvironment({ SEALCAST_LOCAL: local }) });
+    await run(join(root, 'local/up'), services, { env: cleanEnvironment({ SEALCAST_LOCAL: local }) });
     const described = await inside(
       local,
       `make_private_directory "$STATE/secrets"; install -d "$STATE/bin"; ! [[ -e $1 ]] || install "$1" "$STATE/bin/sealcastd"
-       printf '%s\\n' "$STATE" "$SOCKETS" "$DATABASE" "$(redis_url)" "$(session_secret)" "$OWNER" "$GROUP"`,
+       printf '%s\\n' "$STATE" "$SOCKETS" "$DATABASE" "$(running redis && redis_url || echo none)" "$(session_secret)" "$OWNER" "$GROUP"`,
       resolve(process.env.SEALCASTD ?? join(root, 'build/sealcastd')),
     );
     const [state, sockets, database, redisUrl, sessionSecret, owner, group] = described.split('\n');
@@ -317,6 +331,126 @@ export class PrivateStack extends System {
        await postgres 60 "$bin/pg_isready" -h "$SOCKETS" -p 5432 -U postgres`,
       ...environment,
     );
+  }
+
+  // Makes a standby and starts it. Its `postgres` and `serviceDsn` are like those of the stack; `eitherDsn` finds the one of both
+  // servers that accepts writes. detach() ends the replication, and stop() the standby.
+  async standby() {
+    const { state, sockets } = this.#state;
+    const directory = join(state, 'standby');
+    const port = this.postgres.port + 1; // only the name of a socket in the private directory
+    const bin = await inside(this.#local, 'make_private_directory "$1"; "$PG_CONFIG" --bindir', directory);
+    const [program, ...rest] = this.asOwner(join(bin, 'pg_basebackup'), '-h', sockets, '-U', 'postgres', '-D', directory, '-R', '-c', 'fast');
+    await run(program, rest, { cwd: '/', env: cleanEnvironment() });
+    const server = this.spawn([join(state, 'postgresql', bin, 'postgres'), '-D', directory, '-c', `port=${port}`]);
+    const ended = once(server, 'close');
+    await until('the standby answers', () => run(join(bin, 'pg_isready'), ['-h', sockets, '-p', String(port)]), 60_000);
+    const postgres = { ...this.postgres, port };
+    const query = async (sql) => {
+      const client = await this.connect(postgres);
+      return client.query(sql).finally(() => client.end());
+    };
+    return {
+      postgres,
+      serviceDsn: this.serviceDsn.replace(/port=\d+/, `port=${port}`),
+      eitherDsn: this.serviceDsn.replace(/host='(.*?)' port=(\d+)/, `host='$1,$1' port=$2,${port}`) + ' target_session_attrs=read-write',
+      query,
+      detach: async () => {
+        await query("alter system set primary_conninfo = ''");
+        await query('select pg_reload_conf()');
+        await until('the standby receives nothing', async () => (await query('select from pg_stat_wal_receiver')).rowCount === 0);
+      },
+      stop: async () => {
+        server.kill('SIGINT');
+        await ended;
+      },
+    };
+  }
+
+  // Archives the WAL from now on, and makes a base backup. recover() makes it the database, with the WAL up to the restore point.
+  async backUp() {
+    const { state, sockets } = this.#state;
+    const [base, wal] = [join(state, 'base'), join(state, 'wal')];
+    const bin = await inside(this.#local, 'make_private_directory "$1"; make_private_directory "$2"; "$PG_CONFIG" --bindir', base, wal);
+    await this.query('alter system set archive_mode = on');
+    await this.query(`alter system set archive_command = 'cp %p ${wal}/%f'`);
+    await this.stop('postgres', 'SIGINT');
+    await this.startPostgres();
+    const [program, ...rest] = this.asOwner(join(bin, 'pg_basebackup'), '-h', sockets, '-U', 'postgres', '-D', base, '-c', 'fast');
+    await run(program, rest, { cwd: '/', env: cleanEnvironment() });
+    return { base, wal };
+  }
+
+  // Point-in-time recovery to a point of pg_create_restore_point(), while everything else runs on.
+  async recover({ base, wal }, point) {
+    const data = join(this.#state.state, 'pgdata');
+    const [{ segment }] = await this.query('select pg_walfile_name(pg_switch_wal()) as segment');
+    await until('the WAL is archived', () => existsSync(join(wal, segment)));
+    await this.stop('postgres', 'SIGINT');
+    rmSync(data, { recursive: true });
+    await run('cp', ['-a', base, data]);
+    const settings = [`restore_command = 'cp ${wal}/%f %p'`, `recovery_target_name = '${point}'`, "recovery_target_action = 'promote'"];
+    appendFileSync(join(data, 'postgresql.auto.conf'), `${settings.join('\n')}\n`);
+    await run('cp', ['-a', join(data, 'PG_VERSION'), join(data, 'recovery.signal')]); // only its name and its owner matter
+    await this.startPostgres();
+    await until('the recovery has ended', async () => !(await this.query('select pg_is_in_recovery() as recovering'))[0].recovering);
+  }
+
+  // Copies the data directory while Postgres is stopped. setBack() makes the copy the database again, without a recovery.
+  async snapshot() {
+    const { state } = this.#state;
+    const copy = join(state, `snapshot-${randomUUID()}`);
+    await this.stop('postgres', 'SIGINT');
+    await run('cp', ['-a', join(state, 'pgdata'), copy]);
+    await this.startPostgres();
+    return copy;
+  }
+
+  async setBack(copy) {
+    const data = join(this.#state.state, 'pgdata');
+    await this.stop('postgres', 'SIGINT');
+    rmSync(data, { recursive: true });
+    await run('cp', ['-a', copy, data]);
+    await this.startPostgres();
+  }
+
+  // Kills Postgres and promotes the standby, to which all statements go from then on.
+  async failOver(standby) {
+    await this.stop('postgres', 'SIGKILL');
+    await standby.query('select pg_promote()');
+    await this.use(standby.postgres);
+  }
+
+  // Dumps the database into a file of the stack, and resolves with the name of the file.
+  async dump() {
+    const file = join(tmpdir(), `sealcast-dump-${randomUUID()}`);
+    const { host, database, user } = this.postgres;
+    await run('pg_dump', ['-Fc', `--host=${host}`, `--username=${user}`, `--file=${file}`, database], { env: cleanEnvironment() });
+    return file;
+  }
+
+  // Replaces the database by the dump, while everything else runs on. The settings of the database are kept.
+  async restore(file) {
+    const { host, database, user } = this.postgres;
+    const at = [`--host=${host}`, `--username=${user}`];
+    const settings = await this.query(
+      `select format('alter database %I set %s to %L', current_database(), split_part(entry, '=', 1),
+                     substr(entry, strpos(entry, '=') + 1)) as statement
+       from pg_db_role_setting, unnest(setconfig) entry
+       where setdatabase = (select oid from pg_database where datname = current_database()) and setrole = 0`,
+    );
+    const server = await this.connect({ database: 'template1' });
+    try {
+      await server.query(`drop database ${database} with (force)`);
+      await server.query(`create database ${database}`);
+      for (const { statement } of settings) await server.query(statement);
+    } finally {
+      await server.end();
+    }
+    // In one transaction: the sidecar sees the whole database, or none.
+    await run('pg_restore', ['--exit-on-error', '--single-transaction', ...at, `--dbname=${database}`, file], { env: cleanEnvironment() });
+    rmSync(file);
+    await this.query('call sealcast.run_maintenance()');
   }
 
   // The process ids of the backends of sealcast_service that match the condition `sql`.

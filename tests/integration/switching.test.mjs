@@ -27,6 +27,7 @@ after(async () => {
 const settings = (more = {}) => ({
   SEALCAST_AUDIENCE_WINDOW_MS: '1500',
   SEALCAST_AUDIENCE_UPDATE_MS: '200',
+  SEALCAST_AUDIENCE_RATE_PER_ADDRESS: '0',
   SEALCAST_MQTT_URL: broker.url,
   SEALCAST_MQTT_TOKEN_SECRET_FILE: livekit.file('token-secret', 's'.repeat(32)),
   SEALCAST_DELIVERY_STANDARD: 'sse',
@@ -109,8 +110,8 @@ test('the number of viewers moves a stream to MQTT and back, and each step is an
   await reaches(room, 'joining');
   await until('transport_migrate is sent', () => moves(reader).includes('mqtt'));
   const { d } = reader.frames.find(({ envelope }) => envelope.d.target === 'mqtt').envelope;
-  assert.deepEqual({ ...d, token: typeof d.token }, { type: 'migrate', target: 'mqtt', channel_id: `sealcast/${room}`, token: 'string', overlap_ms: 700 });
-  const exchanged = await request(`${sidecar.url}/streams/${room}/token`, { method: 'POST', body: { transport: 'mqtt', ticket: d.token } });
+  assert.deepEqual(d, { type: 'migrate', target: 'mqtt', channel_id: `sealcast/${room}`, token: 'required', overlap_ms: 700 });
+  const exchanged = await request(`${sidecar.url}/streams/${room}/token`, { method: 'POST', body: { transport: 'mqtt' } });
   assert.equal(exchanged.status, 200, exchanged.text);
   assert.equal(exchanged.json.channel_id, d.channel_id);
   await reaches(room, 'hot');
@@ -147,7 +148,7 @@ test('a webhook that does not answer delays no step, and is called until it answ
   egress.process.kill('SIGKILL');
   const sidecar = await stack.sidecar({ ...settings(), ...egress.settings });
   const room = await stack.stream();
-  const viewers = new Viewers(sidecar.url, room, 12);
+  const viewers = new Viewers(sidecar.url, room, 12, { user: stack.user() });
   await reaches(room, 'hot');
   assert.ok(sidecar.log.some((line) => line.includes('the webhook did not accept')));
   const back = await Egress.start(egress);
@@ -184,14 +185,34 @@ test('set_delivery_mode() moves readers, independently of the number of viewers'
   await sidecar.stop();
 });
 
+test('a stream that another transaction has locked does not hold up the others, and is named in the log', async (t) => {
+  const sidecar = await stack.sidecar(settings());
+  const rooms = [await stack.stream(), await stack.stream(), await stack.stream()];
+  const holder = await stack.connect();
+  t.after(() => holder.end());
+  for (const room of rooms) await stack.query("select sealcast.set_delivery_mode($1, 'hot')", [room]);
+  const [locked, ...others] = rooms;
+  await holder.query('begin');
+  await holder.query('select from sealcast.streams s join sealcast.switching using (stream_id) where stream_id = $1 for update', [locked]);
+  const held = await stepOf(locked);
+  await Promise.all(others.map((room) => reaches(room, 'hot')));
+  assert.equal(await stepOf(locked), held);
+  const named = (line) => line.includes('"Postgres refused to switch a stream; retrying"') && line.includes(locked);
+  await until('the log names the stream', () => sidecar.log.some(named));
+  await holder.query('rollback');
+  await reaches(locked, 'hot');
+  for (const room of rooms) await stack.query('delete from sealcast.streams where stream_id = $1', [room]);
+  await sidecar.stop();
+});
+
 test('each step is taken once although the leader is killed at each', { timeout: 180_000 }, async () => {
   const room = await stack.stream();
   const second = { SEALCAST_GATE_SOCKET: '' };
   const sidecars = [await stack.sidecar(settings(second)), await stack.sidecar(settings(second))];
-  const viewers = new Viewers(sidecars[0].url, room, 9);
+  const viewers = new Viewers(sidecars[0].url, room, 9, { user: stack.user() });
   const leader = async () => {
     const [row] = await stack.query(
-      'select holder from sealcast.relay_leases where shard = sealcast.shard_of($1) and lease_until > clock_timestamp()', [room]);
+      'select holder from sealcast_internal.relay_leases where shard = sealcast_internal.shard_of($1) and lease_until > clock_timestamp()', [room]);
     return sidecars.findIndex(({ holder, running }) => running && holder === row?.holder);
   };
   const killed = [];

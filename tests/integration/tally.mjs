@@ -39,16 +39,17 @@ const definition = `
 export class EventPlane {
   workers = [];
 
-  static async create(settings = {}) {
+  // `startRedis` starts the Redis of the event partitions; `settings` are variables of the sidecar, or a function of that Redis.
+  static async create(settings = {}, startRedis = (stack) => RedisTarget.start(stack)) {
     const plane = new EventPlane();
     plane.stack = await PrivateStack.create();
-    plane.redis = await RedisTarget.start(plane.stack);
+    plane.redis = await startRedis(plane.stack);
     plane.settings = {
       SEALCAST_REDIS_EVENTS_URL: plane.redis.url,
       SEALCAST_REDIS_EVENTS_PARTITIONS: '4',
       SEALCAST_REDIS_EVENTS_TRIM_MS: '200',
       SEALCAST_WORKER_LEASE_MS: '1000',
-      ...settings,
+      ...(typeof settings === 'function' ? settings(plane.redis) : settings),
     };
     await plane.stack.query(definition);
     await plane.register('tally');
@@ -116,7 +117,7 @@ export class EventPlane {
 
   async partitionsOf(holder) {
     const rows = await this.stack.query(
-      `select count(*)::int from sealcast.event_leases where group_name = 'default' and holder like $1 and lease_until > clock_timestamp()`,
+      `select count(*)::int from sealcast_internal.event_leases where group_name = 'default' and holder like $1 and lease_until > clock_timestamp()`,
       [`${holder}/%`],
     );
     return rows[0].count;

@@ -36,8 +36,7 @@ export class TokenBroker {
     copyFileSync(plugin, own);
     broker.passwordFile = broker.#write('password', broker.password);
     broker.secretFile = broker.#write('token-secret', `${broker.secret}\n`);
-    const passwords = broker.#write('passwords', `sealcast:${broker.password}\n`);
-    execFileSync('mosquitto_passwd', ['-U', passwords], { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
+    const passwords = broker.#writePasswords();
     broker.configuration = broker.#write(
       'mosquitto.conf',
       [
@@ -64,6 +63,20 @@ export class TokenBroker {
   #write(name, content) {
     writeFileSync(this.#file(name), content, { mode: 0o644 });
     return this.#file(name);
+  }
+
+  // The file of the broker itself.
+  #writePasswords() {
+    const passwords = this.#write('passwords', `sealcast:${this.password}\n`);
+    execFileSync('mosquitto_passwd', ['-U', passwords], { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
+    return passwords;
+  }
+
+  // Changes the password of the user sealcast, for the broker at its next start, and in the file for sealcastd.
+  changePassword(password) {
+    this.password = password;
+    this.#writePasswords();
+    this.#write('password', password);
   }
 
   async start() {

@@ -40,7 +40,9 @@ for (const [difference, advice] of [[-1, /ALTER EXTENSION sealcast UPDATE/], [1,
     await until('the relay is not ready either', async () => (await readiness()).checks.relay !== 'ok');
     await until('the log reports the version', () => logged().some(({ tag, level, connection, reason }) =>
       tag === '[DATABASE]' && level === 'error' && connection === 'relay' && advice.test(reason)));
-    assert.equal((await send(sidecar.url, stack.user(), message(room))).json.code, 'database_unavailable');
+    const refusal = (await send(sidecar.url, stack.user(), message(room))).json;
+    assert.equal(refusal.code, 'database_unavailable');
+    assert.match(refusal.message, /extension .* does not work with this sidecar/);
     assert.deepEqual(await stack.stored(room), []);
 
     await stack.query(`create or replace function sealcast.interface_version() returns integer language sql return ${own}`);

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { ContractService } from './contract_service.mjs';
 import { Viewers, beatAtOnce, heartbeat } from './viewers.mjs';
 import { checkEnvelope } from './envelope.mjs';
-import { Subscriber, request } from './http.mjs';
+import { Subscriber, message, request, send } from './http.mjs';
 import { PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
 
@@ -16,6 +16,7 @@ const settings = {
   SEALCAST_AUDIENCE_WINDOW_MS: '3000',
   SEALCAST_AUDIENCE_UPDATE_MS: String(updateMs),
   SEALCAST_AUDIENCE_REPEAT_MS: String(repeatMs),
+  SEALCAST_AUDIENCE_RATE_PER_ADDRESS: '0', // all viewers of these tests have one address
 };
 
 let stack;
@@ -136,6 +137,74 @@ test('a heartbeat needs a valid viewer_id, and on a private stream a member', as
   await sidecar.stop();
 });
 
+test('heartbeats without a session store no message in a stream that nobody follows', async () => {
+  const sidecar = await stack.sidecar(settings);
+  const [alone, followed, unknown] = [await stack.stream(), await stack.stream(), randomUUID()];
+  const reader = await Subscriber.to(sidecar.url, followed);
+  const viewers = [alone, followed, unknown].map((stream) => new Viewers(sidecar.url, stream, 3));
+  await receivesUpdate(reader, { total: 3 });
+  // The repeated count of the other stream shows that the leader has counted this one several times.
+  await until('a repeated count', () => updates(reader).filter(({ d }) => d.total === 3).length >= 2);
+  const messages = (stream) => stack.query('select t from sealcast.messages where stream_id = $1', [stream]);
+  assert.deepEqual(await messages(alone), []);
+  assert.deepEqual(await stack.query('select from sealcast.viewer_counts where stream_id = $1', [alone]), []);
+  assert.notEqual(await stack.redis('--scan', '--pattern', `*${alone}*`), '');
+  assert.equal(await stack.redis('--scan', '--pattern', `*${unknown}*`), '', 'an unknown stream gets no key');
+
+  // A session stands for somebody who may see the count, and so does a message.
+  assert.equal((await heartbeat(sidecar.url, alone, undefined, { headers: stack.user().headers })).status, 204);
+  await until('the count of 4', async () => (await messages(alone)).length > 0);
+  const talking = await stack.stream();
+  viewers.push(new Viewers(sidecar.url, talking, 2));
+  assert.equal((await send(sidecar.url, stack.user(), message(talking))).status, 200);
+  await until('the count of 2', async () => (await messages(talking)).some(({ t }) => t === 'viewer_count_update'));
+  for (const each of viewers) await each.stop();
+  reader.close();
+  await sidecar.stop();
+});
+
+test('thousands of streams with viewers in one shard are counted, and sends go on', async () => {
+  const windowMs = 60_000;
+  const sidecar = await stack.sidecar({ ...settings, SEALCAST_AUDIENCE_WINDOW_MS: String(windowMs) });
+  // The last byte of a stream's id selects its shard. These streams are in shard 0.
+  const ids = Array.from({ length: 3000 }, (_, i) => `0190d000-0000-7000-8000-${String(i).padStart(10, '0')}00`);
+  const third = windowMs / 3;
+  const begin = Math.floor(Date.now() / third) * third;
+  for (const key of [`sealcast:{watched-0}:${begin}`, `sealcast:{followed-0}:${begin}`]) {
+    await stack.redis('sadd', key, ...ids);
+    await stack.redis('pexpire', key, String(2 * windowMs));
+  }
+  const room = await knownStream('0190d000-0000-7000-8000-0000000a1200');
+  const reader = await Subscriber.to(sidecar.url, room);
+  const viewers = new Viewers(sidecar.url, room, 7);
+  await receivesUpdate(reader, { total: 7 });
+  assert.equal((await send(sidecar.url, stack.user(), message(room))).status, 200);
+  await viewers.stop();
+  reader.close();
+  await sidecar.stop();
+  await stack.redis('del', `sealcast:{watched-0}:${begin}`, `sealcast:{followed-0}:${begin}`);
+});
+
+test('heartbeats without a session are limited per client address', async () => {
+  const proxied = { SEALCAST_HTTP_TRUSTED_PROXIES: '127.0.0.1', SEALCAST_AUDIENCE_RATE_PER_ADDRESS: '3' };
+  const sidecar = await stack.sidecar({ ...settings, ...proxied });
+  const room = await stack.stream();
+  const from = (address, headers = {}) => heartbeat(sidecar.url, room, 'a', { headers: { 'x-forwarded-for': address, ...headers } });
+  let answers;
+  await until('four heartbeats within one second', async () => {
+    const began = Date.now();
+    answers = [];
+    for (let i = 0; i < 4; i++) answers.push(await from('192.0.2.1'));
+    return Date.now() - began < 900 && answers.some(({ status }) => status === 429);
+  });
+  const refused = answers.find(({ status }) => status === 429);
+  assert.equal(refused.json.code, 'rate_limited');
+  assert.equal(refused.headers['retry-after'], '1');
+  assert.equal((await from('192.0.2.2')).status, 204, 'another address');
+  for (let i = 0; i < 8; i++) assert.equal((await from('192.0.2.1', stack.user().headers)).status, 204, 'with a session');
+  await sidecar.stop();
+});
+
 test('a heartbeat works without the database', async () => {
   const sidecar = await stack.sidecar(settings);
   const room = await stack.stream();
@@ -171,11 +240,32 @@ test('without Redis the count is null, not 0', async () => {
   await sidecar.stop();
 });
 
+test('a restart of Redis between two counts makes no count that misses viewers', async () => {
+  const sidecar = await stack.sidecar(settings);
+  const room = await stack.stream();
+  const reader = await Subscriber.to(sidecar.url, room);
+  const viewers = new Viewers(sidecar.url, room, 20);
+  for (let restart = 0; restart < 3; ++restart) {
+    const seen = updates(reader).length;
+    await until('the count is complete', () => updates(reader).slice(seen).some(({ d }) => d.hls === 20), 30_000);
+    await stack.stop('redis', 'SIGKILL');
+    await stack.startRedis();
+  }
+  await until('the count is null', () => updates(reader).at(-1).d.hls === null, 30_000);
+  await until('the count is complete again', () => updates(reader).at(-1).d.hls === 20, 30_000);
+  const counted = updates(reader).map(({ d }) => d.hls);
+  const since = counted.slice(counted.indexOf(20));
+  assert.ok(since.every((hls) => hls === null || hls === 20), `${since}: a count that misses viewers`);
+  await viewers.stop();
+  reader.close();
+  await sidecar.stop();
+});
+
 for (const [what, signal] of [['killed', 'SIGKILL'], ['frozen', 'SIGSTOP']]) {
   test(`with the leader ${what}, counts continue without a repeated update`, { timeout: 120_000 }, async () => {
     const second = { ...settings, SEALCAST_GATE_SOCKET: '' };
     const holders = async () =>
-      (await stack.query('select distinct holder from sealcast.relay_leases where lease_until > clock_timestamp()')).map((r) => r.holder);
+      (await stack.query('select distinct holder from sealcast_internal.relay_leases where lease_until > clock_timestamp()')).map((r) => r.holder);
     const leader = await stack.sidecar(second);
     await until('the first sidecar leads', async () => (await holders()).join() === leader.holder);
     const successor = await stack.sidecar(second);

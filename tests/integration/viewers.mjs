@@ -8,15 +8,16 @@ export function heartbeat(url, streamId, viewerId, { headers, query = '' } = {})
   return request(`${url}/streams/${streamId}/heartbeat${query}`, { method: 'POST', headers, body });
 }
 
-// Sends the heartbeats of `count` viewers repeatedly until stop(). `count` and `url` may be changed at any time.
+// Sends the heartbeats of `count` viewers repeatedly until stop(). `count` and `url` may be changed at any time. The first viewer
+// may be a `user`, who follows the stream; the others have no session.
 export class Viewers {
   static #all = new Set();
   refused = 0;
   #running = true;
   #ended;
 
-  constructor(url, streamId, count) {
-    Object.assign(this, { url, streamId, count });
+  constructor(url, streamId, count, { user } = {}) {
+    Object.assign(this, { url, streamId, count, headers: user?.headers });
     Viewers.#all.add(this);
     this.#ended = this.#run();
   }
@@ -24,7 +25,7 @@ export class Viewers {
   async #run() {
     while (this.#running) {
       const beats = Array.from({ length: this.count }, (_, i) =>
-        heartbeat(this.url, this.streamId, `viewer ${i}`).then(({ status }) => status, () => 0),
+        heartbeat(this.url, this.streamId, `viewer ${i}`, { headers: i === 0 ? this.headers : undefined }).then(({ status }) => status, () => 0),
       );
       const statuses = await Promise.all(beats);
       this.refused += statuses.filter((status) => status !== 204).length;
@@ -47,7 +48,7 @@ export class Viewers {
 export async function beatAtOnce(url, streamId, viewers) {
   const [connections, atOnce] = [32, 64];
   const { hostname, port } = new URL(url);
-  const beat = (n) => rawRequest(`/streams/${streamId}/heartbeat`, {}, `{"viewer_id":"viewer ${n}"}`);
+  const beat = (n) => rawRequest(`/streams/${streamId}/heartbeat`, { 'content-type': 'application/json' }, `{"viewer_id":"viewer ${n}"}`);
   const sendSome = async (first) => {
     const socket = net.connect(Number(port), hostname).setEncoding('latin1');
     const texts = socket[Symbol.asyncIterator]();

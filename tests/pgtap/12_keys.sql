@@ -8,7 +8,7 @@ select results_eq($$select * from sealcast.keys() where kid in ('e1', 'k1', 'k2'
                             '\xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'::bytea),
                            ('k1', true, 'f98c2c14b9ad1572', 'hmac-sha256', null), ('k2', false, '128bf62fc98a02a3', 'hmac-sha256', null)$$,
                   'keys() shows the fingerprint of each secret or public key, and which key signs');
-select is(sealcast.signing_kid(), 'k1', 'signing_kid() is the key that signs');
+select is(sealcast_internal.signing_kid(), 'k1', 'signing_kid() is the key that signs');
 
 -- HMAC-SHA-256 under the text of each secret, without the trailing newline of its file.
 select is(sealcast.sign(''), 'e67226c4c84b117d421170d4df708dbfcc218f0814e16faafd21ef1b4132ec32', 'sign() returns the HMAC-SHA-256 under the signing key');
@@ -50,8 +50,8 @@ select is(sealcast.verify_detail(e::json), verdict, format('verify_detail(json) 
 select is(sealcast.verify_detail(e::jsonb), verdict, format('verify_detail(jsonb) of %s is %s', what, verdict))
   from said, format('{"v":1,"kid":"%s","t":"chat","stream_id":"s","s":"u","ts":1,"txn_id":"x","d":{},"sig":"%s"}', kid, sig) e;
 select is(sealcast.verify_detail(sealcast.envelope_text('e1', 'chat', u, u, 1, u, '{}', sig)::json) || ' ' || length(sig), 'ok 64',
-          'the single steps of sealing also sign with Ed25519')
-  from gen_random_uuid() u, sealcast.payload_signature('e1', 'chat', u, u, u, 1, '{}') sig;
+          'envelope_text() takes a signature of Ed25519')
+  from gen_random_uuid() u, decode(sealcast.sign(sealcast.signing_string('chat', u::text, u::text, u::text, 1, sealcast.payload_hash('{}'::json)), 'e1'), 'hex') sig;
 
 -- An HMAC key has no public part.
 set local role sealcast_user;

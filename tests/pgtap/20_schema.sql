@@ -1,28 +1,31 @@
 -- Tests the objects of the extension (roles, tables, types, functions), and that DROP EXTENSION removes all of them.
 begin;
 \ir scene.psql
-select plan(51);
+select plan(55);
 
-select has_schema('sealcast', 'the extension has its schema');
+select has_schema('sealcast', 'the extension has its schema for users');
+select has_schema('sealcast_internal', 'the extension has its internal schema');
 select is(r.rolname || ' ' || r.rolcanlogin || r.rolsuper || r.rolcreaterole || r.rolbypassrls, r.rolname || ' falsefalsefalsefalse',
           r.rolname || ' is a plain group role')
 from pg_roles r where r.rolname in ('sealcast_admin', 'sealcast_service', 'sealcast_user') order by 1;
 select is((select count(*) from pg_roles where rolname like 'sealcast\_%' and not rolcanlogin), 3::bigint, 'there are three roles, none of which may log in');
 
 select tables_are('sealcast', array(
-  select unnest(array['streams', 'stream_roles', 'restrictions', 'message_types', 'txn_keys', 'messages', 'outbox', 'outbox_0',
-    'outbox_1', 'outbox_2', 'stream_runs', 'relay_leases', 'relay_members', 'relay_log', 'deliveries', 'delivery_lags', 'dead_letters', 'viewer_counts', 'sampling', 'switching', 'delivery_changes', 'cells', 'cell_pins', 'maintenance', 'retention', 'row_keys',
-    'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters', 'event_leases', 'event_workers', 'event_partitions', 'event_losses'])
-  union all select c.relname from sealcast.partitions('sealcast.messages') p join pg_class c on c.oid = p.partition
-  union all select c.relname from sealcast.partitions('sealcast.stream_runs') p join pg_class c on c.oid = p.partition));
-select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast'::regnamespace
+  select unnest(array['streams', 'stream_roles', 'restrictions', 'message_types', 'added_types', 'txn_keys', 'messages', 'stream_runs', 'deliveries', 'delivery_lags',
+    'dead_letters', 'viewer_counts', 'sampling', 'switching', 'delivery_changes', 'cells', 'cell_pins', 'retention',
+    'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters'])
+  union all select c.relname from sealcast_internal.partitions('sealcast.messages') p join pg_class c on c.oid = p.partition
+  union all select c.relname from sealcast_internal.partitions('sealcast.stream_runs') p join pg_class c on c.oid = p.partition));
+select tables_are('sealcast_internal', array['outbox', 'outbox_0', 'outbox_1', 'outbox_2', 'relay_leases', 'relay_members', 'relay_log', 'maintenance', 'trim_passes', 'current_log',
+  'row_keys', 'event_leases', 'event_workers', 'event_partitions', 'event_losses']);
+select is(array(select c.relname::text from pg_class c where c.relnamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace)
                 and c.relkind in ('r', 'p') and not c.relrowsecurity and c.relname not like 'outbox\__' order by 1),
           '{}'::text[], 'row-level security is on for every table that a role could be granted');
 select col_is_pk('sealcast', 'txn_keys', array['sender_id', 'txn_id'], 'txn_keys is the only uniqueness of messages');
 select is((select relkind::text from pg_class where oid = 'sealcast.txn_keys'::regclass), 'r', 'txn_keys is not partitioned');
 select is(pg_get_partkeydef('sealcast.messages'::regclass), 'RANGE (ts)', 'messages are partitioned by ts');
 select is(pg_get_partkeydef('sealcast.stream_runs'::regclass), 'RANGE (logged_at)', 'the log of offsets is partitioned by logged_at');
-select is(pg_get_partkeydef('sealcast.outbox'::regclass), 'LIST (segment)', 'the outbox has segments');
+select is(pg_get_partkeydef('sealcast_internal.outbox'::regclass), 'LIST (segment)', 'the outbox has segments');
 
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.verdict'::regclass and attnum > 0 order by attnum),
@@ -32,6 +35,9 @@ select is(array(select attname || ' ' || format_type(atttypid, null) from pg_att
                 where attrelid = 'sealcast.refusal'::regclass and attnum > 0 order by attnum),
           array['status integer', 'code text', 'message text', 'hint text'], 'the columns of a refusal');
 
+select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
+                where attrelid = 'sealcast.health'::regclass and attnum > 0 order by attnum),
+          array['name text', 'subject text', 'value numeric', 'ok boolean', 'detail text'], 'the columns of health');
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.event'::regclass and attnum > 0 order by attnum),
           array['t text', 'stream_id uuid', 'sender_id uuid', 'txn_id uuid', 'ts bigint', 'offset bigint', 'd json', 'envelope json'], 'the columns of an event');
@@ -51,24 +57,25 @@ insert into outward values
   ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'void'),
   ('sealcast.unmute(uuid,uuid)', 'boolean'), ('sealcast.unban(uuid,uuid)', 'boolean'),
   ('sealcast.set_role(uuid,uuid,text)', 'void'),
-  ('sealcast.interface_version()', 'integer'), ('sealcast.claim_shards(text,integer)', 'SETOF record'), ('sealcast.release_shards(text)', 'void'),
-  ('sealcast.drain(text,integer[],bigint[],integer)', 'SETOF record'),
-  ('sealcast.tail(integer[],bigint[],integer)', 'SETOF record'),
-  ('sealcast.settle(text,integer[],bigint[],bigint[])', 'void'),
-  ('sealcast.history(uuid,bigint,bigint,integer,boolean)', 'SETOF record'),
-  ('sealcast.stream_access(uuid,uuid)', 'record'), ('sealcast.gate_limits()', 'SETOF record'),
-  ('sealcast.roles_of(uuid[],uuid[])', 'SETOF record'),
+  ('sealcast.interface_version()', 'integer'), ('sealcast_internal.claim_shards(text,integer,text[])', 'SETOF record'), ('sealcast_internal.release_shards(text)', 'void'),
+  ('sealcast_internal.drain(text,integer[],bigint[],integer)', 'SETOF record'),
+  ('sealcast_internal.tail(integer[],bigint[],integer)', 'SETOF record'),
+  ('sealcast_internal.settle(text,integer[],bigint[],bigint[])', 'void'),
+  ('sealcast.history(uuid,bigint,bigint,integer,text)', 'SETOF record'),
+  ('sealcast_internal.stream_access(uuid,uuid)', 'record'), ('sealcast_internal.gate_limits()', 'SETOF record'),
+  ('sealcast_internal.roles_of(uuid[],uuid[])', 'SETOF record'),
   ('sealcast.register_handler(text,text,regprocedure,integer,integer,interval,text)', 'void'),
   ('sealcast.unregister_handler(text,boolean)', 'void'),
   ('sealcast.seal_row()', 'trigger'), ('sealcast.idempotent_insert()', 'trigger');
 select is(pg_get_function_result(to_regprocedure(signature)), result, signature || ' returns ' || result) from outward;
 select is(array(select p.oid::regprocedure::text from pg_proc p
-                where p.pronamespace = 'sealcast'::regnamespace and p.proname ~ '^(canonicalize|payload_hash|signing_string)$'
+                where p.pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and p.proname ~ '^(canonicalize|payload_hash|signing_string)$'
                   and (p.provolatile, p.proparallel, p.proisstrict) <> ('i', 's', true)),
           '{}'::text[], 'the pure functions are immutable, parallel safe and strict');
 
 -- DROP EXTENSION leaves only the roles.
 drop extension sealcast;
-select hasnt_schema('sealcast', 'DROP EXTENSION removes the schema');
+select hasnt_schema('sealcast', 'DROP EXTENSION removes the schema for users');
+select hasnt_schema('sealcast_internal', 'DROP EXTENSION removes the internal schema');
 select * from finish();
 rollback;

@@ -1,7 +1,7 @@
 -- Tests mutes, bans and roles: who may use them, what they do, and when they end.
 begin;
 \ir scene.psql
-select plan(52);
+select plan(77);
 
 -- Who may mute which user.
 create temp table attempts (who text, sub text, target uuid, expected text, why text);
@@ -37,6 +37,7 @@ from pg_temp.try('sealcast_user', :owner, format('select sealcast.mute(%L, %L, n
 delete from sealcast.restrictions;
 
 -- The effects of a mute and a ban.
+insert into sealcast.stream_roles (stream_id, user_id, role) values (:cave, :guest, 'vip');
 select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'a guest may send');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.mute(%L, %L, now() + interval ''1 h'', ''spam'')', :room, :guest)),
           'ok', 'a moderator mutes a guest');
@@ -45,7 +46,8 @@ select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_muted', 'a muted
 select is(pg_temp.admit(:room, 'reaction', :guest, '{}'), '403 user_muted', 'a muted user may not send any type');
 select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '200', 'a muted user may send in another stream');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.mute(%L, %L)', :room, :guest)), 'ok', 'a muted user can be muted again');
-select is((select array_agg(until) from sealcast.restrictions), array[null::timestamptz], 'the second mute replaces the first');
+select is((select array_agg(until) from sealcast.restrictions where lifted_at is null), array[null::timestamptz], 'the second mute replaces the first');
+select is((select (reason, lifted_by) from sealcast.restrictions where lifted_at is not null), ('spam'::text, :moderator::uuid), 'the first mute is kept as history');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.ban(%L, %L, ''infinity'')', :room, :guest)), 'ok', 'a moderator bans a guest');
 select is((select until from sealcast.restrictions where kind = 'ban'), null, 'until infinity is stored as null, without an end');
 select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_banned', 'a ban takes precedence over a mute');
@@ -68,7 +70,7 @@ delete from sealcast.restrictions;
 
 -- Roles.
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.set_role(%L, %L, ''vip'')', :room, :guest)), 'ok', 'a moderator may grant the role vip');
-select is(sealcast.role_in(:room, :guest), 'vip', 'the guest has the granted role');
+select is(sealcast_internal.role_in(:room, :guest), 'vip', 'the guest has the granted role');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.set_role(%L, %L, ''moderator'')', :room, :guest)),
           'PT403 role_required', 'a moderator may not grant the role moderator');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.set_role(%L, %L, ''owner'')', :room, :moderator)),
@@ -76,7 +78,7 @@ select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.s
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''moderator'')', :room, :guest)), 'ok', 'an owner may grant the role moderator');
 select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.mute(%L, %L)', :room, :vip)), 'ok', 'a granted role has effect at once');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, null)', :room, :guest)), 'ok', 'an owner may remove a role');
-select is(sealcast.role_in(:room, :guest), null, 'a removed role is gone');
+select is(sealcast_internal.role_in(:room, :guest), null, 'a removed role is gone');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''No Role'')', :room, :guest)),
           'PT400 invalid_request', 'an invalid role name is refused');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(null, %L, ''vip'')', :guest)), 'PT400 invalid_request',
@@ -84,8 +86,40 @@ select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_r
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.set_role(%L, %L, ''owner'')', :attic, :guest)), 'ok', 'an admin may grant every role');
 select is(pg_temp.outcome('sealcast_user', '{"sub": "b0000000-0000-4000-8000-000000000001", "exp": 1}',
                           format('select sealcast.mute(%L, %L)', :room, :guest)), 'PT401 token_expired', 'an expired session may not moderate');
+-- The same role again, the payee, and what users read about restrictions.
+select sealcast.set_role(:room, :vip, 'owner') \g /dev/null
+update sealcast.stream_roles set granted_at = '2020-01-01Z' where (stream_id, user_id) = (:room, :vip);
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''owner'')', :room, :vip)), 'ok', 'a role can be given again');
+select is((select granted_at from sealcast.stream_roles where (stream_id, user_id) = (:room, :vip)), '2020-01-01Z'::timestamptz, 'the same role again changes nothing');
+select is((select payee_id from sealcast.streams where stream_id = :room), :owner::uuid, 'the first owner stays the payee when a second one comes');
+select is((select payee_id from sealcast.streams where stream_id = :attic), :guest::uuid, 'the first owner of a stream becomes its payee');
+create temp table payees (who text, sub uuid, payee uuid, expected text, why text);
+insert into payees values
+  ('sealcast_user', :vip, :moderator, 'PT403 role_required', 'a co-owner does not change the payee'),
+  ('sealcast_user', :owner, :vip, 'ok', 'the payee names the next payee'),
+  ('sealcast_user', :owner, :moderator, 'PT403 role_required', 'who was the payee does not change the payee any more'),
+  ('sealcast_user', :vip, :vip, 'PT403 role_required', 'nobody makes themselves the payee'),
+  ('sealcast_user', :vip, null, 'PT400 invalid_request', 'a payee must be a user'),
+  ('sealcast_admin', null, :guest, 'ok', 'an admin sets the payee');
+select is(pg_temp.outcome(who, sub::text, format('select sealcast.set_payee(%L, %L)', :room, payee)), expected, why) from payees;
+select is((select payee_id from sealcast.streams where stream_id = :room), :guest::uuid, 'the payee is set');
+select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.set_role(%L, %L, null)', :room, :owner)), 'ok', 'an owner removes another owner');
+select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.set_role(%L, %L, null)', :room, :vip)), 'PT403 role_required', 'the last owner cannot leave');
+delete from sealcast.restrictions;
+select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.ban(%L, %L, null, ''rude'', ''alt of x'')', :room, :guest)), 'ok', 'a ban has a reason and a note');
+select is((select result from pg_temp.try('sealcast_user', :guest, 'select (kind, stream_id, until, reason) from sealcast.restrictions')),
+          format('(ban,%s,,rude)', :room), 'the user reads the reason');
+select is(pg_temp.outcome('sealcast_user', :guest, format('select %s from sealcast.restrictions', hidden)), '42501', 'the user cannot read ' || hidden)
+from unnest('{note,created_by,issuer_rank,lifted_by,*}'::text[]) hidden;
+select is((select result from pg_temp.try('sealcast_user', :moderator, format('select (r.kind, r.note, r.created_by, r.issuer_rank) from sealcast.restrictions_of(%L) r', :room))),
+          format('(ban,"alt of x",%s,owner)', :vip), 'a moderator reads note, author and rank');
+select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.restrictions_of(%L, %L)', :room, :guest)), 'PT403 role_required', 'the user cannot ask for note and author');
+select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.ban(%L, %L, null, null, repeat(''x'', 501))', :room, :guest)), 'PT400 invalid_request',
+          'a note may have at most 500 characters');
+select is(pg_temp.outcome('sealcast_user', :vip, 'set local transaction_read_only = on; ' || format('select sealcast.restrictions_of(%L)', :room)), 'ok', 'restrictions_of() works in a read-only transaction');
+set local transaction_read_only = off;
 create role tap_neither noinherit; grant sealcast_admin to tap_neither; grant usage on schema sealcast to tap_neither;
-grant execute on function sealcast.mute(uuid, uuid, timestamptz, text), sealcast.restrict_user(text, uuid, uuid, timestamptz, text) to tap_neither;
+grant execute on function sealcast.mute(uuid, uuid, timestamptz, text), sealcast_internal.restrict_user(text, uuid, uuid, timestamptz, text, text) to tap_neither;
 select is(pg_temp.outcome('tap_neither', null, format('select sealcast.mute(null, %L)', :guest)), 'PT403 role_required',
           'a member of sealcast_admin that does not inherit is no admin before SET ROLE');
 select * from finish();

@@ -21,7 +21,7 @@ select is((select concat(provolatile, proparallel, proisstrict) from pg_proc whe
 -- A database that is no cell.
 select is(sealcast.cell_of(:room), null, 'without cells, cell_of() is null');
 insert into sealcast.cells values ('a', 'https://a.example'), ('b', 'http://127.0.0.1:8081'), ('c', 'http://[::1]');
-select is((select count(*) from sealcast.cell_map()), 0::bigint, 'while sealcast.cell is not set, cell_map() is empty');
+select is((select count(*) from sealcast_internal.cell_map()), 0::bigint, 'while sealcast.cell is not set, cell_map() is empty');
 select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'while sealcast.cell is not set, all streams are here');
 
 -- cell_of()
@@ -53,7 +53,7 @@ select throws_ok($$set local sealcast.cell = 'A cell'$$, '22023', null, 'sealcas
 -- This database is cell b. The room is pinned to cell a.
 select pg_temp.admit(:room, 'chat', :guest, '{"n":1}', 'c0000000-0000-4000-8000-0000000000f1') \g /dev/null
 set local sealcast.cell = 'b';
-select is(array(select concat_ws(' ', cell, url, own, stream_id) from sealcast.cell_map() order by cell, stream_id nulls first),
+select is(array(select concat_ws(' ', cell, url, own, stream_id) from sealcast_internal.cell_map() order by cell, stream_id nulls first),
           array['a https://a.example f', 'a https://a.example f ' || :room, 'b http://127.0.0.1:8081 t', 'c http://[::1] f'],
           'cell_map() returns all cells and pins');
 select is(array(select count(*) from sealcast.streams s
@@ -104,15 +104,15 @@ select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.ban(nu
 -- Messages of the system.
 insert into sealcast.sampling values (:room, 20, false, now() - interval '1 hour');
 insert into sealcast.viewer_counts (stream_id, webrtc, hls, published_at) values (:room, 1, 1, now() - interval '1 hour');
-create temp table lease as select * from sealcast.claim_shards('tap', 60000);
-select is(sealcast.sample_streams(array_agg(shard::integer), array_agg(epoch), '{}', '{}', 10000), 0, 'no sampling rate is announced for a stream of another cell') from lease where mine;
+create temp table lease as select * from sealcast_internal.claim_shards('tap', 60000);
+select is(sealcast_internal.sample_streams(array_agg(shard::integer), array_agg(epoch), '{}', '{}', 10000), 0, 'no sampling rate is announced for a stream of another cell') from lease where mine;
 select is(published, 0, 'no viewer count is published for a stream of another cell')
 from (select array_agg(shard::integer) as shards, array_agg(epoch) as epochs from lease where mine) l,
-     sealcast.publish_viewer_counts(shards, epochs, '{}', '{}', '{}', true, 1000, 10000);
+     sealcast_internal.publish_viewer_counts(shards, epochs, '{}', '{}', '{}', true, 1000, 10000);
 select is((select count(*) from sealcast.sampling) + (select count(*) from sealcast.viewer_counts), 0::bigint, 'the sampling rate and the viewer count of the stream are deleted');
 
 insert into sealcast.switching (stream_id, step, since) values (:room, 'hot', now());
-select is(sealcast.switch_stream(array_agg(shard::integer), array_agg(epoch), :room, 'repeat',
+select is(sealcast_internal.switch_stream(array_agg(shard::integer), array_agg(epoch), :room, 'repeat',
                                  (select warm_up from sealcast.switching), '{}'), true, 'a switching step for a stream of another cell is taken')
 from lease where mine;
 select is((select count(*) from sealcast.messages where t = 'transport_migrate'), 0::bigint, 'the step sends no message here');

@@ -1,7 +1,7 @@
 -- Tests every verdict of SQL: from admit() as a row, and from send_message() as SQLSTATE, DETAIL and HINT.
 begin;
 \ir scene.psql
-select plan(71);
+select plan(73);
 
 insert into sealcast.message_types (t, max_bytes) values ('small', 20);
 select sealcast.mute(:room, :vip, now() + interval '1 minute') \g /dev/null
@@ -119,9 +119,18 @@ select is(state || ' ' || (message ~ 'messages.*trigger') || ' ' || (hint ~ 'adm
 from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}'));
 rollback to before;
 
--- The partition of today is missing.
-do $$ declare p regclass; begin for p in select partition from sealcast.partitions('sealcast.messages') loop execute 'drop table ' || p; end loop; end $$;
-select is(state || ' ' || (hint ~ 'maintain'), '55000 true', 'a missing partition is an error that names maintain()')
-from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}'));
+-- No partition for the messages of now. Repeats still get their envelopes.
+select pg_temp.admit(:room, 'chat', :guest, '{"n":1}', 'c0000000-0000-4000-8000-00000000000a') \g /dev/null
+update sealcast.messages set ts = ts - 86400000 where txn_id = 'c0000000-0000-4000-8000-00000000000a';
+update sealcast.txn_keys set ts = ts - 86400000 where txn_id = 'c0000000-0000-4000-8000-00000000000a';
+do $$ declare p regclass; begin for p in select partition from sealcast_internal.partitions('sealcast.messages') where day >= current_date loop
+  execute 'alter table sealcast.messages detach partition ' || p; end loop; end $$;
+select is(state || ' ' || split_part(detail, ':', 1) || ' ' || (detail ~ 'maintain') || ' ' || (hint ~ '^1000 ms: '), 'PT503 no_partition true true', 'without a partition for the messages of now, send_message() is refused with 503 and names maintain()')
+from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}', 'c0000000-0000-4000-8000-00000000000b'));
+select results_eq(
+  $$select status, code, replayed from sealcast.admit(array_fill('a0000000-0000-4000-8000-000000000001'::uuid, '{3}'), '{chat,chat,nonsense}', array_fill('b0000000-0000-4000-8000-000000000004'::uuid, '{3}'),
+      '{c0000000-0000-4000-8000-00000000000a,c0000000-0000-4000-8000-00000000000b,c0000000-0000-4000-8000-00000000000c}', '{"{\"n\":1}","{}","{}"}')$$,
+  $$values (200, null, true), (503, 'no_partition', false), (422, 'unknown_type', false)$$, 'each item of a batch has its own verdict without a partition');
+select is((select count(*) from sealcast.txn_keys where txn_id = 'c0000000-0000-4000-8000-00000000000b'), 0::bigint, 'a message without a partition leaves no key behind');
 select * from finish();
 rollback;

@@ -11,7 +11,7 @@ select is((select status || ' ' || replayed from first), '200 false', 'the first
 create temp view counts as
   select (select count(*) from sealcast.messages where sender_id = :guest) as messages,
          (select count(*) from sealcast.txn_keys where sender_id = :guest) as keys,
-         (select count(*) from sealcast.outbox o join sealcast.messages m on m.message_id between o.first_id and o.first_id + o.messages - 1 where m.sender_id = :guest) as queued;
+         (select count(*) from sealcast_internal.outbox o join sealcast.messages m on m.message_id between o.first_id and o.first_id + o.messages - 1 where m.sender_id = :guest) as queued;
 
 create temp table again as
 select * from sealcast.admit(array[:room::uuid], '{chat}', array[:guest::uuid], array[:txn::uuid], array['{"b":1,"a":"x"}']);
@@ -64,7 +64,7 @@ select is((select c::text from counts c), '(4,4,4)', 'each key of a batch is sto
 
 -- Keys are kept for retention.keep_txn_ids.
 update sealcast.txn_keys set ts = ts - 8 * 86400000::bigint where (sender_id, txn_id) = (:guest, :txn);
-select is((select array_agg(action) from sealcast.maintain() where object like '%txn_keys'), array['trimmed'], 'maintain() trims a key after a week');
+select is((select array_agg(action) from pg_temp.maintain() where object like '%txn_keys'), array['trimmed'], 'maintain() trims a key after a week');
 select is(pg_temp.admit(:room, 'chat', :guest, '{"b":1,"a":"x"}', :txn), '200', 'a trimmed key is free again');
 select is(pg_temp.admit(:room, 'chat', :guest, '{"n":1}', :twice), '200 replayed', 'maintain() keeps younger keys');
 
@@ -73,7 +73,7 @@ savepoint undone;
 select pg_temp.admit(:room, 'chat', :guest, '{"n":5}', 'c0000000-0000-4000-8000-000000000005') \g /dev/null
 rollback to undone;
 select is(pg_temp.admit(:room, 'chat', :guest, '{"n":6}', 'c0000000-0000-4000-8000-000000000005'), '200', 'a message that was rolled back leaves its key free');
-select is((select count(*) from sealcast.outbox o cross join generate_series(first_id, first_id + messages - 1) id where not exists (select from sealcast.messages m where m.message_id = id)), 0::bigint,
+select is((select count(*) from sealcast_internal.outbox o cross join generate_series(first_id, first_id + messages - 1) id where not exists (select from sealcast.messages m where m.message_id = id)), 0::bigint,
           'a message that was rolled back leaves nothing to relay');
 select * from finish();
 rollback;

@@ -1,7 +1,7 @@
 -- Tests admit hooks: they are called after the key is claimed, and a refusal or failure leaves nothing behind.
 begin;
 \ir scene.psql
-select plan(27);
+select plan(44);
 \set txn '''c0000000-0000-4000-8000-000000000001'''
 
 create schema tap_hooks;
@@ -24,7 +24,7 @@ insert into sealcast.message_types (t, admit_hook) values
 select is(pg_temp.admit(:room, 'gift', :guest, '{"coins":5,"user_role":"owner"}', :txn), '200', 'a message that the hook accepts is admitted');
 select is((select c from tap_hooks.calls c)::text, format('(%s,%s,gift,%s,"{""coins"":5}")', :room, :guest, :txn), 'the hook gets the canonical payload without server fields');
 select is((select sum(spent) from tap_hooks.coins), 5::bigint, 'the changes of the hook are kept');
-select is((select count(*) from sealcast.outbox o join sealcast.messages m on m.message_id = o.first_id where m.t = 'gift'), 1::bigint, 'the message is in the outbox');
+select is((select count(*) from sealcast_internal.outbox o join sealcast.messages m on m.message_id = o.first_id where m.t = 'gift'), 1::bigint, 'the message is in the outbox');
 select is(sealcast.verify_detail(sealcast.envelope(m)::json), 'ok', 'the message is sealed') from sealcast.messages m where t = 'gift';
 
 select is(pg_temp.admit(:room, 'gift', :guest, '{"coins":5,"user_role":"owner"}', :txn), '200 replayed', 'a repeat returns the original');
@@ -65,9 +65,54 @@ insert into sealcast.restrictions (user_id, kind) values (:vip, 'mute');
 select is(pg_temp.admit(:room, 'gift', :vip, '{"coins":1}'), '403 user_muted', 'a muted sender is refused');
 select is((select count(*) from tap_hooks.calls), 0::bigint, 'the hook is not called for a muted sender');
 
--- The function of the hook was dropped.
+-- The name of the hook is text, and is resolved when the hook is asked.
+select is((select array_agg(admit_hook order by t) from sealcast.message_types where t in ('answer', 'gift')),
+          array['tap_hooks.answer(uuid,uuid,text,uuid,json)', 'tap_hooks.spend(uuid,uuid,text,uuid,json)'], 'the full name of the hook is stored');
+set local search_path = tap_hooks, public;
+update sealcast.message_types set admit_hook = 'answer'::regproc where t = 'answer';
+reset search_path;
+select is((select admit_hook from sealcast.message_types where t = 'answer'), 'tap_hooks.answer(uuid,uuid,text,uuid,json)', 'a name from the search_path of a session gets its schema');
 drop function tap_hooks.answer(uuid, uuid, text, uuid, json);
 select is(pg_temp.admit(:room, 'answer', :guest, '{"x":1}'), '500 admit_hook_failed', 'a hook whose function was dropped admits nothing');
+create function tap_hooks.answer(uuid, uuid, text, uuid, json) returns sealcast.refusal language sql as
+  $$ select (451, 'odd', 'made again', null)::sealcast.refusal $$;
+select is(pg_temp.admit(:room, 'answer', :guest, '{"x":1}'), '451 odd', 'a function that was dropped and created again is the hook');
+drop function tap_hooks.answer(uuid, uuid, text, uuid, json);
+create function tap_hooks.answer(uuid, uuid, text, uuid, json) returns text language sql as $$ select 'no refusal' $$;
+select is(pg_temp.admit(:room, 'answer', :guest, '{"x":1}'), '500 admit_hook_failed', 'a function with another result is no hook');
+update sealcast.message_types set admit_hook = 'tap_hooks.of_tomorrow' where t = 'answer';
+select is(pg_temp.admit(:room, 'answer', :guest, '{"x":1}'), '500 admit_hook_failed', 'a hook that does not exist yet may be set, and admits nothing');
+
+-- A type with a hook is not lost.
+select is(pg_temp.outcome('sealcast_admin', null, $$delete from sealcast.message_types where t = 'gift'$$), '42501', 'sealcast_admin may not delete a type that has a hook');
+select is(pg_temp.outcome('sealcast_admin', null, $$update sealcast.message_types set t = 'present' where t = 'gift'$$), '42501', 'sealcast_admin may not rename a type that has a hook');
+select is(pg_temp.outcome('sealcast_admin', null, $$delete from sealcast.message_types where t = 'reaction' returning t$$), 'ok', 'sealcast_admin may delete a type without a hook');
+
+-- A constraint of the operator is the verdict of the message that violates it.
+alter table sealcast.messages add constraint tap_polite check (d not like '%damn%');
+select is((select array_agg(concat_ws(' ', status, code, details) order by item)
+           from sealcast.admit(array_fill(:room::uuid, array[3]), '{chat,chat,chat}', array_fill(:guest::uuid, array[3]),
+             array(select gen_random_uuid() from generate_series(1, 3)), array['{}', '{"content":"damn"}', '{}'])),
+          array['200', '422 constraint_violated messages.tap_polite', '200'], 'a CHECK of the operator refuses its own message only, by name');
+create unique index tap_once on sealcast.txn_keys (sent_hash) where sender_id = :owner;
+select is((select array_agg(concat_ws(' ', status, code, details) order by item)
+           from sealcast.admit(array_fill(:room::uuid, array[2]), '{chat,chat}', array_fill(:owner::uuid, array[2]),
+             array(select gen_random_uuid() from generate_series(1, 2)), array['{"n":1}', '{"n":1}'])),
+          array['200', '422 constraint_violated txn_keys.tap_once'], 'a unique index of the operator refuses its own message only, by name');
+drop index sealcast.tap_once;
+alter table sealcast.messages drop constraint tap_polite;
+
+-- Columns of the operator get their values as with INSERT. A trigger or foreign key that would not fire is named.
+alter event trigger sealcast_refuse_column_changes disable; -- as a database that had the columns before
+alter table sealcast.messages add column tap_at timestamptz default now(), add column tap_bytes integer generated always as (octet_length(d)) stored;
+select is(pg_temp.admit(:room, 'chat', :guest, '{"n":1}'), '200', 'a table with columns of the operator takes messages');
+select is((select (tap_at = now(), tap_bytes) from sealcast.messages order by message_id desc limit 1), (true, 7), 'DEFAULT and GENERATED columns have their values');
+create table tap_hooks.seen (sender_id uuid, txn_id uuid, foreign key (sender_id, txn_id) references sealcast.txn_keys);
+select is(pg_temp.admit(:room, 'chat', :guest, '{"n":2}'), '200', 'a foreign key to txn_keys stops nothing');
+alter table sealcast.messages add constraint tap_in_stream foreign key (stream_id) references sealcast.streams;
+select throws_like(format('select * from sealcast.admit(array[%L::uuid], ''{chat}'', array[%L::uuid], array[gen_random_uuid()], ''{"{}"}'')', :room, :guest),
+                   'table messages% has the constraint tap_in_stream, which admission does not fire', 'a foreign key that admission would not check is refused by name');
+alter table sealcast.messages drop constraint tap_in_stream;
 
 -- Only a superuser may set a hook, because it runs as the extension's owner.
 select is(pg_temp.outcome('sealcast_admin', null, $$update sealcast.message_types set admit_hook = null where t = 'gift'$$), '42501',
@@ -75,5 +120,17 @@ select is(pg_temp.outcome('sealcast_admin', null, $$update sealcast.message_type
 select is(pg_temp.outcome('sealcast_admin', null, $$insert into sealcast.message_types (t, admit_hook) values ('mine', 'tap_hooks.spend(uuid,uuid,text,uuid,json)')$$),
           '42501', 'sealcast_admin may not set a hook');
 select is(pg_temp.outcome('sealcast_admin', null, $$update sealcast.message_types set rate = 9 where t = 'gift' returning t$$), 'ok', 'sealcast_admin may change the other columns of the type');
+
+-- A missing partition of sealcast.messages is no fault of a hook; a missing partition of its own table is.
+create table tap_hooks.parts (n int) partition by range (n);
+create function tap_hooks.parted(uuid, uuid, text, uuid, json) returns sealcast.refusal language sql as
+  $$ insert into tap_hooks.parts values (1); select null::sealcast.refusal $$;
+insert into sealcast.message_types (t, admit_hook) values ('parted', 'tap_hooks.parted(uuid,uuid,text,uuid,json)');
+select is(pg_temp.admit(:room, 'parted', :guest, '{}'), '500 admit_hook_failed', 'a hook whose own table has no partition has failed');
+do $$ declare p regclass; begin for p in select partition from sealcast_internal.partitions('sealcast.messages') where day >= current_date loop
+  execute 'alter table sealcast.messages detach partition ' || p; end loop; end $$;
+delete from tap_hooks.coins;
+select is(pg_temp.admit(:room, 'gift', :guest, '{"coins":5}'), '503 no_partition', 'without a partition, a message with a hook gets 503');
+select is((select count(*) from tap_hooks.coins), 0::bigint, 'the changes of its hook are rolled back');
 select * from finish();
 rollback;

@@ -41,16 +41,16 @@ insert into calls values
   (:owner, 'mute', format('{"stream_id": %s, "stream_id": %s}', to_json(:room::text), to_json(:cave::text)), 'PT400 invalid_request', 'a duplicate argument is refused'),
   (:owner, 'mute', '[]', 'PT400 invalid_request', 'arguments that are not an object are refused'),
   (:owner, 'maintain', '{}', 'PT404 not_found', 'a function that is not in the list is refused');
-select is(pg_temp.outcome('none', null, format('select sealcast.call_as(%L, %L, %L)', caller, function, arguments)), expected, why) from calls;
-select is((select string_agg(concat_ws(' ', kind, user_id, created_by), '; ') from sealcast.restrictions),
+select is(pg_temp.outcome('none', null, format('select sealcast_internal.call_as(%L, %L, %L)', caller, function, arguments)), expected, why) from calls;
+select is((select string_agg(concat_ws(' ', kind, user_id, created_by), '; ') from sealcast.restrictions where lifted_at is null),
           concat_ws(' ', 'ban', :guest, :moderator), 'a restriction names the caller as its creator');
 select is((select role from sealcast.stream_roles where stream_id = :room and user_id = :guest), 'vip', 'the role is granted');
 select is(result, 'true', 'the result of the function is returned') from pg_temp.try(
-  'none', null, format('select sealcast.call_as(%L, %L, %L)', :owner, 'unban', json_build_object('stream_id', :room, 'user_id', :guest)));
+  'none', null, format('select sealcast_internal.call_as(%L, %L, %L)', :owner, 'unban', json_build_object('stream_id', :room, 'user_id', :guest)));
 select is(result, null, 'a function without a result returns null') from pg_temp.try(
-  'none', null, format('select sealcast.call_as(%L, %L, %L)', :owner, 'mute', json_build_object('stream_id', :room, 'user_id', :guest)));
+  'none', null, format('select sealcast_internal.call_as(%L, %L, %L)', :owner, 'mute', json_build_object('stream_id', :room, 'user_id', :guest)));
 select set_config('request.jwt.claims', '', true);
-select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.call_as(%L, %L, %L)', :owner, 'mute', '{}')), '42501',
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast_internal.call_as(%L, %L, %L)', :owner, 'mute', '{}')), '42501',
           'sealcast_user may not use call_as()');
 select * from finish();
 rollback;

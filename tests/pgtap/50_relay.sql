@@ -1,52 +1,70 @@
 -- Tests the relay: leases and their epochs, offsets without gaps, batches, and the rotation of the outbox segments.
 begin;
 \ir scene.psql
-select plan(52);
+update sealcast.streams set visibility = 'public' where stream_id = :cave;
+select plan(60);
 
 -- Begins with an empty relay. The messages that this transaction queues get an older xid, because the relay takes
 -- committed messages only.
-delete from sealcast.relay_log;
-delete from sealcast.outbox;
-update sealcast.relay_leases set holder = null, epoch = 0, lease_until = '-infinity';
-delete from sealcast.relay_members;
+delete from sealcast_internal.relay_log;
+delete from sealcast_internal.outbox;
+update sealcast_internal.relay_leases set holder = null, epoch = 0, lease_until = '-infinity';
+delete from sealcast_internal.relay_members;
 create function pg_temp.queue(stream_id uuid, messages integer, committed_by xid8) returns void language plpgsql as $$
 begin
   perform pg_temp.admit(stream_id, 'chat', gen_random_uuid(), json_build_object('n', n)::text) from generate_series(1, messages) n;
-  update sealcast.outbox set xid = committed_by where xid = pg_current_xact_id();
+  update sealcast_internal.outbox set xid = committed_by where xid = pg_current_xact_id();
 end $$;
 create temp table drained (call int, shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint);
 create sequence pg_temp.calls;
 create function pg_temp.drain(holder text, epoch bigint, max_rows integer, shards integer[] default '{0,1,2,3}') returns bigint language sql as $$
   with c as materialized (select nextval('pg_temp.calls')::int as call),
-  d as (insert into drained select c.call, r.* from c, sealcast.drain(holder, shards, array_fill(epoch, array[cardinality(shards)]), max_rows) r
+  d as (insert into drained select c.call, r.* from c, sealcast_internal.drain(holder, shards, array_fill(epoch, array[cardinality(shards)]), max_rows) r
         returning stream_id)
   select count(stream_id) from d $$;
 -- Sets the position of all shards, as if the last drain had seen just this snapshot.
 create function pg_temp.stand_at(seen pg_snapshot) returns void language sql as $$
-  update sealcast.relay_log r set seen = stand_at.seen, seen_xid = '0', seen_id = 0, target = null, target_xid = null, target_id = null, after_id = 0
-  where r.batch = (select max(n.batch) from sealcast.relay_log n where n.shard = r.shard) $$;
+  update sealcast_internal.relay_log r set seen = stand_at.seen, seen_xid = '0', seen_id = 0, target = null, target_xid = null, target_id = null, after_id = 0
+  where r.batch = (select max(n.batch) from sealcast_internal.relay_log n where n.shard = r.shard) $$;
 
 -- Leases.
-select results_eq($$select * from sealcast.claim_shards('a', 60000)$$,
+select results_eq($$select shard, epoch, mine, batch from sealcast_internal.claim_shards('a', 60000)$$,
                   $$select n, 1::bigint, true, 0::bigint from generate_series(0, 3) n$$, 'the first sidecar gets all shards');
-select results_eq($$select shard, epoch, mine from sealcast.claim_shards('b', 60000)$$,
+select results_eq($$select shard, epoch, mine from sealcast_internal.claim_shards('b', 60000)$$,
                   $$select n, 1::bigint, false from generate_series(0, 3) n$$, 'a second sidecar sees the leases of the first and gets none');
-select results_eq($$select distinct epoch, mine from sealcast.claim_shards('a', 60000)$$, $$values (1::bigint, true)$$, 'renewing a lease keeps its epoch');
-update sealcast.relay_leases set lease_until = clock_timestamp() - interval '1 s' where shard = 2;
-select results_eq($$select shard, epoch, mine from sealcast.claim_shards('b', 60000)$$,
+select results_eq($$select distinct epoch, mine from sealcast_internal.claim_shards('a', 60000)$$, $$values (1::bigint, true)$$, 'renewing a lease keeps its epoch');
+update sealcast_internal.relay_leases set lease_until = clock_timestamp() - interval '1 s' where shard = 2;
+select results_eq($$select shard, epoch, mine from sealcast_internal.claim_shards('b', 60000)$$,
                   $$values (0, 1::bigint, false), (1, 1, false), (2, 2, true), (3, 1, false)$$, 'an expired lease gets a new holder and a new epoch');
-select sealcast.release_shards('b') \g /dev/null
-select results_eq($$select shard, epoch, mine from sealcast.claim_shards('c', 60000)$$,
+select sealcast_internal.release_shards('b') \g /dev/null
+select results_eq($$select shard, epoch, mine from sealcast_internal.claim_shards('c', 60000)$$,
                   $$values (0, 1::bigint, false), (1, 1, false), (2, 3, true), (3, 1, false)$$, 'a released shard is free at once');
-select throws_ok($$select sealcast.claim_shards('', 3000)$$, '22023', null, 'an empty holder is an error');
-select throws_ok($$select sealcast.claim_shards(null, 3000)$$, '22023', null, 'a null holder is an error');
-select throws_ok($$select sealcast.claim_shards('a', 5)$$, '22023', null, 'a lease below 100 ms is an error');
-select throws_ok($$select sealcast.claim_shards('a', null)$$, '22023', null, 'a null lease is an error');
-update sealcast.relay_leases set holder = 'a', epoch = 1, lease_until = now() + interval '1 h';
+select throws_ok($$select sealcast_internal.claim_shards('', 3000)$$, '22023', null, 'an empty holder is an error');
+select throws_ok($$select sealcast_internal.claim_shards(null, 3000)$$, '22023', null, 'a null holder is an error');
+select throws_ok($$select sealcast_internal.claim_shards('a', 5)$$, '22023', null, 'a lease below 100 ms is an error');
+select throws_ok($$select sealcast_internal.claim_shards('a', null)$$, '22023', null, 'a null lease is an error');
+select throws_ok($$select sealcast_internal.claim_shards('a', 3000, null)$$, '22023', null, 'null transports are an error');
+
+-- Leases and transports: the sidecar with the most transports leads.
+create function pg_temp.claimed(holder text, transports text[]) returns bigint language sql as $$
+  select count(*) filter (where mine) from sealcast_internal.claim_shards(holder, 60000, transports) $$;
+update sealcast_internal.relay_leases set holder = null, lease_until = '-infinity';
+delete from sealcast_internal.relay_members;
+select is(pg_temp.claimed('few', '{sse}'), 4::bigint, 'a sidecar leads with the transports that it has');
+select is(pg_temp.claimed('many', '{sse,mqtt}'), 0::bigint, 'a lease is not taken from another sidecar');
+select is(pg_temp.claimed('few', '{sse}'), 0::bigint, 'a sidecar releases its leases while a live sidecar has more transports');
+select is(pg_temp.claimed('many', '{sse,mqtt}'), 4::bigint, 'the sidecar with more transports takes the released leases');
+select is(pg_temp.claimed('as many', '{sse,ably}'), 0::bigint, 'a sidecar with as many transports leaves the leases alone');
+select is(pg_temp.claimed('many', '{sse,mqtt}'), 4::bigint, 'a sidecar keeps its leases while no sidecar has more transports');
+update sealcast_internal.relay_leases set lease_until = clock_timestamp() - interval '1 s';
+update sealcast_internal.relay_members set seen_at = clock_timestamp() - interval '61 s' where holder <> 'few';
+select is(pg_temp.claimed('few', '{sse}'), 4::bigint, 'a sidecar that was not seen for the time of a lease takes no precedence');
+delete from sealcast_internal.relay_members;
+update sealcast_internal.relay_leases set holder = 'a', epoch = 1, lease_until = now() + interval '1 h';
 
 -- An empty outbox.
 select is(pg_temp.drain('a', 1, 10), 0::bigint, 'an empty outbox gives no frames');
-select is((select count(*) from sealcast.relay_log), 0::bigint, 'an empty drain adds nothing to the log');
+select is((select count(*) from sealcast_internal.relay_log), 0::bigint, 'an empty drain adds nothing to the log');
 
 -- Offsets.
 select pg_temp.queue(:room, 3, '11') \g /dev/null
@@ -63,9 +81,9 @@ select results_eq($$select call, stream_id, "offset", prev from drained where st
 select is((select count(*) from drained d where stream_id is not null and sealcast.verify_detail(envelope::json) <> 'ok'), 0::bigint, 'the envelopes verify');
 select is((select array_agg(distinct concat(call, ':', shard, ':', batch) order by concat(call, ':', shard, ':', batch)) from drained where call >= 4),
           array['4:0:1', '4:1:1', '4:2:1', '4:3:1', '5:0:2', '5:1:2', '5:2:2', '5:3:2'], 'each drain is a batch of every shard');
-select is((select count(*) from drained where shard <> sealcast.shard_of(stream_id)), 0::bigint, 'each stream is drained in its shard');
+select is((select count(*) from drained where shard <> sealcast_internal.shard_of(stream_id)), 0::bigint, 'each stream is drained in its shard');
 select is((select array_agg(shard order by shard) from drained where call = 4 and stream_id is null), array[0, 3], 'a shard without messages has an empty batch');
-select results_eq($$select shard, batch from sealcast.claim_shards('a', 60000)$$, $$select n, 2::bigint from generate_series(0, 3) n$$, 'claim_shards() returns the newest batch');
+select results_eq($$select shard, batch from sealcast_internal.claim_shards('a', 60000)$$, $$select n, 2::bigint from generate_series(0, 3) n$$, 'claim_shards() returns the newest batch');
 
 -- Late and unordered commits. Transaction 21 was running when 20 had been relayed, and sent its message after 22 had.
 select pg_temp.stand_at('21:22:21') \g /dev/null
@@ -74,7 +92,7 @@ select pg_temp.queue(:room, 1, '21') \g /dev/null
 select is(pg_temp.drain('a', 1, 100), 2::bigint, 'a message of a transaction that was running at the last position is not lost');
 select results_eq($$select "offset", (envelope::json ->> 'ts')::bigint > 0 from drained where call = 7 and stream_id is not null$$,
                   $$values (6::bigint, true), (7, true)$$, 'the late messages get the next offsets');
-select is((select array_agg(o.xid::text order by l."offset") from sealcast.stream_log l join sealcast.outbox o on o.first_id = l.message_id
+select is((select array_agg(o.xid::text order by l."offset") from sealcast.stream_log l join sealcast_internal.outbox o on o.first_id = l.message_id
            where l.stream_id = :room and l."offset" > 5), array['22', '21'], 'within a batch, offsets follow the order of message_id');
 select is(pg_temp.drain('a', 1, 100), 0::bigint, 'a late message is relayed once');
 select pg_temp.stand_at('30:30:') \g /dev/null
@@ -84,65 +102,65 @@ select pg_temp.admit(:room, 'chat', :guest, '{}') \g /dev/null
 select is(pg_temp.drain('a', 1, 100), 0::bigint, 'a message that is not committed is not relayed');
 select pg_temp.queue(:room, 0, '31') \g /dev/null
 select is(pg_temp.drain('a', 1, 1), 1::bigint, 'the message is relayed once it is committed');
-select is(sealcast.last_offset(:room), 8::bigint, 'last_offset() is the newest offset');
+select is(sealcast_internal.last_offset(:room), 8::bigint, 'last_offset() is the newest offset');
 
 -- Shards with different positions.
-update sealcast.relay_leases set holder = 'b', epoch = 5 where shard = sealcast.shard_of(:cave);
+update sealcast_internal.relay_leases set holder = 'b', epoch = 5 where shard = sealcast_internal.shard_of(:cave);
 select pg_temp.queue(:room, 2, '41') \g /dev/null
 select pg_temp.queue(:cave, 2, '41') \g /dev/null
 select is(pg_temp.drain('a', 1, 100), 2::bigint, 'a former holder of one shard gets the messages of its other shards');
 select is((select array_agg(distinct stream_id) from drained where call = currval('pg_temp.calls') and stream_id is not null), array[:room::uuid],
           'a former holder gets no message of the lost shard');
-select is(pg_temp.drain('b', 5, 100, array[sealcast.shard_of(:cave)]), 2::bigint, 'the new holder gets the messages of the shard');
+select is(pg_temp.drain('b', 5, 100, array[sealcast_internal.shard_of(:cave)]), 2::bigint, 'the new holder gets the messages of the shard');
 select is((select array_agg("offset" order by "offset") from drained where stream_id = :cave), array[1, 2, 3, 4]::bigint[], 'the new holder continues the offsets of the former one');
-select throws_ok($$select sealcast.drain('a', '{0}', '{1}', 0)$$, '22023', null, 'max_rows of 0 is an error');
-select throws_ok($$select sealcast.drain('a', '{0}', '{1}', null)$$, '22023', null, 'a null max_rows is an error');
+select throws_ok($$select sealcast_internal.drain('a', '{0}', '{1}', 0)$$, '22023', null, 'max_rows of 0 is an error');
+select throws_ok($$select sealcast_internal.drain('a', '{0}', '{1}', null)$$, '22023', null, 'a null max_rows is an error');
 
 -- Other sidecars read the same batches with tail().
-create temp table tailed as select * from sealcast.tail('{0,1,2,3}', '{0,0,0,0}', 1000);
+create temp table tailed as select * from sealcast_internal.tail('{0,1,2,3}', '{0,0,0,0}', 1000);
 select bag_eq('select shard, batch, stream_id, "offset", prev, envelope from drained where stream_id is not null',
               'select shard, batch, stream_id, "offset", prev, envelope from tailed where stream_id is not null', 'tail() returns the frames that drain() returned');
 select bag_eq('select distinct shard, batch from drained where stream_id is null',
               'select shard, batch from tailed where stream_id is null', 'tail() returns the empty batches too');
-select is((select count(*) from sealcast.tail('{1}', '{0}', 1) where batch <> 1), 0::bigint, 'tail() returns at most max_batches');
-select results_eq($$select distinct batch from sealcast.tail('{1}', '{1}', 1)$$, $$values (2::bigint)$$, 'tail() begins after the given batch');
+select is((select count(*) from sealcast_internal.tail('{1}', '{0}', 1) where batch <> 1), 0::bigint, 'tail() returns at most max_batches');
+select results_eq($$select distinct batch from sealcast_internal.tail('{1}', '{1}', 1)$$, $$values (2::bigint)$$, 'tail() begins after the given batch');
 
 -- Settling.
-select sealcast.settle('sse', '{0,1}', '{1,1}', '{2,4}') \g /dev/null
+select sealcast_internal.settle('sse', '{0,1}', '{1,1}', '{2,4}') \g /dev/null
 select results_eq($$select shard::int, batch from sealcast.deliveries where transport = 'sse' order by 1$$, $$values (0, 2::bigint), (1, 4)$$, 'settle() records the batch of each shard');
-select sealcast.settle('sse', '{0,1}', '{1,9}', '{1,5}') \g /dev/null
+select sealcast_internal.settle('sse', '{0,1}', '{1,9}', '{1,5}') \g /dev/null
 select results_eq($$select shard::int, batch from sealcast.deliveries where transport = 'sse' order by 1$$, $$values (0, 2::bigint), (1, 4)$$,
                   'settle() never goes back and ignores another epoch');
 
 -- A clock that is stepped back.
-update sealcast.relay_log set logged_at = logged_at + 3600000 where shard = sealcast.shard_of(:room);
+update sealcast_internal.relay_log set logged_at = logged_at + 3600000 where shard = sealcast_internal.shard_of(:room);
 select pg_temp.stand_at('50:50:') \g /dev/null
 select pg_temp.queue(:room, 1, '51') \g /dev/null
 select is(pg_temp.drain('a', 1, 100), 1::bigint, 'a drain works after the clock was stepped back');
-select is((select logged_at from sealcast.relay_log where shard = sealcast.shard_of(:room) order by batch desc limit 1),
-          (select max(logged_at) from sealcast.relay_log), 'logged_at never goes back');
+select is((select logged_at from sealcast_internal.relay_log where shard = sealcast_internal.shard_of(:room) order by batch desc limit 1),
+          (select max(logged_at) from sealcast_internal.relay_log), 'logged_at never goes back');
 
 -- Rotation of the segments.
-create function pg_temp.segment() returns bigint language sql as 'select last_value from sealcast.outbox_segment';
-select setval('sealcast.outbox_segment', 0) \g /dev/null
-truncate sealcast.outbox;
+create function pg_temp.segment() returns bigint language sql as 'select last_value from sealcast_internal.outbox_segment';
+select setval('sealcast_internal.outbox_segment', 0) \g /dev/null
+truncate sealcast_internal.outbox;
 select pg_temp.stand_at('60:60:') \g /dev/null
 select pg_temp.queue(:room, 2, '61') \g /dev/null
-select sealcast.rotate_outbox() \g /dev/null
+select sealcast_internal.rotate_outbox() \g /dev/null
 select is(pg_temp.segment(), 0::bigint, 'a small segment stays the current one');
-select sealcast.rotate_outbox(0) \g /dev/null
+select sealcast_internal.rotate_outbox(0) \g /dev/null
 select is(pg_temp.segment(), 1::bigint, 'a large segment is followed by the next one');
-select sealcast.rotate_outbox(0) \g /dev/null
-select is((select count(*) from sealcast.outbox_0), 2::bigint, 'a segment with messages that are not relayed is not truncated');
+select sealcast_internal.rotate_outbox(0) \g /dev/null
+select is((select count(*) from sealcast_internal.outbox_0), 2::bigint, 'a segment with messages that are not relayed is not truncated');
 select pg_temp.queue(:room, 1, '62') \g /dev/null
-select is((select count(*) from sealcast.outbox_1), 1::bigint, 'new rows go to the new segment');
+select is((select count(*) from sealcast_internal.outbox_1), 1::bigint, 'new rows go to the new segment');
 select is(pg_temp.drain('a', 1, 2), 2::bigint, 'two of three messages are relayed');
-select sealcast.rotate_outbox(0) \g /dev/null
-select is((select count(*) from sealcast.outbox_0), 2::bigint, 'a segment is not truncated while a drain has not reached its target');
+select sealcast_internal.rotate_outbox(0) \g /dev/null
+select is((select count(*) from sealcast_internal.outbox_0), 2::bigint, 'a segment is not truncated while a drain has not reached its target');
 select is(pg_temp.drain('a', 1, 2), 1::bigint, 'the third message is relayed');
 select pg_temp.drain('a', 1, 2) \g /dev/null
-select sealcast.rotate_outbox(0) \g /dev/null
-select is((select count(*) from sealcast.outbox_0), 0::bigint, 'a segment is truncated once its shards have passed it');
-select is(sealcast.last_offset(:room), 14::bigint, 'no offset was given twice or left out');
+select sealcast_internal.rotate_outbox(0) \g /dev/null
+select is((select count(*) from sealcast_internal.outbox_0), 0::bigint, 'a segment is truncated once its shards have passed it');
+select is(sealcast_internal.last_offset(:room), 14::bigint, 'no offset was given twice or left out');
 select * from finish();
 rollback;

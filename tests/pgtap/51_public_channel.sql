@@ -2,25 +2,25 @@
 -- the rates at which streams are sampled.
 begin;
 \ir scene.psql
-select plan(49);
+select plan(57);
 
-delete from sealcast.relay_log;
-delete from sealcast.outbox;
+delete from sealcast_internal.relay_log;
+delete from sealcast_internal.outbox;
 delete from sealcast.sampling;
-update sealcast.relay_leases set holder = 'a', epoch = 1, lease_until = now() + interval '1 h';
+update sealcast_internal.relay_leases set holder = 'a', epoch = 1, lease_until = now() + interval '1 h';
 create function pg_temp.queue(stream_id uuid, t text, senders uuid[], committed_by xid8, d text default '{}') returns void language plpgsql as $$
 begin
   perform pg_temp.admit(stream_id, t, s, d) from unnest(senders) s;
-  update sealcast.outbox set xid = committed_by where xid = pg_current_xact_id();
+  update sealcast_internal.outbox set xid = committed_by where xid = pg_current_xact_id();
 end $$;
 create temp table drained (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint);
 create function pg_temp.drain(max_rows integer default 1000) returns bigint language sql as $$
-  with d as (insert into drained select * from sealcast.drain('a', '{0,1,2,3}', '{1,1,1,1}', max_rows) returning stream_id)
+  with d as (insert into drained select * from sealcast_internal.drain('a', '{0,1,2,3}', '{1,1,1,1}', max_rows) returning stream_id)
   select count(stream_id) from d $$;
 -- Sets the position of all shards, as if the last drain had seen just this snapshot.
 create function pg_temp.stand_at(seen pg_snapshot) returns void language sql as $$
-  update sealcast.relay_log r set seen = stand_at.seen, seen_xid = '0', seen_id = 0, target = null, target_xid = null, target_id = null, after_id = 0
-  where r.batch = (select max(n.batch) from sealcast.relay_log n where n.shard = r.shard) $$;
+  update sealcast_internal.relay_log r set seen = stand_at.seen, seen_xid = '0', seen_id = 0, target = null, target_xid = null, target_id = null, after_id = 0
+  where r.batch = (select max(n.batch) from sealcast_internal.relay_log n where n.shard = r.shard) $$;
 -- Whether each row names the row before it on the public channel; the first row names `before`.
 create function pg_temp.chained(before bigint) returns boolean language sql as $$
   select bool_and(public_prev = coalesce(prior, before))
@@ -57,7 +57,8 @@ select ok(pg_temp.chained(0), 'each public frame names the one before it, across
 select ok(bool_and(public_prev = prev), 'all messages of another stream are public') from drained where stream_id = :cave;
 
 -- The rate is 0; then the stream is calm again.
-insert into sealcast.message_types (t, tier0_amount) values ('gift', 1000);
+create function pg_temp.pay(uuid, uuid, text, uuid, json) returns sealcast.refusal language sql as 'select null::sealcast.refusal';
+insert into sealcast.message_types (t, tier0_amount, admit_hook) values ('gift', 1000, 'pg_temp.pay');
 update sealcast.sampling set rate = 0;
 select pg_temp.stand_at('17:17:') \g /dev/null
 select pg_temp.queue(:room, 'gift', (select array_agg(user_id) from crowd where n <= 5), '17', '{"amount":999}') \g /dev/null
@@ -74,9 +75,9 @@ from drained where stream_id = :room and "offset" > 306;
 select ok(pg_temp.chained(0), 'each public frame names the one before it, through all batches');
 
 -- tail(), history() and stream_log show the same public channel.
-select set_eq($$select * from sealcast.tail('{0,1,2,3}', '{0,0,0,0}', 1000) where stream_id is not null$$,
+select set_eq($$select * from sealcast_internal.tail('{0,1,2,3}', '{0,0,0,0}', 1000) where stream_id is not null$$,
               $$select * from drained where stream_id is not null$$, 'tail() returns the same rows as drain()');
-select set_eq(format($$select "offset", prev, envelope, public_prev from sealcast.history(%L, 0, max_rows => 1000)$$, :room),
+select set_eq(format($$select "offset", prev, envelope, public_prev from sealcast_internal.read_history(%L, 0, null, 1000, false)$$, :room),
               format($$select "offset", prev, envelope, public_prev from drained where stream_id = %L$$, :room), 'history() returns the same rows as drain()');
 create function pg_temp.pages(up boolean, page integer) returns bigint[] language plpgsql as $$
 declare
@@ -85,7 +86,7 @@ declare
 begin
   loop
     select array_agg(h."offset" order by h."offset") into piece
-    from sealcast.history('a0000000-0000-4000-8000-000000000001', case when up then coalesce(got[cardinality(got)], 0) end,
+    from sealcast_internal.read_history('a0000000-0000-4000-8000-000000000001', case when up then coalesce(got[cardinality(got)], 0) end,
                           case when not up then coalesce(got[1], 1000) end, page, true) h;
     exit when piece is null;
     assert up or cardinality(piece) <= page;
@@ -98,13 +99,13 @@ select is(pg_temp.pages(up, page), (select array_agg("offset" order by "offset")
           format('pages of %s, %s, hold all public messages', page, case when up then 'up' else 'down' end))
 from unnest(array[true, false]) up, unnest(array[1, 2, 7, 50, 1000]) page;
 select is(array_agg("offset"), array[306, 312]::bigint[], 'a page between two offsets has the public messages between them')
-from sealcast.history(:room, 305, 313, 10, true);
+from sealcast.history(:room, 305, 313, 10, 'public');
 select set_eq(format('select "offset" from sealcast.stream_log where stream_id = %L and public', :room),
               format('select "offset" from drained where stream_id = %L and public_prev is not null', :room), 'stream_log shows which messages are public');
 
 -- The rates.
 create function pg_temp.sample(stream_ids uuid[], rates integer[], epoch bigint default 1) returns integer language sql as $$
-  select told from sealcast.sample_streams('{0,1,2,3}', array_fill(epoch, array[4]), stream_ids, rates, 60000) $$;
+  select told from sealcast_internal.sample_streams('{0,1,2,3}', array_fill(epoch, array[4]), stream_ids, rates, 60000) $$;
 create function pg_temp.told() returns text language sql as $$
   select string_agg(m.d, ' ' order by m.message_id) from sealcast.messages m where m.t = 'sampling_update' and m.d <> '{}' $$;
 select is(pg_temp.sample(array[:room]::uuid[], '{20}', 2), 0, 'a former leader changes no rate');
@@ -127,5 +128,17 @@ select results_eq('select rate, forced from sealcast.sampling', $$values (5::sma
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_sampling(%L, null)', :room)), 'ok', 'an owner may lift a forced rate');
 select is(pg_temp.sample('{}', '{}'), 1, 'after lifting, the velocity decides and the rate is announced');
 select is_empty('select from sealcast.sampling', 'after lifting, the calm stream has no row');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.set_sampling(%L, %s)', stream_id, rate)), outcome,
+          format('set_sampling(…, %s) on %s', rate, what))
+from (values (:attic::uuid, '5', 'PT403 stream_closed', 'a closed stream'), (:attic, '100', 'PT403 stream_closed', 'a closed stream'),
+             (:nowhere, '5', 'PT404 stream_not_found', 'a stream that does not exist'),
+             (:nowhere, 'null', 'PT404 stream_not_found', 'a stream that does not exist')) v (stream_id, rate, outcome, what);
+select is_empty(format('select from sealcast.sampling where stream_id = %L', :attic), 'a refused rate is not kept');
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_sampling(%L, 100)', :room)), 'ok', 'an owner may force a stream to 100 percent');
+update sealcast.sampling set announced_at = clock_timestamp() - interval '61 s';
+select is((pg_temp.sample(array[:room]::uuid[], '{20}'), (select s.rate from sealcast.sampling s where s.stream_id = :room)), (0, 100::smallint),
+          'a forced rate of 100 percent stays, and is not announced again');
+select sealcast.set_sampling(:room, null) \g /dev/null
+select is_empty(format('select from sealcast.sampling where stream_id = %L', :room), 'after lifting a forced rate of 100 percent, the stream has no row');
 select * from finish();
 rollback;

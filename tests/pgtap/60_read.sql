@@ -2,7 +2,7 @@
 -- shows.
 begin;
 \ir scene.psql
-select plan(57);
+select plan(77);
 
 -- Ten messages in the room and one in the cave, each logged as a run of its own.
 select pg_temp.admit(:room, 'chat', :guest, json_build_object('n', n)::text) from generate_series(1, 10) n \g /dev/null
@@ -41,35 +41,71 @@ select is(pg_temp.page(after, before, max_rows), expected, format('a page of run
 select results_eq(format('select "offset", message_id from sealcast.stream_log where stream_id = %L order by 1', :room),
                   'select n::bigint, 1000 + n::bigint from generate_series(1, 10) n', 'stream_log shows each message of a run');
 
-select is((select count(*) from sealcast.history(:nowhere)), 0::bigint, 'a stream that does not exist has no history');
-select throws_ok(format('select * from sealcast.history(%L, max_rows => 0)', :room), '22023', null, 'max_rows of 0 is an error');
-select throws_ok(format('select * from sealcast.history(%L, max_rows => null)', :room), '22023', null, 'a null max_rows is an error');
+select is((select count(*) from sealcast_internal.read_history(:nowhere, 0, null, 50, false)), 0::bigint, 'a stream that does not exist has no history');
+select throws_ok(format('select * from sealcast_internal.read_history(%L, 0, null, %s, false)', :room, n), '22023', null, format('max_rows of %s is an error', n))
+from unnest('{0,10001,null}'::text[]) with ordinality v (m, i) cross join lateral (select coalesce(m, 'null')) w (n);
 
-select is(a::text, '(t,t,f,public,1,10)', 'everybody may read a public stream') from sealcast.stream_access(:room, null) a;
-select is(a::text, '(t,f,f,private,1,1)', 'a private stream is not readable without a user') from sealcast.stream_access(:cave, null) a;
-select is(a::text, '(t,f,f,private,1,1)', 'a private stream is not readable for a user without a role') from sealcast.stream_access(:cave, :guest) a;
-select is(a::text, '(t,t,t,private,1,1)', 'a private stream is readable for a user with a role') from sealcast.stream_access(:cave, :vip) a;
-select is(a::text, '(t,t,f,public,1,0)', 'the first offset of an empty stream is 1') from sealcast.stream_access(:attic, null) a;
-select is((a).found, false, 'a stream that does not exist is not found') from sealcast.stream_access(:nowhere, :vip) a;
-insert into sealcast.restrictions (user_id, stream_id, kind) values (:vip, :cave, 'ban');
-select is(a.readable, false, 'a banned user may not read a private stream') from sealcast.stream_access(:cave, :vip) a;
+-- history(), by all who may call it.
+create function pg_temp.reads(sub text, stream text, arguments text default '') returns text language sql as $$
+  select coalesce(concat_ws(' ', state, split_part(detail, ':', 1)), '')
+         || coalesce(result, '')
+  from pg_temp.try('sealcast_user', sub, format('select string_agg("offset"::text, %L) from sealcast.history(%L%s)', ' ', stream, arguments)) $$;
+select is(pg_temp.reads(sub, stream, arguments), expected, why) from (values
+  (null, :room, ', "limit" => 2', '9 10', 'without a session, a public stream can be read'),
+  (:guest, :room, ', after => 0, "limit" => 2', '1 2', 'a user reads a public stream'),
+  (:guest, :room, ', before => 3, channel => ''public''', '1 2', 'a user reads the public channel'),
+  (null, :cave, '', 'PT401 unauthenticated', 'without a session, a private stream cannot be read'),
+  ('{"sub": "b0000000-0000-4000-8000-000000000003", "exp": 1}', :cave, '', 'PT401 token_expired', 'with an expired session, a private stream cannot be read'),
+  (:guest, :cave, '', 'PT403 role_required', 'a user without a role cannot read a private stream'),
+  (:vip, :cave, '', '1', 'a user with a role reads a private stream'),
+  (:guest, :nowhere, '', 'PT404 stream_not_found', 'a stream that does not exist is not found'),
+  (:guest, :room, ', "limit" => 0', 'PT400 invalid_request', 'a limit of 0 is refused'),
+  (:guest, :room, ', "limit" => 501', 'PT400 invalid_request', 'a limit of 501 is refused'),
+  (:guest, :room, ', "limit" => null', 'PT400 invalid_request', 'a limit of null is refused'),
+  (:guest, :room, ', channel => ''staff''', 'PT400 invalid_request', 'an unknown channel is refused'),
+  (:guest, :room, ', channel => null', 'PT400 invalid_request', 'a channel of null is refused')) v (sub, stream, arguments, expected, why);
+select is(pg_temp.outcome('sealcast_admin', null, format('select * from sealcast.history(%L)', :cave)), 'ok', 'an admin reads a private stream');
+
+select is(a::text, '(t,t,f,public,1,10,,' || sealcast.log_epoch() || ')', 'everybody may read a public stream') from sealcast_internal.stream_access(:room, null) a;
+select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ')', 'a private stream is not readable without a user') from sealcast_internal.stream_access(:cave, null) a;
+select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ')', 'a private stream is not readable for a user without a role') from sealcast_internal.stream_access(:cave, :guest) a;
+select is(a::text, '(t,t,t,private,1,1,,' || sealcast.log_epoch() || ')', 'a private stream is readable for a user with a role') from sealcast_internal.stream_access(:cave, :vip) a;
+select is(a::text, '(t,t,f,public,1,0,,' || sealcast.log_epoch() || ')', 'the first offset of an empty stream is 1') from sealcast_internal.stream_access(:attic, null) a;
+select is((a).found, false, 'a stream that does not exist is not found') from sealcast_internal.stream_access(:nowhere, :vip) a;
+insert into sealcast.restrictions (user_id, stream_id, kind) values (:vip, :cave, 'ban'), (:guest, :cave, 'ban');
+select is(pg_temp.reads(u, :cave), 'PT403 user_banned', 'a banned user is told of the ban, with a role or without') from unnest(array[:vip, :guest]) u;
+delete from sealcast.restrictions where user_id = :guest;
+select is((a.readable, a.vip, a.ban), (false, false, ''::text), 'a banned user may not read a private stream') from sealcast_internal.stream_access(:cave, :vip) a;
+create function pg_temp.rights() returns text language sql as $$
+  select string_agg(concat_ws(' ', case when a.found then 'found' end, case when a.readable then 'readable' end,
+                              case when a.vip then 'vip' end, case when a.banned then 'banned' end), ', ' order by a.item)
+  from sealcast_internal.reader_access(
+    array['a0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000002',
+          'a0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-00000000000f']::uuid[],
+    array[null, 'b0000000-0000-4000-8000-000000000003', null, 'b0000000-0000-4000-8000-000000000003',
+          'b0000000-0000-4000-8000-000000000001', 'b0000000-0000-4000-8000-000000000003']::uuid[]) a $$;
+select is(pg_temp.rights(), 'found readable, found readable vip, found, found banned, found readable vip, ', 'reader_access() returns the rights of each pair');
+update sealcast.restrictions set stream_id = null;
+select is(pg_temp.rights(), 'found readable, found readable banned, found, found banned, found readable vip, ',
+          'a ban in all streams takes the vip channel of a public stream too');
 update sealcast.restrictions set until = clock_timestamp();
-select is(a.readable, true, 'a user may read again when the ban has ended') from sealcast.stream_access(:cave, :vip) a;
+select is(a.readable, true, 'a user may read again when the ban has ended') from sealcast_internal.stream_access(:cave, :vip) a;
 
 -- Retention.
 delete from sealcast.stream_runs where stream_id = :room and "offset" <= 4;
 update sealcast.streams set trimmed_through = 4 where stream_id = :room;
-select is((a.first_offset, a.last_offset), (5::bigint, 10::bigint), 'the first offset is the oldest kept one') from sealcast.stream_access(:room, null) a;
+select is((a.first_offset, a.last_offset), (5::bigint, 10::bigint), 'the first offset is the oldest kept one') from sealcast_internal.stream_access(:room, null) a;
 delete from sealcast.stream_runs where stream_id = :room;
 update sealcast.streams set trimmed_through = 10 where stream_id = :room;
-select is((a.first_offset, a.last_offset), (11::bigint, 10::bigint), 'without kept offsets, the first offset is the next one') from sealcast.stream_access(:room, null) a;
+select is((a.first_offset, a.last_offset), (11::bigint, 10::bigint), 'without kept offsets, the first offset is the next one') from sealcast_internal.stream_access(:room, null) a;
 
 update sealcast.message_types set rate = 7, max_bytes = 99, role_rates = '{"moderator": 20}' where t = 'chat';
-select is(g::text, '(chat,99,7,"{""moderator"": 20}",f)', 'gate_limits() returns the limits of a type') from sealcast.gate_limits() g where t = 'chat';
-select is((select array_agg(t) from sealcast.gate_limits() where system_only), array['sampling_update', 'transport_migrate', 'transport_warmup', 'viewer_count_update'], 'gate_limits() returns which types are for the system only');
+select is(g::text, '(chat,99,7,"{""moderator"": 20}",f)', 'gate_limits() returns the limits of a type') from sealcast_internal.gate_limits() g where t = 'chat';
+select is((select array_agg(t) from sealcast_internal.gate_limits() where system_only), array['sampling_update', 'transport_migrate', 'transport_warmup', 'viewer_count_update'], 'gate_limits() returns which types are for the system only');
 select throws_ok(format($$update sealcast.message_types set role_rates = %L where t = 'chat'$$, bad), '23514', null, 'role_rates refuses ' || bad)
 from unnest(array['[]', '{"a": 0}', '{"a": "5"}', '{"a": [5]}', '{"a": null}']) bad;
-select is((select array_agg(concat(item, role) order by item) from sealcast.roles_of(array[:room, :room, :cave]::uuid[], array[:owner, :guest, :vip]::uuid[])),
+select throws_like($$update sealcast.message_types set rate = 0 where t = 'chat'$$, '%"rate_from_1_to_1000_per_second"', 'a refused rate says which rates are valid');
+select is((select array_agg(concat(item, role) order by item) from sealcast_internal.roles_of(array[:room, :room, :cave]::uuid[], array[:owner, :guest, :vip]::uuid[])),
           array['1owner', '2', '3vip'], 'roles_of() returns one role per item');
 
 -- Rows that a user sees in the tables.

@@ -1,10 +1,10 @@
 -- Tests switching: when each step is due, what each step does, and who may force a mode.
 begin;
 \ir scene.psql
-select plan(68);
+select plan(71);
 
 delete from sealcast.viewer_counts;
-update sealcast.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
+update sealcast_internal.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
 
 create function pg_temp.watched(viewers integer, complete boolean default true, stream_id uuid default 'a0000000-0000-4000-8000-000000000001')
   returns void language sql as $$
@@ -15,12 +15,12 @@ create function pg_temp.watched(viewers integer, complete boolean default true, 
 create function pg_temp.due(target text default 'ably', webhook boolean default false, epoch bigint default 7) returns text
   language sql as $$
   select coalesce(string_agg(d.action || ' ' || d.step, ', ' order by d.action), 'nothing')
-  from sealcast.due_switches('{0,1,2,3}', array_fill(epoch, array[4]), target, 8, 10, 6, 60000, 30000, 10000, webhook) d $$;
+  from sealcast_internal.due_switches('{0,1,2,3}', array_fill(epoch, array[4]), target, 8, 10, 6, 60000, 30000, 10000, webhook) d $$;
 create function pg_temp.take(action text, epoch bigint default 7) returns text language plpgsql as $$
 declare
   taken boolean;
 begin
-  taken := sealcast.switch_stream('{0,1,2,3}', array_fill(epoch, array[4]), 'a0000000-0000-4000-8000-000000000001', action,
+  taken := sealcast_internal.switch_stream('{0,1,2,3}', array_fill(epoch, array[4]), 'a0000000-0000-4000-8000-000000000001', action,
              (select w.warm_up from sealcast.switching w where w.stream_id = 'a0000000-0000-4000-8000-000000000001'),
              '{"type":"migrate","target":"' || action || '"}');
   return concat_ws(' ', case when not taken then 'not taken:' end, coalesce(w.step, 'standard'), s.delivery_mode)
@@ -36,12 +36,12 @@ create function pg_temp.relay_probe() returns void language sql as $$
   insert into sealcast.stream_runs
   select m.stream_id, 1, 1, m.ts, m.ts, m.message_id from sealcast.messages m where m.t = 'transport_warmup'
   order by m.message_id desc limit 1;
-  insert into sealcast.relay_log
-  select sealcast.shard_of(m.stream_id), 9, 7, m.ts, '1:1:', '0', 0, null, null, null, 0, array[m.stream_id], '{1}', '{1}'
+  insert into sealcast_internal.relay_log
+  select sealcast_internal.shard_of(m.stream_id), 9, 7, m.ts, '1:1:', '0', 0, null, null, null, 0, array[m.stream_id], '{1}', '{1}'
   from sealcast.messages m where m.t = 'transport_warmup' order by m.message_id desc limit 1 $$;
 create function pg_temp.settle(batch bigint) returns void language sql as $$
   insert into sealcast.deliveries as d
-  select 'ably', sealcast.shard_of('a0000000-0000-4000-8000-000000000001'), batch, now(), now()
+  select 'ably', sealcast_internal.shard_of('a0000000-0000-4000-8000-000000000001'), batch, now(), now()
   on conflict (transport, shard) do update set batch = excluded.batch $$;
 
 -- To the other transport and back.
@@ -51,10 +51,14 @@ select pg_temp.watched(8) \g /dev/null
 select is(pg_temp.due(), 'warm standard', 'at the soft limit, the warm-up is due');
 select is(pg_temp.due(target => null), 'nothing', 'without another transport, nothing is due');
 select is(pg_temp.due(epoch => 6), 'nothing', 'for a former leader, nothing is due');
+update sealcast.streams set closed_at = clock_timestamp() - interval '1 s' where stream_id = :room;
+select is(pg_temp.due(), 'nothing', 'for a closed stream, nothing is due');
+update sealcast.streams set closed_at = now() + interval '1 h' where stream_id = :room;
+select is(pg_temp.due(), 'warm standard', 'a stream that will close later is open');
 select is(pg_temp.take('warm', epoch => 6), 'not taken: standard standard', 'a former leader takes no step');
 select is(pg_temp.take('join'), 'not taken: standard standard', 'a step cannot be skipped');
 select is(pg_temp.take('warm'), 'warming standard', 'the warm-up begins');
-select results_eq('select * from sealcast.delivery_modes()', format('values (%L::uuid, ''hybrid'')', :room), 'both transports carry a warming stream');
+select results_eq('select * from sealcast_internal.delivery_modes()', format('values (%L::uuid, ''hybrid'')', :room), 'both transports carry a warming stream');
 select is(pg_temp.due(), 'probe warming', 'the probe is due');
 select is(pg_temp.due(webhook => true), 'notify warming, probe warming', 'with a webhook, its call is due');
 select is(pg_temp.take('probe'), 'warming standard', 'the probe is sent');
@@ -141,7 +145,7 @@ select is(pg_temp.due(target => null), 'set standard', 'after the release, setti
 select is(pg_temp.take('set'), 'standard standard', 'the mode standard is set at once');
 select is((select count(*) from sealcast.switching), 0::bigint, 'after the release, the stream has no row');
 select sealcast.set_delivery_mode(:room, 'hot'), pg_temp.take('warm'), pg_temp.take('probe') \g /dev/null
-delete from sealcast.stream_runs; delete from sealcast.relay_log where batch = 9;
+delete from sealcast.stream_runs; delete from sealcast_internal.relay_log where batch = 9;
 select pg_temp.relay_probe(), pg_temp.take('join'), pg_temp.take('heat') \g /dev/null
 select pg_temp.wait('1 h'), pg_temp.take('repeat') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'a forced hot stream stays hot without viewers');
@@ -166,5 +170,9 @@ insert into sealcast.cell_pins values (:room, 'there');
 set local sealcast.cell = 'here';
 select is(pg_temp.take('probe'), 'cooling standard', 'a stream that is in another cell meanwhile goes to cooling');
 select is(pg_temp.due(), 'rest cooling', 'a stream in another cell is no longer forced');
+
+set local session_replication_role = replica;
+select throws_like($$select pg_temp.take('warm')$$, 'session_replication_role is replica%', 'in the replica role, where a change would get no audit row, no step is taken');
+set local session_replication_role = origin;
 select * from finish();
 rollback;

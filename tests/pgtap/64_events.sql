@@ -2,7 +2,7 @@
 -- events, who may apply events, and that an event is reported as applied only when it was.
 begin;
 \ir scene.psql
-select plan(82);
+select plan(99);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -21,32 +21,35 @@ create function public.tap_plain(e sealcast.event) returns void language sql as 
 create function public.tap_wrong(e sealcast.event) returns integer language sql security definer as 'select 1';
 create function public.tap_secret(e sealcast.event) returns void language sql security definer as 'select';
 revoke all on function public.tap_secret from public;
+create function public.tap_stable(e sealcast.event) returns void language sql stable security definer as 'select';
+create function public.tap_immutable(e sealcast.event) returns void language sql immutable security definer as 'select';
 
 -- Registering handlers.
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.register_handler(''x'', ''chat'', %L)', f)), '42P13', f || ' cannot be a handler')
-from unnest(array['public.tap_plain(sealcast.event)', 'public.tap_wrong(sealcast.event)', 'public.tap_secret(sealcast.event)', 'sealcast.maintain()']) f;
+from unnest(array['public.tap_plain(sealcast.event)', 'public.tap_wrong(sealcast.event)', 'public.tap_secret(sealcast.event)', 'sealcast.maintain()',
+  'public.tap_stable(sealcast.event)', 'public.tap_immutable(sealcast.event)']) f;
 select is(pg_temp.outcome('sealcast_user', :guest, $$select sealcast.register_handler('x', 'chat', 'public.tap_count(sealcast.event)')$$), '42501', 'a user may not register a handler');
 select is(pg_temp.outcome('sealcast_admin', null, $$select sealcast.register_handler('count', 'chat', 'public.tap_count(sealcast.event)', max_attempts => 2)$$), 'ok', 'an admin may register a handler');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.register_handler(%L, ''chat'', ''public.tap_count(sealcast.event)'', %s)', n, b)), '23514', 'register_handler() refuses arguments out of bounds: ' || b)
 from (values ('UP', '1'), ('x', '0'), ('x', '1, 0'), ('x', $$1, 1, '1 h'$$), ('x', $$1, 1, '1 s', 'a b'$$)) v (n, b);
-select results_eq($$select * from sealcast.handlers_of('default')$$, $$values ('count', 'chat', 100, 5000::bigint)$$, 'handlers_of() returns the handlers of the group');
-select results_eq($$select sealcast.event_groups()$$, array['default'], 'event_groups() returns the groups with handlers');
+select results_eq($$select * from sealcast_internal.handlers_of('default')$$, $$values ('count', 'chat', 100, 5000::bigint)$$, 'handlers_of() returns the handlers of the group');
+select results_eq($$select sealcast_internal.event_groups()$$, array['default'], 'event_groups() returns the groups with handlers');
 
 -- Leases of partitions, shared by the workers that are alive.
-insert into sealcast.event_leases (group_name, partition, epoch) select 'default', generate_series(0, 3), 0;
-select is((select count(*) filter (where mine) from sealcast.claim_partitions('default', 'a', 3000, 4)), 4::bigint, 'a single worker gets all partitions');
-select is((select count(*) filter (where mine) from sealcast.claim_partitions('default', 'b', 3000, 4)), 0::bigint, 'a second worker gets no partition that is held');
-select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'a', 3000, 4)$$,
+insert into sealcast_internal.event_leases (group_name, partition, epoch) select 'default', generate_series(0, 3), 0;
+select is((select count(*) filter (where mine) from sealcast_internal.claim_partitions('default', 'a', 3000, 4)), 4::bigint, 'a single worker gets all partitions');
+select is((select count(*) filter (where mine) from sealcast_internal.claim_partitions('default', 'b', 3000, 4)), 0::bigint, 'a second worker gets no partition that is held');
+select results_eq($$select partition, epoch, mine from sealcast_internal.claim_partitions('default', 'a', 3000, 4)$$,
                   $$values (0, 1::bigint, true), (1, 1, true), (2, 1, false), (3, 1, false)$$, 'the first worker gives up the partitions beyond its share');
-select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'b', 3000, 4)$$,
+select results_eq($$select partition, epoch, mine from sealcast_internal.claim_partitions('default', 'b', 3000, 4)$$,
                   $$values (0, 1::bigint, false), (1, 1, false), (2, 2, true), (3, 2, true)$$, 'the second worker gets the free partitions, with new epochs');
-select is((select count(*) filter (where mine) from sealcast.claim_partitions('other', 'b', 3000, 4)), 4::bigint, 'another group has leases of its own');
-select ok(every(epoch > 1e12), 'the first epoch of a partition is the time in milliseconds') from sealcast.event_leases where group_name = 'other';
-select sealcast.release_partitions('default', 'b') \g /dev/null
-update sealcast.event_leases set lease_until = now() - interval '1 s' where group_name = 'default' and partition = 0;
-select results_eq($$select partition, epoch, mine from sealcast.claim_partitions('default', 'c', 3000, 4)$$,
+select is((select count(*) filter (where mine) from sealcast_internal.claim_partitions('other', 'b', 3000, 4)), 4::bigint, 'another group has leases of its own');
+select ok(every(epoch > 1e12), 'the first epoch of a partition is the time in milliseconds') from sealcast_internal.event_leases where group_name = 'other';
+select sealcast_internal.release_partitions('default', 'b') \g /dev/null
+update sealcast_internal.event_leases set lease_until = now() - interval '1 s' where group_name = 'default' and partition = 0;
+select results_eq($$select partition, epoch, mine from sealcast_internal.claim_partitions('default', 'c', 3000, 4)$$,
                   $$values (0, 2::bigint, true), (1, 1, false), (2, 3, true), (3, 2, false)$$, 'a third worker gets released and expired partitions, up to its share');
-select is(pg_temp.outcome('none', null, $$select sealcast.claim_partitions('default', '', 3000, 4)$$), '22023', 'an empty holder is an error');
+select is(pg_temp.outcome('none', null, $$select sealcast_internal.claim_partitions('default', '', 3000, 4)$$), '22023', 'an empty holder is an error');
 \set lease '''default'', ''count'', 0, 2'
 
 -- Messages as a worker reads them from Redis: envelope, offset and entry id.
@@ -55,7 +58,7 @@ create function pg_temp.say(sender uuid, content text) returns text language sql
                                       array[json_build_object('content', content)::text]) $$;
 create function pg_temp.apply(envelopes text[], handler text default 'count', epoch bigint default 2, first bigint default 1) returns text language sql as $$
   select coalesce(string_agg(outcome, ' ' order by item), 'nothing')
-  from sealcast.apply_events('default', handler, 0, epoch, envelopes, array(select first + i - 1 from generate_series(1, cardinality(envelopes)) i),
+  from sealcast_internal.apply_events('default', handler, 0, epoch, envelopes, array(select first + i - 1 from generate_series(1, cardinality(envelopes)) i),
                              array(select i || '-0' from generate_series(1, cardinality(envelopes)) i)) $$;
 create temp table sent as select array[pg_temp.say(:guest, 'one'), pg_temp.say(:vip, 'two'), pg_temp.say(:guest, 'three')] as e;
 select is(pg_temp.apply(e, epoch => 1), 'nothing', 'a former holder of the lease applies nothing') from sent;
@@ -74,7 +77,41 @@ create function pg_temp.signed_by(kid text, envelope text) returns text language
   select regexp_replace(replace(envelope, '"kid":"k1"', format('"kid":"%s"', kid)), '"sig":"[^"]*"', format('"sig":"%s"', sealcast.sign(
     sealcast.signing_string(e ->> 't', e ->> 'stream_id', e ->> 's', e ->> 'txn_id', (e ->> 'ts')::bigint, sealcast.payload_hash(e -> 'd')), kid)))
   from (values (envelope::json)) x (e) $$;
-select is(pg_temp.apply(array[pg_temp.signed_by('e1', pg_temp.say(:guest, 'by Ed25519'))]), 'applied', 'an event that was signed with Ed25519 is applied');
+create temp table resigned as select pg_temp.signed_by('e1', pg_temp.say(:guest, 'by Ed25519')) as e;
+select is(pg_temp.apply(array[e]), 'forged', 'a genuine signature over a message that was stored with another one is forged') from resigned;
+update sealcast.messages m set kid = 'e1', sig = decode(e::json ->> 'sig', 'hex') from resigned
+where m.sender_id = :guest and m.txn_id = (e::json ->> 'txn_id')::uuid;
+select is(pg_temp.apply(array[e]), 'applied', 'an event that was signed with Ed25519 is applied') from resigned;
+
+-- A genuine envelope has an effect only while it is a stored message.
+create function pg_temp.sealed(stream uuid, sender uuid, txn uuid, ts bigint, content text) returns text language sql as $$
+  select sealcast.seal('chat', stream::text, sender::text, txn::text, ts, json_build_object('content', content))::text $$;
+delete from sealcast.event_dead_letters;
+create temp table unsent as select
+  pg_temp.sealed(:room, :owner, gen_random_uuid(), (extract(epoch from now()) * 1000)::bigint, 'never sent') as never,
+  pg_temp.sealed(:room, :owner, gen_random_uuid(), 1600000000000, 'never sent, and old') as old,
+  pg_temp.sealed(m.stream_id, m.sender_id, m.txn_id, m.ts, 'another payload') as payload,
+  pg_temp.sealed(:cave, m.sender_id, m.txn_id, m.ts, 'one') as stream,
+  pg_temp.sealed(m.stream_id, :owner, m.txn_id, m.ts, 'one') as sender
+from sealcast.messages m where m.d::json ->> 'content' = 'one';
+select is(pg_temp.apply(array[never, payload, stream, pg_temp.say(:owner, 'sent'), sender, old]), 'forged forged forged applied forged gone',
+          'only the stored message of a batch of genuine envelopes is applied') from unsent;
+select results_eq('select entry, reason from sealcast.event_dead_letters order by entry',
+  $$select n || '-0', 'signed, but not a stored message' from unnest(array[1, 2, 3, 5]) n$$, 'genuine envelopes that are no message become dead letters');
+select is((select count(*) from public.tap_counter where sender_id = :owner), 1::bigint, 'they have no effect');
+delete from sealcast.event_dead_letters; delete from public.tap_counter where sender_id = :owner;
+create temp table erased as select pg_temp.say(:guest, 'erased') as e, pg_temp.say(:guest, 'kept') as k;
+delete from sealcast.messages where d::json ->> 'content' = 'erased';
+select is(pg_temp.apply(array[e, k]), 'gone applied', 'the event of an erased message is skipped') from erased;
+select is_empty('select from sealcast.event_dead_letters', 'an erased message leaves no dead letter');
+-- After keep_txn_ids, the offset shows the place of the message.
+create temp table untracked as select pg_temp.say(:vip, 'key trimmed') as e;
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
+select stream_id, 100, 3, ts, ts, message_id - 1 from sealcast.messages where d::json ->> 'content' = 'key trimmed';
+delete from sealcast.txn_keys k using untracked where k.txn_id = (e::json ->> 'txn_id')::uuid;
+select is(pg_temp.apply(array[e], first => 100), 'forged', 'without a key, an event at the offset of another message is forged') from untracked;
+select is(pg_temp.apply(array[e], first => 101), 'applied', 'without a key, the message is found by its offset') from untracked;
+delete from sealcast.stream_runs; delete from sealcast.event_dead_letters;
 
 -- Forged events are not applied. The genuine events of their batch are.
 create temp table forged as select
@@ -110,27 +147,23 @@ select is_empty('select from sealcast.event_attempts', 'the attempts of a dead l
 select is((select count(*) from sealcast.event_effects f join sealcast.event_dead_letters d using (handler, sender_id, txn_id)), 0::bigint, 'a dead letter has no effect');
 select is(pg_temp.apply(array[p]), 'dead', 'a dead letter that is read again is still dead') from poisoned;
 
--- JSON may hold U+0000, which text cannot. Such an event is read, and only the handler fails.
-select is(pg_temp.apply(array[pg_temp.say(:vip, 'x'), z]), 'applied failed', 'U+0000 fails a handler that converts it to text')
-from (select envelope as z from sealcast.admit(array[:room]::uuid[], '{chat}', array[:owner]::uuid[], array[gen_random_uuid()], array['{"content":"a\u0000"}'])) v;
-
 -- A dead letter is retried from the history when an admin asks for it.
 insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
 select stream_id, 2, 1, ts, ts, message_id from sealcast.messages where d like '%poison%';
-select is_empty($$select * from sealcast.event_dead_letters_to_replay('default', 10)$$, 'a dead letter is not replayed by itself');
+select is_empty($$select * from sealcast_internal.event_dead_letters_to_replay('default', 10)$$, 'a dead letter is not replayed by itself');
 select is(sealcast.replay_event_dead_letters('count'), 1::bigint, 'a dead letter can be marked for replay');
-select is((select envelope from sealcast.event_dead_letters_to_replay('default', 10)), p, 'a marked dead letter is returned with its message') from poisoned;
-select is((select outcome from sealcast.apply_events('default', 'count', null, null, array[p], '{2}', null)), 'dead', 'a replay can fail again') from poisoned;
+select is((select envelope from sealcast_internal.event_dead_letters_to_replay('default', 10)), p, 'a marked dead letter is returned with its message') from poisoned;
+select is((select outcome from sealcast_internal.apply_events('default', 'count', null, null, array[p], '{2}', null)), 'dead', 'a replay can fail again') from poisoned;
 select results_eq('select attempts, replay from sealcast.event_dead_letters', 'values (4, false)', 'after a failed replay, the dead letter has no mark');
 create or replace function public.tap_count(e sealcast.event) returns void language sql security definer set search_path = pg_catalog, pg_temp
   as $$ insert into public.tap_counter values (e.sender_id, e."offset", 1) $$;
 select sealcast.replay_event_dead_letters() \g /dev/null
-select is((select outcome from sealcast.apply_events('default', 'count', null, null, array[p], '{2}', null)), 'applied', 'after the handler is fixed, the replay is applied') from poisoned;
+select is((select outcome from sealcast_internal.apply_events('default', 'count', null, null, array[p], '{2}', null)), 'applied', 'after the handler is fixed, the replay is applied') from poisoned;
 select is_empty('select from sealcast.event_dead_letters', 'an applied dead letter is deleted');
 
 -- The worker counts a failure that aborted the statement, such as a timeout.
-select is(sealcast.fail_event('default', 'count', 0, 1, x, 9, 'timeout'), null, 'a failure under an old epoch is not counted') from pg_temp.say(:guest, 'slow') x;
-select is(sealcast.fail_event('default', 'count', 0, 2, x, 9, 'timeout') || sealcast.fail_event('default', 'count', 0, 2, x, 9, 'timeout'), 'faileddead', 'a failure that aborted the statement is counted up to max_attempts') from pg_temp.say(:guest, 'slow') x;
+select is(sealcast_internal.fail_event('default', 'count', 0, 1, x, 9, 'timeout'), null, 'a failure under an old epoch is not counted') from pg_temp.say(:guest, 'slow') x;
+select is(sealcast_internal.fail_event('default', 'count', 0, 2, x, 9, 'timeout') || sealcast_internal.fail_event('default', 'count', 0, 2, x, 9, 'timeout'), 'faileddead', 'a failure that aborted the statement is counted up to max_attempts') from pg_temp.say(:guest, 'slow') x;
 
 -- A deferred constraint fails its own event only.
 create table public.tap_parent (id text primary key);
@@ -145,58 +178,76 @@ set constraints all deferred; -- as in a transaction of its own
 select is(pg_temp.apply(array[pg_temp.say(:guest, 'p'), pg_temp.say(:vip, 'orphan'), pg_temp.say(:owner, 'q')]), 'applied failed applied', 'a deferred constraint fails its own event only');
 
 -- An event that is older than the kept effects is not applied, because it may have been applied before.
-select results_eq($$select problem, d ->> 'content' from sealcast.check_effects('count') c join (select txn_id, d::json from sealcast.messages where d not like '%\\u0000%') m using (txn_id) order by 1, 2$$,
+select results_eq($$select problem, d ->> 'content' from sealcast.check_effects('count') c join (select txn_id, d::json from sealcast.messages) m using (txn_id) order by 1, 2$$,
   $$values ('dead', 'slow'), ('failing', 'orphan'), ('missing', 'mine'), ('missing', 'slow'), ('missing', 'small'), ('missing', 'x')$$, 'check_effects() finds the messages without an effect, and the reason');
 select ok((select every("offset" is null) from sealcast.check_effects('count') where txn_id not in (select txn_id from sealcast.messages where d like '%poison%')), 'a message that is not relayed has no offset in the result');
 insert into sealcast.event_effects (handler, sender_id, txn_id, ts) select 'count', :guest, gen_random_uuid(), ts from sealcast.event_effects limit 1;
 select is((select count(*) from sealcast.check_effects('count') where problem = 'stray'), 1::bigint, 'check_effects() finds an effect without a message');
 update sealcast.event_effects set applied_at = now() - interval '8 days';
-select ok(exists (select from sealcast.maintain() where object like '%event_effects'), 'maintain() trims effects together with keys');
+select ok(exists (select from pg_temp.maintain() where object like '%event_effects'), 'maintain() trims effects together with keys');
 select is(pg_temp.apply(array[pg_temp.say(:guest, 'new')]), 'applied', 'a newer event is applied');
 select is(pg_temp.apply(e), 'dead dead dead', 'an event that is older than the kept effects becomes a dead letter') from sent;
+delete from sealcast.event_dead_letters where not uncertain;
+select is(sealcast.replay_event_dead_letters(), 0::bigint, 'a replay leaves out dead letters that may have been applied');
+select is(sealcast.replay_event_dead_letters(uncertain => true), 3::bigint, 'with uncertain, a replay applies them, too');
+update sealcast.event_dead_letters set replay = false;
+
+-- A handler that was changed so that it cannot run: its events become dead letters, and wait for the repair.
+create temp table halted as select pg_temp.say(:guest, 'halted') as e;
+alter function public.tap_count(sealcast.event) security invoker;
+select is(pg_temp.apply(array[e]), 'dead', 'an event of a handler that cannot run becomes a dead letter') from halted;
+select is(pg_temp.apply(array[e]), 'dead', 'it stays one when it is read again') from halted;
+select results_eq('select attempts, reason, uncertain from sealcast.event_dead_letters where not uncertain',
+                  $$values (0, 'the handler cannot run: it is not SECURITY DEFINER, so it would run with the rights of the worker', false)$$,
+                  'the dead letter names the reason');
+select is(sealcast_internal.fail_event('default', 'count', 0, 2, x, 9, 'timeout'), 'failed', 'a failure of a handler that cannot run is counted') from pg_temp.say(:guest, 'slow again') x;
+alter function public.tap_count(sealcast.event) security definer;
+select is(sealcast.replay_event_dead_letters('count'), 1::bigint, 'after the repair, it can be replayed');
+set constraints all deferred;
+select is((select concat_ws(' ', outcome, reason) from sealcast_internal.apply_events('default', 'count', null, null, array[e], '{90}', null)), 'applied', 'the replay applies it') from halted;
 
 -- A new handler of a group ends the epochs of its workers, because they do not know the handler.
-create temp table epochs as select partition, epoch from sealcast.event_leases where group_name = 'default';
+create temp table epochs as select partition, epoch from sealcast_internal.event_leases where group_name = 'default';
 select sealcast.register_handler('second', null, 'public.tap_count(sealcast.event)') \g /dev/null
-select ok(every(l.epoch = e.epoch + 1), 'registering a handler ends all epochs of its group') from sealcast.event_leases l join epochs e using (partition) where group_name = 'default';
+select ok(every(l.epoch = e.epoch + 1), 'registering a handler ends all epochs of its group') from sealcast_internal.event_leases l join epochs e using (partition) where group_name = 'default';
 select sealcast.unregister_handler('second') \g /dev/null
 
 -- How far partitions are finished, and which events are published again when Redis has lost the partitions.
-select sealcast.finish_partitions('default', '{0,1,2,3}', array(select epoch from sealcast.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}', 0) \g /dev/null
-select sealcast.finish_partitions('default', '{0,1}', '{1,1}', '{9000,9000}', 0) \g /dev/null
-select sealcast.finish_partitions('default', '{3}', array(select epoch from sealcast.event_leases where group_name = 'default' and partition = 3), '{1}', 0) \g /dev/null
-select sealcast.finish_partitions('default', '{3}', array(select epoch from sealcast.event_leases where group_name = 'default' and partition = 3), '{9000}', 1) \g /dev/null
-select is(array(select finished_to from sealcast.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}', 'finished_to is recorded by the holder only, never goes back, and is not recorded after a loss');
-select is(sealcast.events_carried_to(), null, 'without redis_events, events_carried_to() is null');
-delete from sealcast.relay_log;
-insert into sealcast.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
+select sealcast_internal.finish_partitions('default', '{0,1,2,3}', array(select epoch from sealcast_internal.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}', 0) \g /dev/null
+select sealcast_internal.finish_partitions('default', '{0,1}', '{1,1}', '{9000,9000}', 0) \g /dev/null
+select sealcast_internal.finish_partitions('default', '{3}', array(select epoch from sealcast_internal.event_leases where group_name = 'default' and partition = 3), '{1}', 0) \g /dev/null
+select sealcast_internal.finish_partitions('default', '{3}', array(select epoch from sealcast_internal.event_leases where group_name = 'default' and partition = 3), '{9000}', 1) \g /dev/null
+select is(array(select finished_to from sealcast_internal.event_leases where group_name = 'default' order by partition), '{5000,6000,7000,8000}', 'finished_to is recorded by the holder only, never goes back, and is not recorded after a loss');
+select is(sealcast_internal.events_carried_to(), null, 'without redis_events, events_carried_to() is null');
+delete from sealcast_internal.relay_log;
+insert into sealcast_internal.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
 select s, b, 1, b * 1000, '1:1:', '0', 0, 0, '{}', '{}', '{}' from generate_series(0, 3) s, generate_series(2, 9) b;
-update sealcast.relay_leases set epoch = 5;
+update sealcast_internal.relay_leases set epoch = 5;
 insert into sealcast.deliveries (transport, shard, batch, settled_at, seen_at) select 'redis_events', s, 9, now(), now() from generate_series(0, 3) s;
-select ok(sealcast.events_carried_to() between extract(epoch from now() - interval '2 minutes') * 1000 and extract(epoch from now()) * 1000, 'when all batches are published, events_carried_to() is about a minute ago');
+select ok(sealcast_internal.events_carried_to() between extract(epoch from now() - interval '2 minutes') * 1000 and extract(epoch from now()) * 1000, 'when all batches are published, events_carried_to() is about a minute ago');
 update sealcast.deliveries set batch = 6 where transport = 'redis_events' and shard = 2;
-select is(sealcast.events_carried_to(), 7000::bigint, 'events_carried_to() is the first batch that one shard has yet to publish');
+select is(sealcast_internal.events_carried_to(), 7000::bigint, 'events_carried_to() is the first batch that one shard has yet to publish');
 insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id) select :cave, 5, 3, logged_at, 1, 1 from sealcast.stream_runs limit 1;
 insert into sealcast.delivery_lags (transport, stream_id, next_offset, reason) values ('redis_events', :cave, 40, 'slow');
-select is(sealcast.events_carried_to(), 0::bigint, 'when the next offset of a stream that lags is not logged, events_carried_to() is 0');
-select sealcast.note_event_partitions(0, '{0,1}', '{50,60}', '{1,2}') \g /dev/null
-select sealcast.note_event_partitions(0, '{0,1}', '{50,60}', '{0,9}') \g /dev/null
-select sealcast.note_event_partitions(7, '{0}', '{90}', '{0}') \g /dev/null
-select results_eq('select * from sealcast.event_partitions_state() order by 3', 'values (0::bigint, true, 0, 50::bigint, 1::bigint), (0, true, 1, 60, 9)', 'event_partitions_state() returns the newest entry of each partition');
-select results_eq('select since, complete from sealcast.rewind_events(0)', $$values ('epoch'::timestamptz + interval '5 s', true)$$, 'rewind_events() goes back to the time that the slowest partition had finished');
+select is(sealcast_internal.events_carried_to(), 0::bigint, 'when the next offset of a stream that lags is not logged, events_carried_to() is 0');
+select sealcast_internal.note_event_partitions(0, '{0,1}', '{50,60}', '{1,2}') \g /dev/null
+select sealcast_internal.note_event_partitions(0, '{0,1}', '{50,60}', '{0,9}') \g /dev/null
+select sealcast_internal.note_event_partitions(7, '{0}', '{90}', '{0}') \g /dev/null
+select results_eq('select * from sealcast_internal.event_partitions_state() order by 3', 'values (0::bigint, true, 0, 50::bigint, 1::bigint), (0, true, 1, 60, 9)', 'event_partitions_state() returns the newest entry of each partition');
+select results_eq('select since, complete from sealcast_internal.rewind_events(0)', $$values ('epoch'::timestamptz + interval '5 s', true)$$, 'rewind_events() goes back to the time that the slowest partition had finished');
 select is(array(select batch from sealcast.deliveries where transport = 'redis_events' order by shard), '{4,4,4,4}', 'rewind_events() sets back the cursors of all shards');
-select is(array(select epoch from sealcast.relay_leases order by shard), '{6,6,6,6}', 'rewind_events() ends the epochs of all shards');
-select results_eq('select * from sealcast.event_partitions_state()', 'values (1::bigint, false, null::int, null::bigint, null::bigint)', 'after rewind_events(), `carrying` is false and no partition is recorded');
+select is(array(select epoch from sealcast_internal.relay_leases order by shard), '{6,6,6,6}', 'rewind_events() ends the epochs of all shards');
+select results_eq('select * from sealcast_internal.event_partitions_state()', 'values (1::bigint, false, null::int, null::bigint, null::bigint)', 'after rewind_events(), `carrying` is false and no partition is recorded');
 select is((select count(*) from sealcast.delivery_lags), 0::bigint, 'after rewind_events(), no stream lags');
-select is((select since from sealcast.rewind_events(0)), null, 'rewind_events() for the same loss does nothing');
+select is((select since from sealcast_internal.rewind_events(0)), null, 'rewind_events() for the same loss does nothing');
 update sealcast.deliveries set seen_at = clock_timestamp() + interval '1 s' where transport = 'redis_events';
-select is((select carrying from sealcast.event_partitions_state()), true, '`carrying` is true again when all shards have begun anew');
-update sealcast.event_leases set finished_to = 1500 where group_name = 'default' and partition = 1;
-select results_eq('select since, complete from sealcast.rewind_events(1)', $$values ('epoch'::timestamptz + interval '1.5 s', false)$$, 'rewind_events() is incomplete when the log of batches does not reach back');
+select is((select carrying from sealcast_internal.event_partitions_state()), true, '`carrying` is true again when all shards have begun anew');
+update sealcast_internal.event_leases set finished_to = 1500 where group_name = 'default' and partition = 1;
+select results_eq('select since, complete from sealcast_internal.rewind_events(1)', $$values ('epoch'::timestamptz + interval '1.5 s', false)$$, 'rewind_events() is incomplete when the log of batches does not reach back');
 
 -- Unregistering handlers.
 select sealcast.unregister_handler('count') \g /dev/null
-select is_empty('select sealcast.event_groups()', 'a group without handlers is not listed');
+select is_empty('select sealcast_internal.event_groups()', 'a group without handlers is not listed');
 select is(pg_temp.apply(e, epoch => 3), 'nothing', 'a handler that is not registered applies nothing') from sent;
 select sealcast.unregister_handler('count', true) \g /dev/null
 select is((select count(*) from sealcast.event_effects) + (select count(*) from sealcast.event_dead_letters), 0::bigint, 'with forget, the effects and dead letters are deleted');

@@ -1,7 +1,7 @@
 -- Tests experience points (XP): the points of a message by type and role, the daily cap, and the levels.
 begin;
 \ir economy.psql
-select plan(34);
+select plan(39);
 create function pg_temp.total(user_id uuid) returns bigint language sql as
   $$ select x.total from sealcast_economy.xp x where x.user_id = total.user_id $$;
 
@@ -46,6 +46,16 @@ update sealcast_economy.xp_rules set daily_cap = 100 where t = 'chat' and role i
 select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :owner, 1) \g /dev/null
 select is(pg_temp.total(:owner), 9::bigint, 'a new cap applies to later messages');
 select is((select sum(points) from sealcast_economy.xp_days where user_id = :owner), 9::numeric, 'after a new cap, the days add up to the total');
+create function pg_temp.earns(user_id uuid, points integer, daily_cap integer, messages integer) returns bigint language plpgsql as $f$
+begin
+  update sealcast_economy.xp_rules r set points = earns.points, daily_cap = earns.daily_cap where t = 'chat' and role is null;
+  perform pg_temp.apply('sealcast_economy.xp_on_event', 'chat', earns.user_id, messages);
+  return coalesce(pg_temp.total(earns.user_id), 0);
+end $f$;
+select is(array[pg_temp.earns(:nowhere, 10, 100, 9), pg_temp.earns(:nowhere, 1, 100, 200)], '{90,100}'::bigint[], 'with fewer points per message, the cap holds');
+select is(array[pg_temp.earns(:attic, 1, 10, 20), pg_temp.earns(:attic, 10, 100, 20)], '{10,100}'::bigint[], 'with a higher cap, the points up to it are earned');
+select is(array[pg_temp.earns(:cave, 10, 100, 20), pg_temp.earns(:cave, 10, 50, 20), pg_temp.earns(:cave, 10, null, 1)], '{100,100,110}'::bigint[], 'a lower cap takes no points away');
+select is((select array_agg(points order by points) from sealcast_economy.xp_days where user_id in (:nowhere, :attic, :cave)), '{100,100,110}'::bigint[], 'the days add up to these totals');
 
 -- Levels.
 select is(array(select sealcast_economy.xp_for_level(l) from generate_series(1, 6) l), '{0,100,300,600,1000,1500}', 'xp_for_level() gives the first points of each level');
@@ -57,6 +67,8 @@ select is(sealcast_economy.level_of(sealcast_economy.xp_for_level(300000000) - 1
 select is(sealcast_economy.level_of(9223372036854775807), 429496730, 'level_of() takes the largest bigint');
 
 -- Trimming keeps the points.
+select is(sealcast_economy.trim_aggregates('2 days'), 0::bigint, 'days whose events may still be applied stay');
+update sealcast.retention set keep_txn_ids = '1 day';
 select is(sealcast_economy.trim_aggregates('2 days', 1), 1::bigint, 'a call removes max_rows rows at most');
 select is(sealcast_economy.trim_aggregates('2 days'), 1::bigint, 'the next call removes the rest');
 select is(sealcast_economy.trim_aggregates('2 days'), 0::bigint, 'a call without old rows removes none');

@@ -2,7 +2,7 @@
 -- once.
 begin;
 \ir economy.psql
-select plan(42);
+select plan(47);
 
 -- Deposits.
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment 1') as first \gset
@@ -37,9 +37,12 @@ select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_econom
           'PT400 invalid_request', 'a withdrawal from another kind of account is refused');
 select pg_temp.settle() \g /dev/null
 select is(pg_temp.balances(), null, 'after the withdrawal, all balances are 0');
-select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%L, 1000, ''USD'', ''payout 1'')', :guest)), 'ok',
-          'a deposit may have the reference of a withdrawal');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%L, 1000, ''USD'', ''payout 1'')', :guest)),
+          'PT409 reference_reused', 'a deposit under the reference of a withdrawal is refused');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1000, ''USD'', ''payment 1'', ''wallet'')', :guest)),
+          'PT409 reference_reused', 'a withdrawal under the reference of a deposit is refused');
 select pg_temp.settle() \g /dev/null
+select is(pg_temp.balances(), null, 'a refused reference moves no money');
 
 -- Append-only.
 select is(pg_temp.outcome('none', null, statement), '55000', statement)
@@ -48,25 +51,17 @@ from unnest(array['update sealcast_economy.entries set amount = 5', 'delete from
   'truncate sealcast_economy.transfers cascade']) statement;
 
 -- Transfers that do not balance. An error here rolls back its own statement only.
-create function pg_temp.post_by_hand(lines sealcast_economy.entries[]) returns void language plpgsql as $$
-declare
-  id bigint;
+create function pg_temp.post_now(postings sealcast_economy.posting[]) returns void language plpgsql as $$
 begin
-  insert into sealcast_economy.transfers (kind, reference) values ('deposit', gen_random_uuid()) returning transfer_id into id;
-  insert into sealcast_economy.entries select coalesce(l.transfer_id, id), l.kind, l.owner_id, l.currency, l.amount from unnest(lines) l;
+  perform sealcast_economy.post('deposit', 'USD', postings, reference => gen_random_uuid()::text);
   set constraints all immediate;
   set constraints all deferred;
 end $$;
-create function pg_temp.line(kind text, owner_id uuid, currency text, amount bigint, transfer_id bigint default null)
-  returns sealcast_economy.entries language sql as $$
-  select transfer_id, kind::sealcast_economy.account_kind, owner_id, currency, amount $$;
-select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''USD'', 1, %s)])', :vip, :first), '23514',
-                 format('transfer %s does not balance: its entries sum to 1 USD', :first), 'an entry too many is refused at the end of the transaction');
-select throws_like(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''EUR'', 5), pg_temp.line(''outside'', %L, ''USD'', -5)])', :vip, :system),
-                   '% does not balance: %', 'each currency must balance');
-select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''wallet'', %L, ''USD'', -1), pg_temp.line(''outside'', %L, ''USD'', 1)])', :vip, :system),
+select throws_like(format('select pg_temp.post_now(array[(''wallet'', %L, 5), (''outside'', %L, -4)]::sealcast_economy.posting[])', :vip, :system),
+                   'transfer % does not balance: its entries sum to 1 USD', 'a transfer that does not balance is refused');
+select throws_ok(format('select pg_temp.post_now(array[(''wallet'', %L, -1), (''outside'', %L, 1)]::sealcast_economy.posting[])', :vip, :system),
                  '23514', 'new row for relation "accounts" violates check constraint "accounts_funded"', 'the balance of a user cannot be negative');
-select throws_ok(format('select pg_temp.post_by_hand(array[pg_temp.line(''platform'', %L, ''USD'', 1), pg_temp.line(''outside'', %L, ''USD'', -1)])', :vip, :system),
+select throws_ok(format('select pg_temp.post_now(array[(''platform'', %L, 1), (''outside'', %L, -1)]::sealcast_economy.posting[])', :vip, :system),
                  '23514', null, 'the account of the platform cannot belong to a user');
 select is(pg_temp.audit(), 'sound', 'after the refusals, the audit finds nothing');
 
@@ -77,11 +72,11 @@ select sealcast_economy.deposit(:vip, 100, 'USD', 'undone') \g /dev/null
 rollback to s;
 select sealcast_economy.deposit(:vip, 1, 'USD', 'kept too') \g /dev/null
 select pg_temp.settle() \g /dev/null
-select is(pg_temp.balances(), 'wallet 8, wallet 1000, outside -1008', 'entries that were rolled back are not in the balances');
+select is(pg_temp.balances(), 'wallet 8, outside -8', 'entries that were rolled back are not in the balances');
 -- A session cannot gain money by checking constraints early.
 set constraints all immediate;
 select sealcast_economy.deposit(:vip, 2, 'USD', 'at once') \g /dev/null
-select is(pg_temp.balances(), 'wallet 10, wallet 1000, outside -1010', 'with immediate constraints, balances follow at once');
+select is(pg_temp.balances(), 'wallet 10, outside -10', 'with immediate constraints, balances follow at once');
 select is((select count(*) from sealcast_economy.unsettled_balances), 0::bigint, 'no amounts are left unsettled');
 select is(pg_temp.audit(), 'sound', 'the audit finds nothing');
 
@@ -90,5 +85,18 @@ update sealcast_economy.accounts set balance = balance + 1 where kind = 'wallet'
 insert into sealcast_economy.accounts values ('hold', :vip, 'USD', 3);
 select is(pg_temp.audit(), format('balance: hold %1$s USD is 3, not 0; balance: hold %1$s USD is 3, not 0, the open holds; balance: wallet %1$s USD is 11, not 10', :vip),
           'the audit finds balances that are not the sums of their entries');
+
+-- The way of a restore: rows that come without their functions change no balance, and the audit finds what is missing.
+insert into sealcast_economy.entries values (-1, 'wallet', :guest, 'USD', 4), (-1, 'outside', :system, 'USD', -4);
+select is((select count(*) from sealcast_economy.unsettled_balances), 0::bigint, 'entries that are inserted by a restore are not added to balances');
+select is(array(select found || ' of ' || expected from sealcast_economy.audit() where what = 'transfer'), '{none of a row of transfers}'::text[],
+          'the audit finds entries without their transfer');
+
+-- No trigger fires in the replica role, so balances would not change.
+select pg_temp.balances() as before \gset
+set local session_replication_role = replica;
+select throws_ok(format('select sealcast_economy.deposit(%L, 5, ''USD'', ''as a replica'')', :guest), '55000', null, 'a deposit is refused where balances would not change');
+set local session_replication_role = origin;
+select is((pg_temp.balances(), (select count(*) from sealcast_economy.unsettled_balances)), (:'before'::text, 0::bigint), 'the refused deposit changes nothing');
 select * from finish();
 rollback;

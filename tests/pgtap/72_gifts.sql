@@ -2,7 +2,7 @@
 -- released.
 begin;
 \ir economy.psql
-select plan(58);
+select plan(65);
 \set txn '''c0000000-0000-4000-8000-000000000001'''
 \set txn2 '''c0000000-0000-4000-8000-000000000002'''
 
@@ -68,6 +68,18 @@ from unnest(array['{}', '{"amount":0}', '{"amount":-1}', '{"amount":1.5}', '{"am
   '{"amount":5,"to":"me"}', '{"amount":5,"to":null}', '{"amount":5,"to":"00000000-0000-0000-0000-000000000000"}', '{"amount":5,"to":"b0000000-0000-4000-8000-000000000004"}',
   '{"amount":5,"To":"b0000000-0000-4000-8000-000000000001"}', '{"amount":5,"note":"hi"}']) d;
 select is(pg_temp.admit(:cave, 'gift', :owner, '{"amount":5}'), '400 invalid_request', 'an owner cannot give to themselves by leaving out `to`');
+
+-- Who gets a gift without `to`.
+savepoint payee;
+insert into sealcast.stream_roles (stream_id, user_id, role, granted_at) values (:room, :guest, 'owner', '2020-01-01Z');
+select is((select (status, message)::text from sealcast.admit(array[:room::uuid], '{gift}', array[:vip::uuid], array[gen_random_uuid()], '{"{\"amount\":5}"}')),
+          '(400,"to is missing, and the stream has several owners and no payee")', 'of several owners none is preferred');
+select sealcast.set_payee(:room, :creator) \g /dev/null
+select sealcast.set_role(:room, :vip, 'owner'), sealcast.set_role(:room, :vip, 'owner') \g /dev/null
+select sealcast_economy.deposit(:moderator, 5, 'USD', 'coins') \g /dev/null
+select is(pg_temp.admit(:room, 'gift', :moderator, '{"amount":5}'), '200', 'a gift without `to` is admitted for the payee');
+select is((select h.recipient_id from sealcast_economy.holds h where h.sender_id = :moderator), :creator::uuid, 'the payee gets the gift, whoever became an owner when');
+rollback to payee;
 delete from sealcast.stream_roles where role = 'owner' and stream_id = :room;
 select is((select (message, hint)::text from sealcast.admit(array[:room::uuid], '{gift}', array[:guest::uuid], array[gen_random_uuid()], '{"{\"amount\":5}"}')),
           '("to is missing, and the stream has no owner","Send the user id of the recipient as to.")', 'a gift without a recipient is refused with a hint');
@@ -101,5 +113,16 @@ select is((select array_agg(txn_id) from sealcast_economy.holds), '{c0000000-000
 select is((pg_temp.balance('wallet', :guest), pg_temp.balance('hold', :guest)), (900::bigint, 100::bigint), 'a released hold returns the money to the wallet');
 select throws_ok(format('select sealcast_economy.gift_on_event((''gift'', %L, %L, ''c0000000-0000-4000-8000-000000000010'', 0, 1, ''{"amount":1}'', null)::sealcast.event)', :room, :guest),
                  'P0002', null, 'a released gift cannot be captured');
+
+-- No trigger fires in the replica role.
+select sealcast_economy.deposit(:guest, 1000, 'USD', 'for the replica role') \g /dev/null
+select pg_temp.settle() \g /dev/null
+select is(pg_temp.admit(:room, 'gift', :guest, format('{"amount":10,"to":"%s"}', :creator), 'f0000000-0000-4000-8000-000000000001'), '200', 'a gift is admitted');
+set local session_replication_role = replica;
+select is((select concat_ws(' ', v.status, v.code) from sealcast.admit(array[:room::uuid], '{gift}', array[:guest::uuid], array[gen_random_uuid()], array[format('{"amount":10,"to":"%s"}', :creator)]) v),
+          '500 admit_hook_failed', 'in the replica role, a gift is refused');
+select throws_like($$select sealcast_economy.gift_on_event(pg_temp.event('f0000000-0000-4000-8000-000000000001'))$$, 'session_replication_role is replica%', 'in the replica role, a gift is not captured, and the error names the setting');
+select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '200', 'in the replica role, messages without money are admitted');
+set local session_replication_role = origin;
 select * from finish();
 rollback;

@@ -1,7 +1,7 @@
 -- Tests aggregates: messages per minute and per user, who may read them, and how long they are kept.
 begin;
 \ir economy.psql
-select plan(22);
+select plan(23);
 create temp table noon as select (date_trunc('day', now() at time zone 'UTC') - interval '12 hours') at time zone 'UTC' as at;
 \set handler '''sealcast_economy.aggregates_on_event'''
 
@@ -51,5 +51,9 @@ select pg_temp.apply(:handler, 'chat', :guest, 1, at => now() - interval '91 day
 select pg_temp.settle() \g /dev/null
 select is(sealcast_economy.trim_aggregates(), 2::bigint, 'counts of more than 90 days ago are deleted');
 select is((select sum(messages) from sealcast_economy.chatters), 14::numeric, 'younger counts are kept');
+
+set local session_replication_role = replica;
+select throws_like(format('select pg_temp.apply(%L, ''chat'', %L, 1)', :handler, :guest), 'session_replication_role is replica%', 'in the replica role, where minutes would stay uncounted, the handler fails');
+set local session_replication_role = origin;
 select * from finish();
 rollback;

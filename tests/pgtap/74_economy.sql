@@ -1,7 +1,7 @@
 -- Tests sealcast_economy as a whole: register(), the audit, privileges, and DROP EXTENSION.
 begin;
 \ir economy.psql
-select plan(61);
+select plan(68);
 
 -- register()
 select is((select count(*) from sealcast_economy.register() where action = 'added'), 0::bigint, 'a second call of register() adds nothing');
@@ -79,6 +79,32 @@ update sealcast_economy.chatters set messages = messages - 1;
 select pg_temp.apply('sealcast_economy.aggregates_on_event', 'chat', :guest, 1, at => now() - interval '40 days') \g /dev/null
 select pg_temp.settle() \g /dev/null
 select is(pg_temp.audit(), 'sound', 'the audit leaves out days whose messages are dropped');
+
+-- Erased messages.
+create function pg_temp.erase(what text) returns void language plpgsql as $$
+begin execute 'delete from sealcast.messages where ' || what; end $$;
+savepoint kept;
+select pg_temp.erase(format('t = ''gift'' or sender_id = %L', :vip)) \g /dev/null
+select is(pg_temp.audit(), 'sound', 'erased gifts and messages are no discrepancy');
+update sealcast_economy.chatters set messages = messages + 5;
+select is((select count(*) from sealcast_economy.audit() a where a.what = 'messages of a user'), 2::bigint, 'a count above the erased messages is a discrepancy');
+rollback to kept;
+select pg_temp.erase($$t = 'gift'$$) \g /dev/null
+update sealcast_economy.xp_days set points = points + 1 where t = 'gift';
+select is((select count(*) from sealcast_economy.audit() a where a.what = 'xp of a day'), 1::bigint, 'points that no rule gives for the messages are a discrepancy');
+rollback to kept;
+select pg_temp.erase($$t = 'gift'$$) \g /dev/null
+update sealcast_economy.stream_minutes set messages = messages - 3;
+select ok((select count(*) from sealcast_economy.audit() a where a.what = 'messages of a minute') > 0, 'a count below the kept messages is a discrepancy');
+rollback to kept;
+delete from sealcast.txn_keys;
+select pg_temp.erase($$t = 'gift'$$) \g /dev/null
+select isnt(pg_temp.audit(), 'sound', 'without the keys of the erased messages, a count of this day is a discrepancy');
+update sealcast.event_handlers set effects_from = extract(epoch from now()) * 1000;
+select is(pg_temp.audit(), 'sound', 'after the keys of the day were trimmed, a count may be of an erased message');
+update sealcast_economy.chatters set messages = 1;
+select isnt(pg_temp.audit(), 'sound', 'a count that is too low is a discrepancy even then');
+rollback to kept;
 
 -- The roles that may execute each function: a(dmin), s(ervice), u(ser). No role may execute a function that is not
 -- listed.

@@ -1,7 +1,7 @@
 -- Tests privileges: which roles may execute, read and write what, and that each role is refused everything else.
 begin;
 \ir scene.psql
-select plan(93);
+select plan(94);
 
 -- The roles that may execute each function: a(dmin), s(ervice), u(ser). No role may execute a function that is not
 -- listed.
@@ -15,63 +15,74 @@ insert into granted values
   ('sealcast.public_keys()', 'asu'),
   ('sealcast.envelope(sealcast.messages)', 'asu'), ('sealcast.envelope_text(text,text,uuid,uuid,bigint,uuid,text,bytea)', 'asu'),
   ('sealcast.idempotent_insert()', 'asu'),
-  ('sealcast.sampled(uuid,uuid,integer)', 'asu'), ('sealcast.public_prev(bigint,bigint,bytea,bigint)', 'asu'),
-  ('sealcast.rendezvous(uuid,text[])', 'asu'), ('sealcast.cell_of(uuid)', 'asu'), ('sealcast.cell_map()', 's'),
-  ('sealcast.sample_streams(integer[],bigint[],uuid[],integer[],integer)', 's'), ('sealcast.sampled_streams(integer[])', 's'),
+  ('sealcast.sampled(uuid,uuid,integer)', 'asu'), ('sealcast_internal.public_prev(bigint,bigint,bytea,bigint)', 'asu'),
+  ('sealcast.rendezvous(uuid,text[])', 'asu'), ('sealcast.cell_of(uuid)', 'asu'), ('sealcast_internal.cell_map()', 's'),
+  ('sealcast.log_epoch()', 'asu'), ('sealcast.begin_log_epoch(text)', 'a'),
+  ('sealcast_internal.sample_streams(integer[],bigint[],uuid[],integer[],integer)', 's'), ('sealcast_internal.sampled_streams(integer[])', 's'),
   ('sealcast.set_sampling(uuid,integer)', 'au'), ('sealcast.set_delivery_mode(uuid,text)', 'au'),
-  ('sealcast.due_switches(integer[],bigint[],text,integer,integer,integer,integer,integer,integer,boolean)', 's'),
-  ('sealcast.switch_stream(integer[],bigint[],uuid,text,uuid,text)', 's'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
+  ('sealcast_internal.due_switches(integer[],bigint[],text,integer,integer,integer,integer,integer,integer,boolean)', 's'),
+  ('sealcast_internal.switch_stream(integer[],bigint[],uuid,text,uuid,text)', 's'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
-  ('sealcast.keys()', 'as'), ('sealcast.maintain()', 'as'),
+  ('sealcast.keys()', 'as'), ('sealcast.maintain()', 'as'), ('sealcast.run_maintenance()', 'as'), ('sealcast.repair_row_triggers()', 'as'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 's'),
-  ('sealcast.interface_version()', 's'), ('sealcast.call_as(uuid,text,json)', 's'), ('sealcast.migrate_transport(uuid,text,integer)', 'au'),
-  ('sealcast.gate_limits()', 's'), ('sealcast.roles_of(uuid[],uuid[])', 's'), ('sealcast.stream_access(uuid,uuid)', 's'),
-  ('sealcast.history(uuid,bigint,bigint,integer,boolean)', 's'),
-  ('sealcast.claim_shards(text,integer)', 's'), ('sealcast.release_shards(text)', 's'),
-  ('sealcast.drain(text,integer[],bigint[],integer)', 's'), ('sealcast.tail(integer[],bigint[],integer)', 's'),
-  ('sealcast.begin_delivery(text,integer[],bigint[],bigint[])', 's'), ('sealcast.settle(text,integer[],bigint[],bigint[])', 's'),
-  ('sealcast.delivery_modes()', 's'), ('sealcast.lagging_streams(text,integer[])', 's'), ('sealcast.set_lag(text,integer[],bigint[],uuid[],bigint[],text[])', 's'),
-  ('sealcast.bury(text,integer[],bigint[],uuid,bigint,text,integer)', 's'), ('sealcast.dead_letters_to_replay(text,integer[],integer)', 's'),
-  ('sealcast.revive(text,uuid,bigint)', 's'),
-  ('sealcast.publish_viewer_counts(integer[],bigint[],uuid[],integer[],integer[],boolean,integer,integer)', 's'), ('sealcast.replay_dead_letters(text,uuid,bigint)', 'a'),
-  ('sealcast.drop_dead_letters(text,uuid,bigint)', 'a'), ('sealcast.forget_transport(text)', 'a'), ('sealcast.last_offset(uuid)', 'a'),
+  ('sealcast_internal.health()', 'as'), ('sealcast_internal.readiness()', 's'),
+  ('sealcast.interface_version()', 's'), ('sealcast_internal.call_as(uuid,text,json)', 's'), ('sealcast.migrate_transport(uuid,text,integer)', 'au'),
+  ('sealcast_internal.gate_limits()', 's'), ('sealcast_internal.roles_of(uuid[],uuid[])', 's'), ('sealcast_internal.stream_access(uuid,uuid)', 's'),
+  ('sealcast_internal.reader_access(uuid[],uuid[])', 's'),
+  ('sealcast_internal.read_history(uuid,bigint,bigint,integer,boolean)', 's'), ('sealcast.history(uuid,bigint,bigint,integer,text)', 'au'),
+  ('sealcast_internal.raise_partition_epochs(text,text,integer[],bigint[],bigint[])', 's'),
+  ('sealcast_internal.check_log(text,integer[],bigint[],bigint[],bigint[])', 's'),
+  ('sealcast_internal.claim_shards(text,integer,text[])', 's'), ('sealcast_internal.release_shards(text)', 's'), ('sealcast_internal.uncarried()', 'as'),
+  ('sealcast_internal.drain(text,integer[],bigint[],integer)', 's'), ('sealcast_internal.tail(integer[],bigint[],integer)', 's'),
+  ('sealcast_internal.begin_delivery(text,integer[],bigint[],bigint[])', 's'), ('sealcast_internal.settle(text,integer[],bigint[],bigint[])', 's'),
+  ('sealcast_internal.delivery_modes()', 's'), ('sealcast_internal.lagging_streams(text,integer[])', 's'), ('sealcast_internal.set_lag(text,integer[],bigint[],uuid[],bigint[],text[])', 's'),
+  ('sealcast_internal.bury(text,integer[],bigint[],uuid,bigint,text,integer)', 's'), ('sealcast_internal.dead_letters_to_replay(text,integer[],integer)', 's'),
+  ('sealcast_internal.revive(text,uuid,bigint)', 's'),
+  ('sealcast_internal.publish_viewer_counts(integer[],bigint[],uuid[],integer[],integer[],boolean,integer,integer,uuid[])', 's'), ('sealcast.replay_dead_letters(text,uuid,bigint)', 'a'),
+  ('sealcast.drop_dead_letters(text,uuid,bigint)', 'a'), ('sealcast.forget_transport(text)', 'a'), ('sealcast_internal.last_offset(uuid)', 'a'),
   ('sealcast.register_handler(text,text,regprocedure,integer,integer,interval,text)', 'a'), ('sealcast.unregister_handler(text,boolean)', 'a'),
   ('sealcast.check_effects(text,timestamp with time zone,timestamp with time zone,integer)', 'a'),
-  ('sealcast.replay_event_dead_letters(text,uuid,uuid)', 'a'), ('sealcast.drop_event_dead_letters(text,uuid,uuid,boolean)', 'a'),
-  ('sealcast.handlers_of(text)', 's'), ('sealcast.event_groups()', 's'),
-  ('sealcast.claim_partitions(text,text,integer,integer)', 's'), ('sealcast.release_partitions(text,text)', 's'),
-  ('sealcast.events_carried_to()', 's'), ('sealcast.finish_partitions(text,integer[],bigint[],bigint[],bigint)', 's'),
-  ('sealcast.apply_events(text,text,integer,bigint,text[],bigint[],text[])', 's'), ('sealcast.fail_event(text,text,integer,bigint,text,bigint,text)', 's'),
-  ('sealcast.event_dead_letters_to_replay(text,integer)', 's'), ('sealcast.replay_plan(timestamp with time zone,uuid)', 's'),
-  ('sealcast.event_partitions_state()', 's'), ('sealcast.note_event_partitions(bigint,integer[],bigint[],bigint[])', 's'), ('sealcast.rewind_events(bigint)', 's'),
+  ('sealcast.replay_event_dead_letters(text,uuid,uuid,boolean)', 'a'), ('sealcast.drop_event_dead_letters(text,uuid,uuid,boolean)', 'a'),
+  ('sealcast_internal.handlers_of(text)', 's'), ('sealcast_internal.event_groups()', 's'),
+  ('sealcast_internal.claim_partitions(text,text,integer,integer)', 's'), ('sealcast_internal.release_partitions(text,text)', 's'),
+  ('sealcast_internal.events_carried_to()', 's'), ('sealcast_internal.finish_partitions(text,integer[],bigint[],bigint[],bigint)', 's'),
+  ('sealcast_internal.apply_events(text,text,integer,bigint,text[],bigint[],text[])', 's'), ('sealcast_internal.fail_event(text,text,integer,bigint,text,bigint,text)', 's'),
+  ('sealcast_internal.event_dead_letters_to_replay(text,integer)', 's'), ('sealcast_internal.replay_plan(timestamp with time zone,uuid)', 's'),
+  ('sealcast_internal.event_partitions_state()', 's'), ('sealcast_internal.note_event_partitions(bigint,integer[],bigint[],bigint[])', 's'), ('sealcast_internal.rewind_events(bigint)', 's'),
   ('sealcast.send_message(uuid,text,json,uuid)', 'au'),
   ('sealcast.mute(uuid,uuid,timestamp with time zone,text)', 'au'), ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'au'),
+  ('sealcast.mute(uuid,uuid,timestamp with time zone,text,text)', 'au'), ('sealcast.ban(uuid,uuid,timestamp with time zone,text,text)', 'au'),
+  ('sealcast.restrictions_of(uuid,uuid)', 'au'), ('sealcast.set_payee(uuid,uuid)', 'au'),
   ('sealcast.unmute(uuid,uuid)', 'au'), ('sealcast.unban(uuid,uuid)', 'au'), ('sealcast.set_role(uuid,uuid,text)', 'au'),
-  ('sealcast.restrict_user(text,uuid,uuid,timestamp with time zone,text)', 'au'), ('sealcast.lift_restriction(text,uuid,uuid)', 'au'),
-  ('sealcast.caller_id()', 'au'), ('sealcast.claims()', 'au'), ('sealcast.caller_can_read(uuid)', 'au'), ('sealcast.caller_moderates(uuid)', 'au');
+  ('sealcast_internal.restrict_user(text,uuid,uuid,timestamp with time zone,text,text)', 'au'), ('sealcast_internal.lift_restriction(text,uuid,uuid)', 'au'),
+  ('sealcast.caller_id()', 'au'), ('sealcast.claims()', 'au'), ('sealcast.caller_can_read(uuid)', 'au'), ('sealcast.caller_moderates(uuid)', 'au'),
+  ('sealcast_internal.require_stream(uuid)', 'a'), ('sealcast_internal.require_cell(text)', 'a');
 select results_eq(
   $$select f, roles from (
       select p.oid::regprocedure::text as f,
              concat(case when has_function_privilege('sealcast_admin', p.oid, 'execute') then 'a' end,
                     case when has_function_privilege('sealcast_service', p.oid, 'execute') then 's' end,
                     case when has_function_privilege('sealcast_user', p.oid, 'execute') then 'u' end) as roles
-      from pg_proc p where p.pronamespace = 'sealcast'::regnamespace) x where roles <> '' order by f$$,
+      from pg_proc p where p.pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace)) x where roles <> '' order by f$$,
   'select function, roles from granted order by function', 'each function may be executed by its roles only');
 create role tap_nobody;
 select is(array(select p.oid::regprocedure::text from pg_proc p
-                where p.pronamespace = 'sealcast'::regnamespace and has_function_privilege('tap_nobody', p.oid, 'execute')),
+                where p.pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and has_function_privilege('tap_nobody', p.oid, 'execute')),
           '{}'::text[], 'PUBLIC may execute no function');
-select is(has_schema_privilege('tap_nobody', 'sealcast', 'usage'), false, 'PUBLIC has no USAGE on the schema');
-select is(array(select r || ' ' || p from unnest(array['sealcast_admin', 'sealcast_service', 'sealcast_user']) r where has_schema_privilege(r, 'sealcast', 'create')),
-          '{}'::text[], 'no role may create objects in the schema') from (values ('create')) v (p);
+select is(array(select s from unnest(array['sealcast', 'sealcast_internal']) s where has_schema_privilege('tap_nobody', s, 'usage')),
+          '{}'::text[], 'PUBLIC has no USAGE on the schemas');
+select is(array(select r || ' ' || s from unnest(array['sealcast_admin', 'sealcast_service', 'sealcast_user']) r, unnest(array['sealcast', 'sealcast_internal']) s
+                where has_schema_privilege(r, s, 'create')),
+          '{}'::text[], 'no role may create objects in the schemas');
 select is(array(select p.oid::regprocedure::text from pg_proc p
-                where p.pronamespace = 'sealcast'::regnamespace and p.prosecdef
+                where p.pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and p.prosecdef
                   and 'search_path=pg_catalog, pg_temp' <> all (coalesce(p.proconfig, '{}'))),
           '{}'::text[], 'each SECURITY DEFINER function has a pinned search_path');
 select is(array(select p.oid::regprocedure::text from pg_proc p
-                where p.pronamespace = 'sealcast'::regnamespace and p.prolang <> (select oid from pg_language where lanname = 'c')
+                where p.pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and p.prolang <> (select oid from pg_language where lanname = 'c')
                   and p.prosqlbody is null and 'search_path=pg_catalog, pg_temp' <> all (coalesce(p.proconfig, '{}'))),
-          '{}'::text[], 'each function that looks up names at run time has a pinned search_path');
+          -- A procedure with settings cannot commit. 92_shadowing.sql calls this one.
+          '{sealcast.run_maintenance()}'::text[], 'each function that looks up names at run time has a pinned search_path');
 
 -- The access to tables and columns: r(ead), w(rite: any privilege other than select).
 create temp table access (relation text, admin text, service text, "user" text);
@@ -89,14 +100,14 @@ create function pg_temp.access(role text, relation oid) returns text language sq
                        or has_table_privilege(role, relation, 'trigger') or has_table_privilege(role, relation, 'references') then 'w' end) $$;
 select results_eq(
   $$select relname::text collate "default", pg_temp.access('sealcast_admin', oid), pg_temp.access('sealcast_service', oid), pg_temp.access('sealcast_user', oid)
-    from pg_class where relnamespace = 'sealcast'::regnamespace and relkind in ('r', 'p')
+    from pg_class where relnamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and relkind in ('r', 'p')
       and pg_temp.access('sealcast_admin', oid) || pg_temp.access('sealcast_service', oid) || pg_temp.access('sealcast_user', oid) <> '' order by 1$$,
   'select * from access order by relation', 'each table may be accessed by its roles only');
-select is(array(select c.relname::text from pg_class c where c.relnamespace = 'sealcast'::regnamespace and c.relkind = 'S'
+select is(array(select c.relname::text from pg_class c where c.relnamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and c.relkind = 'S'
                 and (has_sequence_privilege('sealcast_admin', c.oid, 'usage, select, update') or has_sequence_privilege('sealcast_service', c.oid, 'usage, select, update')
                      or has_sequence_privilege('sealcast_user', c.oid, 'usage, select, update'))), '{}'::text[], 'no role may use a sequence');
 select is((select array_agg(attname::text order by attname) from pg_attribute where attrelid = 'sealcast.message_types'::regclass and attnum > 0
-           and not has_column_privilege('sealcast_admin', attrelid, attnum, 'update')), array['admit_hook', 'built_in'], 'sealcast_admin may not set columns that name code');
+           and not has_column_privilege('sealcast_admin', attrelid, attnum, 'update')), array['admit_hook'], 'sealcast_admin may not set columns that name code');
 
 -- Statements that each role must not run.
 create temp table attempts (who text, statement text);
@@ -104,17 +115,17 @@ insert into attempts values
   ('sealcast_user', $$select sealcast.sign('x')$$),
   ('sealcast_user', $$select sealcast.seal('chat', 'a', 'b', 'c', 1, '{}')$$),
   ('sealcast_user', $$select sealcast.admit('{}', '{}', '{}', '{}', '{}')$$),
-  ('sealcast_user', $$select sealcast.originals('{}', '{}')$$),
+  ('sealcast_user', $$select sealcast_internal.originals('{}', '{}')$$),
   ('sealcast_user', $$select sealcast.keys()$$),
-  ('sealcast_user', $$select sealcast.history('a0000000-0000-4000-8000-000000000002')$$),
-  ('sealcast_user', $$select sealcast.role_in('a0000000-0000-4000-8000-000000000001', 'b0000000-0000-4000-8000-000000000001')$$),
-  ('sealcast_user', $$select sealcast.maintain()$$),
+  ('sealcast_user', $$select sealcast_internal.read_history('a0000000-0000-4000-8000-000000000002', 0, null, 1, false)$$),
+  ('sealcast_user', $$select sealcast_internal.role_in('a0000000-0000-4000-8000-000000000001', 'b0000000-0000-4000-8000-000000000001')$$),
+  ('sealcast_user', $$select sealcast.maintain()$$), ('sealcast_user', $$call sealcast.run_maintenance()$$),
   ('sealcast_user', $$insert into sealcast.messages select * from sealcast.messages returning 1$$),
   ('sealcast_user', $$insert into sealcast.stream_roles values ('a0000000-0000-4000-8000-000000000001', 'b0000000-0000-4000-8000-000000000004', 'owner') returning 1$$),
   ('sealcast_user', $$delete from sealcast.restrictions returning 1$$),
   ('sealcast_user', $$select 1 from sealcast.txn_keys$$),
-  ('sealcast_user', $$select 1 from sealcast.outbox$$),
-  ('sealcast_user', $$select 1 from sealcast.outbox_0$$),
+  ('sealcast_user', $$select 1 from sealcast_internal.outbox$$),
+  ('sealcast_user', $$select 1 from sealcast_internal.outbox_0$$),
   ('sealcast_user', $$select set_config('sealcast.gate', 'off', true)$$),
   ('sealcast_user', $$select set_config('sealcast.gate_socket', '/tmp/mine', true)$$),
   ('sealcast_user', $$select current_setting('sealcast.keyring')$$),
@@ -130,13 +141,13 @@ insert into attempts values
   ('sealcast_admin', $$delete from sealcast.txn_keys returning 1$$),
   ('sealcast_admin', $$update sealcast.retention set keep = '1 day', keep_txn_ids = '15 minutes' returning 1$$),
   ('sealcast_service', $$update sealcast.retention set keep = '1 day', keep_txn_ids = '15 minutes' returning 1$$),
-  ('sealcast_admin', $$update sealcast.relay_leases set holder = null returning 1$$),
-  ('sealcast_admin', $$select sealcast.drain('x', '{0}', '{1}', 1)$$),
+  ('sealcast_admin', $$update sealcast_internal.relay_leases set holder = null returning 1$$),
+  ('sealcast_admin', $$select sealcast_internal.drain('x', '{0}', '{1}', 1)$$),
   ('sealcast_service', $$select 1 from sealcast.messages$$),
-  ('sealcast_service', $$insert into sealcast.outbox values ('1', 1, 1, 1, 'a0000000-0000-4000-8000-000000000001', 1, 1) returning 1$$),
+  ('sealcast_service', $$insert into sealcast_internal.outbox values ('1', 1, 1, 1, 'a0000000-0000-4000-8000-000000000001', 1, 1) returning 1$$),
   ('sealcast_service', $$select sealcast.send_message('a0000000-0000-4000-8000-000000000001', 'chat', '{}', gen_random_uuid())$$),
   ('sealcast_service', $$select sealcast.ban(null, 'b0000000-0000-4000-8000-000000000001')$$),
-  ('sealcast_service', $$select sealcast.rotate_outbox(0)$$),
+  ('sealcast_service', $$select sealcast_internal.rotate_outbox(0)$$),
   ('sealcast_service', $$select pg_read_file('/etc/passwd')$$),
   ('sealcast_service', $$select pg_ls_dir('.')$$),
   ('sealcast_service', $$select lo_import('/etc/passwd')$$),
@@ -178,11 +189,11 @@ select is(pg_temp.logged_in('sealcast_service', 'set role sealcast_service'), 'T
 
 -- The sidecar acts for users through call_as() alone, with their rights, whatever claims it sets for itself.
 \set asAdmin '''{"sub":"b0000000-0000-4000-8000-000000000004","role":"sealcast_admin"}'''
-select is(array(select f from (select distinct proname::text as f from pg_proc where pronamespace in ('sealcast'::regnamespace, 'pg_catalog'::regnamespace)) p
+select is(array(select f from (select distinct proname::text as f from pg_proc where pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace, 'pg_catalog'::regnamespace)) p
                 where f <> all ('{mute,ban,unmute,unban,set_role,migrate_transport}')
-                  and pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast.call_as(%L, %L, ''{}'')', :owner, f)) <> 'PT404 not_found'),
+                  and pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast_internal.call_as(%L, %L, ''{}'')', :owner, f)) <> 'PT404 not_found'),
           '{}'::text[], 'call_as() calls no function outside its list');
-select is(pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast.call_as(%L, %L, %L)', caller, f, json_build_object('user_id', :vip))),
+select is(pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast_internal.call_as(%L, %L, %L)', caller, f, json_build_object('user_id', :vip))),
           'PT403 role_required', format('call_as() refuses %s in all streams', f))
 from unnest(array[:guest, :owner]) caller, unnest('{mute,ban,unmute,unban}'::text[]) f;
 select sealcast.ban(null, :moderator) \g /dev/null

@@ -5,12 +5,12 @@ begin;
 select plan(7);
 
 create temp table schemas (schema text);
-insert into schemas values ('sealcast'), ('sealcast_economy');
+insert into schemas values ('sealcast'), ('sealcast_internal'), ('sealcast_economy');
 
 -- Rows for the functions to find: a relayed message, a restriction, an envelope, and a paid gift.
 select pg_temp.admit(:room, 'chat', :guest, '{"content":"x"}') \g /dev/null
-select sealcast.claim_shards('x', 60000) \g /dev/null
-select sealcast.drain('x', array_agg(shard::integer), array_agg(epoch), 10) from sealcast.relay_leases \g /dev/null
+select sealcast_internal.claim_shards('x', 60000) \g /dev/null
+select sealcast_internal.drain('x', array_agg(shard::integer), array_agg(epoch), 10) from sealcast_internal.relay_leases \g /dev/null
 select sealcast.mute(:room, :vip) \g /dev/null
 select quote_literal(sealcast.seal('chat', :room, :guest, 'x', 1, '{}')) as envelope \gset
 select sealcast_economy.deposit(u, 1000, 'USD', u::text) from unnest(array[:guest, :owner]::uuid[]) u \g /dev/null
@@ -100,13 +100,13 @@ insert into named_arguments values
   ('kind text', 'mute'), ('role', 'vip'), ('t', 'chat'), ('types', '{chat}'), ('payloads', '{"{}"}'), ('mode', 'hot'),
   ('stream_id', :room), ('stream_ids', format('{%s}', :room)), ('user_id', :guest), ('user_ids', format('{%s}', :guest)),
   ('caller', :owner), ('sender_id', :owner), ('sender_ids', format('{%s}', :owner)), ('until', '2100-01-01'), ('kid', 'k1'),
-  ('target text', 'sse'), ('function text', 'ban'), ('function regprocedure', 'public.tap_handler(sealcast.event)'), ('timeout', '5 s'), ('lease_ms', '3000'), ('every_ms', '3000'), ('repeat_ms', '3000'),
+  ('target text', 'sse'), ('function text', 'ban'), ('function regprocedure', 'public.tap_handler(sealcast.event)'), ('function_name text', 'public.tap_handler(sealcast.event)'), ('timeout', '5 s'), ('lease_ms', '3000'), ('every_ms', '3000'), ('repeat_ms', '3000'),
   ('arguments', format('{"stream_id":%s,"user_id":%s}', to_json(:room::text), to_json(:guest::text))),
   ('currency', 'USD'), ('reference', 'ref'), ('transfer_kind', 'deposit'), ('event sealcast.event', pg_temp.event(:'gift')::text),
   ('postings', format('{"(wallet,%s,1)","(outside,%s,-1)"}', :owner, :system)),
   ('key', 'ts'), ('primary_key', 'ts, message_id'), ('sig', '\x' || repeat('00', 32)),
-  ('envelope', :envelope), ('keep', '30 days'), ('keep_txn_ids', '7 days'), ('shards', '{0}'),
-  ('epochs', (select format('{%s}', epoch) from sealcast.relay_leases where shard = 0));
+  ('envelope', :envelope), ('keep', '30 days'), ('condition', 'true'), ('keep_txn_ids', '7 days'), ('shards', '{0}'),
+  ('epochs', (select format('{%s}', epoch) from sealcast_internal.relay_leases where shard = 0));
 create temp table typed_arguments (type text, value text);
 insert into typed_arguments values
   ('uuid', 'c0000000-0000-4000-8000-000000000001'), ('uuid[]', '{c0000000-0000-4000-8000-000000000001}'),
@@ -142,22 +142,29 @@ create temp table tries (what text, who text, statement text);
 insert into tries
   select p.oid::regprocedure::text, pg_temp.caller(p.oid), pg_temp.call(p.oid)
   from pg_proc p join schemas on p.pronamespace = schema::regnamespace
-  where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
+  where p.prokind = 'f' and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
   union all
   -- The policies of each table, and the views.
   select c.oid::regclass::text, r, format('select * from %s', c.oid::regclass)
   from pg_class c join schemas on c.relnamespace = schema::regnamespace, unnest(array['sealcast_user', 'sealcast_admin']) r
   where c.relkind in ('r', 'p', 'v') and has_table_privilege(r, c.oid, 'select')
   union all
-  -- The triggers.
-  values ('sealcast.own_message_type()', 'sealcast_admin', $$insert into sealcast.message_types (t) values ('tap')$$),
-         ('sealcast.note_delivery_change()', 'sealcast_admin', $$update sealcast.streams set delivery_mode = 'hot'$$),
-         ('sealcast.replace_retention()', current_user, 'insert into sealcast.retention default values'),
+  -- The triggers, and the procedure.
+  values ('sealcast.run_maintenance()', 'sealcast_admin', 'call sealcast.run_maintenance()'),
+         ('sealcast_internal.keep_hook()', current_user, 'delete from sealcast.message_types'),
+         ('sealcast_internal.qualify_hook()', current_user, 'update sealcast.message_types set admit_hook = admit_hook'),
+         ('sealcast_internal.require_defaults()', 'sealcast_admin', $$update sealcast.message_types set rate = 7$$),
+         ('sealcast_internal.delete_with_streams()', 'sealcast_admin', $$delete from sealcast.streams$$),
+         ('sealcast_internal.refuse_stream_id_change()', 'sealcast_admin', format('update sealcast.streams set stream_id = %L', :nowhere)),
+         ('sealcast_internal.refuse_pinned_cells()', 'sealcast_admin', $$delete from sealcast.cells$$),
+         ('sealcast_internal.refuse_orphans()', current_user, 'truncate sealcast.streams'),
+         ('sealcast_internal.refuse_column_changes()', current_user, 'alter table sealcast.streams add slug text'),
+         ('sealcast_internal.note_delivery_change()', 'sealcast_admin', $$update sealcast.streams set delivery_mode = 'hot'$$),
          ('sealcast.seal_row()', 'sealcast_user', $$insert into public.tap_sealed values ('u', 'x', '{}')$$),
          ('sealcast.idempotent_insert()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'x')$$),
+         ('sealcast_internal.row_companion()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'y')$$),
+         ('sealcast_internal.after_ddl()', current_user, 'create trigger more before insert on public.tap_keyed for each row execute function sealcast.idempotent_insert(''author'', ''txn'')'),
          ('sealcast_economy.refuse_change()', 'none', 'delete from sealcast_economy.entries'),
-         ('sealcast_economy.note_entries()', 'sealcast_admin', pg_temp.call('sealcast_economy.deposit(uuid,bigint,text,text)'::regprocedure)),
-         ('sealcast_economy.require_balance()', 'sealcast_admin', pg_temp.call('sealcast_economy.deposit(uuid,bigint,text,text)'::regprocedure)),
          ('sealcast_economy.settle_balances()', 'sealcast_admin', pg_temp.call('sealcast_economy.deposit(uuid,bigint,text,text)'::regprocedure)),
          ('sealcast_economy.settle_minutes()', 'none', pg_temp.call('sealcast_economy.aggregates_on_event(sealcast.event)'::regprocedure));
 create table public.tap_sealed (author text, txn text, body json);
@@ -176,11 +183,21 @@ select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on 
                   and p.oid::regprocedure::text not in (select what from outcomes)),
           '{}'::text[], 'every function was called');
 select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok' order by 1$$,
-                  $$values ('sealcast.refuse(integer,text,text,text,text,bigint)', 'PT001 x'),
+                  $$values ('sealcast.history(uuid,bigint,bigint,integer,text)', 'PT400 there is no channel x'),
+                           -- It has called everything before it commits.
+                           ('sealcast.run_maintenance()', '2D000 invalid transaction termination'),
                            -- deposit() passes valid arguments to this function.
                            ('sealcast_economy.post(text,text,sealcast_economy.posting[],uuid,uuid,text)',
                             '23514 new row for relation "transfers" violates check constraint "transfers_cause"'),
-                           ('sealcast_economy.refuse_change()', '55000 sealcast_economy.entries is append-only')$$, 'behind the shadows, all other calls succeed');
+                           ('sealcast_economy.refuse_change()', '55000 sealcast_economy.entries is append-only'),
+                           -- The argument names no act.
+                           ('sealcast_internal.authorise(text,uuid,uuid)', 'P0002 query returned no rows'),
+                           ('sealcast_internal.authorise_and_lock(text,uuid,uuid)', 'P0002 query returned no rows'),
+                           ('sealcast_internal.refuse(integer,text,text,text,text,bigint)', 'PT001 x'),
+                           ('sealcast_internal.refuse_column_changes()', '0A000 the columns of table sealcast.streams belong to the extension sealcast'),
+                           ('sealcast_internal.refuse_orphans()', '23503 other tables still name the streams'),
+                           ('sealcast_internal.refuse_stream_id_change()', '55000 the stream_id of a stream cannot change'),
+                           ('sealcast_internal.require_cell(text)', '23503 cell x does not exist')$$, 'behind the shadows, all other calls succeed');
 
 -- The shadows catch a function that is not pinned.
 create function pg_temp.careless(body text) returns text language plpgsql as $$
@@ -191,6 +208,6 @@ begin
   return pg_temp.behind_shadows('sealcast_user', null, 'select sealcast.tap_careless()', 'tap_mine, public, pg_temp, pg_catalog');
 end $$;
 select is(pg_temp.careless(body), 'caught: a shadow was called as ' || current_user, 'the shadows catch a careless function with ' || body)
-from unnest(array['length(''x'')', '1 + 1', 'select max(epoch) from sealcast.relay_leases', '(''x''::text)::int']) body;
+from unnest(array['length(''x'')', '1 + 1', 'select max(epoch) from sealcast_internal.relay_leases', '(''x''::text)::int']) body;
 select * from finish();
 rollback;

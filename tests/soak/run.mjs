@@ -52,14 +52,14 @@ const memoryOf = (pid, line) => Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm'
 
 async function sample() {
   const [{ stored, logged, shards }] = await stack.query(`select (select count(*) from sealcast.messages) as stored,
-    (select count(*) from sealcast.relay_log) as logged, (select count(*) from sealcast.relay_leases) as shards`);
+    (select count(*) from sealcast_internal.relay_log) as logged, (select count(*) from sealcast_internal.relay_leases) as shards`);
   const backends = (await stack.backends()).map((pid) => memoryOf(pid, 'RssAnon')); // without memory that the server's processes share
   const sizes = {};
   for (const [kind, which] of Object.entries(kinds)) {
     const [row] = await stack.query(`select coalesce(sum(pg_table_size(c.oid)) filter (where c.relkind = 'r'), 0) as tables,
       coalesce(sum(pg_relation_size(c.oid)) filter (where c.relkind = 'i'), 0) as indexes
       from pg_class c left join pg_index i on i.indexrelid = c.oid left join pg_class t on t.oid = i.indrelid
-      where c.relnamespace = 'sealcast'::regnamespace and c.relkind in ('r', 'i') and (${which.replaceAll('c.relname', 'coalesce(t.relname, c.relname)')})`);
+      where c.relnamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and c.relkind in ('r', 'i') and (${which.replaceAll('c.relname', 'coalesce(t.relname, c.relname)')})`);
     sizes[kind] = { tables: Number(row.tables), indexes: Number(row.indexes) };
   }
   return {
@@ -75,7 +75,7 @@ async function sample() {
 const size = (bytes) => `${Math.round(bytes / KIB)}`.padStart(9);
 const both = ({ tables, indexes }) => `${size(tables)} +${size(indexes)}`;
 // claim_shards() does the same with the default size. After a lock timeout (55P03) the next call tries again.
-const rotate = () => stack.query('select sealcast.rotate_outbox($1)', [SEGMENT]).catch((error) => {
+const rotate = () => stack.query('select sealcast_internal.rotate_outbox($1)', [SEGMENT]).catch((error) => {
   if (error.code !== '55P03') throw error;
 });
 const rotation = setInterval(rotate, 1000);

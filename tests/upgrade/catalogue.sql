@@ -28,11 +28,11 @@ with extension as (
 
   union all
   select 'schema ' || nspname, 'acl', array(select a::text from unnest(nspacl) a order by 1)::text
-  from pg_namespace where nspname = :'extension'
+  from pg_namespace where nspname in (:'extension', :'extension' || '_internal')
 
   union all
   select oid::regclass::text, 'relation',
-         concat_ws(', ', 'kind ' || relkind::text, 'persistence ' || relpersistence::text, 'owner ' || relowner::regrole::text, 'rls ' || relrowsecurity,
+         concat_ws(', ', 'kind ' || relkind::text, 'persistence ' || relpersistence::text, 'owner ' || relowner::regrole::text, 'rls ' || relrowsecurity, 'identity ' || relreplident::text,
                    'forced ' || relforcerowsecurity, 'options ' || array_to_string(array(select unnest(reloptions) order by 1), ' '),
                    'key ' || pg_get_partkeydef(oid), 'bound ' || pg_get_expr(relpartbound, oid),
                    'acl ' || array_to_string(array(
@@ -89,12 +89,8 @@ with extension as (
 
   union all
   -- Rows that the script inserts.
-  select 'sealcast.message_types', 'row ' || t, to_jsonb(m)::text from sealcast.message_types m where built_in
+  select 'sealcast_internal.relay_leases', 'rows', array_agg(shard order by shard)::text from sealcast_internal.relay_leases
   union all
-  select 'sealcast.relay_leases', 'rows', array_agg(shard order by shard)::text from sealcast.relay_leases
-  union all
-  select 'sealcast.maintenance', 'rows', count(*)::text from sealcast.maintenance
-  union all
-  select 'sealcast.retention', 'rows', count(*)::text from sealcast.retention
+  select 'sealcast_internal.maintenance', 'rows', count(*)::text from sealcast_internal.maintenance
 )
 select object || ' | ' || part || ' | ' || replace(value, E'\n', '\n') from line order by object collate "C", part collate "C", value collate "C";

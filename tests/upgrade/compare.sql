@@ -31,7 +31,7 @@ select 'the audit finds: ' || a::text from (table kept.audit except select * fro
 select format('a repeat of message %s does not return the original', s.n) from kept.send(1, 7) a join kept.sent s using (n)
 where not a.replayed or a.envelope <> s.envelope;
 select format('message %s does not verify: %s', n, sealcast.verify_detail(envelope::json)) from kept.sent where not sealcast.verify(envelope::json);
-select sealcast.claim_shards('kept', 600000) \g /dev/null
+select sealcast_internal.claim_shards('kept', 600000) \g /dev/null
 select format('the next offsets are %s', offsets) from (select array_agg("offset" order by "offset")::text as offsets from kept.drain(100)) d
 where offsets is distinct from '{4,5,6,7}';
 select format('the outcomes of events are %s', outcomes) from (select string_agg(o, ' ') as outcomes from kept.apply('xp', 1, 7) o) a

@@ -24,14 +24,14 @@ create function kept.send(first integer, last integer) returns table (n integer,
 -- Helpers that act as the relay and as a worker.
 create function kept.drain(max_rows integer) returns table ("offset" bigint, envelope text) language sql as $$
   select d."offset", d.envelope
-  from (select array_agg(shard::integer order by shard) as shards, array_agg(epoch order by shard) as epochs from sealcast.relay_leases) l
-  cross join lateral sealcast.drain('kept', l.shards, l.epochs, max_rows) d where d.stream_id is not null $$;
+  from (select array_agg(shard::integer order by shard) as shards, array_agg(epoch order by shard) as epochs from sealcast_internal.relay_leases) l
+  cross join lateral sealcast_internal.drain('kept', l.shards, l.epochs, max_rows) d where d.stream_id is not null $$;
 create function kept.apply(handler text, first integer, last integer) returns setof text language sql as $$
   select a.outcome
   from (select array_agg(envelope order by n) as envelopes, array_agg(n::bigint order by n) as offsets, array_agg(n || '-0' order by n) as entries
         from kept.sent where n between first and last) s,
-       (select epoch from sealcast.event_leases where group_name = 'default' and partition = 0) l,
-       lateral sealcast.apply_events('default', handler, 0, l.epoch, s.envelopes, s.offsets, s.entries) a $$;
+       (select epoch from sealcast_internal.event_leases where group_name = 'default' and partition = 0) l,
+       lateral sealcast_internal.apply_events('default', handler, 0, l.epoch, s.envelopes, s.offsets, s.entries) a $$;
 
 insert into sealcast.streams (stream_id, title) values (:room, 'room');
 insert into sealcast.stream_roles (stream_id, user_id, role) values (:room, :owner, 'owner');
@@ -42,11 +42,11 @@ insert into public.notes values ('a', '1', '{}');
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment') \g /dev/null
 
 update kept.sent s set envelope = a.envelope from kept.send(1, 3) a where a.n = s.n;
-select sealcast.claim_shards('kept', 600000) \g /dev/null
+select sealcast_internal.claim_shards('kept', 600000) \g /dev/null
 select kept.drain(100) \g /dev/null
 update kept.sent s set envelope = a.envelope from kept.send(4, 7) a where a.n = s.n;
-select sealcast.begin_delivery('sse', array_agg(shard::integer), array_agg(epoch), array_agg(0)) from sealcast.relay_leases \g /dev/null
-select sealcast.claim_partitions('default', 'kept', 600000, 1) \g /dev/null
+select sealcast_internal.begin_delivery('sse', array_agg(shard::integer), array_agg(epoch), array_agg(0)) from sealcast_internal.relay_leases \g /dev/null
+select sealcast_internal.claim_partitions('default', 'kept', 600000, 1) \g /dev/null
 select kept.apply('xp', 1, 3) \g /dev/null
 select kept.apply('aggregates', 1, 3) \g /dev/null
 insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts) values ('default', 0, '9-0', 'malformed', 0);
@@ -57,7 +57,7 @@ declare
   relation regclass;
 begin
   for relation in select oid from pg_class where relkind in ('r', 'p') and not relispartition
-                  and relnamespace in ('sealcast'::regnamespace, 'sealcast_economy'::regnamespace) loop
+                  and relnamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace, 'sealcast_economy'::regnamespace) loop
     execute format('create table kept.%I as table %s', relation::text, relation);
   end loop;
 end $$;

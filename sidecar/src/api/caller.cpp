@@ -1,16 +1,26 @@
 // Verifies the credentials of requests. Answers 401 if they are invalid, or if a required session is missing.
 #include "api/caller.h"
 
+#include <algorithm>
 #include <boost/beast/core/string.hpp>
 #include <ctime>
 
 namespace sealcast::api {
 
-void Callers::count_invalid(std::string_view credential) {
+namespace {
+
+// Without a reason, the header Authorization had no Bearer token.
+std::string_view bearer_reason(message::InvalidToken invalid) {
+  return invalid == message::InvalidToken::none ? "the scheme is not Bearer" : message::reason_of(invalid);
+}
+
+}  // namespace
+
+void Callers::count_invalid(std::string_view credential, std::string_view reason) {
   ++invalid_;
   if (!log_throttle_.allows()) return;
   log::write(log::Level::warn, log::tag::kAuth, "credentials were refused",
-             {{"last", credential}, {"count", invalid_}});
+             {{"last", credential}, {"reason", reason}, {"count", invalid_}});
   invalid_ = 0;
 }
 
@@ -19,8 +29,10 @@ std::optional<message::Session> Callers::session(http::Exchange& exchange) {
   std::string_view header = exchange.request.authorization;
   message::SessionResult result{std::nullopt, message::SessionProblem::missing};
   if (!header.empty()) {
-    bool bearer = header.size() > kScheme.size() && boost::beast::iequals(header.substr(0, kScheme.size()), kScheme);
-    result = bearer ? sessions_.verify(header.substr(kScheme.size()), std::time(nullptr))
+    // One or more spaces follow the scheme (RFC 9110, 11.4).
+    const std::size_t token = std::min(header.find_first_not_of(' ', kScheme.size()), header.size());
+    const bool bearer = token < header.size() && boost::beast::iequals(header.substr(0, kScheme.size()), kScheme);
+    result = bearer ? sessions_.verify(header.substr(token), std::time(nullptr))
                     : message::SessionResult{std::nullopt, message::SessionProblem::invalid};
   }
   if (result.session) return result.session;
@@ -34,11 +46,13 @@ std::optional<message::Session> Callers::session(http::Exchange& exchange) {
       http::answer_problem(exchange.response, {401, "token_expired", "the session has expired", {}, "Sign in again."});
       break;
     case message::SessionProblem::invalid:
-      count_invalid("an invalid session");
-      http::answer_problem(
-          exchange.response,
-          {401, "unauthenticated", "the session is not valid",
-           "the JWT is not signed by a configured key, or a required claim is missing or wrong", "Sign in again."});
+      count_invalid("an invalid session", bearer_reason(result.invalid));
+      http::answer_problem(exchange.response,
+                           {401, "unauthenticated", "the session is not valid",
+                            message::is_of_claims(result.invalid)
+                                ? message::reason_of(result.invalid)
+                                : "the JWT is not signed by a configured key; the log of sealcastd says why",
+                            "Sign in again."});
       break;
   }
   return std::nullopt;
@@ -49,7 +63,7 @@ std::optional<message::Session> Callers::reader(http::Exchange& exchange, const 
   std::string ticket = exchange.request.parameter("access_token");
   if (ticket.empty()) return message::Session{};
   if (auto found = tickets_.verify(ticket, stream_id, std::time(nullptr))) return found;
-  count_invalid("an invalid access_token");
+  count_invalid("an invalid access_token", "it has expired, is for another stream, or is not signed by this server");
   http::answer_problem(exchange.response, {401, "unauthenticated", "the access_token is not valid for this stream",
                                            "it has expired, is for another stream, or has no signature of this server",
                                            "Get a new access_token from POST /streams/{id}/token."});

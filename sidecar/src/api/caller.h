@@ -28,7 +28,7 @@ class Callers {
   std::optional<message::Session> reader(http::Exchange& exchange, const std::string& stream_id);
 
  private:
-  void count_invalid(std::string_view credential);
+  void count_invalid(std::string_view credential, std::string_view reason);
 
   message::SessionVerifier& sessions_;
   const message::TicketIssuer& tickets_;

@@ -2,13 +2,15 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <limits>
 #include <memory>
 
 #include "api/caller.h"
 #include "api/database_failure.h"
+#include "api/resume_point.h"
 #include "api/routes.h"
 #include "api/stream_access.h"
+#include "base/backoff.h"
+#include "base/event.h"
 #include "transport/sse/hub.h"
 
 namespace sealcast::api {
@@ -17,7 +19,12 @@ namespace {
 
 using transport::sse::Hub;
 
-constexpr std::chrono::seconds kMaxWaitForRelay{5};  // how long a reader waits until the relay has a position
+// How long a request waits for a sidecar that has just started, or for a Postgres that is away for a moment: an answer
+// 503 would end a browser's EventSource for good. Proxies, and our client library (15 s), wait longer than this.
+constexpr std::chrono::seconds kMaxWait{10};
+// Random, so that waiting readers do not all ask Postgres at the same moment.
+constexpr std::chrono::milliseconds kMinPause{100};
+constexpr std::chrono::milliseconds kMaxPause{300};
 
 struct Events {
   Callers& callers;
@@ -27,18 +34,56 @@ struct Events {
   Hub& vip_hub;
 
   asio::awaitable<void> answer(http::Exchange& exchange, std::string_view id) const;
+
+ private:
+  asio::awaitable<void> wait_for_cells(Hub::Clock::time_point deadline) const;
+  asio::awaitable<message::StreamAccess> access(const std::string& stream_id, const std::string& user_id,
+                                                const Hub& hub, Hub::Clock::time_point deadline) const;
 };
+
+// Returns where the reader goes on: the header, which a browser sends when it connects again, before the parameters.
+// Text that is no resume point counts as one of another log: an answer 400 would end a browser's EventSource for good.
+std::optional<ResumePoint> event_resume_point(const http::Request& request) {
+  std::string text = request.last_event_id;
+  for (const std::string_view name : {"last_event_id", "lastEventId"}) {
+    if (text.empty()) text = request.parameter(name);
+  }
+  if (text.empty()) return std::nullopt;
+  const auto point = parse_resume_point(text);
+  return point ? point : ResumePoint::of_no_log();
+}
+
+// The hub does not count a reader that waits here, but http.max_connections does.
+asio::awaitable<void> Events::wait_for_cells(Hub::Clock::time_point deadline) const {
+  while (!cells.loaded() && !public_hub.waits_ended() && Hub::Clock::now() < deadline) {
+    co_await sleep_for(random_between(kMinPause, kMaxPause));
+  }
+}
+
+// Repeats the look-up until `deadline` while Postgres does not answer, or while the hub has another log: then the
+// database was just restored, and the relay has not noticed it yet. Throws postgres::Error.
+asio::awaitable<message::StreamAccess> Events::access(const std::string& stream_id, const std::string& user_id,
+                                                      const Hub& hub, Hub::Clock::time_point deadline) const {
+  const auto may_repeat = [&] { return !hub.waits_ended() && Hub::Clock::now() < deadline; };
+  while (true) {
+    try {
+      message::StreamAccess stream = co_await history.access(stream_id, user_id);
+      if (!stream.found || stream.log_epoch == hub.log_epoch() || !may_repeat()) co_return stream;
+    } catch (const postgres::Error& error) {
+      if (!error.transient() || !may_repeat()) throw;
+    }
+    co_await sleep_for(random_between(kMinPause, kMaxPause));
+  }
+}
 
 asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view id) const {
   http::Response& response = exchange.response;
   const http::Request& request = exchange.request;
+  const auto deadline = request.received + kMaxWait;
+  co_await wait_for_cells(deadline);
   std::string stream_id = stream_of_path(id, cells, exchange);
   if (stream_id.empty()) co_return;
-  std::string resume = request.last_event_id.empty() ? request.parameter("last_event_id") : request.last_event_id;
-  std::optional<std::int64_t> after;
-  if (!http::read_whole_number("Last-Event-ID", resume, 0, std::numeric_limits<std::int64_t>::max(), after, response)) {
-    co_return;
-  }
+  const std::optional<ResumePoint> after = event_resume_point(request);
   const auto channel = channel_parameter(request, transport::Channel::everyone, response);
   if (!channel) co_return;
   auto caller = callers.reader(exchange, stream_id);
@@ -53,24 +98,33 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
   // From the reservation on, the hub keeps all new frames. The reservation must precede the read of the last offset
   // from Postgres, so that the reader misses no frame (hub.h).
   Hub::Reservation reservation = hub.reserve(stream_id);
-  if (!co_await hub.wait_for_position(Hub::Clock::now() + kMaxWaitForRelay)) {
+  if (!co_await hub.wait_for_position(deadline)) {
     answer_database_unavailable(response);
     co_return;
   }
-  auto stream = co_await readable_stream(exchange, caller->user_id, history.access(stream_id, caller->user_id));
+  auto stream = co_await readable_stream(exchange, caller->user_id, access(stream_id, caller->user_id, hub, deadline));
   if (!stream) co_return;
   if (vip && !allows_vip(*stream, response)) co_return;
-  bool ahead = after && *after > stream->last_offset;
-  bool behind = after && *after < stream->first_offset - 1;
-  std::int64_t start = behind ? stream->first_offset - 1 : !after || ahead ? stream->last_offset : *after;
+  if (stream->log_epoch != hub.log_epoch()) {
+    answer_database_unavailable(response);
+    co_return;
+  }
+  const bool foreign = after && after->is_foreign_to(stream->log_epoch);
+  const bool ahead = after && after->offset > stream->last_offset;
+  const bool behind = foreign || (after && after->offset < stream->first_offset - 1);
+  const std::int64_t start = behind ? stream->first_offset - 1 : !after || ahead ? stream->last_offset : after->offset;
   auto executor = co_await asio::this_coro::executor;
-  Hub::Reader reader{.socket = asio::ip::tcp::socket(executor),
+  Hub::Reader reader{.identity = {caller->user_id, caller->expires_at + message::kLeewaySeconds},
+                     .socket = asio::ip::tcp::socket(executor),
                      .head = {},
                      .chunked = request.version >= 11,
                      .after = start,
                      .last_offset = stream->last_offset,
+                     .log_epoch = stream->log_epoch,
                      .reset = ahead || behind};
   response.content_type = "text/event-stream";
+  // A proxy that compresses would keep frames back.
+  response.cache_control = "no-store, no-transform";
   response.header("X-Accel-Buffering", "no");
   auto state = std::make_shared<std::pair<Hub::Reservation, Hub::Reader>>(std::move(reservation), std::move(reader));
   response.upgrade = [&hub, state](asio::ip::tcp::socket socket, std::string head) {

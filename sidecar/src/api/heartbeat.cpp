@@ -1,10 +1,12 @@
 // POST /streams/{id}/heartbeat: counts the caller as a viewer of the stream.
 #include <memory>
 
+#include "api/address_rate.h"
 #include "api/caller.h"
 #include "api/heartbeat_body.h"
 #include "api/routes.h"
 #include "api/stream_access.h"
+#include "leader/viewers/followers.h"
 #include "leader/viewers/heartbeats.h"
 #include "message/access_cache.h"
 
@@ -20,6 +22,8 @@ struct Heartbeat {
   const message::Cells& cells;
   message::AccessCache& access_cache;
   leader::viewers::Heartbeats& heartbeats;
+  leader::viewers::Followers& followers;
+  AddressRate addresses;
   HeartbeatBodyParser bodies{};
 
   asio::awaitable<void> answer(http::Exchange& exchange, std::string_view id);
@@ -34,9 +38,19 @@ asio::awaitable<void> Heartbeat::answer(http::Exchange& exchange, std::string_vi
   if (!caller) co_return;
   const auto viewer_key = viewer(exchange.request, caller->user_id, response);
   if (!viewer_key) co_return;
+  if (caller->user_id.empty() && !addresses.allows(exchange.request)) {
+    http::answer_problem(response, {429,
+                                    "rate_limited",
+                                    "too many heartbeats without a session from your address",
+                                    {},
+                                    "Send heartbeats with a session, or fewer of them.",
+                                    kRetryAfter});
+    co_return;
+  }
   if (!co_await readable_stream(exchange, caller->user_id, access_cache.access(stream_id, caller->user_id))) co_return;
   switch (co_await heartbeats.add(stream_id, *viewer_key)) {
     case leader::viewers::HeartbeatOutcome::counted:
+      if (!caller->user_id.empty()) followers.add(stream_id);
       response.status = 204;
       break;
     case leader::viewers::HeartbeatOutcome::unavailable:
@@ -67,9 +81,14 @@ std::optional<std::string> Heartbeat::viewer(const http::Request& request, const
 }  // namespace
 
 http::Handler heartbeat(Callers& callers, const message::Cells& cells, message::AccessCache& access_cache,
-                        leader::viewers::Heartbeats& heartbeats) {
-  auto route = std::make_shared<Heartbeat>(
-      Heartbeat{.callers = callers, .cells = cells, .access_cache = access_cache, .heartbeats = heartbeats});
+                        leader::viewers::Heartbeats& heartbeats, leader::viewers::Followers& followers,
+                        AddressRate addresses) {
+  auto route = std::make_shared<Heartbeat>(Heartbeat{.callers = callers,
+                                                     .cells = cells,
+                                                     .access_cache = access_cache,
+                                                     .heartbeats = heartbeats,
+                                                     .followers = followers,
+                                                     .addresses = std::move(addresses)});
   return [route](http::Exchange& exchange, std::string_view id) { return route->answer(exchange, id); };
 }
 

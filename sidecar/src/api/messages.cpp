@@ -1,12 +1,13 @@
 // GET /streams/{id}/messages: returns a page of a stream's history.
-#include <limits>
 #include <memory>
 
 #include "api/caller.h"
 #include "api/database_failure.h"
+#include "api/resume_point.h"
 #include "api/routes.h"
 #include "api/stream_access.h"
 #include "base/log.h"
+#include "core/history_page.h"
 
 namespace sealcast::api {
 
@@ -14,18 +15,26 @@ namespace {
 
 constexpr std::int64_t kDefaultLimit = 50;
 constexpr std::int64_t kMaxLimit = 500;
-constexpr std::size_t kMaxPageBytes = 1 << 20;  // of envelopes; a page ends with the message that reaches it
-constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
-// Returns the range [first, second) of the rows that fit in one answer. The range has the first rows of `page`, or its
-// last rows for a caller that reads backwards.
-std::pair<int, int> rows_that_fit(const transport::FramePage& page, bool forwards) {
-  std::size_t bytes = 0;
-  int count = 0;
-  for (; count < page.size() && bytes < kMaxPageBytes; ++count) {
-    bytes += page[forwards ? count : page.size() - 1 - count].envelope.size();
-  }
-  return forwards ? std::pair(0, count) : std::pair(page.size() - count, page.size());
+// The range of offsets that the answer covers. `reset`: a bound of the request belongs to another log.
+struct Range {
+  std::optional<std::int64_t> after;
+  std::optional<std::int64_t> before;
+  bool reset = false;
+};
+
+// When a bound is foreign, both bounds say nothing about this log. A reader that goes forwards then gets the log from
+// its oldest message on; a reader that goes backwards gets the newest messages.
+Range range_of(const std::optional<ResumePoint>& after, const std::optional<ResumePoint>& before,
+               const message::StreamAccess& stream) {
+  const auto foreign = [&](const std::optional<ResumePoint>& bound) {
+    return bound && bound->is_foreign_to(stream.log_epoch);
+  };
+  Range range;
+  range.reset = foreign(after) || foreign(before);
+  if (after) range.after = range.reset ? stream.first_offset - 1 : after->offset;
+  if (before && !range.reset) range.before = before->offset;
+  return range;
 }
 
 struct Messages {
@@ -41,9 +50,10 @@ asio::awaitable<void> Messages::answer(http::Exchange& exchange, std::string_vie
   const http::Request& request = exchange.request;
   std::string stream_id = stream_of_path(id, cells, exchange);
   if (stream_id.empty()) co_return;
-  std::optional<std::int64_t> after, before, limit = kDefaultLimit;
-  if (!http::read_whole_number("after", request.parameter("after"), 0, kMaxOffset, after, response) ||
-      !http::read_whole_number("before", request.parameter("before"), 1, kMaxOffset, before, response) ||
+  std::optional<ResumePoint> after, before;
+  std::optional<std::int64_t> limit = kDefaultLimit;
+  if (!read_resume_point("after", request.parameter("after"), 0, after, response) ||
+      !read_resume_point("before", request.parameter("before"), 1, before, response) ||
       !http::read_whole_number("limit", request.parameter("limit"), 1, kMaxLimit, limit, response)) {
     co_return;
   }
@@ -54,17 +64,21 @@ asio::awaitable<void> Messages::answer(http::Exchange& exchange, std::string_vie
   auto stream = co_await readable_stream(exchange, caller->user_id, history.access(stream_id, caller->user_id));
   if (!stream) co_return;
   try {
-    transport::FramePage page =
-        co_await history.page(stream_id, after, before, static_cast<std::int32_t>(*limit), *channel);
-    const auto [begin, end] = rows_that_fit(page, after.has_value());
+    const Range range = range_of(after, before, *stream);
+    transport::FramePage page = co_await history.page(
+        stream_id, range.after, range.before, static_cast<std::int32_t>(*limit), *channel, exchange.client_waits);
     std::string body = "{\"messages\":[";
-    for (int row = begin; row < end; ++row) {
-      if (row > begin) body += ',';
-      transport::FrameRow frame = page[row];
+    std::size_t bytes = 0;
+    for (int row = 0; row < page.size(); ++row) {
+      if (row > 0) body += ',';
+      const transport::FrameRow frame = page[row];
+      bytes += frame.envelope.size();
       transport::append_frame(frame.offset, frame.prev, frame.envelope, body);
     }
     body += "],\"first\":" + std::to_string(stream->first_offset) + ",\"last\":" + std::to_string(stream->last_offset);
-    body += end - begin < page.size() ? R"(,"more":true})" : "}";
+    body += ",\"epoch\":\"" + stream->log_epoch + '"';
+    if (range.reset) body += R"(,"reset":true)";
+    body += page.size() < *limit && bytes >= core::kMaxPageBytes ? R"(,"more":true})" : "}";
     http::answer_json(response, std::move(body));
   } catch (const postgres::Error& error) {
     log::write(log::Level::warn, log::tag::kDatabase, "cannot read a stream's history",

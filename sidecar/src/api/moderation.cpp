@@ -1,4 +1,5 @@
-// POST /rpc/{function}: calls a SQL function such as mute or set_role for the session's user, by sealcast.call_as().
+// POST /rpc/{function}: calls a SQL function such as mute or set_role for the session's user, by
+// sealcast_internal.call_as().
 #include <algorithm>
 #include <charconv>
 #include <memory>
@@ -68,7 +69,7 @@ asio::awaitable<void> Moderation::answer(http::Exchange& exchange) const {
   params.add(function);
   params.add_json(request.body);
   try {
-    postgres::Result rows = co_await pool.query("select sealcast.call_as($1, $2, $3)", params);
+    postgres::Result rows = co_await pool.query("select sealcast_internal.call_as($1, $2, $3)", params);
     if (rows.null(0, 0)) {
       response.status = 204;
     } else {

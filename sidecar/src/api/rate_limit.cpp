@@ -5,8 +5,9 @@ namespace sealcast::api {
 
 bool within_rate(std::string_view policy, const message::GateAnswer& answer, http::Response& response) {
   if (answer.outcome == message::GateOutcome::unavailable) {
-    http::answer_problem(response, {503, "gate_unavailable", "the gate does not answer", "Nothing was accepted.",
-                                    "Retry with the same txn_id.", answer.retry_after});
+    http::answer_problem(response,
+                         {503, "gate_unavailable", "the gate does not answer", "The message was not accepted.",
+                          "Retry with the same txn_id.", answer.retry_after});
     return false;
   }
   std::string& out = response.headers;
@@ -17,8 +18,9 @@ bool within_rate(std::string_view policy, const message::GateAnswer& answer, htt
   out += "\";r=" + std::to_string(answer.remaining) + ";t=1\r\n";
   if (answer.outcome == message::GateOutcome::limited) {
     http::answer_problem(
-        response, {429, "rate_limited", "too many messages", "Nothing was accepted. The txn_id is still unused.",
-                   "Wait " + std::to_string(answer.retry_after.count()) + " ms, then retry.", answer.retry_after});
+        response,
+        {429, "rate_limited", "too many messages", "The message was not accepted. Its txn_id is still unused.",
+         "Wait " + std::to_string(answer.retry_after.count()) + " ms, then retry.", answer.retry_after});
     return false;
   }
   return true;

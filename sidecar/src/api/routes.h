@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/address_rate.h"
 #include "client/names.h"
 #include "http/client_address.h"
 #include "http/router.h"
@@ -21,8 +22,9 @@ namespace client::postgres {
 class Pool;
 }
 namespace leader::viewers {
+class Followers;
 class Heartbeats;
-}
+}  // namespace leader::viewers
 namespace message {
 class AccessCache;
 class Admission;
@@ -49,10 +51,10 @@ http::Handler send_message(Callers& callers, const message::Cells& cells, messag
                            message::Admission& admission, Metrics& metrics);
 
 // POST /rpc/verify
-http::Handler verify(postgres::Pool& pool);
+http::Handler verify(postgres::Pool& pool, const message::Limits& limits);
 
-// POST /rpc/{function}. `function` is the name of a SQL function, for example mute, that sealcast.call_as() calls for
-// the session's user. The text must stay valid as long as the handler.
+// POST /rpc/{function}. `function` is the name of a SQL function, for example mute, that sealcast_internal.call_as()
+// calls for the session's user. The text must stay valid as long as the handler.
 http::Handler moderation(std::string_view function, Callers& callers, message::Gate& gate, postgres::Pool& pool);
 
 // GET /streams/{id}/events. The public channel is read from `hub`, the vip channel from `vip_hub`.
@@ -73,7 +75,8 @@ http::Handler token(Callers& callers, const message::Cells& cells, message::Hist
 
 // POST /streams/{id}/heartbeat
 http::Handler heartbeat(Callers& callers, const message::Cells& cells, message::AccessCache& access_cache,
-                        leader::viewers::Heartbeats& heartbeats);
+                        leader::viewers::Heartbeats& heartbeats, leader::viewers::Followers& followers,
+                        AddressRate addresses);
 
 // GET /regions
 http::Handler regions(const regions::Regions& regions, http::TrustedProxies proxies);
@@ -90,6 +93,7 @@ http::Handler openapi();
 struct ReadinessCheck {
   std::string name;
   std::function<std::string()> problem;  // returns an empty string while the part works
+  bool required = true;  // false: /readyz names the problem, but the sidecar is ready, because it can serve requests
 };
 http::Handler readiness(std::vector<ReadinessCheck> checks);
 

@@ -90,7 +90,7 @@ bool SendMessage::within_size(const SendBody& body, http::Response& response) co
   if (!max_bytes || body.d.size() <= static_cast<std::size_t>(*max_bytes)) return true;
   std::string canonical;
   try {
-    core::canonicalize(body.d, canonical, core::Numbers::exact);
+    core::canonicalize(body.d, canonical, core::Rules::payload);
   } catch (const core::Error& error) {
     http::answer_problem(response,
                          {400, "invalid_json", "d is not JSON that can be signed", error.what(), error.hint()});

@@ -18,7 +18,7 @@ http::Handler readiness(std::vector<ReadinessCheck> checks) {
     JsonObject object(results);
     for (const ReadinessCheck& check : checks) {
       const std::string problem = check.problem();
-      ready = ready && problem.empty();
+      ready = ready && (problem.empty() || !check.required);
       object.text(check.name, problem.empty() ? "ok" : problem);
     }
     object.end();

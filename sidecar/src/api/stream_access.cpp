@@ -7,6 +7,17 @@
 
 namespace sealcast::api {
 
+namespace {
+
+constexpr std::string_view kBanned = "user_banned";
+
+void answer_banned(const std::string& until, http::Response& response) {
+  http::answer_problem(response, {403, kBanned, "you are banned", until,
+                                  until.empty() ? "Ask a moderator." : "Wait until the ban ends, or ask a moderator."});
+}
+
+}  // namespace
+
 std::string stream_of_path(std::string_view id, const message::Cells& cells, http::Exchange& exchange) {
   std::string stream_id;
   if (!core::normalize_uuid(id, stream_id)) {
@@ -40,30 +51,36 @@ asio::awaitable<std::optional<message::StreamAccess>> readable_stream(http::Exch
     answer_database_failure(error, "cannot look up a stream", response);
     co_return std::nullopt;
   }
-  if (!stream.found) {
-    http::answer_problem(
-        response, {404, "stream_not_found", "there is no such stream", {}, "Check the stream's id in the path."});
-  } else if (!stream.readable && user_id.empty()) {
-    http::answer_problem(response, {401, "unauthenticated", "this stream is private", {}, how_to_read});
-  } else if (!stream.readable) {
+  const std::string_view refusal = stream.refusal(transport::Channel::everyone, !user_id.empty());
+  if (refusal.empty()) co_return stream;
+  if (refusal == "stream_not_found") {
+    http::answer_problem(response, {404, refusal, "there is no such stream", {}, "Check the stream's id in the path."});
+  } else if (refusal == "unauthenticated") {
+    http::answer_problem(response, {401, refusal, "this stream is private", {}, how_to_read});
+  } else if (refusal == kBanned) {
+    answer_banned(stream.ban.value_or(""), response);
+  } else {
     http::answer_problem(response, {403,
-                                    "role_required",
+                                    refusal,
                                     "this stream is private and you have no role in it",
                                     {},
                                     "Ask an owner of the stream for a role."});
-  } else {
-    co_return stream;
   }
   co_return std::nullopt;
 }
 
 bool allows_vip(const message::StreamAccess& stream, http::Response& response) {
-  if (stream.vip) return true;
-  http::answer_problem(response, {403,
-                                  "role_required",
-                                  "the vip channel is for users with a role in the stream",
-                                  {},
-                                  "Read the public channel, or ask an owner of the stream for a role."});
+  const std::string_view refusal = stream.refusal(transport::Channel::all_messages, true);
+  if (refusal.empty()) return true;
+  if (refusal == kBanned) {
+    answer_banned(stream.ban.value_or(""), response);
+  } else {
+    http::answer_problem(response, {403,
+                                    refusal,
+                                    "the vip channel is for users with a role in the stream",
+                                    {},
+                                    "Read the public channel, or ask an owner of the stream for a role."});
+  }
   return false;
 }
 

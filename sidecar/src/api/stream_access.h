@@ -28,7 +28,7 @@ inline constexpr std::string_view kHowToRead =
 
 // Awaits `lookup`, and returns its result if the user may read the stream. Otherwise returns nullopt after answering
 // 404 (no such stream), 401 with the hint `how_to_read` (an anonymous reader of a private stream), 403 (a user without
-// a role in a private stream), or 503 (`lookup` failed).
+// a role in a private stream, or a banned user), or 503 (`lookup` failed).
 asio::awaitable<std::optional<message::StreamAccess>> readable_stream(http::Exchange& exchange,
                                                                       const std::string& user_id,
                                                                       asio::awaitable<message::StreamAccess> lookup,

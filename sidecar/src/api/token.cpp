@@ -1,4 +1,5 @@
 // POST /streams/{id}/token: issues a ticket for our own event streams, or a reader token for another transport.
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <memory>
@@ -15,8 +16,7 @@ namespace sealcast::api {
 
 namespace {
 
-constexpr std::string_view kHowToGetToken =
-    "Send Authorization: Bearer, or the ticket of a transport_migrate message that is less than a minute old.";
+constexpr std::string_view kHowToGetToken = "Send Authorization: Bearer.";
 
 // Supabase Realtime accepts the project's own JWT instead of a reader token (docs/tokens.md).
 constexpr std::string_view kSupabase = "supabase";
@@ -34,6 +34,8 @@ struct Token {
   asio::awaitable<void> answer(http::Exchange& exchange, std::string_view id);
   asio::awaitable<void> answer_ticket(http::Exchange& exchange, const std::string& stream_id) const;
   asio::awaitable<void> answer_transport_token(http::Exchange& exchange, const std::string& stream_id);
+  asio::awaitable<message::StreamAccess> access(const std::string& stream_id, const std::string& user_id,
+                                                transport::Channel channel);
   void answer_no_tokens(std::string_view transport, http::Response& response) const;
 };
 
@@ -52,10 +54,11 @@ asio::awaitable<void> Token::answer_ticket(http::Exchange& exchange, const std::
   if (!session) co_return;
   auto stream = co_await readable_stream(exchange, session->user_id, history.access(stream_id, session->user_id));
   if (!stream) co_return;
-  const std::int64_t seconds = lifetimes.ticket.count();
+  const std::int64_t now = std::time(nullptr);
+  const std::int64_t seconds = std::clamp<std::int64_t>(session->expires_at - now, 1, lifetimes.ticket.count());
   std::string body;
   JsonObject(body)
-      .text("access_token", tickets.issue(stream_id, session->user_id, std::time(nullptr) + seconds))
+      .text("access_token", tickets.issue(stream_id, *session, now + seconds))
       .number("expires_in", seconds)
       .end();
   http::answer_json(exchange.response, std::move(body));
@@ -65,29 +68,23 @@ asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, co
   http::Response& response = exchange.response;
   TokenBody request;
   if (!bodies.parse(exchange.request.body, request, response)) co_return;
-  const auto maker = makers.find(request.transport);
-  if (maker == makers.end()) co_return answer_no_tokens(request.transport, response);
+  const auto found = makers.find(request.transport);
+  if (found == makers.end()) co_return answer_no_tokens(request.transport, response);
+  const std::shared_ptr<const transport::TokenMaker> maker = found->second;
 
   const bool has_session = !exchange.request.authorization.empty();
   const auto caller = has_session ? callers.session(exchange) : message::Session{};
   if (!caller) co_return;
   const transport::Channel channel = request.channel.value_or(transport::Channel::everyone);
   const bool vip = channel == transport::Channel::all_messages;
-  // A migration ticket proves that the client read the stream less than a minute ago, so access is not checked again.
-  // If the request has a session, the session decides and the ticket is ignored.
-  const bool by_ticket = !has_session && !vip && !request.ticket.empty() &&
-                         tickets.verify_migration(request.ticket, stream_id, request.transport, std::time(nullptr));
-  if (!by_ticket) {
-    // The vip channel needs a query, because the cache does not know whether a user has a role in a public stream.
-    // `lookup` is a named variable, because GCC 12 destroys a temporary inside a co_await expression twice
-    // (CONTRIBUTING.md).
-    auto lookup = vip ? history.access(stream_id, caller->user_id) : access_cache.access(stream_id, caller->user_id);
-    auto stream = co_await readable_stream(exchange, caller->user_id, std::move(lookup), kHowToGetToken);
-    if (!stream || (vip && !allows_vip(*stream, response))) co_return;
-  }
+  // `lookup` is a named variable, because GCC 12 destroys a temporary inside a co_await expression twice
+  // (CONTRIBUTING.md).
+  auto lookup = access(stream_id, caller->user_id, channel);
+  auto stream = co_await readable_stream(exchange, caller->user_id, std::move(lookup), kHowToGetToken);
+  if (!stream || (vip && !allows_vip(*stream, response))) co_return;
   using namespace std::chrono;
   const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch());
-  const auto made = maker->second->make({stream_id, channel, caller->user_id, now.count(), lifetimes.transport_token});
+  const auto made = maker->make({stream_id, channel, caller->user_id, now.count(), lifetimes.transport_token});
   if (!made) {
     http::answer_problem(
         response, {400,
@@ -103,6 +100,17 @@ asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, co
   if (!made->url.empty()) object.text("url", made->url);
   object.number("expires_in", std::int64_t{lifetimes.transport_token.count()}).end();
   http::answer_json(response, std::move(body));
+}
+
+// A public stream can have very many readers, so a cached answer serves them all. The rights of a user are never
+// cached, so that a user who is banned or has lost the role gets no token any more.
+asio::awaitable<message::StreamAccess> Token::access(const std::string& stream_id, const std::string& user_id,
+                                                     transport::Channel channel) {
+  if (channel == transport::Channel::everyone) {
+    const message::StreamAccess everybody = co_await access_cache.access(stream_id, {});
+    if (everybody.readable || !everybody.found || user_id.empty()) co_return everybody;
+  }
+  co_return co_await history.access(stream_id, user_id);
 }
 
 void Token::answer_no_tokens(std::string_view transport, http::Response& response) const {

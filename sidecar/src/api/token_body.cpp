@@ -1,8 +1,6 @@
 // Parses the body of POST /streams/{id}/token.
 #include "api/token_body.h"
 
-#include "core/token/jwt.h"
-
 namespace sealcast::api {
 
 namespace {
@@ -17,17 +15,12 @@ std::string_view read_member(std::string_view name, const simdjson::dom::element
     if (!out.transport.empty()) return "transport appears twice";
     if (!is_text || text.empty() || text.size() > kMaxTransport) return "transport must be a string of 1 to 64 bytes";
     out.transport = text;
-  } else if (name == "ticket") {
-    if (!out.ticket.empty()) return "ticket appears twice";
-    if (!is_text || text.empty() || text.size() > core::token::kMaxTokenBytes)
-      return "ticket must be a string of 1 to 8192 bytes";
-    out.ticket = text;
   } else if (name == "channel") {
     if (out.channel) return "channel appears twice";
     out.channel = is_text ? transport::channel_named(text) : std::nullopt;
     if (!out.channel) return "channel must be public or vip";
   } else {
-    return "the only members are transport, ticket and channel";
+    return "the only members are transport and channel";
   }
   return {};
 }
@@ -37,7 +30,7 @@ std::string_view read_member(std::string_view name, const simdjson::dom::element
 bool TokenBodyParser::parse(const std::string& body, TokenBody& out, http::Response& response) {
   const auto refuse = [&](std::string_view details) {
     http::answer_problem(response, {400, "invalid_request", "the request body is not valid", details,
-                                    R"(Send {"transport": "…"}; "ticket" and "channel" are optional.)"});
+                                    R"(Send {"transport": "…"}; "channel" is optional.)"});
     return false;
   };
   if (body.size() > kMaxBytes) {

@@ -1,4 +1,4 @@
-// The body of POST /streams/{id}/token: {"transport","ticket","channel"}. The members ticket and channel are optional.
+// The body of POST /streams/{id}/token: {"transport","channel"}. The member channel is optional.
 #pragma once
 
 #include <simdjson.h>
@@ -13,7 +13,6 @@ namespace sealcast::api {
 
 struct TokenBody {
   std::string transport;
-  std::string ticket;  // empty if the body has no ticket
   std::optional<transport::Channel> channel;
 };
 

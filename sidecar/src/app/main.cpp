@@ -1,7 +1,10 @@
 // The program sealcastd: reads the command line and the settings, then runs the sidecar, a worker or a replay.
 //
-// SIGTERM and SIGINT shut the process down.
+// SIGTERM and SIGINT shut the process down; a second one ends the lame-duck time, and a third one ends the process.
+// SIGHUP reloads what can be reloaded.
+#include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -9,9 +12,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <functional>
 #include <iostream>
 #include <memory>
+#include <new>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "app/sidecar.h"
 #include "app/transports.h"
@@ -55,25 +62,101 @@ void forbid_core_dump() {
   setrlimit(RLIMIT_CORE, &limit);
 }
 
+// By default, each large block that is freed raises the size up to which blocks come from the heap, to at most 32 MiB.
+// Small blocks then lie between the large ones, and the heap keeps the memory of pages and bodies long after they are
+// sent. Blocks above a fixed size go back to the kernel at once.
+void return_large_blocks() { mallopt(M_MMAP_THRESHOLD, 128 * 1024); }
+
+// Ends the process when the system gives no more memory. A bad_alloc that unwinds coroutines corrupts the heap with GCC
+// 12, and the process has no state that matters.
+void end_without_memory() {
+  std::set_new_handler([] {
+    constexpr std::string_view kProblem =
+        "sealcastd: the system gives no more memory; lower memory.max_bytes, or raise the limit of the process\n";
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kProblem.data(), kProblem.size());
+    std::_Exit(1);
+  });
+}
+
+// What SIGHUP takes without a restart: the level of the log, and whatever Process::reload() takes.
+bool is_reloaded(std::string_view setting) {
+  return setting == "log.level" || setting == "session.issuer" || setting == "session.audience" ||
+         setting == "session.hs256_secret_file" || setting == "session.jwks_file" ||
+         setting == "session.ticket_secret_file";
+}
+
+// Reads the settings again. `current` are those of the start.
+template <typename Process>
+void reload(const std::string& file, const config::Settings& current, Process& process) {
+  try {
+    const config::Settings fresh = config::load_settings(file, environ);
+    process.reload(fresh);
+    log::set_level(log::level_named(fresh.log.level).value_or(log::Level::info));
+    std::string rest;
+    for (const std::string& name : config::differing_settings(current, fresh)) {
+      // By default the name of the holder is random.
+      if (!is_reloaded(name) && name != "relay.holder") rest += (rest.empty() ? "" : ", ") + name;
+    }
+    log::write(log::Level::info, log::tag::kLifecycle,
+               "reloaded: the level of the log, the session secrets and key sets, the secrets of reader tokens and of "
+               "the webhook; everything else needs a restart",
+               {{"changed_and_not_reloaded", rest}});
+  } catch (const std::exception& error) {
+    log::write(log::Level::error, log::tag::kLifecycle, "cannot reload; the last settings stay in force",
+               {{"reason", std::string_view(error.what())}});
+  }
+}
+
 // Runs the process until a signal has shut it down. Returns the exit status.
 template <typename Process, typename... Arguments>
-int serve(const config::Settings& settings, const Arguments&... arguments) {
+int serve(const std::string& file, const config::Settings& settings, const Arguments&... arguments) {
   log::set_level(log::level_named(settings.log.level).value_or(log::Level::info));
+  std::optional<log::Writer> writer(std::in_place);
   raise_file_limit(settings);
   std::signal(SIGPIPE, SIG_IGN);
   asio::io_context context(1);
   Process process(context, settings, arguments...);
   process.start();
-  asio::signal_set signals(context, SIGTERM, SIGINT);
-  signals.async_wait([&](boost::system::error_code ec, int) {
-    if (!ec) asio::co_spawn(context, process.shut_down(), [&](std::exception_ptr) { context.stop(); });
-  });
+  asio::signal_set stop(context, SIGTERM, SIGINT);
+  int stops = 0;
+  std::function<void()> watch_stop = [&] {
+    stop.async_wait([&](boost::system::error_code ec, int) {
+      if (ec) return;
+      if (++stops == 1) {
+        asio::co_spawn(context, process.shut_down(), [&](std::exception_ptr) { context.stop(); });
+      } else if (stops == 2) {
+        log::write(log::Level::info, log::tag::kLifecycle,
+                   "a second signal ends the lame-duck time; a third one ends the process at once");
+        process.end_lame_duck();
+      } else {
+        log::write(log::Level::warn, log::tag::kLifecycle, "a third signal ends the process before it is drained");
+        writer.reset();
+        std::_Exit(1);
+      }
+      watch_stop();
+    });
+  };
+  watch_stop();
+  asio::signal_set hang_up(context, SIGHUP);
+  std::function<void()> watch_hang_up = [&] {
+    hang_up.async_wait([&](boost::system::error_code ec, int) {
+      if (ec) return;
+      reload(file, settings, process);
+      watch_hang_up();
+    });
+  };
+  watch_hang_up();
   context.run();
+  stop.cancel();
+  hang_up.cancel();
   // All parts are stopped; the handlers of cancelled operations run now.
   context.restart();
   context.run_for(kLastHandlers);
   // A handler that still waits has references to `process`. So the program exits without destroying `process`.
-  if (!context.stopped()) std::_Exit(0);
+  if (!context.stopped()) {
+    writer.reset();
+    std::_Exit(0);
+  }
   return 0;
 }
 
@@ -101,18 +184,28 @@ int run(int argc, char** argv) {
       return 0;
     }
     forbid_core_dump();
+    return_large_blocks();
+    end_without_memory();
     config::Settings settings = config::load_settings(config, environ);
     check_transports(settings);
     if (check) {
+      // Composing the process reads the files that the settings name: secrets, key sets, certificates, the Geo-IP
+      // database.
+      asio::io_context context(1);
+      if (*worker) {
+        WorkerProcess(context, settings, group);
+      } else {
+        Sidecar(context, settings);
+      }
       std::cout << "the settings are valid\n";
       return 0;
     }
-    if (*worker) return serve<WorkerProcess>(settings, group);
+    if (*worker) return serve<WorkerProcess>(config, settings, group);
     if (*replay) {
       events::replay(settings, request);
       return 0;
     }
-    return serve<Sidecar>(settings);
+    return serve<Sidecar>(config, settings);
   } catch (const std::exception& error) {
     std::cerr << "sealcastd: " << error.what() << '\n';
     return 1;

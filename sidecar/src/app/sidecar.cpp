@@ -2,12 +2,12 @@
 // they start.
 #include "app/sidecar.h"
 
-#include <ctime>
 #include <string>
 #include <utility>
 
 #include "base/log.h"
 #include "core/token/secret_file.h"
+#include "leader/switching/webhook_secret.h"
 #include "leader/viewers/livekit.h"
 
 namespace sealcast::app {
@@ -15,10 +15,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kReadConnections = 2;     // for the statements of routes and of refreshers
-constexpr std::chrono::seconds kAccessAge{10};  // minimum time that the access cache keeps an answer
+// Each class of work has connections of its own, so that none waits for another: what readers ask for; the pages of
+// event streams that catch up, which thousands of readers may need at the same time; what the caches and the checks of
+// open event streams read; calls of moderation, which may wait for locks; and /rpc/verify, whose statements take the
+// longest.
+constexpr std::size_t kReadConnections = 2;
+constexpr std::size_t kCatchUpConnections = 2;
+constexpr std::size_t kCacheConnections = 1;
+constexpr std::size_t kCallConnections = 2;
+constexpr std::size_t kVerifyConnections = 1;
+// The minimum times that an access cache keeps an answer. A stream that becomes private gives no tokens within 5 s.
+constexpr std::chrono::seconds kHeartbeatAccessAge{10};
+constexpr std::chrono::seconds kTokenAccessAge{2};
 constexpr std::size_t kAccessEntries = 10'000;
-// Statements that may wait on one of the kReadConnections: thousands of readers may connect at the same time.
+// Statements of reads and of catch-ups that may wait: thousands of readers may connect at the same time.
 constexpr std::size_t kMaxReads = 8192;
 
 std::string hs256_secret(const config::Settings& settings) {
@@ -28,7 +38,13 @@ std::string hs256_secret(const config::Settings& settings) {
 
 std::string ticket_secret(const config::Settings& settings) {
   const std::string& file = settings.session.ticket_secret_file;
-  return file.empty() ? hs256_secret(settings) : core::token::read_secret_file("session.ticket_secret_file", file);
+  return file.empty() ? hs256_secret(settings) : core::token::read_signing_secret("session.ticket_secret_file", file);
+}
+
+Secret webhook_secret(const config::Settings& settings) {
+  const config::Settings::Switching& own = settings.switching;
+  if (own.webhook_url.empty()) return {};
+  return Secret("switching.webhook_secret_file", own.webhook_secret_file, leader::switching::read_webhook_secret);
 }
 
 }  // namespace
@@ -36,25 +52,42 @@ std::string ticket_secret(const config::Settings& settings) {
 Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
     : context_(context),
       settings_(settings),
+      memory_(context.get_executor(), metrics_, settings.memory.max_bytes),
       sessions_(hs256_secret(settings), settings.session),
       tickets_(ticket_secret(settings)),
       token_makers_(make_token_makers(settings)),
+      webhook_secret_(webhook_secret(settings)),
       redis_(context.get_executor(), message::gate_redis_options(settings.gate)),
       gate_(redis_, metrics_, settings.gate),
-      pool_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
-            kReadConnections),
-      limits_source_(pool_),
+      gate_health_(context.get_executor(), redis_, gate_),
+      reads_(context.get_executor(), {settings.postgres.dsn, "reads", settings.postgres.timeout, kMaxReads},
+             kReadConnections),
+      catch_ups_(context.get_executor(), {settings.postgres.dsn, "catch-ups", settings.postgres.timeout, kMaxReads},
+                 kCatchUpConnections),
+      caches_(context.get_executor(), {settings.postgres.dsn, "caches", settings.postgres.timeout}, kCacheConnections),
+      calls_(context.get_executor(), {settings.postgres.dsn, "calls", settings.postgres.timeout}, kCallConnections),
+      verifies_(context.get_executor(), {settings.postgres.dsn, "verify", settings.postgres.timeout},
+                kVerifyConnections),
+      limits_source_(caches_),
       limits_(context.get_executor(), limits_source_, settings.gate.role_cache),
-      cells_(context.get_executor(), pool_),
-      history_(context.get_executor(), pool_),
-      hub_(context.get_executor(), transport::Channel::everyone, history_, metrics_, settings.sse),
-      vip_hub_(context.get_executor(), transport::Channel::all_messages, history_, metrics_, settings.sse),
-      routing_(context.get_executor(), pool_, settings.delivery),
+      cells_(context.get_executor(), caches_),
+      history_(context.get_executor(), reads_),
+      catch_up_history_(context.get_executor(), catch_ups_),
+      hub_(context.get_executor(), transport::Channel::everyone, catch_up_history_, metrics_, memory_, settings.sse),
+      vip_hub_(context.get_executor(), transport::Channel::all_messages, catch_up_history_, metrics_, memory_,
+               settings.sse),
+      reader_access_(caches_),
+      access_checks_(context.get_executor(), reader_access_, {&hub_, &vip_hub_}),
+      routing_(context.get_executor(), caches_, settings.delivery),
       deliveries_(make_deliveries()),
       relay_(context.get_executor(), settings.relay, settings.postgres.timeout,
              {.metrics = metrics_,
               .transports = transports(),
-              .observer = [this](std::span<const transport::FramePtr> frames) { sampling_.observe(frames); }}),
+              .observer =
+                  [this](std::span<const transport::FramePtr> frames) {
+                    sampling_.observe(frames);
+                    followers_.observe(frames);
+                  }}),
       sampling_(context.get_executor(), settings.sampling,
                 {.dsn = settings.relay.dsn,
                  .timeout = settings.postgres.timeout,
@@ -63,11 +96,14 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
                  .on_sent = [this] { relay_.wake(); }}),
       switching_(context.get_executor(), settings.switching, switching_parts()),
       maintenance_(context.get_executor(), settings.relay.dsn),
+      health_(context.get_executor(), settings.postgres.dsn, settings.postgres.timeout, metrics_),
       admission_(context.get_executor(), settings.admission, settings.postgres,
                  {.metrics = metrics_, .on_commit = [this] { relay_.wake(); }}),
       audience_redis_(context.get_executor(), audience_redis_options()),
       heartbeats_(context.get_executor(), audience_redis_, metrics_, settings.audience, settings.gate.timeout),
       hls_(context.get_executor(), audience_redis_, settings.audience.window, settings.gate.timeout),
+      followers_(context.get_executor(), audience_redis_, settings.audience.window, settings.gate.timeout,
+                 [this] { return streams_with_readers(); }),
       livekit_(leader::viewers::make_livekit(context.get_executor(), settings)),
       viewer_counts_(context.get_executor(), settings.audience,
                      {.dsn = settings.postgres.dsn,
@@ -75,14 +111,17 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
                       .metrics = metrics_,
                       .webrtc = livekit_.get(),
                       .hls = &hls_,
+                      .followers = followers_,
                       .leads = [this] { return relay_.leads(); },
                       .on_published = [this] { relay_.wake(); }}),
-      readers_(history_, kAccessAge, kAccessEntries),
+      heartbeat_access_(history_, kHeartbeatAccessAge, kAccessEntries),
+      token_access_(history_, kTokenAccessAge, kAccessEntries),
       regions_(context.get_executor(), metrics_, settings.regions),
       callers_(sessions_, tickets_),
       router_(make_router()),
       server_(context.get_executor(),
               {.router = router_,
+               .memory = memory_,
                .connections = metrics_.http_connections,
                .upgraded = [this] { return hub_.size() + vip_hub_.size(); }},
               {.listen = settings.http.listen,
@@ -90,9 +129,12 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
                .max_header_bytes = settings.http.max_header_bytes,
                .max_connections = settings.http.max_connections,
                .max_pipelined = settings.http.max_pipelined,
-               .max_unsent_bytes = settings.http.max_unsent_bytes,
                .read_timeout = settings.http.read_timeout,
-               .cors_origins = settings.http.cors_origins}) {
+               .keep_alive = settings.http.keep_alive,
+               .ack_timeout = settings.http.ack_timeout,
+               .cors_origins = settings.http.cors_origins,
+               .cors_headers = settings.http.cors_headers}),
+      lame_duck_ended_(context.get_executor()) {
   for (transport::sse::Hub* hub : {&hub_, &vip_hub_}) {
     hub->serves = [this](const std::string& stream_id) { return cells_.elsewhere(stream_id) == nullptr; };
   }
@@ -110,30 +152,48 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
 // message is relayed and delivered, then the event streams and the connections to Postgres and Redis close.
 void Sidecar::add_parts() {
   parts_.add([this] { redis_.start(); }, [this] { redis_.stop(); });
+  parts_.add([this] { gate_health_.start(); }, [this] { gate_health_.stop(); });
   parts_.add([this] { audience_redis_.start(); }, [this] { audience_redis_.stop(); });
   parts_.add(
       [this] {
         // limits_ and cells_ read their tables as soon as Postgres answers for the first time.
-        pool_.on_connect = [this] {
+        caches_.on_connect = [this] {
           if (std::exchange(caches_started_, true)) return;
           limits_.start();
           cells_.start();
         };
-        pool_.start();
+        reads_.start();
+        catch_ups_.start();
+        caches_.start();
+        calls_.start();
+        verifies_.start();
       },
       [this] {
         limits_.stop();
         cells_.stop();
-        pool_.stop();
+        verifies_.stop();
+        calls_.stop();
+        caches_.stop();
+        catch_ups_.stop();
+        reads_.stop();
       });
+  // SQL sends while the process shuts down, to the end. Other sidecars, or the next one, relay these messages.
+  if (gate_socket_) {
+    parts_.add([this] { gate_socket_->start(); },
+               [this](Clock::time_point deadline) -> asio::awaitable<void> {
+                 gate_socket_->stop();
+                 co_await gate_socket_->wait_closed(deadline);
+               });
+  }
   parts_.add([this] { admission_.start(); },
              [this](Clock::time_point deadline) -> asio::awaitable<void> {
                const bool idle = co_await admission_.wait_idle(deadline);
                if (!idle) all_answered_ = false;
                admission_.stop();
              });
-  parts_.add([] {},
+  parts_.add([this] { access_checks_.start(); },
              [this] {
+               access_checks_.stop();
                hub_.close();
                vip_hub_.close();
              });
@@ -143,23 +203,18 @@ void Sidecar::add_parts() {
                [&delivery = *delivery](Clock::time_point deadline) { return delivery.finish(deadline); });
   }
   parts_.add([this] { relay_.start(); }, [this](Clock::time_point deadline) { return relay_.finish(deadline); });
+  parts_.add([this] { followers_.start(); }, [this] { followers_.stop(); });
   parts_.add([this] { viewer_counts_.start(); }, [this] { viewer_counts_.stop(); });
   parts_.add([this] { sampling_.start(); }, [this] { sampling_.stop(); });
   parts_.add([this] { switching_.start(); }, [this] { switching_.stop(); });
   parts_.add([this] { maintenance_.start(); }, [this] { maintenance_.stop(); });
+  parts_.add([this] { health_.start(); }, [this] { health_.stop(); });
   parts_.add([this] { regions_.start(); }, [this] { regions_.stop(); });
-  if (gate_socket_) {
-    parts_.add([this] { gate_socket_->start(); },
-               [this](Clock::time_point deadline) -> asio::awaitable<void> {
-                 gate_socket_->stop();
-                 co_await gate_socket_->wait_closed(deadline);
-               });
-  }
   parts_.add([this] { server_.start(); },
              [this](Clock::time_point deadline) -> asio::awaitable<void> {
                server_.shut_down();
-               // The gate socket stops together with the server, so that no new message arrives from HTTP or from SQL.
-               if (gate_socket_) gate_socket_->stop();
+               hub_.end_waits();
+               vip_hub_.end_waits();
                const bool idle = co_await server_.wait_idle(deadline);
                if (!idle) all_answered_ = false;
                server_.close();
@@ -176,13 +231,27 @@ void Sidecar::start() {
              {{"version", SEALCAST_VERSION}, {"listen", listen}});
 }
 
+void Sidecar::reload(const config::Settings& fresh) {
+  const std::string tickets = ticket_secret(fresh);
+  transport::TokenMakers makers = make_token_makers(settings_);
+  sessions_.replace(hs256_secret(fresh), fresh.session);
+  tickets_.replace(tickets);
+  token_makers_ = std::move(makers);
+  webhook_secret_.read_again(webhook_secret_.text());
+}
+
 asio::awaitable<void> Sidecar::shut_down() {
   shutting_down_ = true;
   log::write(log::Level::info, log::tag::kLifecycle, "shutting down");
+  if (settings_.lame_duck.count() > 0) {
+    co_await lame_duck_ended_.wait_for(settings_.lame_duck);
+  }
   co_await parts_.stop(Clock::now() + settings_.drain_timeout);
   log::write(all_answered_ ? log::Level::info : log::Level::warn, log::tag::kLifecycle,
              all_answered_ ? "stopped" : "stopped with unanswered requests, because drain_timeout has passed");
 }
+
+void Sidecar::end_lame_duck() { lame_duck_ended_.set(); }
 
 std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliveries() {
   std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries;
@@ -199,6 +268,12 @@ std::vector<transport::Transport*> Sidecar::transports() {
   return all;
 }
 
+std::vector<std::string> Sidecar::streams_with_readers() const {
+  std::vector<std::string> streams = hub_.streams_with_readers();
+  for (std::string& stream : vip_hub_.streams_with_readers()) streams.push_back(std::move(stream));
+  return streams;
+}
+
 leader::switching::Switching::Parts Sidecar::switching_parts() {
   return {.dsn = settings_.relay.dsn,
           .timeout = settings_.postgres.timeout,
@@ -208,27 +283,21 @@ leader::switching::Switching::Parts Sidecar::switching_parts() {
           .reroute = [this] { return routing_.refresh(); },
           .channel_of = [this](std::string_view transport,
                                std::string_view stream_id) { return channel_of(settings_, transport, stream_id); },
-          .ticket =
-              [this](std::string_view transport, std::string_view stream_id) {
-                if (!token_makers_.contains(transport)) return std::string();
-                return tickets_.issue_migration(stream_id, transport,
-                                                std::time(nullptr) + message::TicketIssuer::kMigrationLife.count());
-              },
+          .needs_token = [this](std::string_view transport) { return token_makers_.contains(transport); },
           .webhook = make_webhook()};
 }
 
 std::unique_ptr<leader::switching::Webhook> Sidecar::make_webhook() const {
   const auto& own = settings_.switching;
   if (own.webhook_url.empty()) return nullptr;
-  return std::make_unique<leader::switching::Webhook>(
-      context_.get_executor(), own.webhook_url,
-      core::token::read_secret_file("switching.webhook_secret_file", own.webhook_secret_file), own.webhook_ca_file);
+  return std::make_unique<leader::switching::Webhook>(context_.get_executor(), own.webhook_url, webhook_secret_,
+                                                      own.webhook_ca_file);
 }
 
 // Returns the options of the second connection to the gate's Redis. Viewers are counted over it, so that the checks of
 // the gate never wait behind commands that count viewers.
 redis::Options Sidecar::audience_redis_options() const {
-  redis::Options options = message::gate_redis_options(settings_.gate);
+  redis::Options options = redis_.options();
   options.log_tag = log::tag::kAudience;
   return options;
 }
@@ -239,10 +308,13 @@ std::vector<api::ReadinessCheck> Sidecar::readiness() {
       {"postgres", [this] { return admission_.problem(); }},
       {"limits", [this] { return limits_.loaded() ? std::string() : "message types were not read yet"; }},
       {"cells", [this] { return cells_.loaded() ? std::string() : "the cells were not read yet"; }},
-      {"redis", [this] { return gate_.ready() ? std::string() : "no connection"; }},
+      {"redis", [this] { return gate_health_.problem(); }},
       {"relay", [this] { return relay_.listening() ? std::string() : "not listening"; }},
       {"maintenance",
        [this] { return maintenance_.done() ? std::string() : "sealcast.maintain() did not succeed yet"; }},
+      {"writable", [this] { return health_.read_only_problem(); }},
+      {"partitions", [this] { return health_.partitions_problem(); }},
+      {"transports", [this] { return health_.transports_problem(); }, false},
   };
 }
 

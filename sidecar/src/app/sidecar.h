@@ -12,28 +12,36 @@
 #include "app/parts.h"
 #include "app/transports.h"
 #include "base/asio.h"
+#include "base/event.h"
+#include "base/memory_budget.h"
 #include "base/metrics.h"
+#include "base/secret.h"
 #include "config/settings.h"
 #include "http/server.h"
+#include "leader/health.h"
 #include "leader/maintenance.h"
 #include "leader/sampling/storm_sampling.h"
 #include "leader/switching/switching.h"
 #include "leader/viewers/count_publisher.h"
+#include "leader/viewers/followers.h"
 #include "leader/viewers/heartbeat_viewers.h"
 #include "leader/viewers/heartbeats.h"
 #include "message/access_cache.h"
 #include "message/admission.h"
 #include "message/cells.h"
+#include "message/gate_health.h"
 #include "message/gate_socket.h"
 #include "message/history.h"
 #include "message/limits.h"
 #include "message/limits_source.h"
+#include "message/reader_rights.h"
 #include "message/redis_gate.h"
 #include "message/relay.h"
 #include "message/session.h"
 #include "message/ticket.h"
 #include "regions/regions.h"
 #include "transport/outside/delivery.h"
+#include "transport/sse/access_checks.h"
 #include "transport/sse/hub.h"
 
 namespace sealcast::app {
@@ -44,9 +52,14 @@ class Sidecar {
   Sidecar(asio::io_context& context, const config::Settings& settings);
 
   void start();
-  // Answers the requests that have arrived, relays and delivers every committed message, and tells SSE readers when to
-  // reconnect. After `drain_timeout` it stops all parts, even if requests or deliveries are not finished.
+  // Takes the session secrets and key sets of new settings, and reads their files again. Reads the secrets of reader
+  // tokens and of the webhook again. Throws as the constructor does; then nothing has changed.
+  void reload(const config::Settings& fresh);
+  // Serves for `lame_duck` while it is not ready. Then answers the requests that have arrived, relays and delivers
+  // every committed message, and tells SSE readers when to reconnect. After `drain_timeout` it stops all parts, even if
+  // requests or deliveries are not finished.
   asio::awaitable<void> shut_down();
+  void end_lame_duck();  // makes shut_down() go on at once
 
  private:
   using Clock = Parts::Clock;
@@ -54,6 +67,7 @@ class Sidecar {
   void add_parts();
   std::vector<std::unique_ptr<transport::outside::Delivery>> make_deliveries();
   std::vector<transport::Transport*> transports();
+  std::vector<std::string> streams_with_readers() const;
   leader::switching::Switching::Parts switching_parts();
   std::unique_ptr<leader::switching::Webhook> make_webhook() const;
   redis::Options audience_redis_options() const;
@@ -63,32 +77,45 @@ class Sidecar {
   asio::io_context& context_;
   const config::Settings& settings_;
   Metrics metrics_;
+  MemoryBudget memory_;
   message::SessionVerifier sessions_;
   message::TicketIssuer tickets_;
   transport::TokenMakers token_makers_;
+  Secret webhook_secret_;
   redis::Client redis_;
   message::RedisGate gate_;
-  postgres::Pool pool_;
+  message::GateHealth gate_health_;
+  postgres::Pool reads_;
+  postgres::Pool catch_ups_;
+  postgres::Pool caches_;
+  postgres::Pool calls_;
+  postgres::Pool verifies_;
   message::PostgresLimits limits_source_;
   message::Limits limits_;
   std::optional<message::GateSocket> gate_socket_;
   message::Cells cells_;
   message::History history_;
+  message::History catch_up_history_;
   transport::sse::Hub hub_;
   transport::sse::Hub vip_hub_;
+  message::PostgresReaderAccess reader_access_;
+  transport::sse::AccessChecks access_checks_;
   transport::outside::Routing routing_;
   std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries_;
   message::Relay relay_;
   leader::sampling::StormSampling sampling_;
   leader::switching::Switching switching_;
   leader::Maintenance maintenance_;
+  leader::Health health_;
   message::Admission admission_;
   redis::Client audience_redis_;
   leader::viewers::Heartbeats heartbeats_;
   leader::viewers::HeartbeatViewers hls_;
+  leader::viewers::Followers followers_;
   std::unique_ptr<leader::viewers::ViewerSource> livekit_;
   leader::viewers::CountPublisher viewer_counts_;
-  message::AccessCache readers_;
+  message::AccessCache heartbeat_access_;
+  message::AccessCache token_access_;
   regions::Regions regions_;
   api::Callers callers_;
   http::Router router_;
@@ -96,6 +123,7 @@ class Sidecar {
   Parts parts_;
   bool caches_started_ = false;
   bool shutting_down_ = false;
+  Event lame_duck_ended_;
   bool all_answered_ = true;
 };
 

@@ -25,22 +25,26 @@ const config::Settings& checked(const config::Settings& settings) {
 WorkerProcess::WorkerProcess(asio::io_context& context, const config::Settings& settings, const std::string& group)
     : settings_(checked(settings)),
       group_(group),
+      memory_(context.get_executor(), metrics_, settings.memory.max_bytes),
       router_(router()),
       worker_(context.get_executor(), metrics_, settings, group) {
   if (settings.worker.listen.empty()) return;
   const config::Settings::Http& http = settings.http;
-  server_.emplace(
-      context.get_executor(),
-      http::Server::Dependencies{
-          .router = router_, .connections = metrics_.http_connections, .upgraded = [] { return std::size_t{0}; }},
-      http::ServerSettings{.listen = settings.worker.listen,
-                           .max_body_bytes = http.max_body_bytes,
-                           .max_header_bytes = http.max_header_bytes,
-                           .max_connections = http.max_connections,
-                           .max_pipelined = http.max_pipelined,
-                           .max_unsent_bytes = http.max_unsent_bytes,
-                           .read_timeout = http.read_timeout,
-                           .cors_origins = {}});
+  server_.emplace(context.get_executor(),
+                  http::Server::Dependencies{.router = router_,
+                                             .memory = memory_,
+                                             .connections = metrics_.http_connections,
+                                             .upgraded = [] { return std::size_t{0}; }},
+                  http::ServerSettings{.listen = settings.worker.listen,
+                                       .max_body_bytes = http.max_body_bytes,
+                                       .max_header_bytes = http.max_header_bytes,
+                                       .max_connections = http.max_connections,
+                                       .max_pipelined = http.max_pipelined,
+                                       .read_timeout = http.read_timeout,
+                                       .keep_alive = http.keep_alive,
+                                       .ack_timeout = http.ack_timeout,
+                                       .cors_origins = {},
+                                       .cors_headers = {}});
 }
 
 http::Router WorkerProcess::router() {

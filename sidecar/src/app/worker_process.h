@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/asio.h"
+#include "base/memory_budget.h"
 #include "base/metrics.h"
 #include "config/settings.h"
 #include "events/worker.h"
@@ -21,7 +22,9 @@ class WorkerProcess {
   WorkerProcess(asio::io_context& context, const config::Settings& settings, const std::string& group);
 
   void start();
+  void reload(const config::Settings&) {}  // a worker has nothing to take without a restart
   asio::awaitable<void> shut_down();
+  void end_lame_duck() {}  // a worker has no lame-duck time
 
  private:
   http::Router router();
@@ -29,6 +32,7 @@ class WorkerProcess {
   const config::Settings& settings_;
   const std::string group_;
   Metrics metrics_;
+  MemoryBudget memory_;
   http::Router router_;
   std::optional<http::Server> server_;
   events::Worker worker_;

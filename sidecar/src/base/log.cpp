@@ -1,4 +1,4 @@
-// Writes each log line with one write(2), so that lines of several processes do not mix.
+// Writes log lines with one write(2) each, or in batches by a thread, so that lines of several processes do not mix.
 #include "base/log.h"
 
 #include <fmt/format.h>
@@ -8,8 +8,13 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <ctime>
+#include <mutex>
+#include <span>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "base/json.h"
 
@@ -65,7 +70,87 @@ void write_all(std::string_view line) {
   }
 }
 
+// The line is valid until the next call in this thread: its memory is used again.
+const std::string& line_of(Level level, std::string_view tag, std::string_view message, std::span<const Field> fields) {
+  thread_local std::string line;
+  line.clear();
+  JsonObject object(line);
+  object.text("time", now_text()).text("level", name(level)).text("tag", tag).text("message", message);
+  for (const Field& field : fields) std::visit(AddMember{object, field.name}, field.value);
+  object.end();
+  line += '\n';
+  return line;
+}
+
 }  // namespace
+
+// The lines that wait for the thread. The pointer `current` is set while a Writer lives.
+struct Writer::Lines {
+  static std::mutex current_mutex;
+  static std::shared_ptr<Lines> current;
+
+  void add(std::string_view line) {
+    const std::lock_guard lock(mutex);
+    if (waiting.size() + line.size() > kMaxBytes) {
+      ++dropped;
+      return;
+    }
+    waiting += line;
+    changed.notify_all();
+  }
+
+  // The thread: writes whole batches of lines until `stopping` and nothing waits.
+  void write_lines() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [this] { return stopping || !waiting.empty(); });
+      if (waiting.empty() && dropped == 0) break;
+      std::string batch = std::exchange(waiting, {});
+      if (const std::int64_t count = std::exchange(dropped, 0); count > 0) {
+        const Field field{"count", count};
+        batch += line_of(Level::warn, tag::kLifecycle, "log lines were dropped, because standard error was full",
+                         {&field, 1});
+      }
+      lock.unlock();
+      write_all(batch);
+      lock.lock();
+    }
+    done = true;
+    changed.notify_all();
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::string waiting;
+  std::int64_t dropped = 0;
+  bool stopping = false;
+  bool done = false;
+};
+
+std::mutex Writer::Lines::current_mutex;
+std::shared_ptr<Writer::Lines> Writer::Lines::current;
+
+std::shared_ptr<Writer::Lines> Writer::current() {
+  const std::lock_guard lock(Lines::current_mutex);
+  return Lines::current;
+}
+
+Writer::Writer() : lines_(std::make_shared<Lines>()) {
+  std::thread([lines = lines_] { lines->write_lines(); }).detach();
+  const std::lock_guard lock(Lines::current_mutex);
+  Lines::current = lines_;
+}
+
+Writer::~Writer() {
+  {
+    const std::lock_guard lock(Lines::current_mutex);
+    Lines::current.reset();
+  }
+  std::unique_lock lock(lines_->mutex);
+  lines_->stopping = true;
+  lines_->changed.notify_all();
+  lines_->changed.wait_for(lock, std::chrono::seconds(1), [this] { return lines_->done; });
+}
 
 std::optional<Level> level_named(std::string_view wanted) noexcept {
   for (const Level level : {Level::debug, Level::info, Level::warn, Level::error}) {
@@ -80,14 +165,13 @@ bool enabled(Level level) noexcept { return level >= threshold.load(std::memory_
 
 void write(Level level, std::string_view tag, std::string_view message, std::initializer_list<Field> fields) {
   if (!enabled(level)) return;
-  thread_local std::string line;
-  line.clear();
-  JsonObject object(line);
-  object.text("time", now_text()).text("level", name(level)).text("tag", tag).text("message", message);
-  for (const Field& field : fields) std::visit(AddMember{object, field.name}, field.value);
-  object.end();
-  line += '\n';
-  write_all(line);
+  const std::string& line = line_of(level, tag, message, {fields.begin(), fields.size()});
+  const std::shared_ptr<Writer::Lines> writer = Writer::current();
+  if (writer) {
+    writer->add(line);
+  } else {
+    write_all(line);
+  }
 }
 
 bool Throttle::allows() noexcept {

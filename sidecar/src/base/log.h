@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <variant>
@@ -38,6 +39,26 @@ std::optional<Level> level_named(std::string_view name) noexcept;
 void set_level(Level level);
 bool enabled(Level level) noexcept;
 void write(Level level, std::string_view tag, std::string_view message, std::initializer_list<Field> fields = {});
+
+// While this object lives, a thread of its own writes the lines, so that write() never waits for the reader of standard
+// error. Without such an object, as in tests, write() writes the line itself. When kMaxBytes wait, further lines are
+// dropped; a line tells later how many. The destructor waits at most a second for the lines that wait.
+class Writer {
+ public:
+  static constexpr std::size_t kMaxBytes = 1 << 20;
+
+  Writer();
+  ~Writer();
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+ private:
+  friend void write(Level level, std::string_view tag, std::string_view message, std::initializer_list<Field> fields);
+  struct Lines;
+  static std::shared_ptr<Lines> current();  // of the Writer that lives, else null
+
+  std::shared_ptr<Lines> lines_;  // the thread may outlive the object
+};
 
 // Limits a log message that many failures would repeat: allows() returns true at most once per second.
 class Throttle {

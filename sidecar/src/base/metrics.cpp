@@ -64,6 +64,15 @@ Metrics::Delivery Metrics::delivery(std::string_view transport) {
           queued_.Add(labels),    lagging_.Add(labels), lag_seconds_.Add(labels)};
 }
 
+prometheus::Gauge& Metrics::uncarried_shards(std::string_view transport) {
+  return uncarried_.Add({{"transport", std::string(transport)}});
+}
+
+Metrics::Memory Metrics::memory(std::string_view holders) {
+  const prometheus::Labels labels{{"class", std::string(holders)}};
+  return {memory_held_.Add(labels), memory_shed_.Add(labels)};
+}
+
 Metrics::EventGroup Metrics::event_group(std::string_view group) {
   const prometheus::Labels labels{{"group", std::string(group)}};
   return {pending_events_.Add(labels), unread_events_.Add(labels), oldest_events_.Add(labels)};

@@ -50,6 +50,14 @@ class Metrics {
     Gauge& lag_seconds;
   };
   Delivery delivery(std::string_view transport);
+  Gauge& uncarried_shards(std::string_view transport);
+
+  // The memory that clients make the process hold, of one class (memory_budget.h).
+  struct Memory {
+    Gauge& held;
+    Counter& shed;
+  };
+  Memory memory(std::string_view holders);
 
   // The progress of one consumer group of the event partitions.
   struct EventGroup {
@@ -103,6 +111,12 @@ class Metrics {
   Family<Counter>& messages_ = counters("sealcast_messages_total", "Answers to messages over HTTP, by verdict code");
   std::map<std::string, Counter*, std::less<>> refused_;
 
+  // Memory
+  Family<Gauge>& memory_held_ =
+      gauges("sealcast_memory_held_bytes", "Memory that clients make the process hold, by class");
+  Family<Counter>& memory_shed_ =
+      counters("sealcast_memory_shed_total", "Holders that lost their memory because memory.max_bytes was exceeded");
+
   // Gate
   Family<Counter>& gate_checks_ = counters("sealcast_gate_checks_total", "Checks of the gate, by outcome");
 
@@ -117,6 +131,9 @@ class Metrics {
       gauges("sealcast_delivery_lagging_streams", "Lagging streams: they are delivered separately, from Postgres");
   Family<Gauge>& lag_seconds_ =
       gauges("sealcast_delivery_lag_seconds", "Age of the oldest message in memory that is not delivered yet");
+
+  Family<Gauge>& uncarried_ =
+      gauges("sealcast_delivery_uncarried_shards", "Shards of the database that no sidecar delivers to the transport");
 
   // Event partitions and workers
   Family<Gauge>& pending_events_ =
@@ -177,8 +194,14 @@ class Metrics {
 
   // Relay
   Counter& relay_messages = counter("sealcast_relay_messages_total", "Messages that this sidecar has drained");
-  Gauge& relay_lag_seconds = gauge("sealcast_relay_lag_seconds", "Age of the newest message at the time of its drain");
+  Gauge& relay_lag_seconds =
+      gauge("sealcast_relay_lag_seconds",
+            "Age of the oldest message of the database that is committed and not relayed; grows while it is unknown");
+  Gauge& relay_lag_age_seconds =
+      gauge("sealcast_relay_lag_age_seconds", "0, or the time since Postgres could last be asked for the relay's lag");
   Gauge& relay_shards = gauge("sealcast_relay_shards", "Shards whose lease this sidecar holds");
+  Counter& relay_new_epochs = counter("sealcast_relay_new_epochs_total",
+                                      "How often this sidecar found another epoch of the log, as after a failover");
 
   // Event streams (transport sse)
   Gauge& sse_subscribers = gauge("sealcast_sse_subscribers", "Open event streams");

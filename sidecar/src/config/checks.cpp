@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -15,8 +16,9 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/service_url.h"
-#include "client/redis/command.h"
+#include "client/redis/options.h"
 #include "config/region.h"
+#include "core/characters.h"
 
 namespace sealcast::config::checks {
 namespace {
@@ -71,7 +73,7 @@ Problem redis_url(const std::string& value) {
     }
     return {};
   } catch (const std::invalid_argument& error) {
-    return std::string(error.what()) + "; write redis://[user@]host[:port][/database], or rediss:// for TLS";
+    return std::string(error.what()).append("; write ").append(redis::kUrlForms);
   }
 }
 
@@ -149,6 +151,11 @@ Problem origin(const std::string& value) {
     return {};
   }
   return "contains " + quoted(value) + "; write origins such as \"https://example.org\" without a path, or \"*\"";
+}
+
+Problem header_name(const std::string& value) {
+  if (!value.empty() && std::ranges::all_of(value, core::is_token_character)) return {};
+  return "contains " + quoted(value) + "; write names of header fields such as \"traceparent\", or \"*\"";
 }
 
 Problem service_url(const std::string& value) {

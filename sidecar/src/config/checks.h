@@ -20,6 +20,7 @@ Problem service_url(const std::string& value);        // http:// or https://, or
 Problem tls_url(const std::string& value);            // https://
 Problem websocket_url(const std::string& value);      // ws:// or wss://
 Problem origin(const std::string& value);             // of a web page, or "*"
+Problem header_name(const std::string& value);        // of HTTP, or "*"
 Problem network(const std::string& value);            // an address, with or without a prefix length
 Problem region(const std::string& value);             // "NAME URL LATITUDE LONGITUDE"
 

@@ -222,9 +222,9 @@ void Loader::check_combinations() {
   if (settings_.gate.socket.empty() && !settings_.gate.socket_group.empty()) {
     report(*find_setting("gate", "socket_group"), "is set without gate.socket; set both or neither");
   }
-  if (!settings_.gate.redis_ca_file.empty() && !settings_.gate.redis_url.starts_with("rediss://")) {
+  if (!settings_.gate.redis_ca_file.empty() && !settings_.gate.redis_url.starts_with("rediss")) {
     report(*find_setting("gate", "redis_ca_file"),
-           "is set, but gate.redis_url does not use TLS; write rediss:// there");
+           "is set, but gate.redis_url does not use TLS; write rediss:// or rediss+sentinel:// there");
   }
   if (!settings_.mqtt.ca_file.empty() && !settings_.mqtt.url.starts_with("mqtts://")) {
     report(*find_setting("mqtt", "ca_file"), "is set, but mqtt.url does not use TLS; write mqtts:// there");
@@ -284,16 +284,17 @@ void Loader::check_regions() {
   }
 }
 
-// Returns `dsn` with the password added. `dsn` must have passed checks::postgres_dsn().
-std::string with_password(const std::string& dsn, const std::string& password) {
-  postgres::Conninfo values = postgres::parse_conninfo(dsn);
-  values["password"] = password;
-  return postgres::write_conninfo(values);
+std::string read_postgres_password(const std::string& setting, const std::string& file) {
+  std::string password = core::token::read_secret_file(setting, file);
+  if (password.find('\0') == password.npos) return password;
+  throw core::SettingsError(setting +
+                            " is a file that contains a zero byte, which a Postgres password cannot contain; write "
+                            "only the password into it");
 }
 
 void Loader::fill_computed_defaults() {
   auto& relay = settings_.relay;
-  if (relay.dsn.empty()) relay.dsn = settings_.postgres.dsn;
+  if (relay.dsn.text.empty()) relay.dsn = settings_.postgres.dsn;
   if (relay.holder.empty()) {
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
@@ -306,14 +307,9 @@ void Loader::fill_computed_defaults() {
   if (settings_.mqtt.client_id.empty()) settings_.mqtt.client_id = "sealcast-" + relay.holder;
   if (!settings_.postgres.password_file.empty()) {
     const auto& setting = *find_setting("postgres", "password_file");
-    const std::string password = core::token::read_secret_file(places_[&setting], settings_.postgres.password_file);
-    if (password.find('\0') != password.npos) {
-      throw core::SettingsError(places_[&setting] +
-                                " is a file that contains a zero byte, which a Postgres password cannot contain; "
-                                "write only the password into it");
-    }
-    settings_.postgres.dsn = with_password(settings_.postgres.dsn, password);
-    relay.dsn = with_password(relay.dsn, password);
+    settings_.postgres.dsn.password =
+        Secret(places_[&setting], settings_.postgres.password_file, read_postgres_password);
+    relay.dsn.password = settings_.postgres.dsn.password;
   }
 }
 
@@ -350,6 +346,16 @@ void print_settings_table(std::ostream& out) {
     if (!setting.is_text() && !setting.is_list()) out << ", " << setting.min << " to " << setting.max;
     out << " | " << setting.meaning << " |\n";
   }
+}
+
+std::vector<std::string> differing_settings(const Settings& one, const Settings& other) {
+  Settings a = one, b = other;  // the targets of the table are not const
+  std::vector<std::string> differing;
+  for (const Setting& setting : settings_table()) {
+    const bool same = std::visit([&](auto target) { return target(a) == target(b); }, setting.target);
+    if (!same) differing.push_back(setting.path());
+  }
+  return differing;
 }
 
 }  // namespace sealcast::config

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "client/postgres/conninfo.h"
 #include "core/settings_error.h"
 
 namespace sealcast::config {
@@ -24,14 +25,19 @@ struct Settings {
     std::size_t max_body_bytes;
     std::size_t max_header_bytes;
     std::size_t max_connections;
-    std::size_t max_pipelined;     // requests of one connection in progress at once
-    std::size_t max_unsent_bytes;  // of all responses that wait for slow readers
+    std::size_t max_pipelined;  // requests of one connection in progress at once
     std::chrono::milliseconds read_timeout;
+    std::chrono::seconds keep_alive;           // how long a connection may be idle between two requests
+    std::chrono::seconds ack_timeout;          // how long a client may acknowledge nothing, on the level of TCP
     std::vector<std::string> cors_origins;     // empty: no CORS headers; "*": every origin
+    std::vector<std::string> cors_headers;     // besides the API's own; "*": all that a page asks for
     std::vector<std::string> trusted_proxies;  // networks whose X-Forwarded-For is trusted
   } http;
+  struct Memory {
+    std::size_t max_bytes;  // that clients make the process hold
+  } memory;
   struct Postgres {
-    std::string dsn;                    // contains the password after loading; PgBouncer in transaction mode is allowed
+    postgres::Dsn dsn;                  // PgBouncer in transaction mode is allowed
     std::string password_file;          // password of dsn and relay.dsn
     std::chrono::milliseconds timeout;  // of one statement
   } postgres;
@@ -41,15 +47,16 @@ struct Settings {
     std::size_t max_waiting;  // messages that wait for a batch; more get 503 overloaded
   } admission;
   struct Relay {
-    std::string dsn;     // never empty: postgres.dsn by default; must not go through a transaction pooler
+    postgres::Dsn dsn;   // never empty: postgres.dsn by default; must not go through a transaction pooler
     std::string holder;  // name in the leases; never empty: host name, pid and a random number by default
     std::chrono::milliseconds lease;
     std::chrono::milliseconds poll;  // longest wait for a NOTIFY before a drain
     std::int32_t max_rows;           // messages in one drain
   } relay;
   struct Gate {
-    std::string redis_url;  // redis://[user@]host[:port][/db], rediss:// for TLS; never empty
+    std::string redis_url;  // client/redis/options.h lists the forms; never empty
     std::string redis_password_file;
+    std::string redis_sentinel_password_file;
     std::string redis_ca_file;
     std::chrono::milliseconds timeout;  // of one check
     std::chrono::milliseconds replay_window;
@@ -79,8 +86,9 @@ struct Settings {
     std::vector<std::string> hot;
   } delivery;
   struct RedisService {
-    std::string url;  // redis://[user@]host[:port][/db], rediss:// for TLS
+    std::string url;  // client/redis/options.h lists the forms
     std::string password_file;
+    std::string sentinel_password_file;
     std::string ca_file;
   };
   struct RedisStreams : RedisService {
@@ -103,6 +111,7 @@ struct Settings {
     std::chrono::milliseconds heartbeat;  // silence after which a keep-alive comment is sent
     std::size_t max_subscribers;
     std::size_t ring_frames;          // newest frames kept per stream; a reader that needs older ones is disconnected
+    std::size_t ring_bytes;           // of these frames
     std::chrono::milliseconds retry;  // pause that readers are asked to make before they reconnect
   } sse;
   struct Mqtt {
@@ -138,6 +147,7 @@ struct Settings {
     std::chrono::milliseconds update;  // minimum interval between two published counts of a stream
     std::chrono::milliseconds repeat;  // interval at which an unchanged count is published again
     std::size_t max_waiting;           // heartbeats that wait for Redis; more get 503 overloaded
+    std::int32_t rate_per_address;     // heartbeats without a session per second and client address; 0: no limit
   } audience;
   struct Sampling {
     std::int32_t storm;              // messages per second from which a stream is sampled; 0: never
@@ -179,6 +189,7 @@ struct Settings {
     std::string directory;                     // files served at /
     std::vector<std::string> connect_origins;  // further origins to which the pages may connect
   } demo;
+  std::chrono::milliseconds lame_duck;      // how long the process still serves at shutdown while /readyz answers 503
   std::chrono::milliseconds drain_timeout;  // how long the process may take to shut down
 };
 
@@ -186,6 +197,9 @@ struct Settings {
 // of `environment` (an array like `environ`). Throws SettingsError with the problems, one per line. Texts and
 // combinations of settings are checked only if everything else is valid, and the password file is read last.
 Settings load_settings(const std::string& file, const char* const* environment);
+
+// Returns the names of the settings in which the two differ, such as gate.timeout_ms.
+std::vector<std::string> differing_settings(const Settings& one, const Settings& other);
 
 // Prints the Markdown table of docs/settings.md: key, environment variable, default, unit and range, meaning.
 void print_settings_table(std::ostream& out);

@@ -23,6 +23,10 @@ constexpr std::int64_t kMaxViewers = 1'000'000'000;
 const std::array kTable = {
     Setting{"", "drain_timeout_ms", TARGET(Milliseconds, drain_timeout), "10000", 0, kManyMs, nullptr,
             "At shutdown (SIGTERM): how long to wait for requests in progress"},
+    Setting{
+        "", "lame_duck_ms", TARGET(Milliseconds, lame_duck), "0", 0, kManyMs, nullptr,
+        "At shutdown (SIGTERM), before that: how long /readyz answers 503 while everything is still served, so that a "
+        "load balancer sends no more requests here"},
 
     Setting{"http", "listen", TARGET(Text, http.listen), "127.0.0.1:8080", 0, 0, checks::listen_address,
             "Address of the HTTP server. Port 0 chooses a free port and logs it"},
@@ -34,19 +38,30 @@ const std::array kTable = {
             "Maximum number of open HTTP connections, event streams included"},
     Setting{"http", "max_pipelined", TARGET(Size, http.max_pipelined), "64", 1, 1024, nullptr,
             "Maximum number of requests of one connection that are processed at the same time"},
-    Setting{"http", "max_unsent_bytes", TARGET(Size, http.max_unsent_bytes), "268435456", 1'048'576, 68'719'476'736,
-            nullptr,
-            "Maximum size of all responses that wait for slow readers. Above this limit a request for history gets 503 "
-            "overloaded"},
     Setting{"http", "read_timeout_ms", TARGET(Milliseconds, http.read_timeout), "30000", 100, kManyMs, nullptr,
-            "How long a connection may take to send one request, and how long it may be idle between two requests"},
+            "How long a connection may take to send one request"},
+    Setting{
+        "http", "keep_alive_s", TARGET(Seconds, http.keep_alive), "75", 1, 3600, nullptr,
+        "How long a connection may be idle between two requests. Make it longer than a proxy before the sidecar keeps "
+        "its own connections: usually 60 s"},
+    Setting{"http", "ack_timeout_s", TARGET(Seconds, http.ack_timeout), "60", 5, 3600, nullptr,
+            "How long a client may acknowledge nothing, on the level of TCP, before its connection ends. It finds "
+            "clients that vanish without closing their connection"},
     Setting{"http", "cors_origins", TARGET(List, http.cors_origins), "", 0, 0, checks::origin,
             "Origins whose pages may call the API. `*` allows every origin; an empty list sends no CORS headers"},
+    Setting{
+        "http", "cors_headers", TARGET(List, http.cors_headers), "*", 0, 0, checks::header_name,
+        "Header fields that pages of these origins may send besides Authorization, Content-Type and Last-Event-ID. `*` "
+        "allows every field that a page asks for"},
     Setting{"http", "trusted_proxies", TARGET(List, http.trusted_proxies), "", 0, 0, checks::network,
             "Proxies whose X-Forwarded-For header is trusted: addresses, or networks such as 10.0.0.0/8. Empty: the "
             "header is ignored"},
 
-    Setting{"postgres", "dsn", TARGET(Text, postgres.dsn), "dbname=sealcast", 0, 0, checks::postgres_dsn,
+    Setting{"memory", "max_bytes", TARGET(Size, memory.max_bytes), "268435456", 16'777'216, 68'719'476'736, nullptr,
+            "Memory that all clients together may make the sidecar hold: requests, answers, event streams that catch "
+            "up, and rings. Above it, the largest holders lose theirs"},
+
+    Setting{"postgres", "dsn", TARGET(Text, postgres.dsn.text), "dbname=sealcast", 0, 0, checks::postgres_dsn,
             "Connection string (libpq) of the database. The connection may go through PgBouncer in transaction mode"},
     Setting{"postgres", "password_file", TARGET(Text, postgres.password_file), "", 0, 0, checks::readable_file,
             "File that contains the password for postgres.dsn and relay.dsn"},
@@ -61,7 +76,7 @@ const std::array kTable = {
         "admission", "max_waiting", TARGET(Size, admission.max_waiting), "4096", 1, kMany, nullptr,
         "Maximum number of messages that wait for a batch. When this many wait, the next message gets 503 overloaded"},
 
-    Setting{"relay", "dsn", TARGET(Text, relay.dsn), "", 0, 0, checks::optional_postgres_dsn,
+    Setting{"relay", "dsn", TARGET(Text, relay.dsn.text), "", 0, 0, checks::optional_postgres_dsn,
             "Connection string of the relay. It must not go through a transaction pooler. Empty: postgres.dsn"},
     Setting{"relay", "holder", TARGET(Text, relay.holder), "", 0, 0, nullptr,
             "This sidecar's name in the leases. It must be different for each sidecar. Empty: host name, process id "
@@ -74,9 +89,15 @@ const std::array kTable = {
             "Maximum number of messages in one drain"},
 
     Setting{"gate", "redis_url", TARGET(Text, gate.redis_url), "redis://127.0.0.1:6379/0", 0, 0, checks::redis_url,
-            "Redis server of the gate: redis://[user@]host[:port][/database], or rediss:// for TLS"},
+            "Redis of the gate: redis://[user@]host[:port][/database], nodes of a cluster as "
+            "redis://host:port,host:port,…, a master that sentinels watch as "
+            "redis+sentinel://host:port,host:port,…/MASTER[/database], or a Unix socket as unix:///path[?db=database]. "
+            "rediss:// and rediss+sentinel:// mean TLS"},
     Setting{"gate", "redis_password_file", TARGET(Text, gate.redis_password_file), "", 0, 0, checks::readable_file,
             "File that contains the password for gate.redis_url"},
+    Setting{"gate", "redis_sentinel_password_file", TARGET(Text, gate.redis_sentinel_password_file), "", 0, 0,
+            checks::readable_file,
+            "File that contains the password of the sentinels in gate.redis_url. Empty: they need none"},
     Setting{"gate", "redis_ca_file", TARGET(Text, gate.redis_ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify a rediss:// server. Empty: the system's certificates"},
     Setting{"gate", "timeout_ms", TARGET(Milliseconds, gate.timeout), "250", 10, 60'000, nullptr,
@@ -116,6 +137,8 @@ const std::array kTable = {
     Setting{"sse", "ring_frames", TARGET(Size, sse.ring_frames), "4096", 16, 65'536, nullptr,
             "Maximum number of frames that a slow reader may lag behind the newest frame of its stream. A slower "
             "reader is disconnected"},
+    Setting{"sse", "ring_bytes", TARGET(Size, sse.ring_bytes), "8388608", 65'536, 1'073'741'824, nullptr,
+            "Maximum size of these frames, as soon as they are written to all readers that keep up"},
     Setting{"sse", "retry_ms", TARGET(Milliseconds, sse.retry), "2000", 100, 300'000, nullptr,
             "How long a browser waits before it reconnects"},
 
@@ -139,10 +162,13 @@ const std::array kTable = {
             "Transports of streams whose delivery_mode is hot, as for delivery.standard"},
 
     Setting{"redis_streams", "url", TARGET(Text, redis_streams.url), "", 0, 0, checks::optional_redis_url,
-            "Redis server that gets one Redis stream for each chat stream: redis://[user@]host[:port][/database], or "
-            "rediss:// for TLS. Empty: this transport is off"},
+            "Redis that gets one Redis stream for each chat stream, with a URL as in gate.redis_url. Empty: this "
+            "transport is off"},
     Setting{"redis_streams", "password_file", TARGET(Text, redis_streams.password_file), "", 0, 0,
             checks::readable_file, "File that contains the password for redis_streams.url"},
+    Setting{"redis_streams", "sentinel_password_file", TARGET(Text, redis_streams.sentinel_password_file), "", 0, 0,
+            checks::readable_file,
+            "File that contains the password of the sentinels in redis_streams.url. Empty: they need none"},
     Setting{"redis_streams", "ca_file", TARGET(Text, redis_streams.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify a rediss:// server. Empty: the system's certificates"},
     Setting{"redis_streams", "key", TARGET(Text, redis_streams.key), "sealcast:stream:{stream_id}", 0, 0,
@@ -151,10 +177,13 @@ const std::array kTable = {
             nullptr, "Age at which entries are trimmed. Trimming happens when an entry is added"},
 
     Setting{"redis_events", "url", TARGET(Text, redis_events.url), "", 0, 0, checks::optional_redis_url,
-            "Redis server that gets all messages, partitioned by sender, for consumer groups of workers: "
-            "redis://[user@]host[:port][/database], or rediss:// for TLS. Empty: this transport is off"},
+            "Redis that gets all messages, partitioned by sender, for consumer groups of workers, with a URL as in "
+            "gate.redis_url. Empty: this transport is off"},
     Setting{"redis_events", "password_file", TARGET(Text, redis_events.password_file), "", 0, 0, checks::readable_file,
             "File that contains the password for redis_events.url"},
+    Setting{"redis_events", "sentinel_password_file", TARGET(Text, redis_events.sentinel_password_file), "", 0, 0,
+            checks::readable_file,
+            "File that contains the password of the sentinels in redis_events.url. Empty: they need none"},
     Setting{"redis_events", "ca_file", TARGET(Text, redis_events.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify a rediss:// server. Empty: the system's certificates"},
     Setting{"redis_events", "key", TARGET(Text, redis_events.key), "sealcast:events:{n}", 0, 0,
@@ -243,6 +272,9 @@ const std::array kTable = {
     Setting{"audience", "max_waiting", TARGET(Size, audience.max_waiting), "20000", 1, kMany, nullptr,
             "Maximum number of heartbeats that wait for Redis. When this many wait, the next heartbeat gets 503 "
             "overloaded"},
+    Setting{"audience", "rate_per_address", TARGET(Number, audience.rate_per_address), "100", 0, kMany, nullptr,
+            "Maximum number of heartbeats without a session per second from one client address (IPv6: from one network "
+            "of 64 bits). Further ones get 429. 0: no limit. Behind a proxy, http.trusted_proxies must name the proxy"},
 
     Setting{"sampling", "storm_per_second", TARGET(Number, sampling.storm), "0", 0, kMany, nullptr,
             "Messages per second at which a stream's public channel is sampled. Sampling reduces the messages of tier "

@@ -18,8 +18,8 @@ using std::chrono::milliseconds;
 using Clock = postgres::Connection::Clock;
 
 constexpr char kTimeout[] = "select set_config('statement_timeout', $1, false)";
-constexpr char kApply[] = "select outcome, reason from sealcast.apply_events($1, $2, $3, $4, $5, $6, $7)";
-constexpr char kFail[] = "select sealcast.fail_event($1, $2, $3, $4, $5, $6, $7)";
+constexpr char kApply[] = "select outcome, reason from sealcast_internal.apply_events($1, $2, $3, $4, $5, $6, $7)";
+constexpr char kFail[] = "select sealcast_internal.fail_event($1, $2, $3, $4, $5, $6, $7)";
 
 // Longer than the longest timeout of a handler, so that Postgres ends the statement and reports it.
 constexpr std::chrono::seconds kConnectionTimeout{75};
@@ -48,7 +48,8 @@ asio::awaitable<void> pause(milliseconds least) { return sleep_for(random_betwee
 
 class Applier::Impl {
  public:
-  Impl(asio::any_io_executor executor, Metrics::Worker metrics, std::string dsn, std::string group, std::size_t lanes);
+  Impl(asio::any_io_executor executor, Metrics::Worker metrics, postgres::Dsn dsn, std::string group,
+       std::size_t lanes);
   ~Impl();
   void start();
   void stop();
@@ -98,7 +99,7 @@ class Applier::Impl {
   bool stopped_ = false;
 };
 
-Applier::Impl::Impl(asio::any_io_executor executor, Metrics::Worker metrics, std::string dsn, std::string group,
+Applier::Impl::Impl(asio::any_io_executor executor, Metrics::Worker metrics, postgres::Dsn dsn, std::string group,
                     std::size_t lanes)
     : metrics_(metrics), group_(std::move(group)), lane_released_(executor) {
   for (std::size_t i = 0; i <= lanes; ++i) {
@@ -271,7 +272,7 @@ std::vector<Applied> Applier::Impl::read_outcomes(const EventHandler& handler, L
     if (outcome == "applied") {
       handler.metrics.applied.Increment();
       outcomes.push_back(Applied::done);
-    } else if (outcome == "repeated" || outcome == "other") {
+    } else if (outcome == "repeated" || outcome == "other" || outcome == "gone") {
       if (outcome == "repeated") handler.metrics.repeated.Increment();
       outcomes.push_back(Applied::done);
     } else if (outcome == "failed" || outcome == "held") {
@@ -304,8 +305,15 @@ asio::awaitable<std::optional<Applied>> Applier::Impl::record_failure(const Even
     std::optional<postgres::Result> rows;
     try {
       rows = co_await lane->connection->query(kFail, params);
-    } catch (const postgres::Error&) {
+    } catch (const postgres::Error& error) {
       // If the statement was executed before the error, its retry counts the attempt a second time, which is harmless.
+      if (!error.transient() && log_throttle_.allows()) {
+        log::write(log::Level::error, log::tag::kWorker, "Postgres did not record a failed event; retrying",
+                   {{"handler", std::string_view(handler.name)},
+                    {"offset", entry.offset},
+                    {"sqlstate", error.sqlstate()},
+                    {"reason", std::string_view(error.what())}});
+      }
     }
     release_lane(*lane);
     if (!rows) {
@@ -344,7 +352,7 @@ void Applier::Impl::count_forged(Lease lease, const Entry& entry, std::string_vi
   forged_ = 0;
 }
 
-Applier::Applier(asio::any_io_executor executor, Metrics::Worker metrics, std::string dsn, std::string group,
+Applier::Applier(asio::any_io_executor executor, Metrics::Worker metrics, postgres::Dsn dsn, std::string group,
                  std::size_t lanes)
     : impl_(std::make_unique<Impl>(std::move(executor), metrics, std::move(dsn), std::move(group), lanes)) {}
 

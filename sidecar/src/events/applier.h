@@ -1,6 +1,7 @@
 // Applies events: calls handlers in Postgres for batches of entries, and reacts to failures.
 //
-// - When a handler fails for one event of a batch, sealcast.apply_events() finds the event and applies the others.
+// - When a handler fails for one event of a batch, sealcast_internal.apply_events() finds the event and applies the
+// others.
 // - A statement that fails because of another transaction (a deadlock) or a lost connection is retried.
 // - When the statement for a batch fails for another reason, such as its timeout, the events of the batch are applied
 //   again one at a time. An event whose own statement fails too counts as failed.
@@ -20,6 +21,7 @@
 
 #include "base/asio.h"
 #include "base/metrics.h"
+#include "client/postgres/conninfo.h"
 #include "events/replies.h"
 
 namespace sealcast::events {
@@ -56,7 +58,7 @@ enum class LaneKind {
 class Applier {
  public:
   // Connects `lanes` regular lanes and one retry lane to `dsn`.
-  Applier(asio::any_io_executor executor, Metrics::Worker metrics, std::string dsn, std::string group,
+  Applier(asio::any_io_executor executor, Metrics::Worker metrics, postgres::Dsn dsn, std::string group,
           std::size_t lanes);
   ~Applier();
 

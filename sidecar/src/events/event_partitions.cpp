@@ -136,8 +136,10 @@ std::size_t partition_of(std::string_view sender_id, std::size_t partitions) {
 asio::awaitable<Outcome> EventPartitions::add(std::span<const transport::FramePtr> frames,
                                               redis::Clock::time_point deadline) {
   std::map<std::size_t, std::vector<transport::FramePtr>> parts;
-  for (const transport::FramePtr& frame : frames)
+  for (const transport::FramePtr& frame : frames) {
+    if (transport::is_gone(frame->text)) continue;  // no handler applies a message that is gone
     parts[partition_of(transport::envelope_sender(frame->text), count())].push_back(frame);
+  }
   Addition addition(executor_, parts.size());
   for (const auto& [partition, part] : parts) {
     asio::co_spawn(executor_, add_to(partition, part, deadline, addition), asio::detached);
@@ -189,18 +191,29 @@ asio::awaitable<std::vector<GroupProgress>> EventPartitions::trim(std::size_t pa
 }
 
 asio::awaitable<int> EventPartitions::memory_percent() {
-  const redis::Command info({"INFO", "memory"});
-  const redis::Result result = co_await client_.call(info);
-  if (result.status != redis::Status::ok) co_return 0;
-  const std::uint64_t limit = info_number(result.text(), "maxmemory");
-  if (limit == 0) co_return 0;
-  co_return static_cast<int>(info_number(result.text(), "used_memory") * 100 / limit);
+  // In a cluster the partitions are on several nodes. The fullest one counts.
+  const std::size_t asked = client_.is_cluster() ? count() : 1;
+  int highest = 0;
+  for (std::size_t n = 0; n < asked; ++n) {
+    const std::string_view info[] = {"INFO", "memory"};
+    const redis::Command command(info, keys_[n]);
+    const redis::Result result = co_await client_.call(command);
+    if (result.status != redis::Status::ok) continue;
+    const std::uint64_t limit = info_number(result.text(), "maxmemory");
+    if (limit == 0) continue;
+    highest = std::max(highest, static_cast<int>(info_number(result.text(), "used_memory") * 100 / limit));
+  }
+  co_return highest;
 }
 
 void EventPartitions::expect(std::vector<EntryId> newest) {
   newest.resize(count());
   newest_ = std::move(newest);
   has_lost_entries_ = false;
+}
+
+void EventPartitions::merge(std::span<const EntryId> newest) {
+  for (std::size_t n = 0; n < std::min(newest.size(), count()); ++n) newest_[n] = std::max(newest_[n], newest[n]);
 }
 
 }  // namespace sealcast::events

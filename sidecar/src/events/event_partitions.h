@@ -43,7 +43,7 @@ class EventPartitions {
   std::size_t count() const { return keys_.size(); }
   const std::string& key(std::size_t partition) const { return keys_[partition]; }
 
-  // Adds the frames. The frames of one partition stay in order.
+  // Adds the frames, except those whose message is gone. The frames of one partition stay in order.
   asio::awaitable<transport::outside::Outcome> add(std::span<const transport::FramePtr> frames,
                                                    redis::Clock::time_point deadline);
 
@@ -63,6 +63,8 @@ class EventPartitions {
   // Sets the id of the newest entry that each partition must have, and forgets the earlier loss. An id of 0-0 expects
   // nothing.
   void expect(std::vector<EntryId> newest);
+  // Raises the ids that the partitions must have to those in `newest`, which another sidecar knows.
+  void merge(std::span<const EntryId> newest);
 
  private:
   struct Addition;

@@ -3,6 +3,7 @@
 #include "events/group_reader.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/event.h"
@@ -13,14 +14,16 @@ namespace {
 using std::chrono::milliseconds;
 
 // Begins a lease: creates its consumer, moves the unacknowledged entries of other epochs to this consumer, and deletes
-// the other consumers. Fails when a newer epoch has begun. Returns the id of the last entry that the group has read.
-// KEYS: the partition. ARGV: the group, the epoch.
+// the other consumers. Fails with the highest epoch when a newer one has begun. Returns the id of the last entry that
+// the group has read. KEYS: the partition. ARGV: the group, the epoch.
 constexpr std::string_view kBeginLease = R"lua(
 redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 local consumers = redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+local newest = ARGV[2]
 for _, consumer in ipairs(consumers) do
-  if tonumber(consumer[2]) and tonumber(consumer[2]) > tonumber(ARGV[2]) then return redis.error_reply('SUPERSEDED') end
+  if tonumber(consumer[2]) and tonumber(consumer[2]) > tonumber(newest) then newest = consumer[2] end
 end
+if newest ~= ARGV[2] then return redis.error_reply('SUPERSEDED ' .. newest) end
 local cursor = '0-0'
 repeat
   local page = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, cursor, 'COUNT', 1000, 'JUSTID')
@@ -57,6 +60,17 @@ return redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[3], 'ST
 // is short, because a partition that becomes idle during the wait is watched only by the next XREAD.
 constexpr milliseconds kBlock{100};
 
+constexpr std::string_view kSuperseded = "SUPERSEDED";
+
+// Returns the number after the word SUPERSEDED, or 0 when there is none.
+std::int64_t epoch_of(std::string_view reply) {
+  const std::size_t at = reply.find(kSuperseded);
+  std::int64_t epoch = 0;
+  if (at == reply.npos || reply.size() <= at + kSuperseded.size()) return epoch;
+  std::from_chars(reply.data() + at + kSuperseded.size() + 1, reply.data() + reply.size(), epoch);
+  return epoch;
+}
+
 redis::Options waiting_options(redis::Options options) {
   options.timeout += kBlock;
   return options;
@@ -86,7 +100,7 @@ GroupReader::State GroupReader::state_of(const redis::Result& result) {
   if (result.status == redis::Status::ok) return State::ok;
   if (result.status != redis::Status::error) return State::unavailable;
   const std::string_view text = result.text();
-  if (text.find("SUPERSEDED") != text.npos) return State::superseded;
+  if (text.find(kSuperseded) != text.npos) return State::superseded;
   // XINFO fails with "no such key" for a missing stream, and with NOGROUP for a missing group.
   if (text.find("NOGROUP") != text.npos || text.find("no such key") != text.npos) return State::no_group;
   if (log_throttle_.allows()) {
@@ -105,6 +119,7 @@ asio::awaitable<GroupReader::LeaseStart> GroupReader::begin_lease(std::size_t pa
       co_await begin_lease_.call(client, keys, arguments, redis::Clock::now() + client.options().timeout);
   LeaseStart start{state_of(result)};
   if (start.state == State::ok) start.last_read = parse_entry_id(result.text()).value_or(EntryId{});
+  if (start.state == State::superseded) start.newer_epoch = epoch_of(result.text());
   co_return start;
 }
 

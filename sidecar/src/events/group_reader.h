@@ -32,7 +32,8 @@ class GroupReader {
   };
   struct LeaseStart {
     State state;
-    EntryId last_read{};  // the last entry that the group had read before this lease began
+    EntryId last_read{};           // the last entry that the group had read before this lease began
+    std::int64_t newer_epoch = 0;  // the highest epoch that Redis knows, if the lease is superseded
   };
   struct Batch {
     State state;

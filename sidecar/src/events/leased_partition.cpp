@@ -54,6 +54,7 @@ class LeasedPartition::Impl : public std::enable_shared_from_this<Impl> {
   const std::int32_t id_;
   const std::int64_t epoch_;
 
+  std::int64_t superseded_by_ = 0;
   EntryId position_{};
   std::size_t postponed_count_ = 0;
   Event wake_;
@@ -139,7 +140,10 @@ asio::awaitable<void> LeasedPartition::Impl::read_loop() {
 
 asio::awaitable<bool> LeasedPartition::Impl::begin_lease() {
   const GroupReader::LeaseStart start = co_await reader_.begin_lease(partition(), epoch_);
-  if (start.state == GroupReader::State::superseded) stop();
+  if (start.state == GroupReader::State::superseded) {
+    superseded_by_ = start.newer_epoch;
+    stop();
+  }
   if (start.state != GroupReader::State::ok) co_return false;
   reading_new_ = false;
   old_position_ = {};
@@ -188,6 +192,10 @@ asio::awaitable<void> LeasedPartition::Impl::apply(std::vector<EntryPtr> entries
   if (handlers.empty() || entries.empty()) co_return;
   std::vector<std::vector<EntryPtr>> wanted(handlers.size());
   for (const EntryPtr& entry : entries) {
+    if (entry->gone) {
+      unacknowledged_.push_back(entry->id);
+      continue;
+    }
     for (std::size_t i = 0; i < handlers.size(); ++i) {
       if (!handlers[i]->wants(*entry)) continue;
       ++entry->open_handlers;
@@ -329,6 +337,7 @@ asio::awaitable<bool> LeasedPartition::wait_ended(Clock::time_point deadline) co
   return impl_->ended_.wait_until(deadline);
 }
 std::int64_t LeasedPartition::epoch() const { return impl_->epoch_; }
+std::int64_t LeasedPartition::superseded_by() const { return impl_->superseded_by_; }
 bool LeasedPartition::idle() const { return impl_->idle_; }
 void LeasedPartition::wake() { impl_->wake_.set(); }
 std::size_t LeasedPartition::postponed() const { return impl_->postponed_count_; }

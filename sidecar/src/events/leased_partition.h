@@ -41,6 +41,9 @@ class LeasedPartition {
   asio::awaitable<bool> wait_ended(Clock::time_point deadline) const;
 
   std::int64_t epoch() const;
+  // Returns the epoch that kept this lease from beginning, or 0. It can be higher than every epoch in Postgres: after a
+  // failover, Postgres may lack the newest leases.
+  std::int64_t superseded_by() const;
   bool idle() const;  // the last read returned no entries, and the partition waits
   void wake();        // ends the wait of an idle partition, so that it reads again
   std::size_t postponed() const;

@@ -7,6 +7,7 @@
 #include <boost/asio/detached.hpp>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,10 +25,10 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr char kState[] =
-    "select losses, carrying, partition, last_ms, last_seq from sealcast.event_partitions_state()";
-constexpr char kGroups[] = "select g from sealcast.event_groups() g";
-constexpr char kRecordNewest[] = "select sealcast.note_event_partitions($1, $2, $3, $4)";
-constexpr char kRewind[] = "select complete, since::text from sealcast.rewind_events($1)";
+    "select losses, carrying, partition, last_ms, last_seq from sealcast_internal.event_partitions_state()";
+constexpr char kGroups[] = "select g from sealcast_internal.event_groups() g";
+constexpr char kRecordNewest[] = "select sealcast_internal.note_event_partitions($1, $2, $3, $4)";
+constexpr char kRewind[] = "select complete, since::text from sealcast_internal.rewind_events($1)";
 
 constexpr std::size_t kMaxBatch = 256;
 constexpr milliseconds kRoundEvery{1000};
@@ -42,7 +43,8 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
         settings_(settings.redis_events),
         connection_(
             postgres::Connection::create(executor, {settings.relay.dsn, "redis_events", settings.postgres.timeout})),
-        wake_(executor) {}
+        wake_(executor),
+        state_known_(executor) {}
 
   void start() {
     partitions.start();
@@ -53,6 +55,7 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
 
   void stop() {
     stopped_ = true;
+    state_known_.set();  // ends the waits of publishes
     wake_.set();
     connection_->stop();
     partitions.stop();
@@ -60,9 +63,21 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
 
   void count_in(Metrics& metrics) { metrics_ = &metrics; }
 
+  // The sidecar that led the shard before may have recorded newer entries. Frames may be added when they are known: a
+  // frame that is added to partitions that lack these entries would hide their loss.
+  void begin_lead() {
+    ++leads_begun_;
+    state_known_.clear();
+    wake_.set();
+  }
+
+  asio::awaitable<void> wait_for_state(redis::Clock::time_point deadline) {
+    co_await state_known_.wait_until(deadline);
+  }
+
   // Returns the reason why no frames may be added now, or an empty string when frames may be added.
   std::string reason_to_wait() {
-    if (!known_) return "the newest entries are not read from Postgres yet";
+    if (!state_known_.is_set()) return "the newest entries are not read from Postgres yet";
     if (partitions.has_lost_entries()) {
       wake_.set();
       return "Redis has lost entries";
@@ -71,6 +86,29 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
     if (memory_percent_ < settings_.max_memory_percent) return {};
     return "Redis uses " + std::to_string(memory_percent_) + " % of its maxmemory, the limit is " +
            std::to_string(settings_.max_memory_percent);
+  }
+
+  // Records the newest entry of each partition in Postgres. Another sidecar that continues this transport reads the
+  // record, so that it also notices when Redis has lost entries.
+  asio::awaitable<void> record_newest() {
+    std::vector<std::int32_t> changed;
+    std::vector<std::int64_t> ms, seq;
+    const std::vector<EntryId> newest = partitions.newest();
+    for (std::size_t n = 0; n < newest.size(); ++n) {
+      if (n < recorded_.size() && newest[n] <= recorded_[n]) continue;
+      changed.push_back(static_cast<std::int32_t>(n));
+      ms.push_back(static_cast<std::int64_t>(newest[n].ms));
+      seq.push_back(static_cast<std::int64_t>(newest[n].seq));
+    }
+    if (changed.empty() || !losses_ || partitions.has_lost_entries()) co_return;
+    postgres::Params params;
+    params.add(*losses_);
+    params.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, changed);
+    params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, ms);
+    params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, seq);
+    const std::int64_t losses = *losses_;
+    co_await connection_->query(kRecordNewest, params);
+    if (losses_ == losses) recorded_ = newest;
   }
 
   EventPartitions partitions;
@@ -109,6 +147,7 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
 
   asio::awaitable<void> read_state() {
     enum { kLosses, kCarrying, kPartition, kMs, kSeq };
+    const std::uint64_t leads_begun = leads_begun_;
     const postgres::Result rows = co_await connection_->query(kState);
     std::vector<EntryId> newest(partitions.count());
     for (int row = 0; row < rows.size(); ++row) {
@@ -117,19 +156,21 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
       newest[partition] = {static_cast<std::uint64_t>(rows.integer(row, kMs)),
                            static_cast<std::uint64_t>(rows.integer(row, kSeq))};
     }
-    if (!known_ || losses_ != rows.integer(0, kLosses)) {
-      recorded_ = newest;
+    recorded_ = newest;
+    if (losses_ == rows.integer(0, kLosses)) {
+      partitions.merge(newest);
+    } else {
       partitions.expect(std::move(newest));
     }
     losses_ = rows.integer(0, kLosses);
     carrying_ = rows.boolean(0, kCarrying);
-    known_ = true;
+    if (leads_begun_ == leads_begun) state_known_.set();
   }
 
   asio::awaitable<void> rewind() {
-    params_.clear();
-    params_.add(losses_);
-    const postgres::Result rows = co_await connection_->query(kRewind, params_);
+    postgres::Params params;
+    params.add(*losses_);
+    const postgres::Result rows = co_await connection_->query(kRewind, params);
     if (rows.size() == 0 || rows.null(0, 0)) co_return;  // another sidecar has handled the loss
     const std::string_view since = rows.text(0, 1);
     if (since.empty()) {
@@ -172,37 +213,15 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
     }
   }
 
-  // Records the newest entry of each partition in Postgres. Another sidecar that continues this transport reads the
-  // record, so that it also notices when Redis has lost entries.
-  asio::awaitable<void> record_newest() {
-    std::vector<std::int32_t> changed;
-    std::vector<std::int64_t> ms, seq;
-    const std::vector<EntryId> newest = partitions.newest();
-    for (std::size_t n = 0; n < newest.size(); ++n) {
-      if (newest[n] <= recorded_[n]) continue;
-      changed.push_back(static_cast<std::int32_t>(n));
-      ms.push_back(static_cast<std::int64_t>(newest[n].ms));
-      seq.push_back(static_cast<std::int64_t>(newest[n].seq));
-    }
-    if (changed.empty() || partitions.has_lost_entries()) co_return;
-    params_.clear();
-    params_.add(losses_);
-    params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, changed);
-    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, ms);
-    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, seq);
-    co_await connection_->query(kRecordNewest, params_);
-    recorded_ = newest;
-  }
-
   asio::any_io_executor executor_;
   const config::Settings::RedisEvents settings_;
   std::shared_ptr<postgres::Connection> connection_;
   Event wake_;
   Metrics* metrics_ = nullptr;
-  postgres::Params params_;
   std::vector<EntryId> recorded_;
-  std::int64_t losses_ = 0;
-  bool known_ = false;     // the state was read from Postgres at least once
+  std::optional<std::int64_t> losses_;  // empty until the state was read from Postgres
+  std::uint64_t leads_begun_ = 0;
+  Event state_known_;      // the state was read from Postgres since the last begin_lead()
   bool carrying_ = false;  // since the last loss, all shards have restarted from the time to which they were sent back
   int memory_percent_ = 0;
   redis::Clock::time_point next_trim_{};
@@ -218,9 +237,12 @@ class RedisEvents final : public transport::outside::Adapter {
   void count_in(Metrics& metrics) override { maintenance_->count_in(metrics); }
   void start() override { maintenance_->start(); }
   void stop() override { maintenance_->stop(); }
+  void begin_lead() override { maintenance_->begin_lead(); }
+  asio::awaitable<void> before_settle() override { return maintenance_->record_newest(); }
 
   asio::awaitable<transport::outside::Outcome> publish(std::span<const transport::FramePtr> frames,
                                                        Clock::time_point deadline) override {
+    co_await maintenance_->wait_for_state(deadline);
     if (std::string reason = maintenance_->reason_to_wait(); !reason.empty()) {
       transport::outside::Outcome outcome{.kind = transport::outside::Outcome::Kind::retry_transport,
                                           .reason = std::move(reason)};

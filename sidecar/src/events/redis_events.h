@@ -2,13 +2,14 @@
 // message twice.
 //
 // The transport also maintains the partitions:
-// - It creates the consumer groups of registered handlers (sealcast.event_groups) before it trims entries.
+// - It creates the consumer groups of registered handlers (sealcast_internal.event_groups) before it trims entries.
 // - It trims entries that every group has finished (https://redis.io/docs/latest/commands/xtrim/, MINID). It
 //   trims entries by age in a partition that has no group.
 // - It adds no messages while the memory of Redis is nearly full, and none until it has read from Postgres which newest
 //   entries were recorded.
 // - When Redis has lost entries, the transport goes back to the time up to which the slowest group had finished all
-//   messages (sealcast.rewind_events). It carries all messages since that time again, in order, before newer messages.
+//   messages (sealcast_internal.rewind_events). It carries all messages since that time again, in order, before newer
+//   messages.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -26,9 +26,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using transport::outside::Outcome;
 
-constexpr char kPlan[] = "select stream_id, first_offset, last_offset from sealcast.replay_plan($1::timestamptz, $2)";
-constexpr char kBounds[] = "select first_offset, last_offset from sealcast.stream_access($1, null) where found";
-constexpr char kPage[] = "select \"offset\", prev, envelope from sealcast.history($1, $2, null, $3)";
+constexpr char kPlan[] =
+    "select stream_id, first_offset, last_offset from sealcast_internal.replay_plan($1::timestamptz, $2)";
+constexpr char kBounds[] =
+    "select first_offset, last_offset from sealcast_internal.stream_access($1, null) where found";
+constexpr char kPage[] =
+    "select \"offset\", prev, envelope from sealcast_internal.read_history($1, $2, null, $3, false)";
 
 constexpr std::int32_t kPageRows = 1000;
 constexpr std::size_t kMaxBatch = 256;            // frames per add()

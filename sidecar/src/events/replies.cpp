@@ -54,7 +54,10 @@ std::vector<EntryPtr> parse_entries(const redisReply* reply, std::size_t& trimme
     if (pair[1]->type == REDIS_REPLY_NIL) ++trimmed;
     for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
       const std::string_view name = redis::text_of(fields[i]), value = redis::text_of(fields[i + 1]);
-      if (name == "frame") entry->envelope = envelope_of_frame(value);
+      if (name == "frame") {
+        entry->envelope = envelope_of_frame(value);
+        entry->gone = entry->envelope.empty() && transport::is_gone(value);
+      }
       if (name == "offset") std::from_chars(value.data(), value.data() + value.size(), entry->offset);
     }
     entries.push_back(std::move(entry));

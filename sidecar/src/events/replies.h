@@ -1,7 +1,7 @@
 // Parses the replies of Redis about event partitions: entries, their ids, and the progress of consumer groups.
 //
 // Every program that can write to this Redis can forge an entry. So the functions here accept any content. They verify
-// no envelope; sealcast.apply_events() in Postgres does.
+// no envelope; sealcast_internal.apply_events() in Postgres does.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -31,6 +31,7 @@ struct Entry {
   EntryId id;
   std::int64_t offset = 0;
   std::string envelope;   // not verified; empty when the entry has no text that could be an envelope
+  bool gone = false;      // the frame says that its message is gone, so there is nothing to apply
   int open_handlers = 0;  // handlers that have not finished the entry
 
   std::string_view type() const;    // the member `t` of the envelope, or an empty text if it is missing

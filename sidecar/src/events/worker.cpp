@@ -26,13 +26,16 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = Worker::Clock;
 
-constexpr char kHandlers[] = "select name, t, batch_size, timeout_ms from sealcast.handlers_of($1)";
-constexpr char kClaim[] = "select partition, epoch, mine from sealcast.claim_partitions($1, $2, $3, $4)";
-constexpr char kRelease[] = "select sealcast.release_partitions($1, $2)";
+constexpr char kHandlers[] = "select name, t, batch_size, timeout_ms from sealcast_internal.handlers_of($1)";
+constexpr char kClaim[] = "select partition, epoch, mine from sealcast_internal.claim_partitions($1, $2, $3, $4)";
+constexpr char kRaise[] = "select count(*) from sealcast_internal.raise_partition_epochs($1, $2, $3, $4, $5)";
+constexpr char kRelease[] = "select sealcast_internal.release_partitions($1, $2)";
 constexpr char kCarried[] =
-    "select sealcast.events_carried_to(), losses, partition, last_ms, last_seq from sealcast.event_partitions_state()";
-constexpr char kFinish[] = "select sealcast.finish_partitions($1, $2, $3, $4, $5)";
-constexpr char kReplay[] = "select handler, \"offset\", envelope from sealcast.event_dead_letters_to_replay($1, $2)";
+    "select sealcast_internal.events_carried_to(), losses, partition, last_ms, last_seq from "
+    "sealcast_internal.event_partitions_state()";
+constexpr char kFinish[] = "select sealcast_internal.finish_partitions($1, $2, $3, $4, $5)";
+constexpr char kReplay[] =
+    "select handler, \"offset\", envelope from sealcast_internal.event_dead_letters_to_replay($1, $2)";
 
 constexpr std::int32_t kMaxReplays = 20;  // dead letters per pass of record_loop()
 
@@ -65,6 +68,7 @@ class Worker::Impl {
   asio::awaitable<void> record_loop();
   asio::awaitable<void> watch_loop();
   asio::awaitable<void> claim();
+  asio::awaitable<void> raise_epochs();
   asio::awaitable<void> read_handlers();
   void update_partitions(const postgres::Result& claimed);
   asio::awaitable<void> record_finished();
@@ -177,6 +181,7 @@ asio::awaitable<void> Worker::Impl::watch_loop() {
 }
 
 asio::awaitable<void> Worker::Impl::claim() {
+  co_await raise_epochs();
   postgres::Params params;
   params.add(std::string_view(group_));
   params.add(std::string_view(holder_));
@@ -187,6 +192,33 @@ asio::awaitable<void> Worker::Impl::claim() {
   // ends these epochs.
   co_await read_handlers();
   update_partitions(claimed);
+}
+
+// Redis may know higher epochs than Postgres, for example after a failover that lost the newest leases. Then no lease
+// of Postgres could begin.
+asio::awaitable<void> Worker::Impl::raise_epochs() {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int64_t> epochs, newer;
+  for (const auto& [id, partition] : partitions_) {
+    if (partition.superseded_by() == 0) continue;
+    ids.push_back(id);
+    epochs.push_back(partition.epoch());
+    newer.push_back(partition.superseded_by());
+  }
+  if (ids.empty()) co_return;
+  postgres::Params params;
+  params.add(std::string_view(group_));
+  params.add(std::string_view(holder_));
+  params.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, ids);
+  params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, epochs);
+  params.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, newer);
+  const postgres::Result raised = co_await connection_->query(kRaise, params);
+  // Nothing is raised when another worker has acquired the leases in the meantime, as usual.
+  if (raised.integer(0, 0) == 0 || !log_throttle_.allows()) co_return;
+  log::write(log::Level::error, log::tag::kWorker,
+             "Redis knows newer leases of event partitions than Postgres, as after a failover that lost commits; the "
+             "epochs in Postgres were raised above them",
+             {{"group", std::string_view(group_)}, {"partitions", raised.integer(0, 0)}});
 }
 
 asio::awaitable<void> Worker::Impl::read_handlers() {

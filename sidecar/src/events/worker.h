@@ -1,7 +1,8 @@
 // A worker: leases event partitions for its consumer group, and applies the handlers of the group to their entries.
 //
 // Three loops run until shut_down():
-// - The first loop claims partitions (sealcast.claim_partitions) and reads the list of handlers. It pauses for a
+// - The first loop claims partitions (sealcast_internal.claim_partitions) and reads the list of handlers. It pauses for
+// a
 //   third of worker.lease_ms between two claims.
 // - The second loop records how far the partitions are finished, and replays dead letters that are marked for it. It
 //   pauses for the same time.

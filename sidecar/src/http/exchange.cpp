@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
+#include "core/characters.h"
 
 namespace sealcast::http {
 
@@ -33,6 +36,27 @@ std::string decode(std::string_view text) {
   return out;
 }
 
+std::string_view query_of(std::string_view target) {
+  const std::size_t question = target.find('?');
+  return question == target.npos ? std::string_view() : target.substr(question + 1);
+}
+
+// Removes the next parameter from the query, and returns its name and its value, which are not decoded.
+std::pair<std::string_view, std::string_view> next_parameter(std::string_view& query) {
+  const std::string_view pair = query.substr(0, query.find('&'));
+  query.remove_prefix(std::min(query.size(), pair.size() + 1));
+  const std::size_t equals = std::min(pair.find('='), pair.size());
+  return {pair.substr(0, equals), pair.substr(std::min(equals + 1, pair.size()))};
+}
+
+// Returns a name for an error: a long or strange one is not repeated.
+std::string shown(std::string_view name) {
+  const bool plain = name.size() <= 64 && std::ranges::all_of(name, [](char c) {
+                       return core::is_alphanumeric(c) || c == '_' || c == '-' || c == '.';
+                     });
+  return plain ? std::string(name) : "a parameter";
+}
+
 }  // namespace
 
 void Request::clear() {
@@ -40,20 +64,41 @@ void Request::clear() {
   version = 11;
   keep_alive = true;
   expects_continue = false;
-  for (auto* text : {&target, &body, &authorization, &origin, &last_event_id, &preflight_method, &forwarded_for}) {
+  has_json = false;
+  has_coding = false;
+  for (auto* text : {&unknown_method, &target, &body, &authorization, &origin, &last_event_id, &preflight_method,
+                     &preflight_headers, &forwarded_for}) {
     text->clear();
   }
 }
 
+std::size_t Request::memory() const {
+  std::size_t bytes = 0;
+  for (const auto* text : {&unknown_method, &target, &body, &authorization, &origin, &last_event_id, &preflight_method,
+                           &preflight_headers, &forwarded_for}) {
+    bytes += text->capacity();
+  }
+  return bytes;
+}
+
 std::string Request::parameter(std::string_view name) const {
-  std::size_t question = target.find('?');
-  if (question == target.npos) return {};
-  std::string_view query = std::string_view(target).substr(question + 1);
+  std::string_view query = query_of(target);
   while (!query.empty()) {
-    std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    std::size_t equals = pair.find('=');
-    if (equals != pair.npos && pair.substr(0, equals) == name) return decode(pair.substr(equals + 1));
+    const auto [found, value] = next_parameter(query);
+    if (found == name) return decode(value);
+  }
+  return {};
+}
+
+std::string Request::parameters_problem(std::span<const std::string_view> known) const {
+  std::string_view query = query_of(target);
+  std::vector<std::string_view> seen;
+  while (!query.empty()) {
+    const std::string_view name = next_parameter(query).first;
+    if (name.empty()) continue;  // "&&", or "?" at the end
+    if (std::ranges::find(known, name) == known.end()) return shown(name) + " is unknown";
+    if (std::ranges::find(seen, name) != seen.end()) return shown(name) + " stands twice";
+    seen.push_back(name);
   }
   return {};
 }
@@ -64,6 +109,7 @@ void Response::clear() {
   content_type = {};
   cache_control = {};
   headers.clear();
+  allowed_origins = false;
   any_origin = false;
   body.clear();
   shared_body = {};

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <ctime>
 
+#include "core/characters.h"
+
 namespace sealcast::http {
 
 namespace {
@@ -31,6 +33,12 @@ void append_number(std::string& out, std::size_t value) {
   out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
 }
 
+// Returns whether the text can be a list of field names, so that it may be sent back in a header field.
+bool is_list_of_names(std::string_view text) {
+  return !text.empty() &&
+         std::ranges::all_of(text, [](char c) { return core::is_token_character(c) || c == ',' || c == ' '; });
+}
+
 constexpr std::string_view kSecurityHeaders =
     "X-Content-Type-Options: nosniff\r\n"
     "X-Frame-Options: DENY\r\n"
@@ -38,14 +46,22 @@ constexpr std::string_view kSecurityHeaders =
 
 }  // namespace
 
-Cors::Cors(std::vector<std::string> origins)
-    : origins_(std::move(origins)), any_(std::ranges::find(origins_, "*") != origins_.end()) {}
+// The header fields that the API reads: a page may always send them.
+constexpr std::string_view kOwnHeaders = "Authorization, Content-Type, Last-Event-ID";
+
+Cors::Cors(std::vector<std::string> origins, std::vector<std::string> headers)
+    : origins_(std::move(origins)), any_(std::ranges::find(origins_, "*") != origins_.end()) {
+  if (std::ranges::find(headers, "*") != headers.end()) return;
+  headers_ = kOwnHeaders;
+  for (const std::string& header : headers) headers_ += ", " + header;
+}
 
 void Cors::append_headers(std::string_view origin, std::string& out) const {
-  if (origins_.empty() || origin.empty()) return;
-  bool allowed = any_ || std::ranges::find(origins_, origin) != origins_.end();
-  if (!any_) out += "Vary: Origin\r\n";
-  if (!allowed) return;
+  if (origins_.empty()) return;
+  // Also without the field Origin: a cache must not give a page the answer to a request that had none.
+  out += "Vary: Origin\r\n";
+  const bool allowed = any_ || std::ranges::find(origins_, origin) != origins_.end();
+  if (origin.empty() || !allowed) return;
   out += "Access-Control-Allow-Origin: ";
   out += any_ ? "*" : origin;
   out += "\r\nAccess-Control-Expose-Headers: Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed\r\n";
@@ -56,15 +72,21 @@ bool Cors::is_preflight(const Request& request) const {
          !request.preflight_method.empty();
 }
 
-void Cors::answer_preflight(Response& response) const {
+void Cors::answer_preflight(const Request& request, Response& response) const {
   response.status = 204;
+  response.allowed_origins = true;
   response.header("Access-Control-Allow-Methods", "GET, POST");
-  response.header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID");
+  if (headers_.empty() && is_list_of_names(request.preflight_headers)) {
+    response.header("Access-Control-Allow-Headers", request.preflight_headers);
+    response.header("Vary", "Access-Control-Request-Headers");
+  } else {
+    response.header("Access-Control-Allow-Headers", headers_.empty() ? kOwnHeaders : headers_);
+  }
   response.header("Access-Control-Max-Age", "7200");
 }
 
-void render_head(const Request& request, const Response& response, const Cors& cors, bool keep_alive, Framing framing,
-                 std::string& out) {
+void render_head(const Request& request, const Response& response, const Cors& cors, std::chrono::seconds keep_alive,
+                 Framing framing, std::string& out) {
   out = "HTTP/1.1 ";
   append_number(out, static_cast<std::size_t>(response.status));
   out += ' ';
@@ -84,10 +106,14 @@ void render_head(const Request& request, const Response& response, const Cors& c
   } else if (framing == Framing::chunked) {
     out += "Transfer-Encoding: chunked\r\n";
   }
-  if (!keep_alive) {
+  if (keep_alive.count() == 0) {
     out += "Connection: close\r\n";
-  } else if (request.version == 10) {
-    out += "Connection: keep-alive\r\n";
+  } else {
+    if (request.version == 10) out += "Connection: keep-alive\r\n";
+    // A client that knows the time does not use the connection when the server is about to close it.
+    out += "Keep-Alive: timeout=";
+    append_number(out, static_cast<std::size_t>(keep_alive.count()));
+    out += "\r\n";
   }
   out += kSecurityHeaders;
   out += "Cache-Control: ";
@@ -95,7 +121,7 @@ void render_head(const Request& request, const Response& response, const Cors& c
   out += "\r\n";
   if (response.any_origin) {
     out += "Access-Control-Allow-Origin: *\r\n";
-  } else {
+  } else if (response.allowed_origins) {
     cors.append_headers(request.origin, out);
   }
   out += response.headers;

@@ -2,6 +2,7 @@
 // the header lines of this answer only.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,18 +11,19 @@
 
 namespace sealcast::http {
 
-// The cross-origin rules (CORS) for a list of allowed origins; "*" allows all.
+// The cross-origin rules (CORS): the allowed origins, and the header fields that their pages may send. "*" allows all.
 class Cors {
  public:
-  explicit Cors(std::vector<std::string> origins);
+  Cors(std::vector<std::string> origins, std::vector<std::string> headers);
   void append_headers(std::string_view origin, std::string& out) const;
   // Whether this is the OPTIONS request that a browser sends before a cross-origin request.
   bool is_preflight(const Request& request) const;
-  void answer_preflight(Response& response) const;
+  void answer_preflight(const Request& request, Response& response) const;
 
  private:
   std::vector<std::string> origins_;
   bool any_ = false;
+  std::string headers_;  // the allowed header fields; empty: the fields that the page asks for
 };
 
 enum class Framing {
@@ -30,9 +32,9 @@ enum class Framing {
   close,    // the end of the connection ends the body, because HTTP/1.0 has no chunks
 };
 
-// Writes the head into `out`, replacing its content. `keep_alive` is true if the connection stays open after this
-// answer.
-void render_head(const Request& request, const Response& response, const Cors& cors, bool keep_alive, Framing framing,
-                 std::string& out);
+// Writes the head into `out`, replacing its content. `keep_alive` is how long the connection stays open without a
+// request; zero if it ends with this answer.
+void render_head(const Request& request, const Response& response, const Cors& cors, std::chrono::seconds keep_alive,
+                 Framing framing, std::string& out);
 
 }  // namespace sealcast::http

@@ -1,6 +1,7 @@
 // Compares the method and the path of a request with each route in order.
 #include "http/router.h"
 
+#include <algorithm>
 #include <boost/beast/http/verb.hpp>
 
 #include "http/path.h"
@@ -21,7 +22,8 @@ Handler immediate(std::function<void(Exchange& exchange)> answer) {
 }
 
 Router::Router(std::vector<Route> routes, Handler fallback, prometheus::Histogram* fallback_seconds)
-    : routes_(std::move(routes)), fallback_{Method::get, "", std::move(fallback), fallback_seconds} {}
+    : routes_(std::move(routes)), fallback_{Method::get,      "",           std::move(fallback),
+                                            fallback_seconds, Route::small, Route::own_pages} {}
 
 const Route* Router::find(Exchange& exchange, std::string_view& id) const {
   const Request& request = exchange.request;
@@ -31,20 +33,32 @@ const Route* Router::find(Exchange& exchange, std::string_view& id) const {
   std::string allowed;
   for (const Route& route : routes_) {
     if (!path_matches(route.pattern, path, id)) continue;
+    exchange.response.allowed_origins = route.pages == Route::allowed_origins;
     if (route.method == method && (request.method != Method::head || route.answer != Route::takes_over)) return &route;
     auto name = beast::http::to_string(route.method);
     allowed += allowed.empty() ? "" : ", ";
     allowed.append(name.data(), name.size());
   }
   if (!allowed.empty()) {
+    const std::string method_name(request.method == Method::unknown
+                                      ? std::string_view(request.unknown_method)
+                                      : std::string_view(beast::http::to_string(request.method)));
     answer_problem(exchange.response,
-                   {405, "method_not_allowed", "this path does not support that method", {}, kSeeRoutes});
+                   {405, "method_not_allowed", "this path does not support the method " + method_name,
+                    "the path supports " + allowed, kSeeRoutes});
     exchange.response.header("Allow", allowed);
     return nullptr;
   }
   if (fallback_.handler && method == Method::get) return &fallback_;
   answer_not_found(exchange.response);
   return nullptr;
+}
+
+bool Router::allows_origins(std::string_view path) const {
+  std::string_view id;
+  return std::ranges::any_of(routes_, [&](const Route& route) {
+    return route.pages == Route::allowed_origins && path_matches(route.pattern, path, id);
+  });
 }
 
 }  // namespace sealcast::http

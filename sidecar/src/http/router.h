@@ -24,22 +24,31 @@ struct Route {
   // The kind of a route's answer: a small body, a large body, or an answer that takes the connection over. While a
   // handler of the kinds `large` and `takes_over` runs, no further request of its connection is read.
   enum Answer { small, large, takes_over };
+  // Whose pages may read the answers: those of all origins that the CORS settings allow, or only pages of this server.
+  enum Pages { allowed_origins, own_pages };
 
   Method method;
   std::string_view pattern;  // of the path; the segment {id} matches any segment
   Handler handler;
   prometheus::Histogram* seconds;  // observes the duration of each request; null: none
   Answer answer = small;
+  Pages pages = allowed_origins;
+  // The query parameters. Other ones are refused, except by routes for pages of this server: monitors add parameters.
+  std::vector<std::string_view> parameters{};
 };
 
 class Router {
  public:
-  // `fallback` answers GET and HEAD requests whose path matches no pattern. If `fallback` is null, they get 404.
+  // `fallback` answers GET and HEAD requests whose path matches no pattern. If `fallback` is null, they get 404. Only
+  // pages of this server may read these answers.
   Router(std::vector<Route> routes, Handler fallback, prometheus::Histogram* fallback_seconds);
 
   // Returns the route of the request (or the fallback), and sets `id` to the segment {id} of the path. If there is no
   // such route, answers 404 or 405 and returns null.
   const Route* find(Exchange& exchange, std::string_view& id) const;
+
+  // Returns whether pages of other origins may use the path.
+  bool allows_origins(std::string_view path) const;
 
  private:
   std::vector<Route> routes_;

@@ -1,14 +1,22 @@
 // Accepts connections, bounds their number, and checks their timeouts periodically.
 #include "http/server.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <stdexcept>
+
+#include "http/refused_connection.h"
 
 namespace sealcast::http {
 
 namespace {
 
 constexpr std::chrono::milliseconds kTimeoutCheckInterval{250};
+constexpr std::size_t kMaxRefused = 256;  // more connections than these are closed without an answer
+// Of the kernel, per connection. By default it grows up to 4 MB while the client does not read.
+constexpr int kSendBuffer = 128 * 1024;
 constexpr std::chrono::milliseconds kAcceptPause{100};  // after accept() failed, often for lack of file descriptors
 
 asio::ip::tcp::endpoint parse_listen(asio::any_io_executor executor, const std::string& listen) {
@@ -26,13 +34,26 @@ asio::ip::tcp::endpoint parse_listen(asio::any_io_executor executor, const std::
   return found.begin()->endpoint();
 }
 
+// Finds peers that vanish without closing their connection, after `timeout`: unacknowledged bytes end a connection, and
+// an idle connection is probed. Connections inherit these options from the socket that accepts them.
+void end_vanished_peers(asio::ip::tcp::acceptor& acceptor, std::chrono::seconds timeout) {
+  const int seconds = static_cast<int>(timeout.count());
+  const auto set = [&](int level, int name, int value) {
+    ::setsockopt(acceptor.native_handle(), level, name, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 1000 * seconds);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, std::max(1, seconds / 2));
+  set(IPPROTO_TCP, TCP_KEEPINTVL, std::max(1, seconds / 6));
+}
+
 }  // namespace
 
 Server::Server(asio::any_io_executor executor, Dependencies dependencies, ServerSettings settings)
     : executor_(executor),
       dependencies_(std::move(dependencies)),
       settings_(std::move(settings)),
-      cors_(settings_.cors_origins),
+      cors_(settings_.cors_origins, settings_.cors_headers),
       acceptor_(executor),
       timeout_timer_(executor),
       accept_timer_(executor),
@@ -48,6 +69,8 @@ void Server::start() {
   try {
     acceptor_.open(endpoint.protocol());
     acceptor_.set_option(asio::socket_base::reuse_address(true));
+    acceptor_.set_option(asio::socket_base::send_buffer_size(kSendBuffer));
+    end_vanished_peers(acceptor_, settings_.ack_timeout);
     acceptor_.bind(endpoint);
     acceptor_.listen(asio::socket_base::max_listen_connections);
   } catch (const boost::system::system_error& error) {
@@ -86,11 +109,9 @@ void Server::refuse(asio::ip::tcp::socket socket) {
   answer_problem(response,
                  {503, "overloaded", "too many connections", {}, "Retry after a pause.", std::chrono::seconds(1)});
   std::string bytes;
-  render_head({}, response, cors_, false, Framing::length, bytes);
+  render_head({}, response, cors_, std::chrono::seconds(0), Framing::length, bytes);
   bytes += response.body;
-  boost::system::error_code ignored;
-  socket.non_blocking(true, ignored);
-  socket.write_some(asio::buffer(bytes), ignored);
+  if (*refused_ < kMaxRefused) std::make_shared<RefusedConnection>(std::move(socket), refused_)->answer(bytes);
 }
 
 void Server::remove(ServerConnection& connection) {

@@ -8,11 +8,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/asio.h"
 #include "base/event.h"
+#include "base/memory_budget.h"
 #include "http/render.h"
 #include "http/router.h"
 #include "http/server_connection.h"
@@ -23,11 +25,13 @@ struct ServerSettings {
   std::string listen;  // host:port
   std::size_t max_body_bytes;
   std::size_t max_header_bytes;
-  std::size_t max_connections;   // together with the connections that routes took over
-  std::size_t max_pipelined;     // requests of one connection that are answered at the same time
-  std::size_t max_unsent_bytes;  // of all answers that wait for sockets; above it, routes with large answers get 503
+  std::size_t max_connections;  // together with the connections that routes took over
+  std::size_t max_pipelined;    // requests of one connection that are answered at the same time
   std::chrono::milliseconds read_timeout;
+  std::chrono::seconds keep_alive;   // how long a connection may be idle between two requests
+  std::chrono::seconds ack_timeout;  // how long a client may acknowledge nothing, on the level of TCP
   std::vector<std::string> cors_origins;
+  std::vector<std::string> cors_headers;
 };
 
 class Server {
@@ -35,6 +39,7 @@ class Server {
   // The referenced objects must stay valid as long as the server.
   struct Dependencies {
     const Router& router;
+    MemoryBudget& memory;
     prometheus::Gauge& connections;         // shows the number of open connections
     std::function<std::size_t()> upgraded;  // returns how many connections that routes took over are open
   };
@@ -73,7 +78,7 @@ class Server {
   asio::steady_timer timeout_timer_;
   asio::steady_timer accept_timer_;
   std::vector<ServerConnection*> connections_;
-  std::size_t unsent_ = 0;  // bytes of answers that wait for their sockets
+  std::shared_ptr<std::size_t> refused_ = std::make_shared<std::size_t>(0);  // open connections that were refused
   bool shutting_down_ = false;
   Event progress_;  // set when a connection ends and, while the server shuts down, when an answer is sent
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/asio.h"
+#include "base/memory_budget.h"
 #include "http/exchange.h"
 #include "http/parser.h"
 
@@ -30,11 +31,16 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   // Ends the connection after all requests that have arrived are answered.
   void shut_down();
   // Ends the connection if, for longer than read_timeout, a request does not arrive completely (it gets 408 first), the
-  // client does not read an answer, or no request begins. Also ends a lingering connection after kLinger.
+  // client does not read an answer; or if no further request begins for longer than keep_alive. Also ends a lingering
+  // connection after kLinger. A connection that is idle for kIdle gives back what it keeps for the next requests.
   void check_timeouts(Clock::time_point now);
   void abort();
   // The server's destructor calls this, because a running handler can keep the connection alive longer than the server.
-  void detach_server() { server_ = nullptr; }
+  void detach_server() {
+    server_ = nullptr;
+    requests_.set(0);
+    answers_.set(0);
+  }
   // Whether a request is still arriving, or an answer is not sent yet.
   bool busy() const { return first_ != next_ || started_.has_value(); }
 
@@ -46,7 +52,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   bool parse_one();  // returns false if it needs more bytes, or if no further request is accepted
   void dispatch();
   void finish_handler(std::uint64_t number, const Route& route, std::exception_ptr error);
-  void refuse(int status, std::string_view code, std::string_view message);
+  void refuse(const Problem& problem);
   void complete(std::uint64_t number);
   void flush();
   void release(std::size_t answered);
@@ -54,6 +60,10 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void upgrade();
   void linger();
   void send_continue();
+  bool client_waits();
+  void count_requests();
+  void shed_request();
+  void shed_answers();
 
   Exchange& exchange(std::uint64_t number);
 
@@ -65,6 +75,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   std::size_t end_ = 0;
   std::optional<RequestParser> parser_;               // parses the request that is arriving
   std::vector<std::unique_ptr<Exchange>> exchanges_;  // request n is at index n modulo size(), a power of two
+  std::vector<std::unique_ptr<Exchange>> kept_;       // for the next requests
   std::uint64_t first_ = 0;                           // the number of the oldest request whose answer is not sent
   std::uint64_t next_ = 0;                            // the number of the next request
   std::vector<asio::const_buffer> output_;
@@ -74,9 +85,13 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   bool reading_ = false;
   bool parsing_ = false;
   bool flush_posted_ = false;
-  bool exclusive_ = false;  // no request is read until the newest one is answered: see Route::Answer
-  bool ending_ = false;     // no further request is accepted
-  bool lingering_ = false;  // the last answer is sent; input is discarded until the client closes
+  bool exclusive_ = false;            // no request is read until the newest one is answered: see Route::Answer
+  bool ending_ = false;               // no further request is accepted
+  bool lingering_ = false;            // the last answer is sent; input is discarded until the client closes
+  std::size_t dispatched_bytes_ = 0;  // of the requests from first_ on that have arrived
+  std::size_t kept_bytes_ = 0;
+  MemoryBudget::Share requests_;
+  MemoryBudget::Share answers_;
 };
 
 }  // namespace sealcast::http

@@ -44,7 +44,7 @@ class LeaderLoop {
   using Leads = std::function<std::span<const transport::Lead>()>;
 
   struct Parts {
-    std::string dsn;
+    postgres::Dsn dsn;
     std::string name;      // name of the database connection, for the log
     Milliseconds timeout;  // of each statement
     std::string_view log_tag;

@@ -1,4 +1,4 @@
-// Runs sealcast.maintain() every hour and logs each change that it has made.
+// Runs sealcast.maintain() every hour until it finishes, and logs each change that it has made.
 #include "leader/maintenance.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -18,7 +18,7 @@ constexpr std::chrono::seconds kConnectTimeout{5};
 
 }  // namespace
 
-Maintenance::Maintenance(asio::any_io_executor executor, std::string dsn)
+Maintenance::Maintenance(asio::any_io_executor executor, postgres::Dsn dsn)
     : executor_(executor), dsn_(std::move(dsn)), stopped_(executor) {}
 
 Maintenance::~Maintenance() { stop(); }
@@ -42,13 +42,27 @@ asio::awaitable<void> Maintenance::run() {
   }
 }
 
+asio::awaitable<bool> Maintenance::step() {
+  postgres::Result rows = co_await connection_->query("select action, object from sealcast.maintain()");
+  bool unfinished = false;
+  for (int row = 0; row < rows.size(); ++row) {
+    if (rows.text(row, 0) == "unfinished") {
+      unfinished = true;
+      continue;
+    }
+    log::write(log::Level::info, log::tag::kDatabase, "maintenance",
+               {{"action", rows.text(row, 0)}, {"object", rows.text(row, 1)}});
+  }
+  co_return unfinished;
+}
+
 asio::awaitable<bool> Maintenance::maintain() {
   try {
     if (!co_await connection_->wait_connected(postgres::Connection::Clock::now() + kConnectTimeout)) co_return false;
-    postgres::Result rows = co_await connection_->query("select action, object from sealcast.maintain()");
-    for (int row = 0; row < rows.size(); ++row) {
-      log::write(log::Level::info, log::tag::kDatabase, "maintenance",
-                 {{"action", rows.text(row, 0)}, {"object", rows.text(row, 1)}});
+    bool unfinished = true;
+    while (unfinished) {
+      unfinished = co_await step();
+      done_ = true;
     }
     co_return true;
   } catch (const postgres::Error& error) {

@@ -18,6 +18,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "client/postgres/connection.h"
+#include "client/postgres/outage.h"
 
 namespace sealcast::message {
 
@@ -30,6 +31,9 @@ enum Column { kItem, kStatus, kCode, kMessage, kDetails, kHint, kRetryAfter, kRe
 
 constexpr std::string_view kTxnInProgress = "txn_in_progress";
 constexpr int kMaxSerializationRetries = 5;
+// How long /readyz reports a full disk after the last message that met it. A balancer that sends no messages meanwhile
+// must try again.
+constexpr std::chrono::seconds kDiskFullFor{10};
 constexpr std::chrono::milliseconds kRetryPause{50};  // before a retry on the same connection
 // Maximum number of unanswered statements of messages that are sent alone. These statements share one connection, and
 // each of them may wait for a lock.
@@ -62,11 +66,26 @@ bool met_open_transaction(const postgres::Result& rows) {
 
 }  // namespace
 
+Verdict refused_by(const postgres::Outage& outage) {
+  return {.status = 503,
+          .code = outage.code,
+          .message = outage.message,
+          .details = outage.in_doubt
+                         ? "If the message was on its way when the database failed, it may have been accepted."
+                         : "Nothing was inserted.",
+          .hint = "Retry with the same txn_id.",
+          .retry_after_ms = 1000};
+}
+
 Verdict database_unavailable() {
+  return refused_by(postgres::outage_of(postgres::Error(postgres::Failure::unavailable, {})));
+}
+
+Verdict incompatible_extension() {
   return {.status = 503,
           .code = "database_unavailable",
-          .message = "the database does not answer",
-          .details = "If the message was on its way when the database failed, it may have been accepted.",
+          .message = "the extension in the database does not work with this sidecar",
+          .details = "Nothing was inserted. The operator finds both versions in /readyz.",
           .hint = "Retry with the same txn_id.",
           .retry_after_ms = 1000};
 }
@@ -125,6 +144,9 @@ class Admission::Impl {
   asio::awaitable<void> admit_alone(Item item);
   asio::awaitable<postgres::Result> run_admit(postgres::Connection& connection, postgres::Params& params,
                                               std::span<const Item> items);
+  Verdict verdict_after(const postgres::Error& error, std::string_view problem);
+  Verdict unavailable(const Queue& queue) const;
+  static const std::string* incompatibility(const Queue& queue);
   void answer(Item& item, Verdict verdict);
   void answer_waiting(Item& item, Verdict verdict);
   void update_idle();
@@ -137,6 +159,8 @@ class Admission::Impl {
   Queue repeats_;
   std::shared_ptr<postgres::Connection> alone_;  // for messages that are sent alone
   std::size_t in_flight_ = 0;                    // messages that were sent in a batch or alone and have no verdict yet
+  Clock::time_point disk_full_until_{};
+  log::Throttle log_throttle_;
   Event idle_;
 };
 
@@ -179,18 +203,39 @@ void Admission::Impl::stop() {
 std::string Admission::Impl::problem() const {
   for (const Queue* queue : {&fresh_, &repeats_}) {
     if (connected(*queue)) continue;
-    for (const auto& lane : queue->lanes) {
-      if (!lane->connection->incompatible_extension().empty()) return lane->connection->incompatible_extension();
-    }
+    if (const std::string* reason = incompatibility(*queue)) return *reason;
     return queue == &fresh_ ? "no connection for new messages" : "no connection for repeats";
   }
+  if (Clock::now() < disk_full_until_) return "the disk of the database is full (SQLSTATE 53100)";
   return {};
+}
+
+// Returns why the extension does not work with this sidecar, or null.
+const std::string* Admission::Impl::incompatibility(const Queue& queue) {
+  for (const auto& lane : queue.lanes) {
+    if (!lane->connection->incompatible_extension().empty()) return &lane->connection->incompatible_extension();
+  }
+  return nullptr;
+}
+
+Verdict Admission::Impl::unavailable(const Queue& queue) const {
+  return incompatibility(queue) == nullptr ? database_unavailable() : incompatible_extension();
+}
+
+// Returns the verdict of a message whose last attempt failed. Logs `problem`, unless another attempt may succeed.
+Verdict Admission::Impl::verdict_after(const postgres::Error& error, std::string_view problem) {
+  if (error.disk_full()) disk_full_until_ = Clock::now() + kDiskFullFor;
+  if (!error.transient() || (error.disk_full() && log_throttle_.allows())) {
+    log::write(log::Level::error, log::tag::kDatabase, problem,
+               {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
+  }
+  return error.transient() ? refused_by(postgres::outage_of(error)) : internal_error();
 }
 
 void Admission::Impl::enqueue(Message message, Handler handler) {
   Queue& queue = message.seen ? repeats_ : fresh_;
   auto refuse = [&](Verdict verdict) { asio::post(executor_, asio::append(std::move(handler), std::move(verdict))); };
-  if (!connected(queue)) return refuse(database_unavailable());
+  if (!connected(queue)) return refuse(unavailable(queue));
   if (waiting() >= settings_.max_waiting) {
     return refuse(overloaded("too many messages are waiting for the database"));
   }
@@ -253,7 +298,8 @@ asio::awaitable<void> Admission::Impl::admit_batch(Queue& queue, Lane& lane, Bat
   parts_.metrics.admission_seconds.Observe(std::chrono::duration<double>(Clock::now() - began).count());
 
   if (error && error->transient()) {
-    for (Item& item : batch) answer(item, database_unavailable());
+    const Verdict verdict = verdict_after(*error, "a batch failed");
+    for (Item& item : batch) answer(item, verdict);
     co_return;
   }
   if (error || met_open_transaction(rows)) {
@@ -264,6 +310,7 @@ asio::awaitable<void> Admission::Impl::admit_batch(Queue& queue, Lane& lane, Bat
     for (Item& item : batch) asio::co_spawn(executor_, admit_alone(std::move(item)), asio::detached);
     co_return;
   }
+  disk_full_until_ = {};
   bool committed = false;
   for (int row = 0; row < rows.size(); ++row) {
     auto at = static_cast<std::size_t>(rows.integer(row, kItem)) - 1;
@@ -287,6 +334,7 @@ asio::awaitable<postgres::Result> Admission::Impl::run_admit(postgres::Connectio
   };
   // Items are in order of arrival: the first one has the earliest deadline.
   auto deadline = items.front().deadline;
+  std::optional<postgres::Error> in_doubt, read_only;  // the last errors of these kinds
   for (int lost_races = 0;;) {
     std::optional<postgres::Error> error;
     try {
@@ -304,12 +352,21 @@ asio::awaitable<postgres::Result> Admission::Impl::run_admit(postgres::Connectio
     }
     if (error->serialization() && ++lost_races <= kMaxSerializationRetries) continue;
     if (!error->transient()) throw *error;
-    if (error->sqlstate() == "25006") connection.reset("this server is read-only");
+    if (error->sqlstate() == "25006") {
+      read_only = error;
+      connection.reset("this server is read-only");
+    }
+    // An attempt that was never executed says less than the attempts before it.
+    const bool executed = error->failure() != postgres::Failure::unavailable;
+    if (executed && postgres::outage_of(*error).in_doubt) in_doubt = error;
+    const postgres::Error& outcome = in_doubt ? *in_doubt : read_only && !executed ? *read_only : *error;
+    // A disk stays full for longer than a message may wait.
+    if (error->disk_full()) throw outcome;
     if (connection.connected()) {
       co_await sleep_for(kRetryPause);
-      if (Clock::now() >= deadline) throw *error;
+      if (Clock::now() >= deadline) throw outcome;
     } else if (!co_await connection.wait_connected(deadline)) {
-      throw *error;
+      throw outcome;
     }
   }
 }
@@ -322,11 +379,7 @@ asio::awaitable<void> Admission::Impl::admit_alone(Item item) {
     postgres::Result rows = co_await run_admit(*alone_, params, items);
     verdict = rows.size() == 1 ? verdict_of(rows, 0) : internal_error();
   } catch (const postgres::Error& error) {
-    verdict = error.transient() ? database_unavailable() : internal_error();
-    if (!error.transient()) {
-      log::write(log::Level::error, log::tag::kDatabase, "a message failed",
-                 {{"sqlstate", error.sqlstate()}, {"reason", std::string_view(error.what())}});
-    }
+    verdict = verdict_after(error, "a message failed");
   }
   bool committed = verdict.status == 200 && !verdict.replayed;
   answer(item, std::move(verdict));

@@ -1,4 +1,5 @@
-// Reads the cells and pins from sealcast.cell_map(). Finds the cell of a stream by its pin or by rendezvous hashing.
+// Reads the cells and pins from sealcast_internal.cell_map(). Finds the cell of a stream by its pin or by rendezvous
+// hashing.
 #include "message/cells.h"
 
 #include <chrono>
@@ -38,7 +39,8 @@ Cells::Cells(const asio::any_io_executor& executor, postgres::Pool& pool)
 
 asio::awaitable<void> Cells::refresh() {
   enum { kCell, kUrl, kOwn, kStreamId };
-  const postgres::Result rows = co_await pool_.query("select cell, url, own, stream_id from sealcast.cell_map()");
+  const postgres::Result rows =
+      co_await pool_.query("select cell, url, own, stream_id from sealcast_internal.cell_map()");
   CellMap map;
   for (int row = 0; row < rows.size(); ++row) {
     std::optional<std::string> pinned;

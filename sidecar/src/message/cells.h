@@ -22,7 +22,7 @@ struct Cell {
   bool operator==(const Cell&) const = default;
 };
 
-// The content of sealcast.cell_map(): all cells and all pins.
+// The content of sealcast_internal.cell_map(): all cells and all pins.
 class CellMap {
  public:
   // A row without a stream adds a cell. A row with a stream pins that stream to the cell.

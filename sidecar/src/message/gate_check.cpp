@@ -4,18 +4,10 @@
 #include <algorithm>
 #include <array>
 
+#include "core/message_type.h"
 #include "core/uuid.h"
 
 namespace sealcast::message {
-namespace {
-
-bool is_type(std::string_view t) {
-  return !t.empty() && t.size() <= 64 && std::all_of(t.begin(), t.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-  });
-}
-
-}  // namespace
 
 std::optional<GateCheck> parse_check(std::string_view line) {
   if (line.size() > kMaxCheckBytes) return std::nullopt;
@@ -28,7 +20,7 @@ std::optional<GateCheck> parse_check(std::string_view line) {
   }
   GateCheck check;
   check.t = words[3];
-  if (words[0] != "check" || !is_type(check.t) || !core::normalize_uuid(words[1], check.sender_id) ||
+  if (words[0] != "check" || !core::is_message_type(check.t) || !core::normalize_uuid(words[1], check.sender_id) ||
       !core::normalize_uuid(words[2], check.stream_id) || !core::normalize_uuid(words[4], check.txn_id)) {
     return std::nullopt;
   }

@@ -1,6 +1,7 @@
-// The gate socket: the Unix socket through which sealcast.gate() in Postgres asks this sidecar's gate. Postgres sends
-// lines `check <sender_id> <stream_id> <t> <txn_id>`. The sidecar answers each line with one line, in the same order:
-// `pass`, `seen`, `limited <ms>`, `unavailable <ms>` or `error <text>`. After `error` it closes the connection.
+// The gate socket: the Unix socket through which sealcast_internal.gate() in Postgres asks this sidecar's gate.
+// Postgres sends lines `check <sender_id> <stream_id> <t> <txn_id>`. The sidecar answers each line with one line, in
+// the same order: `pass`, `seen`, `limited <ms>`, `unavailable <ms>` or `error <text>`. After `error` it closes the
+// connection.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

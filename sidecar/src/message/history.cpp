@@ -9,6 +9,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "message/reader_rights.h"
+
 namespace sealcast::message {
 
 using postgres::Params;
@@ -55,9 +57,13 @@ asio::awaitable<void> History::run_access_queries(std::string key) {
     StreamAccess access{};
     try {
       Result rows = co_await pool_.query(
-          "select found, readable, vip, first_offset, last_offset from sealcast.stream_access($1, $2)", params);
+          "select found, readable, vip, ban is not null, first_offset, last_offset, ban, log_epoch"
+          " from sealcast_internal.stream_access($1, $2)",
+          params);
       if (rows.size() > 0) {
-        access = {rows.boolean(0, 0), rows.boolean(0, 1), rows.boolean(0, 2), rows.integer(0, 3), rows.integer(0, 4)};
+        access = {rights_in(rows, 0), rows.integer(0, 4), rows.integer(0, 5), std::nullopt,
+                  std::string(rows.text(0, 7))};
+        if (!rows.null(0, 6)) access.ban = rows.text(0, 6);
       }
     } catch (const std::exception&) {
       failure = std::current_exception();
@@ -68,7 +74,7 @@ asio::awaitable<void> History::run_access_queries(std::string key) {
 
 asio::awaitable<transport::FramePage> History::page(std::string_view stream_id, std::optional<std::int64_t> after,
                                                     std::optional<std::int64_t> before, std::int32_t max_rows,
-                                                    transport::Channel channel) {
+                                                    transport::Channel channel, std::function<bool()> wanted) {
   Params params;
   params.add(postgres::uuid_bytes(stream_id));
   for (auto bound : {after, before}) {
@@ -81,9 +87,9 @@ asio::awaitable<transport::FramePage> History::page(std::string_view stream_id, 
   params.add(max_rows);
   params.add_boolean(channel == transport::Channel::everyone);
   postgres::Result rows = co_await pool_.query(
-      "select \"offset\", prev, envelope, public_prev from sealcast.history($1, after => $2, before => $3, "
-      "max_rows => $4, only_public => $5)",
-      params);
+      "select \"offset\", prev, envelope, public_prev from sealcast_internal.read_history($1, $2, $3, $4, $5)"
+      " order by \"offset\"",
+      params, std::move(wanted));
   co_return transport::FramePage(std::move(rows), channel);
 }
 

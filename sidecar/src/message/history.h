@@ -13,15 +13,16 @@
 #include "base/asio.h"
 #include "client/postgres/pool.h"
 #include "transport/frame_history.h"
+#include "transport/reader_access.h"
 
 namespace sealcast::message {
 
-struct StreamAccess {
-  bool found;
-  bool readable;              // the user of the query may read the stream
-  bool vip;                   // the user has a role in the stream
+struct StreamAccess : transport::ReaderRights {
   std::int64_t first_offset;  // of the oldest stored message; last_offset + 1 if no message is stored
   std::int64_t last_offset;   // of the newest message; 0 if the stream never had a message
+  // The end of the user's ban as text, empty if the ban has no end; nullopt if the user is not banned.
+  std::optional<std::string> ban;
+  std::string log_epoch;  // the epoch in which the offsets are valid
 };
 
 // All UUIDs are lower-case. Each call throws postgres::Error after a failure.
@@ -37,7 +38,7 @@ class History : public transport::FrameHistory {
   // See transport::FrameHistory::page().
   asio::awaitable<transport::FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
                                              std::optional<std::int64_t> before, std::int32_t max_rows,
-                                             transport::Channel channel) override;
+                                             transport::Channel channel, std::function<bool()> wanted) override;
 
  private:
   using Handler = asio::any_completion_handler<void(std::exception_ptr, StreamAccess)>;

@@ -8,6 +8,10 @@
 #include "core/token/jwt.h"
 #include "core/token/public_key.h"
 
+namespace simdjson::dom {
+class object;
+}
+
 namespace sealcast::message {
 
 class Jwks {
@@ -19,10 +23,15 @@ class Jwks {
   // used, logs the reason, keeps the last keys and returns false.
   bool reload_if_changed();
 
-  // Verifies the signature with the key that the token's `kid` names. Returns false if that key has another algorithm
-  // than the token. A token without `kid` is verified with the only key of its algorithm. If several keys have that
-  // algorithm, returns false.
-  bool verify(const core::token::Jwt& jwt) const;
+  enum class Outcome {
+    verified,
+    unknown_key,   // no key has this kid and algorithm
+    several_keys,  // the token has no kid, and several keys have its algorithm
+    bad_signature,
+  };
+  // Verifies the signature with the key of the token's algorithm that its `kid` names. A token without `kid` is
+  // verified with the only key of its algorithm.
+  Outcome verify(const core::token::Jwt& jwt) const;
 
  private:
   struct Key {
@@ -31,6 +40,7 @@ class Jwks {
   };
 
   std::vector<Key> load() const;
+  static std::string add_key(const simdjson::dom::object& jwk, const std::string& kid, std::vector<Key>& keys);
 
   std::string path_;
   FileStamp stamp_;

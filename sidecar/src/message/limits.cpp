@@ -105,7 +105,7 @@ class Limits::Impl : public std::enable_shared_from_this<Limits::Impl> {
     try {
       auto roles = co_await source_.roles_of(batch->memberships);
       if (roles.size() != batch->memberships.size()) {
-        throw std::runtime_error("sealcast.roles_of() returned fewer roles than users");
+        throw std::runtime_error("sealcast_internal.roles_of() returned fewer roles than users");
       }
       for (std::size_t i = 0; i < roles.size(); ++i) {
         CachedRole cached{roles[i], began};
@@ -153,6 +153,12 @@ const TypeLimits* Limits::find(std::string_view t) const {
 std::optional<int> Limits::max_bytes(std::string_view t) const {
   const TypeLimits* limits = find(t);
   return limits == nullptr ? std::nullopt : std::optional(limits->max_bytes);
+}
+
+std::size_t Limits::largest() const {
+  int largest = 0;
+  for (const auto& [t, limits] : impl_->types()) largest = std::max(largest, limits.max_bytes);
+  return static_cast<std::size_t>(largest);
 }
 
 asio::awaitable<int> Limits::limit_for(std::string_view t, std::string stream_id, std::string sender_id) {

@@ -48,6 +48,7 @@ class Limits {
   std::string_view bucket(std::string_view t) const { return find(t) ? t : kUnknownType; }
   // Returns the maximum payload size of a type, or nullopt for an unknown type.
   std::optional<int> max_bytes(std::string_view t) const;
+  std::size_t largest() const;  // the maximum payload size of all types
   // Returns how many messages of the type the sender may send per second. If the type has rates per role, looks up the
   // sender's role: in the cache, else in Postgres. The type's own rate applies if the role cannot be read or has no
   // rate.

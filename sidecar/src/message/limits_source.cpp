@@ -7,8 +7,8 @@ using postgres::Params;
 using postgres::Result;
 
 asio::awaitable<std::vector<TypeRow>> PostgresLimits::gate_limits() {
-  Result rows =
-      co_await pool_.query("select t, max_bytes, rate, role_rates::text, system_only from sealcast.gate_limits()");
+  Result rows = co_await pool_.query(
+      "select t, max_bytes, rate, role_rates::text, system_only from sealcast_internal.gate_limits()");
   std::vector<TypeRow> types;
   types.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) {
@@ -26,7 +26,7 @@ asio::awaitable<std::vector<std::string>> PostgresLimits::roles_of(std::vector<M
   params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, memberships.size());
   for (const Membership& membership : memberships) params.element(postgres::uuid_bytes(membership.user_id));
   params.end_array();
-  Result rows = co_await pool_.query("select item, role from sealcast.roles_of($1, $2)", params);
+  Result rows = co_await pool_.query("select item, role from sealcast_internal.roles_of($1, $2)", params);
   std::vector<std::string> roles(memberships.size());
   for (int row = 0; row < rows.size(); ++row) {
     auto item = static_cast<std::size_t>(rows.integer(row, 0));

@@ -9,7 +9,7 @@
 
 namespace sealcast::message {
 
-// One row of sealcast.gate_limits().
+// One row of sealcast_internal.gate_limits().
 struct TypeRow {
   std::string t;
   int max_bytes;

@@ -1,8 +1,6 @@
 // The gate's Lua script, the names of its keys, and its call in Redis.
 #include "message/redis_gate.h"
 
-#include "core/token/secret_file.h"
-
 namespace sealcast::message {
 namespace {
 
@@ -31,7 +29,7 @@ return 4 * used + 1
 
 constexpr std::string_view kWindow = "1000";     // the rate window in ms, because limits are messages per second
 constexpr milliseconds kUnavailableRetry{1000};  // retry_after of an answer `unavailable`
-constexpr std::size_t kMaxReply = 1U << 16;  // bytes; viewer counts read the watched streams of a shard in one reply
+constexpr std::size_t kMaxReply = 1U << 16;      // bytes
 
 std::string key(const GateRequest& request, std::string_view kind, std::string_view name) {
   std::string key;
@@ -69,20 +67,32 @@ RedisGate::RedisGate(redis::Client& client, Metrics& metrics, const config::Sett
   }
 }
 
-asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
-  const auto began = redis::Clock::now();
-  const auto deadline = began + timeout_;
+asio::awaitable<redis::Result> RedisGate::run(const GateRequest& request, redis::Clock::time_point deadline) {
   redis::Result result = co_await client_.call(command(request, "EVALSHA", script_.sha1()), deadline);
   // NOSCRIPT: Redis has lost the script by a restart, a failover or SCRIPT FLUSH. EVALSHA has changed nothing, so EVAL
   // is safe.
   if (result.status == redis::Status::error && result.text().starts_with("NOSCRIPT")) {
     result = co_await client_.call(command(request, "EVAL", script_.source()), deadline);
   }
+  co_return result;
+}
+
+asio::awaitable<GateAnswer> RedisGate::check(GateRequest request) {
+  const auto began = redis::Clock::now();
+  const redis::Result result = co_await run(request, began + timeout_);
   GateAnswer answer{GateOutcome::unavailable, request.limit, 0, kUnavailableRetry};
   if (result.status != redis::Status::ok || !read_answer(*result.reply, answer)) log_unavailable(result);
   checks_[static_cast<std::size_t>(answer.outcome)]->Increment();
   metrics_.gate_seconds.Observe(std::chrono::duration<double>(redis::Clock::now() - began).count());
   co_return answer;
+}
+
+asio::awaitable<std::string> RedisGate::try_write(const std::string& sender) {
+  const GateRequest request{sender, std::string(kUnknownType), {}, 1};
+  const redis::Result result = co_await run(request, redis::Clock::now() + timeout_);
+  std::string problem;
+  if (result.status != redis::Status::ok) problem = reason(result);
+  co_return problem;
 }
 
 redis::Command RedisGate::command(const GateRequest& request, std::string_view verb, std::string_view script) const {
@@ -102,9 +112,13 @@ void RedisGate::log_unavailable(const redis::Result& result) {
 redis::Options gate_redis_options(const config::Settings::Gate& settings) {
   redis::Options options = redis::parse_url(settings.redis_url);
   if (!settings.redis_password_file.empty()) {
-    options.password = core::token::read_secret_file("gate.redis_password_file", settings.redis_password_file);
+    options.password = Secret("gate.redis_password_file", settings.redis_password_file);
+  }
+  if (!settings.redis_sentinel_password_file.empty()) {
+    options.sentinel_password = Secret("gate.redis_sentinel_password_file", settings.redis_sentinel_password_file);
   }
   options.ca_file = settings.redis_ca_file;
+  options.ca_setting = "gate.redis_ca_file";
   options.timeout = settings.timeout;
   options.max_waiting = settings.max_waiting;
   options.max_reply = kMaxReply;

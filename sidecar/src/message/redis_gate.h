@@ -23,8 +23,12 @@ class RedisGate final : public Gate {
 
   asio::awaitable<GateAnswer> check(GateRequest request) override;
   bool ready() const override { return client_.connected(); }
+  // Runs the script as a check of this sender would, in counters that expire after a second. Returns why Redis does not
+  // run it, or an empty string.
+  asio::awaitable<std::string> try_write(const std::string& sender);
 
  private:
+  asio::awaitable<redis::Result> run(const GateRequest& request, redis::Clock::time_point deadline);
   redis::Command command(const GateRequest& request, std::string_view verb, std::string_view script) const;
   void log_unavailable(const redis::Result& result);
 

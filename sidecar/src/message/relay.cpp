@@ -18,13 +18,16 @@
 namespace sealcast::message {
 namespace {
 
-constexpr char kRenew[] = "select shard, epoch, mine, batch from sealcast.claim_shards($1, $2)";
+constexpr char kCheckLog[] = "select sealcast_internal.check_log($1, $2, $3, $4, $5)";
+constexpr char kRenew[] =
+    "select shard, epoch, mine, batch, logged_at, log_epoch from sealcast_internal.claim_shards($1, $2, $3)";
 constexpr char kDrain[] =
-    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast.drain($1, $2, $3, $4)";
+    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast_internal.drain($1, $2, $3, "
+    "$4)";
 constexpr char kTail[] =
-    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast.tail($1, $2, $3)";
-constexpr char kSettle[] = "select sealcast.settle($1, $2, $3, $4)";
-constexpr char kRelease[] = "select sealcast.release_shards($1)";
+    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast_internal.tail($1, $2, $3)";
+constexpr char kSettle[] = "select sealcast_internal.settle($1, $2, $3, $4)";
+constexpr char kRelease[] = "select sealcast_internal.release_shards($1)";
 enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope, kPublicPrev };
 
 constexpr std::chrono::seconds kMaxRenewInterval{1};
@@ -51,7 +54,9 @@ class Relay::Impl {
  private:
   asio::awaitable<void> run();
   asio::awaitable<void> serve_connection();
+  asio::awaitable<void> check_log();
   asio::awaitable<void> renew_leases();
+  void begin_log(std::string_view log_epoch);
   asio::awaitable<bool> tail();   // returns true if there may be more to read
   asio::awaitable<bool> drain();  // returns true if there may be more to drain
   asio::awaitable<void> settle();
@@ -66,6 +71,7 @@ class Relay::Impl {
   std::shared_ptr<postgres::Connection> connection_;
   postgres::Params params_;
   RelayShards shards_;
+  std::string log_epoch_;  // empty before the first renewal
   // Frames and leads of the last publish() or renewal. They are members, so that their memory is used again.
   std::vector<transport::FramePtr> frames_;
   std::vector<transport::FramePtr> public_frames_;
@@ -129,6 +135,7 @@ asio::awaitable<void> Relay::Impl::run() {
 asio::awaitable<void> Relay::Impl::serve_connection() {
   params_.clear();
   co_await connection_->query("listen sealcast", params_);
+  if (!log_epoch_.empty()) co_await check_log();
   next_renewal_ = Clock::now();
   while (connection_->connected()) {
     if (Clock::now() >= next_renewal_) co_await renew_leases();
@@ -147,18 +154,35 @@ asio::awaitable<void> Relay::Impl::serve_connection() {
   }
 }
 
+// The server of the new connection may lack batches that this sidecar knows, because a failover has lost these batches.
+asio::awaitable<void> Relay::Impl::check_log() {
+  const KnownBatches known = shards_.known();
+  params_.clear();
+  params_.add(std::string_view(log_epoch_));
+  params_.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, known.ids);
+  for (const auto* numbers : {&known.published, &known.newest, &known.logged_at}) {
+    params_.add_array(postgres::oid::kBigintArray, postgres::oid::kBigint, *numbers);
+  }
+  co_await connection_->query(kCheckLog, params_);
+}
+
 asio::awaitable<void> Relay::Impl::renew_leases() {
-  enum { kId, kEpoch, kLed, kNewest };
+  enum { kId, kEpoch, kLed, kNewest, kLoggedAt, kLogEpoch };
   next_renewal_ = Clock::now() + std::min<Clock::duration>(kMaxRenewInterval, settings_.lease / 3);
   params_.clear();
   params_.add(std::string_view(settings_.holder));
   params_.add(static_cast<std::int32_t>(settings_.lease.count()));
+  params_.begin_array(postgres::oid::kTextArray, postgres::oid::kText, parts_.transports.size());
+  for (const transport::Transport* transport : parts_.transports) params_.element(transport->name());
+  params_.end_array();
   const postgres::Result rows = co_await connection_->query(kRenew, params_);
+  if (rows.size() > 0 && rows.text(0, kLogEpoch) != log_epoch_) begin_log(rows.text(0, kLogEpoch));
   for (int row = 0; row < rows.size(); ++row) {
     const auto id = static_cast<std::int32_t>(rows.integer(row, kId));
     const std::int64_t epoch = rows.integer(row, kEpoch);
     const bool led = rows.boolean(row, kLed);
-    if (!shards_.renew(id, epoch, led, rows.integer(row, kNewest))) continue;
+    const KnownBatch newest{rows.integer(row, kNewest), rows.integer(row, kLoggedAt)};
+    if (!shards_.renew(id, epoch, led, newest)) continue;
     log::write(log::Level::info, log::tag::kRelay,
                led ? "acquired the lease of a shard" : "no longer has the lease of a shard",
                {{"shard", std::int64_t{id}}, {"epoch", epoch}});
@@ -166,6 +190,20 @@ asio::awaitable<void> Relay::Impl::renew_leases() {
   parts_.metrics.relay_shards.Set(static_cast<double>(shards_.led_count()));
   clear_frames();
   hand_out_frames();
+}
+
+// The database has another history, or this is the first renewal. Batches and offsets of before say nothing about it.
+void Relay::Impl::begin_log(std::string_view log_epoch) {
+  if (!log_epoch_.empty()) {
+    parts_.metrics.relay_new_epochs.Increment();
+    log::write(log::Level::error, log::tag::kRelay,
+               "the log of the database has another epoch: after a failover, a recovery or a restore it may lack "
+               "relayed messages; readers get a reset",
+               {{"from", std::string_view(log_epoch_)}, {"to", log_epoch}});
+  }
+  log_epoch_ = log_epoch;
+  shards_.forget();
+  for (transport::Transport* transport : parts_.transports) transport->begin_log(log_epoch_);
 }
 
 asio::awaitable<void> Relay::Impl::release_leases() {
@@ -224,8 +262,8 @@ void Relay::Impl::publish(const postgres::Result& rows) {
     const auto shard = static_cast<std::int32_t>(rows.integer(row, kShard));
     const std::int64_t batch = rows.integer(row, kBatch);
     if (!shards_.advance(shard, batch)) continue;
-    if (rows.null(row, kStream) || rows.null(row, kEnvelope)) continue;
-    const std::string_view envelope = rows.text(row, kEnvelope);
+    if (rows.null(row, kStream)) continue;
+    const std::string_view envelope = rows.null(row, kEnvelope) ? std::string_view() : rows.text(row, kEnvelope);
     const auto frame_after = [&](std::int64_t prev) {
       auto frame = std::make_shared<transport::Frame>(
           transport::Frame{rows.uuid(row, kStream), rows.integer(row, kOffset), prev, shard, batch, {}});
@@ -238,14 +276,7 @@ void Relay::Impl::publish(const postgres::Result& rows) {
     const std::int64_t public_prev = rows.integer(row, kPublicPrev);
     public_frames_.push_back(public_prev == prev ? frames_.back() : frame_after(public_prev));
   }
-  if (!frames_.empty()) {
-    parts_.metrics.relay_messages.Increment(static_cast<double>(frames_.size()));
-    if (const auto ts = transport::envelope_ts(frames_.back()->text)) {
-      const auto now =
-          std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
-      parts_.metrics.relay_lag_seconds.Set(static_cast<double>(now.count() - *ts) / 1000);
-    }
-  }
+  parts_.metrics.relay_messages.Increment(static_cast<double>(frames_.size()));
   hand_out_frames();
 }
 

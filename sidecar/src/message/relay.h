@@ -1,9 +1,10 @@
 // Relays committed messages from Postgres to the transports: in order, without losses and without repeats.
 //
 // Each stream belongs to one shard. One sidecar at a time leads a shard, under a lease that it renews every second. The
-// leader drains the shard: sealcast.drain() gives messages their offsets and records numbered relay batches. All other
-// sidecars tail the shard: sealcast.tail() reads the relay batches that the leader recorded. So every sidecar gives
-// every frame to its transports.
+// leader drains the shard: sealcast_internal.drain() gives messages their offsets and records numbered relay batches.
+// All other sidecars tail the shard: sealcast_internal.tail() reads the relay batches that the leader recorded. So
+// every sidecar gives every frame to its transports. The leader alone delivers to outside services. So a sidecar leads
+// no shard while a live sidecar has more transports; sealcast_internal.claim_shards() decides that.
 //
 // A new connection first executes LISTEN, so that it misses no commit. Then the relay repeats rounds. In a round it
 // renews its leases if that is due, tails, and drains, until nothing is left. Then it waits until one of these events:

@@ -17,18 +17,18 @@ ShardArrays RelayShards::select(Predicate selected) const {
   return arrays;
 }
 
-bool RelayShards::renew(std::int32_t id, std::int64_t epoch, bool led, std::int64_t newest) {
+bool RelayShards::renew(std::int32_t id, std::int64_t epoch, bool led, KnownBatch newest) {
   Shard* shard = find(id);
   if (shard == nullptr) {
-    shards_.push_back({id, epoch, false, false, newest, newest, newest});
+    shards_.push_back({id, epoch, false, false, newest.number, newest, newest.number});
     shard = &shards_.back();
   }
   const bool changed = led != shard->led;
   if (!led || epoch != shard->epoch) shard->caught_up = false;
   shard->led = led;
   shard->epoch = epoch;
-  shard->newest = std::max(shard->newest, newest);
-  if (led && shard->published >= newest) shard->caught_up = true;
+  shard->newest = newest;
+  if (led && shard->published >= newest.number) shard->caught_up = true;
   return changed;
 }
 
@@ -41,9 +41,11 @@ bool RelayShards::advance(std::int32_t id, std::int64_t batch) {
 
 void RelayShards::catch_up() {
   for (Shard& shard : shards_) {
-    if (shard.led && shard.published >= shard.newest) shard.caught_up = true;
+    if (shard.led && shard.published >= shard.newest.number) shard.caught_up = true;
   }
 }
+
+void RelayShards::forget() { shards_.clear(); }
 
 void RelayShards::lose_connection() {
   for (Shard& shard : shards_) shard.caught_up = false;
@@ -63,6 +65,17 @@ ShardArrays RelayShards::to_drain() const {
 
 ShardArrays RelayShards::to_settle() const {
   return select([](const Shard& shard) { return shard.caught_up && shard.settled != shard.published; });
+}
+
+KnownBatches RelayShards::known() const {
+  KnownBatches known;
+  for (const Shard& shard : shards_) {
+    known.ids.push_back(shard.id);
+    known.published.push_back(shard.published);
+    known.newest.push_back(shard.newest.number);
+    known.logged_at.push_back(shard.newest.logged_at);
+  }
+  return known;
 }
 
 std::int64_t RelayShards::led_count() const { return std::ranges::count(shards_, true, &Shard::led); }

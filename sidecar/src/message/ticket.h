@@ -1,7 +1,6 @@
 // Makes and verifies tickets: short-lived tokens for one stream, which this program issues itself.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,30 +11,24 @@
 
 namespace sealcast::message {
 
-// SessionVerifier refuses tickets, so a ticket cannot be used as a session. There are two kinds of tickets. A ticket of
-// one kind never verifies as the other kind.
-//
-// Times are Unix seconds. The functions that make a ticket throw std::invalid_argument if an id is no UUID or the
-// target is no name of a transport. The functions that verify a ticket need a lower-case `stream_id`.
+// SessionVerifier refuses tickets, so a ticket cannot be used as a session. Times are Unix seconds.
 class TicketIssuer {
  public:
-  // Derives one key per kind from `secret` by HKDF-SHA-256 (RFC 5869). Throws std::runtime_error if the secret is too
-  // short or OpenSSL has no HKDF.
+  // Derives the key from `secret` by HKDF-SHA-256 (RFC 5869). Throws std::runtime_error if the secret is too short or
+  // OpenSSL has no HKDF.
   explicit TicketIssuer(std::string_view secret);
   ~TicketIssuer();
 
-  // A subscription ticket lets one user read one stream. An EventSource of a browser cannot send headers, so it sends
-  // the ticket in the URL, as ?access_token=.
-  std::string issue(std::string_view stream_id, std::string_view user_id, std::int64_t expires_at) const;
-  std::optional<Session> verify(std::string_view ticket, std::string_view stream_id, std::int64_t now_seconds) const;
+  // Takes another secret: tickets of the earlier one are not valid any more. If it throws, nothing has changed.
+  void replace(std::string_view secret);
 
-  // A migration ticket is for all readers of a stream whose readers move to the transport `target`. A reader exchanges
-  // it for a reader token of that transport, by POST /streams/{id}/token. The transport itself does not accept the
-  // ticket.
-  static constexpr std::chrono::seconds kMigrationLife{60};
-  std::string issue_migration(std::string_view stream_id, std::string_view target, std::int64_t expires_at) const;
-  bool verify_migration(std::string_view ticket, std::string_view stream_id, std::string_view target,
-                        std::int64_t now_seconds) const;
+  // A ticket lets the user of the session read one stream. An EventSource of a browser cannot send headers, so it sends
+  // the ticket in the URL, as ?access_token=. The ticket can be used until `expires_at`. It contains when the session
+  // expires, because event streams that it opens end then. Throws std::invalid_argument if an id is no UUID.
+  std::string issue(std::string_view stream_id, const Session& session, std::int64_t expires_at) const;
+  // Returns the session for which the ticket was issued. Returns nullopt if the ticket is not valid for the stream.
+  // `stream_id` must be in lower case.
+  std::optional<Session> verify(std::string_view ticket, std::string_view stream_id, std::int64_t now_seconds) const;
 
  private:
   class Impl;

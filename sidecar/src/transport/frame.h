@@ -19,11 +19,12 @@ struct Frame {
   std::int64_t prev = 0;    // the offset of the previous frame on the same channel
   std::int32_t shard = 0;
   std::int64_t batch = 0;  // the number of its relay batch in the shard; 0 when it was read without its relay batch
-  std::string text{};      // {"offset":…,"prev":…,"envelope":{…}}
+  std::string text{};      // the JSON that append_frame() writes
 };
 using FramePtr = std::shared_ptr<const Frame>;
 
-// Appends {"offset":…,"prev":…,"envelope":{…}}.
+// Appends {"offset":…,"prev":…,"envelope":{…}}. An empty `envelope` means that the row of the message is gone: the
+// offset stays, and the function appends {"offset":…,"prev":…,"gone":true}.
 void append_frame(std::int64_t offset, std::int64_t prev, std::string_view envelope, std::string& out);
 
 // Returns the member `ts` of an envelope or of a frame's text, in Unix milliseconds; nullopt when it is missing.
@@ -38,10 +39,14 @@ constexpr std::optional<Channel> channel_named(std::string_view name) {
   return std::nullopt;
 }
 
-// Return the members `kid`, `t` and `s` of an envelope or of a frame's text. Each returns an empty text when its member
+// Returns whether the text of a frame says that its message is gone.
+bool is_gone(std::string_view frame);
+
+// Return the members `kid`, `t`, `s` and `sig` of an envelope or of a frame's text. Each returns an empty text when its member
 // is missing.
 std::string_view envelope_kid(std::string_view text);
 std::string_view envelope_type(std::string_view text);
 std::string_view envelope_sender(std::string_view text);
+std::string_view envelope_sig(std::string_view text);
 
 }  // namespace sealcast::transport

@@ -3,6 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -17,7 +18,7 @@ namespace sealcast::transport {
 struct FrameRow {
   std::int64_t offset;
   std::int64_t prev;
-  std::string_view envelope;  // valid as long as the FramePage
+  std::string_view envelope;  // valid as long as the FramePage; empty if the message is gone
 };
 
 class FramePage {
@@ -40,11 +41,12 @@ class FrameHistory {
   virtual ~FrameHistory() = default;
   // Returns at most `max_rows` frames in ascending order of offset. When `after` is given, they are the first frames
   // after that offset. When only `before` is given, they are the last frames before that offset. When neither is given,
-  // they are the newest frames. When both are given, all returned offsets are below `before`. `stream_id` is a
-  // lower-case UUID. Throws postgres::Error.
+  // they are the newest frames. When both are given, all returned offsets are below `before`. A page ends early with
+  // the frame that brings its envelopes to core::kMaxPageBytes. `stream_id` is a lower-case UUID. `wanted` is
+  // asked before a page that had to wait is read, see postgres::Pool. Throws postgres::Error.
   virtual asio::awaitable<FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,
-                                          std::optional<std::int64_t> before, std::int32_t max_rows,
-                                          Channel channel) = 0;
+                                          std::optional<std::int64_t> before, std::int32_t max_rows, Channel channel,
+                                          std::function<bool()> wanted) = 0;
 };
 
 }  // namespace sealcast::transport

@@ -56,7 +56,7 @@ class ChannelNames {
   Pattern vip_;
 };
 
-// The key is the name of the transport.
-using TokenMakers = std::map<std::string, std::unique_ptr<TokenMaker>, std::less<>>;
+// The key is the name of the transport. A reload replaces a maker while an answer may still use it.
+using TokenMakers = std::map<std::string, std::shared_ptr<const TokenMaker>, std::less<>>;
 
 }  // namespace sealcast::transport

@@ -27,9 +27,10 @@ std::string canonical(std::string_view json) {
 }
 
 // Returns the error message for a document, or "" if it is valid.
-std::string problem(std::string_view json) {
+std::string problem(std::string_view json, Rules rules = Rules::rfc8785) {
   try {
-    canonical(json);
+    std::string out;
+    canonicalize(json, out, rules);
     return "";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::invalid_json);
@@ -142,6 +143,32 @@ TEST(Canonicalize, ASpecialByteIsFoundAtEachPosition) {
   }
 }
 
+TEST(Canonicalize, APayloadMustNotContainNulAndTheErrorNamesThePath) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"("a\u0000b")", R"(byte 2: $: U+0000 cannot be stored)"},
+      {R"({"content":"a\u0000b"})", R"(byte 13: $["content"]: U+0000 cannot be stored)"},
+      {R"({"a":{"x":1},"b":[0,[],{"c":null,"d":"\u0000"}]})", R"(byte 38: $["b"][2]["d"]: U+0000 cannot be stored)"},
+      {R"({"a":1,"k\u0000":2})", R"(byte 9: $: a key contains U+0000, which cannot be stored)"},
+      {R"([{"a":1},{"k\u0000":2}])", R"(byte 12: $[1]: a key contains U+0000, which cannot be stored)"},
+  };
+  for (const auto& [json, expected] : cases) {
+    EXPECT_EQ(problem(json, Rules::payload), "invalid JSON at " + expected) << json;
+    EXPECT_EQ(problem(json, Rules::envelope), "invalid JSON at " + expected) << json;
+    EXPECT_EQ(problem(json), "") << json << ": RFC 8785 allows U+0000";
+  }
+  EXPECT_EQ(problem(R"({"a":"\u0001\\u0000"})", Rules::payload), "") << "a backslash before u0000 is text";
+}
+
+TEST(Canonicalize, TheEnvelopeAroundAPayloadIsOneLevelMore) {
+  const auto nested = [](int depth) { return repeat("[", depth) + repeat("]", depth); };
+  for (const Rules rules : {Rules::rfc8785, Rules::payload}) {
+    EXPECT_EQ(problem(nested(128), rules), "");
+    EXPECT_NE(problem(nested(129), rules), "");
+  }
+  EXPECT_EQ(problem(nested(129), Rules::envelope), "");
+  EXPECT_EQ(problem(nested(130), Rules::envelope), "invalid JSON at byte 129: nesting is deeper than 128 levels");
+}
+
 TEST(Canonicalize, NestingBeyondTheLimitIsRefused) {
   EXPECT_EQ(problem(repeat("[", kMaxDepth) + repeat("]", kMaxDepth)), "");
   EXPECT_EQ(problem(repeat("{\"a\":", kMaxDepth) + "1" + repeat("}", kMaxDepth)), "");
@@ -162,9 +189,9 @@ TEST(Canonicalize, TheCancelFlagInterruptsIt) {
   };
   for (const std::string& json : large_documents) {
     std::string out;
-    EXPECT_NO_THROW(canonicalize(json, out, Numbers::rounded, &lowered));
+    EXPECT_NO_THROW(canonicalize(json, out, Rules::rfc8785, &lowered));
     try {
-      canonicalize(json, out, Numbers::rounded, &raised);
+      canonicalize(json, out, Rules::rfc8785, &raised);
       ADD_FAILURE() << "not interrupted";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::interrupted);

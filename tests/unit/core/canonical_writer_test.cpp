@@ -93,9 +93,28 @@ TEST(CanonicalWriter, AnErrorNamesThePath) {
             "");
 }
 
-TEST(CanonicalWriter, InexactNumbersAreRefusedWithNumbersExact) {
+TEST(CanonicalWriter, APayloadMustNotContainNul) {
+  using namespace std::string_view_literals;
+  for (const bool in_key : {false, true}) {
+    std::string out;
+    CanonicalWriter writer(out, Rules::payload);
+    writer.begin_object();
+    writer.key("a");
+    writer.begin_array();
+    try {
+      if (in_key) writer.begin_object();
+      in_key ? writer.key("k\0"sv) : writer.string("a\0b"sv);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), in_key ? R"(invalid JSON at $["a"][0]: a key contains U+0000, which cannot be stored)"
+                                        : R"(invalid JSON at $["a"][0]: U+0000 cannot be stored)");
+    }
+  }
+}
+
+TEST(CanonicalWriter, InexactNumbersAreRefusedInAPayload) {
   std::string out;
-  CanonicalWriter writer(out, Numbers::exact);
+  CanonicalWriter writer(out, Rules::payload);
   writer.begin_array();
   writer.number("9007199254740992");
   EXPECT_THROW(writer.number("9007199254740993"), Error);
@@ -104,7 +123,7 @@ TEST(CanonicalWriter, InexactNumbersAreRefusedWithNumbersExact) {
 TEST(CanonicalWriter, TheCancelFlagInterruptsASort) {
   const volatile int raised = 1;
   std::string out;
-  CanonicalWriter writer(out, Numbers::rounded, &raised);
+  CanonicalWriter writer(out, Rules::rfc8785, &raised);
   std::vector<std::string> keys;
   for (int i = 0; i < 20'000; ++i) keys.push_back(std::to_string(100'000 - i));
   writer.begin_object();

@@ -333,6 +333,22 @@ TEST(Envelope, PassesACancelOn) {
   EXPECT_THROW(verify_envelope(json, kNow, std::nullopt, find_key, nullptr, &raised), Error);
 }
 
+TEST(Envelope, OpensAnEnvelopeOfAnyAge) {
+  const std::optional<OpenedEnvelope> opened = open_envelope(sealed(), find_key, nullptr);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->t, kFields.t);
+  EXPECT_EQ(opened->stream_id, kFields.stream_id);
+  EXPECT_EQ(opened->sender_id, kFields.sender_id);
+  EXPECT_EQ(opened->txn_id, kFields.txn_id);
+  EXPECT_EQ(opened->canonical_d, R"({"content":"hello","type":"chat"})");
+  EXPECT_EQ(opened->result, VerifyResult::ok);
+  EXPECT_EQ(open_envelope(replaced(sealed(), "hello", "hallo"), find_key, nullptr)->result,
+            VerifyResult::bad_signature);
+  EXPECT_EQ(open_envelope(replaced(sealed(), "\"k1\"", "\"gone\""), find_key, nullptr)->result,
+            VerifyResult::unknown_kid);
+  EXPECT_FALSE(open_envelope("{}", find_key, nullptr));
+}
+
 TEST(Envelope, NamesItsVerdicts) {
   EXPECT_EQ(to_string(VerifyResult::ok), "ok");
   EXPECT_EQ(to_string(VerifyResult::malformed), "malformed");
@@ -340,6 +356,22 @@ TEST(Envelope, NamesItsVerdicts) {
   EXPECT_EQ(to_string(VerifyResult::bad_signature), "bad_signature");
   EXPECT_EQ(to_string(VerifyResult::expired), "expired");
   EXPECT_EQ(to_string(VerifyResult::from_future), "from_future");
+}
+
+// Whatever was sealed verifies: the levels of the envelope do not count.
+TEST(Verify, ThePayloadMayHave128Levels) {
+  const auto nested = [](int depth) {
+    std::string d;
+    for (int i = 0; i < depth; ++i) d += "{\"a\":";
+    d += "1";
+    return d.append(static_cast<std::size_t>(depth), '}');
+  };
+  for (const int depth : {127, 128}) EXPECT_EQ(verify(sealed(kFields, nested(depth))), VerifyResult::ok) << depth;
+  EXPECT_EQ(verify(sealed(kFields, nested(129))), VerifyResult::malformed);
+}
+
+TEST(Verify, ANulInThePayloadIsMalformed) {
+  EXPECT_EQ(verify(sealed(kFields, R"({"a":"\u0000"})")), VerifyResult::malformed);
 }
 
 }  // namespace

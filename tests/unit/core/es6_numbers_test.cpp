@@ -26,9 +26,9 @@ std::string number_of(double value) {
   return out;
 }
 
-std::string canonical(const std::string& json, Numbers numbers = Numbers::rounded) {
+std::string canonical(const std::string& json, Rules rules = Rules::rfc8785) {
   std::string out;
-  canonicalize(json, out, numbers);
+  canonicalize(json, out, rules);
   return out;
 }
 
@@ -114,7 +114,7 @@ TEST(Es6Numbers, ACanonicalLiteralIsExactAndDoesNotChange) {
   for_each_value(100'000, [](std::uint64_t bits) {
     const double value = std::bit_cast<double>(bits);
     const std::string text = number_of(value);
-    ASSERT_EQ(canonical(text, Numbers::exact), text);
+    ASSERT_EQ(canonical(text, Rules::payload), text);
     char digits[40];
     std::snprintf(digits, sizeof digits, "%.16E", value);
     ASSERT_EQ(canonical(digits), text) << digits;
@@ -147,11 +147,21 @@ TEST(Es6Numbers, LiteralsAreRoundedAsByStrtod) {
   }
 }
 
+TEST(Es6Numbers, WithNumbersNoUnderflowOnlyLiteralsThatBecomeZeroAreRefused) {
+  for (const char* literal : {"1e-400", "-1e-99999999999999999999", "2.4703282292062327e-324", "1e-200000"}) {
+    EXPECT_THROW(canonical(literal, Rules::claims), Error) << literal;
+  }
+  for (const char* literal :
+       {"0", "-0", "0e-99999999999999999999", "5e-324", "9007199254740993", "1.23456789012345678"}) {
+    EXPECT_EQ(canonical(literal, Rules::claims), canonical(literal)) << literal;
+  }
+}
+
 TEST(Es6Numbers, WithNumbersExactInexactLiteralsAreRefused) {
   for (const char* literal :
        {"9007199254740993", "0.10000000000000000001", "1e-400", "-1e-99999999999999999999", "123456789012345678",
         "0.1e-323", "333333333.33333329", "2.4703282292062328e-324", "100000000000000000000001"}) {
-    EXPECT_THROW(canonical(literal, Numbers::exact), Error) << literal;
+    EXPECT_THROW(canonical(literal, Rules::payload), Error) << literal;
     EXPECT_NO_THROW(canonical(literal)) << literal;
   }
   const std::vector<std::pair<std::string, const char*>> exact = {
@@ -171,7 +181,7 @@ TEST(Es6Numbers, WithNumbersExactInexactLiteralsAreRefused) {
   };
   for (const auto& [literal, text] : exact) {
     if (text != nullptr) {
-      EXPECT_EQ(canonical(literal, Numbers::exact), text) << literal.substr(0, 40);
+      EXPECT_EQ(canonical(literal, Rules::payload), text) << literal.substr(0, 40);
     } else {
       EXPECT_THROW(canonical(literal), Error);
     }

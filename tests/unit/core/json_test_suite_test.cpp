@@ -57,10 +57,10 @@ bool read_member(std::string_view line, std::string_view label, std::string& out
   return true;
 }
 
-bool accepted(std::string_view json, Numbers numbers = Numbers::rounded) {
+bool accepted(std::string_view json, Rules rules = Rules::rfc8785) {
   std::string out = "before";
   try {
-    canonicalize(json, out, numbers);
+    canonicalize(json, out, rules);
     return true;
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::invalid_json);

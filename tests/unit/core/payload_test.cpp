@@ -21,7 +21,7 @@ std::string prepared(std::string_view json, const std::vector<ServerField>& fiel
   canonicalize(json, sent);
   EXPECT_EQ(payload.sent_hash, sha256(sent));
   std::string again;
-  canonicalize(payload.canonical, again, Numbers::exact);
+  canonicalize(payload.canonical, again, Rules::payload);
   EXPECT_EQ(payload.canonical, again);
   return payload.canonical;
 }

@@ -9,6 +9,8 @@
 
 namespace sealcast::client::http {
 
+inline constexpr int kUnauthorized = 401;  // the service refuses the key
+
 struct Answer {
   int status = 0;       // the HTTP status; 0: there was no complete answer, and `failure` is the reason
   bool late = false;    // true when there was no complete answer by the deadline

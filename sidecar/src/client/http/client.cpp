@@ -10,6 +10,7 @@
 
 #include "base/event.h"
 #include "client/http/multi.h"
+#include "core/characters.h"
 
 namespace sealcast::client::http {
 namespace {
@@ -93,6 +94,8 @@ void Transfer::set_up(const ClientOptions& options, const std::string& url) {
   curl_easy_setopt(easy_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   if (!options.ca_file.empty()) {
     curl_easy_setopt(easy_, CURLOPT_CAINFO, options.ca_file.c_str());
+    // libcurl would keep the certificates for a day. A new connection reads them again, so that they can be replaced.
+    curl_easy_setopt(easy_, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);  // otherwise libcurl also trusts the system's certificates
   }
 
@@ -192,9 +195,7 @@ std::string percent_encode(std::string_view segment) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
   for (const char c : segment) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    const bool digit = c >= '0' && c <= '9';
-    if (letter || digit || c == '-' || c == '.' || c == '_' || c == '~') {
+    if (core::is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~') {
       out += c;
     } else {
       const auto byte = static_cast<unsigned char>(c);

@@ -3,8 +3,8 @@
 // Use: POST and GET over HTTP/1.1. Connections are reused. Each connection carries one request at a time, so a hanging
 // connection delays only its own request, and the client closes it at the deadline of the request. HTTP/2 is not used:
 // it sends all requests to a service over one connection, so one hanging connection would delay all of them.
-// Certificates and host names are always verified. Redirects are not followed. Proxy settings in the environment and
-// .netrc files are ignored.
+// Certificates and host names are always verified. A changed CA file takes effect with the next connection. Redirects
+// are not followed. Proxy settings in the environment and .netrc files are ignored.
 //
 // Deadlines: each request ends at its deadline at the latest, even when the service or the name lookup hangs.
 //

@@ -35,6 +35,7 @@ using Clock = Connection::Clock;
 // The pause between two attempts to connect doubles from the first to the longest.
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{1000};
+constexpr std::chrono::milliseconds kCancelGrace{1000};  // how long Postgres may take to cancel a statement
 
 auto ignoring(boost::system::error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
 
@@ -74,9 +75,22 @@ void log_notice(void* connection, const PGresult* notice) noexcept {
               {"sqlstate", std::string_view(state ? state : "")}});
 }
 
-constexpr char kInterface[] = "select sealcast.interface_version()";
+// Asks for the interface version, and replaces the settings that a role or database may carry and that change how our
+// statements work. The query names pg_catalog, because search_path is one of these settings. A server without one of
+// the settings skips it. Through a pooler in transaction mode, the statement reaches only one server connection.
+constexpr char kInterface[] =
+    "select sealcast.interface_version(), pg_catalog.count(pg_catalog.set_config(s.name, v.value, false))"
+    " from (values ('search_path', 'pg_catalog, pg_temp'), ('client_encoding', 'UTF8'),"
+    " ('standard_conforming_strings', 'on'), ('bytea_output', 'hex'), ('DateStyle', 'ISO, MDY'),"
+    " ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'), ('row_security', 'on'),"
+    " ('default_transaction_isolation', 'read committed'), ('default_transaction_read_only', 'off'),"
+    " ('default_transaction_deferrable', 'off'), ('statement_timeout', $1), ('lock_timeout', '0'),"
+    " ('transaction_timeout', '0'), ('idle_session_timeout', '0'), ('idle_in_transaction_session_timeout', '0')) v "
+    "(name, value)"
+    " join pg_catalog.pg_settings s on s.name operator(pg_catalog.=) v.name";
 constexpr std::string_view kUndefinedSchema = "3F000";
 constexpr std::string_view kUndefinedFunction = "42883";
+constexpr std::string_view kInsufficientPrivilege = "42501";
 
 std::string incompatibility_of(std::int64_t interface) {
   if (interface == kInterfaceVersion) return {};
@@ -86,7 +100,11 @@ std::string incompatibility_of(std::int64_t interface) {
                                         : ": run the sealcastd of the extension's version");
 }
 
-std::string incompatibility_of(const Error& error) {
+std::string incompatibility_of(const Error& error, const char* role) {
+  if (error.sqlstate() == kInsufficientPrivilege) {
+    return std::string("the role ") + role + " may not use the extension sealcast (" + error.what() +
+           "): run GRANT sealcast_service TO " + role;
+  }
   if (error.sqlstate() != kUndefinedSchema && error.sqlstate() != kUndefinedFunction) return {};
   return std::string("the database has no extension sealcast with an interface version (") + error.what() +
          "): run CREATE EXTENSION sealcast, or ALTER EXTENSION sealcast UPDATE";
@@ -119,6 +137,7 @@ class PipelinedConnection final : public Connection, public std::enable_shared_f
 
   asio::awaitable<void> run();
   asio::awaitable<void> connect();
+  asio::awaitable<void> connect_to(const std::string& dsn, const std::string& password);
   asio::awaitable<void> read();
   void check_interface_version();
   void send(const char* sql, const Params& params, Handler handler);
@@ -127,6 +146,9 @@ class PipelinedConnection final : public Connection, public std::enable_shared_f
   void watch_deadline();
   void disconnect(const std::string& reason);
   void set_incompatible_extension(std::string reason);
+  std::chrono::milliseconds longest_wait() const {
+    return settings_.timeout + (settings_.server_timeout ? kCancelGrace : std::chrono::milliseconds(0));
+  }
   static std::pair<std::exception_ptr, Result> answer_of(const Pending& pending, const std::string* loss);
 
   asio::any_io_executor executor_;
@@ -193,9 +215,25 @@ asio::awaitable<void> PipelinedConnection::run() {
   }
 }
 
+// Tries each address in turn, as libpq does.
 asio::awaitable<void> PipelinedConnection::connect() {
-  std::string dsn = co_await with_addresses(settings_.dsn);
-  if (stopping_.is_set()) co_return;
+  const std::string password = settings_.dsn.password.text();
+  const std::string dsn = with_password(settings_.dsn.text, password);
+  const std::vector<std::string> dsns = co_await dsn_of_each_address(dsn, settings_.timeout);
+  for (std::size_t i = 0; i < dsns.size() && !stopping_.is_set(); ++i) {
+    std::string problem;
+    try {
+      co_await connect_to(dsns[i], password);
+      co_return;
+    } catch (const Error& error) {
+      if (i + 1 == dsns.size()) throw;
+      problem = error.what();
+    }
+    disconnect(problem);
+  }
+}
+
+asio::awaitable<void> PipelinedConnection::connect_to(const std::string& dsn, const std::string& password) {
   const std::string name = "sealcastd, " + settings_.name;
   const char* const keywords[] = {"dbname", "fallback_application_name", nullptr};
   const char* const values[] = {dsn.c_str(), name.c_str(), nullptr};
@@ -205,7 +243,7 @@ asio::awaitable<void> PipelinedConnection::connect() {
   if (PQstatus(conn_) == CONNECTION_BAD) throw Error(Failure::unavailable, trimmed(PQerrorMessage(conn_)));
 
   auto timed_out = std::make_shared<bool>(false);
-  asio::steady_timer timer(executor_, settings_.timeout);
+  asio::steady_timer timer(executor_, connect_timeout(dsn, settings_.timeout));
   timer.async_wait([self = shared_from_this(), timed_out](boost::system::error_code ec) {
     if (ec || self->connected_) return;
     *timed_out = true;
@@ -215,7 +253,7 @@ asio::awaitable<void> PipelinedConnection::connect() {
 
   PostgresPollingStatusType status = PGRES_POLLING_WRITING;
   while (status != PGRES_POLLING_OK) {
-    socket_.assign(PQsocket(conn_));  // libpq opens a new socket for each address
+    socket_.assign(PQsocket(conn_));  // libpq may open a new socket, for example without TLS
     boost::system::error_code ec;
     auto wait = status == PGRES_POLLING_WRITING ? socket_.wait_write : socket_.wait_read;
     co_await socket_.async_wait(wait, ignoring(ec));
@@ -223,7 +261,12 @@ asio::awaitable<void> PipelinedConnection::connect() {
     if (stopping_.is_set()) co_return;
     if (*timed_out || ec) throw Error(Failure::unavailable, *timed_out ? "the connection timed out" : ec.message());
     status = PQconnectPoll(conn_);
-    if (status == PGRES_POLLING_FAILED) throw Error(Failure::unavailable, trimmed(PQerrorMessage(conn_)));
+    if (status == PGRES_POLLING_FAILED) {
+      // libpq does not return the SQLSTATE of a failed login, and poolers send their own. So the password is read again
+      // whenever the server had asked for it.
+      if (PQconnectionUsedPassword(conn_) != 0) settings_.dsn.password.read_again(password);
+      throw Error(Failure::unavailable, trimmed(PQerrorMessage(conn_)));
+    }
   }
   PQsetnonblocking(conn_, 1);
   if (!PQenterPipelineMode(conn_)) throw Error(Failure::unavailable, trimmed(PQerrorMessage(conn_)));
@@ -237,7 +280,7 @@ void PipelinedConnection::check_interface_version() {
       if (error) std::rethrow_exception(error);
       self->set_incompatible_extension(incompatibility_of(rows.integer(0, 0)));
     } catch (const Error& refused) {
-      self->set_incompatible_extension(incompatibility_of(refused));
+      self->set_incompatible_extension(incompatibility_of(refused, PQuser(self->conn_)));
       return self->disconnect(refused.what());
     }
     if (!self->incompatible_extension_.empty()) return self->disconnect(self->incompatible_extension_);
@@ -248,7 +291,9 @@ void PipelinedConnection::check_interface_version() {
     self->connected_or_stopping_.set();
     if (self->on_connect) self->on_connect();
   };
-  send(kInterface, kNoParams, asio::bind_executor(executor_, std::move(done)));
+  Params params;
+  params.add(settings_.server_timeout ? std::to_string(settings_.timeout.count()) : std::string("0"));
+  send(kInterface, params, asio::bind_executor(executor_, std::move(done)));
 }
 
 // Each attempt to connect checks the version again. A reason that repeats is logged only once.
@@ -317,7 +362,7 @@ void PipelinedConnection::read_results() {
     PQclear(result);
     Pending done = std::move(pending_.front());
     pending_.pop_front();
-    if (!pending_.empty()) pending_.front().deadline = Clock::now() + settings_.timeout;
+    if (!pending_.empty()) pending_.front().deadline = Clock::now() + longest_wait();
     // The handler is called directly, because this code never runs within query().
     auto [error, rows] = answer_of(done, nullptr);
     std::move(done.handler)(std::move(error), std::move(rows));
@@ -361,7 +406,7 @@ void PipelinedConnection::send(const char* sql, const Params& params, Handler ha
     socket_.cancel(ignored);
     return disconnect("libpq could not send a statement");
   }
-  pending_.push_back({std::move(handler), nullptr, Clock::now() + settings_.timeout});
+  pending_.push_back({std::move(handler), nullptr, Clock::now() + longest_wait()});
   flush();
   watch_deadline();
 }
@@ -390,7 +435,7 @@ void PipelinedConnection::watch_deadline() {
     self->watching_deadline_ = false;
     if (ec || self->pending_.empty()) return;
     if (self->pending_.front().deadline <= Clock::now()) {
-      self->disconnect("Postgres did not answer a statement within " + std::to_string(self->settings_.timeout.count()) +
+      self->disconnect("Postgres did not answer a statement within " + std::to_string(self->longest_wait().count()) +
                        " ms");
     } else {
       self->watch_deadline();

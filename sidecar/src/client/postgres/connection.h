@@ -1,18 +1,20 @@
 // One connection to Postgres that keeps itself connected: libpq in pipeline mode on the event loop.
 //
 // Use: unnamed statements, each in its own transaction. A statement is sent at once, even while earlier statements have
-// no answer yet. Answers arrive in order. The connection sets no session parameters except those in the DSN, so it
-// works through PgBouncer in transaction mode.
+// no answer yet. Answers arrive in order. The first statement replaces settings of the database and the role. No other
+// statement changes state of the session, so it works through PgBouncer in transaction mode.
 //
-// Deadlines: an attempt to connect ends after `timeout`; the lookup of host names before it has no limit. Each
+// Deadlines: an attempt to connect to one address ends after the DSN's connect_timeout, else after `timeout`. Each
 // statement has `timeout`, counted from query() or from the answer to the previous statement, whichever is later. At
-// that deadline the connection is closed, because all later statements wait for the same answer.
+// that deadline the connection is closed, because all later statements wait for the same answer. With server_timeout,
+// Postgres cancels the statement at the deadline (SQLSTATE 57014), and the connection stays. It is closed only if the
+// answer does not come within another second, for example behind a pooler that does not pass on the setting.
 //
 // Errors: query() throws Error. Error::failure() shows whether the statement may have been executed.
 //
 // When the server goes away: all unanswered statements fail at once with Failure::in_doubt. The connection tries to
 // reconnect until stop(). The pause between two attempts grows from 50 ms to 1 s. While there is no connection, each
-// statement fails at once with Failure::unavailable.
+// statement fails at once with Failure::unavailable. After a failed login the file of the password is read again.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -24,6 +26,7 @@
 #include <string_view>
 
 #include "base/asio.h"
+#include "client/postgres/conninfo.h"
 #include "client/postgres/error.h"
 #include "client/postgres/params.h"
 #include "client/postgres/result.h"
@@ -31,10 +34,11 @@
 namespace sealcast::client::postgres {
 
 struct ConnectionSettings {
-  std::string dsn;
+  Dsn dsn;
   std::string name;  // for the log, for example "admission" or "relay"
   std::chrono::milliseconds timeout;
   std::size_t max_queued = 1024;  // maximum of statements without an answer; a further one fails as unavailable
+  bool server_timeout = false;    // Postgres cancels a statement after `timeout`
 };
 
 class Connection {

@@ -36,6 +36,12 @@ Conninfo parse_conninfo(const std::string& dsn) {
   return values;
 }
 
+std::string with_password(const std::string& dsn, const std::string& password) {
+  Conninfo values = parse_conninfo(dsn);
+  if (!password.empty()) values["password"] = password;
+  return write_conninfo(values);
+}
+
 std::string write_conninfo(const Conninfo& values) {
   std::string out;
   for (const auto& [keyword, value] : values) {

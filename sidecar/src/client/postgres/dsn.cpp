@@ -1,20 +1,21 @@
-// Resolves each host name of a DSN (a connection string of libpq) and adds its addresses to the DSN.
+// Walks the lists of hosts, addresses and ports of a DSN.
 #include "client/postgres/dsn.h"
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/redirect_error.hpp>
+#include <algorithm>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <charconv>
 #include <sstream>
-#include <vector>
 
 #include "base/asio.h"
+#include "base/resolver.h"
 #include "client/postgres/conninfo.h"
 #include "client/postgres/error.h"
 
 namespace sealcast::client::postgres {
 
 namespace {
+
+constexpr std::chrono::seconds kLeastConnectTimeout{2};  // libpq: "it is not recommended to use less than 2 seconds"
 
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> parts;
@@ -23,46 +24,66 @@ std::vector<std::string> split(const std::string& list) {
   return parts;
 }
 
+// Returns item `i` of a list that has one item for each host, or one for all.
+std::string item_of(const std::vector<std::string>& list, std::size_t i) {
+  return list.size() == 1 ? list[0] : i < list.size() ? list[i] : std::string();
+}
+
+struct Place {
+  std::string host, address, port;
+};
+
+std::vector<std::string> with_places(const Conninfo& values, const std::vector<Place>& places) {
+  std::vector<std::string> dsns;
+  const auto attributes = values.find("target_session_attrs");
+  const bool prefers_standby = attributes != values.end() && attributes->second == "prefer-standby";
+  for (const char* const round : {"standby", "any"}) {
+    for (const Place& place : places) {
+      Conninfo one = values;
+      one["host"] = place.host;
+      one["hostaddr"] = place.address;
+      one["port"] = place.port;
+      if (prefers_standby) one["target_session_attrs"] = round;
+      dsns.push_back(write_conninfo(one));
+    }
+    if (!prefers_standby) break;
+  }
+  return dsns;
+}
+
 }  // namespace
 
-asio::awaitable<std::string> with_addresses(std::string dsn) {
+asio::awaitable<std::vector<std::string>> dsn_of_each_address(std::string dsn, std::chrono::milliseconds timeout) {
   auto executor = co_await asio::this_coro::executor;
-  auto values = parse_conninfo(dsn);
-  std::vector<std::string> names = split(values["host"]);
-  bool any_name = false;
-  for (const std::string& name : names) any_name = any_name || !name.starts_with('/');
-  if (!any_name || !values["hostaddr"].empty()) co_return dsn;
-
-  std::vector<std::string> ports = split(values["port"]);
-  std::string hosts, addresses, all_ports;
-  auto append = [](std::string& list, const std::string& item, bool first) { list += (first ? "" : ",") + item; };
-  bool first = true;
+  Conninfo values = parse_conninfo(dsn);
+  const std::vector<std::string> names = split(values["host"]), addresses = split(values["hostaddr"]),
+                                 ports = split(values["port"]);
+  std::vector<Place> places;
   std::string problem;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    std::string port = ports.empty() ? "5432" : ports.size() == 1 ? ports[0] : i < ports.size() ? ports[i] : "5432";
-    std::vector<std::string> found;
-    if (names[i].starts_with('/')) {
-      found.push_back("");
-    } else {
-      asio::ip::tcp::resolver resolver(executor);
-      boost::system::error_code ec;
-      auto results = co_await resolver.async_resolve(names[i], "", asio::redirect_error(asio::use_awaitable, ec));
-      if (ec) problem = "cannot resolve host \"" + names[i] + "\": " + ec.message();
-      for (const auto& entry : results) found.push_back(entry.endpoint().address().to_string());
+  for (std::size_t i = 0; i < std::max({names.size(), addresses.size(), std::size_t{1}}); ++i) {
+    const std::string name = i < names.size() ? names[i] : std::string(), port = item_of(ports, i);
+    if (i < addresses.size() || name.empty() || name.starts_with('/') || name.starts_with('@')) {
+      places.push_back({name, i < addresses.size() ? addresses[i] : std::string(), port});
+      continue;
     }
-    for (const std::string& address : found) {
-      append(hosts, names[i], first);
-      append(addresses, address, first);
-      append(all_ports, port, first);
-      first = false;
+    Resolver resolver(executor);
+    try {
+      const auto found = co_await resolver.resolve(name, 0, Resolver::Clock::now() + timeout);
+      for (const auto& endpoint : found) places.push_back({name, endpoint.address().to_string(), port});
+    } catch (const boost::system::system_error& error) {
+      problem = "cannot resolve host \"" + name + "\": " + error.code().message();
     }
   }
-  if (first) throw Error(Failure::unavailable, problem);
+  if (places.empty()) throw Error(Failure::unavailable, problem);
+  co_return with_places(values, places);
+}
 
-  values["host"] = hosts;
-  values["hostaddr"] = addresses;
-  values["port"] = all_ports;
-  co_return write_conninfo(values);
+std::chrono::milliseconds connect_timeout(const std::string& dsn, std::chrono::milliseconds absent) {
+  const std::string text = parse_conninfo(dsn)["connect_timeout"];
+  int seconds = 0;
+  std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return seconds <= 0 ? absent
+                      : std::max<std::chrono::milliseconds>(std::chrono::seconds(seconds), kLeastConnectTimeout);
 }
 
 }  // namespace sealcast::client::postgres

@@ -37,12 +37,15 @@ class Error : public std::runtime_error {
   // Returns true when the input caused the error: SQLSTATE classes 22 (data exception) and 54 (limit exceeded, for
   // example by input that is nested too deeply).
   bool of_input() const noexcept { return sqlstate_.starts_with("22") || sqlstate_.starts_with("54"); }
+  bool disk_full() const noexcept { return sqlstate_ == "53100"; }
+  // Returns true when the statement was cancelled, because it or its wait for a lock took too long.
+  bool took_too_long() const noexcept { return sqlstate_ == "57014" || sqlstate_ == "55P03"; }
   // Returns true when another attempt may succeed: Postgres has not answered, or the server is shutting down, starting
-  // up, a standby, out of resources, or has connection problems (class 08).
+  // up, a standby, busy, out of resources, or has connection problems (class 08).
   bool transient() const noexcept {
     std::string_view state = sqlstate_;
     return failure_ != Failure::refused || state.starts_with("08") || state.starts_with("53") ||
-           state.starts_with("57P") || state == "25006";
+           state.starts_with("57P") || state == "25006" || took_too_long();
   }
 
  private:

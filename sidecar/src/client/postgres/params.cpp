@@ -1,4 +1,4 @@
-// Writes parameters in the binary format that the *_recv functions of Postgres read. Numbers are big-endian. An array
+// Writes parameters in the binary format that the *_recv functions of Postgres read. Rules are big-endian. An array
 // begins with five 4-byte numbers: number of dimensions, null flag, element type, size, lower bound. An empty array has
 // only the first three.
 #include "client/postgres/params.h"

@@ -1,7 +1,8 @@
 // An asynchronous Redis client on one event loop. hiredis decodes the replies, and Asio sends and receives the bytes.
 //
-// Use: commands and Lua scripts, on one server or a cluster. Calls that are made at the same time go into one write.
-// Replies are matched to calls in order. The client follows the redirections of a cluster, at most 5 per call.
+// Use: commands and Lua scripts, on one server, on a cluster, or on the master that sentinels name. Calls that are made
+// at the same time go into one write. Replies are matched to calls in order. The client follows the redirections of a
+// cluster, at most 5 per call. It repeats a command until the deadline while its slot is being moved (TRYAGAIN).
 //
 // Deadlines: each call ends at its deadline at the latest. The default deadline is Options::timeout from now. The
 // client closes a connection when its oldest call has waited for more than 3 s (checked once per second). An attempt to
@@ -13,6 +14,15 @@
 // When the server goes away: all calls on its connection fail at once, as disconnected. The client tries to reconnect
 // until stop(). The pause between two attempts grows to about 1 s and is randomised. While there is no connection, each
 // call fails at once. The exception is the first attempt to connect: calls during this attempt wait for its result.
+// There is one connection, or one attempt to connect, per node. The log gets at most one line per second and client.
+//
+// Passwords: when a server refuses the password, the next attempt to connect uses what its file contains then. A
+// changed CA file takes effect with the next connection.
+//
+// Cluster: the settings name some nodes (seeds); redirections make further nodes known. While the node of a slot is not
+// connected, another node is asked, which knows the new node after a failover.
+//
+// Sentinel: each attempt to connect asks a sentinel for the master, and verifies with ROLE that the server is one.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,6 +33,7 @@
 
 #include "base/asio.h"
 #include "client/redis/command.h"
+#include "client/redis/options.h"
 #include "client/redis/reply.h"
 
 namespace sealcast::client::redis {
@@ -57,6 +68,9 @@ class Client {
 
   // Returns true when at least one node is connected and answers its calls in time.
   bool connected() const;
+  bool is_cluster() const;  // several seeds, or a redirection was seen
+  // Returns when an established connection was lost last. After a loss, Redis may have other data.
+  Clock::time_point last_loss() const;
   const Options& options() const;
 
  private:

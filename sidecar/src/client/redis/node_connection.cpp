@@ -7,10 +7,12 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <utility>
 
 #include "base/backoff.h"
 #include "base/log.h"
-#include "client/redis/tcp_link.h"
+#include "client/redis/link.h"
+#include "client/redis/topology.h"
 
 namespace sealcast::client::redis {
 namespace {
@@ -29,13 +31,20 @@ constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
 }  // namespace
 
-NodeConnection::NodeConnection(asio::any_io_executor executor, Options options, std::shared_ptr<asio::ssl::context> tls)
+NodeConnection::NodeConnection(asio::any_io_executor executor, Address address, Options options,
+                               std::shared_ptr<TlsContexts> tls, std::shared_ptr<ConnectionLog> log,
+                               std::unique_ptr<Sentinels> sentinels)
     : executor_(std::move(executor)),
+      address_(std::move(address)),
       options_(std::move(options)),
       tls_(std::move(tls)),
-      link_(std::make_shared<TcpLink>(executor_, tls_.get(), options_.max_reply)),
+      log_(std::move(log)),
+      sentinels_(std::move(sentinels)),
+      link_(std::make_shared<Link>(executor_, options_.max_reply)),
       expiry_timer_(executor_),
       stopped_(executor_) {}
+
+NodeConnection::~NodeConnection() = default;
 
 void NodeConnection::start() {
   asio::co_spawn(
@@ -49,6 +58,7 @@ void NodeConnection::stop() {
   up_ = false;
   first_attempt_ = false;
   link_->close();
+  if (sentinels_) sentinels_->stop();
   fail_calls();
   expiry_timer_.cancel();
 }
@@ -57,12 +67,12 @@ asio::awaitable<void> NodeConnection::run() {
   milliseconds pause = kFirstPause;
   while (!stopped_.is_set()) {
     const auto began = Clock::now();
-    const std::shared_ptr<TcpLink> link = link_;
+    const std::shared_ptr<Link> link = link_;
     std::string reason;
     try {
       co_await connect(link);
       up_ = !stopped_.is_set();
-      if (up_) log_up();
+      if (up_) log({});
       schedule_flush();
       co_await read_replies(*link);
     } catch (const boost::system::system_error& error) {
@@ -75,52 +85,69 @@ asio::awaitable<void> NodeConnection::run() {
     if (stopped_.is_set()) co_return;
     const bool stable = up_ && Clock::now() - began >= kStable;
     pause = stable ? kFirstPause : std::min(2 * pause, kLongestPause);
-    up_ = false;
+    if (std::exchange(up_, false)) log_->note_loss();
     first_attempt_ = false;
-    link_ = std::make_shared<TcpLink>(executor_, tls_.get(), options_.max_reply);
+    link_ = std::make_shared<Link>(executor_, options_.max_reply);
     fail_calls();
-    log_down(reason);
+    log(reason);
     // The pause is random, so that sidecars that lost the same server do not all reconnect at the same moment.
     co_await stopped_.wait_for(random_between(pause / 2, pause * 3 / 2));
   }
 }
 
-asio::awaitable<void> NodeConnection::connect(const std::shared_ptr<TcpLink>& link) {
+asio::awaitable<void> NodeConnection::connect(const std::shared_ptr<Link>& link) {
+  if (sentinels_) address_ = co_await sentinels_->master();
   asio::steady_timer limit(executor_, kConnectTimeout);
   limit.async_wait([link](const boost::system::error_code& error) {
     if (error) return;
     link->fault = "no connection within " + std::to_string(kConnectTimeout.count()) + " ms";
     link->close();
   });
-  co_await link->connect(options_.address);
+  co_await link->connect(address_, tls_.get());
   co_await greet(*link);
 }
 
-asio::awaitable<void> NodeConnection::greet(TcpLink& link) {
+asio::awaitable<void> NodeConnection::greet(Link& link) {
   std::string greeting;
-  if (!options_.password.empty()) {
-    greeting += options_.user.empty() ? Command({"AUTH", options_.password}).bytes()
-                                      : Command({"AUTH", options_.user, options_.password}).bytes();
+  int required = 0, optional = 0;
+  const std::string password = options_.password.text();
+  if (!password.empty()) {
+    greeting += options_.user.empty() ? Command({"AUTH", password}).bytes()
+                                      : Command({"AUTH", options_.user, password}).bytes();
+    ++required;
   }
-  if (options_.database != 0) greeting += Command({"SELECT", std::to_string(options_.database)}).bytes();
-  greeting += kPing;
-  const auto expected = 1 + (options_.password.empty() ? 0 : 1) + (options_.database == 0 ? 0 : 1);
+  if (options_.database != 0) {
+    greeting += Command({"SELECT", std::to_string(options_.database)}).bytes();
+    ++required;
+  }
+  const auto ask = [&](const Command& command) {
+    greeting += command.bytes();
+    ++optional;
+  };
+  const bool must_be_master = sentinels_ != nullptr || was_replica_;
+  if (must_be_master) ask(Command({"ROLE"}));
+  if (options_.needs_cluster()) ask(Command({"CLUSTER", "MYID"}));
+  ask(Command({"PING"}));
   co_await link.write(asio::buffer(greeting), asio::use_awaitable);
-  for (int seen = 0; seen < expected;) {
-    const ReplyPtr reply = link.next_reply();
-    if (!reply) {
-      co_await link.read_more();
-      continue;
+  for (int seen = 1; seen <= required + optional; ++seen) {
+    const ReplyPtr reply = co_await link.read_reply();
+    if (must_be_master && seen == required + 1 && says_replica(reply.get())) {
+      throw std::runtime_error("the server is a replica and accepts no writes (ROLE)");
     }
-    ++seen;
     if (reply->type != REDIS_REPLY_ERROR) continue;
-    const std::string text(reply->str, reply->len);
-    // NOPERM as the reply to PING (the last command) is accepted: an ACL user may have permission for the scripts only.
-    if (seen < expected || !text.starts_with("NOPERM")) throw std::runtime_error(text);
+    const std::string text(text_of(reply.get()));
+    if (refuses_password(text)) options_.password.read_again(password);
+    // NOPERM is accepted for the last commands: an ACL user may have permission for the scripts only.
+    if (seen > required && text.starts_with("NOPERM")) continue;
+    if (text.find("cluster support disabled") != text.npos) {
+      throw std::runtime_error(
+          "the server is not a node of a cluster; name one server, or its sentinels with redis+sentinel://");
+    }
+    throw std::runtime_error(text);
   }
 }
 
-asio::awaitable<void> NodeConnection::read_replies(TcpLink& link) {
+asio::awaitable<void> NodeConnection::read_replies(Link& link) {
   for (;;) {
     while (ReplyPtr reply = link.next_reply()) handle_reply(std::move(reply));
     co_await link.read_more();
@@ -133,12 +160,18 @@ void NodeConnection::handle_reply(ReplyPtr reply) {
   calls_.pop_front();
   overdue_ = false;
   const bool error = reply->type == REDIS_REPLY_ERROR;
-  // READONLY means that a failover has made this node a replica. The connection is closed: the next attempt to connect
-  // resolves the host name again and finds the new master.
-  const bool replica = error && std::string_view(reply->str, reply->len).starts_with("READONLY");
+  const std::string_view text = error ? text_of(reply.get()) : std::string_view();
+  // A failover has made this node a replica. The connection is closed: the next attempt to connect resolves the host
+  // name or asks the sentinels again, and finds the new master.
+  const bool refuses = refuses_as_replica(text), unblocked = unblocked_as_replica(text);
+  // A proxy or an operator may end the session of an open connection. A new connection sends the password again.
+  const bool unauthenticated = refuses_password(text);
+  was_replica_ = was_replica_ || refuses;
   // The handler is called directly, because this code never runs within call().
   if (call.handler) std::move(call.handler)(Result{error ? Status::error : Status::ok, std::move(reply)});
-  if (replica) throw std::runtime_error("the server is a replica and accepts no writes (READONLY)");
+  if (refuses) throw std::runtime_error("the server is a replica and accepts no writes (READONLY)");
+  if (unauthenticated) throw std::runtime_error("the server asks for the password again (NOAUTH)");
+  if (unblocked) throw std::runtime_error("the server has become a replica (UNBLOCKED)");
 }
 
 asio::awaitable<Result> NodeConnection::call(const Command& command, bool asking, Clock::time_point deadline) {
@@ -178,7 +211,7 @@ void NodeConnection::schedule_flush() {
   asio::post(executor_, [self = shared_from_this(), link = link_] { self->flush(link); });
 }
 
-void NodeConnection::flush(std::shared_ptr<TcpLink> link) {
+void NodeConnection::flush(std::shared_ptr<Link> link) {
   if (link != link_ || !up_) return;
   link->writing.swap(link->pending);
   link->pending.clear();
@@ -223,8 +256,19 @@ asio::awaitable<void> NodeConnection::watch_peer() {
   // The co_await is not in the condition of the loop, because GCC 12 miscompiles it there.
   while (!stopped_.is_set()) {
     co_await stopped_.wait_for(kPingInterval);
-    if (!stopped_.is_set()) check_peer();
+    if (stopped_.is_set()) co_return;
+    check_peer();
+    if (sentinels_ && up_) co_await check_master();
   }
+}
+
+// A demoted master may live on for seconds before its sentinels make it a replica. What it accepts is lost.
+asio::awaitable<void> NodeConnection::check_master() {
+  const std::shared_ptr<Link> link = link_;
+  const bool demoted = co_await sentinels_->names_another(address_);
+  if (!demoted || link != link_) co_return;
+  link->fault = "the sentinels name another master";
+  link->close();
 }
 
 // Detects an unreachable peer, also on an idle connection. Without this check, TCP would report it only after minutes.
@@ -252,17 +296,8 @@ void NodeConnection::fail_calls() {
   }
 }
 
-void NodeConnection::log_down(const std::string& reason) {
-  if (reason == last_reason_) return;
-  last_reason_ = reason;
-  log::write(log::Level::error, options_.log_tag, "Redis is unavailable; retrying",
-             {{"host", options_.address.host}, {"port", std::int64_t{options_.address.port}}, {"reason", reason}});
-}
-
-void NodeConnection::log_up() {
-  last_reason_.clear();
-  log::write(log::Level::info, options_.log_tag, "connected to Redis",
-             {{"host", options_.address.host}, {"port", std::int64_t{options_.address.port}}});
+void NodeConnection::log(std::string_view reason) {
+  log_->report(sentinels_ ? options_.sentinel_master : address_.text(), address_, reason);
 }
 
 }  // namespace sealcast::client::redis

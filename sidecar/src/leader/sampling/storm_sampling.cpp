@@ -1,6 +1,7 @@
 // At each tick: reads the sampling rates in effect, decides the new rates, and sets all of them with one statement.
 #include "leader/sampling/storm_sampling.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -9,8 +10,8 @@
 namespace sealcast::leader::sampling {
 namespace {
 
-constexpr char kInEffect[] = "select stream_id, rate, forced from sealcast.sampled_streams($1)";
-constexpr char kSample[] = "select told from sealcast.sample_streams($1, $2, $3, $4, $5)";
+constexpr char kInEffect[] = "select stream_id, rate, forced from sealcast_internal.sampled_streams($1)";
+constexpr char kSample[] = "select told from sealcast_internal.sample_streams($1, $2, $3, $4, $5)";
 
 }  // namespace
 
@@ -27,8 +28,10 @@ StormSampling::StormSampling(asio::any_io_executor executor, const config::Setti
                        .tick = [this](const LedShards& led) { return tick(led); }}) {}
 
 asio::awaitable<LeaderLoop::Milliseconds> StormSampling::tick(const LedShards& led) {
-  metrics_.sampled_streams.Set(0);
-  if (led.shards.empty()) co_return LeaderLoop::kSecond;
+  if (led.shards.empty()) {
+    metrics_.sampled_streams.Set(0);
+    co_return LeaderLoop::kSecond;
+  }
   postgres::Params params;
   params.add_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, led.shards);
   Effects in_effect;
@@ -38,7 +41,9 @@ asio::awaitable<LeaderLoop::Milliseconds> StormSampling::tick(const LedShards& l
   }
 
   const Rates rates = decide(led, in_effect);
-  metrics_.sampled_streams.Set(static_cast<double>(rates.size()));
+  const auto forced = std::ranges::count_if(
+      in_effect, [](const auto& stream) { return stream.second.forced && stream.second.rate < kAllUsers; });
+  metrics_.sampled_streams.Set(static_cast<double>(rates.size()) + static_cast<double>(forced));
   if (rates.empty() && in_effect.empty()) co_return LeaderLoop::kSecond;
   params.clear();
   led.add_to(params);

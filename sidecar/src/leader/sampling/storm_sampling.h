@@ -2,11 +2,11 @@
 //
 // The relay of each sidecar gets all messages, so each sidecar measures all streams. Only the leader of a stream's
 // shard decides the rate. A new leader can decide at once: it knows the velocities already, and each tick reads the
-// rates in effect from Postgres. A leader that has lost its lease changes nothing, because sealcast.sample_streams()
-// compares the epochs of the leases.
+// rates in effect from Postgres. A leader that has lost its lease changes nothing, because
+// sealcast_internal.sample_streams() compares the epochs of the leases.
 //
-// sealcast.drain() applies the rates. It selects the messages of the public channel when it gives the offsets, and
-// stores the selection. So all transports, all sidecars and readers that resume get the same messages.
+// sealcast_internal.drain() applies the rates. It selects the messages of the public channel when it gives the offsets,
+// and stores the selection. So all transports, all sidecars and readers that resume get the same messages.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -29,7 +29,7 @@ namespace sealcast::leader::sampling {
 class StormSampling {
  public:
   struct Parts {
-    std::string dsn;
+    postgres::Dsn dsn;
     std::chrono::milliseconds timeout;  // of each statement
     Metrics& metrics;
     LeaderLoop::Leads leads;

@@ -23,8 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr char kDue[] =
     "select stream_id, action, step, viewers, warm_up "
-    "from sealcast.due_switches($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-constexpr char kSwitch[] = "select sealcast.switch_stream($1, $2, $3, $4, $5, $6)";
+    "from sealcast_internal.due_switches($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+constexpr char kSwitch[] = "select sealcast_internal.switch_stream($1, $2, $3, $4, $5, $6)";
 constexpr milliseconds kFirstPause{1000};
 constexpr milliseconds kLongestPause{30'000};
 
@@ -60,6 +60,7 @@ class Switching::Ticks {
   asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
   asio::awaitable<std::vector<DueAction>> due_actions(const LedShards& led);
   asio::awaitable<bool> apply(const LedShards& led, const DueAction& due);
+  asio::awaitable<bool> apply_or_skip(const LedShards& led, const DueAction& due);
   void call_webhook(const DueAction& due);
   asio::awaitable<void> make_call(DueAction due, std::string id);
   std::string migrate_payload(const DueAction& due) const;
@@ -71,6 +72,7 @@ class Switching::Ticks {
   Parts parts_;
   LeaderLoop loop_;
   std::unordered_map<std::string, WebhookCall> calls_;  // by webhook-id
+  log::Throttle skipped_throttle_;
 };
 
 Switching::Ticks::Ticks(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts)
@@ -103,7 +105,8 @@ asio::awaitable<LeaderLoop::Milliseconds> Switching::Ticks::tick(const LedShards
     }
     // Before the probe is sent, this sidecar must know that the target transport carries the stream.
     if (due.action == "probe") co_await parts_.reroute();
-    if (!co_await apply(led, due)) continue;
+    const bool applied = co_await apply_or_skip(led, due);
+    if (!applied) continue;
     log::write(log::Level::info, log::tag::kSwitching, "a switching action was applied",
                {{"stream_id", due.stream_id},
                 {"from", due.step},
@@ -155,6 +158,24 @@ asio::awaitable<bool> Switching::Ticks::apply(const LedShards& led, const DueAct
   co_return rows.boolean(0, 0);
 }
 
+// As apply(). An action that Postgres refuses, for example because another transaction has locked the stream, is due
+// again at the next tick. The other streams do not wait for it.
+asio::awaitable<bool> Switching::Ticks::apply_or_skip(const LedShards& led, const DueAction& due) {
+  try {
+    co_return co_await apply(led, due);
+  } catch (const postgres::Error& error) {
+    if (error.transient() && !error.took_too_long()) throw;
+    if (skipped_throttle_.allows()) {
+      log::write(log::Level::warn, log::tag::kSwitching, "Postgres refused to switch a stream; retrying",
+                 {{"stream_id", due.stream_id},
+                  {"action", due.action},
+                  {"sqlstate", error.sqlstate()},
+                  {"reason", std::string_view(error.what())}});
+    }
+  }
+  co_return false;
+}
+
 // Returns the payload of the transport_migrate message that the action sends. Returns an empty text if it sends none.
 std::string Switching::Ticks::migrate_payload(const DueAction& due) const {
   if (!migrates(due.action)) return {};
@@ -165,8 +186,7 @@ std::string Switching::Ticks::migrate_payload(const DueAction& due) const {
   json.text("type", "migrate").text("target", target);
   if (const std::string channel = parts_.channel_of(target, due.stream_id); !channel.empty()) {
     json.text("channel_id", channel);
-    const std::string ticket = parts_.ticket(target, due.stream_id);
-    if (!ticket.empty()) json.text("token", ticket);
+    if (parts_.needs_token(target)) json.text("token", "required");
   }
   json.number("overlap_ms", settings_.overlap.count()).end();
   return payload;

@@ -1,8 +1,8 @@
 // Switching: moves the readers of a stream with many viewers to another transport, and back when the viewers are few.
 //
-// The database decides. The leader of a stream's shard calls sealcast.due_switches() every second, which returns the
-// due actions. sealcast.switch_stream() applies one action in one transaction, under the epoch of the lease. All state
-// is in the row of the stream, so a new leader continues where the last one stopped.
+// The database decides. The leader of a stream's shard calls sealcast_internal.due_switches() every second, which
+// returns the due actions. sealcast_internal.switch_stream() applies one action in one transaction, under the epoch of
+// the lease. All state is in the row of the stream, so a new leader continues where the last one stopped.
 //
 // The sidecar itself has two tasks. It calls the webhook until the webhook accepts or the call is no longer due. And
 // after each action that changes the transports of a stream, it reads again which transports carry which stream.
@@ -27,7 +27,7 @@ namespace sealcast::leader::switching {
 class Switching {
  public:
   struct Parts {
-    std::string dsn;
+    postgres::Dsn dsn;
     std::chrono::milliseconds timeout;  // of each statement
     Metrics& metrics;
     LeaderLoop::Leads leads;
@@ -36,9 +36,8 @@ class Switching {
     // Returns the name of the channel or topic that carries a stream on a transport. Returns an empty text if there is
     // none.
     std::function<std::string(std::string_view transport, std::string_view stream_id)> channel_of;
-    // Returns a migration ticket for a stream on a transport. Returns an empty text if the transport needs no ticket.
-    std::function<std::string(std::string_view transport, std::string_view stream_id)> ticket;
-    std::unique_ptr<Webhook> webhook;  // null if no webhook is configured
+    std::function<bool(std::string_view transport)> needs_token;  // whether readers need a token for the transport
+    std::unique_ptr<Webhook> webhook;                             // null if no webhook is configured
   };
 
   // `settings` must stay valid as long as this object. If `settings.target` is empty, no readers move. The delivery

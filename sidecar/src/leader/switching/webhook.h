@@ -10,15 +10,15 @@
 #include <string_view>
 
 #include "base/asio.h"
+#include "base/secret.h"
 #include "client/http/client.h"
-#include "core/digest.h"
 
 namespace sealcast::leader::switching {
 
 class Webhook {
  public:
   // `secret` is whsec_ followed by 24 to 64 bytes in base64. Throws SettingsError, which names the setting.
-  Webhook(asio::any_io_executor executor, std::string url, std::string_view secret, std::string ca_file);
+  Webhook(asio::any_io_executor executor, std::string url, Secret secret, std::string ca_file);
 
   // Sends one call. Returns an empty text if the webhook accepted it (2xx), otherwise the problem. A caller that
   // retries passes the same `id` again, so that the receiver can drop repeats.
@@ -31,7 +31,7 @@ class Webhook {
  private:
   client::http::Client client_;
   std::string url_;
-  core::HmacKey key_;
+  Secret secret_;
 };
 
 }  // namespace sealcast::leader::switching

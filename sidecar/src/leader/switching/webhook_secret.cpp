@@ -3,6 +3,7 @@
 
 #include "core/settings_error.h"
 #include "core/token/base64.h"
+#include "core/token/secret_file.h"
 
 namespace sealcast::leader::switching {
 namespace {
@@ -21,6 +22,12 @@ std::string decode_webhook_secret(std::string_view secret) {
         "with `echo whsec_$(openssl rand -base64 32)`");
   }
   return key;
+}
+
+std::string read_webhook_secret(const std::string& setting, const std::string& file) {
+  std::string secret = core::token::read_secret_file(setting, file);
+  decode_webhook_secret(secret);
+  return secret;
 }
 
 }  // namespace sealcast::leader::switching

@@ -12,4 +12,7 @@ namespace sealcast::leader::switching {
 // not contain the secret.
 std::string decode_webhook_secret(std::string_view secret);
 
+// Reads a secret from its file. Throws SettingsError if there is none in this format.
+std::string read_webhook_secret(const std::string& setting, const std::string& file);
+
 }  // namespace sealcast::leader::switching

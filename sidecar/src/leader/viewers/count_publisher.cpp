@@ -15,7 +15,7 @@ namespace sealcast::leader::viewers {
 namespace {
 
 constexpr char kPublish[] =
-    "select published, next_ms from sealcast.publish_viewer_counts($1, $2, $3, $4, $5, $6, $7, $8)";
+    "select published, next_ms from sealcast_internal.publish_viewer_counts($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 }  // namespace
 
@@ -38,9 +38,11 @@ class CountPublisher::Ticks {
 
   asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
   void add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params);
+  asio::awaitable<void> add_followed(std::span<const std::int32_t> shards, postgres::Params& params);
 
   const config::Settings::Audience& settings_;
   Metrics& metrics_;
+  Followers& followers_;
   std::function<void()> on_published_;
   Source webrtc_;
   Source hls_;
@@ -50,6 +52,7 @@ class CountPublisher::Ticks {
 CountPublisher::Ticks::Ticks(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts)
     : settings_(settings),
       metrics_(parts.metrics),
+      followers_(parts.followers),
       on_published_(std::move(parts.on_published)),
       webrtc_{parts.webrtc, metrics_.audience_failures("webrtc")},
       hls_{parts.hls, metrics_.audience_failures("hls")},
@@ -82,6 +85,7 @@ asio::awaitable<LeaderLoop::Milliseconds> CountPublisher::Ticks::tick(const LedS
   params.add_boolean(webrtc_.complete(webrtc) && hls_.complete(hls));
   params.add(static_cast<std::int32_t>(settings_.update.count()));
   params.add(static_cast<std::int32_t>(settings_.repeat.count()));
+  co_await add_followed(led.shards, params);
   const postgres::Result rows = co_await loop_.connection().query(kPublish, params);
   const std::int64_t published = rows.integer(0, 0);
   metrics_.audience_updates.Increment(static_cast<double>(published));
@@ -123,6 +127,19 @@ void CountPublisher::Ticks::add_counts(const Counted& webrtc, const Counted& hls
     }
     params.end_array();
   }
+}
+
+// Adds the array of the followed streams; null when they are unknown, so that every count is published.
+asio::awaitable<void> CountPublisher::Ticks::add_followed(std::span<const std::int32_t> shards,
+                                                          postgres::Params& params) {
+  const auto followed = co_await followers_.find(shards);
+  if (!followed) {
+    params.add_null(postgres::oid::kUuidArray);
+    co_return;
+  }
+  params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, followed->size());
+  for (const std::string& stream : *followed) params.element(postgres::uuid_bytes(stream));
+  params.end_array();
 }
 
 CountPublisher::CountPublisher(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts)

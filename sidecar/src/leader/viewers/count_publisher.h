@@ -5,12 +5,15 @@
 // the counts that have changed, and the counts that were not published for the time `audience.repeat_ms`. Between two
 // ticks the database gets no statement.
 //
-// The statement, sealcast.publish_viewer_counts(), has three safeguards:
+// The statement, sealcast_internal.publish_viewer_counts(), has three safeguards:
 // - It compares the epochs of the leases. So a sidecar that was frozen publishes nothing after another sidecar has
 //   acquired the leases.
 // - It derives the txn_id of an update from the stream and the tick. So no tick is published twice.
 // - It stores the counts that were published last. So a new leader can publish 0 for a stream whose last viewer has
 //   left.
+//
+// A count goes only to a stream that somebody follows (followers.h). A count that nobody would see stays as it was
+// published, so heartbeats without a session store no message by themselves.
 //
 // While a source is unavailable, the update contains null for its count and for the total.
 #pragma once
@@ -25,6 +28,7 @@
 #include "base/metrics.h"
 #include "config/settings.h"
 #include "leader/leader_loop.h"
+#include "leader/viewers/followers.h"
 #include "leader/viewers/viewer_source.h"
 
 namespace sealcast::leader::viewers {
@@ -32,11 +36,12 @@ namespace sealcast::leader::viewers {
 class CountPublisher {
  public:
   struct Parts {
-    std::string dsn;
+    postgres::Dsn dsn;
     std::chrono::milliseconds timeout;  // of each statement
     Metrics& metrics;
     ViewerSource* webrtc;  // null if viewers over WebRTC are not counted
     ViewerSource* hls;     // null if viewers over HLS are not counted
+    Followers& followers;
     LeaderLoop::Leads leads;
     std::function<void()> on_published;  // called after a tick that published at least one count
   };

@@ -3,14 +3,11 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
-#include <string>
-#include <vector>
 
 #include "base/asio.h"
-#include "base/log.h"
 #include "client/redis/client.h"
 #include "leader/viewers/viewer_source.h"
-#include "leader/viewers/viewer_window.h"
+#include "leader/viewers/viewer_store.h"
 
 namespace sealcast::leader::viewers {
 
@@ -20,22 +17,19 @@ class HeartbeatViewers final : public ViewerSource {
   HeartbeatViewers(asio::any_io_executor executor, redis::Client& client, std::chrono::milliseconds window,
                    std::chrono::milliseconds timeout);
 
-  // After Redis was unavailable, counts are too low until every viewer has sent a heartbeat again, which takes one
-  // viewer window. Returns nullopt until that time has passed.
+  // After Redis was unavailable, or a connection to it was lost, counts are too low until every viewer has sent a
+  // heartbeat again, which takes one viewer window: Redis may have restarted without its data. Returns nullopt until
+  // that time has passed.
   asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) override;
 
  private:
   struct Work;
-  asio::awaitable<bool> find_watched(std::span<const std::int32_t> shards, std::vector<std::string>& streams);
   asio::awaitable<void> count_streams(Work& work);
-  asio::awaitable<redis::Result> call(std::string_view command, std::vector<std::string> keys);
 
   asio::any_io_executor executor_;
+  ViewerStore store_;
   redis::Client& client_;
-  const ViewerWindow window_;
-  const std::chrono::milliseconds timeout_;
   redis::Clock::time_point complete_at_{};  // counts are complete from then on; max() while Redis is unavailable
-  log::Throttle log_throttle_;
 };
 
 }  // namespace sealcast::leader::viewers

@@ -1,4 +1,4 @@
-// Hashes the viewers, forms batches of heartbeats per stream, and adds each batch to Redis by a Lua script.
+// Hashes the viewers, forms batches of heartbeats per stream, and adds each batch to Redis.
 #include "leader/viewers/heartbeats.h"
 
 #include <algorithm>
@@ -16,25 +16,15 @@
 #include <vector>
 
 #include "base/event.h"
-#include "base/log.h"
 #include "client/postgres/params.h"
-#include "client/redis/script.h"
 #include "core/digest.h"
 #include "core/shard.h"
-#include "leader/viewers/viewer_window.h"
+#include "leader/viewers/viewer_store.h"
 
 namespace sealcast::leader::viewers {
 namespace {
 
-// KEYS: the key. ARGV: the command PFADD or SADD, the lifetime of the key in ms, and the members to add. One script
-// runs that command and PEXPIRE, so that a key always has an expiry.
-constexpr std::string_view kScript = R"lua(
-redis.call(ARGV[1], KEYS[1], unpack(ARGV, 3))
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-)lua";
-
 constexpr std::chrono::milliseconds kPace{50};  // minimum time between the starts of two batches of a stream
-constexpr std::size_t kMaxMembers = 1000;  // in one call of the script; Lua's unpack() is limited to some thousands
 constexpr std::size_t kHashBytes = 16;
 
 // Hashes the viewer together with the stream, so that the hashes of one viewer in two streams cannot be matched.
@@ -67,32 +57,22 @@ class Heartbeats::Writer {
   void enqueue(std::string_view stream_id, std::string_view viewer, Handler handler);
   asio::awaitable<void> write_batches(std::string stream_id);
   asio::awaitable<bool> write_batch(const std::string& stream_id, const Slices& viewers);
-  asio::awaitable<bool> write(std::string_view command, std::string key, const std::vector<std::string>& members);
 
   asio::any_io_executor executor_;
-  redis::Client& client_;
   Metrics& metrics_;
-  const ViewerWindow window_;
+  ViewerStore store_;
   const std::size_t max_waiting_;
-  const std::chrono::milliseconds timeout_;
-  const std::string key_lifetime_;  // in milliseconds, as text
-  redis::Script script_;
   // By stream id. Contains the streams with heartbeats that wait or are being written.
   std::unordered_map<std::string, Stream> streams_;
   std::size_t waiting_ = 0;
-  log::Throttle log_throttle_;
 };
 
 Heartbeats::Writer::Writer(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,
                            const config::Settings::Audience& settings, std::chrono::milliseconds timeout)
     : executor_(std::move(executor)),
-      client_(client),
       metrics_(metrics),
-      window_(settings.window),
-      max_waiting_(settings.max_waiting),
-      timeout_(timeout),
-      key_lifetime_(std::to_string(window_.key_lifetime().count())),
-      script_(kScript) {}
+      store_(client, ViewerWindow(settings.window), timeout),
+      max_waiting_(settings.max_waiting) {}
 
 asio::awaitable<HeartbeatOutcome> Heartbeats::Writer::add(std::string_view stream_id, std::string_view viewer) {
   HeartbeatOutcome outcome = HeartbeatOutcome::overloaded;
@@ -147,35 +127,14 @@ asio::awaitable<void> Heartbeats::Writer::write_batches(std::string stream_id) {
 }
 
 asio::awaitable<bool> Heartbeats::Writer::write_batch(const std::string& stream_id, const Slices& viewers) {
-  const std::int64_t begin = window_.current();
+  const std::int64_t begin = store_.window().current();
   for (std::size_t slice = 0; slice < viewers.size(); ++slice) {
     std::string key = ViewerWindow::viewers_key(stream_id, begin, static_cast<int>(slice));
-    if (!co_await write("PFADD", std::move(key), viewers[slice])) co_return false;
+    if (!co_await store_.add("PFADD", std::move(key), viewers[slice])) co_return false;
   }
   const std::vector<std::string> watched{stream_id};
   const std::int32_t shard = core::shard_of(postgres::uuid_bytes(stream_id).back());
-  co_return co_await write("SADD", ViewerWindow::watched_key(shard, begin), watched);
-}
-
-asio::awaitable<bool> Heartbeats::Writer::write(std::string_view command, std::string key,
-                                                const std::vector<std::string>& members) {
-  const std::string_view keys[] = {key};
-  const auto deadline = redis::Clock::now() + timeout_;
-  for (std::size_t begin = 0; begin < members.size(); begin += kMaxMembers) {
-    const std::size_t end = std::min(begin + kMaxMembers, members.size());
-    std::vector<std::string_view> arguments{command, key_lifetime_};
-    arguments.insert(arguments.end(), members.begin() + static_cast<std::ptrdiff_t>(begin),
-                     members.begin() + static_cast<std::ptrdiff_t>(end));
-    const redis::Result result = co_await script_.call(client_, keys, arguments, deadline);
-    if (result.status == redis::Status::ok) continue;
-    if (log_throttle_.allows()) {
-      log::write(log::Level::warn, log::tag::kAudience,
-                 "Redis did not store the heartbeats of viewers; they are refused",
-                 {{"reason", result.status == redis::Status::error ? result.text().substr(0, 200) : "no answer"}});
-    }
-    co_return false;
-  }
-  co_return true;
+  co_return co_await store_.add("SADD", ViewerWindow::watched_key(shard, begin), watched);
 }
 
 Heartbeats::Heartbeats(asio::any_io_executor executor, redis::Client& client, Metrics& metrics,

@@ -10,11 +10,11 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "client/http/client.h"
 #include "core/digest.h"
 #include "core/json_string.h"
 #include "core/token/jwt.h"
-#include "core/token/secret_file.h"
 #include "leader/viewers/livekit_rooms.h"
 
 namespace sealcast::leader::viewers {
@@ -32,12 +32,12 @@ constexpr std::size_t kMaxAnswer = 64 * 1024 * 1024;  // bytes; the answer lists
 
 class LiveKit final : public ViewerSource {
  public:
-  LiveKit(asio::any_io_executor executor, const config::Settings::LiveKit& settings, std::string_view secret)
+  LiveKit(asio::any_io_executor executor, const config::Settings::LiveKit& settings)
       : client_(std::move(executor),
                 client::http::ClientOptions{
                     .ca_file = settings.ca_file, .max_connections = 2, .max_response_bytes = kMaxAnswer}),
         url_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "twirp/livekit.RoomService/ListRooms"),
-        key_(secret),
+        secret_("livekit.api_secret_file", settings.api_secret_file),
         rooms_(settings.room) {
     core::Fault fault;
     if (!core::append_json_string(settings.api_key, issuer_, fault))
@@ -49,10 +49,12 @@ class LiveKit final : public ViewerSource {
   asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t>) override {
     const auto now = Clock::now();
     if (now < next_try_) co_return std::nullopt;
+    const std::string secret = secret_.text();
     const std::vector<std::string> headers{"Content-Type: application/json", "Accept: application/json",
-                                           "Authorization: Bearer " + token()};
+                                           "Authorization: Bearer " + token(secret)};
     client::http::Post request{url_, headers, "{}"};
     const client::http::Answer answer = co_await client_.post(std::move(request), now + kDeadline);
+    if (answer.status == client::http::kUnauthorized) secret_.read_again(secret);
     ViewerCounts counts;
     const std::string problem = rooms_.read(answer, counts);
     if (problem.empty()) {
@@ -67,7 +69,7 @@ class LiveKit final : public ViewerSource {
   }
 
  private:
-  std::string token() const {
+  std::string token(std::string_view secret) const {
     const std::int64_t now = std::time(nullptr);
     std::string claims;
     JsonObject(claims)
@@ -76,12 +78,12 @@ class LiveKit final : public ViewerSource {
         .number("exp", now + kTokenLife.count())
         .json("video", R"({"roomList":true})")
         .end();
-    return core::token::write_hs256(claims, key_);
+    return core::token::write_hs256(claims, core::HmacKey(secret));
   }
 
   client::http::Client client_;
   const std::string url_;
-  const core::HmacKey key_;
+  const Secret secret_;
   std::string issuer_;  // the API key as a JSON string
   LiveKitRooms rooms_;
   milliseconds pause_ = kFirstPause;  // after the next failure
@@ -92,8 +94,7 @@ class LiveKit final : public ViewerSource {
 
 std::unique_ptr<ViewerSource> make_livekit(asio::any_io_executor executor, const config::Settings& settings) {
   if (settings.livekit.url.empty()) return nullptr;
-  const std::string secret = core::token::read_secret_file("livekit.api_secret_file", settings.livekit.api_secret_file);
-  return std::make_unique<LiveKit>(std::move(executor), settings.livekit, secret);
+  return std::make_unique<LiveKit>(std::move(executor), settings.livekit);
 }
 
 }  // namespace sealcast::leader::viewers

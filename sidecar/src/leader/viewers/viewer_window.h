@@ -2,6 +2,7 @@
 //
 // sealcast:{<stream>}:viewers:<begin>:<slice>  a HyperLogLog of the viewers that sent a heartbeat within this third
 // sealcast:{watched-<shard>}:<begin>           a set of the streams that got a heartbeat, so that a count finds them
+// sealcast:{followed-<shard>}:<begin>          a set of the streams that somebody follows (followers.h)
 // <begin> is the first millisecond of the third, by the clock of the sidecar. <slice> is 0 to 3 (see below). The text
 // in braces selects the node of a Redis Cluster. All keys expire.
 //
@@ -52,6 +53,10 @@ class ViewerWindow {
 
   static std::string watched_key(std::int32_t shard, std::int64_t begin) {
     return "sealcast:{watched-" + std::to_string(shard) + "}:" + std::to_string(begin);
+  }
+
+  static std::string followed_key(std::int32_t shard, std::int64_t begin) {
+    return "sealcast:{followed-" + std::to_string(shard) + "}:" + std::to_string(begin);
   }
 
  private:

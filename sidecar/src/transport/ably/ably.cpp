@@ -7,8 +7,9 @@
 //
 // The messages of an array have the ids "base:0", "base:1", … The base is the idempotency key of the array. Ably
 // remembers the key for two minutes (https://ably.com/docs/pub-sub/advanced#idempotency). The base consists of the
-// stream id, the first offset and the last offset, so it identifies exactly the frames of the array. Two different
-// arrays never have the same base, so Ably never drops new frames as a repeat. When an answer is lost, Ably may have
+// stream id, the first offset, the last offset and a part of the last signature, so it identifies exactly the frames of
+// the array. Two different arrays never have the same base, also when a restored database gives the same offsets again.
+// So Ably never drops new frames as a repeat. When an answer is lost, Ably may have
 // published the array. The retry then sends an array of the same frames, and Ably recognises the repeat. Ably does not
 // recognise a retry after two minutes, or a retry by another sidecar with other arrays. In these cases readers may get
 // frames twice. They drop the second copy by its offset, as with every transport.
@@ -21,6 +22,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/secret.h"
 #include "client/http/client.h"
 #include "core/json_string.h"
 #include "core/token/base64.h"
@@ -34,6 +36,7 @@ using Kind = outside::Outcome::Kind;
 using Frames = std::span<const FramePtr>;
 
 constexpr std::size_t kMaxBatch = 128;
+constexpr std::size_t kSignature = 16;          // characters of the signature in an idempotency key
 constexpr std::string_view kName = "message";   // the name of each message; subscribers may filter by it
 constexpr std::chrono::minutes kRemembered{2};  // how long Ably remembers an idempotency key
 constexpr std::string_view kVersion = "X-Ably-Version: 1.2";
@@ -46,7 +49,8 @@ std::size_t size_of(const Frame& frame) { return kName.size() + frame.text.size(
 // text of a frame is not UTF-8.
 bool append_messages(Frames frames, std::string& out) {
   const std::string base = frames.front()->stream_id + "-" + std::to_string(frames.front()->offset) + "-" +
-                           std::to_string(frames.back()->offset) + ":";
+                           std::to_string(frames.back()->offset) + "-" +
+                           std::string(envelope_sig(frames.back()->text).substr(0, kSignature)) + ":";
   core::Fault fault;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     out += i == 0 ? "[" : ",";
@@ -60,6 +64,11 @@ bool append_messages(Frames frames, std::string& out) {
   return true;
 }
 
+std::vector<std::string> headers_for(const std::string& key) {
+  return {"Content-Type: application/json", "Accept: application/json", std::string(kVersion),
+          "Authorization: Basic " + core::token::encode_base64(key)};
+}
+
 // Returns true when Ably may have published the array although the answer was not a success.
 bool in_doubt(const client::http::Answer& answer) { return answer.status == 0 || answer.status >= 500; }
 
@@ -70,9 +79,8 @@ class Ably : public outside::Adapter {
         url_prefix_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "channels/"),
         channel_(settings.channel),
         max_bytes_(settings.max_message_bytes),
-        headers_{
-            "Content-Type: application/json", "Accept: application/json", std::string(kVersion),
-            "Authorization: Basic " + core::token::encode_base64(read_key("ably.key_file", settings.key_file).text)} {}
+        key_("ably.key_file", settings.key_file,
+             [](const std::string& setting, const std::string& file) { return read_key(setting, file).text; }) {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {}
@@ -87,8 +95,11 @@ class Ably : public outside::Adapter {
       std::string body;
       outside::Outcome outcome = prepare(array, body);
       if (outcome.kind == Kind::done) {
-        client::http::Post request{url_of(array.front()->stream_id), headers_, body};
+        const std::string key = key_.text();
+        const std::vector<std::string> headers = headers_for(key);
+        client::http::Post request{url_of(array.front()->stream_id), headers, body};
         const client::http::Answer answer = co_await client_.post(std::move(request), deadline);
+        if (answer.status == client::http::kUnauthorized) key_.read_again(key);
         outcome = outcome_of(answer);
         remember(array, answer, outcome.kind);
         // Ably is slow, but available: it has accepted earlier frames of this call.
@@ -167,7 +178,7 @@ class Ably : public outside::Adapter {
   const std::string url_prefix_;  // the URL up to the name of the Ably channel
   const std::string channel_;
   const std::size_t max_bytes_;
-  const std::vector<std::string> headers_;
+  const Secret key_;
   std::unordered_map<std::string, Doubt> doubts_;  // by stream: the last array in doubt
   Clock::time_point next_sweep_{};
 };

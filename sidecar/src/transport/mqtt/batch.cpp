@@ -1,21 +1,21 @@
 // Combines the broker's answers to the frames of one publish() into one outcome.
 #include "transport/mqtt/batch.h"
 
-#include <mosquitto.h>
-#include <mqtt_protocol.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "transport/mqtt/protocol.h"
 
 namespace sealcast::transport::mqtt {
 
 outside::Outcome::Kind outcome_kind(int reason_code) {
-  if (reason_code < 0x80) return outside::Outcome::Kind::done;  // a topic without subscribers is a success too
+  if (reason_code < reason::kFirstFailure)
+    return outside::Outcome::Kind::done;  // a topic without subscribers is a success too
   switch (reason_code) {
-    case MQTT_RC_NOT_AUTHORIZED:
-    case MQTT_RC_TOPIC_NAME_INVALID:
-    case MQTT_RC_PACKET_TOO_LARGE:
-    case MQTT_RC_PAYLOAD_FORMAT_INVALID:
+    case reason::kNotAuthorized:
+    case reason::kTopicNameInvalid:
+    case reason::kPacketTooLarge:
+    case reason::kPayloadFormatInvalid:
       return outside::Outcome::Kind::dead;
     default:  // the quota is exceeded, or the broker gives no specific error
       return outside::Outcome::Kind::retry_stream;
@@ -57,7 +57,7 @@ void Batch::handle_answer(std::size_t index, int reason_code) {
   if (kind == outside::Outcome::Kind::done) {
     acknowledged_[index] = true;
   } else {
-    set_failure(index, kind, std::string("the broker refused the frame: ") + mosquitto_reason_string(reason_code));
+    set_failure(index, kind, "the broker refused the frame: " + reason_text(reason_code));
   }
   end_if_answered();
 }
@@ -74,6 +74,7 @@ void Batch::fail(std::string reason) {
 }
 
 std::optional<Clock::time_point> Batch::waiting_since() const {
+  if (sent_ == 0) return made_;
   return unanswered_ == 0 ? std::nullopt : std::optional(first_sent_);
 }
 

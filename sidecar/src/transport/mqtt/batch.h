@@ -32,8 +32,9 @@ class Batch {
   void reject_next(std::string reason);  // next() can never be sent, so its outcome is Kind::dead
   void fail(std::string reason);         // ends the batch: unanswered frames will get no answer
 
-  // Returns when the first frame of the batch was sent, even if that frame is answered. Returns nullopt when no sent
-  // frame waits for an answer.
+  // Returns when the first frame of the batch was sent, even if that frame is answered. Returns when the batch was made
+  // if no frame was sent: then it waits for answers to the frames of other batches. Returns nullopt when the batch
+  // waits for no answer.
   std::optional<Clock::time_point> waiting_since() const;
 
  private:
@@ -53,6 +54,7 @@ class Batch {
   std::size_t unanswered_ = 0;      // number of sent frames without an answer
   std::optional<Failure> failure_;  // the failure of the frame with the lowest index
   std::string loss_;                // the reason that was given to fail()
+  const Clock::time_point made_ = Clock::now();
   Clock::time_point first_sent_{};
   const Clock::time_point deadline_;
   Event ended_;

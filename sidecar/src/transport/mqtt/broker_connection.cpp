@@ -1,32 +1,38 @@
-// Waits until the socket of the connection is ready, lets libmosquitto read and write, and closes the connection after
-// an error.
+// Reads and writes the packets of one connection, and closes it after an error.
 #include "transport/mqtt/broker_connection.h"
-
-#include <mqtt_protocol.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cerrno>
+#include <boost/asio/write.hpp>
 #include <stdexcept>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "transport/mqtt/packet.h"
+#include "transport/mqtt/protocol.h"
 
 namespace sealcast::transport::mqtt {
 namespace {
 
 using asio::ip::tcp;
-using Wait = asio::posix::descriptor_base;
 
 // From the start of the name lookup to the CONNACK of the broker.
 constexpr std::chrono::milliseconds kConnectTimeout{5000};
-constexpr std::chrono::milliseconds kKeepAliveInterval{1000};  // between two checks of libmosquitto's keep-alive
+constexpr std::chrono::seconds kKeepAlive{15};  // the broker may demand another time
+constexpr std::chrono::milliseconds kKeepAliveInterval{1000};
+constexpr std::uint16_t kMaxInFlight = 1024;  // frames without an answer; the broker's Receive Maximum may be less
+
+std::string fault_text(const boost::system::error_code& error) {
+  const bool closed = error == asio::error::eof || error == asio::error::connection_reset ||
+                      error == asio::error::broken_pipe || error == asio::ssl::error::stream_truncated;
+  return closed ? "the broker closed the connection" : error.message();
+}
 
 }  // namespace
 
@@ -34,15 +40,13 @@ BrokerConnection::BrokerConnection(const asio::any_io_executor& executor, const 
     : executor_(executor),
       options_(options),
       attempt_(attempt),
-      client_(new_client(options, this)),
       resolver_(executor),
       socket_(executor),
       connect_timer_(executor),
       queue_(options.topic),
+      keep_alive_(kKeepAlive),
       closed_(executor) {
-  mosquitto_connect_v5_callback_set(client_.get(), on_connect);
-  mosquitto_publish_v5_callback_set(client_.get(), on_publish);
-  mosquitto_disconnect_v5_callback_set(client_.get(), on_disconnect);
+  if (options_.tls) tls_.emplace(socket_, options_.tls->context());
 }
 
 asio::awaitable<void> BrokerConnection::run(std::function<void()> on_up) {
@@ -54,175 +58,176 @@ asio::awaitable<void> BrokerConnection::run(std::function<void()> on_up) {
   });
   try {
     co_await connect();
+    co_await read_packets();
   } catch (const boost::system::system_error& error) {
-    close(error.code().message());
+    close(fault_text(error.code()));
   } catch (const std::exception& error) {
     close(error.what());
   }
-  co_await closed_.wait_until();
 }
 
 asio::awaitable<void> BrokerConnection::connect() {
-  const auto found =
-      co_await resolver_.async_resolve(options_.host, std::to_string(options_.port), asio::use_awaitable);
-  std::vector<tcp::endpoint> addresses(found.begin(), found.end());
+  std::vector<tcp::endpoint> addresses = co_await resolver_.resolve(options_.host, options_.port);
+  if (closed_.is_set()) co_return;
   const auto first = addresses.begin() + static_cast<std::ptrdiff_t>(attempt_ % addresses.size());
   std::rotate(addresses.begin(), first, addresses.end());
-  for (const tcp::endpoint& address : addresses) {
-    if (closed_.is_set()) co_return;
-    try {
-      co_await connect_tcp(client_.get(), socket_, address, options_);
-      break;
-    } catch (const boost::system::system_error&) {
-      if (closed_.is_set() || address == addresses.back()) throw;
-    }
+  co_await asio::async_connect(socket_, addresses, asio::use_awaitable);
+  socket_.set_option(tcp::no_delay(true));
+  socket_.non_blocking(true);
+  if (tls_) {
+    options_.tls->set_server_name(tls_->native_handle());
+    boost::system::error_code error;
+    co_await tls_->async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
+    if (error) throw std::runtime_error(handshake_fault(tls_->native_handle(), error));
   }
-  if (options_.tls) {
-    co_await do_handshake(client_.get(), socket_, *options_.tls);
-    ERR_clear_error();
-    after_call(mosquitto_loop_read(client_.get(), 1));  // lets libmosquitto notice that the handshake is done
-  }
-  watch_socket();
+  append_connect(options_, static_cast<std::uint16_t>(kKeepAlive.count()), PacketReader::kMaxBytes, unsent_);
+  write_soon();
 }
 
-// Waits until the socket is readable, and also until it is writable when libmosquitto has bytes to write.
-void BrokerConnection::watch_socket() {
-  if (closed_.is_set()) return;
-  if (!reading_) {
-    reading_ = true;
-    socket_.async_wait(Wait::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-      self->reading_ = false;
-      if (!error) self->read();
-    });
-  }
-  if (!writing_ && mosquitto_want_write(client_.get())) {
-    writing_ = true;
-    socket_.async_wait(Wait::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
-      self->writing_ = false;
-      if (!error) self->write();
-    });
-  }
-}
-
-// OpenSSL has one error queue per thread. libmosquitto treats any error in this queue as an error of its own
-// connection. So the queue is cleared before each call of libmosquitto.
-void BrokerConnection::read() {
-  int result = MOSQ_ERR_SUCCESS;
-  bool more = true;
-  while (more && !closed_.is_set()) {
-    ERR_clear_error();
-    result = mosquitto_loop_read(client_.get(), 1);
-    // OpenSSL may have read more bytes from the socket than libmosquitto. The socket does not become readable for these
-    // bytes, so the loop continues until OpenSSL has none left.
-    SSL* const tls = tls_of(client_.get());
-    more = result == MOSQ_ERR_SUCCESS && tls != nullptr && SSL_pending(tls) > 0;
-  }
-  after_call(result);
-}
-
-void BrokerConnection::write() {
-  if (closed_.is_set()) return;
-  ERR_clear_error();
-  after_call(mosquitto_loop_write(client_.get(), 1));
-}
-
-asio::awaitable<void> BrokerConnection::keep_alive() {
-  // co_await must not be in the condition of the loop, because GCC 12 miscompiles that.
+asio::awaitable<void> BrokerConnection::read_packets() {
   while (!closed_.is_set()) {
+    const std::size_t count = co_await read_some();
+    reader_.added(count);
+    last_received_ = Clock::now();
+    while (const std::optional<Received> received = reader_.next()) {
+      std::visit([this](const auto& packet) { handle(packet); }, *received);
+      if (closed_.is_set()) co_return;
+    }
+    send_frames();
+  }
+}
+
+// Asio tries to read before it waits. That read would find nothing, so the plain connection waits first.
+asio::awaitable<std::size_t> BrokerConnection::read_some() {
+  const std::span<char> space = reader_.space();
+  const asio::mutable_buffer buffer(space.data(), space.size());
+  if (tls_) {
+    co_return co_await tls_->async_read_some(buffer, asio::use_awaitable);
+  }
+  for (;;) {
+    co_await socket_.async_wait(tcp::socket::wait_read, asio::use_awaitable);
+    boost::system::error_code error;
+    const std::size_t count = socket_.read_some(buffer, error);
+    if (!error) co_return count;
+    if (error != asio::error::would_block) throw boost::system::system_error(error);
+  }
+}
+
+void BrokerConnection::handle(const Connack& connack) {
+  if (up_) throw std::runtime_error("the broker sent a second CONNACK");
+  refused_login_ =
+      connack.reason_code == reason::kBadUserNameOrPassword || connack.reason_code == reason::kNotAuthorized;
+  if (connack.reason_code != 0) return close("the broker refused the connection: " + reason_text(connack.reason_code));
+  if (connack.maximum_qos == 0) return close("the broker does not accept QoS 1");
+  limits_.window = std::min(connack.receive_maximum, kMaxInFlight);
+  limits_.max_packet_bytes =
+      std::min<std::size_t>(connack.maximum_packet_size.value_or(kMaxPacketBytes), kMaxPacketBytes);
+  if (connack.server_keep_alive) keep_alive_ = std::chrono::seconds(*connack.server_keep_alive);
+  up_ = was_up_ = true;
+  up_since_ = Clock::now();
+  connect_timer_.cancel();
+  asio::co_spawn(
+      executor_, [self = shared_from_this()] { return self->keep_alive(); }, asio::detached);
+  on_up_();
+}
+
+void BrokerConnection::handle(const Puback& puback) { queue_.handle_answer(puback.id, puback.reason_code); }
+
+void BrokerConnection::handle(const Disconnect& disconnect) {
+  close("the broker ended the connection: " + reason_text(disconnect.reason_code));
+}
+
+// A broker closes a connection on which nothing arrives for 1.5 times the keep-alive. 0 turns the keep-alive off
+// (MQTT 5.0, 3.1.2.10).
+asio::awaitable<void> BrokerConnection::keep_alive() {
+  std::optional<Clock::time_point> pinged;
+  while (!closed_.is_set() && keep_alive_.count() > 0) {
     co_await closed_.wait_for(kKeepAliveInterval);
     if (closed_.is_set()) co_return;
-    ERR_clear_error();
-    after_call(mosquitto_loop_misc(client_.get()));
+    const auto now = Clock::now();
+    if (pinged && last_received_ >= *pinged) pinged.reset();
+    if (pinged && now >= *pinged + keep_alive_) co_return close("the broker did not answer a ping");
+    if (pinged || now + kKeepAliveInterval < std::min(last_sent_, last_received_) + keep_alive_) continue;
+    pinged = now;
+    append_ping(unsent_);
+    write_soon();
   }
-}
-
-// Call it after each call of libmosquitto. After an error it closes the connection. Otherwise it sends frames and waits
-// for the socket.
-void BrokerConnection::after_call(int result) {
-  const int error_number = errno;
-  if (closed_.is_set()) return;
-  if (result != MOSQ_ERR_SUCCESS || mosquitto_socket(client_.get()) < 0) {
-    return close(broker_reason_.empty() ? error_text(result, error_number) : broker_reason_);
-  }
-  send_frames();
-  watch_socket();
 }
 
 void BrokerConnection::publish(std::shared_ptr<Batch> batch) {
   if (closed_.is_set()) return batch->fail("not connected: " + fault_);
   queue_.add(std::move(batch));
-  if (!up_) return;
   send_frames();
-  watch_socket();
 }
 
 void BrokerConnection::send_frames() {
   if (!up_) return;
-  if (const std::string error = queue_.send(client_.get(), limits_); !error.empty()) close(error);
+  queue_.send(limits_, unsent_);
+  write_soon();
+}
+
+// The write is posted, so that it takes the packets of all publishes of this turn of the event loop.
+void BrokerConnection::write_soon() {
+  if (flushing_ || unsent_.empty()) return;
+  flushing_ = true;
+  asio::post(executor_, [self = shared_from_this()] { self->write(); });
+}
+
+void BrokerConnection::write() {
+  if (closed_.is_set()) return;
+  writing_.swap(unsent_);
+  const auto done = [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
+    self->on_written(error);
+  };
+  if (tls_) {
+    asio::async_write(*tls_, asio::buffer(writing_), done);
+  } else {
+    asio::async_write(socket_, asio::buffer(writing_), done);
+  }
+}
+
+void BrokerConnection::on_written(const boost::system::error_code& error) {
+  if (closed_.is_set()) return;
+  if (error) return close(fault_text(error));
+  writing_.clear();
+  flushing_ = false;
+  last_sent_ = Clock::now();
+  send_frames();
+  write_soon();
 }
 
 // The connection to a slow broker is kept. MQTT repeats no packet within a connection (MQTT 5.0, 4.4). A late answer
 // names its packet, so it is not taken for the answer to a retry. But the connection is closed when the broker has
-// answered no frame at all since the first frame of this batch was sent.
+// answered no frame at all since the first frame of this batch was sent, or, if the window of unanswered frames had no
+// room for it, since the batch was made: the broker may have lost frames, and then the window never gets free.
 void BrokerConnection::expire(Batch& batch) {
   const auto since = batch.waiting_since();
   batch.fail(up_ ? "the broker did not answer by the deadline" : "no connection by the deadline");
-  if (up_ && since && queue_.last_answer() < *since) close("the broker did not answer in time");
+  if (up_ && since && std::max(queue_.last_answer(), up_since_) < *since) close("the broker did not answer in time");
 }
 
+// DISCONNECT must not follow a part of a packet, so it is not sent during a write.
 void BrokerConnection::disconnect() {
-  ERR_clear_error();
-  if (up_) mosquitto_disconnect_v5(client_.get(), MQTT_RC_NORMAL_DISCONNECTION, nullptr);
+  if (up_ && writing_.empty()) {
+    append_disconnect(unsent_);
+    boost::system::error_code ignored;
+    const auto bytes = asio::buffer(unsent_);
+    tls_ ? asio::write(*tls_, bytes, ignored) : asio::write(socket_, bytes, ignored);
+  }
   close("sealcastd is stopping");
 }
 
-// This function may run inside a call of libmosquitto, in a callback. So it does not close libmosquitto's own socket,
-// but only shuts it down. libmosquitto closes it when the client is destroyed.
 void BrokerConnection::close(const std::string& reason) {
   if (closed_.is_set()) return;
   up_ = false;
   fault_ = reason;
   closed_.set();
-  if (socket_.is_open()) {
-    ::shutdown(socket_.native_handle(), SHUT_RDWR);
-    boost::system::error_code ignored;
-    socket_.close(ignored);
-  }
+  boost::system::error_code ignored;
+  socket_.shutdown(tcp::socket::shutdown_both, ignored);
+  socket_.close(ignored);
   resolver_.cancel();
   connect_timer_.cancel();
   queue_.fail("not connected: " + fault_);
-}
-
-void BrokerConnection::on_connect(mosquitto*, void* self, int reason_code, int, const mosquitto_property* properties) {
-  BrokerConnection& connection = *static_cast<BrokerConnection*>(self);
-  if (connection.closed_.is_set()) return;
-  if (reason_code != MQTT_RC_SUCCESS) {
-    connection.broker_reason_ =
-        std::string("the broker refused the connection: ") + mosquitto_reason_string(reason_code);
-    return;
-  }
-  try {
-    connection.limits_ = read_limits(properties);
-  } catch (const std::runtime_error& error) {
-    return connection.close(error.what());
-  }
-  connection.up_ = connection.was_up_ = true;
-  connection.connect_timer_.cancel();
-  asio::co_spawn(
-      connection.executor_, [alive = connection.shared_from_this()] { return alive->keep_alive(); }, asio::detached);
-  connection.on_up_();
-}
-
-void BrokerConnection::on_publish(mosquitto*, void* self, int id, int reason_code, const mosquitto_property*) {
-  static_cast<BrokerConnection*>(self)->queue_.handle_answer(id, reason_code);
-}
-
-// A `reason_code` of at least MQTT_RC_UNSPECIFIED is a reason code of MQTT. A smaller one is an error of libmosquitto.
-// It is ignored here, because the call of libmosquitto also returns it.
-void BrokerConnection::on_disconnect(mosquitto*, void* self, int reason_code, const mosquitto_property*) {
-  BrokerConnection& connection = *static_cast<BrokerConnection*>(self);
-  if (reason_code < MQTT_RC_UNSPECIFIED || !connection.broker_reason_.empty()) return;
-  connection.broker_reason_ = std::string("the broker ended the connection: ") + mosquitto_reason_string(reason_code);
 }
 
 }  // namespace sealcast::transport::mqtt

@@ -1,8 +1,8 @@
-// One connection to the broker. libmosquitto speaks MQTT, and Asio waits for the socket. After the connection is lost,
+// One connection to the broker: it connects, reads and writes packets, and sends pings. After the connection is lost,
 // the adapter makes a new object.
 //
-// No function blocks the event loop. Asio resolves the host name, so libmosquitto gets an IP address and needs no name
-// lookup. When a name lookup hangs, the next attempt to connect starts later, but no publish() is delayed.
+// All packets that are encoded in one turn of the event loop go out in one write, and one read takes all packets that
+// have arrived.
 //
 // When the connection is lost, all batches end, and their unanswered frames fail with the reason of the loss. A batch
 // that is published later fails immediately.
@@ -11,17 +11,19 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/asio.h"
 #include "base/event.h"
+#include "base/resolver.h"
 #include "transport/mqtt/batch.h"
-#include "transport/mqtt/connect.h"
 #include "transport/mqtt/options.h"
+#include "transport/mqtt/packet_reader.h"
 #include "transport/mqtt/publish_queue.h"
 
 namespace sealcast::transport::mqtt {
@@ -46,39 +48,45 @@ class BrokerConnection : public std::enable_shared_from_this<BrokerConnection> {
   void close(const std::string& reason);  // a second call does nothing
 
   bool was_up() const { return was_up_; }
-  const std::string& fault() const { return fault_; }  // why the connection was closed
+  const std::string& fault() const { return fault_; }    // why the connection was closed
+  bool refused_login() const { return refused_login_; }  // the broker refused the user or the password
 
  private:
   asio::awaitable<void> connect();
+  asio::awaitable<void> read_packets();
+  asio::awaitable<std::size_t> read_some();
   asio::awaitable<void> keep_alive();
-  void watch_socket();
-  void read();
-  void write();
-  void after_call(int result);
+  void handle(const Connack& connack);
+  void handle(const Puback& puback);
+  void handle(const Pingresp&) {}
+  void handle(const Disconnect& disconnect);
   void send_frames();
-
-  // libmosquitto calls these callbacks while one of the functions above calls libmosquitto.
-  static void on_connect(mosquitto*, void* self, int reason_code, int flags, const mosquitto_property* properties);
-  static void on_publish(mosquitto*, void* self, int id, int reason_code, const mosquitto_property* properties);
-  static void on_disconnect(mosquitto*, void* self, int reason_code, const mosquitto_property* properties);
+  void write_soon();
+  void write();
+  void on_written(const boost::system::error_code& error);
 
   asio::any_io_executor executor_;
   const Options options_;
   const std::size_t attempt_;
-  const ClientPtr client_;
-  asio::ip::tcp::resolver resolver_;
-  asio::posix::stream_descriptor socket_;  // a duplicate of libmosquitto's socket
-  bool reading_ = false;
-  bool writing_ = false;
+  Resolver resolver_;
+  asio::ip::tcp::socket socket_;
+  std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;  // without a value: plain TCP
   asio::steady_timer connect_timer_;
   std::function<void()> on_up_;
+  PacketReader reader_;
+  std::string unsent_;     // packets of the next write
+  std::string writing_;    // packets of the write in progress
+  bool flushing_ = false;  // a write is posted or in progress
   PublishQueue queue_;
   Limits limits_;
+  std::chrono::seconds keep_alive_;
+  Clock::time_point last_sent_{}, last_received_{};
   bool up_ = false;
+  Clock::time_point up_since_{};
   bool was_up_ = false;
+  bool refused_login_ = false;
   Event closed_;
   std::string fault_;
-  std::string broker_reason_;  // the reason that the broker gave when it refused or ended the connection
 };
 
 }  // namespace sealcast::transport::mqtt

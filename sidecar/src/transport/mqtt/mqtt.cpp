@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "base/ca_file.h"
 #include "base/event.h"
 #include "base/log.h"
 #include "base/service_url.h"
-#include "core/token/secret_file.h"
 #include "transport/mqtt/batch.h"
 #include "transport/mqtt/broker_connection.h"
 #include "transport/mqtt/options.h"
@@ -36,19 +36,29 @@ Options options_of(const config::Settings::Mqtt& settings) {
   options.port = url.port != 0 ? url.port : url.tls ? kTlsPort : kPort;
   options.user = url.user;
   if (!settings.password_file.empty()) {
-    options.password = core::token::read_secret_file("mqtt.password_file", settings.password_file);
+    options.password = Secret("mqtt.password_file", settings.password_file);
   }
   options.client_id = settings.client_id;
   options.topic = settings.topic;
-  if (url.tls) options.tls = std::make_shared<Tls>(url.host, settings.ca_file);
   return options;
+}
+
+// Returns null for plain TCP.
+std::unique_ptr<CaFile<const Tls>> certificates_of(const config::Settings::Mqtt& settings) {
+  const ServiceUrl url = parse_service_url(settings.url, "mqtt");
+  if (!url.tls) return nullptr;
+  return std::make_unique<CaFile<const Tls>>(
+      settings.ca_file, [host = url.host, file = settings.ca_file] { return std::make_shared<const Tls>(host, file); });
 }
 
 // Each coroutine of this class keeps the object alive. So the object may exist longer than the adapter.
 class Client : public std::enable_shared_from_this<Client> {
  public:
-  Client(asio::any_io_executor executor, Options options)
-      : executor_(std::move(executor)), options_(std::move(options)), stopped_(executor_) {
+  Client(asio::any_io_executor executor, Options options, std::unique_ptr<CaFile<const Tls>> certificates)
+      : executor_(std::move(executor)),
+        options_(std::move(options)),
+        certificates_(std::move(certificates)),
+        stopped_(executor_) {
     renew_connection();
   }
 
@@ -73,7 +83,11 @@ class Client : public std::enable_shared_from_this<Client> {
   }
 
  private:
-  void renew_connection() { connection_ = std::make_shared<BrokerConnection>(executor_, options_, attempts_++); }
+  void renew_connection() {
+    if (certificates_) options_.tls = certificates_->context();
+    password_ = options_.password.text();
+    connection_ = std::make_shared<BrokerConnection>(executor_, options_, attempts_++);
+  }
 
   asio::awaitable<void> run() {
     Backoff backoff(kFirstPause, kLongestPause);
@@ -82,6 +96,7 @@ class Client : public std::enable_shared_from_this<Client> {
       co_await connection_->run([this] { log_up(); });
       if (stopped_.is_set()) co_return;
       log_down(connection_->fault());
+      if (connection_->refused_login()) options_.password.read_again(password_);
       if (connection_->was_up() && Clock::now() - began >= kStable) backoff.reset();
       // During the pause, connection_ is still the closed connection. It makes each publish() fail with the reason.
       if (!co_await stopped_.wait_for(backoff.next())) renew_connection();
@@ -102,8 +117,10 @@ class Client : public std::enable_shared_from_this<Client> {
   }
 
   asio::any_io_executor executor_;
-  const Options options_;
+  Options options_;
+  const std::unique_ptr<CaFile<const Tls>> certificates_;  // null: plain TCP
   std::shared_ptr<BrokerConnection> connection_;
+  std::string password_;  // that connection_ sends
   std::size_t attempts_ = 0;
   Event stopped_;
   std::string last_reason_;  // why the broker is unavailable; the same reason is logged only once in a row
@@ -111,8 +128,8 @@ class Client : public std::enable_shared_from_this<Client> {
 
 class Mqtt final : public outside::Adapter {
  public:
-  Mqtt(asio::any_io_executor executor, Options options)
-      : client_(std::make_shared<Client>(std::move(executor), std::move(options))) {}
+  Mqtt(asio::any_io_executor executor, const config::Settings::Mqtt& settings)
+      : client_(std::make_shared<Client>(std::move(executor), options_of(settings), certificates_of(settings))) {}
   ~Mqtt() override { client_->stop(); }
 
   std::size_t max_batch() const override { return kMaxBatch; }
@@ -130,7 +147,7 @@ class Mqtt final : public outside::Adapter {
 
 std::unique_ptr<outside::Adapter> make_mqtt(asio::any_io_executor executor, const config::Settings& settings) {
   if (settings.mqtt.url.empty()) return nullptr;
-  return std::make_unique<Mqtt>(std::move(executor), options_of(settings.mqtt));
+  return std::make_unique<Mqtt>(std::move(executor), settings.mqtt);
 }
 
 }  // namespace sealcast::transport::mqtt

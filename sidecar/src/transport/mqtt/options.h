@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/secret.h"
 #include "transport/mqtt/tls.h"
 
 namespace sealcast::transport::mqtt {
@@ -13,7 +14,7 @@ struct Options {
   std::string host;
   std::uint16_t port;
   std::string user;
-  std::string password;
+  Secret password;
   std::string client_id;
   std::string topic;               // template that contains {stream_id}
   std::shared_ptr<const Tls> tls;  // null: plain TCP

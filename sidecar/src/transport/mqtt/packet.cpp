@@ -1,67 +1,100 @@
-// Makes the PUBLISH packet for a frame and computes its size (MQTT 5.0, 3.3).
+// Encodes the packets that the adapter sends.
 #include "transport/mqtt/packet.h"
 
-#include <mqtt_protocol.h>
-
 #include <string_view>
-#include <system_error>
 
+#include "transport/mqtt/protocol.h"
 #include "transport/outside/adapter.h"
 
 namespace sealcast::transport::mqtt {
 namespace {
 
 constexpr std::string_view kContentType = "application/json";
-constexpr int kQos = 1;
+constexpr char kProtocolName[] = "MQTT";
+constexpr char kVersion = 5;
+constexpr std::uint8_t kCleanStart = 0x02, kHasPassword = 0x40, kHasUser = 0x80;
+constexpr std::uint8_t kQos1 = 0x02;  // a flag in the first byte of PUBLISH
 
 std::size_t varint_bytes(std::size_t value) { return value < 128 ? 1 : 1 + varint_bytes(value / 128); }
 
+void append_varint(std::size_t value, std::string& out) {
+  for (; value >= 128; value /= 128) out.push_back(static_cast<char>(0x80 | (value % 128)));
+  out.push_back(static_cast<char>(value));
+}
+
+void append_number(std::uint32_t value, int bytes, std::string& out) {
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
+}
+
+// A text cannot be longer than 65,535 bytes. Only a password could be; cut, it is refused like another wrong password.
+void append_text(std::string_view text, std::string& out) {
+  text = text.substr(0, 0xFFFF);
+  append_number(static_cast<std::uint32_t>(text.size()), 2, out);
+  out.append(text);
+}
+
+void append_user_property(std::string_view name, std::string_view value, std::string& out) {
+  out.push_back(static_cast<char>(Property::user_property));
+  append_text(name, out);
+  append_text(value, out);
+}
+
+void begin(PacketType type, std::uint8_t flags, std::size_t remaining, std::string& out) {
+  out.push_back(static_cast<char>(static_cast<std::uint8_t>(type) | flags));
+  append_varint(remaining, out);
+}
+
 }  // namespace
 
-Packet::Packet(const Frame& frame, const std::string& topic_template)
+void append_connect(const Options& options, std::uint16_t keep_alive_seconds, std::uint32_t max_packet_bytes,
+                    std::string& out) {
+  std::string body;
+  append_text(kProtocolName, body);
+  body.push_back(kVersion);
+  std::uint8_t flags = kCleanStart;
+  if (!options.user.empty()) flags |= kHasUser;
+  if (!options.password.empty()) flags |= kHasPassword;
+  body.push_back(static_cast<char>(flags));
+  append_number(keep_alive_seconds, 2, body);
+  std::string properties;
+  properties.push_back(static_cast<char>(Property::maximum_packet_size));
+  append_number(max_packet_bytes, 4, properties);
+  append_varint(properties.size(), body);
+  body += properties;
+  append_text(options.client_id, body);
+  if (!options.user.empty()) append_text(options.user, body);
+  if (!options.password.empty()) append_text(options.password.text(), body);
+  begin(PacketType::connect, 0, body.size(), out);
+  out += body;
+}
+
+void append_ping(std::string& out) { begin(PacketType::pingreq, 0, 0, out); }
+
+void append_disconnect(std::string& out) { begin(PacketType::disconnect, 0, 0, out); }
+
+Publish::Publish(const Frame& frame, const std::string& topic_template)
     : frame_(frame), topic_(outside::expand_template(topic_template, frame.stream_id)) {
-  mosquitto_property* first = nullptr;
-  result_ = mosquitto_property_add_string(&first, MQTT_PROP_CONTENT_TYPE, kContentType.data());
-  properties_.reset(first);
-  property_bytes_ = 1 + 2 + kContentType.size();
-  add_user_property("offset", std::to_string(frame.offset));
-  add_user_property("prev", std::to_string(frame.prev));
-  add_user_property("kid", std::string(envelope_kid(frame.text)));
+  properties_.push_back(static_cast<char>(Property::content_type));
+  append_text(kContentType, properties_);
+  append_user_property("offset", std::to_string(frame.offset), properties_);
+  append_user_property("prev", std::to_string(frame.prev), properties_);
+  if (!is_gone(frame.text)) append_user_property("kid", envelope_kid(frame.text), properties_);
 }
 
-void Packet::add_user_property(const char* name, const std::string& value) {
-  if (result_ != MOSQ_ERR_SUCCESS) return;
-  mosquitto_property* first = properties_.get();  // does not change, because libmosquitto appends new properties
-  result_ = mosquitto_property_add_string_pair(&first, MQTT_PROP_USER_PROPERTY, name, value.c_str());
-  property_bytes_ += 1 + 2 + std::string_view(name).size() + 2 + value.size();
-}
-
-std::size_t Packet::bytes() const {
+std::size_t Publish::remaining() const {
   constexpr std::size_t kIdentifier = 2;
-  const std::size_t remaining =
-      2 + topic_.size() + kIdentifier + varint_bytes(property_bytes_) + property_bytes_ + frame_.text.size();
-  return 1 + varint_bytes(remaining) + remaining;
+  return 2 + topic_.size() + kIdentifier + varint_bytes(properties_.size()) + properties_.size() + frame_.text.size();
 }
 
-int Packet::publish(mosquitto* client, int& id) const {
-  if (result_ != MOSQ_ERR_SUCCESS) return result_;
-  return mosquitto_publish_v5(client, &id, topic_.c_str(), static_cast<int>(frame_.text.size()), frame_.text.data(),
-                              kQos, false, properties_.get());
-}
+std::size_t Publish::bytes() const { return 1 + varint_bytes(remaining()) + remaining(); }
 
-std::string error_text(int result, int error_number) {
-  switch (result) {
-    case MOSQ_ERR_SUCCESS:
-    case MOSQ_ERR_CONN_LOST:
-    case MOSQ_ERR_NO_CONN:
-      return "the broker closed the connection";
-    case MOSQ_ERR_KEEPALIVE:
-      return "the broker did not answer a ping";
-    case MOSQ_ERR_ERRNO:
-      return std::generic_category().message(error_number);
-    default:
-      return mosquitto_strerror(result);
-  }
+void Publish::append(std::uint16_t id, std::string& out) const {
+  begin(PacketType::publish, kQos1, remaining(), out);
+  append_text(topic_, out);
+  append_number(id, 2, out);
+  append_varint(properties_.size(), out);
+  out += properties_;
+  out += frame_.text;
 }
 
 }  // namespace sealcast::transport::mqtt

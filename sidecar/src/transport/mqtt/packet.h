@@ -1,43 +1,39 @@
-// The PUBLISH packet for one frame: its topic, its properties and its exact size.
+// The packets that the adapter sends to a broker, as bytes (MQTT 5.0, 3.1, 3.3, 3.12 and 3.14).
 #pragma once
 
-#include <mosquitto.h>
-
 #include <cstddef>
-#include <memory>
+#include <cstdint>
 #include <string>
 
 #include "transport/frame.h"
+#include "transport/mqtt/options.h"
 
 namespace sealcast::transport::mqtt {
 
-class Packet {
+// `keep_alive_seconds` is the longest silence that the adapter promises. `max_packet_bytes` is the size of the largest
+// packet that it reads.
+void append_connect(const Options& options, std::uint16_t keep_alive_seconds, std::uint32_t max_packet_bytes,
+                    std::string& out);
+void append_ping(std::string& out);
+void append_disconnect(std::string& out);
+
+// The PUBLISH packet with QoS 1 for one frame.
+class Publish {
  public:
   // `frame` must stay valid as long as this object.
-  Packet(const Frame& frame, const std::string& topic_template);
+  Publish(const Frame& frame, const std::string& topic_template);
 
   // Returns the size of the whole packet in bytes, as the property Maximum Packet Size counts it
   // (MQTT 5.0, 3.1.2.11.4).
   std::size_t bytes() const;
-  // Gives the packet to libmosquitto. Returns MOSQ_ERR_SUCCESS and sets `id` to the packet identifier, or returns an
-  // error code of libmosquitto.
-  int publish(mosquitto* client, int& id) const;
+  void append(std::uint16_t id, std::string& out) const;
 
  private:
-  struct FreeProperties {
-    void operator()(mosquitto_property* first) const { mosquitto_property_free_all(&first); }
-  };
-  void add_user_property(const char* name, const std::string& value);
+  std::size_t remaining() const;
 
   const Frame& frame_;
   const std::string topic_;
-  int result_ = MOSQ_ERR_SUCCESS;  // the first error of libmosquitto when properties were added
-  std::size_t property_bytes_ = 0;
-  std::unique_ptr<mosquitto_property, FreeProperties> properties_;
+  std::string properties_;
 };
-
-// Returns a text for `result`, the error code of a call of libmosquitto. `error_number` is the value of errno after
-// that call.
-std::string error_text(int result, int error_number);
 
 }  // namespace sealcast::transport::mqtt

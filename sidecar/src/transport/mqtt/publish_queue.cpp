@@ -1,9 +1,6 @@
-// Sends the frames of the queued batches within the limits of the broker.
+// Encodes the frames of the queued batches within the limits of the broker.
 #include "transport/mqtt/publish_queue.h"
 
-#include <openssl/err.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "transport/mqtt/packet.h"
@@ -12,29 +9,34 @@ namespace sealcast::transport::mqtt {
 
 void PublishQueue::add(std::shared_ptr<Batch> batch) { sending_.push_back(std::move(batch)); }
 
-std::string PublishQueue::send(mosquitto* client, const Limits& limits) {
-  while (!sending_.empty() && in_flight_.size() < limits.window) {
+void PublishQueue::send(const Limits& limits, std::string& out) {
+  while (!sending_.empty() && in_flight_.size() < limits.window && out.size() < kMaxUnsentBytes) {
     const std::shared_ptr<Batch> batch = sending_.front();
     if (!batch->has_next()) {
       sending_.pop_front();
       continue;
     }
-    const Packet packet(batch->next(), topic_template_);
+    const Publish packet(batch->next(), topic_template_);
     if (const std::size_t bytes = packet.bytes(); bytes > limits.max_packet_bytes) {
       batch->reject_next("the packet of the frame has " + std::to_string(bytes) + " bytes, and the broker accepts " +
                          std::to_string(limits.max_packet_bytes));
       continue;
     }
-    int id = 0;
-    ERR_clear_error();
-    const int result = packet.publish(client, id);
-    if (result != MOSQ_ERR_SUCCESS) return error_text(result, errno);
+    const std::uint16_t id = unused_id();
+    packet.append(id, out);
     in_flight_.emplace(id, Flight{batch, batch->mark_sent()});
   }
-  return {};
 }
 
-void PublishQueue::handle_answer(int packet_id, int reason_code) {
+// A frame whose batch has ended keeps its identifier until the broker answers. 0 is no identifier (MQTT 5.0, 2.2.1).
+std::uint16_t PublishQueue::unused_id() {
+  do {
+    ++last_id_;
+  } while (last_id_ == 0 || in_flight_.contains(last_id_));
+  return last_id_;
+}
+
+void PublishQueue::handle_answer(std::uint16_t packet_id, int reason_code) {
   last_answer_ = Clock::now();
   const auto found = in_flight_.find(packet_id);
   if (found == in_flight_.end()) return;

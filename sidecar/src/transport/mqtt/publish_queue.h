@@ -1,18 +1,22 @@
-// The batches that wait on one connection. The queue sends their frames in order, and gives each answer of the broker
+// The batches that wait on one connection. The queue encodes their frames in order, and gives each answer of the broker
 // to the batch of its frame.
 #pragma once
 
-#include <mosquitto.h>
-
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
 
 #include "transport/mqtt/batch.h"
-#include "transport/mqtt/connect.h"
 
 namespace sealcast::transport::mqtt {
+
+// The limits for sending: of the broker or of this adapter, whichever is lower.
+struct Limits {
+  std::size_t window = 0;            // the largest number of PUBLISH packets without an answer
+  std::size_t max_packet_bytes = 0;  // the largest size of a PUBLISH packet
+};
 
 class PublishQueue {
  public:
@@ -20,25 +24,30 @@ class PublishQueue {
 
   void add(std::shared_ptr<Batch> batch);
 
-  // Sends frames until `limits.window` frames wait for an answer, or no frame is left. Returns an empty string, or the
-  // text of an error of libmosquitto.
-  std::string send(mosquitto* client, const Limits& limits);
+  // Appends the packets of frames to `out` until `limits.window` frames wait for an answer, `out` is kMaxUnsentBytes
+  // long, or no frame is left.
+  void send(const Limits& limits, std::string& out);
 
   // Handles a PUBACK with this packet identifier and reason code. Ignores an unknown identifier.
-  void handle_answer(int packet_id, int reason_code);
+  void handle_answer(std::uint16_t packet_id, int reason_code);
   Clock::time_point last_answer() const { return last_answer_; }
 
   void fail(const std::string& reason);  // ends all batches that are not ended yet
 
  private:
+  static constexpr std::size_t kMaxUnsentBytes = 256 * 1024;
+
+  std::uint16_t unused_id();
+
   struct Flight {
     std::shared_ptr<Batch> batch;
     std::size_t index;
   };
 
   const std::string topic_template_;
-  std::deque<std::shared_ptr<Batch>> sending_;  // batches that may still have frames to send
-  std::unordered_map<int, Flight> in_flight_;   // frames without an answer, by packet identifier
+  std::deque<std::shared_ptr<Batch>> sending_;           // batches that may still have frames to send
+  std::unordered_map<std::uint16_t, Flight> in_flight_;  // frames without an answer, by packet identifier
+  std::uint16_t last_id_ = 0;
   Clock::time_point last_answer_{};
 };
 

@@ -45,6 +45,12 @@ class Adapter {
   virtual void start() = 0;
   virtual void stop() = 0;  // makes each publish() in progress return soon
 
+  // This sidecar has acquired the lease of a shard. The next publish() may continue the work of another sidecar.
+  virtual void begin_lead() {}
+  // The delivery is about to record that everything is delivered for which publish() has returned Outcome::done. The
+  // adapter records first what it must know to notice a later loss. Throws postgres::Error.
+  virtual asio::awaitable<void> before_settle() { co_return; }
+
   // Publishes frames of one stream, in order. Several calls may be in progress at the same time, but only one per
   // stream. Must return by `deadline`, and must not throw. `frames` stays valid until the call returns.
   virtual asio::awaitable<Outcome> publish(std::span<const FramePtr> frames, Clock::time_point deadline) = 0;

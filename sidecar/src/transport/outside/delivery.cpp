@@ -16,7 +16,7 @@ Delivery::Delivery(asio::any_io_executor executor, Metrics& metrics, const Routi
       work_(executor),
       queues_(name_, routing, settings.delivery, work_),
       publisher_(executor, name_, *adapter_, queues_, work_, settings.delivery, metrics.delivery(name_)),
-      persistence_(executor, name_, store_, queues_, work_, publisher_, metrics.delivery(name_)) {
+      persistence_(executor, name_, *adapter_, store_, queues_, work_, publisher_, metrics.delivery(name_)) {
   adapter_->count_in(metrics);
 }
 
@@ -41,7 +41,9 @@ void Delivery::publish(std::span<const FramePtr> frames, std::span<const Lead> l
   for (const Progress::Shard& shard : queues_.progress.shards()) {
     if (room && shard.current()) current.push_back(shard.lead.shard);
   }
-  for (const std::int32_t lost : queues_.progress.set_leads(leads)) {
+  const Progress::Changes changes = queues_.progress.set_leads(leads);
+  if (changes.acquired) adapter_->begin_lead();
+  for (const std::int32_t lost : changes.lost) {
     std::erase(current, lost);
     queues_.remove_shard(lost);
   }

@@ -10,20 +10,21 @@ namespace {
 
 using namespace postgres::oid;
 
-constexpr char kStartShards[] = "select shard, batch from sealcast.begin_delivery($1, $2, $3, $4)";
-constexpr char kLaggingStreams[] = "select stream_id, shard, next_offset from sealcast.lagging_streams($1, $2)";
+constexpr char kStartShards[] = "select shard, batch from sealcast_internal.begin_delivery($1, $2, $3, $4)";
+constexpr char kLaggingStreams[] =
+    "select stream_id, shard, next_offset from sealcast_internal.lagging_streams($1, $2)";
 // The last four columns of the next three statements are read by read_frame().
 constexpr char kBatchesAfter[] =
-    "select shard, batch, stream_id, \"offset\", prev, public_prev, envelope from sealcast.tail($1, $2, $3)";
+    "select shard, batch, stream_id, \"offset\", prev, public_prev, envelope from sealcast_internal.tail($1, $2, $3)";
 constexpr char kStreamPage[] =
-    "select \"offset\", prev, public_prev, envelope from sealcast.history($1, $2, null, $3, only_public => $4)";
+    "select \"offset\", prev, public_prev, envelope from sealcast_internal.read_history($1, $2, null, $3, $4)";
 constexpr char kDeadLettersToReplay[] =
     "select stream_id, shard, \"offset\", prev, public_prev, envelope "
-    "from sealcast.dead_letters_to_replay($1, $2, $3)";
-constexpr char kSettle[] = "select sealcast.settle($1, $2, $3, $4)";
-constexpr char kSaveLags[] = "select sealcast.set_lag($1, $2, $3, $4, $5, $6)";
-constexpr char kAddDeadLetter[] = "select sealcast.bury($1, $2, $3, $4, $5, $6, $7)";
-constexpr char kRemoveDeadLetter[] = "select sealcast.revive($1, $2, $3)";
+    "from sealcast_internal.dead_letters_to_replay($1, $2, $3)";
+constexpr char kSettle[] = "select sealcast_internal.settle($1, $2, $3, $4)";
+constexpr char kSaveLags[] = "select sealcast_internal.set_lag($1, $2, $3, $4, $5, $6)";
+constexpr char kAddDeadLetter[] = "select sealcast_internal.bury($1, $2, $3, $4, $5, $6, $7)";
+constexpr char kRemoveDeadLetter[] = "select sealcast_internal.revive($1, $2, $3)";
 
 template <typename Item, typename Field>
 void add_array(postgres::Params& params, Oid array_type, Oid element_type, std::span<const Item> items, Field field) {
@@ -34,7 +35,7 @@ void add_array(postgres::Params& params, Oid array_type, Oid element_type, std::
 
 }  // namespace
 
-DeliveryStore::DeliveryStore(asio::any_io_executor executor, const std::string& dsn, std::string_view transport,
+DeliveryStore::DeliveryStore(asio::any_io_executor executor, const postgres::Dsn& dsn, std::string_view transport,
                              Channel channel, std::chrono::milliseconds timeout)
     : transport_(transport),
       channel_(channel),
@@ -50,16 +51,17 @@ asio::awaitable<bool> DeliveryStore::connected_by(Clock::time_point deadline) {
   return connection_->wait_connected(deadline);
 }
 
-// Makes a frame from four columns: offset, prev, public_prev and envelope. Returns false when retention has removed the
-// message, or when the channel of this transport does not carry it.
+// Makes a frame from four columns: offset, prev, public_prev and envelope. Returns false when the channel of this
+// transport does not carry the message.
 bool DeliveryStore::read_frame(const postgres::Result& rows, int row, int first_column, Frame& frame) const {
   enum { kOffset, kPrev, kPublicPrev, kEnvelope };
   const int prev = first_column + (channel_ == Channel::everyone ? kPublicPrev : kPrev);
   const int envelope = first_column + kEnvelope;
-  if (rows.null(row, envelope) || rows.null(row, prev)) return false;
+  if (rows.null(row, prev)) return false;
   frame.offset = rows.integer(row, first_column + kOffset);
   frame.prev = rows.integer(row, prev);
-  append_frame(frame.offset, frame.prev, rows.text(row, envelope), frame.text);
+  append_frame(frame.offset, frame.prev, rows.null(row, envelope) ? std::string_view() : rows.text(row, envelope),
+               frame.text);
   return true;
 }
 

@@ -40,12 +40,12 @@ class DeliveryStore {
   };
   struct StreamPage {
     std::vector<FramePtr> frames;
-    // The newest offset of all rows, including messages that retention has removed. 0 when there was no row.
+    // The newest offset of all rows, including messages that the channel does not carry. 0 when there was no row.
     std::int64_t last_offset = 0;
   };
 
   // `timeout` is the longest time for one statement.
-  DeliveryStore(asio::any_io_executor executor, const std::string& dsn, std::string_view transport, Channel channel,
+  DeliveryStore(asio::any_io_executor executor, const postgres::Dsn& dsn, std::string_view transport, Channel channel,
                 std::chrono::milliseconds timeout);
   ~DeliveryStore();
 
@@ -54,8 +54,9 @@ class DeliveryStore {
   // Returns true when connected, false at `deadline` or after stop().
   asio::awaitable<bool> connected_by(Clock::time_point deadline);
 
-  // Returns the cursors of the shards. A transport without a cursor begins after Lead::batch. A shard is missing in the
-  // result when its lease has another epoch by now.
+  // Returns the cursors of the shards. A transport without a cursor begins after Lead::batch. That must be the newest
+  // batch at the acquisition of the lease: later batches are delivered, also in a database that was just restored. A
+  // shard is missing in the result when its lease has another epoch by now.
   asio::awaitable<std::vector<Cursor>> start_shards(std::span<const Lead> leads);
   asio::awaitable<std::vector<StreamLag>> lagging_streams(std::span<const Lead> leads);
 

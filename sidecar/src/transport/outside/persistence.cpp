@@ -24,11 +24,12 @@ constexpr std::size_t kFewFrames = 512;  // after a page with fewer frames, the 
 
 }  // namespace
 
-Persistence::Persistence(asio::any_io_executor executor, std::string_view transport, DeliveryStore& store,
-                         StreamQueues& queues, PersistenceWork& work, Publisher& publisher,
+Persistence::Persistence(asio::any_io_executor executor, std::string_view transport, Adapter& adapter,
+                         DeliveryStore& store, StreamQueues& queues, PersistenceWork& work, Publisher& publisher,
                          const Metrics::Delivery& metrics)
     : executor_(executor),
       transport_(transport),
+      adapter_(adapter),
       store_(store),
       queues_(queues),
       work_(work),
@@ -96,7 +97,9 @@ asio::awaitable<bool> Persistence::run_once() {
 asio::awaitable<void> Persistence::start_shards() {
   std::vector<Lead> leads;
   for (const Progress::Shard& shard : queues_.progress.shards()) {
-    if (!shard.started) leads.push_back(shard.lead);
+    if (shard.started) continue;
+    leads.push_back(shard.lead);
+    leads.back().batch = shard.acquired;
   }
   if (leads.empty()) co_return;
   const std::vector<DeliveryStore::StreamLag> lags = co_await store_.lagging_streams(leads);
@@ -273,7 +276,10 @@ asio::awaitable<void> Persistence::settle() {
     settled.push_back(shard.lead);
     settled.back().batch = shard.settled();
   }
-  if (!settled.empty()) co_await store_.settle(settled);
+  if (!settled.empty()) {
+    co_await adapter_.before_settle();
+    co_await store_.settle(settled);
+  }
   for (const std::string& id : work_.lagging) {
     const StreamQueue* const queue = queues_.find(id);
     if (queue != nullptr && queue->next_offset != queue->saved_offset) work_.unsaved_lags.insert(id);

@@ -29,8 +29,8 @@ class Persistence {
   using Clock = std::chrono::steady_clock;
 
   // The arguments must stay valid as long as this object.
-  Persistence(asio::any_io_executor executor, std::string_view transport, DeliveryStore& store, StreamQueues& queues,
-              PersistenceWork& work, Publisher& publisher, const Metrics::Delivery& metrics);
+  Persistence(asio::any_io_executor executor, std::string_view transport, Adapter& adapter, DeliveryStore& store,
+              StreamQueues& queues, PersistenceWork& work, Publisher& publisher, const Metrics::Delivery& metrics);
 
   void start();
   // Returns when Publisher::idle() is true and the loop has then recorded the progress, or at `deadline`. The loop
@@ -55,6 +55,7 @@ class Persistence {
 
   asio::any_io_executor executor_;
   const std::string_view transport_;
+  Adapter& adapter_;
   DeliveryStore& store_;
   StreamQueues& queues_;
   PersistenceWork& work_;

@@ -5,24 +5,23 @@
 
 namespace sealcast::transport::outside {
 
-std::vector<std::int32_t> Progress::set_leads(std::span<const Lead> leads) {
-  std::vector<std::int32_t> lost;
+Progress::Changes Progress::set_leads(std::span<const Lead> leads) {
+  Changes changes;
   std::erase_if(shards_, [&](const Shard& shard) {
     const bool led = std::ranges::any_of(
         leads, [&](const Lead& lead) { return lead.shard == shard.lead.shard && lead.epoch == shard.lead.epoch; });
-    if (!led) lost.push_back(shard.lead.shard);
+    if (!led) changes.lost.push_back(shard.lead.shard);
     return !led;
   });
   for (const Lead& lead : leads) {
     if (Shard* const shard = find(lead.shard)) {
       shard->lead.batch = lead.batch;
     } else {
-      Shard added;
-      added.lead = lead;
-      shards_.push_back(std::move(added));
+      changes.acquired = true;
+      shards_.push_back({.lead = lead, .acquired = lead.batch, .open = {}});
     }
   }
-  return lost;
+  return changes;
 }
 
 Progress::Shard* Progress::find(std::int32_t id) {

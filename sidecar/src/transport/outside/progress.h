@@ -15,6 +15,7 @@ class Progress {
  public:
   struct Shard {
     Lead lead;                // lead.batch is the newest batch that the relay has published
+    std::int64_t acquired;    // the newest batch when this sidecar acquired the lease; a new transport begins after it
     bool started = false;     // the cursor was read from Postgres, so `queued` has a value
     std::int64_t queued = 0;  // all batches up to this one were queued
     // Batches with queued frames that are not delivered yet, in ascending order.
@@ -31,9 +32,12 @@ class Progress {
     std::int64_t settled() const { return open.empty() ? queued : open.front().batch - 1; }
   };
 
-  // Sets which shards this sidecar leads. Returns and removes the shards that it led before under an epoch that is not
-  // in `leads`.
-  std::vector<std::int32_t> set_leads(std::span<const Lead> leads);
+  struct Changes {
+    std::vector<std::int32_t> lost;  // the shards that this sidecar led before under an epoch that is not in `leads`
+    bool acquired = false;           // this sidecar leads a shard under an epoch under which it did not lead before
+  };
+  // Sets which shards this sidecar leads, and removes the lost shards.
+  Changes set_leads(std::span<const Lead> leads);
 
   // Returns null when this sidecar does not lead the shard. With `epoch`, also when it leads under another epoch.
   Shard* find(std::int32_t id);

@@ -57,21 +57,22 @@ asio::awaitable<void> Publisher::publish_next(StreamQueue& queue) {
     batch.push_back(entry.frame);
   }
   const std::uint64_t generation = queue.generation;
+  const std::int64_t epoch = queue.entries.front().epoch;
   Outcome outcome = co_await adapter_.publish(batch, Clock::now() + settings_.timeout);
   if (outcome.kind == Outcome::Kind::done) outcome.delivered = batch.size();
   outcome.delivered = std::min(outcome.delivered, batch.size());
   --in_flight_;
-  apply(std::move(outcome), queue, batch, generation);
+  apply(std::move(outcome), queue, batch, {generation, epoch});
   publish_ready();
 }
 
-void Publisher::apply(Outcome outcome, StreamQueue& queue, std::span<const FramePtr> batch, std::uint64_t generation) {
-  const bool cleared = queue.generation != generation;
+void Publisher::apply(Outcome outcome, StreamQueue& queue, std::span<const FramePtr> batch, Origin origin) {
+  const bool cleared = queue.generation != origin.generation;
   for (std::size_t i = 0; i < outcome.delivered; ++i) {
     metrics_.delivered.Increment();
-    // The queue of a lost shard keeps next_offset 0. When this sidecar leads the shard again, delivery starts at the
-    // recorded cursor.
-    if (queues_.progress.find(queue.shard)) queue.next_offset = std::max(queue.next_offset, batch[i]->offset + 1);
+    // The queue of a lost shard keeps next_offset 0, also when this sidecar leads the shard again: the offsets may be
+    // those of another log. Delivery starts at the recorded cursor.
+    if (queues_.progress.find(queue.shard, origin.epoch)) queue.next_offset = std::max(queue.next_offset, batch[i]->offset + 1);
     if (cleared) continue;
     if (queue.entries.front().replay) work_.replayed.push_back(batch[i]);
     queues_.pop(queue);

@@ -44,7 +44,11 @@ class Publisher {
  private:
   std::size_t max_in_flight() const;
   asio::awaitable<void> publish_next(StreamQueue& queue);
-  void apply(Outcome outcome, StreamQueue& queue, std::span<const FramePtr> batch, std::uint64_t generation);
+  struct Origin {  // of the frames of a publish: the state of their queue, and the epoch of the lease of their shard
+    std::uint64_t generation;
+    std::int64_t epoch;
+  };
+  void apply(Outcome outcome, StreamQueue& queue, std::span<const FramePtr> batch, Origin origin);
   void retry(StreamQueue& queue, const Outcome& outcome);
   void give_up_first(StreamQueue& queue);
   void pause(const Outcome& outcome);

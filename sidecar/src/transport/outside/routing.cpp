@@ -33,7 +33,8 @@ bool Routing::carries(std::string_view transport, const std::string& stream_id) 
 
 asio::awaitable<void> Routing::refresh() {
   if (is_trivial()) co_return;
-  const postgres::Result rows = co_await pool_.query("select stream_id, delivery_mode from sealcast.delivery_modes()");
+  const postgres::Result rows =
+      co_await pool_.query("select stream_id, delivery_mode from sealcast_internal.delivery_modes()");
   modes_.clear();
   for (int row = 0; row < rows.size(); ++row) modes_.emplace(rows.uuid(row, 0), rows.text(row, 1));
   known_ = true;

@@ -15,31 +15,33 @@ namespace {
 
 // KEYS[1] is the Redis stream. ARGV[1] is the maximum age of entries in ms. The next arguments are offset, prev and
 // frame of each message. A frame with a greater offset than the newest entry is always new. Other frames belong to a
-// repeated publish or to a replayed dead letter. The script searches the newest 1000 entries for their offsets.
+// repeated publish, to a replayed dead letter, or to the log of a restored database. The script searches the newest 1000
+// entries for the same offset with the same frame.
 constexpr std::string_view kScript = R"lua(
-local function offset_of(entry)
+local function field(entry, name)
   for i = 1, #entry[2], 2 do
-    if entry[2][i] == 'offset' then return tonumber(entry[2][i + 1]) end
+    if entry[2][i] == name then return entry[2][i + 1] end
   end
-  return 0
 end
+local function offset_of(entry) return tonumber(field(entry, 'offset')) or 0 end
 local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 local last = newest and offset_of(newest) or 0
 local now = redis.call('TIME')
 local oldest = math.max(0, now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[1]))
-local newest_offsets
-local function known(offset)
-  if not newest_offsets then
-    newest_offsets = {}
+local newest_frames
+local function known(offset, frame)
+  if not newest_frames then
+    newest_frames = {}
     for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1000)) do
-      newest_offsets[offset_of(entry)] = true
+      local at = offset_of(entry)
+      newest_frames[at] = newest_frames[at] or field(entry, 'frame')
     end
   end
-  return newest_offsets[offset]
+  return newest_frames[offset] == frame
 end
 for i = 2, #ARGV, 3 do
   local offset = tonumber(ARGV[i])
-  if offset > last or not known(offset) then
+  if offset > last or not known(offset, ARGV[i + 2]) then
     redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', oldest), '*',
       'offset', ARGV[i], 'prev', ARGV[i + 1], 'frame', ARGV[i + 2])
     last = math.max(last, offset)

@@ -3,17 +3,20 @@
 
 #include <string>
 
-#include "core/token/secret_file.h"
-
 namespace sealcast::transport::redis_streams {
 
 redis::Options service_options(std::string_view section, const config::Settings::RedisService& settings,
                                std::chrono::milliseconds timeout) {
   redis::Options options = redis::parse_url(settings.url);
+  const std::string prefix = std::string(section) + ".";
   if (!settings.password_file.empty()) {
-    options.password = core::token::read_secret_file(std::string(section) + ".password_file", settings.password_file);
+    options.password = Secret(prefix + "password_file", settings.password_file);
+  }
+  if (!settings.sentinel_password_file.empty()) {
+    options.sentinel_password = Secret(prefix + "sentinel_password_file", settings.sentinel_password_file);
   }
   options.ca_file = settings.ca_file;
+  options.ca_setting = prefix + "ca_file";
   options.timeout = timeout;
   options.log_tag = log::tag::kDelivery;
   return options;

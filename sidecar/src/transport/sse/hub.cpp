@@ -7,6 +7,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <unordered_set>
 #include <utility>
 
 #include "base/backoff.h"
@@ -27,24 +28,54 @@ constexpr std::chrono::milliseconds kMaxPause{50};
 // A pass over all subscribers takes half of sse.heartbeat_ms. It is divided into this number of timer ticks.
 constexpr std::size_t kTicksPerPass = 16;
 constexpr std::string_view kEndOfChunks = "0\r\n\r\n";
+// No empty line follows a comment, or a `retry` alone: some libraries take every empty line for an event without data.
+
+// Lists a reader in StreamReaders::catching_up.
+class CatchingUp {
+ public:
+  CatchingUp(StreamReaders& readers, Hub::Reader& reader) : readers_(readers), reader_(reader) {
+    readers_.catching_up.push_back(&reader_);
+  }
+  CatchingUp(const CatchingUp&) = delete;
+  ~CatchingUp() { std::erase(readers_.catching_up, &reader_); }
+
+ private:
+  StreamReaders& readers_;
+  Hub::Reader& reader_;
+};
 
 std::string_view payload(const Chunk& chunk, bool chunked) {
   std::string_view bytes = chunk.bytes;
   return chunked ? bytes : bytes.substr(chunk.head, bytes.size() - chunk.head - Chunk::kTail);
 }
 
+// Returns about the size of a page as events.
+std::size_t page_bytes(const FramePage& page) {
+  constexpr std::size_t kAround = 192;  // bytes of an event that are not its envelope
+  std::size_t bytes = 0;
+  for (int row = 0; row < page.size(); ++row) bytes += page[row].envelope.size() + kAround;
+  return bytes;
+}
+
+void end(Hub::Reader& reader) {
+  reader.ended = true;
+  boost::system::error_code ignored;
+  if (const auto socket = reader.writing.lock()) socket->close(ignored);
+}
+
 }  // namespace
 
-Hub::Hub(asio::any_io_executor executor, Channel channel, FrameHistory& history, Metrics& metrics,
+Hub::Hub(asio::any_io_executor executor, Channel channel, FrameHistory& history, Metrics& metrics, MemoryBudget& memory,
          const config::Settings::Sse& settings)
     : executor_(executor),
       channel_(channel),
       history_(history),
       metrics_(metrics),
+      memory_(memory),
       settings_(settings),
       heartbeat_timer_(executor),
-      heartbeat_(render_chunk(":\n\n")),
-      position_or_close_(executor) {
+      heartbeat_(render_chunk(":\n")),
+      position_or_end_(executor) {
   send_heartbeats();
 }
 
@@ -65,7 +96,8 @@ Hub::Reservation::~Reservation() {
 Hub::Reservation Hub::reserve(const std::string& stream_id) {
   auto& readers = streams_[stream_id];
   if (!readers) {
-    readers = std::make_unique<StreamReaders>(executor_, settings_.ring_frames);
+    readers = std::make_unique<StreamReaders>(executor_, settings_.ring_frames, memory_,
+                                              [this, &readers] { trim_ring(*readers, readers->ring.bytes() / 2); });
     readers->stream_id = stream_id;
   }
   return Reservation(*this, *readers);
@@ -78,12 +110,12 @@ void Hub::erase_if_unused(StreamReaders& readers) {
 }
 
 asio::awaitable<bool> Hub::wait_for_position(Clock::time_point deadline) {
-  co_await position_or_close_.wait_until(deadline);
+  co_await position_or_end_.wait_until(deadline);
   co_return has_position_;
 }
 
 void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
-  if (!std::exchange(has_position_, true)) position_or_close_.set();
+  if (!std::exchange(has_position_, true)) position_or_end_.set();
   StreamReaders* readers = nullptr;
   const std::string* stream_id = nullptr;
   for (const FramePtr& frame : frames) {
@@ -94,9 +126,24 @@ void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
     }
     if (!readers || frame->offset <= readers->last_offset) continue;
     readers->last_offset = frame->offset;
-    readers->ring.push(render_frame(frame->offset, frame->prev, frame->text));
+    readers->ring.push(render_frame(log_epoch_, frame->offset, frame->prev, frame->text));
+    readers->ring_share.set(readers->ring.bytes());
     readers->round_needed = true;
     schedule_round(*readers);
+    if (readers->subscribers.empty()) trim_ring(*readers, settings_.ring_bytes);
+  }
+}
+
+// Readers that are in catch_up() keep their StreamReaders. They notice the new epoch by themselves, and close.
+void Hub::begin_log(std::string_view log_epoch) {
+  if (log_epoch == log_epoch_) return;
+  disconnect(std::vector(subscribers_));
+  log_epoch_ = log_epoch;
+  for (const auto& [stream_id, readers] : streams_) {
+    readers->ring.clear();
+    readers->ring_share.set(0);
+    readers->last_offset = 0;
+    readers->round_end = 0;
   }
 }
 
@@ -142,8 +189,26 @@ void Hub::write_round(StreamReaders& readers, std::size_t first) {
   const Clock::duration pause = kRoundShare * (Clock::now() - readers.round_started);
   readers.next_round = readers.round_started + std::min<Clock::duration>(pause, kMaxPause);
   readers.round_pending = false;
+  trim_ring(readers, settings_.ring_bytes);
   if (readers.round_needed) schedule_round(readers);
   erase_if_unused(readers);
+}
+
+// Drops the oldest frames of a ring that is larger than `max_bytes`. It keeps the frames of readers that do not lag,
+// also when one drain brings more frames than that. The next round disconnects the readers that need the dropped
+// frames.
+void Hub::trim_ring(StreamReaders& readers, std::size_t max_bytes) {
+  if (readers.ring.bytes() <= max_bytes) return;
+  std::uint64_t keep = readers.ring.end();
+  for (const Subscriber* subscriber : readers.subscribers) {
+    if (!subscriber->lags()) keep = std::min(keep, subscriber->next());
+  }
+  const std::uint64_t begin = readers.ring.begin();
+  readers.ring.trim(max_bytes, keep);
+  if (readers.ring.begin() == begin) return;
+  readers.ring_share.set(readers.ring.bytes());
+  readers.round_needed = true;
+  schedule_round(readers);
 }
 
 void Hub::remove(Subscriber& subscriber, bool dropped) {
@@ -166,10 +231,15 @@ void Hub::remove(Subscriber& subscriber, bool dropped) {
 
 asio::awaitable<void> Hub::subscribe(Reservation reservation, Reader reader) {
   StreamReaders& readers = reservation.readers();
-  const std::int64_t after = co_await catch_up(readers, reader);
-  if (closed_ || !reader.socket.is_open() || (serves && !serves(readers.stream_id))) co_return;
-  auto subscriber =
-      std::make_shared<Subscriber>(*this, readers, std::move(reader.socket), readers.ring.after(after), reader.chunked);
+  std::int64_t after = 0;
+  {
+    const CatchingUp listed(readers, reader);
+    after = co_await catch_up(readers, reader);
+  }
+  if (closed_ || reader.ended || !reader.socket.is_open() || reader.log_epoch != log_epoch_) co_return;
+  if (serves && !serves(readers.stream_id)) co_return;
+  auto subscriber = std::make_shared<Subscriber>(*this, readers, std::move(reader.identity), std::move(reader.socket),
+                                                 readers.ring.after(after), reader.chunked);
   subscriber->hub_index = static_cast<std::uint32_t>(subscribers_.size());
   subscriber->stream_index = static_cast<std::uint32_t>(readers.subscribers.size());
   subscribers_.push_back(subscriber);
@@ -185,6 +255,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
   asio::steady_timer timeout(executor_);
   auto write = [&](const std::string& bytes) -> asio::awaitable<bool> {
     auto socket = std::make_shared<asio::ip::tcp::socket>(std::move(reader.socket));
+    reader.writing = socket;
     timeout.expires_after(kWriteTimeout);
     timeout.async_wait([socket](boost::system::error_code ec) {
       boost::system::error_code ignored;
@@ -193,17 +264,24 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
     boost::system::error_code ec;
     co_await asio::async_write(*socket, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, ec));
     timeout.cancel();
-    bool alive = !ec && !closed_ && socket->is_open();
+    bool alive = !ec && !closed_ && !reader.ended && socket->is_open() && reader.log_epoch == log_epoch_;
     if (alive) reader.socket = std::move(*socket);
     co_return alive;
   };
 
-  // An SSE event without data only sets the last id that the reader knows. So a reader that loses the connection before
-  // its first message also resumes at the right offset.
-  std::string preamble =
-      "retry: " + std::to_string(settings_.retry.count()) + "\nid: " + std::to_string(reader.after) + "\n";
-  if (reader.reset) preamble += "data: {\"reset\":true,\"offset\":" + std::to_string(reader.after) + "}\n";
-  preamble += "\n";
+  // `ready` sets the last id that the reader knows. So a reader that loses the connection before its first message also
+  // resumes at the right offset. It has data, because many libraries drop an event without data together with its id.
+  // A reset comes first: a reader that gets `ready` alone would resume there and keep its old messages.
+  std::string id = "id: ";
+  append_id(reader.log_epoch, reader.after, id);
+  id += "\ndata: ";
+  std::string preamble = "retry: " + std::to_string(settings_.retry.count()) + "\n";
+  if (reader.reset) preamble += id + "{\"reset\":true,\"offset\":" + std::to_string(reader.after) + "}\n\n";
+  preamble += "event: ready\n" + id + "{}\n\n";
+  MemoryBudget::Share share(memory_, MemoryClass::catch_up, [&] {
+    end(reader);
+    share.set(0);
+  });
   std::string bytes = std::move(reader.head);
   bytes += payload(*render_chunk(preamble), reader.chunked);
 
@@ -213,15 +291,17 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
     // The ring has all later frames, so they need not be read from Postgres.
     if (readers.ring.begin() != readers.ring.end() && readers.ring.continues(after)) break;
     std::string text;
-    bytes.clear();
+    bytes = std::string();
+    share.set(0);
     try {
-      FramePage page = co_await history_.page(readers.stream_id, after, std::nullopt, kPageFrames, channel_);
-      if (page.size() == 0) break;
+      FramePage page = co_await history_.page(readers.stream_id, after, std::nullopt, kPageFrames, channel_, nullptr);
+      if (page.size() == 0 || reader.ended) break;
+      bytes.reserve(page_bytes(page));
       for (int row = 0; row < page.size(); ++row) {
         FrameRow frame = page[row];
         text.clear();
         append_frame(frame.offset, frame.prev, frame.envelope, text);
-        bytes += payload(*render_frame(frame.offset, frame.prev, text), reader.chunked);
+        bytes += payload(*render_frame(reader.log_epoch, frame.offset, frame.prev, text), reader.chunked);
         after = frame.offset;
       }
     } catch (const postgres::Error&) {
@@ -230,6 +310,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
       reader.socket.close(ignored);
       co_return after;
     }
+    share.set(bytes.capacity());
     alive = co_await write(bytes);
   }
   co_return after;
@@ -261,9 +342,54 @@ void Hub::disconnect_moved_streams() {
   disconnect(leaving);
 }
 
+std::vector<std::string> Hub::streams_with_readers() const {
+  std::vector<std::string> ids;
+  ids.reserve(streams_.size());
+  for (const auto& [stream_id, readers] : streams_) ids.push_back(stream_id);
+  return ids;
+}
+
+void Hub::add_users(const std::string& stream_id, std::vector<ReaderKey>& out) const {
+  const auto at = streams_.find(stream_id);
+  if (at == streams_.end()) return;
+  std::unordered_set<std::string_view> users;
+  const auto add = [&](const ReaderIdentity& reader) {
+    if (users.insert(reader.user_id).second) out.push_back({stream_id, reader.user_id});
+  };
+  for (const Subscriber* subscriber : at->second->subscribers) add(subscriber->identity());
+  for (const Reader* reader : at->second->catching_up) add(reader->identity);
+}
+
+std::size_t Hub::end_readers(const std::string& stream_id,
+                             const std::function<std::string_view(const ReaderIdentity&)>& code_of) {
+  const auto at = streams_.find(stream_id);
+  if (at == streams_.end()) return 0;
+  std::size_t ended = 0;
+  for (Reader* reader : at->second->catching_up) {
+    if (reader->ended || code_of(reader->identity).empty()) continue;
+    ++ended;
+    end(*reader);
+  }
+  std::vector<std::pair<std::shared_ptr<Subscriber>, std::string>> leaving;
+  for (Subscriber* subscriber : at->second->subscribers) {
+    const std::string_view code = code_of(subscriber->identity());
+    if (!code.empty()) leaving.emplace_back(subscriber->shared_from_this(), code);
+  }
+  for (const auto& [subscriber, code] : leaving) {
+    subscriber->send_end(": ended " + code + "\n", kEndOfChunks);
+    remove(*subscriber, false);
+  }
+  return ended + leaving.size();
+}
+
+void Hub::end_waits() {
+  waits_ended_ = true;
+  position_or_end_.set();
+}
+
 void Hub::close() {
   if (std::exchange(closed_, true)) return;
-  position_or_close_.set();
+  end_waits();
   heartbeat_timer_.cancel();
   disconnect(std::vector(subscribers_));
 }
@@ -272,7 +398,7 @@ void Hub::disconnect(std::span<const std::shared_ptr<Subscriber>> leaving) {
   for (const auto& subscriber : leaving) {
     // The pause is random, so that the readers do not all reconnect at the same time.
     const auto retry = random_between(settings_.retry, 2 * settings_.retry);
-    subscriber->send_last("retry: " + std::to_string(retry.count()) + "\n\n", kEndOfChunks);
+    subscriber->send_last("retry: " + std::to_string(retry.count()) + "\n", kEndOfChunks);
     if (subscriber->is_open()) remove(*subscriber, false);
   }
 }

@@ -5,10 +5,18 @@
 
 namespace sealcast::transport::sse {
 
-void append_event(std::int64_t offset, std::string_view text, std::string& out) {
+void append_id(std::string_view log_epoch, std::int64_t offset, std::string& out) {
   char digits[24];
-  out += "id: ";
+  if (!log_epoch.empty()) {
+    out += log_epoch;
+    out += ':';
+  }
   out.append(digits, std::to_chars(digits, digits + sizeof digits, offset).ptr);
+}
+
+void append_event(std::string_view log_epoch, std::int64_t offset, std::string_view text, std::string& out) {
+  out += "id: ";
+  append_id(log_epoch, offset, out);
   out += "\ndata: ";
   out += text;
   out += "\n\n";
@@ -33,16 +41,36 @@ std::shared_ptr<Chunk> render(std::string_view text) {
 
 ChunkPtr render_chunk(std::string_view text) { return render(text); }
 
-ChunkPtr render_frame(std::int64_t offset, std::int64_t prev, std::string_view text) {
+ChunkPtr render_frame(std::string_view log_epoch, std::int64_t offset, std::int64_t prev, std::string_view text) {
   std::string event;
-  append_event(offset, text, event);
+  append_event(log_epoch, offset, text, event);
   auto chunk = render(event);
   chunk->offset = offset;
   chunk->prev = prev;
   return chunk;
 }
 
+void Ring::clear() {
+  chunks_ = std::vector<ChunkPtr>();
+  begin_ = end_ = 0;
+  bytes_ = 0;
+  dropped_ = 0;
+}
+
+void Ring::drop_oldest() {
+  ChunkPtr& oldest = chunks_[begin_++ % capacity_];
+  bytes_ -= oldest->memory();
+  dropped_ = oldest->offset;
+  oldest.reset();
+}
+
+void Ring::trim(std::size_t max_bytes, std::uint64_t keep) {
+  while (bytes_ > max_bytes && begin_ < keep) drop_oldest();
+}
+
 void Ring::push(ChunkPtr chunk) {
+  if (size() == capacity_) drop_oldest();
+  bytes_ += chunk->memory();
   if (chunks_.size() < capacity_) {
     chunks_.push_back(std::move(chunk));
   } else {

@@ -6,10 +6,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/asio.h"
+#include "base/memory_budget.h"
+#include "transport/sse/hub.h"
 #include "transport/sse/ring.h"
 #include "transport/sse/subscriber.h"
 
@@ -18,14 +22,17 @@ namespace sealcast::transport::sse {
 struct StreamReaders {
   using Clock = std::chrono::steady_clock;
 
-  StreamReaders(const asio::any_io_executor& executor, std::size_t ring_frames)
-      : ring(ring_frames), round_timer(executor) {}
+  StreamReaders(const asio::any_io_executor& executor, std::size_t ring_frames, MemoryBudget& memory,
+                std::function<void()> shed_ring)
+      : ring(ring_frames), ring_share(memory, MemoryClass::rings, std::move(shed_ring)), round_timer(executor) {}
 
   std::string stream_id;
   Ring ring;
+  MemoryBudget::Share ring_share;
   std::int64_t last_offset = 0;  // the offset of the newest published frame
   std::vector<Subscriber*> subscribers;
-  std::size_t reservations = 0;  // readers that get older frames from Postgres and are not subscribers yet
+  std::vector<Hub::Reader*> catching_up;  // readers that get older frames from Postgres
+  std::size_t reservations = 0;           // readers that get older frames from Postgres and are not subscribers yet
 
   // A round writes the new frames to all subscribers. See Hub::schedule_round().
   bool round_needed = false;   // after the start of the last round, frames were added or a subscriber was removed

@@ -18,8 +18,14 @@ std::array<char, 512> discarded;
 
 }  // namespace
 
-Subscriber::Subscriber(Hub& hub, StreamReaders& readers, asio::ip::tcp::socket socket, std::uint64_t next, bool chunked)
-    : hub_(&hub), readers_(&readers), socket_(std::move(socket)), next_(next), chunked_(chunked) {
+Subscriber::Subscriber(Hub& hub, StreamReaders& readers, ReaderIdentity identity, asio::ip::tcp::socket socket,
+                       std::uint64_t next, bool chunked)
+    : hub_(&hub),
+      readers_(&readers),
+      identity_(std::move(identity)),
+      socket_(std::move(socket)),
+      next_(next),
+      chunked_(chunked) {
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
 }
@@ -95,6 +101,10 @@ void Subscriber::send_heartbeat(ChunkPtr chunk) {
 
 void Subscriber::send_last(std::string_view text, std::string_view end_of_chunks) {
   write_frames();
+  send_end(text, end_of_chunks);
+}
+
+void Subscriber::send_end(std::string_view text, std::string_view end_of_chunks) {
   if (waiting_ || partial_ || !hub_) return;
   std::string last = chunked_ ? render_chunk(text)->bytes : std::string(text);
   if (chunked_) last += end_of_chunks;

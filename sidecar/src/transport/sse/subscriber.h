@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -17,6 +18,12 @@ namespace sealcast::transport::sse {
 class Hub;
 struct StreamReaders;
 
+// Who reads, as far as the right to read depends on it.
+struct ReaderIdentity {
+  std::string user_id;            // empty for a reader without a session
+  std::int64_t session_ends = 0;  // Unix seconds; has no meaning without a session
+};
+
 class Subscriber : public std::enable_shared_from_this<Subscriber> {
  public:
   // The largest number of frames in one system call. Asio passes at most 64 buffers to one call.
@@ -24,7 +31,8 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
 
   // `next` is the number, in the ring, of the first frame that the reader needs. `hub` and `readers` must stay valid
   // until close() is called.
-  Subscriber(Hub& hub, StreamReaders& readers, asio::ip::tcp::socket socket, std::uint64_t next, bool chunked);
+  Subscriber(Hub& hub, StreamReaders& readers, ReaderIdentity identity, asio::ip::tcp::socket socket,
+             std::uint64_t next, bool chunked);
 
   // Waits until the reader closes the connection, then removes the subscriber from the hub.
   void watch_for_close();
@@ -37,10 +45,15 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   // Writes the remaining frames, then `text`, then, for an HTTP/1.1 reader, `end_of_chunks`. Does not wait: bytes that
   // the socket does not accept now are dropped.
   void send_last(std::string_view text, std::string_view end_of_chunks);
+  // Like send_last(), without the remaining frames: the reader may not read them.
+  void send_end(std::string_view text, std::string_view end_of_chunks);
   // Closes the socket. Only Hub::remove() calls this.
   void close();
 
   StreamReaders& readers() const { return *readers_; }
+  const ReaderIdentity& identity() const { return identity_; }
+  std::uint64_t next() const { return next_; }  // the number of the next frame in the ring
+  bool lags() const { return waiting_; }        // bytes wait for the reader
   bool is_open() const { return hub_ != nullptr; }
   bool wrote_since_last_check() { return std::exchange(wrote_, false); }
 
@@ -52,6 +65,7 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
 
   Hub* hub_;
   StreamReaders* readers_;
+  ReaderIdentity identity_;
   asio::ip::tcp::socket socket_;
   std::uint64_t next_;
   ChunkPtr partial_;      // a frame that is partly sent, or a keep-alive comment

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "base/secret.h"
 #include "client/http/client.h"
 #include "core/token/secret_file.h"
 #include "transport/supabase/outcome.h"
@@ -21,11 +22,10 @@ using Kind = outside::Outcome::Kind;
 
 constexpr std::size_t kMaxBatch = 16;  // frames are sent one by one, so a larger batch would only take longer
 
-std::string read_key(const std::string& file) {
-  std::string key = core::token::read_secret_file("supabase.key_file", file);
+std::string read_key(const std::string& setting, const std::string& file) {
+  std::string key = core::token::read_secret_file(setting, file);
   if (std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; })) return key;
-  throw core::SettingsError("supabase.key_file: the file \"" + file +
-                            "\" must contain one line with one key; write the " +
+  throw core::SettingsError(setting + ": the file \"" + file + "\" must contain one line with one key; write the " +
                             "project's secret key (or its service_role key) into it, and nothing else");
 }
 
@@ -46,7 +46,7 @@ class Supabase : public outside::Adapter {
         topic_(settings.topic),
         url_suffix_("/events/" + client::http::percent_encode(settings.event) +
                     (settings.channels == "private" ? "?private=true" : "?private=false")),
-        headers_(headers_for(read_key(settings.key_file))) {}
+        key_("supabase.key_file", settings.key_file, read_key) {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
   void start() override {}
@@ -57,8 +57,11 @@ class Supabase : public outside::Adapter {
     outside::Outcome outcome;
     while (outcome.kind == Kind::done && delivered < frames.size()) {
       const Frame& frame = *frames[delivered];
-      client::http::Post request{url_of(frame.stream_id), headers_, frame.text};
+      const std::string key = key_.text();
+      const std::vector<std::string> headers = headers_for(key);
+      client::http::Post request{url_of(frame.stream_id), headers, frame.text};
       const client::http::Answer answer = co_await client_.post(std::move(request), deadline);
+      if (answer.status == client::http::kUnauthorized) key_.read_again(key);
       outcome = outcome_of(answer);
       if (outcome.kind == Kind::done) {
         ++delivered;
@@ -79,7 +82,7 @@ class Supabase : public outside::Adapter {
   const std::string url_prefix_;  // the URL up to the topic
   const std::string topic_;
   const std::string url_suffix_;  // the URL after the topic
-  const std::vector<std::string> headers_;
+  const Secret key_;
 };
 
 }  // namespace

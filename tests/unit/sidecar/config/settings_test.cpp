@@ -50,7 +50,7 @@ TEST_F(SettingsTest, DefaultsAreComplete) {
   EXPECT_EQ(settings.gate.replay_window, std::chrono::milliseconds(900'000));
   EXPECT_EQ(settings.session.ticket_ttl, std::chrono::seconds(300));
   EXPECT_EQ(settings.drain_timeout, std::chrono::milliseconds(10'000));
-  EXPECT_EQ(settings.relay.dsn, settings.postgres.dsn);
+  EXPECT_EQ(settings.relay.dsn.text, settings.postgres.dsn.text);
   EXPECT_FALSE(settings.relay.holder.empty());
   EXPECT_TRUE(settings.http.cors_origins.empty());
 }
@@ -85,9 +85,9 @@ TEST_F(SettingsTest, AVariableSetsEachSetting) {
 TEST_F(SettingsTest, TheErrorOfAnUnknownKeyListsTheKnownKeys) {
   EXPECT_EQ(error("[gate]\ntimeout = 3\n").substr(file_.size()),
             ":2: gate.timeout is not a setting; the settings of [gate] are redis_url, redis_password_file, "
-            "redis_ca_file, timeout_ms, "
+            "redis_sentinel_password_file, redis_ca_file, timeout_ms, "
             "replay_window_ms, role_cache_ms, max_waiting, socket, socket_group");
-  EXPECT_NE(error("[gates]\n").find(":1: gates is not a setting; the sections are [http], [postgres]"),
+  EXPECT_NE(error("[gates]\n").find(":1: gates is not a setting; the sections are [http], [memory], [postgres]"),
             std::string::npos);
   EXPECT_NE(error("listen = \"x\"\n").find("listen is not a setting"), std::string::npos);
   EXPECT_NE(error("gate = 3\n").find("gate is a section; write [gate]"), std::string::npos);
@@ -169,6 +169,8 @@ TEST_F(SettingsTest, MqttSettingsAreChecked) {
             std::string::npos);
 }
 
+std::string complete(const postgres::Dsn& dsn) { return postgres::with_password(dsn.text, dsn.password.text()); }
+
 TEST_F(SettingsTest, PasswordsComeFromFilesAndNoErrorQuotesThem) {
   for (const char* dsn : {"host=h password=hunter2", "postgresql://u:hunter2@h/d"}) {
     const std::string problem = error("", {std::string("SEALCAST_POSTGRES_DSN=") + dsn});
@@ -187,8 +189,9 @@ TEST_F(SettingsTest, PasswordsComeFromFilesAndNoErrorQuotesThem) {
   const std::string file = scratch_.write("pg", "it's a \\ p@ss\n");
   Settings settings =
       load("", {"SEALCAST_POSTGRES_PASSWORD_FILE=" + file, "SEALCAST_RELAY_DSN=postgresql://h/d?sslmode=disable"});
-  EXPECT_EQ(settings.postgres.dsn, R"(dbname='sealcast' password='it\'s a \\ p@ss')");
-  EXPECT_EQ(settings.relay.dsn, R"(dbname='d' host='h' password='it\'s a \\ p@ss' sslmode='disable')");
+  EXPECT_EQ(settings.postgres.dsn.text, "dbname=sealcast");
+  EXPECT_EQ(complete(settings.postgres.dsn), R"(dbname='sealcast' password='it\'s a \\ p@ss')");
+  EXPECT_EQ(complete(settings.relay.dsn), R"(dbname='d' host='h' password='it\'s a \\ p@ss' sslmode='disable')");
 }
 
 // If the password became part of another connection parameter, libpq would send it to the server, which may log it.
@@ -200,7 +203,8 @@ TEST_F(SettingsTest, APasswordIsNeverPartOfAnotherValue) {
       {"postgresql://h/d?", "dbname='d' host='h' password='secret'"},
       {"", "password='secret'"}};
   for (const auto& [dsn, expected] : cases) {
-    EXPECT_EQ(load("", {std::string("SEALCAST_POSTGRES_DSN=") + dsn, password}).postgres.dsn, expected) << dsn;
+    const Settings settings = load("", {std::string("SEALCAST_POSTGRES_DSN=") + dsn, password});
+    EXPECT_EQ(complete(settings.postgres.dsn), expected) << dsn;
   }
   scratch_.write("pg", std::string_view("sec\0ret", 7));
   EXPECT_NE(error("", {password}).find("SEALCAST_POSTGRES_PASSWORD_FILE is a file that contains a zero byte"),
@@ -228,6 +232,14 @@ TEST_F(SettingsTest, CombinationsAreChecked) {
   EXPECT_NE(error("[gate]\nsocket_group = \"x\"\n").find(":2: gate.socket_group is set without gate.socket"),
             std::string::npos);
   EXPECT_NE(error("[gate]\nredis_ca_file = \"" + secret_ + "\"\n").find("does not use TLS; write rediss://"),
+            std::string::npos);
+  EXPECT_NE(error("[gate]\nredis_url = \"redis+sentinel://s1:26379\"\n")
+                .find(":2: gate.redis_url has no name of a master after the sentinels; write redis://"),
+            std::string::npos);
+  EXPECT_NE(
+      error("[redis_events]\nurl = \"redis://a,b/2\"\n").find(":2: redis_events.url names a database other than 0"),
+      std::string::npos);
+  EXPECT_NE(error("[gate]\nredis_url = \"unix://:secret@/run/r\"\n").find("gate.redis_url contains a password"),
             std::string::npos);
   EXPECT_NE(error("[log]\nlevel = \"loud\"\n").find("write debug, info, warn or error"), std::string::npos);
   EXPECT_NE(error("[http]\ncors_origins = [\"example.org\"]\n").find("write origins such as"), std::string::npos);

@@ -2,11 +2,14 @@
 // is unavailable.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/asio/detached.hpp>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "base/asio.h"
+#include "leader/viewers/followers.h"
 #include "leader/viewers/heartbeat_viewers.h"
 #include "leader/viewers/heartbeats.h"
 #include "support/async.h"
@@ -28,7 +31,8 @@ class HeartbeatTest : public testing::Test {
     options.timeout = kTimeout;
     client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
     client_->start();
-    const config::Settings::Audience settings{.window = window, .update = {}, .repeat = {}, .max_waiting = max_waiting};
+    const config::Settings::Audience settings{
+        .window = window, .update = {}, .repeat = {}, .max_waiting = max_waiting, .rate_per_address = 0};
     heartbeats_ = std::make_unique<viewers::Heartbeats>(io_.get_executor(), *client_, metrics_, settings, kTimeout);
     viewers_ = std::make_unique<viewers::HeartbeatViewers>(io_.get_executor(), *client_, window, kTimeout);
     ASSERT_TRUE(test::run_until(io_, [&] { return client_->connected(); }));
@@ -38,17 +42,22 @@ class HeartbeatTest : public testing::Test {
     return test::await(io_, heartbeats_->add(stream, viewer));
   }
 
-  // Adds `viewers` different viewers with simultaneous heartbeats.
+  // Adds `viewers` different viewers. The heartbeats of a group are simultaneous: a group takes much less than
+  // kTimeout, also with a sanitizer.
   void add_crowd(const std::string& stream, int viewers) {
-    int answered = 0;
+    constexpr int kGroup = 5'000;
     std::vector<std::string> names;
     for (int i = 0; i < viewers; ++i) names.push_back("viewer " + std::to_string(i));
-    for (const std::string& name : names) {
-      asio::co_spawn(io_, heartbeats_->add(stream, name), [&](std::exception_ptr, viewers::HeartbeatOutcome outcome) {
-        answered += outcome == viewers::HeartbeatOutcome::counted;
-      });
+    int started = 0, answered = 0;
+    while (started < viewers) {
+      for (const int end = std::min(started + kGroup, viewers); started < end; ++started) {
+        asio::co_spawn(io_, heartbeats_->add(stream, names[static_cast<std::size_t>(started)]),
+                       [&](std::exception_ptr, viewers::HeartbeatOutcome outcome) {
+                         answered += outcome == viewers::HeartbeatOutcome::counted;
+                       });
+      }
+      ASSERT_TRUE(test::run_until(io_, [&] { return answered == started; }));
     }
-    ASSERT_TRUE(test::run_until(io_, [&] { return answered == viewers; }));
   }
 
   std::optional<viewers::ViewerCounts> count(const std::vector<std::int32_t>& shards = kShards) {
@@ -114,6 +123,71 @@ TEST_F(HeartbeatTest, RedisNeverGetsTheNameOfAViewer) {
   const std::string seen = server_.command({"EVAL", "return cjson.encode(redis.call('SLOWLOG', 'GET', 128))", "0"});
   EXPECT_NE(seen.find("PFADD"), std::string::npos) << seen;
   EXPECT_EQ(seen.find("somebody"), std::string::npos);
+}
+
+class FollowersTest : public HeartbeatTest {
+ protected:
+  std::unique_ptr<viewers::Followers> sidecar(milliseconds window, viewers::Followers::ReadStreams read_streams = {}) {
+    if (!read_streams) read_streams = [] { return std::vector<std::string>(); };
+    return std::make_unique<viewers::Followers>(io_.get_executor(), *client_, window, kTimeout, read_streams);
+  }
+  std::set<std::string> find(viewers::Followers& followers, const std::vector<std::int32_t>& shards = kShards) {
+    const auto found = test::await(io_, followers.find(shards));
+    if (!found) return {"unknown"};
+    return {found->begin(), found->end()};
+  }
+  static transport::FramePtr frame(const std::string& stream, const std::string& sender) {
+    const std::string envelope = R"({"v":1,"t":"chat","s":")" + sender + R"("})";
+    transport::Frame made{.stream_id = stream};
+    transport::append_frame(1, 0, sender.empty() ? "" : envelope, made.text);
+    return std::make_shared<const transport::Frame>(made);
+  }
+};
+
+TEST_F(FollowersTest, EverySidecarFindsTheStreamsThatAreFollowedAtAnyOther) {
+  open(milliseconds(600'000));
+  const auto one = sidecar(milliseconds(600'000), [] { return std::vector{stream_id(1), stream_id(1), stream_id(2)}; });
+  const auto other = sidecar(milliseconds(600'000));
+  other->add(stream_id(3));
+  EXPECT_EQ(find(*one), std::set<std::string>{});
+  for (const auto* followers : {&one, &other, &one}) test::await(io_, (*followers)->record());
+  EXPECT_EQ(find(*one), (std::set{stream_id(1), stream_id(2), stream_id(3)}));
+  EXPECT_EQ(find(*other, {2}), std::set{stream_id(2)}) << "only the requested shards";
+}
+
+TEST_F(FollowersTest, AMessageOfAUserFollowsItsStreamAndOneOfTheSystemDoesNot) {
+  open(milliseconds(600'000));
+  const auto followers = sidecar(milliseconds(600'000));
+  const std::vector frames{frame(stream_id(1), "0190d000-0000-7000-8000-0000000000b2"),
+                           frame(stream_id(2), "00000000-0000-0000-0000-000000000000"), frame(stream_id(3), "")};
+  followers->observe(frames);
+  test::await(io_, followers->record());
+  EXPECT_EQ(find(*followers), std::set{stream_id(1)});
+}
+
+TEST_F(FollowersTest, AStreamIsFollowedForOneWindowAndAsLongAsItHasReaders) {
+  open(milliseconds(300));
+  bool read = true;
+  const auto followers =
+      sidecar(milliseconds(300), [&] { return read ? std::vector{stream_id(1)} : std::vector<std::string>(); });
+  followers->add(stream_id(2));
+  followers->start();
+  ASSERT_TRUE(test::run_until(io_, [&] { return find(*followers) == std::set{stream_id(1), stream_id(2)}; }));
+  ASSERT_TRUE(test::run_until(io_, [&] { return find(*followers) == std::set{stream_id(1)}; }));
+  read = false;
+  ASSERT_TRUE(test::run_until(io_, [&] { return find(*followers).empty(); }));
+  followers->stop();
+  ASSERT_TRUE(test::run_until(io_, [&] { return server_.command({"DBSIZE"}) == "0"; })) << "a key has no expiry";
+}
+
+TEST_F(FollowersTest, WithoutRedisTheFollowedStreamsAreUnknown) {
+  open(milliseconds(300));
+  const auto followers = sidecar(milliseconds(300));
+  server_.stop();
+  ASSERT_TRUE(test::run_until(io_, [&] { return !client_->connected(); }));
+  followers->add(stream_id(1));
+  test::await(io_, followers->record());
+  EXPECT_EQ(find(*followers), std::set<std::string>{"unknown"});
 }
 
 TEST_F(HeartbeatTest, WithoutRedisHeartbeatsFailAndThereIsNoCount) {

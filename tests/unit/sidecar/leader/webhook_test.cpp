@@ -8,12 +8,14 @@
 
 #include "base/asio.h"
 #include "config/settings.h"
+#include "leader/switching/webhook_secret.h"
+#include "support/scratch.h"
 
 namespace sealcast::leader {
 namespace {
 
 switching::Webhook webhook(asio::io_context& context, std::string_view secret) {
-  return switching::Webhook(context.get_executor(), "http://127.0.0.1:1", secret, "");
+  return switching::Webhook(context.get_executor(), "http://127.0.0.1:1", Secret(std::string(secret)), "");
 }
 
 // The expected signature was computed by:
@@ -25,6 +27,23 @@ TEST(Webhook, TheSignatureCoversIdTimestampAndBody) {
   EXPECT_EQ(webhook(context, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
                 .signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})"),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+}
+
+TEST(Webhook, SignsWithASecretThatIsReadAgain) {
+  const auto signature = [](const Secret& secret) {
+    asio::io_context context;
+    return switching::Webhook(context.get_executor(), "http://127.0.0.1:1", secret, "").signature("id", 1, "{}");
+  };
+  test::Scratch scratch;
+  const std::string first = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", second = "whsec_NfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+  const Secret secret("setting", scratch.write("secret", first), switching::read_webhook_secret);
+  EXPECT_EQ(signature(secret), signature(Secret(first)));
+  scratch.write("secret", "whsec_AAAA");
+  secret.read_again(first);
+  EXPECT_EQ(signature(secret), signature(Secret(first))) << "a secret that is too short does not replace the last one";
+  scratch.write("secret", second);
+  secret.read_again(first);
+  EXPECT_EQ(signature(secret), signature(Secret(second)));
 }
 
 TEST(Webhook, AcceptsOnlySecretsOf24To64Bytes) {

@@ -40,6 +40,15 @@ begin
     perform pg_terminate_backend(pg_backend_pid());
     perform pg_sleep(1);
   end if;
+  if 'dies on a full disk' = any (payloads) and nextval('attempts') < 2 then
+    perform pg_terminate_backend(pg_backend_pid());
+    perform pg_sleep(1);
+  end if;
+  if payloads && '{full,dies on a full disk}' then raise exception 'no space' using errcode = '53100'; end if;
+  if 'read-only' = any (payloads) then
+    perform nextval('attempts');
+    raise exception 'a standby' using errcode = '25006';
+  end if;
   if 'held' = any (payloads) then
     return query select g, 503, 'txn_in_progress', 'held', null::text, null::text, 200::bigint, false, null::text
       from generate_series(1, i) g;
@@ -271,6 +280,40 @@ TEST_F(AdmissionTest, AMessageIsAnsweredAtItsDeadline) {
   ASSERT_TRUE(answered());
   EXPECT_EQ(sent_[0].verdict->code, "database_unavailable");
   EXPECT_EQ(sent_[1].verdict->status, 503);
+}
+
+TEST_F(AdmissionTest, AFullDiskIsAnsweredAtOnceAndReportedUntilAMessageIsStored) {
+  start();
+  const auto began = Admission::Clock::now();
+  send("full");
+  ASSERT_TRUE(answered());
+  EXPECT_LT(Admission::Clock::now() - began, milliseconds(5000));
+  EXPECT_EQ(sent_[0].verdict->status, 503);
+  EXPECT_EQ(sent_[0].verdict->code, "database_full");
+  EXPECT_GT(sent_[0].verdict->retry_after_ms, 0);
+  EXPECT_NE(admission_->problem(), "");
+  send("d");
+  ASSERT_TRUE(answered());
+  EXPECT_EQ(sent_[1].verdict->status, 200);
+  EXPECT_EQ(admission_->problem(), "");
+}
+
+TEST_F(AdmissionTest, AReadOnlyServerIsTriedAgainUntilTheDeadline) {
+  postgres_.timeout = milliseconds(700);
+  start();
+  send("read-only");
+  ASSERT_TRUE(answered());
+  EXPECT_EQ(sent_[0].verdict->status, 503);
+  EXPECT_EQ(sent_[0].verdict->code, "database_read_only");
+  EXPECT_NE(server_.run("select nextval('attempts')"), "2") << "it was tried once";
+}
+
+TEST_F(AdmissionTest, AMessageStaysInDoubtWhateverALaterAttemptMeets) {
+  start();
+  send("dies on a full disk");
+  ASSERT_TRUE(answered());
+  EXPECT_EQ(sent_[0].verdict->status, 503);
+  EXPECT_EQ(sent_[0].verdict->code, "database_unavailable");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Tests which cell a stream is in, for given rows of sealcast.cell_map().
+// Tests which cell a stream is in, for given rows of sealcast_internal.cell_map().
 #include "message/cells.h"
 
 #include <gtest/gtest.h>

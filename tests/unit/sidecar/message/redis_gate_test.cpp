@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/asio.h"
+#include "message/gate_health.h"
 #include "support/async.h"
 #include "support/redis_server.h"
 
@@ -33,7 +34,7 @@ class GateTest : public testing::Test {
 
   // Makes a new gate and connects it to `server`.
   void open(const RedisServer& server, redis::Options options) {
-    options.address.port = static_cast<std::uint16_t>(server.port());
+    options.seeds.front().port = static_cast<std::uint16_t>(server.port());
     options.timeout = settings_.timeout;
     gate_.reset();
     client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
@@ -187,7 +188,7 @@ TEST_F(GateTest, AFrozenRedisMeansRefusedAtTheDeadline) {
 TEST_F(GateTest, WithAWrongPasswordChecksAreRefused) {
   RedisServer server({"--requirepass", "right"});
   redis::Options options = server.options();
-  options.password = "wrong";
+  options.password = Secret("wrong");
   settings_.timeout = milliseconds(200);
   client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
   client_->start();
@@ -271,18 +272,37 @@ TEST_F(GateTest, WithARateKeyOfAnotherKindChecksAreRefused) {
   EXPECT_EQ(outcome(txn(1), 5, kBob), GateOutcome::pass);
 }
 
+TEST_F(GateTest, HealthSaysWhenRedisRefusesWrites) {
+  RedisServer server;
+  open(server);
+  GateHealth health(io_.get_executor(), *client_, *gate_);
+  EXPECT_EQ(health.problem(), "Redis was not checked yet");
+  health.start();
+  ASSERT_TRUE(test::run_until(io_, [&] { return health.problem().empty(); })) << health.problem();
+  EXPECT_EQ(server.command({"CONFIG", "SET", "maxmemory", "1"}), "OK");
+  ASSERT_TRUE(test::run_until(io_, [&] { return health.problem().starts_with("OOM"); })) << health.problem();
+  server.command({"CONFIG", "SET", "maxmemory", "0"});
+  ASSERT_TRUE(test::run_until(io_, [&] { return health.problem().empty(); })) << health.problem();
+  EXPECT_EQ(metrics_.gate_checks(to_string(GateOutcome::pass)).Value(), 0) << "these checks are not messages";
+  server.stop();
+  ASSERT_TRUE(test::run_until(io_, [&] { return health.problem() == "no connection"; })) << health.problem();
+  health.stop();
+}
+
 TEST(GateOptionsTest, TheOptionsComeFromTheSettings) {
   test::Scratch scratch;
   config::Settings::Gate settings{};
   settings.redis_url = "rediss://gate@cache:7000/2";
   settings.redis_password_file = scratch.write("password", "secret\n");
+  settings.redis_sentinel_password_file = scratch.write("sentinels", "other\n");
   settings.redis_ca_file = "/ca.pem";
   settings.timeout = milliseconds(70);
   settings.max_waiting = 9;
   const redis::Options options = gate_redis_options(settings);
   EXPECT_TRUE(options.tls);
   EXPECT_EQ(options.user, "gate");
-  EXPECT_EQ(options.password, "secret");
+  EXPECT_EQ(options.password.text(), "secret");
+  EXPECT_EQ(options.sentinel_password.text(), "other");
   EXPECT_EQ(options.ca_file, "/ca.pem");
   EXPECT_EQ(options.database, 2);
   EXPECT_EQ(options.timeout, milliseconds(70));

@@ -68,8 +68,19 @@ PostgresServer::PostgresServer(const std::string& schema) {
   if (status != 0) throw std::runtime_error("initdb failed");
   start();
   run("create schema sealcast");
+  run("create schema sealcast_internal");
   set_interface_version(postgres::kInterfaceVersion);
-  if (!schema.empty()) run(schema);
+  if (schema.empty()) return;
+  run(schema);
+  // The connections of the sidecar have a search_path without the schema of the test's tables.
+  run(R"(do $$
+    declare f regprocedure;
+    begin
+      for f in select p.oid from pg_proc p where p.pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace)
+      loop
+        execute format('alter function %s set search_path = public', f);
+      end loop;
+    end $$)");
 }
 
 PostgresServer::~PostgresServer() {

@@ -3,6 +3,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 
@@ -54,8 +55,26 @@ std::string RedisServer::command(const std::vector<std::string>& words, const st
 
 redis::Options RedisServer::options() const {
   redis::Options options;
-  options.address = {"127.0.0.1", static_cast<std::uint16_t>(port_)};
+  options.seeds = {{"127.0.0.1", static_cast<std::uint16_t>(port_)}};
   return options;
+}
+
+RedisSentinel::RedisSentinel(const std::string& name, int master_port) {
+  std::ofstream(scratch_.path("sentinel.conf"))
+      << "port " << port_ << "\nbind 127.0.0.1\nsentinel monitor " << name << " 127.0.0.1 " << master_port
+      << " 1\nsentinel down-after-milliseconds " << name << " 500\nsentinel failover-timeout " << name << " 3000\n";
+  // A sentinel knows the replicas of its master only after a while, and fails over only to a replica that it knows.
+  const auto knows_replica = [this, &name] {
+    const auto context = connect(port_);
+    if (context->err != 0) return false;
+    const redis::ReplyPtr reply(
+        static_cast<redisReply*>(redisCommand(context.get(), "SENTINEL REPLICAS %s", name.c_str())));
+    return !redis::elements_of(reply.get()).empty();
+  };
+  if (!process_.start({"redis-server", scratch_.path("sentinel.conf"), "--sentinel"}, scratch_.path("sentinel.log"),
+                      knows_replica)) {
+    throw std::runtime_error("the sentinel does not start");
+  }
 }
 
 }  // namespace sealcast::test

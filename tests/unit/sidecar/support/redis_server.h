@@ -36,4 +36,16 @@ class RedisServer {
   ServerProcess process_;
 };
 
+// Starts a sentinel that watches one master on its own, and that begins a failover half a second after the loss.
+class RedisSentinel {
+ public:
+  RedisSentinel(const std::string& name, int master_port);
+  int port() const { return port_; }
+
+ private:
+  Scratch scratch_;
+  int port_ = free_port();
+  ServerProcess process_;
+};
+
 }  // namespace sealcast::test

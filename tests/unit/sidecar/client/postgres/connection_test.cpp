@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <set>
 
@@ -234,15 +235,103 @@ TEST_F(PostgresConnection, LogsWarningsAsJsonAndOmitsNotices) {
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
 }
 
-TEST_F(PostgresConnection, ResolvesHostNamesAndKeepsUnixSocketsAndPorts) {
-  auto with = [&](std::string dsn) { return test::await(io_, with_addresses(std::move(dsn))); };
-  EXPECT_EQ(with("host=/run/x dbname=a"), "host=/run/x dbname=a");
-  EXPECT_EQ(with("host=db.example hostaddr=127.0.0.9"), "host=db.example hostaddr=127.0.0.9");
-  std::string resolved = with("host=127.0.0.1,/run/x port=5000,6000 password='it\\'s'");
-  EXPECT_NE(resolved.find("host='127.0.0.1,/run/x'"), resolved.npos) << resolved;
-  EXPECT_NE(resolved.find("hostaddr='127.0.0.1,'"), resolved.npos) << resolved;
-  EXPECT_NE(resolved.find("port='5000,6000'"), resolved.npos) << resolved;
-  EXPECT_THROW(with("host=no.such.host.invalid"), Error);
+TEST_F(PostgresConnection, SplitsADsnIntoOneForEachAddress) {
+  const auto split = [&](std::string dsn) {
+    return test::await(io_, dsn_of_each_address(std::move(dsn), milliseconds(5000)));
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(split("dbname=a"), ElementsAre("dbname='a'"));
+  EXPECT_THAT(split("host=/run/x dbname=a"), ElementsAre("dbname='a' host='/run/x'"));
+  EXPECT_THAT(split("host=db.example hostaddr=127.0.0.9"), ElementsAre("host='db.example' hostaddr='127.0.0.9'"));
+  EXPECT_THAT(split("host=127.0.0.1,/run/x,::1 port=5000,6000,7000 password='it\\'s'"),
+              ElementsAre("host='127.0.0.1' hostaddr='127.0.0.1' password='it\\'s' port='5000'",
+                          "host='/run/x' password='it\\'s' port='6000'",
+                          "host='::1' hostaddr='::1' password='it\\'s' port='7000'"));
+  EXPECT_THAT(split("host=/a,/b port=5000 target_session_attrs=prefer-standby"),
+              ElementsAre("host='/a' port='5000' target_session_attrs='standby'",
+                          "host='/b' port='5000' target_session_attrs='standby'",
+                          "host='/a' port='5000' target_session_attrs='any'",
+                          "host='/b' port='5000' target_session_attrs='any'"));
+  EXPECT_THAT(split("host=no.such.host.invalid,/a"), ElementsAre("host='/a'"));
+  EXPECT_THROW(split("host=no.such.host.invalid"), Error);
+  EXPECT_EQ(connect_timeout("host=a", milliseconds(700)), milliseconds(700));
+  EXPECT_EQ(connect_timeout("connect_timeout=1", milliseconds(700)), milliseconds(2000));
+  EXPECT_EQ(connect_timeout("connect_timeout=9", milliseconds(700)), milliseconds(9000));
+}
+
+// A host that accepts connections and says nothing, as behind a firewall that drops packets.
+TEST_F(PostgresConnection, AHostThatHangsDoesNotHideTheNextOne) {
+  asio::ip::tcp::acceptor hung(io_, {asio::ip::address_v4::loopback(), 0});
+  const std::string own = server_.dsn();  // begins with host=DIRECTORY
+  const std::string directory = own.substr(5, own.find(' ') - 5);
+  connection_ = Connection::create(
+      io_.get_executor(), {"dbname=postgres user=postgres target_session_attrs=read-write host=127.0.0.1," + directory +
+                               " port=" + std::to_string(hung.local_endpoint().port()) + ",5432",
+                           "test", milliseconds(300)});
+  connection_->start();
+  EXPECT_TRUE(test::run_until(io_, [&] { return connection_->connected(); }));
+}
+
+class PostgresPool : public PostgresConnection {
+ protected:
+  void open(milliseconds timeout) {
+    pool_ = std::make_unique<Pool>(io_.get_executor(), ConnectionSettings{server_.dsn(), "pool", timeout, 100}, 1);
+    pool_->start();
+    ASSERT_TRUE(test::run_until(io_, [&] { return pool_->connected(); }));
+  }
+
+  // Starts a statement. The returned text is empty until it ends, and then its result, its SQLSTATE or its error.
+  std::shared_ptr<std::string> begin(const char* sql, std::function<bool()> wanted = nullptr) {
+    auto outcome = std::make_shared<std::string>();
+    asio::co_spawn(io_, pool_->query(sql, kNoParams, std::move(wanted)),
+                   [outcome](std::exception_ptr error, Result rows) {
+                     try {
+                       if (error) std::rethrow_exception(error);
+                       *outcome = rows.text(0, 0);
+                     } catch (const Error& failure) {
+                       *outcome = failure.sqlstate().empty() ? failure.what() : failure.sqlstate();
+                     }
+                   });
+    return outcome;
+  }
+
+  std::unique_ptr<Pool> pool_;
+};
+
+TEST_F(PostgresPool, PostgresCancelsAStatementAndTheConnectionStays) {
+  open(milliseconds(300));
+  const auto slow = begin("select pg_sleep(10)::text"), next = begin("select 'next'");
+  ASSERT_TRUE(test::run_until(io_, [&] { return !slow->empty() && !next->empty(); }));
+  EXPECT_EQ(*slow, "57014");
+  EXPECT_EQ(*next, "next");
+  EXPECT_TRUE(pool_->connected());
+}
+
+TEST_F(PostgresPool, AStatementThatNobodyWantsIsNotSent) {
+  open(milliseconds(10'000));
+  std::vector<std::shared_ptr<std::string>> sent;
+  for (std::size_t i = 0; i < Pool::kDepth; ++i) sent.push_back(begin("select pg_sleep(0.02)::text || 'slept'"));
+  bool asked = false;
+  const auto unwanted = begin("select 1 / 0", [&] {
+    asked = true;
+    return false;
+  });
+  const auto wanted = begin("select 'wanted'", [] { return true; });
+  ASSERT_TRUE(test::run_until(io_, [&] { return !unwanted->empty() && !wanted->empty() && !sent.back()->empty(); }));
+  EXPECT_TRUE(asked);
+  EXPECT_EQ(*unwanted, "nobody waits for the answer any more");
+  EXPECT_EQ(*wanted, "wanted");
+}
+
+TEST_F(PostgresPool, AStatementThatWaitsForTooLongIsNotSent) {
+  open(milliseconds(300));
+  std::vector<std::shared_ptr<std::string>> outcomes;
+  for (std::size_t i = 0; i < 4 * Pool::kDepth; ++i) outcomes.push_back(begin("select pg_sleep(0.1)::text || 'slept'"));
+  ASSERT_TRUE(
+      test::run_until(io_, [&] { return std::ranges::none_of(outcomes, [](auto& text) { return text->empty(); }); }));
+  EXPECT_EQ(*outcomes.front(), "slept");
+  EXPECT_EQ(*outcomes.back(), "Postgres was busy for too long");
+  EXPECT_TRUE(pool_->connected());
 }
 
 TEST_F(PostgresConnection, PoolUsesTheConnectionWithTheShortestQueue) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -37,44 +39,6 @@ class RedisClientTest : public testing::Test {
   asio::io_context io_;
   std::unique_ptr<Client> client_;
 };
-
-TEST(RedisUrlTest, ParsesHostPortUserPasswordAndDatabase) {
-  Options options = parse_url("redis://localhost");
-  EXPECT_EQ(options.address.host, "localhost");
-  EXPECT_EQ(options.address.port, 6379);
-  EXPECT_FALSE(options.tls);
-  EXPECT_EQ(options.database, 0);
-  options = parse_url("rediss://us%40er:p%3Aw@[::1]:7000/12");
-  EXPECT_TRUE(options.tls);
-  EXPECT_EQ(options.user, "us@er");
-  EXPECT_EQ(options.password, "p:w");
-  EXPECT_EQ(options.address.host, "::1");
-  EXPECT_EQ(options.address.port, 7000);
-  EXPECT_EQ(options.database, 12);
-  EXPECT_EQ(parse_url("redis://:secret@h/").password, "secret");
-  for (const char* bad : {"", "redis:/h", "http://h", "redis://", "redis://:0", "redis://h:70000", "redis://h/db",
-                          "redis://h:1x", "redis://%4@h", "redis://[::1", "redis://[::1]x", "redis://[::1]x:1",
-                          "redis://[::1]x1", "redis://[]", "redis://[[::1]", "redis://h]", "redis://::1"}) {
-    EXPECT_THROW(parse_url(bad), std::invalid_argument) << bad;
-  }
-}
-
-TEST(RedisRedirectionTest, ParsesMovedAndAsk) {
-  const auto moved = parse_redirection("MOVED 3999 10.0.0.2:6381", "home");
-  ASSERT_TRUE(moved);
-  EXPECT_FALSE(moved->ask);
-  EXPECT_EQ(moved->slot, 3999U);
-  EXPECT_EQ(moved->address.host, "10.0.0.2");
-  EXPECT_EQ(moved->address.port, 6381);
-  const auto ask = parse_redirection("ASK 1 :6381", "home");
-  ASSERT_TRUE(ask);
-  EXPECT_TRUE(ask->ask);
-  EXPECT_EQ(ask->address.host, "home");
-  for (const char* text : {"", "MOVED", "MOVED 1", "MOVED 1 h", "MOVED 16384 h:1", "MOVED x h:1", "MOVED 1x h:1",
-                           "MOVED 1 h:65536", "MOVED 1 h:1x", "MOVED 1 a b:1", "ERR MOVED 1 h:1"}) {
-    EXPECT_FALSE(parse_redirection(text, "home")) << text;
-  }
-}
 
 TEST(RedisCommandTest, HasItsWireFormAndTheSlotOfItsKey) {
   const Command command({"SET", std::string_view("a\0b", 3), ""}, "a");
@@ -131,26 +95,36 @@ TEST_F(RedisClientTest, AuthenticatesWithPasswordsAndUsers) {
   RedisServer server({"--requirepass", "right"});
   server.command({"ACL", "SETUSER", "gate", "on", ">own", "~*", "+get", "+set"}, "right");
   Options options = server.options();
-  options.password = "right";
+  options.password = Secret("right");
   connect(options);
   EXPECT_EQ(call({"GET", "k"}).status, Status::ok);
   options.user = "gate";
-  options.password = "own";
+  options.password = Secret("own");
   connect(options);  // the user "gate" has no permission for PING
   EXPECT_EQ(call({"SET", "k", "v"}).status, Status::ok);
   EXPECT_EQ(call({"DEL", "k"}).status, Status::error);
-  options.password = "wrong";
+  options.password = Secret("wrong");
   testing::internal::CaptureStderr();
   connect(options);
   EXPECT_EQ(call({"GET", "k"}).status, Status::disconnected);
   EXPECT_FALSE(client_->connected());
   options.user.clear();
-  options.password.clear();
+  options.password = {};
   connect(options);
   EXPECT_EQ(call({"GET", "k"}).status, Status::disconnected);
   const std::string log = testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("WRONGPASS"), std::string::npos) << log;
   EXPECT_NE(log.find("NOAUTH"), std::string::npos) << log;
+}
+
+TEST_F(RedisClientTest, AConnectionThatIsNoLongerAuthenticatedIsReplaced) {
+  RedisServer server({"--requirepass", "right"});
+  Options options = server.options();
+  options.password = Secret("right");
+  connect(options);
+  EXPECT_EQ(call({"RESET"}).text(), "RESET");  // ends the session, as a proxy may do
+  EXPECT_TRUE(call({"GET", "k"}).text().starts_with("NOAUTH"));
+  ASSERT_TRUE(test::run_until(io_, [&] { return call({"GET", "k"}).status == Status::ok; }));
 }
 
 TEST_F(RedisClientTest, ALostConnectionFailsAllItsCallsAtOnceAndReconnects) {
@@ -233,7 +207,7 @@ TEST_F(RedisClientTest, ClosesAConnectionWithUnreadableReplies) {
           co_await asio::async_write(*socket, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, ignored));
         },
         asio::detached);
-    options.address = {"127.0.0.1", acceptor.local_endpoint().port()};
+    options.seeds = {{"127.0.0.1", acceptor.local_endpoint().port()}};
     connect(options);
     EXPECT_EQ(call({"PING"}).status, Status::disconnected) << bytes.substr(0, 30);
   }
@@ -248,10 +222,10 @@ TEST_F(RedisClientTest, ACallDuringTheFirstAttemptToConnectWaitsForIt) {
 
 TEST_F(RedisClientTest, CallsFailWhenNoServerListens) {
   Options options;
-  options.address = {"127.0.0.1", static_cast<std::uint16_t>(test::free_port())};
+  options.seeds = {{"127.0.0.1", static_cast<std::uint16_t>(test::free_port())}};
   connect(options);
   EXPECT_EQ(call({"PING"}).status, Status::disconnected);
-  options.address.host = "no-such-host.invalid";
+  options.seeds.front().host = "no-such-host.invalid";
   options.timeout = std::chrono::seconds(20);
   connect(options);
   EXPECT_EQ(call({"PING"}).status, Status::disconnected);
@@ -281,16 +255,16 @@ TEST_F(RedisClientTest, TlsVerifiesTheAuthorityAndTheHostName) {
                       scratch.path("key"), "--tls-ca-cert-file", scratch.path("cert"), "--tls-auth-clients", "no"});
   Options options;
   options.tls = true;
-  options.address = {"localhost", static_cast<std::uint16_t>(port)};
+  options.seeds = {{"localhost", static_cast<std::uint16_t>(port)}};
   options.ca_file = scratch.path("cert");
   options.timeout = std::chrono::seconds(20);
   connect(options);
   EXPECT_EQ(call({"SET", "k", std::string(100'000, 'x')}).status, Status::ok);
   EXPECT_EQ(call({"STRLEN", "k"}).reply->integer, 100'000);
-  options.address.host = "127.0.0.1";
+  options.seeds.front().host = "127.0.0.1";
   connect(options);
   EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the certificate is for another host name";
-  options.address.host = "localhost";
+  options.seeds.front().host = "localhost";
   options.ca_file = scratch.path("other");
   connect(options);
   EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the certificate is of another authority";
@@ -299,6 +273,35 @@ TEST_F(RedisClientTest, TlsVerifiesTheAuthorityAndTheHostName) {
   EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the system does not know this authority";
   options.ca_file = scratch.path("key");
   EXPECT_THROW(Client(io_.get_executor(), options), std::runtime_error);
+}
+
+// A simulated node: it answers PING, and any other command with `answer`.
+asio::awaitable<void> serve_node(asio::ip::tcp::acceptor& acceptor, std::string answer) {
+  asio::ip::tcp::socket socket = co_await acceptor.async_accept(asio::use_awaitable);
+  std::array<char, 1024> bytes;
+  for (;;) {
+    const std::size_t size = co_await socket.async_read_some(asio::buffer(bytes), asio::use_awaitable);
+    const bool ping = std::string_view(bytes.data(), size).find("PING") != std::string_view::npos;
+    const std::string reply = ping ? "+PONG\r\n" : answer;
+    co_await asio::async_write(socket, asio::buffer(reply), asio::use_awaitable);
+  }
+}
+
+TEST_F(RedisClientTest, AMasterThatHasBecomeAReplicaIsLeft) {
+  for (const std::string answer :
+       {"-READONLY You can't write against a read only replica.\r\n",
+        "-ERR Error running script (call to f_0): @user_script:2: @user_script: 2: -READONLY You can't write against a "
+        "read only replica.\r\n",
+        "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)\r\n"}) {
+    asio::ip::tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+    asio::co_spawn(io_, serve_node(acceptor, answer), asio::detached);
+    Options options;
+    options.seeds = {{"127.0.0.1", acceptor.local_endpoint().port()}};
+    options.timeout = std::chrono::seconds(5);
+    connect(options);
+    EXPECT_EQ(call({"INCR", "k"}).status, Status::error);
+    EXPECT_TRUE(test::run_until(io_, [&] { return !client_->connected(); })) << answer;
+  }
 }
 
 // Runs a cluster of two nodes. Each node serves half of the slots.
@@ -314,9 +317,9 @@ class RedisClusterTest : public RedisClientTest {
       return node.command({"CLUSTER", "INFO"}).find("cluster_state:ok") != std::string::npos;
     };
     EXPECT_TRUE(test::run_until(io_, [&] { return ok(one_) && ok(two_); })) << "the cluster is not ready";
-    Options options = one_.options();
-    options.timeout = std::chrono::seconds(20);
-    connect(options);
+    options_ = one_.options();
+    options_.timeout = std::chrono::seconds(20);
+    connect(options_);
   }
 
   static std::vector<std::string> node_options(int bus) {
@@ -331,6 +334,7 @@ class RedisClusterTest : public RedisClientTest {
                                    : info.substr(at + 17 + kind.size(), info.find('\r', at) - at - 17 - kind.size());
   }
 
+  Options options_;
   int two_bus_ = test::free_port();
   RedisServer one_{node_options(test::free_port())};
   RedisServer two_{node_options(two_bus_)};
@@ -358,6 +362,158 @@ TEST_F(RedisClusterTest, FollowsAskOnlyForOneCommand) {
     EXPECT_EQ(result.reply->integer, round + 1);
   }
   EXPECT_EQ(errors(one_, "ASK"), "2") << "until the slot has moved, each call starts at its owner";
+}
+
+TEST_F(RedisClientTest, AnEmptyHostOfARedirectionIsTheHostOfTheNodeThatAnswered) {
+  const auto other = asio::ip::make_address("127.0.0.2");
+  asio::ip::tcp::acceptor first(io_, {asio::ip::address_v4::loopback(), 0}), second(io_, {other, 0}),
+      third(io_, {other, 0});
+  const auto port = [](const auto& acceptor) { return std::to_string(acceptor.local_endpoint().port()); };
+  asio::co_spawn(io_, serve_node(first, "-MOVED 5061 127.0.0.2:" + port(second) + "\r\n"), asio::detached);
+  asio::co_spawn(io_, serve_node(second, "-MOVED 5061 :" + port(third) + "\r\n"), asio::detached);
+  asio::co_spawn(io_, serve_node(third, "+third\r\n"), asio::detached);
+  Options options;
+  options.seeds = {{"127.0.0.1", first.local_endpoint().port()}};
+  options.timeout = std::chrono::seconds(5);
+  connect(options);
+  EXPECT_EQ(call({"GET", "bar"}, "bar").text(), "third");
+}
+
+TEST_F(RedisClusterTest, ADeadSeedIsNoProblemWhileAnotherOneIsAlive) {
+  options_.seeds.insert(options_.seeds.begin(), {"127.0.0.1", static_cast<std::uint16_t>(test::free_port())});
+  connect(options_);
+  ASSERT_TRUE(connects());
+  for (const std::string_view key : {"foo", "bar"}) EXPECT_EQ(call({"INCR", key}, key).status, Status::ok);
+}
+
+TEST_F(RedisClusterTest, ADeadNodeIsLoggedAtMostOncePerSecondAndTriedByOneConnection) {
+  ASSERT_EQ(call({"INCR", "foo"}, "foo").status, Status::ok);  // node two serves this key
+  ASSERT_EQ(call({"INCR", "bar"}, "bar").status, Status::ok);
+  testing::internal::CaptureStderr();
+  two_.stop();
+  asio::ip::tcp::acceptor acceptor(io_);  // takes the port of the dead node, and counts the attempts to connect
+  acceptor.open(asio::ip::tcp::v4());
+  acceptor.set_option(asio::socket_base::reuse_address(true));
+  acceptor.bind({asio::ip::address_v4::loopback(), static_cast<std::uint16_t>(two_.port())});
+  acceptor.listen();
+  int attempts = 0;
+  asio::co_spawn(
+      io_,
+      [&]() -> asio::awaitable<void> {
+        for (;;) {
+          asio::ip::tcp::socket socket = co_await acceptor.async_accept(asio::use_awaitable);
+          ++attempts;  // the socket closes at once, as the one of a node that fails
+        }
+      },
+      asio::detached);
+  const auto began = Clock::now();
+  while (Clock::now() - began < std::chrono::milliseconds(2500)) call({"INCR", "foo"}, "foo");
+  const std::string log = testing::internal::GetCapturedStderr();
+  acceptor.close();
+  const auto lines = std::count(log.begin(), log.end(), '\n');
+  EXPECT_GE(lines, 1) << log;
+  EXPECT_LE(lines, 3) << log;
+  EXPECT_GE(attempts, 1);
+  EXPECT_LE(attempts, 10);
+}
+
+TEST_F(RedisClusterTest, ACommandWhoseKeysAreBeingMovedIsRepeated) {
+  options_.timeout = std::chrono::seconds(5);
+  connect(options_);
+  ASSERT_EQ(call({"SET", "{bar}a", "1"}, "{bar}a").status, Status::ok);
+  const std::string one = one_.command({"CLUSTER", "MYID"}), two = two_.command({"CLUSTER", "MYID"});
+  two_.command({"CLUSTER", "SETSLOT", "5061", "IMPORTING", one});
+  one_.command({"CLUSTER", "SETSLOT", "5061", "MIGRATING", two});
+  ASSERT_EQ(one_.command({"MGET", "{bar}a", "{bar}b"}).substr(0, 8), "TRYAGAIN");
+  std::optional<Result> result;
+  asio::co_spawn(io_, client_->call(Command({"MGET", "{bar}a", "{bar}b"}, "{bar}")),
+                 [&](std::exception_ptr, Result got) { result = std::move(got); });
+  io_.restart();
+  io_.run_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(result.has_value());
+  one_.command({"MIGRATE", "127.0.0.1", std::to_string(two_.port()), "{bar}a", "0", "5000"});
+  for (const RedisServer* node : {&two_, &one_}) node->command({"CLUSTER", "SETSLOT", "5061", "NODE", two});
+  ASSERT_TRUE(test::run_until(io_, [&] { return result.has_value(); }));
+  EXPECT_EQ(result->status, Status::ok) << result->text();
+}
+
+TEST_F(RedisClientTest, SeveralSeedsMustBeNodesOfACluster) {
+  RedisServer one, two;
+  Options options = one.options();
+  options.seeds.push_back(two.options().seeds.front());
+  testing::internal::CaptureStderr();
+  connect(options);
+  EXPECT_EQ(call({"PING"}).status, Status::disconnected);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("is not a node of a cluster; name one server"),
+            std::string::npos);
+}
+
+TEST_F(RedisClientTest, ConnectsToAUnixSocket) {
+  test::Scratch scratch;
+  RedisServer server({"--unixsocket", scratch.path("redis.sock")});
+  connect(parse_url("unix://" + scratch.path("redis.sock") + "?db=2"));
+  EXPECT_EQ(call({"SET", "k", "v"}).status, Status::ok);
+  EXPECT_NE(server.command({"INFO", "keyspace"}).find("db2:keys=1"), std::string::npos);
+}
+
+TEST_F(RedisClientTest, AReplicaIsNotConnectedAgainUntilItIsAMaster) {
+  RedisServer server;
+  connect(server.options());
+  ASSERT_TRUE(connects());
+  server.command({"REPLICAOF", "127.0.0.1", "1"});
+  EXPECT_EQ(call({"SET", "k", "v"}).status, Status::error);
+  ASSERT_TRUE(test::run_until(io_, [&] { return !client_->connected(); }));
+  const auto until = Clock::now() + std::chrono::milliseconds(1500);
+  while (Clock::now() < until) {
+    io_.restart();
+    io_.run_for(std::chrono::milliseconds(20));
+    ASSERT_FALSE(client_->connected());
+  }
+  server.command({"REPLICAOF", "NO", "ONE"});
+  ASSERT_TRUE(connects());
+  EXPECT_EQ(call({"SET", "k", "v"}).status, Status::ok);
+}
+
+// Runs a master, its replica and a sentinel. Another sentinel of the settings is dead.
+class RedisSentinelTest : public RedisClientTest {
+ protected:
+  Options options(const std::string& master = "mine") const {
+    Options options;
+    options.timeout = std::chrono::seconds(5);
+    options.sentinel_master = master;
+    options.seeds = {{"127.0.0.1", static_cast<std::uint16_t>(test::free_port())},
+                     {"127.0.0.1", static_cast<std::uint16_t>(sentinel_.port())}};
+    return options;
+  }
+
+  RedisServer master_;
+  RedisServer replica_{{"--replicaof", "127.0.0.1 " + std::to_string(master_.port())}};
+  test::RedisSentinel sentinel_{"mine", master_.port()};
+};
+
+TEST_F(RedisSentinelTest, FindsTheMasterAlsoWhenASentinelIsDead) {
+  connect(options());
+  ASSERT_TRUE(connects());
+  EXPECT_EQ(call({"SET", "k", "v"}).status, Status::ok);
+  EXPECT_EQ(master_.command({"GET", "k"}), "v");
+}
+
+TEST_F(RedisSentinelTest, FollowsAFailover) {
+  connect(options());
+  ASSERT_TRUE(connects());
+  master_.stop();
+  ASSERT_TRUE(test::run_until(io_, [&] { return call({"SET", "k", "new"}).status == Status::ok; }));
+  EXPECT_EQ(replica_.command({"GET", "k"}), "new");
+}
+
+TEST_F(RedisSentinelTest, SaysWhichSentinelsWereAskedInVain) {
+  testing::internal::CaptureStderr();
+  connect(options("another"));
+  EXPECT_EQ(call({"PING"}).status, Status::disconnected);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("no sentinel names the master"), std::string::npos) << log;
+  EXPECT_NE(log.find("it knows no such master"), std::string::npos) << log;
+  EXPECT_NE(log.find("Connection refused"), std::string::npos) << log;
 }
 
 }  // namespace

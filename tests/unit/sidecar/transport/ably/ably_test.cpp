@@ -77,7 +77,7 @@ TEST_F(AblyTest, PublishesFramesInOneRequestInOrderAndUnchanged) {
   std::string text;  // the text of frame 8 as the content of a JSON string
   for (const char c : frames[1]->text) text += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
   EXPECT_NE(
-      messages.find(R"({"id":")" + kStream + R"(-7-9:1","name":"message","encoding":"json","data":")" + text + "\"}"),
+      messages.find(R"({"id":")" + kStream + R"(-7-9-:1","name":"message","encoding":"json","data":")" + text + "\"}"),
       std::string::npos)
       << messages;
 }

@@ -1,14 +1,18 @@
-// Tests the MQTT adapter with real brokers: order, TLS, passwords, full queues, frozen and stopped brokers.
+// Tests the MQTT adapter with real brokers: order, TLS, passwords, full queues, frozen and stopped brokers. Brokers
+// that misbehave, and the number of writes, are tested with a simulated broker.
 #include "transport/mqtt/mqtt.h"
 
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <signal.h>
 
+#include <algorithm>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <cstdlib>
 #include <memory>
 #include <numeric>
@@ -49,7 +53,6 @@ std::vector<FramePtr> make_frames(std::int64_t first, std::int64_t last, const s
 class MqttTest : public testing::Test {
  protected:
   MqttTest() {
-    ::signal(SIGPIPE, SIG_IGN);  // sealcastd does this too, because libmosquitto writes to closed sockets
     settings_.mqtt.client_id = "sealcast-test";
     settings_.mqtt.topic = "sealcast/{stream_id}";
   }
@@ -74,6 +77,30 @@ class MqttTest : public testing::Test {
     });
     EXPECT_TRUE(done) << outcome.reason;
     return outcome;
+  }
+
+  // Accepts one connection, reads CONNECT and answers with `answer`. Then answers each further read with the next one
+  // of `more`. Returns the bytes that it has read after CONNECT, when the adapter has closed the connection.
+  std::string serve(const std::string& answer, std::vector<std::string> more = {}) {
+    tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+    connect("mqtt://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()));
+    return test::await(io_, serve(acceptor, answer, std::move(more)));
+  }
+  static asio::awaitable<std::string> serve(tcp::acceptor& acceptor, std::string answer,
+                                            std::vector<std::string> more) {
+    std::string buffer(1024, '\0'), received;
+    tcp::socket broker = co_await acceptor.async_accept(asio::use_awaitable);
+    co_await broker.async_read_some(asio::buffer(buffer), asio::use_awaitable);
+    co_await asio::async_write(broker, asio::buffer(answer), asio::use_awaitable);
+    more.resize(more.size() + 1);
+    for (std::size_t i = 0;; i = std::min(i + 1, more.size() - 1)) {
+      boost::system::error_code error;
+      const auto count =
+          co_await broker.async_read_some(asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return received;
+      received.append(buffer, 0, count);
+      co_await asio::async_write(broker, asio::buffer(more[i]), asio::use_awaitable);
+    }
   }
 
   std::vector<MqttSubscriber::Message> received(const MqttSubscriber& subscriber, std::size_t count) {
@@ -265,6 +292,103 @@ TEST_F(MqttTest, TlsSendsTheHostNameAsSni) {
   connect("mqtts://localhost:" + std::to_string(acceptor.local_endpoint().port()));
   EXPECT_TRUE(test::run_until(io_, [&] { return !server_name.empty(); }));
   EXPECT_EQ(server_name, "localhost");
+}
+
+// TLS shows the writes of the adapter, because each write is one record, and a read returns one record.
+TEST_F(MqttTest, ThePacketsOfOneTurnAreOneWriteAndTheirAnswersOneRead) {
+  test::Scratch scratch;
+  test::make_certificate("localhost", scratch.path("cert"), scratch.path("key"));
+  asio::ssl::context tls(asio::ssl::context::tls_server);
+  tls.use_certificate_chain_file(scratch.path("cert"));
+  tls.use_private_key_file(scratch.path("key"), asio::ssl::context::pem);
+  tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+  asio::ssl::stream<tcp::socket> broker(io_, tls);
+  settings_.mqtt.ca_file = scratch.path("cert");
+  outside::Adapter& adapter = connect("mqtts://localhost:" + std::to_string(acceptor.local_endpoint().port()));
+  constexpr int kStreams = 5;
+  std::size_t records = 0, bytes = 0;
+  asio::co_spawn(
+      io_,
+      [&]() -> asio::awaitable<void> {
+        std::string buffer(16 * 1024, '\0');
+        co_await acceptor.async_accept(broker.lowest_layer(), asio::use_awaitable);
+        co_await broker.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
+        co_await broker.async_read_some(asio::buffer(buffer), asio::use_awaitable);  // CONNECT
+        const std::string connack("\x20\x03\x00\x00\x00", 5);
+        co_await asio::async_write(broker, asio::buffer(connack), asio::use_awaitable);
+        std::string answers;
+        while (answers.empty()) {
+          bytes += co_await broker.async_read_some(asio::buffer(buffer), asio::use_awaitable);
+          ++records;
+          if (bytes < kStreams * make_frame(1)->text.size()) continue;
+          for (char id = 1; id <= kStreams; ++id) answers += std::string("\x40\x02\x00", 3) + id;
+        }
+        co_await asio::async_write(broker, asio::buffer(answers), asio::use_awaitable);
+      },
+      asio::detached);
+  const auto frames = make_frames(1, 1);
+  int done = 0;
+  for (int i = 0; i < kStreams; ++i) {
+    asio::co_spawn(io_, adapter.publish(frames, outside::Adapter::Clock::now() + seconds(20)),
+                   [&](std::exception_ptr, outside::Outcome outcome) {
+                     EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+                     ++done;
+                   });
+  }
+  ASSERT_TRUE(test::run_until(io_, [&] { return done == kStreams; }));
+  EXPECT_EQ(records, 1u);
+  adapter.stop();
+}
+
+TEST_F(MqttTest, APingIsSentInTheTimeThatTheBrokerDemandsAndMustBeAnswered) {
+  const std::string connack("\x20\x06\x00\x00\x03\x13\x00\x01", 8);  // Server Keep Alive is 1 s
+  const std::string pingresp("\xd0\x00", 2);
+  EXPECT_EQ(serve(connack, {pingresp}), std::string("\xc0\x00\xc0\x00", 4));
+  EXPECT_EQ(publish(make_frames(1, 1)).reason, "not connected: the broker did not answer a ping");
+}
+
+TEST_F(MqttTest, ABrokerThatAnswersSomethingElseIsDisconnected) {
+  const std::string connack("\x20\x03\x00\x00\x00", 5);
+  const std::pair<std::string, std::string> cases[] = {
+      {connack + connack, "the broker sent a second CONNACK"},
+      {connack + std::string("\x30\x01\x00", 3),
+       "the broker sent an invalid packet: its type is not CONNACK, PUBACK, PINGRESP or DISCONNECT"},
+      {connack + std::string("\xe0\x01\x8b", 3), "the broker ended the connection: Server shutting down"},
+      {std::string("\x20\x05\x00\x00\x02\x24\x00", 7), "the broker does not accept QoS 1"},
+      {std::string("\x20\x02\x00\x01", 4), "the broker refused the connection: Unacceptable protocol version"},
+  };
+  for (const auto& [answer, fault] : cases) {
+    serve(answer);
+    EXPECT_EQ(publish(make_frames(1, 1)).reason, "not connected: " + fault);
+  }
+}
+
+TEST_F(MqttTest, ABrokerThatLosesTheFramesOfTheWholeWindowIsDisconnected) {
+  tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+  bool disconnected = false;
+  asio::co_spawn(
+      io_,
+      [&]() -> asio::awaitable<void> {
+        std::string buffer(16 * 1024, '\0');
+        tcp::socket broker = co_await acceptor.async_accept(asio::use_awaitable);
+        co_await broker.async_read_some(asio::buffer(buffer), asio::use_awaitable);  // CONNECT
+        const std::string connack("\x20\x06\x00\x00\x03\x21\x00\x01", 8);            // Receive Maximum is 1
+        co_await asio::async_write(broker, asio::buffer(connack), asio::use_awaitable);
+        co_await broker.async_read_some(asio::buffer(buffer), asio::use_awaitable);  // the first PUBLISH
+        const std::string puback("\x40\x02\x00\x01", 4);
+        co_await asio::async_write(broker, asio::buffer(puback), asio::use_awaitable);
+        boost::system::error_code error;
+        while (!error) {
+          co_await broker.async_read_some(asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
+        }
+        disconnected = true;
+      },
+      asio::detached);
+  connect("mqtt://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()));
+  EXPECT_EQ(publish(make_frames(1, 2), milliseconds(300)).delivered, 1u);
+  EXPECT_FALSE(disconnected);
+  EXPECT_EQ(publish(make_frames(2, 2), milliseconds(300)).kind, Kind::retry_transport);
+  EXPECT_TRUE(test::run_until(io_, [&] { return disconnected; }));
 }
 
 TEST_F(MqttTest, PublishEndsAtTheDeadlineWhenTheServerNeverAnswers) {

@@ -12,14 +12,14 @@ class ProgressTest : public testing::Test {
  protected:
   ProgressTest() { lead({{0, 7, 10}, {1, 7, 10}}); }
 
-  std::vector<std::int32_t> lead(std::vector<Lead> leads) {
-    auto lost = progress_.set_leads(leads);
+  Progress::Changes lead(std::vector<Lead> leads) {
+    auto changes = progress_.set_leads(leads);
     for (Progress::Shard& shard : progress_.shards()) {
       if (shard.started) continue;
       shard.started = true;
       shard.queued = 10;
     }
-    return lost;
+    return changes;
   }
   void queue(std::int32_t shard, std::int64_t batch, int frames) {
     for (int i = 0; i < frames; ++i) progress_.add(frame(shard, batch), 7);
@@ -63,17 +63,22 @@ TEST_F(ProgressTest, IsCurrentWhenAllPublishedBatchesAreQueued) {
   lead({{0, 7, 12}, {1, 7, 10}});
   EXPECT_FALSE(progress_.find(0)->current());
   EXPECT_TRUE(progress_.find(1)->current());
+  EXPECT_EQ(progress_.find(0)->acquired, 10) << "a new transport delivers the later batches";
 }
 
 TEST_F(ProgressTest, IgnoresFramesOfAnEarlierEpoch) {
   queue(0, 11, 1);
-  EXPECT_EQ(lead({{0, 9, 10}, {1, 7, 10}}), std::vector<std::int32_t>{0});
+  const Progress::Changes changes = lead({{0, 9, 10}, {1, 7, 10}});
+  EXPECT_EQ(changes.lost, std::vector<std::int32_t>{0});
+  EXPECT_TRUE(changes.acquired) << "another epoch may follow on another sidecar";
   progress_.add(frame(0, 11), 9);
   settle(0, 11);
   EXPECT_EQ(settled(0), 10) << "the frame was settled under epoch 7, which has ended";
   progress_.settle(frame(0, 11), 9);
   EXPECT_EQ(settled(0), 10) << "batch 11 was never queued under epoch 9";
-  EXPECT_EQ(lead({{1, 7, 10}}), std::vector<std::int32_t>{0}) << "this sidecar no longer leads shard 0";
+  const Progress::Changes later = lead({{1, 7, 10}});
+  EXPECT_FALSE(later.acquired);
+  EXPECT_EQ(later.lost, std::vector<std::int32_t>{0}) << "this sidecar no longer leads shard 0";
   EXPECT_EQ(progress_.find(0), nullptr);
 }
 

@@ -30,7 +30,7 @@ class StreamQueuesTest : public testing::Test {
   StreamQueue& queue() { return *queues_.find(kStream); }
 
   asio::io_context io_;
-  postgres::Pool pool_{io_.get_executor(), {"", "none", std::chrono::milliseconds(100)}, 1};
+  postgres::Pool pool_{io_.get_executor(), {{}, "none", std::chrono::milliseconds(100)}, 1};
   config::Settings::Delivery settings_{};
   Routing routing_{io_.get_executor(), pool_, settings_};
   PersistenceWork work_{io_.get_executor()};

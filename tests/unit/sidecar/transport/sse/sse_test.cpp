@@ -14,15 +14,15 @@ using std::chrono::milliseconds;
 using tcp = asio::ip::tcp;
 
 TEST(SseRing, RendersAnEventAsOneChunk) {
-  auto chunk = render_frame(17, 16, R"({"offset":17})");
-  EXPECT_EQ(chunk->bytes, "1c\r\nid: 17\ndata: {\"offset\":17}\n\n\r\n");
-  EXPECT_EQ(chunk->bytes.substr(chunk->head, 6), "id: 17");
+  auto chunk = render_frame("e1", 17, 16, R"({"offset":17})");
+  EXPECT_EQ(chunk->bytes, "1f\r\nid: e1:17\ndata: {\"offset\":17}\n\n\r\n");
+  EXPECT_EQ(chunk->bytes.substr(chunk->head, 9), "id: e1:17");
 }
 
 TEST(SseRing, KeepsTheNewestFrames) {
   Ring ring(4);
   EXPECT_TRUE(ring.continues(99)) << "an empty ring lacks no frame";
-  for (int offset = 1; offset <= 10; ++offset) ring.push(render_frame(offset, offset - 1, "x"));
+  for (int offset = 1; offset <= 10; ++offset) ring.push(render_frame("", offset, offset - 1, "x"));
   EXPECT_EQ(ring.end() - ring.begin(), 4u);
   EXPECT_EQ(ring[ring.begin()]->offset, 7);
   EXPECT_EQ(ring[ring.end() - 1]->offset, 10);
@@ -33,11 +33,34 @@ TEST(SseRing, KeepsTheNewestFrames) {
 
 TEST(SseRing, FindsTheFrameAfterAnOffset) {
   Ring ring(8);
-  for (int offset : {3, 5, 6, 9}) ring.push(render_frame(offset, offset - 1, "x"));
+  for (int offset : {3, 5, 6, 9}) ring.push(render_frame("", offset, offset - 1, "x"));
   EXPECT_EQ(ring[ring.after(0)]->offset, 3);
   EXPECT_EQ(ring[ring.after(3)]->offset, 5);
   EXPECT_EQ(ring[ring.after(7)]->offset, 9);
   EXPECT_EQ(ring.after(9), ring.end());
+}
+
+TEST(SseRing, CountsAndTrimsItsBytes) {
+  Ring ring(8);
+  for (int offset = 1; offset <= 12; ++offset) ring.push(render_frame("", offset, offset - 1, std::string(1000, 'x')));
+  const std::size_t full = ring.bytes();
+  EXPECT_GT(full, 8000u);
+  EXPECT_LT(full, 10'000u);
+  ring.trim(full / 2, ring.end());
+  EXPECT_LE(ring.bytes(), full / 2 + 8 * sizeof(ChunkPtr));
+  EXPECT_GE(ring.end() - ring.begin(), 3u);
+  EXPECT_FALSE(ring.continues(6));
+  EXPECT_EQ(ring[ring.after(0)]->offset, ring[ring.begin()]->offset);
+  ring.trim(0, ring.end() - 2);
+  EXPECT_EQ(ring.end() - ring.begin(), 2u) << "the frames from `keep` on stay";
+  ring.trim(0, ring.end());
+  EXPECT_EQ(ring.begin(), ring.end());
+  EXPECT_FALSE(ring.continues(11)) << "an empty ring knows what it has dropped";
+  EXPECT_TRUE(ring.continues(12));
+  ring.push(render_frame("", 13, 12, "x"));
+  EXPECT_EQ(ring[ring.begin()]->offset, 13);
+  ring.clear();
+  EXPECT_EQ(ring.bytes(), 0u);
 }
 
 constexpr char kStream[] = "0190d000-0000-7000-8000-000000000001";
@@ -45,9 +68,12 @@ constexpr char kStream[] = "0190d000-0000-7000-8000-000000000001";
 class SseHub : public testing::Test {
  protected:
   explicit SseHub(milliseconds heartbeat = milliseconds(60'000)) {
-    const config::Settings::Sse settings{
-        .heartbeat = heartbeat, .max_subscribers = 100, .ring_frames = 64, .retry = milliseconds(2000)};
-    hub_ = std::make_unique<Hub>(io_.get_executor(), Channel::everyone, history_, metrics_, settings);
+    const config::Settings::Sse settings{.heartbeat = heartbeat,
+                                         .max_subscribers = 100,
+                                         .ring_frames = 64,
+                                         .ring_bytes = kRingBytes,
+                                         .retry = milliseconds(2000)};
+    hub_ = std::make_unique<Hub>(io_.get_executor(), Channel::everyone, history_, metrics_, memory_, settings);
   }
   ~SseHub() override {
     hub_->close();
@@ -91,11 +117,13 @@ class SseHub : public testing::Test {
     }
     clients_.push_back(std::make_unique<Client>(std::move(client)));
     asio::co_spawn(io_,
-                   hub_->subscribe(hub_->reserve(kStream), {.socket = std::move(server),
+                   hub_->subscribe(hub_->reserve(kStream), {.identity = {},
+                                                            .socket = std::move(server),
                                                             .head = "HEAD\r\n\r\n",
                                                             .chunked = chunked,
                                                             .after = after,
                                                             .last_offset = after,
+                                                            .log_epoch = {},
                                                             .reset = false}),
                    asio::detached);
     return *clients_.back();
@@ -126,9 +154,13 @@ class SseHub : public testing::Test {
     return found;
   }
 
+  static constexpr std::size_t kRingBytes = 1'000'000;
+  static constexpr std::size_t kMaxMemory = 100'000'000;
+
   asio::io_context io_;
   Metrics metrics_;
-  postgres::Pool pool_{io_.get_executor(), {"", "none", milliseconds(100)}, 1};
+  MemoryBudget memory_{io_.get_executor(), metrics_, kMaxMemory};
+  postgres::Pool pool_{io_.get_executor(), {{}, "none", milliseconds(100)}, 1};
   message::History history_{io_.get_executor(), pool_};
   std::unique_ptr<Hub> hub_;
   std::vector<std::unique_ptr<Client>> clients_;
@@ -137,7 +169,7 @@ class SseHub : public testing::Test {
 TEST_F(SseHub, SendsThePositionAndThenNewFrames) {
   Client& client = connect(41);
   EXPECT_TRUE(client.text.starts_with("HEAD\r\n\r\n"));
-  EXPECT_NE(client.text.find("retry: 2000\nid: 41\n\n"), std::string::npos);
+  EXPECT_NE(client.text.find("retry: 2000\nevent: ready\nid: 41\ndata: {}\n\n"), std::string::npos);
   publish(42, 44);
   ASSERT_TRUE(has(client, "id: 44\n"));
   EXPECT_EQ(offsets(client), (std::vector{41, 42, 43, 44}));
@@ -170,7 +202,7 @@ TEST_F(SseHub, ServesHttp10WithoutChunks) {
   Client& client = connect(0, false);
   publish(1, 1);
   ASSERT_TRUE(has(client, "id: 1\n"));
-  EXPECT_EQ(client.text, "HEAD\r\n\r\nretry: 2000\nid: 0\n\nid: 1\ndata: {xxxxxxxxxx}\n\n");
+  EXPECT_EQ(client.text, "HEAD\r\n\r\nretry: 2000\nevent: ready\nid: 0\ndata: {}\n\nid: 1\ndata: {xxxxxxxxxx}\n\n");
 }
 
 TEST_F(SseHub, DropsAReaderThatLagsMoreThanTheRing) {
@@ -203,6 +235,43 @@ TEST_F(SseHub, ASlowReaderWithinTheRingGetsEveryFrame) {
   ASSERT_TRUE(has(slow, "id: 60\n"));
   EXPECT_EQ(offsets(slow).size(), 61u);
   ASSERT_TRUE(has(slow, "x}\n\n\r\n"));
+}
+
+TEST_F(SseHub, TheRingIsBoundedInBytes) {
+  Client& client = connect();
+  for (int i = 0; i < 40; ++i) {
+    publish(i + 1, i + 1, 100'000);
+    ASSERT_TRUE(has(client, "id: " + std::to_string(i + 1) + "\n"));
+  }
+  EXPECT_TRUE(test::run_until(io_, [&] { return memory_.held(MemoryClass::rings) <= kRingBytes; }));
+  EXPECT_GT(memory_.held(MemoryClass::rings), kRingBytes / 2);
+}
+
+TEST_F(SseHub, ADrainThatIsLargerThanTheRingReachesAReaderThatReads) {
+  Client& client = connect();
+  for (int round = 0; round < 5; ++round) {
+    publish(12 * round + 1, 12 * round + 12, 100'000);
+    ASSERT_TRUE(has(client, "id: " + std::to_string(12 * round + 12) + "\n"));
+  }
+  EXPECT_EQ(metrics_.sse_dropped.Value(), 0);
+}
+
+TEST_F(SseHub, TheRingOfAStreamWithoutSubscribersIsBoundedInBytes) {
+  const auto reservation = hub_->reserve(kStream);
+  publish(1, 40, 100'000);
+  EXPECT_LE(memory_.held(MemoryClass::rings), kRingBytes);
+}
+
+TEST_F(SseHub, ARingIsShedWhenTheMemoryIsFull) {
+  Client& client = connect();
+  publish(1, 9, 100'000);
+  ASSERT_TRUE(has(client, "id: 9\n"));
+  const std::size_t before = memory_.held(MemoryClass::rings);
+  MemoryBudget::Share other(memory_, MemoryClass::answers, [] {});
+  other.set(kMaxMemory);
+  EXPECT_TRUE(test::run_until(io_, [&] { return memory_.held(MemoryClass::rings) <= before / 2 + 10'000; }));
+  publish(10, 10);
+  EXPECT_TRUE(has(client, "id: 10\n")) << "a reader that reads is not disturbed";
 }
 
 TEST_F(SseHub, RemovesAReaderThatDisconnects) {
@@ -262,7 +331,7 @@ class SseHeartbeat : public SseHub {
 TEST_F(SseHeartbeat, IsSentAfterSilence) {
   Client& client = connect();
   auto began = std::chrono::steady_clock::now();
-  ASSERT_TRUE(has(client, "3\r\n:\n\n\r\n3\r\n:\n\n\r\n3\r\n:\n\n\r\n"));
+  ASSERT_TRUE(has(client, "2\r\n:\n\r\n2\r\n:\n\r\n2\r\n:\n\r\n"));
   auto took = std::chrono::steady_clock::now() - began;
   EXPECT_GE(took, milliseconds(200));
 }

@@ -1,0 +1,67 @@
+// Checks that an answer comes from Sealcast, by its content type and its shape. Any other answer, for example a login page,
+// is `unexpected_answer`.
+import { addressOf, SealcastError } from './errors.js';
+import { parseFrame } from './frame.js';
+import { isEnvelope } from './verify_envelope.js';
+
+const RESULTS = ['ok', 'malformed', 'unknown_kid', 'bad_signature', 'from_future'];
+
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isText = (value) => typeof value === 'string' && value !== '';
+const isTextOrMissing = (value) => value === undefined || value === null || isText(value);
+
+// An answer that is expected: `read` returns its value, or undefined when the value has another shape.
+const shape = (name, accepts) => ({ name, read: (value) => (isObject(value) && accepts(value) ? value : undefined) });
+
+export const ENVELOPE = shape('a sealed message', (value) => isEnvelope(value) && isObject(value.d));
+export const VERDICT = shape('a result of verify', ({ result }) => RESULTS.includes(result));
+export const KEY_SET = shape('a JSON Web Key Set', ({ keys }) => Array.isArray(keys) && keys.every(isObject));
+export const REGION_LIST = shape(
+  'a list of regions',
+  ({ regions }) => Array.isArray(regions) && regions.every((region) => isText(region?.url)),
+);
+export const TICKET = shape('a ticket', (value) => isText(value.access_token) && Number.isFinite(value.expires_in));
+export const TOKEN = shape(
+  'a token for a transport',
+  ({ channel_id: channel, token, url }) => isText(channel) && (isText(token) || isObject(token)) && isTextOrMissing(url),
+);
+export const PAGE = { name: 'a page of the history', read: readPage };
+
+function readPage(value) {
+  if (!isObject(value) || !Array.isArray(value.messages) || !isTextOrMissing(value.epoch)) return undefined;
+  if (!Number.isSafeInteger(value.first) || !Number.isSafeInteger(value.last)) return undefined;
+  try {
+    return { ...value, messages: value.messages.map(parseFrame) };
+  } catch {
+    return undefined;
+  }
+}
+
+const TYPES = { json: /^application\/(json|[\w.-]+\+json)\s*(;|$)/i, events: /^text\/event-stream\s*(;|$)/i };
+
+// Throws unless the content type is that of `type`: json or events. `expected` names the answer in the error.
+export function checkType(response, type, expected) {
+  const found = response.headers.get('content-type');
+  if (!TYPES[type].test(found ?? '')) throw unexpected(response, expected, found ?? 'no content type');
+}
+
+// Returns the value of JSON text. Throws when it does not have the shape.
+export function readAnswer(response, text, expected) {
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    // A sidecar sends valid JSON, so the answer was cut off on its way. The status 0 says that a retry may succeed.
+    throw new SealcastError('unexpected_answer', `the answer of ${addressOf(response)} was cut off`, { cause });
+  }
+  const read = expected.read(value);
+  if (read === undefined) throw unexpected(response, expected.name, 'other JSON');
+  return read;
+}
+
+function unexpected(response, expected, found) {
+  const { status } = response;
+  const message = `${addressOf(response)} answered ${status} with ${found} instead of ${expected}`;
+  const advice = 'url must be the address of a sidecar, and no login page may stand in front of it';
+  return new SealcastError('unexpected_answer', `${message}; ${advice}`, { status });
+}

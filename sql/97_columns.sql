@@ -1,0 +1,8 @@
+-- Refuses ALTER TABLE that adds, drops, renames or retypes a column of the tables of the two extensions. Applications
+-- have streams.metadata and tables of their own.
+
+create function sealcast_internal.refuse_column_changes() returns event_trigger
+  language c as 'MODULE_PATHNAME', 'sealcast_refuse_column_changes';
+revoke all on function sealcast_internal.refuse_column_changes() from public;
+create event trigger sealcast_refuse_column_changes on ddl_command_start when tag in ('ALTER TABLE')
+  execute function sealcast_internal.refuse_column_changes();

@@ -1,0 +1,93 @@
+-- Tests when the log gets another epoch, and what ends with the old one.
+begin;
+\ir scene.psql
+-- The warnings of each new epoch.
+set client_min_messages = error;
+select plan(30);
+
+delete from sealcast_internal.relay_log;
+insert into sealcast_internal.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
+select 1, batch, 1, 1000 * batch, '1:1:', '0', 0, 0, '{}', '{}', '{}' from generate_series(1, 10) batch;
+
+-- Returns the epochs before and after the statement as 'same' or 'new'.
+create function pg_temp.epoch_after(statement text) returns text language plpgsql as $$
+declare
+  before constant text := sealcast.log_epoch();
+begin
+  execute statement;
+  return case when sealcast.log_epoch() = before then 'same' else 'new' end;
+end $$;
+-- What a sidecar knows of shard 1.
+create function pg_temp.check_log(published bigint, newest bigint, logged_at bigint, epoch text default sealcast.log_epoch())
+  returns text language sql as $$
+  select pg_temp.epoch_after(format('select sealcast_internal.check_log(%L, ''{1}'', array[%s::bigint], array[%s::bigint], array[%s::bigint])',
+                                    epoch, published, newest, logged_at)) $$;
+
+select is(pg_temp.check_log(10, 10, 10000), 'same', 'a database that has every known batch keeps its epoch');
+select is(pg_temp.check_log(7, 9, 9000), 'same', 'a database that has newer batches keeps its epoch');
+select is(pg_temp.check_log(0, 0, 0), 'same', 'a sidecar that knows no batch changes nothing');
+select is(pg_temp.epoch_after($$select sealcast_internal.check_log(sealcast.log_epoch(), '{}', '{}', '{}', '{}')$$), 'same', 'nor does one without shards');
+select sealcast_internal.claim_partitions('g', 'w', 60000, 1) \g /dev/null
+update sealcast_internal.event_leases set finished_to = 5000;
+insert into sealcast.deliveries values ('mqtt', 1, 99, now(), now());
+select is(pg_temp.check_log(11, 10, 10000), 'new', 'a published batch that the database lacks begins an epoch');
+select is(finished_to, null, 'the progress of workers is void then') from sealcast_internal.event_leases;
+select is(batch, 10::bigint, 'and a cursor of lost batches goes back') from sealcast.deliveries;
+select is(pg_temp.check_log(9, 11, 11000), 'new', 'so does a batch that the sidecar has not published yet');
+select is(pg_temp.check_log(10, 10, 10001), 'new', 'so does another batch with the same number');
+select is(pg_temp.check_log(8, 8, 8001), 'new', 'so does another batch below the newest one');
+select is(pg_temp.check_log(11, 11, 11000, 'old'), 'same', 'batches of another epoch say nothing');
+delete from sealcast_internal.relay_log where batch < 9;
+select is(pg_temp.check_log(5, 5, 5001), 'same', 'a batch that retention has dropped says nothing');
+
+-- The history of the server.
+select is((select history from sealcast_internal.current_log),
+          (select system_identifier || '/' from pg_control_system()) || left(pg_walfile_name(pg_current_wal_lsn()), 8),
+          'the epoch has the cluster and the timeline');
+select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'same', 'a claim under the same history keeps the epoch');
+update sealcast_internal.current_log set history = regexp_replace(history, '.$', 'F');
+select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'new', 'a claim on another timeline begins an epoch');
+select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'same', 'but once');
+update sealcast_internal.current_log set history = '1' || history;
+select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('b', 60000)$$), 'new', 'a claim in another cluster begins an epoch');
+select is(count(distinct log_epoch), 1::bigint, 'the claim returns the epoch that it begins')
+from sealcast_internal.claim_shards('a', 60000) where log_epoch = sealcast.log_epoch();
+
+-- A promoted server lacks a batch that the sidecar knows: this is no crash that made the progress of before void.
+update sealcast_internal.event_leases set finished_to = 5000;
+update sealcast.deliveries set batch = 10 where transport = 'mqtt';
+update sealcast_internal.current_log set history = '1' || history;
+select is(pg_temp.check_log(11, 11, 11000), 'new', 'a sidecar that reports a lost batch on another timeline begins an epoch');
+select results_eq($$select finished_to, (select batch from sealcast.deliveries where transport = 'mqtt') from sealcast_internal.event_leases$$,
+                  'values (5000::bigint, 10::bigint)', 'the progress of workers and transports stays');
+update sealcast_internal.event_leases set finished_to = null;
+select ok(sealcast_internal.recovered_at() between pg_postmaster_start_time() and clock_timestamp()
+          and exists (select from pg_stat_activity a where a.backend_type = 'checkpointer' and a.backend_start = sealcast_internal.recovered_at()),
+          'recovered_at() is the start of the checkpointer');
+
+-- What ends with an epoch.
+select sealcast_internal.claim_partitions('g', 'w', 60000, 2) \g /dev/null
+update sealcast_internal.event_leases set epoch = 7;
+update sealcast_internal.relay_leases set epoch = case shard when 0 then 5 else 9000000000000 + shard end;
+insert into sealcast_internal.event_partitions values (0, 1, 1);
+insert into sealcast.deliveries values ('redis_events', 1, 10, now(), now()), ('mqtt', 1, 10, now(), now()) on conflict do nothing;
+create function pg_temp.nothing(e sealcast.event) returns void language sql as '';
+insert into sealcast.event_handlers (name, function, batch_size, max_attempts, timeout, group_name, registered_at)
+select 'h', 'nothing', 10, 5, '1 s', 'g', to_timestamp(9.5);
+select losses as losses from sealcast_internal.event_losses \gset
+select is(sealcast.begin_log_epoch('abc'), 'abc', 'begin_log_epoch() returns the epoch');
+select is(sealcast.log_epoch(), 'abc', 'and sets it');
+select cmp_ok(epoch, '>', floor(extract(epoch from clock_timestamp()) * 1000)::bigint - 60000, 'an epoch of a shard rises to the time')
+from sealcast_internal.relay_leases where shard = 0;
+select cmp_ok(epoch, '>', 9000000000001, 'an epoch beyond the time rises too') from sealcast_internal.relay_leases where shard = 1;
+select is(count(*), 2::bigint, 'the epochs of event partitions rise') from sealcast_internal.event_leases where epoch > 1000000000000;
+select is(batch, 9::bigint, 'redis_events goes back to what the group had finished') from sealcast.deliveries where transport = 'redis_events';
+select is(batch, 10::bigint, 'other transports continue from their cursors') from sealcast.deliveries where transport = 'mqtt';
+
+-- Redis knows newer leases than Postgres.
+update sealcast_internal.event_leases set epoch = 7;
+select results_eq($$select sealcast_internal.raise_partition_epochs('g', 'w', '{0,1}', '{7,6}', '{50,50}')$$, '{0}'::integer[], 'an epoch is raised, but not one that has changed since');
+select results_eq('select epoch from sealcast_internal.event_leases order by partition', '{51,7}'::bigint[], 'it is above the one that Redis knows');
+
+select * from finish();
+rollback;
