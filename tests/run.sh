@@ -7,6 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 suites=(unit pgtap upgrade integration client docs fuzz asan integration-asan tsan)
 logs=build/test-logs
 suite_minutes=${SUITE_MINUTES-35} # a suite that hangs must not take all the time of the CI
+# Nor may a file that hangs take all the time of its suite: 10 minutes a file.
+node_tests=(node --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000)
 mkdir -p "$logs"
 
 # Each suite has two functions: run_SUITE runs it, and count_SUITE counts the passed and failed tests in its log.
@@ -47,7 +49,7 @@ integration_tests() {
     local/npm tests/event_sources &&
     build_in "$1" sealcastd sealcast_load sealcast_mosquitto &&
     SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/with_stack.sh -- \
-      node --test --test-reporter=spec --test-concurrency=1 "${@:2}"
+      "${node_tests[@]}" "${@:2}"
 }
 run_integration() { integration_tests build tests/{integration,browser,chaos,soak}/*.test.mjs; }
 # The sanitizers check the sidecar. This suite skips the tests of SQL, containers, pages and large numbers, and the
@@ -70,18 +72,24 @@ run_tsan() {
   build_in build/tsan sidecar_tests sealcastd &&
     ctest --test-dir build/tsan -j"$(nproc)" --output-on-failure --no-tests=error --exclude-regex core_tests &&
     SEALCASTD=build/tsan/sealcastd tests/with_stack.sh -- \
-      node --test --test-reporter=spec --test-concurrency=1 tests/integration/{send,sse,failure,delivery,regions}.test.mjs
+      "${node_tests[@]}" tests/integration/{send,sse,failure,delivery,regions}.test.mjs
 }
 
 run_client() {
   local/npm . &&
     build_in build sealcastd sealcast_mosquitto &&
-    tests/with_stack.sh -- node --test --test-reporter=spec --test-concurrency=1 tests/client/*.test.mjs
+    tests/with_stack.sh -- "${node_tests[@]}" tests/client/*.test.mjs
 }
 
 run_docs() { build_in build sealcastd && docs/check.sh; }
 
 run_fuzz() { tests/fuzz.sh 15; }
+
+# Prints the names of the failed tests in a log, and where a suite stopped that did not end: name_failures LOG STATUS
+name_failures() {
+  sed -E 's/\x1b\[[0-9;]*m//g' "$1" | grep -E '^ *✖ .*\([0-9.]+ms\)|^not ok |\*\*\*(Failed|Timeout|Exception)|Sanitizer: ' | grep -v '# TODO' | sort -u | head -12
+  (($2 != 124)) || tail -3 "$1"
+}
 
 # Each prints two numbers: the passed and the failed tests in a log.
 count_ctest() {
@@ -134,6 +142,7 @@ fi
 passed=0
 failed=0
 lines=()
+failures=
 for suite in "${suites[@]}"; do
   printf '\n==== %s\n' "$suite"
   began=$SECONDS
@@ -143,12 +152,12 @@ for suite in "${suites[@]}"; do
   read -r suite_passed suite_failed < <("count_$suite" "$logs/$suite.log")
   # A suite that aborts or runs no test counts as one failure at least.
   if ((status != 0 || ${suite_passed:-0} + ${suite_failed:-0} == 0)) && ((${suite_failed:-0} == 0)); then suite_failed=1; fi
+  ((suite_failed == 0)) || failures+=$(printf '\n%s:\n%s' "$suite" "$(name_failures "$logs/$suite.log" "$status")")
   passed=$((passed + ${suite_passed:-0}))
   failed=$((failed + suite_failed))
   lines+=("$(printf '%-12s %6d passed %6d failed %6d s' "$suite" "${suite_passed:-0}" "$suite_failed" $((SECONDS - began)))")
 done
 
-printf '\n'
-printf '%s\n' "${lines[@]}"
+printf '%s\n' "$failures" "${lines[@]}"
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))
