@@ -7,6 +7,7 @@ import { createClient, mqtt, sse } from '../../client/index.js';
 import { Broker } from '../integration/broker.mjs';
 import { PrivateStack } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
+import { closeAtEnd } from './close_at_end.mjs';
 import { Reader } from './reader.mjs';
 import { write } from './stream.mjs';
 
@@ -32,9 +33,16 @@ const set = (room, mode) => stack.query('select sealcast.set_delivery_mode($1, $
 const stepOf = async (room) => (await stack.query('select step from sealcast.switching where stream_id = $1', [room]))[0]?.step;
 const contents = (reader) => reader.frames.map(({ envelope }) => envelope.d.content).filter(Boolean);
 
+// The library does not end a client that the application connected.
+function connected() {
+  const client = mqttjs.connect(broker.url, { reconnectPeriod: 100 });
+  closeAtEnd(() => client.endAsync(true));
+  return client;
+}
+
 for (const [what, connect] of [
   ['that the library connects', () => () => mqttjs.connect(broker.url, { reconnectPeriod: 0 })],
-  ['that reconnects by itself', () => mqttjs.connect(broker.url, { reconnectPeriod: 100 })],
+  ['that reconnects by itself', connected],
 ]) {
   test(`the broker of a hot stream goes down: readers with a client ${what} read the history, and follow the runbook`, { timeout: 180_000 }, async () => {
     const room = await stack.stream();
