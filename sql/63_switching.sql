@@ -120,7 +120,8 @@ begin
     and (s.calm_since is null) = (v.viewers < low and v.complete)
     and exists (select from sealcast.switching free where free.stream_id = s.stream_id for update skip locked);
   return query
-  select v.stream_id, 'warm', 'standard', coalesce(v.webrtc, 0) + coalesce(v.hls, 0), null::uuid
+  select d.* from (
+  select v.stream_id, 'warm' as action, 'standard' as step, coalesce(v.webrtc, 0) + coalesce(v.hls, 0), null::uuid
   from sealcast.viewer_counts v join sealcast.streams s using (stream_id)
   where target is not null and coalesce(v.webrtc, 0) + coalesce(v.hls, 0) >= soft
     and s.delivery_mode = 'standard' and (s.closed_at <= now) is not true and sealcast_internal.shard_of(v.stream_id) = any (led)
@@ -159,10 +160,14 @@ begin
     end
     union all
     select 'notify' where webhook and w.notified_at is null and w.step in ('warming', 'joining', 'hot', 'cooling')) due (action)
-  where sealcast_internal.shard_of(w.stream_id) = any (led);
+  where sealcast_internal.shard_of(w.stream_id) = any (led)) d (stream_id, action, step, viewers, warm_up)
+  left join sealcast.switching w using (stream_id)
+  -- The most urgent first: readers who go back, steps that a person asked for, other steps, repeats.
+  order by case when d.action = 'leave' then 0 when d.action = 'repeat' then 3 when w.forced is not null then 1 else 2 end,
+           w.since;
 end $$;
 comment on function sealcast_internal.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean) is
-  'Returns the due steps of streams in the caller''s shards. Take each step with switch_stream(); call the webhook before notify';
+  'Returns the due steps of streams in the caller''s shards, the most urgent first. Take them with switch_streams(); call the webhook before notify';
 
 -- Takes one step, if the stream is still in the state in which the step is due. `tell` is the d of the
 -- transport_migrate that join, leave and repeat send. Returns false when another sidecar has taken the step, or leads
@@ -170,9 +175,7 @@ comment on function sealcast_internal.due_switches(integer[], bigint[], text, in
 create function sealcast_internal.switch_stream(shards integer[], epochs bigint[], stream_id uuid, action text, warm_up uuid,
                                        tell text)
   returns boolean
-  language plpgsql security definer set search_path = pg_catalog, pg_temp
-  -- Somebody's open transaction on one stream must not hold up the other streams of the sidecar.
-  set lock_timeout = '100ms' as $$
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   system_sender constant uuid := '00000000-0000-0000-0000-000000000000';
@@ -196,7 +199,7 @@ declare
 begin
   perform sealcast_internal.require_triggers();
   -- The order in which set_delivery_mode() locks.
-  perform from sealcast.streams s where s.stream_id = stream for update;
+  perform from sealcast.streams s where s.stream_id = stream for no key update;
   if not found or not exists (select from sealcast_internal.led(shards, epochs) l where l.shard = stream_shard) then
     return false;
   end if;
@@ -245,7 +248,46 @@ begin
   return true;
 end $$;
 comment on function sealcast_internal.switch_stream(integer[], bigint[], uuid, text, uuid, text) is
-  'Takes one step of due_switches() in one transaction: changes the row and delivery_mode, adds the audit row, and sends the message to readers';
+  'Takes one step of due_switches(): changes the row and delivery_mode, adds the audit row, and sends the message to readers';
+
+-- Takes the steps of many streams in one transaction. A step that Postgres refuses is undone alone. A stream that another
+-- transaction has locked holds up the others for a moment only: all steps together wait 100 ms for locks.
+create function sealcast_internal.switch_streams(shards integer[], epochs bigint[], stream_ids uuid[], actions text[],
+                                        warm_ups uuid[], tells text[],
+                                        out stream_id uuid, out taken boolean, out state text, out reason text)
+  returns setof record
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $$
+#variable_conflict use_column
+declare
+  due record;
+  began timestamptz;
+  patience interval := interval '100 ms';
+begin
+  for due in select d.* from unnest(stream_ids, actions, warm_ups, tells) with ordinality d (stream_id, action, warm_up, tell, n)
+             order by d.n loop
+    began := clock_timestamp();
+    begin
+      stream_id := due.stream_id;
+      state := null;
+      reason := null;
+      taken := sealcast_internal.switch_stream(shards, epochs, due.stream_id, due.action, due.warm_up, due.tell);
+    exception
+      when lock_not_available then
+        taken := false;
+        state := sqlstate;
+        reason := 'another transaction has locked the stream';
+        patience := greatest(patience - (clock_timestamp() - began), interval '1 ms');
+        perform set_config('lock_timeout', ceil(extract(epoch from patience) * 1000)::text, true);
+      when others then
+        taken := false;
+        state := sqlstate;
+        reason := sqlerrm;
+    end;
+    return next;
+  end loop;
+end $$;
+comment on function sealcast_internal.switch_streams(integer[], bigint[], uuid[], text[], uuid[], text[]) is
+  'Takes steps of due_switches() in one transaction, in the given order. Returns a row per step: whether it was taken, or the error of a refused step';
 
 create function sealcast.set_delivery_mode(stream_id uuid, mode text) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

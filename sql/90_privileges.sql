@@ -52,7 +52,7 @@ grant execute on function
   sealcast_internal.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer, uuid[]),
   sealcast_internal.sample_streams(integer[], bigint[], uuid[], integer[], integer), sealcast_internal.sampled_streams(integer[]),
   sealcast_internal.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean),
-  sealcast_internal.switch_stream(integer[], bigint[], uuid, text, uuid, text),
+  sealcast_internal.switch_streams(integer[], bigint[], uuid[], text[], uuid[], text[]),
   sealcast_internal.handlers_of(text), sealcast_internal.event_groups(),
   sealcast_internal.claim_partitions(text, text, integer, integer), sealcast_internal.release_partitions(text, text),
   sealcast_internal.raise_partition_epochs(text, text, integer[], bigint[], bigint[]),

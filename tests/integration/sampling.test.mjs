@@ -92,11 +92,13 @@ test('a stream is sampled during a storm, also when the leader is killed', async
   assert.match((await request(`${successor.url}/metrics`)).text, /^sealcast_sampled_streams 0$/m);
   assert.ok(successor.log.some((line) => line.includes('"[SAMPLING]"')));
   await successor.stop();
+  await successor.stop();
 });
 
 test('sampling is off by default, and set_sampling() turns it on and off', async () => {
   const room = await stack.stream();
-  const { url } = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
+  const sidecar = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });
+  const { url } = sidecar;
   const reader = await Subscriber.to(url, room);
   await stack.query('select sealcast.set_sampling($1, 7)', [room]);
   await until('sampling has begun', () => updates(reader).length === 1);
@@ -107,4 +109,32 @@ test('sampling is off by default, and set_sampling() turns it on and off', async
   await until('sampling has ended', () => updates(reader).at(-1).active === false);
   await until('the stream has left the metric', async () => (await sampled()) === '0');
   reader.close();
+  await sidecar.stop();
+});
+
+test('a stream that another transaction has locked does not hold up the others, and is named in the log', async (t) => {
+  const [locked, stormy, other] = [await stack.stream(), await stack.stream(), await stack.stream()];
+  const sidecar = await stack.sidecar({ ...settings, SEALCAST_GATE_SOCKET: '' });
+  const reader = await Subscriber.to(sidecar.url, other);
+  for (const room of [locked, other]) await stack.query('select sealcast.set_sampling($1, 7)', [room]);
+  const holder = await stack.connect();
+  t.after(() => holder.end());
+  await holder.query('begin');
+  for (const room of [locked, stormy]) await holder.query('select sealcast.set_sampling($1, null)', [room]);
+  const storm = new Storm(stormy, 15);
+  t.after(() => storm.end());
+  for (const room of [locked, stormy]) {
+    const named = (line) => line.includes('"another transaction has locked streams; their rates wait for it"') && line.includes(room);
+    await until('the log names the stream', () => sidecar.log.some(named));
+  }
+  const before = updates(reader).length;
+  await until('another stream repeats its rate', () => updates(reader).length > before + 1);
+  const rows = async (room) => (await stack.query('select from sealcast.sampling where stream_id = $1', [room])).length;
+  assert.equal(await rows(stormy), 0);
+  await holder.query('commit');
+  await until('the stormy stream is sampled', async () => (await rows(stormy)) === 1);
+  await until('the velocity decides again', async () => (await rows(locked)) === 0);
+  reader.close();
+  await storm.end();
+  await sidecar.stop();
 });

@@ -105,7 +105,7 @@ select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.ban(nu
 insert into sealcast.sampling values (:room, 20, false, now() - interval '1 hour');
 insert into sealcast.viewer_counts (stream_id, webrtc, hls, published_at) values (:room, 1, 1, now() - interval '1 hour');
 create temp table lease as select * from sealcast_internal.claim_shards('tap', 60000);
-select is(sealcast_internal.sample_streams(array_agg(shard::integer), array_agg(epoch), '{}', '{}', 10000), 0, 'no sampling rate is announced for a stream of another cell') from lease where mine;
+select is((sealcast_internal.sample_streams(array_agg(shard::integer), array_agg(epoch), '{}', '{}', 10000)).told, 0, 'no sampling rate is announced for a stream of another cell') from lease where mine;
 select is(published, 0, 'no viewer count is published for a stream of another cell')
 from (select array_agg(shard::integer) as shards, array_agg(epoch) as epochs from lease where mine) l,
      sealcast_internal.publish_viewer_counts(shards, epochs, '{}', '{}', '{}', true, 1000, 10000);

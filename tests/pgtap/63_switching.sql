@@ -1,7 +1,7 @@
 -- Tests switching: when each step is due, what each step does, and who may force a mode.
 begin;
 \ir scene.psql
-select plan(71);
+select plan(75);
 
 delete from sealcast.viewer_counts;
 update sealcast_internal.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
@@ -170,6 +170,47 @@ insert into sealcast.cell_pins values (:room, 'there');
 set local sealcast.cell = 'here';
 select is(pg_temp.take('probe'), 'cooling standard', 'a stream that is in another cell meanwhile goes to cooling');
 select is(pg_temp.due(), 'rest cooling', 'a stream in another cell is no longer forced');
+
+delete from sealcast.cell_pins;
+delete from sealcast.cells;
+
+-- Many streams: which comes first, and what a refused step does to the others.
+delete from sealcast.switching;
+delete from sealcast.viewer_counts;
+insert into sealcast.streams (stream_id, delivery_mode)
+  select format('b0000000-0000-4000-8000-00000000000%s', n)::uuid, case when n in (1, 4) then 'hot' else 'standard' end
+  from generate_series(1, 5) n;
+create function pg_temp.stream(n integer) returns uuid language sql as $$
+  select format('b0000000-0000-4000-8000-00000000000%s', n)::uuid $$;
+insert into sealcast.switching (stream_id, step, since, forced, told_at) values
+  (pg_temp.stream(1), 'hot', now() - interval '1 h', 'hot', now() - interval '1 h'),
+  (pg_temp.stream(2), 'standard', now() - interval '1 min', 'hot', null),
+  (pg_temp.stream(3), 'standard', now() - interval '2 min', 'hot', null),
+  (pg_temp.stream(4), 'hot', now(), 'standard', now());
+select pg_temp.watched(8, stream_id => pg_temp.stream(5)) \g /dev/null
+select is((select string_agg(format('%s %s', right(d.stream_id::text, 1), d.action), ', ' order by d.n)
+           from sealcast_internal.due_switches('{0,1,2,3}', '{7,7,7,7}', 'ably', 8, 10, 6, 60000, 30000, 10000, false)
+                with ordinality d (stream_id, action, step, viewers, warm_up, n)),
+          '4 leave, 3 warm, 2 warm, 5 warm, 1 repeat',
+          'readers who go back come first, then forced steps by age, then steps by viewers, then repeats');
+create function pg_temp.refuse() returns trigger language plpgsql as $$ begin raise exception 'refused here'; end $$;
+create trigger refuse before update on sealcast.streams for each row
+  when (old.stream_id = 'b0000000-0000-4000-8000-000000000004') execute function pg_temp.refuse();
+create temp table outcomes as
+  select s.* from (select array_agg(w.stream_id order by w.stream_id desc) as stream_ids,
+                          array_agg(case w.step when 'hot' then 'leave' else 'warm' end order by w.stream_id desc) as actions,
+                          array_agg(w.warm_up order by w.stream_id desc) as warm_ups,
+                          array_agg('{"type":"migrate"}'::text) as tells from sealcast.switching w where w.stream_id <> pg_temp.stream(3)) w,
+                  sealcast_internal.switch_streams('{0,1,2,3}', '{7,7,7,7}', w.stream_ids || pg_temp.stream(3), w.actions || 'probe'::text,
+                                                   w.warm_ups || gen_random_uuid(), w.tells || ''::text) s;
+select is((select array_agg(format('%s %s %s', right(o.stream_id::text, 1), o.taken, o.state) order by o.stream_id) from outcomes o),
+          array['1 t ', '2 t ', '3 f ', '4 f P0001'], 'each step of a batch has its own outcome');
+select is((select string_agg(format('%s %s', right(w.stream_id::text, 1), w.step), ', ' order by w.stream_id) from sealcast.switching w),
+          '1 leaving, 2 warming, 3 standard, 4 hot', 'a refused step is undone alone');
+select is((select array_agg(distinct m.stream_id) from sealcast.messages m where m.t = 'transport_migrate' and m.stream_id <> :room),
+          array[pg_temp.stream(1)], 'a refused step sends no message');
+drop trigger refuse on sealcast.streams;
+insert into sealcast.switching (stream_id, step, since) values (:room, 'standard', now());
 
 set local session_replication_role = replica;
 select throws_like($$select pg_temp.take('warm')$$, 'session_replication_role is replica%', 'in the replica role, where a change would get no audit row, no step is taken');

@@ -21,7 +21,7 @@ insert into granted values
   ('sealcast_internal.sample_streams(integer[],bigint[],uuid[],integer[],integer)', 's'), ('sealcast_internal.sampled_streams(integer[])', 's'),
   ('sealcast.set_sampling(uuid,integer)', 'au'), ('sealcast.set_delivery_mode(uuid,text)', 'au'),
   ('sealcast_internal.due_switches(integer[],bigint[],text,integer,integer,integer,integer,integer,integer,boolean)', 's'),
-  ('sealcast_internal.switch_stream(integer[],bigint[],uuid,text,uuid,text)', 's'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
+  ('sealcast_internal.switch_streams(integer[],bigint[],uuid[],text[],uuid[],text[])', 's'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
   ('sealcast.keys()', 'as'), ('sealcast.maintain()', 'as'), ('sealcast.run_maintenance()', 'as'), ('sealcast.repair_row_triggers()', 'as'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 's'),

@@ -4,14 +4,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/log.h"
 #include "client/postgres/params.h"
 
 namespace sealcast::leader::sampling {
 namespace {
 
 constexpr char kInEffect[] = "select stream_id, rate, forced from sealcast_internal.sampled_streams($1)";
-constexpr char kSample[] = "select told from sealcast_internal.sample_streams($1, $2, $3, $4, $5)";
+constexpr char kSample[] =
+    "select told, pg_catalog.array_to_string(locked[1:10], ', ') from sealcast_internal.sample_streams($1, $2, $3, $4, "
+    "$5)";
 
 }  // namespace
 
@@ -56,6 +57,10 @@ asio::awaitable<LeaderLoop::Milliseconds> StormSampling::tick(const LedShards& l
   params.add(static_cast<std::int32_t>(settings_.repeat.count()));
   const postgres::Result sent = co_await loop_.connection().query(kSample, params);
   if (sent.integer(0, 0) > 0) on_sent_();
+  if (const std::string_view locked = sent.text(0, 1); !locked.empty() && locked_throttle_.allows()) {
+    log::write(log::Level::warn, log::tag::kSampling, "another transaction has locked streams; their rates wait for it",
+               {{"stream_ids", locked}});
+  }
   co_return LeaderLoop::kSecond;
 }
 

@@ -18,6 +18,7 @@
 #include <unordered_map>
 
 #include "base/asio.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "config/settings.h"
 #include "leader/leader_loop.h"
@@ -62,6 +63,7 @@ class StormSampling {
   LeaderLoop loop_;
   Velocity velocity_;
   std::unordered_map<std::string, RateControl> controls_;  // by stream; only of sampled streams
+  log::Throttle locked_throttle_;
 };
 
 }  // namespace sealcast::leader::sampling

@@ -1,5 +1,5 @@
-// At each tick, once per second: asks Postgres for the due actions and applies them. Writes the payloads of migrate
-// messages. Calls the webhook until it accepts.
+// At each tick, once per second: asks Postgres for the due actions and applies them in batches. Writes the payloads of
+// migrate messages. Calls the webhook until it accepts.
 #include "leader/switching/switching.h"
 
 #include <algorithm>
@@ -7,7 +7,10 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cstdint>
+#include <iterator>
+#include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -24,7 +27,12 @@ using Clock = std::chrono::steady_clock;
 constexpr char kDue[] =
     "select stream_id, action, step, viewers, warm_up "
     "from sealcast_internal.due_switches($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-constexpr char kSwitch[] = "select sealcast_internal.switch_stream($1, $2, $3, $4, $5, $6)";
+constexpr char kSwitch[] =
+    "select taken, state, reason from sealcast_internal.switch_streams($1, $2, $3, $4,"
+    " pg_catalog.array_replace($5, '00000000-0000-0000-0000-000000000000', null), $6)";
+// Actions per statement. Each is a subtransaction, and Postgres keeps up to 64 of them per transaction in shared
+// memory.
+constexpr std::size_t kBatch = 50;
 constexpr milliseconds kFirstPause{1000};
 constexpr milliseconds kLongestPause{30'000};
 
@@ -50,6 +58,13 @@ class Switching::Ticks {
     std::int32_t viewers;
     std::string warm_up;  // UUID that identifies the warm-up of the stream; empty before the first warm-up
   };
+  struct Outcome {
+    // False if the action is no longer due, if this sidecar no longer leads the shard, or if Postgres refused the
+    // action.
+    bool taken = false;
+    std::string sqlstate;  // of the refusal; empty if there was none
+    std::string reason;
+  };
   // The state of one call of the webhook, kept until Postgres has recorded that the webhook accepted the call.
   struct WebhookCall {
     bool in_flight = false;
@@ -59,8 +74,11 @@ class Switching::Ticks {
 
   asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
   asio::awaitable<std::vector<DueAction>> due_actions(const LedShards& led);
-  asio::awaitable<bool> apply(const LedShards& led, const DueAction& due);
-  asio::awaitable<bool> apply_or_skip(const LedShards& led, const DueAction& due);
+  asio::awaitable<std::vector<Outcome>> apply(const LedShards& led, std::span<const DueAction> batch);
+  asio::awaitable<void> apply_batch(const LedShards& led, std::span<const DueAction> batch);
+  std::vector<DueAction> in_order(const std::vector<DueAction>& actions);
+  void note_applied(const DueAction& due);
+  void note_refused(const DueAction& due, std::string_view sqlstate, std::string_view reason);
   void call_webhook(const DueAction& due);
   asio::awaitable<void> make_call(DueAction due, std::string id);
   std::string migrate_payload(const DueAction& due) const;
@@ -72,7 +90,8 @@ class Switching::Ticks {
   Parts parts_;
   LeaderLoop loop_;
   std::unordered_map<std::string, WebhookCall> calls_;  // by webhook-id
-  log::Throttle skipped_throttle_;
+  std::unordered_set<std::string> refused_;             // streams whose due action Postgres refused
+  log::Throttle refused_throttle_;
 };
 
 Switching::Ticks::Ticks(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts)
@@ -97,26 +116,34 @@ asio::awaitable<LeaderLoop::Milliseconds> Switching::Ticks::tick(const LedShards
   if (!led.shards.empty()) actions = co_await due_actions(led);
   update_metrics(actions);
   forget_obsolete_calls(actions);
-  for (const DueAction& due : actions) {
-    if (due.action.empty()) continue;
-    if (due.action == "notify") {
-      call_webhook(due);
-      continue;
-    }
-    // Before the probe is sent, this sidecar must know that the target transport carries the stream.
-    if (due.action == "probe") co_await parts_.reroute();
-    const bool applied = co_await apply_or_skip(led, due);
-    if (!applied) continue;
-    log::write(log::Level::info, log::tag::kSwitching, "a switching action was applied",
-               {{"stream_id", due.stream_id},
-                {"from", due.step},
-                {"action", due.action},
-                {"viewers", std::int64_t{due.viewers}}});
-    parts_.metrics.switches(due.action).Increment();
-    if (due.action == "probe" || migrates(due.action)) parts_.on_sent();
-    if (due.action != "probe" && due.action != "repeat") co_await parts_.reroute();
+  const auto began = Clock::now();
+  const std::vector<DueAction> steps = in_order(actions);
+  for (std::size_t at = 0; at < steps.size(); at += kBatch) {
+    // A more urgent action may be due meanwhile.
+    if (Clock::now() - began > LeaderLoop::kSecond) co_return LeaderLoop::Milliseconds{0};
+    co_await apply_batch(led, std::span(steps).subspan(at, std::min(kBatch, steps.size() - at)));
   }
   co_return LeaderLoop::kSecond;
+}
+
+// Calls the webhook where that is due. Returns the other actions in the order of Postgres, the most urgent first, but
+// streams that were refused before come last.
+std::vector<Switching::Ticks::DueAction> Switching::Ticks::in_order(const std::vector<DueAction>& actions) {
+  std::vector<DueAction> first;
+  std::vector<DueAction> last;
+  std::unordered_set<std::string> refused;
+  for (const DueAction& due : actions) {
+    if (due.action == "notify") {
+      call_webhook(due);
+    } else if (!due.action.empty()) {
+      const bool late = refused_.contains(due.stream_id);
+      if (late) refused.insert(due.stream_id);
+      (late ? last : first).push_back(due);
+    }
+  }
+  refused_ = std::move(refused);
+  std::ranges::move(last, std::back_inserter(first));
+  return first;
 }
 
 asio::awaitable<std::vector<Switching::Ticks::DueAction>> Switching::Ticks::due_actions(const LedShards& led) {
@@ -142,38 +169,82 @@ asio::awaitable<std::vector<Switching::Ticks::DueAction>> Switching::Ticks::due_
   co_return actions;
 }
 
-// Returns false if the action is no longer due, or if this sidecar no longer leads the shard.
-asio::awaitable<bool> Switching::Ticks::apply(const LedShards& led, const DueAction& due) {
+asio::awaitable<std::vector<Switching::Ticks::Outcome>> Switching::Ticks::apply(const LedShards& led,
+                                                                                std::span<const DueAction> batch) {
   postgres::Params params;
   led.add_to(params);
-  params.add(postgres::uuid_bytes(due.stream_id));
-  params.add(std::string_view(due.action));
-  if (due.warm_up.empty()) {
-    params.add_null(postgres::oid::kUuid);
-  } else {
-    params.add(postgres::uuid_bytes(due.warm_up));
+  params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, batch.size());
+  for (const DueAction& due : batch) params.element(postgres::uuid_bytes(due.stream_id));
+  params.end_array();
+  params.begin_array(postgres::oid::kTextArray, postgres::oid::kText, batch.size());
+  for (const DueAction& due : batch) params.element(std::string_view(due.action));
+  params.end_array();
+  params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, batch.size());
+  for (const DueAction& due : batch) {
+    params.element(due.warm_up.empty() ? postgres::Uuid{} : postgres::uuid_bytes(due.warm_up));
   }
-  params.add(std::string_view(migrate_payload(due)));
+  params.end_array();
+  params.begin_array(postgres::oid::kTextArray, postgres::oid::kText, batch.size());
+  for (const DueAction& due : batch) params.element(std::string_view(migrate_payload(due)));
+  params.end_array();
   const postgres::Result rows = co_await loop_.connection().query(kSwitch, params);
-  co_return rows.boolean(0, 0);
+  std::vector<Outcome> outcomes;
+  for (int row = 0; row < rows.size(); ++row) {
+    outcomes.push_back({rows.boolean(row, 0), std::string(rows.text(row, 1)), std::string(rows.text(row, 2))});
+  }
+  co_return outcomes;
 }
 
-// As apply(). An action that Postgres refuses, for example because another transaction has locked the stream, is due
-// again at the next tick. The other streams do not wait for it.
-asio::awaitable<bool> Switching::Ticks::apply_or_skip(const LedShards& led, const DueAction& due) {
+// Applies the actions of a batch with one statement. An action that Postgres refuses, for example because another
+// transaction has locked the stream, is due again at the next tick. The other streams do not wait for it.
+asio::awaitable<void> Switching::Ticks::apply_batch(const LedShards& led, std::span<const DueAction> batch) {
+  const auto any = [&](auto condition) { return std::ranges::any_of(batch, condition); };
+  // Before the probe is sent, this sidecar must know that the target transport carries the stream.
+  if (any([](const DueAction& due) { return due.action == "probe"; })) co_await parts_.reroute();
+  std::vector<Outcome> outcomes;
+  bool too_slow = false;
   try {
-    co_return co_await apply(led, due);
+    outcomes = co_await apply(led, batch);
   } catch (const postgres::Error& error) {
-    if (error.transient() && !error.took_too_long()) throw;
-    if (skipped_throttle_.allows()) {
-      log::write(log::Level::warn, log::tag::kSwitching, "Postgres refused to switch a stream; retrying",
-                 {{"stream_id", due.stream_id},
-                  {"action", due.action},
-                  {"sqlstate", error.sqlstate()},
-                  {"reason", std::string_view(error.what())}});
-    }
+    if (!error.took_too_long()) throw;
+    too_slow = true;
+    if (batch.size() == 1) note_refused(batch.front(), error.sqlstate(), error.what());
   }
-  co_return false;
+  // One of the streams is slow, for example by a trigger. Which one shows when each has a statement of its own.
+  if (too_slow && batch.size() > 1) {
+    for (const DueAction& due : batch) co_await apply_batch(led, std::span(&due, 1));
+    co_return;
+  }
+  bool sent = false;
+  bool rerouted = false;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const DueAction& due = batch[i];
+    if (!outcomes[i].sqlstate.empty()) note_refused(due, outcomes[i].sqlstate, outcomes[i].reason);
+    if (!outcomes[i].taken) continue;
+    note_applied(due);
+    sent = sent || due.action == "probe" || migrates(due.action);
+    rerouted = rerouted || (due.action != "probe" && due.action != "repeat");
+  }
+  if (sent) parts_.on_sent();
+  if (rerouted) co_await parts_.reroute();
+}
+
+void Switching::Ticks::note_applied(const DueAction& due) {
+  refused_.erase(due.stream_id);
+  parts_.metrics.switches(due.action).Increment();
+  if (due.action == "repeat") return;  // no step
+  log::write(log::Level::info, log::tag::kSwitching, "a switching action was applied",
+             {{"stream_id", due.stream_id},
+              {"from", due.step},
+              {"action", due.action},
+              {"viewers", std::int64_t{due.viewers}}});
+}
+
+void Switching::Ticks::note_refused(const DueAction& due, std::string_view sqlstate, std::string_view reason) {
+  refused_.insert(due.stream_id);
+  if (!refused_throttle_.allows()) return;
+  log::write(log::Level::warn, log::tag::kSwitching, "Postgres refused to switch a stream; retrying",
+             {{"stream_id", due.stream_id}, {"action", due.action}, {"sqlstate", sqlstate}, {"reason", reason}});
 }
 
 // Returns the payload of the transport_migrate message that the action sends. Returns an empty text if it sends none.
@@ -210,13 +281,16 @@ asio::awaitable<void> Switching::Ticks::make_call(DueAction due, std::string id)
   if (problem.empty()) {
     try {
       const LedShards led = loop_.led();
-      co_await apply(led, due);
+      const std::vector<Outcome> outcomes = co_await apply(led, std::span(&due, 1));
+      problem = outcomes.front().reason;
+    } catch (const postgres::Error& error) {
+      problem = error.what();  // the webhook accepted, but Postgres did not record that: the call is repeated
+    }
+    if (problem.empty()) {
       log::write(log::Level::info, log::tag::kSwitching, "the webhook accepted",
                  {{"stream_id", due.stream_id}, {"event", event}});
       calls_.erase(id);
       co_return;
-    } catch (const postgres::Error& error) {
-      problem = error.what();  // the webhook accepted, but Postgres did not record that: the call is repeated
     }
   }
   WebhookCall& call = calls_[id];

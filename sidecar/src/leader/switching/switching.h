@@ -1,8 +1,8 @@
 // Switching: moves the readers of a stream with many viewers to another transport, and back when the viewers are few.
 //
 // The database decides. The leader of a stream's shard calls sealcast_internal.due_switches() every second, which
-// returns the due actions. sealcast_internal.switch_stream() applies one action in one transaction, under the epoch of
-// the lease. All state is in the row of the stream, so a new leader continues where the last one stopped.
+// returns the due actions. sealcast_internal.switch_streams() applies many actions in one transaction, under the epochs
+// of the leases. All state is in the rows of the streams, so a new leader continues where the last one stopped.
 //
 // The sidecar itself has two tasks. It calls the webhook until the webhook accepts or the call is no longer due. And
 // after each action that changes the transports of a stream, it reads again which transports carry which stream.
