@@ -1,6 +1,6 @@
 #!/bin/bash
 # Checks what the documentation says against what is there, in TAP: docs/check.sh [--write] [SEALCASTD]
-# --write replaces the table of settings instead of comparing it.
+# --write replaces the tables of settings and of rights instead of comparing them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -32,19 +32,51 @@ report() {
   complaints=()
 }
 
-expected=$(mktemp)
-trap 'rm -f "$expected"' EXIT
-{
-  sed '/<!-- settings:begin/q' docs/settings.md
-  "$sealcastd" --print-settings
-  sed -n '/<!-- settings:end/,$p' docs/settings.md
-} > "$expected"
-if [[ $write ]]; then cat "$expected" > docs/settings.md; fi
-if ! difference=$(diff docs/settings.md "$expected"); then
-  complain "docs/check.sh --write fixes this:"
-  while read -r line; do complain "$line"; done <<< "$difference"
-fi
+files=$(mktemp -d)
+trap 'rm -rf "$files"' EXIT
+# generated PAGE MARK: the lines between the comments `MARK:begin` and `MARK:end` of the page are those on standard input.
+generated() {
+  {
+    sed "/^<!-- $2:begin/q" "$1"
+    cat
+    sed -n "/^<!-- $2:end/,\$p" "$1"
+  } > "$files/expected"
+  if [[ $write ]]; then cat "$files/expected" > "$1"; fi
+  local difference line
+  if ! difference=$(diff "$1" "$files/expected"); then
+    complain "docs/check.sh --write fixes this:"
+    while read -r line; do complain "$line"; done <<< "$difference"
+  fi
+}
+generated docs/settings.md settings < <("$sealcastd" --print-settings)
 report "docs/settings.md has the table of $sealcastd --print-settings"
+
+# A server of its own has both extensions as this checkout builds them. psql writes one file per table.
+# shellcheck disable=SC2016 # the inner shell expands these
+tests/with_stack.sh postgres -- bash -euc '
+  psql -X -q -v ON_ERROR_STOP=1 -c "create extension sealcast_economy"
+  for schema in sealcast sealcast_internal sealcast_economy; do
+    for table in functions tables roles; do
+      psql -X -q -v schema="$schema" -v table="$table" -f docs/rights.sql -o "$1/$schema.$table"
+    done
+  done' with_stack "$files" > "$files/log" 2>&1 || complain "there is no catalogue to compare with: $(tail -n 5 "$files/log")"
+# rights PAGE SCHEMA TABLE…: the page has these tables of the rights in the schema.
+rights() {
+  local page=$1 schema=$2 table
+  for table in "${@:3}"; do
+    [[ -s $files/$schema.$table ]] || complain "docs/rights.sql printed no $table of $schema"
+    generated "$page" "$table of $schema" < "$files/$schema.$table"
+  done
+  report "$page has the rights that the catalogue has in the schema $schema"
+}
+if ((${#complaints[@]} == 0)); then
+  rights docs/sql.md sealcast functions tables
+  rights docs/sql_internal.md sealcast_internal functions tables
+  rights docs/economy.md sealcast_economy functions tables
+  rights docs/security.md sealcast roles
+else
+  report 'the pages have the rights of the catalogue'
+fi
 
 pages=(README.md CHANGELOG.md CONTRIBUTING.md {client,core,extension,mosquitto,sidecar,sql}/README.md docs/*.md docs/*/*.md)
 anchors() { sed -n 's/^##* //p' "$1" | tr '[:upper:] ' '[:lower:]-' | sed 's/[^a-z0-9_-]//g'; }
