@@ -4,72 +4,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { SealcastError } from '../../client/index.js';
-import { parseResumePoint } from '../../client/resume_point.js';
-import { Sequencer } from '../../client/sequencer.js';
 import { within } from '../integration/waiting.mjs';
 import { random } from './random.mjs';
+import { AT_ONCE, Model, frame, upTo } from './sequencer_model.mjs';
 
 const FOR_EVER = 2 ** 30;
-const AT_ONCE = { patienceMs: 0, reconnect: { baseMs: 1, capMs: 1, spreadMs: 0 } };
-
-const frame = (offset, prev = offset - 1) => ({ offset, prev, envelope: { n: offset } });
-const upTo = (last, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
-
-// A model of a stream whose history has the offsets `first` to `last`, and a reader that records what the sequencer reports.
-class Model {
-  reported = []; // delivered offsets, "from-to" of deleted frames, and "back to offset" of rewinds
-  requests = []; // to the history
-  errors = []; // of the history
-  first = 1;
-  last = 0;
-  #waiting = [];
-
-  constructor({ limits = AT_ONCE, from = 0, handler = () => {}, beforeAnswer = () => {}, pageRoom = () => Infinity } = {}) {
-    let busy = false;
-    const note = async (what) => {
-      assert.ok(!busy, 'the sequencer waits for the last report');
-      busy = true;
-      await handler();
-      busy = false;
-      this.reported.push(what);
-      this.#waiting = this.#waiting.filter(({ reached, resolve }) => !reached() || resolve());
-    };
-    this.sequencer = new Sequencer({
-      deliver: ({ offset, envelope }) => {
-        assert.equal(envelope.n, offset);
-        return note(offset);
-      },
-      dropped: ({ from, to }) => note(`${from}-${to}`),
-      rewound: ({ offset }) => note(`back to ${offset}`),
-      historyFailed: (error) => this.errors.push(error),
-      history: async (query) => {
-        const [after, before] = [Number(query.after), Number(query.before ?? Infinity)];
-        const { limit } = query;
-        this.requests.push({ after, before, limit });
-        const { first, last } = this;
-        await beforeAnswer();
-        const offsets = upTo(last, Math.max(first, after + 1)).filter((offset) => offset < before);
-        const messages = offsets.slice(0, Math.min(limit, pageRoom())).map((offset) => frame(offset));
-        const more = messages.length < Math.min(limit, offsets.length); // the page ended because of its size
-        return { messages, first, last, ...(more && { more }) };
-      },
-      ...limits,
-    });
-    if (from !== null) this.sequencer.start(from);
-  }
-
-  async until(what, reached) {
-    if (reached()) return;
-    await within(what, new Promise((resolve) => this.#waiting.push({ reached, resolve })));
-  }
-
-  // Resolves when the reports cover every offset up to this one.
-  reached(offset) {
-    return this.until(`offset ${offset} is reported`, () => last(this.reported) >= offset);
-  }
-}
-
-const last = (reported) => (reported.length > 0 ? Number(String(reported.at(-1)).split('-').at(-1)) : 0);
 
 function* permutations(list) {
   if (list.length <= 1) yield list;
@@ -238,6 +177,42 @@ test('the sequencer waits for a frame that the history does not have yet', async
   model.sequencer.close();
 });
 
+test('an earlier offset that is expected later takes nothing back', async () => {
+  const model = new Model({ pageRoom: () => 3 });
+  model.sequencer.expect(5);
+  model.sequencer.expect(3);
+  model.last = 5;
+  await model.reached(5);
+  assert.deepEqual(model.reported, [1, 2, 3, 4, 5]);
+  model.sequencer.close();
+});
+
+test('a catch-up that is asked for during another one reads the history again', async () => {
+  let answer;
+  const answered = new Promise((resolve) => (answer = resolve));
+  const model = new Model({ beforeAnswer: () => answered });
+  model.sequencer.catchUp();
+  await within('a request', (async () => { while (model.requests.length < 1) await nextTick(); })());
+  model.last = 2; // after the history was read for the first request
+  model.sequencer.catchUp();
+  answer();
+  await model.reached(2);
+  assert.deepEqual(model.reported, [1, 2]);
+  model.sequencer.close();
+});
+
+test('a history that fails is reported each time, and asked again', async () => {
+  let failures = 2;
+  const failure = new SealcastError('unavailable', 'unavailable');
+  const beforeAnswer = () => { if (failures-- > 0) throw failure; };
+  const model = new Model({ beforeAnswer });
+  model.last = 2;
+  model.sequencer.catchUp();
+  await model.reached(2);
+  assert.deepEqual(model.errors, [failure, failure]);
+  model.sequencer.close();
+});
+
 test('rewind() is reported before the next frame, and offsets are delivered again', async () => {
   const model = new Model();
   for (const offset of upTo(5)) model.sequencer.push(frame(offset));
@@ -247,6 +222,74 @@ test('rewind() is reported before the next frame, and offsets are delivered agai
   await model.until('offset 4 again', () => model.reported.length === 8);
   assert.deepEqual(model.reported, [1, 2, 3, 4, 5, 'back to 2', 3, 4]);
   assert.equal(model.sequencer.offset, 4);
+  model.sequencer.close();
+});
+
+test('rewind() sets the offset at once, and is reported although no frame follows', async () => {
+  const model = new Model();
+  for (const offset of upTo(5)) model.sequencer.push(frame(offset));
+  await model.reached(5);
+  model.sequencer.rewind(2);
+  assert.equal(model.sequencer.offset, 2);
+  await model.until('the rewind is reported', () => model.reported.length === 6);
+  assert.deepEqual(model.reported.slice(5), ['back to 2']);
+  model.sequencer.close();
+});
+
+test('a frame that was held before a rewind is not delivered after it', async () => {
+  const model = new Model({ limits: { ...AT_ONCE, patienceMs: 60_000 } });
+  for (const offset of [1, 2, 3, 4, 6]) model.sequencer.push(frame(offset)); // 6 waits for 5
+  await model.reached(4);
+  model.sequencer.rewind(2);
+  for (const offset of [3, 4, 5]) model.sequencer.push(frame(offset));
+  await model.reached(5);
+  await nextTick();
+  assert.deepEqual(model.reported, [1, 2, 3, 4, 'back to 2', 3, 4, 5]);
+  model.sequencer.close();
+});
+
+test('a page of the history that was requested before a rewind is discarded', async () => {
+  let answer;
+  const answered = new Promise((resolve) => (answer = resolve));
+  const model = new Model({ beforeAnswer: () => answered });
+  model.last = 4;
+  for (const offset of [1, 2, 5]) model.sequencer.push(frame(offset));
+  await within('a request for 3 and 4', (async () => { while (model.requests.length < 1) await nextTick(); })());
+  model.sequencer.rewind(2);
+  model.last = 2;
+  answer();
+  await model.until('the rewind is reported', () => model.reported.includes('back to 2'));
+  for (let i = 0; i < 5; i++) await nextTick();
+  assert.deepEqual(model.reported, [1, 2, 'back to 2']);
+  model.sequencer.close();
+});
+
+test('a rewind during a report keeps its offset when the report ends', async () => {
+  const seen = []; // the offset of the sequencer when each report begins
+  let end;
+  const ended = new Promise((resolve) => (end = resolve));
+  const model = new Model({ handler: () => seen.push(model.sequencer.offset) === 3 && ended });
+  for (const offset of upTo(3)) model.sequencer.push(frame(offset));
+  await within('the report of 3 begins', (async () => { while (seen.length < 3) await nextTick(); })());
+  model.sequencer.rewind(1);
+  end();
+  await model.until('the rewind is reported', () => model.reported.includes('back to 1'));
+  assert.deepEqual(model.reported, [1, 2, 3, 'back to 1']);
+  assert.deepEqual(seen, [0, 1, 2, 1]);
+  model.sequencer.close();
+});
+
+test('offsets that were expected before a rewind are not read from the history after it', async () => {
+  const model = new Model();
+  model.last = 5;
+  model.sequencer.expect(5);
+  await model.reached(5);
+  const { length } = model.requests;
+  model.last = 2;
+  model.sequencer.rewind(2);
+  model.sequencer.push(frame(3));
+  await model.reached(3);
+  assert.equal(model.requests.length, length);
   model.sequencer.close();
 });
 
@@ -263,98 +306,4 @@ test('nothing is delivered before start() or after close()', async () => {
   model.sequencer.push(frame(5));
   await nextTick();
   assert.deepEqual(model.reported, [3, 4]);
-});
-
-// A model of a log with an epoch: its history answers a foreign resume point with a reset, as the server does.
-class Log {
-  reported = [];
-  messages = [];
-  requests = 0;
-
-  constructor(from) {
-    this.sequencer = new Sequencer({
-      deliver: ({ offset, envelope, gone }) => this.#note(gone ? `${offset} gone` : `${offset} ${envelope.sig}`),
-      dropped: ({ from: first, to }) => this.#note(`${first}-${to}`),
-      rewound: ({ offset }) => this.#note(`back to ${offset}`),
-      historyFailed: assert.ifError,
-      history: async ({ after, before, limit }) => {
-        this.requests++;
-        const [bound, end] = [parseResumePoint(after), before === undefined ? null : parseResumePoint(before)];
-        const reset = bound.epoch !== null && bound.epoch !== this.epoch;
-        const inRange = ({ offset }) => reset || (offset > bound.offset && !(offset >= end?.offset));
-        const messages = this.messages.filter(inRange).slice(0, limit);
-        return { messages, first: 1, last: this.messages.length, epoch: this.epoch, ...(reset && { reset }) };
-      },
-      ...AT_ONCE,
-    });
-    const { offset, epoch } = parseResumePoint(from);
-    this.sequencer.start(offset, epoch);
-  }
-
-  begin(epoch, signatures) {
-    this.epoch = epoch;
-    this.messages = signatures.map((sig, i) => ({ offset: i + 1, prev: i, envelope: { sig } }));
-  }
-
-  #note(what) {
-    this.reported.push(what);
-    this.changed?.();
-  }
-
-  async has(reported) {
-    await within(
-      `${reported}`,
-      new Promise((resolve) => (this.changed = () => this.reported.length >= reported.length && resolve())),
-    ).catch(() => {});
-    assert.deepEqual(this.reported, reported);
-  }
-}
-
-const signed = (label, count) => Array.from({ length: count }, (_, i) => `${label}${i + 1}`);
-const reports = (signatures) => signatures.map((sig, i) => `${i + 1} ${sig}`);
-
-test('frames of a restored log with old offsets are noticed, and everything that is kept comes again', async () => {
-  const log = new Log('old:0');
-  const [old, restored] = [signed('a', 10), [...signed('a', 5), ...signed('b', 7)]];
-  log.begin('old', old);
-  for (const frame of log.messages) log.sequencer.push(frame);
-  assert.equal(log.sequencer.resumePoint, 'old:0');
-  await log.has(reports(old));
-  assert.equal(log.sequencer.resumePoint, 'old:10');
-  log.begin('new', restored);
-  log.sequencer.push(log.messages[5]); // offset 6 again, with another message
-  await log.has([...reports(old), 'back to 0', ...reports(restored)]);
-  assert.equal(log.sequencer.resumePoint, 'new:12');
-  log.sequencer.close();
-});
-
-test('repeats of the same log are no reason to read the history', async () => {
-  const log = new Log('old:0');
-  log.begin('old', signed('a', 10));
-  for (const frame of [...log.messages, ...log.messages]) log.sequencer.push(frame);
-  await log.has(reports(signed('a', 10)));
-  for (const frame of log.messages) log.sequencer.push(frame);
-  assert.equal(log.requests, 0);
-  log.sequencer.close();
-});
-
-test('a gap is filled with the epoch, and a resume point of another epoch is rewound', async () => {
-  const log = new Log('old:10');
-  log.begin('new', signed('b', 12));
-  log.sequencer.push({ ...log.messages[11], prev: 11 });
-  await log.has(['back to 0', ...reports(signed('b', 12))]);
-  log.sequencer.close();
-});
-
-test('a message that is gone fills its gap, and moves the position', async () => {
-  const log = new Log('x:0');
-  log.begin('x', signed('a', 4));
-  log.messages[1] = { offset: 2, prev: 1, gone: true };
-  log.sequencer.push(log.messages[0]);
-  log.sequencer.push(log.messages[2]); // the gone frame comes from the history
-  log.messages[3] = { offset: 4, prev: 3, gone: true };
-  log.sequencer.push(log.messages[3]);
-  await log.has(['1 a1', '2 gone', '3 a3', '4 gone']);
-  assert.equal(log.sequencer.resumePoint, 'x:4');
-  log.sequencer.close();
 });

@@ -1,7 +1,7 @@
 -- Tests mutes, bans and roles: who may use them, what they do, and when they end.
 begin;
 \ir scene.psql
-select plan(77);
+select plan(87);
 
 -- Who may mute which user.
 create temp table attempts (who text, sub text, target uuid, expected text, why text);
@@ -67,6 +67,37 @@ select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '403 user_muted', 'a mute 
 insert into sealcast.restrictions (user_id, stream_id, kind, until) values (:guest, :cave, 'ban', clock_timestamp());
 select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '403 user_muted', 'an expired ban does not hide a mute that has not ended');
 delete from sealcast.restrictions;
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(%L, %L, null, repeat(''x'', 500), repeat(''y'', 500))', :room, :guest)), 'ok',
+          'a reason and a note may each have 500 characters');
+
+-- A new mute replaces the mutes of the same user in the same stream only.
+select sealcast.mute(s, u) from unnest(array[:room, :cave]::uuid[]) s, unnest(array[:guest, :vip]::uuid[]) u \g /dev/null
+select sealcast.mute(null, :guest), sealcast.mute(null, :guest) \g /dev/null
+select results_eq('select user_id, stream_id, count(*) from sealcast.restrictions where lifted_at is null group by 1, 2 order by 1, 2',
+  format($$values (%1$L::uuid, %3$L::uuid, 1::bigint), (%1$L, %4$L, 1), (%2$L, %3$L, 1), (%2$L, %4$L, 1), (%2$L, null, 1)$$, :vip, :guest, :room, :cave),
+  'a new mute replaces no mute of another user, of another stream or of all streams, and a mute in all streams replaces the one before');
+delete from sealcast.restrictions;
+
+-- A mute that has ended is neither lifted nor in the way.
+insert into sealcast.restrictions (user_id, stream_id, kind, until, issuer_rank)
+values (:guest, :room, 'mute', clock_timestamp() - interval '1 s', 'moderator'), (:guest, :room, 'mute', clock_timestamp() - interval '1 s', 'admin');
+select is((select result from pg_temp.try('sealcast_user', :moderator, format('select sealcast.unmute(%L, %L)', :room, :guest))), 'false',
+          'unmute() returns false when every mute has ended, also one of a higher rank');
+select is(count(*), 0::bigint, 'unmute() does not lift a mute that has ended') from sealcast.restrictions where lifted_at is not null;
+select sealcast.mute(:room, :guest) \g /dev/null
+select pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.mute(%L, %L)', :room, :guest)) \g /dev/null
+select is((select result from pg_temp.try('sealcast_user', :moderator, format('select sealcast.unmute(%L, %L)', :room, :guest))), 'true',
+          'unmute() lifts the mute of a moderator while a mute of a higher rank stays in force');
+delete from sealcast.restrictions;
+
+-- restrictions_of() returns the rows of one stream.
+insert into sealcast.restrictions (user_id, stream_id, kind, created_at, note)
+select user_id, stream_id, 'mute', '2020-01-01Z'::timestamptz + n * interval '1 day', n
+from (values (1, :guest::uuid, :room::uuid), (2, :vip, :room), (3, :guest, :room), (4, :guest, :cave), (5, :guest, null)) v (n, user_id, stream_id);
+select is(array(select r.note from sealcast.restrictions_of(stream_id, user_id) r), notes, 'restrictions_of() returns ' || what)
+from (values (:room::uuid, null::uuid, '{3,2,1}'::text[], 'those of one stream, the newest first'), (:room, :guest, '{3,1}', 'those of one user in one stream'),
+             (null, null, '{5}', 'those in all streams for a null stream_id')) v (stream_id, user_id, notes, what);
+delete from sealcast.restrictions;
 
 -- Roles.
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.set_role(%L, %L, ''vip'')', :room, :guest)), 'ok', 'a moderator may grant the role vip');
@@ -81,6 +112,9 @@ select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_r
 select is(sealcast_internal.role_in(:room, :guest), null, 'a removed role is gone');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''No Role'')', :room, :guest)),
           'PT400 invalid_request', 'an invalid role name is refused');
+select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, repeat(''r'', %s))', :room, :nowhere, length)), outcome,
+          format('a role name of %s letters is %s', length, case outcome when 'ok' then 'valid' else 'refused' end))
+from (values (32, 'ok'), (33, 'PT400 invalid_request')) v (length, outcome);
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(null, %L, ''vip'')', :guest)), 'PT400 invalid_request',
           'a role without a stream is refused');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.set_role(%L, %L, ''owner'')', :attic, :guest)), 'ok', 'an admin may grant every role');

@@ -2,7 +2,7 @@
 -- through call_as(). What is expected is written here by hand, one picture per act, and not taken from authority().
 begin;
 \ir scene.psql
-select plan(48);
+select plan(50);
 insert into sealcast.message_types (t, required_roles) values ('badge', '{owner,moderator,staff}');
 insert into sealcast.message_types (t, role_rates) values ('quick', '{"fast": 100}');
 
@@ -110,6 +110,10 @@ select is((select string_agg(concat_ws(' ', role, state, private, admitted, sent
            where admitted <> case when state like 'muted%' then 'user_muted' when state like 'banned%' then 'user_banned'
                                   when private and role is null then 'role_required' else 'ok' end
              or replace(sent, 'false', 'ok') <> admitted), null, 'every role and restriction: sending, by admit() and send_message()');
+select is((select string_agg(concat_ws(' ', i.role, state, private, admitted), e'\n') from sight i,
+           lateral sealcast_internal.standing(case when private then :cave::uuid else :room end, id) s
+           where sealcast_internal.allows(case when private then 'send_private' else 'send' end, s.role, s.restriction) <> (admitted = 'ok')),
+          null, 'every role and restriction: the table of authority allows the acts send and send_private to the users whom admit() admits');
 select is((select string_agg(concat_ws(' ', role, state, private, can_read, sees, readable), e'\n')
            from sight, lateral (select not private or role is not null and state not like 'banned%') x (expected)
            where (can_read::boolean, sees::integer::boolean, readable) is distinct from (expected, expected, expected)),
@@ -121,6 +125,8 @@ select is((select string_agg(concat_ws(' ', role, state, private, vip, ban), e'\
 select is((select string_agg(concat_ws(' ', role, state, private, sees_roles), e'\n') from sight
            where sees_roles::boolean <> (coalesce(role in ('owner', 'moderator'), false) and state not like 'banned%')), null,
           'every role and restriction: seeing the roles of others');
+
+select is(pg_temp.tried('sealcast_user', :owner, format('select sealcast.caller_can_read(%L)', :nowhere)), 'false', 'a stream that does not exist may not be read');
 
 -- sealcast_admin, without claims and with claims of its own.
 select is((select string_agg(concat_ws(' ', a.act, t.role, t.state, sub, outcome), e'\n')

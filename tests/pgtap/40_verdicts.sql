@@ -1,10 +1,13 @@
 -- Tests every verdict of SQL: from admit() as a row, and from send_message() as SQLSTATE, DETAIL and HINT.
 begin;
 \ir scene.psql
-select plan(73);
+select plan(74);
 
 insert into sealcast.message_types (t, max_bytes) values ('small', 20);
 select sealcast.mute(:room, :vip, now() + interval '1 minute') \g /dev/null
+insert into sealcast.streams (stream_id, closed_at) values (:nowhere, now() + interval '1 hour');
+select is(pg_temp.admit(:nowhere, 'chat', :guest, '{}'), '200', 'a stream that closes in an hour still takes messages');
+delete from sealcast.streams where stream_id = :nowhere;
 insert into sealcast.restrictions (user_id, stream_id, kind, until) values (:owner, :cave, 'ban', '2999-12-31T23:59:59.5Z');
 
 -- admit()

@@ -2,7 +2,7 @@
 begin;
 \ir scene.psql
 update sealcast.streams set visibility = 'public' where stream_id = :cave;
-select plan(60);
+select plan(73);
 
 -- Begins with an empty relay. The messages that this transaction queues get an older xid, because the relay takes
 -- committed messages only.
@@ -39,9 +39,14 @@ select results_eq($$select shard, epoch, mine from sealcast_internal.claim_shard
 select sealcast_internal.release_shards('b') \g /dev/null
 select results_eq($$select shard, epoch, mine from sealcast_internal.claim_shards('c', 60000)$$,
                   $$values (0, 1::bigint, false), (1, 1, false), (2, 3, true), (3, 1, false)$$, 'a released shard is free at once');
+select is(array_agg(holder order by holder), '{a,c}', 'a sidecar that releases its shards is no longer a member') from sealcast_internal.relay_members;
+update sealcast_internal.relay_leases set backend_start = backend_start - interval '1 s' where shard = 1;
+select results_eq($$select shard, epoch, mine from sealcast_internal.claim_shards('a', 60000)$$,
+                  $$values (0, 1::bigint, true), (1, 2, true), (2, 3, false), (3, 1, true)$$, 'a sidecar that claims on another connection gets a new epoch');
 select throws_ok($$select sealcast_internal.claim_shards('', 3000)$$, '22023', null, 'an empty holder is an error');
 select throws_ok($$select sealcast_internal.claim_shards(null, 3000)$$, '22023', null, 'a null holder is an error');
-select throws_ok($$select sealcast_internal.claim_shards('a', 5)$$, '22023', null, 'a lease below 100 ms is an error');
+select throws_ok(format('select sealcast_internal.claim_shards(''a'', %s)', ms), '22023', null, format('a lease of %s ms is an error', ms)) from unnest('{99,600001}'::int[]) ms;
+select lives_ok(format('select sealcast_internal.claim_shards(''a'', %s)', ms), format('a lease of %s ms is valid', ms)) from unnest('{100,600000}'::int[]) ms;
 select throws_ok($$select sealcast_internal.claim_shards('a', null)$$, '22023', null, 'a null lease is an error');
 select throws_ok($$select sealcast_internal.claim_shards('a', 3000, null)$$, '22023', null, 'null transports are an error');
 
@@ -72,7 +77,7 @@ select pg_temp.queue(:cave, 2, '12') \g /dev/null
 select pg_temp.queue(:room, 2, '13') \g /dev/null
 select is(pg_temp.drain('x', 1, 10), 0::bigint, 'a sidecar that is not the holder gets nothing');
 select is(pg_temp.drain('a', 2, 10), 0::bigint, 'a wrong epoch gets nothing');
-select is(pg_temp.drain('a', 1, 4), 4::bigint, 'a drain returns max_rows frames at most');
+select is(pg_temp.drain('a', 1, 4), 4::bigint, 'a drain ends with the run that brings it to max_rows messages');
 select is(pg_temp.drain('a', 1, 4), 3::bigint, 'the next drain returns the rest');
 select is(pg_temp.drain('a', 1, 4), 0::bigint, 'a drain after the last message returns nothing');
 select results_eq($$select call, stream_id, "offset", prev from drained where stream_id is not null$$,
@@ -162,5 +167,37 @@ select pg_temp.drain('a', 1, 2) \g /dev/null
 select sealcast_internal.rotate_outbox(0) \g /dev/null
 select is((select count(*) from sealcast_internal.outbox_0), 0::bigint, 'a segment is truncated once its shards have passed it');
 select is(sealcast_internal.last_offset(:room), 14::bigint, 'no offset was given twice or left out');
+select pg_temp.stand_at('63:63:') \g /dev/null
+select pg_temp.queue(:room, 1, '63') \g /dev/null
+select is(pg_temp.drain('a', 1, 10), 1::bigint, 'a message in the third segment is relayed');
+select sealcast_internal.claim_shards('a', 60000) \g /dev/null
+select is((select count(*) from sealcast_internal.outbox_2), 1::bigint, 'the current segment is not truncated, although all its messages are relayed');
+select setval('sealcast_internal.outbox_segment', 0) \g /dev/null
+select sealcast_internal.claim_shards('a', 60000) \g /dev/null
+select is((select count(*) from sealcast_internal.outbox_2), 0::bigint, 'the holder of shard 0 truncates relayed segments when it claims');
+select pg_temp.stand_at('64:64:'), setval('sealcast_internal.outbox_segment', 1) \g /dev/null
+select pg_temp.queue(:room, 1, '64') \g /dev/null
+select setval('sealcast_internal.outbox_segment', 0) \g /dev/null
+select pg_temp.queue(:room, 1, '65') \g /dev/null
+select sealcast_internal.rotate_outbox(0) \g /dev/null
+select is(pg_temp.segment(), 2::bigint, 'a next segment that is not empty is passed over');
+select pg_temp.queue(:room, 1, '66') \g /dev/null
+select sealcast_internal.rotate_outbox(0) \g /dev/null
+select is(pg_temp.segment(), 2::bigint, 'the current segment stays while no other one is empty');
+select is(pg_temp.drain('a', 1, 10), 3::bigint, 'messages in all three segments are relayed');
+
+-- A run of several messages, in two batches.
+select pg_temp.stand_at('67:67:') \g /dev/null
+select (sealcast_internal.relay_position(sealcast_internal.shard_of(:room)::smallint)).batch as before \gset
+select count(v) from unnest('{3,2}'::int[]) n, lateral sealcast.admit(
+  array_fill(:room::uuid, array[n]), array_fill('chat'::text, array[n]), array_fill(:guest::uuid, array[n]),
+  array(select gen_random_uuid() from generate_series(1, n)), array_fill('{}'::text, array[n])) v \g /dev/null
+update sealcast_internal.outbox set xid = '67' where xid = pg_current_xact_id();
+select pg_temp.drain('a', 1, 3), pg_temp.drain('a', 1, 3) \g /dev/null
+select is(array_agg(r.messages order by r."offset"), '{3,2}', 'the messages of one call are one run per batch')
+from (select * from sealcast.stream_runs where stream_id = :room order by "offset" desc limit 2) r;
+select results_eq(format('select * from sealcast_internal.tail(array[sealcast_internal.shard_of(%L)], ''{%s}'', 10)', :room, :before),
+                  format('select shard, batch, stream_id, "offset", prev, envelope, public_prev from drained where shard = sealcast_internal.shard_of(%L) and batch > %s order by batch, "offset"',
+                         :room, :before), 'tail() returns the frames of a run in their order, with their own offsets and envelopes');
 select * from finish();
 rollback;

@@ -3,7 +3,7 @@ begin;
 \ir scene.psql
 -- The warnings of each new epoch.
 set client_min_messages = error;
-select plan(30);
+select plan(37);
 
 delete from sealcast_internal.relay_log;
 insert into sealcast_internal.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
@@ -67,10 +67,11 @@ select ok(sealcast_internal.recovered_at() between pg_postmaster_start_time() an
 
 -- What ends with an epoch.
 select sealcast_internal.claim_partitions('g', 'w', 60000, 2) \g /dev/null
-update sealcast_internal.event_leases set epoch = 7;
+update sealcast_internal.event_leases set epoch = case partition when 0 then 7 else 9000000000001 end;
 update sealcast_internal.relay_leases set epoch = case shard when 0 then 5 else 9000000000000 + shard end;
 insert into sealcast_internal.event_partitions values (0, 1, 1);
 insert into sealcast.deliveries values ('redis_events', 1, 10, now(), now()), ('mqtt', 1, 10, now(), now()) on conflict do nothing;
+insert into sealcast.deliveries values ('ably', 1, 99, now(), now());
 create function pg_temp.nothing(e sealcast.event) returns void language sql as '';
 insert into sealcast.event_handlers (name, function, batch_size, max_attempts, timeout, group_name, registered_at)
 select 'h', 'nothing', 10, 5, '1 s', 'g', to_timestamp(9.5);
@@ -80,14 +81,51 @@ select is(sealcast.log_epoch(), 'abc', 'and sets it');
 select cmp_ok(epoch, '>', floor(extract(epoch from clock_timestamp()) * 1000)::bigint - 60000, 'an epoch of a shard rises to the time')
 from sealcast_internal.relay_leases where shard = 0;
 select cmp_ok(epoch, '>', 9000000000001, 'an epoch beyond the time rises too') from sealcast_internal.relay_leases where shard = 1;
-select is(count(*), 2::bigint, 'the epochs of event partitions rise') from sealcast_internal.event_leases where epoch > 1000000000000;
+select cmp_ok(epoch, '>', floor(extract(epoch from clock_timestamp()) * 1000)::bigint - 60000, 'the epoch of an event partition rises to the time')
+from sealcast_internal.event_leases where partition = 0;
+select is(epoch, 9000000000002, 'the epoch of an event partition that is beyond the time rises too') from sealcast_internal.event_leases where partition = 1;
 select is(batch, 9::bigint, 'redis_events goes back to what the group had finished') from sealcast.deliveries where transport = 'redis_events';
 select is(batch, 10::bigint, 'other transports continue from their cursors') from sealcast.deliveries where transport = 'mqtt';
+select is(batch, 10::bigint, 'the cursor of a transport goes back to the newest batch that exists') from sealcast.deliveries where transport = 'ably';
 
 -- Redis knows newer leases than Postgres.
 update sealcast_internal.event_leases set epoch = 7;
 select results_eq($$select sealcast_internal.raise_partition_epochs('g', 'w', '{0,1}', '{7,6}', '{50,50}')$$, '{0}'::integer[], 'an epoch is raised, but not one that has changed since');
 select results_eq('select epoch from sealcast_internal.event_leases order by partition', '{51,7}'::bigint[], 'it is above the one that Redis knows');
+
+-- Cursors of transports, and of streams that lag, go back to what was relayed before a time.
+delete from sealcast_internal.relay_log;
+delete from sealcast.deliveries;
+create function pg_temp.log(batch bigint, logged_at bigint) returns void language sql as $$
+  insert into sealcast_internal.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
+  values (1, batch, 1, logged_at, '1:1:', '0', 0, 0, '{}', '{}', '{}') $$;
+create function pg_temp.cursors() returns text language sql as $$
+  select string_agg(concat(transport, ' ', batch), ', ' order by transport) from sealcast.deliveries $$;
+select pg_temp.log(batch, 1000 * batch) from generate_series(5, 8) batch \g /dev/null
+insert into sealcast.deliveries values ('above', 1, 7, now(), now()), ('below', 1, 5, now(), now()), ('none', 2, 3, now(), now());
+select sealcast_internal.take_back_cursors(7000) \g /dev/null
+select is(pg_temp.cursors(), 'above 6, below 5, none 0', 'a cursor goes back to the last batch before the time, an earlier cursor stays, and a shard without batches begins again');
+select sealcast_internal.take_back_cursors(5000) \g /dev/null
+select is(pg_temp.cursors(), 'above 4, below 4, none 0', 'a cursor goes back to before the oldest batch if every batch is too new');
+
+select floor(extract(epoch from date_trunc('day', now() at time zone 'UTC') at time zone 'UTC')) * 1000 as midnight \gset
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
+values (:room, 1, 3, :midnight + 1000, :midnight, 1), (:room, 4, 2, :midnight + 2000, :midnight, 4),
+  (:room, 6, 1, :midnight + 3000, :midnight, 20), (:cave, 1, 9, :midnight + 1000, :midnight, 6);
+insert into sealcast.delivery_lags values ('above', :room, 9, ''), ('below', :room, 2, ''), ('above', :attic, 5, '');
+select sealcast_internal.take_back_cursors(:midnight + 3000) \g /dev/null
+select results_eq('select transport, stream_id, next_offset from sealcast.delivery_lags order by 1, 2',
+                  format($$values ('above', %1$L::uuid, 6::bigint), ('above', %2$L, 1), ('below', %1$L, 2)$$, :room, :attic),
+                  'a lagging stream goes back to the offset after the last one before the time, and never forward');
+
+-- Messages that were relayed after the server recovered are delivered again, with a second to spare.
+delete from sealcast_internal.relay_log;
+delete from sealcast.deliveries;
+select floor(extract(epoch from sealcast_internal.recovered_at()) * 1000)::bigint as recovered \gset
+select pg_temp.log(1, :recovered - 2000), pg_temp.log(2, :recovered - 500), pg_temp.log(3, :recovered + 5000) \g /dev/null
+insert into sealcast.deliveries values ('mqtt', 1, 3, now(), now());
+select is(pg_temp.check_log(4, 3, :recovered + 5000), 'new', 'a batch that was lost in a crash begins an epoch');
+select is(pg_temp.cursors(), 'mqtt 1', 'after lost commits, a cursor goes back to a second before the recovery of the server');
 
 select * from finish();
 rollback;

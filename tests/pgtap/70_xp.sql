@@ -1,7 +1,7 @@
 -- Tests experience points (XP): the points of a message by type and role, the daily cap, and the levels.
 begin;
 \ir economy.psql
-select plan(39);
+select plan(40);
 create function pg_temp.total(user_id uuid) returns bigint language sql as
   $$ select x.total from sealcast_economy.xp x where x.user_id = total.user_id $$;
 
@@ -40,6 +40,12 @@ select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 4, at => at
 select is(pg_temp.total(:guest), 30::bigint, 'a UTC day ends with its last millisecond');
 select is((select array_agg(day order by day) from sealcast_economy.xp_days where user_id = :guest),
           (select array[(at at time zone 'UTC')::date - 1, (at at time zone 'UTC')::date, (now() at time zone 'UTC')::date] from midnight), 'days are UTC days in every time zone');
+
+-- One user with two rules in one day.
+select gen_random_uuid() as two \gset
+select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :'two', 4, '{"user_role":"vip"}'), pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :'two', 2) \g /dev/null
+select is(array_agg(concat_ws(' ', messages, points, role) order by points), '{2 6,4 20 vip}', 'each rule counts its own messages and points of a day')
+from sealcast_economy.xp_days where user_id = :'two';
 
 -- A rule changes within a day.
 update sealcast_economy.xp_rules set daily_cap = 100 where t = 'chat' and role is null;

@@ -2,7 +2,7 @@
 -- once.
 begin;
 \ir economy.psql
-select plan(47);
+select plan(60);
 
 -- Deposits.
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment 1') as first \gset
@@ -23,6 +23,20 @@ from unnest(array[
   $$gen_random_uuid(), 1, 'XXX', 'r'$$, $$gen_random_uuid(), 1, null, 'r'$$, $$gen_random_uuid(), 1, 'USD', ''$$,
   $$gen_random_uuid(), 1, 'USD', null$$, $$gen_random_uuid(), 1, 'USD', repeat('r', 201)$$]) arguments;
 
+-- A user with two currencies.
+insert into sealcast_economy.currencies (currency) values ('EUR');
+savepoint euros;
+select sealcast_economy.deposit(:guest, 7, 'EUR', repeat('r', 200)) \g /dev/null
+select pg_temp.settle() \g /dev/null
+select is(array[sealcast_economy.locked_balance('wallet', :guest, 'USD'), sealcast_economy.locked_balance('wallet', :guest, 'EUR')], '{1000,7}'::bigint[],
+          'a wallet has a balance of its own in each currency, and a reference may have 200 characters');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%L, 1000, ''EUR'', ''payment 1'')', :guest)),
+          'PT409 reference_reused', 'another currency under a used reference is refused');
+select sealcast_economy.deposit(:moderator, 5, 'USD', 'in'), sealcast_economy.withdraw(:moderator, 5, 'USD', 'out', 'wallet') \g /dev/null
+select pg_temp.settle() \g /dev/null
+select is((select count(*) from sealcast_economy.accounts where owner_id = :moderator), 0::bigint, 'amounts that cancel out within a transaction make no account');
+rollback to euros;
+
 -- Withdrawals.
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1001, ''USD'', ''payout 1'', ''wallet'')', :guest)),
           'PT402 insufficient_funds', 'a withdrawal beyond the balance is refused');
@@ -33,8 +47,10 @@ select sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet') as p
 select is(sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet'), :payout::bigint, 'a repeated withdrawal returns the same transfer, also from an empty wallet');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', ''wallet'')', :guest)),
           'PT402 insufficient_funds', 'an earlier withdrawal of the transaction counts');
-select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', ''platform'')', :guest)),
-          'PT400 invalid_request', 'a withdrawal from another kind of account is refused');
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', %L)', :guest, kind)),
+          'PT400 invalid_request', format('a withdrawal from an account of the kind %s is refused', kind)) from unnest('{hold,platform,outside}'::text[]) kind;
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1000, ''USD'', ''payout 1'', ''earnings'')', :guest)),
+          'PT409 reference_reused', 'a withdrawal from another account under a used reference is refused');
 select pg_temp.settle() \g /dev/null
 select is(pg_temp.balances(), null, 'after the withdrawal, all balances are 0');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.deposit(%L, 1000, ''USD'', ''payout 1'')', :guest)),
@@ -59,8 +75,13 @@ begin
 end $$;
 select throws_like(format('select pg_temp.post_now(array[(''wallet'', %L, 5), (''outside'', %L, -4)]::sealcast_economy.posting[])', :vip, :system),
                    'transfer % does not balance: its entries sum to 1 USD', 'a transfer that does not balance is refused');
-select throws_ok(format('select pg_temp.post_now(array[(''wallet'', %L, -1), (''outside'', %L, 1)]::sealcast_economy.posting[])', :vip, :system),
-                 '23514', 'new row for relation "accounts" violates check constraint "accounts_funded"', 'the balance of a user cannot be negative');
+select throws_ok(format('select pg_temp.post_now(array[(%L, %L, -1), (''outside'', %L, 1)]::sealcast_economy.posting[])', kind, owner, :system),
+                 '23514', 'new row for relation "accounts" violates check constraint "accounts_funded"', format('the balance of an account of the kind %s cannot be negative', kind))
+from (values ('wallet', :vip::uuid), ('earnings', :vip), ('hold', :vip), ('platform', :system)) v (kind, owner);
+select throws_ok(format('insert into sealcast_economy.transfers (kind, sender_id, txn_id, reference) values (%L, %L, %L, %L)', kind, sender, sender, reference),
+                 '23514', null, format('a %s %s is refused', kind, what))
+from (values ('deposit', null::uuid, null, 'without a reference'), ('deposit', :vip, 'r', 'with a sender'), ('capture', null, null, 'without a gift'),
+             ('capture', :vip, 'r', 'with a reference')) v (kind, sender, reference, what);
 select throws_ok(format('select pg_temp.post_now(array[(''platform'', %L, 1), (''outside'', %L, -1)]::sealcast_economy.posting[])', :vip, :system),
                  '23514', null, 'the account of the platform cannot belong to a user');
 select is(pg_temp.audit(), 'sound', 'after the refusals, the audit finds nothing');

@@ -2,7 +2,7 @@
 -- released.
 begin;
 \ir economy.psql
-select plan(65);
+select plan(68);
 \set txn '''c0000000-0000-4000-8000-000000000001'''
 \set txn2 '''c0000000-0000-4000-8000-000000000002'''
 
@@ -99,6 +99,12 @@ select is(pg_temp.balance('platform', :system, 'JPY'), 9007199254740991, 'with a
 select is(sealcast_economy.platform_part(9007199254740991, 9999), 9006298534815516, 'the largest amounts are split exactly');
 select is(pg_temp.audit() ~ '(gift|balance|transfer):', false, 'the audit finds nothing in the ledger');
 
+savepoint other_default;
+update sealcast_economy.currencies set by_default = false where currency = 'USD';
+update sealcast_economy.currencies set by_default = true where currency = 'EUR';
+select is((select currency from sealcast_economy.read_gift(:room, :guest, format('{"amount":10,"to":"%s"}', :vip)::json)), 'EUR', 'a gift that names no currency is in the default currency');
+rollback to other_default;
+
 -- Without a hold there is nothing to capture.
 select throws_ok(format('select sealcast_economy.gift_on_event((''gift'', %L, %L, %L, 0, 1, ''{"amount":1}'', null)::sealcast.event)', :room, :guest, gen_random_uuid()), 'P0002', null, 'a gift without a hold is an error');
 
@@ -113,6 +119,15 @@ select is((select array_agg(txn_id) from sealcast_economy.holds), '{c0000000-000
 select is((pg_temp.balance('wallet', :guest), pg_temp.balance('hold', :guest)), (900::bigint, 100::bigint), 'a released hold returns the money to the wallet');
 select throws_ok(format('select sealcast_economy.gift_on_event((''gift'', %L, %L, ''c0000000-0000-4000-8000-000000000010'', 0, 1, ''{"amount":1}'', null)::sealcast.event)', :room, :guest),
                  'P0002', null, 'a released gift cannot be captured');
+
+savepoint holds;
+select sealcast_economy.gift_hook(:room, :guest, 'gift', gen_random_uuid(), format('{"amount":%s,"to":"%s"}', amount, :vip)::json) from unnest('{1,2,3}'::int[]) amount \g /dev/null
+update sealcast_economy.holds set held_at = now() - case amount when 1 then interval '3 h' when 2 then interval '5 h' else interval '4 h' end where amount < 4;
+select pg_temp.admit(:room, 'chat', :guest, '{}', txn_id) from sealcast_economy.holds where amount = 2 \g /dev/null
+select is(sealcast_economy.release_expired_holds(now() - interval '2 hours', 1), 1::bigint, 'a call releases max_rows holds at most');
+select is(array_agg(amount order by amount), '{1,2}', 'the oldest hold is released first, but not one whose txn_id has a message')
+from sealcast_economy.holds where amount < 4;
+rollback to holds;
 
 -- No trigger fires in the replica role.
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'for the replica role') \g /dev/null
