@@ -3,7 +3,7 @@
 begin;
 \ir scene.psql
 \set vectors `cat tests/vectors/cells.json`
-select plan(48);
+select plan(49);
 
 -- rendezvous()
 create temp table vector as
@@ -96,7 +96,8 @@ create temp table done (statement text);
 insert into done values
   (format('select sealcast.mute(%L, %L)', :room, :guest)), (format('select sealcast.unban(%L, %L)', :room, :guest)),
   (format('select sealcast.set_role(%L, %L, ''vip'')', :room, :guest)),
-  (format('select sealcast.migrate_transport(%L, ''sse'')', :room)), (format('select sealcast.set_sampling(%L, 10)', :room));
+  (format('select sealcast.migrate_transport(%L, ''sse'')', :room)), (format('select sealcast.set_sampling(%L, 10)', :room)),
+  (format('select sealcast.history(%L)', :room));
 select is(concat_ws(' | ', state, detail), 'PT421 | wrong_cell: https://a.example', statement)
 from done, pg_temp.try('sealcast_user', :owner, statement);
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.ban(null, %L)', :vip)), 'ok', 'a ban in all streams is allowed in every cell');
