@@ -50,10 +50,10 @@ prepare place(text, int) as
   insert into orders values ('22222222-2222-2222-2222-222222222222', $1, $2) returning n;
 select results_eq($$execute place('x', 1)$$, array[1], 'a new key is inserted');
 select is_empty($$execute place('x', 2)$$, 'a repeat inserts nothing');
-select results_eq($$execute place('y', 3)$$, array[3], 'another txn is inserted');
+select results_eq($$execute place('y', 3)$$, array[3], 'another txn of the same sender is inserted');
 select results_eq($$insert into orders select gen_random_uuid(), 'x', 4 returning n$$, array[4], 'the same txn of another sender is inserted');
 insert into orders select '22222222-2222-2222-2222-222222222222', 'z', i from generate_series(5, 7) i;
-select results_eq('select n from orders order by n', array[1, 3, 4, 5], 'one of three equal keys in a statement is inserted');
+select results_eq('select n from orders order by n', array[1, 3, 4, 5], 'of three rows with the same key in a statement, one is inserted');
 select throws_ok($$execute place(null, 8)$$, '23502', 'column "txn" of table "orders" is null, but sealcast.idempotent_insert() needs it', 'a null txn is refused');
 
 -- The key of an insert that was rolled back is free.
@@ -91,12 +91,12 @@ create temp table sealed_before as select txn, body::text from moving;
 update moving set status = 'done' where txn in ('1', '2');
 select is((select array_agg(txn order by txn) from moving_done), '{1,2}', 'an update moves rows to another partition');
 merge into moving m using (values ('3')) v(txn) on m.txn = v.txn when matched then update set status = 'done';
-select is((select count(*) from moving_done), 3::bigint, 'so does MERGE');
+select is((select count(*) from moving_done), 3::bigint, 'MERGE moves a row to another partition');
 with gone as (delete from moving where txn = '4' returning *) insert into moving select 'done', author, txn, body from gone;
-select is((select count(*) from moving_done), 4::bigint, 'so does DELETE with INSERT in one statement');
+select is((select count(*) from moving_done), 4::bigint, 'DELETE with INSERT in one statement moves a row to another partition');
 select set_eq('select txn, body::text from moving', 'select * from sealed_before', 'moved rows are sealed once');
 insert into moving select 'new', 'u', i::text, '{}' from generate_series(1, 5) i;
-select is((select count(*) from moving), 5::bigint, 'the keys of moved rows are still used');
+select is((select count(*) from moving), 5::bigint, 'a repeat of a row that moved to another partition inserts nothing');
 select throws_ok($$update moving set status = 'new', txn = '9' where txn = '2'$$, '22023', null, 'a row that moves with another txn keeps no envelope of the old one');
 
 create table moved(status text, author text, txn text) partition by list (status);
@@ -107,7 +107,7 @@ insert into moved values ('new', 'u', '1'), ('new', 'u', '2');
 select throws_ok($$update moved set status = 'done', txn = '1' where txn = '2'$$, '23505', null, 'a row that moves to a used key is refused, not lost');
 update moved set status = 'done', txn = '3' where txn = '2';
 insert into moved values ('new', 'u', '2'), ('new', 'u', '3');
-select is((select array_agg(txn order by txn) from moved), '{1,3}', 'a row that moves to a new key uses both');
+select is((select array_agg(txn order by txn) from moved), '{1,3}', 'a row that moves to a new key uses its old key and its new key');
 update moved set txn = '4' where txn = '1';
 insert into moved values ('new', 'u', '4');
 select is((select array_agg(txn order by txn) from moved), '{3,4}', 'an update of the key uses the new key');
@@ -127,8 +127,8 @@ create trigger z_drop before insert on spent for each row execute function pg_te
 insert into spent select 100 + i, 'u', 'y' || i from generate_series(0, 3) i;
 insert into spent select i, 'u', 'y' || i from generate_series(10, 11) i;
 insert into spent select 10 + i, 'u', 'y' || (i - 2) from generate_series(2, 5) i;
-select is((select array_agg(txn order by txn) from spent where txn like 'y_'), '{y0,y1,y2,y3}', 'so does a later trigger that drops the row');
-select is((select count(*) from spent where txn like 'y%'), 6::bigint, 'and each row is there once');
+select is((select array_agg(txn order by txn) from spent where txn like 'y_'), '{y0,y1,y2,y3}', 'a later trigger that drops the row leaves the key free');
+select is((select count(*) from spent where txn like 'y%'), 6::bigint, 'each row with a new key is inserted once after a trigger dropped others');
 savepoint s;
 insert into spent values (101, 'u', 'back');
 savepoint t;
@@ -159,7 +159,7 @@ end $$;
 create type pg_temp.pair as (a numeric, b timestamptz);
 create domain pg_temp.money_text as numeric;
 create type pg_temp.mood as enum ('good', 'bad');
-select is(pg_temp.keyed(type, a, 'set local ' || s, b, 'set local ' || r), n::bigint, format('%s: %s under %s, %s under %s', type, a, s, b, r))
+select is(pg_temp.keyed(type, a, 'set local ' || s, b, 'set local ' || r), n::bigint, format('as %s, %s under %s and %s under %s are %s', type, a, s, b, r, case n when 1 then 'one key' else 'two keys' end))
 from (values ('bytea', '\x00ff', 'bytea_output = hex', '\x00ff', 'bytea_output = escape', 1),
   ('timestamptz', '2026-01-01 12:00+00', 'timezone = UTC', '2026-01-01 14:00+02', 'timezone = "Asia/Tokyo"', 1),
   ('date', '2026-04-03', 'datestyle = "SQL, DMY"', '2026-03-04', 'datestyle = "SQL, MDY"', 2),
@@ -191,7 +191,7 @@ set local search_path = public, pg_catalog; reset timezone; reset datestyle;
 -- Wrong triggers are refused when they are created, and when the table changes.
 create collation pg_temp.loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
 create table refused(author text, txn text, loose text collate pg_temp.loose, place point, doc json);
-select throws_ok(format('create trigger once before insert on refused for each row execute function sealcast.idempotent_insert(%L, ''txn'')', c), state, null, 'a key column is refused: ' || c)
+select throws_ok(format('create trigger once before insert on refused for each row execute function sealcast.idempotent_insert(%L, ''txn'')', c), state, null, 'the column ' || c || ' may not be a key')
 from (values ('nobody', '42703'), ('loose', '42804'), ('place', '42804'), ('doc', '42804')) v(c, state);
 create trigger once before insert on refused for each row execute function sealcast.idempotent_insert('author', 'txn');
 select throws_ok('alter table refused rename author to writer', '42703', null, 'a key column is not renamed under the trigger');

@@ -30,17 +30,17 @@ select is(pg_get_partkeydef('sealcast_internal.outbox'::regclass), 'LIST (segmen
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.verdict'::regclass and attnum > 0 order by attnum),
           array['item integer', 'status integer', 'code text', 'message text', 'details text', 'hint text',
-                'retry_after_ms bigint', 'replayed boolean', 'envelope text'], 'the columns of a verdict');
+                'retry_after_ms bigint', 'replayed boolean', 'envelope text'], 'the type verdict has its documented columns');
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.refusal'::regclass and attnum > 0 order by attnum),
-          array['status integer', 'code text', 'message text', 'hint text'], 'the columns of a refusal');
+          array['status integer', 'code text', 'message text', 'hint text'], 'the type refusal has its documented columns');
 
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.health'::regclass and attnum > 0 order by attnum),
-          array['name text', 'subject text', 'value numeric', 'ok boolean', 'detail text'], 'the columns of health');
+          array['name text', 'subject text', 'value numeric', 'ok boolean', 'detail text'], 'the view health has its documented columns');
 select is(array(select attname || ' ' || format_type(atttypid, null) from pg_attribute
                 where attrelid = 'sealcast.event'::regclass and attnum > 0 order by attnum),
-          array['t text', 'stream_id uuid', 'sender_id uuid', 'txn_id uuid', 'ts bigint', 'offset bigint', 'd json', 'envelope json'], 'the columns of an event');
+          array['t text', 'stream_id uuid', 'sender_id uuid', 'txn_id uuid', 'ts bigint', 'offset bigint', 'd json', 'envelope json'], 'the type event has its documented columns');
 
 -- The public functions and their result types.
 create temp table outward (signature text, result text);

@@ -48,11 +48,13 @@ begin
   end;
   perform set_config('role', 'none', true);
 end $$;
-select is(row(a.*)::text, row(q.admin, q.caller, q.has_claims)::text, q.why) from asked q, lateral pg_temp.answers(q.claims) a order by q.n;
+select is(row(a.*)::text, row(q.admin, q.caller, q.has_claims)::text,
+          format('given %s, a member of sealcast_admin is %s and %s, %s valid claims', q.why, case when q.caller then 'a user' else 'no user' end,
+                 case when q.admin then 'an admin' else 'no admin' end, case when q.has_claims then 'with' else 'without' end)) from asked q, lateral pg_temp.answers(q.claims) a order by q.n;
 select is((select string_agg(concat(why, ': ', o), ', ') from asked, lateral pg_temp.outcome('sealcast_user', replace(claims, '$', :guest),
                                                    format('select sealcast.send_message(%L, ''chat'', ''{}'', gen_random_uuid())', :room)) o
            where left(claims, 1) = '{' and o <> case when not caller then 'PT401 unauthenticated' when claims ~ '"exp":1}' then 'PT401 token_expired' else 'ok' end),
-          null, 'a sender has valid claims');
+          null, 'exactly the callers whose claims are valid and name a user may send');
 select is(result, '{"n": 0.001, "sub": "x"}', 'claims() returns the claims')
 from pg_temp.try('sealcast_user', '{"sub":"x","n":1e-3}', 'select sealcast.claims()');
 select * from finish();

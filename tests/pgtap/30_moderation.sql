@@ -1,7 +1,7 @@
 -- Tests mutes, bans and roles: who may use them, what they do, and when they end.
 begin;
 \ir scene.psql
-select plan(87);
+select plan(89);
 
 -- Who may mute which user.
 create temp table attempts (who text, sub text, target uuid, expected text, why text);
@@ -32,7 +32,7 @@ select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(
           'PT400 invalid_request', 'until must not be in the past');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.mute(%L, %L, null, repeat(''x'', 501))', :room, :guest)),
           'PT400 invalid_request', 'a reason may have at most 500 characters');
-select isnt(hint, '', 'the error has a hint')
+select isnt(hint, '', 'the refusal of a long reason has a hint')
 from pg_temp.try('sealcast_user', :owner, format('select sealcast.mute(%L, %L, null, repeat(''x'', 501))', :room, :guest));
 delete from sealcast.restrictions;
 
@@ -47,7 +47,7 @@ select is(pg_temp.admit(:room, 'reaction', :guest, '{}'), '403 user_muted', 'a m
 select is(pg_temp.admit(:cave, 'chat', :guest, '{}'), '200', 'a muted user may send in another stream');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.mute(%L, %L)', :room, :guest)), 'ok', 'a muted user can be muted again');
 select is((select array_agg(until) from sealcast.restrictions where lifted_at is null), array[null::timestamptz], 'the second mute replaces the first');
-select is((select (reason, lifted_by) from sealcast.restrictions where lifted_at is not null), ('spam'::text, :moderator::uuid), 'the first mute is kept as history');
+select is((select (reason, lifted_by) from sealcast.restrictions where lifted_at is not null), ('spam'::text, :moderator::uuid), 'a mute that was replaced is kept as history');
 select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.ban(%L, %L, ''infinity'')', :room, :guest)), 'ok', 'a moderator bans a guest');
 select is((select until from sealcast.restrictions where kind = 'ban'), null, 'until infinity is stored as null, without an end');
 select is(pg_temp.admit(:room, 'chat', :guest, '{}'), '403 user_banned', 'a ban takes precedence over a mute');
@@ -90,6 +90,17 @@ select is((select result from pg_temp.try('sealcast_user', :moderator, format('s
           'unmute() lifts the mute of a moderator while a mute of a higher rank stays in force');
 delete from sealcast.restrictions;
 
+-- Of several restrictions of one kind, the one that ends last counts.
+insert into sealcast.restrictions (user_id, stream_id, kind, until)
+select :guest, :room, 'mute', until from unnest('{2998-01-01Z,2999-01-01Z,2997-01-01Z}'::timestamptz[]) until;
+create function pg_temp.mute_ends() returns text language sql as $$
+  select coalesce(v.details, 'never') from sealcast.admit(array['a0000000-0000-4000-8000-000000000001'::uuid], '{chat}',
+    array['b0000000-0000-4000-8000-000000000004'::uuid], array[gen_random_uuid()], '{"{}"}') v $$;
+select is(pg_temp.mute_ends(), 'until 2999-01-01T00:00:00.000Z', 'of several mutes, the one that ends last counts');
+insert into sealcast.restrictions (user_id, kind) values (:guest, 'mute');
+select is(pg_temp.mute_ends(), 'never', 'of several mutes, one without an end counts');
+delete from sealcast.restrictions;
+
 -- restrictions_of() returns the rows of one stream.
 insert into sealcast.restrictions (user_id, stream_id, kind, created_at, note)
 select user_id, stream_id, 'mute', '2020-01-01Z'::timestamptz + n * interval '1 day', n
@@ -109,7 +120,7 @@ select is(pg_temp.outcome('sealcast_user', :moderator, format('select sealcast.s
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''moderator'')', :room, :guest)), 'ok', 'an owner may grant the role moderator');
 select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.mute(%L, %L)', :room, :vip)), 'ok', 'a granted role has effect at once');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, null)', :room, :guest)), 'ok', 'an owner may remove a role');
-select is(sealcast_internal.role_in(:room, :guest), null, 'a removed role is gone');
+select is(sealcast_internal.role_in(:room, :guest), null, 'a user whose role was removed has no role in the stream');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''No Role'')', :room, :guest)),
           'PT400 invalid_request', 'an invalid role name is refused');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, repeat(''r'', %s))', :room, :nowhere, length)), outcome,
@@ -124,19 +135,19 @@ select is(pg_temp.outcome('sealcast_user', '{"sub": "b0000000-0000-4000-8000-000
 select sealcast.set_role(:room, :vip, 'owner') \g /dev/null
 update sealcast.stream_roles set granted_at = '2020-01-01Z' where (stream_id, user_id) = (:room, :vip);
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''owner'')', :room, :vip)), 'ok', 'a role can be given again');
-select is((select granted_at from sealcast.stream_roles where (stream_id, user_id) = (:room, :vip)), '2020-01-01Z'::timestamptz, 'the same role again changes nothing');
+select is((select granted_at from sealcast.stream_roles where (stream_id, user_id) = (:room, :vip)), '2020-01-01Z'::timestamptz, 'granting the role that a user has changes nothing');
 select is((select payee_id from sealcast.streams where stream_id = :room), :owner::uuid, 'the first owner stays the payee when a second one comes');
 select is((select payee_id from sealcast.streams where stream_id = :attic), :guest::uuid, 'the first owner of a stream becomes its payee');
 create temp table payees (who text, sub uuid, payee uuid, expected text, why text);
 insert into payees values
   ('sealcast_user', :vip, :moderator, 'PT403 role_required', 'a co-owner does not change the payee'),
   ('sealcast_user', :owner, :vip, 'ok', 'the payee names the next payee'),
-  ('sealcast_user', :owner, :moderator, 'PT403 role_required', 'who was the payee does not change the payee any more'),
+  ('sealcast_user', :owner, :moderator, 'PT403 role_required', 'a former payee does not change the payee'),
   ('sealcast_user', :vip, :vip, 'PT403 role_required', 'nobody makes themselves the payee'),
   ('sealcast_user', :vip, null, 'PT400 invalid_request', 'a payee must be a user'),
   ('sealcast_admin', null, :guest, 'ok', 'an admin sets the payee');
 select is(pg_temp.outcome(who, sub::text, format('select sealcast.set_payee(%L, %L)', :room, payee)), expected, why) from payees;
-select is((select payee_id from sealcast.streams where stream_id = :room), :guest::uuid, 'the payee is set');
+select is((select payee_id from sealcast.streams where stream_id = :room), :guest::uuid, 'set_payee() by an admin changes the payee of the stream');
 select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.set_role(%L, %L, null)', :room, :owner)), 'ok', 'an owner removes another owner');
 select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.set_role(%L, %L, null)', :room, :vip)), 'PT403 role_required', 'the last owner cannot leave');
 delete from sealcast.restrictions;

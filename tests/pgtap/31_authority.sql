@@ -67,9 +67,9 @@ create temp table outcomes as
   where c.letter = 'c' and (t.letter = 'd' and t.s in (0, 4) or t.id = c.id) and (path = 'sql' or a.call is not null);
 select is((select string_agg(concat_ws(' ', path, coalesce(caller_role, 'none'), caller_state, 'on', coalesce(target_role, 'none'), target_state,
                                        case when oneself then 'oneself' end, 'expected', expected, 'got', outcome), e'\n')
-           from outcomes o where o.act = a.act and outcome <> expected), null, 'every pair of roles and restrictions: ' || act) from acts a;
-select is(count(*), (28 * 9 * 21)::bigint, 'all pairs were tried') from outcomes;
-select is(array(select distinct expected from outcomes order by 1), '{ok,role_required,user_banned}', 'all kinds of outcomes are expected');
+           from outcomes o where o.act = a.act and outcome <> expected), null, format('the act "%s" has the expected outcome for every pair of roles and restrictions', act)) from acts a;
+select is(count(*), (28 * 9 * 21)::bigint, 'every act was tried for every pair of a caller and a target') from outcomes;
+select is(array(select distinct expected from outcomes order by 1), '{ok,role_required,user_banned}', 'among the expected outcomes are success and both refusals');
 
 -- The acts without a target. `picture`: the callers' roles none, member, moderator, owner.
 create temp table alone (act text, picture text, sql text, call text, arguments text);
@@ -92,7 +92,7 @@ select is((select string_agg(concat_ws(' ', path, c.role, c.state, 'got', outcom
            where c.letter = 'c' and (path = 'sql' or a.call is not null)
              and outcome <> case when substr(a.picture, c.r + 1, 1) = '-' then 'role_required'
                                  when c.state like 'banned%' then 'user_banned' else 'ok' end),
-          null, format('every role and restriction: %s in the %s stream', act, name))
+          null, format('the act "%s" in the %s stream has the expected outcome for every role and restriction', act, name))
 from alone a, (values (:room::uuid, 'public'), (:cave::uuid, 'private')) v (stream_id, name)
 where name = 'private' or act not like '%everywhere';
 
@@ -109,22 +109,22 @@ create temp table sight as
 select is((select string_agg(concat_ws(' ', role, state, private, admitted, sent), e'\n') from sight
            where admitted <> case when state like 'muted%' then 'user_muted' when state like 'banned%' then 'user_banned'
                                   when private and role is null then 'role_required' else 'ok' end
-             or replace(sent, 'false', 'ok') <> admitted), null, 'every role and restriction: sending, by admit() and send_message()');
+             or replace(sent, 'false', 'ok') <> admitted), null, 'admit() and send_message() have the expected outcome for every role and restriction');
 select is((select string_agg(concat_ws(' ', i.role, state, private, admitted), e'\n') from sight i,
            lateral sealcast_internal.standing(case when private then :cave::uuid else :room end, id) s
            where sealcast_internal.allows(case when private then 'send_private' else 'send' end, s.role, s.restriction) <> (admitted = 'ok')),
-          null, 'every role and restriction: the table of authority allows the acts send and send_private to the users whom admit() admits');
+          null, 'the table of authority allows the acts send and send_private to exactly the users whom admit() admits');
 select is((select string_agg(concat_ws(' ', role, state, private, can_read, sees, readable), e'\n')
            from sight, lateral (select not private or role is not null and state not like 'banned%') x (expected)
            where (can_read::boolean, sees::integer::boolean, readable) is distinct from (expected, expected, expected)),
-          null, 'every role and restriction: reading');
+          null, 'reading a stream has the expected outcome for every role and restriction');
 select is((select string_agg(concat_ws(' ', role, state, private, vip, ban), e'\n') from sight
            where (vip, ban) is distinct from (role is not null and state not like 'banned%', case when state = 'banned for an hour' then nullif(ban, '') when state like 'banned%' then '' end)
              or state = 'banned for an hour' and ban is null),
-          null, 'every role and restriction: the vip channel');
+          null, 'reading the vip channel has the expected outcome for every role and restriction, and a banned user gets the end of the ban');
 select is((select string_agg(concat_ws(' ', role, state, private, sees_roles), e'\n') from sight
            where sees_roles::boolean <> (coalesce(role in ('owner', 'moderator'), false) and state not like 'banned%')), null,
-          'every role and restriction: seeing the roles of others');
+          'owners and moderators who are not banned see the roles of others');
 
 select is(pg_temp.tried('sealcast_user', :owner, format('select sealcast.caller_can_read(%L)', :nowhere)), 'false', 'a stream that does not exist may not be read');
 
@@ -135,7 +135,7 @@ select is((select string_agg(concat_ws(' ', a.act, t.role, t.state, sub, outcome
            where t.letter = 'd' and outcome <> 'ok'), null, 'sealcast_admin may do everything');
 select is((select string_agg(concat_ws(' ', a.act, outcome), e'\n')
            from acts a, lateral (select pg_temp.tried('sealcast_admin', :guest, 'select ' || format(a.sql, :cave, :guest))) x (outcome)
-           where outcome <> 'role_required'), null, 'sealcast_admin does not act on itself either');
+           where outcome <> 'role_required'), null, 'an admin with a session may not act on the user of that session');
 
 -- Restrictions carry the rank of their issuer.
 \set target '''d0000000-0000-4000-8000-000000000000'''
@@ -157,11 +157,11 @@ exception when sqlstate 'TDONE' then
 end $$;
 select is(pg_temp.after(a, b, format('select sealcast.unban(%L, %L)', :cave, :target)),
           case when b.n >= a.n then 'ok, none' else format('PT403 role_required, %s forever', a.rank) end,
-          format('a %s lifts a ban of a %s', b.rank, a.rank))
+          format('a caller of rank %s lifts a ban of rank %s as far as the ranks allow', b.rank, a.rank))
 from ranks a, ranks b order by a.n, b.n;
 select is(pg_temp.after(a, b, format('select sealcast.ban(%L, %L, ''2999-06-01Z'')', :cave, :target)),
           case when b.n >= a.n then format('ok, %s 2999', b.rank) else format('ok, %s 2999, %s forever', b.rank, a.rank) end,
-          format('a %s shortens a ban of a %s', b.rank, a.rank))
+          format('a caller of rank %s shortens a ban of rank %s as far as the ranks allow', b.rank, a.rank))
 from ranks a, ranks b order by a.n, b.n;
 select * from finish();
 rollback;

@@ -9,8 +9,8 @@ select plan(49);
 create temp table vector as
   select stream_id, array(select json_array_elements_text(cells)) as cells, cell
   from json_to_recordset(:'vectors'::json -> 'streams') v (stream_id uuid, cells json, cell text);
-select cmp_ok(count(*), '>=', 40::bigint, 'the file has enough vectors') from vector;
-select is(count(*), 0::bigint, 'each stream is in the cell of its vector') from vector
+select cmp_ok(count(*), '>=', 40::bigint, 'the file of the vectors of rendezvous() has enough vectors') from vector;
+select is(count(*), 0::bigint, 'rendezvous() gives each stream of the vectors its cell') from vector
 where sealcast.rendezvous(stream_id, cells) is distinct from cell;
 select is(count(*), 0::bigint, 'nulls and duplicates in the array change nothing') from vector
 where sealcast.rendezvous(stream_id, array[null] || cells || cells) is distinct from cell;
@@ -67,8 +67,8 @@ create temp table moved as
 select is(array(select concat_ws(' ', status, code, case when replayed then 'replayed' end) from moved order by item),
           array['200 replayed', '421 wrong_cell', '409 txn_id_reused'], 'after a stream has moved, only repeats are answered here');
 select is((select message || ' | ' || details from moved where item = 2),
-          format('stream %s is in cell a | https://a.example', :room), 'the refusal names the cell and its URL');
-select is((select count(*) from sealcast.txn_keys where txn_id = 'c0000000-0000-4000-8000-0000000000f2'), 0::bigint, 'the refusal does not claim the key');
+          format('stream %s is in cell a | https://a.example', :room), 'the refusal of a stream in another cell names the cell and its URL');
+select is((select count(*) from sealcast.txn_keys where txn_id = 'c0000000-0000-4000-8000-0000000000f2'), 0::bigint, 'the refusal of a stream in another cell leaves the txn_id free');
 select is(pg_temp.admit(null, 'chat', :guest, '{}'), '400 invalid_request', 'a null stream is an invalid request, not in a wrong cell');
 select is(pg_temp.admit(:attic, 'chat', :guest, '{}'),
           case sealcast.cell_of(:attic) when 'b' then '403 stream_closed' else '421 wrong_cell' end, 'the cell is checked before the state of the stream');
@@ -98,7 +98,7 @@ insert into done values
   (format('select sealcast.set_role(%L, %L, ''vip'')', :room, :guest)),
   (format('select sealcast.migrate_transport(%L, ''sse'')', :room)), (format('select sealcast.set_sampling(%L, 10)', :room)),
   (format('select sealcast.history(%L)', :room));
-select is(concat_ws(' | ', state, detail), 'PT421 | wrong_cell: https://a.example', statement)
+select is(concat_ws(' | ', state, detail), 'PT421 | wrong_cell: https://a.example', 'in another cell than that of the stream, this is refused: ' || statement)
 from done, pg_temp.try('sealcast_user', :owner, statement);
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.ban(null, %L)', :vip)), 'ok', 'a ban in all streams is allowed in every cell');
 
@@ -116,7 +116,7 @@ insert into sealcast.switching (stream_id, step, since) values (:room, 'hot', no
 select is(sealcast_internal.switch_stream(array_agg(shard::integer), array_agg(epoch), :room, 'repeat',
                                  (select warm_up from sealcast.switching), '{}'), true, 'a switching step for a stream of another cell is taken')
 from lease where mine;
-select is((select count(*) from sealcast.messages where t = 'transport_migrate'), 0::bigint, 'the step sends no message here');
+select is((select count(*) from sealcast.messages where t = 'transport_migrate'), 0::bigint, 'a switching step for a stream of another cell sends no message here');
 
 -- A cell that is not in the list has no stream. A cell without a list has all streams.
 set local sealcast.cell = 'gone';

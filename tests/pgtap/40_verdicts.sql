@@ -38,7 +38,7 @@ insert into asked (stream_id, t, sender_id, d, expected, message, details, wait)
   (:room, 'small', :guest, '{"a":"0123456789"}', '200', null, null, false),
   (:room, 'small', :guest, '{"a":"0123456789abcdef"}', '413 payload_too_large', '24 bytes, but type small allows at most 20', null, false),
   (:room, 'no_such', :guest, '{}', '422 unknown_type', 'no_such', null, false);
-select is(pg_temp.admit(stream_id, t, sender_id, d), expected, format('admit() of type %s by %s: %s', t, sender_id, left(d, 30))) from asked order by n;
+select is(pg_temp.admit(stream_id, t, sender_id, d), expected, format('admit() answers %s to %s of type %s from %s', expected, coalesce(nullif(left(d, 30), ''), 'an empty text'), coalesce(t, 'null'), coalesce(sender_id::text, 'null'))) from asked order by n;
 
 -- The same messages as one batch: a failed item fails alone, and the verdicts are in order.
 create temp table verdict as
@@ -47,17 +47,17 @@ from (select array_agg(stream_id order by n) s, array_agg(t order by n) t, array
              array_agg(gen_random_uuid()) x, array_agg(d order by n) d from asked) b,
      sealcast.admit(b.s, b.t, b.u, b.x, b.d) v;
 select results_eq('select concat_ws('' '', status, code) from verdict order by place', 'select expected from asked order by n',
-                  'a batch of all messages gives the same verdicts');
+                  'one batch gives each message the verdict that it gets alone');
 select is((select array_agg(item order by place) from verdict), (select array_agg(n order by n) from asked), 'the verdicts are in the order of the items');
 select is((select array_agg(item) from verdict where (status = 200) <> (envelope is not null)), null, 'exactly the verdicts of status 200 have an envelope');
 select is((select array_agg(item) from verdict where status <> 200 and (message is null or hint is null or replayed)), null,
           'each refusal has a message and a hint');
-select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where v.message !~ a.message), null, 'each refusal has its message');
+select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where v.message !~ a.message), null, 'each refusal of a batch has the message of its reason');
 select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item
-           where a.details is distinct from null and v.details !~ a.details), null, 'each refusal has its details');
+           where a.details is distinct from null and v.details !~ a.details), null, 'each refusal of a batch has the details of its reason');
 select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where a.wait <> (coalesce(v.retry_after_ms, 0) > 0)), null,
-          'exactly the refusals that end have a wait');
-select is((select retry_after_ms between 50000 and 60000 from verdict where code = 'user_muted'), true, 'the wait is in milliseconds');
+          'exactly the refusals that end by themselves have retry_after_ms');
+select is((select retry_after_ms between 50000 and 60000 from verdict where code = 'user_muted'), true, 'retry_after_ms is in milliseconds');
 select is((select count(*) from sealcast.messages where sender_id = :guest and stream_id = :room), 4::bigint, 'refused messages are not stored');
 select is((select count(*) from verdict v where status = 200 and sealcast.verify_detail(envelope::json) <> 'ok'), 0::bigint, 'each stored message verifies');
 
@@ -96,7 +96,7 @@ insert into sent (sub, statement, expected) values
   (:guest, pg_temp.send(:room, 'small', '{"a":"0123456789abcdef"}'), 'PT413 payload_too_large'),
   (:guest, pg_temp.send(:room, 'no_such', '{}'), 'PT422 unknown_type'),
   (:guest, pg_temp.send(:room, 'NO SUCH|=', '{}'), 'PT422 unknown_type');
-select is(pg_temp.outcome('sealcast_user', sub, statement), expected, coalesce(sub, 'no session') || ': ' || coalesce(statement, '-'))
+select is(pg_temp.outcome('sealcast_user', sub, statement), expected, format('the answer to the session %s is %s: %s', coalesce(sub, 'null'), expected, regexp_replace(statement, ', ''[-0-9a-f]{36}''\)$', ', …)')))
 from sent order by n;
 select is((select array_agg(n) from sent, lateral pg_temp.try('sealcast_user', sub, statement) r
            where r.state like 'PT%' and (r.hint = '' or r.message = '')), null, 'each refusal has a message and a hint');

@@ -44,10 +44,10 @@ insert into calls values
 select is(pg_temp.outcome('none', null, format('select sealcast_internal.call_as(%L, %L, %L)', caller, function, arguments)), expected, why) from calls;
 select is((select string_agg(concat_ws(' ', kind, user_id, created_by), '; ') from sealcast.restrictions where lifted_at is null),
           concat_ws(' ', 'ban', :guest, :moderator), 'a restriction names the caller as its creator');
-select is((select role from sealcast.stream_roles where stream_id = :room and user_id = :guest), 'vip', 'the role is granted');
-select is(result, 'true', 'the result of the function is returned') from pg_temp.try(
+select is((select role from sealcast.stream_roles where stream_id = :room and user_id = :guest), 'vip', 'set_role through call_as() grants the role');
+select is(result, 'true', 'call_as() returns the result of the function') from pg_temp.try(
   'none', null, format('select sealcast_internal.call_as(%L, %L, %L)', :owner, 'unban', json_build_object('stream_id', :room, 'user_id', :guest)));
-select is(result, null, 'a function without a result returns null') from pg_temp.try(
+select is(result, null, 'call_as() returns null for a function without a result') from pg_temp.try(
   'none', null, format('select sealcast_internal.call_as(%L, %L, %L)', :owner, 'mute', json_build_object('stream_id', :room, 'user_id', :guest)));
 select set_config('request.jwt.claims', '', true);
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast_internal.call_as(%L, %L, %L)', :owner, 'mute', '{}')), '42501',

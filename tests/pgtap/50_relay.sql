@@ -78,12 +78,12 @@ select pg_temp.queue(:room, 2, '13') \g /dev/null
 select is(pg_temp.drain('x', 1, 10), 0::bigint, 'a sidecar that is not the holder gets nothing');
 select is(pg_temp.drain('a', 2, 10), 0::bigint, 'a wrong epoch gets nothing');
 select is(pg_temp.drain('a', 1, 4), 4::bigint, 'a drain ends with the run that brings it to max_rows messages');
-select is(pg_temp.drain('a', 1, 4), 3::bigint, 'the next drain returns the rest');
+select is(pg_temp.drain('a', 1, 4), 3::bigint, 'the next drain returns the messages that the first left');
 select is(pg_temp.drain('a', 1, 4), 0::bigint, 'a drain after the last message returns nothing');
 select results_eq($$select call, stream_id, "offset", prev from drained where stream_id is not null$$,
   format($$values (4, %1$L::uuid, 1::bigint, 0::bigint), (4, %1$L, 2, 1), (4, %1$L, 3, 2), (4, %2$L, 1, 0), (5, %2$L, 2, 1), (5, %1$L, 4, 3), (5, %1$L, 5, 4)$$,
          :room, :cave), 'offsets begin at 1 without gaps, in the order of sending, whatever the sizes of the drains');
-select is((select count(*) from drained d where stream_id is not null and sealcast.verify_detail(envelope::json) <> 'ok'), 0::bigint, 'the envelopes verify');
+select is((select count(*) from drained d where stream_id is not null and sealcast.verify_detail(envelope::json) <> 'ok'), 0::bigint, 'each envelope that drain() returns verifies');
 select is((select array_agg(distinct concat(call, ':', shard, ':', batch) order by concat(call, ':', shard, ':', batch)) from drained where call >= 4),
           array['4:0:1', '4:1:1', '4:2:1', '4:3:1', '5:0:2', '5:1:2', '5:2:2', '5:3:2'], 'each drain is a batch of every shard');
 select is((select count(*) from drained where shard <> sealcast_internal.shard_of(stream_id)), 0::bigint, 'each stream is drained in its shard');
@@ -96,7 +96,7 @@ select pg_temp.queue(:room, 1, '22') \g /dev/null
 select pg_temp.queue(:room, 1, '21') \g /dev/null
 select is(pg_temp.drain('a', 1, 100), 2::bigint, 'a message of a transaction that was running at the last position is not lost');
 select results_eq($$select "offset", (envelope::json ->> 'ts')::bigint > 0 from drained where call = 7 and stream_id is not null$$,
-                  $$values (6::bigint, true), (7, true)$$, 'the late messages get the next offsets');
+                  $$values (6::bigint, true), (7, true)$$, 'messages of transactions that committed late get the next offsets');
 select is((select array_agg(o.xid::text order by l."offset") from sealcast.stream_log l join sealcast_internal.outbox o on o.first_id = l.message_id
            where l.stream_id = :room and l."offset" > 5), array['22', '21'], 'within a batch, offsets follow the order of message_id');
 select is(pg_temp.drain('a', 1, 100), 0::bigint, 'a late message is relayed once');
@@ -106,7 +106,7 @@ select pg_temp.stand_at('30:30:') \g /dev/null
 select pg_temp.admit(:room, 'chat', :guest, '{}') \g /dev/null
 select is(pg_temp.drain('a', 1, 100), 0::bigint, 'a message that is not committed is not relayed');
 select pg_temp.queue(:room, 0, '31') \g /dev/null
-select is(pg_temp.drain('a', 1, 1), 1::bigint, 'the message is relayed once it is committed');
+select is(pg_temp.drain('a', 1, 1), 1::bigint, 'a message is relayed after its transaction has committed');
 select is(sealcast_internal.last_offset(:room), 8::bigint, 'last_offset() is the newest offset');
 
 -- Shards with different positions.
@@ -126,7 +126,7 @@ create temp table tailed as select * from sealcast_internal.tail('{0,1,2,3}', '{
 select bag_eq('select shard, batch, stream_id, "offset", prev, envelope from drained where stream_id is not null',
               'select shard, batch, stream_id, "offset", prev, envelope from tailed where stream_id is not null', 'tail() returns the frames that drain() returned');
 select bag_eq('select distinct shard, batch from drained where stream_id is null',
-              'select shard, batch from tailed where stream_id is null', 'tail() returns the empty batches too');
+              'select shard, batch from tailed where stream_id is null', 'tail() returns the batches without messages');
 select is((select count(*) from sealcast_internal.tail('{1}', '{0}', 1) where batch <> 1), 0::bigint, 'tail() returns at most max_batches');
 select results_eq($$select distinct batch from sealcast_internal.tail('{1}', '{1}', 1)$$, $$values (2::bigint)$$, 'tail() begins after the given batch');
 
@@ -152,7 +152,7 @@ truncate sealcast_internal.outbox;
 select pg_temp.stand_at('60:60:') \g /dev/null
 select pg_temp.queue(:room, 2, '61') \g /dev/null
 select sealcast_internal.rotate_outbox() \g /dev/null
-select is(pg_temp.segment(), 0::bigint, 'a small segment stays the current one');
+select is(pg_temp.segment(), 0::bigint, 'a small segment of the outbox stays the current one');
 select sealcast_internal.rotate_outbox(0) \g /dev/null
 select is(pg_temp.segment(), 1::bigint, 'a large segment is followed by the next one');
 select sealcast_internal.rotate_outbox(0) \g /dev/null
@@ -162,7 +162,7 @@ select is((select count(*) from sealcast_internal.outbox_1), 1::bigint, 'new row
 select is(pg_temp.drain('a', 1, 2), 2::bigint, 'two of three messages are relayed');
 select sealcast_internal.rotate_outbox(0) \g /dev/null
 select is((select count(*) from sealcast_internal.outbox_0), 2::bigint, 'a segment is not truncated while a drain has not reached its target');
-select is(pg_temp.drain('a', 1, 2), 1::bigint, 'the third message is relayed');
+select is(pg_temp.drain('a', 1, 2), 1::bigint, 'a message that max_rows held back is relayed by the next drain');
 select pg_temp.drain('a', 1, 2) \g /dev/null
 select sealcast_internal.rotate_outbox(0) \g /dev/null
 select is((select count(*) from sealcast_internal.outbox_0), 0::bigint, 'a segment is truncated once its shards have passed it');

@@ -26,19 +26,19 @@ create function pg_temp.check_log(published bigint, newest bigint, logged_at big
 select is(pg_temp.check_log(10, 10, 10000), 'same', 'a database that has every known batch keeps its epoch');
 select is(pg_temp.check_log(7, 9, 9000), 'same', 'a database that has newer batches keeps its epoch');
 select is(pg_temp.check_log(0, 0, 0), 'same', 'a sidecar that knows no batch changes nothing');
-select is(pg_temp.epoch_after($$select sealcast_internal.check_log(sealcast.log_epoch(), '{}', '{}', '{}', '{}')$$), 'same', 'nor does one without shards');
+select is(pg_temp.epoch_after($$select sealcast_internal.check_log(sealcast.log_epoch(), '{}', '{}', '{}', '{}')$$), 'same', 'a sidecar that names no shards changes nothing');
 select sealcast_internal.claim_partitions('g', 'w', 60000, 1) \g /dev/null
 update sealcast_internal.event_leases set finished_to = 5000;
 insert into sealcast.deliveries values ('mqtt', 1, 99, now(), now());
 select is(pg_temp.check_log(11, 10, 10000), 'new', 'a published batch that the database lacks begins an epoch');
-select is(finished_to, null, 'the progress of workers is void then') from sealcast_internal.event_leases;
-select is(batch, 10::bigint, 'and a cursor of lost batches goes back') from sealcast.deliveries;
-select is(pg_temp.check_log(9, 11, 11000), 'new', 'so does a batch that the sidecar has not published yet');
-select is(pg_temp.check_log(10, 10, 10001), 'new', 'so does another batch with the same number');
-select is(pg_temp.check_log(8, 8, 8001), 'new', 'so does another batch below the newest one');
-select is(pg_temp.check_log(11, 11, 11000, 'old'), 'same', 'batches of another epoch say nothing');
+select is(finished_to, null, 'lost commits make the progress of workers void') from sealcast_internal.event_leases;
+select is(batch, 10::bigint, 'a cursor beyond the newest batch goes back to it when batches were lost') from sealcast.deliveries;
+select is(pg_temp.check_log(9, 11, 11000), 'new', 'a batch that the database lacks begins an epoch, also before the sidecar has published it');
+select is(pg_temp.check_log(10, 10, 10001), 'new', 'another batch with the number of a known one begins an epoch');
+select is(pg_temp.check_log(8, 8, 8001), 'new', 'another batch with the number of a known one begins an epoch, also below the newest batch');
+select is(pg_temp.check_log(11, 11, 11000, 'old'), 'same', 'batches that a sidecar knows of another epoch begin no epoch');
 delete from sealcast_internal.relay_log where batch < 9;
-select is(pg_temp.check_log(5, 5, 5001), 'same', 'a batch that retention has dropped says nothing');
+select is(pg_temp.check_log(5, 5, 5001), 'same', 'a known batch that retention has dropped begins no epoch');
 
 -- The history of the server.
 select is((select history from sealcast_internal.current_log),
@@ -47,7 +47,7 @@ select is((select history from sealcast_internal.current_log),
 select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'same', 'a claim under the same history keeps the epoch');
 update sealcast_internal.current_log set history = regexp_replace(history, '.$', 'F');
 select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'new', 'a claim on another timeline begins an epoch');
-select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'same', 'but once');
+select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'same', 'the second claim on a new timeline keeps the epoch');
 update sealcast_internal.current_log set history = '1' || history;
 select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('b', 60000)$$), 'new', 'a claim in another cluster begins an epoch');
 select is(count(distinct log_epoch), 1::bigint, 'the claim returns the epoch that it begins')
@@ -59,7 +59,7 @@ update sealcast.deliveries set batch = 10 where transport = 'mqtt';
 update sealcast_internal.current_log set history = '1' || history;
 select is(pg_temp.check_log(11, 11, 11000), 'new', 'a sidecar that reports a lost batch on another timeline begins an epoch');
 select results_eq($$select finished_to, (select batch from sealcast.deliveries where transport = 'mqtt') from sealcast_internal.event_leases$$,
-                  'values (5000::bigint, 10::bigint)', 'the progress of workers and transports stays');
+                  'values (5000::bigint, 10::bigint)', 'an epoch that begins because of a new timeline leaves the progress of workers and transports');
 update sealcast_internal.event_leases set finished_to = null;
 select ok(sealcast_internal.recovered_at() between pg_postmaster_start_time() and clock_timestamp()
           and exists (select from pg_stat_activity a where a.backend_type = 'checkpointer' and a.backend_start = sealcast_internal.recovered_at()),
@@ -77,21 +77,21 @@ insert into sealcast.event_handlers (name, function, batch_size, max_attempts, t
 select 'h', 'nothing', 10, 5, '1 s', 'g', to_timestamp(9.5);
 select losses as losses from sealcast_internal.event_losses \gset
 select is(sealcast.begin_log_epoch('abc'), 'abc', 'begin_log_epoch() returns the epoch');
-select is(sealcast.log_epoch(), 'abc', 'and sets it');
-select cmp_ok(epoch, '>', floor(extract(epoch from clock_timestamp()) * 1000)::bigint - 60000, 'an epoch of a shard rises to the time')
+select is(sealcast.log_epoch(), 'abc', 'begin_log_epoch() sets the epoch of the log');
+select cmp_ok(epoch, '>', floor(extract(epoch from clock_timestamp()) * 1000)::bigint - 60000, 'begin_log_epoch() raises the epoch of a shard to the time')
 from sealcast_internal.relay_leases where shard = 0;
-select cmp_ok(epoch, '>', 9000000000001, 'an epoch beyond the time rises too') from sealcast_internal.relay_leases where shard = 1;
-select cmp_ok(epoch, '>', floor(extract(epoch from clock_timestamp()) * 1000)::bigint - 60000, 'the epoch of an event partition rises to the time')
+select cmp_ok(epoch, '>', 9000000000001, 'begin_log_epoch() raises an epoch of a shard that is beyond the time') from sealcast_internal.relay_leases where shard = 1;
+select cmp_ok(epoch, '>', floor(extract(epoch from clock_timestamp()) * 1000)::bigint - 60000, 'begin_log_epoch() raises the epoch of an event partition to the time')
 from sealcast_internal.event_leases where partition = 0;
-select is(epoch, 9000000000002, 'the epoch of an event partition that is beyond the time rises too') from sealcast_internal.event_leases where partition = 1;
-select is(batch, 9::bigint, 'redis_events goes back to what the group had finished') from sealcast.deliveries where transport = 'redis_events';
-select is(batch, 10::bigint, 'other transports continue from their cursors') from sealcast.deliveries where transport = 'mqtt';
+select is(epoch, 9000000000002, 'begin_log_epoch() raises an epoch of an event partition that is beyond the time') from sealcast_internal.event_leases where partition = 1;
+select is(batch, 9::bigint, 'in a new epoch, redis_events goes back to the events that the group had finished') from sealcast.deliveries where transport = 'redis_events';
+select is(batch, 10::bigint, 'a transport other than redis_events continues from its cursor in a new epoch') from sealcast.deliveries where transport = 'mqtt';
 select is(batch, 10::bigint, 'the cursor of a transport goes back to the newest batch that exists') from sealcast.deliveries where transport = 'ably';
 
 -- Redis knows newer leases than Postgres.
 update sealcast_internal.event_leases set epoch = 7;
-select results_eq($$select sealcast_internal.raise_partition_epochs('g', 'w', '{0,1}', '{7,6}', '{50,50}')$$, '{0}'::integer[], 'an epoch is raised, but not one that has changed since');
-select results_eq('select epoch from sealcast_internal.event_leases order by partition', '{51,7}'::bigint[], 'it is above the one that Redis knows');
+select results_eq($$select sealcast_internal.raise_partition_epochs('g', 'w', '{0,1}', '{7,6}', '{50,50}')$$, '{0}'::integer[], 'raise_partition_epochs() raises an epoch, but not one that has changed since it was read');
+select results_eq('select epoch from sealcast_internal.event_leases order by partition', '{51,7}'::bigint[], 'a raised epoch is above the one that Redis knows');
 
 -- Cursors of transports, and of streams that lag, go back to what was relayed before a time.
 delete from sealcast_internal.relay_log;

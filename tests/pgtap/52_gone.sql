@@ -30,17 +30,17 @@ select pg_temp.commit('11') \g /dev/null
 select is(pg_temp.erase('{2}'), 1::bigint, 'a message is erased before the drain');
 create temp table drained as select * from sealcast_internal.drain('a', '{0,1,2,3}', '{1,1,1,1}', 1000) where stream_id is not null;
 select is(string_agg(pg_temp.shown("offset", envelope, public_prev), ', ' order by "offset"),
-          '1 after 0, 2 gone after 1, 3 after 2, 4 after 3, 5 after 4, 6 after 5', 'drain() returns it without an envelope') from drained;
+          '1 after 0, 2 gone after 1, 3 after 2, 4 after 3, 5 after 4, 6 after 5', 'drain() returns an erased message without an envelope') from drained;
 
 select is(pg_temp.erase('{1,4,6}'), 3::bigint, 'messages are erased after the drain');
 select is(string_agg(pg_temp.shown("offset", envelope, public_prev), ', ' order by "offset"),
-          '1 gone after 0, 2 gone after 1, 3 after 2, 4 gone after 3, 5 after 4, 6 gone after 5', 'tail() returns them without an envelope')
+          '1 gone after 0, 2 gone after 1, 3 after 2, 4 gone after 3, 5 after 4, 6 gone after 5', 'tail() returns erased messages without an envelope')
 from sealcast_internal.tail('{0,1,2,3}', '{0,0,0,0}', 8) where stream_id is not null;
 select is(pg_temp.page(0, 10), '1 gone after 0, 2 gone after 1, 3 after 2, 4 gone after 3, 5 after 4, 6 gone after 5',
-          'history() returns them without an envelope');
+          'history() returns erased messages without an envelope');
 select is(pg_temp.page(0, 2), '1 gone after 0, 2 gone after 1', 'a page counts the messages that are gone');
-select is(pg_temp.page(2, 2), '3 after 2, 4 gone after 3', 'the next page continues after them');
-select is(string_agg(pg_temp.shown("offset", envelope, public_prev), ', ' order by "offset"), '5 after 4, 6 gone after 5', 'the newest page ends with them')
+select is(pg_temp.page(2, 2), '3 after 2, 4 gone after 3', 'the next page of the history continues after erased messages');
+select is(string_agg(pg_temp.shown("offset", envelope, public_prev), ', ' order by "offset"), '5 after 4, 6 gone after 5', 'the newest page of the history ends with erased messages')
 from sealcast_internal.read_history(:room, null, null, 2, false);
 
 -- The public channel keeps its chain.
@@ -56,7 +56,7 @@ from sealcast_internal.dead_letters_to_replay('post', '{0,1,2,3}', 10);
 update sealcast.streams set trimmed_through = 3 where stream_id = :room;
 select is(string_agg("offset"::text, ' '), '4', 'a dead letter that retention has dropped holds up no other')
 from sealcast_internal.dead_letters_to_replay('post', '{0,1,2,3}', 1);
-select is((select string_agg("offset"::text, ' ') from sealcast.dead_letters), '4', 'it is removed');
+select is((select string_agg("offset"::text, ' ') from sealcast.dead_letters), '4', 'a dead letter that retention has dropped is removed');
 
 -- A partition that is detached.
 do $$ begin

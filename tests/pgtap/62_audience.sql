@@ -27,7 +27,7 @@ create function pg_temp.forget() returns void language sql as $$
 -- Which counts are published.
 select is(pg_temp.publish(array[:room, :cave]::uuid[], '{2,0}', '{40,3}'), 2, 'each stream with viewers gets an update');
 select is(pg_temp.updates(:room), '{"hls":40,"total":42,"webrtc":2}', 'an update has the count of each source');
-select is(pg_temp.updates(:cave), '{"hls":3,"total":3,"webrtc":0}', 'a private stream gets an update too');
+select is(pg_temp.updates(:cave), '{"hls":3,"total":3,"webrtc":0}', 'a private stream gets an update');
 select results_eq($$select distinct sender_id, sealcast.verify_detail(sealcast.envelope(m)::json) from sealcast.messages m where t = 'viewer_count_update'$$,
                   format('values (%L::uuid, ''ok'')', :system), 'updates are sealed messages of the system');
 select is((select count(*) from sealcast_internal.outbox o where o.stream_id in (:room, :cave)), 2::bigint, 'updates are in the outbox');
@@ -66,8 +66,8 @@ select is(pg_temp.publish_followed(:room, 3, array[:cave]::uuid[]), 0, 'a follow
 select is(pg_temp.publish_followed(:room, 3, array[:cave, :room]::uuid[]), 1, 'a count is published to a stream that somebody follows');
 select is(pg_temp.publish_followed(:room, 4, '{}'), 0, 'when nobody follows the stream any more, a changed count is not published');
 update sealcast.viewer_counts set published_at = clock_timestamp() - interval '60 s';
-select is(pg_temp.publish_followed(:room, 3, '{}'), 0, 'nor is an unchanged count published after repeat_ms');
-select is(pg_temp.publish_followed(:room, 0, '{}'), 1, 'that the last viewer has left is published once');
+select is(pg_temp.publish_followed(:room, 3, '{}'), 0, 'when nobody follows the stream any more, an unchanged count is not published after repeat_ms');
+select is(pg_temp.publish_followed(:room, 0, '{}'), 1, 'the count 0 is published once after the last viewer has left');
 select is(pg_temp.publish_followed(:room, 3, '{}', webrtc => 1), 1, 'participants of LiveKit follow their stream');
 update sealcast.streams set delivery_mode = 'hot' where stream_id = :cave;
 select is(pg_temp.publish_followed(:cave, 3, '{}'), 2, 'a stream whose readers were moved is followed');

@@ -108,7 +108,7 @@ select is(pg_temp.due(), 'cool leaving', 'after the window, cooling is due');
 select is(pg_temp.take('cool'), 'cooling standard', 'cooling sets the mode standard');
 select is(pg_temp.due(webhook => true), 'notify cooling, warm cooling', 'a cooling stream with enough viewers may warm again');
 select pg_temp.watched(1) \g /dev/null
-select is(pg_temp.due(webhook => true), 'notify cooling', 'otherwise only the call of the webhook is due');
+select is(pg_temp.due(webhook => true), 'notify cooling', 'without enough viewers, only the call of the webhook is due for a cooling stream');
 select is(pg_temp.take('notify'), 'cooling standard', 'the webhook is called');
 select is(pg_temp.due(webhook => true), 'rest cooling', 'after the call, the last step is due');
 select is(pg_temp.take('rest'), 'standard standard', 'the last step returns to standard');

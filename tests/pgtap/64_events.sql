@@ -98,7 +98,7 @@ select is(pg_temp.apply(array[never, payload, stream, pg_temp.say(:owner, 'sent'
           'only the stored message of a batch of genuine envelopes is applied') from unsent;
 select results_eq('select entry, reason from sealcast.event_dead_letters order by entry',
   $$select n || '-0', 'signed, but not a stored message' from unnest(array[1, 2, 3, 5]) n$$, 'genuine envelopes that are no message become dead letters');
-select is((select count(*) from public.tap_counter where sender_id = :owner), 1::bigint, 'they have no effect');
+select is((select count(*) from public.tap_counter where sender_id = :owner), 1::bigint, 'genuine envelopes that are no message have no effect');
 delete from sealcast.event_dead_letters; delete from public.tap_counter where sender_id = :owner;
 create temp table erased as select pg_temp.say(:guest, 'erased') as e, pg_temp.say(:guest, 'kept') as k;
 delete from sealcast.messages where d::json ->> 'content' = 'erased';
@@ -126,7 +126,7 @@ select results_eq($$select entry, reason from sealcast.event_dead_letters where 
 select is(pg_temp.apply(array[retyped]), 'forged', 'a genuine envelope with another spelling of ts is forged') from forged;
 select is((select count(*) from public.tap_counter where sender_id = :owner), 0::bigint, 'no event is applied under a forged sender');
 select is(pg_temp.outcome('sealcast_admin', null, 'select sealcast.drop_event_dead_letters(forged => true)'), 'ok', 'sealcast_admin may drop forged entries');
-select is_empty('select from sealcast.event_dead_letters', 'dropped entries are gone');
+select is_empty('select from sealcast.event_dead_letters', 'forged entries that were dropped are deleted');
 insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts) select 'default', 0, n, 'malformed', 0 from generate_series(1, 999) n;
 select is(pg_temp.apply(array['no envelope', 'nor is this']), 'forged forged', 'two more forged entries are found');
 select results_eq('select count(*), bool_or(entry = ''2-0'') from sealcast.event_dead_letters', 'values (1000::bigint, false)', 'at most a thousand forged entries of a partition are kept');
@@ -189,22 +189,22 @@ select is(pg_temp.apply(array[pg_temp.say(:guest, 'new')]), 'applied', 'a newer 
 select is(pg_temp.apply(e), 'dead dead dead', 'an event that is older than the kept effects becomes a dead letter') from sent;
 delete from sealcast.event_dead_letters where not uncertain;
 select is(sealcast.replay_event_dead_letters(), 0::bigint, 'a replay leaves out dead letters that may have been applied');
-select is(sealcast.replay_event_dead_letters(uncertain => true), 3::bigint, 'with uncertain, a replay applies them, too');
+select is(sealcast.replay_event_dead_letters(uncertain => true), 3::bigint, 'with uncertain, a replay applies dead letters that may have been applied');
 update sealcast.event_dead_letters set replay = false;
 
 -- A handler that was changed so that it cannot run: its events become dead letters, and wait for the repair.
 create temp table halted as select pg_temp.say(:guest, 'halted') as e;
 alter function public.tap_count(sealcast.event) security invoker;
 select is(pg_temp.apply(array[e]), 'dead', 'an event of a handler that cannot run becomes a dead letter') from halted;
-select is(pg_temp.apply(array[e]), 'dead', 'it stays one when it is read again') from halted;
+select is(pg_temp.apply(array[e]), 'dead', 'a dead letter of a handler that cannot run stays one when its event is read again') from halted;
 select results_eq('select attempts, reason, uncertain from sealcast.event_dead_letters where not uncertain',
                   $$values (0, 'the handler cannot run: it is not SECURITY DEFINER, so it would run with the rights of the worker', false)$$,
                   'the dead letter names the reason');
 select is(sealcast_internal.fail_event('default', 'count', 0, 2, x, 9, 'timeout'), 'failed', 'a failure of a handler that cannot run is counted') from pg_temp.say(:guest, 'slow again') x;
 alter function public.tap_count(sealcast.event) security definer;
-select is(sealcast.replay_event_dead_letters('count'), 1::bigint, 'after the repair, it can be replayed');
+select is(sealcast.replay_event_dead_letters('count'), 1::bigint, 'after the repair of its handler, a dead letter can be marked for replay');
 set constraints all deferred;
-select is((select concat_ws(' ', outcome, reason) from sealcast_internal.apply_events('default', 'count', null, null, array[e], '{90}', null)), 'applied', 'the replay applies it') from halted;
+select is((select concat_ws(' ', outcome, reason) from sealcast_internal.apply_events('default', 'count', null, null, array[e], '{90}', null)), 'applied', 'after the repair of its handler, a replay applies the event') from halted;
 
 -- A new handler of a group ends the epochs of its workers, because they do not know the handler.
 create temp table epochs as select partition, epoch from sealcast_internal.event_leases where group_name = 'default';

@@ -9,19 +9,19 @@ select is(pg_temp.outcome('sealcast_admin', null, format('delete from sealcast.s
           'sealcast_admin may delete streams');
 select is((select count(*) from sealcast.stream_roles where stream_id = :room), 0::bigint, 'the roles of a deleted stream are gone');
 select is((select count(*) from sealcast.stream_roles where stream_id = :cave), 2::bigint, 'the roles of another stream stay');
-select is(array(select stream_id from sealcast.restrictions order by 1), array[:cave, null]::uuid[], 'other restrictions stay');
-select is((select count(*) from sealcast.switching), 0::bigint, 'the row of switching is gone');
+select is(array(select stream_id from sealcast.restrictions order by 1), array[:cave, null]::uuid[], 'the restrictions in other streams stay when a stream is deleted');
+select is((select count(*) from sealcast.switching), 0::bigint, 'the row of a deleted stream in switching is gone');
 
 -- Who writes to the tables directly names an existing stream.
-select is((pg_temp.try('sealcast_admin', null, statement)).state, '23503', statement)
+select is((pg_temp.try('sealcast_admin', null, statement)).state, '23503', 'a reference to nothing is refused: ' || statement)
 from unnest(array[
   format('insert into sealcast.stream_roles (stream_id, user_id, role) values (%L, %L, ''vip'')', :nowhere, :guest),
   format('update sealcast.stream_roles set stream_id = %L', :nowhere),
   format('insert into sealcast.restrictions (stream_id, user_id, kind) values (%L, %L, ''ban'')', :nowhere, :guest),
   $$insert into sealcast.cell_pins values (gen_random_uuid(), 'none')$$]) statement;
 select is((pg_temp.try('sealcast_admin', null, format('insert into sealcast.stream_roles (stream_id, user_id, role) values (%L, %L, ''vip'')', :nowhere, :guest))).message,
-          format('stream %s does not exist', :nowhere), 'the error names the stream');
-select is(pg_temp.outcome('sealcast_admin', null, statement || ' returning 1'), 'ok', statement)
+          format('stream %s does not exist', :nowhere), 'the error about a missing stream names it');
+select is(pg_temp.outcome('sealcast_admin', null, statement || ' returning 1'), 'ok', 'a valid reference is allowed: ' || statement)
 from unnest(array[
   format('insert into sealcast.stream_roles (stream_id, user_id, role) values (%L, %L, ''vip'')', :cave, :guest),
   format('insert into sealcast.restrictions (stream_id, user_id, kind) values (null, %L, ''ban'')', :vip),
@@ -29,19 +29,19 @@ from unnest(array[
   $$insert into sealcast.cell_pins values (gen_random_uuid(), 'b')$$,
   $$delete from sealcast.cells where cell = 'a'$$, $$update sealcast.cells set cell = 'd' where cell = 'c'$$,
   $$update sealcast.cells set url = 'https://b2.example' where cell = 'b'$$]) statement;
-select is((pg_temp.try('sealcast_admin', null, statement || ' returning 1')).message, 'streams are pinned to cell b', statement)
+select is((pg_temp.try('sealcast_admin', null, statement || ' returning 1')).message, 'streams are pinned to cell b', 'a cell with pins stays: ' || statement)
 from unnest('{"delete from sealcast.cells","update sealcast.cells set cell = ''e'' where cell = ''b''"}'::text[]) statement;
 select throws_ok('truncate sealcast.streams', '23503', 'other tables still name the streams', 'streams are not truncated alone');
-select lives_ok('truncate sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.switching', 'all of them may be truncated together');
+select lives_ok('truncate sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.switching', 'streams may be truncated together with all tables that refer to them');
 insert into sealcast.streams (stream_id) values (:room);
 select throws_ok(format('update sealcast.streams set stream_id = %L', :cave), '55000', 'the stream_id of a stream cannot change', 'a stream keeps its id');
 
 -- Columns, and the place for data of applications.
-select throws_ok(statement, '0A000', null, 'refused: ' || statement)
+select throws_ok(statement, '0A000', null, 'a change of columns is refused: ' || statement)
 from unnest(array['alter table sealcast.streams add slug text', 'alter table if exists sealcast.streams rename title to name',
   'alter table sealcast.messages alter ts type numeric', 'alter table sealcast.message_types drop column tier']) statement;
 insert into sealcast.streams (stream_id, metadata) values (:attic, '{"slug": "attic"}');
-select throws_ok(format('update sealcast.streams set metadata = %L', bad), '23514', null, 'refused as metadata: ' || left(bad, 20))
+select throws_ok(format('update sealcast.streams set metadata = %L', bad), '23514', null, 'as metadata of a stream, this is refused: ' || left(bad, 20))
 from unnest(array['[]', '1', json_build_object('x', repeat('x', 16384))::text]) bad;
 
 -- Whoever disables the event trigger and adds columns cannot restore a dump, but nothing else breaks.

@@ -61,14 +61,14 @@ end $f$;
 select is(array[pg_temp.earns(:nowhere, 10, 100, 9), pg_temp.earns(:nowhere, 1, 100, 200)], '{90,100}'::bigint[], 'with fewer points per message, the cap holds');
 select is(array[pg_temp.earns(:attic, 1, 10, 20), pg_temp.earns(:attic, 10, 100, 20)], '{10,100}'::bigint[], 'with a higher cap, the points up to it are earned');
 select is(array[pg_temp.earns(:cave, 10, 100, 20), pg_temp.earns(:cave, 10, 50, 20), pg_temp.earns(:cave, 10, null, 1)], '{100,100,110}'::bigint[], 'a lower cap takes no points away');
-select is((select array_agg(points order by points) from sealcast_economy.xp_days where user_id in (:nowhere, :attic, :cave)), '{100,100,110}'::bigint[], 'the days add up to these totals');
+select is((select array_agg(points order by points) from sealcast_economy.xp_days where user_id in (:nowhere, :attic, :cave)), '{100,100,110}'::bigint[], 'when rules change within a day, the days add up to the totals');
 
 -- Levels.
 select is(array(select sealcast_economy.xp_for_level(l) from generate_series(1, 6) l), '{0,100,300,600,1000,1500}', 'xp_for_level() gives the first points of each level');
 select is(sealcast_economy.level_of(xp), level, format('%s points are level %s', xp, level))
 from (values (0, 1), (99, 1), (100, 2), (299, 2), (300, 3), (-5, 1), (null, null)) v (xp, level);
 select is((select count(*) from generate_series(1, 20000) l where sealcast_economy.level_of(sealcast_economy.xp_for_level(l)) <> l), 0::bigint, 'the first points of a level give this level');
-select is((select count(*) from generate_series(2, 20000) l where sealcast_economy.level_of(sealcast_economy.xp_for_level(l) - 1) <> l - 1), 0::bigint, 'one point less gives the level below');
+select is((select count(*) from generate_series(2, 20000) l where sealcast_economy.level_of(sealcast_economy.xp_for_level(l) - 1) <> l - 1), 0::bigint, 'one point less than the first point of a level gives the level below');
 select is(sealcast_economy.level_of(sealcast_economy.xp_for_level(300000000) - 1), 299999999, 'level_of() is exact for trillions of points');
 select is(sealcast_economy.level_of(9223372036854775807), 429496730, 'level_of() takes the largest bigint');
 

@@ -46,7 +46,7 @@ select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_econom
 select sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet') as payout \gset
 select is(sealcast_economy.withdraw(:guest, 1000, 'USD', 'payout 1', 'wallet'), :payout::bigint, 'a repeated withdrawal returns the same transfer, also from an empty wallet');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', ''wallet'')', :guest)),
-          'PT402 insufficient_funds', 'an earlier withdrawal of the transaction counts');
+          'PT402 insufficient_funds', 'a withdrawal counts for the next one of the same transaction');
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1, ''USD'', ''payout 2'', %L)', :guest, kind)),
           'PT400 invalid_request', format('a withdrawal from an account of the kind %s is refused', kind)) from unnest('{hold,platform,outside}'::text[]) kind;
 select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast_economy.withdraw(%L, 1000, ''USD'', ''payout 1'', ''earnings'')', :guest)),
@@ -61,7 +61,7 @@ select pg_temp.settle() \g /dev/null
 select is(pg_temp.balances(), null, 'a refused reference moves no money');
 
 -- Append-only.
-select is(pg_temp.outcome('none', null, statement), '55000', statement)
+select is(pg_temp.outcome('none', null, statement), '55000', 'transfers and entries are append-only: ' || statement)
 from unnest(array['update sealcast_economy.entries set amount = 5', 'delete from sealcast_economy.entries', 'truncate sealcast_economy.entries',
   'update sealcast_economy.transfers set reference = null', 'delete from sealcast_economy.transfers where false',
   'truncate sealcast_economy.transfers cascade']) statement;

@@ -73,7 +73,7 @@ select is(pg_temp.admit(:cave, 'gift', :owner, '{"amount":5}'), '400 invalid_req
 savepoint payee;
 insert into sealcast.stream_roles (stream_id, user_id, role, granted_at) values (:room, :guest, 'owner', '2020-01-01Z');
 select is((select (status, message)::text from sealcast.admit(array[:room::uuid], '{gift}', array[:vip::uuid], array[gen_random_uuid()], '{"{\"amount\":5}"}')),
-          '(400,"to is missing, and the stream has several owners and no payee")', 'of several owners none is preferred');
+          '(400,"to is missing, and the stream has several owners and no payee")', 'a gift without `to` is refused when the stream has several owners and no payee');
 select sealcast.set_payee(:room, :creator) \g /dev/null
 select sealcast.set_role(:room, :vip, 'owner'), sealcast.set_role(:room, :vip, 'owner') \g /dev/null
 select sealcast_economy.deposit(:moderator, 5, 'USD', 'coins') \g /dev/null

@@ -39,11 +39,11 @@ select results_eq(format('select messages from sealcast_economy.messages_per_min
                   'values (5::bigint)', 'messages_per_minute() returns the minute of since to before until');
 
 -- Only callers who may read the stream get its aggregates.
-select is(pg_temp.outcome('sealcast_user', who, format('select count(*) from sealcast_economy.%s', call)), outcome, concat_ws(' ', who, call))
+select is(pg_temp.outcome('sealcast_user', who, format('select count(*) from sealcast_economy.%s', call)), outcome, format('%s for the caller %s gives %s', call, coalesce(who, 'without a session'), outcome))
 from unnest(array[format('top_chatters(%L)', :cave), format('messages_per_minute(%L, now())', :cave)]) call,
      (values (:owner, 'ok'), (:guest, 'PT404 stream_not_found'), (null, 'PT404 stream_not_found')) v (who, outcome);
 select is(pg_temp.outcome('sealcast_admin', null, format('select count(*) from sealcast_economy.top_chatters(%L)', :cave)), 'ok', 'sealcast_admin may read the aggregates of a private stream');
-select is(pg_temp.outcome('sealcast_user', :guest, format('select count(*) from sealcast_economy.%s', call)), 'PT400 invalid_request', call)
+select is(pg_temp.outcome('sealcast_user', :guest, format('select count(*) from sealcast_economy.%s', call)), 'PT400 invalid_request', 'arguments out of bounds are refused: ' || call)
 from unnest(array[format('top_chatters(%L, null, 1001)', :room), format('messages_per_minute(%L, now() - interval ''25 hours'')', :room)]) call;
 
 -- Retention.

@@ -142,7 +142,7 @@ select is(result, expected, who || ' reads ' || relation)
 from (values (:guest, 'accounts', '2'), (:guest, 'entries', '7'), (:guest, 'transfers', '5'), (:guest, 'xp', '1'), (:guest, 'xp_days', '2'), (:guest, 'holds', '0'),
              (:creator, 'accounts', '1'), (:creator, 'entries', '2'), (:creator, 'transfers', '2'), (:moderator, 'entries', '0'), (:moderator, 'xp', '0'), (:moderator, 'currencies', '1')) v (who, relation, expected),
      lateral pg_temp.try('sealcast_user', who, format('select count(*) from sealcast_economy.%s', relation));
-select is(pg_temp.outcome('sealcast_user', :guest, statement), '42501', statement)
+select is(pg_temp.outcome('sealcast_user', :guest, statement), '42501', 'sealcast_user may not: ' || statement)
 from unnest(array['select sealcast_economy.deposit(gen_random_uuid(), 1, ''USD'', ''r'')', 'select * from sealcast_economy.audit()', 'select from sealcast_economy.chatters',
                   'update sealcast_economy.accounts set balance = 5', 'select from sealcast_economy.unsettled_balances']) statement;
 

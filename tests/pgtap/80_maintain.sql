@@ -7,7 +7,7 @@ create function pg_temp.days(parent regclass) returns text language sql as $$
   select string_agg((day - (now() at time zone 'UTC')::date)::text, ' ' order by day) from sealcast_internal.partitions(parent) $$;
 select is(pg_temp.days('sealcast.messages'), '-1 0 1 2 3', 'messages have partitions from yesterday to three days ahead');
 select is(pg_temp.days('sealcast.stream_runs'), '-1 0 1 2 3', 'the log has partitions from yesterday to three days ahead');
-select is((select count(*) from pg_temp.maintain()), 0::bigint, 'a second call does nothing');
+select is((select count(*) from pg_temp.maintain()), 0::bigint, 'a second maintain() on the same day does nothing');
 update sealcast.retention set days_ahead = 4;
 select is((select array_agg(distinct action) from pg_temp.maintain()), array['created'], 'a larger days_ahead makes a partition');
 select is(pg_temp.days('sealcast.messages'), '-1 0 1 2 3 4', 'the new partition is the day ahead');
@@ -51,7 +51,7 @@ update sealcast.retention set keep = '8 days';
 insert into sealcast_internal.outbox values ('7', 1, 1, pg_temp.day_ms(11), :room, sealcast_internal.shard_of(:room), 0);
 select is((select count(*) from pg_temp.maintain() where object like 'sealcast.messages%'), 0::bigint, 'messages that are not relayed are not dropped');
 insert into sealcast_internal.relay_log values (sealcast_internal.shard_of(:room), 1, 1, 0, '8:8:', '0', 0, null, null, null, 0, '{}', '{}', '{}');
-select is((select count(*) from pg_temp.maintain() where object like 'sealcast.messages%'), 2::bigint, 'once they are relayed, they are dropped');
+select is((select count(*) from pg_temp.maintain() where object like 'sealcast.messages%'), 2::bigint, 'messages beyond retention are dropped after they are relayed');
 
 -- A partition that maintain() did not make, and a partition with a dependent view.
 create table sealcast.messages_ancient partition of sealcast.messages (primary key (ts, message_id)) for values from (0) to (1);
@@ -95,7 +95,7 @@ delete from sealcast.retention;
 update sealcast_internal.maintenance set recovered = false;
 select sealcast_internal.make_partition('sealcast.messages', 'ts', 'ts, message_id', current_date - 400) \g /dev/null
 select is((select count(*) from pg_temp.maintain()), 0::bigint, 'without a row in retention, maintain() drops no message');
-select is((select recovered from sealcast_internal.maintenance), false, 'and queues no message of a restored dump');
+select is((select recovered from sealcast_internal.maintenance), false, 'without a row in retention, maintain() queues no message of a restored dump');
 insert into sealcast.retention default values;
 delete from sealcast.added_types;
 select is((select count(*) from pg_temp.maintain()), 0::bigint, 'without the other rows of a dump, maintain() drops no message');
@@ -145,8 +145,8 @@ select results_eq('select * from pg_temp.calls(1)', $$values ('trimmed', '1 rows
 select results_eq('select * from pg_temp.calls(1)', $$values ('trimmed', '1 rows of sealcast.event_attempts'), ('unfinished', 'call sealcast.maintain() again')$$, 'a further call trims another table');
 select results_eq('select * from pg_temp.calls(1)', $$values ('dropped', 'sealcast.stream_runs_'), ('unfinished', 'call sealcast.maintain() again')$$, 'a call drops one partition');
 select is(m.finished_at, f.finished_at, 'finished_at stays until the maintenance is complete') from sealcast_internal.maintenance m, finished f;
-select results_eq('select * from pg_temp.calls(2)', $$values ('dropped', 'sealcast.stream_runs_')$$, 'the last call does not ask for another');
-select cmp_ok(m.finished_at, '>', f.finished_at, 'and records finished_at') from sealcast_internal.maintenance m, finished f;
+select results_eq('select * from pg_temp.calls(2)', $$values ('dropped', 'sealcast.stream_runs_')$$, 'the last call of a maintenance does not ask for another call');
+select cmp_ok(m.finished_at, '>', f.finished_at, 'the last call of a maintenance records finished_at') from sealcast_internal.maintenance m, finished f;
 
 update sealcast.retention set days_ahead = 50;
 select is((select array_agg(distinct action || ' ' || n) from (select action, count(*) as n from pg_temp.calls(1) group by action) a), '{created 20,unfinished 1}', 'a call makes at most 20 partitions');
@@ -166,6 +166,6 @@ create function pg_temp.due(began interval, finished interval) returns boolean l
   select sealcast_internal.maintenance_due('1 hour') $$;
 select is(pg_temp.due(null, null), null, 'in a database in which nobody began it, maintenance is not due');
 select is(pg_temp.due('2 hours', null), true, 'a maintenance that never ended is due');
-select is(pg_temp.due('2 hours', '50 minutes') or not pg_temp.due('2 minutes', '70 minutes'), false, 'otherwise it is due when the last one ended long ago');
+select is(pg_temp.due('2 hours', '50 minutes') or not pg_temp.due('2 minutes', '70 minutes'), false, 'maintenance is due when the last one ended long ago');
 select * from finish();
 rollback;

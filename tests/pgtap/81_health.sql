@@ -26,7 +26,7 @@ select pg_temp.queue('11', 900, '1 hour') \g /dev/null
 select is(pg_temp.lag(), 0::bigint, 'a relayed message is no lag, although its row is still in the outbox');
 select pg_temp.queue('40', 2000, '30 s'), pg_temp.queue('41', 2001, '20 s', 3) \g /dev/null
 select is(pg_temp.lag(), 30::bigint, 'the lag is the age of the oldest message that is not relayed');
-select is(pg_temp.lag(2), 0::bigint, 'the other shards have no lag');
+select is(pg_temp.lag(2), 0::bigint, 'a lag of one shard is not a lag of the other shards');
 select is((pg_temp.health('relay_lag_seconds', '1')).ok, false, 'a lag of 5 s is not ok');
 select is((pg_temp.health('relay_lag_seconds', '1')).detail, 'no sidecar leads the shard', 'the lag names the reason: no leader');
 select is((pg_temp.health('relay_unrelayed_messages', '1')).value, 4::numeric, 'the messages that are not relayed are counted, not the rows');
@@ -117,7 +117,7 @@ insert into sealcast_internal.event_leases (group_name, partition, finished_to) 
 select is(round((pg_temp.health('event_group_behind_seconds', 'taps')).value / 10), 60::numeric, 'a group is behind by its slowest partition');
 
 -- Every role that may monitor, and no other.
-select is(pg_temp.outcome(role, null, 'select count(*) from sealcast.health'), outcome, role || ' ' || outcome)
+select is(pg_temp.outcome(role, null, 'select count(*) from sealcast.health'), outcome, format('for the role %s, reading health gives %s', role, outcome))
 from (values ('sealcast_admin', 'ok'), ('sealcast_service', 'ok'), ('pg_monitor', 'ok'), ('sealcast_user', '42501')) v (role, outcome);
 select * from finish();
 rollback;
