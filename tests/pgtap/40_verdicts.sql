@@ -1,7 +1,7 @@
 -- Tests every verdict of SQL: from admit() as a row, and from send_message() as SQLSTATE, DETAIL and HINT.
 begin;
 \ir scene.psql
-select plan(74);
+select plan(76);
 
 insert into sealcast.message_types (t, max_bytes) values ('small', 20);
 select sealcast.mute(:room, :vip, now() + interval '1 minute') \g /dev/null
@@ -36,6 +36,8 @@ insert into asked (stream_id, t, sender_id, d, expected, message, details, wait)
   (:attic, 'chat', :guest, '{}', '403 stream_closed', 'closed', '^since ', false),
   (:nowhere, 'chat', :guest, '{}', '404 stream_not_found', 'a0000000-0000-4000-8000-00000000000f', null, false),
   (:room, 'small', :guest, '{"a":"0123456789"}', '200', null, null, false),
+  (:room, 'small', :guest, '{"a":"0123456789ab"}', '200', null, null, false),
+  (:cave, 'transport_migrate', :system, '{}', '200', null, null, false),
   (:room, 'small', :guest, '{"a":"0123456789abcdef"}', '413 payload_too_large', '24 bytes, but type small allows at most 20', null, false),
   (:room, 'no_such', :guest, '{}', '422 unknown_type', 'no_such', null, false);
 select is(pg_temp.admit(stream_id, t, sender_id, d), expected, format('admit() answers %s to %s of type %s from %s', expected, coalesce(nullif(left(d, 30), ''), 'an empty text'), coalesce(t, 'null'), coalesce(sender_id::text, 'null'))) from asked order by n;
@@ -58,7 +60,7 @@ select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item
 select is((select array_agg(v.item) from verdict v join asked a on a.n = v.item where a.wait <> (coalesce(v.retry_after_ms, 0) > 0)), null,
           'exactly the refusals that end by themselves have retry_after_ms');
 select is((select retry_after_ms between 50000 and 60000 from verdict where code = 'user_muted'), true, 'retry_after_ms is in milliseconds');
-select is((select count(*) from sealcast.messages where sender_id = :guest and stream_id = :room), 4::bigint, 'refused messages are not stored');
+select is((select count(*) from sealcast.messages where sender_id = :guest and stream_id = :room), 6::bigint, 'refused messages are not stored');
 select is((select count(*) from verdict v where status = 200 and sealcast.verify_detail(envelope::json) <> 'ok'), 0::bigint, 'each stored message verifies');
 
 select is((select concat_ws(' ', status, code, message) from sealcast.admit(array[:room::uuid], '{chat}', array[:guest::uuid], '{null}', '{"{}"}')),

@@ -2,7 +2,7 @@
 begin;
 \ir scene.psql
 update sealcast.streams set visibility = 'public' where stream_id = :cave;
-select plan(73);
+select plan(74);
 
 -- Begins with an empty relay. The messages that this transaction queues get an older xid, because the relay takes
 -- committed messages only.
@@ -199,5 +199,12 @@ from (select * from sealcast.stream_runs where stream_id = :room order by "offse
 select results_eq(format('select * from sealcast_internal.tail(array[sealcast_internal.shard_of(%L)], ''{%s}'', 10)', :room, :before),
                   format('select shard, batch, stream_id, "offset", prev, envelope, public_prev from drained where shard = sealcast_internal.shard_of(%L) and batch > %s order by batch, "offset"',
                          :room, :before), 'tail() returns the frames of a run in their order, with their own offsets and envelopes');
+
+-- Partitions of the log that do not belong to one day.
+create table sealcast.stream_runs_first partition of sealcast.stream_runs for values from (0) to (1000);
+create table sealcast.stream_runs_second partition of sealcast.stream_runs for values from (1000) to (2000);
+select pg_temp.maintain() \g /dev/null
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id) values (:attic, 1, 3, 500, 0, 1), (:attic, 4, 2, 1500, 0, 4);
+select is(sealcast_internal.last_offset(:attic), 5::bigint, 'last_offset() is the newest offset of all partitions, also of those that are not of one day');
 select * from finish();
 rollback;
