@@ -2,7 +2,7 @@
 begin;
 \ir scene.psql
 update sealcast.streams set visibility = 'public' where stream_id = :cave;
-select plan(74);
+select plan(76);
 
 -- Begins with an empty relay. The messages that this transaction queues get an older xid, because the relay takes
 -- committed messages only.
@@ -200,11 +200,21 @@ select results_eq(format('select * from sealcast_internal.tail(array[sealcast_in
                   format('select shard, batch, stream_id, "offset", prev, envelope, public_prev from drained where shard = sealcast_internal.shard_of(%L) and batch > %s order by batch, "offset"',
                          :room, :before), 'tail() returns the frames of a run in their order, with their own offsets and envelopes');
 
--- Partitions of the log that do not belong to one day.
-create table sealcast.stream_runs_first partition of sealcast.stream_runs for values from (0) to (1000);
-create table sealcast.stream_runs_second partition of sealcast.stream_runs for values from (1000) to (2000);
+-- The clock was ahead when the stream was last drained, which the log of the shard does not show.
+update sealcast.stream_runs set logged_at = logged_at + 7200000
+where stream_id = :room and "offset" = (select max("offset") from sealcast.stream_runs where stream_id = :room);
+select pg_temp.stand_at('68:68:'), pg_temp.queue(:room, 1, '68') \g /dev/null
+select pg_temp.drain('a', 1, 10) \g /dev/null
+select is(array_agg(logged_at order by "offset"), array_agg(logged_at order by logged_at), 'within a stream, logged_at never goes back')
+from sealcast.stream_runs where stream_id = :room;
+
+-- Rows of the log in a DEFAULT partition may be older or newer than those of the days.
+create table sealcast.stream_runs_default partition of sealcast.stream_runs default;
 select pg_temp.maintain() \g /dev/null
-insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id) values (:attic, 1, 3, 500, 0, 1), (:attic, 4, 2, 1500, 0, 4);
-select is(sealcast_internal.last_offset(:attic), 5::bigint, 'last_offset() is the newest offset of all partitions, also of those that are not of one day');
+select floor(extract(epoch from clock_timestamp())) * 1000 as today \gset
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
+values (:attic, 1, 3, 500, 0, 1), (:attic, 4, 2, :today, 0, 4), (:nowhere, 1, 3, :today, 0, 1), (:nowhere, 4, 2, 500, 0, 4);
+select is(sealcast_internal.last_offset(stream_id), 5::bigint, format('last_offset() is the newest offset when the DEFAULT partition has the %s rows', what))
+from (values (:attic::uuid, 'older'), (:nowhere, 'newer')) v (stream_id, what);
 select * from finish();
 rollback;
