@@ -36,6 +36,10 @@ files=$(mktemp -d)
 trap 'rm -rf "$files"' EXIT
 # generated PAGE MARK: the lines between the comments `MARK:begin` and `MARK:end` of the page are those on standard input.
 generated() {
+  if (($(grep -cE "^<!-- $2:(begin|end)" "$1") != 2)); then
+    complain "$1 lacks the comment '<!-- $2:begin -->' or '<!-- $2:end -->'"
+    return
+  fi
   {
     sed "/^<!-- $2:begin/q" "$1"
     cat
