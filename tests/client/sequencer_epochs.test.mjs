@@ -12,6 +12,7 @@ class Log {
   reported = [];
   messages = [];
   requests = 0;
+  asked = []; // the bounds of the requests
 
   constructor(from) {
     this.sequencer = new Sequencer({
@@ -21,6 +22,7 @@ class Log {
       historyFailed: assert.ifError,
       history: async ({ after, before, limit }) => {
         this.requests++;
+        this.asked.push([after, before]);
         const [bound, end] = [parseResumePoint(after), before === undefined ? null : parseResumePoint(before)];
         const reset = bound.epoch !== null && bound.epoch !== this.epoch;
         const inRange = ({ offset }) => reset || (offset > bound.offset && !(offset >= end?.offset));
@@ -169,6 +171,7 @@ test('a gap is filled with the epoch, and a resume point of another epoch is rew
   log.begin('new', signed('b', 12));
   log.sequencer.push({ ...log.messages[11], prev: 11 });
   await log.has(['back to 0', ...reports(signed('b', 12))]);
+  assert.deepEqual(log.asked[0], ['old:10', 'old:12']);
   log.sequencer.close();
 });
 
