@@ -213,6 +213,18 @@ test('a history that fails is reported each time, and asked again', async () => 
   model.sequencer.close();
 });
 
+test('a history that names a time to wait is not asked before', async () => {
+  const times = [];
+  const failure = Object.assign(new SealcastError('busy', 'busy'), { retryAfterMs: 1000 });
+  const beforeAnswer = () => { if (times.push(performance.now()) === 1) throw failure; };
+  const model = new Model({ beforeAnswer });
+  model.last = 1;
+  model.sequencer.catchUp();
+  await model.reached(1);
+  assert.ok(times[1] - times[0] >= 999, `asked again after ${times[1] - times[0]} ms`); // a timer may end a fraction early
+  model.sequencer.close();
+});
+
 test('rewind() is reported before the next frame, and offsets are delivered again', async () => {
   const model = new Model();
   for (const offset of upTo(5)) model.sequencer.push(frame(offset));

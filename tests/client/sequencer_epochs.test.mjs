@@ -106,6 +106,7 @@ test('frames that the first frame of a page shows as missing are reported as del
   log.messages.splice(3, 2); // 4 and 5 are gone, although 1 is kept
   log.sequencer.push(log.messages.at(-1));
   await log.has(['4-5', '6 a6', '7 a7']);
+  assert.equal(log.requests, 1);
   log.sequencer.close();
 });
 
