@@ -9,26 +9,37 @@
 //   calls       one entry per call of moderation: {url, name, status, code, began, ended}
 //   stored      the rows of sealcast.messages: {sender, txnId, streamId, text}
 //   logged      the given offsets: {streamId, offset, sender, txnId}
-//   deliveries  the received frames: reader → stream → [{offset, prev, text}], in the order of arrival
+//   deliveries  the received frames: reader → stream → [{offset, prev, text, arrived}], in the order of arrival. Those of
+//               event streams have their epoch too, and there are resets: {reset: true, offset, epoch}
 //   repaired    the frames that the broker's reader missed and took from the history: {streamId, offset, after,
 //               before}. `after` and `before`: when the frames before and behind the gap arrived.
+//   effects     the effects of the event handler: {sender, txnId, times}
+//   losses      the times of which Postgres has lost commits, {from, to}: what was answered before `from`, or sent after
+//               `to`, is not lost
+//   epoch       of the log, at the end
 //
 // `verifies(text)` returns whether an envelope has a valid seal. All other checks need no server. times.mjs has the
-// rules about times, and calm.mjs those about the times without a fault.
+// rules about times, calm.mjs those about the times without a fault, frames.mjs those about readers, and losses.mjs those
+// about lost commits.
 import { checkCalm } from './calm.mjs';
+import { checkFrames } from './frames.mjs';
+import { checkEffects, checkLost, findLost } from './losses.mjs';
 import { checkTimes, keyOf } from './times.mjs';
 
 const UNDECIDED = new Set([0, 429, 503]); // a later attempt with the same txn_id decides
 
 export function check(history, verifies) {
-  const { attempts, stored, logged, deliveries } = history;
   const violations = [];
   const report = (guarantee, details, txnId) => violations.push({ guarantee, details, txnId });
-  const rows = checkStored(stored, verifies, report);
-  checkAttempts(attempts, rows, report);
-  const texts = checkLogged(logged, rows, report);
-  for (const [reader, streams] of Object.entries(deliveries)) checkReader(reader, streams, texts, report);
-  checkTimes(history, report);
+  const rows = checkStored(history.stored, verifies, report);
+  const lost = findLost(history, rows);
+  checkLost(lost, verifies, report);
+  const attempts = history.attempts.filter((attempt) => !lost.has(attempt));
+  checkAttempts(attempts, rows, new Set([...lost].map(keyOf)), report);
+  const texts = checkLogged(history.logged, rows, report);
+  checkFrames(history, texts, verifies, report);
+  checkEffects(history.effects, rows, report);
+  checkTimes({ ...history, attempts }, report);
   checkCalm(history, report);
   return violations;
 }
@@ -43,7 +54,8 @@ function checkStored(stored, verifies, report) {
   return rows;
 }
 
-function checkAttempts(attempts, rows, report) {
+// `lost` are the keys of the messages that were also answered in a lost history.
+function checkAttempts(attempts, rows, lost, report) {
   const messages = new Map(); // the attempts of each message, by sender and txn_id
   for (const attempt of attempts) {
     const earlier = messages.get(keyOf(attempt)) ?? [];
@@ -59,7 +71,7 @@ function checkAttempts(attempts, rows, report) {
       report('a txn_id is inserted once', `${inserts.length} answers report an insert`, txnId);
     }
     if (accepted.length === 0 && row) report('every stored message was answered 200', `stored: ${row.text}`, txnId);
-    if (accepted.length === 0 && tries.every(({ status }) => UNDECIDED.has(status))) {
+    if (accepted.length === 0 && !lost.has(key) && tries.every(({ status }) => UNDECIDED.has(status))) {
       report('retries decide every message', `no attempt was decided: ${tries.map(({ status, code }) => `${status} ${code}`)}`, txnId);
     }
   }
@@ -98,24 +110,4 @@ function checkLogged(logged, rows, report) {
     if (!withOffset.has(key)) report('every committed message is relayed', `${streamId}: it has no offset`, txnId);
   }
   return texts;
-}
-
-// Reads the frames as a client does: a frame up to the last offset is a repeat, and `prev` shows a gap.
-function checkReader(reader, streams, texts, report) {
-  for (const streamId of Object.keys(streams)) {
-    if (!texts.has(streamId) && streams[streamId].length > 0) report('every delivered message is stored', `${reader}: stream ${streamId} has no messages`);
-  }
-  for (const [streamId, expected] of texts) {
-    let last = 0;
-    for (const { offset, prev, text } of streams[streamId] ?? []) {
-      const txnId = /"txn_id":"([^"]+)"/.exec(text)?.[1];
-      const where = `${reader}, ${streamId}, offset ${offset}`;
-      if (text !== expected[offset - 1]) report('the delivered envelope is the stored envelope', `${where}: ${text}, stored ${expected[offset - 1]}`, txnId);
-      if (prev !== offset - 1) report('prev is the offset of the previous frame', `${where}: prev is ${prev}`, txnId);
-      if (offset <= last) continue;
-      if (offset > last + 1) report('every reader gets every message in the order of offsets', `${where} follows ${last}`, txnId);
-      last = offset;
-    }
-    if (last < expected.length) report('every reader gets every message in the order of offsets', `${reader}, ${streamId}: nothing after ${last} of ${expected.length}`);
-  }
 }

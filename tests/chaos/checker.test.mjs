@@ -10,7 +10,9 @@ const envelope = (n, sig = 'right') => `{"txn_id":"t${n}","d":{"content":"c${n}"
 const row = (n) => ({ sender: 'ann', txnId: `t${n}`, streamId: room, text: envelope(n) });
 const attempt = (n, answer = {}) =>
   ({ sender: 'ann', txnId: `t${n}`, streamId: room, content: `c${n}`, status: 200, text: envelope(n), url: 'a', began: 20_000, ended: 20_010, ...answer });
-const frame = (n) => ({ offset: n, prev: n - 1, text: envelope(n) });
+const frame = (n, rest = {}) => ({ offset: n, prev: n - 1, text: envelope(n), arrived: 20_020, ...rest });
+const effect = (n) => ({ sender: 'ann', txnId: `t${n}`, times: 1 });
+const reset = { reset: true, offset: 0, epoch: 'E1' };
 const lost = { status: 0, code: 'ECONNRESET', text: undefined };
 
 // Three stored messages and a refused one. The second message has an attempt without an answer. All were sent at the
@@ -26,6 +28,9 @@ const correct = () => ({
   logged: [1, 2, 3].map((n) => ({ streamId: room, offset: n, sender: 'ann', txnId: `t${n}` })),
   deliveries: { sse: { [room]: [frame(1), frame(2), frame(1), frame(2), frame(3)] }, mqtt: { [room]: [frame(1), frame(2), frame(3)] } },
   repaired: [],
+  effects: [1, 2, 3].map(effect),
+  losses: [],
+  epoch: 'E1',
 });
 const verifies = (text) => text.includes('"sig":"right"');
 const violated = (history) => [...new Set(check(history, verifies).map(({ guarantee }) => guarantee))];
@@ -65,7 +70,16 @@ const violations = {
   'every delivered message is stored': (h) => (h.deliveries.sse.elsewhere = [frame(1)]),
   'the delivered envelope is the stored envelope': (h) => (h.deliveries.mqtt[room][1].text = envelope(2, 'forged')),
   'prev is the offset of the previous frame': (h) => (h.deliveries.mqtt[room][1].prev = 0),
+  'each stored message has its effect once': (h) => (h.effects[1].times = 2),
+  'only stored messages have effects': (h) => h.effects.push(effect(4)),
+  'only lost commits begin an epoch': (h) => (h.deliveries.sse[room] = [frame(1, { epoch: 'E0' }), reset, ...h.deliveries.sse[room].map((f) => ({ ...f, epoch: 'E1' }))]),
 };
+test('a violation is reported: each stored message has its effect once: an effect is missing', () => {
+  const history = correct();
+  history.effects.pop();
+  assert.deepEqual(violated(history), ['each stored message has its effect once']);
+});
+
 for (const [guarantee, violate] of Object.entries(violations)) {
   test(`a violation is reported: ${guarantee}`, () => {
     const history = correct();
@@ -89,7 +103,7 @@ for (const [how, violate] of Object.entries({
 }
 
 test('a violation is reported: the run has no messages and no faults', () => {
-  const empty = { attempts: [], reads: [], calls: [], faults: [], stored: [], logged: [], deliveries: {}, repaired: [] };
+  const empty = { attempts: [], reads: [], calls: [], faults: [], stored: [], logged: [], deliveries: {}, repaired: [], effects: [], losses: [] };
   assert.deepEqual(violated({ ...empty, run: { seconds: 30, scheduled: 0, urls: [], began: 0, ended: 30_000 } }), [tests]);
 });
 

@@ -117,6 +117,85 @@ describe('with a single Redis', () => {
   });
 });
 
+// Every transport and the event handler have the newest message of the room.
+async function everywhere() {
+  const { broker, events, rooms: [room], stack, target } = system;
+  const [{ text }] = await stack.query(`select sealcast.envelope(m) as text from sealcast.stream_log l join sealcast.messages m using (ts, message_id)
+    where l.stream_id = $1 order by l."offset" desc limit 1`, [room]);
+  const has = (frames) => frames.some(({ envelope }) => JSON.stringify(envelope) === text);
+  await until('Redis Streams has it', async () => has(await target.frames(room)), 30_000);
+  await until('MQTT has it', () => has(broker.frames.get(room)), 30_000);
+  await until('each message has its effect', () => events.complete(), 60_000);
+  for (const { times } of await events.effects()) assert.equal(times, 1);
+}
+
+describe('with a history that goes back', () => {
+  for (const [fault, hasNewPrimary] of [['failover', true], ['point-in-time', false]]) {
+    test(`${fault} postgres: the answered messages since then are lost, and all else goes on in a new epoch`, { timeout: 240_000 }, async (t) => {
+      const { postgres, rooms: [room], stack, urls: [url] } = system;
+      const [sender, kept, lost] = [stack.user(), message(room, 'kept'), message(room, 'lost')];
+      const sent = async (body) => {
+        const { status, headers } = await send(url, sender, body);
+        return status === 200 && { replayed: headers['idempotency-replayed'] };
+      };
+      const reader = await Subscriber.to(url, room);
+      await until('a message is accepted', () => sent(kept));
+      const [epoch, primary, losses] = [await stack.logEpoch(), postgres.primary, postgres.losses.length];
+      const remove = await inject(t, fault, 'postgres');
+      assert.deepEqual(await sent(lost), { replayed: undefined });
+      await until('a reader has the message that will be lost', () => reader.frames.some(({ envelope }) => envelope.d.content === 'lost'));
+      await remove();
+      assert.equal(postgres.primary !== primary, hasNewPrimary);
+      assert.equal(postgres.losses.length, losses + 1);
+      const stored = await stack.stored(room);
+      assert.deepEqual([kept, lost].map(({ txn_id }) => stored.includes(txn_id)), [true, false]);
+      await until('a new epoch has begun', async () => (await stack.logEpoch()) !== epoch);
+      await until('the event stream of the old epoch ends', () => !reader.open);
+      assert.deepEqual(await until('the lost message is sent again', () => sent(lost), 30_000), { replayed: undefined });
+      assert.deepEqual(await sent(kept), { replayed: 'true' });
+      await works();
+      await everywhere();
+      assert.equal((await stack.query("select from pg_stat_replication where state = 'streaming'")).length, 1, 'there is a standby again');
+    });
+  }
+
+  test('older-dump redis-events: the events that Redis has lost are carried again by another leader', { timeout: 120_000 }, async (t) => {
+    const { events, sidecars } = system;
+    await accepted();
+    await everywhere();
+    const remove = await inject(t, 'older-dump', 'redis-events');
+    const before = await events.newest();
+    await accepted();
+    await until('Redis has the event', async () => `${await events.newest()}` !== `${before}`);
+    assert.equal(await events.complete(), false, 'the workers are slow');
+    const [processes, id] = [[...sidecars.values()].map(({ process }) => process), await events.redis.text('info', 'server')];
+    await remove();
+    assert.notEqual(await events.redis.text('info', 'server'), id);
+    assert.equal(processes.filter((one) => ![...sidecars.values()].some(({ process }) => process === one)).length, 1, 'one sidecar was killed');
+    await until('the loss is logged', () => [...system.logs.values()].some(({ lines }) => lines.some((line) => line.includes('carrying them again'))));
+    await works();
+    await everywhere();
+  });
+
+  test('older-dump redis: the gate has forgotten a message, and Postgres has not', async (t) => {
+    const { rooms: [room], stack, urls: [url] } = system;
+    const [sender, body] = [stack.user(), message(room)];
+    const known = () => stack.redis('keys', `*${sender.id}*`);
+    const remove = await inject(t, 'older-dump', 'redis');
+    assert.equal((await send(url, sender, body)).status, 200);
+    assert.notEqual(await known(), '');
+    await remove();
+    assert.equal(await known(), '');
+    const again = await until('the message is answered', async () => {
+      const answer = await send(url, sender, body);
+      return answer.status === 200 && answer;
+    });
+    assert.equal(again.headers['idempotency-replayed'], 'true');
+    assert.equal((await stack.stored(room)).filter((txn) => txn === body.txn_id).length, 1);
+    await works();
+  });
+});
+
 describe('with a Redis Cluster', () => {
   before(() => system.useRedis('cluster'));
 

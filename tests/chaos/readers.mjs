@@ -4,12 +4,13 @@ import { Subscriber, request } from '../integration/http.mjs';
 
 const BACK_OFF_MS = 100;
 
-const plain = ({ offset, prev, envelope }) => ({ offset, prev, text: JSON.stringify(envelope) });
+// In the form of checker.mjs. `arrived` is a time of performance.now().
+const plain = ({ offset, prev, envelope }, arrived, rest) => ({ offset, prev, text: JSON.stringify(envelope), arrived, ...rest });
+const epochOf = (id) => String(id).split(':')[0];
 
 // Reads the event streams of one sidecar. When a stream ends, it connects again with the last id, as EventSource does.
 class EventStreams {
   frames = {};
-  violations = [];
   #closed = false;
   #open = new Set();
 
@@ -37,11 +38,10 @@ class EventStreams {
 
   async #read(subscriber, frames) {
     for (;;) {
-      frames.push(...subscriber.frames.splice(0).map(plain));
+      // A reset comes before all frames.
+      frames.push(...subscriber.resets.splice(0).map((reset) => ({ ...reset, epoch: epochOf(subscriber.lastEventId) })));
+      frames.push(...subscriber.frames.splice(0).map((frame) => plain(frame, performance.now(), { epoch: epochOf(frame.id) })));
       subscriber.arrivals.length = 0;
-      for (const reset of subscriber.resets.splice(0)) {
-        this.violations.push({ guarantee: 'a resume point within the retention gets no reset', details: JSON.stringify(reset) });
-      }
       if (!subscriber.open) return;
       await new Promise((resolve) => subscriber.once('changed', resolve));
     }
@@ -61,51 +61,50 @@ export class Readers {
     this.sse = system.urls.map((url) => new EventStreams(url, system.rooms));
   }
 
-  get violations() {
-    return this.sse.flatMap(({ violations }) => violations);
-  }
-
-  // Whether every reader has received the newest offset of each stream. `ends`: stream → newest offset.
-  async haveReceived(ends) {
+  // Whether every reader has received the newest message of each stream. `newest`: stream → envelope.
+  async haveReceived(newest) {
     const { broker, target } = this.system;
-    for (const [room, end] of Object.entries(ends)) {
-      for (const { frames } of this.sse) if (!(frames[room].at(-1)?.offset >= end)) return false;
-      if (!(broker.frames.get(room).at(-1)?.offset >= end)) return false;
-      const [newest] = await target.command('xrevrange', `sealcast:stream:${room}`, '+', '-', 'count', '1');
-      if (!newest || Number(newest[1][newest[1].indexOf('offset') + 1]) < end) return false;
+    const has = (frames, text) => frames.findLast((frame) => (frame.text ?? JSON.stringify(frame.envelope)) === text);
+    for (const [room, text] of Object.entries(newest)) {
+      if (![...this.sse.map(({ frames }) => frames[room]), broker.frames.get(room)].every((frames) => has(frames, text))) return false;
+      if (!has((await target.entries(room)).map(({ frame }) => frame), text)) return false;
     }
     return true;
   }
 
-  // Returns reader → stream → frames.
-  async deliveries() {
+  // Returns reader → stream → frames. `stored`: stream → envelopes by offset.
+  async deliveries(stored) {
     const { broker, target, rooms } = this.system;
     const redis = {};
     const mqtt = {};
     for (const room of rooms) {
-      redis[room] = (await target.frames(room)).map(plain);
-      mqtt[room] = await this.#repair(room, broker.frames.get(room));
+      // The id of an entry begins with the time of day at which Redis got it.
+      redis[room] = (await target.entries(room)).map(({ id, frame }) => plain(frame, parseInt(id) - performance.timeOrigin));
+      mqtt[room] = await this.#repair(room, broker.frames.get(room), stored.get(room));
     }
     return { 'sse at a': this.sse[0].frames, 'sse at b': this.sse[1].frames, redis_streams: redis, mqtt };
   }
 
   // A killed broker loses messages that it has accepted and not yet sent. The reader sees the gap by `prev` and takes
-  // the missing messages from the history: docs/delivery.md.
-  async #repair(room, frames) {
+  // the missing messages from the history: docs/delivery.md. A frame of a lost history shows no gap in the present one.
+  async #repair(room, frames, stored) {
     const complete = [];
     let last = 0;
     let after = 0; // when the last frame arrived
-    for (const { arrived, ...frame } of frames) {
-      while (frame.prev > last) {
+    for (const received of frames) {
+      const { arrived } = received;
+      const frame = plain(received, arrived);
+      const isStored = frame.text === stored[frame.offset - 1];
+      while (isStored && frame.prev > last) {
         const { json } = await request(`${this.system.urls[0]}/streams/${room}/messages?after=${last}&limit=500`);
-        const missing = json.messages.filter(({ offset }) => offset <= frame.prev).map(plain);
+        const missing = json.messages.filter(({ offset }) => offset <= frame.prev).map((message) => plain(message, arrived));
         if (missing.length === 0) break; // the checker reports the gap
         complete.push(...missing);
         this.repaired.push(...missing.map(({ offset }) => ({ streamId: room, offset, after, before: arrived })));
         last = missing.at(-1).offset;
       }
-      complete.push(plain(frame));
-      if (frame.offset <= last) continue;
+      complete.push(frame);
+      if (!isStored || frame.offset <= last) continue;
       last = frame.offset;
       after = arrived;
     }

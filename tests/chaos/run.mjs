@@ -1,6 +1,7 @@
 // Injects faults under load by the schedule of a seed, and then checks the guarantees. tests/chaos.sh runs it with SEED
 // and SECONDS_OF_LOAD in the environment, and perhaps GATE_REDIS and FAULTS.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
 import { checkEnvelope } from '../integration/envelope.mjs';
@@ -40,6 +41,8 @@ const history = {
   logged: [],
   deliveries: {},
   repaired: readers.repaired,
+  effects: [],
+  losses: system.postgres.losses,
 };
 const found = [];
 try {
@@ -49,7 +52,7 @@ try {
 } catch (error) {
   found.push({ guarantee: 'the system recovers', details: error.stack }); // report() saves the history so far
 }
-const violations = [...system.violations, ...injector.violations, ...readers.violations, ...found];
+const violations = [...system.violations, ...injector.violations, ...found];
 report();
 readers.close();
 await system.close();
@@ -71,10 +74,12 @@ async function collectHistory() {
   const { stack } = system;
   await clients.retryUndecided();
   const arrived = async () => {
-    const rows = await stack.query('select stream_id, max("offset") as newest, count(*) as logged from sealcast.stream_log group by 1');
-    const stored = await stack.query('select count(*) from sealcast.messages');
-    if (rows.reduce((sum, { logged }) => sum + Number(logged), 0) < Number(stored[0].count)) return false;
-    return readers.haveReceived(Object.fromEntries(rows.map(({ stream_id, newest }) => [stream_id, Number(newest)])));
+    const [{ logged }] = await stack.query('select count(*) = (select count(*) from sealcast.messages) as logged from sealcast.stream_log');
+    if (!logged || !(await system.events.complete())) return false;
+    const newest = await stack.query(`select l.stream_id, sealcast.envelope(m) as text
+      from (select stream_id, max("offset") as "offset" from sealcast.stream_log group by 1) n
+      join sealcast.stream_log l using (stream_id, "offset") join sealcast.messages m using (ts, message_id)`);
+    return readers.haveReceived(Object.fromEntries(newest.map(({ stream_id, text }) => [stream_id, text])));
   };
   // If the broker has lost the last messages of a stream, its reader sees the gap only when another message follows.
   for (let round = 0; round < 15; round++) {
@@ -82,12 +87,16 @@ async function collectHistory() {
     if (await until('everything arrives', arrived, 4000).catch(() => false)) break;
   }
   const stored = await stack.query('select sender_id, txn_id, stream_id, sealcast.envelope(m) as text from sealcast.messages m');
-  const logged = await stack.query(`select l.stream_id, l."offset", m.sender_id, m.txn_id
+  const logged = await stack.query(`select l.stream_id, l."offset", m.sender_id, m.txn_id, sealcast.envelope(m) as text
     from sealcast.stream_log l left join sealcast.messages m using (ts, message_id)`);
+  const texts = new Map(system.rooms.map((room) => [room, []]));
+  for (const { stream_id, offset, text } of logged) texts.get(stream_id)[offset - 1] = text;
   return {
     stored: stored.map((row) => ({ sender: row.sender_id, txnId: row.txn_id, streamId: row.stream_id, text: row.text })),
     logged: logged.map((row) => ({ streamId: row.stream_id, offset: Number(row.offset), sender: row.sender_id, txnId: row.txn_id })),
-    deliveries: await readers.deliveries(),
+    deliveries: await readers.deliveries(texts),
+    effects: await system.events.effects(),
+    epoch: await stack.logEpoch(),
   };
 }
 
@@ -110,13 +119,18 @@ function report() {
   print(`${history.attempts.length} answers: ${Object.entries(statuses).map(([name, count]) => `${name}: ${count}`).join(', ')}`);
   print(`${history.reads.length} pages read, ${history.calls.length} calls of moderation`);
   print(`${history.stored.length} messages stored, ${frames.length} frames received; MQTT: ${history.repaired.length} frames from the history, after a kill of the broker`);
+  const stored = new Set(history.stored.map(({ text }) => text));
+  const lost = new Set(history.attempts.filter(({ status, text }) => status === 200 && !stored.has(text)).map(({ text }) => text));
+  print(`${history.losses.length} times the history of Postgres went back, with ${lost.size} answered messages; ${history.effects.length} effects of events`);
   if (violations.length === 0) return print(`All guarantees hold (seed ${seed})`);
   mkdirSync(results, { recursive: true });
   const lines = (name, entries) => writeFileSync(`${results}/${name}`, entries.map((entry) => `${entry}\n`).join(''));
-  for (const [name, entries] of Object.entries({ violations, ...history, deliveries: [history.deliveries], run: [history.run] })) {
+  for (const [name, entries] of Object.entries({ violations, ...history, deliveries: [history.deliveries], run: [history.run], epoch: [history.epoch] })) {
     lines(`${name}.jsonl`, entries.map((entry) => JSON.stringify(entry)));
   }
   for (const [name, log] of system.logs) lines(`sidecar-${name}.log`, log.lines);
+  for (const worker of system.events.workers) lines(`${worker.holder}.log`, worker.log);
+  for (const log of readdirSync(join(system.stack.directory, 'log'))) cpSync(join(system.stack.directory, 'log', log), join(results, log));
   for (const { guarantee, details, txnId } of violations.slice(0, 20)) {
     print(`VIOLATED: ${guarantee}: ${details}`);
     for (const attempt of txnId ? history.attempts.filter((other) => other.txnId === txnId) : []) print(`    ${JSON.stringify(attempt)}`);

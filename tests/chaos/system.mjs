@@ -1,8 +1,8 @@
-// The system under test: two sidecars, their Postgres, the gate's Redis, a Redis and a Mosquitto as targets of
-// delivery, a proxy ("link") in each connection, and further parts (parts/). It injects faults into each part and removes
-// them.
+// The system under test: two sidecars with a worker each, two Postgres servers, the gate's Redis, a Redis and a Mosquitto as
+// targets of delivery, a Redis of events, a proxy ("link") in each connection, and further parts (parts/). It injects faults
+// into each part and removes them.
 import { execFile } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Proxy } from '../client/proxy.mjs';
@@ -11,12 +11,15 @@ import { request } from '../integration/http.mjs';
 import { RedisTarget } from '../integration/redis_target.mjs';
 import { PrivateStack, freePort } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
+import { EventPlane } from './parts/event_plane.mjs';
 import { FirstHost } from './parts/first_host.mjs';
 import { shapes } from './parts/gate_redis.mjs';
 import { GoneReaders } from './parts/gone_readers.mjs';
+import { LinkGroup } from './parts/link_group.mjs';
 import { LogCollector } from './parts/log_collector.mjs';
 import { Moderators } from './parts/moderators.mjs';
 import { NameServer } from './parts/name_server.mjs';
+import { PostgresPair } from './parts/postgres_pair.mjs';
 
 const run = promisify(execFile);
 
@@ -24,9 +27,8 @@ const NAMES = ['a', 'b'];
 const REGULARS = 4;
 // namespace.sh has made a mount namespace and a network namespace: the mounts and routes end with them.
 const NAMESPACE = Boolean(process.env.SEALCAST_CHAOS_NAMESPACE);
-const DISK = '/mnt';
-const DISK_MIB = 1024;
-const FILLER = `${DISK}/filler`;
+const DISKS = '/mnt';
+const DISK_MIB = 1024; // of a Postgres server
 const DELAY_MS = 150;
 const CLOCK_STEP_S = 30;
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
@@ -42,6 +44,8 @@ export class System {
   sidecars = new Map();
   #parts = new Map(); // target → its part, of parts/
   #settings = new Map();
+  #closing = false;
+  #taken = new Map(); // sidecar → settles when the fault that has it is removed
 
   // `shape` is that of the gate's Redis.
   static async start(rooms, shape = 'single') {
@@ -51,7 +55,9 @@ export class System {
     system.target = await RedisTarget.start(system.stack);
     system.broker = await Broker.start(system.stack);
     await system.#prepareClock();
-    await system.#moveToSmallDisk();
+    await system.#startPostgres();
+    system.events = await EventPlane.start(system.stack, system);
+    system.#parts.set('postgres', system.postgres).set('redis-events', system.events);
     system.rooms = await Promise.all(Array.from({ length: rooms }, () => system.stack.stream()));
     await system.broker.read(system.rooms);
     await LogCollector.prepare(system.stack);
@@ -62,7 +68,8 @@ export class System {
     if (system.violations.length > 0) throw new Error(system.violations[0].details);
     const services = "select distinct transport from sealcast.delivery_status where transport <> 'sse'";
     // A transport delivers only the messages after its start.
-    await until('the transports have started', async () => (await system.stack.query(services)).length === 2);
+    await until('the transports have started', async () => (await system.stack.query(services)).length === 3);
+    for (const name of NAMES) await system.#startWorker(name);
     return system;
   }
 
@@ -100,36 +107,32 @@ export class System {
     return [`LD_PRELOAD=${FAKETIME}`, `FAKETIME_TIMESTAMP_FILE=${this.clockFile}`, 'FAKETIME_CACHE_DURATION=1', 'FAKETIME_DONT_FAKE_MONOTONIC=1'];
   }
 
-  async #moveToSmallDisk() {
-    const data = join(this.stack.directory, 'pgdata');
-    await this.stack.stop('postgres', 'SIGINT');
-    appendFileSync(join(data, 'postgresql.conf'), "max_wal_size = 64MB\nmin_wal_size = 32MB\n"); // leave most of the disk to data
-    if (NAMESPACE) {
-      await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'sealcast-chaos', DISK]);
-      await run('mv', [data, `${DISK}/pgdata`]);
-      await run('ln', ['-s', `${DISK}/pgdata`, data]);
-    } else {
-      this.impossible.set('disk', 'it needs root and a mount namespace');
-    }
-    await this.#startPostgres();
-  }
-
+  // Each Postgres server has a small disk.
   async #startPostgres() {
-    // The child processes of a killed postmaster keep its shared memory for a moment.
-    await until('Postgres starts', async () => (await this.stack.startPostgres(...this.#clock)) ?? true, 60_000);
+    const mount = (directory) => run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'sealcast-chaos', directory]);
+    if (NAMESPACE) await mount(DISKS);
+    else this.impossible.set('disk', 'it needs root and a mount namespace');
+    const disks = NAMES.map((name) => join(NAMESPACE ? DISKS : this.stack.directory, `disk-${name}`));
+    for (const disk of disks) {
+      mkdirSync(disk);
+      if (NAMESPACE) await mount(disk);
+    }
+    this.postgres = await PostgresPair.start(this.stack, disks, this.#clock);
   }
 
   async #makeLinks() {
-    const { host, port, database } = this.stack.postgres;
-    const link = async (name, ...to) => {
-      this.links.set(name, await Proxy.to(...to));
+    const { database } = this.stack.postgres;
+    const sockets = this.postgres.servers.map(({ socket }) => socket);
+    const link = async (name, url) => {
+      this.links.set(name, await Proxy.to(url));
       return this.links.get(name);
     };
     const [target, broker] = [await link('link-redis-target', this.target.url), await link('link-mosquitto', this.broker.url)];
     const brokerHost = await this.#startNameServer();
     for (const [i, name] of NAMES.entries()) {
       const listen = `127.0.0.1:${await freePort()}`;
-      const firstHost = await FirstHost.start(this.stack, await link(`postgres-${name}`, 'tcp://postgres', { path: join(host, `.s.PGSQL.${port}`) }));
+      this.links.set(`postgres-${name}`, await LinkGroup.to(sockets));
+      const firstHost = await FirstHost.start(this.stack, this.links.get(`postgres-${name}`));
       await link(`clients-${name}`, `http://${listen}`);
       const log = await LogCollector.start(this.stack, name, this.rooms[0], `http://${listen}`);
       this.logs.set(name, log);
@@ -142,6 +145,7 @@ export class System {
         SEALCAST_POSTGRES_DSN: `${firstHost.dsn} dbname=${database} user=sealcast_service`,
         SEALCAST_GATE_SOCKET: '',
         SEALCAST_REDIS_STREAMS_URL: target.url,
+        ...this.events.settings,
         SEALCAST_MQTT_URL: `mqtt://${brokerHost}:${broker.port}`,
         SEALCAST_DELIVERY_TIMEOUT_MS: '2000',
         SEALCAST_SSE_HEARTBEAT_MS: '1000',
@@ -179,15 +183,25 @@ export class System {
     return NameServer.NAME;
   }
 
+  get #underClock() {
+    return sanitized ? [] : ['env', ...this.#clock];
+  }
+
   async #startSidecar(name) {
     const log = this.logs.get(name);
-    const under = [...log.under, ...(sanitized ? [] : ['env', ...this.#clock])];
-    const sidecar = await this.stack.launch(this.#settings.get(name), { under });
+    const sidecar = await this.stack.launch(this.#settings.get(name), { under: [...log.under, ...this.#underClock] });
     this.sidecars.set(name, sidecar);
-    sidecar.exited.then(({ code, signal }) => {
-      if (this.sidecars.get(name) !== sidecar) return; // a fault has killed it
-      this.violations.push({ guarantee: 'a sidecar survives the faults of other parts', details: `${name} ended with ${code ?? signal}:\n${log.tail()}` });
-    });
+    // A fault that kills it removes it from `sidecars`.
+    sidecar.exited.then((end) => this.sidecars.get(name) === sidecar && this.#reportEnd(name, end, log));
+  }
+
+  async #startWorker(name) {
+    const worker = await this.events.startWorker({ ...this.#settings.get(name), SEALCAST_RELAY_HOLDER: `worker-${name}` }, this.#underClock);
+    worker.exited.then((end) => this.#closing || this.#reportEnd(`worker ${name}`, end, worker));
+  }
+
+  #reportEnd(name, { code, signal }, log) {
+    this.violations.push({ guarantee: 'a sidecar survives the faults of other parts', details: `${name} ended with ${code ?? signal}:\n${log.tail()}` });
   }
 
   // ---- Faults. Each method injects a fault and returns a function that removes it.
@@ -199,20 +213,53 @@ export class System {
     if (this.#parts.has(target)) return this.#parts.get(target).inject(fault);
     const services = { 'redis-target': this.target, mosquitto: this.broker };
     if (services[target]) return this.#injectIntoService(fault, services[target]);
-    if (target === 'clock') return this.#stepClockBack();
-    return this.#injectIntoPostgres(fault);
+    return this.#stepClockBack();
   }
 
   async #injectIntoSidecar(fault, name) {
+    if (fault === 'kill') return this.#killSidecar(name);
+    const release = await this.#take(name);
+    const { process } = this.sidecars.get(name);
+    process.kill('SIGSTOP');
+    return () => {
+      process.kill('SIGCONT');
+      release();
+    };
+  }
+
+  async #killSidecar(name) {
+    const release = await this.#take(name);
     const sidecar = this.sidecars.get(name);
-    if (fault === 'freeze') {
-      sidecar.process.kill('SIGSTOP');
-      return () => sidecar.process.kill('SIGCONT');
-    }
     this.sidecars.delete(name);
     sidecar.process.kill('SIGKILL');
     await sidecar.exited;
-    return () => this.#startSidecar(name);
+    return () => this.#startSidecar(name).finally(release);
+  }
+
+  // Waits until no other fault has the sidecar. Returns a function that gives it free.
+  async #take(name) {
+    const before = this.#taken.get(name);
+    let release;
+    this.#taken.set(name, new Promise((resolve) => (release = resolve)));
+    await before;
+    return release;
+  }
+
+  // Kills the sidecar that leads most shards. Returns a function that waits until another one leads, and starts it again.
+  async killLeader() {
+    const leading = 'select holder from sealcast_internal.relay_leases where lease_until > clock_timestamp() group by 1 order by count(*) desc, 1';
+    const [{ holder }] = await until('a sidecar leads', async () => {
+      const rows = await this.stack.query(leading);
+      return rows.length > 0 && rows;
+    }, 60_000);
+    const start = await this.#killSidecar(holder);
+    return async () => {
+      await until('another sidecar leads', async () => {
+        const rows = await this.stack.query(leading);
+        return rows.length > 0 && rows.every((row) => row.holder !== holder);
+      }, 60_000);
+      await start();
+    };
   }
 
   #injectIntoLink(fault, link) {
@@ -241,33 +288,6 @@ export class System {
     return () => this.#setClock('+0');
   }
 
-  async #injectIntoPostgres(fault) {
-    if (fault === 'kill') {
-      await this.stack.stop('postgres', 'SIGKILL');
-      return () => this.#startPostgres();
-    }
-    const postmaster = await this.stack.pid('postgres');
-    if (fault === 'fill-disk') {
-      await run('sh', ['-c', 'cat /dev/zero > "$0" || test -s "$0"', FILLER]); // ends when the disk is full
-      return async () => {
-        rmSync(FILLER);
-        // Postgres may have ended: it cannot write WAL to a full disk.
-        if (!(await this.stack.pid('postgres'))) await this.#startPostgres();
-      };
-    }
-    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').trim().split(' ').map(Number);
-    if (fault === 'kill-backend') {
-      const serving = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('sealcast_service'));
-      if (serving) process.kill(serving, 'SIGKILL');
-      return () => {};
-    }
-    const frozen = [postmaster, ...children];
-    for (const pid of frozen) process.kill(pid, 'SIGSTOP');
-    return () => {
-      for (const pid of frozen) process.kill(pid, 'SIGCONT');
-    };
-  }
-
   // A metric of a sidecar, read directly.
   async metric(name, metric) {
     const { text } = await request(`${this.sidecars.get(name).url}/metrics`, { timeout: 2000 });
@@ -275,10 +295,12 @@ export class System {
   }
 
   async close() {
+    this.#closing = true;
     this.broker.subscriber.kill();
     for (const link of this.links.values()) await link.close();
     await this.nameServer?.close();
+    await this.postgres.close();
     await this.stack.close();
-    if (NAMESPACE) await run('umount', ['--lazy', DISK, '/dev/shm']);
+    if (NAMESPACE) await run('umount', ['--lazy', ...this.postgres.servers.map(({ disk }) => disk), DISKS, '/dev/shm']);
   }
 }

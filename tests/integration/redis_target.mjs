@@ -1,6 +1,7 @@
 // A Redis that a transport delivers to, separate from the gate's. A test may stop, freeze and start it; it keeps its data.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from './stack.mjs';
@@ -39,12 +40,32 @@ export class RedisTarget {
     return `redis${this.certificate ? 's' : ''}://127.0.0.1:${this.port}`;
   }
 
+  // The owner of the services may write here.
+  get #directory() {
+    return join(this.#stack.directory, 'redis');
+  }
+
   async start() {
-    const directory = join(this.#stack.directory, 'redis'); // the owner of the services may write here
-    const files = ['--dir', directory, '--appendonly', 'yes', '--appenddirname', `target-${this.port}`];
+    const files = ['--dir', this.#directory, '--appendonly', 'yes', '--appenddirname', `target-${this.port}`];
     const own = ['--dbfilename', `target-${this.port}.rdb`, ...this.#options];
     this.#process = this.#stack.spawn(['redis-server', '--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', ...files, ...own]);
     await until('Redis answers', async () => (await this.command('ping')) === 'PONG');
+  }
+
+  // Copies the data of the running server. Without rewrites of its append-only files, the copy is a state that it had.
+  // startFrom() starts the ended server with the copy.
+  async copyData() {
+    const data = join(this.#directory, `target-${this.port}`);
+    rmSync(`${data}-copy`, { recursive: true, force: true });
+    await run('cp', ['-a', data, `${data}-copy`]);
+    return `${data}-copy`;
+  }
+
+  async startFrom(copy) {
+    const data = join(this.#directory, `target-${this.port}`);
+    rmSync(data, { recursive: true });
+    await run('mv', [copy, data]);
+    await this.start();
   }
 
   async stop(signal = 'SIGTERM') {
@@ -82,14 +103,18 @@ export class RedisTarget {
     return offsets;
   }
 
-  // The frames of a chat stream's Redis stream, in the order in which a consumer reads them.
-  async frames(streamId) {
+  // The entries of a chat stream's Redis stream, in the order in which a consumer reads them: [{id, frame}].
+  async entries(streamId) {
     const entries = await this.command('xrange', `sealcast:stream:${streamId}`, '-', '+');
-    return entries.map(([, list]) => {
+    return entries.map(([id, list]) => {
       const entry = fieldsOf(list);
       const frame = JSON.parse(entry.frame);
       if (`${frame.offset}` !== entry.offset || `${frame.prev}` !== entry.prev) throw new Error(`fields and frame differ: ${entry.frame}`);
-      return frame;
+      return { id, frame };
     });
+  }
+
+  async frames(streamId) {
+    return (await this.entries(streamId)).map(({ frame }) => frame);
   }
 }

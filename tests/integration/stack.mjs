@@ -269,11 +269,11 @@ export class PrivateStack extends System {
     return this.#start([], { ...this.#settings(await freePort()), ...settings }, { inside, under });
   }
 
-  // Starts a worker of the group and waits until it answers.
-  async worker(group, settings = {}) {
+  // Starts a worker of the group and waits until it answers. `under` is as of launch().
+  async worker(group, settings = {}, { under = [] } = {}) {
     const port = await freePort();
     const own = { ...this.#settings(port), SEALCAST_WORKER_LISTEN: `127.0.0.1:${port}` };
-    const worker = this.#start(['worker', '--group', group], { ...own, ...settings });
+    const worker = this.#start(['worker', '--group', group], { ...own, ...settings }, { under });
     await worker.ready('/healthz');
     return worker;
   }

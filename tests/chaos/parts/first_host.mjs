@@ -1,5 +1,5 @@
-// The first host of a DSN with two hosts. It closes each connection, as a proxy without a server does, and so the
-// sidecar uses the second host. While the fault lasts, its process is stopped: the kernel accepts some connections, which
+// The first host of a DSN whose other hosts are the Postgres servers. It closes each connection, as a proxy without a
+// server does, and so the sidecar uses another host. While the fault lasts, its process is stopped: the kernel accepts some connections, which
 // get no answer, until the queue of the listener is full.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ const PROGRAM = `require('node:net').createServer((socket) => socket.destroy())
 export class FirstHost {
   static CONNECT_TIMEOUT_S = 2; // the least that libpq uses
 
-  // `link` leads to the second host.
+  // `link` is a LinkGroup to the other hosts.
   static async start(stack, link) {
     const host = new FirstHost();
     host.link = link;
@@ -21,7 +21,9 @@ export class FirstHost {
   }
 
   get dsn() {
-    return `host=127.0.0.1,127.0.0.1 port=${this.port},${this.link.port} connect_timeout=${FirstHost.CONNECT_TIMEOUT_S}`;
+    const ports = [this.port, ...this.link.ports];
+    const hosts = ports.map(() => '127.0.0.1');
+    return `host=${hosts} port=${ports} connect_timeout=${FirstHost.CONNECT_TIMEOUT_S} target_session_attrs=read-write`;
   }
 
   // The number of connections that the process has not taken from the kernel.
@@ -31,7 +33,7 @@ export class FirstHost {
     return parseInt(listening.exec(readFileSync('/proc/net/tcp', 'utf8'))[1], 16);
   }
 
-  // The sidecar loses its connections to the second host, and must pass the first one.
+  // The sidecar loses its connections to the other hosts, and must pass the first one.
   inject() {
     this.process.kill('SIGSTOP');
     this.link.cut();

@@ -1,5 +1,7 @@
 // The gate's Redis in three shapes: a single server, a cluster, and a master with sentinels. Each has the faults of its
-// shape. A fault is removed when the whole group is in step again, so that the next one meets a group that can lose a node.
+// shape; only the single server goes back to an older dump. A fault is removed when the whole group is in step again, so that the next one meets a group that can lose a node.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { RedisCluster, RedisSentinels } from '../../integration/redis_groups.mjs';
 import { until } from '../../integration/waiting.mjs';
 
@@ -18,8 +20,19 @@ class SingleRedis {
       await this.stack.signal('redis', 'SIGSTOP');
       return () => this.stack.signal('redis', 'SIGCONT');
     }
+    if (fault === 'older-dump') return this.#saveDump();
     await this.stack.stop('redis', 'SIGKILL');
     return () => this.stack.startRedis();
+  }
+
+  // When the fault is removed, Redis has forgotten everything since it began.
+  async #saveDump() {
+    await this.stack.redis('save');
+    return async () => {
+      await this.stack.stop('redis', 'SIGKILL');
+      await this.stack.startRedis();
+      rmSync(join(this.stack.directory, 'redis/dump.rdb')); // the next start begins with nothing
+    };
   }
 }
 
