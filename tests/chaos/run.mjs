@@ -60,8 +60,8 @@ process.exit(violations.length > 0 ? 1 : 0);
 
 // Injects the faults of the schedule while the clients send.
 async function underLoad() {
-  history.run.began = performance.now();
   await clients.start();
+  history.run.began = performance.now();
   system.moderators.start();
   await Promise.all([injector.run(events), pause(seconds * 1000)]);
   history.run.ended = performance.now();

@@ -56,7 +56,8 @@ export class PostgresPair {
     return began;
   }
 
-  inject(fault) {
+  async inject(fault) {
+    await this.primary.start(); // it may still recover from the last fault
     return {
       kill: () => this.#kill(),
       freeze: () => this.#freeze(),
