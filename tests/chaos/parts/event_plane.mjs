@@ -46,8 +46,7 @@ export class EventPlane {
   async newest() {
     const ids = [];
     for (let n = 0; n < PARTITIONS; n++) {
-      const reply = await this.redis.command('xinfo', 'stream', `sealcast:events:${n}`);
-      ids.push(Array.isArray(reply) ? reply[reply.indexOf('last-generated-id') + 1] : reply['last-generated-id']);
+      ids.push((await this.redis.command('xinfo', 'stream', `sealcast:events:${n}`))['last-generated-id']);
     }
     return ids;
   }

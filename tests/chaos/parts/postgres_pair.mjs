@@ -74,9 +74,8 @@ export class PostgresPair {
     return () => primary.start();
   }
 
-  #freeze() {
-    const frozen = this.primary.processes;
-    for (const pid of frozen) process.kill(pid, 'SIGSTOP');
+  async #freeze() {
+    const frozen = await this.primary.freeze();
     return () => {
       for (const pid of frozen) process.kill(pid, 'SIGCONT');
     };

@@ -67,14 +67,23 @@ export class PostgresServer {
     await ended;
   }
 
+  // Stops all processes. The postmaster is the first, so that none starts or goes meanwhile. Returns them.
+  async freeze() {
+    const { pid } = this;
+    process.kill(pid, 'SIGSTOP');
+    await until('the postmaster is stopped', () => stateOf(pid) === 'T');
+    const { processes } = this;
+    for (const pid of processes) process.kill(pid, 'SIGSTOP');
+    return processes;
+  }
+
   // Ends all processes of the server, as a machine that is switched off: none commits anything later.
   async switchOff() {
     if (!this.pid) return;
-    this.#process.kill('SIGSTOP'); // it starts no more processes
-    const { processes } = this;
+    const [, ...children] = await this.freeze();
+    for (const pid of children) process.kill(pid, 'SIGKILL');
     await this.kill();
-    for (const pid of processes.filter(alive)) process.kill(pid, 'SIGKILL');
-    await until('the processes of Postgres have ended', () => processes.every((pid) => !alive(pid)), LIMIT_MS);
+    await until('the processes of Postgres have ended', () => !children.some(alive), LIMIT_MS);
   }
 
   async query(sql) {
@@ -95,10 +104,12 @@ export class PostgresServer {
   }
 }
 
-function alive(pid) {
+function stateOf(pid) {
   try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1];
   } catch {
-    return false;
+    return undefined; // there is no such process
   }
 }
+
+const alive = (pid) => ![undefined, 'Z'].includes(stateOf(pid));
