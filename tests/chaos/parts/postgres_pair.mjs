@@ -77,7 +77,8 @@ export class PostgresPair {
   async #freeze() {
     const frozen = await this.primary.freeze();
     return () => {
-      for (const pid of frozen) process.kill(pid, 'SIGCONT');
+      // The postmaster is the last: it forgets the children that had ended, and then there is no such process.
+      for (const pid of frozen.reverse()) process.kill(pid, 'SIGCONT');
     };
   }
 
