@@ -13,14 +13,16 @@ create table sealcast.switching (
   forced_by uuid,
   -- The id of this warm-up: the txn_id of its transport_warmup, and the id in the calls of the webhook.
   warm_up uuid not null default gen_random_uuid(),
-  -- The newest batch of the shard when the probe was sent; null: not sent yet.
+  -- The newest batch of the shard when the probe, and later the newest transport_migrate, was sent; null: not sent yet.
   probed_after bigint,
   -- When the webhook accepted the warm-up, or the end of the warm-up.
   notified_at timestamptz,
   -- Since when the viewers are fewer than the lower limit.
   calm_since timestamptz,
-  -- When readers last got a transport_migrate.
-  told_at timestamptz
+  -- When readers last got a transport_migrate; its txn_id; and the transport that it names.
+  told_at timestamptz,
+  told uuid,
+  told_to text
 ) with (fillfactor = 50);
 comment on table sealcast.switching is
   'Streams that are moving between transports, or that set_delivery_mode() holds in a mode. A stream without a row does neither';
@@ -73,26 +75,35 @@ end $$;
 create trigger note_delivery_change after update of delivery_mode on sealcast.streams
   for each row when (old.delivery_mode <> new.delivery_mode) execute function sealcast_internal.note_delivery_change();
 
--- Returns whether the target transport has delivered the probe of a warming stream. The transport must have settled the
--- batch that holds the probe, the probe must not be a dead letter, and if the stream lags, its own cursor must be past
--- the probe.
-create function sealcast_internal.probe_arrived(warming sealcast.switching, target text) returns boolean
+-- Returns whether a transport has delivered a message of the system that was sent after `batch`, at the time `sent`. The
+-- transport must have settled the batch that holds the message, the message must not be a dead letter, and if the stream
+-- lags, its own cursor must be past the message.
+create function sealcast_internal.delivered(stream_id uuid, txn_id uuid, batch bigint, sent timestamptz, transport text)
+  returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
   select exists (
     select from sealcast.txn_keys k
-    join sealcast.stream_runs r on r.stream_id = (warming).stream_id
+    join sealcast.stream_runs r on r.stream_id = delivered.stream_id
       and k.message_id >= r.first_id and k.message_id < r.first_id + r.messages
-      and r.logged_at >= floor(extract(epoch from (warming).since) * 1000)::bigint - 60000
-    join sealcast_internal.relay_log b on b.shard = sealcast_internal.shard_of((warming).stream_id) and b.batch > (warming).probed_after
+      and r.logged_at >= floor(extract(epoch from sent) * 1000)::bigint - 60000
+    join sealcast_internal.relay_log b on b.shard = sealcast_internal.shard_of(delivered.stream_id) and b.batch > delivered.batch
       and b.logged_at = r.logged_at
-    join sealcast.deliveries d on d.transport = probe_arrived.target and d.shard = b.shard and d.batch >= b.batch
-    where k.sender_id = '00000000-0000-0000-0000-000000000000' and k.txn_id = (warming).warm_up
+    join sealcast.deliveries d on d.transport = delivered.transport and d.shard = b.shard and d.batch >= b.batch
+    cross join lateral (select r."offset" + (k.message_id - r.first_id) as "offset") m
+    where k.sender_id = '00000000-0000-0000-0000-000000000000' and k.txn_id = delivered.txn_id
       and not exists (select from sealcast.dead_letters f where f.transport = d.transport
-                      and f.stream_id = r.stream_id and f."offset" >= r."offset")
+                      and f.stream_id = r.stream_id and f."offset" = m."offset")
       and not exists (select from sealcast.delivery_lags f where f.transport = d.transport
-                      and f.stream_id = r.stream_id and f.next_offset <= r."offset" + (k.message_id - r.first_id)));
+                      and f.stream_id = r.stream_id and f.next_offset <= m."offset"));
 end;
+
+-- Returns whether the transport to which readers were sent last has delivered that transport_migrate. `sse` has no
+-- cursor: it reads the log itself.
+create function sealcast_internal.destination_delivers(moving sealcast.switching) returns boolean
+  language sql stable set search_path = pg_catalog, pg_temp
+  return (moving).told_to = 'sse' or sealcast_internal.delivered((moving).stream_id, (moving).told, (moving).probed_after,
+                                                                 (moving).told_at, (moving).told_to);
 
 -- Returns the due actions for the streams of the caller's shards: one row per stream (action null: nothing to do), and
 -- one more row with `notify` when the webhook is to be called. target null: there is no transport to switch to, so a
@@ -109,10 +120,13 @@ declare
   now constant timestamptz := clock_timestamp();
   led constant integer[] := array(select l.shard from sealcast_internal.led(shards, epochs) l);
   hold constant interval := make_interval(secs => hold_ms / 1000.0);
-  window_over constant timestamptz := now - make_interval(secs => window_ms / 1000.0);
+  overlap constant interval := make_interval(secs => window_ms / 1000.0);
   repeated_before constant timestamptz := now - make_interval(secs => repeat_ms / 1000.0);
   -- After one minute, stop waiting for a webhook that accepts nothing.
   given_up constant timestamptz := now - interval '1 minute';
+  -- A transport_migrate that its transport has not delivered is repeated only after this time. Until then readers stay
+  -- where they are. The database may have been restored meanwhile, or the message trimmed.
+  undelivered_before constant timestamptz := now - interval '10 minutes';
 begin
   update sealcast.switching w set calm_since = case when w.calm_since is null then now end
   from sealcast.switching s cross join lateral sealcast_internal.viewers_of(s.stream_id) v
@@ -136,6 +150,10 @@ begin
     (s.closed_at <= now) is true
       or case when w.forced is null then coalesce(w.calm_since <= now - hold, false) else w.forced = 'standard' end
   )) wanted (warmth, heat, rest)
+  cross join lateral (values (
+    coalesce(w.told_at, '-infinity'),
+    w.since <= now - overlap and (w.step = 'leaving' or w.step = 'joining' and w.forced is distinct from 'hybrid')
+  )) told (at, ends_window)
   cross join lateral (
     select case
       when target is null then
@@ -145,15 +163,16 @@ begin
         case when wanted.rest then 'cool' when w.probed_after is null then 'probe'
              -- probed_after is a batch of another cluster: the database was restored.
              when w.probed_after > (sealcast_internal.relay_position(sealcast_internal.shard_of(w.stream_id)::smallint)).batch then 'warm'
-             when wanted.heat and sealcast_internal.probe_arrived(w, target) then 'join' end
-      when w.step = 'joining' then
-        case when wanted.rest then 'leave'
-             when w.forced is distinct from 'hybrid' and w.since <= window_over then 'heat'
-             when w.told_at <= repeated_before then 'repeat' end
-      when w.step = 'hot' then
-        case when wanted.rest then 'leave' when w.forced = 'hybrid' then 'mix' when w.told_at <= repeated_before then 'repeat' end
-      when w.step = 'leaving' then
-        case when w.since <= window_over then 'cool' when w.told_at <= repeated_before then 'repeat' end
+             when wanted.heat and sealcast_internal.delivered(w.stream_id, w.warm_up, w.probed_after, w.since, target) then 'join' end
+      when w.step in ('joining', 'hot', 'leaving') then
+        case when wanted.rest and w.step <> 'leaving' then 'leave'
+             when w.step = 'hot' and w.forced = 'hybrid' then 'mix'
+             when not told.ends_window and told.at > repeated_before then null
+             when not sealcast_internal.destination_delivers(w) then
+               case when told.at <= undelivered_before or w.step <> 'leaving' and w.told_to <> target then 'repeat' end
+             -- A message that was sent after the window shows that the transport delivers now.
+             when told.ends_window and told.at >= w.since + overlap then case w.step when 'joining' then 'heat' else 'cool' end
+             else 'repeat' end
       when w.step = 'cooling' then
         case when wanted.warmth then 'warm'
              when not webhook or w.notified_at is not null or w.since <= given_up then 'rest' end
@@ -195,6 +214,7 @@ declare
     when switch_stream.action = 'probe' then 'transport_warmup'
     when switch_stream.action in ('join', 'leave', 'repeat') then 'transport_migrate' end;
   w sealcast.switching;
+  sent constant uuid := case sent_type when 'transport_warmup' then switch_stream.warm_up when 'transport_migrate' then gen_random_uuid() end;
   sealed sealcast.verdict;
 begin
   perform sealcast_internal.require_triggers();
@@ -213,21 +233,23 @@ begin
     insert into sealcast.switching as s (stream_id, step, since) values (stream, next_step, now)
     on conflict on constraint switching_pkey do update
       set step = next_step, since = now, warm_up = gen_random_uuid(), probed_after = null, notified_at = null,
-          calm_since = null, told_at = null;
+          calm_since = null, told_at = null, told = null, told_to = null;
   else
     update sealcast.switching s set
       step = coalesce(next_step, s.step),
       since = case when next_step is null then s.since else now end,
-      probed_after = case action when 'probe' then (sealcast_internal.relay_position(stream_shard::smallint)).batch else s.probed_after end,
+      probed_after = case when sent is null then s.probed_after else (sealcast_internal.relay_position(stream_shard::smallint)).batch end,
       notified_at = case action when 'notify' then now when 'cool' then null else s.notified_at end,
       calm_since = case when action not in ('join', 'leave', 'cool') then s.calm_since end,
-      told_at = case sent_type when 'transport_migrate' then now else s.told_at end
+      told_at = case sent_type when 'transport_migrate' then now else s.told_at end,
+      told = case sent_type when 'transport_migrate' then sent else s.told end,
+      told_to = case sent_type when 'transport_migrate' then tell::json ->> 'target' else s.told_to end
     where s.stream_id = stream;
   end if;
   if sent_type is not null then
     select * into sealed from sealcast.admit(
       array[stream], array[sent_type], array[system_sender],
-      array[case sent_type when 'transport_warmup' then w.warm_up else gen_random_uuid() end],
+      array[sent],
       array[case sent_type when 'transport_warmup' then '{}' else tell end]);
     if sealed.status in (403, 404, 421) then
       -- The stream was closed, or is in another cell meanwhile: no reader moves.

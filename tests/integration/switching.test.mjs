@@ -185,6 +185,32 @@ test('set_delivery_mode() moves readers, independently of the number of viewers'
   await sidecar.stop();
 });
 
+test('while the target is frozen, both transports carry the stream and no more readers are sent there', { timeout: 120_000 }, async (t) => {
+  const sidecar = await stack.sidecar(settings({ SEALCAST_SWITCHING_WINDOW_MS: '5000' }));
+  const room = await stack.stream();
+  const reader = await Subscriber.to(sidecar.url, room);
+  await stack.query("select sealcast.set_delivery_mode($1, 'hot')", [room]);
+  await reaches(room, 'joining');
+  broker.signal('SIGSTOP');
+  t.after(() => broker.signal('SIGCONT'));
+  // The window has been over for several ticks.
+  await until('the window is over', async () => {
+    const [row] = await stack.query("select since < clock_timestamp() - interval '9 s' as over, step from sealcast.switching where stream_id = $1", [room]);
+    assert.equal(row.step, 'joining');
+    return row.over;
+  });
+  const sent = moves(reader).length;
+  await chat(room, 'meanwhile');
+  await until('SSE carries the next message', () => reader.frames.at(-1).envelope.d.content === 'meanwhile');
+  assert.equal(moves(reader).length, sent);
+  broker.signal('SIGCONT');
+  await reaches(room, 'hot');
+  await until('transport_migrate is repeated', () => moves(reader).length > sent + 1);
+  reader.close();
+  await stack.query('delete from sealcast.streams where stream_id = $1', [room]);
+  await sidecar.stop();
+});
+
 test('a stream that another transaction has locked does not hold up the others, and is named in the log', async (t) => {
   const sidecar = await stack.sidecar(settings());
   const rooms = [await stack.stream(), await stack.stream(), await stack.stream()];

@@ -1,7 +1,7 @@
 -- Tests switching: when each step is due, what each step does, and who may force a mode.
 begin;
 \ir scene.psql
-select plan(75);
+select plan(86);
 
 delete from sealcast.viewer_counts;
 update sealcast_internal.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
@@ -16,33 +16,38 @@ create function pg_temp.due(target text default 'ably', webhook boolean default 
   language sql as $$
   select coalesce(string_agg(d.action || ' ' || d.step, ', ' order by d.action), 'nothing')
   from sealcast_internal.due_switches('{0,1,2,3}', array_fill(epoch, array[4]), target, 8, 10, 6, 60000, 30000, 10000, webhook) d $$;
+-- Takes one step. transport_migrate names the transport that the sidecar would name.
 create function pg_temp.take(action text, epoch bigint default 7) returns text language plpgsql as $$
 declare
+  w sealcast.switching;
   taken boolean;
 begin
+  select * into w from sealcast.switching x where x.stream_id = 'a0000000-0000-4000-8000-000000000001';
   taken := sealcast_internal.switch_stream('{0,1,2,3}', array_fill(epoch, array[4]), 'a0000000-0000-4000-8000-000000000001', action,
-             (select w.warm_up from sealcast.switching w where w.stream_id = 'a0000000-0000-4000-8000-000000000001'),
-             '{"type":"migrate","target":"' || action || '"}');
-  return concat_ws(' ', case when not taken then 'not taken:' end, coalesce(w.step, 'standard'), s.delivery_mode)
-         from sealcast.streams s left join sealcast.switching w using (stream_id)
+             w.warm_up, format('{"target":"%s"}', case when action = 'leave' or w.step = 'leaving' then 'sse' else 'ably' end));
+  return concat_ws(' ', case when not taken then 'not taken:' end, coalesce(x.step, 'standard'), s.delivery_mode)
+         from sealcast.streams s left join sealcast.switching x using (stream_id)
          where s.stream_id = 'a0000000-0000-4000-8000-000000000001';
 end $$;
 create function pg_temp.told() returns text language sql as $$
   select string_agg(t || ' ' || d, ' ' order by message_id) from sealcast.messages where t like 'transport\_%' $$;
 create function pg_temp.wait(passed interval) returns void language sql as $$
   update sealcast.switching set since = since - passed, calm_since = calm_since - passed, told_at = told_at - passed $$;
--- Logs the probe as if it had been relayed in batch 9 of its shard.
-create function pg_temp.relay_probe() returns void language sql as $$
-  insert into sealcast.stream_runs
-  select m.stream_id, 1, 1, m.ts, m.ts, m.message_id from sealcast.messages m where m.t = 'transport_warmup'
-  order by m.message_id desc limit 1;
+-- Relays the newest message to readers in the next batch of its shard. Returns the batch.
+create function pg_temp.relay() returns bigint language sql as $$
+  with newest as (select * from sealcast.messages where t like 'transport\_%' order by message_id desc limit 1),
+  place as (select sealcast_internal.shard_of(m.stream_id) as shard, (select count(*) from sealcast.stream_runs) + 1 as number from newest m),
+  run as (insert into sealcast.stream_runs select stream_id, number, 1, ts, ts, message_id from newest, place)
   insert into sealcast_internal.relay_log
-  select sealcast_internal.shard_of(m.stream_id), 9, 7, m.ts, '1:1:', '0', 0, null, null, null, 0, array[m.stream_id], '{1}', '{1}'
-  from sealcast.messages m where m.t = 'transport_warmup' order by m.message_id desc limit 1 $$;
+  select shard, number + 8, 7, ts, '1:1:', '0', 0, null, null, null, 0, array[stream_id], array[number], array[number] from newest, place
+  returning batch $$;
 create function pg_temp.settle(batch bigint) returns void language sql as $$
   insert into sealcast.deliveries as d
   select 'ably', sealcast_internal.shard_of('a0000000-0000-4000-8000-000000000001'), batch, now(), now()
   on conflict (transport, shard) do update set batch = excluded.batch $$;
+-- Sends a step's message, and the target delivers it.
+create function pg_temp.take_and_deliver(action text) returns text language sql as $$
+  select taken from (select pg_temp.take(action) as taken, pg_temp.settle(pg_temp.relay())) t $$;
 
 -- To the other transport and back.
 select pg_temp.watched(7) \g /dev/null
@@ -66,7 +71,7 @@ select is(pg_temp.told(), 'transport_warmup {}', 'the probe is a message without
 select is(pg_temp.take('probe'), 'not taken: warming standard', 'the probe is sent once');
 select pg_temp.watched(10) \g /dev/null
 select is(pg_temp.due(), 'nothing', 'at the hard limit, readers wait for the probe');
-select pg_temp.relay_probe(), pg_temp.settle(8) \g /dev/null
+select pg_temp.relay(), pg_temp.settle(8) \g /dev/null
 select is(pg_temp.due(), 'nothing', 'readers wait until the relayed probe is delivered');
 select pg_temp.settle(9) \g /dev/null
 insert into sealcast.delivery_lags values ('ably', :room, 1, 'refused');
@@ -79,16 +84,35 @@ select is(pg_temp.due(), 'nothing', 'readers wait when the probe is a dead lette
 delete from sealcast.dead_letters;
 select is(pg_temp.due(), 'join warming', 'joining is due when the probe is delivered');
 select is(pg_temp.take('join'), 'joining hybrid', 'joining sets the mode hybrid');
-select is(pg_temp.told(), 'transport_warmup {} transport_migrate {"target":"join","type":"migrate"}', 'joining sends transport_migrate to the readers');
+select is(pg_temp.told(), 'transport_warmup {} transport_migrate {"target":"ably"}', 'joining sends transport_migrate to the readers');
 select is(pg_temp.due(), 'nothing', 'while both transports carry the stream, nothing is due');
 select pg_temp.wait('10 s') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'while the target has not delivered transport_migrate, it is not repeated');
+select pg_temp.settle(pg_temp.relay()) \g /dev/null
 select is(pg_temp.due(), 'repeat joining', 'after the interval, transport_migrate is due again for new readers');
 select is(pg_temp.take('repeat'), 'joining hybrid', 'a repeat keeps step and mode');
 select is(pg_temp.due(), 'nothing', 'after a repeat, nothing is due');
 select pg_temp.wait('20 s') \g /dev/null
-select is(pg_temp.due(), 'heat joining', 'after the window, the hot step is due');
+select is(pg_temp.due(), 'nothing', 'after the window, the hot step waits until the target delivers');
+select pg_temp.settle(pg_temp.relay()) \g /dev/null
+insert into sealcast.delivery_lags values ('ably', :room, 3, 'refused');
+select is(pg_temp.due(), 'nothing', 'a stream that lags on the target does not become hot');
+delete from sealcast.delivery_lags;
+insert into sealcast.dead_letters values ('ably', :room, 3, 'refused', 1);
+select is(pg_temp.due(), 'nothing', 'a stream whose transport_migrate is a dead letter does not become hot');
+update sealcast.dead_letters set "offset" = 2;
+select is(pg_temp.due(), 'repeat joining', 'after the window, a last transport_migrate shows whether the target still delivers');
+select is(pg_temp.take('repeat'), 'joining hybrid', 'the last transport_migrate keeps step and mode');
+select is(pg_temp.due(), 'nothing', 'the hot step waits for the last transport_migrate');
+select pg_temp.settle(pg_temp.relay()) \g /dev/null
+select is(pg_temp.due(), 'heat joining', 'when the target has delivered it, the hot step is due');
 select is(pg_temp.take('heat'), 'hot hot', 'only the target carries a hot stream');
-select pg_temp.watched(6), pg_temp.due(), pg_temp.take('repeat'), pg_temp.wait('1 h') \g /dev/null
+select pg_temp.take('repeat'), pg_temp.wait('9 min') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'while the target of a hot stream delivers nothing, no more readers are sent to it');
+select is(pg_temp.due(target => 'mqtt'), 'repeat hot', 'when the settings name another target, readers are sent there');
+select pg_temp.wait('1 min') \g /dev/null
+select is(pg_temp.due(), 'repeat hot', 'after ten minutes, transport_migrate is repeated in any case');
+select pg_temp.watched(6), pg_temp.due(), pg_temp.take_and_deliver('repeat'), pg_temp.wait('10 s') \g /dev/null
 select is(pg_temp.due(), 'repeat hot', 'at the lower limit, leaving is not due');
 select pg_temp.watched(5), pg_temp.take('repeat') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'just below the lower limit, leaving is not due yet');
@@ -100,11 +124,13 @@ select is(pg_temp.due(), 'nothing', 'an incomplete count does not make leaving d
 select pg_temp.watched(5), pg_temp.due(), pg_temp.wait('60 s'), pg_temp.take('repeat') \g /dev/null
 select is(pg_temp.due(), 'leave hot', 'long enough below the lower limit, leaving is due');
 select is(pg_temp.take('leave'), 'leaving hybrid', 'leaving sets the mode hybrid');
-select is((select d from sealcast.messages where t = 'transport_migrate' order by message_id desc limit 1), '{"target":"leave","type":"migrate"}', 'leaving sends transport_migrate to the readers');
+select is((select d from sealcast.messages where t = 'transport_migrate' order by message_id desc limit 1), '{"target":"sse"}', 'leaving sends transport_migrate to the readers');
 select pg_temp.watched(99), pg_temp.take('repeat') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'a stream that is leaving does not join again before the window ends');
 select pg_temp.wait('30 s') \g /dev/null
-select is(pg_temp.due(), 'cool leaving', 'after the window, cooling is due');
+select is(pg_temp.due(), 'repeat leaving', 'after the window, a last transport_migrate is due');
+select pg_temp.take('repeat') \g /dev/null
+select is(pg_temp.due(), 'cool leaving', 'cooling is then due, because sse needs no delivery');
 select is(pg_temp.take('cool'), 'cooling standard', 'cooling sets the mode standard');
 select is(pg_temp.due(webhook => true), 'notify cooling, warm cooling', 'a cooling stream with enough viewers may warm again');
 select pg_temp.watched(1) \g /dev/null
@@ -145,8 +171,7 @@ select is(pg_temp.due(target => null), 'set standard', 'after the release, setti
 select is(pg_temp.take('set'), 'standard standard', 'the mode standard is set at once');
 select is((select count(*) from sealcast.switching), 0::bigint, 'after the release, the stream has no row');
 select sealcast.set_delivery_mode(:room, 'hot'), pg_temp.take('warm'), pg_temp.take('probe') \g /dev/null
-delete from sealcast.stream_runs; delete from sealcast_internal.relay_log where batch = 9;
-select pg_temp.relay_probe(), pg_temp.take('join'), pg_temp.take('heat') \g /dev/null
+select pg_temp.take('join'), pg_temp.take('heat') \g /dev/null
 select pg_temp.wait('1 h'), pg_temp.take('repeat') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'a forced hot stream stays hot without viewers');
 select sealcast.set_delivery_mode(:room, 'hybrid') \g /dev/null
