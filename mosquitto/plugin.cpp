@@ -1,6 +1,9 @@
 // A plugin for Mosquitto 2 that checks reader tokens (docs/tokens.md). A client whose password is a reader token can
 // read the topics of the token and has no other rights. For a client without a token, the broker's other rules apply.
 //
+// The plugin disconnects a reader whose token has expired, if the token asks for that: the reader may have lost its
+// right.
+//
 // The only option is plugin_opt_secret_file. The plugin reads the file again when the broker reloads (SIGHUP). No
 // exception reaches the broker. If an authentication or an access check fails, the client is refused. If a reload
 // fails, the plugin keeps the last key.
@@ -10,7 +13,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <ctime>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -43,6 +48,10 @@ class Plugin {
   }
 
  private:
+  struct Reader {
+    ReaderToken token;
+    std::string client_id;
+  };
   struct Callback {
     int event;
     MOSQ_FUNC_generic_callback function;
@@ -67,17 +76,18 @@ class Plugin {
                            mosquitto_client_id(event.client), problem);
       return MOSQ_ERR_AUTH;
     }
-    readers_.emplace(event.client, std::move(*token));
+    if (token->ends_connection) ends_.emplace(token->expires_at, event.client);
+    readers_.emplace(event.client, Reader{std::move(*token), mosquitto_client_id(event.client)});
     return MOSQ_ERR_SUCCESS;
   }
 
   int check(const mosquitto_evt_acl_check& event) {
     const auto reader = readers_.find(event.client);
     if (reader == readers_.end()) return MOSQ_ERR_PLUGIN_DEFER;
-    const ReaderToken& token = reader->second;
+    const ReaderToken& token = reader->second.token;
     if (event.access == MOSQ_ACL_UNSUBSCRIBE) return MOSQ_ERR_SUCCESS;
-    // Expiry does not end an existing subscription, just as it does not end an event stream of sealcastd. So only new
-    // subscriptions check the expiry.
+    // Expiry does not end an existing subscription to what everybody may read, just as it does not end such an event
+    // stream of sealcastd. So only new subscriptions check the expiry.
     const bool may_act =
         event.access == MOSQ_ACL_READ || (event.access == MOSQ_ACL_SUBSCRIBE && std::time(nullptr) < token.expires_at);
     if (!may_act || event.topic == nullptr) return MOSQ_ERR_ACL_DENIED;
@@ -87,6 +97,23 @@ class Plugin {
 
   int disconnect(const mosquitto_evt_disconnect& event) {
     readers_.erase(event.client);
+    return MOSQ_ERR_SUCCESS;
+  }
+
+  // The broker calls this in each turn of its loop, several times per second.
+  int end_expired(const mosquitto_evt_tick&) {
+    const std::int64_t now = std::time(nullptr);
+    while (!ends_.empty() && ends_.begin()->first <= now) {
+      const mosquitto* client = ends_.begin()->second;
+      ends_.erase(ends_.begin());
+      const auto reader = readers_.find(client);
+      // Otherwise the client has gone, and perhaps another one has its address in memory.
+      if (reader == readers_.end() || !reader->second.token.ends_connection || reader->second.token.expires_at > now) {
+        continue;
+      }
+      const std::string client_id = reader->second.client_id;  // the broker calls disconnect(), which erases `reader`
+      mosquitto_kick_client_by_clientid(client_id.c_str(), false);
+    }
     return MOSQ_ERR_SUCCESS;
   }
 
@@ -103,20 +130,22 @@ class Plugin {
     return Refusal;
   }
 
-  static std::array<Callback, 4> callbacks() {
+  static std::array<Callback, 5> callbacks() {
     return {{
         {MOSQ_EVT_RELOAD,
          guarded<mosquitto_evt_reload, &Plugin::reload, MOSQ_ERR_SUCCESS>},  // the plugin keeps the last key
         {MOSQ_EVT_BASIC_AUTH, guarded<mosquitto_evt_basic_auth, &Plugin::connect, MOSQ_ERR_AUTH>},
         {MOSQ_EVT_ACL_CHECK, guarded<mosquitto_evt_acl_check, &Plugin::check, MOSQ_ERR_ACL_DENIED>},
         {MOSQ_EVT_DISCONNECT, guarded<mosquitto_evt_disconnect, &Plugin::disconnect, MOSQ_ERR_SUCCESS>},
+        {MOSQ_EVT_TICK, guarded<mosquitto_evt_tick, &Plugin::end_expired, MOSQ_ERR_SUCCESS>},
     }};
   }
 
   mosquitto_plugin_id_t* const broker_;
   const std::string secret_file_;
   core::HmacKey key_;
-  std::unordered_map<const mosquitto*, ReaderToken> readers_;
+  std::unordered_map<const mosquitto*, Reader> readers_;
+  std::multimap<std::int64_t, const mosquitto*> ends_;  // by the expiry of the token; may name clients that have gone
 };
 
 std::string secret_file_of(const mosquitto_opt* options, int count) {

@@ -57,6 +57,15 @@ std::optional<std::vector<std::string>> topics_of(const std::string& claims) {
   return topics;
 }
 
+// Returns the claim `ends_connection`. A claim that is no boolean counts as true.
+bool ends_connection(const std::string& claims) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element claim;
+  if (parser.parse(claims)["ends_connection"].get(claim)) return false;
+  bool ends = true;
+  return claim.get(ends) || ends;
+}
+
 }  // namespace
 
 ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::HmacKey& key, std::int64_t now_seconds) {
@@ -67,7 +76,7 @@ ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::H
   if (now_seconds >= *claims->exp) return {std::nullopt, "it has expired"};
   auto topics = topics_of(jwt.payload);
   if (!topics) return {std::nullopt, "its acl is not the acl of a reader"};
-  return {ReaderToken{std::move(*topics), *claims->exp}, nullptr};
+  return {ReaderToken{std::move(*topics), *claims->exp, ends_connection(jwt.payload)}, nullptr};
 }
 
 }  // namespace sealcast::broker

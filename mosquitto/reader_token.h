@@ -15,6 +15,7 @@ namespace sealcast::broker {
 struct ReaderToken {
   std::vector<std::string> topics;
   std::int64_t expires_at;  // Unix seconds
+  bool ends_connection;     // the reader is disconnected when the token expires
 };
 
 struct ReaderTokenResult {

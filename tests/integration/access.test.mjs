@@ -74,6 +74,28 @@ test('a stream that becomes private or is deleted, and the vip channel without t
   await ended(reader);
 });
 
+test('a vip reader of a public stream is cut off when the role is taken, also with a ticket', async () => {
+  const [room, demoted, member] = await members('public', 2);
+  const ticket = (await request(`${sidecar.url}/streams/${room}/token`, { method: 'POST', headers: demoted.headers })).json.access_token;
+  const query = '?channel=vip';
+  const leaving = [
+    await Subscriber.to(sidecar.url, room, { headers: demoted.headers, query }),
+    await Subscriber.to(sidecar.url, room, { query: `${query}&access_token=${ticket}` }),
+  ];
+  const staying = [
+    await Subscriber.to(sidecar.url, room, { headers: member.headers, query }),
+    await Subscriber.to(sidecar.url, room, { headers: demoted.headers }),
+  ];
+  await stack.query('delete from sealcast.stream_roles where user_id = $1', [demoted.id]);
+  await Promise.all(leaving.map(ended));
+  assert.deepEqual(leaving.map(reason), [': ended role_required', ': ended role_required']);
+  assert.equal((await send(sidecar.url, member, message(room))).status, 200);
+  for (const reader of staying) {
+    await reader.received(1);
+    reader.close();
+  }
+});
+
 test('pages of other origins may use the API, but not the metrics', async () => {
   const [room] = await members('public', 0);
   const origin = { origin: 'https://other.example' };

@@ -121,6 +121,31 @@ test('a subscription continues after its token has expired, and a new one is ref
   assert.deepEqual(await receivedBy(reader, TOPIC, 'after its end'), ['after its end']);
 });
 
+test('a reader who may lose the right is disconnected when the token expires, and reads on with a new token', async () => {
+  const protocols = {
+    'MQTT 5': {},
+    'a session that is kept': { clientId: 'keeps', clean: false, properties: { sessionExpiryInterval: 60 } },
+    'MQTT 3.1.1': { protocolVersion: 4 },
+    WebSockets: { url: broker.webSocketUrl },
+  };
+  const end = nowSeconds() + 10;
+  const short = tokenOf({ exp: end, ends_connection: true });
+  const gone = await connect(short);
+  gone.end(true); // at the end of its token, another client may have its place in memory
+  const leaving = await Promise.all(Object.values(protocols).map((options) => connect(short, options)));
+  const staying = await Promise.all([connect(tokenOf({ exp: end })), connect(tokenOf({ ends_connection: true }))]);
+  for (const granted of await Promise.all([...leaving, ...staying].map((reader) => reader.granted(TOPIC)))) assert.ok(granted);
+  await until('the readers are disconnected', () => leaving.every((reader) => !reader.connected));
+  assert.ok(nowSeconds() >= end, 'not before the token expires');
+  for (const [i, reader] of staying.entries()) await receivedBy(reader, TOPIC, `to reader ${i}, who stays`);
+  assert.deepEqual(leaving.flatMap(({ received }) => received), []);
+  for (const [how, options] of Object.entries(protocols)) {
+    await assert.rejects(connect(short, options), /Not authorized|Bad User|closed/i, how);
+    const again = await connect(tokenOf({ ends_connection: true }), options);
+    assert.ok(await again.granted(TOPIC), how);
+  }
+});
+
 test('a resumed MQTT session has the rights of its new token', async () => {
   const session = { clientId: 'keeps-its-session', clean: false, properties: { sessionExpiryInterval: 60 } };
   const first = await connect(tokenOf(), session);

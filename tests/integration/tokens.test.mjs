@@ -87,7 +87,8 @@ test('a token for a private stream always needs the session of a member', async 
   const mqtt = { transport: 'mqtt' };
   refused(await exchange(streamId, mqtt), 401, 'unauthenticated');
   refused(await exchange(streamId, mqtt, { user: other }), 403, 'role_required');
-  assert.equal((await exchange(streamId, mqtt, { user: member })).status, 200);
+  const given = await exchange(streamId, mqtt, { user: member });
+  assert.equal(claimsOf(given.json.token).ends_connection, true, 'the member may lose the right to read');
   refused(await exchange('00000000-0000-0000-0000-00000000dead', mqtt), 404, 'stream_not_found');
   const over = { headers: { authorization: `Bearer ${member.token({ exp: nowSeconds() - 60 })}` } };
   refused(await exchange(streamId, mqtt, { user: over }), 401, 'token_expired');
@@ -110,7 +111,8 @@ test('a token for the vip channel needs a role in the stream', async () => {
     const vip = { transport: 'mqtt', channel: 'vip' };
     const answer = await exchange(streamId, vip, { user: member });
     assert.equal(answer.json.channel_id, `sealcast-vip/${streamId}`, answer.text);
-    assert.equal(claimsOf(answer.json.token).acl[0].topic, `sealcast-vip/${streamId}`);
+    const claims = claimsOf(answer.json.token);
+    assert.deepEqual([claims.acl[0].topic, claims.ends_connection], [`sealcast-vip/${streamId}`, true]);
     refused(await exchange(streamId, vip, { user: other }), 403, 'role_required');
     assert.equal((await exchange(streamId, vip)).status, visibility === 'public' ? 403 : 401);
     const none = await exchange(streamId, { transport: 'ably', channel: 'vip' }, { user: member });

@@ -35,7 +35,7 @@ struct Token {
   asio::awaitable<void> answer_ticket(http::Exchange& exchange, const std::string& stream_id) const;
   asio::awaitable<void> answer_transport_token(http::Exchange& exchange, const std::string& stream_id);
   asio::awaitable<message::StreamAccess> access(const std::string& stream_id, const std::string& user_id,
-                                                transport::Channel channel);
+                                                transport::Channel channel, bool& restricted);
   void answer_no_tokens(std::string_view transport, http::Response& response) const;
 };
 
@@ -79,12 +79,14 @@ asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, co
   const bool vip = channel == transport::Channel::all_messages;
   // `lookup` is a named variable, because GCC 12 destroys a temporary inside a co_await expression twice
   // (CONTRIBUTING.md).
-  auto lookup = access(stream_id, caller->user_id, channel);
+  bool restricted = true;
+  auto lookup = access(stream_id, caller->user_id, channel, restricted);
   auto stream = co_await readable_stream(exchange, caller->user_id, std::move(lookup), kHowToGetToken);
   if (!stream || (vip && !allows_vip(*stream, response))) co_return;
   using namespace std::chrono;
   const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch());
-  const auto made = maker->make({stream_id, channel, caller->user_id, now.count(), lifetimes.transport_token});
+  const auto made =
+      maker->make({stream_id, channel, caller->user_id, now.count(), lifetimes.transport_token, restricted});
   if (!made) {
     http::answer_problem(
         response, {400,
@@ -103,11 +105,13 @@ asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, co
 }
 
 // A public stream can have very many readers, so a cached answer serves them all. The rights of a user are never
-// cached, so that a user who is banned or has lost the role gets no token any more.
+// cached, so that a user who is banned or has lost the role gets no token any more. Sets `restricted` to false if
+// everybody may read the channel.
 asio::awaitable<message::StreamAccess> Token::access(const std::string& stream_id, const std::string& user_id,
-                                                     transport::Channel channel) {
+                                                     transport::Channel channel, bool& restricted) {
   if (channel == transport::Channel::everyone) {
     const message::StreamAccess everybody = co_await access_cache.access(stream_id, {});
+    restricted = !everybody.readable;
     if (everybody.readable || !everybody.found || user_id.empty()) co_return everybody;
   }
   co_return co_await history.access(stream_id, user_id);

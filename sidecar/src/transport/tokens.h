@@ -25,6 +25,7 @@ struct TokenClaims {
   std::string_view user_id;   // empty for an anonymous reader
   std::int64_t now_ms;        // the current time in Unix milliseconds
   std::chrono::seconds life;  // the time from now until the token expires
+  bool restricted;            // not everybody may read the channel, so the reader may lose the right
 };
 
 class TokenMaker {

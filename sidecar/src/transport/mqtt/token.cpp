@@ -25,6 +25,7 @@ class MqttTokens final : public TokenMaker {
     const std::int64_t now = reader.now_ms / 1000;
     std::string claims = "{";
     if (!reader.user_id.empty()) claims.append(R"("username":")").append(reader.user_id).append(R"(",)");
+    if (reader.restricted) claims += R"("ends_connection":true,)";
     claims += R"("iat":)" + std::to_string(now - kLeewaySeconds) + R"(,"exp":)" +
               std::to_string(now + reader.life.count()) +
               R"(,"acl":[{"permission":"allow","action":"subscribe","topic":)" + topic->json +

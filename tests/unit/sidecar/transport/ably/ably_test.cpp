@@ -298,7 +298,9 @@ class AblyTokensTest : public AblyTest {
   TransportToken made(Channel channel = Channel::everyone, std::chrono::milliseconds late = {}) {
     using namespace std::chrono;
     const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch()) - late;
-    return make_ably_tokens(settings_)->make({kStream, channel, "", now.count(), std::chrono::seconds(300)}).value();
+    return make_ably_tokens(settings_)
+        ->make({kStream, channel, "", now.count(), std::chrono::seconds(300), false})
+        .value();
   }
 
   client::http::Answer exchange(const std::string& token_request) {
@@ -330,7 +332,8 @@ TEST_F(AblyTokensTest, LateChangedAndForeignTokensAreRefused) {
 }
 
 TEST_F(AblyTokensTest, TheVipChannelHasItsOwnAblyChannel) {
-  EXPECT_FALSE(make_ably_tokens(settings_)->make({kStream, Channel::all_messages, "", 0, std::chrono::seconds(1)}));
+  EXPECT_FALSE(
+      make_ably_tokens(settings_)->make({kStream, Channel::all_messages, "", 0, std::chrono::seconds(1), true}));
   settings_.ably.vip_channel = "vip:\"{stream_id}";
   const TransportToken token = made(Channel::all_messages);
   EXPECT_EQ(token.channel_id, "vip:\"" + kStream);

@@ -24,7 +24,8 @@ class MqttTokenTest : public testing::Test {
   }
 
   std::optional<TransportToken> make(Channel channel = Channel::everyone, std::string_view user_id = kUser) {
-    return make_mqtt_tokens(settings_)->make({kStream, channel, user_id, kNow * 1000 + 999, std::chrono::seconds(300)});
+    return make_mqtt_tokens(settings_)->make(
+        {kStream, channel, user_id, kNow * 1000 + 999, std::chrono::seconds(300), channel == Channel::all_messages});
   }
 
   // Checks the signature of the token, and returns its claims as JSON text.
