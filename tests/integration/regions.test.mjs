@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { join } from 'node:path';
-import { makeDatabase } from './geoip.mjs';
+import { damageDatabase, makeDatabase } from './geoip.mjs';
 import { request } from './http.mjs';
 import { freePort, PrivateStack } from './stack.mjs';
 import { until } from './waiting.mjs';
@@ -95,6 +95,31 @@ test('a changed Geo-IP database is read again, and a broken one is ignored', asy
   assert.equal(await order('203.0.113.9'), 'FR eu us ap');
   assert.ok(!sidecar.log.some((line) => line.includes('203.0.113.9')), 'no address of a caller is logged');
 });
+
+for (const [what, reason, write] of [
+  ['random bytes under good metadata', 'is a damaged Geo-IP database (its search tree points outside the file); download it again', () => {
+    damageDatabase(makeDatabase(`${database}.good`, CALLERS), database);
+  }],
+  ['a good search tree with random records', 'is a damaged Geo-IP database (a record cannot be decoded); download it again', () => {
+    damageDatabase(makeDatabase(`${database}.good`, CALLERS), database, { recordsOnly: true });
+  }],
+  ['records without countries and places', 'is a database without countries and places; name a City or Country .mmdb', () => {
+    makeDatabase(database, ['203.0.113.0/24 -', '198.51.100.0/24 -']);
+  }],
+  ['a country that is none', 'is a damaged Geo-IP database (a record has a country that is not two capital letters)', () => {
+    makeDatabase(database, ['203.0.113.0/24 Atlantis', '198.51.100.0/24 AU']);
+  }],
+]) {
+  test(`a Geo-IP database that has ${what} does not replace the last one`, async () => {
+    makeDatabase(database, ['203.0.113.0/24 DE 50.11 8.68']);
+    await until('the good database is read', async () => (await order('203.0.113.9')) === 'DE eu us ap');
+    write();
+    const refused = (line) => line.includes('the last one stays in use') && line.includes(database) && line.includes(reason);
+    await until('the damaged database is refused', () => sidecar.log.some(refused));
+    assert.equal(await order('203.0.113.9'), 'DE eu us ap');
+    await assert.rejects(stack.sidecar({ SEALCAST_GATE_SOCKET: '', SEALCAST_REGIONS_DATABASE_FILE: database }), (error) => error.message.includes(reason));
+  });
+}
 
 test('without regions the list is empty', async () => {
   const alone = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });

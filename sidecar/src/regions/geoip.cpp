@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "regions/country_places.h"
+#include "regions/geoip_check.h"
 
 namespace sealcast::regions {
 namespace {
@@ -50,23 +50,6 @@ bool copy(int from, int to, std::int64_t bytes) {
   return true;
 }
 
-// Returns the value at `path` in the record. Returns nullopt if there is none, or if it has another type.
-template <typename... Path>
-std::optional<MMDB_entry_data_s> value(MMDB_entry_s& entry, std::uint32_t type, Path... path) {
-  MMDB_entry_data_s data;
-  const int status = MMDB_get_value(&entry, &data, path..., nullptr);
-  if (status != MMDB_SUCCESS || !data.has_data || data.type != type) return std::nullopt;
-  return data;
-}
-
-std::optional<config::Place> place_of(MMDB_entry_s& entry) {
-  const auto latitude = value(entry, MMDB_DATA_TYPE_DOUBLE, "location", "latitude");
-  const auto longitude = value(entry, MMDB_DATA_TYPE_DOUBLE, "location", "longitude");
-  if (!latitude || !longitude) return std::nullopt;
-  const config::Place place{latitude->double_value, longitude->double_value};
-  return place.on_earth() ? std::optional(place) : std::nullopt;
-}
-
 }  // namespace
 
 GeoIp::GeoIp(std::string path) : path_(std::move(path)) {
@@ -98,7 +81,9 @@ GeoIp::Database GeoIp::load() const {
   if (code != MMDB_SUCCESS) {
     throw fail(std::string("is not a Geo-IP database (") + MMDB_strerror(code) + "); name a City or Country .mmdb");
   }
-  return Database(opened.release());
+  Database database(opened.release());
+  if (const std::string problem = problem_in(*database); !problem.empty()) throw fail(problem);
+  return database;
 }
 
 std::optional<Location> GeoIp::locate(const Address& address) const {
@@ -115,15 +100,7 @@ std::optional<Location> GeoIp::locate(const Address& address) const {
   // A lookup error means that the database contains only IPv4 addresses, or is damaged at this address. In both cases
   // the place is unknown.
   if (error != MMDB_SUCCESS || !found.found_entry) return std::nullopt;
-  Location location{};
-  if (const auto code = value(found.entry, MMDB_DATA_TYPE_UTF8_STRING, "country", "iso_code")) {
-    location.country = std::string(code->utf8_string, code->data_size);
-  }
-  auto place = place_of(found.entry);
-  if (!place) place = place_of_country(location.country);
-  if (!place) return std::nullopt;
-  location.place = *place;
-  return location;
+  return location_in(found.entry);
 }
 
 void GeoIp::reload_if_changed() {

@@ -15,14 +15,9 @@
 
 #include "base/address.h"
 #include "base/file_stamp.h"
-#include "config/region.h"
+#include "regions/geoip_record.h"
 
 namespace sealcast::regions {
-
-struct Location {
-  std::string country;  // ISO 3166-1 code; empty if the database does not contain it
-  config::Place place;
-};
 
 class GeoIp {
  public:
