@@ -119,6 +119,16 @@ test('large headers get 431, and a large body gets 413 before it is read', async
   body.close();
 });
 
+test('the connection stays open after a 413 to a body that was read', async () => {
+  const connection = await RawConnection.open(stack.url);
+  const headers = { 'content-type': 'application/json' };
+  connection.write(rawRequest(`/streams/${room}/token`, headers, JSON.stringify({ transport: 'x'.repeat(20_000) })));
+  connection.write(sendRequest(stack.user(), message(room, 'x'.repeat(20_000))));
+  connection.write(sendRequest(stack.user(), message(room)));
+  for (const status of [413, 413, 200]) assert.equal((await connection.answer()).status, status);
+  connection.close();
+});
+
 test('Expect: 100-continue is answered with 100', async () => {
   const connection = await RawConnection.open(stack.url);
   const whole = sendRequest(stack.user(), message(room), { expect: '100-continue' });
