@@ -6,12 +6,14 @@ import { SUBSCRIBE_OPTIONS } from './options.js';
 import { OwnMessages } from './own_messages.js';
 import { parseResumePoint } from './resume_point.js';
 import { Sequencer } from './sequencer.js';
+import { TargetPause } from './target_pause.js';
 import { TransportConnection } from './transport_connection.js';
 import { requestAccess } from './transport_token.js';
 
 const SYSTEM_SENDER = '00000000-0000-0000-0000-000000000000';
 const MAX_OVERLAP_MS = 60_000;
 const CANNOT_VERIFY = ['no_webcrypto', 'no_ed25519'];
+const NOT_ENTERED = ['migration_failed', 'transport_refused'];
 const OLD_MS = 60_000; // an older transport_migrate is repeated if it is still in force
 const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500, channel: 'public', verify: false };
 
@@ -27,6 +29,7 @@ export class Subscription {
   #destination; // {name} of the transport in use, or of the one that a migration under way goes to
   #announcements = new Map(); // target → {channelId, needsToken} of the newest transport_migrate message
   #unknownTargets = new Set(); // reported once each
+  #targetPause = new TargetPause();
   #migrations = Promise.resolve(); // migrations run one after the other
   #superseded = new AbortController();
   #status = 'connecting';
@@ -130,6 +133,7 @@ export class Subscription {
       });
       this.#connection = connection;
       this.#previous = old.name;
+      this.#targetPause.clear();
     } catch (error) {
       await connection?.close();
       if (error === signal.reason || error.code === 'transport_refused') throw error;
@@ -198,6 +202,7 @@ export class Subscription {
   // The transport in use refuses this reader from now on, so it returns to the transport before.
   #fallBack(error) {
     const refused = this.transport;
+    this.#targetPause.failed(refused);
     this.#connection = this.#connect(this.#driver(this.#previous));
     this.#previous = null;
     this.#destination = { name: this.transport };
@@ -299,8 +304,8 @@ export class Subscription {
     return false;
   }
 
-  // Follows a transport_migrate message. The server repeats the message for readers that come later, so a repeat is
-  // ignored. Readers wait for a random time, so that they do not all connect at the same moment.
+  // Follows a transport_migrate message. The server repeats the message for readers that come later: a reader that has
+  // moved ignores it, and one that could not enter the target pauses between its attempts. Readers wait for a random time, so that they do not all connect at the same moment.
   // An old message reports no error: its transport may be long gone.
   async #follow({ d, ts }) {
     const { target, channel_id: channelId, token, overlap_ms: overlapMs = DEFAULTS.overlapMs } = d ?? {};
@@ -310,13 +315,15 @@ export class Subscription {
       if (!isOld && !this.#client.drivers.has(target)) this.#unknownTargets.add(target);
       this.#driver(target);
       this.#announcements.set(target, { channelId: nonEmptyText(channelId), needsToken: token === 'required' });
-      if (target === this.#destination.name) return;
+      if (!this.#targetPause.allows(target) || target === this.#destination.name) return;
       const destination = (this.#destination = { name: target });
       await pause(Math.random() * this.#options.spreadMs, this.#stop.signal);
       if (destination !== this.#destination) return; // a later migration goes to another transport
       await this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) });
     } catch (error) {
-      if (!this.#over && !isOld) this.#notify('onError', error);
+      if (this.#over || isOld) return;
+      if (NOT_ENTERED.includes(error.code)) this.#targetPause.failed(target);
+      this.#notify('onError', error);
     }
   }
 

@@ -1,4 +1,5 @@
-// transport_migrate messages that a reader finds in the history: what they name may be long gone, so they report no error.
+// transport_migrate messages that are old or repeated. The transport of an old one may be gone, so it reports no error. A
+// repeat does not make a reader try a transport again that has just refused it.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
@@ -22,7 +23,12 @@ function migrations(targets, age, first = 1) {
 const eventsOf = (frames) => frames.map((frame) => `id: e1:${frame.offset}\ndata: ${JSON.stringify(frame)}\n\n`).join('');
 
 // A transport that the server refuses a token for, and one that connects.
-const refusing = { name: 'refusing', connect: async () => Promise.reject(new SealcastError('transport_refused', 'no', { status: 403 })) };
+let attempts = 0;
+const refuse = async () => {
+  attempts++;
+  throw new SealcastError('transport_refused', 'no', { status: 403 });
+};
+const refusing = { name: 'refusing', connect: refuse };
 const other = { ...sse(), name: 'other' };
 
 async function readerOf(frames) {
@@ -62,4 +68,44 @@ test('an old migration that can be followed is followed', async () => {
   await reader.until('it has moved', () => reader.notes.some(([name, to]) => name === 'transport' && to === 'other'), 10_000);
   assert.deepEqual(reader.errors, []);
   await reader.close();
+});
+
+// Writes transport_migrate messages one at a time, each after the last one has had its whole effect. Returns the number of
+// attempts that each message led to.
+async function attemptsAfter({ reader, write }, targets) {
+  const counts = [];
+  for (const target of targets) {
+    const [before, reported] = [attempts, reader.errors.length];
+    const offset = (reader.offsets.at(-1) ?? 0) + 1;
+    write(migrations([target], 0, offset));
+    await reader.reached(offset);
+    // The random pause of a reader that follows is a timer of the same length. It began earlier, so it ends earlier.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (attempts > before) await reader.until('the refusal is reported', () => reader.errors.length > reported);
+    counts.push(attempts - before);
+  }
+  return counts;
+}
+
+test('repeats to a target that refuses are followed after pauses that grow to five minutes, not each time', async (t) => {
+  const realNow = Date.now;
+  let skipped = 0;
+  t.mock.method(Date, 'now', () => realNow() + skipped);
+  t.mock.method(Math, 'random', () => 0.999);
+  const session = await readerOf([]);
+  await session.reader.ready();
+  assert.deepEqual(await attemptsAfter(session, ['refusing', 'refusing', 'refusing']), [1, 0, 0]);
+  for (const pause of [20_000, 40_000, 80_000, 160_000, 300_000, 300_000]) {
+    skipped += pause - 5000;
+    assert.deepEqual(await attemptsAfter(session, ['refusing']), [0], `${pause - 5000} ms after an attempt`);
+    skipped += 10_000;
+    assert.deepEqual(await attemptsAfter(session, ['refusing', 'refusing']), [1, 0], `${pause + 5000} ms after an attempt`);
+  }
+  t.mock.method(Math, 'random', () => 0);
+  assert.deepEqual(await attemptsAfter(session, ['sse', 'refusing', 'refusing']), [0, 1, 0], 'another target is another migration');
+  skipped += 4000;
+  assert.deepEqual(await attemptsAfter(session, ['refusing']), [0], 'five seconds pass at least');
+  skipped += 1100;
+  assert.deepEqual(await attemptsAfter(session, ['refusing']), [1]);
+  await session.reader.close();
 });

@@ -113,14 +113,14 @@ test('many readers of a private stream migrate to MQTT, and a late one after a r
   const late = users.pop();
   const readers = users.map((user) => {
     const client = clientOf(user);
-    return Object.assign(new Reader(client, room, { spreadMs: 100 }), { client });
+    return Object.assign(new Reader(client, room, { spreadMs: 100, migrateTimeoutMs: 60_000 }), { client });
   });
   for (const reader of readers) await reader.ready();
   await write(stack, room, 5);
   await migrate(room, 'mqtt');
   await write(stack, room, 5);
   for (const reader of readers) await reader.reached(11);
-  const latecomer = Object.assign(new Reader(clientOf(late), room), { first: 12 });
+  const latecomer = Object.assign(new Reader(clientOf(late), room, { migrateTimeoutMs: 60_000 }), { first: 12 });
   await latecomer.ready();
   assert.equal(latecomer.subscription.transport, 'sse');
   await migrate(room, 'mqtt');
@@ -143,15 +143,14 @@ for (const target of ['mqtt', 'ably']) {
     const client = clientOf(users[0], { withoutSession: true });
     const reader = new Reader(client, room);
     await reader.ready();
-    for (let times = 1; times <= 2; times++) {
-      await migrate(room, target);
-      await reader.until('the token is refused', () => codes(reader).filter((code) => code === 'transport_refused').length === times);
-    }
+    await migrate(room, target);
+    await reader.until('the token is refused', () => codes(reader).includes('transport_refused'));
+    await migrate(room, target); // the repeat is not followed at once
     assert.deepEqual([reader.subscription.transport, reader.subscription.status], ['sse', 'live']);
     await write(stack, room, 3);
     await reader.reached(5);
     reader.assertOffsets(1, 5);
-    assert.deepEqual(client.exchanges, [401, 401]);
+    assert.deepEqual(client.exchanges, [401]);
     await reader.close();
     await publisher?.close();
   });
