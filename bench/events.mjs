@@ -109,7 +109,7 @@ try {
   const results = { [`${WORKERS} workers`]: [], [`${WORKERS} pollers with LISTEN`]: [], 'row by row': [] };
   const [workers, pollers, rows] = Object.values(results);
   for (let round = 0; round < ROUNDS; round++) {
-    workers.push(await timed(() => (round > 0 ? stack.replay(['--from', '2000-01-01'], plane.settings) : undefined), byWorkers));
+    workers.push(await timed(() => (round > 0 ? stack.replay(['--from', '2000-01-01', '--rate', '0'], plane.settings) : undefined), byWorkers));
     // Several pollers take batches at the same time, so they do not keep the order of events.
     pollers.push(await timed(fillQueue, byPollers, { inOrder: false }));
     rows.push(await timed(fillQueue, rowByRow));

@@ -19,13 +19,14 @@ create table sealcast.event_handlers (
   t text,
   function text not null check (octet_length(function) <= 1000),
   batch_size integer not null check (batch_size between 1 and 1000),
-  max_attempts integer not null check (max_attempts between 1 and 100),
+  max_attempts integer check (max_attempts between 1 and 100),
   timeout interval not null check (timeout between interval '100 ms' and interval '1 minute'),
   group_name text not null check (group_name ~ '^[A-Za-z0-9_.-]{1,64}$'),
   active boolean not null default true,
   registered_at timestamptz not null default clock_timestamp(),
   -- The effects of events with an older ts may have been trimmed, so it is unknown whether such an event was applied.
-  effects_from bigint not null default 0
+  effects_from bigint not null default 0,
+  give_up_after interval not null default '1 hour' check (give_up_after between interval '0' and interval '7 days')
 );
 comment on table sealcast.event_handlers is
   'The handlers: workers apply the function to every message of type t (null: all types). See register_handler()';
@@ -41,6 +42,8 @@ create table sealcast.event_effects (
 );
 comment on table sealcast.event_effects is 'Which handler applied which event; kept as long as txn_keys';
 
+-- A queue per handler and sender, in the order of stream_id and offset. Invariant: a sender with rows has a row with
+-- due_at. The workers hold none of these events in memory.
 create table sealcast.event_attempts (
   handler text not null,
   sender_id uuid not null,
@@ -48,9 +51,18 @@ create table sealcast.event_attempts (
   attempts integer not null,
   reason text not null,
   failed_at timestamptz not null default clock_timestamp(),
+  stream_id uuid not null,
+  "offset" bigint not null,
+  waits_since timestamptz not null default clock_timestamp(),
+  -- When the first event of the sender is applied again. Null: the event waits behind it.
+  due_at timestamptz,
   primary key (handler, sender_id, txn_id)
 );
-comment on table sealcast.event_attempts is 'Events on which a handler failed and which are retried';
+create index event_attempts_order on sealcast.event_attempts (handler, sender_id, stream_id, "offset", txn_id);
+create index event_attempts_due on sealcast.event_attempts (handler, due_at) where due_at is not null;
+create index event_attempts_senders on sealcast.event_attempts (handler, sender_id) where due_at is not null;
+comment on table sealcast.event_attempts is
+  'Events on which a handler failed and which are retried, and the later events of their senders, with 0 attempts';
 
 create table sealcast.event_dead_letters (
   group_name text not null,
@@ -70,6 +82,7 @@ create table sealcast.event_dead_letters (
   constraint event_dead_letters_key unique nulls not distinct (handler, sender_id, txn_id, group_name, partition, entry),
   check (case when handler is null then entry is not null else txn_id is not null and entry is null end)
 );
+create index event_dead_letters_replay on sealcast.event_dead_letters (handler, stream_id, "offset", txn_id) where replay;
 comment on table sealcast.event_dead_letters is
   'Events that a handler gave up; handler null: an entry of a Redis stream that is not a message of this system. See replay_event_dead_letters() and drop_event_dead_letters()';
 
@@ -90,8 +103,9 @@ begin atomic
 end;
 
 create function sealcast.register_handler(name text, t text, function regprocedure, batch_size integer default 100,
-                                          max_attempts integer default 5, timeout interval default '5 s',
-                                          group_name text default 'default') returns void
+                                          max_attempts integer default null, timeout interval default '5 s',
+                                          group_name text default 'default',
+                                          give_up_after interval default '1 hour') returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   -- With the search_path of this function, the text has the schema.
@@ -105,20 +119,22 @@ begin
   end if;
   -- Until this transaction commits, no worker applies and acknowledges events without the handler.
   perform from sealcast_internal.event_leases l where l.group_name = register_handler.group_name order by l.partition for update;
-  insert into sealcast.event_handlers as h (name, t, function, batch_size, max_attempts, timeout, group_name)
+  insert into sealcast.event_handlers as h (name, t, function, batch_size, max_attempts, timeout, group_name, give_up_after)
   values (register_handler.name, register_handler.t, function_name, register_handler.batch_size,
-          register_handler.max_attempts, register_handler.timeout, register_handler.group_name)
+          register_handler.max_attempts, register_handler.timeout, register_handler.group_name,
+          register_handler.give_up_after)
   on conflict on constraint event_handlers_pkey do update
     set t = excluded.t, function = excluded.function, batch_size = excluded.batch_size,
-        max_attempts = excluded.max_attempts, timeout = excluded.timeout, group_name = excluded.group_name, active = true;
+        max_attempts = excluded.max_attempts, timeout = excluded.timeout, group_name = excluded.group_name,
+        give_up_after = excluded.give_up_after, active = true;
   -- New epochs make the workers start again with this handler. An event that they read from now on is finished only
   -- with this handler.
   update sealcast_internal.event_leases l set epoch = l.epoch + 1 where l.group_name = register_handler.group_name;
   update sealcast.event_dead_letters d set group_name = register_handler.group_name
   where d.handler = register_handler.name and d.group_name <> register_handler.group_name;
 end $$;
-comment on function sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text) is
-  'Makes the workers of group_name apply the function once to every message of type t (null: all types). Registering a name again changes the handler and keeps its effects';
+comment on function sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text, interval) is
+  'Makes the workers of group_name apply the function once to every message of type t (null: all types). An event that fails becomes a dead letter after max_attempts attempts (null: any number), or when it has waited for give_up_after. Registering a name again changes the handler and keeps its effects';
 
 create function sealcast.unregister_handler(name text, forget boolean default false) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

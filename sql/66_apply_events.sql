@@ -37,77 +37,6 @@ begin
   return h;
 end $$;
 
-create function sealcast_internal.forget_failures(handler text, sender_id uuid, txn_id uuid) returns void
-  language sql set search_path = pg_catalog, pg_temp
-begin atomic
-  delete from sealcast.event_attempts a
-  where a.handler = forget_failures.handler and a.sender_id = forget_failures.sender_id and a.txn_id = forget_failures.txn_id;
-  delete from sealcast.event_dead_letters d
-  where d.handler = forget_failures.handler and d.sender_id = forget_failures.sender_id and d.txn_id = forget_failures.txn_id;
-end;
-
-create function sealcast_internal.bury_event(handler sealcast.event_handlers, event sealcast.event, reason text, attempts integer,
-                                             uncertain boolean default false)
-  returns void
-  language sql set search_path = pg_catalog, pg_temp
-begin atomic
-  delete from sealcast.event_attempts a
-  where a.handler = (bury_event.handler).name and a.sender_id = (event).sender_id and a.txn_id = (event).txn_id;
-  insert into sealcast.event_dead_letters as d (group_name, handler, stream_id, "offset", sender_id, txn_id, reason, attempts, uncertain)
-  values ((bury_event.handler).group_name, (bury_event.handler).name, (event).stream_id, (event)."offset", (event).sender_id,
-          (event).txn_id, left(bury_event.reason, 1000), bury_event.attempts, bury_event.uncertain)
-  on conflict on constraint event_dead_letters_key do update
-    set reason = excluded.reason, attempts = excluded.attempts, failed_at = excluded.failed_at, replay = false,
-        uncertain = d.uncertain or excluded.uncertain;
-end;
-
--- Counts a failure. Returns dead when it was the last attempt and the event is now a dead letter, else failed.
-create function sealcast_internal.note_event_failure(handler sealcast.event_handlers, event sealcast.event, reason text) returns text
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-declare
-  tried integer;
-  given_up boolean := false;
-begin
-  select d.attempts + 1, true into tried, given_up from sealcast.event_dead_letters d
-  where d.handler = handler.name and d.sender_id = event.sender_id and d.txn_id = event.txn_id;
-  if not coalesce(given_up, false) then
-    insert into sealcast.event_attempts as a (handler, sender_id, txn_id, attempts, reason)
-    values (handler.name, event.sender_id, event.txn_id, 1, left(reason, 1000))
-    on conflict on constraint event_attempts_pkey do update
-      set attempts = a.attempts + 1, reason = excluded.reason, failed_at = excluded.failed_at
-    returning a.attempts into tried;
-    if tried < handler.max_attempts then
-      return 'failed';
-    end if;
-  end if;
-  perform sealcast_internal.bury_event(handler, event, reason, tried);
-  return 'dead';
-end $$;
-
--- Makes an event that cannot be applied now a dead letter, without an attempt, unless its effect shows that it was
--- applied.
-create function sealcast_internal.set_aside(handler sealcast.event_handlers, event sealcast.event, reason text, uncertain boolean)
-  returns text
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  if exists (select from sealcast.event_effects f
-             where f.handler = handler.name and f.sender_id = event.sender_id and f.txn_id = event.txn_id) then
-    return 'repeated';
-  end if;
-  perform sealcast_internal.bury_event(handler, event, reason, 0, uncertain);
-  return 'dead';
-end $$;
-
--- Returns the message of a dead letter, if it is kept.
-create function sealcast_internal.event_message(letter sealcast.event_dead_letters, out envelope text) returns setof text
-  language sql stable set search_path = pg_catalog, pg_temp
-begin atomic
-  select h.envelope from sealcast_internal.read_history((letter).stream_id, (letter)."offset" - 1, (letter)."offset" + 1, 1, false) h
-  cross join lateral sealcast_internal.open_envelope(h.envelope, (letter)."offset") o
-  where (o.event).txn_id = (letter).txn_id;
-end;
-
 -- Applies the events that have no effect yet, in order, all or none. Returns the places in `events` of those it
 -- applied.
 create function sealcast_internal.apply_batch(handler sealcast.event_handlers, events sealcast.event[]) returns integer[]
@@ -202,12 +131,12 @@ begin
   order by found.item;
 end $$;
 
--- Applies one handler to events that a worker has read from a partition that it leases under `epoch`; partition null:
--- to dead letters that are replayed. No row: another worker has the lease by now, or the handler is not registered for
--- the group.
--- Outcomes: applied, repeated (it has an effect already), failed (will be retried), held (will be retried, because an
--- earlier event of its sender failed), dead, forged, gone (its message is not stored any more), other (a genuine message
--- of another type).
+-- Applies one handler to events that a worker has read from a partition that it leases under `epoch`. entries null: to
+-- waiting events or dead letters that events_to_retry() or event_dead_letters_to_replay() has returned. Each event is
+-- finished for the worker: an event that is not applied now is recorded. No row: another worker has the lease by now, or
+-- the handler is not registered for the group.
+-- Outcomes: applied, repeated (it has an effect already), failed (will be retried), held (waits for an earlier event of
+-- its sender), dead, forged, gone (its message is not stored any more), other (a genuine message of another type).
 create function sealcast_internal.apply_events(group_name text, handler text, partition integer, epoch bigint, envelopes text[],
                                       offsets bigint[], entries text[],
                                       out item integer, out outcome text, out reason text)
@@ -222,12 +151,14 @@ declare
   reasons text[];
   places integer[];
   applied integer[];
+  retried constant boolean := entries is null;
   failed_senders uuid[] := '{}';
   missing record;
+  waiting record;
   function_problem text;
   i integer;
 begin
-  if partition is not null and not sealcast_internal.holds_partition(group_name, partition, epoch) then
+  if not sealcast_internal.holds_partition(group_name, partition, epoch) then
     return;
   end if;
   h := sealcast_internal.handler_of(group_name, handler);
@@ -244,7 +175,7 @@ begin
     outcomes[missing.item] := missing.outcome;
     reasons[missing.item] := missing.reason;
   end loop;
-  if partition is not null then
+  if not retried then
     if 'forged' = any (outcomes) then
       insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts)
       select group_name, partition, e.entry, e.problem, 0
@@ -253,6 +184,9 @@ begin
       order by e.n limit sealcast_internal.room_for_forged(group_name, partition)
       on conflict do nothing;
     end if;
+    for waiting in select * from sealcast_internal.behind_others(h, opened) b where outcomes[b.item] is null loop
+      outcomes[waiting.item] := waiting.outcome;
+    end loop;
     for i in select n from unnest(outcomes) with ordinality x (outcome, n)
              where x.outcome is null and opened[n].ts < h.effects_from loop
       -- The effect may have been trimmed: an admin checks before replaying the event.
@@ -308,10 +242,8 @@ begin
           end;
         end loop;
     end;
-    perform sealcast_internal.forget_failures(h.name, opened[n].sender_id, opened[n].txn_id)
-    from unnest(outcomes) with ordinality x (outcome, n)
-    where x.outcome in ('applied', 'repeated');
   end if;
+  perform sealcast_internal.note_outcomes(h, opened, outcomes, retried);
   return query select n::integer, o.outcome, o.reason
                from unnest(outcomes, reasons) with ordinality o (outcome, reason, n) order by n;
 end $$;
@@ -327,32 +259,16 @@ create function sealcast_internal.fail_event(group_name text, handler text, part
 declare
   h constant sealcast.event_handlers := sealcast_internal.handler_of(group_name, handler);
   e sealcast.event;
+  outcome text;
 begin
-  if partition is not null and not sealcast_internal.holds_partition(group_name, partition, epoch) then
+  if not sealcast_internal.holds_partition(group_name, partition, epoch) then
     return null;
   end if;
   select (o.event).* into e from sealcast_internal.open_envelope(envelope, "offset") o;
   if h.name is null or e.txn_id is null then
     return null;
   end if;
-  return sealcast_internal.note_event_failure(h, e, reason);
-end $$;
-
--- Returns the dead letters of the group's handlers that are marked for replay. A dead letter whose message retention has
--- dropped is unmarked instead. Those of handlers that are not registered any more keep their mark, and wait.
-create function sealcast_internal.event_dead_letters_to_replay(group_name text, max_rows integer,
-                                                      out handler text, out "offset" bigint, out envelope text)
-  returns setof record
-  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-begin
-  update sealcast.event_dead_letters d set replay = false, reason = 'retention has dropped the message; ' || d.reason
-  where d.group_name = event_dead_letters_to_replay.group_name and d.replay
-    and not exists (select from sealcast_internal.event_message(d) m where m.envelope is not null);
-  return query
-  select d.handler, d."offset", m.envelope
-  from sealcast.event_dead_letters d cross join lateral sealcast_internal.event_message(d) m
-  where d.group_name = event_dead_letters_to_replay.group_name and d.replay and m.envelope is not null
-    and exists (select from sealcast.event_handlers h where h.name = d.handler and h.group_name = d.group_name and h.active)
-  order by d.stream_id, d."offset" limit max_rows;
+  outcome := sealcast_internal.note_event_failure(h, e, reason);
+  perform sealcast_internal.queue_sender(h.name, e.sender_id);
+  return outcome;
 end $$;

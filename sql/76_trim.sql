@@ -89,12 +89,6 @@ begin
   return query select * from sealcast_internal.trim_report('sealcast.event_effects', removed, pages.unfinished);
 end $$;
 
-create function sealcast_internal.trim_attempts(keep interval) returns table (action text, object text)
-  language sql set search_path = pg_catalog, pg_temp
-begin atomic
-  select * from sealcast_internal.trim_pages('sealcast.event_attempts', format('t.failed_at < to_timestamp(%s)', extract(epoch from now() - keep)), sealcast_internal.pass_time(keep));
-end;
-
 -- These batches stay: the newest batch of a shard, because it is its position; a batch that a transport has yet to
 -- deliver, unless no sidecar has used the transport for a day; a batch that a group of workers has not finished, for at
 -- most a day. Each maintenance passes over the whole log.

@@ -91,15 +91,14 @@ begin
     when 3 then return query select * from sealcast.repair_row_triggers();
     when 4 then return query select * from sealcast_internal.trim_txn_keys(keep_txn_ids);
     when 5 then return query select * from sealcast_internal.trim_effects(keep_txn_ids);
-    when 6 then return query select * from sealcast_internal.trim_attempts(keep_txn_ids);
-    when 7 then return query select * from sealcast_internal.trim_logs();
-    when 8 then return query select * from sealcast_internal.trim_row_keys();
-    when 9 then return query select * from sealcast_internal.drop_partitions(keep);
+    when 6 then return query select * from sealcast_internal.trim_logs();
+    when 7 then return query select * from sealcast_internal.trim_row_keys();
+    when 8 then return query select * from sealcast_internal.drop_partitions(keep);
   end case;
 exception when lock_not_available then
   action := 'postponed';
   object := (array['making partitions', 'indexing partitions', 'messages without an offset', 'internal triggers',
-                   'trimming sealcast.txn_keys', 'trimming sealcast.event_effects', 'trimming sealcast.event_attempts',
+                   'trimming sealcast.txn_keys', 'trimming sealcast.event_effects',
                    'trimming sealcast_internal.relay_log', 'trimming sealcast_internal.row_keys', 'dropping partitions'])[step + 1];
   return next;
 end $$;
@@ -111,7 +110,7 @@ create function sealcast.maintain() returns table (action text, object text)
   -- Shorter than the lock_timeout of admission: a message that waits behind this lock does not time out.
   set lock_timeout = '50ms' set timezone = 'UTC' set jit = off as $$
 declare
-  last_step constant integer := 9;
+  last_step constant integer := 8;
   state sealcast_internal.maintenance;
   retention record;
   restoring boolean;

@@ -59,6 +59,7 @@ grant execute on function
   sealcast_internal.events_carried_to(), sealcast_internal.finish_partitions(text, integer[], bigint[], bigint[], bigint),
   sealcast_internal.apply_events(text, text, integer, bigint, text[], bigint[], text[]),
   sealcast_internal.fail_event(text, text, integer, bigint, text, bigint, text),
+  sealcast_internal.events_to_retry(text, integer), sealcast_internal.waiting_events(text),
   sealcast_internal.event_dead_letters_to_replay(text, integer), sealcast_internal.replay_plan(timestamptz, uuid),
   sealcast_internal.event_partitions_state(), sealcast_internal.note_event_partitions(bigint, integer[], bigint[], bigint[]),
   sealcast_internal.rewind_events(bigint),
@@ -73,7 +74,7 @@ grant execute on function
   sealcast.keys(), sealcast.maintain(), sealcast.repair_row_triggers(), sealcast.begin_log_epoch(text),
   sealcast.replay_dead_letters(text, uuid, bigint), sealcast.drop_dead_letters(text, uuid, bigint),
   sealcast.forget_transport(text),
-  sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text),
+  sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text, interval),
   sealcast.unregister_handler(text, boolean), sealcast.check_effects(text, timestamptz, timestamptz, integer),
   sealcast.replay_event_dead_letters(text, uuid, uuid, boolean), sealcast.drop_event_dead_letters(text, uuid, uuid, boolean),
   -- delivery_status is a view with the rights of its reader, so the reader needs these functions.

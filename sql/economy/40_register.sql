@@ -29,7 +29,7 @@ begin
       using errcode = 'object_not_in_prerequisite_state', hint = 'Set the hook to null first, or to sealcast_economy.gift_hook.';
   end if;
 
-  if to_regprocedure('sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text)') is null then
+  if to_regprocedure('sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text, interval)') is null then
     action := 'missing'; object := 'sealcast.register_handler: messages have no effects';
     return next;
     return;

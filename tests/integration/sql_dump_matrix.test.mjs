@@ -115,7 +115,7 @@ before(async () => {
     create function handle(e sealcast.event) returns void language sql security definer as 'select';
     select sealcast.register_handler('handle', 'chat', 'handle(sealcast.event)');
     insert into sealcast.event_effects (handler, sender_id, txn_id, ts) values ('handle', gen_random_uuid(), gen_random_uuid(), 1);
-    insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason) values ('handle', gen_random_uuid(), gen_random_uuid(), 2, 'x');
+    insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason, stream_id, "offset") values ('handle', gen_random_uuid(), gen_random_uuid(), 2, 'x', gen_random_uuid(), 1);
     insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts) values ('default', 3, '1-0', 'malformed', 0)`);
   await installEconomy(source);
   for (const stream of streams.slice(0, 5)) await deposit(source, stream, 10_000);

@@ -1,5 +1,5 @@
-// Workers under failures: killed and frozen workers, failing handlers, forged entries, and a Redis that loses its data. Each message
-// has its effect once and in order.
+// Workers under failures: killed and frozen workers, forged entries, and a Redis that loses its data. Each message has its effect
+// once and in order.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -145,61 +145,30 @@ test('forged entries become dead letters, are logged as [SECURITY], and have no 
   await stack.query('select sealcast.drop_event_dead_letters(forged => true)');
 });
 
-test('an event that fails max_attempts times becomes a dead letter, delays only its sender, and can be replayed', async () => {
-  const [room, [failingUser, other]] = [await stack.stream(), users(2)];
-  await stack.query("insert into shop.broken values ('poison')");
+test('sealcastd replay adds nothing while a group is far behind, and keeps its rate', async () => {
+  const [room, people] = [await stack.stream(), users(20)];
+  await plane.say(room, people, Array.from({ length: 250 }, () => 'x'));
+  const entries = async () => {
+    const lengths = await Promise.all([0, 1, 2, 3].map((n) => plane.redis.command('xlen', `sealcast:events:${n}`)));
+    return lengths.reduce((a, b) => a + b);
+  };
+  await inRedis(room, 'x', 5000);
+  const before = await entries();
+  let ended = false;
+  const replay = stack.replay(['--from', '1', '--stream', room, '--rate', '2000'], plane.settings).finally(() => (ended = true));
+  await until('the replay is connected', async () => (await stack.backends("application_name = 'sealcastd, replay'")).length > 0);
+  await plane.say(room, [people[0]], ['beside']);
+  await inRedis(room, 'beside', 1);
+  assert.equal(ended, false);
+  assert.equal(await entries(), before + 1);
+  const began = performance.now();
   await plane.worker();
-  await plane.say(room, [failingUser], ['before', 'poison', 'after']);
-  await plane.say(room, [other], ['beside']);
-  await plane.untilApplied({ dead: 1 });
-  await plane.balances();
-  const [letter] = await deadLetters();
-  assert.deepEqual([letter.handler, letter.sender_id, letter.attempts], ['tally', failingUser.id, 3]);
-  assert.match(letter.reason, /^it cannot take poison/);
-  const [{ marked }] = await stack.query('select sealcast.replay_event_dead_letters() as marked');
-  assert.equal(marked, '1');
-  await until('the event fails again', async () => (await deadLetters())[0].attempts === 4);
-  await stack.query('delete from shop.broken');
-  await stack.query('select sealcast.replay_event_dead_letters()');
-  await plane.untilApplied();
-  const [{ n, total }] = await stack.query('select n::int, total::int from shop.tally where sender_id = $1', [failingUser.id]);
-  assert.deepEqual([n, total], [3, 6]);
-  // The replayed event came out of order, which the handler has counted.
-  await stack.query('update shop.tally set disorder = 0 where sender_id = $1', [failingUser.id]);
-});
-
-test('a deadlock or a lost connection is not counted as a failed attempt of the event', async () => {
-  const room = await stack.stream();
-  await plane.register('tally', { attempts: 1 });
-  await plane.worker();
-  await plane.say(room, users(1), ['meets others']);
-  await plane.untilApplied();
-  await stack.query("insert into shop.broken values ('slow')");
-  await plane.say(room, users(1), ['slow']);
-  const busy = () => stack.backends("application_name = 'sealcastd, events of default' and wait_event = 'PgSleep'");
-  const [pid] = await until('the event is being applied', async () => ((await busy()).length > 0 ? busy() : undefined));
-  await stack.query('delete from shop.broken');
-  await stack.query('select pg_terminate_backend($1)', [pid]);
+  const { stdout, stderr } = await replay;
+  assert.match(stderr, /^waiting: the group default has many unfinished entries/m);
+  assert.match(stdout, /^500[01] of 500[01] messages/m);
+  assert.ok(performance.now() - began > 2000, 'at 2,000 per second');
   await plane.untilApplied();
   await plane.balances();
-  assert.deepEqual(await deadLetters(), []);
-  await plane.register('tally');
-});
-
-test('an event that exceeds the handler timeout is cancelled, becomes a dead letter, and delays the others only for a time', async () => {
-  const [room, [sleeper, other]] = [await stack.stream(), users(2)];
-  await stack.query("insert into shop.broken values ('slow')");
-  await plane.register('tally', { timeout: '1 s' });
-  await plane.worker();
-  await plane.say(room, [sleeper], ['before', 'slow', 'after']);
-  await plane.say(room, [other], ['beside']);
-  await plane.untilApplied({ dead: 1 });
-  await plane.balances();
-  assert.match((await deadLetters())[0].reason, /longer than 1000 ms/);
-  await plane.register('tally');
-  await stack.query('select sealcast.drop_event_dead_letters()');
-  await stack.query("insert into sealcast.event_effects (handler, sender_id, txn_id, ts) select 'tally', sender_id, txn_id, ts from sealcast.messages where d like '%slow%' on conflict do nothing");
-  await stack.query("update shop.tally set n = 3, total = 6 where sender_id = $1", [sleeper.id]);
 });
 
 test('when a worker is killed with its statements another one applies its events', async () => {

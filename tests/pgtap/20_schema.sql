@@ -64,7 +64,7 @@ insert into outward values
   ('sealcast.history(uuid,bigint,bigint,integer,text)', 'SETOF record'),
   ('sealcast_internal.stream_access(uuid,uuid)', 'record'), ('sealcast_internal.gate_limits()', 'SETOF record'),
   ('sealcast_internal.roles_of(uuid[],uuid[])', 'SETOF record'),
-  ('sealcast.register_handler(text,text,regprocedure,integer,integer,interval,text)', 'void'),
+  ('sealcast.register_handler(text,text,regprocedure,integer,integer,interval,text,interval)', 'void'),
   ('sealcast.unregister_handler(text,boolean)', 'void'),
   ('sealcast.seal_row()', 'trigger'), ('sealcast.idempotent_insert()', 'trigger');
 select is(pg_get_function_result(to_regprocedure(signature)), result, signature || ' returns ' || result) from outward;

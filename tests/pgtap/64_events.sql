@@ -2,7 +2,7 @@
 -- events, who may apply events, and that an event is reported as applied only when it was.
 begin;
 \ir scene.psql
-select plan(99);
+select plan(125);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -60,6 +60,12 @@ create function pg_temp.apply(envelopes text[], handler text default 'count', ep
   select coalesce(string_agg(outcome, ' ' order by item), 'nothing')
   from sealcast_internal.apply_events('default', handler, 0, epoch, envelopes, array(select first + i - 1 from generate_series(1, cardinality(envelopes)) i),
                              array(select i || '-0' from generate_series(1, cardinality(envelopes)) i)) $$;
+-- Retries as a worker does. Returns the outcomes.
+create function pg_temp.retry(page integer default 10) returns text language sql as $$
+  select coalesce(string_agg(a.outcome, ' ' order by p.handler, p.sender_id, a.item), '')
+  from (select r.handler, r.sender_id, array_agg(r.envelope order by n) as envelopes, array_agg(r."offset" order by n) as offsets
+        from sealcast_internal.events_to_retry('default', page) with ordinality r (handler, sender_id, "offset", envelope, n) group by 1, 2) p
+  cross join lateral sealcast_internal.apply_events('default', p.handler, 0, 2, p.envelopes, p.offsets, null) a $$;
 create temp table sent as select array[pg_temp.say(:guest, 'one'), pg_temp.say(:vip, 'two'), pg_temp.say(:guest, 'three')] as e;
 select is(pg_temp.apply(e, epoch => 1), 'nothing', 'a former holder of the lease applies nothing') from sent;
 select is(pg_temp.apply(e, 'nobody'), 'nothing', 'an unknown handler applies nothing') from sent;
@@ -139,13 +145,21 @@ select is(pg_temp.apply(array(select envelope from sealcast.admit(array[:room]::
 -- becomes a dead letter.
 create temp table poisoned as select pg_temp.say(:guest, 'before') as a, pg_temp.say(:guest, 'poison') as p, pg_temp.say(:guest, 'after') as z, pg_temp.say(:vip, 'beside') as b;
 select is(pg_temp.apply(array[a, p, z, b]), 'applied failed held applied', 'a failed event holds the later events of its sender') from poisoned;
-select results_eq('select attempts, reason from sealcast.event_attempts', $$values (1, 'no such poison (22000)')$$, 'the failed attempt is counted');
-select is(pg_temp.apply(array[a, p, z, b]), 'repeated dead applied repeated', 'after max_attempts the event is dead, and the held event is applied') from poisoned;
+select results_eq('select attempts, reason from sealcast.event_attempts where attempts > 0', $$values (1, 'no such poison (22000)')$$, 'the failed attempt is counted');
+select is(pg_temp.apply(array[a, p, z, b]), 'repeated held held repeated', 'read again, both wait: they are in event_attempts') from poisoned;
+select is(pg_temp.apply(array[pg_temp.say(:guest, 'later'), pg_temp.say(:vip, 'other')], first => 10), 'held applied', 'a later batch holds the events of a sender with a waiting event');
+select results_eq('select "offset", attempts, due_at is not null from sealcast.event_attempts order by "offset"', 'values (2::bigint, 1, true), (3, 0, false), (10, 0, false)', 'only the first event of a sender is due');
+select is(pg_temp.retry(), '', 'an event is not retried before its pause has ended');
+select is((select array_agg(problem) from sealcast.check_effects('count') where sender_id = :guest and txn_id in (select txn_id from sealcast.event_attempts)), '{failing,failing,failing}', 'check_effects() counts waiting events as failing');
+update sealcast.event_attempts set due_at = now() where due_at is not null;
+select is(pg_temp.retry(), 'dead', 'after max_attempts the event is dead');
+select is(pg_temp.retry(), 'applied applied', 'then the events behind it are applied together');
 select results_eq('select handler, sender_id, "offset", attempts, reason, replay from sealcast.event_dead_letters',
                   format($$values ('count', %L::uuid, 2::bigint, 2, 'no such poison (22000)', false)$$, :guest), 'the dead letter has the attempts and the reason');
 select is_empty('select from sealcast.event_attempts', 'the attempts of a dead letter are deleted');
 select is((select count(*) from sealcast.event_effects f join sealcast.event_dead_letters d using (handler, sender_id, txn_id)), 0::bigint, 'a dead letter has no effect');
-select is(pg_temp.apply(array[p]), 'dead', 'a dead letter that is read again is still dead') from poisoned;
+select is(pg_temp.apply(array[p], first => 2), 'dead', 'a dead letter that is read again is still dead') from poisoned;
+select is_empty('select from sealcast.event_attempts', 'and does not wait');
 
 -- A dead letter is retried from the history when an admin asks for it.
 insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
@@ -153,17 +167,74 @@ select stream_id, 2, 1, ts, ts, message_id from sealcast.messages where d like '
 select is_empty($$select * from sealcast_internal.event_dead_letters_to_replay('default', 10)$$, 'a dead letter is not replayed by itself');
 select is(sealcast.replay_event_dead_letters('count'), 1::bigint, 'a dead letter can be marked for replay');
 select is((select envelope from sealcast_internal.event_dead_letters_to_replay('default', 10)), p, 'a marked dead letter is returned with its message') from poisoned;
-select is((select outcome from sealcast_internal.apply_events('default', 'count', null, null, array[p], '{2}', null)), 'dead', 'a replay can fail again') from poisoned;
+select is((select outcome from sealcast_internal.apply_events('default', 'count', 0, 2, array[p], '{2}', null)), 'dead', 'a replay can fail again') from poisoned;
 select results_eq('select attempts, replay from sealcast.event_dead_letters', 'values (4, false)', 'after a failed replay, the dead letter has no mark');
 create or replace function public.tap_count(e sealcast.event) returns void language sql security definer set search_path = pg_catalog, pg_temp
   as $$ insert into public.tap_counter values (e.sender_id, e."offset", 1) $$;
 select sealcast.replay_event_dead_letters() \g /dev/null
-select is((select outcome from sealcast_internal.apply_events('default', 'count', null, null, array[p], '{2}', null)), 'applied', 'after the handler is fixed, the replay is applied') from poisoned;
+select is((select outcome from sealcast_internal.apply_events('default', 'count', 0, 2, array[p], '{2}', null)), 'applied', 'after the handler is fixed, the replay is applied') from poisoned;
 select is_empty('select from sealcast.event_dead_letters', 'an applied dead letter is deleted');
 
 -- The worker counts a failure that aborted the statement, such as a timeout.
 select is(sealcast_internal.fail_event('default', 'count', 0, 1, x, 9, 'timeout'), null, 'a failure under an old epoch is not counted') from pg_temp.say(:guest, 'slow') x;
 select is(sealcast_internal.fail_event('default', 'count', 0, 2, x, 9, 'timeout') || sealcast_internal.fail_event('default', 'count', 0, 2, x, 9, 'timeout'), 'faileddead', 'a failure that aborted the statement is counted up to max_attempts') from pg_temp.say(:guest, 'slow') x;
+
+-- A queue per sender: an event that fails for ever delays only its sender, and the events behind it keep their order.
+truncate sealcast.event_attempts, public.tap_order;
+create or replace function public.tap_count(e sealcast.event) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if e.d ->> 'content' = 'outage' then raise exception 'the dependency is down'; end if;
+  insert into public.tap_order ("offset") values (e."offset");
+end $$;
+select is(pg_temp.outcome('sealcast_admin', null, $$select sealcast.register_handler('count', 'chat', 'public.tap_count(sealcast.event)')$$), 'ok', 'the default gives an event up by its age');
+select is((select concat_ws(' ', max_attempts, give_up_after) from sealcast.event_handlers where name = 'count'), '01:00:00', 'which is one hour');
+update sealcast_internal.event_leases set epoch = 2 where partition = 0;
+create temp table outage as select pg_temp.say(:guest, 'outage') as e, array(select pg_temp.say(:guest, 'behind ' || n) from generate_series(1, 250) n) as behind;
+select is(pg_temp.apply(array[e], first => 100), 'failed', 'an event fails') from outage;
+select is((select string_agg(distinct x, ' ') from outage, string_to_table(pg_temp.apply(behind, first => 101), ' ') x), 'held', 'any number of events of its sender wait in Postgres');
+select is((select count(*) from sealcast_internal.waiting_events('default') w where w = 251), 1::bigint, 'waiting_events() counts them');
+create function pg_temp.tries(n integer) returns text language plpgsql as $$
+declare outcome text;
+begin
+  for i in 1..n loop
+    update sealcast.event_attempts set due_at = now() where due_at is not null;
+    outcome := pg_temp.retry();
+  end loop;
+  return outcome;
+end $$;
+select is(pg_temp.tries(30), 'failed', 'within the hour, no number of attempts gives it up');
+select ok(due_at - failed_at = '30 s', 'the pause grows to 30 s') from sealcast.event_attempts where due_at is not null;
+savepoint hour;
+update sealcast.event_attempts set waits_since = now() - interval '61 min';
+select is(pg_temp.tries(1), 'dead', 'after the hour it is given up');
+rollback to hour;
+select sealcast.register_handler('count', 'chat', 'public.tap_count(sealcast.event)', batch_size => 200) \g /dev/null
+update sealcast_internal.event_leases set epoch = 2 where partition = 0;
+create or replace function public.tap_count(e sealcast.event) returns void language sql security definer set search_path = pg_catalog, pg_temp
+  as $$ insert into public.tap_order ("offset") values (e."offset") $$;
+select is(pg_temp.tries(1), 'applied', 'when the dependency is back, the failed event is applied alone');
+select is((select count(*) from string_to_table(pg_temp.retry(), ' ') x where x = 'applied'), 200::bigint, 'then the next ones in batches');
+select is(pg_temp.apply(array[pg_temp.say(:guest, 'last')], first => 400), 'held', 'while some wait, a new event waits behind them');
+select is((select count(*) from string_to_table(pg_temp.retry(), ' ') x where x = 'applied'), 51::bigint, 'the rest');
+select is(pg_temp.apply(array[pg_temp.say(:guest, 'not held')], first => 401), 'applied', 'when none waits, a new event is applied at once');
+select results_eq('select "offset" from public.tap_order order by place', 'select generate_series(100::bigint, 350) union all select 400 union all select 401', 'all were applied in order');
+select is(pg_temp.apply(array[pg_temp.say(:guest, 'not held')], first => 402), 'applied', 'and the sender goes on');
+select is_empty('select from sealcast.event_attempts', 'no event waits any more');
+
+-- Waiting events whose message is gone, or cannot be verified.
+insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason, stream_id, "offset", due_at) values
+  ('count', :vip, gen_random_uuid(), 0, 'x', :room, 1000, now());
+create temp table unverified as select pg_temp.say(:owner, 'unverified') as e;
+insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason, stream_id, "offset", due_at)
+select 'count', sender_id, txn_id, 1, 'x', stream_id, 1001, now() from sealcast.messages where d like '%unverified%';
+update sealcast.messages set sig = decode(repeat('00', 32), 'hex') where d like '%unverified%';
+select is(pg_temp.retry(), '', 'an event whose message is gone or cannot be verified is not applied');
+select results_eq('select sender_id, reason from sealcast.event_dead_letters where handler = ''count'' and "offset" > 999', format('values (%L::uuid, ''the stored message cannot be verified: bad_signature'')', :owner), 'the second one becomes a dead letter');
+select is_empty('select from sealcast.event_attempts', 'neither waits');
+delete from sealcast.event_dead_letters where "offset" > 999;
+delete from sealcast.messages where d like any (array['%unverified%', '%behind%', '%held%', '%outage%', '%last%']);
+select sealcast.register_handler('count', 'chat', 'public.tap_count(sealcast.event)', max_attempts => 2) \g /dev/null
+update sealcast_internal.event_leases set epoch = 2 where partition = 0;
 
 -- A deferred constraint fails its own event only.
 create table public.tap_parent (id text primary key);
@@ -204,7 +275,7 @@ select is(sealcast_internal.fail_event('default', 'count', 0, 2, x, 9, 'timeout'
 alter function public.tap_count(sealcast.event) security definer;
 select is(sealcast.replay_event_dead_letters('count'), 1::bigint, 'after the repair of its handler, a dead letter can be marked for replay');
 set constraints all deferred;
-select is((select concat_ws(' ', outcome, reason) from sealcast_internal.apply_events('default', 'count', null, null, array[e], '{90}', null)), 'applied', 'after the repair of its handler, a replay applies the event') from halted;
+select is((select concat_ws(' ', outcome, reason) from sealcast_internal.apply_events('default', 'count', 0, 2, array[e], '{90}', null)), 'applied', 'after the repair of its handler, a replay applies the event') from halted;
 
 -- A new handler of a group ends the epochs of its workers, because they do not know the handler.
 create temp table epochs as select partition, epoch from sealcast_internal.event_leases where group_name = 'default';

@@ -135,14 +135,14 @@ end $$;
 select pg_temp.maintain() \g /dev/null
 select sealcast_internal.make_partition('sealcast.stream_runs', 'logged_at', 'stream_id, "offset"', current_date - d) from unnest(array[50, 51]) d \g /dev/null
 insert into sealcast.txn_keys values (:guest, :nowhere, pg_temp.day_ms(8), 1, '');
-insert into sealcast.event_attempts values ('h', :guest, :guest, 1, 'x', now() - interval '8 days');
+insert into sealcast.event_effects values ('h', :guest, :guest, 1, now() - interval '8 days');
 update sealcast.retention set days_ahead = 5;
 select is((select finished_at > began_at and next_step = 0 from sealcast_internal.maintenance), true, 'finished_at is the end of the last maintenance');
 create temp table finished as select finished_at from sealcast_internal.maintenance;
 select results_eq('select * from pg_temp.calls(1)', $$values ('created', 'sealcast.messages_'), ('created', 'sealcast.stream_runs_'), ('created', 'sealcast.messages_'), ('created', 'sealcast.stream_runs_'),
   ('unfinished', 'call sealcast.maintain() again')$$, 'a call that makes partitions does nothing else');
 select results_eq('select * from pg_temp.calls(1)', $$values ('trimmed', '1 rows of sealcast.txn_keys'), ('unfinished', 'call sealcast.maintain() again')$$, 'the next call trims one table');
-select results_eq('select * from pg_temp.calls(1)', $$values ('trimmed', '1 rows of sealcast.event_attempts'), ('unfinished', 'call sealcast.maintain() again')$$, 'a further call trims another table');
+select results_eq('select * from pg_temp.calls(1)', $$values ('trimmed', '1 rows of sealcast.event_effects'), ('unfinished', 'call sealcast.maintain() again')$$, 'a further call trims another table');
 select results_eq('select * from pg_temp.calls(1)', $$values ('dropped', 'sealcast.stream_runs_'), ('unfinished', 'call sealcast.maintain() again')$$, 'a call drops one partition');
 select is(m.finished_at, f.finished_at, 'finished_at stays until the maintenance is complete') from sealcast_internal.maintenance m, finished f;
 select results_eq('select * from pg_temp.calls(2)', $$values ('dropped', 'sealcast.stream_runs_')$$, 'the last call of a maintenance does not ask for another call');

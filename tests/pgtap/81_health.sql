@@ -2,7 +2,7 @@
 -- tables.
 begin;
 \ir scene.psql
-select plan(45);
+select plan(47);
 
 create function pg_temp.health(check_name text, of_subject text default null, out value numeric, out ok boolean, out detail text)
   language sql as $$
@@ -116,6 +116,10 @@ select sealcast.register_handler('tap', 'chat', 'public.tap_handler(sealcast.eve
 select is(pg_temp.health('event_group_behind_seconds', 'taps')::text, '(,f,"no worker has finished an event yet")', 'a group without workers is not ok');
 insert into sealcast_internal.event_leases (group_name, partition, finished_to) values ('taps', 0, pg_temp.at('1 min')), ('taps', 1, pg_temp.at('10 min'));
 select is(round((pg_temp.health('event_group_behind_seconds', 'taps')).value / 10), 60::numeric, 'a group is behind by its slowest partition');
+select is(pg_temp.health('event_waiting_seconds')::text, '(0,t,)', 'no event that fails is ok');
+insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason, stream_id, "offset", waits_since, due_at)
+select 'tap', :guest, gen_random_uuid(), 1, reason, :room, 1, now() - age, now() from (values ('first', interval '10 min'), ('second', '1 min')) v (reason, age);
+select is(trunc(h.value / 300) || ' ' || h.ok || ' ' || h.detail, '2 false tap: first', 'an event that has failed for five minutes is not ok') from pg_temp.health('event_waiting_seconds') h;
 
 -- Every role that may monitor, and no other.
 select is(pg_temp.outcome(role, null, 'select count(*) from sealcast.health'), outcome, format('for the role %s, reading health gives %s', role, outcome))

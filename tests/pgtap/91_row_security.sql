@@ -39,7 +39,7 @@ create function public.tap_handler(e sealcast.event) returns void language sql s
 grant execute on function public.tap_handler(sealcast.event) to sealcast_service;
 select sealcast.register_handler('tap', 'chat', 'public.tap_handler(sealcast.event)');
 insert into sealcast.event_effects (handler, sender_id, txn_id, ts) values ('tap', :guest, gen_random_uuid(), 1);
-insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason) values ('tap', :guest, gen_random_uuid(), 1, 'x');
+insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason, stream_id, "offset") values ('tap', :guest, gen_random_uuid(), 1, 'x', gen_random_uuid(), 1);
 insert into sealcast.event_dead_letters (group_name, handler, sender_id, txn_id, reason, attempts)
   values ('default', 'tap', :guest, gen_random_uuid(), 'x', 1);
 insert into sealcast_internal.event_workers (group_name, holder, seen_at) values ('default', 'tap', now());

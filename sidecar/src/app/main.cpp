@@ -175,6 +175,9 @@ int run(int argc, char** argv) {
   CLI::App* const replay = app.add_subcommand("replay", "Add stored messages to the event partitions again");
   replay->add_option("--from", request.from, "First message: a time, or with --stream an offset")->required();
   replay->add_option("--stream", request.stream_id, "Only messages of this stream (UUID)");
+  replay->add_option("--rate", request.rate, "Messages per second, while the workers keep up; 0: no limit")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1'000'000));
   for (CLI::App* const command : {worker, replay}) command->fallthrough();
   app.set_version_flag("--version", "sealcastd " SEALCAST_VERSION);
   CLI11_PARSE(app, argc, argv);

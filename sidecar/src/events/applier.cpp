@@ -2,9 +2,10 @@
 // applied, repeated, failed, dead and forged events.
 #include "events/applier.h"
 
-#include <set>
+#include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/backoff.h"
 #include "base/event.h"
@@ -26,20 +27,10 @@ constexpr std::chrono::seconds kConnectionTimeout{75};
 // A statement with transient failures is tried this many times. After that, the events are treated as the cause.
 constexpr int kAttempts = 3;
 constexpr milliseconds kPauseAfterFailure{50};
-constexpr milliseconds kPauseAfterRefusal{1000};
+constexpr milliseconds kPauseAfterRefusal{500};
 constexpr std::string_view kQueryCanceled = "57014";
 constexpr std::string_view kLockNotAvailable = "55P03";
 constexpr std::string_view kAccessRuleViolation = "42";  // class: unknown function, missing privilege, …
-
-void add_lease(postgres::Params& params, Lease lease) {
-  if (lease.partition) {
-    params.add(*lease.partition);
-    params.add(lease.epoch);
-  } else {
-    params.add_null(postgres::oid::kInteger);
-    params.add_null(postgres::oid::kBigint);
-  }
-}
 
 // Jitter: workers that failed together do not retry together.
 asio::awaitable<void> pause(milliseconds least) { return sleep_for(random_between(least, 2 * least)); }
@@ -52,9 +43,10 @@ class Applier::Impl {
        std::size_t lanes);
   ~Impl();
   void start();
+  void finish();
   void stop();
-  asio::awaitable<std::vector<Applied>> apply(const EventHandler& handler, Lease lease,
-                                              std::span<const EntryPtr> entries, LaneKind kind);
+  asio::awaitable<bool> apply(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
+                              LaneKind kind);
 
  private:
   struct Lane {
@@ -68,24 +60,28 @@ class Applier::Impl {
     connection_lost,  // the cause and the result are unknown: an event may have crashed its backend
     lasting,          // caused by the events
   };
+  enum class Result {
+    none,    // the lease has ended, the handler is no longer registered, or finish() was called
+    done,    // each event has an outcome, and none of them failed
+    failed,  // each event has an outcome, and one of them failed and will be retried
+  };
   struct Attempt {
     Trouble trouble = Trouble::none;
-    std::vector<Applied> outcomes;
+    Result result = Result::none;
     std::string reason;
   };
 
-  asio::awaitable<Lane*> acquire_lane(LaneKind kind);  // returns null after stop()
+  asio::awaitable<Lane*> acquire_lane(LaneKind kind);  // returns null after finish()
   void release_lane(Lane& lane);
-  asio::awaitable<std::vector<Applied>> apply_one(const EventHandler& handler, Lease lease, const EntryPtr& entry,
-                                                  LaneKind kind);
+  asio::awaitable<Result> apply_one(const EventHandler& handler, Lease lease, const EntryPtr& entry, LaneKind kind);
   asio::awaitable<Attempt> attempt_repeatedly(const EventHandler& handler, Lease lease,
                                               std::span<const EntryPtr> entries, LaneKind kind);
   asio::awaitable<Attempt> attempt(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
                                    LaneKind kind);
-  std::vector<Applied> read_outcomes(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
-                                     const postgres::Result& rows);
-  asio::awaitable<std::optional<Applied>> record_failure(const EventHandler& handler, Lease lease, const Entry& entry,
-                                                         std::string_view reason, LaneKind kind);
+  Result read_outcomes(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
+                       const postgres::Result& rows);
+  asio::awaitable<Result> record_failure(const EventHandler& handler, Lease lease, const Entry& entry,
+                                         std::string_view reason, LaneKind kind);
   void count_dead(const EventHandler& handler, const Entry& entry, std::string_view reason);
   void count_forged(Lease lease, const Entry& entry, std::string_view reason);
 
@@ -96,7 +92,7 @@ class Applier::Impl {
   log::Throttle log_throttle_;
   log::Throttle forged_throttle_;
   std::int64_t forged_ = 0;  // forged entries since the last log message about them
-  bool stopped_ = false;
+  bool finishing_ = false;
 };
 
 Applier::Impl::Impl(asio::any_io_executor executor, Metrics::Worker metrics, postgres::Dsn dsn, std::string group,
@@ -124,17 +120,21 @@ void Applier::Impl::start() {
   for (const auto& lane : lanes_) lane->connection->start();
 }
 
-void Applier::Impl::stop() {
-  stopped_ = true;
-  for (const auto& lane : lanes_) lane->connection->stop();
+void Applier::Impl::finish() {
+  finishing_ = true;
   lane_released_.set();
+}
+
+void Applier::Impl::stop() {
+  finish();
+  for (const auto& lane : lanes_) lane->connection->stop();
 }
 
 asio::awaitable<Applier::Impl::Lane*> Applier::Impl::acquire_lane(LaneKind kind) {
   const std::size_t retry_lane = lanes_.size() - 1;
   const std::size_t first = kind == LaneKind::retry ? retry_lane : 0;
   const std::size_t end = kind == LaneKind::retry ? lanes_.size() : retry_lane;
-  while (!stopped_) {
+  while (!finishing_) {
     for (std::size_t i = first; i < end; ++i) {
       if (lanes_[i]->busy || !lanes_[i]->connection->connected()) continue;
       lanes_[i]->busy = true;
@@ -151,36 +151,29 @@ void Applier::Impl::release_lane(Lane& lane) {
   lane_released_.set();
 }
 
-asio::awaitable<std::vector<Applied>> Applier::Impl::apply(const EventHandler& handler, Lease lease,
-                                                           std::span<const EntryPtr> entries, LaneKind kind) {
-  if (entries.size() == 1) co_return co_await apply_one(handler, lease, entries.front(), kind);
-  Attempt batch = co_await attempt_repeatedly(handler, lease, entries, kind);
-  if (batch.trouble == Trouble::none) co_return std::move(batch.outcomes);
-  // The batch failed as a whole, so apply its events one at a time. When an event fails, the later events of its sender
-  // must wait for its retry, so that the events of a sender stay in order.
-  std::vector<Applied> outcomes;
-  std::set<std::string, std::less<>> failing_senders;
-  for (const EntryPtr& entry : entries) {
-    if (failing_senders.contains(entry->sender())) {
-      outcomes.push_back(Applied::retry);
-      continue;
-    }
-    const std::vector<Applied> outcome = co_await apply_one(handler, lease, entry, kind);
-    if (outcome.empty()) co_return outcome;
-    outcomes.push_back(outcome.front());
-    if (outcome.front() == Applied::retry) failing_senders.emplace(entry->sender());
+asio::awaitable<bool> Applier::Impl::apply(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
+                                           LaneKind kind) {
+  if (entries.size() == 1) {
+    const Result alone = co_await apply_one(handler, lease, entries.front(), kind);
+    co_return alone != Result::none;
   }
-  co_return outcomes;
+  const Attempt batch = co_await attempt_repeatedly(handler, lease, entries, kind);
+  if (batch.trouble == Trouble::none) co_return batch.result != Result::none;
+  // The batch failed as a whole, so apply its events one at a time. When an event that was read from a partition fails,
+  // Postgres holds the later events of its sender. Waiting events are all of one sender, so they are left waiting.
+  for (const EntryPtr& entry : entries) {
+    const Result alone = co_await apply_one(handler, lease, entry, kind);
+    if (alone == Result::none) co_return false;
+    if (alone == Result::failed && kind == LaneKind::retry) break;
+  }
+  co_return true;
 }
 
-asio::awaitable<std::vector<Applied>> Applier::Impl::apply_one(const EventHandler& handler, Lease lease,
-                                                               const EntryPtr& entry, LaneKind kind) {
-  Attempt tried = co_await attempt_repeatedly(handler, lease, std::span(&entry, 1), kind);
-  if (tried.trouble == Trouble::none) co_return std::move(tried.outcomes);
-  const auto outcome = co_await record_failure(handler, lease, *entry, tried.reason, kind);
-  std::vector<Applied> outcomes;
-  if (outcome) outcomes.push_back(*outcome);
-  co_return outcomes;
+asio::awaitable<Applier::Impl::Result> Applier::Impl::apply_one(const EventHandler& handler, Lease lease,
+                                                                const EntryPtr& entry, LaneKind kind) {
+  const Attempt tried = co_await attempt_repeatedly(handler, lease, std::span(&entry, 1), kind);
+  if (tried.trouble == Trouble::none) co_return tried.result;
+  co_return co_await record_failure(handler, lease, *entry, tried.reason, kind);
 }
 
 // Retries failures that the events may not have caused. After the first lost connection the events are retried. After
@@ -201,25 +194,30 @@ asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt_repeatedly(const 
 }
 
 // Runs one statement. Waits while Postgres is unavailable or refuses the call of the handler, because no event can
-// cause these two failures. After stop(), returns an Attempt without outcomes.
+// cause these two failures. After finish(), the result is none.
 asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt(const EventHandler& handler, Lease lease,
                                                                std::span<const EntryPtr> entries, LaneKind kind) {
   postgres::Params params;
   params.add(std::string_view(group_));
   params.add(std::string_view(handler.name));
-  add_lease(params, lease);
+  params.add(lease.partition);
+  params.add(lease.epoch);
   params.begin_array(postgres::oid::kTextArray, postgres::oid::kText, entries.size());
   for (const EntryPtr& entry : entries) params.element(std::string_view(entry->envelope));
   params.end_array();
   params.begin_array(postgres::oid::kBigintArray, postgres::oid::kBigint, entries.size());
   for (const EntryPtr& entry : entries) params.element(entry->offset);
   params.end_array();
-  params.begin_array(postgres::oid::kTextArray, postgres::oid::kText, entries.size());
-  for (const EntryPtr& entry : entries) params.element(std::string_view(to_string(entry->id)));
-  params.end_array();
+  if (kind == LaneKind::retry) {
+    params.add_null(postgres::oid::kTextArray);
+  } else {
+    params.begin_array(postgres::oid::kTextArray, postgres::oid::kText, entries.size());
+    for (const EntryPtr& entry : entries) params.element(std::string_view(to_string(entry->id)));
+    params.end_array();
+  }
 
   while (Lane* const lane = co_await acquire_lane(kind)) {
-    Attempt result;
+    Attempt tried;
     std::optional<postgres::Error> error;
     const auto began = Clock::now();
     try {
@@ -231,17 +229,17 @@ asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt(const EventHandle
       }
       const postgres::Result rows = co_await lane->connection->query(kApply, params);
       handler.metrics.seconds.Observe(std::chrono::duration<double>(Clock::now() - began).count());
-      result.outcomes = read_outcomes(handler, lease, entries, rows);
+      tried.result = read_outcomes(handler, lease, entries, rows);
     } catch (const postgres::Error& caught) {
       error = caught;
     }
     release_lane(*lane);
-    if (!error) co_return result;
-    result.reason = error->what();
+    if (!error) co_return tried;
+    tried.reason = error->what();
     if (error->sqlstate() == kQueryCanceled) {
-      result.trouble = Trouble::lasting;
-      result.reason = "it took longer than " + std::to_string(handler.timeout.count()) + " ms";
-      co_return result;
+      tried.trouble = Trouble::lasting;
+      tried.reason = "it took longer than " + std::to_string(handler.timeout.count()) + " ms";
+      co_return tried;
     }
     if (error->failure() == postgres::Failure::refused && error->sqlstate().starts_with(kAccessRuleViolation)) {
       if (log_throttle_.allows()) {
@@ -255,49 +253,47 @@ asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt(const EventHandle
     }
     if (error->failure() == postgres::Failure::unavailable) continue;
     const bool transient = error->serialization() || error->transient() || error->sqlstate() == kLockNotAvailable;
-    result.trouble = error->failure() == postgres::Failure::in_doubt ? Trouble::connection_lost
-                     : transient                                     ? Trouble::transient
-                                                                     : Trouble::lasting;
-    co_return result;
+    tried.trouble = error->failure() == postgres::Failure::in_doubt ? Trouble::connection_lost
+                    : transient                                     ? Trouble::transient
+                                                                    : Trouble::lasting;
+    co_return tried;
   }
-  co_return Attempt{};
+  Attempt none;
+  co_return none;
 }
 
-std::vector<Applied> Applier::Impl::read_outcomes(const EventHandler& handler, Lease lease,
-                                                  std::span<const EntryPtr> entries, const postgres::Result& rows) {
-  std::vector<Applied> outcomes;
+Applier::Impl::Result Applier::Impl::read_outcomes(const EventHandler& handler, Lease lease,
+                                                   std::span<const EntryPtr> entries, const postgres::Result& rows) {
+  Result result = rows.size() > 0 ? Result::done : Result::none;
   for (int row = 0; row < rows.size(); ++row) {
     const Entry& entry = *entries[static_cast<std::size_t>(row)];
     const std::string_view outcome = rows.text(row, 0);
     if (outcome == "applied") {
       handler.metrics.applied.Increment();
-      outcomes.push_back(Applied::done);
-    } else if (outcome == "repeated" || outcome == "other" || outcome == "gone") {
-      if (outcome == "repeated") handler.metrics.repeated.Increment();
-      outcomes.push_back(Applied::done);
-    } else if (outcome == "failed" || outcome == "held") {
-      if (outcome == "failed") handler.metrics.failed.Increment();
-      outcomes.push_back(Applied::retry);
+    } else if (outcome == "repeated") {
+      handler.metrics.repeated.Increment();
+    } else if (outcome == "failed") {
+      handler.metrics.failed.Increment();
+      result = Result::failed;
     } else if (outcome == "dead") {
       count_dead(handler, entry, rows.text(row, 1));
-      outcomes.push_back(Applied::dead);
-    } else {
+    } else if (outcome == "forged") {
       count_forged(lease, entry, rows.text(row, 1));
-      outcomes.push_back(Applied::forged);
     }
   }
-  return outcomes;
+  return result;
 }
 
-// Records a failed attempt in Postgres. Postgres decides whether the event becomes a dead letter. Returns nullopt when
-// the lease has ended, the handler is no longer registered, the entry contains no message, or stop() was called.
-asio::awaitable<std::optional<Applied>> Applier::Impl::record_failure(const EventHandler& handler, Lease lease,
-                                                                      const Entry& entry, std::string_view reason,
-                                                                      LaneKind kind) {
+// Records a failed attempt in Postgres. Postgres decides whether the event is retried or becomes a dead letter. Returns
+// none also when the entry contains no message.
+asio::awaitable<Applier::Impl::Result> Applier::Impl::record_failure(const EventHandler& handler, Lease lease,
+                                                                     const Entry& entry, std::string_view reason,
+                                                                     LaneKind kind) {
   postgres::Params params;
   params.add(std::string_view(group_));
   params.add(std::string_view(handler.name));
-  add_lease(params, lease);
+  params.add(lease.partition);
+  params.add(lease.epoch);
   params.add(std::string_view(entry.envelope));
   params.add(entry.offset);
   params.add(reason);
@@ -320,15 +316,15 @@ asio::awaitable<std::optional<Applied>> Applier::Impl::record_failure(const Even
       co_await pause(kPauseAfterFailure);
       continue;
     }
-    if (rows->size() == 0 || rows->null(0, 0)) co_return std::nullopt;
+    if (rows->size() == 0 || rows->null(0, 0)) co_return Result::none;
     if (rows->text(0, 0) == "dead") {
       count_dead(handler, entry, reason);
-      co_return Applied::dead;
+      co_return Result::done;
     }
     handler.metrics.failed.Increment();
-    co_return Applied::retry;
+    co_return Result::failed;
   }
-  co_return std::nullopt;
+  co_return Result::none;
 }
 
 void Applier::Impl::count_dead(const EventHandler& handler, const Entry& entry, std::string_view reason) {
@@ -345,7 +341,7 @@ void Applier::Impl::count_forged(Lease lease, const Entry& entry, std::string_vi
   log::write(log::Level::error, log::tag::kSecurity,
              "entries of the event partitions are not messages of Sealcast; another program writes to this Redis",
              {{"group", std::string_view(group_)},
-              {"partition", std::int64_t{lease.partition.value_or(-1)}},
+              {"partition", std::int64_t{lease.partition}},
               {"entry", std::string_view(to_string(entry.id))},
               {"reason", reason},
               {"count", forged_}});
@@ -360,10 +356,12 @@ Applier::~Applier() = default;
 
 void Applier::start() { impl_->start(); }
 
+void Applier::finish() { impl_->finish(); }
+
 void Applier::stop() { impl_->stop(); }
 
-asio::awaitable<std::vector<Applied>> Applier::apply(const EventHandler& handler, Lease lease,
-                                                     std::span<const EntryPtr> entries, LaneKind kind) {
+asio::awaitable<bool> Applier::apply(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
+                                     LaneKind kind) {
   return impl_->apply(handler, lease, entries, kind);
 }
 

@@ -1,11 +1,11 @@
 // Applies events: calls handlers in Postgres for batches of entries, and reacts to failures.
 //
 // - When a handler fails for one event of a batch, sealcast_internal.apply_events() finds the event and applies the
-// others.
+//   others. The failed event and the later events of its sender wait in Postgres (event_attempts).
 // - A statement that fails because of another transaction (a deadlock) or a lost connection is retried.
 // - When the statement for a batch fails for another reason, such as its timeout, the events of the batch are applied
 //   again one at a time. An event whose own statement fails too counts as failed.
-// - While Postgres is unavailable, or the handler cannot be called at all, apply() waits.
+// - While Postgres is unavailable, or the handler cannot be called at all, apply() waits, until finish() is called.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,10 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "base/asio.h"
 #include "base/metrics.h"
@@ -36,23 +34,16 @@ struct EventHandler {
   bool wants(const Entry& entry) const { return type.empty() || entry.type() == type; }
 };
 
-// The lease under which an event is applied. A replayed dead letter has no lease: its `partition` is empty.
+// The lease under which an event is applied.
 struct Lease {
-  std::optional<std::int32_t> partition;
-  std::int64_t epoch = 0;
-};
-
-enum class Applied {
-  done,    // the event was applied now or before, or its type is not for this handler
-  retry,   // the event failed, or an earlier event of its sender failed; it must be applied again
-  dead,    // the handler gave the event up, and it is a dead letter now
-  forged,  // the entry is no message of Sealcast; it was recorded as a dead letter
+  std::int32_t partition;
+  std::int64_t epoch;
 };
 
 // A lane is a database connection with at most one statement in flight.
 enum class LaneKind {
-  regular,
-  retry,  // the one lane for retries, separate so that retries never delay new events
+  regular,  // for entries that were read from the partition of the lease
+  retry,    // the one lane for waiting events and dead letters, separate so that they never delay new events
 };
 
 class Applier {
@@ -63,12 +54,14 @@ class Applier {
   ~Applier();
 
   void start();
+  void finish();  // lets the statements that are running end, and begins no further statement
   void stop();
 
-  // Applies the entries, at most `handler.batch_size` of them. Returns one outcome per entry. Returns an empty vector
-  // when the lease has ended, the handler is no longer registered, or stop() was called.
-  asio::awaitable<std::vector<Applied>> apply(const EventHandler& handler, Lease lease,
-                                              std::span<const EntryPtr> entries, LaneKind kind);
+  // Applies the entries, at most `handler.batch_size` of them. Returns true when Postgres has recorded the outcome of
+  // each entry. Returns false when the lease has ended, the handler is no longer registered, or finish() was called. On
+  // the retry lane, it also returns true when a failed event leaves the events behind it as they are.
+  asio::awaitable<bool> apply(const EventHandler& handler, Lease lease, std::span<const EntryPtr> entries,
+                              LaneKind kind);
 
  private:
   class Impl;

@@ -3,16 +3,15 @@
 //
 // - A new lease first reads the unacknowledged entries of earlier leases, then new entries. So it applies the events of
 //   a sender in order.
-// - A failed event is postponed, with all later events of its sender for the same handler. Postponed events are retried
-//   with growing pauses on the retry lane, while the other events of the partition are applied.
-// - An entry is acknowledged after every handler has finished it and Postgres has committed. An entry with a postponed
-//   event is not acknowledged yet. If the lease ends first, the next lease reads the entry again.
+// - An entry is acknowledged after Postgres has committed an outcome for every handler. A failed event and the later
+//   events of its sender wait in Postgres (see late_events.h). If the lease ends before the acknowledgement, the next
+//   lease reads the entry again.
+// - The partition holds one batch in memory.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -46,7 +45,6 @@ class LeasedPartition {
   std::int64_t superseded_by() const;
   bool idle() const;  // the last read returned no entries, and the partition waits
   void wake();        // ends the wait of an idle partition, so that it reads again
-  std::size_t postponed() const;
 
   // Returns the id of the last entry that the group has read, in this lease or before it.
   EntryId position() const;

@@ -34,10 +34,14 @@ constexpr char kPage[] =
     "select \"offset\", prev, envelope from sealcast_internal.read_history($1, $2, null, $3, false)";
 
 constexpr std::int32_t kPageRows = 1000;
-constexpr std::size_t kMaxBatch = 256;            // frames per add()
+constexpr std::size_t kMaxBatch = 256;  // frames per add()
+// A partition with more unfinished entries gets none. A worker finishes so many within about a second, so new messages
+// do not wait longer.
+constexpr std::int64_t kMaxUnfinished = 1000;
 constexpr std::chrono::minutes kPlanTimeout{10};  // for each statement; the plan may take this long
 constexpr std::chrono::seconds kConnectTimeout{10};
-constexpr std::chrono::milliseconds kPauseAfterFailure{500};
+constexpr std::chrono::milliseconds kPauseBeforeRetry{200};
+constexpr std::chrono::seconds kReportEvery{5};
 
 // Consecutive messages of one stream.
 struct Range {
@@ -134,30 +138,66 @@ class Replay {
         frames.push_back(std::make_shared<transport::Frame>(std::move(frame)));
       }
       if (next == before) break;
-      for (std::size_t i = 0; i < frames.size(); i += kMaxBatch) {
-        const std::size_t count = std::min(kMaxBatch, frames.size() - i);
+      const std::size_t batch = batch_size();
+      for (std::size_t i = 0; i < frames.size(); i += batch) {
+        const std::size_t count = std::min(batch, frames.size() - i);
         co_await add(std::span(frames).subspan(i, count));
         done_ += static_cast<std::int64_t>(count);
         std::cout << progress.at(done_, Clock::now()) << std::flush;
+        co_await keep_rate(count);
       }
     }
+  }
+
+  // A slow replay adds small batches, so that it adds several per second.
+  std::size_t batch_size() const {
+    return request_.rate == 0 ? kMaxBatch
+                              : std::clamp<std::size_t>(static_cast<std::size_t>(request_.rate) / 4, 1, kMaxBatch);
+  }
+
+  // Pauses after `count` messages were added. A pause that was longer than the rate asks for is not made up later.
+  asio::awaitable<void> keep_rate(std::size_t count) {
+    if (request_.rate == 0) co_return;
+    const std::chrono::nanoseconds span{count * 1'000'000'000 / static_cast<std::size_t>(request_.rate)};
+    next_add_ = std::max(next_add_, Clock::now() - span) + span;
+    if (next_add_ > Clock::now()) co_await sleep_for(next_add_ - Clock::now());
+  }
+
+  // Returns the reason why no messages may be added now, or an empty string.
+  asio::awaitable<std::string> reason_to_wait() {
+    const int used = co_await partitions_.memory_percent();
+    if (used >= settings_.redis_events.max_memory_percent) {
+      co_return "Redis uses " + std::to_string(used) + " % of its maxmemory";
+    }
+    if (request_.rate == 0) co_return std::string();
+    for (std::size_t n = 0; n < partitions_.count(); ++n) {
+      const auto groups = co_await partitions_.trim(n, {}, settings_.redis_events.max_age);
+      for (const GroupProgress& group : groups) {
+        const std::int64_t unfinished = group.pending + std::max<std::int64_t>(group.unread, 0);
+        if (unfinished <= kMaxUnfinished) continue;
+        co_return "the group " + group.name + " has many unfinished entries; its workers must finish some, or use " +
+            "--rate 0";
+      }
+    }
+    co_return std::string();
   }
 
   asio::awaitable<void> add(std::span<const transport::FramePtr> frames) {
     std::string printed;
     while (true) {
-      std::string reason;
-      const int used = co_await partitions_.memory_percent();
-      if (used >= settings_.redis_events.max_memory_percent) {
-        reason = "Redis uses " + std::to_string(used) + " % of its maxmemory";
-      } else {
+      std::string reason = co_await reason_to_wait();
+      if (reason.empty()) {
         const Outcome outcome = co_await partitions_.add(frames, Clock::now() + settings_.delivery.timeout);
         if (outcome.kind == Outcome::Kind::done) co_return;
         reason = outcome.reason;
       }
-      if (reason != printed) std::cerr << "waiting: " << reason << '\n';
-      printed = reason;
-      co_await sleep_for(kPauseAfterFailure);
+      // A group that keeps up pauses the replay often, and briefly.
+      if (reason != printed && Clock::now() >= next_report_) {
+        std::cerr << "waiting: " << reason << '\n';
+        next_report_ = Clock::now() + kReportEvery;
+        printed = reason;
+      }
+      co_await sleep_for(kPauseBeforeRetry);
     }
   }
 
@@ -165,6 +205,8 @@ class Replay {
   const ReplayRequest& request_;
   std::shared_ptr<postgres::Connection> connection_;
   EventPartitions partitions_;
+  Clock::time_point next_add_{};
+  Clock::time_point next_report_{};
   std::int64_t done_ = 0;
 };
 

@@ -30,9 +30,8 @@ std::string to_string(const EntryId& id);
 struct Entry {
   EntryId id;
   std::int64_t offset = 0;
-  std::string envelope;   // not verified; empty when the entry has no text that could be an envelope
-  bool gone = false;      // the frame says that its message is gone, so there is nothing to apply
-  int open_handlers = 0;  // handlers that have not finished the entry
+  std::string envelope;  // not verified; empty when the entry has no text that could be an envelope
+  bool gone = false;     // the frame says that its message is gone, so there is nothing to apply
 
   std::string_view type() const;    // the member `t` of the envelope, or an empty text if it is missing
   std::string_view sender() const;  // the member `s` of the envelope, or an empty text if it is missing

@@ -1,5 +1,5 @@
-// Runs the three loops of a worker: one claims partitions, one records progress and replays dead letters, one watches
-// idle partitions for new entries.
+// Runs the four loops of a worker: one claims partitions, one records progress, one watches idle partitions for new
+// entries, one applies late events.
 #include "events/worker.h"
 
 #include <algorithm>
@@ -17,6 +17,7 @@
 #include "client/postgres/connection.h"
 #include "events/applier.h"
 #include "events/group_reader.h"
+#include "events/late_events.h"
 #include "events/leased_partition.h"
 #include "transport/redis_streams/service.h"
 
@@ -34,10 +35,8 @@ constexpr char kCarried[] =
     "select sealcast_internal.events_carried_to(), losses, partition, last_ms, last_seq from "
     "sealcast_internal.event_partitions_state()";
 constexpr char kFinish[] = "select sealcast_internal.finish_partitions($1, $2, $3, $4, $5)";
-constexpr char kReplay[] =
-    "select handler, \"offset\", envelope from sealcast_internal.event_dead_letters_to_replay($1, $2)";
 
-constexpr std::int32_t kMaxReplays = 20;  // dead letters per pass of record_loop()
+constexpr milliseconds kPauseOfRetries{200};  // while events wait; the first retry of an event is due after this time
 
 // Adds a random suffix to the name: two workers (for example in two containers) may have the same settings, host name
 // and process id, but need different names.
@@ -67,13 +66,13 @@ class Worker::Impl {
   asio::awaitable<void> claim_loop();
   asio::awaitable<void> record_loop();
   asio::awaitable<void> watch_loop();
+  asio::awaitable<void> late_loop();
   asio::awaitable<void> claim();
   asio::awaitable<void> raise_epochs();
   asio::awaitable<void> read_handlers();
   void update_partitions(const postgres::Result& claimed);
   asio::awaitable<void> record_finished();
   asio::awaitable<void> make_checkpoints();
-  asio::awaitable<void> replay_dead_letters();
   asio::awaitable<bool> pause() { return shutting_down_.wait_for(lease_ / 3); }
   void end_loop();
   void log_failure(const postgres::Error& error);
@@ -88,6 +87,7 @@ class Worker::Impl {
   GroupReader reader_;
   Applier applier_;
   EventHandlers handlers_;
+  LateEvents late_events_;
   std::map<std::int32_t, LeasedPartition> partitions_;
   std::vector<LeasedPartition> ending_;
   std::map<std::int32_t, Checkpoint> checkpoints_;
@@ -114,6 +114,7 @@ Worker::Impl::Impl(asio::any_io_executor executor, Metrics& metrics, const confi
           transport::redis_streams::service_options("redis_events", settings.redis_events, settings.delivery.timeout),
           group_),
       applier_(executor, metrics_, settings.relay.dsn, group_, settings.worker.lanes),
+      late_events_(connection_, applier_, handlers_, group_, metrics_),
       loops_ended_(executor),
       shutting_down_(executor) {}
 
@@ -121,10 +122,11 @@ void Worker::Impl::start() {
   connection_->start();
   reader_.start();
   applier_.start();
-  running_loops_ = 3;
+  running_loops_ = 4;
   asio::co_spawn(executor_, claim_loop(), asio::detached);
   asio::co_spawn(executor_, record_loop(), asio::detached);
   asio::co_spawn(executor_, watch_loop(), asio::detached);
+  asio::co_spawn(executor_, late_loop(), asio::detached);
 }
 
 void Worker::Impl::end_loop() {
@@ -156,7 +158,6 @@ asio::awaitable<void> Worker::Impl::record_loop() {
     try {
       co_await record_finished();
       co_await make_checkpoints();
-      co_await replay_dead_letters();
     } catch (const postgres::Error& error) {
       log_failure(error);
     }
@@ -176,6 +177,21 @@ asio::awaitable<void> Worker::Impl::watch_loop() {
       const auto partition = partitions_.find(static_cast<std::int32_t>(item.partition));
       if (partition != partitions_.end()) partition->second.wake();
     }
+  }
+  end_loop();
+}
+
+asio::awaitable<void> Worker::Impl::late_loop() {
+  while (!shutting_down_.is_set()) {
+    LateEvents::Next next = LateEvents::Next::later;
+    try {
+      const auto first = partitions_.find(0);
+      if (first != partitions_.end()) next = co_await late_events_.apply_pages({0, first->second.epoch()});
+    } catch (const postgres::Error& error) {
+      log_failure(error);
+    }
+    if (next == LateEvents::Next::soon) co_await shutting_down_.wait_for(kPauseOfRetries);
+    if (next == LateEvents::Next::later) co_await pause();
   }
   end_loop();
 }
@@ -269,9 +285,7 @@ void Worker::Impl::update_partitions(const postgres::Result& claimed) {
   }
   std::erase_if(ending_, [](const auto& partition) { return partition.ended(); });
   metrics_.partitions.Set(static_cast<double>(partitions_.size()));
-  std::size_t postponed = 0;
-  for (const auto& [id, partition] : partitions_) postponed += partition.postponed();
-  metrics_.held.Set(static_cast<double>(postponed));
+  if (!partitions_.contains(0)) metrics_.held.Set(0);
 }
 
 // Records in Postgres each checkpoint whose partition has reached it, and removes the checkpoint.
@@ -325,29 +339,9 @@ asio::awaitable<void> Worker::Impl::make_checkpoints() {
   }
 }
 
-// Applies the dead letters that an operator has marked for replay. Only the worker that leases partition 0 does so, so
-// that two workers do not replay the same one. Replays use the retry lane, so that new events do not wait.
-asio::awaitable<void> Worker::Impl::replay_dead_letters() {
-  if (!partitions_.contains(0)) co_return;
-  postgres::Params params;
-  params.add(std::string_view(group_));
-  params.add(kMaxReplays);
-  const postgres::Result rows = co_await connection_->query(kReplay, params);
-  for (int row = 0; row < rows.size() && !shutting_down_.is_set(); ++row) {
-    const auto found = std::ranges::find(handlers_, rows.text(row, 0),
-                                         [](const auto& known) -> std::string_view { return known->name; });
-    if (found == handlers_.end()) continue;
-    const std::shared_ptr<const EventHandler> handler = *found;  // handlers_ may change during apply()
-    auto entry = std::make_shared<Entry>();
-    entry->offset = rows.integer(row, 1);
-    entry->envelope = rows.text(row, 2);
-    const std::vector<EntryPtr> entries{std::move(entry)};
-    co_await applier_.apply(*handler, Lease{}, entries, LaneKind::retry);
-  }
-}
-
 asio::awaitable<void> Worker::Impl::shut_down(Clock::time_point deadline) {
   shutting_down_.set();
+  applier_.finish();
   for (auto& [id, partition] : partitions_) {
     partition.stop();
     ending_.push_back(partition);

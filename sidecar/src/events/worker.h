@@ -1,12 +1,11 @@
 // A worker: leases event partitions for its consumer group, and applies the handlers of the group to their entries.
 //
-// Three loops run until shut_down():
+// Four loops run until shut_down():
 // - The first loop claims partitions (sealcast_internal.claim_partitions) and reads the list of handlers. It pauses for
-// a
-//   third of worker.lease_ms between two claims.
-// - The second loop records how far the partitions are finished, and replays dead letters that are marked for it. It
-//   pauses for the same time.
+//   a third of worker.lease_ms between two claims.
+// - The second loop records how far the partitions are finished. It pauses for the same time.
 // - The third loop watches the idle partitions for new entries.
+// - The fourth loop applies late events (late_events.h). While it finds some, it does not pause.
 // When the lease of a partition has ended, statements under its epoch change nothing, and the partition stops by
 // itself.
 #pragma once
