@@ -1,6 +1,17 @@
 -- Leases of event partitions: which worker of a group reads which partition. Invariant: one worker at a time reads a
 -- partition, and each of its statements names the epoch of the lease.
 
+-- One row: how often Redis has lost the partitions, when the sidecars were last sent back to publish the events again,
+-- and the number of partitions; null: no process has recorded it yet.
+create table sealcast_internal.event_losses (
+  losses bigint not null,
+  rewound_at timestamptz not null,
+  partitions integer check (partitions between 1 and 1024)
+);
+insert into sealcast_internal.event_losses values (0, '-infinity', null);
+comment on table sealcast_internal.event_losses is
+  'How often Redis lost the event partitions, when the sidecars were last sent back to fill them again, and how many partitions there are';
+
 create table sealcast_internal.event_leases (
   group_name text not null,
   partition integer not null,
@@ -23,9 +34,60 @@ create table sealcast_internal.event_workers (
 ) with (fillfactor = 50);
 comment on table sealcast_internal.event_workers is 'The workers that are alive. They share the partitions of their group';
 
+-- Returns the number of event partitions. All sidecars and workers use this number. If there is none yet, the number
+-- of the caller's settings is recorded.
+create function sealcast_internal.event_partition_count(configured integer) returns integer
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  recorded integer := (select l.partitions from sealcast_internal.event_losses l);
+begin
+  if recorded is null then
+    update sealcast_internal.event_losses l set partitions = coalesce(l.partitions, configured)
+    returning l.partitions into strict recorded;
+  end if;
+  return recorded;
+end $$;
+
+-- Every sender may get another partition. So the events that a group has not finished are carried again, to the new
+-- partitions. The old partitions still hold them, in the same order, and a second effect is impossible; therefore each
+-- event is applied after the earlier events of its sender, from wherever it is read first.
+create function sealcast.set_event_partitions(partitions integer) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  again record;
+begin
+  if (partitions between 1 and 1024) is not true then
+    raise exception 'the number of event partitions must be from 1 to 1024, not %', coalesce(partitions::text, 'null')
+      using errcode = 'invalid_parameter_value', hint = 'Pass a number from 1 to 1024.';
+  end if;
+  -- The order in which begin_log_epoch() locks.
+  perform from sealcast_internal.relay_leases l order by l.shard for update;
+  if partitions = sealcast_internal.event_partition_count(partitions) then
+    return;
+  end if;
+  -- A new partition has senders of all old partitions, so it is finished as far as the slowest of these. New epochs make
+  -- the workers claim the new partitions.
+  insert into sealcast_internal.event_leases as l (group_name, partition, finished_to)
+  select k.group_name, n.partition, nullif(min(coalesce(k.finished_to, 0)), 0)
+  from sealcast_internal.event_leases k cross join generate_series(0, set_event_partitions.partitions - 1) n (partition)
+  group by k.group_name, n.partition
+  on conflict on constraint event_leases_pkey do update set finished_to = excluded.finished_to, epoch = l.epoch + 1;
+  update sealcast_internal.event_leases l set epoch = l.epoch + 1, lease_until = '-infinity'
+  where l.partition >= set_event_partitions.partitions;
+  select r.* into again from sealcast_internal.event_losses e cross join lateral sealcast_internal.rewind_events(e.losses) r;
+  if again.since is not null and not again.complete then
+    raise exception 'a group has not finished events of %, and the log of relay batches does not cover them any more', again.since
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Run workers of each group that has handlers. Try again when event_group_behind_seconds in sealcast.health is below 300.';
+  end if;
+  update sealcast_internal.event_losses l set partitions = set_event_partitions.partitions;
+end $$;
+comment on function sealcast.set_event_partitions(integer) is
+  'Changes the number of event partitions, from 1 to 1024, while sidecars and workers run. The events that a group has not finished are carried again';
+
 -- Renews the leases of the holder, up to its share, and takes partitions that are free or whose lease has expired. Each
--- worker calls it about every second. Returns all partitions.
-create function sealcast_internal.claim_partitions(group_name text, holder text, lease_ms integer, partitions integer,
+-- worker calls it about every second. Returns all partitions; `configured` is for event_partition_count().
+create function sealcast_internal.claim_partitions(group_name text, holder text, lease_ms integer, configured integer,
                                           out partition integer, out epoch bigint, out mine boolean)
   returns setof record
   language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
@@ -34,14 +96,16 @@ declare
   claimed constant text := claim_partitions.group_name;
   claimant constant text := claim_partitions.holder;
   until constant timestamptz := clock_timestamp() + make_interval(secs => lease_ms / 1000.0);
+  partitions integer;
   share integer;
 begin
-  if (claimed <> '' and claimant <> '' and lease_ms between 100 and 600000 and partitions between 1 and 1024) is not true then
-    raise exception 'invalid group_name, holder, lease_ms or partitions'
+  if (claimed <> '' and claimant <> '' and lease_ms between 100 and 600000 and configured between 1 and 1024) is not true then
+    raise exception 'invalid group_name, holder, lease_ms or configured'
       using errcode = 'invalid_parameter_value',
             hint = 'Pass a group_name, a name as holder, a lease_ms of 100 to 600000, and 1 to 1024 partitions.';
   end if;
   perform sealcast_internal.follow_server();
+  partitions := sealcast_internal.event_partition_count(configured);
   insert into sealcast_internal.event_workers as w (group_name, holder, seen_at) values (claimed, claimant, clock_timestamp())
   on conflict on constraint event_workers_pkey do update set seen_at = excluded.seen_at;
   delete from sealcast_internal.event_workers w where w.seen_at < clock_timestamp() - interval '1 hour';
@@ -115,11 +179,6 @@ begin atomic
   where w.group_name = release_partitions.group_name and w.holder = release_partitions.holder;
 end;
 
--- One row: how often Redis has lost the partitions, and when the sidecars were last sent back to publish the events
--- again.
-create table sealcast_internal.event_losses (losses bigint not null, rewound_at timestamptz not null);
-insert into sealcast_internal.event_losses values (0, '-infinity');
-comment on table sealcast_internal.event_losses is 'How often Redis lost the partitions, and when the sidecars were last sent back to fill them again';
 
 -- Returns the time (Unix ms of stream_log) before which all relayed messages are in the partitions of redis_events;
 -- null: unknown. The time is at least a minute ago: by then every drain that was running has logged its messages. A

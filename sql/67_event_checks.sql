@@ -77,15 +77,16 @@ create table sealcast_internal.event_partitions (
 comment on table sealcast_internal.event_partitions is 'The newest recorded entry of each partition of redis_events';
 
 -- Returns at least one row; partition null: no partition is recorded. carrying: every shard has gone back as far as the
--- last rewind_events() asked.
+-- last rewind_events() asked. partitions: their number; null: event_partition_count() was not called yet.
 create function sealcast_internal.event_partitions_state(out losses bigint, out carrying boolean, out partition integer,
-                                                out last_ms bigint, out last_seq bigint)
+                                                out last_ms bigint, out last_seq bigint, out partitions integer)
   returns setof record
-  language sql stable security definer set search_path = pg_catalog, pg_temp
+  -- Without statistics the planner expects millions of rows, and JIT would take a second for a few.
+  language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 begin atomic
   select l.losses,
          not exists (select from sealcast.deliveries d where d.transport = 'redis_events' and d.seen_at <= l.rewound_at),
-         p.partition, p.last_ms, p.last_seq
+         p.partition, p.last_ms, p.last_seq, l.partitions
   from sealcast_internal.event_losses l left join sealcast_internal.event_partitions p on true;
 end;
 

@@ -54,6 +54,7 @@ grant execute on function
   sealcast_internal.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean),
   sealcast_internal.switch_streams(integer[], bigint[], uuid[], text[], uuid[], text[]),
   sealcast_internal.handlers_of(text), sealcast_internal.event_groups(),
+  sealcast_internal.event_partition_count(integer),
   sealcast_internal.claim_partitions(text, text, integer, integer), sealcast_internal.release_partitions(text, text),
   sealcast_internal.raise_partition_epochs(text, text, integer[], bigint[], bigint[]),
   sealcast_internal.events_carried_to(), sealcast_internal.finish_partitions(text, integer[], bigint[], bigint[], bigint),
@@ -75,7 +76,8 @@ grant execute on function
   sealcast.replay_dead_letters(text, uuid, bigint), sealcast.drop_dead_letters(text, uuid, bigint),
   sealcast.forget_transport(text),
   sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text, interval),
-  sealcast.unregister_handler(text, boolean), sealcast.check_effects(text, timestamptz, timestamptz, integer),
+  sealcast.unregister_handler(text, boolean), sealcast.set_event_partitions(integer),
+  sealcast.check_effects(text, timestamptz, timestamptz, integer),
   sealcast.replay_event_dead_letters(text, uuid, uuid, boolean), sealcast.drop_event_dead_letters(text, uuid, uuid, boolean),
   -- delivery_status is a view with the rights of its reader, so the reader needs these functions.
   sealcast_internal.last_offset(uuid), sealcast_internal.uncarried()

@@ -304,11 +304,11 @@ select is(sealcast_internal.events_carried_to(), 0::bigint, 'when the next offse
 select sealcast_internal.note_event_partitions(0, '{0,1}', '{50,60}', '{1,2}') \g /dev/null
 select sealcast_internal.note_event_partitions(0, '{0,1}', '{50,60}', '{0,9}') \g /dev/null
 select sealcast_internal.note_event_partitions(7, '{0}', '{90}', '{0}') \g /dev/null
-select results_eq('select * from sealcast_internal.event_partitions_state() order by 3', 'values (0::bigint, true, 0, 50::bigint, 1::bigint), (0, true, 1, 60, 9)', 'event_partitions_state() returns the newest entry of each partition');
+select results_eq('select * from sealcast_internal.event_partitions_state() order by 3', 'values (0::bigint, true, 0, 50::bigint, 1::bigint, 4), (0, true, 1, 60, 9, 4)', 'event_partitions_state() returns the newest entry of each partition');
 select results_eq('select since, complete from sealcast_internal.rewind_events(0)', $$values ('epoch'::timestamptz + interval '5 s', true)$$, 'rewind_events() goes back to the time that the slowest partition had finished');
 select is(array(select batch from sealcast.deliveries where transport = 'redis_events' order by shard), '{4,4,4,4}', 'rewind_events() sets back the cursors of all shards');
 select is(array(select epoch from sealcast_internal.relay_leases order by shard), '{6,6,6,6}', 'rewind_events() ends the epochs of all shards');
-select results_eq('select * from sealcast_internal.event_partitions_state()', 'values (1::bigint, false, null::int, null::bigint, null::bigint)', 'after rewind_events(), `carrying` is false and no partition is recorded');
+select results_eq('select * from sealcast_internal.event_partitions_state()', 'values (1::bigint, false, null::int, null::bigint, null::bigint, 4)', 'after rewind_events(), `carrying` is false and no partition is recorded');
 select is((select count(*) from sealcast.delivery_lags), 0::bigint, 'after rewind_events(), no stream lags');
 select is((select since from sealcast_internal.rewind_events(0)), null, 'rewind_events() for the same loss does nothing');
 update sealcast.deliveries set seen_at = clock_timestamp() + interval '1 s' where transport = 'redis_events';

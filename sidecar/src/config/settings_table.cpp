@@ -189,8 +189,8 @@ const std::array kTable = {
     Setting{"redis_events", "key", TARGET(Text, redis_events.key), "sealcast:events:{n}", 0, 0,
             checks::partition_template, "Key of an event partition's Redis stream"},
     Setting{"redis_events", "partitions", TARGET(Size, redis_events.partitions), "16", 1, 1024, nullptr,
-            "Number of event partitions. A sender always has the same partition. All sidecars need the same number; "
-            "change it only when no group has unread events"},
+            "Number of event partitions. The first sidecar or worker records it in Postgres, and then all use the "
+            "recorded number; sealcast.set_event_partitions() changes it"},
     Setting{"redis_events", "max_age_ms", TARGET(Milliseconds, redis_events.max_age), "86400000", 1000, 2'592'000'000,
             nullptr, "Age at which the entries of a partition without a consumer group are trimmed"},
     Setting{"redis_events", "trim_ms", TARGET(Milliseconds, redis_events.trim_every), "10000", 100, 3'600'000, nullptr,

@@ -5,10 +5,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <charconv>
+#include <cstdint>
 #include <map>
 #include <utility>
 
 #include "base/event.h"
+#include "base/log.h"
 #include "transport/redis_streams/service.h"
 
 namespace sealcast::events {
@@ -121,16 +123,28 @@ EventPartitions::EventPartitions(const asio::any_io_executor& executor, const co
       client_(executor, std::move(options)),
       add_(kAddScript),
       trim_(kTrimScript),
-      newest_(settings.partitions) {
-  for (std::size_t n = 0; n < settings.partitions; ++n) {
-    keys_.push_back(transport::outside::expand_template(settings.key, std::to_string(n), "{n}"));
+      key_template_(settings.key) {}
+
+void EventPartitions::set_count(std::size_t count) {
+  count_ = count;
+  while (keys_.size() < count) {
+    keys_.push_back(transport::outside::expand_template(key_template_, std::to_string(keys_.size()), "{n}"));
   }
+  newest_.resize(keys_.size());
 }
 
 std::size_t partition_of(std::string_view sender_id, std::size_t partitions) {
   std::uint64_t hash = 14'695'981'039'346'656'037u;
   for (const char c : sender_id) hash = (hash ^ static_cast<unsigned char>(c)) * 1'099'511'628'211u;
   return hash % partitions;
+}
+
+void warn_of_other_setting(std::size_t setting, std::size_t count) {
+  log::write(log::Level::warn, log::tag::kDelivery,
+             "redis_events.partitions is not the number of event partitions in Postgres, which is used; write that "
+             "number into the settings, or change it with sealcast.set_event_partitions()",
+             {{"redis_events.partitions", static_cast<std::int64_t>(setting)},
+              {"in_postgres", static_cast<std::int64_t>(count)}});
 }
 
 asio::awaitable<Outcome> EventPartitions::add(std::span<const transport::FramePtr> frames,
@@ -207,7 +221,7 @@ asio::awaitable<int> EventPartitions::memory_percent() {
 }
 
 void EventPartitions::expect(std::vector<EntryId> newest) {
-  newest.resize(count());
+  newest.resize(keys_.size());
   newest_ = std::move(newest);
   has_lost_entries_ = false;
 }

@@ -13,6 +13,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ namespace sealcast::events {
 // lower case.
 std::size_t partition_of(std::string_view sender_id, std::size_t partitions);
 
+// Logs that the setting redis_events.partitions is not the number of partitions, which is `count`.
+void warn_of_other_setting(std::size_t setting, std::size_t count);
+
 class EventPartitions {
  public:
   EventPartitions(const asio::any_io_executor& executor, const config::Settings::RedisEvents& settings,
@@ -40,7 +44,9 @@ class EventPartitions {
   void start() { client_.start(); }
   void stop() { client_.stop(); }
   redis::Client& client() { return client_; }
-  std::size_t count() const { return keys_.size(); }
+  // The number of partitions belongs to Postgres (sealcast_internal.event_partition_count). It is 0 until set_count().
+  std::size_t count() const { return count_; }
+  void set_count(std::size_t count);
   const std::string& key(std::size_t partition) const { return keys_[partition]; }
 
   // Adds the frames, except those whose message is gone. The frames of one partition stay in order.
@@ -75,7 +81,10 @@ class EventPartitions {
   redis::Client client_;
   redis::Script add_;
   redis::Script trim_;
-  std::vector<std::string> keys_;
+  std::string key_template_;
+  std::size_t count_ = 0;
+  // These never shrink, because calls that are in progress use them. A deque keeps its elements in place.
+  std::deque<std::string> keys_;
   std::vector<EntryId> newest_;
   bool has_lost_entries_ = false;
 };

@@ -49,7 +49,7 @@ class GroupReader {
 
   void start();
   void stop();
-  std::size_t partitions() const { return partitions_.count(); }
+  void set_partitions(std::size_t count) { partitions_.set_count(count); }
 
   // Creates the group if it is missing, and takes over the unacknowledged entries of earlier leases.
   asio::awaitable<LeaseStart> begin_lease(std::size_t partition, std::int64_t epoch);

@@ -25,7 +25,9 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr char kState[] =
-    "select losses, carrying, partition, last_ms, last_seq from sealcast_internal.event_partitions_state()";
+    "select losses, carrying, partition, last_ms, last_seq, partitions "
+    "from sealcast_internal.event_partitions_state()";
+constexpr char kCount[] = "select sealcast_internal.event_partition_count($1)";
 constexpr char kGroups[] = "select g from sealcast_internal.event_groups() g";
 constexpr char kRecordNewest[] = "select sealcast_internal.note_event_partitions($1, $2, $3, $4)";
 constexpr char kRewind[] = "select complete, since::text from sealcast_internal.rewind_events($1)";
@@ -82,7 +84,7 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
       wake_.set();
       return "Redis has lost entries";
     }
-    if (!carrying_) return "lost entries are carried again first";
+    if (!carrying_) return "earlier events are carried again first";
     if (memory_percent_ < settings_.max_memory_percent) return {};
     return "Redis uses " + std::to_string(memory_percent_) + " % of its maxmemory, the limit is " +
            std::to_string(settings_.max_memory_percent);
@@ -94,7 +96,7 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
     std::vector<std::int32_t> changed;
     std::vector<std::int64_t> ms, seq;
     const std::vector<EntryId> newest = partitions.newest();
-    for (std::size_t n = 0; n < newest.size(); ++n) {
+    for (std::size_t n = 0; n < partitions.count(); ++n) {
       if (n < recorded_.size() && newest[n] <= recorded_[n]) continue;
       changed.push_back(static_cast<std::int32_t>(n));
       ms.push_back(static_cast<std::int64_t>(newest[n].ms));
@@ -146,9 +148,17 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
   }
 
   asio::awaitable<void> read_state() {
-    enum { kLosses, kCarrying, kPartition, kMs, kSeq };
+    enum { kLosses, kCarrying, kPartition, kMs, kSeq, kPartitions };
     const std::uint64_t leads_begun = leads_begun_;
-    const postgres::Result rows = co_await connection_->query(kState);
+    postgres::Result rows = co_await connection_->query(kState);
+    if (rows.null(0, kPartitions)) {
+      postgres::Params configured;
+      configured.add(static_cast<std::int32_t>(settings_.partitions));
+      co_await connection_->query(kCount, configured);
+      rows = co_await connection_->query(kState);
+    }
+    // Of one snapshot with `carrying`: with a new number, no frame may be added before all shards have gone back.
+    use_count(static_cast<std::size_t>(rows.integer(0, kPartitions)));
     std::vector<EntryId> newest(partitions.count());
     for (int row = 0; row < rows.size(); ++row) {
       const auto partition = static_cast<std::size_t>(rows.integer(row, kPartition));
@@ -165,6 +175,19 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
     losses_ = rows.integer(0, kLosses);
     carrying_ = rows.boolean(0, kCarrying);
     if (leads_begun_ == leads_begun) state_known_.set();
+  }
+
+  void use_count(std::size_t count) {
+    const std::size_t before = partitions.count();
+    if (before == count) return;
+    partitions.set_count(count);
+    if (before != 0) {
+      log::write(
+          log::Level::info, log::tag::kDelivery,
+          "the number of event partitions has changed; the events that a group has not finished are carried again",
+          {{"before", static_cast<std::int64_t>(before)}, {"now", static_cast<std::int64_t>(count)}});
+    }
+    if (count != settings_.partitions) warn_of_other_setting(settings_.partitions, count);
   }
 
   asio::awaitable<void> rewind() {

@@ -33,6 +33,8 @@ constexpr char kBounds[] =
 constexpr char kPage[] =
     "select \"offset\", prev, envelope from sealcast_internal.read_history($1, $2, null, $3, false)";
 
+constexpr char kCount[] = "select sealcast_internal.event_partition_count($1)";
+
 constexpr std::int32_t kPageRows = 1000;
 constexpr std::size_t kMaxBatch = 256;  // frames per add()
 // A partition with more unfinished entries gets none. A worker finishes so many within about a second, so new messages
@@ -72,17 +74,29 @@ class Replay {
     partitions_.start();
     const bool connected = co_await connection_->wait_connected(Clock::now() + kConnectTimeout);
     if (!connected) throw std::runtime_error("cannot connect to Postgres with relay.dsn");
+    partitions_.set_count(co_await count());
     const std::vector<Range> ranges = co_await plan();
     std::int64_t total = 0;
     for (const Range& range : ranges) total += range.last - range.first + 1;
     ReplayProgress progress(total, ::isatty(STDOUT_FILENO) == 1, Clock::now());
     for (const Range& range : ranges) co_await add_range(range, progress);
+    const std::size_t now = co_await count();
+    if (now != partitions_.count()) {
+      throw std::runtime_error("the number of event partitions has changed during the replay; run it again");
+    }
     std::cout << progress.end(done_, Clock::now()) << std::flush;
     connection_->stop();
     partitions_.stop();
   }
 
  private:
+  asio::awaitable<std::size_t> count() {
+    postgres::Params params;
+    params.add(static_cast<std::int32_t>(settings_.redis_events.partitions));
+    const postgres::Result rows = co_await connection_->query(kCount, params);
+    co_return static_cast<std::size_t>(rows.integer(0, 0));
+  }
+
   asio::awaitable<std::vector<Range>> plan() {
     postgres::Params params;
     std::vector<Range> ranges;

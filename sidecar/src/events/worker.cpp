@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <random>
 #include <utility>
@@ -70,7 +71,9 @@ class Worker::Impl {
   asio::awaitable<void> claim();
   asio::awaitable<void> raise_epochs();
   asio::awaitable<void> read_handlers();
+  void use_partitions(std::size_t count);
   void update_partitions(const postgres::Result& claimed);
+  void end_partition(std::map<std::int32_t, LeasedPartition>::iterator partition);
   asio::awaitable<void> record_finished();
   asio::awaitable<void> make_checkpoints();
   asio::awaitable<bool> pause() { return shutting_down_.wait_for(lease_ / 3); }
@@ -83,6 +86,8 @@ class Worker::Impl {
   const std::string group_;
   const std::string holder_;
   const milliseconds lease_;
+  const std::size_t configured_partitions_;
+  std::size_t partition_count_ = 0;  // as Postgres has it; 0: not known yet
   std::shared_ptr<postgres::Connection> connection_;
   GroupReader reader_;
   Applier applier_;
@@ -107,6 +112,7 @@ Worker::Impl::Impl(asio::any_io_executor executor, Metrics& metrics, const confi
       group_(std::move(group)),
       holder_(unique_name(settings.relay.holder)),
       lease_(settings.worker.lease),
+      configured_partitions_(settings.redis_events.partitions),
       connection_(postgres::Connection::create(executor,
                                                {settings.relay.dsn, "worker of " + group_, settings.postgres.timeout})),
       reader_(
@@ -202,8 +208,9 @@ asio::awaitable<void> Worker::Impl::claim() {
   params.add(std::string_view(group_));
   params.add(std::string_view(holder_));
   params.add(static_cast<std::int32_t>(lease_.count()));
-  params.add(static_cast<std::int32_t>(reader_.partitions()));
+  params.add(static_cast<std::int32_t>(configured_partitions_));
   const postgres::Result claimed = co_await connection_->query(kClaim, params);
+  use_partitions(static_cast<std::size_t>(claimed.size()));
   // The handlers are read after the claim, so the list is complete for the claimed epochs: registering another handler
   // ends these epochs.
   co_await read_handlers();
@@ -266,6 +273,19 @@ asio::awaitable<void> Worker::Impl::read_handlers() {
   if (!handlers_.empty()) warned_of_no_handlers_ = false;
 }
 
+void Worker::Impl::use_partitions(std::size_t count) {
+  if (std::exchange(partition_count_, count) == count) return;
+  reader_.set_partitions(count);
+  if (count != configured_partitions_) warn_of_other_setting(configured_partitions_, count);
+}
+
+void Worker::Impl::end_partition(std::map<std::int32_t, LeasedPartition>::iterator partition) {
+  partition->second.stop();
+  if (!partition->second.ended()) ending_.push_back(partition->second);
+  checkpoints_.erase(partition->first);
+  partitions_.erase(partition);
+}
+
 void Worker::Impl::update_partitions(const postgres::Result& claimed) {
   enum { kPartition, kEpoch, kLeasedHere };
   for (int row = 0; row < claimed.size(); ++row) {
@@ -275,14 +295,11 @@ void Worker::Impl::update_partitions(const postgres::Result& claimed) {
     const auto known = partitions_.find(id);
     const bool running = known != partitions_.end() && !known->second.ended() && known->second.epoch() == epoch;
     if (leased && running) continue;
-    if (known != partitions_.end()) {
-      known->second.stop();
-      if (!known->second.ended()) ending_.push_back(known->second);
-      partitions_.erase(known);
-      checkpoints_.erase(id);
-    }
+    if (known != partitions_.end()) end_partition(known);
     if (leased) partitions_.emplace(id, LeasedPartition(executor_, reader_, applier_, handlers_, id, epoch));
   }
+  const auto count = static_cast<std::int32_t>(claimed.size());
+  while (!partitions_.empty() && partitions_.rbegin()->first >= count) end_partition(std::prev(partitions_.end()));
   std::erase_if(ending_, [](const auto& partition) { return partition.ended(); });
   metrics_.partitions.Set(static_cast<double>(partitions_.size()));
   if (!partitions_.contains(0)) metrics_.held.Set(0);
