@@ -102,6 +102,29 @@ begin atomic
   from (values (to_regprocedure(handler_problem.function_name)::oid)) asked (id) left join pg_proc p on p.oid = asked.id;
 end;
 
+-- Calls a handler for each event. Settings that the handler changes go back to their values, also if it sets them for the
+-- session.
+create function sealcast_internal.call_handler(function regprocedure, events sealcast.event[]) returns void
+  language c strict as 'MODULE_PATHNAME', 'sealcast_call_handler';
+
+-- Checks the deferred constraints and runs the deferred triggers now, with the rights of the function's owner. Settings
+-- go back to their values.
+create function sealcast_internal.check_deferred(function regprocedure) returns void
+  language c strict as 'MODULE_PATHNAME', 'sealcast_check_deferred';
+
+-- Ends what handlers have left in the session of the worker, besides settings, which call_handler() takes back. The
+-- worker calls it in the statement that applies events, so it returns no row.
+create function sealcast_internal.clean_session(out outcome text, out reason text) returns setof record
+  language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select pg_advisory_unlock_all();
+  unlisten *;
+  close all;
+  deallocate all;
+  discard sequences;
+  discard temp;
+  select null, null where false;
+$$;
+
 create function sealcast.register_handler(name text, t text, function regprocedure, batch_size integer default 100,
                                           max_attempts integer default null, timeout interval default '5 s',
                                           group_name text default 'default',

@@ -57,7 +57,7 @@ begin
   select array_agg(events[o.place] order by o.place), array_agg(o.place::integer order by o.place) into fresh, places
   from once o join added using (sender_id, txn_id);
   if fresh is not null then
-    execute format('select %s(e) from unnest($1) e', to_regprocedure(handler.function)::oid::regproc) using fresh;
+    perform sealcast_internal.call_handler(to_regprocedure(handler.function), fresh);
   end if;
   return coalesce(places, '{}');
 end $$;
@@ -70,7 +70,7 @@ declare
   applied constant boolean := sealcast_internal.apply_batch(handler, array[event]) <> '{}';
 begin
   begin
-    set constraints all immediate;
+    perform sealcast_internal.check_deferred(to_regprocedure(handler.function));
     raise exception using errcode = 'SCREF';
   exception when sqlstate 'SCREF' then
     null;
@@ -210,7 +210,7 @@ begin
     begin
       applied := sealcast_internal.apply_batch(h, array(select opened[p.place] from unnest(places) with ordinality p (place, n) order by p.n));
       -- Checks deferred constraints and triggers now, while a failure is known to come from this handler.
-      set constraints all immediate;
+      perform sealcast_internal.check_deferred(to_regprocedure(h.function));
       foreach i in array places loop
         outcomes[i] := 'repeated';
       end loop;
@@ -241,6 +241,8 @@ begin
               end if;
           end;
         end loop;
+        -- Nothing of the handler may run at the commit, with the rights of the worker.
+        perform sealcast_internal.check_deferred(to_regprocedure(h.function));
     end;
   end if;
   perform sealcast_internal.note_outcomes(h, opened, outcomes, retried);

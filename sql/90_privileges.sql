@@ -58,6 +58,7 @@ grant execute on function
   sealcast_internal.claim_partitions(text, text, integer, integer), sealcast_internal.release_partitions(text, text),
   sealcast_internal.raise_partition_epochs(text, text, integer[], bigint[], bigint[]),
   sealcast_internal.events_carried_to(), sealcast_internal.finish_partitions(text, integer[], bigint[], bigint[], bigint),
+  sealcast_internal.clean_session(),
   sealcast_internal.apply_events(text, text, integer, bigint, text[], bigint[], text[]),
   sealcast_internal.fail_event(text, text, integer, bigint, text, bigint, text),
   sealcast_internal.events_to_retry(text, integer), sealcast_internal.waiting_events(text),

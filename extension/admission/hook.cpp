@@ -117,7 +117,7 @@ std::optional<Verdict> ask_hook(const Item& item) {
                              UUIDPGetDatum(item.txn_id), PointerGetDatum(item.canonical)};
   for (std::size_t i = 0; i < std::size(kArguments); ++i) call->args[i] = {arguments[i], false};
 
-  // A hook that changes search_path changes it for itself.
+  // A hook that changes a setting, for example search_path, changes it for itself.
   const int settings = NewGUCNestLevel();
   set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
   CommandCounterIncrement();
@@ -125,7 +125,7 @@ std::optional<Verdict> ask_hook(const Item& item) {
   const Datum answer = FunctionCallInvoke(call);
   const std::optional<Verdict> refusal = call->isnull ? std::nullopt : read_refusal(item, answer);
   PopActiveSnapshot();
-  AtEOXact_GUC(true, settings);
+  AtEOXact_GUC(false, settings);
   return refusal;
 }
 

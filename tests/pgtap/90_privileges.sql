@@ -44,7 +44,7 @@ insert into granted values
   ('sealcast.check_effects(text,timestamp with time zone,timestamp with time zone,integer)', 'a'),
   ('sealcast.replay_event_dead_letters(text,uuid,uuid,boolean)', 'a'), ('sealcast.drop_event_dead_letters(text,uuid,uuid,boolean)', 'a'),
   ('sealcast_internal.handlers_of(text)', 's'), ('sealcast_internal.event_groups()', 's'),
-  ('sealcast.set_event_partitions(integer)', 'a'), ('sealcast_internal.event_partition_count(integer)', 's'),
+  ('sealcast.set_event_partitions(integer)', 'a'), ('sealcast_internal.event_partition_count(integer)', 's'), ('sealcast_internal.clean_session()', 's'),
   ('sealcast_internal.claim_partitions(text,text,integer,integer)', 's'), ('sealcast_internal.release_partitions(text,text)', 's'),
   ('sealcast_internal.events_carried_to()', 's'), ('sealcast_internal.finish_partitions(text,integer[],bigint[],bigint[],bigint)', 's'),
   ('sealcast_internal.apply_events(text,text,integer,bigint,text[],bigint[],text[])', 's'), ('sealcast_internal.fail_event(text,text,integer,bigint,text,bigint,text)', 's'),

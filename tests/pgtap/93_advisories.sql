@@ -141,11 +141,11 @@ create function tap_bad.stranger() returns int language tap_language as 'begin r
 select isnt(array(select pg_temp.broken('tap_bad', query)), '{}'::text[], 'the linter finds the fault: ' || rule) from rules;
 
 -- Checks that need no faulty schema. All functions with dynamic SQL were reviewed. Their SQL gets only: relations as
--- regclass or by %I, numbers, the constants of partitioned_tables(), the regproc of a handler, the queries of
--- row_key_query(), which quotes its names, the conditions of trim_pages(), which have literals of ours, and the names of
--- our objects and of roles in revoke_grants().
+-- regclass or by %I, numbers, the constants of partitioned_tables(), the queries of row_key_query(), which quotes its
+-- names, the conditions of trim_pages(), which have literals of ours, and the names of our objects and of roles in
+-- revoke_grants().
 select is(array(select p.proname::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace where regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '\mexecute\M' order by 1),
-          '{apply_batch,drop_partitions,index_partitions,keys_without_row,make_partition,revoke_grants,rotate_outbox,trim_pages}'::text[], 'no other function has dynamic SQL');
+          '{drop_partitions,index_partitions,keys_without_row,make_partition,revoke_grants,rotate_outbox,trim_pages}'::text[], 'no other function has dynamic SQL');
 -- A backslash in a string depends on standard_conforming_strings, when the function is created or when it is called.
 select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace
                 where p.prosrc ~ '\\' or pg_get_function_sqlbody(p.oid) ~ '\\'

@@ -19,7 +19,10 @@ using std::chrono::milliseconds;
 using Clock = postgres::Connection::Clock;
 
 constexpr char kTimeout[] = "select set_config('statement_timeout', $1, false)";
-constexpr char kApply[] = "select outcome, reason from sealcast_internal.apply_events($1, $2, $3, $4, $5, $6, $7)";
+// clean_session() returns no row. An Append runs its parts one after the other.
+constexpr char kApply[] =
+    "select outcome, reason from sealcast_internal.apply_events($1, $2, $3, $4, $5, $6, $7) "
+    "union all select outcome, reason from sealcast_internal.clean_session()";
 constexpr char kFail[] = "select sealcast_internal.fail_event($1, $2, $3, $4, $5, $6, $7)";
 
 // Longer than the longest timeout of a handler, so that Postgres ends the statement and reports it.

@@ -1,0 +1,63 @@
+// Runs code of the owner of a handler: the handler itself, and its deferred triggers. A setting that this code changes
+// goes back to its value, also if the code sets it for the session. Otherwise the code could change the search_path of
+// our functions, which have more rights, and the settings of later handlers.
+#include "server/pg.h"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "catalog/pg_proc.h"
+#include "executor/spi.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+
+namespace sealcast::events {
+
+namespace {
+
+// Executes one statement. `events` is its parameter; a null pointer: it has none.
+void execute(const char* sql, Oid type, Datum* events) {
+  const int settings = NewGUCNestLevel();
+  SPI_connect();
+  const int done = SPI_execute_with_args(sql, events == nullptr ? 0 : 1, &type, events, nullptr, false, 0);
+  if (done < 0) elog(ERROR, "the server could not execute \"%s\": %s", sql, SPI_result_code_string(done));
+  SPI_finish();
+  AtEOXact_GUC(false, settings);
+}
+
+Oid owner_of(Oid function) {
+  HeapTuple const found = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(found)) elog(ERROR, "function %u does not exist", function);
+  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(found))->proowner;
+  ReleaseSysCache(found);
+  return owner;
+}
+
+}  // namespace
+
+SEALCAST_FUNCTION(sealcast_call_handler) {
+  const Oid function = PG_GETARG_OID(0);
+  Datum events = PG_GETARG_DATUM(1);
+  const char* const name = get_func_name(function);
+  if (name == nullptr) elog(ERROR, "function %u does not exist", function);
+  const char* const full_name = quote_qualified_identifier(get_namespace_name(get_func_namespace(function)), name);
+  execute(psprintf("select %s(e) from pg_catalog.unnest($1) e", full_name), get_fn_expr_argtype(fcinfo->flinfo, 1),
+          &events);
+  PG_RETURN_VOID();
+}
+
+// PostgreSQL runs a deferred trigger with the rights of the present user, and not with those of the user who changed
+// the row.
+SEALCAST_FUNCTION(sealcast_check_deferred) {
+  const Oid owner = owner_of(PG_GETARG_OID(0));
+  Oid user;
+  int context;
+  GetUserIdAndSecContext(&user, &context);
+  SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
+  execute("set constraints all immediate", InvalidOid, nullptr);
+  SetUserIdAndSecContext(user, context);
+  PG_RETURN_VOID();
+}
+
+}  // namespace sealcast::events

@@ -1,0 +1,65 @@
+-- Tests that no setting of a handler goes over to later code, and that no code of its owner runs with other rights.
+begin;
+\ir scene.psql
+select plan(10);
+
+create role tap_shop;
+grant usage on schema sealcast to tap_shop;
+create schema tap_shop authorization tap_shop;
+grant usage on schema tap_shop to public;
+create table tap_shop.ran (what text, as_role text default current_user);
+create table tap_shop.ledger (content text);
+alter table tap_shop.ran owner to tap_shop;
+alter table tap_shop.ledger owner to tap_shop;
+grant insert, select on tap_shop.ran to public;
+-- An operator that functions with a changed search_path would call.
+create function tap_shop.grab(text, text) returns boolean language plpgsql as $$
+begin
+  insert into tap_shop.ran (what) values ('operator');
+  return $1 operator(pg_catalog.=) $2;
+end $$;
+create operator tap_shop.= (leftarg = text, rightarg = text, function = tap_shop.grab);
+create function tap_shop.check_ledger() returns trigger language plpgsql as $$
+begin
+  insert into tap_shop.ran (what) values ('trigger');
+  perform pg_catalog.set_config('search_path', 'tap_shop, pg_catalog', false);
+  return null;
+end $$;
+create constraint trigger check_ledger after insert on tap_shop.ledger deferrable initially deferred
+  for each row execute function tap_shop.check_ledger();
+create function tap_shop.leave(e sealcast.event) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into tap_shop.ledger values (e.d ->> 'content');
+  if e.d ->> 'content' = 'fails' then raise exception 'it fails'; end if;
+  perform set_config('search_path', 'tap_shop, pg_catalog', false);
+  perform set_config('app.customer', 'somebody', false), set_config('app.mode', 'hidden', true);
+  perform set_config('statement_timeout', '1234567', false), set_config('row_security', 'off', false);
+end $$;
+alter function tap_shop.leave owner to tap_shop;
+select sealcast.register_handler('leave', null, 'tap_shop.leave(sealcast.event)') \g /dev/null
+insert into sealcast_internal.event_leases (group_name, partition, epoch) values ('default', 0, 1);
+
+create function pg_temp.apply(variadic contents text[]) returns text language sql as $$
+  with sent as (
+    select a.envelope, a.n from unnest(contents) with ordinality c (content, n)
+    cross join lateral (select v.envelope, c.n from sealcast.admit(array['a0000000-0000-4000-8000-000000000001'::uuid], array['chat'],
+      array[gen_random_uuid()], array[gen_random_uuid()], array[json_build_object('content', c.content)::text]) v) a)
+  select string_agg(a.outcome, ' ' order by a.item) from sealcast_internal.apply_events('default', 'leave', 0, 1,
+    array(select s.envelope from sent s order by s.n), array(select s.n from sent s order by s.n), array(select s.n || '-0' from sent s order by s.n)) a $$;
+create temp table before as select name, setting from pg_settings;
+
+select is(pg_temp.apply('a', 'b'), 'applied applied', 'a handler that changes settings of the session is applied');
+select is_empty('select name, setting from pg_settings except select name, setting from before', 'the settings are those of before');
+select is(array[current_setting('app.customer', true), current_setting('app.mode', true)], '{"",""}', 'and the handler''s own settings are empty');
+select is_empty($$select as_role from tap_shop.ran where what = 'operator'$$, 'the functions that apply events do not use its search_path');
+select is(array(select distinct as_role::text from tap_shop.ran where what = 'trigger'), '{tap_shop}', 'its deferred trigger runs with the rights of the handler''s owner');
+
+-- One event fails, so the batch is applied one event at a time.
+set constraints all deferred;
+select is(pg_temp.apply('c', 'fails', 'd'), 'applied failed applied', 'the events beside a failed one are applied');
+select is_empty('select name, setting from pg_settings except select name, setting from before', 'then too, the settings are those of before');
+select is_empty($$select as_role from tap_shop.ran where what = 'operator'$$, 'then too, its search_path is not used');
+select is(array(select distinct as_role::text from tap_shop.ran where what = 'trigger'), '{tap_shop}', 'then too, its trigger has the rights of the owner');
+select is((select count(*) from tap_shop.ran where what = 'trigger'), 4::bigint, 'no trigger waits for the end of the transaction');
+select * from finish();
+rollback;
