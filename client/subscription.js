@@ -13,7 +13,6 @@ import { requestAccess } from './transport_token.js';
 const SYSTEM_SENDER = '00000000-0000-0000-0000-000000000000';
 const MAX_OVERLAP_MS = 60_000;
 const CANNOT_VERIFY = ['no_webcrypto', 'no_ed25519'];
-const NOT_ENTERED = ['migration_failed', 'transport_refused'];
 const OLD_MS = 60_000; // an older transport_migrate is repeated if it is still in force
 const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500, channel: 'public', verify: false };
 
@@ -305,7 +304,7 @@ export class Subscription {
   }
 
   // Follows a transport_migrate message. The server repeats the message for readers that come later: a reader that has
-  // moved ignores it, and one that could not enter the target pauses between its attempts. Readers wait for a random time, so that they do not all connect at the same moment.
+  // moved ignores it, and one that the target refused pauses between its attempts. Readers wait for a random time, so that they do not all connect at the same moment.
   // An old message reports no error: its transport may be long gone.
   async #follow({ d, ts }) {
     const { target, channel_id: channelId, token, overlap_ms: overlapMs = DEFAULTS.overlapMs } = d ?? {};
@@ -322,7 +321,8 @@ export class Subscription {
       await this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) });
     } catch (error) {
       if (this.#over || isOld) return;
-      if (NOT_ENTERED.includes(error.code)) this.#targetPause.failed(target);
+      // Not after migration_failed: the target may be back at the next repeat, and the repeats may end soon.
+      if (error.code === 'transport_refused') this.#targetPause.failed(target);
       this.#notify('onError', error);
     }
   }

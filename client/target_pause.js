@@ -1,4 +1,4 @@
-// Remembers the target of transport_migrate that a reader could not enter, and how long repeats of the message are not
+// Remembers the target of transport_migrate that refused a reader, and how long repeats of the message are not
 // followed. Without a pause, all refused readers would connect at every repeat.
 import { backoff } from './backoff.js';
 
