@@ -97,7 +97,8 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
   const [room, user] = [await cells.stream(a), cells.stack.user()];
   await a.query("insert into sealcast.stream_roles values ($1, $2, 'vip')", [room, user.id]);
   await a.query("insert into sealcast.switching (stream_id, step, since, forced) values ($1, 'warming', now(), 'standard')", [room]);
-  await a.query("insert into sealcast.sampling values ($1, 30, true, now())", [room]);
+  // The time is in the future, so that no repeated announcement comes between the messages.
+  await a.query("insert into sealcast.sampling values ($1, 30, true, now() + interval '1 h')", [room]);
   const sent = [message(room, 'one'), message(room, 'two'), message(room, 'three')];
   const envelopes = [];
   for (const body of sent) envelopes.push((await send(a.url, user, body)).text);

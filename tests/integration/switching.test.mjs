@@ -143,6 +143,24 @@ test('the number of viewers moves a stream to MQTT and back, and each step is an
   broker.subscriber.kill();
 });
 
+test('a sidecar that has not read the delivery modes yet gives no frame to an outside transport, and then the right ones', async () => {
+  await stack.query('revoke execute on function sealcast_internal.delivery_modes from sealcast_service');
+  const sidecar = await stack.sidecar(settings());
+  const [standard, hybrid] = [await stack.stream(), await stack.stream()];
+  await stack.query("update sealcast.streams set delivery_mode = 'hybrid' where stream_id = $1", [hybrid]);
+  await broker.read([standard, hybrid]);
+  const reader = await Subscriber.to(sidecar.url, hybrid);
+  await chat(standard, 'early');
+  await chat(hybrid, 'early');
+  await until('SSE carries the early message', () => reader.frames.some(({ envelope }) => envelope.d.content === 'early'));
+  await stack.query('grant execute on function sealcast_internal.delivery_modes to sealcast_service');
+  await until('MQTT carries the early message', () => broker.frames.get(hybrid).length > 0);
+  assert.deepEqual(broker.frames.get(standard), []);
+  reader.close();
+  await sidecar.stop();
+  broker.subscriber.kill();
+});
+
 test('a webhook that does not answer delays no step, and is called until it answers', async () => {
   const egress = await Egress.start();
   egress.process.kill('SIGKILL');

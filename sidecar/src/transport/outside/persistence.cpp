@@ -48,14 +48,15 @@ asio::awaitable<void> Persistence::finish(Clock::time_point deadline) {
 asio::awaitable<void> Persistence::run() {
   next_settle_ = Clock::now() + kSettleEvery;
   while (true) {
-    bool more = false, connected = false;
+    bool more = false, ready = false;
     std::optional<postgres::Error> error;
     const bool last = work_.finishing && publisher_.idle();
     if (last) next_settle_ = Clock::now();
     work_.changed.clear();
     try {
-      connected = co_await store_.connected_by(Clock::now() + kSettleEvery);
-      if (connected) more = co_await run_once();
+      ready = co_await store_.connected_by(Clock::now() + kSettleEvery);
+      ready = ready && queues_.routing_known();
+      if (ready) more = co_await run_once();
     } catch (const postgres::Error& caught) {
       error = caught;
     }
@@ -67,7 +68,7 @@ asio::awaitable<void> Persistence::run() {
           {{"transport", transport_}, {"sqlstate", error->sqlstate()}, {"reason", std::string_view(error->what())}});
     }
     if (more) continue;
-    const bool failed = error || !connected;
+    const bool failed = error || !ready;
     if (failed) work_.changed.clear();
     co_await work_.changed.wait_until(failed ? Clock::now() + kAfterFailure : next_settle_);
   }

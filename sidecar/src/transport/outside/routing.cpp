@@ -11,6 +11,7 @@ namespace sealcast::transport::outside {
 Routing::Routing(asio::any_io_executor executor, postgres::Pool& pool, const config::Settings::Delivery& settings)
     : pool_(pool),
       transports_{{"standard", settings.standard}, {"hybrid", settings.hybrid}, {"hot", settings.hot}},
+      known_(is_trivial()),
       refresher_(executor, std::chrono::seconds(1), log::tag::kDelivery,
                  "delivery modes cannot be read; the last known modes stay in force", [this] { return refresh(); }) {}
 
@@ -25,7 +26,7 @@ void Routing::start() {
 bool Routing::carries(std::string_view transport, const std::string& stream_id) const {
   // The transport `redis_events` carries every stream to the workers: the effects of a message must not depend on the
   // transports of its readers.
-  if (!known_ || transport == "redis_events") return true;
+  if (transport == "redis_events") return true;
   const auto mode = modes_.find(stream_id);
   const auto& transports = transports_.at(mode == modes_.end() ? "standard" : mode->second);
   return transports.empty() || std::ranges::find(transports, transport) != transports.end();

@@ -2,7 +2,7 @@
 // settings list the transports of each mode.
 //
 // The delivery modes are read once per second, so a change takes effect after about one second. Before the first read,
-// every transport carries every stream.
+// the deliveries wait.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -27,6 +27,9 @@ class Routing {
   void start();
   void stop() { refresher_.stop(); }
 
+  // False before the first read of the delivery modes, unless the settings give every mode all transports.
+  bool known() const { return known_; }
+  // Call it when the modes are known.
   bool carries(std::string_view transport, const std::string& stream_id) const;
 
   // Reads the modes immediately. A caller uses it after it has changed a mode. Throws postgres::Error.
@@ -38,7 +41,7 @@ class Routing {
   postgres::Pool& pool_;
   std::unordered_map<std::string, std::vector<std::string>> transports_;  // by mode; an empty list: all transports
   std::unordered_map<std::string, std::string> modes_;  // by stream; streams with the mode `standard` are missing
-  bool known_ = false;
+  bool known_;
   postgres::Refresher refresher_;
 };
 
