@@ -13,20 +13,21 @@ create function sealcast_internal.retry_pause(attempts integer) returns interval
 
 -- Makes the first waiting event of a sender the one that is applied next, and only this one.
 create function sealcast_internal.queue_sender(handler text, sender_id uuid) returns void
-  language sql set search_path = pg_catalog, pg_temp
-begin atomic
-  with first as (
-    select a.txn_id,
-           case when a.attempts = 0 then clock_timestamp() else a.failed_at + sealcast_internal.retry_pause(a.attempts) end as due_at
-    from sealcast.event_attempts a
-    where a.handler = queue_sender.handler and a.sender_id = queue_sender.sender_id
-    order by a.stream_id, a."offset", a.txn_id limit 1
-  )
-  update sealcast.event_attempts a set due_at = case when a.txn_id = first.txn_id then first.due_at end
-  from first
+  -- Reads few rows, however many events of the sender wait.
+  language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  first sealcast.event_attempts;
+begin
+  select a.* into first from sealcast.event_attempts a
   where a.handler = queue_sender.handler and a.sender_id = queue_sender.sender_id
-    and (a.due_at is not null or a.txn_id = first.txn_id);
-end;
+  order by a.stream_id, a."offset", a.txn_id limit 1;
+  update sealcast.event_attempts a set due_at = null
+  where a.handler = queue_sender.handler and a.sender_id = queue_sender.sender_id and a.due_at is not null
+    and a.txn_id <> first.txn_id;
+  update sealcast.event_attempts a
+  set due_at = case when a.attempts = 0 then clock_timestamp() else a.failed_at + sealcast_internal.retry_pause(a.attempts) end
+  where a.handler = first.handler and a.sender_id = first.sender_id and a.txn_id = first.txn_id;
+end $$;
 
 -- Adds events behind the waiting events of their senders.
 create function sealcast_internal.hold_events(handler text, events sealcast.event[]) returns void
@@ -49,8 +50,9 @@ end $$;
 -- Forgets the failures of events that are applied, and the attempts of events that are not applied at all. Returns the
 -- senders whose waiting events are fewer now.
 create function sealcast_internal.forget_failures(handler text, events sealcast.event[], applied boolean[]) returns uuid[]
-  -- Without enable_seqscan, the planner finds each event by its key.
-  language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  -- With nested loops alone, each event is found by its key, however old the statistics are.
+  language plpgsql set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   changed uuid[];
 begin
@@ -143,7 +145,9 @@ end $$;
 -- kept is left out, unless it waits itself.
 create function sealcast_internal.behind_others(handler sealcast.event_handlers, events sealcast.event[], out item integer, out outcome text)
   returns setof record
-  language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  -- As in forget_failures().
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   waiting constant uuid[] := array(
@@ -173,6 +177,7 @@ declare
   finished constant integer[] := array(
     select x.n::integer from unnest(outcomes) with ordinality x (outcome, n)
     where x.outcome in ('applied', 'repeated') or retried and x.outcome in ('gone', 'forged', 'other'));
+  i integer;
   changed uuid[] := array(select events[x.n].sender_id from unnest(outcomes) with ordinality x (outcome, n) where x.outcome in ('failed', 'dead'));
 begin
   if cardinality(held) > 0 then
@@ -180,14 +185,15 @@ begin
   end if;
   if finished <> '{}' then
     changed := changed || sealcast_internal.forget_failures(
-      handler.name, array(select events[n] from unnest(finished) n),
-      array(select outcomes[n] in ('applied', 'repeated') from unnest(finished) n));
+      handler.name, array(select events[f.n] from unnest(finished) f (n)),
+      array(select outcomes[f.n] in ('applied', 'repeated') from unnest(finished) f (n)));
   end if;
+  -- The replay of a dead letter ends with one attempt.
   if retried then
-    -- A replay ends with one attempt.
-    update sealcast.event_dead_letters d set replay = false
-    from unnest(finished) n
-    where d.handler = handler.name and d.sender_id = events[n].sender_id and d.txn_id = events[n].txn_id and d.replay;
+    for i in select x.n from unnest(outcomes) with ordinality x (outcome, n) where x.outcome in ('gone', 'forged', 'other') loop
+      update sealcast.event_dead_letters d set replay = false
+      where d.handler = handler.name and d.sender_id = events[i].sender_id and d.txn_id = events[i].txn_id;
+    end loop;
   end if;
   perform sealcast_internal.queue_sender(handler.name, s.sender_id) from (select distinct sender_id from unnest(changed) c (sender_id) order by 1) s;
 end $$;
