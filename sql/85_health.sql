@@ -237,7 +237,10 @@ create function sealcast_internal.events_health() returns setof sealcast_interna
 begin atomic
   -- finished_to follows the present by one to two minutes (events_carried_to()).
   select 'event_group_behind_seconds', g.name, l.behind, coalesce(l.behind < 300, false),
-         case when l.behind is null then 'no worker has finished an event yet' end
+         case when not exists (select from sealcast_internal.event_workers w
+                               where w.group_name = g.name and w.seen_at > clock_timestamp() - interval '2 minutes')
+                then format('no worker runs; run sealcastd worker --group %s, or unregister the handlers of the group', g.name)
+              when l.behind is null then 'no worker has finished an event yet' end
   from sealcast_internal.event_groups() g (name)
   left join lateral (
     select sealcast_internal.seconds_since(min(l.finished_to)) as behind from sealcast_internal.event_leases l

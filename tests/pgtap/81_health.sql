@@ -2,7 +2,7 @@
 -- tables.
 begin;
 \ir scene.psql
-select plan(47);
+select plan(48);
 
 create function pg_temp.health(check_name text, of_subject text default null, out value numeric, out ok boolean, out detail text)
   language sql as $$
@@ -113,8 +113,10 @@ select is(pg_temp.health('delivery_uncarried_shards', 'post')::text, '(0,t,)', '
 create function public.tap_handler(e sealcast.event) returns void language sql security definer as '';
 grant execute on function public.tap_handler(sealcast.event) to sealcast_service;
 select sealcast.register_handler('tap', 'chat', 'public.tap_handler(sealcast.event)', group_name => 'taps') \g /dev/null
-select is(pg_temp.health('event_group_behind_seconds', 'taps')::text, '(,f,"no worker has finished an event yet")', 'a group without workers is not ok');
-insert into sealcast_internal.event_leases (group_name, partition, finished_to) values ('taps', 0, pg_temp.at('1 min')), ('taps', 1, pg_temp.at('10 min'));
+select is(pg_temp.health('event_group_behind_seconds', 'taps')::text, '(,f,"no worker runs; run sealcastd worker --group taps, or unregister the handlers of the group")', 'a group without workers is not ok');
+select sealcast_internal.claim_partitions('taps', 'w', 3000, 2) \g /dev/null
+select is(pg_temp.health('event_group_behind_seconds', 'taps')::text, '(,f,"no worker has finished an event yet")', 'with a worker, it is not ok before an event is finished');
+update sealcast_internal.event_leases set finished_to = case partition when 0 then pg_temp.at('1 min') else pg_temp.at('10 min') end where group_name = 'taps';
 select is(round((pg_temp.health('event_group_behind_seconds', 'taps')).value / 10), 60::numeric, 'a group is behind by its slowest partition');
 select is(pg_temp.health('event_waiting_seconds')::text, '(0,t,)', 'no event that fails is ok');
 insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason, stream_id, "offset", waits_since, due_at)

@@ -17,8 +17,11 @@ using std::chrono::milliseconds;
 // the other consumers. Fails with the highest epoch when a newer one has begun. Returns the id of the last entry that
 // the group has read. KEYS: the partition. ARGV: the group, the epoch.
 constexpr std::string_view kBeginLease = R"lua(
-redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
-local consumers = redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+if consumers.err then
+  redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+  consumers = {}
+end
 local newest = ARGV[2]
 for _, consumer in ipairs(consumers) do
   if tonumber(consumer[2]) and tonumber(consumer[2]) > tonumber(newest) then newest = consumer[2] end
@@ -161,7 +164,7 @@ asio::awaitable<std::optional<EntryId>> GroupReader::newest(std::size_t partitio
   const std::string_view words[] = {"XINFO", "STREAM", partitions_.key(partition)};
   const redis::Command command(words, partitions_.key(partition));
   const redis::Result result = co_await partitions_.client().call(command);
-  co_return result.status == redis::Status::ok ? parse_newest(result.reply.get()) : std::nullopt;
+  co_return state_of(result) == State::ok ? parse_newest(result.reply.get()) : std::nullopt;
 }
 
 asio::awaitable<void> GroupReader::wait_for_entries(std::span<const Watched> watched) {
