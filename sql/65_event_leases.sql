@@ -200,7 +200,7 @@ begin atomic
 end;
 
 -- Records how far partitions are finished. A value never goes back. Nothing is recorded when Redis has lost the
--- partitions since the caller read `losses`.
+-- partitions since the caller read `losses`. A locked partition is left out: the renewal of leases waits for the answer.
 create function sealcast_internal.finish_partitions(group_name text, partitions integer[], epochs bigint[], finished bigint[],
                                            losses bigint)
   returns void
@@ -210,5 +210,8 @@ begin atomic
   update sealcast_internal.event_leases l set finished_to = greatest(l.finished_to, f.finished)
   from unnest(partitions, epochs, finished) f (partition, epoch, finished)
   where l.group_name = finish_partitions.group_name and l.partition = f.partition and l.epoch = f.epoch
+    and l.partition in (select k.partition from sealcast_internal.event_leases k
+                        where k.group_name = finish_partitions.group_name and k.partition = any (finish_partitions.partitions)
+                        order by k.partition for no key update skip locked)
     and exists (select from sealcast_internal.event_losses x where x.losses = finish_partitions.losses);
 end;

@@ -1,4 +1,4 @@
-// Runs a worker and serves /healthz and /metrics.
+// Runs a worker and serves /healthz, /readyz and /metrics.
 #include "app/worker_process.h"
 
 #include <utility>
@@ -48,7 +48,13 @@ WorkerProcess::WorkerProcess(asio::io_context& context, const config::Settings& 
 }
 
 http::Router WorkerProcess::router() {
+  std::vector<api::ReadinessCheck> checks{
+      {"sealcastd", [this] { return std::string(shutting_down_ ? "shutting down" : ""); }},
+      {"postgres", [this] { return worker_.postgres_problem(); }},
+      {"redis", [this] { return worker_.redis_problem(); }},
+      {"partitions", [this] { return worker_.partitions_problem(); }}};
   return http::Router({{http::Method::get, "/healthz", api::health(), nullptr},
+                       {http::Method::get, "/readyz", api::readiness(std::move(checks)), nullptr},
                        {http::Method::get, "/metrics", api::metrics(metrics_), nullptr}},
                       nullptr, &metrics_.other_seconds);
 }
@@ -61,6 +67,7 @@ void WorkerProcess::start() {
 }
 
 asio::awaitable<void> WorkerProcess::shut_down() {
+  shutting_down_ = true;
   log::write(log::Level::info, log::tag::kLifecycle, "shutting down");
   co_await worker_.shut_down(events::Worker::Clock::now() + settings_.drain_timeout);
   if (server_) server_->close();

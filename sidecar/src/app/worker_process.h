@@ -1,4 +1,4 @@
-// The process `sealcastd worker`: a worker, and an HTTP server for /healthz and /metrics at worker.listen.
+// The process `sealcastd worker`: a worker, and an HTTP server for /healthz, /readyz and /metrics at worker.listen.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -36,6 +36,7 @@ class WorkerProcess {
   http::Router router_;
   std::optional<http::Server> server_;
   events::Worker worker_;
+  bool shutting_down_ = false;
 };
 
 }  // namespace sealcast::app

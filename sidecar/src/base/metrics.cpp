@@ -78,6 +78,13 @@ Metrics::EventGroup Metrics::event_group(std::string_view group) {
   return {pending_events_.Add(labels), unread_events_.Add(labels), oldest_events_.Add(labels)};
 }
 
+void Metrics::forget_event_group(std::string_view group) {
+  const EventGroup series = event_group(group);
+  pending_events_.Remove(&series.pending);
+  unread_events_.Remove(&series.unread);
+  oldest_events_.Remove(&series.oldest_seconds);
+}
+
 Metrics::Worker Metrics::worker() { return {worker_partitions_.Add({}), worker_held_.Add({}), worker_forged_.Add({})}; }
 
 Metrics::Handler Metrics::handler(std::string_view handler) {
@@ -87,6 +94,14 @@ Metrics::Handler Metrics::handler(std::string_view handler) {
   };
   return {outcome("applied"), outcome("repeated"), outcome("failed"), outcome("dead"),
           worker_seconds_.Add({{"handler", name}}, kSeconds)};
+}
+
+void Metrics::forget_handler(std::string_view handler) {
+  const Handler series = this->handler(handler);
+  for (Counter* const counter : {&series.applied, &series.repeated, &series.failed, &series.dead}) {
+    worker_events_.Remove(counter);
+  }
+  worker_seconds_.Remove(&series.seconds);
 }
 
 prometheus::Counter& Metrics::audience_failures(std::string_view source) {

@@ -66,6 +66,8 @@ class Metrics {
     Gauge& oldest_seconds;
   };
   EventGroup event_group(std::string_view group);
+  // Ends the series of the group. References to its metrics become invalid.
+  void forget_event_group(std::string_view group);
 
   // The metrics of the process `sealcastd worker`, and of each of its handlers.
   struct Worker {
@@ -82,6 +84,8 @@ class Metrics {
     Histogram& seconds;
   };
   Handler handler(std::string_view handler);
+  // Ends the series of the handler. References to its metrics become invalid.
+  void forget_handler(std::string_view handler);
 
   Counter& audience_failures(std::string_view source);
   Gauge& switching_streams(std::string_view step);

@@ -201,7 +201,7 @@ const std::array kTable = {
             "Postgres until workers have finished some"},
 
     Setting{"worker", "listen", TARGET(Text, worker.listen), "", 0, 0, checks::optional<checks::listen_address>,
-            "Address at which a worker serves /healthz and /metrics. Empty: it serves neither"},
+            "Address at which a worker serves /healthz, /readyz and /metrics. Empty: it serves none of them"},
     Setting{"worker", "lease_ms", TARGET(Milliseconds, worker.lease), "3000", 1000, 60'000, nullptr,
             "How long a lease lasts: the event partitions of a dead worker are taken over after this time"},
     Setting{"worker", "lanes", TARGET(Size, worker.lanes), "2", 1, 64, nullptr,

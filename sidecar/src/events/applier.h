@@ -28,7 +28,8 @@ struct EventHandler {
   std::string name;
   std::string type;  // empty: all message types
   std::size_t batch_size;
-  std::chrono::milliseconds timeout;  // for one statement
+  std::chrono::milliseconds timeout;   // for one statement
+  std::shared_ptr<const void> series;  // while it lives, the metrics are valid
   Metrics::Handler metrics;
 
   bool wants(const Entry& entry) const { return type.empty() || entry.type() == type; }

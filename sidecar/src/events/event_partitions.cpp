@@ -60,9 +60,16 @@ return newest
 // entries (-1: unknown), and the age in ms of its oldest pending entry, or else of its oldest unread entry (0: there is
 // none).
 constexpr std::string_view kTrim = R"lua(
-for i = 3, #ARGV do redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[i], '0', 'MKSTREAM') end
-local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
-if groups.err then return {newest} end
+local known = {}
+if not stream.err then
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do known[map(group)['name']] = true end
+end
+-- Without the group, its entries would be trimmed. So a failure ends the script.
+for i = 3, #ARGV do
+  if not known[ARGV[i]] then redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[i], '0', 'MKSTREAM') end
+end
+if stream.err and #ARGV < 3 then return {newest} end
+local groups = redis.call('XINFO', 'GROUPS', KEYS[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answer = {newest}
@@ -71,18 +78,23 @@ for _, group in ipairs(groups) do
   group = map(group)
   local pending = redis.call('XPENDING', KEYS[1], group['name'])
   local needed = group['last-delivered-id']
-  local waiting
+  local entry = redis.call('XRANGE', KEYS[1], '(' .. needed, '+', 'COUNT', 1)[1]
+  -- Redis does not know the lag, for example, after XDEL.
+  local unread = group['lag'] or -1
+  if not entry then
+    unread = 0
+  elseif unread == -1 and entry[1] == redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1] then
+    unread = redis.call('XLEN', KEYS[1])
+  end
+  local waiting = entry and entry[1]
   if pending[1] > 0 then
     needed = pending[2]
     waiting = needed
-  else
-    local entry = redis.call('XRANGE', KEYS[1], '(' .. needed, '+', 'COUNT', 1)[1]
-    waiting = entry and entry[1]
   end
   if not oldest or earlier(needed, oldest) then oldest = needed end
   answer[#answer + 1] = group['name']
   answer[#answer + 1] = pending[1]
-  answer[#answer + 1] = group['lag'] or -1
+  answer[#answer + 1] = unread
   answer[#answer + 1] = waiting and math.max(1, now - tonumber(waiting:match('%d+'))) or 0
 end
 if not oldest then oldest = string.format('%.0f', math.max(0, now - tonumber(ARGV[2]))) end
@@ -187,9 +199,9 @@ asio::awaitable<void> EventPartitions::add_to(std::size_t partition, const std::
   if (--addition.running == 0) addition.done.set();
 }
 
-asio::awaitable<std::vector<GroupProgress>> EventPartitions::trim(std::size_t partition,
-                                                                  std::span<const std::string> groups,
-                                                                  std::chrono::milliseconds max_age) {
+asio::awaitable<std::optional<std::vector<GroupProgress>>> EventPartitions::trim(std::size_t partition,
+                                                                                 std::span<const std::string> groups,
+                                                                                 std::chrono::milliseconds max_age) {
   const std::string newest = to_string(newest_[partition]);
   const std::string age = std::to_string(max_age.count());
   std::vector<std::string_view> arguments{newest, age};
@@ -198,7 +210,10 @@ asio::awaitable<std::vector<GroupProgress>> EventPartitions::trim(std::size_t pa
   const auto deadline = redis::Clock::now() + client_.options().timeout;
   const redis::Result result = co_await trim_.call(client_, keys, arguments, deadline);
   has_lost_entries_ = has_lost_entries_ || reports_loss(result);
-  if (result.status != redis::Status::ok) co_return std::vector<GroupProgress>();
+  if (result.status != redis::Status::ok) {
+    log_refusal(result);
+    co_return std::nullopt;
+  }
   TrimReply trimmed = parse_trim_reply(result.reply.get());
   if (trimmed.newest) newest_[partition] = std::max(newest_[partition], *trimmed.newest);
   co_return std::move(trimmed.groups);
@@ -212,12 +227,21 @@ asio::awaitable<int> EventPartitions::memory_percent() {
     const std::string_view info[] = {"INFO", "memory"};
     const redis::Command command(info, keys_[n]);
     const redis::Result result = co_await client_.call(command);
-    if (result.status != redis::Status::ok) continue;
+    if (result.status != redis::Status::ok) {
+      log_refusal(result);
+      continue;
+    }
     const std::uint64_t limit = info_number(result.text(), "maxmemory");
     if (limit == 0) continue;
     highest = std::max(highest, static_cast<int>(info_number(result.text(), "used_memory") * 100 / limit));
   }
   co_return highest;
+}
+
+void EventPartitions::log_refusal(const redis::Result& result) {
+  if (result.status != redis::Status::error || reports_loss(result) || !log_throttle_.allows()) return;
+  log::write(log::Level::error, log::tag::kDelivery, "Redis refuses to maintain the event partitions; retrying",
+             {{"reason", result.text().substr(0, 200)}});
 }
 
 void EventPartitions::expect(std::vector<EntryId> newest) {

@@ -14,12 +14,14 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/asio.h"
+#include "base/log.h"
 #include "client/redis/client.h"
 #include "client/redis/script.h"
 #include "config/settings.h"
@@ -55,10 +57,11 @@ class EventPartitions {
 
   // Creates the consumer groups that are missing. A new group begins with the oldest entry. Then removes entries that
   // all groups have finished. If the partition has no group, removes entries that are older than `max_age`. Redis
-  // removes entries in blocks, so some of them may remain until a later call. Returns the progress of the groups, or an
-  // empty vector after a failure.
-  asio::awaitable<std::vector<GroupProgress>> trim(std::size_t partition, std::span<const std::string> groups,
-                                                   std::chrono::milliseconds max_age);
+  // removes entries in blocks, so some of them may remain until a later call. Returns the progress of the groups, or
+  // nullopt after a failure.
+  asio::awaitable<std::optional<std::vector<GroupProgress>>> trim(std::size_t partition,
+                                                                  std::span<const std::string> groups,
+                                                                  std::chrono::milliseconds max_age);
 
   // Returns the memory that Redis uses, in percent of its setting maxmemory. Returns 0 when maxmemory is not set, or
   // when Redis does not answer.
@@ -76,6 +79,7 @@ class EventPartitions {
   struct Addition;
   asio::awaitable<void> add_to(std::size_t partition, const std::vector<transport::FramePtr>& frames,
                                redis::Clock::time_point deadline, Addition& addition);
+  void log_refusal(const redis::Result& result);
 
   asio::any_io_executor executor_;
   redis::Client client_;
@@ -87,6 +91,7 @@ class EventPartitions {
   std::deque<std::string> keys_;
   std::vector<EntryId> newest_;
   bool has_lost_entries_ = false;
+  log::Throttle log_throttle_;
 };
 
 }  // namespace sealcast::events

@@ -49,6 +49,7 @@ class GroupReader {
 
   void start();
   void stop();
+  bool connected() { return partitions_.client().connected(); }
   void set_partitions(std::size_t count) { partitions_.set_count(count); }
 
   // Creates the group if it is missing, and takes over the unacknowledged entries of earlier leases.

@@ -49,6 +49,7 @@ class LeasedPartition::Impl : public std::enable_shared_from_this<Impl> {
   const std::int64_t epoch_;
 
   std::int64_t superseded_by_ = 0;
+  Clock::time_point progressed_at_{};
   EntryId position_{};
   Event wake_;
   Event ended_;
@@ -140,6 +141,7 @@ asio::awaitable<bool> LeasedPartition::Impl::read_batch() {
       break;
   }
   if (batch.entries.empty()) {
+    progressed_at_ = Clock::now();
     if (reading_new_) co_return false;
     reading_new_ = true;
     co_return true;
@@ -186,6 +188,7 @@ asio::awaitable<bool> LeasedPartition::Impl::apply_handler(const EventHandler& h
     const bool applied = co_await applier_.apply(handler, {id_, epoch_}, batch, LaneKind::regular);
     if (!applied) co_return false;
   }
+  progressed_at_ = Clock::now();
   co_return true;
 }
 
@@ -212,6 +215,7 @@ asio::awaitable<bool> LeasedPartition::wait_ended(Clock::time_point deadline) co
 }
 std::int64_t LeasedPartition::epoch() const { return impl_->epoch_; }
 std::int64_t LeasedPartition::superseded_by() const { return impl_->superseded_by_; }
+LeasedPartition::Clock::time_point LeasedPartition::progressed_at() const { return impl_->progressed_at_; }
 bool LeasedPartition::idle() const { return impl_->idle_; }
 void LeasedPartition::wake() { impl_->wake_.set(); }
 EntryId LeasedPartition::position() const { return impl_->position_; }

@@ -43,6 +43,9 @@ class LeasedPartition {
   // Returns the epoch that kept this lease from beginning, or 0. It can be higher than every epoch in Postgres: after a
   // failover, Postgres may lack the newest leases.
   std::int64_t superseded_by() const;
+  // Returns when the partition last finished an event, or found that it has none. Returns a time before the lease if it
+  // has not done so yet.
+  Clock::time_point progressed_at() const;
   bool idle() const;  // the last read returned no entries, and the partition waits
   void wake();        // ends the wait of an idle partition, so that it reads again
 

@@ -6,6 +6,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -219,21 +220,33 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
     groups.reserve(static_cast<std::size_t>(rows.size()));
     for (int row = 0; row < rows.size(); ++row) groups.emplace_back(rows.text(row, 0));
     std::map<std::string, GroupProgress> totals;
+    bool complete = true;
     for (std::size_t n = 0; n < partitions.count() && !stopped_; ++n) {
-      for (const GroupProgress& progress : co_await partitions.trim(n, groups, settings_.max_age)) {
+      const auto trimmed = co_await partitions.trim(n, groups, settings_.max_age);
+      complete = complete && trimmed;
+      if (!trimmed) continue;
+      for (const GroupProgress& progress : *trimmed) {
         GroupProgress& total = totals[progress.name];
         total.pending += progress.pending;
-        total.unread += std::max<std::int64_t>(progress.unread, 0);
+        total.unread = progress.unread < 0 || total.unread < 0 ? -1 : total.unread + progress.unread;
         total.oldest_ms = std::max(total.oldest_ms, progress.oldest_ms);
       }
     }
-    if (metrics_ == nullptr || stopped_) co_return;
+    if (complete && metrics_ != nullptr && !stopped_) show(totals);
+  }
+
+  void show(const std::map<std::string, GroupProgress>& totals) {
     for (const auto& [name, total] : totals) {
       const Metrics::EventGroup group = metrics_->event_group(name);
       group.pending.Set(static_cast<double>(total.pending));
-      group.unread.Set(static_cast<double>(total.unread));
+      group.unread.Set(total.unread < 0 ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(total.unread));
       group.oldest_seconds.Set(static_cast<double>(total.oldest_ms) / 1000);
     }
+    for (const std::string& name : shown_groups_) {
+      if (!totals.contains(name)) metrics_->forget_event_group(name);
+    }
+    shown_groups_.clear();
+    for (const auto& [name, total] : totals) shown_groups_.push_back(name);
   }
 
   asio::any_io_executor executor_;
@@ -241,6 +254,7 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
   std::shared_ptr<postgres::Connection> connection_;
   Event wake_;
   Metrics* metrics_ = nullptr;
+  std::vector<std::string> shown_groups_;  // the groups in the metrics
   std::vector<EntryId> recorded_;
   std::optional<std::int64_t> losses_;  // empty until the state was read from Postgres
   std::uint64_t leads_begun_ = 0;

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "client/postgres/connection.h"
 #include "events/applier.h"
+#include "events/group_handlers.h"
 #include "events/group_reader.h"
 #include "events/late_events.h"
 #include "events/leased_partition.h"
@@ -28,7 +29,6 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = Worker::Clock;
 
-constexpr char kHandlers[] = "select name, t, batch_size, timeout_ms from sealcast_internal.handlers_of($1)";
 constexpr char kClaim[] = "select partition, epoch, mine from sealcast_internal.claim_partitions($1, $2, $3, $4)";
 constexpr char kRaise[] = "select count(*) from sealcast_internal.raise_partition_epochs($1, $2, $3, $4, $5)";
 constexpr char kRelease[] = "select sealcast_internal.release_partitions($1, $2)";
@@ -38,6 +38,8 @@ constexpr char kCarried[] =
 constexpr char kFinish[] = "select sealcast_internal.finish_partitions($1, $2, $3, $4, $5)";
 
 constexpr milliseconds kPauseOfRetries{200};  // while events wait; the first retry of an event is due after this time
+// Without progress for this many times the longest timeout, a partition is stuck.
+constexpr int kStuckAfter = 3;
 
 // Adds a random suffix to the name: two workers (for example in two containers) may have the same settings, host name
 // and process id, but need different names.
@@ -55,6 +57,9 @@ class Worker::Impl {
   Impl(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings, std::string group);
   void start();
   asio::awaitable<void> shut_down(Clock::time_point deadline);
+  std::string postgres_problem() const;
+  std::string redis_problem() { return reader_.connected() ? "" : "no connection to the Redis of redis_events.url"; }
+  std::string partitions_problem() const;
 
  private:
   // A measure of progress for one partition: when all handlers have finished the entries up to `newest`, they have
@@ -70,7 +75,6 @@ class Worker::Impl {
   asio::awaitable<void> late_loop();
   asio::awaitable<void> claim();
   asio::awaitable<void> raise_epochs();
-  asio::awaitable<void> read_handlers();
   void use_partitions(std::size_t count);
   void update_partitions(const postgres::Result& claimed);
   void end_partition(std::map<std::int32_t, LeasedPartition>::iterator partition);
@@ -81,7 +85,6 @@ class Worker::Impl {
   void log_failure(const postgres::Error& error);
 
   asio::any_io_executor executor_;
-  Metrics& all_metrics_;
   Metrics::Worker metrics_;
   const std::string group_;
   const std::string holder_;
@@ -91,23 +94,24 @@ class Worker::Impl {
   std::shared_ptr<postgres::Connection> connection_;
   GroupReader reader_;
   Applier applier_;
-  EventHandlers handlers_;
+  GroupHandlers group_handlers_;
+  const EventHandlers& handlers_ = group_handlers_.list();
   LateEvents late_events_;
   std::map<std::int32_t, LeasedPartition> partitions_;
   std::vector<LeasedPartition> ending_;
+  std::map<std::int32_t, Clock::time_point> leased_since_;  // without a break, under any epoch
+  Clock::time_point claimed_at_ = Clock::now();             // the last claim that succeeded
   std::map<std::int32_t, Checkpoint> checkpoints_;
   std::int64_t losses_ = 0;  // how often Redis had lost entries when the checkpoints were made
   int running_loops_ = 0;
   Event loops_ended_;
   Event shutting_down_;
   log::Throttle log_throttle_;
-  bool warned_of_no_handlers_ = false;
 };
 
 Worker::Impl::Impl(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings,
                    std::string group)
     : executor_(executor),
-      all_metrics_(metrics),
       metrics_(metrics.worker()),
       group_(std::move(group)),
       holder_(unique_name(settings.relay.holder)),
@@ -120,6 +124,7 @@ Worker::Impl::Impl(asio::any_io_executor executor, Metrics& metrics, const confi
           transport::redis_streams::service_options("redis_events", settings.redis_events, settings.delivery.timeout),
           group_),
       applier_(executor, metrics_, settings.relay.dsn, group_, settings.worker.lanes),
+      group_handlers_(metrics, group_),
       late_events_(connection_, applier_, handlers_, group_, metrics_),
       loops_ended_(executor),
       shutting_down_(executor) {}
@@ -147,6 +152,8 @@ void Worker::Impl::log_failure(const postgres::Error& error) {
 
 asio::awaitable<void> Worker::Impl::claim_loop() {
   while (!shutting_down_.is_set()) {
+    // Without renewals, the leases have ended.
+    if (Clock::now() > claimed_at_ + lease_) metrics_.partitions.Set(0);
     try {
       const bool connected = co_await connection_->wait_connected(Clock::now() + lease_ / 3);
       if (!connected) continue;
@@ -213,7 +220,8 @@ asio::awaitable<void> Worker::Impl::claim() {
   use_partitions(static_cast<std::size_t>(claimed.size()));
   // The handlers are read after the claim, so the list is complete for the claimed epochs: registering another handler
   // ends these epochs.
-  co_await read_handlers();
+  co_await group_handlers_.read(*connection_);
+  claimed_at_ = Clock::now();
   update_partitions(claimed);
 }
 
@@ -244,35 +252,6 @@ asio::awaitable<void> Worker::Impl::raise_epochs() {
              {{"group", std::string_view(group_)}, {"partitions", raised.integer(0, 0)}});
 }
 
-asio::awaitable<void> Worker::Impl::read_handlers() {
-  postgres::Params params;
-  params.add(std::string_view(group_));
-  const postgres::Result rows = co_await connection_->query(kHandlers, params);
-  EventHandlers handlers;
-  for (int row = 0; row < rows.size(); ++row) {
-    const std::string name(rows.text(row, 0));
-    const std::string type(rows.text(row, 1));
-    const auto batch = static_cast<std::size_t>(rows.integer(row, 2));
-    const milliseconds timeout(rows.integer(row, 3));
-    const auto same = std::ranges::find_if(handlers_, [&](const auto& known) {
-      return known->name == name && known->type == type && known->batch_size == batch && known->timeout == timeout;
-    });
-    if (same != handlers_.end()) {
-      handlers.push_back(*same);
-      continue;
-    }
-    EventHandler handler{name, type, batch, timeout, all_metrics_.handler(name)};
-    handlers.push_back(std::make_shared<const EventHandler>(std::move(handler)));
-  }
-  handlers_ = std::move(handlers);
-  if (handlers_.empty() && !std::exchange(warned_of_no_handlers_, true)) {
-    log::write(log::Level::warn, log::tag::kWorker,
-               "no handler is registered for this group; waiting for sealcast.register_handler()",
-               {{"group", std::string_view(group_)}});
-  }
-  if (!handlers_.empty()) warned_of_no_handlers_ = false;
-}
-
 void Worker::Impl::use_partitions(std::size_t count) {
   if (std::exchange(partition_count_, count) == count) return;
   reader_.set_partitions(count);
@@ -296,10 +275,13 @@ void Worker::Impl::update_partitions(const postgres::Result& claimed) {
     const bool running = known != partitions_.end() && !known->second.ended() && known->second.epoch() == epoch;
     if (leased && running) continue;
     if (known != partitions_.end()) end_partition(known);
+    if (!leased) leased_since_.erase(id);
+    if (leased) leased_since_.try_emplace(id, Clock::now());
     if (leased) partitions_.emplace(id, LeasedPartition(executor_, reader_, applier_, handlers_, id, epoch));
   }
   const auto count = static_cast<std::int32_t>(claimed.size());
   while (!partitions_.empty() && partitions_.rbegin()->first >= count) end_partition(std::prev(partitions_.end()));
+  leased_since_.erase(leased_since_.lower_bound(count), leased_since_.end());
   std::erase_if(ending_, [](const auto& partition) { return partition.ended(); });
   metrics_.partitions.Set(static_cast<double>(partitions_.size()));
   if (!partitions_.contains(0)) metrics_.held.Set(0);
@@ -380,12 +362,38 @@ asio::awaitable<void> Worker::Impl::shut_down(Clock::time_point deadline) {
   connection_->stop();
 }
 
+std::string Worker::Impl::postgres_problem() const {
+  const auto silence = Clock::now() - claimed_at_;
+  if (silence < kStuckAfter * lease_) return {};
+  return "no lease was renewed for " + std::to_string(std::chrono::floor<std::chrono::seconds>(silence).count()) + " s";
+}
+
+// A partition without new events looks for some about once per second.
+std::string Worker::Impl::partitions_problem() const {
+  if (handlers_.empty()) return {};
+  const milliseconds timeout = std::max(lease_, group_handlers_.longest_timeout());
+  const Clock::time_point now = Clock::now();
+  std::string stuck;
+  for (const auto& [id, partition] : partitions_) {
+    const Clock::time_point progressed = std::max(partition.progressed_at(), leased_since_.at(id));
+    if (now - progressed < kStuckAfter * timeout) continue;
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(now - progressed).count();
+    stuck += (stuck.empty() ? "no event was finished in partition " : ", in partition ") + std::to_string(id) +
+             " for " + std::to_string(seconds) + " s";
+  }
+  return stuck;
+}
+
 Worker::Worker(asio::any_io_executor executor, Metrics& metrics, const config::Settings& settings, std::string group)
     : impl_(std::make_unique<Impl>(std::move(executor), metrics, settings, std::move(group))) {}
 
 Worker::~Worker() = default;
 
 void Worker::start() { impl_->start(); }
+
+std::string Worker::postgres_problem() const { return impl_->postgres_problem(); }
+std::string Worker::redis_problem() const { return impl_->redis_problem(); }
+std::string Worker::partitions_problem() const { return impl_->partitions_problem(); }
 
 asio::awaitable<void> Worker::shut_down(Clock::time_point deadline) { return impl_->shut_down(deadline); }
 

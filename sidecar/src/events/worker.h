@@ -35,6 +35,11 @@ class Worker {
   // and releases the leases at once.
   asio::awaitable<void> shut_down(Clock::time_point deadline);
 
+  // For /readyz: each returns what does not work, or an empty text.
+  std::string postgres_problem() const;    // the leases are not renewed
+  std::string redis_problem() const;       // there is no connection
+  std::string partitions_problem() const;  // partitions make no progress
+
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
