@@ -65,11 +65,12 @@ begin atomic
          sealcast_internal.allows('read_vip', s.role, s.restriction), s.visibility,
          (select r.trimmed_through from sealcast.streams r where r.stream_id = stream_access.stream_id) + 1,
          case when s.visibility is not null then sealcast_internal.last_offset(stream_access.stream_id) end,
-         case when s.restriction = 'ban' then coalesce(s.details, '') end, sealcast.log_epoch()
+         case when s.restriction = 'ban' then coalesce(s.details, '') end,
+         (select l.epoch from sealcast_internal.current_log l where l.history = sealcast_internal.server_history())
   from sealcast_internal.standing(stream_access.stream_id, stream_access.user_id) s;
 end;
 comment on function sealcast_internal.stream_access(uuid, uuid) is
-  'Returns whether the stream exists, whether the user (null: no user) may read it and its vip channel, and the oldest and newest offsets that are kept. ban: the end of a ban of the user as text, empty when it has no end; null: the user is not banned. log_epoch: the epoch in which the offsets are valid';
+  'Returns whether the stream exists, whether the user (null: no user) may read it and its vip channel, and the oldest and newest offsets that are kept. ban: the end of a ban of the user as text, empty when it has no end; null: the user is not banned. log_epoch: the epoch in which the offsets are valid; null: this server has another history, and no sidecar has begun its epoch yet';
 
 create function sealcast_internal.gate_limits(out t text, out max_bytes integer, out rate integer, out role_rates jsonb,
                                      out system_only boolean)

@@ -3,7 +3,7 @@ begin;
 \ir scene.psql
 -- The warnings of each new epoch.
 set client_min_messages = error;
-select plan(37);
+select plan(39);
 
 delete from sealcast_internal.relay_log;
 insert into sealcast_internal.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
@@ -46,7 +46,9 @@ select is((select history from sealcast_internal.current_log),
           'the epoch has the cluster and the timeline');
 select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'same', 'a claim under the same history keeps the epoch');
 update sealcast_internal.current_log set history = regexp_replace(history, '.$', 'F');
+select is((select log_epoch from sealcast_internal.stream_access(gen_random_uuid(), null)), null, 'on another timeline, readers get no epoch before a claim has begun one');
 select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'new', 'a claim on another timeline begins an epoch');
+select is((select log_epoch from sealcast_internal.stream_access(gen_random_uuid(), null)), sealcast.log_epoch(), 'after the claim, readers get the epoch that it has begun');
 select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('a', 60000)$$), 'same', 'the second claim on a new timeline keeps the epoch');
 update sealcast_internal.current_log set history = '1' || history;
 select is(pg_temp.epoch_after($$select * from sealcast_internal.claim_shards('b', 60000)$$), 'new', 'a claim in another cluster begins an epoch');

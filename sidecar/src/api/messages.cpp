@@ -63,6 +63,10 @@ asio::awaitable<void> Messages::answer(http::Exchange& exchange, std::string_vie
   if (!caller) co_return;
   auto stream = co_await readable_stream(exchange, caller->user_id, history.access(stream_id, caller->user_id));
   if (!stream) co_return;
+  if (stream->log_epoch.empty()) {
+    answer_database_unavailable(response);
+    co_return;
+  }
   try {
     const Range range = range_of(after, before, *stream);
     transport::FramePage page = co_await history.page(

@@ -186,7 +186,8 @@ class Replay {
     if (request_.rate == 0) co_return std::string();
     for (std::size_t n = 0; n < partitions_.count(); ++n) {
       const auto groups = co_await partitions_.trim(n, {}, settings_.redis_events.max_age);
-      for (const GroupProgress& group : groups) {
+      if (!groups) co_return "Redis does not say which entries the groups have finished";
+      for (const GroupProgress& group : *groups) {
         const std::int64_t unfinished = group.pending + std::max<std::int64_t>(group.unread, 0);
         if (unfinished <= kMaxUnfinished) continue;
         co_return "the group " + group.name + " has many unfinished entries; its workers must finish some, or use " +

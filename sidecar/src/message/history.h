@@ -22,7 +22,7 @@ struct StreamAccess : transport::ReaderRights {
   std::int64_t last_offset;   // of the newest message; 0 if the stream never had a message
   // The end of the user's ban as text, empty if the ban has no end; nullopt if the user is not banned.
   std::optional<std::string> ban;
-  std::string log_epoch;  // the epoch in which the offsets are valid
+  std::string log_epoch;  // the epoch in which the offsets are valid; empty: it has not begun
 };
 
 // All UUIDs are lower-case. Each call throws postgres::Error after a failure.
