@@ -304,7 +304,8 @@ export class Subscription {
   }
 
   // Follows a transport_migrate message. The server repeats the message for readers that come later: a reader that has
-  // moved ignores it, and one that the target refused pauses between its attempts. Readers wait for a random time, so that they do not all connect at the same moment.
+  // moved ignores it, and one that the target refused pauses between its attempts. Readers wait for a random time, so
+  // that they do not all connect at the same moment.
   // An old message reports no error: its transport may be long gone.
   async #follow({ d, ts }) {
     const { target, channel_id: channelId, token, overlap_ms: overlapMs = DEFAULTS.overlapMs } = d ?? {};
@@ -320,9 +321,10 @@ export class Subscription {
       if (destination !== this.#destination) return; // a later migration goes to another transport
       await this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) });
     } catch (error) {
-      if (this.#over || isOld) return;
+      if (this.#over) return;
       // Not after migration_failed: the target may be back at the next repeat, and the repeats may end soon.
       if (error.code === 'transport_refused') this.#targetPause.failed(target);
+      if (isOld) return;
       this.#notify('onError', error);
     }
   }

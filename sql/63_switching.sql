@@ -77,12 +77,12 @@ create trigger note_delivery_change after update of delivery_mode on sealcast.st
 
 -- Returns whether a transport has delivered a message of the system that was sent after `batch`, at the time `sent`. The
 -- transport must have settled the batch that holds the message, the message must not be a dead letter, and if the stream
--- lags, its own cursor must be past the message.
+-- lags, its own cursor must be past the message. `sse` has no cursor: it reads the log itself.
 create function sealcast_internal.delivered(stream_id uuid, txn_id uuid, batch bigint, sent timestamptz, transport text)
   returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
-  select exists (
+  select delivered.transport = 'sse' or exists (
     select from sealcast.txn_keys k
     join sealcast.stream_runs r on r.stream_id = delivered.stream_id
       and k.message_id >= r.first_id and k.message_id < r.first_id + r.messages
@@ -98,12 +98,11 @@ begin atomic
                       and f.stream_id = r.stream_id and f.next_offset <= m."offset"));
 end;
 
--- Returns whether the transport to which readers were sent last has delivered that transport_migrate. `sse` has no
--- cursor: it reads the log itself.
+-- Returns whether the transport to which readers were sent last has delivered that transport_migrate.
 create function sealcast_internal.destination_delivers(moving sealcast.switching) returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
-  return (moving).told_to = 'sse' or sealcast_internal.delivered((moving).stream_id, (moving).told, (moving).probed_after,
-                                                                 (moving).told_at, (moving).told_to);
+  return sealcast_internal.delivered((moving).stream_id, (moving).told, (moving).probed_after, (moving).told_at,
+                                     (moving).told_to);
 
 -- Returns the due actions for the streams of the caller's shards: one row per stream (action null: nothing to do), and
 -- one more row with `notify` when the webhook is to be called. target null: there is no transport to switch to, so a
@@ -163,7 +162,9 @@ begin
         case when wanted.rest then 'cool' when w.probed_after is null then 'probe'
              -- probed_after is a batch of another cluster: the database was restored.
              when w.probed_after > (sealcast_internal.relay_position(sealcast_internal.shard_of(w.stream_id)::smallint)).batch then 'warm'
-             when wanted.heat and sealcast_internal.delivered(w.stream_id, w.warm_up, w.probed_after, w.since, target) then 'join' end
+             when wanted.heat and sealcast_internal.delivered(w.stream_id, w.warm_up, w.probed_after, w.since, target) then 'join'
+             -- The target did not deliver the probe, or its place in the log is trimmed: another probe is sent.
+             when wanted.heat and w.since <= undelivered_before then 'warm' end
       when w.step in ('joining', 'hot', 'leaving') then
         case when wanted.rest and w.step <> 'leaving' then 'leave'
              when w.step = 'hot' and w.forced = 'hybrid' then 'mix'

@@ -106,8 +106,8 @@ for (const [what, reason, write] of [
   ['records without countries and places', 'is a database without countries and places; name a City or Country .mmdb', () => {
     makeDatabase(database, ['203.0.113.0/24 -', '198.51.100.0/24 -']);
   }],
-  ['a country that is none', 'is a damaged Geo-IP database (a record has a country that is not two capital letters)', () => {
-    makeDatabase(database, ['203.0.113.0/24 Atlantis', '198.51.100.0/24 AU']);
+  ['a country that is none', 'is a damaged Geo-IP database (the country of a record is no short ASCII text)', () => {
+    makeDatabase(database, ['203.0.113.0/24 \u00c4\u00d6', '198.51.100.0/24 AU']);
   }],
 ]) {
   test(`a Geo-IP database that has ${what} does not replace the last one`, async () => {
@@ -120,6 +120,11 @@ for (const [what, reason, write] of [
     await assert.rejects(stack.sidecar({ SEALCAST_GATE_SOCKET: '', SEALCAST_REGIONS_DATABASE_FILE: database }), (error) => error.message.includes(reason));
   });
 }
+
+test('a Geo-IP database may name a network without a country in its own way', async () => {
+  makeDatabase(database, ['203.0.113.0/24 AU', '198.51.100.0/24 PRIVATE']);
+  await until('the database is read', async () => (await order('203.0.113.9')).startsWith('AU '));
+});
 
 test('without regions the list is empty', async () => {
   const alone = await stack.sidecar({ SEALCAST_GATE_SOCKET: '' });

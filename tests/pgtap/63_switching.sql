@@ -1,7 +1,7 @@
 -- Tests switching: when each step is due, what each step does, and who may force a mode.
 begin;
 \ir scene.psql
-select plan(86);
+select plan(90);
 
 delete from sealcast.viewer_counts;
 update sealcast_internal.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
@@ -150,6 +150,12 @@ select is(pg_temp.due(), 'cool warming', 'below the lower limit before the hard 
 select pg_temp.watched(8), pg_temp.due() \g /dev/null
 update sealcast.switching set probed_after = 1000;
 select is(pg_temp.due(), 'warm warming', 'a probe of another cluster makes the warm-up due again');
+select is(pg_temp.take('warm'), 'warming standard', 'a stream that is warming can begin its warm-up again');
+select pg_temp.take('probe'), pg_temp.watched(10), pg_temp.wait('9 min') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'readers wait ten minutes for a probe that is not delivered');
+select is(pg_temp.due(target => 'sse'), 'join warming', 'the transport sse needs no delivery of the probe, because it reads the log itself');
+select pg_temp.wait('2 min') \g /dev/null
+select is(pg_temp.due(), 'warm warming', 'after ten minutes without the delivery of the probe, another one is sent');
 select pg_temp.take('cool'), pg_temp.watched(1), pg_temp.take('rest') \g /dev/null
 
 -- set_delivery_mode()

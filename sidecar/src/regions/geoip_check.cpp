@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kPaths = 1000;
 constexpr int kIpv4Bits = 32;
+constexpr std::size_t kMaxCountry = 32;  // bytes
 
 class Damaged : public std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -47,10 +48,10 @@ void decode(MMDB_entry_s& record) {
   const bool is_map = status == MMDB_SUCCESS && values != nullptr && values->entry_data.type == MMDB_DATA_TYPE_MAP;
   MMDB_free_entry_data_list(values);
   if (!is_map) throw Damaged("a record cannot be decoded");
+  // Some databases have other names than ISO codes, such as PRIVATE, for networks without a country.
   const std::string country = country_in(record);
-  if (!country.empty() &&
-      (country.size() != 2 || !std::ranges::all_of(country, [](char c) { return c >= 'A' && c <= 'Z'; }))) {
-    throw Damaged("a record has a country that is not two capital letters");
+  if (country.size() > kMaxCountry || !std::ranges::all_of(country, [](char c) { return c >= ' ' && c <= '~'; })) {
+    throw Damaged("the country of a record is no short ASCII text");
   }
 }
 

@@ -127,7 +127,7 @@ asio::awaitable<LeaderLoop::Milliseconds> Switching::Ticks::tick(const LedShards
 }
 
 // Calls the webhook where that is due. Returns the other actions in the order of Postgres, the most urgent first, but
-// streams that were refused before come last.
+// streams that were refused before come last, unless their readers are to go back.
 std::vector<Switching::Ticks::DueAction> Switching::Ticks::in_order(const std::vector<DueAction>& actions) {
   std::vector<DueAction> first;
   std::vector<DueAction> last;
@@ -136,7 +136,7 @@ std::vector<Switching::Ticks::DueAction> Switching::Ticks::in_order(const std::v
     if (due.action == "notify") {
       call_webhook(due);
     } else if (!due.action.empty()) {
-      const bool late = refused_.contains(due.stream_id);
+      const bool late = refused_.contains(due.stream_id) && due.action != "leave";
       if (late) refused.insert(due.stream_id);
       (late ? last : first).push_back(due);
     }

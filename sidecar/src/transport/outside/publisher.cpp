@@ -72,7 +72,8 @@ void Publisher::apply(Outcome outcome, StreamQueue& queue, std::span<const Frame
     metrics_.delivered.Increment();
     // The queue of a lost shard keeps next_offset 0, also when this sidecar leads the shard again: the offsets may be
     // those of another log. Delivery starts at the recorded cursor.
-    if (queues_.progress.find(queue.shard, origin.epoch)) queue.next_offset = std::max(queue.next_offset, batch[i]->offset + 1);
+    if (queues_.progress.find(queue.shard, origin.epoch))
+      queue.next_offset = std::max(queue.next_offset, batch[i]->offset + 1);
     if (cleared) continue;
     if (queue.entries.front().replay) work_.replayed.push_back(batch[i]);
     queues_.pop(queue);

@@ -8,12 +8,20 @@
 
 namespace sealcast::transport::outside {
 
+namespace {
+
+// The effects of a message must not depend on the transports of its readers, so the workers get every stream.
+bool carries_all(std::string_view transport) { return transport == "redis_events"; }
+
+}  // namespace
+
 Routing::Routing(asio::any_io_executor executor, postgres::Pool& pool, const config::Settings::Delivery& settings)
     : pool_(pool),
       transports_{{"standard", settings.standard}, {"hybrid", settings.hybrid}, {"hot", settings.hot}},
       known_(is_trivial()),
       refresher_(executor, std::chrono::seconds(1), log::tag::kDelivery,
-                 "delivery modes cannot be read; the last known modes stay in force", [this] { return refresh(); }) {}
+                 "delivery modes cannot be read; the last known modes stay in force, and without any, deliveries wait",
+                 [this] { return refresh(); }) {}
 
 bool Routing::is_trivial() const {
   return std::ranges::all_of(transports_, [](const auto& mode) { return mode.second.empty(); });
@@ -23,10 +31,10 @@ void Routing::start() {
   if (!is_trivial()) refresher_.start();
 }
 
+bool Routing::knows(std::string_view transport) const { return known_ || carries_all(transport); }
+
 bool Routing::carries(std::string_view transport, const std::string& stream_id) const {
-  // The transport `redis_events` carries every stream to the workers: the effects of a message must not depend on the
-  // transports of its readers.
-  if (transport == "redis_events") return true;
+  if (carries_all(transport)) return true;
   const auto mode = modes_.find(stream_id);
   const auto& transports = transports_.at(mode == modes_.end() ? "standard" : mode->second);
   return transports.empty() || std::ranges::find(transports, transport) != transports.end();

@@ -27,9 +27,8 @@ class Routing {
   void start();
   void stop() { refresher_.stop(); }
 
-  // False before the first read of the delivery modes, unless the settings give every mode all transports.
-  bool known() const { return known_; }
-  // Call it when the modes are known.
+  // Returns whether carries() can tell: the delivery modes are read, or the transport carries all streams in any mode.
+  bool knows(std::string_view transport) const;
   bool carries(std::string_view transport, const std::string& stream_id) const;
 
   // Reads the modes immediately. A caller uses it after it has changed a mode. Throws postgres::Error.

@@ -88,7 +88,7 @@ class StreamQueues {
   bool bytes_half_full() const { return bytes_ > settings_.max_bytes / 2; }
   std::size_t frames() const { return frames_; }
 
-  bool routing_known() const { return routing_.known(); }
+  bool routing_known() const { return routing_.knows(transport_); }
   bool carries(const std::string& stream_id) const { return routing_.carries(transport_, stream_id); }
   StreamQueue* find(const std::string& stream_id);  // null when the stream has no queue
   StreamQueue& find_or_create(const std::string& stream_id, std::int32_t shard);
