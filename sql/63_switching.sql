@@ -127,11 +127,16 @@ declare
   -- where they are. The database may have been restored meanwhile, or the message trimmed.
   undelivered_before constant timestamptz := now - interval '10 minutes';
 begin
+  with changed as materialized (
+    select s.stream_id
+    from sealcast.switching s cross join lateral sealcast_internal.viewers_of(s.stream_id) v
+    where s.step in ('warming', 'joining', 'hot') and sealcast_internal.shard_of(s.stream_id) = any (led)
+      and (s.calm_since is null) = (v.viewers < low and v.complete)
+  ), free as (
+    select s.stream_id from sealcast.switching s join changed c using (stream_id) for update of s skip locked
+  )
   update sealcast.switching w set calm_since = case when w.calm_since is null then now end
-  from sealcast.switching s cross join lateral sealcast_internal.viewers_of(s.stream_id) v
-  where w.stream_id = s.stream_id and s.step in ('warming', 'joining', 'hot') and sealcast_internal.shard_of(s.stream_id) = any (led)
-    and (s.calm_since is null) = (v.viewers < low and v.complete)
-    and exists (select from sealcast.switching free where free.stream_id = s.stream_id for update skip locked);
+  from free where w.stream_id = free.stream_id;
   return query
   select d.* from (
   select v.stream_id, 'warm' as action, 'standard' as step, coalesce(v.webrtc, 0) + coalesce(v.hls, 0), null::uuid
