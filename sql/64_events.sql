@@ -103,14 +103,14 @@ begin atomic
 end;
 
 -- Calls a handler for each event. Settings that the handler changes go back to their values, also if it sets them for the
--- session.
+-- session. These two functions fail if `function` is null: a handler may be dropped while its events are applied.
 create function sealcast_internal.call_handler(function regprocedure, events sealcast.event[]) returns void
-  language c strict as 'MODULE_PATHNAME', 'sealcast_call_handler';
+  language c as 'MODULE_PATHNAME', 'sealcast_call_handler';
 
 -- Checks the deferred constraints and runs the deferred triggers now, with the rights of the function's owner. Settings
 -- go back to their values.
 create function sealcast_internal.check_deferred(function regprocedure) returns void
-  language c strict as 'MODULE_PATHNAME', 'sealcast_check_deferred';
+  language c as 'MODULE_PATHNAME', 'sealcast_check_deferred';
 
 -- Ends what handlers have left in the session of the worker, besides settings, which call_handler() takes back. The
 -- worker calls it in the statement that applies events, so it returns no row.

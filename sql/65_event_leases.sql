@@ -113,8 +113,12 @@ begin
     insert into sealcast_internal.event_leases (group_name, partition) select claimed, generate_series(0, partitions - 1)
     on conflict do nothing;
   end if;
-  delete from sealcast_internal.event_leases l
-  where l.group_name = claimed and l.partition >= partitions and l.lease_until < clock_timestamp();
+  -- After a change of the number, a worker may still apply events of a former partition, so its row can be locked.
+  delete from sealcast_internal.event_leases l using (
+    select k.partition from sealcast_internal.event_leases k
+    where k.group_name = claimed and k.partition >= partitions and k.lease_until < clock_timestamp()
+    for update skip locked) former
+  where l.group_name = claimed and l.partition = former.partition;
   select ceil(partitions::numeric / count(*)) into share from sealcast_internal.event_workers w
   where w.group_name = claimed and w.seen_at > clock_timestamp() - make_interval(secs => lease_ms / 1000.0);
 
@@ -145,7 +149,7 @@ begin
   -- Backends that wait for a worker to read cannot be distinguished here, so all of them are ended; their events are
   -- rolled back and retried.
   if exists (select from sealcast_internal.event_leases l
-             where l.group_name = claimed and l.partition < partitions and l.lease_until < clock_timestamp()) then
+             where l.group_name = claimed and l.lease_until < clock_timestamp()) then
     perform pg_terminate_backend(k.pid)
     from pg_locks k cross join lateral pg_stat_get_activity(k.pid) a
     where k.relation = 'sealcast_internal.event_leases'::regclass and k.mode = 'RowShareLock'

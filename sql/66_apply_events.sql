@@ -241,8 +241,13 @@ begin
               end if;
           end;
         end loop;
-        -- Nothing of the handler may run at the commit, with the rights of the worker.
-        perform sealcast_internal.check_deferred(to_regprocedure(h.function));
+        -- Nothing of the handler may run at the commit, with the rights of the worker. A worker takes an error of this
+        -- class for a handler that cannot be called, and would wait for its repair.
+        begin
+          perform sealcast_internal.check_deferred(to_regprocedure(h.function));
+        exception when syntax_error_or_access_rule_violation then
+          raise exception '%', sqlerrm using errcode = 'raise_exception';
+        end;
     end;
   end if;
   perform sealcast_internal.note_outcomes(h, opened, outcomes, retried);

@@ -121,10 +121,11 @@ begin
   from sealcast.event_handlers h left join sealcast_internal.event_leases l on l.group_name = h.group_name
   where h.active;
   since := to_timestamp(back_to / 1000.0);
-  -- The first batch of a shard is 1. Messages before the oldest batch that is kept need a replay.
+  -- The first batch of a shard is 1; a shard at 0 has relayed nothing. Messages before the oldest batch that is kept need
+  -- a replay.
   complete := not exists (
     select from sealcast.deliveries d
-    where d.transport = 'redis_events'
+    where d.transport = 'redis_events' and (sealcast_internal.relay_position(d.shard::smallint)).batch > 0
       and not exists (select from sealcast_internal.relay_log r where r.shard = d.shard and (r.batch = 1 or r.logged_at < back_to)));
   update sealcast.deliveries d set batch = least(d.batch, coalesce(
     (select r.batch from sealcast_internal.relay_log r where r.shard = d.shard and r.logged_at < back_to order by r.batch desc limit 1),

@@ -249,7 +249,8 @@ begin atomic
   select 'event_waiting_seconds', null, coalesce(w.seconds, 0), coalesce(w.seconds < 300, true), w.detail
   from (select) x left join lateral (
     select extract(epoch from clock_timestamp() - a.waits_since)::numeric as seconds, format('%s: %s', a.handler, a.reason) as detail
-    from (select * from sealcast.event_attempts a where a.due_at is not null limit 10000) a
+    from (select a.* from sealcast.event_attempts a join sealcast.event_handlers h on h.name = a.handler and h.active
+          where a.due_at is not null limit 10000) a
     order by a.waits_since limit 1) w on true
   union all
   select 'event_dead_letters', null, count(*), count(*) = 0, case when count(*) = 10000 then 'at least' end

@@ -26,6 +26,16 @@ void execute(const char* sql, Oid type, Datum* events) {
   AtEOXact_GUC(false, settings);
 }
 
+// Returns the first argument of the caller.
+Oid handler_argument(FunctionCallInfo fcinfo) {
+  if (PG_ARGISNULL(0)) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the function of the handler was dropped while its events were applied"),
+                    errhint("Create the function again, or unregister the handler.")));
+  }
+  return PG_GETARG_OID(0);
+}
+
 Oid owner_of(Oid function) {
   HeapTuple const found = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
   if (!HeapTupleIsValid(found)) elog(ERROR, "function %u does not exist", function);
@@ -37,7 +47,8 @@ Oid owner_of(Oid function) {
 }  // namespace
 
 SEALCAST_FUNCTION(sealcast_call_handler) {
-  const Oid function = PG_GETARG_OID(0);
+  const Oid function = handler_argument(fcinfo);
+  if (PG_ARGISNULL(1)) PG_RETURN_VOID();
   Datum events = PG_GETARG_DATUM(1);
   const char* const name = get_func_name(function);
   if (name == nullptr) elog(ERROR, "function %u does not exist", function);
@@ -48,13 +59,14 @@ SEALCAST_FUNCTION(sealcast_call_handler) {
 }
 
 // PostgreSQL runs a deferred trigger with the rights of the present user, and not with those of the user who changed
-// the row.
+// the row. Under SECURITY_RESTRICTED_OPERATION, such a trigger cannot defer another one to the commit, where the worker
+// would run it.
 SEALCAST_FUNCTION(sealcast_check_deferred) {
-  const Oid owner = owner_of(PG_GETARG_OID(0));
+  const Oid owner = owner_of(handler_argument(fcinfo));
   Oid user;
   int context;
   GetUserIdAndSecContext(&user, &context);
-  SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
+  SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
   execute("set constraints all immediate", InvalidOid, nullptr);
   SetUserIdAndSecContext(user, context);
   PG_RETURN_VOID();

@@ -1,7 +1,7 @@
 -- Tests that no setting of a handler goes over to later code, and that no code of its owner runs with other rights.
 begin;
 \ir scene.psql
-select plan(10);
+select plan(14);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -23,10 +23,23 @@ create function tap_shop.check_ledger() returns trigger language plpgsql as $$
 begin
   insert into tap_shop.ran (what) values ('trigger');
   perform pg_catalog.set_config('search_path', 'tap_shop, pg_catalog', false);
+  if new.content operator(pg_catalog.=) 'defers' then
+    set constraints all deferred;
+    insert into tap_shop.later values (new.content);
+  end if;
   return null;
 end $$;
 create constraint trigger check_ledger after insert on tap_shop.ledger deferrable initially deferred
   for each row execute function tap_shop.check_ledger();
+create table tap_shop.later (content text);
+alter table tap_shop.later owner to tap_shop;
+create function tap_shop.check_later() returns trigger language plpgsql as $$
+begin
+  insert into tap_shop.ran (what) values ('later trigger');
+  return null;
+end $$;
+create constraint trigger check_later after insert on tap_shop.later deferrable initially deferred
+  for each row execute function tap_shop.check_later();
 create function tap_shop.leave(e sealcast.event) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into tap_shop.ledger values (e.d ->> 'content');
@@ -61,5 +74,13 @@ select is_empty('select name, setting from pg_settings except select name, setti
 select is_empty($$select as_role from tap_shop.ran where what = 'operator'$$, 'then too, its search_path is not used');
 select is(array(select distinct as_role::text from tap_shop.ran where what = 'trigger'), '{tap_shop}', 'then too, its trigger has the rights of the owner');
 select is((select count(*) from tap_shop.ran where what = 'trigger'), 4::bigint, 'no trigger waits for the end of the transaction');
+
+set constraints all deferred;
+select is(pg_temp.apply('defers', 'e'), 'failed applied', 'an event whose deferred trigger defers another trigger to the commit fails');
+select is_empty($$select as_role from tap_shop.ran where what = 'later trigger'$$, 'a trigger that another one would defer to the commit does not run');
+
+-- The function of the handler is dropped after apply_events() has checked it.
+select throws_ok($$select sealcast_internal.call_handler(null, '{}')$$, '55000', 'the function of the handler was dropped while its events were applied', 'without a function, events are not applied');
+select throws_ok($$select sealcast_internal.check_deferred(null)$$, '55000', 'the function of the handler was dropped while its events were applied', 'without a function, deferred triggers do not run as another user');
 select * from finish();
 rollback;

@@ -23,6 +23,7 @@ constexpr char kTimeout[] = "select set_config('statement_timeout', $1, false)";
 constexpr char kApply[] =
     "select outcome, reason from sealcast_internal.apply_events($1, $2, $3, $4, $5, $6, $7) "
     "union all select outcome, reason from sealcast_internal.clean_session()";
+constexpr char kClean[] = "select from sealcast_internal.clean_session()";
 constexpr char kFail[] = "select sealcast_internal.fail_event($1, $2, $3, $4, $5, $6, $7)";
 
 // Longer than the longest timeout of a handler, so that Postgres ends the statement and reports it.
@@ -76,6 +77,7 @@ class Applier::Impl {
 
   asio::awaitable<Lane*> acquire_lane(LaneKind kind);  // returns null after finish()
   void release_lane(Lane& lane);
+  asio::awaitable<void> clean_after(const postgres::Error& error, Lane& lane);
   asio::awaitable<Result> apply_one(const EventHandler& handler, Lease lease, const EntryPtr& entry, LaneKind kind);
   asio::awaitable<Attempt> attempt_repeatedly(const EventHandler& handler, Lease lease,
                                               std::span<const EntryPtr> entries, LaneKind kind);
@@ -236,6 +238,7 @@ asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt(const EventHandle
     } catch (const postgres::Error& caught) {
       error = caught;
     }
+    if (error) co_await clean_after(*error, *lane);
     release_lane(*lane);
     if (!error) co_return tried;
     tried.reason = error->what();
@@ -263,6 +266,16 @@ asio::awaitable<Applier::Impl::Attempt> Applier::Impl::attempt(const EventHandle
   }
   Attempt none;
   co_return none;
+}
+
+// A statement that fails undoes its changes, but not what a handler left in the session, such as advisory locks.
+asio::awaitable<void> Applier::Impl::clean_after(const postgres::Error& error, Lane& lane) {
+  if (error.failure() != postgres::Failure::refused) co_return;
+  try {
+    co_await lane.connection->query(kClean);
+  } catch (const postgres::Error&) {
+    // The connection is lost, and its session with it.
+  }
 }
 
 Applier::Impl::Result Applier::Impl::read_outcomes(const EventHandler& handler, Lease lease,

@@ -151,6 +151,14 @@ std::size_t partition_of(std::string_view sender_id, std::size_t partitions) {
   return hash % partitions;
 }
 
+asio::awaitable<std::vector<std::string>> registered_groups(postgres::Connection& connection) {
+  const postgres::Result rows = co_await connection.query("select g from sealcast_internal.event_groups() g");
+  std::vector<std::string> groups;
+  groups.reserve(static_cast<std::size_t>(rows.size()));
+  for (int row = 0; row < rows.size(); ++row) groups.emplace_back(rows.text(row, 0));
+  co_return groups;
+}
+
 void warn_of_other_setting(std::size_t setting, std::size_t count) {
   log::write(log::Level::warn, log::tag::kDelivery,
              "redis_events.partitions is not the number of event partitions in Postgres, which is used; write that "

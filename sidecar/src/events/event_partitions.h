@@ -22,6 +22,7 @@
 
 #include "base/asio.h"
 #include "base/log.h"
+#include "client/postgres/connection.h"
 #include "client/redis/client.h"
 #include "client/redis/script.h"
 #include "config/settings.h"
@@ -37,6 +38,9 @@ std::size_t partition_of(std::string_view sender_id, std::size_t partitions);
 
 // Logs that the setting redis_events.partitions is not the number of partitions, which is `count`.
 void warn_of_other_setting(std::size_t setting, std::size_t count);
+
+// Returns the consumer groups that have handlers (sealcast_internal.event_groups). Throws postgres::Error.
+asio::awaitable<std::vector<std::string>> registered_groups(postgres::Connection& connection);
 
 class EventPartitions {
  public:

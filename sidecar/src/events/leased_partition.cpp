@@ -187,8 +187,8 @@ asio::awaitable<bool> LeasedPartition::Impl::apply_handler(const EventHandler& h
     const std::span<const EntryPtr> batch(entries.data() + first, count);
     const bool applied = co_await applier_.apply(handler, {id_, epoch_}, batch, LaneKind::regular);
     if (!applied) co_return false;
+    progressed_at_ = Clock::now();
   }
-  progressed_at_ = Clock::now();
   co_return true;
 }
 

@@ -29,7 +29,6 @@ constexpr char kState[] =
     "select losses, carrying, partition, last_ms, last_seq, partitions "
     "from sealcast_internal.event_partitions_state()";
 constexpr char kCount[] = "select sealcast_internal.event_partition_count($1)";
-constexpr char kGroups[] = "select g from sealcast_internal.event_groups() g";
 constexpr char kRecordNewest[] = "select sealcast_internal.note_event_partitions($1, $2, $3, $4)";
 constexpr char kRewind[] = "select complete, since::text from sealcast_internal.rewind_events($1)";
 
@@ -215,10 +214,7 @@ class PartitionMaintenance : public std::enable_shared_from_this<PartitionMainte
   }
 
   asio::awaitable<void> trim() {
-    const postgres::Result rows = co_await connection_->query(kGroups);
-    std::vector<std::string> groups;
-    groups.reserve(static_cast<std::size_t>(rows.size()));
-    for (int row = 0; row < rows.size(); ++row) groups.emplace_back(rows.text(row, 0));
+    const std::vector<std::string> groups = co_await registered_groups(*connection_);
     std::map<std::string, GroupProgress> totals;
     bool complete = true;
     for (std::size_t n = 0; n < partitions.count() && !stopped_; ++n) {

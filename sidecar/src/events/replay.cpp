@@ -184,8 +184,9 @@ class Replay {
       co_return "Redis uses " + std::to_string(used) + " % of its maxmemory";
     }
     if (request_.rate == 0) co_return std::string();
+    const std::vector<std::string> registered = co_await registered_groups(*connection_);
     for (std::size_t n = 0; n < partitions_.count(); ++n) {
-      const auto groups = co_await partitions_.trim(n, {}, settings_.redis_events.max_age);
+      const auto groups = co_await partitions_.trim(n, registered, settings_.redis_events.max_age);
       if (!groups) co_return "Redis does not say which entries the groups have finished";
       for (const GroupProgress& group : *groups) {
         const std::int64_t unfinished = group.pending + std::max<std::int64_t>(group.unread, 0);

@@ -89,6 +89,7 @@ class Worker::Impl {
   const std::string group_;
   const std::string holder_;
   const milliseconds lease_;
+  const std::size_t lanes_;
   const std::size_t configured_partitions_;
   std::size_t partition_count_ = 0;  // as Postgres has it; 0: not known yet
   std::shared_ptr<postgres::Connection> connection_;
@@ -116,6 +117,7 @@ Worker::Impl::Impl(asio::any_io_executor executor, Metrics& metrics, const confi
       group_(std::move(group)),
       holder_(unique_name(settings.relay.holder)),
       lease_(settings.worker.lease),
+      lanes_(settings.worker.lanes),
       configured_partitions_(settings.redis_events.partitions),
       connection_(postgres::Connection::create(executor,
                                                {settings.relay.dsn, "worker of " + group_, settings.postgres.timeout})),
@@ -274,9 +276,15 @@ void Worker::Impl::update_partitions(const postgres::Result& claimed) {
     const auto known = partitions_.find(id);
     const bool running = known != partitions_.end() && !known->second.ended() && known->second.epoch() == epoch;
     if (leased && running) continue;
+    if (leased) {
+      // A partition that begins again, under another epoch, keeps the time of its progress.
+      const auto progressed = known == partitions_.end() ? Clock::time_point{} : known->second.progressed_at();
+      const auto since = leased_since_.try_emplace(id, Clock::now()).first;
+      since->second = std::max(since->second, progressed);
+    } else {
+      leased_since_.erase(id);
+    }
     if (known != partitions_.end()) end_partition(known);
-    if (!leased) leased_since_.erase(id);
-    if (leased) leased_since_.try_emplace(id, Clock::now());
     if (leased) partitions_.emplace(id, LeasedPartition(executor_, reader_, applier_, handlers_, id, epoch));
   }
   const auto count = static_cast<std::int32_t>(claimed.size());
@@ -368,15 +376,17 @@ std::string Worker::Impl::postgres_problem() const {
   return "no lease was renewed for " + std::to_string(std::chrono::floor<std::chrono::seconds>(silence).count()) + " s";
 }
 
-// A partition without new events looks for some about once per second.
+// A partition without new events looks for some about once per second. With a backlog, the partitions take turns on the
+// lanes.
 std::string Worker::Impl::partitions_problem() const {
   if (handlers_.empty()) return {};
-  const milliseconds timeout = std::max(lease_, group_handlers_.longest_timeout());
+  const auto turns = static_cast<int>((partitions_.size() + lanes_ - 1) / lanes_);
+  const milliseconds limit = kStuckAfter * turns * std::max(lease_, group_handlers_.longest_timeout());
   const Clock::time_point now = Clock::now();
   std::string stuck;
   for (const auto& [id, partition] : partitions_) {
     const Clock::time_point progressed = std::max(partition.progressed_at(), leased_since_.at(id));
-    if (now - progressed < kStuckAfter * timeout) continue;
+    if (now - progressed < limit) continue;
     const auto seconds = std::chrono::floor<std::chrono::seconds>(now - progressed).count();
     stuck += (stuck.empty() ? "no event was finished in partition " : ", in partition ") + std::to_string(id) +
              " for " + std::to_string(seconds) + " s";
