@@ -23,6 +23,7 @@ export class Subscription {
   #options;
   #sequencer;
   #connection; // of the transport in use
+  #connecting = null; // while a migration connects: {failureOfOld}, the error with which the transport in use failed
   #next = null; // during the overlap: {connection, finish, failed} of the new transport
   #previous = null; // the name of the transport before the one in use
   #destination; // {name} of the transport in use, or of the one that a migration under way goes to
@@ -119,6 +120,7 @@ export class Subscription {
     const driver = this.#driver(name);
     const old = this.#connection;
     const { migrateTimeoutMs } = this.#options;
+    const connecting = (this.#connecting = { failureOfOld: null });
     let connection;
     try {
       await new Promise((connected, failed) => {
@@ -127,14 +129,18 @@ export class Subscription {
         pause(migrateTimeoutMs, signal).then(timeOut, failed);
       });
       await new Promise((finish, failed) => {
+        this.#connecting = null;
         this.#next = { connection, finish, failed };
-        pause(overlapMs, signal).then(finish, failed);
+        if (connecting.failureOfOld) finish();
+        else pause(overlapMs, signal).then(finish, failed);
       });
       this.#connection = connection;
       this.#previous = old.name;
       this.#targetPause.clear();
     } catch (error) {
       await connection?.close();
+      this.#connecting = null;
+      if (connecting.failureOfOld) this.#failed(connecting.failureOfOld);
       if (error === signal.reason || error.code === 'transport_refused') throw error;
       throw failure('migration_failed', `cannot migrate from ${old.name} to ${name}: ${error.message}`, error);
     } finally {
@@ -182,8 +188,8 @@ export class Subscription {
         attempt?.failed(error);
         if (connection === this.#next?.connection) this.#next.failed(error);
         else if (inUse && this.#next) this.#next.finish();
-        else if (inUse && error.code === 'transport_refused' && this.#previous) this.#fallBack(error);
-        else if (inUse) this.#fail(error);
+        else if (inUse && this.#connecting) this.#connecting.failureOfOld = error; // the migration decides what to do
+        else if (inUse) this.#failed(error);
       },
     };
     const { http, ticket } = this.#client;
@@ -196,6 +202,12 @@ export class Subscription {
     const { channel } = this.#options;
     const announcement = this.#announcements.get(transport);
     return requestAccess(this.#client.http, this.#streamId, { transport, channel, announcement, tokens, signal });
+  }
+
+  // The transport in use has failed for good, and no migration to another one is under way.
+  #failed(error) {
+    if (error.code === 'transport_refused' && this.#previous) this.#fallBack(error);
+    else this.#fail(error);
   }
 
   // The transport in use refuses this reader from now on, so it returns to the transport before.
