@@ -89,6 +89,11 @@ test('a token for a private stream always needs the session of a member', async 
   refused(await exchange(streamId, mqtt, { user: other }), 403, 'role_required');
   const given = await exchange(streamId, mqtt, { user: member });
   assert.equal(claimsOf(given.json.token).ends_connection, true, 'the member may lose the right to read');
+  const lives = [];
+  for (let i = 0; i < 20; i++) lives.push((await exchange(streamId, mqtt, { user: member })).json.expires_in);
+  assert.ok(lives.every((life) => life >= (TTL * 3) / 4 && life <= TTL) && new Set(lives).size > 1, `the connections of members end at different times: ${lives}`);
+  const { iat, exp } = claimsOf(given.json.token);
+  assert.equal(exp - iat, given.json.expires_in + 10);
   refused(await exchange('00000000-0000-0000-0000-00000000dead', mqtt), 404, 'stream_not_found');
   const over = { headers: { authorization: `Bearer ${member.token({ exp: nowSeconds() - 60 })}` } };
   refused(await exchange(streamId, mqtt, { user: over }), 401, 'token_expired');

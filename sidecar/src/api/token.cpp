@@ -8,6 +8,7 @@
 #include "api/routes.h"
 #include "api/stream_access.h"
 #include "api/token_body.h"
+#include "base/backoff.h"
 #include "base/json.h"
 #include "message/access_cache.h"
 #include "message/ticket.h"
@@ -20,6 +21,12 @@ constexpr std::string_view kHowToGetToken = "Send Authorization: Bearer.";
 
 // Supabase Realtime accepts the project's own JWT instead of a reader token (docs/tokens.md).
 constexpr std::string_view kSupabase = "supabase";
+
+// Readers who were sent to a transport together get their tokens at the same time. Where a connection ends with its
+// token, they would all come back in the same second.
+std::chrono::seconds spread(std::chrono::seconds life) {
+  return std::chrono::ceil<std::chrono::seconds>(random_between(life * 3 / 4, life));
+}
 
 struct Token {
   Callers& callers;
@@ -85,8 +92,8 @@ asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, co
   if (!stream || (vip && !allows_vip(*stream, response))) co_return;
   using namespace std::chrono;
   const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch());
-  const auto made =
-      maker->make({stream_id, channel, caller->user_id, now.count(), lifetimes.transport_token, restricted});
+  const seconds life = restricted ? spread(lifetimes.transport_token) : lifetimes.transport_token;
+  const auto made = maker->make({stream_id, channel, caller->user_id, now.count(), life, restricted});
   if (!made) {
     http::answer_problem(
         response, {400,
@@ -100,7 +107,7 @@ asio::awaitable<void> Token::answer_transport_token(http::Exchange& exchange, co
   JsonObject object(body);
   object.text("transport", request.transport).text("channel_id", made->channel_id).json("token", made->token);
   if (!made->url.empty()) object.text("url", made->url);
-  object.number("expires_in", std::int64_t{lifetimes.transport_token.count()}).end();
+  object.number("expires_in", std::int64_t{life.count()}).end();
   http::answer_json(response, std::move(body));
 }
 
