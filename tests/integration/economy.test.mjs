@@ -182,15 +182,16 @@ test('repeated batches have their effect once, and only the unpaid gift fails', 
   }
   const sessions = new Sessions();
   const outcomes = new Map();
-  await Promise.all([0, 1, 2].map(async (partition) => {
+  const { rows: leases } = await client.query("select partition, epoch from sealcast_internal.claim_partitions('default', 'test', 600000, 3)");
+  await Promise.all(leases.map(async ({ partition, epoch }) => {
     const connection = await sessions.open();
     const mine = envelopes.filter(([sender]) => (senders.indexOf(sender) + 3) % 3 === partition).map(([, envelope]) => envelope);
     for (let i = 0; i < mine.length; i += 40) {
       // Half of each batch is repeated in the next one.
       const batch = mine.slice(Math.max(0, i - 20), i + 40);
       for (const handler of ['xp', 'gifts', 'aggregates']) {
-        const { rows } = await connection.query("select * from sealcast_internal.apply_events('default', $1, null, null, $2, $3, $4)", [
-          handler, batch, batch.map((_, at) => at + 1), batch.map((_, at) => `${at}-0`),
+        const { rows } = await connection.query("select * from sealcast_internal.apply_events('default', $1, $2, $3, $4, $5, $6)", [
+          handler, partition, epoch, batch, batch.map((_, at) => at + 1), batch.map((_, at) => `${at}-0`),
         ]);
         assert.equal(rows.length, batch.length);
         for (const { outcome } of rows) outcomes.set(`${handler} ${outcome}`, (outcomes.get(`${handler} ${outcome}`) ?? 0) + 1);
