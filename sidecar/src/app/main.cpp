@@ -65,7 +65,7 @@ void forbid_core_dump() {
 // By default, each large block that is freed raises the size up to which blocks come from the heap, to at most 32 MiB.
 // Small blocks then lie between the large ones, and the heap keeps the memory of pages and bodies long after they are
 // sent. Blocks above a fixed size go back to the kernel at once.
-void return_large_blocks() { mallopt(M_MMAP_THRESHOLD, 128 * 1024); }
+void return_large_blocks() { mallopt(M_MMAP_THRESHOLD, 32 * 1024); }
 
 // Ends the process when the system gives no more memory. A bad_alloc that unwinds coroutines corrupts the heap with GCC
 // 12, and the process has no state that matters.
