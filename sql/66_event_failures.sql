@@ -11,7 +11,8 @@ create function sealcast_internal.retry_pause(attempts integer) returns interval
   language sql immutable set search_path = pg_catalog, pg_temp
   return least(interval '30 s', interval '100 ms' * 2 ^ least(attempts, 20));
 
--- Makes the first waiting event of a sender the one that is applied next, and only this one.
+-- Makes the first waiting event of a sender the one that is applied next. The lock waits for a transaction that deletes
+-- this event, and then finds the event behind it.
 create function sealcast_internal.queue_sender(handler text, sender_id uuid) returns void
   -- Reads few rows, however many events of the sender wait.
   language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
@@ -20,7 +21,8 @@ declare
 begin
   select a.* into first from sealcast.event_attempts a
   where a.handler = queue_sender.handler and a.sender_id = queue_sender.sender_id
-  order by a.stream_id, a."offset", a.txn_id limit 1;
+  order by a.stream_id, a."offset", a.txn_id limit 1
+  for no key update;
   update sealcast.event_attempts a set due_at = null
   where a.handler = queue_sender.handler and a.sender_id = queue_sender.sender_id and a.due_at is not null
     and a.txn_id <> first.txn_id;

@@ -103,6 +103,28 @@ for (const end of ['commit', 'rollback']) {
   });
 }
 
+// hold_events() has found that the due event of the sender is gone, and meanwhile the next one is retried, too.
+test('an event that is added behind an event that is being deleted becomes due itself', { timeout: 60_000 }, async () => {
+  const scene = await failing(3);
+  const [first, second, third] = scene.envelopes;
+  assert.deepEqual(await scene.apply(scene.reader, [second], true), ['held']);
+  assert.deepEqual(await scene.apply(scene.retrier, [first], false), ['applied']);
+  await scene.retrier.query('begin');
+  assert.deepEqual(await scene.apply(scene.retrier, [second], false), ['applied']);
+  const { stream_id, s: sender_id, txn_id } = JSON.parse(third);
+  await scene.reader.query('begin');
+  await scene.reader.query(`insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason, stream_id, "offset")
+    values ($1, $2, $3, 0, 'waits', $4, 3)`, [scene.handler, sender_id, txn_id, stream_id]);
+  const queueing = scene.reader.query('select sealcast_internal.queue_sender($1, $2)', [scene.handler, sender_id]);
+  await waitsForLock(scene.reader);
+  await scene.retrier.query('commit');
+  await queueing;
+  await scene.reader.query('commit');
+  assert.deepEqual(await queue(scene.handler), [{ txn_id, due: true }]);
+  await retryAll(scene);
+  await allApplied(scene);
+});
+
 test('events that are added while others are retried, many times over, are all applied in order', { timeout: 120_000 }, async () => {
   const scene = await failing(300);
   let added = 1;
