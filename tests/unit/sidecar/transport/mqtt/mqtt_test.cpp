@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "base/asio.h"
 #include "support/async.h"
@@ -80,11 +81,12 @@ class MqttTest : public testing::Test {
   }
 
   // Accepts one connection, reads CONNECT and answers with `answer`. Then answers each further read with the next one
-  // of `more`. Returns the bytes that it has read after CONNECT, when the adapter has closed the connection.
+  // of `more`. Returns the bytes that it has read after CONNECT, when the adapter has closed the connection. The next
+  // connection of the adapter gets no answer.
   std::string serve(const std::string& answer, std::vector<std::string> more = {}) {
-    tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
-    connect("mqtt://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()));
-    return test::await(io_, serve(acceptor, answer, std::move(more)));
+    acceptor_.emplace(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    connect("mqtt://127.0.0.1:" + std::to_string(acceptor_->local_endpoint().port()));
+    return test::await(io_, serve(*acceptor_, answer, std::move(more)));
   }
   static asio::awaitable<std::string> serve(tcp::acceptor& acceptor, std::string answer,
                                             std::vector<std::string> more) {
@@ -110,6 +112,7 @@ class MqttTest : public testing::Test {
 
   asio::io_context io_;
   config::Settings settings_{};
+  std::optional<tcp::acceptor> acceptor_;
   std::unique_ptr<outside::Adapter> adapter_;
 };
 
