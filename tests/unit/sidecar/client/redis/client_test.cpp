@@ -452,6 +452,7 @@ TEST_F(RedisClientTest, ConnectsToAUnixSocket) {
   test::Scratch scratch;
   RedisServer server({"--unixsocket", scratch.path("redis.sock")});
   connect(parse_url("unix://" + scratch.path("redis.sock") + "?db=2"));
+  ASSERT_TRUE(connects());  // Redis listens on its socket a moment after it listens on its port
   EXPECT_EQ(call({"SET", "k", "v"}).status, Status::ok);
   EXPECT_NE(server.command({"INFO", "keyspace"}).find("db2:keys=1"), std::string::npos);
 }
