@@ -62,6 +62,6 @@ export function readAnswer(response, text, expected) {
 function unexpected(response, expected, found) {
   const { status } = response;
   const message = `${addressOf(response)} answered ${status} with ${found} instead of ${expected}`;
-  const advice = 'url must be the address of a sidecar, and no login page may stand in front of it';
+  const advice = 'url must be the address of a sidecar; a proxy in front of it must not answer with a login page';
   return new SealcastError('unexpected_answer', `${message}; ${advice}`, { status });
 }

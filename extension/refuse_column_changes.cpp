@@ -1,5 +1,5 @@
 // The event trigger that refuses to change the columns of the extensions' tables: a dump holds their rows, but not such
-// a change, so nobody could restore the dump.
+// a change, so the dump could not be restored.
 #include "server/pg.h"
 
 extern "C" {

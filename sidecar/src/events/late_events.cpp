@@ -27,8 +27,8 @@ LateEvents::LateEvents(std::shared_ptr<postgres::Connection> connection, Applier
     : connection_(std::move(connection)), applier_(applier), handlers_(handlers), group_(group), metrics_(metrics) {}
 
 asio::awaitable<LateEvents::Next> LateEvents::apply_pages(Lease lease) {
-  const bool more_waiting = co_await apply_waiting(lease);
-  const bool more_letters = co_await replay_dead_letters(lease);
+  const bool more_waiting = co_await apply_page(kWaiting, kMaxSenders, lease);
+  const bool more_letters = co_await apply_page(kDeadLetters, kMaxDeadLetters, lease);
   if (more_waiting || more_letters) co_return Next::at_once;
   postgres::Params params;
   params.add(std::string_view(group_));
@@ -37,19 +37,11 @@ asio::awaitable<LateEvents::Next> LateEvents::apply_pages(Lease lease) {
   co_return count.integer(0, 0) > 0 ? Next::soon : Next::later;
 }
 
-asio::awaitable<bool> LateEvents::apply_waiting(Lease lease) {
+asio::awaitable<bool> LateEvents::apply_page(const char* query, std::int32_t size, Lease lease) {
   postgres::Params params;
   params.add(std::string_view(group_));
-  params.add(kMaxSenders);
-  const postgres::Result rows = co_await connection_->query(kWaiting, params);
-  co_return co_await apply_rows(rows, lease);
-}
-
-asio::awaitable<bool> LateEvents::replay_dead_letters(Lease lease) {
-  postgres::Params params;
-  params.add(std::string_view(group_));
-  params.add(kMaxDeadLetters);
-  const postgres::Result rows = co_await connection_->query(kDeadLetters, params);
+  params.add(size);
+  const postgres::Result rows = co_await connection_->query(query, params);
   co_return co_await apply_rows(rows, lease);
 }
 

@@ -34,8 +34,8 @@ class LateEvents {
   asio::awaitable<Next> apply_pages(Lease lease);
 
  private:
-  asio::awaitable<bool> apply_waiting(Lease lease);
-  asio::awaitable<bool> replay_dead_letters(Lease lease);
+  // `size` is the second parameter of `query`. Returns what apply_rows() returns.
+  asio::awaitable<bool> apply_page(const char* query, std::int32_t size, Lease lease);
   asio::awaitable<bool> apply_rows(const postgres::Result& rows, Lease lease);
 
   std::shared_ptr<postgres::Connection> connection_;
