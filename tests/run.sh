@@ -85,9 +85,12 @@ run_docs() { build_in build sealcastd && docs/check.sh; }
 
 run_fuzz() { tests/fuzz.sh 15; }
 
-# Prints the names of the failed tests in a log, and where a suite stopped that did not end: name_failures LOG STATUS
+# Prints the names of the failed tests in a log with their errors, and where a suite stopped that did not end:
+# name_failures LOG STATUS
 name_failures() {
-  sed -E 's/\x1b\[[0-9;]*m//g' "$1" | grep -E '^ *✖ .*\([0-9.]+ms\)|^not ok |\*\*\*(Failed|Timeout|Exception)|Sanitizer: ' | grep -v '# TODO' | sort -u | head -12
+  sed -E 's/\x1b\[[0-9;]*m//g' "$1" | grep -v '# TODO' |
+    grep -E '^ *✖ .*\([0-9.]+ms\)|^ +[A-Za-z]*Error( \[[A-Z_]+\])?: |^not ok |: Failure$|\*\*\*(Failed|Timeout|Exception)|Sanitizer: ' |
+    awk '!seen[$0]++' | cut -c -300 | head -20
   (($2 != 124)) || tail -3 "$1"
 }
 

@@ -281,7 +281,7 @@ void ServerConnection::refuse(const Problem& problem) {
   ending_ = true;
   Exchange& refused = exchange(next_);
   refused.response.allowed_origins = server_->dependencies_.router.allows_origins(refused.request.path());
-  refused.request.body = std::string();  // its memory is not counted any more
+  std::string().swap(refused.request.body);  // an assignment would keep its memory, which is not counted any more
   answer_problem(refused.response, problem);
   complete(next_++);
 }
@@ -372,7 +372,7 @@ void ServerConnection::release(std::size_t answered) {
     dispatched_bytes_ -= sent->request_bytes;
     sent_bytes += sent->answer_bytes;
     const std::size_t bytes = sent->request_bytes + sent->answer_bytes;
-    if (kept_bytes_ + bytes > kMaxKept) continue;
+    if (ending_ || kept_bytes_ + bytes > kMaxKept) continue;
     sent->request.clear();
     sent->response.clear();
     sent->client_waits = nullptr;

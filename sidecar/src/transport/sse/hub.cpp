@@ -291,7 +291,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
     // The ring has all later frames, so they need not be read from Postgres.
     if (readers.ring.begin() != readers.ring.end() && readers.ring.continues(after)) break;
     std::string text;
-    bytes = std::string();
+    std::string().swap(bytes);  // an assignment would keep its memory
     share.set(0);
     try {
       FramePage page = co_await history_.page(readers.stream_id, after, std::nullopt, kPageFrames, channel_, nullptr);

@@ -1,6 +1,8 @@
 // Tests the HTTP server with raw bytes: order of answers, limits, timeouts, CORS, shutting down.
 #include "http/server.h"
 
+#include <malloc.h>
+
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -518,6 +520,28 @@ TEST_F(HttpServer, UnfinishedBodiesAreShedWhenTheMemoryIsFull) {
   EXPECT_TRUE(last_answer(*slow.front()).starts_with("HTTP/1.1 503 "));
   send(*slow.back(), std::string(100'000, ' '));
   EXPECT_NE(answer(*slow.back(), "200 OK").find("200 OK"), std::string::npos) << "the youngest was kept";
+}
+
+TEST_F(HttpServer, ARefusedBodyIsFreedWithItsAnswer) {
+  const auto allocated = [] {
+    const auto heap = ::mallinfo2();
+    return heap.uordblks + heap.hblkhd;
+  };
+  auto settings = defaults();
+  settings.max_body_bytes = 10'000'000;
+  start(settings);
+  Client& client = connect();
+  const std::string bytes =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9000000\r\n\r\n" +
+      std::string(2 * kMaxMemory, ' ');
+  const std::size_t before = allocated();
+  std::size_t sent = 0;
+  ASSERT_TRUE(until(client, [&] {
+    boost::system::error_code ec;
+    sent += client.socket.write_some(asio::buffer(bytes.data() + sent, bytes.size() - sent), ec);
+    return client.text.find("\"code\":\"overloaded\"") != std::string::npos;
+  }));
+  EXPECT_LT(allocated(), before + kMaxMemory / 4) << "the connection is open, and its body is not counted any more";
 }
 
 TEST_F(HttpServer, AnIdleConnectionGivesItsBuffersBack) {
