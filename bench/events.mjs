@@ -1,7 +1,8 @@
-// Measures events per second through one handler in three ways, in alternating rounds: three workers of sealcastd;
-// three pollers with LISTEN that take batches from a queue table; one loop that takes row by row. Each way writes the
-// effect and its row in one transaction. Before the clock starts, EVENTS messages are committed and are in Redis or in
-// the queue.
+// Measures events per second through one handler in four ways, in alternating rounds: one and three workers of
+// sealcastd; three pollers with LISTEN that take batches from a queue table; one loop that takes row by row. Each way
+// writes the effect and its row in one transaction. Then one worker applies the three handlers of sealcast_economy.
+// Before the clock starts, EVENTS messages are committed and are in Redis or in the queue.
+import { readFileSync } from 'node:fs';
 import { EventPlane } from '../tests/integration/tally.mjs';
 import { until } from '../tests/integration/waiting.mjs';
 
@@ -10,6 +11,8 @@ const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const BATCH = 100;
 const WORKERS = 3;
 const LIMIT = 600_000;
+
+let memory = 0; // MiB, of the largest worker
 
 const plane = await EventPlane.create({ SEALCAST_REDIS_EVENTS_PARTITIONS: '16' });
 const { stack } = plane;
@@ -27,28 +30,50 @@ async function fill() {
 }
 
 async function reset() {
-  await stack.query('truncate shop.tally');
-  await stack.query('delete from sealcast.event_effects');
+  await stack.query('truncate shop.tally, sealcast.event_effects');
   await stack.query('vacuum analyze sealcast.event_effects');
 }
 
 // `prepare` fills the queue that `run` empties. Returns events per second.
-async function timed(prepare, run, check) {
+async function timed(prepare, run, check = () => plane.balances()) {
   await reset();
   await prepare();
   const began = performance.now();
   await run();
   const seconds = (performance.now() - began) / 1000;
-  await plane.balances(check);
+  await check();
   return EVENTS / seconds;
 }
 
-const applied = async () => Number((await stack.query("select count(*) as n from sealcast.event_effects where handler = 'tally'"))[0].n);
+const applied = async () => Number((await stack.query('select count(*) as n from sealcast.event_effects'))[0].n);
 
-async function byWorkers() {
-  const workers = await Promise.all(Array.from({ length: WORKERS }, () => plane.worker()));
-  await until('all events have their effect', async () => (await applied()) === EVENTS, LIMIT);
+// The events stay in Redis, so later rounds publish them again.
+let published = true;
+async function publish() {
+  if (!published) await stack.replay(['--from', '2000-01-01', '--rate', '0'], plane.settings);
+  published = false;
+}
+
+// `effects` is the number of handlers that each event has.
+async function byWorkers(count, effects = 1) {
+  const workers = await Promise.all(Array.from({ length: count }, () => plane.worker()));
+  await until('all events have their effects', async () => (await applied()) === effects * EVENTS, LIMIT);
+  const peaks = workers.map(({ process }) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${process.pid}/status`, 'utf8'))[1]) / 1024);
+  memory = Math.max(memory, ...peaks);
   return Promise.all(workers.map((worker) => worker.stop()));
+}
+
+// The events are of the type chat, so two of the three handlers want them.
+async function installEconomy() {
+  await stack.query("select sealcast.unregister_handler('tally')");
+  await stack.query('create extension sealcast_economy');
+  await stack.query('select sealcast_economy.register()');
+}
+
+async function auditEconomy() {
+  const differences = await stack.query('select * from sealcast_economy.audit()');
+  if (differences.length > 0) throw new Error(`the audit found ${JSON.stringify(differences[0])}`);
+  await stack.query('truncate sealcast_economy.xp, sealcast_economy.xp_days, sealcast_economy.chatters, sealcast_economy.stream_minutes');
 }
 
 // The simple alternative: a queue table that a trigger would fill, emptied in order.
@@ -106,19 +131,23 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 try {
   await fill();
-  const results = { [`${WORKERS} workers`]: [], [`${WORKERS} pollers with LISTEN`]: [], 'row by row': [] };
-  const [workers, pollers, rows] = Object.values(results);
+  const results = { '1 worker': [], [`${WORKERS} workers`]: [], [`${WORKERS} pollers with LISTEN`]: [], 'row by row': [], '1 worker, economy': [] };
+  const [worker, workers, pollers, rows, economy] = Object.values(results);
   for (let round = 0; round < ROUNDS; round++) {
-    workers.push(await timed(() => (round > 0 ? stack.replay(['--from', '2000-01-01', '--rate', '0'], plane.settings) : undefined), byWorkers));
+    worker.push(await timed(publish, () => byWorkers(1)));
+    workers.push(await timed(publish, () => byWorkers(WORKERS)));
     // Several pollers take batches at the same time, so they do not keep the order of events.
-    pollers.push(await timed(fillQueue, byPollers, { inOrder: false }));
+    pollers.push(await timed(fillQueue, byPollers, () => plane.balances({ inOrder: false })));
     rows.push(await timed(fillQueue, rowByRow));
   }
+  await installEconomy();
+  for (let round = 0; round < ROUNDS; round++) economy.push(await timed(publish, () => byWorkers(1, 2), auditEconomy));
   console.log(`| ${EVENTS} events, ${ROUNDS} rounds | per second | factor over row by row |\n|---|---|---|`);
   for (const [way, rates] of Object.entries(results)) {
     const spread = `${Math.round(median(rates))} [${Math.round(Math.min(...rates))}–${Math.round(Math.max(...rates))}]`;
     console.log(`| ${way} | ${spread} | ${(median(rates) / median(rows)).toFixed(1)} |`);
   }
+  console.log(`\nThe largest worker used ${memory.toFixed(0)} MiB.`);
 } finally {
   await plane.close();
 }

@@ -265,9 +265,9 @@ VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::op
   const VerifyResult result = check_signature(json, find_key, context, cancel, buffers, envelope);
   if (result != VerifyResult::ok) return result;
   // Checks the age after the signature, because an unsigned `ts` could be forged.
-  const std::int64_t age = now_ms - envelope.fields.ts;
-  if (age < -kMaxClockSkewMs) return VerifyResult::from_future;
-  return max_age_ms && age > *max_age_ms ? VerifyResult::expired : VerifyResult::ok;
+  const std::int64_t ts = envelope.fields.ts;
+  if (is_from_future(ts, now_ms)) return VerifyResult::from_future;
+  return max_age_ms && now_ms - ts > *max_age_ms ? VerifyResult::expired : VerifyResult::ok;
 }
 
 std::optional<OpenedEnvelope> open_envelope(std::string_view json, FindKey find_key, void* context, CancelFlag cancel) {
@@ -276,8 +276,17 @@ std::optional<OpenedEnvelope> open_envelope(std::string_view json, FindKey find_
   const VerifyResult result = check_signature(json, find_key, context, cancel, buffers, envelope);
   if (result == VerifyResult::malformed) return std::nullopt;
   const Fields& fields = envelope.fields;
-  return OpenedEnvelope{std::string(fields.t),      std::string(fields.stream_id), std::string(fields.sender_id),
-                        std::string(fields.txn_id), std::string(envelope.d),       result};
+  std::string& sealed = buffers.signing;
+  sealed.clear();
+  append_envelope(fields, envelope.kid, envelope.d, envelope.sig.bytes(), sealed);
+  return OpenedEnvelope{std::string(fields.t),
+                        std::string(fields.stream_id),
+                        std::string(fields.sender_id),
+                        std::string(fields.txn_id),
+                        std::string(envelope.d),
+                        fields.ts,
+                        sealed == json,
+                        result};
 }
 
 }  // namespace sealcast::core

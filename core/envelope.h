@@ -40,6 +40,7 @@ std::string_view to_string(VerifyResult result) noexcept;
 
 // If the `ts` of a message is ahead of the server's clock by more than this, the result is from_future.
 inline constexpr std::int64_t kMaxClockSkewMs = 60'000;
+constexpr bool is_from_future(std::int64_t ts, std::int64_t now_ms) { return ts - now_ms > kMaxClockSkewMs; }
 
 // A function that returns the key with this id, or null if the id is unknown. It is a parameter instead of a Keyring,
 // because some callers read their keyring again if the id is unknown.
@@ -61,6 +62,8 @@ struct OpenedEnvelope {
   std::string sender_id;
   std::string txn_id;
   std::string canonical_d;
+  std::int64_t ts;
+  bool as_sealed;       // the text is byte for byte as append_envelope() writes it
   VerifyResult result;  // ok, unknown_kid or bad_signature
 };
 

@@ -89,20 +89,24 @@ comment on table sealcast.event_dead_letters is
 -- Returns why a function cannot be a handler, or null. A handler runs with the rights of its owner, and never with
 -- those of the worker, which could sign anything. So it must be SECURITY DEFINER, by the decision of its creator.
 create function sealcast_internal.handler_problem(function_name text) returns text
-  language sql stable set search_path = pg_catalog, pg_temp
-begin atomic
-  select case
+  -- plpgsql keeps the plan: workers ask before each batch.
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  p pg_proc;
+begin
+  select f.* into p from pg_proc f where f.oid = to_regprocedure(function_name);
+  return case
     when p.oid is null then 'the function does not exist'
     when p.prokind <> 'f' or p.proretset or p.prorettype <> 'void'::regtype
-         or p.pronargs <> 1 or p.proargtypes[0] <> 'sealcast.event'::regtype then 'it is not a function (sealcast.event) returns void'
+         or p.pronargs <> 1 or p.proargtypes[0] not in ('sealcast.event'::regtype, 'sealcast.event[]'::regtype)
+      then 'it is not a function (sealcast.event) or (sealcast.event[]) returns void'
     when p.provolatile <> 'v' then 'it is not VOLATILE, so its calls may be left out'
     when not p.prosecdef then 'it is not SECURITY DEFINER, so it would run with the rights of the worker'
     when not has_function_privilege('sealcast_service', p.oid, 'execute') then 'sealcast_service has no EXECUTE privilege on it'
-  end
-  from (values (to_regprocedure(handler_problem.function_name)::oid)) asked (id) left join pg_proc p on p.oid = asked.id;
-end;
+  end;
+end $$;
 
--- Calls a handler for each event. Settings that the handler changes go back to their values, also if it sets them for the
+-- Calls a handler for each event, or once for all of them if it takes an array. Settings that the handler changes go back to their values, also if it sets them for the
 -- session. These two functions fail if `function` is null: a handler may be dropped while its events are applied.
 create function sealcast_internal.call_handler(function regprocedure, events sealcast.event[]) returns void
   language c as 'MODULE_PATHNAME', 'sealcast_call_handler';
@@ -138,7 +142,7 @@ begin
   if problem is not null then
     raise exception 'function % cannot be a handler: %', function, problem
       using errcode = 'invalid_function_definition',
-            hint = 'Make it a VOLATILE function (sealcast.event) returns void with SECURITY DEFINER, and grant EXECUTE on it to sealcast_service.';
+            hint = 'Make it a VOLATILE function (sealcast.event) or (sealcast.event[]) returns void with SECURITY DEFINER, and grant EXECUTE on it to sealcast_service.';
   end if;
   -- Until this transaction commits, no worker applies and acknowledges events without the handler.
   perform from sealcast_internal.event_leases l where l.group_name = register_handler.group_name order by l.partition for update;
@@ -157,7 +161,7 @@ begin
   where d.handler = register_handler.name and d.group_name <> register_handler.group_name;
 end $$;
 comment on function sealcast.register_handler(text, text, regprocedure, integer, integer, interval, text, interval) is
-  'Makes the workers of group_name apply the function once to every message of type t (null: all types). An event that fails becomes a dead letter after max_attempts attempts (null: any number), or when it has waited for give_up_after. Registering a name again changes the handler and keeps its effects';
+  'Makes the workers of group_name apply the function once to every message of type t (null: all types). A function (sealcast.event[]) gets up to batch_size messages in one call. An event that fails becomes a dead letter after max_attempts attempts (null: any number), or when it has waited for give_up_after. Registering a name again changes the handler and keeps its effects';
 
 create function sealcast.unregister_handler(name text, forget boolean default false) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

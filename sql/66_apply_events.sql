@@ -1,30 +1,10 @@
 -- Applies events: verifies each envelope, then runs a handler over a batch in one transaction, with one row per effect.
 
--- Returns the problem of an envelope, judged by its signature alone; ok: none. It gives an answer to any text and
--- raises no error.
-create function sealcast_internal.verify_text(envelope text, max_age interval default null) returns text
-  language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_json';
-
--- Reads the event from an envelope, which must be byte for byte as messages are sealed. d is not unescaped, because it
--- may hold U+0000, which text cannot. The type of a message has no colon, and its ids are UUIDs: any other
--- envelope was signed for a table of the user, by seal_row() or seal().
+-- Reads the event from an envelope, which must be byte for byte as messages are sealed. It gives an answer to any text:
+-- the event, or its problem. The type of a message has no colon, and its ids are UUIDs: any other envelope was signed for
+-- a table of the user, by seal_row() or seal().
 create function sealcast_internal.open_envelope(envelope text, "offset" bigint, out event sealcast.event, out problem text)
-  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  m text[];
-begin
-  problem := nullif(coalesce(sealcast_internal.verify_text(envelope), 'malformed'), 'ok');
-  if problem is not null then
-    return;
-  end if;
-  m := regexp_match(envelope, '^[{]"v":1,"kid":"[^"]*","t":"([a-z0-9_.-]*)","stream_id":"([^"]*)","s":"([^"]*)","ts":([0-9]+),"txn_id":"([^"]*)",'
-                              '"d":(.*),"sig":"[0-9a-f]+"[}]$');
-  if m is null or m[2] || m[3] || m[5] !~ '^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}){3}$' then
-    problem := 'signed, but not a message';
-    return;
-  end if;
-  event := (m[1], m[2]::uuid, m[3]::uuid, m[5]::uuid, m[4]::bigint, "offset", m[6]::json, envelope::json)::sealcast.event;
-end $$;
+  language c stable as 'MODULE_PATHNAME', 'sealcast_open_envelope';
 
 -- Returns the handler, if it is registered for the group.
 create function sealcast_internal.handler_of(group_name text, handler text) returns sealcast.event_handlers

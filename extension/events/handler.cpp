@@ -44,6 +44,14 @@ Oid owner_of(Oid function) {
   return owner;
 }
 
+// Returns whether the first parameter of the function has this type.
+bool takes(Oid function, Oid type) {
+  Oid* types;
+  int count;
+  get_func_signature(function, &types, &count);
+  return count == 1 && types[0] == type;
+}
+
 }  // namespace
 
 SEALCAST_FUNCTION(sealcast_call_handler) {
@@ -53,8 +61,10 @@ SEALCAST_FUNCTION(sealcast_call_handler) {
   const char* const name = get_func_name(function);
   if (name == nullptr) elog(ERROR, "function %u does not exist", function);
   const char* const full_name = quote_qualified_identifier(get_namespace_name(get_func_namespace(function)), name);
-  execute(psprintf("select %s(e) from pg_catalog.unnest($1) e", full_name), get_fn_expr_argtype(fcinfo->flinfo, 1),
-          &events);
+  const Oid type = get_fn_expr_argtype(fcinfo->flinfo, 1);
+  const char* const call = takes(function, type) ? psprintf("select %s($1)", full_name)
+                                                 : psprintf("select %s(e) from pg_catalog.unnest($1) e", full_name);
+  execute(call, type, &events);
   PG_RETURN_VOID();
 }
 

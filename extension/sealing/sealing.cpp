@@ -1,7 +1,6 @@
 // The SQL functions that sign, seal and verify, and the functions that show the keys.
 #include "sealing/sealing.h"
 
-#include "core/envelope.h"
 #include "core/uuid.h"
 #include "sealing/jsonb_walk.h"
 #include "sealing/key_store.h"
@@ -36,6 +35,20 @@ void seal_payload(const SealRequest& request, const core::Key& key, std::string_
   core::append_envelope(fields, key.kid, canonical, sig.bytes(), envelope);
 }
 
+static const core::Key* find_key(std::string_view kid, void* keyring) {
+  return static_cast<const core::Keyring*>(keyring)->find(kid);
+}
+
+core::VerifyResult verify_envelope(std::string_view json, int64 now_ms, std::optional<int64> max_age_ms,
+                                   const core::Keyring& keyring, core::CancelFlag cancel) {
+  return core::verify_envelope(json, now_ms, max_age_ms, find_key, const_cast<core::Keyring*>(&keyring), cancel);
+}
+
+std::optional<core::OpenedEnvelope> open_envelope(std::string_view json, const core::Keyring& keyring,
+                                                  core::CancelFlag cancel) {
+  return core::open_envelope(json, find_key, const_cast<core::Keyring*>(&keyring), cancel);
+}
+
 namespace {
 
 // Returns the argument max_age in milliseconds. Returns nullopt, which means no limit, if it is null or infinite. A
@@ -53,35 +66,12 @@ std::optional<int64> max_age_argument(FunctionCallInfo fcinfo) {
   return ms;
 }
 
-// Runs `check` inside a guard and returns its result. If the key id is unknown, the key may be new: reads the keyring
-// again and, if it has changed, runs `check` a second time.
-template <class Check>
-core::VerifyResult verified(Check check) {
-  core::VerifyResult verdict = core::VerifyResult::malformed;
-  const core::Keyring* keyring = &key_store::current();
-  const auto check_once = [&] { server::guarded([&](core::CancelFlag cancel) { verdict = check(*keyring, cancel); }); };
-  check_once();
-  if (verdict == core::VerifyResult::unknown_kid && key_store::reread_after_miss()) {
-    keyring = &key_store::current();
-    check_once();
-  }
-  return verdict;
-}
-
-core::VerifyResult check_text(std::string_view json, int64 now, std::optional<int64> max_age,
-                              const core::Keyring& keyring, core::CancelFlag cancel) {
-  const core::FindKey find = [](std::string_view kid, void* context) {
-    return static_cast<const core::Keyring*>(context)->find(kid);
-  };
-  return core::verify_envelope(json, now, max_age, find, const_cast<core::Keyring*>(&keyring), cancel);
-}
-
 core::VerifyResult verify_json(FunctionCallInfo fcinfo) {
   const text* const envelope = PG_GETARG_TEXT_PP(0);
   const std::optional<int64> max_age = max_age_argument(fcinfo);
   const int64 now = unix_ms(GetCurrentTimestamp());
-  return verified([&](const core::Keyring& keyring, core::CancelFlag cancel) {
-    return check_text(server::view(envelope), now, max_age, keyring, cancel);
+  return with_keyring([&](const core::Keyring& keyring, core::CancelFlag cancel) {
+    return verify_envelope(server::view(envelope), now, max_age, keyring, cancel);
   });
 }
 
@@ -90,7 +80,7 @@ core::VerifyResult verify_jsonb(FunctionCallInfo fcinfo) {
   const Jsonb* const envelope = PG_GETARG_JSONB_P(0);
   const std::optional<int64> max_age = max_age_argument(fcinfo);
   const int64 now = unix_ms(GetCurrentTimestamp());
-  return verified([&](const core::Keyring& keyring, core::CancelFlag cancel) {
+  return with_keyring([&](const core::Keyring& keyring, core::CancelFlag cancel) {
     server::Scratch json;
     try {
       canonicalize_jsonb(envelope, *json, core::Rules::envelope, cancel);
@@ -98,7 +88,7 @@ core::VerifyResult verify_jsonb(FunctionCallInfo fcinfo) {
       if (error.kind() == core::ErrorKind::interrupted) throw;
       return core::VerifyResult::malformed;
     }
-    return check_text(*json, now, max_age, keyring, cancel);
+    return verify_envelope(*json, now, max_age, keyring, cancel);
   });
 }
 

@@ -78,30 +78,18 @@ Held compare(const core::OpenedEnvelope& envelope, const Ids& ids, const std::st
 
 // `payload` is null if the sealed column holds the payload.
 Held held_by(const Json& sealed, const Json* payload, const Ids& ids, core::VerifyResult& result) {
-  const core::Keyring* keyring = &sealing::key_store::current();
-  const core::FindKey find = [](std::string_view kid, void* context) {
-    return static_cast<const core::Keyring*>(context)->find(kid);
-  };
   Held held = Held::something_else;
-  const auto read = [&] {
-    server::guarded([&](core::CancelFlag cancel) {
-      server::Scratch json, canonical;
-      sealed.canonicalize(*json, cancel);
-      // Most values are no envelopes, and are not read a second time. An envelope has its members in this order.
-      if (!json->starts_with("{\"d\":") || !json->ends_with(",\"v\":1}")) return;
-      const std::optional<core::OpenedEnvelope> opened =
-          core::open_envelope(*json, find, const_cast<core::Keyring*>(keyring), cancel);
-      if (!opened) return;
-      if (payload != nullptr) payload->canonicalize(*canonical, cancel);
-      result = opened->result;
-      held = compare(*opened, ids, payload == nullptr ? nullptr : &*canonical);
-    });
-  };
-  read();
-  if (result == core::VerifyResult::unknown_kid && sealing::key_store::reread_after_miss()) {
-    keyring = &sealing::key_store::current();
-    read();
-  }
+  result = sealing::with_keyring([&](const core::Keyring& keyring, core::CancelFlag cancel) {
+    server::Scratch json, canonical;
+    sealed.canonicalize(*json, cancel);
+    // Most values are no envelopes, and are not read a second time. An envelope has its members in this order.
+    if (!json->starts_with("{\"d\":") || !json->ends_with(",\"v\":1}")) return core::VerifyResult::malformed;
+    const std::optional<core::OpenedEnvelope> opened = sealing::open_envelope(*json, keyring, cancel);
+    if (!opened) return core::VerifyResult::malformed;
+    if (payload != nullptr) payload->canonicalize(*canonical, cancel);
+    held = compare(*opened, ids, payload == nullptr ? nullptr : &*canonical);
+    return opened->result;
+  });
   return held;
 }
 

@@ -31,64 +31,81 @@ create table sealcast_economy.xp_days (
 comment on table sealcast_economy.xp_days is 'The messages and points of each user, by rule (t, role) and UTC day';
 create index xp_days_day on sealcast_economy.xp_days using brin (day);
 
--- Returns the sender's role in the stream, if the server fills it in for this type. Otherwise the sender chose it, and
--- the result is null.
-create function sealcast_economy.stated_role(t text, d json) returns text
+-- The types whose user_role the server fills in. In other messages the sender chose it, so it earns nothing.
+create function sealcast_economy.types_with_role() returns text[]
   language sql stable
-  return (select d ->> 'user_role' from sealcast.message_types y
-          where y.t = stated_role.t and 'user_role' = any (y.server_fields));
+begin atomic
+  select array(select y.t from sealcast.message_types y where 'user_role' = any (y.server_fields));
+end;
 
--- Returns the rule that applies, or null.
-create function sealcast_economy.xp_rule(t text, role text) returns sealcast_economy.xp_rules
-  language sql stable
+-- Returns the rule that applies; no row: none does.
+create function sealcast_economy.xp_rule(t text, role text) returns setof sealcast_economy.xp_rules
+  language sql stable rows 1
 begin atomic
   select r.* from sealcast_economy.xp_rules r
   where r.t = xp_rule.t and (r.role = xp_rule.role or r.role is null)
   order by r.role nulls last limit 1;
 end;
 
--- Returns the points that the first `messages` messages of a day earn together, by a rule that does not change.
-create function sealcast_economy.xp_earned(messages bigint, points integer, daily_cap integer) returns bigint
-  language sql immutable parallel safe
-  return least(messages * points, daily_cap);
-
--- Returns the points that one more message earns, when its sender has earned `earned` points by this rule in this day. So
+-- Returns the points that more messages earn, when their sender has earned `earned` points by this rule in this day. So
 -- the cap holds also when the rule changes within the day.
-create function sealcast_economy.xp_gain(earned bigint, points integer, daily_cap integer) returns bigint
+create function sealcast_economy.xp_gain(earned bigint, messages bigint, points integer, daily_cap integer) returns bigint
   language sql immutable parallel safe
-  return greatest(least(points, daily_cap - earned), 0);
+  return greatest(least(messages * points, daily_cap - earned), 0);
 
-create function sealcast_economy.xp_on_event(event sealcast.event) returns void
+-- The messages of a user in a day that earn points by one rule.
+create type sealcast_economy.earning as (
+  user_id uuid,
+  day date,
+  t text,
+  role text,
+  messages bigint,
+  points integer,
+  daily_cap integer
+);
+
+create function sealcast_economy.xp_on_events(events sealcast.event[]) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 declare
-  rule constant sealcast_economy.xp_rules :=
-    sealcast_economy.xp_rule(event.t, sealcast_economy.stated_role(event.t, event.d));
-  event_day constant date := sealcast_economy.day_of(event.ts);
-  gained bigint;
+  with_role constant text[] := sealcast_economy.types_with_role();
+  earnings sealcast_economy.earning[];
 begin
-  if rule.t is null or not sealcast_economy.is_users(event.sender_id) then
+  with sent as (
+    select e.sender_id, sealcast_economy.day_of(e.ts) as day, e.t, count(*) as messages,
+           case when e.t = any (with_role) then e.d ->> 'user_role' end as role
+    from unnest(events) e where sealcast_economy.is_users(e.sender_id)
+    group by e.sender_id, day, e.t, role
+  ), rules as materialized (
+    select s.t, s.role as stated, r.role, r.points, r.daily_cap
+    from (select distinct t, role from sent) s cross join lateral sealcast_economy.xp_rule(s.t, s.role) r
+  ), earned as (
+    select s.sender_id, s.day, s.t, r.role, sum(s.messages)::bigint as messages, r.points, r.daily_cap
+    from sent s join rules r on r.t = s.t and r.stated is not distinct from s.role
+    group by s.sender_id, s.day, s.t, r.role, r.points, r.daily_cap
+  )
+  select array_agg(row(e.*)::sealcast_economy.earning order by e.sender_id, e.day, e.t, e.role) into earnings from earned e;
+  if earnings is null then
     return;
   end if;
-  -- The subquery locks the row and reads its newest version, also when another worker has just changed it.
-  loop
-    update sealcast_economy.xp_days d set messages = d.messages + 1, points = before.points + before.gained
-    from (select x.points, sealcast_economy.xp_gain(x.points, rule.points, rule.daily_cap) as gained
-          from sealcast_economy.xp_days x
-          where x.user_id = event.sender_id and x.day = event_day and x.t = rule.t and x.role is not distinct from rule.role
-          for update) before
-    where d.user_id = event.sender_id and d.day = event_day and d.t = rule.t and d.role is not distinct from rule.role
-    returning before.gained into gained;
-    exit when found;
-    insert into sealcast_economy.xp_days (user_id, day, t, role, messages, points)
-      values (event.sender_id, event_day, rule.t, rule.role, 0, 0)
-    on conflict on constraint xp_days_key do nothing;
-  end loop;
-  if gained > 0 then
-    insert into sealcast_economy.xp as x (user_id, total) values (event.sender_id, gained)
-    on conflict (user_id) do update set total = x.total + excluded.total;
-  end if;
+  -- Locks all rows in one order, so that workers do not run into deadlocks: a conflict locks the row although it is not
+  -- updated. The next statement then reads the newest versions.
+  insert into sealcast_economy.xp_days as d (user_id, day, t, role, messages, points)
+  select e.user_id, e.day, e.t, e.role, 0, 0 from unnest(earnings) e
+  on conflict on constraint xp_days_key do update set messages = d.messages where false;
+  with gains as (
+    select e.*, sealcast_economy.xp_gain(d.points, e.messages, e.points, e.daily_cap) as gained
+    from unnest(earnings) e
+    join sealcast_economy.xp_days d on d.user_id = e.user_id and d.day = e.day and d.t = e.t and d.role is not distinct from e.role
+  ), counted as (
+    update sealcast_economy.xp_days d set messages = d.messages + g.messages, points = d.points + g.gained from gains g
+    where d.user_id = g.user_id and d.day = g.day and d.t = g.t and d.role is not distinct from g.role
+    returning g.user_id, g.gained
+  )
+  insert into sealcast_economy.xp as x (user_id, total)
+  select c.user_id, sum(c.gained) from counted c where c.gained > 0 group by c.user_id order by c.user_id
+  on conflict (user_id) do update set total = x.total + excluded.total;
 end $$;
-comment on function sealcast_economy.xp_on_event(sealcast.event) is 'Handler: adds the points of one message';
+comment on function sealcast_economy.xp_on_events(sealcast.event[]) is 'Handler: adds the points of messages';
 
 -- Level n begins at 50 n (n - 1) points: each level takes 100 points more than the level before it.
 create function sealcast_economy.xp_for_level(level integer) returns bigint

@@ -1,7 +1,4 @@
 -- Aggregates: messages per minute of each stream, and messages per user and day.
---
--- All senders of a busy stream share the row of a minute. So, as in the ledger, a transaction adds its counts when it
--- commits.
 
 create table sealcast_economy.stream_minutes (
   stream_id uuid not null,
@@ -22,49 +19,22 @@ create table sealcast_economy.chatters (
 comment on table sealcast_economy.chatters is 'Messages of each user in each stream and UTC day';
 create index chatters_day on sealcast_economy.chatters using brin (day);
 
--- The counts that this transaction has not added yet.
-create table sealcast_economy.unsettled_minutes (
-  xact xid8 not null default pg_current_xact_id(),
-  stream_id uuid not null,
-  minute timestamptz not null,
-  messages bigint not null,
-  primary key (xact, stream_id, minute)
-) with (fillfactor = 50);
-
--- The first call adds all rows of the transaction and deletes them, so the calls for the other rows find nothing.
-create function sealcast_economy.settle_minutes() returns trigger
-  language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
-begin
-  if not exists (select from sealcast_economy.unsettled_minutes u
-                 where u.xact = new.xact and u.stream_id = new.stream_id and u.minute = new.minute) then
-    return null;
-  end if;
-  with taken as (
-    delete from sealcast_economy.unsettled_minutes u where u.xact = new.xact
-    returning u.stream_id, u.minute, u.messages)
-  insert into sealcast_economy.stream_minutes as m (stream_id, minute, messages)
-  select stream_id, minute, messages from taken order by stream_id, minute
-  on conflict (stream_id, minute) do update set messages = m.messages + excluded.messages;
-  return null;
-end $$;
-create constraint trigger settled after insert on sealcast_economy.unsettled_minutes
-  deferrable initially deferred for each row execute function sealcast_economy.settle_minutes();
-
-create function sealcast_economy.aggregates_on_event(event sealcast.event) returns void
+-- A worker commits as soon as the handler ends, so the rows that busy streams share are locked for a moment only.
+create function sealcast_economy.aggregates_on_events(events sealcast.event[]) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform sealcast_internal.require_triggers();
-  if not sealcast_economy.is_users(event.sender_id) then
-    return;
-  end if;
-  insert into sealcast_economy.unsettled_minutes as u (stream_id, minute, messages)
-    values (event.stream_id, sealcast_economy.minute_of(event.ts), 1)
-  on conflict (xact, stream_id, minute) do update set messages = u.messages + 1;
   insert into sealcast_economy.chatters as c (stream_id, day, user_id, messages)
-    values (event.stream_id, sealcast_economy.day_of(event.ts), event.sender_id, 1)
-  on conflict (stream_id, day, user_id) do update set messages = c.messages + 1;
+  select e.stream_id, sealcast_economy.day_of(e.ts) as day, e.sender_id, count(*)
+  from unnest(events) e where sealcast_economy.is_users(e.sender_id)
+  group by e.stream_id, day, e.sender_id order by e.stream_id, day, e.sender_id
+  on conflict (stream_id, day, user_id) do update set messages = c.messages + excluded.messages;
+  insert into sealcast_economy.stream_minutes as m (stream_id, minute, messages)
+  select e.stream_id, sealcast_economy.minute_of(e.ts) as minute, count(*)
+  from unnest(events) e where sealcast_economy.is_users(e.sender_id)
+  group by e.stream_id, minute order by e.stream_id, minute
+  on conflict (stream_id, minute) do update set messages = m.messages + excluded.messages;
 end $$;
-comment on function sealcast_economy.aggregates_on_event(sealcast.event) is 'Handler: counts one message of any type';
+comment on function sealcast_economy.aggregates_on_events(sealcast.event[]) is 'Handler: counts messages of any type';
 
 create function sealcast_economy.require_reader(stream_id uuid) returns void
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$

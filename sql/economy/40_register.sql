@@ -35,9 +35,9 @@ begin
     return;
   end if;
   for handler in
-    values ('xp', null, 'sealcast_economy.xp_on_event(sealcast.event)'::regprocedure),
+    values ('xp', null, 'sealcast_economy.xp_on_events(sealcast.event[])'::regprocedure),
            ('gifts', 'gift', 'sealcast_economy.gift_on_event(sealcast.event)'),
-           ('aggregates', null, 'sealcast_economy.aggregates_on_event(sealcast.event)')
+           ('aggregates', null, 'sealcast_economy.aggregates_on_events(sealcast.event[])')
   loop
     perform sealcast.register_handler(handler.column1, handler.column2, handler.column3, group_name => register.group_name);
     action := 'registered'; object := format('handler %s in group %s', handler.column1, group_name);

@@ -21,6 +21,7 @@ create function sealcast_economy.audit(first_day date default null, last_day dat
   returns table (what text, subject text, expected text, found text)
   language plpgsql stable security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $$
 declare
+  with_role constant text[] := sealcast_economy.types_with_role();
   -- Retention keeps whole days of messages, so the audit compares whole days.
   first_kept constant date := (select sealcast_economy.day_of(min(m.ts)) from sealcast.messages m);
   since constant date := greatest(first_day, coalesce(first_kept, 'infinity'));
@@ -78,23 +79,20 @@ begin
          format('%s messages, %s points', coalesce(w.messages, 0), coalesce(w.points, 0)),
          format('%s messages, %s points', coalesce(d.messages, 0), coalesce(d.points, 0))
   from (
-    select m.user_id, m.day, (m.rule).t, coalesce((m.rule).role, '') as role, sum(m.messages) as messages,
-           sealcast_economy.xp_earned(sum(m.messages)::bigint, (m.rule).points, (m.rule).daily_cap) as points
+    select m.user_id, m.day, r.t, coalesce(r.role, '') as role, sum(m.messages) as messages,
+           sealcast_economy.xp_gain(0, sum(m.messages)::bigint, r.points, r.daily_cap) as points
     from (
-      select m.user_id, m.day, m.messages, sealcast_economy.xp_rule(m.t, m.role) as rule
-      from (
-        select m.sender_id as user_id, sealcast_economy.day_of(m.ts) as day, m.t,
-               sealcast_economy.stated_role(m.t, m.d::json) as role, count(*) as messages
-        from sealcast.messages m
-        where m.ts >= since_ms and m.ts < until_ms and sealcast_economy.is_users(m.sender_id)
-          and m.t in (select r.t from sealcast_economy.xp_rules r)
-        group by 1, 2, 3, 4) m
-      offset 0) m
-    where (m.rule).t is not null
-    group by m.user_id, m.day, m.rule) w
+      select m.sender_id as user_id, sealcast_economy.day_of(m.ts) as day, m.t, count(*) as messages,
+             case when m.t = any (with_role) then m.d::json ->> 'user_role' end as role
+      from sealcast.messages m
+      where m.ts >= since_ms and m.ts < until_ms and sealcast_economy.is_users(m.sender_id)
+        and m.t in (select r.t from sealcast_economy.xp_rules r)
+      group by 1, 2, 3, 5) m
+    cross join lateral sealcast_economy.xp_rule(m.t, m.role) r
+    group by m.user_id, m.day, r.t, r.role, r.points, r.daily_cap) w
   full join (
     select d.user_id, d.day, d.t, coalesce(d.role, '') as role, d.messages, d.points,
-           d.points = sealcast_economy.xp_earned(d.messages, r.points, r.daily_cap) as follows_rule
+           d.points = sealcast_economy.xp_gain(0, d.messages, r.points, r.daily_cap) as follows_rule
     from sealcast_economy.xp_days d left join sealcast_economy.xp_rules r on r.t = d.t and r.role is not distinct from d.role
     where d.day >= since and d.day < until) d using (user_id, day, t, role)
   left join (select e.sender_id as user_id, sealcast_economy.day_of(e.ts) as day, count(*) as messages

@@ -1,7 +1,7 @@
 -- Privileges: PUBLIC has none, users read their own rows, and only the functions move money.
 
 select sealcast_internal.revoke_all_grants('sealcast_economy');
-revoke all on type sealcast_economy.account_kind, sealcast_economy.posting from public;
+revoke all on type sealcast_economy.account_kind, sealcast_economy.posting, sealcast_economy.earning from public;
 grant usage on schema sealcast_economy to sealcast_admin, sealcast_user;
 grant usage on type sealcast_economy.account_kind to sealcast_admin, sealcast_user;
 
@@ -17,13 +17,13 @@ grant execute on function
   to sealcast_admin;
 -- Workers apply these handlers through apply_events(). They cannot call them, because they have no USAGE on the schema.
 grant execute on function
-  sealcast_economy.xp_on_event(sealcast.event), sealcast_economy.gift_on_event(sealcast.event),
-  sealcast_economy.aggregates_on_event(sealcast.event)
+  sealcast_economy.xp_on_events(sealcast.event[]), sealcast_economy.gift_on_event(sealcast.event),
+  sealcast_economy.aggregates_on_events(sealcast.event[])
   to sealcast_service;
 
 grant select, insert, update, delete on sealcast_economy.currencies, sealcast_economy.xp_rules to sealcast_admin;
 grant select on all tables in schema sealcast_economy to sealcast_admin;
-revoke all on sealcast_economy.unsettled_balances, sealcast_economy.unsettled_minutes from sealcast_admin;
+revoke all on sealcast_economy.unsettled_balances from sealcast_admin;
 grant select on sealcast_economy.currencies, sealcast_economy.xp_rules, sealcast_economy.xp, sealcast_economy.xp_days,
   sealcast_economy.accounts, sealcast_economy.transfers, sealcast_economy.entries, sealcast_economy.holds to sealcast_user;
 

@@ -12,8 +12,9 @@ export const deposit = (client, user, amount) =>
 // Applies a handler to committed messages in the given order.
 export const apply = (client, handler, txnIds) =>
   client.query(
-    `select sealcast_economy.${handler}((m.t, m.stream_id, m.sender_id, m.txn_id, m.ts, 1, m.d, sealcast.envelope(m))::sealcast.event)
-     from unnest($1::uuid[]) with ordinality asked (txn_id, n) join sealcast.messages m using (txn_id) order by n`,
+    `select sealcast_economy.${handler}(${handler.endsWith('_events') ? 'array_agg(event order by n)' : 'event'})
+     from (select n, (m.t, m.stream_id, m.sender_id, m.txn_id, m.ts, 1, m.d, sealcast.envelope(m))::sealcast.event as event
+           from unnest($1::uuid[]) with ordinality asked (txn_id, n) join sealcast.messages m using (txn_id) order by n) e`,
     [txnIds],
   );
 

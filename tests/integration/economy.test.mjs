@@ -150,8 +150,8 @@ test('counts and XP are right when workers apply events of many senders and stre
     for (let i = 0; i < mine.length; i += 50) {
       await connection.query('begin');
       const txns = mine.slice(i, i + 50).map((item) => item.txn);
-      await apply(connection, 'aggregates_on_event', txns);
-      await apply(connection, 'xp_on_event', txns);
+      await apply(connection, 'aggregates_on_events', txns);
+      await apply(connection, 'xp_on_events', txns);
       await connection.query('commit');
     }
   }));
@@ -222,7 +222,7 @@ test('a restored dump has the ledger with its balances, XP and aggregates', { ti
     const items = [300, 50].map((amount) => ({ stream, t: 'gift', sender, txn: randomUUID(), d: { amount, to: creator } }));
     await admit(source, items);
     await apply(source, 'gift_on_event', [items[0].txn]);
-    for (const handler of ['xp_on_event', 'aggregates_on_event']) await apply(source, handler, items.map((item) => item.txn));
+    for (const handler of ['xp_on_events', 'aggregates_on_events']) await apply(source, handler, items.map((item) => item.txn));
     const expected = { [`wallet ${sender}`]: 650, [`earnings ${creator}`]: 210, [`hold ${sender}`]: 50, [`platform ${NIL}`]: 90, [`outside ${NIL}`]: -1000 };
     assert.deepEqual(await balances(source), expected);
 

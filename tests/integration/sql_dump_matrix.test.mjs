@@ -123,7 +123,7 @@ before(async () => {
   const gifts = await send(60, 'gift', { amount: 100, to: randomUUID() });
   const txns = (items) => items.map((item) => item.txn);
   await apply(source, 'gift_on_event', txns(gifts.slice(10)));
-  for (const handler of ['xp_on_event', 'aggregates_on_event']) await apply(source, handler, txns([...chats, ...gifts]));
+  for (const handler of ['xp_on_events', 'aggregates_on_events']) await apply(source, handler, txns([...chats, ...gifts]));
   const relay = new Holder(source, 'relay');
   await relay.claim(60_000);
   relayed = (await relay.drain(150)).length;

@@ -75,7 +75,7 @@ test('with a publication for all tables, every table can be changed, and everyth
     select sealcast.register_handler('handle', 'chat', 'handle(sealcast.event)'), sealcast.register_handler('handle', null, 'handle(sealcast.event)')`);
   const chats = [await send(client, 'chat', { n: 1 }), await send(client, 'chat', { n: 2 })];
   const gift = await send(client, 'gift', { amount: 10, to: creator });
-  for (const handler of ['xp_on_event', 'aggregates_on_event']) await apply(client, handler, [...chats, gift].map((item) => item.txn));
+  for (const handler of ['xp_on_events', 'aggregates_on_events']) await apply(client, handler, [...chats, gift].map((item) => item.txn));
   await apply(client, 'gift_on_event', [gift.txn]);
   assert.equal(await relay.claim(60_000), 4);
   assert.equal((await relay.drain(10)).length, 3);

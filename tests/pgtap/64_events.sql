@@ -2,7 +2,7 @@
 -- events, who may apply events, and that an event is reported as applied only when it was.
 begin;
 \ir scene.psql
-select plan(125);
+select plan(130);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -73,6 +73,25 @@ select is(pg_temp.apply(e), 'applied applied applied', 'a batch is applied') fro
 select results_eq('select "offset" from public.tap_order order by place', 'select generate_series(1::bigint, 3)', 'the events of a batch are applied in order');
 select is((select string_agg(distinct as_role, ' ') from public.tap_counter), 'tap_shop', 'a handler runs with the rights of the owner of its function');
 select is(pg_temp.apply(e), 'repeated repeated repeated', 'a repeated event is not applied again') from sent;
+
+-- A handler that takes many events.
+savepoint many;
+create table public.tap_calls (place bigint generated always as identity, offsets bigint[], as_role text default current_user);
+grant all on public.tap_calls to tap_shop;
+create function public.tap_many(events sealcast.event[]) returns void language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from unnest(events) e where e.d ->> 'content' = 'poison') then raise exception 'poison' using errcode = '22000'; end if;
+  insert into public.tap_calls (offsets) select array_agg((e.event)."offset" order by e.n) from (select unnest(events), generate_subscripts(events, 1)) e (event, n);
+end $$;
+alter function public.tap_many owner to tap_shop;
+select is(pg_temp.outcome('sealcast_admin', null, $$select sealcast.register_handler('many', 'chat', 'public.tap_many(sealcast.event[])')$$), 'ok', 'a function of an array of events may be a handler');
+select is(pg_temp.apply(e, 'many', 3), 'applied applied applied', 'a batch is applied by a handler of an array') from sent;
+select results_eq('select offsets, as_role from public.tap_calls', $$values (array[1, 2, 3]::bigint[], 'tap_shop')$$, 'a handler of an array gets the events of a batch in one call, in order, with the rights of its owner');
+select is(pg_temp.apply(array[e[1], pg_temp.say(:owner, 'poison'), pg_temp.say(:vip, 'four'), pg_temp.say(:moderator, 'five')], 'many', 3),
+          'repeated failed applied applied', 'an event that fails a handler of an array is found, and the others are applied') from sent;
+select results_eq('select offsets from public.tap_calls order by place offset 1', $$values (array[3]::bigint[]), (array[4])$$, 'after a failure, a handler of an array gets one event in each call');
+rollback to many;
 select is(pg_temp.apply(array[e[1], x, x, e[2]]), 'repeated applied repeated repeated', 'a repeated event within a batch is applied once')
 from sent, pg_temp.say(:guest, 'four') x;
 select is((select count(*) from public.tap_counter), 4::bigint, 'each event has one effect');

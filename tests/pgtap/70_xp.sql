@@ -10,52 +10,52 @@ insert into sealcast_economy.xp_rules values ('chat', null, 3, 10), ('chat', 'vi
 select throws_ok($$insert into sealcast_economy.xp_rules values ('chat', null, 9, null)$$, '23505', null, 'a type and role may have only one rule');
 
 -- The rule of the role, else the rule of the type.
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 1) \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :guest, 1) \g /dev/null
 select is(pg_temp.total(:guest), 3::bigint, 'a message earns the points of its rule');
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :vip, 30, '{"user_role":"vip"}') \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :vip, 30, '{"user_role":"vip"}') \g /dev/null
 select is(pg_temp.total(:vip), 150::bigint, 'a rule of a role has its own points and cap');
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :owner, 1, '{"user_role":"owner"}') \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :owner, 1, '{"user_role":"owner"}') \g /dev/null
 select is(pg_temp.total(:owner), 3::bigint, 'a role without a rule earns by the rule of the type');
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :moderator, 4, '{"user_role":"mime"}') \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :moderator, 4, '{"user_role":"mime"}') \g /dev/null
 select is(pg_temp.total(:moderator), null, 'a rule of 0 points earns nothing');
-select pg_temp.apply('sealcast_economy.xp_on_event', t, :moderator, 4) from unnest('{poll,announcement,reaction}'::text[]) t \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', t, :moderator, 4) from unnest('{poll,announcement,reaction}'::text[]) t \g /dev/null
 select is(pg_temp.total(:moderator), null, 'a type without a rule, and a rule with a cap of 0, earn nothing');
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :system, 1) \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :system, 1) \g /dev/null
 select is(pg_temp.total(:system), null, 'the system earns nothing');
 -- The sender chose this role.
 update sealcast.message_types set server_fields = '{}' where t = 'chat';
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :owner, 1, '{"user_role":"vip"}') \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :owner, 1, '{"user_role":"vip"}') \g /dev/null
 select is(pg_temp.total(:owner), 6::bigint, 'a role counts only where the server fills it in');
 update sealcast.message_types set server_fields = '{user_role}' where t = 'chat';
 
 -- The cap, per UTC day.
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 3) \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :guest, 3) \g /dev/null
 select is(pg_temp.total(:guest), 10::bigint, 'the last points before the cap are cut');
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 5) \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :guest, 5) \g /dev/null
 select is(pg_temp.total(:guest), 10::bigint, 'beyond the cap, no points are earned');
 select is((select (messages, points) from sealcast_economy.xp_days where user_id = :guest), (9::bigint, 10::bigint), 'messages beyond the cap are counted');
 set local timezone = 'Pacific/Kiritimati';
 create temp table midnight as select (date_trunc('day', now() at time zone 'UTC') - interval '3 days') at time zone 'UTC' as at;
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :guest, 4, at => at + shift) from midnight, unnest(array[interval '-1 ms', interval '0']) shift \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :guest, 4, at => at + shift) from midnight, unnest(array[interval '-1 ms', interval '0']) shift \g /dev/null
 select is(pg_temp.total(:guest), 30::bigint, 'a UTC day ends with its last millisecond');
 select is((select array_agg(day order by day) from sealcast_economy.xp_days where user_id = :guest),
           (select array[(at at time zone 'UTC')::date - 1, (at at time zone 'UTC')::date, (now() at time zone 'UTC')::date] from midnight), 'days are UTC days in every time zone');
 
 -- One user with two rules in one day.
 select gen_random_uuid() as two \gset
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :'two', 4, '{"user_role":"vip"}'), pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :'two', 2) \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :'two', 4, '{"user_role":"vip"}'), pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :'two', 2) \g /dev/null
 select is(array_agg(concat_ws(' ', messages, points, role) order by points), '{2 6,4 20 vip}', 'each rule counts its own messages and points of a day')
 from sealcast_economy.xp_days where user_id = :'two';
 
 -- A rule changes within a day.
 update sealcast_economy.xp_rules set daily_cap = 100 where t = 'chat' and role is null;
-select pg_temp.apply('sealcast_economy.xp_on_event', 'chat', :owner, 1) \g /dev/null
+select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :owner, 1) \g /dev/null
 select is(pg_temp.total(:owner), 9::bigint, 'a new cap applies to later messages');
 select is((select sum(points) from sealcast_economy.xp_days where user_id = :owner), 9::numeric, 'after a new cap, the days add up to the total');
 create function pg_temp.earns(user_id uuid, points integer, daily_cap integer, messages integer) returns bigint language plpgsql as $f$
 begin
   update sealcast_economy.xp_rules r set points = earns.points, daily_cap = earns.daily_cap where t = 'chat' and role is null;
-  perform pg_temp.apply('sealcast_economy.xp_on_event', 'chat', earns.user_id, messages);
+  perform pg_temp.apply('sealcast_economy.xp_on_events', 'chat', earns.user_id, messages);
   return coalesce(pg_temp.total(earns.user_id), 0);
 end $f$;
 select is(array[pg_temp.earns(:nowhere, 10, 100, 9), pg_temp.earns(:nowhere, 1, 100, 200)], '{90,100}'::bigint[], 'with fewer points per message, the cap holds');

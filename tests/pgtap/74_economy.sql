@@ -15,8 +15,8 @@ update sealcast.message_types set admit_hook = 'pg_temp.hook(uuid,uuid,text,uuid
 select throws_ok('select sealcast_economy.register()', '55000', 'message type gift has another admit hook', 'register() does not replace another hook');
 update sealcast.message_types set admit_hook = null where t = 'gift';
 select sealcast_economy.register() \g /dev/null
-select has_function('sealcast_economy', handler, array['sealcast.event'], handler || ' is a handler')
-from unnest('{xp_on_event,gift_on_event,aggregates_on_event}'::text[]) handler;
+select has_function('sealcast_economy', handler, array[argument], handler || ' is a handler')
+from (values ('xp_on_events', 'sealcast.event[]'), ('gift_on_event', 'sealcast.event'), ('aggregates_on_events', 'sealcast.event[]')) h (handler, argument);
 
 -- Messages with every kind of effect.
 select sealcast_economy.deposit(:guest, 1000, 'USD', 'payment') \g /dev/null
@@ -28,7 +28,7 @@ select is((select v.status from sealcast.admit(array[:room::uuid], '{viewer_coun
 select pg_temp.settle() \g /dev/null
 select is((select array_agg(distinct what order by what) from sealcast_economy.audit()), '{gift,"messages of a minute","messages of a user","xp of a day"}', 'the audit finds the messages without effects');
 create function pg_temp.apply_all() returns void language sql as $$
-  select sealcast_economy.xp_on_event(pg_temp.event(m.txn_id)), sealcast_economy.aggregates_on_event(pg_temp.event(m.txn_id)),
+  select sealcast_economy.xp_on_events(array[pg_temp.event(m.txn_id)]), sealcast_economy.aggregates_on_events(array[pg_temp.event(m.txn_id)]),
          case m.t when 'gift' then sealcast_economy.gift_on_event(pg_temp.event(m.txn_id)) end
   from sealcast.messages m order by m.message_id $$;
 select pg_temp.apply_all() \g /dev/null
@@ -76,7 +76,7 @@ select is((select count(*) from sealcast_economy.audit(last_day => (now() at tim
 select is((select count(*) from sealcast_economy.audit((now() at time zone 'UTC')::date, (now() at time zone 'UTC')::date)), 2::bigint, 'an audit of the day of the fault finds it');
 update sealcast_economy.chatters set messages = messages - 1;
 -- Days whose messages retention has dropped.
-select pg_temp.apply('sealcast_economy.aggregates_on_event', 'chat', :guest, 1, at => now() - interval '40 days') \g /dev/null
+select pg_temp.apply('sealcast_economy.aggregates_on_events', 'chat', :guest, 1, at => now() - interval '40 days') \g /dev/null
 select pg_temp.settle() \g /dev/null
 select is(pg_temp.audit(), 'sound', 'the audit leaves out days whose messages are dropped');
 
@@ -112,7 +112,7 @@ create temp table granted (function text, roles text);
 insert into granted values
   ('level_of', 'au'), ('xp_for_level', 'au'), ('top_chatters', 'au'), ('messages_per_minute', 'au'),
   ('deposit', 'a'), ('withdraw', 'a'), ('release_expired_holds', 'a'), ('trim_aggregates', 'a'), ('audit', 'a'),
-  ('xp_on_event', 's'), ('gift_on_event', 's'), ('aggregates_on_event', 's');
+  ('xp_on_events', 's'), ('gift_on_event', 's'), ('aggregates_on_events', 's');
 select results_eq(
   $$select p.proname::text collate "default", concat(
       case when has_function_privilege('sealcast_admin', p.oid, 'execute') then 'a' end,

@@ -18,7 +18,7 @@ select pg_temp.admit(s, 'chat', :owner, '{}') from :streams \g /dev/null
 select sealcast_economy.deposit(u, 1000, 'USD', u::text) from unnest(array[:guest, :owner]::uuid[]) u \g /dev/null
 select gen_random_uuid() as captured \gset
 select pg_temp.admit(:room, 'gift', :guest, '{"amount":100}', txn_id) from unnest(array[:'captured', gen_random_uuid()]) txn_id \g /dev/null
-select sealcast_economy.xp_on_event(e), sealcast_economy.aggregates_on_event(e), sealcast_economy.gift_on_event(e)
+select sealcast_economy.xp_on_events(array[e]), sealcast_economy.aggregates_on_events(array[e]), sealcast_economy.gift_on_event(e)
 from pg_temp.event(:'captured') e \g /dev/null
 select pg_temp.settle() \g /dev/null
 select sealcast.mute(s, u::uuid) from :streams, unnest(array[:guest, :vip]) u \g /dev/null

@@ -165,8 +165,7 @@ insert into tries
          ('sealcast_internal.row_companion()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'y')$$),
          ('sealcast_internal.after_ddl()', current_user, 'create trigger more before insert on public.tap_keyed for each row execute function sealcast.idempotent_insert(''author'', ''txn'')'),
          ('sealcast_economy.refuse_change()', 'none', 'delete from sealcast_economy.entries'),
-         ('sealcast_economy.settle_balances()', 'sealcast_admin', pg_temp.call('sealcast_economy.deposit(uuid,bigint,text,text)'::regprocedure)),
-         ('sealcast_economy.settle_minutes()', 'none', pg_temp.call('sealcast_economy.aggregates_on_event(sealcast.event)'::regprocedure));
+         ('sealcast_economy.settle_balances()', 'sealcast_admin', pg_temp.call('sealcast_economy.deposit(uuid,bigint,text,text)'::regprocedure));
 create table public.tap_sealed (author text, txn text, body json);
 create trigger sealing before insert on public.tap_sealed
   for each row execute function sealcast.seal_row('body', 'note', 'author', 'author', 'txn');

@@ -341,7 +341,14 @@ TEST(Envelope, OpensAnEnvelopeOfAnyAge) {
   EXPECT_EQ(opened->sender_id, kFields.sender_id);
   EXPECT_EQ(opened->txn_id, kFields.txn_id);
   EXPECT_EQ(opened->canonical_d, R"({"content":"hello","type":"chat"})");
+  EXPECT_EQ(opened->ts, kFields.ts);
+  EXPECT_TRUE(opened->as_sealed);
   EXPECT_EQ(opened->result, VerifyResult::ok);
+  const std::optional<OpenedEnvelope> spaced =
+      open_envelope(replaced(sealed(), ",\"t\"", ", \"t\""), find_key, nullptr);
+  ASSERT_TRUE(spaced);
+  EXPECT_FALSE(spaced->as_sealed);
+  EXPECT_EQ(spaced->result, VerifyResult::ok);
   EXPECT_EQ(open_envelope(replaced(sealed(), "hello", "hallo"), find_key, nullptr)->result,
             VerifyResult::bad_signature);
   EXPECT_EQ(open_envelope(replaced(sealed(), "\"k1\"", "\"gone\""), find_key, nullptr)->result,
