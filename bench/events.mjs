@@ -91,18 +91,29 @@ const apply = `with effect as (
     on conflict do nothing returning true)
   select shop.count($1) from effect`;
 
+// Returns how many events were taken.
+async function takeBatch(client, batch) {
+  await client.query('begin');
+  const { rows } = await client.query({
+    name: 'take',
+    text: 'delete from shop.queue where id in (select id from shop.queue order by id limit $1 for update skip locked) returning id, event::text',
+    values: [batch],
+  });
+  rows.sort((a, b) => a.id - b.id);
+  for (const { event } of rows) await client.query({ name: 'apply', text: apply, values: [event] });
+  await client.query('commit');
+  return rows.length;
+}
+
+// Pollers whose batches have the same users in another order run into deadlocks, and try again.
 async function emptyQueue(client, batch) {
-  for (;;) {
-    await client.query('begin');
-    const { rows } = await client.query({
-      name: 'take',
-      text: 'delete from shop.queue where id in (select id from shop.queue order by id limit $1 for update skip locked) returning id, event::text',
-      values: [batch],
-    });
-    rows.sort((a, b) => a.id - b.id);
-    for (const { event } of rows) await client.query({ name: 'apply', text: apply, values: [event] });
-    await client.query('commit');
-    if (rows.length === 0) return;
+  for (let taken = 1; taken > 0;) {
+    try {
+      taken = await takeBatch(client, batch);
+    } catch (error) {
+      if (error.code !== '40P01') throw error;
+      await client.query('rollback');
+    }
   }
 }
 
