@@ -303,5 +303,6 @@ export function supabase(options: {
   topic?: string;
   vipTopic?: string;
   event?: string;
+  /** Whether to join the private channel of the topic, as the setting supabase.channels. Default: true. */
   private?: boolean;
 }): Driver;

@@ -120,7 +120,7 @@ begin
   if stream_id is null then
     perform sealcast_internal.refuse(400, 'invalid_request', 'stream_id is null', null, 'Pass the stream in which the role applies.');
   elsif role !~ '^[a-z][a-z0-9_]{0,31}$' then
-    perform sealcast_internal.refuse(400, 'invalid_request', format('invalid role name: %L', left(role, 64)), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', 'the role name is invalid', left(role, 64),
                             'Use a name that matches [a-z][a-z0-9_]{0,31}.');
   end if;
   perform sealcast_internal.require_user(user_id);

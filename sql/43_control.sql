@@ -13,7 +13,7 @@ begin
                             'Use 0 to 60000 milliseconds.');
   elsif target is distinct from 'sse'
         and not exists (select from sealcast.deliveries d where d.transport = migrate_transport.target) then
-    perform sealcast_internal.refuse(400, 'invalid_request', format('no sidecar publishes to transport %L', left(target, 64)), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', 'no sidecar publishes to this transport', left(target, 64),
                             'Use sse, or a transport of the table sealcast.deliveries.');
   end if;
   select * into sealed from sealcast.admit(
@@ -49,8 +49,8 @@ begin
   select key into stray from json_object_keys(arguments) key
   group by key having key <> all (parameters) or count(*) > 1 order by key limit 1;
   if stray is not null then
-    perform sealcast_internal.refuse(400, 'invalid_request', format('unknown or duplicate argument %s of %s', left(stray, 64), function),
-                            null, format('%s takes: %s.', function, array_to_string(parameters, ', ')));
+    perform sealcast_internal.refuse(400, 'invalid_request', format('unknown or duplicate argument of %s', function),
+                            left(stray, 64), format('%s takes: %s.', function, array_to_string(parameters, ', ')));
   end if;
   perform set_config('request.jwt.claims', json_build_object('sub', caller, 'role', 'sealcast_user')::text, true);
   case function

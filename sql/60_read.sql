@@ -22,7 +22,7 @@ begin
     perform sealcast_internal.refuse(400, 'invalid_request', format('limit is %s', coalesce(history."limit"::text, 'null')),
                                      'limit must be from 1 to 500', 'Send a limit from 1 to 500, and read further pages by after or before.');
   elsif (channel in ('public', 'vip')) is not true then
-    perform sealcast_internal.refuse(400, 'invalid_request', format('there is no channel %s', coalesce(channel, 'null')),
+    perform sealcast_internal.refuse(400, 'invalid_request', 'there is no such channel',
                                      'channel must be public or vip', 'Send public or vip, or leave the channel out.');
   end if;
   perform sealcast_internal.authorise_reading(stream_id);

@@ -322,7 +322,7 @@ create function sealcast.set_delivery_mode(stream_id uuid, mode text) returns vo
 begin
   perform sealcast_internal.authorise_and_lock('control', stream_id);
   if mode not in ('standard', 'hybrid', 'hot') then
-    perform sealcast_internal.refuse(400, 'invalid_request', format('invalid delivery mode: %L', left(mode, 64)), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', 'the delivery mode is invalid', left(mode, 64),
                             'Use standard, hybrid or hot, or null to let the number of viewers decide.');
   end if;
   perform from sealcast.streams s where s.stream_id = set_delivery_mode.stream_id for update;

@@ -7,9 +7,10 @@ import { readSharedChannel } from '../shared_channel.js';
 const OPTIONS = { client: CLIENT, topic: TEXT, vipTopic: TEXT, event: TEXT, private: FLAG };
 
 // `client` is a SupabaseClient, or a function that makes one. `private` asks for a private channel, which row-level
-// security on realtime.messages protects.
+// security on realtime.messages protects. A private and a public channel of one topic are two channels, and joining the
+// wrong one succeeds. So the default is that of the setting supabase.channels, which the sidecar publishes by.
 export function supabase(options) {
-  const { client, vipTopic, private: isPrivate = false, ...named } = checkDriver('supabase()', options, OPTIONS);
+  const { client, vipTopic, private: isPrivate = true, ...named } = checkDriver('supabase()', options, OPTIONS);
   const { topic = 'sealcast:{stream_id}', event = 'message' } = named;
   const names = { public: topic, vip: vipTopic };
   const open = (sdk, name, report) => openTopic(sdk, report, { name, event, isPrivate });

@@ -1,6 +1,7 @@
 // Decides whether a message may be sent. The same rules apply to messages from the sidecar and to messages from SQL.
 // The rules of the acts `send` and `send_private` are also in the table of sql/31_authority.sql.
 #include "admission/batch.h"
+#include "core/message_type.h"
 #include "server/datum.h"
 
 extern "C" {
@@ -23,14 +24,6 @@ const char* in_utc(TimestampTz moment) {
   if (timestamp2tm(moment, nullptr, &tm, &microseconds, nullptr, nullptr) != 0) return "?";
   return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min,
                   tm.tm_sec, microseconds / 1000);
-}
-
-// Returns the first 64 characters of a type as a quoted literal. The text is cut because a sender can send a type that
-// is as long as a message.
-const char* quoted(const text* name) {
-  constexpr int kMaxShown = 64;
-  const Datum shown = DirectFunctionCall2(text_left, PointerGetDatum(name), Int32GetDatum(kMaxShown));
-  return TextDatumGetCString(DirectFunctionCall1(quote_literal, shown));
 }
 
 const char* joined(ArrayType* roles) {
@@ -111,7 +104,8 @@ Verdict refusal(const Item& item, TimestampTz now) {
   if (item.problem != nullptr) {
     return {.status = 400,
             .code = "invalid_json",
-            .message = item.problem,
+            .message = "d is not JSON that can be signed",
+            .details = item.problem,
             .hint = "Send an I-JSON object (RFC 7493) whose numbers are exact as double, and without U+0000."};
   }
   const auto bytes = static_cast<int>(server::view(item.canonical).size());
@@ -147,10 +141,13 @@ Verdict restricted(const Restriction& restriction, TimestampTz now) {
   return verdict;
 }
 
+// A sender can send any text as a type. Only a text that can be the name of a type is repeated.
 Verdict unknown_type(const text* t) {
   return {.status = 422,
           .code = "unknown_type",
-          .message = psprintf("message type %s does not exist", quoted(t)),
+          .message = core::is_message_type(server::view(t))
+                         ? psprintf("message type %s does not exist", text_to_cstring(t))
+                         : "t is not the name of a message type",
           .hint = "Use a type of sealcast.message_types."};
 }
 

@@ -4,6 +4,18 @@
 
 namespace sealcast::admission {
 
+// PostgREST sends the message of an error as the reason phrase of the HTTP status line, as it is. A line break in it
+// would begin a header of the response. Other control characters are not allowed there (RFC 9112, section 4).
+static const char* without_controls(const char* message) {
+  char* const line = pstrdup(message);
+  for (char* c = line; *c != '\0'; ++c) {
+    const bool c1 = static_cast<unsigned char>(*c) == 0xC2 && static_cast<unsigned char>(c[1]) < 0xA0;
+    if (c1) *c++ = '?';
+    if (c1 || static_cast<unsigned char>(*c) < 0x20 || *c == 0x7F) *c = '?';
+  }
+  return line;
+}
+
 void refuse(const Verdict& verdict) {
   constexpr const char* kNoHint = "A retry with the same arguments cannot succeed.";
   const char* hint = verdict.hint == nullptr ? "" : verdict.hint;
@@ -12,7 +24,7 @@ void refuse(const Verdict& verdict) {
   }
   const auto digit = [&verdict](int place) { return '0' + verdict.status / place % 10; };
   ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', digit(100), digit(10), digit(1))),
-                  errmsg_internal("%s", verdict.message == nullptr ? verdict.code : verdict.message),
+                  errmsg_internal("%s", without_controls(verdict.message == nullptr ? verdict.code : verdict.message)),
                   verdict.details == nullptr ? errdetail_internal("%s", verdict.code)
                                              : errdetail_internal("%s: %s", verdict.code, verdict.details),
                   errhint("%s", *hint == '\0' ? kNoHint : hint)));

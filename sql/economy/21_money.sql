@@ -20,7 +20,7 @@ begin
     perform sealcast_internal.refuse(400, 'invalid_request', format('invalid amount: %s', coalesce(amount::text, 'null')), null,
                             'Use a whole number of minor units, 1 to 9007199254740991.');
   elsif not exists (select from sealcast_economy.currencies c where c.currency = move_money.currency) then
-    perform sealcast_internal.refuse(400, 'invalid_request', format('currency %L does not exist', left(currency, 64)), null,
+    perform sealcast_internal.refuse(400, 'invalid_request', 'this currency does not exist', left(currency, 64),
                             'Use a currency of the table sealcast_economy.currencies.');
   elsif (length(reference) between 1 and 200) is not true then
     perform sealcast_internal.refuse(400, 'invalid_request', 'reference must have 1 to 200 characters', null,
@@ -34,8 +34,8 @@ begin
       and e.currency = move_money.currency and e.amount = change
     where x.kind = transfer_kind and x.reference = move_money.reference;
     if not found then
-      perform sealcast_internal.refuse(409, 'reference_reused', format('reference %L was already used for another request', reference),
-                              null, 'Use a new reference for each request.');
+      perform sealcast_internal.refuse(409, 'reference_reused', 'this reference was already used for another request',
+                              reference, 'Use a new reference for each request.');
     end if;
   elsif change < 0 and sealcast_economy.locked_balance(account, user_id, currency) < 0 then
     perform sealcast_internal.refuse(402, 'insufficient_funds', format('the user has less than %s in %s', amount, account), currency,

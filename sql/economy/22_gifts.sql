@@ -40,8 +40,8 @@ declare
   terms sealcast_economy.currencies;
 begin
   if stray is not null then
-    problem := format('unknown member %L of a gift', left(stray, 64));
-    hint := 'Send amount, and optionally currency and to.';
+    problem := 'd has an unknown member';
+    hint := format('Send amount, and optionally currency and to, without %L.', left(stray, 64));
     return;
   end if;
 
@@ -52,7 +52,7 @@ begin
     where json_typeof(d -> 'currency') = 'string' and c.currency = d ->> 'currency';
   end if;
   if terms.currency is null then
-    problem := coalesce('unknown currency: ' || left((d -> 'currency')::text, 64), 'currency is missing');
+    problem := case when d -> 'currency' is null then 'currency is missing' else 'currency is unknown' end;
     hint := 'Send a currency in which gifts are paid.';
     return;
   end if;
@@ -62,7 +62,7 @@ begin
     amount := d ->> 'amount';
   end if;
   if (amount between terms.smallest_gift and terms.largest_gift) is not true then
-    problem := coalesce('invalid amount: ' || left((d -> 'amount')::text, 64), 'amount is missing');
+    problem := case when d -> 'amount' is null then 'amount is missing' else 'amount is invalid' end;
     hint := format('Send a whole number of minor units of %s, %s to %s.', currency, terms.smallest_gift, terms.largest_gift);
     return;
   end if;

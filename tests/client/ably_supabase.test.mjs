@@ -137,10 +137,22 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
   });
 }
 
+test('supabase: the driver reads the private channel, or with private: false the public one', { skip: old }, async () => {
+  for (const [options, isPrivate] of [[{}, true], [{ private: false }, false]]) {
+    const room = await stack.stream();
+    const driver = supabase({ client: sdks.supabase.make, ...options });
+    const reader = new Reader(createClient({ url: stack.url, transports: [driver] }), room);
+    await reader.ready();
+    const wanted = `realtime:sealcast:${room}`;
+    assert.deepEqual([services.supabase.readers(wanted), services.supabase.readers(`${wanted} (public)`)], isPrivate ? [1, 0] : [0, 1]);
+    await reader.close();
+  }
+});
+
 test('supabase: a refused channel is reported and requested again', { skip: old }, async () => {
   const room = await stack.stream();
   services.supabase.refuse = true;
-  const driver = supabase({ client: sdks.supabase.make, private: true });
+  const driver = supabase({ client: sdks.supabase.make });
   const client = createClient({ url: stack.url, transports: [driver] });
   const reader = new Reader(client, room);
   await reader.until('the refusal', () => reader.errors.length > 0);

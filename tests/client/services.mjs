@@ -137,6 +137,10 @@ export class AblyService extends Service {
   }
 }
 
+const channelOf = (topic, isPrivate) => (isPrivate ? topic : `${topic} (public)`);
+
+// A public and a private channel of one topic are two channels, as in Realtime, whose inner topic has a name of its
+// own for private ones (https://github.com/supabase/realtime, lib/realtime/tenants.ex, tenant_topic). Joining either succeeds.
 export class SupabaseService extends Service {
   refuse = false; // whether to refuse joins
 
@@ -145,21 +149,23 @@ export class SupabaseService extends Service {
   }
 
   handle(socket, message) {
-    const [joinRef, ref, topic, event] = Array.isArray(message)
-      ? message
-      : [message.join_ref, message.ref, message.topic, message.event];
+    const [joinRef, ref, topic, event, config] = Array.isArray(message)
+      ? [...message.slice(0, 4), message[4]?.config]
+      : [message.join_ref, message.ref, message.topic, message.event, message.payload?.config];
     if (!['phx_join', 'phx_leave', 'heartbeat'].includes(event)) return;
-    if (event === 'phx_leave') this.leave(topic, socket);
+    if (event === 'phx_leave') for (const isPrivate of [true, false]) this.leave(channelOf(topic, isPrivate), socket);
     const refused = event === 'phx_join' && this.refuse;
-    if (event === 'phx_join' && !refused) this.join(topic, socket);
+    if (event === 'phx_join' && !refused) this.join(channelOf(topic, config?.private === true), socket);
     const payload = refused ? { status: 'error', response: { reason: 'Unauthorized' } } : { status: 'ok', response: {} };
     this.#send(socket, [joinRef, ref, topic, 'phx_reply', payload]);
   }
 
-  publish(topic, frame) {
+  // The sidecar publishes privately by default.
+  publish(topic, frame, { isPrivate = true } = {}) {
     const payload = { type: 'broadcast', event: 'message', payload: frame };
     const channel = `realtime:${topic}`;
-    for (const socket of this.subscribed.get(channel) ?? []) this.#send(socket, [null, null, channel, 'broadcast', payload]);
+    const sockets = this.subscribed.get(channelOf(channel, isPrivate)) ?? [];
+    for (const socket of sockets) this.#send(socket, [null, null, channel, 'broadcast', payload]);
   }
 
   #send(socket, [join_ref, ref, topic, event, payload]) {

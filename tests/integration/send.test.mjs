@@ -409,7 +409,7 @@ test('a token is refused after it has expired, also when it was cached', async (
 
 test('400 invalid_json for U+0000 in the payload names its path, over HTTP and SQL', async () => {
   const body = message(room, { list: [1, 'a\u0000b'] });
-  const { message: problem } = await assertRefused(await send(stack.url, stack.user(), body), 400, 'invalid_json');
+  const { details: problem } = await assertRefused(await send(stack.url, stack.user(), body), 400, 'invalid_json');
   assert.match(problem, /\$\["content"\]\["list"\]\[1\]: U\+0000 cannot be stored/);
   await assertRefusedBySql(stack.user(), message(room, 'a\u0000b'), 400, 'invalid_json');
 });

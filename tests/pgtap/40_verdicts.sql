@@ -14,12 +14,12 @@ insert into sealcast.restrictions (user_id, stream_id, kind, until) values (:own
 create temp table asked (n serial, stream_id uuid, t text, sender_id uuid, d text, expected text, message text, details text, wait boolean);
 insert into asked (stream_id, t, sender_id, d, expected, message, details, wait) values
   (:room, 'chat', :guest, '{"content":"hello"}', '200', null, null, false),
-  (:room, 'chat', :guest, '{"a":', '400 invalid_json', '^invalid JSON at byte ', null, false),
-  (:room, 'chat', :guest, repeat('[', 1000000), '400 invalid_json', 'deeper than 128', null, false),
-  (:room, 'chat', :guest, '', '400 invalid_json', 'unexpected end of text', null, false),
-  (:room, 'chat', :guest, '[]', '400 invalid_json', 'object', null, false),
-  (:room, 'chat', :guest, '{"a":1,"a":2}', '400 invalid_json', 'duplicate key', null, false),
-  (:room, 'chat', :guest, '{"n":9007199254740993}', '400 invalid_json', '(exact|double)', null, false),
+  (:room, 'chat', :guest, '{"a":', '400 invalid_json', 'd is not JSON', '^invalid JSON at byte ', false),
+  (:room, 'chat', :guest, repeat('[', 1000000), '400 invalid_json', 'd is not JSON', 'deeper than 128', false),
+  (:room, 'chat', :guest, '', '400 invalid_json', 'd is not JSON', 'unexpected end of text', false),
+  (:room, 'chat', :guest, '[]', '400 invalid_json', 'd is not JSON', 'object', false),
+  (:room, 'chat', :guest, '{"a":1,"a":2}', '400 invalid_json', 'd is not JSON', 'duplicate key', false),
+  (:room, 'chat', :guest, '{"n":9007199254740993}', '400 invalid_json', 'd is not JSON', '(exact|double)', false),
   (:room, 'chat', :guest, null, '400 invalid_request', 'null', null, false),
   (:room, null, :guest, '{}', '400 invalid_request', 'null', null, false),
   (null, 'chat', :guest, '{}', '400 invalid_request', 'null', null, false),

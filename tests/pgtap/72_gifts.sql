@@ -84,7 +84,7 @@ delete from sealcast.stream_roles where role = 'owner' and stream_id = :room;
 select is((select (message, hint)::text from sealcast.admit(array[:room::uuid], '{gift}', array[:guest::uuid], array[gen_random_uuid()], '{"{\"amount\":5}"}')),
           '("to is missing, and the stream has no owner","Send the user id of the recipient as to.")', 'a gift without a recipient is refused with a hint');
 select is((select (message, hint)::text from sealcast.admit(array[:room::uuid], '{gift}', array[:guest::uuid], array[gen_random_uuid()], '{"{\"amount\":10000001}"}')),
-          '("invalid amount: 10000001","Send a whole number of minor units of USD, 1 to 10000000.")', 'a gift that is too large is refused with the limits of its currency');
+          '("amount is invalid","Send a whole number of minor units of USD, 1 to 10000000.")', 'a gift that is too large is refused with the limits of its currency');
 select is((select count(*) from sealcast_economy.holds), 2::bigint, 'refused gifts leave no hold');
 
 -- Other currencies and recipients, and the smallest and largest part of the platform.

@@ -182,7 +182,7 @@ select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on 
                   and p.oid::regprocedure::text not in (select what from outcomes)),
           '{}'::text[], 'every function was called');
 select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok' order by 1$$,
-                  $$values ('sealcast.history(uuid,bigint,bigint,integer,text)', 'PT400 there is no channel x'),
+                  $$values ('sealcast.history(uuid,bigint,bigint,integer,text)', 'PT400 there is no such channel'),
                            -- It has called everything before it commits.
                            ('sealcast.run_maintenance()', '2D000 invalid transaction termination'),
                            -- deposit() passes valid arguments to this function.

@@ -12,12 +12,11 @@ outside::Outcome::Kind outcome_kind(int reason_code) {
   if (reason_code < reason::kFirstFailure)
     return outside::Outcome::Kind::done;  // a topic without subscribers is a success too
   switch (reason_code) {
-    case reason::kNotAuthorized:
     case reason::kTopicNameInvalid:
     case reason::kPacketTooLarge:
     case reason::kPayloadFormatInvalid:
       return outside::Outcome::Kind::dead;
-    default:  // the quota is exceeded, or the broker gives no specific error
+    default:  // the broker may take the frame later: after a change of its rules or quotas, or of its load
       return outside::Outcome::Kind::retry_stream;
   }
 }

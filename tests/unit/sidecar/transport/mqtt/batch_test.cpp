@@ -13,7 +13,7 @@ namespace sealcast::transport::mqtt {
 namespace {
 
 using Kind = outside::Outcome::Kind;
-constexpr int kSuccess = 0x00, kNoSubscribers = 0x10, kNotAuthorized = 0x87, kQuotaExceeded = 0x97;
+constexpr int kSuccess = 0x00, kNoSubscribers = 0x10, kTopicNameInvalid = 0x90, kQuotaExceeded = 0x97;
 
 class MqttBatchTest : public testing::Test {
  protected:
@@ -48,19 +48,19 @@ TEST_F(MqttBatchTest, IsDoneWithoutFrames) {
 TEST_F(MqttBatchTest, TheFailureOfTheFirstFrameDecidesWhenAllAreAnswered) {
   batch_->handle_answer(3, kQuotaExceeded);
   batch_->handle_answer(0, kSuccess);
-  batch_->handle_answer(1, kNotAuthorized);
+  batch_->handle_answer(1, kTopicNameInvalid);
   EXPECT_FALSE(batch_->ended());
   batch_->handle_answer(2, kSuccess);
   EXPECT_TRUE(batch_->ended());
   EXPECT_EQ(outcome().kind, Kind::dead);
   EXPECT_EQ(outcome().delivered, 1u);
-  EXPECT_EQ(outcome().reason, "the broker refused the frame: Not authorized");
+  EXPECT_EQ(outcome().reason, "the broker refused the frame: Topic name invalid");
 }
 
 TEST_F(MqttBatchTest, ALostConnectionDeliversTheFramesUpToTheFirstUnanswered) {
   batch_->handle_answer(0, kSuccess);
   batch_->handle_answer(2, kSuccess);
-  batch_->handle_answer(3, kNotAuthorized);
+  batch_->handle_answer(3, kTopicNameInvalid);
   batch_->fail("gone");
   EXPECT_TRUE(batch_->ended());
   EXPECT_EQ(outcome().kind, Kind::retry_transport) << "frame 1 may succeed, so the failure of frame 3 does not count";
@@ -91,8 +91,8 @@ TEST_F(MqttBatchTest, WaitsUntilItsDeadlineAtMost) {
 
 TEST(MqttReasonTest, ReasonCodesOfAPubackHaveAnOutcome) {
   for (const int code : {kSuccess, kNoSubscribers}) EXPECT_EQ(outcome_kind(code), Kind::done) << code;
-  for (const int code : {0x87, 0x90, 0x95, 0x99}) EXPECT_EQ(outcome_kind(code), Kind::dead) << code;
-  for (const int code : {0x80, 0x83, 0x91, 0x97}) EXPECT_EQ(outcome_kind(code), Kind::retry_stream) << code;
+  for (const int code : {0x90, 0x95, 0x99}) EXPECT_EQ(outcome_kind(code), Kind::dead) << code;
+  for (const int code : {0x80, 0x83, 0x87, 0x91, 0x97}) EXPECT_EQ(outcome_kind(code), Kind::retry_stream) << code;
 }
 
 }  // namespace

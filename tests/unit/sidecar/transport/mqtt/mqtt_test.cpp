@@ -174,12 +174,12 @@ TEST_F(MqttTest, ARefusedFrameIsDeadAndTheFramesBeforeItAreDelivered) {
   EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
 }
 
-TEST_F(MqttTest, ATopicThatTheUserMayNotWriteIsDead) {
+TEST_F(MqttTest, AStreamWhoseTopicTheUserMayNotWriteIsRetried) {
   test::Scratch scratch;
   MqttBroker broker({"allow_anonymous true", "acl_file " + scratch.write("acl", "topic write other/#\n")});
   connect(broker.url());
   const outside::Outcome outcome = publish(make_frames(1, 2));
-  EXPECT_EQ(outcome.kind, Kind::dead);
+  EXPECT_EQ(outcome.kind, Kind::retry_stream);
   EXPECT_EQ(outcome.delivered, 0u);
   EXPECT_EQ(outcome.reason, "the broker refused the frame: Not authorized");
 }
