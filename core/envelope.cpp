@@ -278,7 +278,7 @@ std::optional<OpenedEnvelope> open_envelope(std::string_view json, FindKey find_
   const Fields& fields = envelope.fields;
   std::string& sealed = buffers.signing;
   sealed.clear();
-  append_envelope(fields, envelope.kid, envelope.d, envelope.sig.bytes(), sealed);
+  if (result == VerifyResult::ok) append_envelope(fields, envelope.kid, envelope.d, envelope.sig.bytes(), sealed);
   return OpenedEnvelope{std::string(fields.t),
                         std::string(fields.stream_id),
                         std::string(fields.sender_id),

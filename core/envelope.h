@@ -63,7 +63,7 @@ struct OpenedEnvelope {
   std::string txn_id;
   std::string canonical_d;
   std::int64_t ts;
-  bool as_sealed;       // the text is byte for byte as append_envelope() writes it
+  bool as_sealed;       // the result is ok, and the text is byte for byte as append_envelope() writes it
   VerifyResult result;  // ok, unknown_kid or bad_signature
 };
 

@@ -7,7 +7,6 @@
 extern "C" {
 #include "utils/array.h"
 #include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
 }
 
 namespace sealcast::admission {

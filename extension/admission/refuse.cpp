@@ -9,7 +9,9 @@ namespace sealcast::admission {
 static const char* without_controls(const char* message) {
   char* const line = pstrdup(message);
   for (char* c = line; *c != '\0'; ++c) {
-    const bool c1 = static_cast<unsigned char>(*c) == 0xC2 && static_cast<unsigned char>(c[1]) < 0xA0;
+    // U+0080 to U+009F have two bytes.
+    const auto next = static_cast<unsigned char>(c[1]);
+    const bool c1 = static_cast<unsigned char>(*c) == 0xC2 && next >= 0x80 && next < 0xA0;
     if (c1) *c++ = '?';
     if (c1 || static_cast<unsigned char>(*c) < 0x20 || *c == 0x7F) *c = '?';
   }

@@ -1,30 +1,24 @@
-// Runs code of the owner of a handler: the handler itself, and its deferred triggers. A setting that this code changes
-// goes back to its value, also if the code sets it for the session. Otherwise the code could change the search_path of
-// our functions, which have more rights, and the settings of later handlers.
+// Runs code of the owner of a handler, with the rights of this owner: the handler itself, and its deferred triggers.
+// The owner may change the function at any time, also while its events are applied; so its rights do not depend on what
+// the function is now. A setting that this code changes goes back to its value, also if the code sets it for the
+// session. Otherwise the code could change the search_path of our functions, which have more rights, and the settings
+// of later handlers.
 #include "server/pg.h"
 
 extern "C" {
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"
 #include "executor/spi.h"
+#include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 }
 
 namespace sealcast::events {
 
 namespace {
-
-// Executes one statement. `events` is its parameter; a null pointer: it has none.
-void execute(const char* sql, Oid type, Datum* events) {
-  const int settings = NewGUCNestLevel();
-  SPI_connect();
-  const int done = SPI_execute_with_args(sql, events == nullptr ? 0 : 1, &type, events, nullptr, false, 0);
-  if (done < 0) elog(ERROR, "the server could not execute \"%s\": %s", sql, SPI_result_code_string(done));
-  SPI_finish();
-  AtEOXact_GUC(false, settings);
-}
 
 // Returns the first argument of the caller.
 Oid handler_argument(FunctionCallInfo fcinfo) {
@@ -44,6 +38,19 @@ Oid owner_of(Oid function) {
   return owner;
 }
 
+// Calls `body` as this user. An error undoes the change of the user and the settings with its transaction.
+template <class Body>
+void run_as(Oid user, int restrictions, Body body) {
+  Oid caller;
+  int context;
+  GetUserIdAndSecContext(&caller, &context);
+  const int settings = NewGUCNestLevel();
+  SetUserIdAndSecContext(user, context | SECURITY_LOCAL_USERID_CHANGE | restrictions);
+  body();
+  AtEOXact_GUC(false, settings);
+  SetUserIdAndSecContext(caller, context);
+}
+
 // Returns whether the first parameter of the function has this type.
 bool takes(Oid function, Oid type) {
   Oid* types;
@@ -52,19 +59,47 @@ bool takes(Oid function, Oid type) {
   return count == 1 && types[0] == type;
 }
 
+// Calls a function that returns void.
+void call(FmgrInfo* function, Datum argument) {
+  LOCAL_FCINFO(call, 1);
+  InitFunctionCallInfoData(*call, function, 1, InvalidOid, nullptr, nullptr);
+  call->args[0].value = argument;
+  call->args[0].isnull = false;
+  FunctionCallInvoke(call);
+}
+
+void call_for_each(FmgrInfo* function, ArrayType* events) {
+  MemoryContext const each = AllocSetContextCreate(CurrentMemoryContext, "sealcast event", ALLOCSET_DEFAULT_SIZES);
+  ArrayIterator const iterator = array_create_iterator(events, 0, nullptr);
+  Datum event;
+  bool null;
+  while (array_iterate(iterator, &event, &null)) {
+    MemoryContext const caller = MemoryContextSwitchTo(each);
+    call(function, event);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(each);
+  }
+  array_free_iterator(iterator);
+  MemoryContextDelete(each);
+}
+
 }  // namespace
 
+// Calls the function by its oid: its name could also name another function of its owner by now.
 SEALCAST_FUNCTION(sealcast_call_handler) {
-  const Oid function = handler_argument(fcinfo);
+  const Oid oid = handler_argument(fcinfo);
   if (PG_ARGISNULL(1)) PG_RETURN_VOID();
-  Datum events = PG_GETARG_DATUM(1);
-  const char* const name = get_func_name(function);
-  if (name == nullptr) elog(ERROR, "function %u does not exist", function);
-  const char* const full_name = quote_qualified_identifier(get_namespace_name(get_func_namespace(function)), name);
-  const Oid type = get_fn_expr_argtype(fcinfo->flinfo, 1);
-  const char* const call = takes(function, type) ? psprintf("select %s($1)", full_name)
-                                                 : psprintf("select %s(e) from pg_catalog.unnest($1) e", full_name);
-  execute(call, type, &events);
+  ArrayType* const events = PG_GETARG_ARRAYTYPE_P(1);
+  const bool many = takes(oid, get_fn_expr_argtype(fcinfo->flinfo, 1));
+  FmgrInfo function;
+  fmgr_info(oid, &function);
+  run_as(owner_of(oid), 0, [&] {
+    if (many) {
+      call(&function, PointerGetDatum(events));
+    } else {
+      call_for_each(&function, events);
+    }
+  });
   PG_RETURN_VOID();
 }
 
@@ -72,13 +107,12 @@ SEALCAST_FUNCTION(sealcast_call_handler) {
 // the row. Under SECURITY_RESTRICTED_OPERATION, such a trigger cannot defer another one to the commit, where the worker
 // would run it.
 SEALCAST_FUNCTION(sealcast_check_deferred) {
-  const Oid owner = owner_of(handler_argument(fcinfo));
-  Oid user;
-  int context;
-  GetUserIdAndSecContext(&user, &context);
-  SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-  execute("set constraints all immediate", InvalidOid, nullptr);
-  SetUserIdAndSecContext(user, context);
+  run_as(owner_of(handler_argument(fcinfo)), SECURITY_RESTRICTED_OPERATION, [] {
+    SPI_connect();
+    const int done = SPI_execute("set constraints all immediate", false, 0);
+    if (done < 0) elog(ERROR, "the server could not check deferred constraints: %s", SPI_result_code_string(done));
+    SPI_finish();
+  });
   PG_RETURN_VOID();
 }
 

@@ -19,7 +19,8 @@ create table sealcast_economy.chatters (
 comment on table sealcast_economy.chatters is 'Messages of each user in each stream and UTC day';
 create index chatters_day on sealcast_economy.chatters using brin (day);
 
--- A worker commits as soon as the handler ends, so the rows that busy streams share are locked for a moment only.
+-- A worker commits as soon as a batch is applied, so the rows that busy streams share are locked for a moment only. When an
+-- event of a batch fails, they stay locked while the worker applies its events one by one.
 create function sealcast_economy.aggregates_on_events(events sealcast.event[]) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin

@@ -92,7 +92,7 @@ begin
     group by m.user_id, m.day, r.t, r.role, r.points, r.daily_cap) w
   full join (
     select d.user_id, d.day, d.t, coalesce(d.role, '') as role, d.messages, d.points,
-           d.points = sealcast_economy.xp_gain(0, d.messages, r.points, r.daily_cap) as follows_rule
+           r.t is not null and d.points = sealcast_economy.xp_gain(0, d.messages, r.points, r.daily_cap) as follows_rule
     from sealcast_economy.xp_days d left join sealcast_economy.xp_rules r on r.t = d.t and r.role is not distinct from d.role
     where d.day >= since and d.day < until) d using (user_id, day, t, role)
   left join (select e.sender_id as user_id, sealcast_economy.day_of(e.ts) as day, count(*) as messages

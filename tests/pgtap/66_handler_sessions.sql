@@ -1,7 +1,7 @@
 -- Tests that no setting of a handler goes over to later code, and that no code of its owner runs with other rights.
 begin;
 \ir scene.psql
-select plan(14);
+select plan(18);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -78,6 +78,30 @@ select is((select count(*) from tap_shop.ran where what = 'trigger'), 4::bigint,
 set constraints all deferred;
 select is(pg_temp.apply('defers', 'e'), 'failed applied', 'an event whose deferred trigger defers another trigger to the commit fails');
 select is_empty($$select as_role from tap_shop.ran where what = 'later trigger'$$, 'a trigger that another one would defer to the commit does not run');
+
+-- The owner changes the function while the events of a batch are applied one by one.
+create function tap_shop.change(e sealcast.event) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into tap_shop.ran (what) values ('changed');
+  if e.d ->> 'content' = 'fails' then raise exception 'it fails'; end if;
+  alter function tap_shop.change(sealcast.event) security invoker;
+end $$;
+alter function tap_shop.change owner to tap_shop;
+select sealcast.register_handler('leave', null, 'tap_shop.change(sealcast.event)') \g /dev/null
+update sealcast_internal.event_leases set epoch = 1;
+select is(pg_temp.apply('fails', 'f', 'g'), 'failed applied applied', 'a handler that makes itself SECURITY INVOKER is applied to the rest of the batch');
+select is(array(select distinct as_role::text from tap_shop.ran where what = 'changed'), '{tap_shop}', 'it still runs with the rights of its owner');
+
+-- A name that fits another function better.
+create function tap_shop.many(variadic events sealcast.event[]) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin insert into tap_shop.ran (what) values ('many'); end $$;
+create function tap_shop.many(anyarray) returns void language plpgsql as $$ begin insert into tap_shop.ran (what) values ('another'); end $$;
+alter function tap_shop.many(sealcast.event[]) owner to tap_shop;
+alter function tap_shop.many(anyarray) owner to tap_shop;
+select sealcast.register_handler('leave', null, 'tap_shop.many(sealcast.event[])') \g /dev/null
+update sealcast_internal.event_leases set epoch = 1;
+select is(pg_temp.apply('h', 'i'), 'applied applied', 'a variadic handler gets its events');
+select results_eq($$select what, as_role::text from tap_shop.ran where what in ('many', 'another')$$, $$values ('many', 'tap_shop')$$, 'the registered function runs, and no other function of this name');
 
 -- The function of the handler is dropped after apply_events() has checked it.
 select throws_ok($$select sealcast_internal.call_handler(null, '{}')$$, '55000', 'the function of the handler was dropped while its events were applied', 'without a function, events are not applied');

@@ -1,7 +1,7 @@
 -- Tests experience points (XP): the points of a message by type and role, the daily cap, and the levels.
 begin;
 \ir economy.psql
-select plan(40);
+select plan(42);
 create function pg_temp.total(user_id uuid) returns bigint language sql as
   $$ select x.total from sealcast_economy.xp x where x.user_id = total.user_id $$;
 
@@ -46,6 +46,22 @@ select gen_random_uuid() as two \gset
 select pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :'two', 4, '{"user_role":"vip"}'), pg_temp.apply('sealcast_economy.xp_on_events', 'chat', :'two', 2) \g /dev/null
 select is(array_agg(concat_ws(' ', messages, points, role) order by points), '{2 6,4 20 vip}', 'each rule counts its own messages and points of a day')
 from sealcast_economy.xp_days where user_id = :'two';
+
+-- Messages of several users, roles and days in one call.
+create function pg_temp.mixed(one uuid, two uuid) returns sealcast.event[] language sql as $$
+  select array_agg(('chat', 'a0000000-0000-4000-8000-000000000001', sender, gen_random_uuid(),
+                    floor(extract(epoch from now()))::bigint * 1000 - days_ago * 86400000, n, json_build_object('user_role', role), null)::sealcast.event order by n)
+  from (values (1, one, 'owner', 0), (2, two, 'vip', 0), (3, one, null, 0), (4, one, 'vip', 0), (5, one, 'guest', 1), (6, two, 'mime', 0),
+               (7, '00000000-0000-0000-0000-000000000000', null, 0), (8, one, 'owner', 0), (9, one, 'guest', 0), (10, two, 'vip', 1)) v (n, sender, role, days_ago) $$;
+create function pg_temp.days(of_user uuid) returns text language sql as $$
+  select string_agg(concat_ws(' ', day - (now() at time zone 'UTC')::date, messages, points, role), ', ' order by day, role) from sealcast_economy.xp_days where user_id = of_user $$;
+select gen_random_uuid() as a, gen_random_uuid() as b, gen_random_uuid() as c, gen_random_uuid() as d \gset
+select sealcast_economy.xp_on_events(pg_temp.mixed(:'a', :'b')) \g /dev/null
+select sealcast_economy.xp_on_events(array[e]) from unnest(pg_temp.mixed(:'c', :'d')) e \g /dev/null
+select is(array[pg_temp.days(:'a'), pg_temp.total(:'a')::text, pg_temp.days(:'b'), pg_temp.total(:'b')::text],
+          '{"-1 1 3, 0 1 5 vip, 0 4 10",18,"-1 1 5 vip, 0 1 0 mime, 0 1 5 vip",10}', 'one call counts each user, day and rule, with its cap');
+select is(array[pg_temp.days(:'a'), pg_temp.total(:'a')::text, pg_temp.days(:'b'), pg_temp.total(:'b')::text],
+          array[pg_temp.days(:'c'), pg_temp.total(:'c')::text, pg_temp.days(:'d'), pg_temp.total(:'d')::text], 'one call for many messages earns the points of many calls');
 
 -- A rule changes within a day.
 update sealcast_economy.xp_rules set daily_cap = 100 where t = 'chat' and role is null;
