@@ -10,7 +10,7 @@ header "what is read" "ms"
 
 began=$SECONDS
 query -c "insert into sealcast.streams (title) select 'history' from generate_series(1, $STREAMS)"
-# One call makes a few partitions.
+# A call makes at most 20 partitions, and a day needs one for each partitioned table.
 for ((day = 0; day <= DAYS; day++)); do
   query -c "select sealcast_internal.make_partitions(current_date - $day, current_date - $day)" > /dev/null
 done

@@ -38,6 +38,11 @@ begin atomic
   select array(select y.t from sealcast.message_types y where 'user_role' = any (y.server_fields));
 end;
 
+-- Returns the role of the sender that the server filled in, or null. The caller reads types_with_role() once.
+create function sealcast_economy.stated_role(t text, d json, types_with_role text[]) returns text
+  language sql immutable parallel safe
+  return case when t = any (types_with_role) then d ->> 'user_role' end;
+
 -- Returns the rule that applies; no row: none does.
 create function sealcast_economy.xp_rule(t text, role text) returns setof sealcast_economy.xp_rules
   language sql stable rows 1
@@ -72,7 +77,7 @@ declare
 begin
   with sent as (
     select e.sender_id, sealcast_economy.day_of(e.ts) as day, e.t, count(*) as messages,
-           case when e.t = any (with_role) then e.d ->> 'user_role' end as role
+           sealcast_economy.stated_role(e.t, e.d, with_role) as role
     from unnest(events) e where sealcast_economy.is_users(e.sender_id)
     group by e.sender_id, day, e.t, role
   ), rules as materialized (

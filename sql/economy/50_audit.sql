@@ -83,7 +83,7 @@ begin
            sealcast_economy.xp_gain(0, sum(m.messages)::bigint, r.points, r.daily_cap) as points
     from (
       select m.sender_id as user_id, sealcast_economy.day_of(m.ts) as day, m.t, count(*) as messages,
-             case when m.t = any (with_role) then m.d::json ->> 'user_role' end as role
+             sealcast_economy.stated_role(m.t, m.d::json, with_role) as role
       from sealcast.messages m
       where m.ts >= since_ms and m.ts < until_ms and sealcast_economy.is_users(m.sender_id)
         and m.t in (select r.t from sealcast_economy.xp_rules r)
