@@ -18,7 +18,7 @@ clean:
 
 TEST_SUITES = $(addprefix test-,unit pgtap upgrade integration client docs fuzz asan integration-asan tsan)
 .PHONY: all install uninstall clean help deps sidecar run up down status test $(TEST_SUITES) fuzz chaos soak bench events-soak coverage test-pg17 \
-  test-compose format lint
+  test-rabbitmq test-compose format lint
 BUILD ?= build
 
 help: ## Prints this list; NAME=VALUE names a variable and its default value
@@ -41,6 +41,8 @@ $(TEST_SUITES):
 	@tests/run.sh $(@:test-%=%)
 test-pg17: ## Tests the extension on PostgreSQL 17 of Debian 13, in a chroot (needs root; keeps about 1 GB in build/)
 	@tests/pg17.sh
+test-rabbitmq: ## Tests the transport mqtt with the RabbitMQ of Debian 13, in a chroot (needs root; keeps about 0.5 GB in build/)
+	@tests/rabbitmq.sh
 test-compose: ## Builds and tests the containers with a private Docker engine (needs root)
 	@tests/compose.sh
 coverage: ## Measures how much of core and sidecar the unit tests reach

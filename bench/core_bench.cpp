@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "core/digest.h"
 #include "core/envelope.h"
 #include "core/payload.h"
+#include "core/terms/review.h"
 
 namespace sealcast {
 namespace {
@@ -98,6 +101,69 @@ void BM_VerifyEnvelope(benchmark::State& state) {
   report(state, envelope.size());
 }
 
+// Invented words of the same syllables, so that terms and messages have many beginnings in common.
+std::string word(std::mt19937& random) {
+  static constexpr const char* kSyllables[] = {"ba", "be", "con", "der", "en",  "fa",  "gra", "hi",  "in", "jo", "ka",
+                                               "lo", "mi", "no",  "o",   "pre", "qui", "re",  "sta", "ti", "un", "ver",
+                                               "wa", "ex", "y",   "zo",  "ing", "er",  "s",   "t",   "th", "ou"};
+  std::string made;
+  for (int n = 2 + static_cast<int>(random() % 3); n > 0; --n) made += kSyllables[random() % std::size(kSyllables)];
+  return made;
+}
+
+// Ten thousand terms, and 1,000 payloads of 200 bytes that have none of them.
+struct TermScene {
+  explicit TermScene(bool whole_words) {
+    std::mt19937 random(20);
+    std::set<std::string> words;
+    while (words.size() < core::terms::kMaxTerms) words.insert((whole_words ? "" : "q") + word(random));
+    for (const std::string& each : words) {
+      terms.push_back({each, core::terms::Kind::literal, whole_words, core::terms::Action::flag});
+    }
+    names = std::move(words);
+    for (core::terms::Term& term : terms) term.text = *names.find(std::string(term.text));
+    while (payloads.size() < 1000) {
+      std::string d = R"({"content":")";
+      while (d.size() < 198) {
+        std::string next = word(random);
+        if (next.find('q') == std::string::npos && !names.contains(next)) d += next + ' ';
+      }
+      d.resize(198);
+      payloads.push_back(d + "\"}");
+    }
+  }
+
+  std::set<std::string> names;
+  std::vector<core::terms::Term> terms;
+  std::vector<std::string> payloads;
+};
+
+void BM_ReviewTerms(benchmark::State& state) {
+  const TermScene scene(state.range(0) != 0);
+  core::terms::Reviewer reviewer;
+  std::vector<core::terms::TermSet::Rejected> rejected;
+  const core::terms::TermSet set(scene.terms, reviewer.folder(), rejected);
+  const core::terms::TermSet* const sets[] = {&set};
+  core::terms::Review review;
+  std::size_t next = 0;
+  for (auto _ : state) {
+    reviewer.review(scene.payloads[next++ % scene.payloads.size()], "user_role", sets, review);
+    benchmark::DoNotOptimize(review.masked);
+  }
+  state.counters["set_bytes"] = static_cast<double>(set.memory_bytes());
+  report(state, 200);
+}
+
+void BM_CompileTerms(benchmark::State& state) {
+  const TermScene scene(state.range(0) != 0);
+  core::terms::Reviewer reviewer;
+  std::vector<core::terms::TermSet::Rejected> rejected;
+  for (auto _ : state) {
+    const core::terms::TermSet set(scene.terms, reviewer.folder(), rejected);
+    benchmark::DoNotOptimize(set.memory_bytes());
+  }
+}
+
 // Measures one signature of a signing string with an Ed25519 key, for a comparison with HMAC.
 void BM_Ed25519Sign(benchmark::State& state) {
   const core::Key key("k1", kSecret.substr(0, core::kEd25519Seed), core::Algorithm::ed25519);
@@ -143,6 +209,8 @@ BENCHMARK(BM_Canonicalize)->Arg(200)->Arg(2000);
 BENCHMARK(BM_CanonicalizeHashSign)->Arg(200)->Arg(2000);
 BENCHMARK(BM_PreparePayload)->Arg(200)->Arg(2000);
 BENCHMARK(BM_VerifyEnvelope)->Arg(200)->Arg(2000);
+BENCHMARK(BM_ReviewTerms)->ArgName("whole_words")->Arg(1)->Arg(0);
+BENCHMARK(BM_CompileTerms)->ArgName("whole_words")->Arg(1)->Arg(0)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Ed25519Sign);
 BENCHMARK(BM_Ed25519Verify);
 BENCHMARK(BM_OpenSslAlone)->Arg(200)->Arg(2000);

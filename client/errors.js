@@ -40,8 +40,8 @@ export function addressOf({ url }) {
   return url ? url.replace(/[?#].*$/s, '') : 'the server';
 }
 
-// Retry-After is whole seconds or a date (RFC 9110, 10.2.3). PostgREST sends no such header; its hint begins with the
-// milliseconds, as in "989 ms: Wait, then retry".
+// Retry-After is whole seconds or a date (RFC 9110, 10.2.3). PostgREST does not let a page of another origin read it; its
+// hint begins with the milliseconds, as in "989 ms: Wait, then retry".
 function retryAfter(response, hint) {
   const header = response.headers.get('retry-after');
   if (header !== null) {

@@ -47,6 +47,7 @@ export class Http {
       const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
       const coming = this.#request(at, path, { method, headers, body, cache, signal: timeout.signal }, session, streamId);
       const reading = coming.then(async (response) => {
+        if (response.status === 204 && answer.mayBeEmpty) return null;
         checkType(response, 'json', answer.name);
         return readAnswer(response, await response.text(), answer);
       });

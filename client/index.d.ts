@@ -11,6 +11,24 @@ export interface Envelope<D = Record<string, unknown>> {
   txn_id: string;
   d: D;
   sig: string;
+  held?: undefined;
+}
+
+/** A message whose content was redacted. The signature covers `payload_hash`, so it still proves who sent what hash when. */
+export interface RedactedEnvelope extends Omit<Envelope, 'd'> {
+  d: null;
+  /** The SHA-256 of the content. Missing if this client left the content out and could not hash it: without crypto.subtle. */
+  payload_hash?: string;
+}
+
+/** A message that waits for a moderator. Sending it again under its `txn_id` tells the outcome. */
+export interface HeldMessage {
+  held: true;
+  code: 'held';
+  message: string;
+  txn_id: string;
+  /** Whether it was held before. */
+  replayed: boolean;
 }
 
 /** The user's own message that a chat storm leaves out of the public channel. It has no offset on that channel. */
@@ -18,6 +36,7 @@ export interface Echo<D = Record<string, unknown>> {
   offset: null;
   prev: null;
   envelope: Envelope<D>;
+  redacted?: undefined;
 }
 
 export interface Frame<D = Record<string, unknown>> {
@@ -25,6 +44,50 @@ export interface Frame<D = Record<string, unknown>> {
   /** The offset of the frame before this one on the same channel (public or vip). */
   prev: number;
   envelope: Envelope<D>;
+  redacted?: undefined;
+  /**
+   * A retained message, for example the rules of the stream, that was sent before the subscription began. The handler gets
+   * these first. Their offsets are below those of all other frames.
+   */
+  retained?: true;
+}
+
+/** A frame whose message was redacted before the application got it. */
+export interface RedactedFrame {
+  offset: number;
+  prev: number;
+  envelope: RedactedEnvelope;
+  /** `by`: the user who redacted it; null: the operator. `at`: when, in Unix milliseconds. */
+  redacted: { by: string | null; at: number | null; reason: string | null };
+}
+
+/** The user's own message, as in Echo, that was redacted before the application got it. */
+export interface RedactedEcho extends Omit<RedactedFrame, 'offset' | 'prev'> {
+  offset: null;
+  prev: null;
+}
+
+/**
+ * Messages that the application may have lost their content: one message, or messages of one user (a purge).
+ * `covers(redaction, frame)` tells whether a message is among them.
+ */
+export interface Redaction {
+  /** The sender of the messages. */
+  senderId: string;
+  /** The txn_id of the message. Null for a purge. */
+  txnId: string | null;
+  /** A purge: the first and the last `ts` of the messages, in Unix milliseconds. Null for one message. */
+  since: number | null;
+  through: number | null;
+  /** A purge: the messages have offsets below this one. Null for one message. */
+  before: number | null;
+  /** Offsets of the messages as far as known; for a purge, those among the last 1000 messages that the handler got. */
+  offsets: number[];
+  /** The user who redacted the messages; null: the operator. */
+  by: string | null;
+  /** When, in Unix milliseconds. */
+  at: number;
+  reason: string | null;
 }
 
 /** The message is gone, for example erased. Its offset stays, so that it is no gap. */
@@ -38,7 +101,7 @@ export interface GoneFrame {
 export type ResumePoint = string | number;
 
 export interface Page {
-  messages: (Frame | GoneFrame)[];
+  messages: (Frame | RedactedFrame | GoneFrame)[];
   first: number;
   last: number;
   /** The epoch in which the offsets of this page are valid. */
@@ -54,7 +117,8 @@ export interface PublicKeySet {
   keys: { kty: string; crv?: string; kid?: string; x?: string; [member: string]: unknown }[];
 }
 
-export type VerifyResult = 'ok' | 'malformed' | 'unknown_kid' | 'bad_signature' | 'from_future';
+/** redacted: the signature is valid, and the content is gone. */
+export type VerifyResult = 'ok' | 'redacted' | 'malformed' | 'unknown_kid' | 'bad_signature' | 'from_future';
 
 export interface Backoff {
   /** Upper bound of the first pause; it doubles with each attempt. Default 250, or the `retry` field of the event stream. */
@@ -87,7 +151,7 @@ export class SealcastError extends Error {
   /** Set by sendMessage(): use this txn_id to send the same message again. */
   txnId?: string;
   /** Set for the code `unverified`: the frame that was left out. */
-  frame?: Frame;
+  frame?: Frame | RedactedFrame;
   /** Whether a retry may succeed: true for status 0, 408, 425, 429, 5xx, and a 404 that is not from Sealcast. */
   readonly retryable: boolean;
 }
@@ -123,6 +187,128 @@ export interface SendOptions {
   giveUpAfterMs?: number;
 }
 
+export interface ReportOptions {
+  /** Why, in the user's words: at most 500 characters. */
+  reason?: string | null;
+  /** A name that the application chooses, for example spam: [a-z][a-z0-9_]{0,31}. */
+  category?: string | null;
+  signal?: AbortSignal | null;
+}
+
+export interface RestrictOptions {
+  /** The end: a Date or Unix milliseconds. Default null: forever. */
+  until?: Date | number | null;
+  /** For the user: at most 500 characters. */
+  reason?: string | null;
+  /** For moderators: at most 500 characters. */
+  note?: string | null;
+  /** Also redact the messages that the user has sent to the stream within so many milliseconds. */
+  purgeMs?: number | null;
+  signal?: AbortSignal | null;
+}
+
+/** The rules of a stream; docs/sql.md describes them. A stream without rules has null, 'everyone' and null. */
+export interface StreamRules {
+  /** A user waits so many seconds between two messages; null: no slow mode. */
+  slow_mode_s: number | null;
+  /** 'members': users with any role. A list: users with one of these roles. */
+  senders: 'everyone' | 'members' | string[];
+  /** Only messages of these types; null: all. */
+  types: string[] | null;
+  /** A message of a user who has none in the stream waits for a moderator. */
+  hold_first: boolean;
+  /** The most characters of the text of a message; null: no such rule. */
+  max_chars: number | null;
+  /** A list: only users with one of these roles send links. */
+  links: 'everyone' | 'none' | string[];
+  /** Messages have no text but emoji and names of emotes. */
+  emote_only: boolean;
+  /** A user does not repeat a text within so many seconds; null: no such rule. */
+  unique_s: number | null;
+  /** At most so many users send the same text within raid_within_s; null: no such rule. */
+  raid_copies: number | null;
+  raid_within_s: number | null;
+  /** Message type → messages per second of one user; null: no such rule. */
+  rate: Record<string, number> | null;
+  /** Rules of later versions of the server. */
+  [rule: string]: unknown;
+}
+
+/** A message that waits for a moderator. Times are ISO 8601. docs/held.md describes the members. */
+export interface WaitingMessage {
+  held_id: string;
+  sender_id: string;
+  txn_id: string;
+  t: string;
+  d: Record<string, unknown>;
+  held_by: 'term' | 'rule' | 'hook';
+  term_id: string | null;
+  detail: string | null;
+  held_at: string;
+  expires_at: string;
+}
+
+/** A reported message. Times are ISO 8601. docs/reports.md describes the members. */
+export interface ReportCase {
+  offset: number;
+  reporters: number;
+  /** Category → number of reports; 'none' for those without one. */
+  categories: Record<string, number>;
+  reasons: string[];
+  first_reported_at: string;
+  last_reported_at: string;
+  /** The message as it was at the first report. */
+  envelope: Envelope | RedactedEnvelope;
+  outcome: 'dismissed' | 'acted' | null;
+  resolved_at: string | null;
+  resolved_by: string | null;
+}
+
+/** An entry of the moderation log; docs/reports.md lists the acts. */
+export interface LogEntry {
+  entry_id: string;
+  logged_at: string;
+  act: string;
+  stream_id: string | null;
+  user_id: string | null;
+  actor_id: string | null;
+  actor_rank: string;
+  reason: string | null;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+}
+
+export type TermKind = 'literal' | 'wildcard' | 'pattern';
+export type TermAction = 'refuse' | 'hold' | 'mask' | 'flag';
+
+export interface BlockedTerm {
+  term_id: string;
+  stream_id: string | null;
+  term: string;
+  kind: TermKind;
+  whole_word: boolean;
+  action: TermAction;
+  created_at: string;
+  created_by: string | null;
+}
+
+/** A message that blocked terms have flagged or refused. It has no text. */
+export interface TermHit {
+  hit_id: string;
+  at: string;
+  stream_id: string;
+  sender_id: string;
+  txn_id: string;
+  t: string;
+  term_id: string;
+  action: TermAction;
+}
+
+/** For a request that can be aborted. */
+export interface CallOptions {
+  signal?: AbortSignal | null;
+}
+
 export type Status = 'connecting' | 'live' | 'reconnecting' | 'failed' | 'closed';
 
 export interface SubscribeOptions {
@@ -138,6 +324,10 @@ export interface SubscribeOptions {
   onDropped?: (range: { from: number; to: number }) => void | Promise<void>;
   /** These messages are gone, for example erased. The handler is not called for them, and the position moves on. */
   onGone?: (frame: GoneFrame) => void | Promise<void>;
+  /** Messages that the application may have were redacted. Called once for each redaction, and not during a handler call. */
+  onRedacted?: (redaction: Redaction) => void | Promise<void>;
+  /** Called with the rules of the stream that are in force, once they are known, and with all rules after each change. */
+  onRules?: (rules: StreamRules) => void | Promise<void>;
   /** The database was restored from a dump; the stream continues after this offset, and messages may come again. */
   onRewound?: (to: { offset: number }) => void | Promise<void>;
   onError?: (error: SealcastError) => void;
@@ -157,7 +347,7 @@ export interface SubscribeOptions {
   maxHeld?: number;
   /** The number of messages in one request to the history, at most 500. Default 200. */
   pageSize?: number;
-  /** Readers follow transport_migrate after a random time up to this, so not all at the same moment. Default 500. */
+  /** Readers follow transport_migrate after a random time up to this, or up to its `spread_ms` if that is longer. Default 500. */
   spreadMs?: number;
 }
 
@@ -176,20 +366,117 @@ export interface Subscription {
 export interface Client {
   /** The address of the region that requests go to. */
   readonly region: string;
-  sendMessage<D extends object>(streamId: string, type: string, d: D, options?: SendOptions): Promise<Envelope<D>>;
+  /**
+   * Resolves with a HeldMessage when the message waits for a moderator: test `held`.
+   * Resolves with a redacted envelope when an earlier attempt with the same `txnId` had sent it and it was redacted since.
+   */
+  sendMessage<D extends object>(
+    streamId: string,
+    type: string,
+    d: D,
+    options?: SendOptions,
+  ): Promise<Envelope<D> | RedactedEnvelope | HeldMessage>;
   subscribeStreamEvents<D = Record<string, unknown>>(
     streamId: string,
-    handler: (frame: Frame<D> | Echo<D>) => void | Promise<void>,
+    handler: (frame: Frame<D> | Echo<D> | RedactedFrame | RedactedEcho) => void | Promise<void>,
     options?: SubscribeOptions,
   ): Subscription;
   messages(
     streamId: string,
     query?: { after?: ResumePoint; before?: ResumePoint; limit?: number; channel?: 'public' | 'vip'; signal?: AbortSignal },
   ): Promise<Page>;
+  /** The retained messages of the stream. A subscription that begins with the next message hands them over by itself. */
+  state(
+    streamId: string,
+    options?: { channel?: 'public' | 'vip'; signal?: AbortSignal },
+  ): Promise<{ messages: Frame[]; last: number; epoch: string }>;
   /** Asks the server (by: 'server', the default), or verifies here with public keys (by: 'keys'). */
-  verify(envelope: Envelope | string, options?: { by?: 'server' | 'keys'; signal?: AbortSignal }): Promise<VerifyResult>;
-  ticket(streamId: string, options?: { signal?: AbortSignal }): Promise<{ access_token: string; expires_in: number }>;
+  verify(envelope: Envelope | RedactedEnvelope | string, options?: { by?: 'server' | 'keys'; signal?: AbortSignal }): Promise<VerifyResult>;
+  /** Reports a message to the moderators of the stream. Resolves with false when the user has reported it before. */
+  report(streamId: string, offset: number, options?: ReportOptions): Promise<boolean>;
+  /**
+   * Redacts one message: as a moderator of the stream, or as its sender for a while. Without `senderId` it is a message of
+   * the session's user. Resolves with false when the message was redacted before.
+   */
+  redact(
+    streamId: string,
+    message: { offset: number; txnId?: never; senderId?: never } | { txnId: string; senderId?: string; offset?: never },
+    reason?: string | null,
+  ): Promise<boolean>;
+  /** Redacts all messages of a user in the stream that were sealed since then. Resolves with their number. */
+  redactMessages(
+    streamId: string,
+    userId: string,
+    options: { since: Date | number; reason?: string | null },
+  ): Promise<number>;
+  ticket(streamId: string, options?: CallOptions): Promise<{ access_token: string; expires_in: number }>;
+
+  /** The rules of the stream that are in force. `onRules` of a subscription follows them. */
+  rules(streamId: string, options?: CallOptions): Promise<StreamRules>;
+  /** Changes the rules that the object names. Resolves with the sealed message stream_rules; null: nothing changed. */
+  setRules(streamId: string, rules: Partial<StreamRules>, options?: CallOptions): Promise<Envelope<StreamRules> | null>;
+  /** Forbids the user to send. */
+  mute(streamId: string, userId: string, options?: RestrictOptions): Promise<void>;
+  /** Forbids the user to send, and to read private streams. */
+  ban(streamId: string, userId: string, options?: RestrictOptions): Promise<void>;
+  /** Resolves with false when there was no mute. */
+  unmute(streamId: string, userId: string, options?: CallOptions): Promise<boolean>;
+  /** Resolves with false when there was no ban. */
+  unban(streamId: string, userId: string, options?: CallOptions): Promise<boolean>;
+  /** Gives the user a role in the stream; null removes the role. */
+  setRole(streamId: string, userId: string, role: string | null, options?: CallOptions): Promise<void>;
+  /** The messages that wait for a moderator, the oldest first. `after`: the held_id of the last one of the page before. */
+  heldMessages(streamId: string, options?: CallOptions & { limit?: number; after?: string | null }): Promise<WaitingMessage[]>;
+  /** Seals a held message. Resolves with its envelope, also when it was approved before. */
+  approve(streamId: string, heldId: string, options?: CallOptions): Promise<Envelope>;
+  /** Denies a held message. Resolves with false when it was denied before. */
+  deny(streamId: string, heldId: string, options?: CallOptions & { reason?: string | null }): Promise<boolean>;
+  /** Pins a message, in the place of the pinned one. Resolves with the message pinned; null: nothing changed. */
+  pin(streamId: string, offset: number, options?: CallOptions & { note?: string | null }): Promise<Envelope | null>;
+  /** Resolves with the message pinned, which has a null offset; null: no message was pinned. */
+  unpin(streamId: string, options?: CallOptions): Promise<Envelope | null>;
+  /**
+   * The reported messages, those with the most reporters first. `after`: the offset of the last one of the page before.
+   * `resolved`: those whose reports are closed.
+   */
+  reports(
+    streamId: string,
+    options?: CallOptions & { limit?: number; after?: number | null; resolved?: boolean },
+  ): Promise<ReportCase[]>;
+  /** Closes the reports of a message. Resolves with false when they have this outcome already. */
+  resolveReport(
+    streamId: string,
+    offset: number,
+    outcome: 'dismissed' | 'acted',
+    options?: CallOptions & { reason?: string | null },
+  ): Promise<boolean>;
+  /** The acts of moderation, the newest first. `before`: the entry_id of the last one of the page before. */
+  moderationLog(
+    streamId: string,
+    options?: CallOptions & { userId?: string | null; before?: string | null; limit?: number },
+  ): Promise<LogEntry[]>;
+  /** The blocked terms of the stream, the newest first. */
+  blockedTerms(streamId: string, options?: CallOptions): Promise<BlockedTerm[]>;
+  /** Blocks a term in the stream. Resolves with its term_id. Of a term that is there already, only the action changes. */
+  addBlockedTerm(
+    streamId: string,
+    term: string,
+    options?: CallOptions & { kind?: TermKind; wholeWord?: boolean | null; action?: TermAction },
+  ): Promise<string>;
+  /** Resolves with false when the user moderates no stream with this term. */
+  removeBlockedTerm(streamId: string, termId: string, options?: CallOptions): Promise<boolean>;
+  /** `before` and `beforeHit`: the `at` and `hit_id` of the last hit of the page before. */
+  termHits(
+    streamId: string,
+    options?: CallOptions & { before?: string | null; beforeHit?: string | null; limit?: number },
+  ): Promise<TermHit[]>;
 }
+
+/** Whether this message is among those that the redaction is about. `offset` null: an echo. */
+export function covers(
+  redaction: Pick<Redaction, 'senderId' | 'txnId' | 'since' | 'through' | 'before'>,
+  message: { offset: number | null; envelope: Pick<Envelope, 's' | 'txn_id' | 'ts'> },
+): boolean;
 
 /** The bucket of a user in a stream, 0 to 99; the SQL function sampled() uses the same. */
 export function samplingBucket(userId: string, streamId: string): Promise<number>;
@@ -235,7 +522,9 @@ export interface DriverContext {
    * last connection.
    */
   onConnected(how?: { offset?: number; epoch?: string | null; resumed?: boolean }): void;
-  onFrame(frame: Frame | GoneFrame): void;
+  onFrame(frame: Frame | RedactedFrame | GoneFrame): void;
+  /** A retained message that the transport brings before the first frame and before onConnected(). */
+  onRetained(frame: Frame): void;
   onBadFrame(error: SealcastError): void;
   /** The stream continues after this offset: retention deleted older frames, or the log is another one, with `epoch`. */
   onReset(offset: number, epoch?: string | null): void;
@@ -250,6 +539,8 @@ export interface Driver {
   name: string;
   /** Whether a new connection continues where the last one ended. */
   resumes?: boolean;
+  /** What to check when the channel brings nothing although the stream has new messages (`channel_silent`). */
+  silenceHint?: string;
   connect(streamId: string, context: DriverContext): Promise<void>;
 }
 

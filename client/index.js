@@ -2,13 +2,19 @@
 //
 // The files of this module:
 //   client.js                createClient(): sends, reads the history, verifies, gets tickets, opens subscriptions
+//   moderation.js            the methods of moderators, and report()
 //   sender.js                sends messages: repeats, and a queue for each stream
 //   options.js, check.js     the options, and the errors for wrong ones
-//   subscription.js          one reader of one stream: its status, its migrations, and the calls of the handler
+//   subscription.js          one reader of one stream: its status and its migrations
 //   sequencer.js             puts frames in order, removes repeats, and reads missing frames from the history
+//   delivery.js              hands messages to the application, without content that was redacted meanwhile
+//   redactions.js            remembers which messages were redacted, and which the application got
+//   stream_rules.js          follows the rules of a stream
+//   frame_verifier.js        verifies frames before anything is done because of them
 //   own_messages.js          shows users their own messages that a chat storm leaves out of the public channel
 //   transport_connection.js  keeps the driver of one transport connected, with retries
 //   drivers/                 one driver for each transport: sse.js, mqtt.js, ably.js, supabase.js
+//   silent_channel.js        notices that a channel brings nothing although the stream has new messages
 //   shared_channel.js        lets several subscriptions read one channel of one SDK client (MQTT, Ably, Supabase)
 //   transport_token.js       requests the token for a transport that checks tokens
 //   event_stream.js          parses Server-Sent Events
@@ -24,12 +30,14 @@
 //   verify_envelope.js       verifies an envelope with a public key
 //   public_keys.js           reads and caches the public keys
 //   canonical.js             canonical JSON (RFC 8785)
+//   system_messages.js       recognises messages from the system
 //   sampling.js              decides which messages a chat storm leaves out, as the server does
 //   hash.js                  SHA-256
 export { cellOf } from './cells.js';
 export { createClient } from './client.js';
 export { SealcastError } from './errors.js';
 export { isSampled, samplingBucket, tierOf } from './sampling.js';
+export { covers } from './redactions.js';
 export { ably } from './drivers/ably.js';
 export { mqtt } from './drivers/mqtt.js';
 export { sse } from './drivers/sse.js';

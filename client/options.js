@@ -3,16 +3,23 @@ import { BACKOFF, either, FLAG, FUNCTION, listOf, MS, oneOf, orNull, rule, TEXT 
 import { parseResumePoint } from './resume_point.js';
 
 const COUNT = rule('an integer, 1 or more', (value) => Number.isInteger(value) && value >= 1);
+const HITS_SIZE = rule('an integer from 1 to 1000', (value) => COUNT.accepts(value) && value <= 1000);
 const PAGE_SIZE = rule('an integer from 1 to 500', (value) => COUNT.accepts(value) && value <= 500);
 const SIGNAL = rule('an AbortSignal', (value) => typeof value?.addEventListener === 'function' && 'aborted' in value);
 const RESUME_POINT = rule('an offset or a resume point (EPOCH:OFFSET)', (value) => parseResumePoint(value) !== null);
+const TIME = rule('a Date, or Unix milliseconds', isTime);
+const PURGE_MS = rule('a finite number of milliseconds, 0 or more', (value) => MS.accepts(value) && Number.isFinite(value));
 const CHANNEL = oneOf('public', 'vip');
 const CALLBACK = orNull(FUNCTION);
 const KEYS = rule('a JSON Web Key Set: {keys: […]}', (value) => Array.isArray(value?.keys));
 const DRIVERS = rule('a list of drivers, {name, connect()}, each with another name, and at least one', areDrivers);
 
 export const ADDRESS = rule('an absolute URL, https://… or http://…, without query, user name and password', isAddress);
+export const OFFSET = rule('the offset of a message, an integer from 1', (value) => Number.isSafeInteger(value) && value >= 1);
 export const ENVELOPE = rule('an envelope or its text', (value) => value !== undefined);
+
+// How redact() names a message.
+export const MESSAGE_NAME = rule('{ offset }, or { txnId } with the senderId of another user', isMessageName);
 
 export const CLIENT_OPTIONS = {
   url: ADDRESS,
@@ -38,9 +45,38 @@ export const QUERY = {
   signal: orNull(SIGNAL),
 };
 
-export const VERIFY_OPTIONS = { by: oneOf('server', 'keys'), signal: orNull(SIGNAL) };
+export const SIGNAL_OPTION = { signal: orNull(SIGNAL) };
 
-export const TICKET_OPTIONS = { signal: orNull(SIGNAL) };
+export const STATE_OPTIONS = { channel: CHANNEL, ...SIGNAL_OPTION };
+
+export const REPORT_OPTIONS = { reason: orNull(TEXT), category: orNull(TEXT), ...SIGNAL_OPTION };
+
+export const REASON_OPTIONS = { reason: orNull(TEXT), ...SIGNAL_OPTION };
+
+export const PIN_OPTIONS = { note: orNull(TEXT), ...SIGNAL_OPTION };
+
+export const HELD_OPTIONS = { limit: PAGE_SIZE, after: orNull(TEXT), ...SIGNAL_OPTION };
+
+export const PURGE_OPTIONS = { since: TIME, reason: orNull(TEXT) };
+
+export const RESTRICT_OPTIONS = { until: orNull(TIME), reason: orNull(TEXT), note: orNull(TEXT), purgeMs: orNull(PURGE_MS), ...SIGNAL_OPTION };
+
+export const REPORTS_OPTIONS = { limit: PAGE_SIZE, after: orNull(OFFSET), resolved: FLAG, ...SIGNAL_OPTION };
+
+export const LOG_OPTIONS = { userId: orNull(TEXT), before: orNull(TEXT), limit: PAGE_SIZE, ...SIGNAL_OPTION };
+
+export const TERM_OPTIONS = {
+  kind: oneOf('literal', 'wildcard', 'pattern'),
+  wholeWord: orNull(FLAG),
+  action: oneOf('refuse', 'hold', 'mask', 'flag'),
+  ...SIGNAL_OPTION,
+};
+
+export const TERM_HITS_OPTIONS = { before: orNull(TEXT), beforeHit: orNull(TEXT), limit: HITS_SIZE, ...SIGNAL_OPTION };
+
+export const OUTCOME = oneOf('dismissed', 'acted');
+
+export const VERIFY_OPTIONS = { by: oneOf('server', 'keys'), ...SIGNAL_OPTION };
 
 export const SUBSCRIBE_OPTIONS = {
   from: orNull(RESUME_POINT),
@@ -51,6 +87,8 @@ export const SUBSCRIBE_OPTIONS = {
   onTransport: CALLBACK,
   onDropped: CALLBACK,
   onGone: CALLBACK,
+  onRedacted: CALLBACK,
+  onRules: CALLBACK,
   onRewound: CALLBACK,
   onError: CALLBACK,
   reconnect: BACKOFF,
@@ -70,6 +108,17 @@ function isAddress(value) {
   } catch {
     return false;
   }
+}
+
+function isTime(value) {
+  return (value instanceof Date || MS.accepts(value)) && Number.isFinite(new Date(value).getTime());
+}
+
+function isMessageName(value) {
+  const { offset, txnId, senderId, ...others } = value ?? {};
+  if (Object.keys(others).length > 0) return false;
+  if (offset === undefined) return TEXT.accepts(txnId) && (senderId === undefined || TEXT.accepts(senderId));
+  return COUNT.accepts(offset) && txnId === undefined && senderId === undefined;
 }
 
 function areDrivers(value) {

@@ -2,6 +2,7 @@
 // will get no frame is shown once, from the answer to sendMessage(). Frames, including those of sampling_update, must be
 // passed in the order of their offsets.
 import { isSampled, tierOf } from './sampling.js';
+import { isRedacted } from './verify_envelope.js';
 
 const MAX_REMEMBERED = 500; // messages
 const ALL = 100; // percent
@@ -11,7 +12,7 @@ export class OwnMessages {
   #rate = ALL;
   #messages = new Map(); // txn_id → {envelope, rate, shown}, oldest first; rate: the lowest since sent()
 
-  // show(envelope) is called once for each own message that will get no frame.
+  // show(envelope) is called once for each own message that will get no frame, and that is not redacted before.
   constructor(show) {
     this.#show = show;
   }
@@ -31,9 +32,17 @@ export class OwnMessages {
     this.#showIfLeftOut(message);
   }
 
+  // Forgets the content of the envelopes for which isAffected(envelope) is true.
+  redact(isAffected) {
+    for (const message of this.#messages.values()) {
+      const { envelope } = message;
+      if (envelope && isAffected(envelope)) message.envelope = { ...envelope, d: null }; // the application has the same object
+    }
+  }
+
   // Whether the handler has not seen this frame's message yet.
   isNew({ t, d, s, txn_id: txnId }) {
-    if (t === 'sampling_update') this.#setRate(d.rate);
+    if (t === 'sampling_update') this.#setRate(d?.rate);
     const message = this.#messages.get(txnId);
     if (!message || (message.envelope && message.envelope.s !== s)) return true;
     const first = !message.shown;
@@ -56,7 +65,7 @@ export class OwnMessages {
 
   async #showIfLeftOut(message) {
     const { envelope, rate } = message;
-    if (message.shown || !envelope || rate >= ALL || tierOf(envelope) < 2) return;
+    if (message.shown || !envelope || isRedacted(envelope) || rate >= ALL || tierOf(envelope) < 2) return;
     // Without crypto.subtle the bucket is unknown. Then the message is shown now, and isNew() suppresses a later frame.
     const getsFrame = await isSampled(envelope.s, envelope.stream_id, rate).catch(() => false);
     if (getsFrame || message.shown) return;

@@ -1,7 +1,6 @@
 // Decides which messages the public channel carries in a chat storm, as the server does: ../docs/sampling.md.
 import { hashNumber } from './hash.js';
-
-const SYSTEM_SENDER = '00000000-0000-0000-0000-000000000000';
+import { SYSTEM_SENDER } from './system_messages.js';
 
 // Resolves with 0 to 99. The same user always has the same bucket in a stream.
 export async function samplingBucket(userId, streamId) {

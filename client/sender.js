@@ -1,23 +1,26 @@
 // Sends messages. A message is repeated under its txn_id until its answer is final, which is safe, since the server inserts
 // a txn_id once (../docs/delivery.md). Messages to one stream are sent one after the other, so they keep their order.
 import { backoff, pauseUntilWake } from './backoff.js';
-import { ENVELOPE } from './answers.js';
+import { isHeld, SENT } from './answers.js';
 import { failure, SealcastError } from './errors.js';
 import { hexOf } from './hash.js';
 import { onAbort } from './on_abort.js';
 import { startTimer } from './timers.js';
 
+// The app shows such a refusal: a silent wait would hold up the stream's other messages, and then send what the rules refuse.
+const FOR_PEOPLE = new Set(['slow_mode', 'text_repeated', 'text_copied']);
+
 export class Sender {
   #http;
   #retry;
-  #ownMessages;
+  #deliveries;
   #queues;
 
-  // `ownMessages`: stream id → the OwnMessages of each subscription. `maxQueued`: unanswered messages of one stream.
-  constructor(http, { retry, maxQueued, ownMessages }) {
+  // `deliveries`: stream id → the Delivery of each subscription. `maxQueued`: unanswered messages of one stream.
+  constructor(http, { retry, maxQueued, deliveries }) {
     this.#http = http;
     this.#retry = retry;
-    this.#ownMessages = ownMessages;
+    this.#deliveries = deliveries;
     this.#queues = new SendQueues(maxQueued);
   }
 
@@ -34,15 +37,16 @@ export class Sender {
   }
 
   async #attempt(streamId, txnId, body, { signal, deadline }) {
-    const readers = this.#ownMessages.get(streamId.toLowerCase()) ?? [];
+    const readers = this.#deliveries.get(streamId.toLowerCase()) ?? [];
     for (const reader of readers) reader.sent(txnId);
     for (let attempt = 0; ; attempt++) {
       try {
-        const envelope = await this.#http.json('POST', '/rpc/send_message', { answer: ENVELOPE, body, streamId, signal });
-        for (const reader of readers) reader.sealed(envelope);
-        return envelope;
+        const answer = await this.#http.json('POST', '/rpc/send_message', { answer: SENT, body, streamId, signal });
+        // A held message gets a frame if it is approved, and perhaps never.
+        if (!isHeld(answer)) for (const reader of readers) reader.sealed(answer);
+        return answer;
       } catch (error) {
-        if (!(error instanceof SealcastError) || !error.retryable) throw error;
+        if (!(error instanceof SealcastError) || !error.retryable || FOR_PEOPLE.has(error.code)) throw error;
         const wait = backoff(attempt, this.#retry, error.retryAfterMs);
         if (Date.now() + wait > deadline) throw error;
         await pauseUntilWake(wait, error.retryAfterMs ?? 0, signal);

@@ -12,6 +12,7 @@ const CHECK_EVERY_MS = 5000; // the least time between two checks of the epoch b
 
 export class Sequencer {
   #deliver;
+  #arrived;
   #dropped;
   #rewound;
   #history;
@@ -34,11 +35,13 @@ export class Sequencer {
   #filling = false;
   #retryAfterMs = null; // from the last error of the history
 
-  // deliver(frame), dropped({from, to}) and rewound({offset}) are awaited. history({after, before, limit, signal})
-  // resolves with {messages, first, last, epoch}. historyFailed(error) is called when the history cannot be read.
-  constructor({ deliver, dropped, rewound, history, historyFailed, ...limits }) {
+  // deliver(frame), dropped({from, to}) and rewound({offset}) are awaited. arrived(frame) is called for each frame of a
+  // transport or of the history, before its turn. history({after, before, limit, signal}) resolves with {messages, first,
+  // last, epoch}. historyFailed(error) is called when the history cannot be read.
+  constructor({ deliver, arrived = () => {}, dropped, rewound, history, historyFailed, ...limits }) {
     const { maxHeld = 1000, pageSize = 200, patienceMs = 150, reconnect } = limits;
     this.#deliver = deliver;
+    this.#arrived = arrived;
     this.#dropped = dropped;
     this.#rewound = rewound;
     this.#history = history;
@@ -70,8 +73,19 @@ export class Sequencer {
 
   push(frame) {
     if (this.#contradicts(frame)) this.#catchUps++;
-    this.#hold(frame);
+    this.#receive(frame);
     this.#proceed();
+  }
+
+  // The frames that wait, to be read only. An entry with `dropped` has no envelope.
+  get held() {
+    return this.#held;
+  }
+
+  // Holds another form of the same frame, unless the frame waits no more.
+  replaceHeld(frame, other) {
+    const at = this.#held.indexOf(frame);
+    if (at >= 0) this.#held[at] = other;
   }
 
   // To be called when the epoch of the log becomes known. Returns false when the offsets belong to another log, so that
@@ -134,6 +148,11 @@ export class Sequencer {
     if (typeof envelope?.sig !== 'string') return;
     this.#recent.set(offset, envelope.sig);
     if (this.#recent.size > MAX_REMEMBERED) this.#recent.delete(this.#recent.keys().next().value);
+  }
+
+  #receive(frame) {
+    this.#hold(frame);
+    this.#arrived(frame);
   }
 
   // Inserts the frame by its offset. When too many are held, the highest is removed; it can be read from the history later.
@@ -237,7 +256,7 @@ export class Sequencer {
       return true;
     }
     if (catchingUp && page.messages.length < limit && !page.more) this.#caughtUp = catchUps;
-    for (const frame of page.messages) this.#hold(frame);
+    for (const frame of page.messages) this.#receive(frame);
     const now = this.#measureChain();
     if (now.reach === reach && !this.#skip(page, needed, now)) return needed <= reach;
     this.#proceed();

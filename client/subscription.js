@@ -1,32 +1,38 @@
-// One reader of one stream: its transport, its migration to another transport, and the calls of the caller's functions.
+// One reader of one stream: its transport, its migration to another transport, and its status.
 import { pause, pauseBeforeRetry } from './backoff.js';
 import { checkArgument, checkOptions, FUNCTION, MS, TEXT } from './check.js';
+import { Delivery } from './delivery.js';
 import { failure, SealcastError } from './errors.js';
+import { FrameVerifier } from './frame_verifier.js';
 import { SUBSCRIBE_OPTIONS } from './options.js';
-import { OwnMessages } from './own_messages.js';
 import { parseResumePoint } from './resume_point.js';
+import { Retained } from './retained.js';
 import { Sequencer } from './sequencer.js';
+import { StreamRules } from './stream_rules.js';
+import { isSystemMessage } from './system_messages.js';
 import { TargetPause } from './target_pause.js';
 import { TransportConnection } from './transport_connection.js';
 import { requestAccess } from './transport_token.js';
 
-const SYSTEM_SENDER = '00000000-0000-0000-0000-000000000000';
 const MAX_OVERLAP_MS = 60_000;
-const CANNOT_VERIFY = ['no_webcrypto', 'no_ed25519'];
+const MAX_SPREAD_MS = 3_600_000;
 const OLD_MS = 60_000; // an older transport_migrate is repeated if it is still in force
 const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500, channel: 'public', verify: false };
 
 export class Subscription {
   #client;
   #streamId;
-  #handler;
   #options;
   #sequencer;
+  #delivery;
+  #retained = new Retained((frame) => this.#handOver(frame));
   #connection; // of the transport in use
   #connecting = null; // while a migration connects: {failureOfOld}, the error with which the transport in use failed
+  #waiting = null; // while the reader waits to follow a transport_migrate: {failureOfOld, begin}, which ends the wait
   #next = null; // during the overlap: {connection, finish, failed} of the new transport
   #previous = null; // the name of the transport before the one in use
   #destination; // {name} of the transport in use, or of the one that a migration under way goes to
+  #announcedTarget = null; // of the newest transport_migrate message
   #announcements = new Map(); // target → {channelId, needsToken} of the newest transport_migrate message
   #unknownTargets = new Set(); // reported once each
   #targetPause = new TargetPause();
@@ -36,8 +42,7 @@ export class Subscription {
   #stop = new AbortController();
   #findingStart = false;
   #settleReady;
-  #ownMessages = null;
-  #handled = Promise.resolve(); // the last call of the handler
+  #rules; // the StreamRules; null without onRules
 
   constructor(client, streamId, handler, options) {
     checkArgument('subscribeStreamEvents()', 'streamId', streamId, TEXT);
@@ -46,28 +51,30 @@ export class Subscription {
     const { from = null, transport = client.drivers.keys().next().value, channel } = this.#options;
     this.#client = client;
     this.#streamId = streamId;
-    this.#handler = handler;
     // Resolves when every message sent from then on will be delivered.
     this.ready = new Promise((resolve, reject) => (this.#settleReady = { resolve, reject }));
     this.ready.catch(() => {}); // onStatus reports the error too
     const { maxHeld, pageSize, patienceMs, reconnect } = this.#options;
     this.#sequencer = new Sequencer({
       deliver: (frame) => this.#deliver(frame),
-      dropped: (range) => this.#notify('onDropped', range),
+      arrived: (frame) => this.#delivery.arrived(frame),
+      dropped: (range) => this.#dropped(range),
       rewound: (to) => this.#rewound(to),
-      history: (query) => client.messages(streamId, { ...query, channel }),
+      history: async (query) => this.#sawHistory(await client.history(streamId, { ...query, channel })),
       historyFailed: (error) => this.#historyFailed(error),
       maxHeld,
       pageSize,
       patienceMs,
       reconnect,
     });
+    this.#delivery = this.#makeDelivery(handler);
+    this.#rules = this.#options.onRules ? this.#makeRules() : null;
     if (from !== null) {
       const { offset, epoch } = parseResumePoint(from);
       this.#sequencer.start(offset, epoch);
     }
     const driver = this.#driver(transport);
-    if (channel === 'public') this.#showOwnMessages();
+    this.#listToClient();
     this.#connection = this.#connect(driver);
     this.#destination = { name: transport };
   }
@@ -102,25 +109,30 @@ export class Subscription {
   migrate(name, options = {}) {
     checkArgument('migrate()', 'transport', name, TEXT);
     const { overlapMs = this.#options.overlapMs } = checkOptions('migrate()', options, { overlapMs: MS });
+    return this.#migrate(name, overlapMs);
+  }
+
+  // `failureOfOld` is the error with which the transport in use has failed already.
+  #migrate(name, overlapMs, failureOfOld = null) {
     this.#superseded.abort(failure('migration_superseded', `a migration to ${name} replaces this one`));
     const stop = (this.#superseded = new AbortController());
     if (this.#over) stop.abort(this.#stop.signal.reason);
     const destination = (this.#destination = { name });
-    const migration = this.#migrations.then(() => this.#runMigration(name, overlapMs, stop));
+    const migration = this.#migrations.then(() => this.#runMigration(name, overlapMs, stop, failureOfOld));
     this.#migrations = migration.catch(() => {
       if (this.#destination === destination) this.#destination = { name: this.transport };
     });
     return migration;
   }
 
-  async #runMigration(name, overlapMs, stop) {
+  async #runMigration(name, overlapMs, stop, failureOfOld) {
     const { signal } = stop;
     if (signal.aborted) throw signal.reason;
     if (name === this.transport) return;
     const driver = this.#driver(name);
     const old = this.#connection;
     const { migrateTimeoutMs } = this.#options;
-    const connecting = (this.#connecting = { failureOfOld: null });
+    const connecting = (this.#connecting = { failureOfOld });
     let connection;
     try {
       await new Promise((connected, failed) => {
@@ -166,7 +178,9 @@ export class Subscription {
     const hooks = {
       after: () => sequencer.resumePoint,
       onFrame: (frame) => sequencer.push(frame),
+      onRetained: (frame) => sequencer.started || this.#retained.push(frame),
       onBadFrame: (error) => this.#notify('onError', error),
+      onSilent: (error) => this.#notify('onError', error),
       onReset: (offset, epoch = null) => {
         if (!sequencer.belongsTo(epoch)) sequencer.rewind(offset, epoch);
         else if (offset < sequencer.offset) sequencer.rewind(offset);
@@ -189,6 +203,7 @@ export class Subscription {
         if (connection === this.#next?.connection) this.#next.failed(error);
         else if (inUse && this.#next) this.#next.finish();
         else if (inUse && this.#connecting) this.#connecting.failureOfOld = error; // the migration decides what to do
+        else if (inUse && this.#waiting) this.#waiting.begin(error);
         else if (inUse) this.#failed(error);
       },
     };
@@ -237,14 +252,17 @@ export class Subscription {
     this.#settleReady.resolve();
   }
 
-  // Asks the history for the newest offset, on a transport that does not tell it.
+  // Asks for the newest offset and the retained messages, on a transport that does not bring them.
   async #findStart(connection) {
     if (this.#findingStart) return;
     this.#findingStart = true;
     const { signal } = this.#stop;
     for (let attempt = 0; !this.#over && !this.#sequencer.started; attempt++) {
       try {
-        const { last, epoch } = await this.#client.messages(this.#streamId, { limit: 1, signal });
+        const { channel } = this.#options;
+        const { messages, last, epoch } = await this.#client.state(this.#streamId, { channel, signal });
+        this.#connection.sawHistory({ messages: [], last });
+        if (!this.#sequencer.started) for (const frame of messages) this.#retained.push(frame);
         this.#sequencer.start(last, epoch);
       } catch (error) {
         if (!this.#over) this.#historyFailed(error);
@@ -255,72 +273,78 @@ export class Subscription {
     if (!this.#over) this.#becomeLive(connection);
   }
 
+  // A transport that the stream has left is silent for a good reason.
+  #sawHistory(page) {
+    for (const { envelope } of page.messages) {
+      if (isMigration(envelope)) this.#announcedTarget = envelope.d?.target;
+    }
+    if ((this.#announcedTarget ?? this.transport) === this.transport) this.#connection.sawHistory(page);
+    return page;
+  }
+
   async #deliver(frame) {
+    await this.#retained.done;
+    await this.#handOver(frame);
+  }
+
+  async #handOver(frame) {
     if (frame.gone) return this.#notify('onGone', frame);
-    const { envelope } = frame;
-    if (this.#options.verify && !(await this.#verified(frame))) return;
-    if (envelope.t === 'transport_migrate' && envelope.s === SYSTEM_SENDER) this.#follow(envelope);
-    if (this.#ownMessages?.isNew(envelope) ?? true) await this.#handle(frame);
+    if (!(await this.#delivery.accepts(frame))) return;
+    if (isMigration(frame.envelope)) this.#follow(frame.envelope);
+    this.#rules?.handle(frame);
+    await this.#delivery.deliver(frame);
   }
 
-  // Calls the handler, one call after the other. The sequencer does not do this for own messages, which have no frame.
-  #handle(frame) {
-    return (this.#handled = this.#handled.then(async () => {
-      try {
-        if (!this.#over) await this.#handler(frame);
-      } catch (error) {
-        this.#notify('onError', failure('handler_failed', `the handler failed at offset ${frame.offset}`, error));
-      }
-    }));
+  #makeDelivery(handler) {
+    const { verify, reconnect, channel } = this.#options;
+    const { signal } = this.#stop;
+    const onError = (error) => this.#notify('onError', error);
+    const check = (envelope) => this.#client.verify(envelope, { by: verify === 'keys' ? 'keys' : 'server', signal });
+    const verifier = verify ? new FrameVerifier(check, this.#streamId, { reconnect, signal }, { onError, onFatal: (error) => this.#fail(error) }) : null;
+    const hooks = { failed: onError, redacted: (redaction) => this.#notify('onRedacted', redaction) };
+    const sequencer = this.#sequencer;
+    return new Delivery({ streamId: this.#streamId, handler, verifier, sequencer, showOwn: channel === 'public', signal }, hooks);
   }
 
-  // Shows the messages that this client sends and a chat storm leaves out of the public channel.
-  #showOwnMessages() {
-    const { ownMessages } = this.#client;
+  // The client tells its subscriptions of the messages that it sends, and asks them for redactions.
+  #listToClient() {
+    const { deliveries } = this.#client;
     const streamId = this.#streamId.toLowerCase();
-    const own = (this.#ownMessages = new OwnMessages((envelope) => this.#handle({ offset: null, prev: null, envelope })));
-    const ofStream = ownMessages.get(streamId) ?? new Set();
-    ownMessages.set(streamId, ofStream.add(own));
+    const ofStream = deliveries.get(streamId) ?? new Set();
+    deliveries.set(streamId, ofStream.add(this.#delivery));
     this.#stop.signal.addEventListener('abort', () => {
-      ofStream.delete(own);
-      if (ofStream.size === 0) ownMessages.delete(streamId);
+      ofStream.delete(this.#delivery);
+      if (ofStream.size === 0) deliveries.delete(streamId);
     });
   }
 
-  #rewound(to) {
-    this.#ownMessages?.forget();
-    return this.#notify('onRewound', to);
+  #makeRules() {
+    const { signal } = this.#stop;
+    const last = async () => (await this.#client.history(this.#streamId, { limit: 1, signal })).last;
+    const rules = () => this.#client.rules(this.#streamId, { signal });
+    const show = (inForce) => this.#delivery.call(() => this.#notify('onRules', inForce));
+    const source = { ready: this.ready, last, rules, reconnect: this.#options.reconnect, signal };
+    return new StreamRules(source, { show, failed: (error) => this.#notify('onError', error) });
   }
 
-  async #verified(frame) {
-    const { signal } = this.#stop;
-    const by = this.#options.verify === 'keys' ? 'keys' : 'server';
-    for (let attempt = 0; !this.#over; attempt++) {
-      try {
-        let result = await this.#client.verify(frame.envelope, { by, signal });
-        // An envelope of another stream has a valid signature too, but does not belong here.
-        if (result === 'ok' && frame.envelope.stream_id !== this.#streamId.toLowerCase()) result = 'wrong_stream';
-        if (result === 'ok') return true;
-        const message = `the envelope at offset ${frame.offset} does not verify: ${result}`;
-        this.#notify('onError', Object.assign(failure('unverified', message), { frame }));
-        return false;
-      } catch (error) {
-        const foreign = error.code === 'unexpected_answer' && !error.retryable;
-        if (foreign || CANNOT_VERIFY.includes(error.code)) this.#fail(error);
-        else if (!this.#over) this.#notify('onError', error);
-        if (error instanceof SealcastError && !error.retryable) return false;
-        await pauseBeforeRetry(attempt, this.#options.reconnect, error.retryAfterMs, signal);
-      }
-    }
-    return false;
+  #dropped(range) {
+    this.#rules?.read();
+    return this.#notify('onDropped', range);
+  }
+
+  #rewound(to) {
+    this.#delivery.rewound(to);
+    this.#rules?.rewound();
+    return this.#notify('onRewound', to);
   }
 
   // Follows a transport_migrate message. The server repeats the message for readers that come later: a reader that has
   // moved ignores it, and one that the target refused pauses between its attempts. Readers wait for a random time, so
-  // that they do not all connect at the same moment.
+  // that they do not all connect at the same moment. The more there are, the longer is the spread of the message.
   // An old message reports no error: its transport may be long gone.
   async #follow({ d, ts }) {
-    const { target, channel_id: channelId, token, overlap_ms: overlapMs = DEFAULTS.overlapMs } = d ?? {};
+    const { target, channel_id: channelId, token, overlap_ms: overlapMs = DEFAULTS.overlapMs, spread_ms: spreadMs } = d ?? {};
+    this.#announcedTarget = target;
     const isOld = ts < Date.now() - OLD_MS;
     try {
       if (this.#unknownTargets.has(target)) return;
@@ -329,9 +353,9 @@ export class Subscription {
       this.#announcements.set(target, { channelId: nonEmptyText(channelId), needsToken: token === 'required' });
       if (!this.#targetPause.allows(target) || target === this.#destination.name) return;
       const destination = (this.#destination = { name: target });
-      await pause(Math.random() * this.#options.spreadMs, this.#stop.signal);
-      if (destination !== this.#destination) return; // a later migration goes to another transport
-      await this.migrate(target, { overlapMs: Math.min(Math.max(Number(overlapMs) || 0, 0), MAX_OVERLAP_MS) });
+      const failureOfOld = await this.#waitInSpread(within(spreadMs, MAX_SPREAD_MS));
+      if (destination === this.#destination) await this.#migrate(target, within(overlapMs, MAX_OVERLAP_MS), failureOfOld);
+      else if (failureOfOld) this.#failed(failureOfOld); // otherwise a later migration goes to another transport
     } catch (error) {
       if (this.#over) return;
       // Not after migration_failed: the target may be back at the next repeat, and the repeats may end soon.
@@ -339,6 +363,18 @@ export class Subscription {
       if (isOld) return;
       this.#notify('onError', error);
     }
+  }
+
+  // Waits for a random part of the time. If the transport in use fails for good meanwhile, resolves with its error at once.
+  async #waitInSpread(spreadMs) {
+    const waiting = { failureOfOld: null };
+    const failed = new Promise((resolve) => {
+      waiting.begin = (error) => resolve((waiting.failureOfOld = error));
+    });
+    this.#waiting = waiting;
+    await Promise.race([pause(Math.random() * Math.max(this.#options.spreadMs, spreadMs), this.#stop.signal), failed]);
+    if (this.#waiting === waiting) this.#waiting = null;
+    return waiting.failureOfOld;
   }
 
   // A refusal ends the subscription. Other errors are only reported, since a retry may succeed.
@@ -387,4 +423,6 @@ export class Subscription {
   }
 }
 
+const isMigration = (envelope) => isSystemMessage(envelope, 'transport_migrate');
+const within = (value, max) => Math.min(Math.max(Number(value) || 0, 0), max);
 const nonEmptyText = (value) => (typeof value === 'string' && value !== '' ? value : undefined);

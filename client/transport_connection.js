@@ -2,6 +2,7 @@
 // it is closed.
 import { pauseBeforeRetry } from './backoff.js';
 import { failure, SealcastError } from './errors.js';
+import { SilentChannel } from './silent_channel.js';
 import { startTimer } from './timers.js';
 import { onWake } from './wake.js';
 
@@ -17,9 +18,11 @@ export class TransportConnection {
   #stopQuietTimer = () => {};
   #away = false; // the timer runs with AWAY_MS
   #gotFrame = false;
+  #channel = new SilentChannel();
 
-  // Hooks: onFrame(frame), onBadFrame(error), onReset(offset, epoch), onConnected({offset, epoch, resumed}),
-  // onWaiting(error), onFailed(error); after() returns the resume point; onQuiet() is called after about quietMs without a frame,
+  // Hooks: onFrame(frame), onRetained(frame) for a retained message before the first frame, onBadFrame(error), onReset(offset, epoch), onConnected({offset, epoch, resumed}),
+  // onWaiting(error), onFailed(error); onSilent(error) when the channel brings nothing although the stream has new messages;
+  // after() returns the resume point; onQuiet() is called after about quietMs without a frame,
   // on transports that do not resume and so would not notice a loss. While the connection is lost it is called every few
   // seconds: messages arrive elsewhere, and one of them may say which transport to use now. The driver gets `tools` in its context.
   constructor(driver, streamId, tools, hooks, { reconnect, quietMs }) {
@@ -42,6 +45,13 @@ export class TransportConnection {
   // Whether the transport itself resumes where the last connection ended.
   get resumes() {
     return this.#driver.resumes === true;
+  }
+
+  // To be called with each page of the history that was read while this transport carried the stream.
+  sawHistory(page) {
+    if (this.#closed || this.resumes || !this.connected || !this.#channel.read(page)) return;
+    const message = `the ${this.name} channel brings no messages, but the history has new ones, up to offset ${page.last}`;
+    this.#hooks.onSilent(new SealcastError('channel_silent', message, { hint: this.#driver.silenceHint }));
   }
 
   // Resolves when the driver has closed its connection. No hook is called from now on.
@@ -86,9 +96,11 @@ export class TransportConnection {
       after: hooks.after,
       onFrame: unlessClosed((frame) => {
         this.#gotFrame = true;
+        this.#channel.brought(frame);
         this.#restartQuietTimer(quietMs);
         hooks.onFrame(frame);
       }),
+      onRetained: unlessClosed(hooks.onRetained),
       onBadFrame: unlessClosed(hooks.onBadFrame),
       onReset: unlessClosed(hooks.onReset),
       // The server's `retry` field is used unless the caller has set baseMs.
@@ -97,6 +109,7 @@ export class TransportConnection {
       }),
       onConnected: unlessClosed((how = {}) => {
         this.connected = true;
+        this.#channel.joined();
         this.#restartQuietTimer(quietMs);
         hooks.onConnected(how);
       }),
@@ -123,6 +136,7 @@ export class TransportConnection {
     if (this.resumes || !quietMs) return;
     const checkAgain = () => {
       this.#restartQuietTimer(quietMs);
+      this.#channel.check();
       this.#hooks.onQuiet();
     };
     this.#stopQuietTimer = startTimer(quietMs * (0.5 + Math.random()), checkAgain);

@@ -1,5 +1,6 @@
 // Implements CanonicalWriter. Strings, numbers and the order of members use the same code as in canonical_json.cpp.
 #include <charconv>
+#include <cstdint>
 #include <cstring>
 #include <span>
 

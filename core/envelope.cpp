@@ -127,16 +127,18 @@ void append_string(std::string_view text, std::string& out) {
   }
 }
 
-// The nine members of an envelope in canonical order, in which canonicalize_members() returns them.
-enum Position { kD, kKid, kSender, kSig, kStreamId, kType, kTs, kTxnId, kVersion, kMembers };
-constexpr std::array<std::string_view, kMembers> kNames = {"d", "kid", "s",      "sig", "stream_id",
-                                                           "t", "ts",  "txn_id", "v"};
+// The members of an envelope in canonical order, in which canonicalize_members() returns them. Only a redacted envelope
+// has kPayloadHash.
+enum Position { kD, kKid, kPayloadHash, kSender, kSig, kStreamId, kType, kTs, kTxnId, kVersion, kMembers };
+constexpr std::array<std::string_view, kMembers> kNames = {"d",         "kid", "payload_hash", "s",      "sig",
+                                                           "stream_id", "t",   "ts",           "txn_id", "v"};
 
 // The views point into `canonical` and `unescaped` of the Buffers that were passed to parse_envelope().
 struct ParsedEnvelope {
   Fields fields;
   std::string_view kid;
   std::string_view d;
+  std::string_view payload_hash;  // 64 hex digits of a redacted envelope; empty for any other one
   Signature sig;
 };
 
@@ -151,12 +153,16 @@ bool parse_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, 
   bool is_object = false;
   const std::span<Member> members =
       canonicalize_members(json, buffers.canonical, Rules::envelope, cancel, *scratch, is_object);
-  if (!is_object || members.size() != kMembers) return false;
+  const bool redacted = members.size() == kMembers;
+  if (!is_object || (!redacted && members.size() != kMembers - 1)) return false;
   std::array<std::string_view, kMembers> values;
+  std::size_t next = 0;
   for (std::size_t i = 0; i < kMembers; ++i) {
-    if (members[i].key != kNames[i]) return false;
-    const std::size_t begin = members[i].begin + kNames[i].size() + 3;  // after the quotes and the colon
-    values[i] = std::string_view(buffers.canonical).substr(begin, members[i].end - begin);
+    if (i == kPayloadHash && !redacted) continue;
+    const Member& member = members[next++];
+    if (member.key != kNames[i]) return false;
+    const std::size_t begin = member.begin + kNames[i].size() + 3;  // after the quotes and the colon
+    values[i] = std::string_view(buffers.canonical).substr(begin, member.end - begin);
   }
   if (values[kVersion] != "1") return false;
 
@@ -184,6 +190,10 @@ bool parse_envelope(std::string_view json, CancelFlag cancel, Buffers& buffers, 
   const auto [end, error] = std::from_chars(ts.data(), ts.data() + ts.size(), out.fields.ts);
   if (error != std::errc{} || end != ts.data() + ts.size()) return false;
   out.d = values[kD];
+  if (redacted) {
+    Digest digest;
+    if (out.d != "null" || !text(kPayloadHash, out.payload_hash) || !from_hex(out.payload_hash, digest)) return false;
+  }
   return is_kid(out.kid) && out.sig.read_hex(sig);
 }
 
@@ -202,8 +212,8 @@ Signature sign_payload(const Fields& fields, std::string_view canonical_d, const
   return key.sign(signing);
 }
 
-void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, std::string_view sig,
-                     std::string& out) {
+// Appends the members before `d`.
+static void append_head(const Fields& fields, std::string_view kid, std::string& out) {
   out += "{\"v\":1,\"kid\":";
   append_string(kid, out);
   out += ",\"t\":";
@@ -216,11 +226,29 @@ void append_envelope(const Fields& fields, std::string_view kid, std::string_vie
   append_integer(fields.ts, out);
   out += ",\"txn_id\":";
   append_string(fields.txn_id, out);
-  out += ",\"d\":";
-  out += canonical_d;
+}
+
+static void append_tail(std::string_view sig, std::string& out) {
   out += ",\"sig\":\"";
   append_hex(sig, out);
   out += "\"}";
+}
+
+void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, std::string_view sig,
+                     std::string& out) {
+  append_head(fields, kid, out);
+  out += ",\"d\":";
+  out += canonical_d;
+  append_tail(sig, out);
+}
+
+void append_redacted_envelope(const Fields& fields, std::string_view kid, std::string_view payload_hash,
+                              std::string_view sig, std::string& out) {
+  append_head(fields, kid, out);
+  out += kRedactedPayload;
+  out += payload_hash;
+  out += '"';
+  append_tail(sig, out);
 }
 
 std::string_view to_string(VerifyResult result) noexcept {
@@ -237,6 +265,8 @@ std::string_view to_string(VerifyResult result) noexcept {
       return "expired";
     case VerifyResult::from_future:
       return "from_future";
+    case VerifyResult::redacted:
+      return "redacted";
   }
   return "malformed";
 }
@@ -248,7 +278,11 @@ static VerifyResult check_signature(std::string_view json, FindKey find_key, voi
     if (!parse_envelope(json, cancel, buffers, envelope)) return VerifyResult::malformed;
     // Runs before find_key(). It throws for invalid fields, so such an envelope is malformed even if its key is
     // unknown.
-    build_signing_string(envelope.fields, envelope.d, buffers.signing);
+    if (envelope.payload_hash.empty()) {
+      build_signing_string(envelope.fields, envelope.d, buffers.signing);
+    } else {
+      append_signing_string(envelope.fields, envelope.payload_hash, buffers.signing);
+    }
     const Key* const key = find_key(envelope.kid, context);
     if (key == nullptr) return VerifyResult::unknown_kid;
     return key->verify(buffers.signing, envelope.sig) ? VerifyResult::ok : VerifyResult::bad_signature;
@@ -267,7 +301,8 @@ VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::op
   // Checks the age after the signature, because an unsigned `ts` could be forged.
   const std::int64_t ts = envelope.fields.ts;
   if (is_from_future(ts, now_ms)) return VerifyResult::from_future;
-  return max_age_ms && now_ms - ts > *max_age_ms ? VerifyResult::expired : VerifyResult::ok;
+  if (max_age_ms && now_ms - ts > *max_age_ms) return VerifyResult::expired;
+  return envelope.payload_hash.empty() ? VerifyResult::ok : VerifyResult::redacted;
 }
 
 std::optional<OpenedEnvelope> open_envelope(std::string_view json, FindKey find_key, void* context, CancelFlag cancel) {
@@ -278,12 +313,18 @@ std::optional<OpenedEnvelope> open_envelope(std::string_view json, FindKey find_
   const Fields& fields = envelope.fields;
   std::string& sealed = buffers.signing;
   sealed.clear();
-  if (result == VerifyResult::ok) append_envelope(fields, envelope.kid, envelope.d, envelope.sig.bytes(), sealed);
+  const bool redacted = !envelope.payload_hash.empty();
+  if (result == VerifyResult::ok && redacted) {
+    append_redacted_envelope(fields, envelope.kid, envelope.payload_hash, envelope.sig.bytes(), sealed);
+  } else if (result == VerifyResult::ok) {
+    append_envelope(fields, envelope.kid, envelope.d, envelope.sig.bytes(), sealed);
+  }
   return OpenedEnvelope{std::string(fields.t),
                         std::string(fields.stream_id),
                         std::string(fields.sender_id),
                         std::string(fields.txn_id),
                         std::string(envelope.d),
+                        std::string(envelope.payload_hash),
                         fields.ts,
                         sealed == json,
                         result};

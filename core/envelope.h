@@ -35,7 +35,16 @@ Signature sign_payload(const Fields& fields, std::string_view canonical_d, const
 void append_envelope(const Fields& fields, std::string_view kid, std::string_view canonical_d, std::string_view sig,
                      std::string& out);
 
-enum class VerifyResult { ok, malformed, unknown_kid, bad_signature, expired, from_future };
+// What a redacted envelope has in the place of ,"d":…, up to the digits of the hash.
+inline constexpr std::string_view kRedactedPayload = ",\"d\":null,\"payload_hash\":\"";
+
+// Appends the envelope of a message whose content was erased: {…,"txn_id":…,"d":null,"payload_hash":…,"sig":…}.
+// `payload_hash` is the SHA-256 of the erased payload, 64 lower-case hex digits, which are copied unchanged.
+void append_redacted_envelope(const Fields& fields, std::string_view kid, std::string_view payload_hash,
+                              std::string_view sig, std::string& out);
+
+// redacted: the signature is genuine, but it covers the hash of a payload that was erased.
+enum class VerifyResult { ok, malformed, unknown_kid, bad_signature, expired, from_future, redacted };
 std::string_view to_string(VerifyResult result) noexcept;
 
 // If the `ts` of a message is ahead of the server's clock by more than this, the result is from_future.
@@ -46,12 +55,13 @@ constexpr bool is_from_future(std::int64_t ts, std::int64_t now_ms) { return ts 
 // because some callers read their keyring again if the id is unknown.
 using FindKey = const Key* (*)(std::string_view kid, void* context);
 
-// Verifies an envelope in JSON text. The envelope must have exactly the nine members, in any order, without duplicates.
-// Each number must be exact. A known key must have signed the envelope. It must not be older than `max_age_ms` (if
-// given), and not from the future. `v` and `ts` are compared by value, so 1.0 is 1. Returns the first result that
-// applies, in this order: malformed, unknown_kid, bad_signature, from_future, expired, ok. The only Error that it
-// throws is Error{interrupted}: another Error, also of `find_key`, makes the envelope malformed. Throws
-// std::runtime_error if OpenSSL fails for an Ed25519 key.
+// Verifies an envelope in JSON text. The envelope must have exactly the nine members, in any order, without duplicates;
+// or these and `payload_hash`, 64 lower-case hex digits, while `d` is null. Each number must be exact. A known key must
+// have signed the envelope. It must not be older than `max_age_ms` (if given), and not from the future. `v` and `ts`
+// are compared by value, so 1.0 is 1. Returns the first result that applies, in this order: malformed, unknown_kid,
+// bad_signature, from_future, expired, redacted, ok. The only Error that it throws is Error{interrupted}: another
+// Error, also of `find_key`, makes the envelope malformed. Throws std::runtime_error if OpenSSL fails for an Ed25519
+// key.
 VerifyResult verify_envelope(std::string_view json, std::int64_t now_ms, std::optional<std::int64_t> max_age_ms,
                              FindKey find_key, void* context, CancelFlag cancel = nullptr);
 
@@ -62,8 +72,9 @@ struct OpenedEnvelope {
   std::string sender_id;
   std::string txn_id;
   std::string canonical_d;
+  std::string payload_hash;  // of a redacted envelope; empty for any other one
   std::int64_t ts;
-  bool as_sealed;       // the result is ok, and the text is byte for byte as append_envelope() writes it
+  bool as_sealed;       // the result is ok, and the text is byte for byte as one of the two functions above writes it
   VerifyResult result;  // ok, unknown_kid or bad_signature
 };
 

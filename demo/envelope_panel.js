@@ -2,6 +2,7 @@
 
 const VERDICTS = {
   ok: 'the signature is valid. The server sealed this envelope.',
+  redacted: 'the signature is valid. The content was deleted, and the envelope still proves who sent what hash when.',
   bad_signature: 'the signature is not valid. The envelope was changed after the server sealed it.',
   unknown_kid: 'the server has no key with this kid.',
   malformed: 'this is not an envelope.',
@@ -31,7 +32,7 @@ export class EnvelopePanel {
   }
 
   async #show(isChanged) {
-    const shown = isChanged ? { ...this.#envelope, d: changeContent(this.#envelope.d) } : this.#envelope;
+    const shown = isChanged ? changed(this.#envelope) : this.#envelope;
     this.#shown = shown;
     this.#print(shown);
     this.#tamper.textContent = isChanged ? 'Undo the change' : 'Change the envelope';
@@ -61,6 +62,13 @@ export class EnvelopePanel {
     });
     this.#text.replaceChildren(...marked);
   }
+}
+
+// Changes the content, or the hash of deleted content.
+function changed(envelope) {
+  if (envelope.d) return { ...envelope, d: changeContent(envelope.d) };
+  const hash = envelope.payload_hash ?? '';
+  return { ...envelope, payload_hash: (hash[0] === '0' ? '1' : '0') + hash.slice(1) };
 }
 
 // Swaps the case of the first letter, or appends a character when there is no letter.

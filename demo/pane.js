@@ -1,29 +1,48 @@
-// One user's side of the room: shows the stream's messages and sends the user's own.
-import { clearVerdict, showVerdict } from './verdict.js';
+// One user's side of the room: shows the stream's messages.
+import { Composer } from './composer.js';
+import { make } from './make.js';
+import { MessageActions } from './message_actions.js';
+import { MessageLine } from './message_line.js';
+import { rulesText } from './rules_text.js';
+import { showDone } from './verdict.js';
 
 const MAX_LINES = 300;
-const SYSTEM_TYPES = new Set(['transport_migrate', 'viewer_count_update', 'sampling_update']);
+// System messages that the list shows, and how.
+const NOTICES = {
+  transport_migrate: ({ target }) => `The stream moves to ${String(target).toUpperCase()}`,
+  stream_rules: rulesText,
+  pinned: ({ offset, note }) => (offset === null ? 'No message is pinned' : `Message ${offset} is pinned${note ? `: ${note}` : ''}`),
+};
+const HIDDEN_TYPES = ['viewer_count_update', 'sampling_update', 'message_redacted', 'messages_purged'];
+const SYSTEM_TYPES = new Set([...Object.keys(NOTICES), ...HIDDEN_TYPES]);
 
 export class Pane {
   #section;
   #list;
+  #lines = new WeakMap(); // element of the list → MessageLine
   #user;
-  #room; // {streamId, nameOf, openEnvelope}
+  #room; // {streamId, nameOf, openEnvelope, askForReport}
+  #actions;
+  #verdict;
   #subscription = null;
   #tabStop = null;
-  #unsent = null; // {content, txnId} of the last message that the server has not accepted
+  #isAtEnd = true;
 
   constructor(section, user, room) {
     this.#section = section;
     this.#list = section.querySelector('.messages');
     this.#user = user;
     this.#room = room;
-    for (const control of section.querySelectorAll('.composer input, .composer button')) control.disabled = !user.hasSession;
-    section.querySelector('.composer').addEventListener('submit', (event) => {
-      event.preventDefault();
-      this.#send(event.target);
-    });
+    this.#verdict = section.querySelector('.verdict');
+    this.#actions = new MessageActions(user, room, this.#verdict);
+    this.composer = new Composer(section, user, room.streamId);
     this.#list.addEventListener('keydown', (event) => this.#moveFocus(event));
+    // The list stays at its end when it gets a message, and when the composer below it grows.
+    this.#list.addEventListener('scroll', () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#list;
+      this.#isAtEnd = scrollHeight - scrollTop - clientHeight < 60;
+    });
+    new ResizeObserver(() => this.#keepAtEnd()).observe(this.#list);
     // Both sides show every message. A screen reader announces only those of the side that has the focus.
     section.addEventListener('focusin', () => (this.#list.ariaLive = 'polite'));
     section.addEventListener('focusout', () => (this.#list.ariaLive = 'off'));
@@ -42,7 +61,7 @@ export class Pane {
   }
 
   // Shows the history and subscribes to the messages after it. `callbacks` are options of the subscription, and onFrame.
-  begin({ messages, last }, transport, { onFrame, ...callbacks }) {
+  begin({ messages, last }, transport, { onFrame, onRules, ...callbacks }) {
     messages.forEach((frame) => this.#show(frame));
     const handle = (frame) => {
       this.#show(frame);
@@ -55,38 +74,56 @@ export class Pane {
       onRewound: ({ offset }) => {
         for (const line of [...this.#list.children]) if (Number(line.dataset.offset) > offset) line.remove();
       },
+      onRedacted: (redaction) => this.#showRedaction(redaction),
+      onRules: (rules) => {
+        this.composer.showRules(rules);
+        onRules(this, rules);
+      },
     });
   }
 
-  #show({ offset, envelope }) {
-    const line = envelope.t === 'transport_migrate' ? notice(envelope) : this.#line(offset, envelope);
+  showRules(rules) {
+    this.#section.querySelector('.rules').textContent = rulesText(rules);
+  }
+
+  #showRedaction(redaction) {
+    const applied = [...this.#list.children].filter((line) => this.#lines.get(line)?.apply(redaction));
+    this.#keepAtEnd();
+    const isOfMine = redaction.senderId === this.#user.id && redaction.by !== this.#user.id;
+    if (applied.length === 0 || !isOfMine) return;
+    const what = applied.length === 1 ? 'your message' : `${applied.length} of your messages`;
+    showDone(this.#verdict, `A moderator deleted ${what}.`);
+  }
+
+  #show(frame) {
+    const { offset, envelope } = frame;
+    if (!envelope) return; // the message is gone
+    const line = NOTICES[envelope.t] && envelope.d ? notice(envelope) : this.#line(frame);
     if (!line) return;
     const list = this.#list;
-    if (document.activeElement !== this.#tabStop) this.#setTabStop(line.querySelector('button') ?? this.#tabStop);
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    if (document.activeElement !== this.#tabStop) this.#setTabStop(line.querySelector('[data-act=open]') ?? this.#tabStop);
     line.dataset.offset = offset;
     list.append(line);
     while (list.childElementCount > MAX_LINES) list.firstElementChild.remove();
-    if (atEnd) list.scrollTop = list.scrollHeight;
+    this.#keepAtEnd();
   }
 
-  #line(offset, envelope) {
+  #keepAtEnd() {
+    if (this.#isAtEnd) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  #line(frame) {
+    const { envelope } = frame;
     if (SYSTEM_TYPES.has(envelope.t)) return null;
-    const line = make('li', { className: envelope.s === this.#user.id ? 'mine' : 'other' });
     const name = this.#room.nameOf(envelope.s);
-    const sent = new Date(envelope.ts);
-    const clock = sent.toLocaleTimeString([], { timeStyle: 'short' });
-    const time = make('time', { textContent: clock, dateTime: sent.toISOString() });
-    const open = make('button', { type: 'button', tabIndex: -1, textContent: 'Envelope' });
-    open.ariaLabel = `Envelope of ${offset === null ? 'a message' : `message ${offset}`} by ${name}`;
-    open.addEventListener('click', () => this.#room.openEnvelope(offset, envelope));
-    const about = make('small');
-    about.append(make('b', { textContent: name }), time, open);
-    line.append(about, make('p', { textContent: envelope.d.content ?? JSON.stringify(envelope.d) }));
-    return line;
+    const isMine = envelope.s === this.#user.id;
+    const line = new MessageLine(frame, { name, isMine, actions: this.#actions.of(frame) });
+    this.#lines.set(line.element, line);
+    return line.element;
   }
 
-  // The Tab key reaches only one of the list's buttons, at first the newest. The arrow keys reach the others.
+  // The Tab key reaches only one of the list's buttons, at first the newest. The arrow keys reach the others: up and down
+  // those of the other messages, left and right those of the same message.
   #setTabStop(button) {
     if (this.#tabStop) this.#tabStop.tabIndex = -1;
     if (button) button.tabIndex = 0;
@@ -94,44 +131,28 @@ export class Pane {
   }
 
   #moveFocus(event) {
-    const next = { ArrowUp: 'previousElementSibling', ArrowDown: 'nextElementSibling' }[event.key];
-    let line = event.target.closest('li');
-    if (!next || !line) return;
-    event.preventDefault();
-    do line = line[next];
-    while (line?.className === 'notice');
+    const { key, target } = event;
+    const line = target.closest('li');
     if (!line) return;
-    this.#setTabStop(line.querySelector('button'));
-    this.#tabStop.focus();
-  }
-
-  // The same text keeps its txn_id until the server has accepted it, so that sending it again cannot send it twice.
-  async #send(form) {
-    const { content: input } = form.elements;
-    const button = form.querySelector('button');
-    const line = this.#section.querySelector('.verdict');
-    const content = input.value;
-    if (button.disabled) return;
-    if (this.#unsent?.content !== content) this.#unsent = { content, txnId: crypto.randomUUID() };
-    button.disabled = true;
-    clearVerdict(line);
-    try {
-      const { txnId } = this.#unsent;
-      await this.#user.client.sendMessage(this.#room.streamId, 'chat', { content }, { txnId, giveUpAfterMs: 10_000 });
-      this.#unsent = null;
-      if (input.value === content) input.value = '';
-    } catch (error) {
-      showVerdict(line, error);
+    if (key === 'Delete') line.querySelector('[data-act=delete]')?.click();
+    const beside = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    const next = { ArrowUp: 'previousElementSibling', ArrowDown: 'nextElementSibling' }[key];
+    if (!beside && !next) return;
+    event.preventDefault();
+    const buttons = [...line.querySelectorAll('button')];
+    let to = beside && buttons[buttons.indexOf(target) + beside];
+    if (next) {
+      let other = line;
+      do other = other[next];
+      while (other?.className === 'notice');
+      to = other?.querySelector(`[data-act=${target.dataset.act}]`) ?? other?.querySelector('[data-act=open]');
     }
-    button.disabled = false;
-    input.focus();
+    if (!to) return;
+    this.#setTabStop(to);
+    to.focus();
   }
 }
 
-function notice({ d }) {
-  return make('li', { className: 'notice', textContent: `The stream moves to ${String(d.target).toUpperCase()}` });
-}
-
-function make(tag, properties = {}) {
-  return Object.assign(document.createElement(tag), properties);
+function notice({ t, d }) {
+  return make('li', { className: 'notice', textContent: NOTICES[t](d) });
 }

@@ -1,7 +1,10 @@
 // The demo room: shows two users of one stream, the viewer count, the traffic badge, and the transport in use.
 import { EnvelopePanel } from './envelope_panel.js';
 import { Migration } from './migration.js';
+import { ModeratorBar } from './moderator_bar.js';
 import { Pane } from './pane.js';
+import { ReportForm } from './report_form.js';
+import { ReportsPanel } from './reports_panel.js';
 import { openSession, post } from './session.js';
 import { offerTrials } from './trials.js';
 
@@ -15,17 +18,26 @@ const session = await openSession();
 if (session) await openRoom(session);
 else connection('lost', 'The server has no demo.json. Start the demo with make run or docker compose up.');
 
-async function openRoom({ streamId, owner, guest, hasBroker }) {
-  const names = new Map([owner, guest].map(({ id, name }) => [id, name]));
+async function openRoom({ streamId, owner, guest, viewer, hasBroker }) {
+  const names = new Map([owner, guest, viewer].map(({ id, name }) => [id, name]));
   const nameOf = (id) => names.get(id) ?? `User ${id.slice(-4)}`;
   const panel = new EnvelopePanel(guest.client);
-  const shared = { streamId, nameOf, openEnvelope: (offset, envelope) => panel.open(offset, envelope) };
+  const reportForm = new ReportForm();
+  const shared = {
+    streamId,
+    nameOf,
+    openEnvelope: (offset, envelope) => panel.open(offset, envelope),
+    askForReport: (name, content) => reportForm.ask(name, content),
+  };
   const panes = [new Pane(byId('owner'), owner, shared), new Pane(byId('guest'), guest, shared)];
-  offerTrials(byId('guest'), { streamId, owner, guest });
+  const [ofOwner, ofGuest] = panes;
+  const bar = new ModeratorBar(byId('owner'), owner, streamId);
+  new ReportsPanel(owner, streamId, nameOf);
+  offerTrials(byId('guest'), { streamId, owner, guest, viewer, composer: ofGuest.composer });
   byId('for-operators').hidden = owner.hasSession;
 
   const history = await readHistory(owner.client, streamId);
-  const last = (type) => history.messages.findLast(({ envelope }) => envelope.t === type)?.envelope.d;
+  const last = (type) => history.messages.findLast(({ envelope }) => envelope?.t === type)?.envelope.d;
   showTraffic(last('sampling_update'));
 
   const disabled = !hasBroker ? 'This server has no MQTT broker, so the stream cannot move.' : owner.hasSession ? '' : 'Only Ada can move the stream.';
@@ -34,12 +46,14 @@ async function openRoom({ streamId, owner, guest, hasBroker }) {
   const onFrame = ({ offset, envelope: { t, d } }) => {
     if (offset <= newest) return;
     newest = offset;
+    if (!d) return; // the content was redacted
     if (t === 'viewer_count_update') byId('viewers').textContent = d.total ?? '–'; // null while the count is unknown
     if (t === 'sampling_update') showTraffic(d);
     if (t === 'transport_migrate') migration.announced(d.target);
   };
   const callbacks = {
     onFrame,
+    onRules: (pane, rules) => (pane === ofOwner ? bar : ofGuest).showRules(rules),
     onStatus: () => showConnection(panes),
     onTransport: () => migration.show(),
     onError: (error) => migration.failed(error),

@@ -1,6 +1,6 @@
-// The demo's two users. Each has a client, and post() for requests that the client library does not offer. demo.json has
-// the guest's session. Only the operator has the owner's: in the page's address, after #owner=, which no browser sends to
-// a server.
+// The demo's users: Ada and Ben have a pane each, and Cleo reports. Each has a client, and post() for requests that the
+// client library does not offer. demo.json has the sessions of Ben and Cleo. Only the operator has the owner's: in the page's
+// address, after #owner=, which no browser sends to a server.
 import { createClient, mqtt, SealcastError, sse } from './client/index.js';
 
 const url = new URL('.', location.href);
@@ -11,22 +11,24 @@ export async function openSession() {
   if (!demo) return null;
   const transports = [sse(), ...(demo.broker ? [mqtt({ client: () => connect(demo.broker) })] : [])];
   const ownerToken = new URLSearchParams(location.hash.slice(1)).get('owner');
-  // When the guest's session expires, demo.json has a new one.
-  const guestToken = async ({ refresh }) => {
+  // When the session of a guest expires, demo.json has a new one.
+  const tokenOf = (who) => async ({ refresh }) => {
     if (refresh) demo = (await read()) ?? demo;
-    return demo.guest.token;
+    return demo[who].token;
   };
-  const user = ({ name, user_id: id }, getToken) => ({
+  const user = ({ name, user_id: id }, getToken, moderates = false) => ({
     name,
     id,
+    moderates,
     hasSession: getToken !== undefined,
     client: createClient({ url, getToken, transports }),
     post: async (path, body) => post(path, body, await getToken({ refresh: false })),
   });
   return {
     streamId: demo.stream_id,
-    owner: user(demo.owner, ownerToken ? async () => ownerToken : undefined),
-    guest: user(demo.guest, guestToken),
+    owner: user(demo.owner, ownerToken ? async () => ownerToken : undefined, true),
+    guest: user(demo.guest, tokenOf('guest')),
+    viewer: user(demo.viewer, tokenOf('viewer')),
     hasBroker: demo.broker !== null,
   };
 }

@@ -1,12 +1,23 @@
 // The buttons that try moderation and the rate limit on the guest and show the server's answer.
-import { clearVerdict, SEALED, showVerdict } from './verdict.js';
+import { patiently } from './acts.js';
+import { clearVerdict, SEALED, showDone, showVerdict } from './verdict.js';
 
 const FLOOD = 12; // messages, each as soon as the one before has its answer
 
-export function offerTrials(section, { streamId, owner, guest }) {
+export function offerTrials(section, { streamId, owner, guest, viewer, composer }) {
   const line = section.querySelector('.verdict');
-  const about = { stream_id: streamId, user_id: guest.id };
-  const send = (content, giveUpAfterMs) => guest.client.sendMessage(streamId, 'chat', { content }, { giveUpAfterMs });
+  const call = (method, ...how) => patiently(() => owner.client[method](streamId, guest.id, ...how));
+  let isMember = false;
+  const send = async (content, giveUpAfterMs) => {
+    const begun = Date.now();
+    try {
+      await guest.client.sendMessage(streamId, 'chat', { content }, { giveUpAfterMs });
+      composer.accepted(begun);
+    } catch (error) {
+      composer.refused(error);
+      throw error;
+    }
+  };
   // Sends a message as the guest and shows the answer. Retries a 429 for 5 seconds: a flood may have come just before.
   const attempt = async (content) => {
     await send(content, 5000);
@@ -15,18 +26,31 @@ export function offerTrials(section, { streamId, owner, guest }) {
 
   const trials = {
     async mute() {
-      const until = new Date(Date.now() + 60_000).toISOString();
-      await owner.post('rpc/mute', { ...about, until, reason: 'tried in the demo room' });
+      await call('mute', { until: Date.now() + 60_000, reason: 'tried in the demo room' });
       await attempt('Sent while muted');
     },
     async ban() {
-      await owner.post('rpc/ban', { ...about, reason: 'tried in the demo room' });
+      await call('ban', { reason: 'tried in the demo room' });
       await attempt('Sent while banned');
     },
     async lift() {
-      await owner.post('rpc/unmute', about);
-      await owner.post('rpc/unban', about);
+      await call('unmute');
+      await call('unban');
       await attempt('I can write again');
+    },
+    async member(button) {
+      isMember = !isMember;
+      await call('setRole', isMember ? 'member' : null);
+      button.textContent = isMember ? 'Remove his role' : 'Make him a member';
+      showDone(line, isMember ? 'Ben is a member now.' : 'Ben has no role now.');
+    },
+    // Ben's own reports of Ada's messages wait for another owner, since nobody closes the reports of their own message.
+    async report() {
+      const { messages } = await viewer.client.messages(streamId, { limit: 100 });
+      const last = messages.findLast(({ envelope }) => envelope?.s === guest.id && envelope.d);
+      if (!last) return showDone(line, 'Ben has no message that Cleo could report.');
+      const isNew = await patiently(() => viewer.client.report(streamId, last.offset, { category: 'spam', reason: 'I do not want to read this' }));
+      showDone(line, isNew ? 'Cleo reported the last message of Ben.' : 'Cleo has reported the last message of Ben before.');
     },
     async flood() {
       const refusals = [];
@@ -36,14 +60,14 @@ export function offerTrials(section, { streamId, owner, guest }) {
     },
   };
 
-  for (const name of owner.hasSession ? [] : ['mute', 'ban', 'lift']) section.querySelector(`[data-trial=${name}]`).disabled = true;
+  for (const name of owner.hasSession ? [] : ['mute', 'ban', 'lift', 'member']) section.querySelector(`[data-trial=${name}]`).disabled = true;
   let busy = false;
   section.addEventListener('click', async ({ target }) => {
     const trial = trials[target.dataset.trial];
     if (!trial || busy) return;
     busy = true;
     clearVerdict(line);
-    await trial().catch((error) => showVerdict(line, error));
+    await trial(target).catch((error) => showVerdict(line, error));
     busy = false;
   });
 }

@@ -1,10 +1,21 @@
 // Shows the server's verdict in one line of text: the status, the code, and the reason.
+import { make } from './make.js';
 
 export function showVerdict(line, verdict, before = '') {
   const result = document.createElement('strong');
   result.textContent = resultOf(verdict);
   line.replaceChildren(before, result, ` ${reasonOf(verdict)}`);
   line.dataset.tone = verdict.status === 200 ? 'good' : 'bad';
+}
+
+// Shows what was done, and a button that undoes it.
+export function showDone(line, text, undo) {
+  line.replaceChildren(text);
+  line.dataset.tone = 'good';
+  if (!undo) return;
+  const button = make('button', { type: 'button', className: 'undo', textContent: 'Undo' });
+  button.addEventListener('click', undo);
+  line.append(' ', button);
 }
 
 export function verdictOf(verdict) {

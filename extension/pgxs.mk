@@ -3,12 +3,12 @@
 EXTENSION = sealcast sealcast_economy
 version_of = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(VPATH)/$1.control)
 MODULE_big = sealcast
-SOURCES = $(patsubst $(VPATH)/%,%,$(wildcard $(addprefix $(VPATH)/,core/*.cpp extension/*.cpp extension/*/*.cpp)))
+SOURCES = $(patsubst $(VPATH)/%,%,$(wildcard $(addprefix $(VPATH)/,core/*.cpp core/terms/*.cpp extension/*.cpp extension/*/*.cpp)))
 OBJS = $(SOURCES:.cpp=.o)
 DATA_built = $(foreach name,$(EXTENSION),$(name)--$(call version_of,$(name)).sql)
 DATA = $(patsubst $(VPATH)/%,%,$(wildcard $(foreach name,$(EXTENSION),$(VPATH)/sql/upgrade/$(name)--*--*.sql)))
 EXPORTS = $(VPATH)/extension/exports.map
-SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=$(EXPORTS)
+SHLIB_LINK = -lcrypto $(shell pkg-config --libs re2 icu-i18n icu-uc) -lstdc++ -Wl,--version-script=$(EXPORTS)
 # The tests add -Werror by SEALCAST_CXXFLAGS. -MMD notes for each object which headers it depends on.
 PG_CXXFLAGS = -std=c++20 -O3 -Wall -Wextra -fvisibility=hidden -MMD -MP $(SEALCAST_CXXFLAGS)
 # The server's headers are system headers: warnings in them are not ours to fix.

@@ -1,10 +1,11 @@
-# Functions for the demo: its stream, its two users, their session tokens, and the commands to try it. Sourced by up,
+# Functions for the demo: its stream, its users, their session tokens, and the commands to try it. Sourced by up,
 # run and docker/init.
 # shellcheck shell=bash
 
 DEMO_STREAM_ID=0190d000-0000-7000-8000-000000000001
 DEMO_USER_ID=0190d000-0000-7000-8000-0000000000a1 # Ada, who owns the stream
 DEMO_GUEST_ID=0190d000-0000-7000-8000-0000000000b2 # Ben
+DEMO_VIEWER_ID=0190d000-0000-7000-8000-0000000000c3 # Cleo, who reports
 
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 
@@ -31,13 +32,16 @@ demo_token() {
   echo "$signed.$(printf %s "$signed" | hmac "$1" | base64url)"
 }
 
-# demo_session GUEST_TOKEN [BROKER_URL USER PASSWORD]: prints the document that the room loads from /demo.json. Every
-# visitor gets it, so it has no session of the owner.
+# demo_session SECRET [BROKER_URL USER PASSWORD]: prints the document that the room loads from /demo.json. Every visitor
+# gets it, so it has the sessions of Ben and Cleo and no session of the owner.
 demo_session() {
-  local broker=null
+  local broker=null guest viewer
   (($# < 4)) || printf -v broker '{"url":"%s","username":"%s","password":"%s"}' "${@:2}"
-  printf '{"stream_id":"%s","owner":{"name":"Ada","user_id":"%s"},"guest":{"name":"Ben","user_id":"%s","token":"%s"},"broker":%s}\n' \
-    "$DEMO_STREAM_ID" "$DEMO_USER_ID" "$DEMO_GUEST_ID" "$1" "$broker"
+  guest=$(demo_token "$1" "$DEMO_GUEST_ID")
+  viewer=$(demo_token "$1" "$DEMO_VIEWER_ID")
+  printf '{"stream_id":"%s","owner":{"name":"Ada","user_id":"%s"},' "$DEMO_STREAM_ID" "$DEMO_USER_ID"
+  printf '"guest":{"name":"Ben","user_id":"%s","token":"%s"},' "$DEMO_GUEST_ID" "$guest"
+  printf '"viewer":{"name":"Cleo","user_id":"%s","token":"%s"},"broker":%s}\n' "$DEMO_VIEWER_ID" "$viewer" "$broker"
 }
 
 # demo_usage URL TOKEN PSQL: prints the owner's link to the demo room, and commands that a user can paste into a shell.

@@ -31,13 +31,12 @@ print_env() {
 
 # Every `up` issues new demo sessions. The rename replaces the file in one step, so that no reader sees half of it.
 write_env() {
-  local token guest broker=() file=$LOCAL/env
+  local token broker=() file=$LOCAL/env
   token=$(! running sealcastd || demo_token "$(session_secret)")
   (umask 077 && print_env "$token" > "$file.new")
   mv "$file.new" "$file"
   if running sealcastd; then
     ! demo_has_mqtt || broker=("$(mosquitto_ws_url)" sealcast-demo "$(mosquitto_password demo)")
-    guest=$(demo_token "$(session_secret)" "$DEMO_GUEST_ID")
-    demo_session "$guest" "${broker[@]}" | put "$STATE/demo/demo.json"
+    demo_session "$(session_secret)" "${broker[@]}" | put "$STATE/demo/demo.json"
   fi
 }

@@ -1,4 +1,4 @@
-// Verifies a reader token: its signature, its expiry and its list of rules (the claim `acl`).
+// Verifies a reader token: its signature, its expiry and its topics (the claim `acl`).
 #include "reader_token.h"
 
 #include <simdjson.h>
@@ -10,50 +10,26 @@ namespace {
 
 constexpr std::size_t kMaxTopics = 16;
 
-struct Rule {
-  std::string_view permission;
-  std::string_view action;
-  std::string_view topic;
-};
-
-// Reads one rule of the claim `acl`. Returns false if the element is not an object, has an unknown or duplicate member,
-// has a member that is not a string, or has no topic. A missing permission or action stays empty; topics_of() refuses
-// it.
-bool read_rule(const simdjson::dom::element& element, Rule& rule) {
-  simdjson::dom::object object;
-  if (element.get(object)) return false;
-  for (const auto [name, value] : object) {
-    std::string_view* member = name == "permission" ? &rule.permission
-                               : name == "action"   ? &rule.action
-                               : name == "topic"    ? &rule.topic
-                                                    : nullptr;
-    if (member == nullptr || !member->empty() || value.get(*member)) return false;
-  }
-  return !rule.topic.empty();
+// A reader may subscribe to exactly this filter: no wildcards, and no share of the messages of another topic.
+bool is_plain_topic(std::string_view topic) {
+  return !topic.empty() && topic.find_first_of(std::string_view("+#\0", 3)) == topic.npos &&
+         !topic.starts_with("$share/");
 }
 
-// Returns the topics of the claim `acl`. The claim must contain 1 to kMaxTopics rules, each of which allows
-// subscriptions to one topic without wildcards. One rule that denies all other topics and actions must follow. Returns
-// nullopt for any other claim.
+// Returns the topics of the claim `acl`, which must be {"sub":[…]} with 1 to kMaxTopics plain topics. Returns nullopt
+// for any other claim: its other members could have a meaning that this plugin does not enforce.
 std::optional<std::vector<std::string>> topics_of(const std::string& claims) {
   simdjson::dom::parser parser;
-  simdjson::dom::array rules;
-  if (parser.parse(claims)["acl"].get(rules)) return std::nullopt;
+  simdjson::dom::object acl;
+  simdjson::dom::array subscriptions;
+  if (parser.parse(claims)["acl"].get(acl) || acl.size() != 1 || acl["sub"].get(subscriptions)) return std::nullopt;
   std::vector<std::string> topics;
-  bool closed = false;
-  for (const auto element : rules) {
-    Rule rule;
-    if (closed || !read_rule(element, rule)) return std::nullopt;
-    if (rule.permission == "deny" && rule.action == "all" && rule.topic == "#") {
-      closed = true;
-    } else if (rule.permission == "allow" && rule.action == "subscribe" && topics.size() < kMaxTopics &&
-               rule.topic.find_first_of(std::string_view("+#\0", 3)) == rule.topic.npos) {
-      topics.emplace_back(rule.topic);
-    } else {
-      return std::nullopt;
-    }
+  for (const auto element : subscriptions) {
+    std::string_view topic;
+    if (topics.size() == kMaxTopics || element.get(topic) || !is_plain_topic(topic)) return std::nullopt;
+    topics.emplace_back(topic);
   }
-  if (!closed || topics.empty()) return std::nullopt;
+  if (topics.empty()) return std::nullopt;
   return topics;
 }
 

@@ -23,8 +23,8 @@ struct ReaderTokenResult {
   const char* problem;  // the reason why the token is invalid; null for a valid token
 };
 
-// A token is valid if `key` has signed it with HS256, it has not expired, and its `acl` is that of a reader: rules that
-// allow subscriptions to topics, and then one rule that denies everything else.
+// A token is valid if `key` has signed it with HS256, it has not expired, and its `acl` is that of a reader: it names
+// topics to subscribe to, and nothing else.
 ReaderTokenResult verify_reader_token(const core::token::Jwt& jwt, const core::HmacKey& key, std::int64_t now_seconds);
 
 }  // namespace sealcast::broker

@@ -29,7 +29,7 @@ end $$;
 -- work with this script, or when a newer sidecar could not work with the older script. Raise kInterfaceVersion in
 -- sidecar/src/client/postgres/interface_version.h together with it.
 create function sealcast.interface_version() returns integer
-  language sql immutable parallel safe return 1;
+  language sql immutable parallel safe return 3;
 
 -- Raises an error when the database cannot store sealed messages. Warns about each setting that is still missing.
 create function sealcast_internal.setup_notices() returns void

@@ -42,10 +42,18 @@ create function sealcast.verify_detail(envelope json, max_age interval default n
 create function sealcast.verify_detail(envelope jsonb, max_age interval default null) returns text
   language c stable as 'MODULE_PATHNAME', 'sealcast_verify_detail_jsonb';
 comment on function sealcast.verify(json, interval) is
-  'Returns whether the envelope is well-formed, signed by a known key and not older than max_age. For any other JSON it returns false and never raises an error';
+  'Returns whether the envelope is well-formed, signed by a known key and not older than max_age, and has its content: false for a redacted one. For any other JSON it returns false and never raises an error';
 comment on function sealcast.verify_detail(json, interval) is
-  'Returns ok, malformed, unknown_kid, bad_signature, expired or from_future';
+  'Returns ok, malformed, unknown_kid, bad_signature, expired, from_future, or redacted: the signature is genuine, and the content is erased';
 
 create function sealcast.envelope_text(kid text, t text, stream_id uuid, sender_id uuid, ts bigint, txn_id uuid,
                                        canonical text, sig bytea) returns text
   language c immutable strict parallel safe as 'MODULE_PATHNAME', 'sealcast_envelope_text';
+
+-- Returns the envelope of a message whose content is erased; payload_hash is the SHA-256 of the content.
+create function sealcast_internal.redacted_envelope_text(kid text, t text, stream_id uuid, sender_id uuid, ts bigint, txn_id uuid,
+                                                         payload_hash bytea, sig bytea) returns text
+  language c immutable strict parallel safe as 'MODULE_PATHNAME', 'sealcast_redacted_envelope_text';
+-- Returns the member `redacted` of a frame: {"by":…,"at":…,"reason":…}. Null: the message is not redacted (redacted_at null).
+create function sealcast_internal.redaction_text(redacted_by uuid, redacted_at bigint, reason text) returns text
+  language c immutable parallel safe as 'MODULE_PATHNAME', 'sealcast_redaction_text';

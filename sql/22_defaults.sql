@@ -1,18 +1,23 @@
 -- The rows with which a new database begins. CREATE EXTENSION inserts none of them: a dump must restore into empty
 -- tables, in every way that pg_restore has. The first maintain() inserts them (80_maintain.sql).
 
-create function sealcast_internal.built_in_types(out t text, out required_roles text[], out system_only boolean, out tier smallint)
+create function sealcast_internal.built_in_types(out t text, out required_roles text[], out system_only boolean, out tier smallint,
+                                        out retained boolean)
   returns setof record
   language sql immutable parallel safe
 begin atomic
   values
-    ('chat', null::text[], false, 2::smallint),
-    ('reaction', null, false, 2),
-    ('announcement', '{owner,moderator}', false, 0),
-    ('transport_migrate', null, true, 0),
-    ('transport_warmup', null, true, 0),
-    ('sampling_update', null, true, 0),
-    ('viewer_count_update', null, true, 0);
+    ('chat', null::text[], false, 2::smallint, false),
+    ('reaction', null, false, 2, false),
+    ('announcement', '{owner,moderator}', false, 0, false),
+    ('transport_migrate', null, true, 0, false),
+    ('transport_warmup', null, true, 0, false),
+    ('sampling_update', null, true, 0, false),
+    ('viewer_count_update', null, true, 0, false),
+    ('stream_rules', null, true, 0, true),
+    ('pinned', null, true, 0, true),
+    ('message_redacted', null, true, 0, false),
+    ('messages_purged', null, true, 0, false);
 end;
 comment on function sealcast_internal.built_in_types() is 'Returns the message types with which a new database begins';
 
@@ -28,8 +33,8 @@ create function sealcast_internal.add_built_in_types() returns void
 begin
   with added as (
     insert into sealcast.added_types select b.t from sealcast_internal.built_in_types() b on conflict do nothing returning t)
-  insert into sealcast.message_types (t, required_roles, system_only, tier)
-  select b.t, b.required_roles, b.system_only, b.tier from sealcast_internal.built_in_types() b join added using (t)
+  insert into sealcast.message_types (t, required_roles, system_only, tier, retained)
+  select b.t, b.required_roles, b.system_only, b.tier, b.retained from sealcast_internal.built_in_types() b join added using (t)
   on conflict do nothing;
 end $$;
 

@@ -1,9 +1,39 @@
 -- The caller: the claims, the user id, and whether the caller is an admin.
 
--- Raises a verdict in the form that PostgREST expects: SQLSTATE PTnnn, and a DETAIL that begins with the code.
+-- Raises a verdict: SQLSTATE PTnnn, and a DETAIL that begins with the code. In a request of PostgREST it has the form from
+-- which PostgREST makes a response.
 create function sealcast_internal.refuse(status integer, code text, message text, details text default null,
                                 hint text default null, retry_after_ms bigint default null) returns void
   language c volatile as 'MODULE_PATHNAME', 'sealcast_refuse';
+
+-- Raises unless a page of this many rows may be read.
+create function sealcast_internal.require_page_limit("limit" integer) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if ("limit" between 1 and 500) is not true then
+    perform sealcast_internal.refuse(400, 'invalid_request', format('limit is %s', coalesce("limit"::text, 'null')),
+                                     'limit must be from 1 to 500', 'Send a limit from 1 to 500, and read further pages by after or before.');
+  end if;
+end $$;
+
+create function sealcast_internal.require_channel(channel text) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if (channel in ('public', 'vip')) is not true then
+    perform sealcast_internal.refuse(400, 'invalid_request', 'there is no such channel',
+                                     'channel must be public or vip', 'Send public or vip, or leave the channel out.');
+  end if;
+end $$;
+
+-- Raises when a text of a user is longer than 500 characters. `name` is the argument.
+create function sealcast_internal.require_short(name text, value text) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if length(value) > 500 then
+    perform sealcast_internal.refuse(400, 'invalid_request', format('%s is too long: %s characters', name, length(value)), null,
+                            'Use at most 500 characters.');
+  end if;
+end $$;
 
 -- Takes the privileges on a new object from all roles but its owner. ALTER DEFAULT PRIVILEGES may have granted some.
 create function sealcast_internal.revoke_grants(object text, acl aclitem[], owner oid) returns void

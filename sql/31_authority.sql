@@ -13,7 +13,7 @@ create function sealcast_internal.rank_of(role text) returns sealcast.user_rank
 -- a session may do. A restriction of the target does not make it easier to act on the target. Nobody acts on themselves.
 create function sealcast_internal.authority(out act text, out least_rank sealcast.user_rank, out over_staff sealcast.user_rank,
                                    out ended_by text) returns setof record
-  language sql immutable parallel safe rows 12
+  language sql immutable parallel safe rows 24
 begin atomic
   select v.act, v.least_rank::sealcast.user_rank, v.over_staff::sealcast.user_rank, v.ended_by from (values
     --  act                   least_rank   over_staff  ended_by
@@ -21,13 +21,27 @@ begin atomic
     ('read_private',          'member',    null,       'ban'),
     ('read_vip',              'member',    null,       'ban'),
     ('read_restrictions',     'moderator', null,       'ban'),
+    ('read_reports',          'moderator', null,       'ban'),
+    ('read_moderation_log',   'moderator', null,       'ban'),
+    ('read_held',             'moderator', null,       'ban'),
+    ('decide_held',           'moderator', 'owner',    'ban'),
+    ('report',                'none',      null,       'ban'),
+    ('resolve_report',        'moderator', 'owner',    'ban'),
     ('send',                  'none',      null,       'mute'),
     ('send_private',          'member',    null,       'mute'),
     ('restrict',              'moderator', 'owner',    'ban'),
     ('restrict_everywhere',   'admin',     'admin',    'ban'),
     ('set_role',              'moderator', 'owner',    'ban'),
     ('set_staff_role',        'owner',     'owner',    'ban'),
+    ('redact',                'moderator', 'owner',    'ban'),
+    ('redact_own',            'none',      null,       'ban'),
     ('set_payee',             'owner',     null,       'ban'),
+    ('set_rules',             'moderator', null,       'ban'),
+    ('pin',                   'moderator', null,       'ban'),
+    ('read_terms',            'moderator', null,       'ban'),
+    ('set_terms',             'moderator', null,       'ban'),
+    ('terms_everywhere',      'admin',     null,       'ban'),
+    ('erase_user',            'admin',     null,       'ban'),
     ('control',               'owner',     null,       'ban')) v (act, least_rank, over_staff, ended_by);
 end;
 
@@ -115,10 +129,11 @@ end $$;
 
 -- As authorise(), for acts that write: what it has checked stays true until the transaction ends, because the roles and
 -- restrictions of a stream change under the lock of its row. A caller who may not act never gets the lock. Admission
--- locks no streams, so it does not wait.
+-- locks no streams, so it does not wait. Triggers enter what follows in the moderation log, so they must fire.
 create function sealcast_internal.authorise_and_lock(act text, stream_id uuid, target uuid default null) returns sealcast.user_rank
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform sealcast_internal.require_triggers();
   perform sealcast_internal.authorise(act, stream_id, target);
   perform from sealcast.streams s where s.stream_id = authorise_and_lock.stream_id for no key update;
   return sealcast_internal.authorise(act, stream_id, target);

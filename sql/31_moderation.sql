@@ -1,4 +1,5 @@
--- Mutes, bans and roles. 31_authority.sql decides who may use them.
+-- Mutes, bans and roles. 31_authority.sql decides who may use them. The triggers of 34_moderation_log.sql enter the changes
+-- of rows in the moderation log; these functions enter the rows that they insert.
 
 create function sealcast_internal.require_user(user_id uuid) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -9,11 +10,12 @@ begin
   end if;
 end $$;
 
-create function sealcast_internal.restrict_user(kind text, stream_id uuid, user_id uuid, until timestamptz, reason text, note text)
-  returns void
+create function sealcast_internal.restrict_user(kind text, stream_id uuid, user_id uuid, until timestamptz, reason text, note text,
+                                                purge interval default null) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   issuer_rank sealcast.user_rank;
+  issued sealcast.restrictions;
 begin
   perform sealcast_internal.require_user(user_id);
   issuer_rank := sealcast_internal.authorise_and_lock(case when stream_id is null then 'restrict_everywhere' else 'restrict' end,
@@ -21,28 +23,35 @@ begin
   if until <= clock_timestamp() then
     perform sealcast_internal.refuse(400, 'invalid_request', format('until %s is in the past', until), null,
                             'Choose a later time, or null for a restriction without an end.');
-  elsif length(reason) > 500 then
-    perform sealcast_internal.refuse(400, 'invalid_request', format('reason is too long: %s characters', length(reason)), null,
-                            'Use at most 500 characters.');
-  elsif length(note) > 500 then
-    perform sealcast_internal.refuse(400, 'invalid_request', format('note is too long: %s characters', length(note)), null,
-                            'Use at most 500 characters.');
   end if;
+  perform sealcast_internal.require_short('reason', reason);
+  perform sealcast_internal.require_short('note', note);
+  perform sealcast_internal.require_purge(stream_id, purge);
   perform sealcast_internal.require_stream(stream_id);
+  insert into sealcast.restrictions (kind, stream_id, user_id, until, reason, note, issuer_rank, created_by, created_at)
+    values (kind, stream_id, user_id, nullif(until, 'infinity'), reason, note, issuer_rank, sealcast.caller_id(), clock_timestamp())
+    returning * into issued;
+  perform sealcast_internal.log_restriction(null, issued);
   -- Restrictions of a higher rank stay beside the new one.
-  perform sealcast_internal.end_restrictions(kind, stream_id, user_id, issuer_rank);
-  insert into sealcast.restrictions (kind, stream_id, user_id, until, reason, note, issuer_rank, created_by)
-    values (kind, stream_id, user_id, nullif(until, 'infinity'), reason, note, issuer_rank, sealcast.caller_id());
+  perform sealcast_internal.end_restrictions(kind, stream_id, user_id, issuer_rank, issued);
+  if purge is not null then
+    -- The reason of a restriction is for the user alone, and that of a redaction for all readers.
+    perform sealcast_internal.purge_messages(stream_id, user_id, clock_timestamp() - purge, null);
+  end if;
 end $$;
 
--- Ends the restrictions in force that a caller of this rank may end. Returns how many, and how many stay.
+-- Ends the restrictions in force that a caller of this rank may end, because they are lifted, or because `replacement`
+-- replaces them. Returns how many, and how many stay.
 create function sealcast_internal.end_restrictions(kind text, stream_id uuid, user_id uuid, rank sealcast.user_rank,
-                                          out ended bigint, out kept bigint) returns record
+                                          replacement sealcast.restrictions, out ended bigint, out kept bigint) returns record
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  update sealcast.restrictions r set lifted_at = clock_timestamp(), lifted_by = sealcast.caller_id()
+  update sealcast.restrictions r
+  -- By this moment, log_restriction() finds the replacement.
+  set lifted_at = coalesce(replacement.created_at, clock_timestamp()), lifted_by = sealcast.caller_id()
   where r.kind = end_restrictions.kind and r.user_id = end_restrictions.user_id and r.issuer_rank <= rank
     and r.stream_id is not distinct from end_restrictions.stream_id
+    and r.restriction_id is distinct from replacement.restriction_id
     and r.lifted_at is null and coalesce(r.until, 'infinity') > clock_timestamp();
   get diagnostics ended = row_count;
   select count(*) into kept from sealcast.restrictions r
@@ -58,7 +67,8 @@ declare
 begin
   perform sealcast_internal.require_user(user_id);
   done := sealcast_internal.end_restrictions(kind, stream_id, user_id,
-    sealcast_internal.authorise_and_lock(case when stream_id is null then 'restrict_everywhere' else 'restrict' end, stream_id, user_id));
+    sealcast_internal.authorise_and_lock(case when stream_id is null then 'restrict_everywhere' else 'restrict' end, stream_id, user_id),
+    null);
   if done.ended = 0 and done.kept > 0 then
     perform sealcast_internal.refuse(403, 'role_required', format('a %s of a higher rank is in force', kind), 'the rank of its issuer',
                             'Ask an owner of the stream, or an administrator, to lift it.');
@@ -66,27 +76,19 @@ begin
   return done.ended > 0;
 end $$;
 
-create function sealcast.mute(stream_id uuid, user_id uuid, until timestamptz default null, reason text default null) returns void
+create function sealcast.mute(stream_id uuid, user_id uuid, until timestamptz default null, reason text default null,
+                              note text default null, purge interval default null) returns void
   language sql set search_path = pg_catalog, pg_temp
-  return sealcast_internal.restrict_user('mute', stream_id, user_id, until, reason, null);
-create function sealcast.mute(stream_id uuid, user_id uuid, until timestamptz, reason text, note text) returns void
-  language sql set search_path = pg_catalog, pg_temp
-  return sealcast_internal.restrict_user('mute', stream_id, user_id, until, reason, note);
-comment on function sealcast.mute(uuid, uuid, timestamptz, text) is
-  'Forbids the user to send. stream_id null: in all streams (sealcast_admin only); until null: without an end. It replaces earlier mutes, except those of a higher rank';
-comment on function sealcast.mute(uuid, uuid, timestamptz, text, text) is
-  'Mutes with a note, which only moderators and sealcast_admin can read';
+  return sealcast_internal.restrict_user('mute', stream_id, user_id, until, reason, note, purge);
+comment on function sealcast.mute(uuid, uuid, timestamptz, text, text, interval) is
+  'Forbids the user to send. stream_id null: in all streams (sealcast_admin only); until null: without an end. It replaces earlier mutes, except those of a higher rank. note: only moderators and sealcast_admin can read it. purge: also redacts the messages that the user has sent to the stream within this time';
 
-create function sealcast.ban(stream_id uuid, user_id uuid, until timestamptz default null, reason text default null) returns void
+create function sealcast.ban(stream_id uuid, user_id uuid, until timestamptz default null, reason text default null,
+                             note text default null, purge interval default null) returns void
   language sql set search_path = pg_catalog, pg_temp
-  return sealcast_internal.restrict_user('ban', stream_id, user_id, until, reason, null);
-create function sealcast.ban(stream_id uuid, user_id uuid, until timestamptz, reason text, note text) returns void
-  language sql set search_path = pg_catalog, pg_temp
-  return sealcast_internal.restrict_user('ban', stream_id, user_id, until, reason, note);
-comment on function sealcast.ban(uuid, uuid, timestamptz, text) is
+  return sealcast_internal.restrict_user('ban', stream_id, user_id, until, reason, note, purge);
+comment on function sealcast.ban(uuid, uuid, timestamptz, text, text, interval) is
   'Forbids the user to send, to moderate, and to read private streams and vip channels. The arguments are those of mute()';
-comment on function sealcast.ban(uuid, uuid, timestamptz, text, text) is
-  'Bans with a note, which only moderators and sealcast_admin can read';
 
 create function sealcast.unmute(stream_id uuid, user_id uuid) returns boolean
   language sql set search_path = pg_catalog, pg_temp
@@ -116,6 +118,7 @@ create function sealcast.set_role(stream_id uuid, user_id uuid, role text) retur
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   role_before text;
+  granted sealcast.stream_roles;
 begin
   if stream_id is null then
     perform sealcast_internal.refuse(400, 'invalid_request', 'stream_id is null', null, 'Pass the stream in which the role applies.');
@@ -146,7 +149,11 @@ begin
     where s.stream_id = set_role.stream_id and s.payee_id is null;
   end if;
   insert into sealcast.stream_roles (stream_id, user_id, role) values (set_role.stream_id, set_role.user_id, set_role.role)
-  on conflict on constraint stream_roles_pkey do update set role = excluded.role, granted_at = now();
+  on conflict on constraint stream_roles_pkey do update set role = excluded.role, granted_at = now()
+  returning * into granted;
+  if role_before is null then
+    perform sealcast_internal.log_role(null, granted);
+  end if;
 end $$;
 comment on function sealcast.set_role(uuid, uuid, text) is
   'Gives the user the role (owner, moderator, or a name that the application chooses); null removes the role. Owners alone change the roles owner and moderator, and roles that a message type names';

@@ -90,17 +90,26 @@ comment on function sealcast_internal.last_offset(uuid) is
 
 -- Gives the next offsets to committed messages of the holder's shards, and returns the frames
 -- (extension/relay/drain.cpp). No row: nothing is left. stream_id null: the batch of that shard is empty. public_prev
--- null: the message is not on the public channel.
+-- null: the message is not on the public channel. redacted: the member of the frame; null: the message is not redacted.
+-- retained: the type of the message is retained, so the state of the stream may have changed.
 create function sealcast_internal.drain(holder text, shards integer[], epochs bigint[], max_rows integer,
                                out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
-                               out prev bigint, out envelope text, out public_prev bigint)
+                               out prev bigint, out envelope text, out public_prev bigint, out redacted text, out retained boolean)
   returns setof record
   language c rows 1000 security definer set search_path = pg_catalog, pg_temp as 'MODULE_PATHNAME', 'sealcast_drain';
+
+-- Returns the member `redacted` of the frame of a redacted message.
+create function sealcast_internal.redacted_member(ts bigint, message_id bigint) returns text
+  language sql stable
+begin atomic
+  select sealcast_internal.redaction_text(r.redacted_by, r.redacted_at, r.reason)
+  from sealcast.redactions r where r.ts = redacted_member.ts and r.message_id = redacted_member.message_id;
+end;
 
 -- Returns the batches that other sidecars drained after the given batches, with the columns of drain().
 create function sealcast_internal.tail(shards integer[], after_batches bigint[], max_batches integer,
                               out shard integer, out batch bigint, out stream_id uuid, out "offset" bigint,
-                              out prev bigint, out envelope text, out public_prev bigint)
+                              out prev bigint, out envelope text, out public_prev bigint, out redacted text, out retained boolean)
   returns setof record
   language plpgsql stable rows 1000 security definer set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
@@ -108,8 +117,8 @@ create function sealcast_internal.tail(shards integer[], after_batches bigint[],
 begin
   return query
   select r.shard::integer, r.batch, l.stream_id, l."offset" + l.i, l."offset" + l.i - 1,
-         (select sealcast.envelope(m) from sealcast.messages m where m.ts = l.ts and m.message_id = l.first_id + l.i),
-         sealcast_internal.public_prev(l."offset", l.public_before, l.public_bits, l.i)
+         m.envelope, sealcast_internal.public_prev(l."offset", l.public_before, l.public_bits, l.i), m.redacted,
+         coalesce(m.t = any (array(select y.t from sealcast.message_types y where y.retained)), false)
   from unnest(tail.shards, tail.after_batches) c (shard, after)
   cross join lateral (
     select * from sealcast_internal.relay_log r where r.shard = c.shard and r.batch > c.after
@@ -122,6 +131,9 @@ begin
       where l.stream_id = run.stream_id and l."offset" between run.first and run.last and l.logged_at = r.logged_at
       order by l."offset") l
     cross join lateral generate_series(0, l.messages - 1) i) l on true
+  left join lateral (
+    select m.t, sealcast.envelope(m) as envelope, case when m.d is null then sealcast_internal.redacted_member(m.ts, m.message_id) end as redacted
+    from sealcast.messages m where m.ts = l.ts and m.message_id = l.first_id + l.i) m on true
   order by r.shard, r.batch, l.stream_id, l."offset" + l.i;
 end $$;
 comment on function sealcast_internal.tail(integer[], bigint[], integer) is

@@ -128,14 +128,15 @@ comment on function sealcast_internal.bury(text, integer[], bigint[], uuid, bigi
 -- dropped: no reader can get them any more.
 create function sealcast_internal.dead_letters_to_replay(transport text, shards integer[], max_rows integer,
                                                 out stream_id uuid, out shard integer, out "offset" bigint,
-                                                out prev bigint, out envelope text, out public_prev bigint)
+                                                out prev bigint, out envelope text, out public_prev bigint,
+                                                out redacted text)
   returns setof record
   language sql volatile security definer set search_path = pg_catalog, pg_temp
 begin atomic
   delete from sealcast.dead_letters d using sealcast.streams s
   where d.transport = dead_letters_to_replay.transport and d.replay and s.stream_id = d.stream_id
     and d."offset" <= s.trimmed_through and sealcast_internal.shard_of(d.stream_id) = any (shards);
-  select d.stream_id, sealcast_internal.shard_of(d.stream_id), d."offset", d."offset" - 1, h.envelope, h.public_prev
+  select d.stream_id, sealcast_internal.shard_of(d.stream_id), d."offset", d."offset" - 1, h.envelope, h.public_prev, h.redacted
   from (
     select * from sealcast.dead_letters d
     where d.transport = dead_letters_to_replay.transport and d.replay

@@ -13,6 +13,7 @@ create table sealcast.switching (
   forced_by uuid,
   -- The id of this warm-up: the txn_id of its transport_warmup, and the id in the calls of the webhook.
   warm_up uuid not null default gen_random_uuid(),
+  warmed_at timestamptz not null default clock_timestamp(),
   -- The newest batch of the shard when the probe, and later the newest transport_migrate, was sent; null: not sent yet.
   probed_after bigint,
   -- When the webhook accepted the warm-up, or the end of the warm-up.
@@ -22,7 +23,9 @@ create table sealcast.switching (
   -- When readers last got a transport_migrate; its txn_id; and the transport that it names.
   told_at timestamptz,
   told uuid,
-  told_to text
+  told_to text,
+  -- How long the readers take for the move that began last: the spread and the overlap of its transport_migrate.
+  moving_ms integer
 ) with (fillfactor = 50);
 comment on table sealcast.switching is
   'Streams that are moving between transports, or that set_delivery_mode() holds in a mode. A stream without a row does neither';
@@ -105,13 +108,13 @@ create function sealcast_internal.destination_delivers(moving sealcast.switching
                                      (moving).told_to);
 
 -- Returns the due actions for the streams of the caller's shards: one row per stream (action null: nothing to do), and
--- one more row with `notify` when the webhook is to be called. target null: there is no transport to switch to, so a
--- forced mode is only set and no reader moves.
+-- one more row with `notify` when the webhook is to be called; happened_at, in ISO 8601, is when that step began. target
+-- null: there is no transport to switch to, so a forced mode is only set and no reader moves.
 create function sealcast_internal.due_switches(shards integer[], epochs bigint[], target text, soft integer, hard integer,
                                       low integer, hold_ms integer, window_ms integer, repeat_ms integer,
                                       webhook boolean,
                                       out stream_id uuid, out action text, out step text, out viewers integer,
-                                      out warm_up uuid)
+                                      out warm_up uuid, out happened_at text)
   returns setof record
   language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 #variable_conflict use_column
@@ -119,7 +122,7 @@ declare
   now constant timestamptz := clock_timestamp();
   led constant integer[] := array(select l.shard from sealcast_internal.led(shards, epochs) l);
   hold constant interval := make_interval(secs => hold_ms / 1000.0);
-  overlap constant interval := make_interval(secs => window_ms / 1000.0);
+  least_window constant interval := make_interval(secs => window_ms / 1000.0);
   repeated_before constant timestamptz := now - make_interval(secs => repeat_ms / 1000.0);
   -- After one minute, stop waiting for a webhook that accepts nothing.
   given_up constant timestamptz := now - interval '1 minute';
@@ -138,7 +141,9 @@ begin
   update sealcast.switching w set calm_since = case when w.calm_since is null then now end
   from free where w.stream_id = free.stream_id;
   return query
-  select d.* from (
+  select d.*, case when d.action = 'notify' then
+      to_char(case w.step when 'cooling' then w.since else w.warmed_at end at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') end
+  from (
   select v.stream_id, 'warm' as action, 'standard' as step, coalesce(v.webrtc, 0) + coalesce(v.hls, 0), null::uuid
   from sealcast.viewer_counts v join sealcast.streams s using (stream_id)
   where target is not null and coalesce(v.webrtc, 0) + coalesce(v.hls, 0) >= soft
@@ -154,9 +159,11 @@ begin
     (s.closed_at <= now) is true
       or case when w.forced is null then coalesce(w.calm_since <= now - hold, false) else w.forced = 'standard' end
   )) wanted (warmth, heat, rest)
+  -- The window lasts at least until all readers have moved.
+  cross join lateral (values (w.since + greatest(least_window, make_interval(secs => w.moving_ms / 1000.0)))) moved (by)
   cross join lateral (values (
     coalesce(w.told_at, '-infinity'),
-    w.since <= now - overlap and (w.step = 'leaving' or w.step = 'joining' and w.forced is distinct from 'hybrid')
+    moved.by <= now and (w.step = 'leaving' or w.step = 'joining' and w.forced is distinct from 'hybrid')
   )) told (at, ends_window)
   cross join lateral (
     select case
@@ -177,7 +184,7 @@ begin
              when not sealcast_internal.destination_delivers(w) then
                case when told.at <= undelivered_before or w.step <> 'leaving' and w.told_to <> target then 'repeat' end
              -- A message that was sent after the window shows that the transport delivers now.
-             when told.ends_window and told.at >= w.since + overlap then case w.step when 'joining' then 'heat' else 'cool' end
+             when told.ends_window and told.at >= moved.by then case w.step when 'joining' then 'heat' else 'cool' end
              else 'repeat' end
       when w.step = 'cooling' then
         case when wanted.warmth then 'warm'
@@ -236,10 +243,10 @@ begin
     return false;
   end if;
   if action = 'warm' then
-    insert into sealcast.switching as s (stream_id, step, since) values (stream, next_step, now)
+    insert into sealcast.switching as s (stream_id, step, since, warmed_at) values (stream, next_step, now, now)
     on conflict on constraint switching_pkey do update
-      set step = next_step, since = now, warm_up = gen_random_uuid(), probed_after = null, notified_at = null,
-          calm_since = null, told_at = null, told = null, told_to = null;
+      set step = next_step, since = now, warm_up = gen_random_uuid(), warmed_at = now, probed_after = null,
+          notified_at = null, calm_since = null, told_at = null, told = null, told_to = null, moving_ms = null;
   else
     update sealcast.switching s set
       step = coalesce(next_step, s.step),
@@ -249,7 +256,10 @@ begin
       calm_since = case when action not in ('join', 'leave', 'cool') then s.calm_since end,
       told_at = case sent_type when 'transport_migrate' then now else s.told_at end,
       told = case sent_type when 'transport_migrate' then sent else s.told end,
-      told_to = case sent_type when 'transport_migrate' then tell::json ->> 'target' else s.told_to end
+      told_to = case sent_type when 'transport_migrate' then tell::json ->> 'target' else s.told_to end,
+      moving_ms = case when action = 'mix' then null when action in ('join', 'leave')
+        then coalesce((tell::json ->> 'spread_ms')::integer, 0) + coalesce((tell::json ->> 'overlap_ms')::integer, 0)
+        else s.moving_ms end
     where s.stream_id = stream;
   end if;
   if sent_type is not null then

@@ -2,7 +2,7 @@
 -- dead letters.
 
 -- The argument of a handler. ts is in Unix milliseconds; d and envelope are as they were signed. The signature covers
--- all members except "offset".
+-- all members except "offset". d null: the message was redacted before it was applied.
 create type sealcast.event as (
   t text,
   stream_id uuid,

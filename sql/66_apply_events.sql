@@ -80,10 +80,12 @@ begin atomic
     limit 1000) kept;
 end;
 
--- Returns the events that are no stored message, with an outcome and a reason. A valid signature alone gives no effect: a
+-- Returns the events that are not as their messages are stored. stored: the stored envelope of a message that is redacted
+-- by now. Otherwise the event is no stored message, and has an outcome and a reason. A valid signature alone gives no effect: a
 -- stolen key, another cell, or a function that signs for other tables can also make one. A key that is trimmed no longer
 -- shows where the message is; then the offset shows the place.
-create function sealcast_internal.not_stored(envelopes text[], events sealcast.event[], out item integer, out outcome text, out reason text)
+create function sealcast_internal.not_stored(envelopes text[], events sealcast.event[], out item integer, out outcome text, out reason text,
+                                     out stored text)
   returns setof record
   -- Without enable_seqscan, the planner reads each message by its key.
   language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
@@ -91,10 +93,12 @@ create function sealcast_internal.not_stored(envelopes text[], events sealcast.e
 begin
   return query
   select found.item,
-         case when gone then 'gone' else 'forged' end,
-         case when gone then 'the message was erased, or retention has dropped it' else 'signed, but not a stored message' end
+         case when redacted then null when gone then 'gone' else 'forged' end,
+         case when redacted then null when gone then 'the message was erased, or retention has dropped it'
+              else 'signed, but not a stored message' end,
+         case when redacted then found.stored end
   from (
-    select e.n::integer as item, envelopes[e.n] as sent,
+    select e.n::integer as item, envelopes[e.n] as sent, e.envelope,
            (select sealcast.envelope(m) from sealcast.messages m
             where m.ts = coalesce(k.ts, r.ts) and m.message_id = coalesce(k.message_id, r.message_id)) as stored,
            k.ts = e.ts or k.ts is null and e.ts < (
@@ -102,11 +106,13 @@ begin
     from unnest(events) with ordinality e (t, stream_id, sender_id, txn_id, ts, "offset", d, envelope, n)
     left join sealcast.txn_keys k on k.sender_id = e.sender_id and k.txn_id = e.txn_id
     left join lateral (
-      select run.ts, run.first_id + e."offset" - run."offset" as message_id from sealcast.stream_runs run
-      where k.ts is null and run.stream_id = e.stream_id and run."offset" <= e."offset"
-      order by run."offset" desc limit 1) r on true
+      select p.* from sealcast_internal.place_of(e.stream_id, e."offset") p where k.ts is null) r on true
     where e.txn_id is not null) found
-  cross join lateral (select found.stored is null and coalesce(found.was_sent, false)) x (gone)
+  cross join lateral (
+    select found.stored is null and coalesce(found.was_sent, false),
+           -- Equal signatures prove equal contents, and a message changes by its redaction alone.
+           found.stored <> found.sent and (found.stored::json ->> 'kid', found.stored::json ->> 'sig')
+                                          = (found.envelope ->> 'kid', found.envelope ->> 'sig')) x (gone, redacted)
   where found.stored is distinct from found.sent
   order by found.item;
 end $$;
@@ -152,6 +158,11 @@ begin
   from unnest(envelopes, offsets) with ordinality e (envelope, "offset", n)
   cross join lateral sealcast_internal.open_envelope(e.envelope, e."offset") o;
   for missing in select * from sealcast_internal.not_stored(envelopes, opened) loop
+    if missing.stored is not null then
+      -- The handler sees the message as it is now.
+      opened[missing.item] := (sealcast_internal.open_envelope(missing.stored, offsets[missing.item])).event;
+      continue;
+    end if;
     outcomes[missing.item] := missing.outcome;
     reasons[missing.item] := missing.reason;
   end loop;

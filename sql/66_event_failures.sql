@@ -135,8 +135,7 @@ begin
   select k.ts, k.message_id into place from sealcast.txn_keys k
   where k.sender_id = event_message.sender_id and k.txn_id = event_message.txn_id;
   if not found then
-    select r.ts, r.first_id + event_message."offset" - r."offset" as message_id into place from sealcast.stream_runs r
-    where r.stream_id = event_message.stream_id and r."offset" <= event_message."offset" order by r."offset" desc limit 1;
+    place := sealcast_internal.place_of(event_message.stream_id, event_message."offset");
   end if;
   return (select sealcast.envelope(m) from sealcast.messages m
           where m.ts = place.ts and m.message_id = place.message_id

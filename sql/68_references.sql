@@ -30,8 +30,19 @@ create function sealcast_internal.delete_with_streams() returns trigger
 begin
   delete from sealcast.stream_roles r using gone where r.stream_id = gone.stream_id;
   delete from sealcast.restrictions r using gone where r.stream_id = gone.stream_id;
+  delete from sealcast.report_cases c using gone where c.stream_id = gone.stream_id;
+  delete from sealcast.reports r using gone where r.stream_id = gone.stream_id;
+  -- A message that was not sealed has no original any more.
+  delete from sealcast.txn_keys k using sealcast.held_messages h, gone
+  where h.stream_id = gone.stream_id and h.outcome is distinct from 'approved' and k.sender_id = h.sender_id and k.txn_id = h.txn_id
+    and k.ts <= extract(epoch from h.held_at) * 1000;
+  delete from sealcast.held_messages h using gone where h.stream_id = gone.stream_id;
+  delete from sealcast.blocked_terms b using gone where coalesce(b.stream_id, '00000000-0000-0000-0000-000000000000') = gone.stream_id;
+  delete from sealcast.term_hits h using gone where h.stream_id = gone.stream_id;
   delete from sealcast.switching w using gone where w.stream_id = gone.stream_id;
   delete from sealcast.sampling s using gone where s.stream_id = gone.stream_id;
+  delete from sealcast.stream_rules r using gone where r.stream_id = gone.stream_id;
+  delete from sealcast.pins p using gone where p.stream_id = gone.stream_id;
   return null;
 end $$;
 create trigger delete_with_streams after delete on sealcast.streams referencing old table as gone
@@ -49,10 +60,12 @@ create trigger refuse_stream_id_change before update of stream_id on sealcast.st
 create function sealcast_internal.refuse_orphans() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if exists (select from sealcast.stream_roles) or exists (select from sealcast.switching)
-     or exists (select from sealcast.restrictions r where r.stream_id is not null) then
+  if exists (select from sealcast.stream_roles) or exists (select from sealcast.switching) or exists (select from sealcast.stream_rules) or exists (select from sealcast.pins)
+     or exists (select from sealcast.restrictions r where r.stream_id is not null)
+     or exists (select from sealcast.report_cases) or exists (select from sealcast.reports) or exists (select from sealcast.held_messages)
+     or exists (select from sealcast.blocked_terms b where b.stream_id is not null) then
     raise exception 'other tables still name the streams' using errcode = 'foreign_key_violation',
-      hint = 'Truncate sealcast.stream_roles, sealcast.restrictions and sealcast.switching in the same command, or delete from sealcast.streams.';
+      hint = 'Truncate sealcast.stream_roles, sealcast.restrictions, sealcast.report_cases, sealcast.reports, sealcast.held_messages, sealcast.blocked_terms, sealcast.stream_rules, sealcast.pins and sealcast.switching in the same command, or delete from sealcast.streams.';
   end if;
   return null;
 end $$;

@@ -167,6 +167,11 @@ begin
         execute format('update sealcast.streams s set trimmed_through = l.last
           from (select stream_id, max("offset" + messages - 1) as last from %s group by stream_id) l
           where l.stream_id = s.stream_id and l.last > s.trimmed_through', expired.partition);
+      else
+        delete from sealcast.redactions r using sealcast_internal.partition_bounds('sealcast.messages') b
+        where b.partition = expired.partition and r.ts >= b.from_ms and r.ts < b.to_ms;
+        delete from sealcast.retained_messages r using sealcast_internal.partition_bounds('sealcast.messages') b
+        where b.partition = expired.partition and r.ts >= b.from_ms and r.ts < b.to_ms;
       end if;
       execute format('drop table %s', expired.partition);
       action := 'dropped';

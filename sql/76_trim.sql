@@ -1,4 +1,5 @@
--- Trims the rows of txn_keys, effects, logs and row_keys that are no longer needed, in bounded steps.
+-- Trims the rows of txn_keys, effects, the moderation log, reports, logs and row_keys that are no longer needed, in bounded
+-- steps.
 --
 -- No index on the age of a row leads to the old rows: each message would pay for a second B-tree, and the ranges of a
 -- BRIN become wide as soon as new rows reuse the space of deleted ones (docs/decisions/0011-trimming-by-passes.md). So
@@ -55,7 +56,7 @@ begin
   return query select * from sealcast_internal.trim_report(relation, removed, pages.unfinished);
 end $$;
 
--- A row of txn_keys and of event_effects is kept for `keep`, and then at most for a pass and the time between two
+-- A row of txn_keys, of event_effects, of the moderation log and of reports is kept for `keep`, and then at most for a pass and the time between two
 -- maintenances longer.
 create function sealcast_internal.pass_time(keep interval) returns interval
   language sql immutable set search_path = pg_catalog, pg_temp
@@ -89,6 +90,36 @@ begin
   return query select * from sealcast_internal.trim_report('sealcast.event_effects', removed, pages.unfinished);
 end $$;
 
+-- Returns the condition that a column is older than `keep`. The time is a number, because DateStyle would write and read
+-- it differently. It is rounded down: the trigger of the moderation log refuses the deletion of a younger entry.
+create function sealcast_internal.older_than(column_name text, keep interval) returns text
+  language sql stable set search_path = pg_catalog, pg_temp
+  return format('%s < to_timestamp(%s)', column_name, floor(extract(epoch from now() - keep)));
+
+create function sealcast_internal.trim_moderation_log(keep interval) returns table (action text, object text)
+  language sql set search_path = pg_catalog, pg_temp
+begin atomic
+  select * from sealcast_internal.trim_pages('sealcast.moderation_log', sealcast_internal.older_than('t.logged_at', keep),
+                                       sealcast_internal.pass_time(keep));
+end;
+
+-- Trims the cases that were last reported longer ago than `keep`, with their reports.
+create function sealcast_internal.trim_reports(keep interval) returns table (action text, object text)
+  language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_tidscan = on as $$
+declare
+  pages constant record := sealcast_internal.next_pages('sealcast.report_cases', sealcast_internal.pass_time(keep));
+  removed bigint;
+begin
+  with gone as (
+    delete from sealcast.report_cases c
+    where c.ctid >= pages.low and c.ctid < pages.high and c.last_reported_at < now() - keep returning c.stream_id, c."offset"
+  ), with_them as (
+    delete from sealcast.reports r using gone g where r.stream_id = g.stream_id and r."offset" = g."offset"
+  )
+  select count(*) into removed from gone;
+  return query select * from sealcast_internal.trim_report('sealcast.report_cases', removed, pages.unfinished);
+end $$;
+
 -- These batches stay: the newest batch of a shard, because it is its position; a batch that a transport has yet to
 -- deliver, unless no sidecar has used the transport for a day; a batch that a group of workers has not finished, for at
 -- most a day. Each maintenance passes over the whole log.
@@ -107,9 +138,21 @@ declare
      from sealcast.event_handlers h left join sealcast_internal.event_leases l on l.group_name = h.group_name where h.active));
 begin
   delete from sealcast_internal.relay_members m where m.seen_at < now() - interval '1 hour';
+  delete from sealcast_internal.revocations r where r.due_at < now() - interval '1 hour';
+  -- Kept as long as the messages that the events are about. The ids are ordered by time.
+  delete from sealcast.webhook_events e
+  where e.event_id < (select sealcast_internal.ordered_id(greatest(now() - r.keep, to_timestamp(0))) from sealcast_internal.current_retention() r);
   return query select * from sealcast_internal.trim_pages('sealcast_internal.relay_log',
     format('t.batch < (%L::bigint[])[t.shard + 1] and t.logged_at < %s', needed, needed_since), '0');
 end $$;
+
+-- The rows name messages, so they are kept as long as these.
+create function sealcast_internal.trim_term_hits(keep interval) returns table (action text, object text)
+  language sql set search_path = pg_catalog, pg_temp
+begin atomic
+  select * from sealcast_internal.trim_pages('sealcast.term_hits', sealcast_internal.older_than('t.at', keep),
+                                       sealcast_internal.pass_time(keep));
+end;
 
 -- Trims the keys of dropped tables. While there is none, row_keys is not passed over: it can be as large as the tables
 -- of users.

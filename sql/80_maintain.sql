@@ -21,18 +21,27 @@ create table sealcast.retention (
   keep interval not null default '30 days' constraint keep_at_least_1_day check (keep >= interval '1 day'),
   keep_txn_ids interval not null default '7 days' constraint keep_txn_ids_at_least_15_minutes check (keep_txn_ids >= interval '15 minutes'),
   days_ahead integer not null default 3 constraint days_ahead_from_1_to_365 check (days_ahead between 1 and 365),
+  keep_moderation_log interval not null default '365 days'
+    constraint keep_moderation_log_at_least_1_day check (keep_moderation_log >= interval '1 day'),
+  -- Six months, the time for complaints about decisions of moderators in Article 20 of the EU's Digital Services Act.
+  keep_reports interval not null default '184 days' constraint keep_reports_at_least_1_day check (keep_reports >= interval '1 day'),
+  keep_held interval not null default '3 days' constraint keep_held_at_least_1_minute check (keep_held >= interval '1 minute'),
   constraint keep_txn_ids_not_above_keep check (keep_txn_ids <= keep)
 );
 comment on table sealcast.retention is
-  'How long maintain() keeps messages and their offsets, how long it keeps txn_ids, and for how many days it makes partitions ahead. The longest times of all rows apply';
+  'How long maintain() keeps messages and their offsets, txn_ids, the moderation log, reported messages after the last report, and held messages without a decision, and for how many days it makes partitions ahead. The longest times of all rows apply';
 create trigger require_defaults before update or delete on sealcast.retention
   for each statement execute function sealcast_internal.require_defaults();
 
 -- Returns the times that apply, all null without a row.
-create function sealcast_internal.current_retention(out keep interval, out keep_txn_ids interval, out days_ahead integer)
+create function sealcast_internal.current_retention(out keep interval, out keep_txn_ids interval, out days_ahead integer,
+                                           out keep_moderation_log interval, out keep_reports interval,
+                                           out keep_held interval)
   language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
-  select max(r.keep), max(r.keep_txn_ids), max(r.days_ahead) from sealcast.retention r;
+  select max(r.keep), max(r.keep_txn_ids), max(r.days_ahead), max(r.keep_moderation_log), max(r.keep_reports),
+         max(r.keep_held)
+  from sealcast.retention r;
 end;
 
 create function sealcast.add_defaults() returns void
@@ -79,27 +88,34 @@ begin
 end $$;
 
 -- Does one step of maintenance. action unfinished: the step must be called again.
-create function sealcast_internal.maintenance_step(step integer, keep interval, keep_txn_ids interval, days_ahead integer)
-  returns table (action text, object text)
+create function sealcast_internal.maintenance_step(step integer) returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  retention constant record := sealcast_internal.current_retention();
 begin
   case step
     -- Begins with yesterday, so that a clock that is stepped back still finds its day.
-    when 0 then return query select * from sealcast_internal.make_partitions(current_date - 1, current_date + coalesce(days_ahead, 3));
+    when 0 then return query select * from sealcast_internal.make_partitions(current_date - 1, current_date + coalesce(retention.days_ahead, 3));
     when 1 then return query select * from sealcast_internal.index_partitions();
     when 2 then return query select * from sealcast_internal.queue_unrelayed();
     when 3 then return query select * from sealcast.repair_row_triggers();
-    when 4 then return query select * from sealcast_internal.trim_txn_keys(keep_txn_ids);
-    when 5 then return query select * from sealcast_internal.trim_effects(keep_txn_ids);
+    when 4 then return query select * from sealcast_internal.trim_txn_keys(retention.keep_txn_ids);
+    when 5 then return query select * from sealcast_internal.trim_effects(retention.keep_txn_ids);
     when 6 then return query select * from sealcast_internal.trim_logs();
     when 7 then return query select * from sealcast_internal.trim_row_keys();
-    when 8 then return query select * from sealcast_internal.drop_partitions(keep);
+    when 8 then return query select * from sealcast_internal.trim_moderation_log(retention.keep_moderation_log);
+    when 9 then return query select * from sealcast_internal.trim_reports(retention.keep_reports);
+    when 10 then return query select * from sealcast_internal.trim_term_hits(retention.keep);
+    when 11 then return query select * from sealcast_internal.trim_held(retention.keep_txn_ids);
+    when 12 then return query select * from sealcast_internal.drop_partitions(retention.keep);
   end case;
 exception when lock_not_available then
   action := 'postponed';
   object := (array['making partitions', 'indexing partitions', 'messages without an offset', 'internal triggers',
                    'trimming sealcast.txn_keys', 'trimming sealcast.event_effects',
-                   'trimming sealcast_internal.relay_log', 'trimming sealcast_internal.row_keys', 'dropping partitions'])[step + 1];
+                   'trimming sealcast_internal.relay_log', 'trimming sealcast_internal.row_keys',
+                   'trimming sealcast.moderation_log', 'trimming sealcast.report_cases',
+                   'trimming sealcast.term_hits', 'trimming sealcast.held_messages', 'dropping partitions'])[step + 1];
   return next;
 end $$;
 
@@ -110,9 +126,8 @@ create function sealcast.maintain() returns table (action text, object text)
   -- Shorter than the lock_timeout of admission: a message that waits behind this lock does not time out.
   set lock_timeout = '50ms' set timezone = 'UTC' set jit = off as $$
 declare
-  last_step constant integer := 8;
+  last_step constant integer := 12;
   state sealcast_internal.maintenance;
-  retention record;
   restoring boolean;
   step integer;
   changed boolean;
@@ -128,9 +143,8 @@ begin
   elsif not exists (select from sealcast_internal.partitions('sealcast.messages')) then
     perform sealcast.add_defaults();
   end if;
-  retention := sealcast_internal.current_retention();
   -- A dump whose data is not restored yet: nothing may be dropped, and the restored messages are queued later.
-  restoring := retention.keep is null or not exists (select from sealcast.added_types);
+  restoring := not exists (select from sealcast.retention) or not exists (select from sealcast.added_types);
   begin
     if not restoring and not state.recovered and not exists (select from sealcast.messages) then
       update sealcast_internal.maintenance set recovered = true;
@@ -147,8 +161,7 @@ begin
   loop
     changed := false; unfinished := false;
     for action, object in
-      select s.action, s.object
-      from sealcast_internal.maintenance_step(step, retention.keep, retention.keep_txn_ids, retention.days_ahead) s
+      select s.action, s.object from sealcast_internal.maintenance_step(step) s
     loop
       if action = 'unfinished' then
         unfinished := true;

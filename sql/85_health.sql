@@ -257,6 +257,19 @@ begin atomic
   from (select from sealcast.event_dead_letters limit 10000) l;
 end;
 
+create function sealcast_internal.webhooks_health() returns setof sealcast_internal.health_check
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select 'webhook_waiting_seconds', null, coalesce(w.seconds, 0), coalesce(w.seconds < 60, true),
+         case when w.seconds >= 60 then coalesce(w.reason, 'no sidecar that leads the shard of the stream has a webhook') end
+  from (select) x left join lateral (
+    select sealcast_internal.seconds_since(extract(epoch from e.occurred_at) * 1000) as seconds, e.reason
+    from sealcast.webhook_events e where e.failed_at is null order by e.event_id limit 1) w on true
+  union all
+  select 'webhook_dead_letters', null, count(*), count(*) = 0, case when count(*) = 10000 then 'at least' end
+  from (select from sealcast.webhook_events e where e.failed_at is not null limit 10000) l;
+end;
+
 -- Returns the rows of sealcast.health. A section whose tables are locked becomes one row without a value.
 create function sealcast_internal.health() returns setof sealcast_internal.health_check
   language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -264,7 +277,7 @@ create function sealcast_internal.health() returns setof sealcast_internal.healt
 declare
   section text;
 begin
-  foreach section in array '{sidecars,partitions,relay,outbox,txn_keys,maintain,deliveries,events}'::text[] loop
+  foreach section in array '{sidecars,partitions,relay,outbox,txn_keys,maintain,deliveries,events,webhooks}'::text[] loop
     begin
       case section
         when 'sidecars' then return query select * from sealcast_internal.sidecars_health();
@@ -275,6 +288,7 @@ begin
         when 'maintain' then return query select * from sealcast_internal.maintain_health();
         when 'deliveries' then return query select * from sealcast_internal.deliveries_health();
         when 'events' then return query select * from sealcast_internal.events_health();
+        when 'webhooks' then return query select * from sealcast_internal.webhooks_health();
       end case;
     exception when lock_not_available then
       return next (section, null, null, null, 'unknown: another transaction holds a lock on a table')::sealcast_internal.health_check;

@@ -6,20 +6,35 @@ select pg_extension_config_dump('sealcast.retention', '');
 select pg_extension_config_dump('sealcast.streams', '');
 select pg_extension_config_dump('sealcast.stream_roles', '');
 select pg_extension_config_dump('sealcast.restrictions', '');
+select pg_extension_config_dump('sealcast.stream_rules', '');
+select pg_extension_config_dump('sealcast.pins', '');
+select pg_extension_config_dump('sealcast.moderation_log', '');
+select pg_extension_config_dump('sealcast.report_cases', '');
+select pg_extension_config_dump('sealcast.reports', '');
+select pg_extension_config_dump('sealcast.held_messages', '');
+select pg_extension_config_dump('sealcast.blocked_terms', '');
+select pg_extension_config_dump('sealcast.term_hits', '');
 select pg_extension_config_dump('sealcast.message_types', '');
 select pg_extension_config_dump('sealcast.added_types', '');
 select pg_extension_config_dump('sealcast.cells', '');
 select pg_extension_config_dump('sealcast.cell_pins', '');
 select pg_extension_config_dump('sealcast_internal.message_ids', '');
 select pg_extension_config_dump('sealcast.txn_keys', '');
+select pg_extension_config_dump('sealcast.redactions', '');
+-- Offsets are valid in another cluster.
+select pg_extension_config_dump('sealcast.retained_messages', '');
 -- How far each stream has moved between transports.
 select pg_extension_config_dump('sealcast.switching', '');
 select pg_extension_config_dump('sealcast.delivery_changes', '');
 select pg_extension_config_dump('sealcast.delivery_changes_change_id_seq', '');
+-- Also a rate that is not forced: the sidecar of the restored database then tells the readers when the sampling ends.
+select pg_extension_config_dump('sealcast.sampling', '');
 -- Offsets are valid in another cluster, batches are not. So in another cluster each transport begins anew, except for
 -- the streams that lag and the dead letters.
 select pg_extension_config_dump('sealcast.delivery_lags', '');
 select pg_extension_config_dump('sealcast.dead_letters', '');
+select pg_extension_config_dump('sealcast.webhook_events', '');
+select pg_extension_config_dump('sealcast_internal.webhook_subscription', '');
 -- The effects of messages are valid in any cluster. The leases of partitions and the contents of Redis are not.
 select pg_extension_config_dump('sealcast.event_handlers', '');
 select pg_extension_config_dump('sealcast.event_effects', '');

@@ -1,6 +1,6 @@
 # Functions that install a Debian release in a directory and run commands in it. Each command has its own namespaces,
 # and its mounts and processes end with them. So no file system of the machine is mounted below the directory, and
-# removing the directory removes nothing else. Sourced by compose.sh and pg17.sh.
+# removing the directory removes nothing else. Sourced by compose.sh, pg17.sh and rabbitmq.sh.
 # shellcheck shell=bash
 
 MIRROR=${SEALCAST_DEBIAN_MIRROR:-http://deb.debian.org/debian}

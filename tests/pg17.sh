@@ -20,7 +20,8 @@ for directory in "$old" "$(pg_config --sharedir)" "$(pg_config --pkglibdir)"; do
   mkdir -p "$root$directory"
   cp -rL --update "$directory/." "$root$directory"
 done
-for library in $(ldd "$old"/{postgres,initdb,pg_ctl,pg_dump,pg_resetwal,pg_controldata,vacuumdb} | awk '$3 ~ /^\// {print $3}' | sort -u); do
+for library in $(ldd "$old"/{postgres,initdb,pg_ctl,pg_dump,pg_resetwal,pg_controldata,vacuumdb} \
+  "$root$(pg_config --pkglibdir)/sealcast.so" | awk '$3 ~ /^\// {print $3}' | sort -u); do
   [[ -e $root$library ]] || cp -L "$library" "$root$library"
 done
 

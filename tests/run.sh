@@ -7,8 +7,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 suites=(unit pgtap upgrade integration client docs fuzz asan integration-asan tsan)
 logs=build/test-logs
 suite_minutes=${SUITE_MINUTES-45} # a suite that hangs must not take all the time of the CI
-# Nor may a file that hangs take all the time of its suite: 10 minutes a file.
-node_tests=(node --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000)
 mkdir -p "$logs"
 
 # Each suite has two functions: run_SUITE runs it, and count_SUITE counts the passed and failed tests in its log.
@@ -48,8 +46,7 @@ integration_tests() {
   local/npm . &&
     local/npm tests/event_sources &&
     build_in "$1" sealcastd sealcast_load sealcast_mosquitto &&
-    SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/with_stack.sh -- \
-      "${node_tests[@]}" "${@:2}"
+    SEALCAST_BUILD=$1 SEALCASTD=$1/sealcastd tests/in_lanes.sh "${@:2}"
 }
 run_integration() { integration_tests build tests/{integration,browser,chaos,soak}/*.test.mjs; }
 # The sanitizers check the sidecar. This suite skips the tests of SQL, containers, pages and large numbers, and the
@@ -58,7 +55,7 @@ run_integration-asan() {
   local files=(tests/integration/*.test.mjs) file selected=()
   for file in "${files[@]}"; do
     case ${file##*/} in
-      sql_* | prepared.* | concurrency.* | economy.* | compose_hardening.* | canary.*) ;;
+      sql_* | prepared.* | concurrency.* | economy.* | compose_hardening.* | hardening.* | canary.*) ;;
       crowded.* | switching_many.* | memory.* | worker_soak.* | bench.* | transports.* | region_failover.* | proxies.*) ;;
       *) selected+=("$file") ;;
     esac
@@ -71,14 +68,13 @@ run_tsan() {
   export TSAN_OPTIONS=suppressions=$PWD/tests/tsan.suppressions
   build_in build/tsan sidecar_tests sealcastd &&
     ctest --test-dir build/tsan -j"$(nproc)" --output-on-failure --no-tests=error --exclude-regex core_tests &&
-    SEALCASTD=build/tsan/sealcastd tests/with_stack.sh -- \
-      "${node_tests[@]}" tests/integration/{send,sse,failure,delivery,regions}.test.mjs
+    SEALCASTD=build/tsan/sealcastd tests/in_lanes.sh tests/integration/{send,sse,failure,delivery,regions}.test.mjs
 }
 
 run_client() {
   local/npm . &&
     build_in build sealcastd sealcast_mosquitto &&
-    tests/with_stack.sh -- "${node_tests[@]}" tests/client/*.test.mjs
+    tests/in_lanes.sh tests/client/*.test.mjs
 }
 
 run_docs() { build_in build sealcastd && docs/check.sh; }
@@ -99,7 +95,7 @@ count_ctest() {
   sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\2 \1/p' "$1" | awk '{print $1 - $2, $2}'
 }
 count_tap() { awk '/^ok /{p++} /^not ok .*# TODO/{p++; next} /^not ok /{f++} END {print p + 0, f + 0}' "$1"; }
-count_node() { sed -E 's/\x1b\[[0-9;]*m//g' "$1" | awk '/^ℹ pass /{p = $3} /^ℹ (fail|cancelled) /{f += $3} END {print p + 0, f + 0}'; }
+count_node() { sed -E 's/\x1b\[[0-9;]*m//g' "$1" | awk '/^ℹ pass /{p += $3} /^ℹ (fail|cancelled) /{f += $3} END {print p + 0, f + 0}'; }
 count_unit() { count_ctest "$1"; }
 count_asan() { count_ctest "$1"; }
 count_pgtap() { count_tap "$1"; }

@@ -28,9 +28,9 @@ end() {
     status=1
   fi
   if ((status)); then
-    rm -rf "$root/build/stack-log"
-    mkdir -p "$root/build"
-    cp -r "$SEALCAST_LOCAL/log" "$root/build/stack-log" 2> /dev/null && echo "The services' logs are in build/stack-log" >&2
+    local kept=build/stack-log/${SEALCAST_LOCAL##*/} # several stacks may end at once
+    mkdir -p "$root/build/stack-log"
+    cp -r "$SEALCAST_LOCAL/log" "$root/$kept" 2> /dev/null && echo "The services' logs are in $kept" >&2
   fi
   rm -rf "$SEALCAST_LOCAL"
   exit "$status"

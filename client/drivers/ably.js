@@ -7,6 +7,10 @@ import { readSharedChannel } from '../shared_channel.js';
 
 const OPTIONS = { client: CLIENT, channel: TEXT, vipChannel: TEXT, event: TEXT, channelOptions: OBJECT, tokens: FLAG };
 
+const SILENCE_HINT =
+  'Check that channel is as the setting ably.channel of the sidecar, and event is message; that client and sidecar use the ' +
+  "same Ably app; and that the sidecar's [delivery] has ably for this stream";
+
 // `client` is an Ably.Realtime, or a function that makes one. Both reconnect by themselves. When there is a token, the
 // function gets {authCallback, …}.
 export function ably(options) {
@@ -25,7 +29,7 @@ export function ably(options) {
     const shared = { client: typeof client === 'function' ? maker : client, names, tokens, open, end };
     return readSharedChannel('ably', shared, streamId, context);
   };
-  return { name: 'ably', connect };
+  return { name: 'ably', silenceHint: SILENCE_HINT, connect };
 }
 
 // Returns an authCallback that gives the present token first, and a new one each further time. Without onRefused() the

@@ -6,6 +6,11 @@ import { readSharedChannel } from '../shared_channel.js';
 
 const OPTIONS = { client: CLIENT, topic: TEXT, vipTopic: TEXT, qos: oneOf(0, 1, 2), tokens: FLAG };
 
+// Mosquitto grants a subscription that its rules do not let the user read.
+const SILENCE_HINT =
+  "Check that topic is as the setting mqtt.topic of the sidecar; that the broker's rules let this user read the topic; and " +
+  "that the sidecar's [delivery] has mqtt for this stream";
+
 // `client` is an MqttClient, which reconnects as it is configured, or a function that makes one for each connection. A
 // made client that is lost is replaced, with backoff. When there is a token, the function gets {token, url, …}.
 export function mqtt(options) {
@@ -14,7 +19,7 @@ export function mqtt(options) {
   const replaceable = typeof client === 'function';
   const open = (sdk, name, report) => openTopic(sdk, report, { name, qos, replaceable });
   const connect = (streamId, context) => readSharedChannel('mqtt', { client, names, tokens, open, end }, streamId, context);
-  return { name: 'mqtt', connect };
+  return { name: 'mqtt', silenceHint: SILENCE_HINT, connect };
 }
 
 function openTopic(sdk, report, { name, qos, replaceable }) {

@@ -89,6 +89,7 @@ function eventHandler(context) {
     if (type !== 'message' && type !== 'ready') return;
     const { offset, epoch } = parseResumePoint(lastEventId) ?? {};
     const frame = data === null || type === 'ready' ? null : parseEvent(data, context);
+    if (frame?.retained) return context.onRetained(frame); // comes before the resume point
     if (!connected) {
       connected = true;
       context.onConnected(frame && !frame.reset ? { epoch } : { offset, epoch });

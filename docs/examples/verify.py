@@ -87,7 +87,8 @@ def canonicalize(value, levels=128):
 
 
 def signing_string(e):
-    digest = hashlib.sha256(canonicalize(e["d"]).encode()).hexdigest()
+    # A redacted envelope has the hash of its content instead of the content.
+    digest = e["payload_hash"] if "payload_hash" in e else hashlib.sha256(canonicalize(e["d"]).encode()).hexdigest()
     return "v=1|t={t}|stream_id={stream_id}|sender_id={s}|txn_id={txn_id}|ts={ts}|payload_hash=".format(**e) + digest
 
 
@@ -154,7 +155,14 @@ def verify_ed25519(key, text, sig):
 def verify(data, keyring):
     try:
         e = parse(data)
-        if not isinstance(e, dict) or sorted(e) != "d kid s sig stream_id t ts txn_id v".split():
+        if not isinstance(e, dict):
+            return "malformed"
+        redacted = "payload_hash" in e
+        if sorted(set(e) - {"payload_hash"}) != "d kid s sig stream_id t ts txn_id v".split():
+            return "malformed"
+        if redacted and (e["d"] is not None or type(e["payload_hash"]) is not str):
+            return "malformed"
+        if redacted and not re.fullmatch(r"[0-9a-f]{64}", e["payload_hash"]):
             return "malformed"
         if not isinstance(e["v"], Number) or e["v"] != "1":
             return "malformed"
@@ -178,7 +186,9 @@ def verify(data, keyring):
         good = hmac.compare_digest(expected, sig)
     else:
         return "unknown_kid"
-    return "ok" if good else "bad_signature"
+    if not good:
+        return "bad_signature"
+    return "redacted" if redacted else "ok"
 
 
 if __name__ == "__main__":

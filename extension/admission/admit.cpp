@@ -1,14 +1,17 @@
 // The SQL function admit(): authorises, seals and inserts a batch. The sidecar and send_message() both use it.
 //
 // An item is one message of the batch. Its key is (sender_id, txn_id). The steps are:
-// 1. Judge each item. An item without a refusal is admissible.
-// 2. Insert the keys of the admissible items without an admit hook. Seal and store the items whose keys are new. Step 2
-//    is one subtransaction. If another transaction has committed one of the keys meanwhile, step 2 is rolled back and
-//    repeated. If an open transaction holds one of the keys, step 2 is rolled back and the whole batch gets 503. If a
-//    constraint of the operator refuses a row, step 2 is rolled back and each item is admitted alone. If there is no
-//    partition for the messages, step 2 is rolled back and its items get 503.
-// 3. Admit the items with an admit hook, each alone (admission/alone.cpp).
-// 4. Answer each repeat with the envelope of its original.
+// 1. Judge each item. An item without a refusal is admissible. Blocked terms may refuse it, or mask its payload.
+// 2. Insert the keys of the admissible items without an admit hook that need not wait for a moderator. Seal
+//    and store the items whose keys are new. Step 2 is one subtransaction. If another transaction has committed one of
+//    the keys meanwhile, step 2 is rolled back and repeated. If an open transaction holds one of the keys, step 2 is
+//    rolled back and the whole batch gets 503. If a constraint of the operator refuses a row, step 2 is rolled back and
+//    each item is admitted alone. If there is no partition for the messages, step 2 is rolled back and its items get
+//    503.
+// 3. Admit or hold the other admissible items, each alone (admission/alone.cpp).
+// 4. Answer each repeat with the envelope of its original, and record the blocked terms that were found.
+#include <cstring>
+
 #include "admission/failure.h"
 #include "admission/store.h"
 #include "sealing/key_store.h"
@@ -39,12 +42,12 @@ void set_lock_timeout(const char* timeout) {
   set_config_option("lock_timeout", timeout, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-// The items that are stored together: admissible, and without an admit hook.
-std::span<Item*> unhooked(Items items) {
+// Returns the admissible items that go alone, or those that are stored together.
+std::span<Item*> admissible(Items items, bool alone) {
   auto* const chosen = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
   std::size_t count = 0;
   for (Item& item : items) {
-    if (item.admissible && item.type->admit_hook == nullptr) chosen[count++] = &item;
+    if (item.admissible && item.goes_alone() == alone) chosen[count++] = &item;
   }
   return {chosen, count};
 }
@@ -52,7 +55,7 @@ std::span<Item*> unhooked(Items items) {
 void store_together(Items items, bool skip_committed) {
   const int64 ts = sealing::unix_ms(GetCurrentTimestamp());
   const core::Key& key = sealing::key_store::require_signing();
-  store(insert_keys(unhooked(items), ts, skip_committed), key, ts);
+  store(insert_keys(admissible(items, false), ts, skip_committed), key, ts);
 }
 
 // key_conflict: another transaction has committed one of the keys. key_locked: an open transaction has inserted one of
@@ -94,7 +97,7 @@ StoreResult try_to_store(Items items, bool skip_committed) {
   return error == nullptr ? StoreResult::stored : result_of(error);
 }
 
-// Stores the items without an admit hook. Returns false, with nothing stored, if an open transaction holds a key, or
+// Stores the items that do not go alone. Returns false, with nothing stored, if an open transaction holds a key, or
 // after more than kMaxConflicts conflicts with committed keys. Sets `missing_partition`, with nothing stored, if there
 // is no partition for the messages of now.
 bool store_with_retries(Items items, bool& missing_partition) {
@@ -107,14 +110,14 @@ bool store_with_retries(Items items, bool& missing_partition) {
         return false;
       case StoreResult::constraint:
         // One of the items is at fault. Alone, it fails alone.
-        for (Item* item : unhooked(items)) {
+        for (Item* item : admissible(items, false)) {
           item->verdict = {};
           admit_alone(*item);
         }
         return true;
       case StoreResult::no_partition:
         // The repeats among the items get their envelopes nevertheless, so no item gets its verdict here.
-        for (Item* item : unhooked(items)) item->verdict = {};
+        for (Item* item : admissible(items, false)) item->verdict = {};
         missing_partition = true;
         return true;
       case StoreResult::key_conflict:
@@ -131,26 +134,20 @@ bool store_with_retries(Items items, bool& missing_partition) {
   }
 }
 
-// Admits the items whose type has an admit hook, one after the other, in the order of their keys.
-void admit_hooked(Items items) {
-  auto* const hooked = static_cast<Item**>(palloc(items.size() * sizeof(Item*)));
-  std::size_t count = 0;
-  for (Item& item : items) {
-    if (item.admissible && item.type->admit_hook != nullptr) hooked[count++] = &item;
-  }
-  sort_by_key({hooked, count});
-  for (std::size_t i = 0; i < count; ++i) {
-    admit_alone(*hooked[i]);
+// Admits or holds the items that go alone, one after the other, in the order of their keys.
+void admit_singly(Items items) {
+  const std::span<Item*> ordered = admissible(items, true);
+  sort_by_key(ordered);
+  for (Item* item : ordered) {
+    admit_alone(*item);
     // The whole batch waits once: after the first lock that is held, the other items do not wait for theirs.
-    if (hooked[i]->verdict.status == kServiceUnavailable) set_lock_timeout(kNoLockTimeout);
+    if (item->verdict.status == kServiceUnavailable && std::strcmp(item->verdict.code, "txn_in_progress") == 0)
+      set_lock_timeout(kNoLockTimeout);
   }
 }
 
-}  // namespace
-
-void admit(Items items) {
-  PreventCommandIfReadOnly("sealcast.admit()");
-  PreventCommandIfParallelMode("sealcast.admit()");
+// Looks up what decides about the items, and prepares their payloads. Returns the moment for which the rights hold.
+TimestampTz look_up_latest(Items items) {
   const TimestampTz now = GetCurrentTimestamp();
   lock_pins();
   // Not the snapshot of the transaction: under REPEATABLE READ it may be older than a restriction of the sender.
@@ -158,16 +155,24 @@ void admit(Items items) {
   look_up(items, now);
   PopActiveSnapshot();
   prepare(items);
-  bool any = false;
-  for (Item& item : items) {
-    judge(item, now);
-    any = any || item.admissible;
-  }
+  return now;
+}
+
+}  // namespace
+
+void admit(Items items) {
+  PreventCommandIfReadOnly("sealcast.admit()");
+  PreventCommandIfParallelMode("sealcast.admit()");
+  const TimestampTz now = look_up_latest(items);
+  for (Item& item : items) judge(item, now);
+  hold_newcomers(items);
+  review_content(items);
+  const bool any = std::any_of(items.begin(), items.end(), [](const Item& item) { return item.admissible; });
   const int settings = NewGUCNestLevel();
   set_lock_timeout(kLockTimeout);
   bool missing_partition = false;
   const bool stored = !any || store_with_retries(items, missing_partition);
-  if (stored) admit_hooked(items);
+  if (stored) admit_singly(items);
   AtEOXact_GUC(true, settings);
   if (!stored) {
     // After this verdict the sidecar sends each item of the batch again, alone and on another connection. So one held
@@ -186,6 +191,7 @@ void admit(Items items) {
                        ? no_partition()
                        : txn_in_progress("the rights of the sender changed while the message was admitted");
   }
+  record_hits(items);
 }
 
 void answer_without_storing(Items items) {
@@ -197,6 +203,33 @@ void answer_without_storing(Items items) {
 SEALCAST_FUNCTION(sealcast_admit) {
   const Items items = read_items(fcinfo);
   admit(items);
+  write_verdicts(fcinfo, items);
+  return static_cast<Datum>(0);
+}
+
+// sealcast_internal.admit_held(stream_id uuid, t text, sender_id uuid, txn_id uuid, d text, sent_hash bytea, ask_hook
+// boolean) returns setof sealcast.verdict: admits a held message that a moderator has approved.
+SEALCAST_FUNCTION(sealcast_admit_held) {
+  auto* const item = new (palloc(sizeof(Item))) Item{};
+  item->number = 1;
+  item->stream_id = PG_GETARG_UUID_P(0);
+  item->t = PG_GETARG_TEXT_PP(1);
+  item->sender_id = PG_GETARG_UUID_P(2);
+  item->txn_id = PG_GETARG_UUID_P(3);
+  item->d = PG_GETARG_TEXT_PP(4);
+  item->approved = true;
+  item->skips_hook = !PG_GETARG_BOOL(6);
+  const Items items{item, 1};
+  const TimestampTz now = look_up_latest(items);
+  // A repeat is compared with the payload as it was sent, which is not the masked one.
+  item->sent_hash = PG_GETARG_BYTEA_PP(5);
+  judge(*item, now);
+  if (item->admissible) {
+    const int settings = NewGUCNestLevel();
+    set_lock_timeout(kLockTimeout);
+    admit_alone(*item);
+    AtEOXact_GUC(true, settings);
+  }
   write_verdicts(fcinfo, items);
   return static_cast<Datum>(0);
 }

@@ -1,5 +1,5 @@
-// Admits one item in a subtransaction of its own: an item whose type has an admit hook, or one that may be the item at
-// fault in a batch.
+// Admits one item in a subtransaction of its own: an item whose type has an admit hook, one that waits for a moderator,
+// or one that may be the item at fault in a batch.
 #include "admission/failure.h"
 #include "admission/hook.h"
 #include "admission/store.h"
@@ -17,23 +17,41 @@ namespace {
 
 enum class Step { key, hook, message };
 
-// Runs the steps. Returns false if the hook refused the item, whose verdict is then set.
-bool run(Item& item, volatile Step& step) {
+// kept: the changes are kept. refused: the verdict is set. held_by_hook: the hook has held the item, whose `hold` is
+// set.
+enum class Outcome { kept, refused, held_by_hook };
+
+bool asks_hook(const Item& item) {
+  return item.type->admit_hook != nullptr && item.hold == nullptr && !item.skips_hook;
+}
+
+// Runs the steps.
+Outcome run(Item& item, volatile Step& step) {
   const int64 ts = sealing::unix_ms(GetCurrentTimestamp());
   const core::Key& key = sealing::key_store::require_signing();
   Item* only = &item;
-  const Inserted inserted = insert_keys({&only, 1}, ts, true);
-  if (inserted.count == 0) return true;
-  if (item.type->admit_hook != nullptr) {
+  const Inserted inserted = insert_keys({&only, 1}, ts, !item.approved);
+  if (inserted.count == 0) return Outcome::kept;
+  if (asks_hook(item)) {
     step = Step::hook;
-    if (const std::optional<Verdict> refusal = ask_hook(item)) {
-      item.verdict = *refusal;
-      return false;
+    const std::optional<Verdict> answer = ask_hook(item);
+    const bool holds = answer && answer->status == kHeld;
+    if (holds && !item.approved) {
+      item.hold = new (palloc(sizeof(Hold))) Hold{"hook", {}, answer->message == nullptr ? "" : answer->message};
+      return Outcome::held_by_hook;
+    }
+    if (answer && !holds) {
+      item.verdict = *answer;
+      return Outcome::refused;
     }
   }
   step = Step::message;
+  if (item.hold != nullptr) {
+    hold(item);
+    return item.verdict.status == kHeld ? Outcome::kept : Outcome::refused;
+  }
   store(inserted, key, ts);
-  return true;
+  return Outcome::kept;
 }
 
 // An error of these kinds concerns the whole transaction, whatever raised it.
@@ -73,12 +91,14 @@ void admit_alone(Item& item) {
   ResourceOwner const owner = CurrentResourceOwner;
   ErrorData* volatile error = nullptr;
   volatile Step step = Step::key;
+  volatile Outcome outcome = Outcome::kept;
   BeginInternalSubTransaction(nullptr);
   // The verdict must outlive the subtransaction.
   MemoryContextSwitchTo(memory);
   PG_TRY();
   {
-    if (run(item, step)) {
+    outcome = run(item, step);
+    if (outcome == Outcome::kept) {
       ReleaseCurrentSubTransaction();
     } else {
       RollbackAndReleaseCurrentSubTransaction();
@@ -95,6 +115,8 @@ void admit_alone(Item& item) {
   MemoryContextSwitchTo(memory);
   CurrentResourceOwner = owner;
   if (error != nullptr) item.verdict = verdict_of(item, step, error);
+  // What the hook has written was rolled back with its subtransaction.
+  if (error == nullptr && outcome == Outcome::held_by_hook) admit_alone(item);
 }
 
 }  // namespace sealcast::admission

@@ -1,5 +1,5 @@
-// Looks up the facts that decide about the items of a batch: cell, type, stream, role and restriction. Looks up each
-// stream, each type, and each sender in a stream only once per batch.
+// Looks up the facts that decide about the items of a batch: cell, type, stream, rules, role and restriction. Looks up
+// each stream, each type, and each sender in a stream only once per batch.
 #include "admission/batch.h"
 #include "server/datum.h"
 #include "server/index_lookup.h"
@@ -36,6 +36,8 @@ T* copied(const T& value) {
 
 const text* copied_text(const std::optional<Datum>& value) { return value ? DatumGetTextPCopy(*value) : nullptr; }
 
+ArrayType* copied_array(const std::optional<Datum>& value) { return value ? DatumGetArrayTypePCopy(*value) : nullptr; }
+
 struct ByType {
   int operator()(const Item& a, const Item& b) const { return server::view(a.t).compare(server::view(b.t)); }
 };
@@ -55,7 +57,7 @@ void look_up_types(Items items) {
   server::IndexLookup types = server::IndexLookup::open("message_types");
   const int max_bytes = types.column("max_bytes"), required_roles = types.column("required_roles"),
             system_only = types.column("system_only"), server_fields = types.column("server_fields"),
-            admit_hook = types.column("admit_hook");
+            admit_hook = types.column("admit_hook"), tier = types.column("tier");
   const Item* before = nullptr;
   for (Item* item : sorted(
            items, [](const Item& i) { return i.t != nullptr; }, ByType{})) {
@@ -67,23 +69,37 @@ void look_up_types(Items items) {
     const Datum key[] = {PointerGetDatum(item->t)};
     types.find(key);
     if (!types.next()) continue;
-    const std::optional<Datum> roles = types.optional(required_roles);
-    item->type = copied(
-        TypeRules{item->t, DatumGetInt32(types.value(max_bytes)), roles ? DatumGetArrayTypePCopy(*roles) : nullptr,
-                  DatumGetBool(types.value(system_only)), ARR_NDIM(DatumGetArrayTypeP(types.value(server_fields))) != 0,
-                  copied_text(types.optional(admit_hook))});
+    item->type = copied(TypeRules{
+        item->t, DatumGetInt32(types.value(max_bytes)), copied_array(types.optional(required_roles)),
+        DatumGetBool(types.value(system_only)), DatumGetInt16(types.value(tier)) == 2,
+        ARR_NDIM(DatumGetArrayTypeP(types.value(server_fields))) != 0, copied_text(types.optional(admit_hook))});
   }
   types.close();
 }
 
+// Returns the row that was found.
+StreamRules read_rules(server::IndexLookup& rules) {
+  const std::optional<Datum> max_chars = rules.optional(rules.column("max_chars"));
+  return {DatumGetBool(rules.value(rules.column("members_only"))),
+          copied_array(rules.optional(rules.column("sender_roles"))),
+          copied_array(rules.optional(rules.column("types"))),
+          DatumGetBool(rules.value(rules.column("hold_first"))),
+          max_chars ? DatumGetInt32(*max_chars) : 0,
+          copied_array(rules.optional(rules.column("link_roles"))),
+          DatumGetBool(rules.value(rules.column("emote_only")))};
+}
+
+// Also looks up the rules of the streams.
 void look_up_streams(Items items) {
   server::IndexLookup streams = server::IndexLookup::open("streams");
+  server::IndexLookup rules = server::IndexLookup::open("stream_rules");
   const int closed_at = streams.column("closed_at"), visibility = streams.column("visibility");
   const Item* before = nullptr;
   for (Item* item : sorted(
            items, [](const Item& i) { return i.stream_id != nullptr; }, ByStream{})) {
     if (before != nullptr && ByStream{}(*before, *item) == 0) {
       item->stream = before->stream;
+      item->rules = before->rules;
       continue;
     }
     before = item;
@@ -93,7 +109,11 @@ void look_up_streams(Items items) {
     const std::optional<Datum> closed = streams.optional(closed_at);
     item->stream = copied(StreamRow{closed ? std::optional(DatumGetTimestampTz(*closed)) : std::nullopt,
                                     server::view(DatumGetTextPP(streams.value(visibility))) != "public"});
+    rules.find(key);
+    if (!rules.next()) continue;
+    item->rules = copied(read_rules(rules));
   }
+  rules.close();
   streams.close();
 }
 

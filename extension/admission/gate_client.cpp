@@ -156,24 +156,32 @@ Step receive_line(char* line, TimestampTz deadline) {
   }
 }
 
-// Returns whether the answer `line` is exactly `name`. If `retry` is not null, returns whether `line` is
-// `name <milliseconds>`, and sets `retry` to the milliseconds.
-bool matches(std::string_view line, std::string_view name, int64* retry) {
-  if (retry == nullptr) return line == name;
-  if (!line.starts_with(name) || line.size() <= name.size() + 1 || line[name.size()] != ' ') return false;
+// Returns whether the answer `line` is `name`, followed by as many numbers as `numbers` has, and sets these.
+bool matches(std::string_view line, std::string_view name, std::initializer_list<int64*> numbers) {
+  if (!line.starts_with(name)) return false;
+  const char* at = line.data() + name.size();
   const char* const end = line.data() + line.size();
-  const auto [stop, error] = std::from_chars(line.data() + name.size() + 1, end, *retry);
-  return error == std::errc() && stop == end && *retry >= 0;
+  for (int64* const number : numbers) {
+    if (at == end || *at != ' ') return false;
+    const auto [stop, error] = std::from_chars(at + 1, end, *number);
+    if (error != std::errc() || *number < 0) return false;
+    at = stop;
+  }
+  return at == end;
 }
 
-// Parses the answer of the gate: `pass`, `seen`, `limited <milliseconds>` or `unavailable <milliseconds>`.
+// Parses the answer of the gate: `pass`, `seen`, `text`, `limited <milliseconds> <limit>`, or `slowed`, `repeated`,
+// `copied` or `unavailable` with <milliseconds>.
 Step parse(const char* line, Answer& answer) {
-  for (const std::string_view outcome : {kPass, kSeen}) {
-    if (matches(line, outcome, nullptr)) return answer = {outcome}, Step::done;
+  int64 retry_after_ms, limit;
+  if (matches(line, kPass, {})) return answer = {kPass}, Step::done;
+  if (matches(line, kSeen, {})) return answer = {kSeen}, Step::done;
+  if (matches(line, kText, {})) return answer = {kText}, Step::done;
+  if (matches(line, kLimited, {&retry_after_ms, &limit})) {
+    return answer = {kLimited, retry_after_ms, limit}, Step::done;
   }
-  for (const std::string_view outcome : {kLimited, kUnavailable}) {
-    int64 retry_after_ms;
-    if (matches(line, outcome, &retry_after_ms)) return answer = {outcome, retry_after_ms}, Step::done;
+  for (const std::string_view outcome : {kSlowed, kRepeated, kCopied, kUnavailable}) {
+    if (matches(line, outcome, {&retry_after_ms})) return answer = {outcome, retry_after_ms}, Step::done;
   }
   snprintf(failure, sizeof failure, "unexpected answer: %.200s", line);
   return Step::failed;
@@ -215,12 +223,13 @@ void log_failure(Step step) {
 }
 
 Answer ask_gate(const server::UuidText& sender_id, const server::UuidText& stream_id, std::string_view t,
-                const server::UuidText& txn_id) {
+                const server::UuidText& txn_id, std::string_view text) {
   Answer answer = {kUnavailable, kRetryAfterMs};
   const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), server::settings::gate_timeout_ms);
   char question[kMaxLine];
-  const int size = snprintf(question, sizeof question, "check %.36s %.36s %.*s %.36s\n", sender_id.text, stream_id.text,
-                            static_cast<int>(t.size()), t.data(), txn_id.text);
+  const int size = snprintf(question, sizeof question, "check %.36s %.36s %.*s %.36s%s%.*s\n", sender_id.text,
+                            stream_id.text, static_cast<int>(t.size()), t.data(), txn_id.text, text.empty() ? "" : " ",
+                            static_cast<int>(text.size()), text.data());
   PG_TRY();
   {
     const Step step = ask(question, static_cast<std::size_t>(size), deadline, answer);
@@ -238,10 +247,11 @@ Answer ask_gate(const server::UuidText& sender_id, const server::UuidText& strea
 
 }  // namespace
 
-Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id) {
+Answer check(const pg_uuid_t& sender_id, const pg_uuid_t& stream_id, std::string_view t, const pg_uuid_t& txn_id,
+             std::string_view text) {
   if (!server::settings::gate) return {kOff};
   if (*server::settings::gate_socket == '\0') return {kUnavailable, kRetryAfterMs};
-  return ask_gate(server::UuidText(sender_id), server::UuidText(stream_id), t, server::UuidText(txn_id));
+  return ask_gate(server::UuidText(sender_id), server::UuidText(stream_id), t, server::UuidText(txn_id), text);
 }
 
 SEALCAST_FUNCTION(sealcast_gate) {

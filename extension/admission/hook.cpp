@@ -3,6 +3,7 @@
 #include "admission/hook.h"
 
 #include "server/datum.h"
+#include "server/run_as.h"
 
 extern "C" {
 #include "access/xact.h"
@@ -93,6 +94,9 @@ std::optional<Verdict> read_refusal(const Item& item, Datum value) {
   const char* const message = text_member(refusal, "message");
   const char* const hint = text_member(refusal, "hint");
   if (no_status && code == nullptr && message == nullptr && hint == nullptr) return std::nullopt;
+  if (!no_status && DatumGetInt32(status) == kHeld && code != nullptr && std::strcmp(code, held().code) == 0) {
+    return Verdict{.status = kHeld, .message = message};
+  }
   if (no_status || DatumGetInt32(status) < kMinStatus || DatumGetInt32(status) > kMaxStatus || !is_code(code) ||
       message == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
@@ -100,7 +104,8 @@ std::optional<Verdict> read_refusal(const Item& item, Datum value) {
                     errdetail("status is %s, code is %s, message is %s.",
                               no_status ? "null" : psprintf("%d", DatumGetInt32(status)), code ? code : "null",
                               message ? message : "null"),
-                    errhint("A refusal needs a status of 400 to 599, a code of a-z and _, and a message.")));
+                    errhint("A refusal needs a status of 400 to 599, a code of a-z and _, and a message; to hold a "
+                            "message, 202 and held.")));
   }
   return Verdict{.status = DatumGetInt32(status), .code = code, .message = message, .hint = hint};
 }
@@ -117,15 +122,21 @@ std::optional<Verdict> ask_hook(const Item& item) {
                              UUIDPGetDatum(item.txn_id), PointerGetDatum(item.canonical)};
   for (std::size_t i = 0; i < std::size(kArguments); ++i) call->args[i] = {arguments[i], false};
 
-  // A hook that changes a setting, for example search_path, changes it for itself.
-  const int settings = NewGUCNestLevel();
-  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  const Oid owner = server::owner_of(function);
+  // A deferred trigger of a table of another owner would run at the commit, with the rights of another user. Under this
+  // restriction it is an error.
+  const int restrictions = owner == GetUserId() || superuser_arg(owner) ? 0 : SECURITY_RESTRICTED_OPERATION;
+  std::optional<Verdict> refusal;
   CommandCounterIncrement();
   PushActiveSnapshot(GetTransactionSnapshot());
-  const Datum answer = FunctionCallInvoke(call);
-  const std::optional<Verdict> refusal = call->isnull ? std::nullopt : read_refusal(item, answer);
+  server::run_as(owner, restrictions, [&] {
+    // A hook that changes a setting, for example search_path, changes it for itself.
+    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                      false);
+    const Datum answer = FunctionCallInvoke(call);
+    if (!call->isnull) refusal = read_refusal(item, answer);
+  });
   PopActiveSnapshot();
-  AtEOXact_GUC(false, settings);
   return refusal;
 }
 

@@ -2,6 +2,7 @@
 // The rules of the acts `send` and `send_private` are also in the table of sql/31_authority.sql.
 #include "admission/batch.h"
 #include "core/message_type.h"
+#include "core/redaction.h"
 #include "server/datum.h"
 
 extern "C" {
@@ -25,23 +26,6 @@ const char* in_utc(TimestampTz moment) {
                   tm.tm_sec, microseconds / 1000);
 }
 
-const char* joined(ArrayType* roles) {
-  return TextDatumGetCString(
-      OidFunctionCall2(F_ARRAY_TO_STRING_ANYARRAY_TEXT, PointerGetDatum(roles), CStringGetTextDatum(", ")));
-}
-
-bool contains(ArrayType* roles, const text* role) {
-  if (role == nullptr) return false;
-  Datum* names;
-  bool* nulls;
-  int count;
-  deconstruct_array(roles, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
-  for (int i = 0; i < count; ++i) {
-    if (!nulls[i] && server::view(DatumGetPointer(names[i])) == server::view(role)) return true;
-  }
-  return false;
-}
-
 const char* c_string(const pg_uuid_t& uuid) {
   return pnstrdup(server::UuidText(uuid).text, sizeof server::UuidText::text);
 }
@@ -54,6 +38,30 @@ Verdict role_required(const text* t, const char* required) {
           .hint = "Send a type that your role may send."};
 }
 
+// Returns the refusal by the rules of the stream (sql/46_stream_rules.sql), or a verdict with status 0.
+Verdict refusal_by_rules(const Item& item) {
+  if (!is_ruled(item)) return {};
+  const StreamRules& rules = *item.rules;
+  const bool excluded = rules.members_only ? item.role == nullptr
+                                           : rules.sender_roles != nullptr && !contains(rules.sender_roles, item.role);
+  if (excluded) {
+    return {.status = 403,
+            .code = "role_required",
+            .message = rules.members_only ? "only members of this stream may send now"
+                                          : "only users with certain roles may send in this stream now",
+            .details = rules.members_only ? "any role" : joined(rules.sender_roles),
+            .hint = "Ask an owner of the stream for a role, or wait until the rule ends."};
+  }
+  if (rules.types != nullptr && !contains(rules.types, item.t)) {
+    return {.status = 403,
+            .code = "type_not_allowed",
+            .message = psprintf("this stream takes no messages of type %s now", text_to_cstring(item.t)),
+            .details = joined(rules.types),
+            .hint = "Send a type that the stream takes, or wait until the rule ends."};
+  }
+  return {};
+}
+
 Verdict wrong_cell(const Item& item) {
   return {.status = 421,
           .code = "wrong_cell",
@@ -61,6 +69,9 @@ Verdict wrong_cell(const Item& item) {
           .details = item.other_cell->url,
           .hint = "Send the message to that cell, with the same txn_id."};
 }
+
+// A closed stream still takes messages about older ones: redactions, and what is pinned.
+bool concerns_the_past(std::string_view t) { return core::announces_redaction(t) || t == "pinned"; }
 
 // Returns the first refusal that applies to the item, in the order of docs/errors.md. Returns a verdict with status 0
 // if no refusal applies.
@@ -79,7 +90,7 @@ Verdict refusal(const Item& item, TimestampTz now) {
             .message = psprintf("stream %s does not exist", c_string(*item.stream_id)),
             .hint = "Check stream_id."};
   }
-  if (item.stream->closed_at && *item.stream->closed_at <= now) {
+  if (item.stream->closed_at && *item.stream->closed_at <= now && !concerns_the_past(server::view(item.t))) {
     return {.status = 403,
             .code = "stream_closed",
             .message = "this stream is closed",
@@ -100,6 +111,7 @@ Verdict refusal(const Item& item, TimestampTz now) {
   if (item.type->required_roles != nullptr && !contains(item.type->required_roles, item.role)) {
     return role_required(item.t, joined(item.type->required_roles));
   }
+  if (const Verdict ruled = refusal_by_rules(item); ruled.status != 0) return ruled;
   if (item.problem != nullptr) {
     return {.status = 400,
             .code = "invalid_json",
@@ -125,6 +137,31 @@ Verdict refusal(const Item& item, TimestampTz now) {
 }
 
 }  // namespace
+
+const char* joined(ArrayType* array) {
+  return TextDatumGetCString(
+      OidFunctionCall2(F_ARRAY_TO_STRING_ANYARRAY_TEXT, PointerGetDatum(array), CStringGetTextDatum(", ")));
+}
+
+bool contains(ArrayType* array, const text* name) {
+  if (name == nullptr) return false;
+  Datum* names;
+  bool* nulls;
+  int count;
+  deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+  for (int i = 0; i < count; ++i) {
+    if (!nulls[i] && server::view(DatumGetPointer(names[i])) == server::view(name)) return true;
+  }
+  return false;
+}
+
+bool is_ruled(const Item& item) {
+  return item.rules != nullptr && !is_system(*item.sender_id) && !moderates(item.role);
+}
+
+bool moderates(const text* role) {
+  return role != nullptr && (server::view(role) == "owner" || server::view(role) == "moderator");
+}
 
 Verdict restricted(const Restriction& restriction, TimestampTz now) {
   const char* const where = restriction.everywhere ? "" : restriction.ban ? " from this stream" : " in this stream";

@@ -1,11 +1,13 @@
-// Raises a verdict as an ERROR. PostgREST turns an ERROR with the SQLSTATE PTnnn into an HTTP response with the status
-// nnn.
+// Raises a verdict as an ERROR: for SQL callers, or for PostgREST.
 #include "admission/batch.h"
+#include "admission/postgrest.h"
 
 namespace sealcast::admission {
 
-// PostgREST sends the message of an error as the reason phrase of the HTTP status line, as it is. A line break in it
-// would begin a header of the response. Other control characters are not allowed there (RFC 9112, section 4).
+// PostgREST sends the message of an ERROR PTnnn as the reason phrase of the HTTP status line, as it is, and since
+// version 13 the code of an ERROR PGRST in the header Proxy-Status (mapSQLtoHTTP and errorResponseFor in
+// PostgREST/postgrest, src/PostgREST/Error.hs). A line break in it would begin a header of the response. Other control
+// characters are not allowed there (RFC 9112, section 4).
 static const char* without_controls(const char* message) {
   char* const line = pstrdup(message);
   for (char* c = line; *c != '\0'; ++c) {
@@ -18,19 +20,28 @@ static const char* without_controls(const char* message) {
   return line;
 }
 
-void refuse(const Verdict& verdict) {
-  constexpr const char* kNoHint = "A retry with the same arguments cannot succeed.";
-  const char* hint = verdict.hint == nullptr ? "" : verdict.hint;
-  if (verdict.retry_after_ms) {
-    hint = psprintf(INT64_FORMAT " ms%s%s", *verdict.retry_after_ms, *hint == '\0' ? "" : ": ", hint);
-  }
-  const auto digit = [&verdict](int place) { return '0' + verdict.status / place % 10; };
-  ereport(ERROR, (errcode(MAKE_SQLSTATE('P', 'T', digit(100), digit(10), digit(1))),
-                  errmsg_internal("%s", without_controls(verdict.message == nullptr ? verdict.code : verdict.message)),
-                  verdict.details == nullptr ? errdetail_internal("%s", verdict.code)
-                                             : errdetail_internal("%s: %s", verdict.code, verdict.details),
-                  errhint("%s", *hint == '\0' ? kNoHint : hint)));
+[[noreturn]] static void refuse_to_sql(const Verdict& refusal) {
+  const auto digit = [&refusal](int place) { return '0' + refusal.status / place % 10; };
+  ereport(ERROR,
+          (errcode(MAKE_SQLSTATE('P', 'T', digit(100), digit(10), digit(1))), errmsg_internal("%s", refusal.message),
+           refusal.details == nullptr ? errdetail_internal("%s", refusal.code)
+                                      : errdetail_internal("%s: %s", refusal.code, refusal.details),
+           errhint("%s", refusal.hint)));
   pg_unreachable();
+}
+
+void refuse(const Verdict& verdict, std::optional<Rate> exceeded) {
+  Verdict refusal = verdict;
+  refusal.code = without_controls(verdict.code);
+  refusal.message = verdict.message == nullptr ? refusal.code : without_controls(verdict.message);
+  const char* const hint = verdict.hint == nullptr ? "" : verdict.hint;
+  if (verdict.retry_after_ms) {
+    refusal.hint = psprintf(INT64_FORMAT " ms%s%s", *verdict.retry_after_ms, *hint == '\0' ? "" : ": ", hint);
+  } else if (*hint == '\0') {
+    refusal.hint = "A retry with the same arguments cannot succeed.";
+  }
+  if (postgrest::is_calling()) postgrest::refuse(refusal, exceeded);
+  refuse_to_sql(refusal);
 }
 
 SEALCAST_FUNCTION(sealcast_refuse) {

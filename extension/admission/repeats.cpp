@@ -1,5 +1,5 @@
 // Answers the items whose key (sender_id, txn_id) was used before. A repeat of the same message gets the envelope of
-// its original. Any other message gets 409.
+// its original, or the outcome of a held one. Any other message gets 409.
 #include "admission/batch.h"
 #include "server/datum.h"
 #include "server/spi_plan.h"
@@ -11,9 +11,30 @@ extern "C" {
 namespace sealcast::admission {
 namespace {
 
-server::SpiPlan plan{"select item, sent_hash, t, stream_id, envelope from sealcast_internal.originals($1, $2)",
-                     {UUIDARRAYOID, UUIDARRAYOID}};
-enum { kItem, kSentHash, kType, kStream, kEnvelope };
+server::SpiPlan plan{
+    "select item, sent_hash, t, stream_id, envelope, held, reason from sealcast_internal.originals($1, $2)",
+    {UUIDARRAYOID, UUIDARRAYOID}};
+enum { kItem, kSentHash, kType, kStream, kEnvelope, kHeldOutcome, kReason };
+
+// The verdict of a repeat of a message that is not sealed. `outcome`: waiting, denied or expired.
+Verdict of_held(std::string_view outcome, const char* reason) {
+  if (outcome == "waiting") {
+    Verdict verdict = held();
+    verdict.replayed = true;
+    return verdict;
+  }
+  if (outcome == "denied") {
+    return {.status = 403,
+            .code = "held_denied",
+            .message = "a moderator has denied this message",
+            .details = reason,
+            .hint = "Send another message."};
+  }
+  return {.status = 403,
+          .code = "held_expired",
+          .message = "this message waited for a moderator, and nobody has decided in time",
+          .hint = "Send the message again with a new txn_id."};
+}
 
 // Returns whether the stored message in `row` is the original of the item: same sent hash, type and stream.
 bool is_original(const Item& item, const server::SpiRows& rows, int row) {
@@ -50,7 +71,10 @@ void answer_repeats(Items items) {
   server::SpiRows rows = plan.execute(arguments);
   for (int row = 0; row < rows.count(); ++row) {
     Item& item = *candidates[DatumGetInt32(*rows.value(row, kItem)) - 1];
-    if (is_original(item, rows, row)) {
+    if (const char* const outcome = rows.c_string(row, kHeldOutcome);
+        outcome != nullptr && is_original(item, rows, row)) {
+      item.verdict = of_held(outcome, rows.c_string(row, kReason));
+    } else if (is_original(item, rows, row)) {
       item.verdict = {.status = 200, .replayed = true, .envelope = rows.text_copy(row, kEnvelope)};
     } else {
       item.verdict = {.status = 409,

@@ -3,8 +3,13 @@
 #include "admission/batch.h"
 #include "admission/caller.h"
 #include "admission/gate_client.h"
+#include "admission/held.h"
+#include "core/canonical_json.h"
+#include "core/error.h"
 #include "core/message_type.h"
+#include "core/terms/text_hash.h"
 #include "server/datum.h"
+#include "server/guard.h"
 
 extern "C" {
 #include "access/xact.h"
@@ -17,16 +22,71 @@ namespace sealcast::admission {
 
 namespace {
 
-void ask_gate(const Item& item) {
+constexpr std::size_t kMaxPayload = 1'048'576;  // the check of message_types.max_bytes
+
+// Sets `hash` to the hash of the text, or to "-" if it has none: a payload that is not valid is refused at admission.
+void hash_text(const Item& item, char (&hash)[core::terms::kTextHash + 1]) {
+  strlcpy(hash, "-", sizeof hash);
+  server::guarded([&](core::CancelFlag cancel) {
+    static core::terms::TextHasher texts;
+    static std::string canonical;
+    try {
+      canonical.clear();
+      core::canonicalize(server::view(item.d), canonical, core::Rules::payload, cancel);
+    } catch (const core::Error& error) {
+      if (error.kind() != core::ErrorKind::invalid_json) throw;
+      return;
+    }
+    // Admission refuses it: no type allows more. The buffers keep their memory.
+    if (canonical.size() > kMaxPayload) {
+      std::string().swap(canonical);
+      return;
+    }
+    const std::string found = texts.hash(canonical, server::view(item.t));
+    if (!found.empty()) strlcpy(hash, found.c_str(), sizeof hash);
+  });
+}
+
+gate::Answer answer_of_gate(const Item& item) {
   const gate::Answer answer = gate::check(*item.sender_id, *item.stream_id, server::view(item.t), *item.txn_id);
+  if (answer.outcome != gate::kText) return answer;
+  char text[core::terms::kTextHash + 1];
+  hash_text(item, text);
+  return gate::check(*item.sender_id, *item.stream_id, server::view(item.t), *item.txn_id, text);
+}
+
+void ask_gate(const Item& item) {
+  const gate::Answer answer = answer_of_gate(item);
   if (answer.outcome == gate::kLimited) {
     refuse({.status = 429,
             .code = "rate_limited",
             .message = psprintf("too many messages of type %s within one second", text_to_cstring(item.t)),
             .hint = "Wait, then retry with the same txn_id.",
+            .retry_after_ms = answer.retry_after_ms},
+           Rate{item.t, answer.limit});
+  }
+  if (answer.outcome == gate::kSlowed) {
+    refuse({.status = 429,
+            .code = "slow_mode",
+            .message = "this stream is in slow mode",
+            .hint = "Wait, then retry with the same txn_id.",
             .retry_after_ms = answer.retry_after_ms});
   }
-  if (answer.outcome == gate::kUnavailable) {
+  if (answer.outcome == gate::kRepeated) {
+    refuse({.status = 429,
+            .code = "text_repeated",
+            .message = "you have sent the same text to this stream not long ago",
+            .hint = "Send another text, or wait.",
+            .retry_after_ms = answer.retry_after_ms});
+  }
+  if (answer.outcome == gate::kCopied) {
+    refuse({.status = 429,
+            .code = "text_copied",
+            .message = "too many users have sent the same text to this stream",
+            .hint = "Send another text, or wait.",
+            .retry_after_ms = answer.retry_after_ms});
+  }
+  if (answer.outcome == gate::kUnavailable || answer.outcome == gate::kText) {
     refuse({.status = 503,
             .code = "gate_unavailable",
             .message = "the gate is unavailable",
@@ -86,7 +146,11 @@ SEALCAST_FUNCTION(sealcast_send_message) {
     ask_gate(item);
     admit({&item, 1});
   }
-  if (item.verdict.status != 200) refuse(item.verdict);
+  if (item.verdict.status == kHeld) PG_RETURN_TEXT_P(answer_held(item));
+  if (item.verdict.status != 200) {
+    log_refusal(item);
+    refuse(item.verdict);
+  }
   PG_RETURN_TEXT_P(item.verdict.envelope);
 }
 

@@ -3,17 +3,13 @@
 // the function is now. A setting that this code changes goes back to its value, also if the code sets it for the
 // session. Otherwise the code could change the search_path of our functions, which have more rights, and the settings
 // of later handlers.
-#include "server/pg.h"
+#include "server/run_as.h"
 
 extern "C" {
-#include "access/htup_details.h"
-#include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "utils/array.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 }
 
 namespace sealcast::events {
@@ -28,27 +24,6 @@ Oid handler_argument(FunctionCallInfo fcinfo) {
                     errhint("Create the function again, or unregister the handler.")));
   }
   return PG_GETARG_OID(0);
-}
-
-Oid owner_of(Oid function) {
-  HeapTuple const found = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(found)) elog(ERROR, "function %u does not exist", function);
-  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(found))->proowner;
-  ReleaseSysCache(found);
-  return owner;
-}
-
-// Calls `body` as this user. An error undoes the change of the user and the settings with its transaction.
-template <class Body>
-void run_as(Oid user, int restrictions, Body body) {
-  Oid caller;
-  int context;
-  GetUserIdAndSecContext(&caller, &context);
-  const int settings = NewGUCNestLevel();
-  SetUserIdAndSecContext(user, context | SECURITY_LOCAL_USERID_CHANGE | restrictions);
-  body();
-  AtEOXact_GUC(false, settings);
-  SetUserIdAndSecContext(caller, context);
 }
 
 // Returns whether the first parameter of the function has this type.
@@ -93,7 +68,7 @@ SEALCAST_FUNCTION(sealcast_call_handler) {
   const bool many = takes(oid, get_fn_expr_argtype(fcinfo->flinfo, 1));
   FmgrInfo function;
   fmgr_info(oid, &function);
-  run_as(owner_of(oid), 0, [&] {
+  server::run_as(server::owner_of(oid), 0, [&] {
     if (many) {
       call(&function, PointerGetDatum(events));
     } else {
@@ -107,7 +82,7 @@ SEALCAST_FUNCTION(sealcast_call_handler) {
 // the row. Under SECURITY_RESTRICTED_OPERATION, such a trigger cannot defer another one to the commit, where the worker
 // would run it.
 SEALCAST_FUNCTION(sealcast_check_deferred) {
-  run_as(owner_of(handler_argument(fcinfo)), SECURITY_RESTRICTED_OPERATION, [] {
+  server::run_as(server::owner_of(handler_argument(fcinfo)), SECURITY_RESTRICTED_OPERATION, [] {
     SPI_connect();
     const int done = SPI_execute("set constraints all immediate", false, 0);
     if (done < 0) elog(ERROR, "the server could not check deferred constraints: %s", SPI_result_code_string(done));

@@ -25,7 +25,7 @@ struct Message {
   Id sender_id;
   Id txn_id;
   int64 ts;
-  varlena* d;
+  varlena* d;  // null: the message is redacted
 };
 
 // Copies a UUID in lower case. Returns false for any other id: the envelope was sealed for a row of a user's table.
@@ -42,7 +42,7 @@ bool copy_message(const core::OpenedEnvelope& opened, Message& message) {
     return false;
   }
   message.t = server::new_varlena(opened.t);
-  message.d = server::new_varlena(opened.canonical_d);
+  message.d = opened.payload_hash.empty() ? server::new_varlena(opened.canonical_d) : nullptr;
   return true;
 }
 
@@ -56,6 +56,7 @@ Datum make_event(const Message& message, NullableDatum offset, const text* envel
                     PointerGetDatum(message.d), PointerGetDatum(envelope)};
   bool nulls[lengthof(values)] = {};
   nulls[5] = offset.isnull;
+  nulls[6] = message.d == nullptr;
   const Datum made = HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
   ReleaseTupleDesc(type);
   return made;

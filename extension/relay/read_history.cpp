@@ -56,13 +56,13 @@ class Writer {
  private:
   void put_message(const LoggedRun& run, int64 offset, bool is_public, bool found, StoredMessages& messages) {
     MemoryContext const before = MemoryContextSwitchTo(memory_);
-    const varlena* const envelope = found ? messages.envelope(stream_id_) : nullptr;
+    const StoredMessages::Envelope envelope = found ? messages.envelope(stream_id_) : StoredMessages::Envelope{};
     const int64 public_prev = run.public_messages.offset_before(run.offset, offset - run.offset);
-    Datum values[] = {Int64GetDatum(offset), Int64GetDatum(offset - 1), PointerGetDatum(envelope),
-                      Int64GetDatum(public_prev)};
-    bool nulls[] = {false, false, !found, !is_public};
+    Datum values[] = {Int64GetDatum(offset), Int64GetDatum(offset - 1), PointerGetDatum(envelope.text),
+                      Int64GetDatum(public_prev), PointerGetDatum(envelope.redacted)};
+    bool nulls[] = {false, false, envelope.text == nullptr, !is_public, envelope.redacted == nullptr};
     tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
-    if (found) bytes_left_ -= static_cast<int64>(VARSIZE_ANY_EXHDR(envelope));
+    if (envelope.text != nullptr) bytes_left_ -= static_cast<int64>(VARSIZE_ANY_EXHDR(envelope.text));
     MemoryContextSwitchTo(before);
     MemoryContextReset(memory_);
   }

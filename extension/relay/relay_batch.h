@@ -3,6 +3,7 @@
 
 #include "relay/outbox.h"
 #include "relay/sampler.h"
+#include "relay/stored_messages.h"
 #include "server/pg.h"
 
 namespace sealcast::relay {
@@ -42,9 +43,11 @@ class Output {
  public:
   explicit Output(FunctionCallInfo fcinfo);
 
-  // Adds message number `i` (from 0) of a run. `envelope` is null if retention has dropped the message. `public_prev`
-  // is the previous offset on the public channel, or nullopt if the message is not on the public channel.
-  void put(int64 batch, const Run& run, int i, const varlena* envelope, std::optional<int64> public_prev);
+  // Adds message number `i` (from 0) of a run. The text of `envelope` is null if retention has dropped the message.
+  // `public_prev` is the previous offset on the public channel, or nullopt if the message is not on the public channel.
+  // `is_retained`: the type of the message is retained.
+  void put(int64 batch, const Run& run, int i, const StoredMessages::Envelope& envelope,
+           std::optional<int64> public_prev, bool is_retained);
   // Adds the row that a shard without messages gets: its stream and all columns after it are null.
   void put_empty(int shard, int64 batch);
 

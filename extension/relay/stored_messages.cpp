@@ -1,7 +1,9 @@
 // Reads the rows of `messages` and makes envelopes of them.
 #include "relay/stored_messages.h"
 
+#include "core/digest.h"
 #include "core/envelope.h"
+#include "sealing/sealing.h"
 #include "server/catalog.h"
 #include "server/datum.h"
 #include "server/guard.h"
@@ -73,20 +75,60 @@ bool StoredMessages::exists(int64 message_id) {
   return false;
 }
 
-const varlena* StoredMessages::envelope(const pg_uuid_t& stream_id) {
+const text* StoredMessages::d() {
+  const std::optional<Datum> payload = rows_.optional(d_);
+  return payload ? DatumGetTextPP(*payload) : nullptr;
+}
+
+// Calls `append(fields, kid, sig, buffer)`, which appends the envelope of the current message.
+template <class Append>
+const varlena* StoredMessages::make_envelope(const pg_uuid_t& stream_id, Append append) {
   const server::UuidText stream(stream_id), sender(sender_id()), txn(*DatumGetUUIDP(rows_.value(txn_id_)));
   const text* const type = t();
   const text* const key = DatumGetTextPP(rows_.value(kid_));
-  const text* const payload = d();
   const std::string_view signature = server::view(DatumGetByteaPP(rows_.value(sig_)));
   varlena* result = nullptr;
   server::guarded([&](core::CancelFlag) {
     server::Scratch buffer;
-    core::append_envelope({server::view(type), stream.view(), sender.view(), txn.view(), ts_}, server::view(key),
-                          server::view(payload), signature, *buffer);
+    append(core::Fields{server::view(type), stream.view(), sender.view(), txn.view(), ts_}, server::view(key),
+           signature, *buffer);
     result = server::new_varlena(*buffer);
   });
   return result;
+}
+
+StoredMessages::Envelope StoredMessages::envelope(const pg_uuid_t& stream_id) {
+  const text* const payload = d();
+  if (payload == nullptr) return redacted_envelope(stream_id);
+  return {make_envelope(stream_id,
+                        [&](const core::Fields& fields, std::string_view kid, std::string_view sig, std::string& out) {
+                          core::append_envelope(fields, kid, server::view(payload), sig, out);
+                        }),
+          nullptr};
+}
+
+// Redactions are rare, so the table is opened for each one.
+StoredMessages::Envelope StoredMessages::redacted_envelope(const pg_uuid_t& stream_id) {
+  server::IndexLookup redactions = server::IndexLookup::open("redactions");
+  const Datum key[] = {Int64GetDatum(ts_), rows_.value(message_id_)};
+  redactions.find(key);
+  Envelope envelope{};
+  if (redactions.next()) {
+    const std::optional<Datum> by = redactions.optional(redactions.column("redacted_by"));
+    const std::optional<Datum> reason = redactions.optional(redactions.column("reason"));
+    const text* const why = reason ? DatumGetTextPP(*reason) : nullptr;
+    envelope.redacted = sealing::redaction_text(by ? DatumGetUUIDP(*by) : nullptr,
+                                                DatumGetInt64(redactions.value(redactions.column("redacted_at"))), why);
+    const std::string_view hash = server::view(DatumGetByteaPP(redactions.value(redactions.column("payload_hash"))));
+    envelope.text = make_envelope(
+        stream_id, [&](const core::Fields& fields, std::string_view kid, std::string_view sig, std::string& out) {
+          server::Scratch digits;
+          core::append_hex(hash, *digits);
+          core::append_redacted_envelope(fields, kid, *digits, sig, out);
+        });
+  }
+  redactions.close();
+  return envelope;
 }
 
 }  // namespace sealcast::relay

@@ -19,14 +19,23 @@ class StoredMessages {
   bool exists(int64 message_id);
 
   // The current message. Values are valid until the next exists() or find(). `d` and the others may be detoasted into
-  // the current memory context.
+  // the current memory context. `d` is null when the message is redacted.
   const pg_uuid_t& sender_id() { return *DatumGetUUIDP(rows_.value(sender_id_)); }
   const text* t() { return DatumGetTextPP(rows_.value(t_)); }
-  const text* d() { return DatumGetTextPP(rows_.value(d_)); }
-  // Returns the envelope of the current message, which is of this stream.
-  const varlena* envelope(const pg_uuid_t& stream_id);
+  const text* d();
+  // The envelope of a message. `redacted` is the member of its frame; null: the message is not redacted.
+  struct Envelope {
+    const varlena* text;
+    const varlena* redacted;
+  };
+  // Returns the envelope of the current message, which is of this stream. Its text is null when the message is redacted
+  // and the row of its redaction is missing: then nothing but its offset is known, as if it were gone.
+  Envelope envelope(const pg_uuid_t& stream_id);
 
  private:
+  Envelope redacted_envelope(const pg_uuid_t& stream_id);
+  template <class Append>
+  const varlena* make_envelope(const pg_uuid_t& stream_id, Append append);
   void open_partition(int64 ts);
   void close_partition();
   bool move() { return ScanDirectionIsForward(direction_) ? rows_.next() : rows_.last(); }

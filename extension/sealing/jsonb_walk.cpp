@@ -7,6 +7,8 @@
 // <digits>e<exponent>, so that the work is linear in the stored size: 1e131071 has one digit, not 131072.
 #include "sealing/jsonb_walk.h"
 
+#include <cstdint>
+
 #include "core/error.h"
 #include "core/member_order.h"
 

@@ -1,6 +1,7 @@
 // The SQL functions that sign, seal and verify, and the functions that show the keys.
 #include "sealing/sealing.h"
 
+#include "core/redaction.h"
 #include "core/uuid.h"
 #include "sealing/jsonb_walk.h"
 #include "sealing/key_store.h"
@@ -47,6 +48,19 @@ core::VerifyResult verify_envelope(std::string_view json, int64 now_ms, std::opt
 std::optional<core::OpenedEnvelope> open_envelope(std::string_view json, const core::Keyring& keyring,
                                                   core::CancelFlag cancel) {
   return core::open_envelope(json, find_key, const_cast<core::Keyring*>(&keyring), cancel);
+}
+
+varlena* redaction_text(const pg_uuid_t* by, int64 at, const text* reason) {
+  static constexpr pg_uuid_t kNobody{};
+  const server::UuidText author(by != nullptr ? *by : kNobody);
+  varlena* result = nullptr;
+  server::guarded([&](core::CancelFlag) {
+    server::Scratch redaction;
+    core::append_redaction(by != nullptr ? std::optional(author.view()) : std::nullopt, at,
+                           reason != nullptr ? std::optional(server::view(reason)) : std::nullopt, *redaction);
+    result = server::new_varlena(*redaction);
+  });
+  return result;
 }
 
 namespace {
@@ -152,14 +166,17 @@ SEALCAST_FUNCTION(sealcast_seal) {
   PG_RETURN_TEXT_P(result);
 }
 
-SEALCAST_FUNCTION(sealcast_envelope_text) {
+// Returns the envelope of a stored message. The arguments are kid, t, stream_id, sender_id, ts, txn_id, the canonical
+// payload or its hash, and sig. `append` writes the last two.
+template <typename Append>
+static Datum stored_envelope(FunctionCallInfo fcinfo, Append append) {
   const text* const kid = PG_GETARG_TEXT_PP(0);
   const text* const t = PG_GETARG_TEXT_PP(1);
   const server::UuidText stream_id(*PG_GETARG_UUID_P(2));
   const server::UuidText sender_id(*PG_GETARG_UUID_P(3));
   const int64 ts = PG_GETARG_INT64(4);
   const server::UuidText txn_id(*PG_GETARG_UUID_P(5));
-  const text* const canonical = PG_GETARG_TEXT_PP(6);
+  const varlena* const payload = PG_GETARG_VARLENA_PP(6);
   const bytea* const sig = PG_GETARG_BYTEA_PP(7);
   if (!core::Signature::has_size(server::view(sig).size())) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -170,11 +187,28 @@ SEALCAST_FUNCTION(sealcast_envelope_text) {
   varlena* result;
   server::guarded([&](core::CancelFlag) {
     server::Scratch envelope;
-    core::append_envelope({server::view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts}, server::view(kid),
-                          server::view(canonical), server::view(sig), *envelope);
+    append(core::Fields{server::view(t), stream_id.view(), sender_id.view(), txn_id.view(), ts}, server::view(kid),
+           server::view(payload), server::view(sig), *envelope);
     result = server::new_varlena(*envelope);
   });
   PG_RETURN_TEXT_P(result);
+}
+
+SEALCAST_FUNCTION(sealcast_envelope_text) { return stored_envelope(fcinfo, core::append_envelope); }
+
+SEALCAST_FUNCTION(sealcast_redacted_envelope_text) {
+  return stored_envelope(fcinfo, [](const core::Fields& fields, std::string_view kid, std::string_view hash,
+                                    std::string_view sig, std::string& out) {
+    std::string digits;
+    core::append_hex(hash, digits);
+    core::append_redacted_envelope(fields, kid, digits, sig, out);
+  });
+}
+
+SEALCAST_FUNCTION(sealcast_redaction_text) {
+  if (PG_ARGISNULL(1)) PG_RETURN_NULL();
+  PG_RETURN_TEXT_P(redaction_text(PG_ARGISNULL(0) ? nullptr : PG_GETARG_UUID_P(0), PG_GETARG_INT64(1),
+                                  PG_ARGISNULL(2) ? nullptr : PG_GETARG_TEXT_PP(2)));
 }
 
 SEALCAST_FUNCTION(sealcast_signing_kid) {

@@ -42,6 +42,10 @@ core::VerifyResult verify_envelope(std::string_view json, int64 now_ms, std::opt
 std::optional<core::OpenedEnvelope> open_envelope(std::string_view json, const core::Keyring& keyring,
                                                   core::CancelFlag cancel);
 
+// Returns the member `redacted` of a frame as text, see core::append_redaction(). `by` and `reason` may be null. Call
+// it outside a guard.
+varlena* redaction_text(const pg_uuid_t* by, int64 at, const text* reason);
+
 // Converts a time of Postgres into milliseconds since 1970 (UTC).
 int64 unix_ms(TimestampTz time);
 

@@ -7,6 +7,8 @@
 extern "C" {
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_rewrite.h"
 #include "catalog/pg_trigger.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
@@ -14,6 +16,8 @@ extern "C" {
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
+#include "rewrite/prs2lock.h"
+#include "rewrite/rewriteDefine.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/lsyscache.h"
 }
@@ -40,6 +44,20 @@ void refuse_triggers(const ResultRelInfo* target) {
                     foreign_key == nullptr ? trigger.tgname : foreign_key),
              errhint("Drop it. To refuse messages, set message_types.admit_hook. To react to messages, read the "
                      "stream or register a handler.")));
+  }
+}
+
+// INSERT into the table would rewrite the statement by its rules.
+void refuse_rules(Relation table) {
+  const RuleLock* const rules = table->rd_rules;
+  for (int i = 0; rules != nullptr && i < rules->numLocks; ++i) {
+    const RewriteRule& rule = *rules->rules[i];
+    if (rule.event != CMD_INSERT || rule.enabled == RULE_DISABLED) continue;
+    const ObjectAddress object = {RewriteRelationId, rule.ruleId, 0};
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("admission does not follow %s", getObjectDescription(&object, false)),
+                    errhint("Drop it. To refuse messages, set message_types.admit_hook. To react to messages, read the "
+                            "stream or register a handler.")));
   }
 }
 
@@ -145,6 +163,7 @@ void bulk_insert(const char* table, std::span<const char* const> columns, int ro
   store(row, 0);
   const Route route = find_route(root, row, estate);
   Relation const target = route.target->ri_RelationDesc;
+  refuse_rules(relation);
   refuse_triggers(root);
   refuse_triggers(route.target);
   const TupleConversionMap* const to_partition = root_to_target_map(route.target, estate);

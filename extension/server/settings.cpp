@@ -18,6 +18,7 @@ bool keyring_strict = false;
 bool gate = true;
 char* gate_socket = nullptr;
 int gate_timeout_ms = 500;
+bool postgrest_errors = true;
 char* cell = nullptr;
 int maintenance_interval_s = 0;
 
@@ -84,6 +85,10 @@ void define() {
   DefineCustomIntVariable("sealcast.gate_timeout", "Maximum time to wait for the answer of the gate.", nullptr,
                           &gate_timeout_ms, 500, 1, kMaxGateTimeoutMs, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
                           nullptr);
+  DefineCustomBoolVariable("sealcast.postgrest_errors",
+                           "Raises refusals with SQLSTATE PGRST in requests of PostgREST 12 and later.",
+                           "If off, they have SQLSTATE PTnnn there, as elsewhere.", &postgrest_errors, true,
+                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("sealcast.cell", "Name of this database in sealcast.cells.",
                              "Leave it unset if there is only one database: then every stream belongs to it.", &cell,
                              "", PGC_SUSET, 0, check_cell, nullptr, nullptr);

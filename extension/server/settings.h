@@ -9,6 +9,7 @@ extern bool keyring_strict;         // sealcast.keyring_strict
 extern bool gate;                   // sealcast.gate
 extern char* gate_socket;           // sealcast.gate_socket: empty when unset
 extern int gate_timeout_ms;         // sealcast.gate_timeout
+extern bool postgrest_errors;       // sealcast.postgrest_errors
 extern char* cell;                  // sealcast.cell: empty when unset
 extern int maintenance_interval_s;  // sealcast.maintenance_interval; 0: off
 

@@ -18,4 +18,8 @@ const Trigger* first_idempotent(Relation table);
 // Raises error 55000 if a companion is missing.
 void require_companions(Relation table);
 
+// Returns whether the companions notice each row that leaves a partition of the partitioned table. They do not if a
+// partition lacks them, because only another partition has the trigger, or if they are disabled.
+bool notice_all_deletions(Oid root);
+
 }  // namespace sealcast::triggers

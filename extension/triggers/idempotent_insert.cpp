@@ -28,16 +28,18 @@ bool admit(FmgrInfo* info, const RowTrigger& trigger) {
   const bool first_call = info->fn_extra == nullptr;
   reservations::Statement& statement = reservations::statement_of(info);
   if (first_call) require_companions(trigger.table());
-  const RowKey key = make_row_key(root_of(trigger.table()), trigger.key_column(0), trigger.key_column(1));
+  const Oid root = root_of(trigger.table());
+  const RowKey key = make_row_key(root, trigger.key_column(0), trigger.key_column(1));
   if (reservations::take_deleted(statement, key)) return true;
   if (!insert_row_key(key) && !reservations::take_returned(key)) {
-    if (!trigger.table()->rd_rel->relispartition || !reservations::may_be_moving(statement)) return false;
+    if (!trigger.table()->rd_rel->relispartition || !reservations::may_be_moving(statement, root)) return false;
     ereport(ERROR,
             (errcode(ERRCODE_UNIQUE_VIOLATION),
-             errmsg("a row that moves to partition \"%s\" has a key that was used before",
+             errmsg("a row that may move to partition \"%s\" has a key that was used before",
                     RelationGetRelationName(trigger.table())),
-             errhint("Skipping the row would lose it. Keep its values of the columns \"%s\" and \"%s\", and delete "
-                     "and insert at most 65536 rows in one statement.",
+             errhint("Skipping the row would lose it. Keep its values of the columns \"%s\" and \"%s\", delete and "
+                     "insert at most 65536 rows in one statement, and create the trigger on the partitioned table, not "
+                     "on some of its partitions.",
                      trigger.arg(0), trigger.arg(1))));
   }
   reservations::reserve(statement, key);

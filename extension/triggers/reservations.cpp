@@ -1,6 +1,7 @@
 // Records which keys the running statements have reserved, and which keys a statement of the transaction returned.
 #include "triggers/reservations.h"
 
+#include "triggers/companions.h"
 #include "triggers/row_keys_table.h"
 
 extern "C" {
@@ -232,6 +233,8 @@ bool take_deleted(Statement& statement, const RowKey& key) {
   return true;
 }
 
-bool may_be_moving(const Statement& statement) { return statement.last_was_delete || statement.forgot_deletions; }
+bool may_be_moving(Statement& statement, Oid root) {
+  return statement.last_was_delete || statement.forgot_deletions || !notice_all_deletions(root);
+}
 
 }  // namespace sealcast::triggers::reservations

@@ -30,8 +30,8 @@ bool confirm(const RowKey& key);
 void note_deleted(Statement& statement, const RowKey& key);
 // Returns whether the row of this key moves; forgets its deletion.
 bool take_deleted(Statement& statement, const RowKey& key);
-// Returns whether the newest deletion has no insertion yet. The row that is inserted now may be the deleted row with
-// another key, so it must not be skipped.
-bool may_be_moving(const Statement& statement);
+// Returns whether the row that is inserted now into a partition may be one that the statement has deleted: the newest
+// deletion has no insertion yet, or deletions are not noticed everywhere. Such a row must not be skipped.
+bool may_be_moving(Statement& statement, Oid root);
 
 }  // namespace sealcast::triggers::reservations

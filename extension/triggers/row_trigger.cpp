@@ -51,6 +51,15 @@ RowTrigger::RowTrigger(FunctionCallInfo fcinfo, const RowFunction& function)
 
 void RowTrigger::validate_idempotent_insert(Relation table, const Trigger& data) {
   const RowTrigger trigger(table, data, kIdempotentInsert);
+  if (table->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT) {
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                    errmsg("table \"%s\" is temporary or unlogged, so %s cannot be used with it",
+                           RelationGetRelationName(table), kIdempotentInsert.name),
+                    errdetail("Postgres may empty the table without a trigger: at the end of a transaction, or after a "
+                              "crash. The keys of its rows would stay, and the same rows would be skipped."),
+                    errhint("Use an ordinary table (ALTER TABLE … SET LOGGED), or a unique index and INSERT … ON "
+                            "CONFLICT DO NOTHING.")));
+  }
   for (int i = 0; i < 2; ++i) {
     const Form_pg_attribute column = TupleDescAttr(trigger.columns(), trigger.column(trigger.arg(i)) - 1);
     const char* const problem = problem_of_key_type(column->atttypid, column->attcollation);

@@ -85,7 +85,7 @@ Held held_by(const Json& sealed, const Json* payload, const Ids& ids, core::Veri
     // Most values are no envelopes, and are not read a second time. An envelope has its members in this order.
     if (!json->starts_with("{\"d\":") || !json->ends_with(",\"v\":1}")) return core::VerifyResult::malformed;
     const std::optional<core::OpenedEnvelope> opened = sealing::open_envelope(*json, keyring, cancel);
-    if (!opened) return core::VerifyResult::malformed;
+    if (!opened || !opened->payload_hash.empty()) return core::VerifyResult::malformed;
     if (payload != nullptr) payload->canonicalize(*canonical, cancel);
     held = compare(*opened, ids, payload == nullptr ? nullptr : &*canonical);
     return opened->result;

@@ -7,7 +7,20 @@ create function sealcast_economy.erased_messages(since_ms bigint, until_ms bigin
 begin atomic
   select k.sender_id, k.ts from sealcast.txn_keys k
   where k.ts >= since_ms and k.ts < until_ms and sealcast_economy.is_users(k.sender_id)
-    and not exists (select from sealcast.messages m where m.ts = k.ts and m.message_id = k.message_id);
+    and not exists (select from sealcast.messages m where m.ts = k.ts and m.message_id = k.message_id)
+    -- A message that waits for a moderator, or was denied, was never a message of the stream.
+    and not exists (select from sealcast.held_messages h
+                    where h.sender_id = k.sender_id and h.txn_id = k.txn_id and h.outcome is distinct from 'approved');
+end;
+
+-- Erased messages and those without their content, which stated the role of the sender.
+create function sealcast_economy.messages_without_role(since_ms bigint, until_ms bigint) returns table (sender_id uuid, ts bigint)
+  language sql stable
+begin atomic
+  select e.sender_id, e.ts from sealcast_economy.erased_messages(since_ms, until_ms) e
+  union all
+  select m.sender_id, m.ts from sealcast.messages m
+  where m.ts >= since_ms and m.ts < until_ms and m.d is null and sealcast_economy.is_users(m.sender_id);
 end;
 
 -- Whether erased messages may explain that more messages were counted than are kept: there are enough of them, or the
@@ -61,10 +74,10 @@ begin
 
   -- The amount that each gift has captured from the hold of its sender.
   return query
-  select 'gift', format('%s %s', m.sender_id, m.txn_id), format('%s captured', m.amount),
+  select 'gift', format('%s %s', m.sender_id, m.txn_id), format('%s captured', coalesce(m.amount::text, 'the amount')),
          case when e.amount is not null then format('%s captured', -e.amount)
               when h.amount is not null then format('%s held', h.amount) else 'nothing' end
-  from (select m.sender_id, m.txn_id, (m.d::json ->> 'amount')::numeric as amount
+  from (select m.sender_id, m.txn_id, m.d is null as redacted, (m.d::json ->> 'amount')::numeric as amount
         from sealcast.messages m
         where m.ts >= since_ms and m.ts < until_ms
           and m.t in (select y.t from sealcast.message_types y
@@ -72,7 +85,8 @@ begin
   left join sealcast_economy.transfers x on x.sender_id = m.sender_id and x.txn_id = m.txn_id and x.kind = 'capture'
   left join sealcast_economy.entries e on e.transfer_id = x.transfer_id and e.kind = 'hold'
   left join sealcast_economy.holds h on h.sender_id = m.sender_id and h.txn_id = m.txn_id
-  where -e.amount is distinct from m.amount;
+  -- The amount of a redacted gift is known from its hold alone.
+  where case when m.redacted then e.amount is null else -e.amount is distinct from m.amount end;
 
   return query
   select 'xp of a day', format('%s %s %s %s', user_id, day, t, nullif(role, '')),
@@ -85,7 +99,7 @@ begin
       select m.sender_id as user_id, sealcast_economy.day_of(m.ts) as day, m.t, count(*) as messages,
              sealcast_economy.stated_role(m.t, m.d::json, with_role) as role
       from sealcast.messages m
-      where m.ts >= since_ms and m.ts < until_ms and sealcast_economy.is_users(m.sender_id)
+      where m.ts >= since_ms and m.ts < until_ms and sealcast_economy.is_users(m.sender_id) and m.d is not null
         and m.t in (select r.t from sealcast_economy.xp_rules r)
       group by 1, 2, 3, 5) m
     cross join lateral sealcast_economy.xp_rule(m.t, m.role) r
@@ -96,7 +110,7 @@ begin
     from sealcast_economy.xp_days d left join sealcast_economy.xp_rules r on r.t = d.t and r.role is not distinct from d.role
     where d.day >= since and d.day < until) d using (user_id, day, t, role)
   left join (select e.sender_id as user_id, sealcast_economy.day_of(e.ts) as day, count(*) as messages
-             from sealcast_economy.erased_messages(since_ms, until_ms) e group by 1, 2) e using (user_id, day)
+             from sealcast_economy.messages_without_role(since_ms, until_ms) e group by 1, 2) e using (user_id, day)
   where (w.messages, w.points) is distinct from (d.messages, d.points)
     and not (coalesce(d.follows_rule, false)
              and sealcast_economy.may_be_erased(d.messages, w.messages::bigint, e.messages, day >= keys_from) is true)

@@ -1,57 +1,18 @@
 // The demo room in a real browser, and a page that has only an EventSource.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import mqttjs from 'mqtt';
 import { createClient } from '../../client/index.js';
 import { writeAsSystem } from '../client/stream.mjs';
 import { checkEnvelope } from '../integration/envelope.mjs';
 import { message, send } from '../integration/http.mjs';
-import { sharedStack } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
-import { closeCleanly, faintTexts, launch, newPage } from './page.mjs';
-
-let stack, browser, demo;
-before(async () => {
-  stack = await sharedStack();
-  browser = await launch();
-  const answer = await fetch(`${stack.url}/demo.json`);
-  demo = answer.ok ? await answer.json() : null;
-});
-after(async () => {
-  await browser?.close();
-  await stack.close();
-});
-
-// A test of the demo room. It is skipped when the stack serves none.
-function roomTest(name, body) {
-  test(name, (t) => (demo ? body(t) : t.skip('this stack serves no demo')));
-}
-
-// Opens the room as its owner does, or as a visitor, without the owner's session.
-async function openRoom(options = {}, session = demo, { visitor = false } = {}) {
-  const page = await newPage(browser, options);
-  if (session !== demo) await page.route('**/demo.json', (route) => route.fulfill({ json: session }));
-  await page.goto(visitor ? stack.url : `${stack.url}/#owner=${process.env.DEMO_TOKEN}`);
-  await page.waitForSelector('#connection[data-state=live]');
-  return page;
-}
-
-const unique = (text) => `${text}, ${randomUUID()}`;
-const line = (page, role, text) => page.locator(`#${role} .messages li`, { hasText: text });
-
-async function typeMessage(page, role, text) {
-  await page.fill(`#${role}-content`, text);
-  await page.press(`#${role}-content`, 'Enter');
-}
-
-const verdict = async (page, role, pattern) => {
-  await page.waitForFunction(
-    ([id, source]) => new RegExp(source).test(document.getElementById(id).textContent),
-    [`${role}-verdict`, pattern.source],
-  );
-};
+import { closeCleanly, faintTexts, newPage } from './page.mjs';
+import {
+  browser, deleteButton, demo, envelopeButton, line, openRoom, roomTest, stack, typeMessage, unique, verdict,
+} from './room.mjs';
 
 const offsets = (page, role) =>
   page.$$eval(`#${role} .messages li`, (lines) => lines.map(({ dataset }) => Number(dataset.offset)));
@@ -125,7 +86,7 @@ roomTest('the panel shows the sealed envelope, and that a changed one does not v
   const page = await openRoom();
   const text = unique('sealed');
   await typeMessage(page, 'guest', text);
-  await line(page, 'owner', text).getByRole('button').press('Enter');
+  await envelopeButton(page, 'owner', text).press('Enter');
   await page.waitForSelector('#result[data-result=ok]');
   // The panel indents the JSON, but keeps the order and the text of the members.
   const { d } = checkEnvelope(JSON.stringify(JSON.parse(await page.textContent('#envelope'))), stack.keyring);
@@ -154,14 +115,45 @@ roomTest('a visitor gets no session of the owner, and can use the session of an 
   const text = unique('by a visitor');
   await typeMessage(page, 'guest', text);
   for (const reader of ['owner', 'guest']) await line(page, reader, text).waitFor();
-  const disabled = await page.$$eval(':disabled', (controls) => controls.map(({ id, dataset, textContent }) => id || dataset.trial || textContent));
-  assert.deepEqual(disabled, ['migrate', 'owner-content', 'Send', 'mute', 'ban', 'lift']);
+  const disabled = await page.$$eval(':disabled:not(option)', (controls) => controls.map(({ id, dataset, textContent }) => id || dataset.trial || textContent));
+  assert.deepEqual(disabled, ['migrate', 'slow-mode', 'members-only', 'reports-open', 'owner-content', 'Send', 'mute', 'ban', 'lift', 'member']);
   assert.match(await page.textContent('#for-operators'), /Only the operator/);
   assert.deepEqual(await page.evaluate(faintTexts), []);
   await closeCleanly(page);
   const owners = await openRoom();
   assert(await owners.isHidden('#for-operators'));
   await closeCleanly(owners);
+});
+
+roomTest('the owner deletes any message, a guest only their own, by mouse or by key, and everybody sees that it is deleted', async () => {
+  const [page, other] = [await openRoom(), await openRoom()];
+  const texts = { guest: unique('by the guest'), owner: unique('by the owner') };
+  for (const role of ['guest', 'owner']) await typeMessage(page, role, texts[role]);
+  for (const reader of ['owner', 'guest']) for (const text of Object.values(texts)) await line(other, reader, text).waitFor();
+  assert.equal(await deleteButton(page, 'guest', texts.owner).count(), 0);
+  assert.equal(await deleteButton(page, 'guest', texts.guest).count(), 1);
+
+  const deletedBefore = await other.locator('#guest .deleted').count();
+  await deleteButton(page, 'owner', texts.guest).click();
+  await envelopeButton(page, 'owner', texts.owner).press('Delete');
+  for (const shown of [page, other]) {
+    for (const reader of ['owner', 'guest']) {
+      for (const text of Object.values(texts)) await line(shown, reader, text).waitFor({ state: 'detached' });
+      const deleted = shown.locator(`#${reader} .deleted`);
+      const lines = shown.locator(`#${reader} li`, { has: shown.locator('.deleted') });
+      assert.equal(await deleted.count(), deletedBefore + 2);
+      assert.equal(await deleted.last().textContent(), 'Message deleted');
+      assert.equal(await lines.getByRole('button', { name: /^Delete/ }).count(), 0);
+      await lines.last().getByRole('button', { name: /^Envelope of/ }).click();
+      await shown.waitForSelector('#result[data-result=redacted]');
+      assert.match(await shown.textContent('#envelope'), /"d": null,\s+"payload_hash": "/);
+      await shown.click('#tamper');
+      await shown.waitForSelector('#result[data-result=bad_signature]');
+      await shown.keyboard.press('Escape');
+    }
+    assert.deepEqual(await shown.evaluate(faintTexts), []);
+    await closeCleanly(shown);
+  }
 });
 
 roomTest('a refusal is shown, and the text stays in the input', async () => {
@@ -229,7 +221,7 @@ roomTest('the button moves both panes from SSE to MQTT and back, without a lost 
   await flow;
   for (const role of ['owner', 'guest']) await line(page, role, lastText).waitFor();
   const { messages } = await createClient({ url: stack.url }).messages(stream, { limit: 500 });
-  const lines = messages.filter(({ envelope: { t } }) => t === 'chat' || t === 'transport_migrate');
+  const lines = messages.filter(({ envelope: { t } }) => ['chat', 'transport_migrate', 'stream_rules'].includes(t));
   const shown = lines.map(({ offset }) => offset);
   for (const role of ['owner', 'guest']) {
     const read = await offsets(page, role);
@@ -287,11 +279,11 @@ for (const colorScheme of ['light', 'dark']) {
     roomTest(`${colorScheme}, ${width} px: nothing is cut off, and every text has enough contrast`, async () => {
       const page = await openRoom({ colorScheme, viewport: { width, height: 800 } });
       await typeMessage(page, 'guest', `a word as long as ${'x'.repeat(300)} 😀`);
-      await page.locator('#owner .messages button').last().waitFor();
+      await page.locator('#owner .messages [data-act=open]').last().waitFor();
       const cut = () => page.$eval('html', ({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
       assert.equal(await cut(), 0);
       assert.deepEqual(await page.evaluate(faintTexts), []);
-      await page.locator('#owner .messages button').last().click();
+      await page.locator('#owner .messages [data-act=open]').last().click();
       await page.waitForSelector('#result[data-result=ok]');
       assert.equal(await cut(), 0);
       assert.deepEqual(await page.evaluate(faintTexts), []);
@@ -319,11 +311,12 @@ roomTest('the Tab key reaches every control, in the order of the page', async ()
     return at === 'flood';
   });
   const side = (role) => ['messages', 'Envelope', `${role}-content`, 'Send'];
-  await page.locator('#owner .messages button').last().focus();
+  const rules = ['slow-mode', 'members-only', 'reports-open'];
+  await page.locator('#owner .messages [data-act=open]').last().focus();
   await page.keyboard.press('ArrowUp');
   await page.keyboard.press('Enter');
   await page.waitForSelector('#result[data-result=ok]');
   assert.equal(JSON.parse(await page.textContent('#envelope')).d.content, texts[0]);
-  assert.deepEqual(reached, [...side('owner'), ...side('guest'), 'mute', 'ban', 'lift', 'flood']);
+  assert.deepEqual(reached, [...rules, ...side('owner'), ...side('guest'), 'mute', 'ban', 'lift', 'member', 'report', 'flood']);
   await closeCleanly(page);
 });

@@ -14,16 +14,20 @@
 //   repaired    the frames that the broker's reader missed and took from the history: {streamId, offset, after,
 //               before}. `after` and `before`: when the frames before and behind the gap arrived.
 //   effects     the effects of the event handler: {sender, txnId, times}
+//   redactions  one entry per call that redacts: {kind, streamId, sender, txnId, status, result, began, ended}; no txnId: a
+//               purge
+//   late        one entry per reader who came later and left: {path, streamId, began, ended, frames: [{offset, text}]}
 //   losses      the times of which Postgres has lost commits, {from, to}: what was answered before `from`, or sent after
 //               `to`, is not lost
 //   epoch       of the log, at the end
 //
 // `verifies(text)` returns whether an envelope has a valid seal. All other checks need no server. times.mjs has the
-// rules about times, calm.mjs those about the times without a fault, frames.mjs those about readers, and losses.mjs those
-// about lost commits.
+// rules about times, calm.mjs those about the times without a fault, frames.mjs those about readers, losses.mjs those about
+// lost commits, and redactions.mjs those about redacted messages.
 import { checkCalm } from './calm.mjs';
 import { checkFrames } from './frames.mjs';
 import { checkEffects, checkLost, findLost } from './losses.mjs';
+import { SYSTEM, checkRedactions, isRedacted, isSame } from './redactions.mjs';
 import { checkTimes, keyOf } from './times.mjs';
 
 const UNDECIDED = new Set([0, 429, 503]); // a later attempt with the same txn_id decides
@@ -39,6 +43,7 @@ export function check(history, verifies) {
   const texts = checkLogged(history.logged, rows, report);
   checkFrames(history, texts, verifies, report);
   checkEffects(history.effects, rows, report);
+  checkRedactions(history, rows, report);
   checkTimes({ ...history, attempts }, report);
   checkCalm(history, report);
   return violations;
@@ -63,8 +68,9 @@ function checkAttempts(attempts, rows, lost, report) {
   }
   for (const [key, tries] of messages) {
     const row = rows.get(key);
-    for (const attempt of tries) checkAnswer(attempt, row, report);
     const accepted = tries.filter(({ status }) => status === 200);
+    const content = contentOf(row, accepted);
+    for (const attempt of tries) checkAnswer(attempt, row, content, report);
     const inserts = accepted.filter(({ replayed }) => !replayed);
     const { txnId } = tries[0];
     if (inserts.length > 1) {
@@ -76,16 +82,22 @@ function checkAttempts(attempts, rows, lost, report) {
     }
   }
   for (const [key, row] of rows) {
-    if (!messages.has(key)) report('every stored message was sent', `no client sent this: ${row.text}`, row.txnId);
+    if (!messages.has(key) && row.sender !== SYSTEM) report('every stored message was sent', `no client sent this: ${row.text}`, row.txnId);
   }
 }
 
-function checkAnswer({ status, code, text, txnId, streamId, content }, row, report) {
-  const same = row?.streamId === streamId && row && JSON.parse(row.text).d.content === content;
+// Returns the content of a stored message, also of a redacted one. Undefined: no answer had it.
+function contentOf(row, accepted) {
+  const whole = [row?.text, ...accepted.map(({ text }) => text)].find((text) => row && !isRedacted(text) && isSame(text, row.text));
+  return whole && JSON.parse(whole).d.content;
+}
+
+function checkAnswer({ status, code, text, txnId, streamId, content }, row, stored, report) {
+  const same = row?.streamId === streamId && row && stored === content;
   if (status === 200) {
     if (!row) report('200 means committed', `not stored: ${text}`, txnId);
-    else if (row.text !== text) report('the stored envelope is the answered envelope', `answered ${text}, stored ${row.text}`, txnId);
-    else if (!same) report('the sealed message is the sent message', `sent '${content}' to ${streamId}, sealed ${text}`, txnId);
+    else if (!isSame(row.text, text)) report('the stored envelope is the answered envelope', `answered ${text}, stored ${row.text}`, txnId);
+    else if (!same && !(stored === undefined && row.streamId === streamId)) report('the sealed message is the sent message', `sent '${content}' to ${streamId}, sealed ${text}`, txnId);
   } else if (!UNDECIDED.has(status) && same) {
     report('a refused message is not stored', `answered ${status} ${code}, stored ${row.text}`, txnId);
   }

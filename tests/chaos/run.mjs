@@ -4,12 +4,13 @@ import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
-import { checkEnvelope } from '../integration/envelope.mjs';
+import { checkEnvelope, checkRedacted } from '../integration/envelope.mjs';
 import { until } from '../integration/waiting.mjs';
 import { check } from './checker.mjs';
 import { Clients } from './clients.mjs';
 import { FaultInjector } from './fault_injector.mjs';
 import { Readers } from './readers.mjs';
+import { isRedacted } from './redactions.mjs';
 import { faultsOf, schedule, shapeOf } from './schedule.mjs';
 import { System } from './system.mjs';
 
@@ -36,6 +37,8 @@ const history = {
   attempts: clients.attempts,
   reads: clients.reads,
   calls: system.moderators.calls,
+  redactions: system.redactors.calls,
+  late: system.redactors.late,
   faults: injector.faults,
   stored: [],
   logged: [],
@@ -63,10 +66,11 @@ async function underLoad() {
   await clients.start();
   history.run.began = performance.now();
   system.moderators.start();
+  system.redactors.start(clients, system.regulars);
   await Promise.all([injector.run(events), pause(seconds * 1000)]);
   history.run.ended = performance.now();
   await system.ready();
-  await Promise.all([clients.stop(), system.moderators.stop()]);
+  await Promise.all([clients.stop(), system.moderators.stop(), system.redactors.stop()]);
 }
 
 // Waits until every reader has received every message, at most 15 rounds. Then collects the data for the checker.
@@ -102,7 +106,7 @@ async function collectHistory() {
 
 function verifies(text) {
   try {
-    checkEnvelope(text, system.stack.keyring);
+    (isRedacted(text) ? checkRedacted : checkEnvelope)(text, system.stack.keyring);
     return true;
   } catch {
     return false;
@@ -118,6 +122,8 @@ function report() {
   const frames = Object.values(history.deliveries).flatMap((streams) => Object.values(streams)).flat();
   print(`${history.attempts.length} answers: ${Object.entries(statuses).map(([name, count]) => `${name}: ${count}`).join(', ')}`);
   print(`${history.reads.length} pages read, ${history.calls.length} calls of moderation`);
+  const redacted = history.stored.filter(({ text }) => isRedacted(text)).length;
+  print(`${history.redactions.length} calls that redact, ${redacted} redacted messages, ${history.late.length} readers came later`);
   print(`${history.stored.length} messages stored, ${frames.length} frames received; MQTT: ${history.repaired.length} frames from the history, after a kill of the broker`);
   const stored = new Set(history.stored.map(({ text }) => text));
   const lost = new Set(history.attempts.filter(({ status, text }) => status === 200 && !stored.has(text)).map(({ text }) => text));

@@ -20,6 +20,7 @@ import { LogCollector } from './parts/log_collector.mjs';
 import { Moderators } from './parts/moderators.mjs';
 import { NameServer } from './parts/name_server.mjs';
 import { PostgresPair } from './parts/postgres_pair.mjs';
+import { Redactors } from './parts/redactors.mjs';
 
 const run = promisify(execFile);
 
@@ -64,6 +65,7 @@ export class System {
     await system.#makeLinks();
     system.moderators = await Moderators.create(system.stack, system.rooms[0], system.urls);
     system.#parts.set('moderator', system.moderators);
+    system.redactors = await Redactors.create(system.stack, system.rooms, system.urls);
     await system.useRedis(shape);
     if (system.violations.length > 0) throw new Error(system.violations[0].details);
     const services = "select distinct transport from sealcast.delivery_status where transport <> 'sse'";

@@ -4,8 +4,9 @@
 const RECOVERY_MS = 5000;
 // Only a system that does not work stores fewer messages. (A slow machine with other load stores a hundred per second.)
 const MIN_STORED_PER_SECOND = 5;
+const MIN_SECONDS_TO_REDACT = 30;
 // The codes of 429 and 503 which mean that nothing was inserted, by docs/errors.md.
-export const INSERTED_NOTHING = new Set(['rate_limited', 'gate_unavailable', 'overloaded', 'no_partition', 'database_full', 'database_read_only']);
+export const INSERTED_NOTHING = new Set(['rate_limited', 'slow_mode', 'too_many_held', 'held_queue_full', 'gate_unavailable', 'overloaded', 'no_partition', 'database_full', 'database_read_only']);
 
 // The targets of faults that may cut connections to Postgres.
 const CUT_FROM_POSTGRES = /^(postgres|first-host-|resolver$)/;
@@ -25,11 +26,15 @@ function affected(faults, { began, ended }, matches) {
 }
 
 // A run without messages or faults would violate no other guarantee.
-function checkRun({ attempts, faults, stored, run }, report) {
+function checkRun({ attempts, faults, stored, run, redactions = [], late = [] }, report) {
   const reportRun = (details) => report('the run tests something', details);
   const removed = faults.filter((fault) => fault.removed);
   if (stored.length < run.seconds * MIN_STORED_PER_SECOND) reportRun(`only ${stored.length} messages are stored in ${run.seconds} s`);
   if (removed.length < run.scheduled) reportRun(`only ${removed.length} of ${run.scheduled} faults were injected and removed`);
+  if (run.seconds >= MIN_SECONDS_TO_REDACT) {
+    if (!redactions.some(({ status, result }) => status === 200 && result)) reportRun('nothing was redacted');
+    if (!late.some(({ frames }) => frames.length > 0)) reportRun('no reader came later');
+  }
   const last = Math.max(0, ...removed.map((fault) => fault.removed));
   for (const url of run.urls) {
     const works = attempts.some((attempt) => attempt.url === url && attempt.status === 200 && attempt.began > last);

@@ -2,20 +2,14 @@
 // Supabase. The frames and the history come from a real sidecar.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Realtime } from 'ably';
-import { WebSocket } from 'ws';
 import { ably, createClient, sse, supabase } from '../../client/index.js';
 import { sharedStack } from '../integration/stack.mjs';
 import { until } from '../integration/waiting.mjs';
 import { closeAtEnd } from './close_at_end.mjs';
 import { random } from './random.mjs';
 import { Reader } from './reader.mjs';
-import { AblyService, SupabaseService } from './services.mjs';
+import { AblyService, SupabaseService, withoutSupabaseSdk } from './services.mjs';
 import { write, writeAsSystem } from './stream.mjs';
-
-// supabase-js needs Node.js 20. The other tests also run on Node.js 18.
-const old = Number(process.versions.node.split('.')[0]) < 20;
-const { createClient: createSupabase } = old ? {} : await import('@supabase/supabase-js');
 
 let stack;
 const services = {};
@@ -31,35 +25,20 @@ after(async () => {
 
 const sdks = {
   ably: {
-    make: () =>
-      new Realtime({
-        token: 'a token',
-        realtimeHost: '127.0.0.1',
-        restHost: '127.0.0.1',
-        port: services.ably.port,
-        tls: false,
-        useBinaryProtocol: false,
-        transports: ['web_socket'],
-        disconnectedRetryTimeout: 50,
-        logLevel: 0,
-      }),
+    make: () => services.ably.sdk({ disconnectedRetryTimeout: 50 }),
     end: (sdk) => sdk.close(),
     driver: ably,
     channel: (room) => `sealcast:${room}`,
   },
   supabase: {
-    make: () =>
-      createSupabase(`http://127.0.0.1:${services.supabase.port}`, 'a key', {
-        auth: { persistSession: false, autoRefreshToken: false },
-        realtime: { transport: WebSocket },
-      }),
+    make: () => services.supabase.sdk(),
     end: (sdk) => sdk.realtime.disconnect(),
     driver: supabase,
     channel: (room) => `realtime:sealcast:${room}`,
   },
 };
 
-if (old) delete sdks.supabase;
+if (withoutSupabaseSdk) delete sdks.supabase;
 
 for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
   const clientOf = (client) => createClient({ url: stack.url, transports: [sse(), driver({ client })] });
@@ -137,7 +116,24 @@ for (const [name, { make, end, driver, channel }] of Object.entries(sdks)) {
   });
 }
 
-test('supabase: the driver reads the private channel, or with private: false the public one', { skip: old }, async () => {
+test('ably: a reader gets from the history what Ably has dropped because of the rate of its connection', async () => {
+  const room = await stack.stream();
+  const client = (options) => createClient({ url: stack.url, ...options });
+  const isLost = ({ offset }) => offset > 2;
+  const bridge = new Reader(client(), room, { from: 0 }, (frame) => isLost(frame) || services.ably.publish(`sealcast:${room}`, frame));
+  const reader = new Reader(client({ transports: [ably({ client: sdks.ably.make })] }), room, { quietMs: 0 });
+  await reader.ready();
+  await write(stack, room, 5);
+  await bridge.reached(5);
+  await reader.reached(2);
+  services.ably.loseContinuity(`sealcast:${room}`);
+  await reader.reached(5);
+  reader.assertOffsets(1, 5);
+  await reader.close();
+  await bridge.close();
+});
+
+test('supabase: the driver reads the private channel, or with private: false the public one', { skip: withoutSupabaseSdk }, async () => {
   for (const [options, isPrivate] of [[{}, true], [{ private: false }, false]]) {
     const room = await stack.stream();
     const driver = supabase({ client: sdks.supabase.make, ...options });
@@ -149,7 +145,19 @@ test('supabase: the driver reads the private channel, or with private: false the
   }
 });
 
-test('supabase: a refused channel is reported and requested again', { skip: old }, async () => {
+test('supabase: a channel that Realtime shuts down is joined again, and the error says why', { skip: withoutSupabaseSdk }, async () => {
+  const room = await stack.stream();
+  const reader = new Reader(createClient({ url: stack.url, transports: [supabase({ client: sdks.supabase.make })] }), room);
+  await reader.ready();
+  const { joins } = services.supabase;
+  services.supabase.shutDown(`sealcast:${room}`, 'Too many messages per second');
+  await reader.until('the error', () => reader.errors.length > 0);
+  assert.match(reader.errors[0].message, /is lost: Too many messages per second$/);
+  await until('the channel is joined again', () => services.supabase.joins > joins && reader.subscription.status === 'live');
+  await reader.close();
+});
+
+test('supabase: a refused channel is reported and requested again', { skip: withoutSupabaseSdk }, async () => {
   const room = await stack.stream();
   services.supabase.refuse = true;
   const driver = supabase({ client: sdks.supabase.make });

@@ -6,6 +6,7 @@ import { createClient, SealcastError } from '../../client/index.js';
 import { Reader } from './reader.mjs';
 
 const STREAM = '11111111-2222-4333-8444-555555555555';
+const SYSTEM = '00000000-0000-0000-0000-000000000000';
 const turn = () => new Promise((resolve) => setImmediate(resolve)); // of the event loop: all promises have settled then
 const refusal = () => new SealcastError('transport_refused', 'the transport refuses this reader', { status: 403 });
 
@@ -16,7 +17,7 @@ class Lines {
   driver(name) {
     const connect = (_, context) =>
       new Promise((resolve, reject) => {
-        const line = { connected: () => context.onConnected({ offset: 0, epoch: 'e1' }), fail: (error) => reject(error) };
+        const line = { connected: () => context.onConnected({ offset: 0, epoch: 'e1' }), fail: (error) => reject(error), frame: (frame) => context.onFrame(frame) };
         this.open[name].push(line);
         context.signal.addEventListener('abort', resolve);
       }).finally(() => this.open[name].shift());
@@ -33,8 +34,18 @@ class Lines {
     return reader;
   }
 
+  // The frame of a transport_migrate, the first of the stream.
+  migration(target, more) {
+    const envelope = { stream_id: STREAM, t: 'transport_migrate', s: SYSTEM, ts: Date.now(), d: { type: 'migrate', target, overlap_ms: 0, ...more } };
+    return { offset: 1, prev: 0, envelope };
+  }
+
   async connect(name) {
-    while (!this.open[name].length) await turn();
+    const end = Date.now() + 5000;
+    while (!this.open[name].length) {
+      assert(Date.now() < end, `no connection to ${name}`);
+      await turn();
+    }
     this.open[name].at(-1).connected();
   }
 
@@ -74,5 +85,18 @@ test('the transport in use refuses while a migration connects, and the migration
   await reader.until('the reader is live', () => reader.subscription.status === 'live');
   assert.equal(reader.subscription.transport, 'a');
   assert.deepEqual(lines.counts, [1, 0, 0]);
+  await reader.close();
+});
+
+test('the transport in use refuses while the reader waits to follow a migration: the reader moves at once', { timeout: 20_000 }, async () => {
+  const lines = new Lines();
+  const reader = await lines.reader({ moved: false });
+  lines.open.a[0].frame(lines.migration('b', { spread_ms: 3_600_000 }));
+  await turn();
+  assert.deepEqual(lines.counts, [1, 0, 0]);
+  lines.open.a[0].fail(refusal());
+  await lines.connect('b');
+  await reader.until('the reader has moved', () => reader.subscription.transport === 'b' && reader.subscription.status === 'live');
+  assert.deepEqual(lines.counts, [0, 1, 0]);
   await reader.close();
 });

@@ -100,6 +100,7 @@ test('no message is lost or repeated while a stream grows to 12,000 viewers and 
     SEALCAST_SAMPLING_CALM_MS: '1000',
     SEALCAST_SAMPLING_REPEAT_MS: '1000',
     SEALCAST_MQTT_URL: broker.url,
+    SEALCAST_MQTT_READERS_PER_SECOND: '10000',
     SEALCAST_DELIVERY_STANDARD: 'sse,mqtt',
     SEALCAST_DELIVERY_HOT: 'mqtt',
     SEALCAST_SWITCHING_TARGET: 'mqtt',

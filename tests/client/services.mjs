@@ -2,9 +2,18 @@
 // real SDKs without the services.
 // https://ably.com/docs/client-lib-development-guide/protocol and https://supabase.com/docs/guides/realtime/protocol.
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { WebSocketServer } from 'ws';
+import { createServer as createTlsServer } from 'node:https';
+import msgpack from '@ably/msgpack-js';
+import { Realtime } from 'ably';
+import { WebSocket, WebSocketServer } from 'ws';
 import { AblyError, permits, TokenDesk } from '../contracts/ably_tokens.mjs';
+import { makeCertificate } from '../contracts/service.mjs';
+
+// supabase-js needs Node.js 20. The other tests also run on Node.js 18.
+export const withoutSupabaseSdk = Number(process.versions.node.split('.')[0]) < 20;
+const { createClient: createSupabase } = withoutSupabaseSdk ? {} : await import('@supabase/supabase-js');
 
 class Service {
   sockets = new Set();
@@ -23,7 +32,7 @@ class Service {
         service.sockets.delete(socket);
         for (const sockets of service.subscribed.values()) sockets.delete(socket);
       });
-      socket.on('message', (text) => service.handle(socket, JSON.parse(text)));
+      socket.on('message', (data, isBinary) => service.handle(socket, isBinary ? msgpack.decode(data) : JSON.parse(data)));
       service.greet?.(socket, request);
     });
     return service;
@@ -65,10 +74,39 @@ export class AblyService extends Service {
   #connections = 0;
   #messages = 0;
 
+  // The real SDK, which connects to this service.
+  sdk(options = {}) {
+    return new Realtime({
+      token: 'a token',
+      realtimeHost: '127.0.0.1',
+      restHost: '127.0.0.1',
+      port: this.port,
+      tls: false,
+      useBinaryProtocol: false,
+      transports: ['web_socket'],
+      logLevel: 0,
+      ...options,
+    });
+  }
+
   // From now on each connection needs a token, obtained with a request that is signed by this key. The token names the Ably
   // channels that its connection may read.
-  requireTokens(key) {
-    this.desk = new TokenDesk(key);
+  requireTokens(key, options = {}) {
+    this.desk = new TokenDesk(key, undefined, options);
+  }
+
+  // Serves the REST API over TLS too, with which sealcastd publishes and revokes. Resolves with {url, certificates}.
+  async serveTls(directory) {
+    const { key, cert } = makeCertificate(directory, 'localhost', 'ably');
+    this.tls = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => this.answer(request, response));
+    await once(this.tls.listen(0, '127.0.0.1'), 'listening');
+    return { url: `https://localhost:${this.tls.address().port}`, certificates: cert };
+  }
+
+  close() {
+    this.tls?.close();
+    this.tls?.closeAllConnections();
+    super.close();
   }
 
   // Expires all tokens. Like Ably, it sends an error to each connection and closes it.
@@ -78,29 +116,59 @@ export class AblyService extends Service {
   }
 
   async answer(request, response) {
-    const keyName = /^\/keys\/([^/]+)\/requestToken/.exec(request.url)?.[1];
-    if (!this.desk || !keyName) return super.answer(request, response);
-    let [status, body] = [201];
+    const [, kind, name, action] = /^\/(keys|channels)\/([^/]+)\/(requestToken|revokeTokens|messages)/.exec(request.url) ?? [];
+    if (!this.desk || !kind) return super.answer(request, response);
+    let [status, body] = [201, {}];
     try {
-      request.setEncoding('utf8');
-      let text = '';
-      for await (const piece of request) text += piece;
-      body = this.desk.exchange(decodeURIComponent(keyName), JSON.parse(text));
+      const pieces = [];
+      for await (const piece of request) pieces.push(piece);
+      const text = Buffer.concat(pieces);
+      const binary = request.headers['content-type'] === 'application/x-msgpack';
+      const sent = binary ? msgpack.decode(text) : JSON.parse(text);
+      const what = decodeURIComponent(name);
+      if (action === 'messages') for (const { data } of sent) this.publish(what, JSON.parse(data));
+      if (action === 'requestToken') body = this.desk.exchange(what, sent);
+      if (action === 'revokeTokens') {
+        ({ status, body } = this.desk.revoke(what, request.headers, sent));
+        this.#cutRevoked();
+      }
     } catch ({ statusCode = 500, code = 50000, message }) {
       [status, body] = [statusCode, { error: { statusCode, code, message } }];
     }
     response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
   }
 
+  // Revokes the tokens of a clientId, as a request with the key does.
+  revoke(clientId) {
+    const { keyName, secret } = this.desk;
+    const authorization = `Basic ${Buffer.from(`${keyName}:${secret}`).toString('base64')}`;
+    this.desk.revoke(keyName, { authorization }, { targets: [`clientId:${clientId}`] });
+    this.#cutRevoked();
+  }
+
+  // A connection with a revoked token is disconnected at once: https://ably.com/docs/auth/revocation#errors. That its
+  // error is that of the state `disconnected`: github.com/ably/ably-js, test/rest/batch.test.js
+  #cutRevoked() {
+    for (const socket of this.sockets) {
+      try {
+        this.desk.check(socket.token.token);
+      } catch (error) {
+        this.#refuse(socket, error, ABLY.DISCONNECTED);
+      }
+    }
+  }
+
   greet(socket, request) {
+    const query = new URL(request.url, 'ws://service').searchParams;
+    socket.isBinary = query.get('format') === 'msgpack'; // the SDK's default on Node.js
     try {
-      const query = new URL(request.url, 'ws://service').searchParams;
       if (this.desk) socket.token = this.desk.check(query.get('access_token') ?? query.get('accessToken'));
     } catch (error) {
       return this.#refuse(socket, error, ABLY.ERROR);
     }
     const id = `connection-${++this.#connections}`;
-    const connectionDetails = { connectionKey: `key-${id}`, connectionStateTtl: 120_000, maxIdleInterval: 15_000 };
+    const { clientId } = socket.token ?? {};
+    const connectionDetails = { clientId, connectionKey: `key-${id}`, connectionStateTtl: 120_000, maxIdleInterval: 15_000 };
     this.#send(socket, { action: ABLY.CONNECTED, connectionId: id, connectionDetails });
   }
 
@@ -120,6 +188,14 @@ export class AblyService extends Service {
     }
   }
 
+  // The messages to a connection were more than its rate, so Ably has dropped some:
+  // https://ably.com/docs/platform/errors/codes/42915-rate-limit-exceeded-per-connection-outbound. The flag RESUMED is missing.
+  loseContinuity(channel) {
+    const error = { statusCode: 400, code: 80020, message: 'Continuity loss on channel as maximum server-to-client message rate exceeded' };
+    const attached = { action: ABLY.ATTACHED, channel, channelSerial: `${this.#messages}`, flags: 0, error };
+    for (const socket of this.subscribed.get(channel) ?? []) this.#send(socket, attached);
+  }
+
   publish(channel, frame) {
     const id = `m-${++this.#messages}`;
     const messages = [{ name: 'message', data: JSON.stringify(frame), encoding: 'json' }];
@@ -133,7 +209,7 @@ export class AblyService extends Service {
   }
 
   #send(socket, message) {
-    socket.send(JSON.stringify(message));
+    socket.send(socket.isBinary ? msgpack.encode(message) : JSON.stringify(message));
   }
 }
 
@@ -143,6 +219,14 @@ const channelOf = (topic, isPrivate) => (isPrivate ? topic : `${topic} (public)`
 // own for private ones (https://github.com/supabase/realtime, lib/realtime/tenants.ex, tenant_topic). Joining either succeeds.
 export class SupabaseService extends Service {
   refuse = false; // whether to refuse joins
+
+  // The real SDK, which connects to this service.
+  sdk() {
+    return createSupabase(`http://127.0.0.1:${this.port}`, 'a key', {
+      auth: { persistSession: false, autoRefreshToken: false },
+      realtime: { transport: WebSocket },
+    });
+  }
 
   greet(socket, request) {
     socket.version = new URL(request.url, 'ws://service').searchParams.get('vsn');
@@ -155,7 +239,10 @@ export class SupabaseService extends Service {
     if (!['phx_join', 'phx_leave', 'heartbeat'].includes(event)) return;
     if (event === 'phx_leave') for (const isPrivate of [true, false]) this.leave(channelOf(topic, isPrivate), socket);
     const refused = event === 'phx_join' && this.refuse;
-    if (event === 'phx_join' && !refused) this.join(channelOf(topic, config?.private === true), socket);
+    if (event === 'phx_join' && !refused) {
+      this.join(channelOf(topic, config?.private === true), socket);
+      (socket.joinRefs ??= new Map()).set(topic, joinRef);
+    }
     const payload = refused ? { status: 'error', response: { reason: 'Unauthorized' } } : { status: 'ok', response: {} };
     this.#send(socket, [joinRef, ref, topic, 'phx_reply', payload]);
   }
@@ -166,6 +253,18 @@ export class SupabaseService extends Service {
     const channel = `realtime:${topic}`;
     const sockets = this.subscribed.get(channelOf(channel, isPrivate)) ?? [];
     for (const socket of sockets) this.#send(socket, [null, null, channel, 'broadcast', payload]);
+  }
+
+  // Closes a private channel for all its readers, as Realtime does above the limit of events per second: it says why, and ends
+  // the channel but not the connection (lib/realtime_web/channels/realtime_channel.ex, shutdown_response).
+  shutDown(topic, message) {
+    const channel = `realtime:${topic}`;
+    for (const socket of this.subscribed.get(channel) ?? []) {
+      const joinRef = socket.joinRefs.get(channel);
+      this.#send(socket, [joinRef, null, channel, 'system', { extension: 'system', status: 'error', message, channel: topic }]);
+      this.#send(socket, [joinRef, joinRef, channel, 'phx_close', {}]);
+      this.leave(channel, socket);
+    }
   }
 
   #send(socket, [join_ref, ref, topic, event, payload]) {

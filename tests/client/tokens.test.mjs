@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Realtime } from 'ably';
 import mqttjs from 'mqtt';
 import { ably, createClient, mqtt, sse } from '../../client/index.js';
 import { freePort, PrivateStack } from '../integration/stack.mjs';
@@ -50,17 +49,8 @@ const overMqtt = (options) =>
 const overAbly = (options) =>
   ably({
     client: ({ authCallback }) =>
-      new Realtime({
-        authCallback,
-        realtimeHost: '127.0.0.1',
-        restHost: '127.0.0.1',
-        port: service.port,
-        tls: false,
-        useBinaryProtocol: false,
-        transports: ['web_socket'],
-        disconnectedRetryTimeout: 50,
-        logLevel: 0,
-      }),
+      // The SDK asks for a token by the callback, so it needs none at the start.
+      service.sdk({ token: undefined, authCallback, disconnectedRetryTimeout: 50 }),
     ...options,
   });
 
@@ -288,4 +278,23 @@ test('of two transport_migrate messages the later one counts, even if its random
   await isOn(reader, 'elsewhere');
   await reader.close();
   assert.equal(made.there.connections, 0);
+});
+
+test('readers wait for a random part of spread_ms, or of their own spreadMs if that is longer', async (t) => {
+  const system = '00000000-0000-0000-0000-000000000000';
+  const { random } = Math;
+  t.after(() => (Math.random = random));
+  Math.random = () => 0.5;
+  for (const [spread, wait] of [[400, 200], ['400', 200], [undefined, 40], [null, 40], [0, 40], [-400, 40], ['soon', 40]]) {
+    const made = {};
+    const transports = [scripted('here', made), scripted('there', made)];
+    const reader = new Reader(clientOf(null, { transports }), stack.user().id, { spreadMs: 80 });
+    await reader.ready();
+    const began = performance.now();
+    made.here.bring('transport_migrate', system, { target: 'there', overlap_ms: 0, spread_ms: spread });
+    await isOn(reader, 'there');
+    const waited = performance.now() - began;
+    assert.ok(waited > wait - 2, `${spread}: ${waited} ms`);
+    await reader.close();
+  }
 });

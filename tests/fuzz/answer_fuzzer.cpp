@@ -7,6 +7,7 @@
 #include "fuzz.h"
 #include "leader/viewers/livekit_rooms.h"
 #include "transport/ably/outcome.h"
+#include "transport/ably/revocation_answer.h"
 #include "transport/supabase/outcome.h"
 
 namespace sealcast::fuzz {
@@ -40,14 +41,22 @@ void check(std::string_view rest) {
   if (outcome.kind == transport::outside::Outcome::Kind::dead) require(answer.status >= 300, "a success is not dead");
   check_outcome(transport::supabase::outcome_of(answer), answer.status == 202);
 
-  leader::viewers::ViewerCounts counts;
-  const std::string problem = rooms.read(answer, counts);
+  const std::vector<std::string> users{"u", "v"};
+  const transport::TokenRevoker::Answer revocation = transport::ably::read_revocation(answer, users);
+  const bool all = revocation.revoked == std::vector<bool>{true, true};
+  require(revocation.revoked.size() == users.size(), "each user has a result");
+  require(revocation.problem.empty() == all, "there is a problem unless all tokens are revoked");
+  require(is_one_line(revocation.problem) && revocation.problem.size() <= 2 * kLongest, "a problem is one short line");
+
+  std::vector<leader::viewers::LiveKitRooms::Room> found;
+  const std::string problem = rooms.read(answer, found);
   require(answer.status == 200 || !problem.empty(), "every other status than 200 is a problem");
   require(is_one_line(problem) && problem.size() <= kLongest, "a problem is one short line");
-  for (const auto& [stream, viewers] : counts) {
+  for (const auto& [name, stream, viewers] : found) {
     std::string id;
     require(core::normalize_uuid(stream, id) && id == stream, "each key is a normalised stream id");
-    require(viewers > 0, "each count is greater than 0");
+    require(viewers >= 0, "no count is negative");
+    require(name.starts_with("show ") && name.ends_with(" live"), "a room follows the template");
     require(viewers <= leader::viewers::bounded_viewers(viewers), "a bounded count is not less than the count");
   }
 }

@@ -1,8 +1,10 @@
 // Verifies the input as an envelope. Verification must not throw. Then seals an envelope whose fields are the input: it
 // must be `ok` only under the key that sealed it.
+#include <optional>
 #include <string>
 
 #include "core/canonical_json.h"
+#include "core/digest.h"
 #include "core/envelope.h"
 #include "core/error.h"
 #include "fuzz.h"
@@ -57,6 +59,16 @@ void check(std::string_view input) {
       const bool same_key = &key == &stated;
       require(verify(envelope) == (same_key ? core::VerifyResult::ok : core::VerifyResult::bad_signature),
               "a sealed envelope verifies only under the key that sealed it");
+
+      // The same message without its content.
+      const std::string hash = core::to_hex(core::sha256("{}"));
+      std::string redacted;
+      core::append_redacted_envelope(fields, stated.kid, hash, core::sign_payload(fields, "{}", key, signing).bytes(),
+                                     redacted);
+      require(verify(redacted) == (same_key ? core::VerifyResult::redacted : core::VerifyResult::bad_signature),
+              "a redacted envelope keeps the signature of its message");
+      const std::optional<core::OpenedEnvelope> opened = core::open_envelope(redacted, find_key, nullptr);
+      require(opened && opened->payload_hash == hash && opened->as_sealed == same_key, "a redacted envelope opens");
     }
   }
 }

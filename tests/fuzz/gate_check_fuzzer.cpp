@@ -15,9 +15,10 @@ void check(std::string_view rest) {
     std::string lower(line);
     std::transform(lower.begin(), lower.end(), lower.begin(),
                    [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c | 0x20) : c; });
-    require(
-        lower == "check " + request->sender_id + " " + request->stream_id + " " + request->t + " " + request->txn_id,
-        "the parsed request, written again, is the line");
+    std::string written =
+        "check " + request->sender_id + " " + request->stream_id + " " + request->t + " " + request->txn_id;
+    if (request->text) written += " " + (request->text->empty() ? "-" : *request->text);
+    require(lower == written, "the parsed request, written again, is the line");
     require(!request->t.empty() && request->t.size() <= 64, "a type has 1 to 64 bytes");
     require(request->t.find_first_of("{}:?*") == std::string::npos, "a type can be part of a Redis key");
   }

@@ -4,13 +4,12 @@
 #include <stdexcept>
 #include <string>
 
+#include "client/webhook/secrets.h"
 #include "config/settings.h"
 #include "core/error.h"
 #include "core/keyring.h"
-#include "core/token/base64.h"
 #include "core/token/secret_file.h"
 #include "fuzz.h"
-#include "leader/switching/webhook_secret.h"
 #include "message/jwks.h"
 #include "support/scratch.h"
 #include "transport/ably/key.h"
@@ -19,11 +18,12 @@ namespace sealcast::fuzz {
 namespace {
 
 // Returns the first 24 bytes of the content: so many that an error message cannot contain them by chance. Returns an
-// empty text if the content is shorter, or if the file's name, which error messages do contain, contains these bytes.
+// empty text if the content is shorter, or if the file's name in quotes, which error messages do contain, contains
+// these bytes.
 std::string_view secret_piece(std::string_view name, std::string_view content) {
   constexpr std::size_t kSize = 24;
   const std::string_view piece = content.size() < kSize ? std::string_view() : content.substr(0, kSize);
-  return contains(name, piece) ? std::string_view() : piece;
+  return contains('"' + std::string(name) + '"', piece) ? std::string_view() : piece;
 }
 
 // Returns whether `read` succeeds. It may throw only `Refusal`, whose message must not contain `secret`.
@@ -82,8 +82,11 @@ void check_secrets(const std::string& file, std::string_view content) {
     require(is_one_line(secret) && secret.find_first_of(" \t") == secret.npos && secret.find(':') != secret.npos,
             "an API key is one line without spaces and with a colon");
   }
-  if (accepted<core::SettingsError>(piece, [&] { secret = leader::switching::decode_webhook_secret(content); })) {
-    require("whsec_" + core::token::encode_base64(secret) == content, "a webhook's secret is strict base64");
+  if (accepted<core::SettingsError>(piece,
+                                    [&] { secret = client::webhook::WebhookSecrets(content).signatures("x"); })) {
+    require(secret.starts_with("v1") && is_one_line(secret), "the signatures are one line");
+    require(content.starts_with("whsec_") || content.starts_with("whsk_") || content.find_first_of("\r\n") == 0,
+            "a secret has one of the two prefixes");
   }
 }
 

@@ -16,8 +16,9 @@ namespace {
 using namespace transport::mqtt;
 
 std::string describe(const Connack& packet) {
-  return fmt::format("connack {} {} {} {} {}\n", packet.reason_code, packet.maximum_qos, packet.receive_maximum,
-                     packet.maximum_packet_size.value_or(0), packet.server_keep_alive.value_or(0));
+  return fmt::format("connack {} {} {} {} {} {}\n", packet.reason_code, packet.maximum_qos, packet.receive_maximum,
+                     packet.maximum_packet_size.value_or(0), packet.server_keep_alive.value_or(0),
+                     packet.topic_alias_maximum);
 }
 std::string describe(const Puback& packet) { return fmt::format("puback {} {}\n", packet.id, packet.reason_code); }
 std::string describe(const Pingresp&) { return "pingresp\n"; }

@@ -26,7 +26,8 @@ void check(std::string_view bytes) {
   require(result.token->expires_at > kNow, "a valid token has not expired");
   require(!result.token->topics.empty(), "a valid token names a topic");
   for (const std::string& topic : result.token->topics) {
-    require(!topic.empty() && topic.find_first_of("+#") == topic.npos, "topics have no wildcards");
+    require(!topic.empty() && topic.find_first_of("+#") == topic.npos && !topic.starts_with("$share/"),
+            "topics have no wildcards, and are not shared");
   }
 }
 

@@ -9,13 +9,14 @@ import { freePort } from './stack.mjs';
 import { until } from './waiting.mjs';
 
 export class Broker {
-  // With `certificate`, the broker speaks only TLS.
-  static async start(stack, { certificate } = {}) {
+  // With `certificate`, the broker speaks only TLS. With `clients` too, it requires a certificate of this authority.
+  static async start(stack, { certificate, clients } = {}) {
     const broker = Object.assign(new Broker(), { stack, certificate });
     broker.port = await freePort();
     broker.configuration = join(stack.directory, `mosquitto-${broker.port}.conf`);
     const lines = [`listener ${broker.port} 127.0.0.1`, 'allow_anonymous true', 'max_queued_messages 0', 'max_inflight_messages 1000'];
     if (certificate) lines.push(`certfile ${certificate.cert}`, `keyfile ${certificate.key}`);
+    if (clients) lines.push(`cafile ${clients}`, 'require_certificate true');
     writeFileSync(broker.configuration, lines.join('\n'), { mode: 0o644 });
     await broker.start();
     return broker;

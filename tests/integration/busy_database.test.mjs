@@ -74,7 +74,7 @@ test('history is not read for clients that have gone', async () => {
   // Counts the pages that are read.
   await stack.query('create sequence public.reads');
   await stack.query(`create or replace function sealcast_internal.read_history(stream_id uuid, after bigint, before bigint, max_rows integer,
-      only_public boolean, out "offset" bigint, out prev bigint, out envelope text, out public_prev bigint) returns setof record
+      only_public boolean, out "offset" bigint, out prev bigint, out envelope text, out public_prev bigint, out redacted text) returns setof record
     language plpgsql security definer as $$ begin perform nextval('public.reads'); end $$`);
   await holder.query('begin');
   await holder.query('lock table sealcast.stream_runs');

@@ -115,7 +115,45 @@ test('an owner moves the readers of a stream by a sealed message of the system',
   checkEnvelope(moved.text, stack.keyring);
   assert.equal(moved.json.t, 'transport_migrate');
   assert.equal(moved.json.s, '00000000-0000-0000-0000-000000000000');
-  assert.deepEqual(moved.json.d, { overlap_ms: 300, target: 'sse', type: 'migrate' });
+  assert.deepEqual(moved.json.d, { overlap_ms: 300, spread_ms: 0, target: 'sse', type: 'migrate' });
   const elsewhere = await call(owner, 'migrate_transport', { stream_id: room, target: 'mqtt' });
   assert.deepEqual([elsewhere.status, elsewhere.json.code], [400, 'invalid_request'], 'the sidecar does not publish to mqtt');
+});
+
+test('a moderator blocks terms over HTTP; the sender does not learn which term was found', async () => {
+  const [owner, moderator, guest] = [stack.user(), stack.user(), stack.user()];
+  const room = await roomOf(owner);
+  await stack.grant(room, moderator, 'moderator');
+  const block = async (body) => {
+    const added = await call(owner, 'add_blocked_term', { stream_id: room, ...body });
+    assert.equal(added.status, 200, added.text);
+    return added.json;
+  };
+  const refusing = await block({ term: 'darn' });
+  await block({ term: 'frak*', kind: 'wildcard', action: 'mask' });
+  const flagging = await block({ term: 'casino', whole_word: false, action: 'flag' });
+  const invalid = await call(owner, 'add_blocked_term', { stream_id: room, term: 'a(b', kind: 'pattern' });
+  assert.deepEqual([invalid.status, invalid.json.code, invalid.json.details], [400, 'invalid_request', 'at byte 0: missing ): a(b']);
+
+  const refused = await send(url, guest, message(room, 'D\u200bárn it'));
+  assert.deepEqual([refused.status, refused.json], [422, {
+    code: 'content_refused', message: 'this message contains something that is not allowed here', details: null, hint: 'Change the message.' }]);
+  const original = message(room, 'frakking casinos');
+  const sent = await send(url, guest, original);
+  assert.equal(sent.json.d.content, '******** casinos');
+  checkEnvelope(sent.text, stack.keyring);
+  const again = await send(url, guest, original);
+  assert.deepEqual([again.headers['idempotency-replayed'], again.json], ['true', sent.json]);
+
+  const hits = await call(moderator, 'term_hits_of', { stream_id: room });
+  assert.deepEqual(hits.json.map((hit) => [hit.action, hit.term_id, hit.sender_id, hit.txn_id === original.txn_id]),
+    [['flag', flagging, guest.id, true], ['refuse', refusing, guest.id, false]]);
+  const terms = await call(moderator, 'blocked_terms_of', { stream_id: room });
+  assert.deepEqual(terms.json.map((term) => term.term), ['casino', 'frak*', 'darn']);
+  for (const name of ['term_hits_of', 'blocked_terms_of']) {
+    assert.equal((await call(guest, name, { stream_id: room })).json.code, 'role_required');
+  }
+
+  assert.equal((await call(owner, 'remove_blocked_term', { term_id: refusing })).json, true);
+  assert.equal((await send(url, guest, message(room, 'darn'))).status, 200, 'a change reaches the connections of the sidecar');
 });

@@ -10,6 +10,7 @@ import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { makeCertificate } from '../contracts/service.mjs';
 import { Canaries } from './canaries.mjs';
 import { ContractService } from './contract_service.mjs';
 import { Subscriber, message, request, send } from './http.mjs';
@@ -19,7 +20,7 @@ import { until } from './waiting.mjs';
 
 const run = promisify(execFile);
 
-let stack, broker, ably, supabase, webhook, settings;
+let stack, broker, ably, supabase, webhook, settings, clientCertificate;
 const canaries = new Canaries();
 const texts = new Map(); // source (a log, a kind of answer, …) → its text
 const secretFiles = new Set(); // files that must contain a secret; local/up wrote some of them
@@ -52,6 +53,23 @@ function keyPair(what, pem) {
   const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
   canaries.set(`${what}, the line of its PEM`, pem.split('\n')[1]);
   canaries.set(`${what}, its seed`, der.subarray(-32));
+}
+
+// Makes the key of a TLS client, and the settings that use it with its own certificate or with that of another key.
+function tlsClient() {
+  const [own, other] = ['tls-client', 'tls-other'].map((name) => makeCertificate(join(stack.directory, 'canaries'), 'localhost', name));
+  const pem = readFileSync(own.key, 'utf8');
+  canaries.set('key of the TLS client, the line of its PEM', pem.split('\n')[1]);
+  canaries.set('key of the TLS client, its number', Buffer.from(createPrivateKey(pem).export({ format: 'jwk' }).d, 'base64url'));
+  secretFiles.add(own.key);
+  const settingsOf = (name, url, cert) => ({ [`SEALCAST_${name}URL`]: url, [`SEALCAST_${name}CERT_FILE`]: cert, [`SEALCAST_${name}KEY_FILE`]: own.key });
+  const all = (cert) => ({
+    ...settingsOf('GATE_REDIS_', 'rediss://127.0.0.1:1', cert),
+    ...settingsOf('REDIS_STREAMS_', 'rediss://127.0.0.1:1', cert),
+    ...settingsOf('REDIS_EVENTS_', 'rediss://127.0.0.1:1', cert),
+    ...settingsOf('MQTT_', 'mqtts://127.0.0.1:1', cert),
+  });
+  return { own: all(own.cert), other: all(other.cert) };
 }
 
 // The SCRAM verifier of RFC 5803. Postgres gets this verifier instead of the password.
@@ -135,10 +153,13 @@ before(async () => {
     SEALCAST_SWITCHING_TARGET: 'mqtt',
     SEALCAST_SWITCHING_WEBHOOK_URL: `http://127.0.0.1:${webhook.address().port}/hook`,
     SEALCAST_SWITCHING_WEBHOOK_SECRET_FILE: secretFile('webhook secret', { content: service('whsec_') }),
+    SEALCAST_WEBHOOKS_URL: `http://127.0.0.1:${webhook.address().port}/events`,
+    SEALCAST_WEBHOOKS_SECRET_FILE: secretFile('secret of the webhook for events', { content: service('whsec_') }),
     SEALCAST_LIVEKIT_URL: `http://127.0.0.1:${await freePort()}`,
     SEALCAST_LIVEKIT_API_KEY: 'livekit',
     SEALCAST_LIVEKIT_API_SECRET_FILE: secretFile('LiveKit secret'),
   };
+  clientCertificate = tlsClient();
 });
 after(async () => {
   webhook?.close();
@@ -294,8 +315,9 @@ test('each setting that names a secret file has a canary', async () => {
   const variables = [...stdout.matchAll(/^\| `\w+\.\w*(?:password|secret|key)_file` \| `(\w+)` \|/gm)].map(([, variable]) => variable);
   assert.ok(variables.length >= 13, stdout);
   for (const variable of variables) {
-    assert.ok(settings[variable], `${variable} is not set here; give it a secretFile()`);
-    assert.notDeepEqual(canaries.in(readFileSync(settings[variable])), [], `the file of ${variable} contains no canary`);
+    const file = settings[variable] ?? clientCertificate.own[variable];
+    assert.ok(file, `${variable} is not set here; give it a secretFile()`);
+    assert.notDeepEqual(canaries.in(readFileSync(file)), [], `the file of ${variable} contains no canary`);
   }
 });
 
@@ -311,6 +333,8 @@ test('no secret is found outside its file', { timeout: 300_000 }, async (t) => {
   await startBadly('a wrong Postgres password', { SEALCAST_POSTGRES_PASSWORD_FILE: secretFile('wrong Postgres password') }, /password authentication failed/);
   await startBadly('a wrong Redis password', { SEALCAST_GATE_REDIS_PASSWORD_FILE: secretFile('wrong Redis password') }, /WRONGPASS|invalid password/i);
   await startBadly('a wrong MQTT password', { SEALCAST_MQTT_PASSWORD_FILE: secretFile('wrong MQTT password') }, /not authori[sz]ed|bad user ?name or password/i);
+  await startBadly('a certificate of another key', clientCertificate.other, /^sealcastd: .*key_file/m);
+  await startBadly('client certificates, and no servers', clientCertificate.own, /Connection refused/);
   canaries.set('password in a setting', `canary${randomBytes(8).toString('hex')}`);
   const inSetting = canaries.get('password in a setting');
   for (const [what, changed] of Object.entries({
@@ -320,6 +344,7 @@ test('no secret is found outside its file', { timeout: 300_000 }, async (t) => {
     'a password in mqtt.url': { SEALCAST_MQTT_URL: `mqtt://x:${inSetting}@x` },
     'a password in ably.url': { SEALCAST_ABLY_URL: `https://x:${inSetting}@x` },
     'a password in the webhook\'s URL': { SEALCAST_SWITCHING_WEBHOOK_URL: `https://x:${inSetting}@x/` },
+    'a password in webhooks.url': { SEALCAST_WEBHOOKS_URL: `https://x:${inSetting}@x/` },
   })) {
     await startBadly(what, changed, /^sealcastd: /m);
   }

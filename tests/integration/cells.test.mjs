@@ -29,6 +29,8 @@ test('each route answers 421 with the address for a stream of another cell', asy
   const routes = [
     ['GET', `/streams/${room}/events?last_event_id=0`],
     ['GET', `/streams/${room}/messages?after=0&limit=2`],
+    ['GET', `/streams/${room}/reports?limit=2`],
+    ['GET', `/streams/${room}/moderation_log`],
     ['POST', `/streams/${room}/token`],
     ['POST', `/streams/${room}/heartbeat`],
   ];
@@ -104,6 +106,11 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
   for (const body of sent) envelopes.push((await send(a.url, user, body)).text);
   const reader = await Subscriber.to(a.url, room, { lastEventId: 0 });
   await reader.received(3);
+  const claims = JSON.stringify({ sub: cells.stack.user().id });
+  await a.query("select set_config('request.jwt.claims', $2, true), sealcast.report_message($1, 1)", [room, claims]);
+  await a.query('select sealcast.mute($1, gen_random_uuid())', [room]);
+  const acts = async (cell) =>
+    (await cell.query('select act from sealcast.moderation_log where stream_id = $1 order by entry_id', [room])).map(({ act }) => act);
 
   await cells.move(room, a, b);
   await until('the old cell closes the reader\'s connection', () => !reader.open);
@@ -122,6 +129,9 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
     { step: 'standard', forced: 'standard' },
   ]);
   assert.deepEqual(await b.query('select rate, forced from sealcast.sampling where stream_id = $1', [room]), [{ rate: 30, forced: true }]);
+  assert.deepEqual(await acts(b), ['mute']);
+  const reports = 'select envelope, reporters from sealcast.report_cases join sealcast.reports using (stream_id, "offset") where stream_id = $1';
+  assert.deepEqual(await b.query(reports, [room]), [{ envelope: envelopes[0], reporters: 1 }]);
   const { messages, first, last } = (await request(`${b.url}/streams/${room}/messages`)).json;
   assert.deepEqual(messages.map(({ envelope }) => JSON.stringify(envelope)), [...envelopes, next.text]);
   assert.deepEqual([first, last], [1, 4]);
@@ -131,7 +141,9 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
   await assert.rejects(cells.move(room, b, a), /still has data of the stream/);
   for (const cell of cells.all) await cells.forget(room, cell);
   assert.deepEqual(await a.stored(room), []);
+  assert.deepEqual(await a.query(reports, [room]), []);
   await cells.move(room, b, a);
+  assert.deepEqual(await acts(a), ['mute', 'delete_stream'], 'the log has each entry once');
   await until('the stream is back', async () => (await request(`${a.url}/streams/${room}/messages`)).status === 200);
   const again = (await request(`${a.url}/streams/${room}/messages`)).json.messages;
   assert.deepEqual(again.map(({ offset }) => offset), [1, 2, 3, 4]);

@@ -17,8 +17,9 @@ export function canonicalize(value) {
 
 export const payloadHash = (d) => createHash('sha256').update(canonicalize(d)).digest('hex');
 
-export function signingString({ t, stream_id, s, txn_id, ts, d }) {
-  return `v=1|t=${t}|stream_id=${stream_id}|sender_id=${s}|txn_id=${txn_id}|ts=${ts}|payload_hash=${payloadHash(d)}`;
+// A redacted envelope has the hash in the place of d.
+export function signingString({ t, stream_id, s, txn_id, ts, d, payload_hash = payloadHash(d) }) {
+  return `v=1|t=${t}|stream_id=${stream_id}|sender_id=${s}|txn_id=${txn_id}|ts=${ts}|payload_hash=${payload_hash}`;
 }
 
 // Ed25519 signatures are deterministic, so they can be compared as HMACs can.
@@ -41,5 +42,16 @@ export function checkEnvelope(text, keyring) {
   );
   assert.equal(v, 1);
   assert.equal(sig, signature(envelope, keyring));
+  return envelope;
+}
+
+// Checks the text of a redacted envelope, and its signature.
+export function checkRedacted(text, keyring) {
+  const envelope = JSON.parse(text);
+  assert.deepEqual(Object.keys(envelope), members.flatMap((member) => (member === 'd' ? ['d', 'payload_hash'] : [member])));
+  assert.equal(text, JSON.stringify(envelope));
+  assert.equal(envelope.d, null);
+  assert.match(envelope.payload_hash, /^[0-9a-f]{64}$/);
+  assert.equal(envelope.sig, signature(envelope, keyring));
   return envelope;
 }

@@ -125,6 +125,7 @@ export class Subscriber extends EventEmitter {
   frames = [];
   arrivals = []; // the time of each frame's arrival, ms
   resets = [];
+  retained = []; // the frames of retained messages, which come before `ready` and have no id
   comments = [];
   lastEventId = undefined;
   ready = false; // the event `ready` has arrived
@@ -187,6 +188,12 @@ export class Subscriber extends EventEmitter {
   #event() {
     const { id, data: text, ready } = this.#fields;
     this.#fields = {};
+    const { retained } = text ? JSON.parse(text) : {};
+    if (retained) {
+      assert(!id && !this.ready, 'a retained message comes before `ready`, and is no resume point');
+      this.retained.push(JSON.parse(text));
+      return;
+    }
     assert(id && text, 'an event without an id, or without data');
     this.lastEventId = id;
     const frame = JSON.parse(text);

@@ -52,8 +52,8 @@ export class LyingRedis {
 }
 
 // The answers of the gate's script: see sidecar/src/message/redis_gate.cpp.
-export const PASS = ':4\r\n';
-export const SEEN = ':5\r\n';
+export const PASS = ':8\r\n';
+export const SEEN = ':9\r\n';
 
 // Returns the first complete command in the buffer, or null, and the rest of the buffer.
 function next(buffer) {

@@ -49,23 +49,23 @@ test('false answers about new and repeated messages change no verdict', async ()
   }
 });
 
-const nested = `${'*1\r\n'.repeat(6)}:4\r\n`;
+const nested = `${'*1\r\n'.repeat(6)}:8\r\n`;
 for (const [what, bytes] of Object.entries({
   'a negative number': ':-1\r\n',
   'an unknown outcome': ':7\r\n',
   'a number over 63 bits': ':9223372036854775808\r\n',
   'no number': ':four\r\n',
-  'a text': '$1\r\n4\r\n',
-  'a status': '+4\r\n',
-  'an error': '-ERR 4\r\n',
+  'a text': '$1\r\n8\r\n',
+  'a status': '+8\r\n',
+  'an error': '-ERR 8\r\n',
   'null': '$-1\r\n',
-  'an array': '*1\r\n:4\r\n',
+  'an array': '*1\r\n:8\r\n',
   'arrays in arrays': nested,
-  'arrays deeper than the parser allows': `${'*1\r\n'.repeat(100_000)}:4\r\n`,
+  'arrays deeper than the parser allows': `${'*1\r\n'.repeat(100_000)}:8\r\n`,
   'an array of 4294967295 elements': '*4294967295\r\n',
   'an array of 2147483647 elements': '*2147483647\r\n',
   'a text of negative length': '$-2\r\n',
-  'a type of RESP3': '%1\r\n:4\r\n:4\r\n',
+  'a type of RESP3': '%1\r\n:8\r\n:8\r\n',
   'an endless redirection to itself': () => `-MOVED 1 127.0.0.1:${redis.port}\r\n`,
   'a redirection to nowhere': '-MOVED 99999 :0\r\n',
   'NOSCRIPT each time': '-NOSCRIPT\r\n',
@@ -103,7 +103,7 @@ test('a surplus answer is not taken as the answer to another request', async () 
 
 test('a very long pause gives 429 with a valid Retry-After', async () => {
   const body = message(room);
-  redis.answer = answering(`:${4n * (2n ** 61n - 1n) + 2n}\r\n`);
+  redis.answer = answering(`:${8n * (2n ** 60n - 1n) + 2n}\r\n`);
   const answer = await sendMessage(body);
   assert.equal(answer.status, 429);
   assert.match(answer.headers['retry-after'], /^\d+$/);

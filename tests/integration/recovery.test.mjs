@@ -15,7 +15,8 @@ import { until } from './waiting.mjs';
 let plane, stack, broker, rooms, backup;
 before(async () => {
   plane = await EventPlane.create(
-    (redis) => ({ SEALCAST_MQTT_URL: broker.url, SEALCAST_REDIS_STREAMS_URL: redis.url }),
+    // The tests count entries of Redis, so that none may be trimmed meanwhile.
+    (redis) => ({ SEALCAST_MQTT_URL: broker.url, SEALCAST_REDIS_STREAMS_URL: redis.url, SEALCAST_REDIS_EVENTS_TRIM_MS: '3600000' }),
     async (on) => {
       broker = await Broker.start(on);
       return RedisTarget.start(on);

@@ -123,6 +123,23 @@ test('the certificate of an MQTT broker', { timeout: 60_000 }, async (t) => {
   await broker.stop();
 });
 
+test('the certificate of the sidecar for an MQTT broker that requires one', { timeout: 60_000 }, async (t) => {
+  const [server, trusted, own] = ['server', 'trusted', 'own'].map((name) => makeCertificate(stack.directory, '127.0.0.1', name));
+  const broker = await Broker.start(stack, { certificate: server, clients: trusted.cert });
+  const sidecar = await start(t, {
+    SEALCAST_MQTT_URL: broker.url,
+    SEALCAST_MQTT_CA_FILE: server.cert,
+    SEALCAST_MQTT_CERT_FILE: own.cert,
+    SEALCAST_MQTT_KEY_FILE: own.key,
+  });
+  await until('the broker refuses the certificate', () => lines(sidecar, 'the MQTT broker is unavailable') > 0);
+  copyFileSync(trusted.cert, own.cert);
+  await until('the old key is not that of the new certificate', () => lines(sidecar, 'certificates cannot be read again', 'mqtt.key_file') === 1);
+  copyFileSync(trusted.key, own.key);
+  await until('the broker accepts the certificate', () => lines(sidecar, 'connected to the MQTT broker') === 1);
+  await broker.stop();
+});
+
 test('the keys of Ably, Supabase and LiveKit, and the certificates of all three', { timeout: 120_000 }, async (t) => {
   const [ably, supabase, livekit] = await Promise.all(['ably', 'supabase', 'livekit'].map((name) => ContractService.start(name)));
   t.after(() => Promise.all([ably, supabase, livekit].map((service) => service.close())));

@@ -273,6 +273,28 @@ test('429 from SQL counts together with HTTP, and each type has its own count', 
   assert.equal((await send(stack.url, user, message(room, 'x', { t: 'reaction' }))).status, 200);
 });
 
+test('429 in a request of PostgREST has the code and the headers of the HTTP API', async () => {
+  const request = { 'request.method': 'POST', 'request.path': '/rpc/send_message' };
+  const user = stack.user();
+  let overHttp, error;
+  await until('seven messages within one window', async () => {
+    const began = Date.now();
+    for (let i = 0; i < 6; i++) overHttp = await send(stack.url, user, message(room));
+    error = await stack.sendFromSql(user, message(room), request).then(() => null, (e) => e);
+    return error && Date.now() - began < 900;
+  });
+  assertRefused(overHttp, 429, 'rate_limited');
+  assert.equal(error.code, 'PGRST');
+  const body = JSON.parse(error.message);
+  assert.deepEqual(Object.keys(body), ['code', 'message', 'details', 'hint']);
+  assert.equal(body.code, 'rate_limited');
+  assert.match(body.hint, /^\d{1,4} ms: /);
+  const { status, headers } = JSON.parse(error.detail);
+  assert.equal(status, 429);
+  const names = ['RateLimit-Policy', 'RateLimit', 'Retry-After'];
+  assert.deepEqual(headers, Object.fromEntries(names.map((name) => [name, overHttp.headers[name.toLowerCase()]])));
+});
+
 test('a read-only transaction is refused before the gate, so it spends neither the rate nor the txn_id', async (t) => {
   const client = await stack.connect();
   t.after(() => client.end());

@@ -95,6 +95,12 @@ before(async () => {
       select s.stream_id, r, 'owner' from sealcast.streams s, unnest('{${streams.slice(0, 10)}}'::uuid[]) r;
     insert into sealcast.restrictions (user_id, stream_id, kind, until)
       select gen_random_uuid(), stream_id, 'mute', now() + interval '1 day' from sealcast.streams union all select gen_random_uuid(), null, 'ban', null;
+    insert into sealcast.report_cases (stream_id, "offset", sender_id, envelope, outcome) select stream_id, 1, gen_random_uuid(), '{"d":"\\u2028"}', 'acted' from sealcast.streams;
+    insert into sealcast.reports (stream_id, "offset", reporter_id, reason) select stream_id, 1, gen_random_uuid(), e'a\\tb' from sealcast.streams;
+    insert into sealcast.blocked_terms (stream_id, term, action)
+      select stream_id, 'darn', 'mask' from sealcast.streams union all select null, 'heck', 'flag';
+    insert into sealcast.held_messages (held_id, stream_id, sender_id, txn_id, t, d, sent_hash, held_by, held_at, expires_at) select gen_random_uuid(), stream_id, gen_random_uuid(), gen_random_uuid(), 'chat', '{"d":"\\u2028"}', '\\x00', 'rule', now(), now() + interval '1 day' from sealcast.streams;
+    insert into sealcast.term_hits (at, stream_id, sender_id, txn_id, t, term_id, action) values (now(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'chat', gen_random_uuid(), 'flag');
     delete from sealcast.message_types where t = 'reaction';
     update sealcast.message_types set rate = 9 where t = 'chat';
     insert into sealcast.message_types (t, required_roles) values ('poll', '{vip}');
@@ -102,8 +108,15 @@ before(async () => {
     insert into sealcast.cells values ('a', 'https://a.example'), ('b', 'https://b.example');
     insert into sealcast.cell_pins select gen_random_uuid(), 'b' from generate_series(1, 500);
     insert into sealcast.switching (stream_id, step, since) values ('${streams[1]}', 'hot', now());
+    insert into sealcast.stream_rules values ('${streams[1]}', 30, false, '{vip}', '{chat}', true, 200, '{}', true, 60, 5, 30, '{"chat": 2}');
+    insert into sealcast.pins values ('${streams[1]}', 1, gen_random_uuid(), gen_random_uuid(), null, 'note');
+    insert into sealcast.sampling (stream_id, rate, forced, announced_at) values ('${streams[2]}', 40, true, now());
     insert into sealcast.delivery_lags (transport, stream_id, next_offset, reason) values ('mqtt', '${streams[1]}', 2, 'slow');
     insert into sealcast.dead_letters (transport, stream_id, "offset", reason, attempts) values ('mqtt', '${streams[1]}', 1, 'slow', 3);
+    insert into sealcast.retained_messages values ('${streams[1]}', 'stream_rules', '', 1, 0, 1, 1);
+    insert into sealcast.webhook_events (event_id, type, stream_id, occurred_at, data) values (gen_random_uuid(), 'user.banned', '${streams[1]}', now(), '{"a":"b"}');
+    insert into sealcast_internal.webhook_subscription (events, seen_at) values ('{user.banned}', now());
+    insert into sealcast.redactions (ts, message_id, stream_id, payload_hash, redacted_at, event_id) values (1, 1, '${streams[1]}', sha256('x'), 2, 2);
     create table notes (author text, txn text, body json);
     create trigger once before insert on notes for each row execute function sealcast.idempotent_insert('author', 'txn');
     insert into notes select 'a', n::text, '{}' from generate_series(1, 200) n;

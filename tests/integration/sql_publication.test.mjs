@@ -62,11 +62,10 @@ after(async () => {
 test('with a publication for all tables, every table can be changed, and everything works', async () => {
   await client.query('create publication everything for all tables');
   const { rows } = await client.query(`
-    select c.oid::regclass::text as name, (select quote_ident(attname) from pg_attribute where attrelid = c.oid and attnum = 1) as column
-    from pg_class c where c.relnamespace in ('sealcast'::regnamespace, 'sealcast_economy'::regnamespace) and c.relkind in ('r', 'p') and c.relpersistence = 'p'`);
+    select c.oid::regclass::text as name, quote_ident(a.attname) as column, a.attidentity = 'a' as generated
+    from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum = 1 where c.relnamespace::regnamespace::text like 'sealcast%' and c.relkind in ('r', 'p') and c.relpersistence = 'p'`);
   assert(rows.length > 40);
-  for (const { name, column } of rows) {
-    const generated = column === 'transfer_id' || column === 'change_id';
+  for (const { name, column, generated } of rows) {
     if (!/\.(transfers|entries)$/.test(name)) await client.query(`update ${name} set ${column} = ${generated ? 'default' : column} where false; delete from ${name} where false`);
   }
   await client.query("select sealcast.mute($1, $2), sealcast.ban($1, $2), sealcast.set_role($1, $2, 'vip')", [stream, randomUUID()]);
@@ -102,6 +101,48 @@ test('logical decoding shows every column of every message', async () => {
                   ts, message_id, stream_id, sender_id, txn_id, t, kid, sig, d) as data
     from sealcast.messages order by message_id desc limit 4`);
   assert.deepEqual(decoded.sort(), stored.map((row) => row.data).sort());
+});
+
+test('a connection learns of blocked terms that come by logical replication, before its next message', async () => {
+  const { host, port, database } = stack.postgres;
+  await client.query('create publication terms for table sealcast.blocked_terms');
+  await client.query("select pg_create_logical_replication_slot('terms', 'pgoutput')");
+  await client.query('create database terms');
+  const reader = await stack.connect({ database: 'terms' });
+  const other = await stack.connect({ database: 'terms' });
+  await reader.query('create extension sealcast; set sealcast.gate = off');
+  await maintain(reader);
+  await reader.query('insert into sealcast.streams (stream_id) values ($1)', [stream]);
+  await reader.query(`create subscription terms connection 'host=${host} port=${port} user=postgres dbname=${database}'
+    publication terms with (create_slot = false, slot_name = 'terms')`);
+  await until('the table is copied', async () => (await other.query("select from pg_subscription_rel where srsubstate = 'r'")).rows.length === 1);
+  const code = async () => (await admit(reader, [{ stream, sender, txn: randomUUID(), t: 'chat', d: { content: 'drat' } }]))[0].code;
+  const arrives = (condition) => until(`the terms are those that ${condition}`, async () =>
+    (await other.query(`select count(*) filter (where term = 'drat' and ${condition}) as fit from sealcast.blocked_terms`)).rows[0].fit === '1');
+
+  assert.equal(await code(), null);
+  const { rows: [{ id }] } = await client.query("select sealcast.add_blocked_term($1, 'drat') as id", [stream]);
+  await arrives("action = 'refuse'");
+  assert.equal(await code(), 'content_refused', 'insert');
+  await client.query("select sealcast.add_blocked_term($1, 'drat', action => 'flag')", [stream]);
+  await arrives("action = 'flag'");
+  assert.equal(await code(), null, 'update');
+  await client.query("select sealcast.add_blocked_term($1, 'drat')", [stream]);
+  await arrives("action = 'refuse'");
+  assert.equal(await code(), 'content_refused', 'a second update');
+  await client.query('select sealcast.remove_blocked_term($1)', [id]);
+  await until('the term is gone', async () => (await other.query('select from sealcast.blocked_terms')).rows.length === 0);
+  assert.equal(await code(), null, 'delete');
+  await client.query("select sealcast.add_blocked_term($1, 'drat')", [stream]);
+  await arrives("action = 'refuse'");
+  assert.equal(await code(), 'content_refused', 'insert again');
+  await client.query('truncate sealcast.blocked_terms');
+  await until('the terms are gone', async () => (await other.query('select from sealcast.blocked_terms')).rows.length === 0);
+  assert.equal(await code(), null, 'truncate');
+
+  await reader.query('drop subscription terms');
+  await client.query('drop publication terms');
+  await Promise.all([reader.end(), other.end()]);
 });
 
 test('a database moves by logical replication while messages are sent, and continues there', async () => {

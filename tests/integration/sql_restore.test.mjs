@@ -66,7 +66,7 @@ after(() => Promise.all([original?.drop(), copy?.drop()]));
 
 test('the restored database has all rows and the sequence', async () => {
   const source = await original.connect();
-  const tables = ['retention', 'streams', 'stream_roles', 'restrictions', 'message_types', 'cells', 'cell_pins', 'messages', 'stream_runs',
+  const tables = ['retention', 'streams', 'stream_roles', 'restrictions', 'moderation_log', 'message_types', 'cells', 'cell_pins', 'messages', 'stream_runs',
     'txn_keys', 'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters'];
   for (const table of tables) {
     const sql = `select to_jsonb(x)::text as row from sealcast.${table} x order by 1`;

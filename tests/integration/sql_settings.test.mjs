@@ -187,9 +187,9 @@ test('default privileges give no role a right on our objects', async () => {
   assert.deepEqual(await round(client), baseline);
   const rights = `
     select object, grantee::regrole::text, privilege_type, is_grantable from (
-      select c.oid::regclass::text as object, c.relacl as acl from pg_class c where c.relnamespace = any ('{sealcast,sealcast_economy}'::regnamespace[])
+      select c.oid::regclass::text as object, c.relacl as acl from pg_class c where c.relnamespace = any ('{sealcast,sealcast_internal,sealcast_economy}'::regnamespace[])
       union all select p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner)) from pg_proc p
-        where p.pronamespace = any ('{sealcast,sealcast_economy}'::regnamespace[])
+        where p.pronamespace = any ('{sealcast,sealcast_internal,sealcast_economy}'::regnamespace[])
       union all select n.nspname, n.nspacl from pg_namespace n where n.nspname like 'sealcast%') o, aclexplode(o.acl) a
     where a.grantee::regrole::text <> current_user order by 1, 2, 3`;
   assert.deepEqual((await client.query(rights)).rows, (await (await database.connect()).query(rights)).rows);

@@ -81,12 +81,14 @@ class System {
     ]);
   }
 
-  // Calls send_message() as a gateway such as PostgREST does. Throws Postgres's error.
-  async sendFromSql(user, { stream_id, t, d, txn_id }) {
+  // Calls send_message() as a gateway does, and with these settings. Throws Postgres's error.
+  async sendFromSql(user, { stream_id, t, d, txn_id }, settings = {}) {
     const client = await this.connect();
     try {
       await client.query('begin; set local role sealcast_user');
-      await client.query("select set_config('request.jwt.claims', $1, true)", [JSON.stringify(user.claims)]);
+      for (const [name, value] of Object.entries({ 'request.jwt.claims': JSON.stringify(user.claims), ...settings })) {
+        await client.query('select set_config($1, $2, true)', [name, value]);
+      }
       const parameters = [stream_id, t, typeof d === 'string' ? d : JSON.stringify(d), txn_id];
       const { rows } = await client.query('select sealcast.send_message($1, $2, $3, $4)::text as envelope', parameters);
       await client.query('commit');
@@ -459,8 +461,16 @@ export class PrivateStack extends System {
     return rows.map((row) => row.pid);
   }
 
+  // Kills the programs that a test has started and left, and waits for their ends.
+  async killPrograms() {
+    const left = this.#children.filter(({ pid, exitCode, signalCode }) => pid && exitCode === null && signalCode === null);
+    this.#children = [];
+    for (const child of left) child.kill('SIGKILL');
+    await Promise.all(left.map((child) => once(child, 'exit')));
+  }
+
   async close() {
-    for (const child of this.#children) child.kill('SIGKILL');
+    await this.killPrograms();
     await super.close();
     const { cleaner } = this.#state;
     cleaner.ref();

@@ -1,12 +1,10 @@
 // Moves a stream's readers to another transport and back: by the number of viewers, with real heartbeats, a real broker and the
 // egress example behind the webhook; by set_delivery_mode(); and while the leader is killed at every step.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { Broker } from './broker.mjs';
 import { ContractService } from './contract_service.mjs';
+import { EgressExample } from './egress_example.mjs';
 import { Viewers } from './viewers.mjs';
 import { Subscriber, request } from './http.mjs';
 import { PrivateStack } from './stack.mjs';
@@ -20,6 +18,7 @@ before(async () => {
 });
 after(async () => {
   await Viewers.stopAll();
+  for (const example of examples) await example.stop();
   await livekit?.close();
   await stack?.close();
 });
@@ -29,6 +28,7 @@ const settings = (more = {}) => ({
   SEALCAST_AUDIENCE_UPDATE_MS: '200',
   SEALCAST_AUDIENCE_RATE_PER_ADDRESS: '0',
   SEALCAST_MQTT_URL: broker.url,
+  SEALCAST_MQTT_READERS_PER_SECOND: '40',
   SEALCAST_MQTT_TOKEN_SECRET_FILE: livekit.file('token-secret', 's'.repeat(32)),
   SEALCAST_DELIVERY_STANDARD: 'sse',
   SEALCAST_DELIVERY_HYBRID: 'sse,mqtt',
@@ -44,36 +44,18 @@ const settings = (more = {}) => ({
   ...more,
 });
 
-// The egress example of docs/examples, in front of the local LiveKit service.
-class Egress {
-  // With `another` it gets the port and the secret of an ended one.
-  static async start(another) {
-    const egress = new Egress();
-    egress.secret = another?.secret ?? `whsec_${randomBytes(32).toString('base64')}`;
-    egress.process = stack.spawn([process.execPath, new URL('../../docs/examples/egress.mjs', import.meta.url).pathname], {
-      env: {
-        ...process.env,
-        PORT: another ? new URL(another.url).port : '0',
-        WEBHOOK_SECRET: egress.secret,
-        LIVEKIT_URL: livekit.url,
-        LIVEKIT_API_KEY: 'the.key',
-        LIVEKIT_API_SECRET: 'secret',
-        NODE_EXTRA_CA_CERTS: livekit.certificates,
-        HLS_BUCKET: 'hls',
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    [egress.url] = await once(createInterface(egress.process.stdout), 'line');
-    return egress;
-  }
-
-  get settings() {
-    return {
-      SEALCAST_SWITCHING_WEBHOOK_URL: this.url,
-      SEALCAST_SWITCHING_WEBHOOK_SECRET_FILE: livekit.file('webhook-secret', this.secret),
-    };
-  }
+const examples = [];
+async function startExample(options) {
+  const example = await EgressExample.start(livekit, options);
+  examples.push(example);
+  return example;
 }
+const webhook = ({ url, secret }) => ({
+  SEALCAST_SWITCHING_WEBHOOK_URL: url,
+  SEALCAST_SWITCHING_WEBHOOK_SECRET_FILE: livekit.file('webhook-secret', secret),
+});
+// LiveKit records a room only while it has a participant.
+const openRoom = (room) => livekit.command({ do: 'rooms', rooms: { [room]: 1 } });
 
 const roomsWithEgress = async (status) =>
   (await livekit.command({ do: 'egresses' })).egresses.filter((e) => e.status === status).map((e) => e.room_name);
@@ -92,9 +74,10 @@ const chat = (room, n) =>
   );
 
 test('the number of viewers moves a stream to MQTT and back, and each step is announced, recorded and measured', async () => {
-  const egress = await Egress.start();
-  const sidecar = await stack.sidecar({ ...settings(), ...egress.settings });
+  const example = await startExample();
+  const sidecar = await stack.sidecar({ ...settings(), ...webhook(example) });
   const room = await stack.stream();
+  await openRoom(room);
   await broker.read([room]);
   const reader = await Subscriber.to(sidecar.url, room);
   const viewers = new Viewers(sidecar.url, room, 7);
@@ -110,7 +93,9 @@ test('the number of viewers moves a stream to MQTT and back, and each step is an
   await reaches(room, 'joining');
   await until('transport_migrate is sent', () => moves(reader).includes('mqtt'));
   const { d } = reader.frames.find(({ envelope }) => envelope.d.target === 'mqtt').envelope;
-  assert.deepEqual(d, { type: 'migrate', target: 'mqtt', channel_id: `sealcast/${room}`, token: 'required', overlap_ms: 700 });
+  const { spread_ms: spread, ...others } = d;
+  assert.deepEqual(others, { type: 'migrate', target: 'mqtt', channel_id: `sealcast/${room}`, token: 'required', overlap_ms: 700 });
+  assert.ok(spread >= 250 && spread <= 300, `10 to 12 viewers, 40 per second: ${spread} ms`);
   const exchanged = await request(`${sidecar.url}/streams/${room}/token`, { method: 'POST', body: { transport: 'mqtt' } });
   assert.equal(exchanged.status, 200, exchanged.text);
   assert.equal(exchanged.json.channel_id, d.channel_id);
@@ -122,6 +107,8 @@ test('the number of viewers moves a stream to MQTT and back, and each step is an
   await until('the egress has stopped', async () => (await roomsWithEgress('EGRESS_COMPLETE')).includes(room));
   assert.equal((await roomsWithEgress('EGRESS_ACTIVE')).includes(room), false);
   assert.deepEqual(distinct(moves(reader)), ['transport_warmup', 'mqtt', 'sse']);
+  const { d: home } = reader.frames.find(({ envelope }) => envelope.d.target === 'sse').envelope;
+  assert.deepEqual(home, { type: 'migrate', target: 'sse', overlap_ms: 700, spread_ms: 2 }, '3 viewers, 2000 per second');
   assert.deepEqual(await changes(room), ['viewers hybrid', 'viewers hot', 'viewers hybrid', 'viewers standard']);
   const { text: metrics } = await request(`${sidecar.url}/metrics`);
   for (const action of ['warm', 'probe', 'join', 'heat', 'leave', 'cool', 'rest']) {
@@ -162,19 +149,19 @@ test('a sidecar that has not read the delivery modes yet gives no frame to an ou
 });
 
 test('a webhook that does not answer delays no step, and is called until it answers', async () => {
-  const egress = await Egress.start();
-  egress.process.kill('SIGKILL');
-  const sidecar = await stack.sidecar({ ...settings(), ...egress.settings });
+  const example = await startExample();
+  await example.stop();
+  const sidecar = await stack.sidecar({ ...settings(), ...webhook(example) });
   const room = await stack.stream();
+  await openRoom(room);
   const viewers = new Viewers(sidecar.url, room, 12, { user: stack.user() });
   await reaches(room, 'hot');
   assert.ok(sidecar.log.some((line) => line.includes('the webhook did not accept')));
-  const back = await Egress.start(egress);
+  await startExample({ secret: example.secret, port: example.port });
   await until('the egress runs', async () => (await roomsWithEgress('EGRESS_ACTIVE')).includes(room), 40_000);
   await viewers.stop();
   await reaches(room, 'standard', 40_000);
   await until('the egress has stopped', async () => !(await roomsWithEgress('EGRESS_ACTIVE')).includes(room));
-  back.process.kill();
   await sidecar.stop();
 });
 

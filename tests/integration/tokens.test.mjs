@@ -4,6 +4,7 @@ import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { mayAtEmqx, realTopic } from '../contracts/emqx.mjs';
 import { ContractService } from './contract_service.mjs';
 import { request } from './http.mjs';
 import { nowSeconds } from './jwt.mjs';
@@ -52,6 +53,19 @@ async function room(visibility) {
   return { streamId, member, other };
 }
 
+// Publishes and subscriptions to a topic, to its neighbours, and to the topics to which EMQX gives a meaning.
+function everyRequest(own) {
+  const [first, last] = own.split('/');
+  const plain = [own, `${own}/`, `/${own}`, `${own}/x`, first, `${first}/`, `${first}/other`, last, 'other', `${first.toUpperCase()}/${last}`];
+  const special = ['$SYS/brokers', '$file/1/init', '$events/client_connected', '$delayed/5/', '$queue/', '$share/group/', '$exclusive/', '$q/', '$stream/', '$'];
+  const topics = [...plain, ...special.flatMap((prefix) => [prefix, ...plain.map((topic) => prefix + topic)])];
+  const wildcards = ['#', '+', '+/#', '+/+', `${first}/#`, `${first}/+`, `+/${last}`, `${own}/#`, '$SYS/#', '$share/group/#', '$share/group/+/+', '$queue/#', '$exclusive/#', '$file/#'];
+  return [
+    ...topics.map((topic) => ({ action: 'publish', topic })),
+    ...[...topics, ...wildcards].map((topic) => ({ action: 'subscribe', topic })),
+  ];
+}
+
 // Checks the signature of a JWT; returns its claims.
 function claimsOf(token) {
   const [head, claims, signature] = token.split('.');
@@ -74,10 +88,7 @@ test('a token for a public stream needs no session, and allows to subscribe to o
     assert.equal(exp - iat, TTL + 10, '10 s are added, since clocks differ');
     assert.deepEqual(claims, {
       ...(user && { username: user.id }),
-      acl: [
-        { permission: 'allow', action: 'subscribe', topic },
-        { permission: 'deny', action: 'all', topic: '#' },
-      ],
+      acl: { sub: [topic] },
     });
   }
 });
@@ -117,7 +128,7 @@ test('a token for the vip channel needs a role in the stream', async () => {
     const answer = await exchange(streamId, vip, { user: member });
     assert.equal(answer.json.channel_id, `sealcast-vip/${streamId}`, answer.text);
     const claims = claimsOf(answer.json.token);
-    assert.deepEqual([claims.acl[0].topic, claims.ends_connection], [`sealcast-vip/${streamId}`, true]);
+    assert.deepEqual([claims.acl, claims.ends_connection], [{ sub: [`sealcast-vip/${streamId}`] }, true]);
     refused(await exchange(streamId, vip, { user: other }), 403, 'role_required');
     assert.equal((await exchange(streamId, vip)).status, visibility === 'public' ? 403 : 401);
     const none = await exchange(streamId, { transport: 'ably', channel: 'vip' }, { user: member });
@@ -126,10 +137,33 @@ test('a token for the vip channel needs a role in the stream', async () => {
   }
 });
 
+test('by the rules of EMQX, a token allows to subscribe to its topic and denies all else, whatever other rules allow', async () => {
+  const { streamId, member } = await room('public');
+  for (const channel of ['public', 'vip']) {
+    const answer = await exchange(streamId, { transport: 'mqtt', channel }, { user: member });
+    const [own, { acl }] = [answer.json.channel_id, claimsOf(answer.json.token)];
+    const allowed = ({ action, topic }) => mayAtEmqx(acl, action, topic, true);
+    const wanted = ({ action, topic }) => action === 'subscribe' && realTopic(action, topic) === own;
+    assert.deepEqual(everyRequest(own).filter(allowed), everyRequest(own).filter(wanted));
+  }
+});
+
+test('the rules of EMQX find the topics that a list of rules does not deny', () => {
+  const list = [
+    { permission: 'allow', action: 'subscribe', topic: 'sealcast/one' },
+    { permission: 'deny', action: 'all', topic: '#' },
+  ];
+  const may = (action, topic) => mayAtEmqx(list, action, topic, true);
+  assert.deepEqual([may('subscribe', 'sealcast/one'), may('subscribe', 'sealcast/two'), may('subscribe', '#')], [true, false, false]);
+  assert.deepEqual([may('publish', 'sealcast/one'), may('publish', '$file/1/init'), may('subscribe', '$SYS/#')], [false, true, true]);
+});
+
 test('an Ably token is a signed request for one Ably channel', async () => {
-  const { streamId } = await room('public');
+  const { streamId, other } = await room('public');
   const answer = await exchange(streamId, { transport: 'ably' });
   const { token, ...rest } = answer.json;
+  assert.ok(!('clientId' in token), 'a reader without a session has no clientId');
+  assert.equal((await exchange(streamId, { transport: 'ably' }, { user: other })).json.token.clientId, other.id);
   assert.deepEqual(rest, { transport: 'ably', channel_id: `sealcast:${streamId}`, expires_in: TTL });
   assert.deepEqual(JSON.parse(token.capability), { [`sealcast:${streamId}`]: ['subscribe'] });
   assert.equal(token.keyName, 'the.key');

@@ -1,4 +1,5 @@
-// A sidecar with an extension of another interface version: it refuses messages, reports what to do, and recovers.
+// A sidecar with an extension that it cannot use, because of its interface version or of a missing right: it refuses messages, reports
+// what to do, and recovers.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { message, request, send } from './http.mjs';
@@ -52,3 +53,12 @@ for (const [difference, advice] of [[-1, /ALTER EXTENSION sealcast UPDATE/], [1,
     assert.deepEqual(await stack.stored(room), [sent.txn_id]);
   });
 }
+
+test('without a right on the extension, /readyz names the role and the grant that it needs', async () => {
+  await stack.query('revoke usage on schema sealcast from sealcast_service');
+  await stack.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sealcast_service'");
+  await until('/readyz names the grant', async () =>
+    /the role sealcast_service may not use the extension .*: run GRANT sealcast_service TO sealcast_service/.test((await readiness()).checks.postgres));
+  await stack.query('grant usage on schema sealcast to sealcast_service');
+  await until('the sidecar is ready without a restart', async () => (await readiness()).ready);
+});

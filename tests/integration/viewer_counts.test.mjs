@@ -2,7 +2,7 @@
 // kills and freezes the leader, and stops Redis and LiveKit.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { ContractService } from './contract_service.mjs';
 import { Viewers, beatAtOnce, heartbeat } from './viewers.mjs';
 import { checkEnvelope } from './envelope.mjs';
@@ -23,6 +23,8 @@ let stack;
 before(async () => {
   stack = await PrivateStack.create();
 });
+// A test that fails leaves no sidecar that leads, or holds the gate's socket, in the next test.
+afterEach(() => stack.killPrograms());
 after(async () => {
   await Viewers.stopAll();
   await stack.close();
@@ -48,13 +50,16 @@ const receivesUpdate = (subscriber, d) =>
   );
 
 // There is at most one update per interval, and an unchanged one comes only after repeat_ms. Late ticks are still a quarter of
-// the interval apart; the test allows an eighth.
+// the interval apart; the test allows an eighth. The time of a repeat counts from the tick, but `ts` is a little later, when the
+// message is sealed: the test allows the same eighth.
 function assertUpdatesAreSpaced(subscriber) {
   const all = updates(subscriber);
+  const allowed = updateMs / 8;
   all.slice(1).forEach((update, i) => {
-    assert.ok(update.ts - all[i].ts >= updateMs / 8, `two updates ${update.ts - all[i].ts} ms apart`);
+    const apart = update.ts - all[i].ts;
+    assert.ok(apart >= allowed, `two updates ${apart} ms apart`);
     if (JSON.stringify(update.d) !== JSON.stringify(all[i].d)) return;
-    assert.ok(update.ts - all[i].ts >= repeatMs, `repeated after ${update.ts - all[i].ts} ms`);
+    assert.ok(apart >= repeatMs - allowed, `repeated after ${apart} ms`);
   });
 }
 
@@ -290,7 +295,7 @@ for (const [what, signal] of [['killed', 'SIGKILL'], ['frozen', 'SIGSTOP']]) {
   });
 }
 
-test('LiveKit participants are counted separately, and are null while LiveKit fails', async (t) => {
+test('viewers in LiveKit rooms are counted separately, and are null while LiveKit fails', async (t) => {
   const livekit = await ContractService.start('livekit');
   t.after(() => livekit.close());
   const sidecar = await stack.sidecar({

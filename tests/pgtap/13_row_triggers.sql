@@ -1,7 +1,7 @@
 -- Tests seal_row() and idempotent_insert() on the user's own tables.
 create extension if not exists pgtap;
 begin;
-select plan(87);
+select plan(94);
 
 create table pg_temp.notes(room uuid, author text, txn text, kind text, body json, sealed jsonb);
 create trigger sealing before insert on pg_temp.notes
@@ -72,13 +72,13 @@ select results_eq('select at from parts order by at', array[1, 12], 'a key is in
 
 -- The user of the trigger needs no right on the keys.
 create role sealcast_test_owner;
-create table pg_temp.theirs(author text, txn text);
-create trigger once before insert on pg_temp.theirs for each row execute function sealcast.idempotent_insert('author', 'txn');
-grant insert on pg_temp.theirs to sealcast_test_owner;
+create table theirs(author text, txn text);
+create trigger once before insert on theirs for each row execute function sealcast.idempotent_insert('author', 'txn');
+grant insert on theirs to sealcast_test_owner;
 set local role sealcast_test_owner;
-insert into pg_temp.theirs values ('u', 'x'), ('u', 'x');
+insert into theirs values ('u', 'x'), ('u', 'x');
 reset role;
-select is(count(*), 1::bigint, 'a role without rights on the keys can use the trigger') from pg_temp.theirs;
+select is(count(*), 1::bigint, 'a role without rights on the keys can use the trigger') from theirs;
 
 -- A row that moves to another partition keeps its place in the table, its key and its envelope.
 create table moving(status text, author text, txn text, body json) partition by list (status);
@@ -115,6 +115,24 @@ delete from moved where txn = '4';
 insert into moved values ('new', 'u', '4');
 select is((select array_agg(txn order by txn) from moved), '{3}', 'the key of a deleted row stays used');
 
+-- A partition without the trigger, or with disabled internal triggers, does not report which rows leave it. A repeat before
+-- the change must not decide what follows it.
+create table lone(k int, author text, txn text) partition by list (k);
+create table lone_1 partition of lone for values in (1);
+create table lone_2 partition of lone for values in (2);
+create trigger once before insert on lone_2 for each row execute function sealcast.idempotent_insert('author', 'txn');
+insert into lone values (2, 'u', '1');
+update lone set k = 1;
+select throws_ok('update lone set k = 2', '23505', null, 'a row that returns to the only partition with the trigger is refused, not lost');
+select is((select array_agg(k) from lone), '{1}', 'the row is where it was');
+create table unheard(k int, author text, txn text) partition by list (k);
+create table unheard_1 partition of unheard for values in (1);
+create table unheard_2 partition of unheard for values in (2);
+create trigger once before insert on unheard for each row execute function sealcast.idempotent_insert('author', 'txn');
+insert into unheard values (1, 'u', '1'), (1, 'u', '1');
+alter table unheard_1 disable trigger all;
+select throws_ok('update unheard set k = 2', '23505', null, 'a row that leaves a partition whose triggers are disabled is refused, not lost');
+
 -- A key is spent only with its row.
 create table spent(id int primary key, author text, txn text);
 create trigger a_once before insert on spent for each row execute function sealcast.idempotent_insert('author', 'txn');
@@ -146,14 +164,14 @@ create function pg_temp.keyed(type text, first text, setting_1 text, second text
 declare
   n bigint;
 begin
-  execute format('create table pg_temp.keyed (author %s, txn text)', type);
-  create trigger once before insert on pg_temp.keyed for each row execute function sealcast.idempotent_insert('author', 'txn');
+  execute format('create table keyed (author %s, txn text)', type);
+  create trigger once before insert on keyed for each row execute function sealcast.idempotent_insert('author', 'txn');
   execute setting_1;
-  execute format('insert into pg_temp.keyed values (%L, 1)', first);
+  execute format('insert into keyed values (%L, 1)', first);
   execute setting_2;
-  execute format('insert into pg_temp.keyed values (%L, 1)', second);
-  select count(*) into n from pg_temp.keyed;
-  drop table pg_temp.keyed;
+  execute format('insert into keyed values (%L, 1)', second);
+  select count(*) into n from keyed;
+  drop table keyed;
   return n;
 end $$;
 create type pg_temp.pair as (a numeric, b timestamptz);
@@ -239,6 +257,17 @@ create trigger once before insert on far for each row execute function sealcast.
 insert into far values (2, 'u', '1'), (2, 'u', '2');
 delete from far_2 where txn = '1';
 select is((select array_agg(key) from sealcast_internal.keys_without_row() where table_id = 'far'::regclass), array[sealcast_internal.row_key('u'::text, '1'::text)], 'a dump has the keys without rows');
+
+-- Postgres empties these tables without a trigger: a temporary one at the end of a transaction, an unlogged one after a crash.
+create unlogged table unlogged(author text, txn text);
+create temp table temporary(author text, txn text) on commit delete rows;
+create table logged(author text, txn text);
+create trigger once before insert on logged for each row execute function sealcast.idempotent_insert('author', 'txn');
+select throws_like(format('create trigger once before insert on %s for each row execute function sealcast.idempotent_insert(''author'', ''txn'')', name), '%is temporary or unlogged%', name || ' table: refused')
+  from unnest('{unlogged,temporary}'::text[]) name;
+select throws_like('alter table logged set unlogged', '%is temporary or unlogged%', 'a table with the trigger stays logged');
+alter table unlogged set logged;
+select lives_ok($$create trigger once before insert on unlogged for each row execute function sealcast.idempotent_insert('author', 'txn')$$, 'an unlogged table can become logged');
 
 -- In the replica role, rows come with their keys.
 create table replica(author text, txn text);

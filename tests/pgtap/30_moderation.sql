@@ -164,7 +164,7 @@ select is(pg_temp.outcome('sealcast_user', :vip, format('select sealcast.ban(%L,
 select is(pg_temp.outcome('sealcast_user', :vip, 'set local transaction_read_only = on; ' || format('select sealcast.restrictions_of(%L)', :room)), 'ok', 'restrictions_of() works in a read-only transaction');
 set local transaction_read_only = off;
 create role tap_neither noinherit; grant sealcast_admin to tap_neither; grant usage on schema sealcast to tap_neither;
-grant execute on function sealcast.mute(uuid, uuid, timestamptz, text), sealcast_internal.restrict_user(text, uuid, uuid, timestamptz, text, text) to tap_neither;
+grant execute on function sealcast.mute(uuid, uuid, timestamptz, text, text, interval), sealcast_internal.restrict_user(text, uuid, uuid, timestamptz, text, text, interval) to tap_neither;
 select is(pg_temp.outcome('tap_neither', null, format('select sealcast.mute(null, %L)', :guest)), 'PT403 role_required',
           'a member of sealcast_admin that does not inherit is no admin before SET ROLE');
 select * from finish();

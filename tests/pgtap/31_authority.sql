@@ -2,7 +2,7 @@
 -- through call_as(). What is expected is written here by hand, one picture per act, and not taken from authority().
 begin;
 \ir scene.psql
-select plan(50);
+select plan(72);
 insert into sealcast.message_types (t, required_roles) values ('badge', '{owner,moderator,staff}');
 insert into sealcast.message_types (t, role_rates) values ('quick', '{"fast": 100}');
 
@@ -54,7 +54,17 @@ insert into acts values
   ('grant fast',      '---- ---- ---- ++++', 'sealcast.set_role(%1$L, %2$L, ''fast'')',      'set_role', '{"role":"fast"}'),
   ('grant moderator', '---- ---- ---- ++++', 'sealcast.set_role(%1$L, %2$L, ''moderator'')', 'set_role', '{"role":"moderator"}'),
   ('grant owner',     '---- ---- ---- ++++', 'sealcast.set_role(%1$L, %2$L, ''owner'')',     'set_role', '{"role":"owner"}'),
-  ('set the payee',   '---- ---- ---- ++++', 'sealcast.set_payee(%1$L, %2$L)',               null,       null);
+  ('set the payee',   '---- ---- ---- ++++', 'sealcast.set_payee(%1$L, %2$L)',               null,       null),
+  -- The reported message of a target has the offset 1rs, and that of a caller 2rs.
+  -- The message of a target that waits has the held_id 1rs, and that of a caller 2rs.
+  ('deny a message', '---- ---- ++-- ++++', 'sealcast.deny_message((''f0000000-0000-4000-8000-'' || lpad((case left(%2$L, 1) when ''c'' then 200 when ''d'' then 100 else 300 end + right(%2$L, 2)::bigint)::text, 12, ''0''))::uuid)', null, null),
+  ('close reports',   '---- ---- ++-- ++++', 'sealcast.resolve_report(%1$L, case left(%2$L, 1) when ''c'' then 200 when ''d'' then 100 else 300 end + right(%2$L, 2)::bigint, ''acted'')', null, null);
+insert into sealcast.held_messages (held_id, stream_id, sender_id, txn_id, t, d, sent_hash, held_by, held_at, expires_at)
+  select ('f0000000-0000-4000-8000-' || lpad((case letter when 'c' then 200 else 100 end + right(id::text, 2)::bigint)::text, 12, '0'))::uuid, :cave::uuid, id, gen_random_uuid(), 'chat', '{}', ''::bytea, 'rule', now(), now() + interval '1 hour' from people
+  union all select 'f0000000-0000-4000-8000-000000000304', :cave::uuid, :guest::uuid, gen_random_uuid(), 'chat', '{}', ''::bytea, 'rule', now(), now() + interval '1 hour';
+insert into sealcast.report_cases (stream_id, "offset", sender_id, envelope)
+  select :cave::uuid, case letter when 'c' then 200 else 100 end + right(id::text, 2)::bigint, id, '{}' from people
+  union all select :cave, 304, :guest, '{}';
 create temp table outcomes as
   select a.act, path, c.role as caller_role, c.state as caller_state, t.role as target_role, t.state as target_state, t.id = c.id as oneself,
     case when c.id = t.id or substr(replace(a.picture, ' ', ''), 4 * c.r + t.r + 1, 1) = '-' then 'role_required'
@@ -68,27 +78,38 @@ create temp table outcomes as
 select is((select string_agg(concat_ws(' ', path, coalesce(caller_role, 'none'), caller_state, 'on', coalesce(target_role, 'none'), target_state,
                                        case when oneself then 'oneself' end, 'expected', expected, 'got', outcome), e'\n')
            from outcomes o where o.act = a.act and outcome <> expected), null, format('the act "%s" has the expected outcome for every pair of roles and restrictions', act)) from acts a;
-select is(count(*), (28 * 9 * 21)::bigint, 'every act was tried for every pair of a caller and a target') from outcomes;
+select is(count(*), (28 * 9 * 23)::bigint, 'every act was tried for every pair of a caller and a target') from outcomes;
 select is(array(select distinct expected from outcomes order by 1), '{ok,role_required,user_banned}', 'among the expected outcomes are success and both refusals');
 
 -- The acts without a target. `picture`: the callers' roles none, member, moderator, owner.
 create temp table alone (act text, picture text, sql text, call text, arguments text);
 insert into alone values
   ('migrate',           '---+', 'sealcast.migrate_transport(%1$L, ''sse'') is null', 'migrate_transport', '{"target":"sse"}'),
+  ('set rules',         '--++', 'sealcast.set_stream_rules(%1$L, ''{"slow_mode_s":9}'') is null', 'set_stream_rules', '{"rules":{"slow_mode_s":9}}'),
+  ('unpin',             '--++', 'sealcast.unpin_message(%1$L) is null', 'unpin_message', '{}'),
   ('set sampling',      '---+', 'sealcast.set_sampling(%1$L, 50)', null, null),
   ('set delivery mode', '---+', 'sealcast.set_delivery_mode(%1$L, ''hot'')', null, null),
   ('read restrictions', '--++', 'count(*) >= 0 from sealcast.restrictions_of(%1$L)', null, null),
+  ('read reports',      '--++', 'count(*) >= 0 from sealcast.reported_messages(%1$L)', 'reported_messages', '{}'),
+  ('read held messages', '--++', 'count(*) >= 0 from sealcast.held_messages_of(%1$L)', 'held_messages_of', '{}'),
+  ('read the log',      '--++', 'count(*) >= 0 from sealcast.moderation_log_of(%1$L)', 'moderation_log_of', '{}'),
+  ('read the log everywhere', '----', 'count(*) >= 0 from sealcast.moderation_log_of(null)', 'moderation_log_of', '{"stream_id":null}'),
   ('mute everywhere',   '----', 'sealcast.mute(null, ''d0000000-0000-4000-8000-000000000000'')', 'mute',
    '{"stream_id":null,"user_id":"d0000000-0000-4000-8000-000000000000"}'),
   ('unban everywhere',  '----', 'sealcast.unban(null, ''d0000000-0000-4000-8000-000000000000'')', 'unban',
    '{"stream_id":null,"user_id":"d0000000-0000-4000-8000-000000000000"}'),
+  ('block a term',      '--++', 'sealcast.add_blocked_term(%1$L, ''darn'') is null', 'add_blocked_term', '{"term":"darn"}'),
+  ('read terms',        '--++', 'count(*) >= 0 from sealcast.blocked_terms_of(%1$L)', 'blocked_terms_of', '{}'),
+  ('read hits',         '--++', 'count(*) >= 0 from sealcast.term_hits_of(%1$L)', 'term_hits_of', '{}'),
+  ('block everywhere',  '----', 'sealcast.add_blocked_term(null, ''darn'')', 'add_blocked_term', '{"stream_id":null,"term":"darn"}'),
+  ('read terms everywhere', '----', 'count(*) >= 0 from sealcast.blocked_terms_of(null)', 'blocked_terms_of', '{"stream_id":null}'),
   ('read everywhere',   '----', 'count(*) >= 0 from sealcast.restrictions_of(null)', null, null);
 select is((select string_agg(concat_ws(' ', path, c.role, c.state, 'got', outcome), e'\n')
            from people c, unnest('{sql,call}'::text[]) path, lateral (
              select regexp_replace(pg_temp.tried(case path when 'sql' then 'sealcast_user' else 'none' end, case path when 'sql' then c.id end,
                'select ' || case path when 'sql' then format(a.sql, stream_id)
                  else format('sealcast_internal.call_as(%L, %L, %L)', c.id, a.call, jsonb_build_object('stream_id', stream_id) || a.arguments::jsonb) end),
-               '^(true|false|\{.*)$', 'ok')) x (outcome)
+               '^(true|false|\{.*|\[.*|"[-0-9a-f]{36}")$', 'ok')) x (outcome)
            where c.letter = 'c' and (path = 'sql' or a.call is not null)
              and outcome <> case when substr(a.picture, c.r + 1, 1) = '-' then 'role_required'
                                  when c.state like 'banned%' then 'user_banned' else 'ok' end),
@@ -97,10 +118,13 @@ from alone a, (values (:room::uuid, 'public'), (:cave::uuid, 'private')) v (stre
 where name = 'private' or act not like '%everywhere';
 
 -- Sending, reading the messages and the vip channel, and seeing the roles of others.
+select pg_temp.admit(s, 'chat', :vip, '{}') from unnest(array[:room, :cave]::uuid[]) s \g /dev/null
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id) select stream_id, 1, 1, ts, ts, message_id from sealcast.messages;
 create temp table sight as
   select c.*, stream_id = :cave as private,
     pg_temp.tried('none', null, format('select case status when 200 then ''ok'' else code end from sealcast.admit(array[%L::uuid], ''{chat}'', array[%L::uuid], array[gen_random_uuid()], ''{"{}"}'')', stream_id, c.id)) as admitted,
     pg_temp.tried('sealcast_user', c.id, format('select sealcast.send_message(%L, ''chat'', ''{}'', gen_random_uuid()) is null', stream_id)) as sent,
+    pg_temp.tried('sealcast_user', c.id, format('select sealcast.report_message(%L, 1)', stream_id)) as reported,
     pg_temp.tried('sealcast_user', c.id, format('select sealcast.caller_can_read(%L)', stream_id)) as can_read,
     pg_temp.tried('sealcast_user', c.id, format('select count(*) from sealcast.streams where stream_id = %L', stream_id)) as sees,
     (a).readable, (a).vip, (a).ban,
@@ -110,6 +134,9 @@ select is((select string_agg(concat_ws(' ', role, state, private, admitted, sent
            where admitted <> case when state like 'muted%' then 'user_muted' when state like 'banned%' then 'user_banned'
                                   when private and role is null then 'role_required' else 'ok' end
              or replace(sent, 'false', 'ok') <> admitted), null, 'admit() and send_message() have the expected outcome for every role and restriction');
+select is((select string_agg(concat_ws(' ', role, state, private, reported), e'\n') from sight
+           where reported <> case when state like 'banned%' then 'user_banned' when private and role is null then 'role_required' else 'true' end),
+          null, 'report_message() has the expected outcome for every role and restriction');
 select is((select string_agg(concat_ws(' ', i.role, state, private, admitted), e'\n') from sight i,
            lateral sealcast_internal.standing(case when private then :cave::uuid else :room end, id) s
            where sealcast_internal.allows(case when private then 'send_private' else 'send' end, s.role, s.restriction) <> (admitted = 'ok')),

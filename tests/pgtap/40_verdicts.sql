@@ -1,7 +1,7 @@
 -- Tests every verdict of SQL: from admit() as a row, and from send_message() as SQLSTATE, DETAIL and HINT.
 begin;
 \ir scene.psql
-select plan(76);
+select plan(77);
 
 insert into sealcast.message_types (t, max_bytes) values ('small', 20);
 select sealcast.mute(:room, :vip, now() + interval '1 minute') \g /dev/null
@@ -116,11 +116,16 @@ select is((select count(*) from sealcast.txn_keys where txn_id = 'c0000000-0000-
 set local sealcast.gate = off;
 select is(pg_temp.outcome('sealcast_user', :guest, 'set local sealcast.gate = off'), '42501', 'only a superuser may switch the gate off');
 
--- admit() does not fire triggers of the user on sealcast.messages, so it must refuse them loudly.
+-- admit() does not fire triggers of the user on sealcast.messages and does not follow rules, so it must refuse them loudly.
 savepoint before;
 create function pg_temp.on_message() returns trigger language plpgsql as $$begin return new; end$$;
 create trigger watch after insert on sealcast.messages for each row execute function pg_temp.on_message();
 select is(state || ' ' || (message ~ 'messages.*trigger') || ' ' || (hint ~ 'admit_hook'), '55000 true true', 'a trigger on sealcast.messages is an error with a hint')
+from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}'));
+rollback to before;
+create table pg_temp.copies (d text);
+create rule copy_messages as on insert to sealcast.messages do also insert into pg_temp.copies values (new.d);
+select is(state || ' ' || message || ' ' || (hint ~ 'admit_hook'), '55000 admission does not follow rule copy_messages on table sealcast.messages true', 'a rule on sealcast.messages is an error with a hint')
 from pg_temp.try('sealcast_user', :guest, pg_temp.send(:room, 'chat', '{}'));
 rollback to before;
 

@@ -1,7 +1,7 @@
 -- Tests admit hooks: they are called after the key is claimed, and a refusal or failure leaves nothing behind.
 begin;
 \ir scene.psql
-select plan(44);
+select plan(55);
 \set txn '''c0000000-0000-4000-8000-000000000001'''
 
 create schema tap_hooks;
@@ -114,12 +114,45 @@ select throws_like(format('select * from sealcast.admit(array[%L::uuid], ''{chat
                    'table messages% has the constraint tap_in_stream, which admission does not fire', 'a foreign key that admission would not check is refused by name');
 alter table sealcast.messages drop constraint tap_in_stream;
 
--- Only a superuser may set a hook, because it runs as the extension's owner.
+-- Only a role that can act as the owner of the function may set a hook, because it runs with the rights of its owner.
 select is(pg_temp.outcome('sealcast_admin', null, $$update sealcast.message_types set admit_hook = null where t = 'gift'$$), '42501',
           'sealcast_admin may not change a hook');
 select is(pg_temp.outcome('sealcast_admin', null, $$insert into sealcast.message_types (t, admit_hook) values ('mine', 'tap_hooks.spend(uuid,uuid,text,uuid,json)')$$),
           '42501', 'sealcast_admin may not set a hook');
 select is(pg_temp.outcome('sealcast_admin', null, $$update sealcast.message_types set rate = 9 where t = 'gift' returning t$$), 'ok', 'sealcast_admin may change the other columns of the type');
+
+create role tap_coder;
+grant usage on schema sealcast to tap_coder;
+create role tap_stranger in role sealcast_admin;
+create role tap_colleague in role sealcast_admin, tap_coder;
+alter schema tap_hooks owner to tap_coder;
+set local role tap_coder;
+create table tap_hooks.notes (who name, path text);
+create function tap_hooks.late() returns trigger language plpgsql as $$ begin return null; end $$;
+create constraint trigger late after insert on tap_hooks.notes deferrable initially deferred for each row execute function tap_hooks.late();
+create function tap_hooks.note(uuid, uuid, text, uuid, json) returns sealcast.refusal language plpgsql as $$
+begin
+  insert into tap_hooks.notes values (current_user, current_setting('search_path'));
+  perform set_config('search_path', 'public', false);
+  return null;
+end $$;
+create function tap_hooks.reach(uuid, uuid, text, uuid, json) returns sealcast.refusal language sql as $$
+  delete from sealcast.txn_keys; select null::sealcast.refusal $$;
+reset role;
+\set setNote '$$insert into sealcast.message_types (t, admit_hook) values (''noted'', ''tap_hooks.note(uuid,uuid,text,uuid,json)'') returning t$$'
+select is(pg_temp.outcome('tap_stranger', null, :setNote), '42501', 'an administrator may not set the hook of another role');
+select is(pg_temp.outcome('tap_stranger', null, $$insert into sealcast.message_types (t, admit_hook) values ('noted', 'tap_hooks.missing') returning t$$), '42501', 'an administrator may not set a hook that does not exist');
+select is(pg_temp.outcome('tap_colleague', null, :setNote), 'ok', 'an administrator who can act as the owner may set the hook');
+select is(pg_temp.outcome('tap_stranger', null, $$update sealcast.message_types set admit_hook = null where t = 'noted' returning t$$), '42501', 'another administrator may not remove it');
+select is(pg_temp.outcome('tap_stranger', null, $$update sealcast.message_types set t = 'unnoted' where t = 'noted' returning t$$), '42501', 'another administrator may not rename its type');
+select is(pg_temp.admit(:room, 'noted', :guest, '{}'), '500 admit_hook_failed', 'a hook of another owner cannot defer a check to the commit, which has other rights');
+drop trigger late on tap_hooks.notes;
+select is(pg_temp.admit(:room, 'noted', :guest, '{}'), '200', 'the hook admits');
+select is((select (who, path) from tap_hooks.notes), ('tap_coder'::name, 'pg_catalog, pg_temp'::text), 'it runs with the rights of its owner and a safe search_path');
+select isnt(current_setting('search_path'), 'public', 'a setting that it changes goes back');
+update sealcast.message_types set admit_hook = 'tap_hooks.reach(uuid,uuid,text,uuid,json)' where t = 'noted';
+select is(pg_temp.admit(:room, 'noted', :guest, '{}'), '500 admit_hook_failed', 'it has no rights that its owner has not');
+select is(pg_temp.outcome('tap_colleague', null, $$delete from sealcast.message_types where t = 'noted' returning t$$), 'ok', 'an administrator who can act as the owner may delete the type');
 
 -- A missing partition of sealcast.messages is no fault of a hook; a missing partition of its own table is.
 create table tap_hooks.parts (n int) partition by range (n);

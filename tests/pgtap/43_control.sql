@@ -1,7 +1,7 @@
 -- Tests call_as() for sessions that the sidecar has verified, and migrate_transport().
 begin;
 \ir scene.psql
-select plan(31);
+select plan(36);
 
 insert into sealcast.deliveries (transport, shard, batch, settled_at, seen_at) values ('mqtt', 0, 0, now(), now());
 
@@ -17,6 +17,9 @@ insert into attempts values
   ('sealcast_admin', null, format('%L, %L, 60001', :room, 'sse'), 'PT400 invalid_request', 'an overlap above 60000 ms is refused'),
   ('sealcast_admin', null, format('%L, %L, -1', :room, 'sse'), 'PT400 invalid_request', 'a negative overlap is refused'),
   ('sealcast_admin', null, format('%L, %L, null', :room, 'sse'), 'PT400 invalid_request', 'a null overlap is refused'),
+  ('sealcast_admin', null, format('%L, %L, spread_ms => 3600000', :room, 'sse'), 'ok', 'a spread of an hour is accepted'),
+  ('sealcast_admin', null, format('%L, %L, spread_ms => 3600001', :room, 'sse'), 'PT400 invalid_request', 'a spread above an hour is refused'),
+  ('sealcast_admin', null, format('%L, %L, spread_ms => -1', :room, 'sse'), 'PT400 invalid_request', 'a negative spread is refused'),
   ('sealcast_admin', null, format('%L, %L', :room, 'pigeon'), 'PT400 invalid_request', 'a transport without a sidecar is refused'),
   ('sealcast_admin', null, format('%L, null', :room), 'PT400 invalid_request', 'a null transport is refused'),
   ('sealcast_admin', null, format('%L, %L', :nowhere, 'sse'), 'PT404 stream_not_found', 'a stream that does not exist is refused'),
@@ -25,7 +28,11 @@ select is(pg_temp.outcome(who, sub, format('select sealcast.migrate_transport(%s
 select is(sealcast.verify(result::json), true, 'migrate_transport() returns a sealed envelope') from pg_temp.try(
   'sealcast_admin', null, format('select sealcast.migrate_transport(%L, %L, 300)', :room, 'mqtt'));
 select is((select sender_id || ' ' || d from sealcast.messages where t = 'transport_migrate' order by message_id desc limit 1),
-          :system || ' {"overlap_ms":300,"target":"mqtt","type":"migrate"}', 'the message is from the system and has target and overlap');
+          :system || ' {"overlap_ms":300,"spread_ms":0,"target":"mqtt","type":"migrate"}', 'the message is from the system and has target, overlap and spread');
+insert into sealcast.viewer_counts values (:room, 2000, 8000, true, now())
+  on conflict (stream_id) do update set webrtc = excluded.webrtc, hls = excluded.hls;
+select is(result, '40000', '10,000 viewers move within 40 s: 250 per second') from pg_temp.try(
+  'sealcast_admin', null, format('select sealcast.migrate_transport(%L, %L) #>> %L', :room, 'mqtt', '{d,spread_ms}'));
 
 -- call_as() under a superuser: the call must have the rights of the caller, not those of the session.
 create temp table calls (caller uuid, function text, arguments text, expected text, why text);
@@ -47,6 +54,8 @@ select is((select string_agg(concat_ws(' ', kind, user_id, created_by), '; ') fr
 select is((select role from sealcast.stream_roles where stream_id = :room and user_id = :guest), 'vip', 'set_role through call_as() grants the role');
 select is(result, 'true', 'call_as() returns the result of the function') from pg_temp.try(
   'none', null, format('select sealcast_internal.call_as(%L, %L, %L)', :owner, 'unban', json_build_object('stream_id', :room, 'user_id', :guest)));
+select is(result, '7', 'an owner may choose the spread through call_as()') from pg_temp.try(
+  'none', null, format('select sealcast_internal.call_as(%L, %L, %L) #>> %L', :owner, 'migrate_transport', json_build_object('stream_id', :room, 'target', 'sse', 'spread_ms', 7), '{d,spread_ms}'));
 select is(result, null, 'call_as() returns null for a function without a result') from pg_temp.try(
   'none', null, format('select sealcast_internal.call_as(%L, %L, %L)', :owner, 'mute', json_build_object('stream_id', :room, 'user_id', :guest)));
 select set_config('request.jwt.claims', '', true);

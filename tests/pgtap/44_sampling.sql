@@ -30,7 +30,7 @@ select is(pg_temp.outcome('sealcast_admin', null, $$insert into sealcast.message
 select is(pg_temp.outcome('sealcast_admin', null, $$update sealcast.message_types set tier0_amount = 1000 where t = 'chat'$$), '23514', 'a type without a hook gets no tier0_amount');
 select throws_ok($$update sealcast.message_types set admit_hook = null where t like 'vector.%' and tier0_amount is not null$$, '23514', null, 'a type with a tier0_amount keeps its hook');
 select is(pg_temp.outcome('sealcast_admin', null, $$insert into sealcast.message_types (t, tier0_amount, system_only) values ('prize', 1000, true) returning t$$), 'ok', 'a type that only the system sends needs no hook');
-select is(array_agg(t order by t), '{announcement,sampling_update,transport_migrate,transport_warmup,viewer_count_update}', 'exactly these built-in types are of tier 0')
+select is(array_agg(t order by t), '{announcement,message_redacted,messages_purged,pinned,sampling_update,stream_rules,transport_migrate,transport_warmup,viewer_count_update}', 'exactly these built-in types are of tier 0')
 from sealcast.message_types where tier = 0 and t not like 'vector.%';
 select * from finish();
 rollback;

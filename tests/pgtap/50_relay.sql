@@ -15,7 +15,7 @@ begin
   perform pg_temp.admit(stream_id, 'chat', gen_random_uuid(), json_build_object('n', n)::text) from generate_series(1, messages) n;
   update sealcast_internal.outbox set xid = committed_by where xid = pg_current_xact_id();
 end $$;
-create temp table drained (call int, shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint);
+create temp table drained (call int, shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint, redacted text, retained boolean);
 create sequence pg_temp.calls;
 create function pg_temp.drain(holder text, epoch bigint, max_rows integer, shards integer[] default '{0,1,2,3}') returns bigint language sql as $$
   with c as materialized (select nextval('pg_temp.calls')::int as call),
@@ -197,7 +197,7 @@ select pg_temp.drain('a', 1, 3), pg_temp.drain('a', 1, 3) \g /dev/null
 select is(array_agg(r.messages order by r."offset"), '{3,2}', 'the messages of one call are one run per batch')
 from (select * from sealcast.stream_runs where stream_id = :room order by "offset" desc limit 2) r;
 select results_eq(format('select * from sealcast_internal.tail(array[sealcast_internal.shard_of(%L)], ''{%s}'', 10)', :room, :before),
-                  format('select shard, batch, stream_id, "offset", prev, envelope, public_prev from drained where shard = sealcast_internal.shard_of(%L) and batch > %s order by batch, "offset"',
+                  format('select shard, batch, stream_id, "offset", prev, envelope, public_prev, redacted, retained from drained where shard = sealcast_internal.shard_of(%L) and batch > %s order by batch, "offset"',
                          :room, :before), 'tail() returns the frames of a run in their order, with their own offsets and envelopes');
 
 -- The clock was ahead when the stream was last drained, which the log of the shard does not show.

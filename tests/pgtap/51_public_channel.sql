@@ -13,7 +13,7 @@ begin
   perform pg_temp.admit(stream_id, t, s, d) from unnest(senders) s;
   update sealcast_internal.outbox set xid = committed_by where xid = pg_current_xact_id();
 end $$;
-create temp table drained (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint);
+create temp table drained (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint, redacted text, retained boolean);
 create function pg_temp.drain(max_rows integer default 1000) returns bigint language sql as $$
   with d as (insert into drained select * from sealcast_internal.drain('a', '{0,1,2,3}', '{1,1,1,1}', max_rows) returning stream_id)
   select count(stream_id) from d $$;

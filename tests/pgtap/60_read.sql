@@ -66,11 +66,11 @@ select is(pg_temp.reads(sub, stream, arguments), expected, why) from (values
   (:guest, :room, ', channel => null', 'PT400 invalid_request', 'a channel of null is refused')) v (sub, stream, arguments, expected, why);
 select is(pg_temp.outcome('sealcast_admin', null, format('select * from sealcast.history(%L)', :cave)), 'ok', 'an admin reads a private stream');
 
-select is(a::text, '(t,t,f,public,1,10,,' || sealcast.log_epoch() || ')', 'everybody may read a public stream') from sealcast_internal.stream_access(:room, null) a;
-select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ')', 'a private stream is not readable without a user') from sealcast_internal.stream_access(:cave, null) a;
-select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ')', 'a private stream is not readable for a user without a role') from sealcast_internal.stream_access(:cave, :guest) a;
-select is(a::text, '(t,t,t,private,1,1,,' || sealcast.log_epoch() || ')', 'a private stream is readable for a user with a role') from sealcast_internal.stream_access(:cave, :vip) a;
-select is(a::text, '(t,t,f,public,1,0,,' || sealcast.log_epoch() || ')', 'the first offset of an empty stream is 1') from sealcast_internal.stream_access(:attic, null) a;
+select is(a::text, '(t,t,f,public,1,10,,' || sealcast.log_epoch() || ',0)', 'everybody may read a public stream') from sealcast_internal.stream_access(:room, null) a;
+select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ',0)', 'a private stream is not readable without a user') from sealcast_internal.stream_access(:cave, null) a;
+select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ',0)', 'a private stream is not readable for a user without a role') from sealcast_internal.stream_access(:cave, :guest) a;
+select is(a::text, '(t,t,t,private,1,1,,' || sealcast.log_epoch() || ',0)', 'a private stream is readable for a user with a role') from sealcast_internal.stream_access(:cave, :vip) a;
+select is(a::text, '(t,t,f,public,1,0,,' || sealcast.log_epoch() || ',0)', 'the first offset of an empty stream is 1') from sealcast_internal.stream_access(:attic, null) a;
 select is((a).found, false, 'a stream that does not exist is not found') from sealcast_internal.stream_access(:nowhere, :vip) a;
 insert into sealcast.restrictions (user_id, stream_id, kind) values (:vip, :cave, 'ban'), (:guest, :cave, 'ban');
 select is(pg_temp.reads(u, :cave), 'PT403 user_banned', 'a banned user is told of the ban, with a role or without') from unnest(array[:vip, :guest]) u;
@@ -100,8 +100,8 @@ update sealcast.streams set trimmed_through = 10 where stream_id = :room;
 select is((a.first_offset, a.last_offset), (11::bigint, 10::bigint), 'without kept offsets, the first offset is the next one') from sealcast_internal.stream_access(:room, null) a;
 
 update sealcast.message_types set rate = 7, max_bytes = 99, role_rates = '{"moderator": 20}' where t = 'chat';
-select is(g::text, '(chat,99,7,"{""moderator"": 20}",f)', 'gate_limits() returns the limits of a type') from sealcast_internal.gate_limits() g where t = 'chat';
-select is((select array_agg(t) from sealcast_internal.gate_limits() where system_only), array['sampling_update', 'transport_migrate', 'transport_warmup', 'viewer_count_update'], 'gate_limits() returns which types are for the system only');
+select is(g::text, '(chat,99,7,"{""moderator"": 20}",f,2)', 'gate_limits() returns the limits of a type') from sealcast_internal.gate_limits() g where t = 'chat';
+select is((select array_agg(t) from sealcast_internal.gate_limits() where system_only), array['message_redacted', 'messages_purged', 'pinned', 'sampling_update', 'stream_rules', 'transport_migrate', 'transport_warmup', 'viewer_count_update'], 'gate_limits() returns which types are for the system only');
 select throws_ok(format($$update sealcast.message_types set role_rates = %L where t = 'chat'$$, bad), '23514', null, 'role_rates refuses ' || bad)
 from unnest(array['[]', '{"a": 0}', '{"a": "5"}', '{"a": [5]}', '{"a": null}']) bad;
 select throws_like($$update sealcast.message_types set rate = 0 where t = 'chat'$$, '%"rate_from_1_to_1000_per_second"', 'a refused rate says which rates are valid');

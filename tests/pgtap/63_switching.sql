@@ -1,7 +1,7 @@
 -- Tests switching: when each step is due, what each step does, and who may force a mode.
 begin;
 \ir scene.psql
-select plan(90);
+select plan(98);
 
 delete from sealcast.viewer_counts;
 update sealcast_internal.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
@@ -16,15 +16,15 @@ create function pg_temp.due(target text default 'ably', webhook boolean default 
   language sql as $$
   select coalesce(string_agg(d.action || ' ' || d.step, ', ' order by d.action), 'nothing')
   from sealcast_internal.due_switches('{0,1,2,3}', array_fill(epoch, array[4]), target, 8, 10, 6, 60000, 30000, 10000, webhook) d $$;
--- Takes one step. transport_migrate names the transport that the sidecar would name.
-create function pg_temp.take(action text, epoch bigint default 7) returns text language plpgsql as $$
+-- Takes one step. transport_migrate names the transport that the sidecar would name. `more` are further members of it.
+create function pg_temp.take(action text, epoch bigint default 7, more text default '') returns text language plpgsql as $$
 declare
   w sealcast.switching;
   taken boolean;
 begin
   select * into w from sealcast.switching x where x.stream_id = 'a0000000-0000-4000-8000-000000000001';
   taken := sealcast_internal.switch_stream('{0,1,2,3}', array_fill(epoch, array[4]), 'a0000000-0000-4000-8000-000000000001', action,
-             w.warm_up, format('{"target":"%s"}', case when action = 'leave' or w.step = 'leaving' then 'sse' else 'ably' end));
+             w.warm_up, format('{"target":"%s"%s}', case when action = 'leave' or w.step = 'leaving' then 'sse' else 'ably' end, more));
   return concat_ws(' ', case when not taken then 'not taken:' end, coalesce(x.step, 'standard'), s.delivery_mode)
          from sealcast.streams s left join sealcast.switching x using (stream_id)
          where s.stream_id = 'a0000000-0000-4000-8000-000000000001';
@@ -46,8 +46,8 @@ create function pg_temp.settle(batch bigint) returns void language sql as $$
   select 'ably', sealcast_internal.shard_of('a0000000-0000-4000-8000-000000000001'), batch, now(), now()
   on conflict (transport, shard) do update set batch = excluded.batch $$;
 -- Sends a step's message, and the target delivers it.
-create function pg_temp.take_and_deliver(action text) returns text language sql as $$
-  select taken from (select pg_temp.take(action) as taken, pg_temp.settle(pg_temp.relay())) t $$;
+create function pg_temp.take_and_deliver(action text, more text default '') returns text language sql as $$
+  select taken from (select pg_temp.take(action, more => more) as taken, pg_temp.settle(pg_temp.relay())) t $$;
 
 -- To the other transport and back.
 select pg_temp.watched(7) \g /dev/null
@@ -66,6 +66,10 @@ select is(pg_temp.take('warm'), 'warming standard', 'the warm-up begins');
 select results_eq('select * from sealcast_internal.delivery_modes()', format('values (%L::uuid, ''hybrid'')', :room), 'both transports carry a warming stream');
 select is(pg_temp.due(), 'probe warming', 'the probe is due');
 select is(pg_temp.due(webhook => true), 'notify warming, probe warming', 'with a webhook, its call is due');
+create function pg_temp.happened_at() returns timestamptz language sql as $$
+  select d.happened_at::timestamptz
+  from sealcast_internal.due_switches('{0,1,2,3}', '{7,7,7,7}', 'ably', 8, 10, 6, 60000, 30000, 10000, true) d where action = 'notify' $$;
+select is(pg_temp.happened_at(), (select since from sealcast.switching where stream_id = :room), 'the webhook is told when the warm-up began');
 select is(pg_temp.take('probe'), 'warming standard', 'the probe is sent');
 select is(pg_temp.told(), 'transport_warmup {}', 'the probe is a message without content');
 select is(pg_temp.take('probe'), 'not taken: warming standard', 'the probe is sent once');
@@ -84,6 +88,7 @@ select is(pg_temp.due(), 'nothing', 'readers wait when the probe is a dead lette
 delete from sealcast.dead_letters;
 select is(pg_temp.due(), 'join warming', 'joining is due when the probe is delivered');
 select is(pg_temp.take('join'), 'joining hybrid', 'joining sets the mode hybrid');
+select is(pg_temp.happened_at(), (select warmed_at from sealcast.switching where stream_id = :room), 'after a later step, the warm-up began when it did');
 select is(pg_temp.told(), 'transport_warmup {} transport_migrate {"target":"ably"}', 'joining sends transport_migrate to the readers');
 select is(pg_temp.due(), 'nothing', 'while both transports carry the stream, nothing is due');
 select pg_temp.wait('10 s') \g /dev/null
@@ -132,6 +137,7 @@ select is(pg_temp.due(), 'repeat leaving', 'after the window, a last transport_m
 select pg_temp.take('repeat') \g /dev/null
 select is(pg_temp.due(), 'cool leaving', 'cooling is then due, because sse needs no delivery');
 select is(pg_temp.take('cool'), 'cooling standard', 'cooling sets the mode standard');
+select is(pg_temp.happened_at(), (select since from sealcast.switching where stream_id = :room), 'the webhook is told when the stream cooled down');
 select is(pg_temp.due(webhook => true), 'notify cooling, warm cooling', 'a cooling stream with enough viewers may warm again');
 select pg_temp.watched(1) \g /dev/null
 select is(pg_temp.due(webhook => true), 'notify cooling', 'without enough viewers, only the call of the webhook is due for a cooling stream');
@@ -204,6 +210,20 @@ select is(pg_temp.due(), 'rest cooling', 'a stream in another cell is no longer 
 
 delete from sealcast.cell_pins;
 delete from sealcast.cells;
+
+-- The readers take longer to move than the window lasts: 40 s, and 5 s for the overlap of the last one.
+delete from sealcast.switching;
+select pg_temp.watched(10), pg_temp.take('warm'), pg_temp.take_and_deliver('probe') \g /dev/null
+select pg_temp.take_and_deliver('join', ',"spread_ms":40000,"overlap_ms":5000'), pg_temp.wait('30 s'), pg_temp.take_and_deliver('repeat') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'after the window, both transports carry the stream until all readers have moved');
+select pg_temp.wait('14 s'), pg_temp.take_and_deliver('repeat') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'the last reader reads both transports for the overlap');
+select pg_temp.wait('1 s'), pg_temp.take_and_deliver('repeat') \g /dev/null
+select is(pg_temp.due(), 'heat joining', 'when all readers have moved, the hot step is due');
+select pg_temp.take('heat'), pg_temp.take_and_deliver('leave', ',"spread_ms":35000,"overlap_ms":0'), pg_temp.wait('34 s'), pg_temp.take('repeat') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'readers who go back have their time too');
+select pg_temp.wait('1 s'), pg_temp.take('repeat') \g /dev/null
+select is(pg_temp.due(), 'cool leaving', 'when all readers are back, cooling is due');
 
 -- Many streams: which comes first, and what a refused step does to the others.
 delete from sealcast.switching;

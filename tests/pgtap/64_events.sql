@@ -2,7 +2,7 @@
 -- events, who may apply events, and that an event is reported as applied only when it was.
 begin;
 \ir scene.psql
-select plan(130);
+select plan(136);
 
 create role tap_shop;
 grant usage on schema sealcast to tap_shop;
@@ -239,6 +239,26 @@ select is(pg_temp.apply(array[pg_temp.say(:guest, 'not held')], first => 401), '
 select results_eq('select "offset" from public.tap_order order by place', 'select generate_series(100::bigint, 350) union all select 400 union all select 401', 'all were applied in order');
 select is(pg_temp.apply(array[pg_temp.say(:guest, 'not held')], first => 402), 'applied', 'and the sender goes on');
 select is_empty('select from sealcast.event_attempts', 'no event waits any more');
+
+-- Events whose message is redacted before it is applied.
+create table public.tap_seen (d text, envelope text);
+grant all on public.tap_seen to tap_shop;
+create function public.tap_see(e sealcast.event) returns void language sql security definer set search_path = pg_catalog, pg_temp as
+  $$ insert into public.tap_seen values ((e).d::text, (e).envelope::text) $$;
+alter function public.tap_see owner to tap_shop;
+grant execute on function public.tap_see(sealcast.event) to sealcast_service;
+select sealcast.register_handler('see', 'chat', 'public.tap_see(sealcast.event)') \g /dev/null
+update sealcast_internal.event_leases set epoch = 2 where group_name = 'default';
+select pg_temp.say(:owner, 'secret') as whole \gset
+select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.redact_message(%L, txn_id => %L, sender_id => %L)', :room, :'whole'::json ->> 'txn_id', :owner)), 'ok', 'a message is redacted before its event is applied');
+select sealcast.envelope(m) as redacted from sealcast.messages m where m.txn_id = (:'whole'::json ->> 'txn_id')::uuid \gset
+select is(pg_temp.apply(array[:'whole'], 'see'), 'applied', 'its event is applied');
+select is((select (d, envelope)::text from public.tap_seen), (null::text, :'redacted')::text, 'the handler gets the redacted envelope, and no content');
+select is(pg_temp.apply(array[:'redacted'], 'see'), 'repeated', 'the redacted envelope is the same event');
+select is(pg_temp.apply(array[replace(:'redacted', '"t":"chat"', '"t":"chut"')], 'see'), 'forged', 'a changed one is forged');
+select is(pg_temp.apply(array[:'redacted']), 'applied', 'another handler applies it by the redacted envelope');
+select sealcast.unregister_handler('see', forget => true) \g /dev/null
+update sealcast_internal.event_leases set epoch = 2 where group_name = 'default';
 
 -- Waiting events whose message is gone, or cannot be verified.
 insert into sealcast.event_attempts (handler, sender_id, txn_id, attempts, reason, stream_id, "offset", due_at) values

@@ -32,7 +32,7 @@ from unnest(array[
 select is((pg_temp.try('sealcast_admin', null, statement || ' returning 1')).message, 'streams are pinned to cell b', 'a cell with pins stays: ' || statement)
 from unnest('{"delete from sealcast.cells","update sealcast.cells set cell = ''e'' where cell = ''b''"}'::text[]) statement;
 select throws_ok('truncate sealcast.streams', '23503', 'other tables still name the streams', 'streams are not truncated alone');
-select lives_ok('truncate sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.switching', 'streams may be truncated together with all tables that refer to them');
+select lives_ok('truncate sealcast.streams, sealcast.stream_roles, sealcast.restrictions, sealcast.stream_rules, sealcast.pins, sealcast.switching', 'streams may be truncated together with all tables that refer to them');
 insert into sealcast.streams (stream_id) values (:room);
 select throws_ok(format('update sealcast.streams set stream_id = %L', :cave), '55000', 'the stream_id of a stream cannot change', 'a stream keeps its id');
 

@@ -1,7 +1,7 @@
 -- Tests maintain(): which partitions it makes and drops, UTC days, trimming, and that it loses no message.
 begin;
 \ir scene.psql
-select plan(62);
+select plan(64);
 
 create function pg_temp.days(parent regclass) returns text language sql as $$
   select string_agg((day - (now() at time zone 'UTC')::date)::text, ' ' order by day) from sealcast_internal.partitions(parent) $$;
@@ -35,12 +35,15 @@ select sealcast_internal.make_partition('sealcast.messages', 'ts', 'ts, message_
 insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id)
 values (:room, 5, 1, pg_temp.day_ms(12), 0, 1), (:room, 6, 1, pg_temp.day_ms(12) + 1, 0, 2), (:cave, 1, 2, pg_temp.day_ms(12), 0, 3), (:room, 7, 1, pg_temp.day_ms(11), 0, 5);
 insert into sealcast.txn_keys values (:guest, :guest, pg_temp.day_ms(8), 1, ''), (:guest, :vip, pg_temp.day_ms(6), 2, '');
+insert into sealcast.redactions (ts, message_id, stream_id, payload_hash, redacted_at, event_id)
+  select pg_temp.day_ms(d), d, :room, sha256(''), 1, 1 from unnest(array[11, 12, 13]) d;
 update sealcast.retention set keep = '10 days';
 select results_eq($$select action, regexp_replace(object, '\d{8}$', '') from pg_temp.maintain()$$,
                   $$values ('trimmed', '1 rows of sealcast.txn_keys'), ('dropped', 'sealcast.stream_runs_'), ('dropped', 'sealcast.stream_runs_'),
                            ('dropped', 'sealcast.stream_runs_'), ('dropped', 'sealcast.messages_'), ('dropped', 'sealcast.messages_')$$, 'keys and partitions beyond retention are removed');
 select is(pg_temp.days('sealcast.stream_runs'), '-10 -1 0 1 2 3 4', 'the log of ten days is kept');
 select is(pg_temp.days('sealcast.messages'), '-11 -10 -1 0 1 2 3 4', 'messages are kept a day longer');
+select is(array_agg(message_id), '{11}', 'redactions are dropped with their messages') from sealcast.redactions;
 select is((select array_agg(trimmed_through order by stream_id) from sealcast.streams where stream_id in (:room, :cave)), array[7, 2]::bigint[], 'trimmed_through is the highest dropped offset of each stream');
 select is(sealcast_internal.last_offset(:room), 7::bigint, 'the next offset follows the dropped ones');
 select is((select count(*) from sealcast.txn_keys where sender_id = :guest), 1::bigint, 'keys younger than a week are kept');
@@ -64,10 +67,12 @@ select is(to_regclass('sealcast.messages_ancient')::text, 'sealcast.messages_anc
 delete from sealcast_internal.relay_log;
 insert into sealcast_internal.relay_log select 0, n, 1, 0, '8:8:', '0', 0, null, null, null, 0, '{}', '{}', '{}' from generate_series(1, 3) n;
 insert into sealcast_internal.relay_members values ('gone', now() - interval '2 h'), ('here', now());
+insert into sealcast_internal.revocations (user_id, due_at) values (:guest, now() - interval '61 min'), (:vip, now() - interval '59 min');
 insert into sealcast_internal.row_keys values (4294967295, 'a'), ('sealcast.streams', 'a');
 select pg_temp.maintain() \g /dev/null
 select is((select array_agg(batch) from sealcast_internal.relay_log), array[3]::bigint[], 'the newest batch is kept');
 select is((select array_agg(holder) from sealcast_internal.relay_members where holder in ('gone', 'here')), array['here'], 'members that are gone are deleted');
+select is((select array_agg(user_id) from sealcast_internal.revocations), array[:vip]::uuid[], 'revocations that have no purpose any more are deleted');
 select is((select array_agg(table_id::text) from sealcast_internal.row_keys where key = 'a'), array['sealcast.streams'], 'keys of dropped tables are deleted');
 
 -- After a restore, messages without an offset are queued once.
@@ -87,7 +92,7 @@ select throws_ok($$update sealcast.retention set keep_txn_ids = '1 minute'$$, '2
 select throws_ok($$update sealcast.retention set keep_txn_ids = '9 days'$$, '23514', null, 'keep_txn_ids above keep is refused');
 select throws_ok($$update sealcast.retention set days_ahead = 0$$, '23514', null, 'days_ahead of 0 is refused');
 insert into sealcast.retention (keep, keep_txn_ids, days_ahead) values ('90 days', '1 day', 2), ('2 days', '2 days', 1);
-select is(sealcast_internal.current_retention()::text, '("90 days","7 days",4)', 'of several rows, the longest times apply');
+select is(sealcast_internal.current_retention()::text, '("90 days","7 days",4,"365 days","184 days","3 days")', 'of several rows, the longest times apply');
 
 -- Without the row of retention, or before the data of a dump is restored, nothing is dropped or queued.
 set local client_min_messages = error;
@@ -116,9 +121,9 @@ truncate sealcast.message_types, sealcast.added_types, sealcast.retention;
 insert into sealcast.message_types (t, rate) values ('chat', 9), ('mine', 1);
 select isnt((select count(*) from pg_temp.maintain()), 0::bigint, 'the first maintain() makes partitions');
 select is((select string_agg(t || ' ' || rate, ', ' order by t) from sealcast.message_types),
-          'announcement 5, chat 9, mine 1, reaction 5, sampling_update 5, transport_migrate 5, transport_warmup 5, viewer_count_update 5',
+          'announcement 5, chat 9, message_redacted 5, messages_purged 5, mine 1, pinned 5, reaction 5, sampling_update 5, stream_rules 5, transport_migrate 5, transport_warmup 5, viewer_count_update 5',
           'the first maintain() adds the built-in types and keeps the rows of the user');
-select is(sealcast_internal.current_retention()::text, '("30 days","7 days",3)', 'the first maintain() adds the default retention');
+select is(sealcast_internal.current_retention()::text, '("30 days","7 days",3,"365 days","184 days","3 days")', 'the first maintain() adds the default retention');
 delete from sealcast.message_types where t in ('reaction', 'announcement');
 delete from sealcast.added_types where t = 'announcement';
 select pg_temp.maintain() \g /dev/null

@@ -20,14 +20,18 @@ insert into granted values
   ('sealcast.log_epoch()', 'asu'), ('sealcast.begin_log_epoch(text)', 'a'),
   ('sealcast_internal.sample_streams(integer[],bigint[],uuid[],integer[],integer)', 's'), ('sealcast_internal.sampled_streams(integer[])', 's'),
   ('sealcast.set_sampling(uuid,integer)', 'au'), ('sealcast.set_delivery_mode(uuid,text)', 'au'),
+  ('sealcast_internal.due_revocations(integer[],integer)', 's'), ('sealcast_internal.end_revocations(bigint[])', 's'),
+  ('sealcast_internal.subscribe_webhook(text[])', 's'), ('sealcast_internal.due_webhooks(integer[],uuid,integer,integer)', 's'),
+  ('sealcast_internal.end_webhooks(uuid[])', 's'), ('sealcast_internal.fail_webhooks(uuid[],text[],integer[],bigint[])', 's'),
+  ('sealcast.replay_webhooks(uuid,uuid)', 'a'), ('sealcast.drop_webhooks(uuid,uuid)', 'a'), ('sealcast.forget_webhooks()', 'a'),
   ('sealcast_internal.due_switches(integer[],bigint[],text,integer,integer,integer,integer,integer,integer,boolean)', 's'),
   ('sealcast_internal.switch_streams(integer[],bigint[],uuid[],text[],uuid[],text[])', 's'), ('sealcast.tier(text,uuid,jsonb)', 'asu'),
   ('sealcast.sign(text,text)', 's'), ('sealcast.seal(text,text,text,text,bigint,json)', 's'), ('sealcast.seal_row()', 's'),
-  ('sealcast.keys()', 'as'), ('sealcast.maintain()', 'as'), ('sealcast.run_maintenance()', 'as'), ('sealcast.repair_row_triggers()', 'as'),
+  ('sealcast.keys()', 'as'), ('sealcast.maintain()', 'as'), ('sealcast.run_maintenance()', 'as'), ('sealcast.erase_user_step(uuid,integer)', 'a'), ('sealcast.erase_user(uuid)', 'a'), ('sealcast.repair_row_triggers()', 'as'),
   ('sealcast.admit(uuid[],text[],uuid[],uuid[],text[])', 's'),
   ('sealcast_internal.health()', 'as'), ('sealcast_internal.readiness()', 's'),
-  ('sealcast.interface_version()', 's'), ('sealcast_internal.call_as(uuid,text,json)', 's'), ('sealcast.migrate_transport(uuid,text,integer)', 'au'),
-  ('sealcast_internal.gate_limits()', 's'), ('sealcast_internal.roles_of(uuid[],uuid[])', 's'), ('sealcast_internal.stream_access(uuid,uuid)', 's'),
+  ('sealcast.interface_version()', 's'), ('sealcast_internal.call_as(uuid,text,json)', 's'), ('sealcast.migrate_transport(uuid,text,integer,integer)', 'au'),
+  ('sealcast_internal.gate_limits()', 's'), ('sealcast_internal.roles_of(uuid[],uuid[])', 's'), ('sealcast_internal.stream_access(uuid,uuid)', 's'), ('sealcast_internal.redacted_offset(uuid)', 's'),
   ('sealcast_internal.reader_access(uuid[],uuid[])', 's'),
   ('sealcast_internal.read_history(uuid,bigint,bigint,integer,boolean)', 's'), ('sealcast.history(uuid,bigint,bigint,integer,text)', 'au'),
   ('sealcast_internal.raise_partition_epochs(text,text,integer[],bigint[],bigint[])', 's'),
@@ -52,11 +56,19 @@ insert into granted values
   ('sealcast_internal.event_dead_letters_to_replay(text,integer)', 's'), ('sealcast_internal.replay_plan(timestamp with time zone,uuid)', 's'),
   ('sealcast_internal.event_partitions_state()', 's'), ('sealcast_internal.note_event_partitions(bigint,integer[],bigint[],bigint[])', 's'), ('sealcast_internal.rewind_events(bigint)', 's'),
   ('sealcast.send_message(uuid,text,json,uuid)', 'au'),
-  ('sealcast.mute(uuid,uuid,timestamp with time zone,text)', 'au'), ('sealcast.ban(uuid,uuid,timestamp with time zone,text)', 'au'),
-  ('sealcast.mute(uuid,uuid,timestamp with time zone,text,text)', 'au'), ('sealcast.ban(uuid,uuid,timestamp with time zone,text,text)', 'au'),
-  ('sealcast.restrictions_of(uuid,uuid)', 'au'), ('sealcast.set_payee(uuid,uuid)', 'au'),
+  ('sealcast.mute(uuid,uuid,timestamp with time zone,text,text,interval)', 'au'), ('sealcast.ban(uuid,uuid,timestamp with time zone,text,text,interval)', 'au'),
+  ('sealcast.redact_message(uuid,bigint,text)', 'au'), ('sealcast.redact_message(uuid,uuid,uuid,text)', 'au'),
+  ('sealcast.redact_messages(uuid,uuid,timestamp with time zone,text)', 'au'), ('sealcast_internal.redact(uuid,bigint,uuid,uuid,text)', 'au'),
+  ('sealcast_internal.redacted_envelope(sealcast.messages)', 'asu'), ('sealcast_internal.redacted_envelope_text(text,text,uuid,uuid,bigint,uuid,bytea,bytea)', 'asu'),
+  ('sealcast.set_stream_rules(uuid,json)', 'au'), ('sealcast.stream_rules_of(uuid)', 'au'), ('sealcast.stream_state(uuid,text)', 'au'), ('sealcast.pin_message(uuid,bigint,text)', 'au'), ('sealcast.unpin_message(uuid)', 'au'), ('sealcast_internal.read_state(uuid)', 's'), ('sealcast_internal.gate_rules()', 's'), ('sealcast_internal.read_stream_rules(uuid)', 's'),
+  ('sealcast.report_message(uuid,bigint,text,text)', 'au'), ('sealcast.reported_messages(uuid,integer,bigint,boolean)', 'au'),
+  ('sealcast_internal.controls_hook(text)', 'a'),
+  ('sealcast.approve_message(uuid)', 'au'), ('sealcast.deny_message(uuid,text)', 'au'), ('sealcast.held_messages_of(uuid,integer,uuid)', 'au'),
+  ('sealcast.resolve_report(uuid,bigint,text,text)', 'au'), ('sealcast.moderation_log_of(uuid,uuid,uuid,integer)', 'au'),
+  ('sealcast.restrictions_of(uuid,uuid)', 'au'), ('sealcast.add_blocked_term(uuid,text,text,boolean,text)', 'au'),
+  ('sealcast.remove_blocked_term(uuid)', 'au'), ('sealcast.blocked_terms_of(uuid)', 'au'), ('sealcast.term_hits_of(uuid,timestamp with time zone,integer,uuid)', 'au'), ('sealcast.set_payee(uuid,uuid)', 'au'),
   ('sealcast.unmute(uuid,uuid)', 'au'), ('sealcast.unban(uuid,uuid)', 'au'), ('sealcast.set_role(uuid,uuid,text)', 'au'),
-  ('sealcast_internal.restrict_user(text,uuid,uuid,timestamp with time zone,text,text)', 'au'), ('sealcast_internal.lift_restriction(text,uuid,uuid)', 'au'),
+  ('sealcast_internal.restrict_user(text,uuid,uuid,timestamp with time zone,text,text,interval)', 'au'), ('sealcast_internal.lift_restriction(text,uuid,uuid)', 'au'),
   ('sealcast.caller_id()', 'au'), ('sealcast.claims()', 'au'), ('sealcast.caller_can_read(uuid)', 'au'), ('sealcast.caller_moderates(uuid)', 'au'),
   ('sealcast_internal.require_stream(uuid)', 'a'), ('sealcast_internal.require_cell(text)', 'a');
 select results_eq(
@@ -82,19 +94,19 @@ select is(array(select p.oid::regprocedure::text from pg_proc p
           '{}'::text[], 'each SECURITY DEFINER function has a pinned search_path');
 select is(array(select p.oid::regprocedure::text from pg_proc p
                 where p.pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and p.prolang <> (select oid from pg_language where lanname = 'c')
-                  and p.prosqlbody is null and 'search_path=pg_catalog, pg_temp' <> all (coalesce(p.proconfig, '{}'))),
-          -- A procedure with settings cannot commit. 92_shadowing.sql calls this one.
-          '{sealcast.run_maintenance()}'::text[], 'each function that looks up names at run time has a pinned search_path');
+                  and p.prosqlbody is null and 'search_path=pg_catalog, pg_temp' <> all (coalesce(p.proconfig, '{}')) order by p.proname),
+          -- A procedure with settings cannot commit. 92_shadowing.sql calls these.
+          '{sealcast.erase_user(uuid),sealcast.run_maintenance()}'::text[], 'each function that looks up names at run time has a pinned search_path');
 
 -- The access to tables and columns: r(ead), w(rite: any privilege other than select).
 create temp table access (relation text, admin text, service text, "user" text);
 insert into access values
-  ('cell_pins', 'rw', '', ''), ('cells', 'rw', '', ''),
+  ('blocked_terms', 'r', '', ''), ('term_hits', 'r', '', ''), ('held_messages', 'r', '', ''), ('cell_pins', 'rw', '', ''), ('cells', 'rw', '', ''),
   ('event_handlers', 'r', '', ''), ('event_effects', 'r', '', ''), ('event_attempts', 'r', '', ''), ('event_dead_letters', 'r', '', ''),
   ('event_leases', 'r', '', ''), ('event_workers', 'r', '', ''), ('event_partitions', 'r', '', ''), ('event_losses', 'r', '', ''),
-  ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('relay_leases', 'r', '', ''), ('relay_log', 'r', '', ''),
-  ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('sampling', 'r', '', ''), ('switching', 'r', '', ''), ('delivery_changes', 'r', '', ''), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
-  ('streams', 'rw', '', 'r'), ('viewer_counts', 'r', '', '');
+  ('dead_letters', 'r', '', ''), ('deliveries', 'r', '', ''), ('delivery_lags', 'r', '', ''), ('message_types', 'rw', '', 'r'), ('messages', 'r', '', 'r'), ('moderation_log', 'r', '', 'r'), ('report_cases', 'r', '', 'r'), ('reports', 'r', '', ''), ('redactions', 'r', '', 'r'), ('retained_messages', 'r', '', ''), ('relay_leases', 'r', '', ''), ('relay_log', 'r', '', ''),
+  ('relay_members', 'r', '', ''), ('restrictions', 'rw', '', 'r'), ('sampling', 'r', '', ''), ('switching', 'r', '', ''), ('delivery_changes', 'r', '', ''), ('stream_rules', 'r', '', 'r'), ('pins', 'r', '', 'r'), ('stream_runs', 'r', '', 'r'), ('stream_roles', 'rw', '', 'r'),
+  ('streams', 'rw', '', 'r'), ('viewer_counts', 'r', '', ''), ('webhook_events', 'r', '', '');
 create function pg_temp.access(role text, relation oid) returns text language sql as $$
   select concat(case when has_any_column_privilege(role, relation, 'select') then 'r' end,
                 case when has_any_column_privilege(role, relation, 'insert') or has_any_column_privilege(role, relation, 'update')
@@ -108,8 +120,8 @@ select results_eq(
 select is(array(select c.relname::text from pg_class c where c.relnamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace) and c.relkind = 'S'
                 and (has_sequence_privilege('sealcast_admin', c.oid, 'usage, select, update') or has_sequence_privilege('sealcast_service', c.oid, 'usage, select, update')
                      or has_sequence_privilege('sealcast_user', c.oid, 'usage, select, update'))), '{}'::text[], 'no role may use a sequence');
-select is((select array_agg(attname::text order by attname) from pg_attribute where attrelid = 'sealcast.message_types'::regclass and attnum > 0
-           and not has_column_privilege('sealcast_admin', attrelid, attnum, 'update')), array['admit_hook'], 'sealcast_admin may not set columns that name code');
+select is(array(select tgname::text from pg_trigger where tgrelid = 'sealcast.message_types'::regclass and tgname like 'require_hook_owner%' and tgenabled = 'O' order by 1),
+          array['require_hook_owner', 'require_hook_owner_changed', 'require_hook_owner_deleted'], 'triggers check who may set the column that names code');
 
 -- Statements that each role must not run.
 create temp table attempts (who text, statement text);
@@ -192,7 +204,7 @@ select is(pg_temp.logged_in('sealcast_service', 'set role sealcast_service'), 'T
 -- The sidecar acts for users through call_as() alone, with their rights, whatever claims it sets for itself.
 \set asAdmin '''{"sub":"b0000000-0000-4000-8000-000000000004","role":"sealcast_admin"}'''
 select is(array(select f from (select distinct proname::text as f from pg_proc where pronamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace, 'pg_catalog'::regnamespace)) p
-                where f <> all ('{mute,ban,unmute,unban,set_role,migrate_transport}')
+                where f <> all ('{mute,ban,unmute,unban,redact_message,redact_messages,set_role,add_blocked_term,remove_blocked_term,blocked_terms_of,term_hits_of,migrate_transport,set_stream_rules,pin_message,unpin_message,report_message,resolve_report,reported_messages,approve_message,deny_message,held_messages_of,moderation_log_of}')
                   and pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast_internal.call_as(%L, %L, ''{}'')', :owner, f)) <> 'PT404 not_found'),
           '{}'::text[], 'call_as() calls no function outside its list');
 select is(pg_temp.outcome('sealcast_service', :asAdmin, format('select sealcast_internal.call_as(%L, %L, %L)', caller, f, json_build_object('user_id', :vip))),

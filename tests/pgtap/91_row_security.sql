@@ -23,12 +23,26 @@ from pg_temp.event(:'captured') e \g /dev/null
 select pg_temp.settle() \g /dev/null
 select sealcast.mute(s, u::uuid) from :streams, unnest(array[:guest, :vip]) u \g /dev/null
 insert into sealcast.stream_runs select s, 1, 1, extract(epoch from now()) * 1000, 0, 1 from :streams;
+insert into sealcast.report_cases (stream_id, "offset", sender_id, envelope) select s, 1, :owner, '{}' from :streams;
+insert into sealcast.reports (stream_id, "offset", reporter_id) select s, 1, :guest from :streams;
+insert into sealcast.redactions (ts, message_id, stream_id, payload_hash, redacted_at, event_id)
+  select 1, row_number() over (), s, sha256(''), 1, 1 from :streams;
+insert into sealcast.retained_messages select s, 'tap', '', 1, 0, 1, 1 from :streams;
 insert into sealcast_internal.relay_log (shard, batch, epoch, logged_at, seen, seen_xid, seen_id, after_id, stream_ids, first_offsets, last_offsets)
   values (0, 1, 1, 0, '1:1:', '0', 0, 0, '{}', '{}', '{}');
 insert into sealcast_internal.relay_members values ('tap', now());
 insert into sealcast.deliveries values ('post', 0, 1, now(), now());
 insert into sealcast.delivery_lags select 'post', s, 1, 'x' from :streams;
 insert into sealcast.dead_letters select 'post', s, 1, 'x', 1 from :streams;
+insert into sealcast.webhook_events (event_id, type, stream_id, occurred_at, data)
+  select gen_random_uuid(), 'user.banned', s, now(), '{}' from :streams;
+insert into sealcast.stream_rules (stream_id, slow_mode_s) select s, 5 from :streams;
+insert into sealcast.pins select s, 1, :guest, gen_random_uuid(), null, null from :streams;
+insert into sealcast.blocked_terms (stream_id, term) select s, 'tap' from :streams;
+insert into sealcast.held_messages (held_id, stream_id, sender_id, txn_id, t, d, sent_hash, held_by, held_at, expires_at)
+  select gen_random_uuid(), s, :owner, gen_random_uuid(), 'chat', '{}', '', 'rule', now(), now() from :streams;
+insert into sealcast.term_hits (at, stream_id, sender_id, txn_id, t, term_id, action)
+  select now(), s, :guest, gen_random_uuid(), 'chat', gen_random_uuid(), 'flag' from :streams;
 insert into sealcast.sampling select s, 50, false, now() from :streams;
 insert into sealcast.switching (stream_id, step, since) select s, 'hot', now() from :streams;
 insert into sealcast.viewer_counts (stream_id, published_at) select s, now() from :streams;
@@ -109,6 +123,7 @@ select results_eq(
   $$select relname, array[admin, owner, moderator, banned, guest, nobody] from (values
     --                     sealcast_admin  owner  moder. banned guest  nobody
     ('accounts',            '6',            '2',   '0',   '0',   '2',   '0'),
+    ('blocked_terms',       '2',            '-',   '-',   '-',   '-',   '-'),
     ('cell_pins',           '2 i u2 d2',    '-',   '-',   '-',   '-',   '-'),
     ('cells',               '1 i u1 d',     '-',   '-',   '-',   '-',   '-'),
     ('chatters',            '1',            '-',   '-',   '-',   '-',   '-'),
@@ -126,22 +141,32 @@ select results_eq(
     ('event_losses',        '1',            '-',   '-',   '-',   '-',   '-'),
     ('event_partitions',    '1',            '-',   '-',   '-',   '-',   '-'),
     ('event_workers',       '1',            '-',   '-',   '-',   '-',   '-'),
+    ('held_messages',       '2',            '-',   '-',   '-',   '-',   '-'),
     ('holds',               '1',            '0',   '0',   '0',   '1',   '0'),
     -- A type with an admit hook is not deleted.
-    ('message_types',       '8 i u8',       '8',   '8',   '8',   '8',   '8'),
+    ('message_types',       '12 i u12',     '12',  '12',  '12',  '12',  '12'),
     ('messages',            '4',            '4',   '3',   '3',   '3',   '3'),
+    ('moderation_log',      '5',            '5',   '2',   '0',   '0',   '0'),
+    ('pins',                '2',            '2',   '1',   '1',   '1',   '1'),
+    ('redactions',          '2',            '2',   '1',   '1',   '1',   '1'),
     ('relay_leases',        '4',            '-',   '-',   '-',   '-',   '-'),
     ('relay_log',           '1',            '-',   '-',   '-',   '-',   '-'),
     ('relay_members',       '1',            '-',   '-',   '-',   '-',   '-'),
+    ('report_cases',        '2',            '2',   '1',   '0',   '0',   '0'),
+    ('reports',             '2',            '-',   '-',   '-',   '-',   '-'),
     ('restrictions',        '5 i u5 d5',    '5',   '2',   '1',   '2',   '0'),
+    ('retained_messages',   '2',            '-',   '-',   '-',   '-',   '-'),
     ('sampling',            '2',            '-',   '-',   '-',   '-',   '-'),
     ('stream_minutes',      '1',            '-',   '-',   '-',   '-',   '-'),
     ('stream_roles',        '6 i u6 d6',    '6',   '3',   '1',   '0',   '0'),
+    ('stream_rules',        '2',            '2',   '1',   '1',   '1',   '1'),
     ('stream_runs',         '2',            '2',   '1',   '1',   '1',   '1'),
     ('streams',             '3 i u3 d3',    '3',   '2',   '2',   '2',   '2'),
     ('switching',           '2',            '-',   '-',   '-',   '-',   '-'),
+    ('term_hits',           '2',            '-',   '-',   '-',   '-',   '-'),
     ('transfers',           '5',            '2',   '0',   '0',   '4',   '0'),
     ('viewer_counts',       '2',            '-',   '-',   '-',   '-',   '-'),
+    ('webhook_events',      '2',            '-',   '-',   '-',   '-',   '-'),
     ('xp',                  '1',            '0',   '0',   '0',   '1',   '0'),
     ('xp_days',             '1',            '0',   '0',   '0',   '1',   '0'),
     ('xp_rules',            '4 i u4 d4',    '4',   '4',   '4',   '4',   '4')) v (relname, admin, owner, moderator, banned, guest, nobody)$$,

@@ -7,11 +7,16 @@ select plan(7);
 create temp table schemas (schema text);
 insert into schemas values ('sealcast'), ('sealcast_internal'), ('sealcast_economy');
 
--- Rows for the functions to find: a relayed message, a restriction, an envelope, and a paid gift.
+-- Rows for the functions to find: a relayed message that was reported, a restriction, an envelope, and a paid gift.
 select pg_temp.admit(:room, 'chat', :guest, '{"content":"x"}') \g /dev/null
 select sealcast_internal.claim_shards('x', 60000) \g /dev/null
 select sealcast_internal.drain('x', array_agg(shard::integer), array_agg(epoch), 10) from sealcast_internal.relay_leases \g /dev/null
+insert into sealcast.stream_runs (stream_id, "offset", messages, logged_at, ts, first_id) select :room, 1, 1, ts, ts, message_id from sealcast.messages;
+insert into sealcast.report_cases (stream_id, "offset", sender_id, envelope) values (:room, 1, :guest, '{}');
+insert into sealcast.held_messages (held_id, stream_id, sender_id, txn_id, t, d, sent_hash, held_by, held_at, expires_at)
+  values ('c0000000-0000-4000-8000-000000000002', :room, :guest, gen_random_uuid(), 'chat', '{}', '', 'rule', now(), now() + interval '1 hour');
 select sealcast.mute(:room, :vip) \g /dev/null
+insert into sealcast.blocked_terms (term_id, stream_id, term, kind) values ('c0000000-0000-4000-8000-000000000001', :room, 'tap+', 'pattern');
 select quote_literal(sealcast.seal('chat', :room, :guest, 'x', 1, '{}')) as envelope \gset
 select sealcast_economy.deposit(u, 1000, 'USD', u::text) from unnest(array[:guest, :owner]::uuid[]) u \g /dev/null
 select gen_random_uuid() as gift \gset
@@ -97,11 +102,13 @@ grant execute on function public.tap_handler(sealcast.event) to sealcast_service
 select sealcast.register_handler('x', 'chat', 'public.tap_handler(sealcast.event)') \g /dev/null
 create temp table named_arguments (name text, value text);
 insert into named_arguments values
-  ('kind text', 'mute'), ('role', 'vip'), ('t', 'chat'), ('types', '{chat}'), ('payloads', '{"{}"}'), ('mode', 'hot'),
+  ('held_id', 'c0000000-0000-4000-8000-000000000002'), ('held_by', 'rule'),
+  ('kind text', 'mute'), ('outcome text', 'acted'), ('role', 'vip'), ('t', 'chat'), ('types', '{chat}'), ('payloads', '{"{}"}'), ('mode', 'hot'),
   ('stream_id', :room), ('stream_ids', format('{%s}', :room)), ('user_id', :guest), ('user_ids', format('{%s}', :guest)),
   ('caller', :owner), ('sender_id', :owner), ('sender_ids', format('{%s}', :owner)), ('until', '2100-01-01'), ('kid', 'k1'),
   ('target text', 'sse'), ('function text', 'ban'), ('function regprocedure', 'public.tap_handler(sealcast.event)'), ('function_name text', 'public.tap_handler(sealcast.event)'), ('timeout', '5 s'), ('lease_ms', '3000'), ('every_ms', '3000'), ('repeat_ms', '3000'),
   ('arguments', format('{"stream_id":%s,"user_id":%s}', to_json(:room::text), to_json(:guest::text))),
+  ('rules json', '{"slow_mode_s":9}'), ('changes', '{"slow_mode_s":9}'), ('rates jsonb', '{"chat":1}'),
   ('currency', 'USD'), ('reference', 'ref'), ('transfer_kind', 'deposit'), ('event sealcast.event', pg_temp.event(:'gift')::text),
   ('postings', format('{"(wallet,%s,1)","(outside,%s,-1)"}', :owner, :system)),
   ('key', 'ts'), ('primary_key', 'ts, message_id'), ('sig', '\x' || repeat('00', 32)),
@@ -115,6 +122,8 @@ insert into typed_arguments values
   ('timestamp with time zone', '2100-01-01'), ('interval', '1 day'), ('date', '2100-01-01'),
   ('regclass', 'sealcast.messages'), ('regprocedure', 'sealcast.keys()'),
   ('sealcast_economy.account_kind', 'wallet'),
+  ('sealcast.restrictions', (select r::text from sealcast.restrictions r limit 1)),
+  ('sealcast.stream_roles', (select r::text from sealcast.stream_roles r limit 1)),
   ('sealcast.event_handlers', (select h::text from sealcast.event_handlers h where name = 'x'));
 create function pg_temp.argument(name text, type oid) returns text language sql as $$
   select format('%L::%I.%I', coalesce((select value from named_arguments n
@@ -149,9 +158,10 @@ insert into tries
   from pg_class c join schemas on c.relnamespace = schema::regnamespace, unnest(array['sealcast_user', 'sealcast_admin']) r
   where c.relkind in ('r', 'p', 'v') and has_table_privilege(r, c.oid, 'select')
   union all
-  -- The triggers, and the procedure.
+  -- The triggers, and the procedures.
   values ('sealcast.run_maintenance()', 'sealcast_admin', 'call sealcast.run_maintenance()'),
-         ('sealcast_internal.keep_hook()', current_user, 'delete from sealcast.message_types'),
+         ('sealcast.erase_user(uuid)', 'sealcast_admin', format('call sealcast.erase_user(%L)', :guest)),
+         ('sealcast_internal.require_hook_owner()', current_user, 'delete from sealcast.message_types'),
          ('sealcast_internal.qualify_hook()', current_user, 'update sealcast.message_types set admit_hook = admit_hook'),
          ('sealcast_internal.require_defaults()', 'sealcast_admin', $$update sealcast.message_types set rate = 7$$),
          ('sealcast_internal.delete_with_streams()', 'sealcast_admin', $$delete from sealcast.streams$$),
@@ -159,7 +169,16 @@ insert into tries
          ('sealcast_internal.refuse_pinned_cells()', 'sealcast_admin', $$delete from sealcast.cells$$),
          ('sealcast_internal.refuse_orphans()', current_user, 'truncate sealcast.streams'),
          ('sealcast_internal.refuse_column_changes()', current_user, 'alter table sealcast.streams add slug text'),
+         ('sealcast_internal.log_inserted_restrictions()', 'sealcast_admin', format('insert into sealcast.restrictions (user_id, kind) values (%L, ''ban'')', :guest)),
+         ('sealcast_internal.log_changed_restriction()', 'sealcast_admin', $$update sealcast.restrictions set note = 'x'$$),
+         ('sealcast_internal.log_inserted_roles()', 'sealcast_admin', format('insert into sealcast.stream_roles (stream_id, user_id, role) values (%L, %L, ''vip'')', :room, :nowhere)),
+         ('sealcast_internal.log_changed_role()', 'sealcast_admin', $$update sealcast.stream_roles set role = 'x'$$),
+         ('sealcast_internal.log_changed_stream()', 'sealcast_admin', $$update sealcast.streams set closed_at = '2020-01-01'$$),
+         ('sealcast_internal.refuse_log_change()', current_user, 'truncate sealcast.moderation_log'),
          ('sealcast_internal.note_delivery_change()', 'sealcast_admin', $$update sealcast.streams set delivery_mode = 'hot'$$),
+         ('sealcast_internal.revoke_tokens_of_banned()', 'sealcast_admin', format($$insert into sealcast.restrictions (user_id, kind) values (%L, 'ban')$$, :vip)),
+         ('sealcast_internal.revoke_tokens_of_member()', 'sealcast_admin', 'delete from sealcast.stream_roles'),
+         ('sealcast_internal.note_term_change()', 'sealcast_user', format('select sealcast.add_blocked_term(%L, ''x.y'', ''pattern'')', :room)),
          ('sealcast.seal_row()', 'sealcast_user', $$insert into public.tap_sealed values ('u', 'x', '{}')$$),
          ('sealcast.idempotent_insert()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'x')$$),
          ('sealcast_internal.row_companion()', 'sealcast_user', $$insert into public.tap_keyed values ('u', 'y')$$),
@@ -182,23 +201,39 @@ select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on 
                   and p.oid::regprocedure::text not in (select what from outcomes)),
           '{}'::text[], 'every function was called');
 select results_eq($$select distinct what, outcome from outcomes where outcome <> 'ok' order by 1$$,
-                  $$values ('sealcast.history(uuid,bigint,bigint,integer,text)', 'PT400 there is no such channel'),
-                           -- It has called everything before it commits.
+                  $$values -- A valid kind is tried with note_term_change().
+                           ('sealcast.add_blocked_term(uuid,text,text,boolean,text)', 'PT400 the kind of the term is invalid'),
+                           -- The procedures have called everything before they commit.
+                           ('sealcast.erase_user(uuid)', '2D000 invalid transaction termination'),
+                           ('sealcast.history(uuid,bigint,bigint,integer,text)', 'PT400 there is no such channel'),
+                           ('sealcast.redact_message(uuid,uuid,uuid,text)', 'PT404 the stream has no such message'),
+                           -- purge_messages() is tried by itself.
+                           ('sealcast.redact_messages(uuid,uuid,timestamp with time zone,text)', 'PT400 since 2100-01-01 00:00:00+00 is in the future'),
                            ('sealcast.run_maintenance()', '2D000 invalid transaction termination'),
+                           ('sealcast.stream_state(uuid,text)', 'PT400 there is no such channel'),
                            -- deposit() passes valid arguments to this function.
                            ('sealcast_economy.post(text,text,sealcast_economy.posting[],uuid,uuid,text)',
                             '23514 new row for relation "transfers" violates check constraint "transfers_cause"'),
                            ('sealcast_economy.refuse_change()', '55000 sealcast_economy.entries is append-only'),
+                           -- Only the system may send the type, and users send the one of the argument.
+                           ('sealcast_internal.announce_redaction(uuid,text,json)', 'PT403 you may not send messages of type chat'),
                            -- The argument names no act.
                            ('sealcast_internal.authorise(text,uuid,uuid)', 'P0002 query returned no rows'),
                            ('sealcast_internal.authorise_and_lock(text,uuid,uuid)', 'P0002 query returned no rows'),
                            -- It drops the temporary tables of its session, and the tables of this test are in use.
                            ('sealcast_internal.clean_session()', '55006 cannot DROP TABLE "outcomes" because it is being used by active queries in this session'),
+                           -- The argument is no table of an erasure.
+                           ('sealcast_internal.erase_in_pages(uuid,regclass,tid,tid)', '20000 case not found'),
+                           ('sealcast_internal.redact(uuid,bigint,uuid,uuid,text)', 'PT400 the message is not named'),
                            ('sealcast_internal.refuse(integer,text,text,text,text,bigint)', 'PT001 x'),
                            ('sealcast_internal.refuse_column_changes()', '0A000 the columns of table sealcast.streams belong to the extension sealcast'),
+                           ('sealcast_internal.refuse_decided(sealcast.held_messages)', 'PT409 the message is  already'),
+  ('sealcast_internal.refuse_log_change()', '55000 sealcast.moderation_log is append-only'),
                            ('sealcast_internal.refuse_orphans()', '23503 other tables still name the streams'),
                            ('sealcast_internal.refuse_stream_id_change()', '55000 the stream_id of a stream cannot change'),
-                           ('sealcast_internal.require_cell(text)', '23503 cell x does not exist')$$, 'behind the shadows, all other calls succeed');
+                           ('sealcast_internal.require_cell(text)', '23503 cell x does not exist'),
+                           ('sealcast_internal.require_channel(text)', 'PT400 there is no such channel'),
+                           ('sealcast_internal.retained_key(text)', '22P02 invalid input syntax for type json')$$, 'behind the shadows, all other calls succeed');
 
 -- The shadows catch a function that is not pinned.
 create function pg_temp.careless(body text) returns text language plpgsql as $$

@@ -95,6 +95,7 @@ insert into rules values
 create temp table excused (rule text, object text, reason text);
 insert into excused values
   ('a function that looks up names in the search_path of its caller', 'sealcast.run_maintenance()', 'a procedure with settings cannot commit; all its names have schemas'),
+  ('a function that looks up names in the search_path of its caller', 'sealcast.erase_user(uuid)', 'a procedure with settings cannot commit; all its names have schemas'),
   ('a table without a primary key', 'sealcast.messages', 'each of its partitions has one, see make_partition()'),
   ('a table without a primary key', 'sealcast.stream_runs', 'each of its partitions has one, see make_partition()'),
   ('a table without a primary key', 'sealcast_internal.outbox', 'the table is a queue'),
@@ -145,7 +146,7 @@ select isnt(array(select pg_temp.broken('tap_bad', query)), '{}'::text[], 'the l
 -- names, the conditions of trim_pages(), which have literals of ours, and the names of our objects and of roles in
 -- revoke_grants().
 select is(array(select p.proname::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace where regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '\mexecute\M' order by 1),
-          '{drop_partitions,index_partitions,keys_without_row,make_partition,revoke_grants,rotate_outbox,trim_pages}'::text[], 'no other function has dynamic SQL');
+          '{drop_partitions,find_in_pages,index_partitions,keys_without_row,make_partition,revoke_grants,rotate_outbox,trim_pages}'::text[], 'no other function has dynamic SQL');
 -- A backslash in a string depends on standard_conforming_strings, when the function is created or when it is called.
 select is(array(select p.oid::regprocedure::text from pg_proc p join schemas on p.pronamespace = schema::regnamespace
                 where p.prosrc ~ '\\' or pg_get_function_sqlbody(p.oid) ~ '\\'

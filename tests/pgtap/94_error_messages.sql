@@ -2,7 +2,7 @@
 -- phrase of the HTTP status line.
 begin;
 \ir economy.psql
-select plan(14);
+select plan(16);
 
 \set split 'E''x\\r\\nSet-Cookie: stolen=1\\u0085\\x7F'''
 create function public.tap_refuse(uuid, uuid, text, uuid, json) returns sealcast.refusal language sql as
@@ -17,6 +17,8 @@ insert into calls values
   ('sealcast_user', :owner, format('select sealcast.send_message(%L, ''gift'', %L, gen_random_uuid())', :room, json_build_object(:split, 1))),
   ('sealcast_user', :owner, format('select sealcast.send_message(%L, ''gift'', %L, gen_random_uuid())', :room, json_build_object('amount', 1, 'currency', :split))),
   ('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, %L)', :room, :guest, :split)),
+  ('sealcast_user', :owner, format('select sealcast.report_message(%L, 1, null, %L)', :room, :split)),
+  ('sealcast_user', :owner, format('select sealcast.resolve_report(%L, 1, %L)', :room, :split)),
   ('sealcast_user', :owner, format('select sealcast.migrate_transport(%L, %L)', :room, :split)),
   ('sealcast_user', :owner, format('select sealcast.set_delivery_mode(%L, %L)', :room, :split)),
   ('sealcast_user', :owner, format('select sealcast.history(%L, channel => %L)', :room, :split)),

@@ -51,6 +51,7 @@ select kept.apply('xp', 1, 3) \g /dev/null
 select kept.apply('aggregates', 1, 3) \g /dev/null
 insert into sealcast.event_dead_letters (group_name, partition, entry, reason, attempts) values ('default', 0, '9-0', 'malformed', 0);
 select sealcast.mute(:room, :guest) \g /dev/null
+select set_config('request.jwt.claims', '{"sub":"b0000000-0000-4000-8000-000000000001"}', true), sealcast.report_message(:room, 1, 'spam') \g /dev/null
 
 do $$
 declare

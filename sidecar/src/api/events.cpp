@@ -11,6 +11,7 @@
 #include "api/stream_access.h"
 #include "base/backoff.h"
 #include "base/event.h"
+#include "message/stream_states.h"
 #include "transport/sse/hub.h"
 
 namespace sealcast::api {
@@ -30,6 +31,7 @@ struct Events {
   Callers& callers;
   const message::Cells& cells;
   message::History& history;
+  message::StreamStates& states;
   Hub& public_hub;
   Hub& vip_hub;
 
@@ -39,6 +41,11 @@ struct Events {
   asio::awaitable<void> wait_for_cells(Hub::Clock::time_point deadline) const;
   asio::awaitable<message::StreamAccess> access(const std::string& stream_id, const std::string& user_id,
                                                 const Hub& hub, Hub::Clock::time_point deadline) const;
+  asio::awaitable<message::StreamStates::Current> state(const std::string& stream_id,
+                                                        const message::StreamAccess& stream, const Hub& hub,
+                                                        Hub::Clock::time_point deadline) const;
+  asio::awaitable<bool> is_clean(const Hub& hub, const Hub::Reservation& reservation, const std::string& stream_id,
+                                 const message::StreamAccess& stream, std::int64_t start) const;
 };
 
 // Returns where the reader goes on: the header, which a browser sends when it connects again, before the parameters.
@@ -51,6 +58,13 @@ std::optional<ResumePoint> event_resume_point(const http::Request& request) {
   if (text.empty()) return std::nullopt;
   const auto point = parse_resume_point(text);
   return point ? point : ResumePoint::of_no_log();
+}
+
+// Without an id, so that the event does not become a resume point.
+void append_retained_event(const message::RetainedMessage& message, transport::Channel channel, std::string& out) {
+  out += "data: ";
+  message::append_retained_frame(message, channel, out);
+  out += "\n\n";
 }
 
 // The hub does not count a reader that waits here, but http.max_connections does.
@@ -73,6 +87,37 @@ asio::awaitable<message::StreamAccess> Events::access(const std::string& stream_
       if (!error.transient() || !may_repeat()) throw;
     }
     co_await sleep_for(random_between(kMinPause, kMaxPause));
+  }
+}
+
+// The same for the retained messages, while they are of another log than `stream`.
+asio::awaitable<message::StreamStates::Current> Events::state(const std::string& stream_id,
+                                                              const message::StreamAccess& stream, const Hub& hub,
+                                                              Hub::Clock::time_point deadline) const {
+  const auto may_repeat = [&] { return !hub.waits_ended() && Hub::Clock::now() < deadline; };
+  while (true) {
+    try {
+      message::StreamStates::Current current = co_await states.read(stream_id, stream.newest_redaction);
+      if (current.state->log_epoch == stream.log_epoch || !may_repeat()) co_return current;
+    } catch (const postgres::Error& error) {
+      if (!error.transient() || !may_repeat()) throw;
+    }
+    co_await sleep_for(random_between(kMinPause, kMaxPause));
+  }
+}
+
+// Returns whether a reader that goes on after `start` may get frames from the hub's ring: see Hub::is_clean(). Looks up
+// the announcement of a redaction that the hub does not know, if the reader needs older frames.
+asio::awaitable<bool> Events::is_clean(const Hub& hub, const Hub::Reservation& reservation,
+                                       const std::string& stream_id, const message::StreamAccess& stream,
+                                       std::int64_t start) const {
+  if (hub.is_clean(reservation, stream.newest_redaction)) co_return true;
+  if (start >= stream.last_offset || !hub.may_check_redaction(reservation)) co_return false;
+  try {
+    const std::int64_t announced_at = co_await history.redacted_offset(stream_id);
+    co_return hub.note_redaction(reservation, stream.newest_redaction, announced_at);
+  } catch (const postgres::Error&) {
+    co_return false;
   }
 }
 
@@ -113,15 +158,39 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
   const bool ahead = after && after->offset > stream->last_offset;
   const bool behind = foreign || (after && after->offset < stream->first_offset - 1);
   const std::int64_t start = behind ? stream->first_offset - 1 : !after || ahead ? stream->last_offset : after->offset;
+  // A reader without a resume point begins with the state of the stream, and goes on where that ends. From there on the
+  // ring gets every frame.
+  const bool from_state = !after || (ahead && !behind);
+  std::int64_t begin = start;
+  std::string retained;
+  if (from_state) {
+    try {
+      const message::StreamStates::Current current = co_await state(stream_id, *stream, hub, deadline);
+      if (current.state->log_epoch != stream->log_epoch) {
+        answer_database_unavailable(response);
+        co_return;
+      }
+      for (const message::RetainedMessage& message : current.state->messages) {
+        append_retained_event(message, *channel, retained);
+      }
+      begin = current.as_of;
+    } catch (const postgres::Error& error) {
+      answer_database_failure(error, "cannot read the state of a stream", response);
+      co_return;
+    }
+  }
+  const bool clean = co_await is_clean(hub, reservation, stream_id, *stream, begin);
   auto executor = co_await asio::this_coro::executor;
   Hub::Reader reader{.identity = {caller->user_id, caller->expires_at + message::kLeewaySeconds},
                      .socket = asio::ip::tcp::socket(executor),
                      .head = {},
                      .chunked = request.version >= 11,
-                     .after = start,
-                     .last_offset = stream->last_offset,
+                     .after = begin,
+                     .last_offset = from_state && clean ? begin : stream->last_offset,
                      .log_epoch = stream->log_epoch,
-                     .reset = ahead || behind};
+                     .reset = ahead || behind,
+                     .retained = std::move(retained),
+                     .ring_from = clean ? 0 : stream->last_offset};
   response.content_type = "text/event-stream";
   // A proxy that compresses would keep frames back.
   response.cache_control = "no-store, no-transform";
@@ -137,9 +206,10 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
 
 }  // namespace
 
-http::Handler events(Callers& callers, const message::Cells& cells, message::History& history, Hub& hub, Hub& vip_hub) {
-  auto route = std::make_shared<const Events>(
-      Events{.callers = callers, .cells = cells, .history = history, .public_hub = hub, .vip_hub = vip_hub});
+http::Handler events(Callers& callers, const message::Cells& cells, message::History& history,
+                     message::StreamStates& states, Hub& hub, Hub& vip_hub) {
+  auto route = std::make_shared<const Events>(Events{
+      .callers = callers, .cells = cells, .history = history, .states = states, .public_hub = hub, .vip_hub = vip_hub});
   return [route](http::Exchange& exchange, std::string_view id) { return route->answer(exchange, id); };
 }
 

@@ -77,7 +77,7 @@ asio::awaitable<void> Messages::answer(http::Exchange& exchange, std::string_vie
       if (row > 0) body += ',';
       const transport::FrameRow frame = page[row];
       bytes += frame.envelope.size();
-      transport::append_frame(frame.offset, frame.prev, frame.envelope, body);
+      transport::append_frame(frame.offset, frame.prev, frame.envelope, frame.redacted, body);
     }
     body += "],\"first\":" + std::to_string(stream->first_offset) + ",\"last\":" + std::to_string(stream->last_offset);
     body += ",\"epoch\":\"" + stream->log_epoch + '"';

@@ -32,6 +32,7 @@ class Cells;
 class Gate;
 class History;
 class Limits;
+class StreamStates;
 class TicketIssuer;
 }  // namespace message
 namespace regions {
@@ -57,12 +58,25 @@ http::Handler verify(postgres::Pool& pool, const message::Limits& limits);
 // calls for the session's user. The text must stay valid as long as the handler.
 http::Handler moderation(std::string_view function, Callers& callers, message::Gate& gate, postgres::Pool& pool);
 
+// GET /streams/{id}/reports, GET /streams/{id}/moderation_log. `function` is as above; its arguments are the stream and
+// those of the query parameters `parameters` that the request has.
+http::Handler moderation_page(std::string_view function, std::vector<std::string_view> parameters, Callers& callers,
+                              const message::Cells& cells, message::Gate& gate, postgres::Pool& pool);
+
 // GET /streams/{id}/events. The public channel is read from `hub`, the vip channel from `vip_hub`.
-http::Handler events(Callers& callers, const message::Cells& cells, message::History& history, transport::sse::Hub& hub,
-                     transport::sse::Hub& vip_hub);
+http::Handler events(Callers& callers, const message::Cells& cells, message::History& history,
+                     message::StreamStates& states, transport::sse::Hub& hub, transport::sse::Hub& vip_hub);
 
 // GET /streams/{id}/messages
 http::Handler messages(Callers& callers, const message::Cells& cells, message::History& history);
+
+// GET /streams/{id}/state
+http::Handler stream_state(Callers& callers, const message::Cells& cells, message::History& history,
+                           message::StreamStates& states);
+
+// GET /streams/{id}/rules
+http::Handler stream_rules(Callers& callers, const message::Cells& cells, message::History& history,
+                           postgres::Pool& pool);
 
 // POST /streams/{id}/token
 struct TokenLifetimes {

@@ -1,4 +1,5 @@
-// The program sealcastd: reads the command line and the settings, then runs the sidecar, a worker or a replay.
+// The program sealcastd: reads the command line and the settings, then runs the sidecar, a worker, a replay or an
+// erasure.
 //
 // SIGTERM and SIGINT shut the process down; a second one ends the lame-duck time, and a third one ends the process.
 // SIGHUP reloads what can be reloaded.
@@ -20,6 +21,7 @@
 #include <string>
 #include <string_view>
 
+#include "app/erase_user.h"
 #include "app/sidecar.h"
 #include "app/transports.h"
 #include "app/worker_process.h"
@@ -179,6 +181,10 @@ int run(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1'000'000));
   for (CLI::App* const command : {worker, replay}) command->fallthrough();
+  EraseRequest erasure;
+  CLI::App* const erase = app.add_subcommand("erase-user", "Erase what a user has written, in all streams");
+  erase->add_option("USER_ID", erasure.user_id, "The user (UUID)")->required();
+  erase->add_option("--dsn", erasure.dsn, "Connection string of a member of sealcast_admin; PG… variables complete it");
   app.set_version_flag("--version", "sealcastd " SEALCAST_VERSION);
   CLI11_PARSE(app, argc, argv);
   try {
@@ -187,6 +193,10 @@ int run(int argc, char** argv) {
       return 0;
     }
     forbid_core_dump();
+    if (*erase) {
+      erase_user(erasure);
+      return 0;
+    }
     return_large_blocks();
     end_without_memory();
     config::Settings settings = config::load_settings(config, environ);

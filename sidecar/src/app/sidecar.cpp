@@ -2,13 +2,15 @@
 // they start.
 #include "app/sidecar.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "base/log.h"
+#include "client/webhook/secrets.h"
 #include "core/token/secret_file.h"
-#include "leader/switching/webhook_secret.h"
 #include "leader/viewers/livekit.h"
+#include "transport/webhooks/message_sent.h"
 
 namespace sealcast::app {
 namespace {
@@ -44,7 +46,7 @@ std::string ticket_secret(const config::Settings& settings) {
 Secret webhook_secret(const config::Settings& settings) {
   const config::Settings::Switching& own = settings.switching;
   if (own.webhook_url.empty()) return {};
-  return Secret("switching.webhook_secret_file", own.webhook_secret_file, leader::switching::read_webhook_secret);
+  return Secret("switching.webhook_secret_file", own.webhook_secret_file, client::webhook::read_webhook_secrets);
 }
 
 }  // namespace
@@ -73,21 +75,27 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
       cells_(context.get_executor(), caches_),
       history_(context.get_executor(), reads_),
       catch_up_history_(context.get_executor(), catch_ups_),
+      states_(context.get_executor(), memory_,
+              [this](std::string_view stream_id) { return history_.state(stream_id); }),
       hub_(context.get_executor(), transport::Channel::everyone, catch_up_history_, metrics_, memory_, settings.sse),
       vip_hub_(context.get_executor(), transport::Channel::all_messages, catch_up_history_, metrics_, memory_,
                settings.sse),
       reader_access_(caches_),
       access_checks_(context.get_executor(), reader_access_, {&hub_, &vip_hub_}),
       routing_(context.get_executor(), caches_, settings.delivery),
+      endpoint_(make_endpoint()),
       deliveries_(make_deliveries()),
       relay_(context.get_executor(), settings.relay, settings.postgres.timeout,
              {.metrics = metrics_,
               .transports = transports(),
               .observer =
                   [this](std::span<const transport::FramePtr> frames) {
+                    states_.observe(frames);
                     sampling_.observe(frames);
                     followers_.observe(frames);
-                  }}),
+                  },
+              .on_retained = [this](const transport::Frame& frame) { states_.note_retained(frame); },
+              .on_log = [this] { states_.begin_log(); }}),
       sampling_(context.get_executor(), settings.sampling,
                 {.dsn = settings.relay.dsn,
                  .timeout = settings.postgres.timeout,
@@ -95,6 +103,8 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
                  .leads = [this] { return relay_.leads(); },
                  .on_sent = [this] { relay_.wake(); }}),
       switching_(context.get_executor(), settings.switching, switching_parts()),
+      token_revocation_(make_token_revocation()),
+      webhooks_(make_webhooks()),
       maintenance_(context.get_executor(), settings.relay.dsn),
       health_(context.get_executor(), settings.postgres.dsn, settings.postgres.timeout, metrics_),
       admission_(context.get_executor(), settings.admission, settings.postgres,
@@ -113,6 +123,7 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
                       .hls = &hls_,
                       .followers = followers_,
                       .leads = [this] { return relay_.leads(); },
+                      .on_counted = [this](auto counts) { stream_viewers_.replace(std::move(counts)); },
                       .on_published = [this] { relay_.wake(); }}),
       heartbeat_access_(history_, kHeartbeatAccessAge, kAccessEntries),
       token_access_(history_, kTokenAccessAge, kAccessEntries),
@@ -198,6 +209,9 @@ void Sidecar::add_parts() {
                vip_hub_.close();
              });
   parts_.add([this] { routing_.start(); }, [this] { routing_.stop(); });
+  if (endpoint_) {
+    parts_.add([] {}, [this] { endpoint_->stop(); });
+  }
   for (const auto& delivery : deliveries_) {
     parts_.add([&delivery = *delivery] { delivery.start(); },
                [&delivery = *delivery](Clock::time_point deadline) { return delivery.finish(deadline); });
@@ -207,6 +221,13 @@ void Sidecar::add_parts() {
   parts_.add([this] { viewer_counts_.start(); }, [this] { viewer_counts_.stop(); });
   parts_.add([this] { sampling_.start(); }, [this] { sampling_.stop(); });
   parts_.add([this] { switching_.start(); }, [this] { switching_.stop(); });
+  if (token_revocation_) {
+    parts_.add([this] { token_revocation_->start(); }, [this] { token_revocation_->stop(); });
+  }
+  if (webhooks_) {
+    parts_.add([this] { webhooks_->start(); },
+               [this](Clock::time_point deadline) { return webhooks_->finish(deadline); });
+  }
   parts_.add([this] { maintenance_.start(); }, [this] { maintenance_.stop(); });
   parts_.add([this] { health_.start(); }, [this] { health_.stop(); });
   parts_.add([this] { regions_.start(); }, [this] { regions_.stop(); });
@@ -238,6 +259,10 @@ void Sidecar::reload(const config::Settings& fresh) {
   tickets_.replace(tickets);
   token_makers_ = std::move(makers);
   webhook_secret_.read_again(webhook_secret_.text());
+  switching_.resume_webhook();
+  if (token_revocation_) token_revocation_->read_key_again();
+  if (endpoint_) endpoint_->resume();
+  if (webhooks_) webhooks_->resume();
 }
 
 asio::awaitable<void> Sidecar::shut_down() {
@@ -255,9 +280,16 @@ void Sidecar::end_lame_duck() { lame_duck_ended_.set(); }
 
 std::vector<std::unique_ptr<transport::outside::Delivery>> Sidecar::make_deliveries() {
   std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries;
+  // The last part that stops, so that a backend that does not answer takes no time from the others.
+  if (endpoint_ && std::ranges::count(settings_.webhooks.events, transport::webhooks::kMessageSent) > 0) {
+    transport::outside::RegisteredAdapter adapter{transport::webhooks::kName, transport::Channel::all_messages,
+                                                  transport::webhooks::make_message_sent(*endpoint_)};
+    deliveries.push_back(std::make_unique<transport::outside::Delivery>(
+        context_.get_executor(), metrics_, stream_viewers_, routing_, std::move(adapter), settings_));
+  }
   for (auto& adapter : make_adapters(context_.get_executor(), settings_)) {
-    deliveries.push_back(std::make_unique<transport::outside::Delivery>(context_.get_executor(), metrics_, routing_,
-                                                                        std::move(adapter), settings_));
+    deliveries.push_back(std::make_unique<transport::outside::Delivery>(
+        context_.get_executor(), metrics_, stream_viewers_, routing_, std::move(adapter), settings_));
   }
   return deliveries;
 }
@@ -284,14 +316,27 @@ leader::switching::Switching::Parts Sidecar::switching_parts() {
           .channel_of = [this](std::string_view transport,
                                std::string_view stream_id) { return channel_of(settings_, transport, stream_id); },
           .needs_token = [this](std::string_view transport) { return token_makers_.contains(transport); },
+          .readers_per_second = [this](std::string_view transport) { return readers_per_second(settings_, transport); },
           .webhook = make_webhook()};
 }
 
-std::unique_ptr<leader::switching::Webhook> Sidecar::make_webhook() const {
+std::unique_ptr<client::webhook::Webhook> Sidecar::make_webhook() const {
   const auto& own = settings_.switching;
   if (own.webhook_url.empty()) return nullptr;
-  return std::make_unique<leader::switching::Webhook>(context_.get_executor(), own.webhook_url, webhook_secret_,
-                                                      own.webhook_ca_file);
+  return std::make_unique<client::webhook::Webhook>(
+      context_.get_executor(), client::webhook::Webhook::Options{
+                                   .url = own.webhook_url, .secret = webhook_secret_, .ca_file = own.webhook_ca_file});
+}
+
+std::unique_ptr<leader::TokenRevocation> Sidecar::make_token_revocation() {
+  auto revoker = make_token_revoker(context_.get_executor(), settings_);
+  if (!revoker) return nullptr;
+  return std::make_unique<leader::TokenRevocation>(
+      context_.get_executor(), leader::TokenRevocation::Parts{.dsn = settings_.relay.dsn,
+                                                              .timeout = settings_.postgres.timeout,
+                                                              .metrics = metrics_,
+                                                              .leads = [this] { return relay_.leads(); },
+                                                              .revoker = std::move(revoker)});
 }
 
 // Returns the options of the second connection to the gate's Redis. Viewers are counted over it, so that the checks of
@@ -303,7 +348,7 @@ redis::Options Sidecar::audience_redis_options() const {
 }
 
 std::vector<api::ReadinessCheck> Sidecar::readiness() {
-  return {
+  std::vector<api::ReadinessCheck> checks{
       {"sealcastd", [this] { return shutting_down_ ? std::string("sealcastd is shutting down") : std::string(); }},
       {"postgres", [this] { return admission_.problem(); }},
       {"limits", [this] { return limits_.loaded() ? std::string() : "message types were not read yet"; }},
@@ -316,6 +361,8 @@ std::vector<api::ReadinessCheck> Sidecar::readiness() {
       {"partitions", [this] { return health_.partitions_problem(); }},
       {"transports", [this] { return health_.transports_problem(); }, false},
   };
+  if (endpoint_) checks.push_back({"webhook", [this] { return endpoint_->problem(); }, false});
+  return checks;
 }
 
 }  // namespace sealcast::app

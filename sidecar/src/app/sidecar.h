@@ -16,16 +16,19 @@
 #include "base/memory_budget.h"
 #include "base/metrics.h"
 #include "base/secret.h"
+#include "client/webhook/endpoint.h"
 #include "config/settings.h"
 #include "http/server.h"
 #include "leader/health.h"
 #include "leader/maintenance.h"
 #include "leader/sampling/storm_sampling.h"
 #include "leader/switching/switching.h"
+#include "leader/token_revocation.h"
 #include "leader/viewers/count_publisher.h"
 #include "leader/viewers/followers.h"
 #include "leader/viewers/heartbeat_viewers.h"
 #include "leader/viewers/heartbeats.h"
+#include "leader/webhooks/event_queue.h"
 #include "message/access_cache.h"
 #include "message/admission.h"
 #include "message/cells.h"
@@ -38,11 +41,13 @@
 #include "message/redis_gate.h"
 #include "message/relay.h"
 #include "message/session.h"
+#include "message/stream_states.h"
 #include "message/ticket.h"
 #include "regions/regions.h"
 #include "transport/outside/delivery.h"
 #include "transport/sse/access_checks.h"
 #include "transport/sse/hub.h"
+#include "transport/stream_viewers.h"
 
 namespace sealcast::app {
 
@@ -53,7 +58,7 @@ class Sidecar {
 
   void start();
   // Takes the session secrets and key sets of new settings, and reads their files again. Reads the secrets of reader
-  // tokens and of the webhook again. Throws as the constructor does; then nothing has changed.
+  // tokens and of the webhooks again. Throws as the constructor does; then nothing has changed.
   void reload(const config::Settings& fresh);
   // Serves for `lame_duck` while it is not ready. Then answers the requests that have arrived, relays and delivers
   // every committed message, and tells SSE readers when to reconnect. After `drain_timeout` it stops all parts, even if
@@ -69,7 +74,10 @@ class Sidecar {
   std::vector<transport::Transport*> transports();
   std::vector<std::string> streams_with_readers() const;
   leader::switching::Switching::Parts switching_parts();
-  std::unique_ptr<leader::switching::Webhook> make_webhook() const;
+  std::unique_ptr<client::webhook::Webhook> make_webhook() const;
+  std::unique_ptr<leader::TokenRevocation> make_token_revocation();
+  std::unique_ptr<client::webhook::Endpoint> make_endpoint() const;
+  std::unique_ptr<leader::webhooks::EventQueue> make_webhooks();
   redis::Options audience_redis_options() const;
   std::vector<api::ReadinessCheck> readiness();
   http::Router make_router();  // in route_table.cpp
@@ -96,15 +104,20 @@ class Sidecar {
   message::Cells cells_;
   message::History history_;
   message::History catch_up_history_;
+  message::StreamStates states_;
   transport::sse::Hub hub_;
   transport::sse::Hub vip_hub_;
   message::PostgresReaderAccess reader_access_;
   transport::sse::AccessChecks access_checks_;
   transport::outside::Routing routing_;
+  transport::StreamViewers stream_viewers_;
+  std::unique_ptr<client::webhook::Endpoint> endpoint_;  // null: the settings have no webhook for events
   std::vector<std::unique_ptr<transport::outside::Delivery>> deliveries_;
   message::Relay relay_;
   leader::sampling::StormSampling sampling_;
   leader::switching::Switching switching_;
+  std::unique_ptr<leader::TokenRevocation> token_revocation_;  // null: no outside service can revoke tokens
+  std::unique_ptr<leader::webhooks::EventQueue> webhooks_;     // null as endpoint_
   leader::Maintenance maintenance_;
   leader::Health health_;
   message::Admission admission_;

@@ -9,6 +9,7 @@
 
 #include "events/redis_events.h"
 #include "transport/ably/ably.h"
+#include "transport/ably/revocation.h"
 #include "transport/ably/token.h"
 #include "transport/mqtt/mqtt.h"
 #include "transport/mqtt/token.h"
@@ -24,6 +25,7 @@ using Make = std::unique_ptr<transport::outside::Adapter> (*)(asio::any_io_execu
                                                               const config::Settings& settings);
 using MakeTokens = std::unique_ptr<transport::TokenMaker> (*)(const config::Settings& settings);
 using Text = const std::string& (*)(const config::Settings& settings);
+using Rate = std::int32_t config::Settings::ReadersPerSecond::*;
 
 using S = config::Settings;
 template <auto Service, auto Member>
@@ -48,23 +50,25 @@ struct Registration {
   transport::Channel channel;
   Make make;
   // Only the transports to which switching can move readers have values for the members below.
-  Text on = nullptr;                 // the setting that turns the transport on
-  Text place = nullptr;              // the setting that names a stream's place in the service
+  Text on = nullptr;     // the setting that turns the transport on
+  Text place = nullptr;  // the setting that names a stream's place in the service
+  Rate readers_per_second = nullptr;
   MakeTokens make_tokens = nullptr;  // makes reader tokens for both channels
 };
 constexpr Registration kTransports[] = {
     {"redis_streams", transport::Channel::all_messages, transport::redis_streams::make_redis_streams},
     {"redis_events", transport::Channel::all_messages, events::make_redis_events},
     {"mqtt", transport::Channel::everyone, transport::mqtt::make_mqtt, setting<&S::mqtt, &S::Mqtt::url>,
-     setting<&S::mqtt, &S::Mqtt::topic>, transport::mqtt::make_mqtt_tokens},
+     setting<&S::mqtt, &S::Mqtt::topic>, &S::ReadersPerSecond::mqtt, transport::mqtt::make_mqtt_tokens},
     {"mqtt_vip", transport::Channel::all_messages,
      make_vip<&S::mqtt, &S::Mqtt::topic, &S::Mqtt::vip_topic, transport::mqtt::make_mqtt>},
     {"supabase", transport::Channel::everyone, transport::supabase::make_supabase,
-     setting<&S::supabase, &S::Supabase::url>, setting<&S::supabase, &S::Supabase::topic>},
+     setting<&S::supabase, &S::Supabase::url>, setting<&S::supabase, &S::Supabase::topic>,
+     &S::ReadersPerSecond::supabase},
     {"supabase_vip", transport::Channel::all_messages,
      make_vip<&S::supabase, &S::Supabase::topic, &S::Supabase::vip_topic, transport::supabase::make_supabase>},
     {"ably", transport::Channel::everyone, transport::ably::make_ably, setting<&S::ably, &S::Ably::key_file>,
-     setting<&S::ably, &S::Ably::channel>, transport::ably::make_ably_tokens},
+     setting<&S::ably, &S::Ably::channel>, &S::ReadersPerSecond::ably, transport::ably::make_ably_tokens},
     {"ably_vip", transport::Channel::all_messages,
      make_vip<&S::ably, &S::Ably::channel, &S::Ably::vip_channel, transport::ably::make_ably>},
 };
@@ -127,6 +131,13 @@ std::string channel_of(const config::Settings& settings, std::string_view transp
   return transport::outside::expand_template(registration->place(settings), stream_id);
 }
 
+std::int32_t readers_per_second(const config::Settings& settings, std::string_view transport) {
+  if (transport == "sse") return settings.readers_per_second.sse;
+  const Registration* registration = find(transport);
+  if (registration == nullptr || registration->readers_per_second == nullptr) return 0;
+  return settings.readers_per_second.*registration->readers_per_second;
+}
+
 std::vector<transport::outside::RegisteredAdapter> make_adapters(asio::any_io_executor executor,
                                                                  const config::Settings& settings) {
   std::vector<transport::outside::RegisteredAdapter> adapters;
@@ -145,6 +156,11 @@ transport::TokenMakers make_token_makers(const config::Settings& settings) {
     if (maker) makers.emplace(registration.name, std::move(maker));
   }
   return makers;
+}
+
+std::unique_ptr<transport::TokenRevoker> make_token_revoker(asio::any_io_executor executor,
+                                                            const config::Settings& settings) {
+  return transport::ably::make_ably_revoker(std::move(executor), settings);
 }
 
 }  // namespace sealcast::app

@@ -23,8 +23,15 @@ std::vector<transport::outside::RegisteredAdapter> make_adapters(asio::any_io_ex
                                                                  const config::Settings& settings);
 transport::TokenMakers make_token_makers(const config::Settings& settings);
 
+// Returns null unless the settings turn on Ably, the only outside service that can revoke tokens.
+std::unique_ptr<transport::TokenRevoker> make_token_revoker(asio::any_io_executor executor,
+                                                            const config::Settings& settings);
+
 // Returns the place of a stream's public channel in the outside service of `transport`: an MQTT topic, a Supabase topic
 // or an Ably channel. Returns an empty string for other transports.
 std::string channel_of(const config::Settings& settings, std::string_view transport, std::string_view stream_id);
+
+// Returns how many readers per second switching may move to the transport. 0: there is no limit.
+std::int32_t readers_per_second(const config::Settings& settings, std::string_view transport);
 
 }  // namespace sealcast::app

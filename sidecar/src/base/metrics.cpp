@@ -68,6 +68,13 @@ prometheus::Gauge& Metrics::uncarried_shards(std::string_view transport) {
   return uncarried_.Add({{"transport", std::string(transport)}});
 }
 
+Metrics::Revocations Metrics::revocations() {
+  const auto outcome = [&](const char* value) -> Counter& { return revocations_.Add({{"outcome", value}}); };
+  return {outcome("revoked"), outcome("failed"), outcome("impossible")};
+}
+
+Metrics::Supabase Metrics::supabase() { return {supabase_events_.Add({}), supabase_limit_.Add({})}; }
+
 Metrics::Memory Metrics::memory(std::string_view holders) {
   const prometheus::Labels labels{{"class", std::string(holders)}};
   return {memory_held_.Add(labels), memory_shed_.Add(labels)};

@@ -52,6 +52,21 @@ class Metrics {
   Delivery delivery(std::string_view transport);
   Gauge& uncarried_shards(std::string_view transport);
 
+  // The revocations of readers' tokens, one per user, by outcome.
+  struct Revocations {
+    Counter& revoked;
+    Counter& failed;
+    Counter& impossible;
+  };
+  Revocations revocations();
+
+  // What Supabase Realtime counts of the broadcasts of this sidecar, and the limit of the project.
+  struct Supabase {
+    Counter& events;
+    Gauge& limit;
+  };
+  Supabase supabase();
+
   // The memory that clients make the process hold, of one class (memory_budget.h).
   struct Memory {
     Gauge& held;
@@ -138,6 +153,15 @@ class Metrics {
 
   Family<Gauge>& uncarried_ =
       gauges("sealcast_delivery_uncarried_shards", "Shards of the database that no sidecar delivers to the transport");
+
+  Family<Counter>& revocations_ =
+      counters("sealcast_token_revocations_total", "Revocations of the reader tokens of one user, by outcome");
+
+  Family<Counter>& supabase_events_ =
+      counters("sealcast_supabase_events_total",
+               "Estimate of the events that Supabase Realtime counts: each broadcast, and one delivery per viewer");
+  Family<Gauge>& supabase_limit_ =
+      gauges("sealcast_supabase_events_limit", "Events per second that Supabase Realtime allows the project");
 
   // Event partitions and workers
   Family<Gauge>& pending_events_ =

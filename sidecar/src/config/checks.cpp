@@ -163,6 +163,16 @@ Problem service_url(const std::string& value) {
   return "is not a usable URL; write https://host or https://host/path, without user, query or fragment";
 }
 
+// Postgres knows the events (sql/62_webhooks.sql), and the sidecar logs unknown names.
+Problem webhook_event(const std::string& value) {
+  const auto is_name = [](std::string_view part) {
+    return !part.empty() && std::ranges::all_of(part, [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+  };
+  const std::size_t dot = value.find('.');
+  if (value == "*" || (dot != value.npos && is_name(value.substr(0, dot)) && is_name(value.substr(dot + 1)))) return {};
+  return "contains " + quoted(value) + "; write names of events such as \"user.banned\", or \"*\"";
+}
+
 Problem tls_url(const std::string& value) {
   if (is_plain_url(value, "https://")) return {};
   return "is not a usable URL; write https://host, without user, query or fragment";

@@ -17,6 +17,7 @@ Problem redis_url(const std::string& value);  // without a password
 Problem optional_redis_url(const std::string& value);
 Problem optional_mqtt_url(const std::string& value);  // without a password
 Problem service_url(const std::string& value);        // http:// or https://, or empty
+Problem webhook_event(const std::string& value);      // a name such as user.banned, or *
 Problem tls_url(const std::string& value);            // https://
 Problem websocket_url(const std::string& value);      // ws:// or wss://
 Problem origin(const std::string& value);             // of a web page, or "*"

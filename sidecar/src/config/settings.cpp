@@ -12,7 +12,11 @@
 #include <ostream>
 #include <random>
 #include <set>
+#include <stdexcept>
+#include <utility>
 
+#include "base/service_url.h"
+#include "base/tls.h"
 #include "client/postgres/conninfo.h"
 #include "config/checks.h"
 #include "config/region.h"
@@ -23,6 +27,9 @@ namespace sealcast::config {
 namespace {
 
 constexpr std::size_t kMaxRegions = 64;
+// Ably delivers at most 50 messages per second to a connection, and drops the others (error 42915). Sampling begins
+// before that. https://ably.com/docs/platform/pricing/limits#connection
+constexpr std::int32_t kStormOnAbly = 40;
 
 std::string keys_of(std::string_view section) {
   std::string keys;
@@ -58,6 +65,8 @@ class Loader {
   void store_number(const Setting& setting, std::int64_t value);
   void check_texts();
   void check_combinations();
+  void check_tls(std::string_view section, const std::string& prefix, std::string_view url, const TlsFiles& files);
+  void check_webhooks();
   void check_regions();
   void fill_computed_defaults();
 
@@ -67,6 +76,7 @@ class Loader {
   Settings settings_{};
   std::string file_ = "settings";
   std::map<const Setting*, std::string> places_;  // "sealcast.toml:12: gate.timeout_ms"
+  std::set<const Setting*> given_;                // the settings that the file or the environment has
   std::vector<std::string> problems_;
 };
 
@@ -136,6 +146,7 @@ void Loader::read_table(const toml::table& table, std::string_view section, cons
                               (section.empty() ? "" : std::string(section) + ".") + std::string(key.str());
     if (const Setting* setting = find_setting(section, key.str())) {
       places_[setting] = place;
+      given_.insert(setting);
       read_toml_value(*setting, node);
     } else if (!section.empty()) {
       report(place, "is not a setting; the settings of [" + std::string(section) + "] are " + keys_of(section));
@@ -181,6 +192,7 @@ void Loader::read_environment(const char* const* environment) {
         std::find_if(table.begin(), table.end(), [&](const auto& s) { return s.environment() == name; });
     if (setting != table.end()) {
       places_[&*setting] = "environment: " + name;
+      given_.insert(&*setting);
       read_text(*setting, std::string(entry.substr(std::min(equals + 1, entry.size()))));
       continue;
     }
@@ -209,6 +221,25 @@ void Loader::check_texts() {
   }
 }
 
+// `prefix` begins the keys of the settings of one service.
+void Loader::check_tls(std::string_view section, const std::string& prefix, std::string_view url,
+                       const TlsFiles& files) {
+  const bool has_tls = url.starts_with("rediss") || url.starts_with("mqtts");
+  const std::string path = std::string(section) + "." + prefix;
+  const std::pair<std::string, const std::string&> settings[] = {
+      {"ca_file", files.ca_file}, {"cert_file", files.cert_file}, {"key_file", files.key_file}};
+  for (const auto& [key, file] : settings) {
+    if (file.empty() || has_tls) continue;
+    report(*find_setting(section, prefix + key),
+           "is set, but " + path + "url does not use TLS; write " +
+               (section == "mqtt" ? "mqtts://" : "rediss:// or rediss+sentinel://") + " there");
+  }
+  if (files.cert_file.empty() == files.key_file.empty()) return;
+  const bool no_key = files.key_file.empty();
+  report(*find_setting(section, prefix + (no_key ? "cert_file" : "key_file")),
+         "is set without " + path + (no_key ? "key_file" : "cert_file") + "; set both or neither");
+}
+
 void Loader::check_combinations() {
   const auto& session = settings_.session;
   if (session.hs256_secret_file.empty() && session.jwks_file.empty()) {
@@ -222,13 +253,14 @@ void Loader::check_combinations() {
   if (settings_.gate.socket.empty() && !settings_.gate.socket_group.empty()) {
     report(*find_setting("gate", "socket_group"), "is set without gate.socket; set both or neither");
   }
-  if (!settings_.gate.redis_ca_file.empty() && !settings_.gate.redis_url.starts_with("rediss")) {
-    report(*find_setting("gate", "redis_ca_file"),
-           "is set, but gate.redis_url does not use TLS; write rediss:// or rediss+sentinel:// there");
-  }
-  if (!settings_.mqtt.ca_file.empty() && !settings_.mqtt.url.starts_with("mqtts://")) {
-    report(*find_setting("mqtt", "ca_file"), "is set, but mqtt.url does not use TLS; write mqtts:// there");
-  }
+  const auto& gate = settings_.gate;
+  const auto& streams = settings_.redis_streams;
+  const auto& events = settings_.redis_events;
+  const auto& mqtt = settings_.mqtt;
+  check_tls("gate", "redis_", gate.redis_url, {"", gate.redis_ca_file, gate.redis_cert_file, gate.redis_key_file});
+  check_tls("redis_streams", "", streams.url, {"", streams.ca_file, streams.cert_file, streams.key_file});
+  check_tls("redis_events", "", events.url, {"", events.ca_file, events.cert_file, events.key_file});
+  check_tls("mqtt", "", mqtt.url, {"", mqtt.ca_file, mqtt.cert_file, mqtt.key_file});
   if (settings_.mqtt.url.empty() && !settings_.mqtt.token_secret_file.empty()) {
     report(*find_setting("mqtt", "token_secret_file"), "is set without mqtt.url; set both or neither");
   }
@@ -256,12 +288,33 @@ void Loader::check_combinations() {
            "is set without switching.webhook_secret_file; write there the path of a file with the secret that signs "
            "calls");
   }
+  check_webhooks();
   if (!settings_.livekit.url.empty() &&
       (settings_.livekit.api_key.empty() || settings_.livekit.api_secret_file.empty())) {
     report(*find_setting("livekit", "url"),
            "is set without livekit.api_key or livekit.api_secret_file; set both to the values of the LiveKit server");
   }
   check_regions();
+}
+
+void Loader::check_webhooks() {
+  const auto& webhooks = settings_.webhooks;
+  if (webhooks.url.empty()) return;
+  if (webhooks.secret_file.empty()) {
+    report(*find_setting("webhooks", "url"),
+           "is set without webhooks.secret_file; write there the path of a file with the secret that signs calls");
+  }
+  ServiceUrl url;
+  try {
+    url = parse_service_url(webhooks.url, "http");
+  } catch (const std::invalid_argument& error) {
+    return report(*find_setting("webhooks", "url"), error.what() + std::string("; write https://host/path"));
+  }
+  const bool loopback = url.host == "localhost" || url.host == "127.0.0.1" || url.host == "::1";
+  if (!url.tls && !loopback && std::ranges::find(webhooks.http_hosts, url.host) == webhooks.http_hosts.end()) {
+    report(*find_setting("webhooks", "url"),
+           "is not encrypted; write https://, or add the host to webhooks.http_hosts");
+  }
 }
 
 void Loader::check_regions() {
@@ -304,6 +357,9 @@ void Loader::fill_computed_defaults() {
   }
   auto& regions = settings_.regions;
   if (regions.fallback.empty() && !regions.list.empty()) regions.fallback = parse_region(regions.list.front()).name;
+  if (settings_.switching.target == "ably" && !given_.contains(find_setting("sampling", "storm_per_second"))) {
+    settings_.sampling.storm = kStormOnAbly;
+  }
   if (settings_.mqtt.client_id.empty()) settings_.mqtt.client_id = "sealcast-" + relay.holder;
   if (!settings_.postgres.password_file.empty()) {
     const auto& setting = *find_setting("postgres", "password_file");

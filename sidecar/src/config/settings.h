@@ -58,6 +58,8 @@ struct Settings {
     std::string redis_password_file;
     std::string redis_sentinel_password_file;
     std::string redis_ca_file;
+    std::string redis_cert_file;  // the client's certificate; set if redis_key_file is
+    std::string redis_key_file;
     std::chrono::milliseconds timeout;  // of one check
     std::chrono::milliseconds replay_window;
     std::chrono::milliseconds role_cache;  // maximum age of a cached role
@@ -90,6 +92,8 @@ struct Settings {
     std::string password_file;
     std::string sentinel_password_file;
     std::string ca_file;
+    std::string cert_file;  // the client's certificate; set if key_file is
+    std::string key_file;
   };
   struct RedisStreams : RedisService {
     std::string key;  // contains {stream_id}
@@ -118,9 +122,12 @@ struct Settings {
     std::string url;  // mqtt://[user@]host[:port], mqtts:// for TLS
     std::string password_file;
     std::string ca_file;
+    std::string cert_file;  // the client's certificate; set if key_file is
+    std::string key_file;
     std::string client_id;          // never empty: "sealcast-" and relay.holder by default
     std::string topic;              // contains {stream_id}
     std::string vip_topic;          // contains {stream_id}
+    std::chrono::seconds expiry;    // time after which the broker drops a message that it still holds; 0: never
     std::string token_secret_file;  // signs reader tokens
     std::string public_url;         // address of the broker for readers
   } mqtt;
@@ -140,7 +147,8 @@ struct Settings {
     std::string vip_channel;  // contains {stream_id}
     std::size_t max_message_bytes;
     std::string ca_file;
-    std::string token_key_file;  // signs reader tokens; empty: key_file
+    std::string token_key_file;         // signs reader tokens; empty: key_file
+    std::int32_t publishes_per_second;  // to one channel; 0: no limit
   } ably;
   struct Audience {
     std::chrono::milliseconds window;  // how long a viewer counts after a heartbeat
@@ -168,6 +176,12 @@ struct Settings {
     std::string webhook_secret_file;  // never empty when webhook_url is set
     std::string webhook_ca_file;
   } switching;
+  struct ReadersPerSecond {  // sse.readers_per_second, …: how many readers switching moves there; 0: no limit
+    std::int32_t sse;
+    std::int32_t mqtt;
+    std::int32_t supabase;
+    std::int32_t ably;
+  } readers_per_second;
   struct LiveKit {
     std::string url;
     std::string api_key;          // never empty when url is set
@@ -191,6 +205,17 @@ struct Settings {
   } demo;
   std::chrono::milliseconds lame_duck;      // how long the process still serves at shutdown while /readyz answers 503
   std::chrono::milliseconds drain_timeout;  // how long the process may take to shut down
+  struct Webhooks {
+    std::string url;  // empty: no webhook
+    std::vector<std::string> http_hosts;
+    std::string secret_file;  // never empty when url is set
+    std::string ca_file;
+    std::vector<std::string> events;
+    std::chrono::milliseconds timeout;  // of one call
+    std::size_t max_in_flight;          // streams whose events are posted at the same time
+    std::int32_t max_attempts;          // refused calls after which an event becomes a dead letter
+    std::chrono::milliseconds give_up;  // age at which an event becomes a dead letter when the webhook is away
+  } webhooks;
 };
 
 // Reads and checks all settings: defaults, then the file `file` (unless `file` is empty), then the SEALCAST_… variables

@@ -100,6 +100,11 @@ const std::array kTable = {
             "File that contains the password of the sentinels in gate.redis_url. Empty: they need none"},
     Setting{"gate", "redis_ca_file", TARGET(Text, gate.redis_ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify a rediss:// server. Empty: the system's certificates"},
+    Setting{"gate", "redis_cert_file", TARGET(Text, gate.redis_cert_file), "", 0, 0, checks::readable_file,
+            "This sidecar's certificate (PEM) for a rediss:// server that asks for one, then those between it and its "
+            "authority. Empty: none"},
+    Setting{"gate", "redis_key_file", TARGET(Text, gate.redis_key_file), "", 0, 0, checks::readable_file,
+            "Key (PEM, no passphrase) of gate.redis_cert_file"},
     Setting{"gate", "timeout_ms", TARGET(Milliseconds, gate.timeout), "250", 10, 60'000, nullptr,
             "Deadline of one check. When it passes, the message gets 503 gate_unavailable"},
     Setting{"gate", "replay_window_ms", TARGET(Milliseconds, gate.replay_window), "900000", 1000, 86'400'000, nullptr,
@@ -127,8 +132,10 @@ const std::array kTable = {
             "session.hs256_secret_file"},
     Setting{"session", "ticket_ttl_s", TARGET(Seconds, session.ticket_ttl), "300", 5, 86'400, nullptr,
             "How long a subscription ticket is valid"},
-    Setting{"session", "transport_token_ttl_s", TARGET(Seconds, session.transport_token_ttl), "300", 30, 86'400,
-            nullptr, "How long a reader can use its token to connect to an MQTT broker or an outside service"},
+    Setting{
+        "session", "transport_token_ttl_s", TARGET(Seconds, session.transport_token_ttl), "300", 30, 86'400, nullptr,
+        "How long a reader can use its token to connect to an MQTT broker or an outside service. At most 3600 with an "
+        "API key of Ably that is set to revocable tokens"},
 
     Setting{"sse", "heartbeat_ms", TARGET(Milliseconds, sse.heartbeat), "15000", 100, 300'000, nullptr,
             "Idle time after which an event stream gets a comment"},
@@ -141,6 +148,8 @@ const std::array kTable = {
             "Maximum size of these frames, as soon as they are written to all readers that keep up"},
     Setting{"sse", "retry_ms", TARGET(Milliseconds, sse.retry), "2000", 100, 300'000, nullptr,
             "How long a browser waits before it reconnects"},
+    Setting{"sse", "readers_per_second", TARGET(Number, readers_per_second.sse), "2000", 0, kMany, nullptr,
+            "Readers per second that switching moves back to event streams. 0: no limit"},
 
     Setting{"delivery", "timeout_ms", TARGET(Milliseconds, delivery.timeout), "10000", 100, kManyMs, nullptr,
             "Deadline of one publish to an outside service"},
@@ -171,6 +180,11 @@ const std::array kTable = {
             "File that contains the password of the sentinels in redis_streams.url. Empty: they need none"},
     Setting{"redis_streams", "ca_file", TARGET(Text, redis_streams.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify a rediss:// server. Empty: the system's certificates"},
+    Setting{"redis_streams", "cert_file", TARGET(Text, redis_streams.cert_file), "", 0, 0, checks::readable_file,
+            "This sidecar's certificate (PEM) for a rediss:// server that asks for one, then those between it and its "
+            "authority. Empty: none"},
+    Setting{"redis_streams", "key_file", TARGET(Text, redis_streams.key_file), "", 0, 0, checks::readable_file,
+            "Key (PEM, no passphrase) of redis_streams.cert_file"},
     Setting{"redis_streams", "key", TARGET(Text, redis_streams.key), "sealcast:stream:{stream_id}", 0, 0,
             checks::stream_template, "Key of a chat stream's Redis stream"},
     Setting{"redis_streams", "max_age_ms", TARGET(Milliseconds, redis_streams.max_age), "86400000", 1000, 2'592'000'000,
@@ -186,6 +200,11 @@ const std::array kTable = {
             "File that contains the password of the sentinels in redis_events.url. Empty: they need none"},
     Setting{"redis_events", "ca_file", TARGET(Text, redis_events.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify a rediss:// server. Empty: the system's certificates"},
+    Setting{"redis_events", "cert_file", TARGET(Text, redis_events.cert_file), "", 0, 0, checks::readable_file,
+            "This sidecar's certificate (PEM) for a rediss:// server that asks for one, then those between it and its "
+            "authority. Empty: none"},
+    Setting{"redis_events", "key_file", TARGET(Text, redis_events.key_file), "", 0, 0, checks::readable_file,
+            "Key (PEM, no passphrase) of redis_events.cert_file"},
     Setting{"redis_events", "key", TARGET(Text, redis_events.key), "sealcast:events:{n}", 0, 0,
             checks::partition_template, "Key of an event partition's Redis stream"},
     Setting{"redis_events", "partitions", TARGET(Size, redis_events.partitions), "16", 1, 1024, nullptr,
@@ -213,6 +232,11 @@ const std::array kTable = {
             "File that contains the password for mqtt.url"},
     Setting{"mqtt", "ca_file", TARGET(Text, mqtt.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify an mqtts:// broker. Empty: the system's certificates"},
+    Setting{"mqtt", "cert_file", TARGET(Text, mqtt.cert_file), "", 0, 0, checks::readable_file,
+            "This sidecar's certificate (PEM) for an mqtts:// broker that asks for one, then those between it and its "
+            "authority. Empty: none"},
+    Setting{"mqtt", "key_file", TARGET(Text, mqtt.key_file), "", 0, 0, checks::readable_file,
+            "Key (PEM, no passphrase) of mqtt.cert_file"},
     Setting{"mqtt", "client_id", TARGET(Text, mqtt.client_id), "", 0, 0, nullptr,
             "This sidecar's client id at the broker. It must be different for each sidecar. Empty: `sealcast-` "
             "followed by relay.holder"},
@@ -221,12 +245,17 @@ const std::array kTable = {
     Setting{"mqtt", "vip_topic", TARGET(Text, mqtt.vip_topic), "", 0, 0, checks::optional<checks::mqtt_topic>,
             "MQTT topic that carries all messages of a stream, also while the stream is sampled (transport mqtt_vip). "
             "Empty: no such topic"},
+    Setting{"mqtt", "expiry_s", TARGET(Seconds, mqtt.expiry), "0", 0, 2'592'000, nullptr,
+            "Time after which the broker drops a message that a subscriber has not received, for example in a session "
+            "of a disconnected subscriber. 0: never"},
     Setting{"mqtt", "token_secret_file", TARGET(Text, mqtt.token_secret_file), "", 0, 0, checks::readable_file,
             "File that contains the secret (32 bytes or more) of readers' tokens. The broker needs the same secret. "
             "Empty: no tokens"},
     Setting{"mqtt", "public_url", TARGET(Text, mqtt.public_url), "", 0, 0, checks::optional<checks::websocket_url>,
             "Address that readers get together with their token: wss://host[:port][/path]. Empty: the reader must know "
             "the address"},
+    Setting{"mqtt", "readers_per_second", TARGET(Number, readers_per_second.mqtt), "1000", 0, kMany, nullptr,
+            "Readers per second that switching moves to the broker: at most its limit of new connections. 0: no limit"},
 
     Setting{"supabase", "url", TARGET(Text, supabase.url), "", 0, 0, checks::service_url,
             "Supabase Realtime: https://PROJECT.supabase.co/realtime/v1. Empty: this transport is off"},
@@ -245,14 +274,18 @@ const std::array kTable = {
             "client with a key of the project may read"},
     Setting{"supabase", "ca_file", TARGET(Text, supabase.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify supabase.url. Empty: the system's certificates"},
+    Setting{
+        "supabase", "readers_per_second", TARGET(Number, readers_per_second.supabase), "500", 0, kMany, nullptr,
+        "Readers per second that switching moves to Supabase: the limit of channel joins of your project's plan. 0: "
+        "no limit"},
 
     Setting{"ably", "url", TARGET(Text, ably.url), "https://main.realtime.ably.net", 0, 0, checks::tls_url,
             "Ably's REST API, or the endpoint that Ably gave to your account"},
     Setting{"ably", "key_file", TARGET(Text, ably.key_file), "", 0, 0, checks::readable_file,
             "File that contains an API key with the capability publish. Empty: this transport is off"},
-    Setting{
-        "ably", "token_key_file", TARGET(Text, ably.token_key_file), "", 0, 0, checks::readable_file,
-        "File that contains an API key with the capability subscribe. It signs readers' tokens. Empty: ably.key_file"},
+    Setting{"ably", "token_key_file", TARGET(Text, ably.token_key_file), "", 0, 0, checks::readable_file,
+            "File that contains an API key with the capability subscribe. It signs readers' tokens, and revokes those "
+            "of banned users if it is set to revocable tokens. Empty: ably.key_file"},
     Setting{"ably", "channel", TARGET(Text, ably.channel), "sealcast:{stream_id}", 0, 0, checks::ably_channel,
             "Ably channel of a stream"},
     Setting{"ably", "vip_channel", TARGET(Text, ably.vip_channel), "", 0, 0, checks::optional<checks::ably_channel>,
@@ -260,6 +293,12 @@ const std::array kTable = {
             "ably_vip). Empty: no such channel"},
     Setting{"ably", "max_message_bytes", TARGET(Size, ably.max_message_bytes), "65536", 1024, 1'048'576, nullptr,
             "Your account's size limit of one publish. A larger message becomes a dead letter"},
+    Setting{"ably", "publishes_per_second", TARGET(Number, ably.publishes_per_second), "50", 0, kMany, nullptr,
+            "Your account's limit of publishes per second to one Ably channel. One publish carries all waiting "
+            "messages. 0: no limit"},
+    Setting{"ably", "readers_per_second", TARGET(Number, readers_per_second.ably), "250", 0, kMany, nullptr,
+            "Readers per second that switching moves to Ably: the smaller one of your account's limits of new "
+            "connections and of token requests. 0: no limit"},
     Setting{"ably", "ca_file", TARGET(Text, ably.ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify ably.url. Empty: the system's certificates"},
 
@@ -278,7 +317,8 @@ const std::array kTable = {
 
     Setting{"sampling", "storm_per_second", TARGET(Number, sampling.storm), "0", 0, kMany, nullptr,
             "Messages per second at which a stream's public channel is sampled. Sampling reduces the messages of tier "
-            "2 to about a fifth of this number. 0: never"},
+            "2 to about a fifth of this number. 0: never. Left out: 40 if switching.target is `ably`, since Ably "
+            "delivers at most 50 messages per second to a reader; otherwise never"},
     Setting{"sampling", "calm_ms", TARGET(Milliseconds, sampling.calm), "15000", 0, kManyMs, nullptr,
             "How long a sampled stream must stay below half of sampling.storm_per_second before sampling ends"},
     Setting{"sampling", "repeat_ms", TARGET(Milliseconds, sampling.repeat), "10000", 1000, kManyMs, nullptr,
@@ -308,12 +348,35 @@ const std::array kTable = {
             "HLS egress. Empty: no webhook"},
     Setting{"switching", "webhook_secret_file", TARGET(Text, switching.webhook_secret_file), "", 0, 0,
             checks::readable_file,
-            "File that contains the webhook's secret: `whsec_` followed by 24 to 64 bytes in base64"},
+            "File that contains the webhook's [secrets](switching.md#secrets), one per line: `whsec_` or `whsk_` and "
+            "base64"},
     Setting{"switching", "webhook_ca_file", TARGET(Text, switching.webhook_ca_file), "", 0, 0, checks::readable_file,
             "Certificates (PEM) that verify switching.webhook_url. Empty: the system's certificates"},
 
+    Setting{"webhooks", "url", TARGET(Text, webhooks.url), "", 0, 0, checks::service_url,
+            "URL of the backend to which [events](webhooks.md) are posted: https://host/path. Empty: no webhook"},
+    Setting{"webhooks", "http_hosts", TARGET(List, webhooks.http_hosts), "", 0, 0, checks::not_empty,
+            "Hosts to which webhooks.url may go without TLS. The loopback addresses need no entry"},
+    Setting{"webhooks", "secret_file", TARGET(Text, webhooks.secret_file), "", 0, 0, checks::readable_file,
+            "File that contains the [secrets](webhooks.md#secrets) that sign the calls, one per line: `whsec_` or "
+            "`whsk_` and base64"},
+    Setting{"webhooks", "ca_file", TARGET(Text, webhooks.ca_file), "", 0, 0, checks::readable_file,
+            "Certificates (PEM) that verify webhooks.url. Empty: the system's certificates"},
+    Setting{"webhooks", "events", TARGET(List, webhooks.events), "*", 0, 0, checks::webhook_event,
+            "[Events](webhooks.md#events) that are posted. `*` means all except message.sent. All sidecars of a "
+            "database need the same list"},
+    Setting{"webhooks", "timeout_ms", TARGET(Milliseconds, webhooks.timeout), "15000", 100, 60'000, nullptr,
+            "Deadline of one call"},
+    Setting{"webhooks", "max_in_flight", TARGET(Size, webhooks.max_in_flight), "16", 1, 256, nullptr,
+            "Maximum number of calls in progress, each for a different stream"},
+    Setting{"webhooks", "max_attempts", TARGET(Number, webhooks.max_attempts), "12", 1, 1000, nullptr,
+            "Number of calls that the backend may refuse before an event becomes a dead letter. Their pauses double "
+            "from 1 s to 10 minutes"},
+    Setting{"webhooks", "give_up_ms", TARGET(Milliseconds, webhooks.give_up), "259200000", 1000, 2'592'000'000, nullptr,
+            "Age at which an event becomes a dead letter while the backend is unavailable or does not answer"},
+
     Setting{"livekit", "url", TARGET(Text, livekit.url), "", 0, 0, checks::service_url,
-            "LiveKit server whose room participants are counted as viewers: https://host. Empty: no LiveKit"},
+            "LiveKit server in whose rooms viewers are counted: https://host. Empty: no LiveKit"},
     Setting{"livekit", "api_key", TARGET(Text, livekit.api_key), "", 0, 0, nullptr, "API key of the LiveKit server"},
     Setting{"livekit", "api_secret_file", TARGET(Text, livekit.api_secret_file), "", 0, 0, checks::readable_file,
             "File that contains the secret of livekit.api_key"},

@@ -167,8 +167,33 @@ void warn_of_other_setting(std::size_t setting, std::size_t count) {
               {"in_postgres", static_cast<std::int64_t>(count)}});
 }
 
+// Adds the frames up to an announcement, then erases, and continues after it. So a failed erasure repeats nothing but
+// its announcement.
 asio::awaitable<Outcome> EventPartitions::add(std::span<const transport::FramePtr> frames,
                                               redis::Clock::time_point deadline) {
+  Outcome outcome;
+  std::size_t done = 0;
+  while (done < frames.size()) {
+    const auto rest = frames.subspan(done);
+    const auto announcement = std::ranges::find_if(rest, [](const auto& frame) { return frame->redaction != nullptr; });
+    const bool erases = announcement != rest.end();
+    const std::size_t count = static_cast<std::size_t>(announcement - rest.begin()) + (erases ? 1 : 0);
+    outcome = co_await add_all(rest.first(count), deadline);
+    outcome.delivered = done;
+    if (outcome.kind != Outcome::Kind::done) break;
+    done += count;
+    if (!erases) continue;
+    const transport::Redaction& redaction = *rest[count - 1]->redaction;
+    const std::string& key = keys_[partition_of(redaction.sender_id, this->count())];
+    outcome = co_await redacted_.erase(client_, key, redaction, deadline);
+    outcome.delivered = done - 1;
+    if (outcome.kind != Outcome::Kind::done) break;
+  }
+  co_return std::move(outcome);
+}
+
+asio::awaitable<Outcome> EventPartitions::add_all(std::span<const transport::FramePtr> frames,
+                                                  redis::Clock::time_point deadline) {
   std::map<std::size_t, std::vector<transport::FramePtr>> parts;
   for (const transport::FramePtr& frame : frames) {
     if (transport::is_gone(frame->text)) continue;  // no handler applies a message that is gone

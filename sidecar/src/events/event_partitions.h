@@ -28,6 +28,7 @@
 #include "config/settings.h"
 #include "events/replies.h"
 #include "transport/outside/adapter.h"
+#include "transport/redis_streams/redacted_entries.h"
 
 namespace sealcast::events {
 
@@ -55,7 +56,8 @@ class EventPartitions {
   void set_count(std::size_t count);
   const std::string& key(std::size_t partition) const { return keys_[partition]; }
 
-  // Adds the frames, except those whose message is gone. The frames of one partition stay in order.
+  // Adds the frames, except those whose message is gone. The frames of one partition stay in order. When a frame
+  // announces a redaction, the earlier entries of the redacted messages are replaced by new ones without content.
   asio::awaitable<transport::outside::Outcome> add(std::span<const transport::FramePtr> frames,
                                                    redis::Clock::time_point deadline);
 
@@ -81,6 +83,8 @@ class EventPartitions {
 
  private:
   struct Addition;
+  asio::awaitable<transport::outside::Outcome> add_all(std::span<const transport::FramePtr> frames,
+                                                       redis::Clock::time_point deadline);
   asio::awaitable<void> add_to(std::size_t partition, const std::vector<transport::FramePtr>& frames,
                                redis::Clock::time_point deadline, Addition& addition);
   void log_refusal(const redis::Result& result);
@@ -89,6 +93,7 @@ class EventPartitions {
   redis::Client client_;
   redis::Script add_;
   redis::Script trim_;
+  transport::redis_streams::RedactedEntries redacted_{transport::redis_streams::RedactedEntries::Action::replace};
   std::string key_template_;
   std::size_t count_ = 0;
   // These never shrink, because calls that are in progress use them. A deque keeps its elements in place.

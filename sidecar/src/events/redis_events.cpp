@@ -267,7 +267,7 @@ class RedisEvents final : public transport::outside::Adapter {
   explicit RedisEvents(std::shared_ptr<PartitionMaintenance> maintenance) : maintenance_(std::move(maintenance)) {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
-  void count_in(Metrics& metrics) override { maintenance_->count_in(metrics); }
+  void count_in(Metrics& metrics, const transport::StreamViewers&) override { maintenance_->count_in(metrics); }
   void start() override { maintenance_->start(); }
   void stop() override { maintenance_->stop(); }
   void begin_lead() override { maintenance_->begin_lead(); }

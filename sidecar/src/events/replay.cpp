@@ -14,10 +14,10 @@
 
 #include "base/asio.h"
 #include "base/event.h"
+#include "base/progress.h"
 #include "client/postgres/connection.h"
 #include "core/uuid.h"
 #include "events/event_partitions.h"
-#include "events/replay_progress.h"
 #include "transport/redis_streams/service.h"
 
 namespace sealcast::events {
@@ -31,7 +31,7 @@ constexpr char kPlan[] =
 constexpr char kBounds[] =
     "select first_offset, last_offset from sealcast_internal.stream_access($1, null) where found";
 constexpr char kPage[] =
-    "select \"offset\", prev, envelope from sealcast_internal.read_history($1, $2, null, $3, false)";
+    "select \"offset\", prev, envelope, redacted from sealcast_internal.read_history($1, $2, null, $3, false)";
 
 constexpr char kCount[] = "select sealcast_internal.event_partition_count($1)";
 
@@ -76,15 +76,14 @@ class Replay {
     if (!connected) throw std::runtime_error("cannot connect to Postgres with relay.dsn");
     partitions_.set_count(co_await count());
     const std::vector<Range> ranges = co_await plan();
-    std::int64_t total = 0;
-    for (const Range& range : ranges) total += range.last - range.first + 1;
-    ReplayProgress progress(total, ::isatty(STDOUT_FILENO) == 1, Clock::now());
+    for (const Range& range : ranges) total_ += range.last - range.first + 1;
+    Progress progress(::isatty(STDOUT_FILENO) == 1, Clock::now());
     for (const Range& range : ranges) co_await add_range(range, progress);
     const std::size_t now = co_await count();
     if (now != partitions_.count()) {
       throw std::runtime_error("the number of event partitions has changed during the replay; run it again");
     }
-    std::cout << progress.end(done_, Clock::now()) << std::flush;
+    std::cout << progress.end(work(), Clock::now()) << std::flush;
     connection_->stop();
     partitions_.stop();
   }
@@ -132,7 +131,7 @@ class Replay {
     co_return ranges;
   }
 
-  asio::awaitable<void> add_range(const Range& range, ReplayProgress& progress) {
+  asio::awaitable<void> add_range(const Range& range, Progress& progress) {
     for (std::int64_t next = range.first; next <= range.last;) {
       postgres::Params params;
       params.add(postgres::uuid_bytes(range.stream_id));
@@ -148,8 +147,7 @@ class Replay {
         if (frame.offset > range.last) break;
         next = frame.offset + 1;
         if (rows.null(row, 2)) continue;  // retention has removed the message
-        transport::append_frame(frame.offset, frame.prev, rows.text(row, 2), frame.text);
-        frames.push_back(std::make_shared<transport::Frame>(std::move(frame)));
+        frames.push_back(transport::make_frame(std::move(frame), rows.text(row, 2), rows.text(row, 3)));
       }
       if (next == before) break;
       const std::size_t batch = batch_size();
@@ -157,10 +155,14 @@ class Replay {
         const std::size_t count = std::min(batch, frames.size() - i);
         co_await add(std::span(frames).subspan(i, count));
         done_ += static_cast<std::int64_t>(count);
-        std::cout << progress.at(done_, Clock::now()) << std::flush;
+        std::cout << progress.at(work(), Clock::now()) << std::flush;
         co_await keep_rate(count);
       }
     }
+  }
+
+  Progress::Work work() const {
+    return {done_, total_, done_, std::to_string(done_) + " of " + std::to_string(total_) + " messages"};
   }
 
   // A slow replay adds small batches, so that it adds several per second.
@@ -223,6 +225,7 @@ class Replay {
   EventPartitions partitions_;
   Clock::time_point next_add_{};
   Clock::time_point next_report_{};
+  std::int64_t total_ = 0;
   std::int64_t done_ = 0;
 };
 

@@ -27,10 +27,7 @@ std::string_view Entry::type() const { return transport::envelope_type(envelope)
 std::string_view Entry::sender() const { return transport::envelope_sender(envelope); }
 
 std::string_view envelope_of_frame(std::string_view frame) {
-  constexpr std::string_view kMember = "\"envelope\":";
-  const std::size_t at = frame.find(kMember);
-  if (at == frame.npos || !frame.ends_with('}')) return {};
-  const std::string_view envelope = frame.substr(at + kMember.size(), frame.size() - at - kMember.size() - 1);
+  const std::string_view envelope = transport::frame_envelope(frame);
   // A zero byte is valid in UTF-8, but Postgres does not accept it in a text.
   const bool readable =
       simdjson::validate_utf8(envelope.data(), envelope.size()) && envelope.find('\0') == envelope.npos;

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "core/characters.h"
+#include "core/retry_headers.h"
 
 namespace sealcast::http {
 
@@ -141,8 +142,7 @@ void answer_problem(Response& response, const Problem& problem) {
       .text_or_null("hint", problem.hint)
       .end();
   if (problem.retry_after.count() > 0) {
-    // Rounded up to whole seconds, so that no client retries too early.
-    response.header("Retry-After", std::to_string((problem.retry_after.count() + 999) / 1000));
+    response.header("Retry-After", core::HeaderValue::retry_after(problem.retry_after.count()).c_str());
   }
   if (problem.status == 401) response.header("WWW-Authenticate", "Bearer");
 }

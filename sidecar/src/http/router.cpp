@@ -35,9 +35,9 @@ const Route* Router::find(Exchange& exchange, std::string_view& id) const {
     if (!path_matches(route.pattern, path, id)) continue;
     exchange.response.allowed_origins = route.pages == Route::allowed_origins;
     if (route.method == method && (request.method != Method::head || route.answer != Route::takes_over)) return &route;
-    auto name = beast::http::to_string(route.method);
-    allowed += allowed.empty() ? "" : ", ";
-    allowed.append(name.data(), name.size());
+    if (!allowed.empty()) allowed += ", ";
+    allowed += std::string_view(beast::http::to_string(route.method));
+    if (route.method == Method::get && route.answer != Route::takes_over) allowed += ", HEAD";
   }
   if (!allowed.empty()) {
     const std::string method_name(request.method == Method::unknown

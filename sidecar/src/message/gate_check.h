@@ -1,4 +1,5 @@
-// Parses a line that Postgres sends to the gate socket: `check <sender_id> <stream_id> <t> <txn_id>`.
+// Parses a line that Postgres sends to the gate socket: `check <sender_id> <stream_id> <t> <txn_id>`, and
+// perhaps one word more: the hash of the text, or - if the text has none.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,7 @@ struct GateCheck {
   std::string stream_id;
   std::string t;
   std::string txn_id;
+  std::optional<std::string> text;  // nullopt: the line does not say; empty: the text has no hash
 };
 
 inline constexpr std::size_t kMaxCheckBytes = 512;

@@ -192,7 +192,7 @@ class GateSocket::Impl : public std::enable_shared_from_this<GateSocket::Impl> {
         co_return co_await refuse(connection, std::move(checks),
                                   line.size() > kMaxCheckBytes
                                       ? "line over 512 bytes"
-                                      : "expected: check <sender_id> <stream_id> <t> <txn_id>");
+                                      : "expected: check <sender_id> <stream_id> <t> <txn_id> [<text>]");
       }
       checks.push_back(std::move(*check));
       begin = end + 1;
@@ -239,9 +239,17 @@ class GateSocket::Impl : public std::enable_shared_from_this<GateSocket::Impl> {
   asio::awaitable<std::string> answer_one(GateCheck check) {
     metrics_.socket_checks.Increment();
     std::string bucket(limits_.bucket(check.t));
-    const int limit = co_await limits_.limit_for(check.t, std::move(check.stream_id), check.sender_id);
+    const SenderLimits allowed = co_await limits_.limits_for(check.t, check.stream_id, check.sender_id);
+    // Postgres hashes the text only for streams that need it. It learns here that the stream does.
+    if (allowed.rules.counts_text() && !check.text) co_return "text\n";
     // Named for GCC 12: see CONTRIBUTING.md.
-    GateRequest request{std::move(check.sender_id), std::move(bucket), std::move(check.txn_id), limit};
+    GateRequest request{std::move(check.sender_id),
+                        std::move(bucket),
+                        std::move(check.txn_id),
+                        allowed.rate,
+                        std::move(check.stream_id),
+                        allowed.rules,
+                        std::move(check.text).value_or(std::string())};
     co_return to_line(co_await gate_.check(std::move(request)));
   }
 

@@ -1,6 +1,7 @@
 // The gate socket: the Unix socket through which sealcast_internal.gate() in Postgres asks this sidecar's gate.
-// Postgres sends lines `check <sender_id> <stream_id> <t> <txn_id>`. The sidecar answers each line with one line, in
-// the same order: `pass`, `seen`, `limited <ms>`, `unavailable <ms>` or `error <text>`. After `error` it closes the
+// Postgres sends lines `check <sender_id> <stream_id> <t> <txn_id> [<text>]`. The sidecar answers each line with one
+// line, in the same order: `pass`, `seen`, `limited <ms> <limit>`, `slowed <ms>`, `repeated <ms>`, `copied <ms>`,
+// `text` (ask again with the hash of the text), `unavailable <ms>` or `error <text>`. After `error` it closes the
 // connection.
 #pragma once
 

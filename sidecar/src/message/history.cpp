@@ -57,12 +57,12 @@ asio::awaitable<void> History::run_access_queries(std::string key) {
     StreamAccess access{};
     try {
       Result rows = co_await pool_.query(
-          "select found, readable, vip, ban is not null, first_offset, last_offset, ban, log_epoch"
+          "select found, readable, vip, ban is not null, first_offset, last_offset, ban, log_epoch, newest_redaction"
           " from sealcast_internal.stream_access($1, $2)",
           params);
       if (rows.size() > 0) {
-        access = {rights_in(rows, 0), rows.integer(0, 4), rows.integer(0, 5), std::nullopt,
-                  std::string(rows.text(0, 7))};
+        access = {rights_in(rows, 0), rows.integer(0, 4),           rows.integer(0, 5),
+                  std::nullopt,       std::string(rows.text(0, 7)), rows.integer(0, 8)};
         if (!rows.null(0, 6)) access.ban = rows.text(0, 6);
       }
     } catch (const std::exception&) {
@@ -70,6 +70,31 @@ asio::awaitable<void> History::run_access_queries(std::string key) {
     }
     for (Handler& handler : waiting) asio::post(executor_, asio::append(std::move(handler), failure, access));
   }
+}
+
+asio::awaitable<std::int64_t> History::redacted_offset(std::string_view stream_id) {
+  Params params;
+  params.add(postgres::uuid_bytes(stream_id));
+  Result rows = co_await pool_.query("select sealcast_internal.redacted_offset($1)", params);
+  co_return rows.integer(0, 0);
+}
+
+asio::awaitable<StreamState> History::state(std::string_view stream_id) {
+  Params params;
+  params.add(postgres::uuid_bytes(stream_id));
+  Result rows = co_await pool_.query(
+      "select last_offset, newest_redaction, log_epoch, \"offset\", public_prev, envelope"
+      " from sealcast_internal.read_state($1) order by \"offset\"",
+      params);
+  StreamState state;
+  for (int row = 0; row < rows.size(); ++row) {
+    state.last_offset = rows.integer(row, 0);
+    state.newest_redaction = rows.integer(row, 1);
+    state.log_epoch = rows.null(row, 2) ? std::string_view() : rows.text(row, 2);
+    if (rows.null(row, 3)) continue;
+    state.messages.push_back({rows.integer(row, 3), rows.integer(row, 4), std::string(rows.text(row, 5))});
+  }
+  co_return state;
 }
 
 asio::awaitable<transport::FramePage> History::page(std::string_view stream_id, std::optional<std::int64_t> after,
@@ -87,7 +112,7 @@ asio::awaitable<transport::FramePage> History::page(std::string_view stream_id, 
   params.add(max_rows);
   params.add_boolean(channel == transport::Channel::everyone);
   postgres::Result rows = co_await pool_.query(
-      "select \"offset\", prev, envelope, public_prev from sealcast_internal.read_history($1, $2, $3, $4, $5)"
+      "select \"offset\", prev, envelope, public_prev, redacted from sealcast_internal.read_history($1, $2, $3, $4, $5)"
       " order by \"offset\"",
       params, std::move(wanted));
   co_return transport::FramePage(std::move(rows), channel);

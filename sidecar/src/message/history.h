@@ -22,7 +22,22 @@ struct StreamAccess : transport::ReaderRights {
   std::int64_t last_offset;   // of the newest message; 0 if the stream never had a message
   // The end of the user's ban as text, empty if the ban has no end; nullopt if the user is not banned.
   std::optional<std::string> ban;
-  std::string log_epoch;  // the epoch in which the offsets are valid; empty: it has not begun
+  std::string log_epoch;          // the epoch in which the offsets are valid; empty: it has not begun
+  std::int64_t newest_redaction;  // names the newest redaction of the stream; 0 if there is none
+};
+
+struct RetainedMessage {
+  std::int64_t offset;
+  std::int64_t public_prev;
+  std::string envelope;
+};
+
+// The retained messages of a stream, all of one moment.
+struct StreamState {
+  std::vector<RetainedMessage> messages;  // in order of offset
+  std::int64_t last_offset = 0;           // the newest offset of the stream
+  std::int64_t newest_redaction = 0;      // names the newest redaction of the stream; 0 if there is none
+  std::string log_epoch{};                // empty: it has not begun
 };
 
 // All UUIDs are lower-case. Each call throws postgres::Error after a failure.
@@ -34,6 +49,12 @@ class History : public transport::FrameHistory {
   // with equal arguments share one statement, because thousands of readers of one stream connect again at once after a
   // sidecar has restarted. The statement always begins after the call, so its answer is never older than the call.
   asio::awaitable<StreamAccess> access(std::string_view stream_id, std::string_view user_id);
+
+  // Returns the offset of the message that announces the newest redaction of the stream, and the highest offset while
+  // that message has none. Frames that were relayed before it may hold redacted content.
+  asio::awaitable<std::int64_t> redacted_offset(std::string_view stream_id);
+
+  asio::awaitable<StreamState> state(std::string_view stream_id);
 
   // See transport::FrameHistory::page().
   asio::awaitable<transport::FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,

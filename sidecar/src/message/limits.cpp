@@ -1,5 +1,5 @@
-// Reads all message types every 5 seconds. Reads and caches roles when callers need them, up to 1000 with one
-// statement.
+// Reads all message types and the rules of all streams every 5 seconds. Reads and caches roles when callers need them,
+// up to 1000 with one statement.
 #include "message/limits.h"
 
 #include <simdjson.h>
@@ -9,6 +9,7 @@
 #include <boost/asio/detached.hpp>
 #include <map>
 #include <stdexcept>
+#include <unordered_map>
 
 #include "base/event.h"
 #include "base/generation_cache.h"
@@ -20,14 +21,32 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Types = std::map<std::string, TypeLimits, std::less<>>;
+using Rates = std::vector<std::pair<std::string, int>>;  // name, and messages per second of one sender
 
-std::vector<std::pair<std::string, int>> parse_role_rates(const std::string& json) {
-  std::vector<std::pair<std::string, int>> rates;
+struct StreamRules {
+  StreamLimits limits;
+  Rates rates;  // by type
+};
+using Streams = std::unordered_map<std::string, StreamRules>;  // by lower-case stream_id
+
+// Gifts and announcements are in the other tiers.
+constexpr int kLimitedTier = 2;
+
+Rates parse_rates(const std::string& json) {
+  Rates rates;
   simdjson::dom::parser parser;
-  for (const auto [role, rate] : parser.parse(json).get_object()) {
-    rates.emplace_back(role, static_cast<int>(std::clamp<std::int64_t>(rate.get_int64(), 1, 1'000'000)));
+  for (const auto [name, rate] : parser.parse(json).get_object()) {
+    rates.emplace_back(name, static_cast<int>(std::clamp<std::int64_t>(rate.get_int64(), 1, 1'000'000)));
   }
   return rates;
+}
+
+// Returns null if the rates have no such name.
+const int* rate_of(const Rates& rates, std::string_view name) {
+  for (const auto& [each, rate] : rates) {
+    if (each == name) return &rate;
+  }
+  return nullptr;
 }
 
 // The roles that one statement reads. A caller that arrives while a statement is in flight joins the next batch.
@@ -52,15 +71,30 @@ class Limits::Impl : public std::enable_shared_from_this<Limits::Impl> {
   asio::awaitable<void> refresh() {
     Types types;
     for (TypeRow& row : co_await source_.gate_limits()) {
-      TypeLimits limits{row.max_bytes, std::max(row.rate, 1), row.system_only, {}};
+      TypeLimits limits{row.max_bytes, std::max(row.rate, 1), row.system_only, row.tier == kLimitedTier, {}};
       try {
-        limits.role_rates = parse_role_rates(row.role_rates);
+        limits.role_rates = parse_rates(row.role_rates);
       } catch (const simdjson::simdjson_error&) {
         throw std::runtime_error("message type \"" + row.t + "\": role_rates is not an object of whole numbers");
       }
+      limits.ruled = limits.limited;
       types.emplace(std::move(row.t), std::move(limits));
     }
+    Streams streams;
+    for (RuledStream& stream : co_await source_.gate_rules()) {
+      StreamRules rules{stream.limits, {}};
+      try {
+        rules.rates = parse_rates(stream.rate);
+      } catch (const simdjson::simdjson_error&) {
+        throw std::runtime_error("stream " + stream.stream_id + ": rate is not an object of whole numbers");
+      }
+      for (const auto& [t, rate] : rules.rates) {
+        if (const auto type = types.find(t); type != types.end()) type->second.ruled = true;
+      }
+      streams.emplace(std::move(stream.stream_id), std::move(rules));
+    }
     types_ = std::move(types);
+    streams_ = std::move(streams);
     loaded_ = true;
   }
 
@@ -86,6 +120,11 @@ class Limits::Impl : public std::enable_shared_from_this<Limits::Impl> {
   }
 
   const Types& types() const { return types_; }
+  // Returns null if the stream has no rules for the gate.
+  const StreamRules* rules_of(const std::string& stream_id) const {
+    const auto found = streams_.find(stream_id);
+    return found == streams_.end() ? nullptr : &found->second;
+  }
   bool loaded() const { return loaded_; }
 
  private:
@@ -126,6 +165,7 @@ class Limits::Impl : public std::enable_shared_from_this<Limits::Impl> {
   asio::any_io_executor executor_;
   LimitsSource& source_;
   Types types_;
+  Streams streams_;
   bool loaded_ = false;
   std::chrono::milliseconds max_role_age_;
   GenerationCache<std::string, CachedRole> roles_{kMaxCachedRoles};
@@ -161,18 +201,26 @@ std::size_t Limits::largest() const {
   return static_cast<std::size_t>(largest);
 }
 
-asio::awaitable<int> Limits::limit_for(std::string_view t, std::string stream_id, std::string sender_id) {
-  const TypeLimits* limits = find(t);
-  if (limits == nullptr) co_return kUnknownTypeRate;
-  if (limits->role_rates.empty()) co_return limits->rate;
-  const int type_rate = limits->rate;
-  const auto role_rates = limits->role_rates;                         // a copy: a refresh may replace the types
+asio::awaitable<SenderLimits> Limits::limits_for(std::string_view t, std::string stream_id, std::string sender_id) {
+  const TypeLimits* type = find(t);
+  if (type == nullptr) co_return SenderLimits{kUnknownTypeRate};
+  SenderLimits limits{type->rate};
+  std::optional<int> rate_in_stream;
+  if (const StreamRules* const rules = type->ruled ? impl_->rules_of(stream_id) : nullptr) {
+    if (type->limited) limits.rules = rules->limits;
+    if (const int* const rate = rate_of(rules->rates, t)) rate_in_stream = *rate;
+  }
+  if (type->role_rates.empty() && !limits.rules.any() && !rate_in_stream) co_return limits;
+  const auto role_rates = type->role_rates;                           // a copy: a refresh may replace the types
   Membership membership{std::move(stream_id), std::move(sender_id)};  // named for GCC 12: see CONTRIBUTING.md
   const std::string role = co_await impl_->role_of(std::move(membership));
-  for (const auto& [name, rate] : role_rates) {
-    if (name == role) co_return rate;
+  if (const int* const rate = rate_of(role_rates, role)) limits.rate = *rate;
+  if (role == "owner" || role == "moderator") {
+    limits.rules = {};
+  } else if (rate_in_stream) {
+    limits.rate = std::min(limits.rate, *rate_in_stream);
   }
-  co_return type_rate;
+  co_return limits;
 }
 
 }  // namespace sealcast::message

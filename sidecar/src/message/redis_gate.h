@@ -1,4 +1,5 @@
-// The gate in Redis: each check is one call of a Lua script, in one round trip. Checks are pipelined.
+// The gate in Redis: each check is one call of a Lua script, in one round trip. Checks are pipelined. A stream that
+// counts the copies of a text needs a second call: its key is on another node of a cluster than the sender's keys.
 #pragma once
 
 #include <array>
@@ -30,6 +31,8 @@ class RedisGate final : public Gate {
  private:
   asio::awaitable<redis::Result> run(const GateRequest& request, redis::Clock::time_point deadline);
   redis::Command command(const GateRequest& request, std::string_view verb, std::string_view script) const;
+  asio::awaitable<redis::Result> count_copies(const GateRequest& request, redis::Clock::time_point deadline);
+  redis::Command copies_command(const GateRequest& request, std::string_view verb, std::string_view script) const;
   void log_unavailable(const redis::Result& result);
 
   redis::Client& client_;
@@ -38,6 +41,7 @@ class RedisGate final : public Gate {
   std::chrono::milliseconds timeout_;
   std::string replay_window_;  // in ms
   redis::Script script_;
+  redis::Script copies_script_;
   log::Throttle log_throttle_;
 };
 

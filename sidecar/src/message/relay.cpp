@@ -22,13 +22,14 @@ constexpr char kCheckLog[] = "select sealcast_internal.check_log($1, $2, $3, $4,
 constexpr char kRenew[] =
     "select shard, epoch, mine, batch, logged_at, log_epoch from sealcast_internal.claim_shards($1, $2, $3)";
 constexpr char kDrain[] =
-    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast_internal.drain($1, $2, $3, "
-    "$4)";
+    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev, redacted, retained "
+    "from sealcast_internal.drain($1, $2, $3, $4)";
 constexpr char kTail[] =
-    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev from sealcast_internal.tail($1, $2, $3)";
+    "select shard, batch, stream_id, \"offset\", prev, envelope, public_prev, redacted, retained "
+    "from sealcast_internal.tail($1, $2, $3)";
 constexpr char kSettle[] = "select sealcast_internal.settle($1, $2, $3, $4)";
 constexpr char kRelease[] = "select sealcast_internal.release_shards($1)";
-enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope, kPublicPrev };
+enum Column { kShard, kBatch, kStream, kOffset, kPrev, kEnvelope, kPublicPrev, kRedacted, kRetained };
 
 constexpr std::chrono::seconds kMaxRenewInterval{1};
 constexpr std::chrono::seconds kSettleInterval{1};
@@ -203,6 +204,7 @@ void Relay::Impl::begin_log(std::string_view log_epoch) {
   }
   log_epoch_ = log_epoch;
   shards_.forget();
+  if (parts_.on_log) parts_.on_log();
   for (transport::Transport* transport : parts_.transports) transport->begin_log(log_epoch_);
 }
 
@@ -264,14 +266,18 @@ void Relay::Impl::publish(const postgres::Result& rows) {
     if (!shards_.advance(shard, batch)) continue;
     if (rows.null(row, kStream)) continue;
     const std::string_view envelope = rows.null(row, kEnvelope) ? std::string_view() : rows.text(row, kEnvelope);
+    const std::string_view redacted = rows.null(row, kRedacted) ? std::string_view() : rows.text(row, kRedacted);
     const auto frame_after = [&](std::int64_t prev) {
-      auto frame = std::make_shared<transport::Frame>(
-          transport::Frame{rows.uuid(row, kStream), rows.integer(row, kOffset), prev, shard, batch, {}});
-      transport::append_frame(frame->offset, prev, envelope, frame->text);
-      return frame;
+      return transport::make_frame({.stream_id = rows.uuid(row, kStream),
+                                    .offset = rows.integer(row, kOffset),
+                                    .prev = prev,
+                                    .shard = shard,
+                                    .batch = batch},
+                                   envelope, redacted);
     };
     const std::int64_t prev = rows.integer(row, kPrev);
     frames_.push_back(frame_after(prev));
+    if (parts_.on_retained && rows.boolean(row, kRetained)) parts_.on_retained(*frames_.back());
     if (rows.null(row, kPublicPrev)) continue;
     const std::int64_t public_prev = rows.integer(row, kPublicPrev);
     public_frames_.push_back(public_prev == prev ? frames_.back() : frame_after(public_prev));

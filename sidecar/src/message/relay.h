@@ -40,6 +40,10 @@ class Relay {
     Metrics& metrics;                               // must stay valid as long as the relay
     std::vector<transport::Transport*> transports;  // must stay valid as long as the relay
     Observer observer{};                            // gets all frames, before the transports get them; may be empty
+    // Gets each frame of a retained type, before the observer; may be empty.
+    std::function<void(const transport::Frame&)> on_retained{};
+    // Called when the log has another epoch, so that all offsets are void; may be empty.
+    std::function<void()> on_log{};
   };
 
   // `settings` must stay valid as long as the relay. `timeout` limits each statement.

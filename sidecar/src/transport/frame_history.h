@@ -18,7 +18,8 @@ namespace sealcast::transport {
 struct FrameRow {
   std::int64_t offset;
   std::int64_t prev;
-  std::string_view envelope;  // valid as long as the FramePage; empty if the message is gone
+  std::string_view envelope;  // these two are valid as long as the FramePage; empty if the message is gone
+  std::string_view redacted;  // the member `redacted` of the frame; empty if the message is not redacted
 };
 
 class FramePage {
@@ -27,11 +28,12 @@ class FramePage {
       : rows_(std::move(rows)), prev_(channel == Channel::everyone ? kPublicPrev : kPrev) {}
   int size() const { return rows_.size(); }
   FrameRow operator[](int row) const {
-    return {rows_.integer(row, kOffset), rows_.integer(row, prev_), rows_.text(row, kEnvelope)};
+    return {rows_.integer(row, kOffset), rows_.integer(row, prev_), rows_.text(row, kEnvelope),
+            rows_.text(row, kRedacted)};
   }
 
  private:
-  enum Column { kOffset, kPrev, kEnvelope, kPublicPrev };
+  enum Column { kOffset, kPrev, kEnvelope, kPublicPrev, kRedacted };
   postgres::Result rows_;
   Column prev_;
 };

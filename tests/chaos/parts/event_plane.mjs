@@ -75,7 +75,7 @@ export class EventPlane {
 
   // Whether each stored message has its effect.
   async complete() {
-    const missing = 'select from sealcast.messages m where not exists (select from chaos.effects e where (e.sender_id, e.txn_id) = (m.sender_id, m.txn_id)) limit 1';
+    const missing = "select from sealcast.messages m where m.t = 'chat' and not exists (select from chaos.effects e where (e.sender_id, e.txn_id) = (m.sender_id, m.txn_id)) limit 1";
     return (await this.stack.query(missing)).length === 0;
   }
 }

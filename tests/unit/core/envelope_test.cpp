@@ -327,6 +327,62 @@ TEST(Envelope, OldAndFutureTimesAreRefused) {
   EXPECT_EQ(verify(json, kNow, INT64_MIN), VerifyResult::expired);
 }
 
+std::string redacted(std::string_view kid = "k1") {
+  constexpr std::string_view kPayload = R"({"content":"hello","type":"chat"})";
+  std::string signing, out;
+  append_redacted_envelope(kFields, kid, kHash, sign_payload(kFields, kPayload, *keyring().find(kid), signing).bytes(),
+                           out);
+  return out;
+}
+
+TEST(RedactedEnvelope, KeepsTheSignatureOfItsMessage) {
+  for (const char* const kid : {"k1", "e1"}) {
+    const std::string whole = sealed(kFields, R"({"content":"hello","type":"chat"})", kid);
+    const std::string expected = replaced(whole, R"("d":{"content":"hello","type":"chat"})",
+                                          std::string(R"("d":null,"payload_hash":")") + kHash + '"');
+    EXPECT_EQ(redacted(kid), expected);
+    EXPECT_EQ(verify(expected), VerifyResult::redacted);
+  }
+  EXPECT_EQ(verify(redacted(), kNow + 10'001, 10'000), VerifyResult::expired);
+  EXPECT_EQ(verify(redacted(), kNow - 60'001), VerifyResult::from_future);
+}
+
+TEST(RedactedEnvelope, EachChangeIsDetected) {
+  const std::string good = redacted();
+  std::string other_hash = kHash;
+  other_hash[0] = 'f';
+  EXPECT_EQ(verify(replaced(good, kHash, other_hash)), VerifyResult::bad_signature);
+  EXPECT_EQ(verify(replaced(good, R"("t":"chat")", R"("t":"chut")")), VerifyResult::bad_signature);
+  EXPECT_EQ(verify(replaced(good, R"("kid":"k1")", R"("kid":"k9")")), VerifyResult::unknown_kid);
+}
+
+TEST(RedactedEnvelope, OnlyANullPayloadMayHaveAHash) {
+  const std::string good = redacted();
+  const std::string hash_member = std::string(R"(,"payload_hash":")") + kHash + '"';
+  EXPECT_EQ(verify(replaced(sealed(), R"(,"sig")", hash_member + R"(,"sig")")), VerifyResult::malformed);
+  for (const char* const d : {"{}", "0", "false", "\"null\"", "[null]"}) {
+    EXPECT_EQ(verify(replaced(good, R"("d":null)", std::string(R"("d":)") + d)), VerifyResult::malformed) << d;
+  }
+  EXPECT_EQ(verify(replaced(good, R"("d":null,)", "")), VerifyResult::malformed);
+  EXPECT_EQ(verify(replaced(good, "payload_hash", "payload_hush")), VerifyResult::malformed);
+  for (const std::string bad : {"", "17cf", "17CF87DD7DF38F177282A8341058A4B1384FDA337E2B3820099E7481E85E2E09"}) {
+    EXPECT_EQ(verify(replaced(good, kHash, bad)), VerifyResult::malformed) << bad;
+  }
+  EXPECT_EQ(verify(replaced(good, std::string("\"") + kHash + '"', "null")), VerifyResult::malformed);
+  // seal() signs any JSON value, also null. Such an envelope has nine members and was not redacted.
+  EXPECT_EQ(verify(sealed(kFields, "null")), VerifyResult::ok);
+}
+
+TEST(RedactedEnvelope, OpensWithItsHash) {
+  const std::optional<OpenedEnvelope> opened = open_envelope(redacted(), find_key, nullptr);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->payload_hash, kHash);
+  EXPECT_TRUE(opened->as_sealed);
+  const std::optional<OpenedEnvelope> whole = open_envelope(sealed(), find_key, nullptr);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->payload_hash, "");
+}
+
 TEST(Envelope, PassesACancelOn) {
   const volatile int raised = 1;
   const std::string json = sealed(kFields, "\"" + std::string(200'000, 'x') + "\"");

@@ -8,6 +8,6 @@
 
 namespace sealcast::client::postgres {
 
-inline constexpr std::int64_t kInterfaceVersion = 1;
+inline constexpr std::int64_t kInterfaceVersion = 3;
 
 }  // namespace sealcast::client::postgres

@@ -10,7 +10,6 @@
 #include "client/redis/connection_log.h"
 #include "client/redis/node_connection.h"
 #include "client/redis/sentinels.h"
-#include "client/redis/tls.h"
 #include "client/redis/topology.h"
 
 namespace sealcast::client::redis {
@@ -28,7 +27,7 @@ class Client::Impl {
   Impl(asio::any_io_executor executor, Options options_given)
       : options(std::move(options_given)),
         executor_(std::move(executor)),
-        tls_(make_tls(options)),
+        tls_(options.tls ? std::make_shared<TlsContexts>(options.tls_files) : nullptr),
         log_(std::make_shared<ConnectionLog>(executor_, options.log_tag)) {
     if (options.sentinel_master.empty()) {
       for (const Address& seed : options.seeds) seeds_.push_back(make_node(seed));

@@ -21,9 +21,9 @@
 
 #include "base/asio.h"
 #include "base/resolver.h"
+#include "base/tls.h"
 #include "client/redis/options.h"
 #include "client/redis/reply.h"
-#include "client/redis/tls.h"
 
 namespace sealcast::client::redis {
 
@@ -46,8 +46,7 @@ class Link {
     socket.set_option(asio::ip::tcp::no_delay(true));
     socket.set_option(asio::socket_base::keep_alive(true));
     if (!tls_) co_return;
-    tls_->set_verify_callback(asio::ssl::host_name_verification(address.host));
-    SSL_set_tlsext_host_name(tls_->native_handle(), address.host.c_str());
+    expect_host(tls_->native_handle(), address.host);
     co_await tls_->async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
   }
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/tls.h"
 #include "client/names.h"
 
 namespace sealcast::client::redis {
@@ -30,9 +31,8 @@ struct Options {
   std::string sentinel_master;  // name of the master that the sentinels watch; empty: the seeds are no sentinels
   Secret sentinel_password;     // for the sentinels; empty: they need none
   bool tls = false;
-  std::string ca_file;     // a PEM file; empty: trust the certificates of the system
-  std::string ca_setting;  // the setting that names it, for errors
-  std::string user;        // name of an ACL user; empty: the default user
+  TlsFiles tls_files{};  // used if tls is true
+  std::string user;      // name of an ACL user; empty: the default user
   Secret password;
   int database = 0;
   std::chrono::milliseconds timeout{250};  // for each call that has no deadline of its own

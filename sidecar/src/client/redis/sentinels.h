@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "base/asio.h"
+#include "base/tls.h"
 #include "client/redis/options.h"
-#include "client/redis/tls.h"
 
 namespace sealcast::client::redis {
 

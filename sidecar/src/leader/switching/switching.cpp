@@ -1,15 +1,12 @@
 // At each tick, once per second: asks Postgres for the due actions and applies them in batches. Writes the payloads of
-// migrate messages. Calls the webhook until it accepts.
+// migrate messages. Has the webhook called.
 #include "leader/switching/switching.h"
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <cstdint>
 #include <iterator>
 #include <span>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -17,6 +14,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "client/postgres/params.h"
+#include "leader/switching/webhook_calls.h"
 
 namespace sealcast::leader::switching {
 namespace {
@@ -25,7 +23,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr char kDue[] =
-    "select stream_id, action, step, viewers, warm_up "
+    "select stream_id, action, step, viewers, warm_up, happened_at "
     "from sealcast_internal.due_switches($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 constexpr char kSwitch[] =
     "select taken, state, reason from sealcast_internal.switch_streams($1, $2, $3, $4,"
@@ -33,8 +31,8 @@ constexpr char kSwitch[] =
 // Actions per statement. Each is a subtransaction, and Postgres keeps up to 64 of them per transaction in shared
 // memory.
 constexpr std::size_t kBatch = 50;
-constexpr milliseconds kFirstPause{1000};
-constexpr milliseconds kLongestPause{30'000};
+constexpr std::int64_t kMsPerSecond = 1000;
+constexpr std::int64_t kLongestSpreadMs = 3'600'000;  // the longest that clients accept
 
 std::int32_t count(milliseconds time) { return static_cast<std::int32_t>(time.count()); }
 
@@ -49,6 +47,7 @@ class Switching::Ticks {
 
   void start() { loop_.start(); }
   void stop();
+  void resume_webhook() { webhook_.resume(); }
 
  private:
   struct DueAction {
@@ -56,7 +55,11 @@ class Switching::Ticks {
     std::string action;  // empty if nothing is due
     std::string step;    // the stream's step in switching: standard, warming, joining, hot, leaving or cooling
     std::int32_t viewers;
-    std::string warm_up;  // UUID that identifies the warm-up of the stream; empty before the first warm-up
+    std::string warm_up;      // UUID that identifies the warm-up of the stream; empty before the first warm-up
+    std::string happened_at;  // for `notify`: the time at which the announced step began
+
+    std::string event() const { return step == "cooling" ? "cool_down" : "warm_up"; }  // for `notify`
+    std::string call_id() const { return event() + "-" + warm_up; }                    // for `notify`
   };
   struct Outcome {
     // False if the action is no longer due, if this sidecar no longer leads the shard, or if Postgres refused the
@@ -65,13 +68,6 @@ class Switching::Ticks {
     std::string sqlstate;  // of the refusal; empty if there was none
     std::string reason;
   };
-  // The state of one call of the webhook, kept until Postgres has recorded that the webhook accepted the call.
-  struct WebhookCall {
-    bool in_flight = false;
-    std::chrono::milliseconds pause{0};  // the pause that followed the last failure; it doubles with each failure
-    std::chrono::steady_clock::time_point next_try{};
-  };
-
   asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
   asio::awaitable<std::vector<DueAction>> due_actions(const LedShards& led);
   asio::awaitable<std::vector<Outcome>> apply(const LedShards& led, std::span<const DueAction> batch);
@@ -80,7 +76,7 @@ class Switching::Ticks {
   void note_applied(const DueAction& due);
   void note_refused(const DueAction& due, std::string_view sqlstate, std::string_view reason);
   void call_webhook(const DueAction& due);
-  asio::awaitable<void> make_call(DueAction due, std::string id);
+  asio::awaitable<std::string> record_call(DueAction due);
   std::string migrate_payload(const DueAction& due) const;
   void update_metrics(const std::vector<DueAction>& actions);
   void forget_obsolete_calls(const std::vector<DueAction>& actions);
@@ -89,8 +85,8 @@ class Switching::Ticks {
   const config::Settings::Switching& settings_;
   Parts parts_;
   LeaderLoop loop_;
-  std::unordered_map<std::string, WebhookCall> calls_;  // by webhook-id
-  std::unordered_set<std::string> refused_;             // streams whose due action Postgres refused
+  WebhookCalls webhook_;
+  std::unordered_set<std::string> refused_;  // streams whose due action Postgres refused
   log::Throttle refused_throttle_;
 };
 
@@ -104,11 +100,12 @@ Switching::Ticks::Ticks(asio::any_io_executor executor, const config::Settings::
                        .log_tag = log::tag::kSwitching,
                        .failure = "Postgres refused to switch streams; retrying",
                        .leads = parts_.leads,
-                       .tick = [this](const LedShards& led) { return tick(led); }}) {}
+                       .tick = [this](const LedShards& led) { return tick(led); }}),
+      webhook_(executor, std::move(parts_.webhook)) {}
 
 void Switching::Ticks::stop() {
   loop_.stop();
-  if (parts_.webhook) parts_.webhook->stop();
+  webhook_.stop();
 }
 
 asio::awaitable<LeaderLoop::Milliseconds> Switching::Ticks::tick(const LedShards& led) {
@@ -158,12 +155,16 @@ asio::awaitable<std::vector<Switching::Ticks::DueAction>> Switching::Ticks::due_
                                    count(settings_.window), count(settings_.repeat)}) {
     params.add(value);
   }
-  params.add_boolean(parts_.webhook != nullptr);
+  params.add_boolean(webhook_.wanted());
   const postgres::Result rows = co_await loop_.connection().query(kDue, params);
   std::vector<DueAction> actions;
   for (int row = 0; row < rows.size(); ++row) {
-    DueAction due{rows.uuid(row, 0), std::string(rows.text(row, 1)), std::string(rows.text(row, 2)),
-                  static_cast<std::int32_t>(rows.integer(row, 3)), rows.uuid(row, 4)};
+    DueAction due{rows.uuid(row, 0),
+                  std::string(rows.text(row, 1)),
+                  std::string(rows.text(row, 2)),
+                  static_cast<std::int32_t>(rows.integer(row, 3)),
+                  rows.uuid(row, 4),
+                  std::string(rows.text(row, 5))};
     actions.push_back(std::move(due));
   }
   co_return actions;
@@ -259,46 +260,34 @@ std::string Switching::Ticks::migrate_payload(const DueAction& due) const {
     json.text("channel_id", channel);
     if (parts_.needs_token(target)) json.text("token", "required");
   }
-  json.number("overlap_ms", settings_.overlap.count()).end();
+  json.number("overlap_ms", settings_.overlap.count());
+  if (const std::int64_t rate = parts_.readers_per_second(target); rate > 0) {
+    // A repeat is for the readers who have come since the message before it.
+    const std::int64_t longest = due.action == "repeat" ? std::int64_t{settings_.repeat.count()} : kLongestSpreadMs;
+    json.number("spread_ms", std::min((due.viewers * kMsPerSecond + rate - 1) / rate, longest));
+  }
+  json.end();
   return payload;
 }
 
 void Switching::Ticks::call_webhook(const DueAction& due) {
-  const std::string id = (due.step == "cooling" ? "cool_down-" : "warm_up-") + due.warm_up;
-  WebhookCall& call = calls_[id];
-  if (call.in_flight || Clock::now() < call.next_try) return;
-  call.in_flight = true;
-  asio::co_spawn(executor_, make_call(due, id), asio::detached);
+  webhook_.call({.id = due.call_id(),
+                 .type = due.event(),
+                 .stream_id = due.stream_id,
+                 .viewers = due.viewers,
+                 .time = due.happened_at},
+                [this, due] { return record_call(due); });
 }
 
-asio::awaitable<void> Switching::Ticks::make_call(DueAction due, std::string id) {
-  const std::string event = id.substr(0, id.find('-'));
-  std::string data;
-  JsonObject(data).text("stream_id", due.stream_id).number("viewers", std::int64_t{due.viewers}).end();
-  std::string body;
-  JsonObject(body).text("type", "stream." + event).json("data", data).end();
-  std::string problem = co_await parts_.webhook->call(id, body);
-  if (problem.empty()) {
-    try {
-      const LedShards led = loop_.led();
-      const std::vector<Outcome> outcomes = co_await apply(led, std::span(&due, 1));
-      problem = outcomes.front().reason;
-    } catch (const postgres::Error& error) {
-      problem = error.what();  // the webhook accepted, but Postgres did not record that: the call is repeated
-    }
-    if (problem.empty()) {
-      log::write(log::Level::info, log::tag::kSwitching, "the webhook accepted",
-                 {{"stream_id", due.stream_id}, {"event", event}});
-      calls_.erase(id);
-      co_return;
-    }
+// Returns the problem if Postgres did not record that the webhook accepted. Then the call is repeated.
+asio::awaitable<std::string> Switching::Ticks::record_call(DueAction due) {
+  try {
+    const LedShards led = loop_.led();
+    const std::vector<Outcome> outcomes = co_await apply(led, std::span(&due, 1));
+    co_return outcomes.front().reason;
+  } catch (const postgres::Error& error) {
+    co_return std::string(error.what());
   }
-  WebhookCall& call = calls_[id];
-  call.pause = std::clamp(2 * call.pause, kFirstPause, kLongestPause);
-  call.next_try = Clock::now() + call.pause;
-  call.in_flight = false;
-  log::write(log::Level::warn, log::tag::kSwitching, "the webhook did not accept; retrying",
-             {{"stream_id", due.stream_id}, {"event", event}, {"reason", problem}});
 }
 
 void Switching::Ticks::update_metrics(const std::vector<DueAction>& actions) {
@@ -312,11 +301,11 @@ void Switching::Ticks::update_metrics(const std::vector<DueAction>& actions) {
 }
 
 void Switching::Ticks::forget_obsolete_calls(const std::vector<DueAction>& actions) {
-  std::erase_if(calls_, [&](const auto& call) {
-    return !call.second.in_flight && std::ranges::none_of(actions, [&](const DueAction& due) {
-      return due.action == "notify" && call.first.ends_with(due.warm_up);
-    });
-  });
+  std::unordered_set<std::string> due;
+  for (const DueAction& action : actions) {
+    if (action.action == "notify") due.insert(action.call_id());
+  }
+  webhook_.keep_only(due);
 }
 
 Switching::Switching(asio::any_io_executor executor, const config::Settings::Switching& settings, Parts parts)
@@ -327,5 +316,7 @@ Switching::~Switching() = default;
 void Switching::start() { ticks_->start(); }
 
 void Switching::stop() { ticks_->stop(); }
+
+void Switching::resume_webhook() { ticks_->resume_webhook(); }
 
 }  // namespace sealcast::leader::switching

@@ -4,13 +4,15 @@
 // returns the due actions. sealcast_internal.switch_streams() applies many actions in one transaction, under the epochs
 // of the leases. All state is in the rows of the streams, so a new leader continues where the last one stopped.
 //
-// The sidecar itself has two tasks. It calls the webhook until the webhook accepts or the call is no longer due. And
-// after each action that changes the transports of a stream, it reads again which transports carry which stream.
+// The sidecar itself has two tasks. It calls the webhook until the webhook accepts or the call is no longer due
+// (webhook_calls.h). And after each action that changes the transports of a stream, it reads again which transports
+// carry which stream.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,9 +20,9 @@
 
 #include "base/asio.h"
 #include "base/metrics.h"
+#include "client/webhook/webhook.h"
 #include "config/settings.h"
 #include "leader/leader_loop.h"
-#include "leader/switching/webhook.h"
 
 namespace sealcast::leader::switching {
 
@@ -37,7 +39,9 @@ class Switching {
     // none.
     std::function<std::string(std::string_view transport, std::string_view stream_id)> channel_of;
     std::function<bool(std::string_view transport)> needs_token;  // whether readers need a token for the transport
-    std::unique_ptr<Webhook> webhook;                             // null if no webhook is configured
+    // Returns how many readers per second may move to the transport. 0: there is no limit.
+    std::function<std::int32_t(std::string_view transport)> readers_per_second;
+    std::unique_ptr<client::webhook::Webhook> webhook;  // null if no webhook is configured
   };
 
   // `settings` must stay valid as long as this object. If `settings.target` is empty, no readers move. The delivery
@@ -47,6 +51,8 @@ class Switching {
 
   void start();
   void stop();
+  // Calls the webhook again that has answered 410.
+  void resume_webhook();
 
  private:
   class Ticks;

@@ -14,8 +14,28 @@
 namespace sealcast::leader::viewers {
 namespace {
 
+// Returns the sum of both. A source that does not count has no viewers.
+ViewerCounts total_of(std::optional<ViewerCounts> one, const std::optional<ViewerCounts>& other) {
+  ViewerCounts total = std::move(one).value_or(ViewerCounts());
+  if (other) {
+    for (const auto& [stream, viewers] : *other) total[stream] += viewers;
+  }
+  return total;
+}
+
 constexpr char kPublish[] =
     "select published, next_ms from sealcast_internal.publish_viewer_counts($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+// Adds the array of the followed streams; null when they are unknown, so that every count is published.
+void add_followed(const FollowedStreams& followed, postgres::Params& params) {
+  if (!followed) {
+    params.add_null(postgres::oid::kUuidArray);
+    return;
+  }
+  params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, followed->size());
+  for (const std::string& stream : *followed) params.element(postgres::uuid_bytes(stream));
+  params.end_array();
+}
 
 }  // namespace
 
@@ -32,17 +52,17 @@ class CountPublisher::Ticks {
     ViewerSource* source;
     prometheus::Counter& failures;
 
-    asio::awaitable<Counted> count(std::span<const std::int32_t> shards) const;
+    asio::awaitable<Counted> count(std::span<const std::int32_t> shards, const FollowedStreams& followed) const;
     bool complete(const Counted& counts) const { return !source || counts; }
   };
 
   asio::awaitable<LeaderLoop::Milliseconds> tick(const LedShards& led);
   void add_counts(const Counted& webrtc, const Counted& hls, postgres::Params& params);
-  asio::awaitable<void> add_followed(std::span<const std::int32_t> shards, postgres::Params& params);
 
   const config::Settings::Audience& settings_;
   Metrics& metrics_;
   Followers& followers_;
+  std::function<void(ViewerCounts)> on_counted_;
   std::function<void()> on_published_;
   Source webrtc_;
   Source hls_;
@@ -53,6 +73,7 @@ CountPublisher::Ticks::Ticks(asio::any_io_executor executor, const config::Setti
     : settings_(settings),
       metrics_(parts.metrics),
       followers_(parts.followers),
+      on_counted_(std::move(parts.on_counted)),
       on_published_(std::move(parts.on_published)),
       webrtc_{parts.webrtc, metrics_.audience_failures("webrtc")},
       hls_{parts.hls, metrics_.audience_failures("hls")},
@@ -77,15 +98,18 @@ asio::awaitable<LeaderLoop::Milliseconds> CountPublisher::Ticks::tick(const LedS
     metrics_.audience_streams.Set(0);
     co_return std::min(settings_.update, LeaderLoop::kSecond);
   }
-  const Counted webrtc = co_await webrtc_.count(led.shards);
-  const Counted hls = co_await hls_.count(led.shards);
+  const FollowedStreams followed = co_await followers_.find(led.shards);
+  const Counted webrtc = co_await webrtc_.count(led.shards, followed);
+  const Counted hls = co_await hls_.count(led.shards, followed);
   postgres::Params params;
   led.add_to(params);
   add_counts(webrtc, hls, params);
-  params.add_boolean(webrtc_.complete(webrtc) && hls_.complete(hls));
+  const bool complete = webrtc_.complete(webrtc) && hls_.complete(hls);
+  if (complete) on_counted_(total_of(webrtc, hls));
+  params.add_boolean(complete);
   params.add(static_cast<std::int32_t>(settings_.update.count()));
   params.add(static_cast<std::int32_t>(settings_.repeat.count()));
-  co_await add_followed(led.shards, params);
+  add_followed(followed, params);
   const postgres::Result rows = co_await loop_.connection().query(kPublish, params);
   const std::int64_t published = rows.integer(0, 0);
   metrics_.audience_updates.Increment(static_cast<double>(published));
@@ -94,9 +118,9 @@ asio::awaitable<LeaderLoop::Milliseconds> CountPublisher::Ticks::tick(const LedS
 }
 
 asio::awaitable<CountPublisher::Ticks::Counted> CountPublisher::Ticks::Source::count(
-    std::span<const std::int32_t> shards) const {
+    std::span<const std::int32_t> shards, const FollowedStreams& followed) const {
   if (!source) co_return std::nullopt;
-  Counted counts = co_await source->count(shards);
+  Counted counts = co_await source->count(shards, followed);
   if (!counts) failures.Increment();
   co_return counts;
 }
@@ -127,19 +151,6 @@ void CountPublisher::Ticks::add_counts(const Counted& webrtc, const Counted& hls
     }
     params.end_array();
   }
-}
-
-// Adds the array of the followed streams; null when they are unknown, so that every count is published.
-asio::awaitable<void> CountPublisher::Ticks::add_followed(std::span<const std::int32_t> shards,
-                                                          postgres::Params& params) {
-  const auto followed = co_await followers_.find(shards);
-  if (!followed) {
-    params.add_null(postgres::oid::kUuidArray);
-    co_return;
-  }
-  params.begin_array(postgres::oid::kUuidArray, postgres::oid::kUuid, followed->size());
-  for (const std::string& stream : *followed) params.element(postgres::uuid_bytes(stream));
-  params.end_array();
 }
 
 CountPublisher::CountPublisher(asio::any_io_executor executor, const config::Settings::Audience& settings, Parts parts)

@@ -43,7 +43,8 @@ class CountPublisher {
     ViewerSource* hls;     // null if viewers over HLS are not counted
     Followers& followers;
     LeaderLoop::Leads leads;
-    std::function<void()> on_published;  // called after a tick that published at least one count
+    std::function<void(ViewerCounts)> on_counted;  // called with the totals, unless a source is unavailable
+    std::function<void()> on_published;            // called after a tick that published at least one count
   };
 
   // `settings`, the metrics and the sources must stay valid as long as this object.

@@ -28,7 +28,8 @@ HeartbeatViewers::HeartbeatViewers(asio::any_io_executor executor, redis::Client
                                    std::chrono::milliseconds window, std::chrono::milliseconds timeout)
     : executor_(std::move(executor)), store_(client, ViewerWindow(window), timeout), client_(client) {}
 
-asio::awaitable<std::optional<ViewerCounts>> HeartbeatViewers::count(std::span<const std::int32_t> shards) {
+asio::awaitable<std::optional<ViewerCounts>> HeartbeatViewers::count(std::span<const std::int32_t> shards,
+                                                                     const FollowedStreams&) {
   Work work;
   work.begins = store_.window().counted();
   auto watched = co_await store_.streams(shards, &ViewerWindow::watched_key);

@@ -20,7 +20,8 @@ class HeartbeatViewers final : public ViewerSource {
   // After Redis was unavailable, or a connection to it was lost, counts are too low until every viewer has sent a
   // heartbeat again, which takes one viewer window: Redis may have restarted without its data. Returns nullopt until
   // that time has passed.
-  asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) override;
+  asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards,
+                                                     const FollowedStreams& followed) override;
 
  private:
   struct Work;

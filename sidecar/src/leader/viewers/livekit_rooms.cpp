@@ -2,6 +2,8 @@
 #include "leader/viewers/livekit_rooms.h"
 
 #include <charconv>
+#include <cstdint>
+#include <utility>
 
 #include "core/uuid.h"
 
@@ -10,15 +12,18 @@ namespace {
 
 constexpr std::string_view kStreamId = "{stream_id}";
 
-// Reads a number in protobuf's JSON mapping. Returns 0 if the member is missing or is not a whole number.
-std::int64_t number(simdjson::dom::object object, std::string_view snake_case, std::string_view camel_case) {
+// Reads a uint32 in protobuf's JSON mapping. Returns 0 if the member is missing or is not a number of this range.
+std::uint32_t number(simdjson::dom::object object, std::string_view snake_case, std::string_view camel_case) {
   for (const std::string_view name : {snake_case, camel_case}) {
-    std::int64_t value = 0;
+    std::uint64_t value = 0;
+    std::uint32_t number = 0;
     std::string_view text;
-    if (object[name].get(value) == simdjson::SUCCESS) return value;
+    if (object[name].get(value) == simdjson::SUCCESS && std::in_range<std::uint32_t>(value)) {
+      return static_cast<std::uint32_t>(value);
+    }
     if (object[name].get(text) != simdjson::SUCCESS) continue;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && end == text.data() + text.size()) return value;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc() && end == text.data() + text.size()) return number;
   }
   return 0;
 }
@@ -28,16 +33,21 @@ std::int64_t number(simdjson::dom::object object, std::string_view snake_case, s
 LiveKitRooms::LiveKitRooms(std::string_view room)
     : prefix_(room.substr(0, room.find(kStreamId))), suffix_(room.substr(room.find(kStreamId) + kStreamId.size())) {}
 
-std::string LiveKitRooms::read(const client::http::Answer& answer, ViewerCounts& counts) {
+std::string LiveKitRooms::read(const client::http::Answer& answer, std::vector<Room>& found) {
   if (answer.status == 0) return answer.failure;
   simdjson::dom::element root;
   const bool is_json = parser_.parse(answer.body).get(root) == simdjson::SUCCESS;
   if (answer.status != 200) {
     std::string problem = "it answered " + std::to_string(answer.status);
+    bool is_twirp = false;
     for (const char* member : {"code", "msg"}) {
       std::string_view text;
-      if (is_json && root[member].get(text) == simdjson::SUCCESS) problem += ", " + client::http::one_line(text);
+      if (!is_json || root[member].get(text) != simdjson::SUCCESS) continue;
+      problem += ", " + client::http::one_line(text);
+      is_twirp = true;
     }
+    // LiveKit refuses a token in plain text (livekit/livekit: pkg/service/auth.go), and a proxy may answer anything.
+    if (!is_twirp && !answer.body.empty()) problem += ", " + client::http::one_line(answer.body);
     return problem;
   }
   simdjson::dom::object object;
@@ -51,9 +61,9 @@ std::string LiveKitRooms::read(const client::http::Answer& answer, ViewerCounts&
     std::string_view name;
     if (element.get(room) || room["name"].get(name)) return "a room has no name";
     const std::string stream_id = stream_of(name);
-    const std::int64_t participants = number(room, "num_participants", "numParticipants");
-    if (stream_id.empty() || participants <= 0) continue;
-    counts[stream_id] = bounded_viewers(participants);
+    const std::int64_t viewers = std::int64_t{number(room, "num_participants", "numParticipants")} -
+                                 number(room, "num_publishers", "numPublishers");
+    if (!stream_id.empty()) found.push_back({std::string(name), stream_id, bounded_viewers(viewers)});
   }
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/http/answer.h"
 #include "leader/viewers/viewer_source.h"
@@ -17,9 +18,16 @@ class LiveKitRooms {
   // `room` is the template for the names of rooms. It must contain {stream_id}.
   explicit LiveKitRooms(std::string_view room);
 
-  // Sets the number of participants of each room that belongs to a stream and is not empty. Returns an empty text, or
-  // the reason why the answer is invalid.
-  std::string read(const client::http::Answer& answer, ViewerCounts& counts);
+  struct Room {
+    std::string name;
+    std::string stream_id;
+    std::int32_t viewers;  // the participants who do not publish
+  };
+
+  // Appends the rooms that belong to a stream. Returns an empty text, or the reason why the answer is invalid.
+  std::string read(const client::http::Answer& answer, std::vector<Room>& found);
+
+  std::string name_of(std::string_view stream_id) const { return prefix_ + std::string(stream_id) + suffix_; }
 
  private:
   std::string stream_of(std::string_view room) const;  // returns an empty text if the room belongs to no stream

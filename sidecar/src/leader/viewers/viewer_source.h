@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/asio.h"
 
@@ -16,6 +17,9 @@ namespace sealcast::leader::viewers {
 
 // By stream. A stream without an entry has no viewers.
 using ViewerCounts = std::unordered_map<std::string, std::int32_t>;
+
+// The streams that have followers (followers.h); nullopt if they are unknown.
+using FollowedStreams = std::optional<std::unordered_set<std::string>>;
 
 // Limits the number that a source returned to 0 … half of the largest int32: the sum of two sources must fit into an
 // int32.
@@ -26,9 +30,11 @@ inline std::int32_t bounded_viewers(std::int64_t stated) {
 class ViewerSource {
  public:
   virtual ~ViewerSource() = default;
-  // Counts the viewers of all streams in these shards. The result may also contain streams of other shards. Returns
-  // nullopt while the source is unavailable. Never throws.
-  virtual asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards) = 0;
+  // Counts the viewers of all streams in these shards. The result may also contain streams of other shards. `followed`
+  // are the followed streams of these shards: a source that must ask for each stream asks for these. Returns nullopt
+  // while the source is unavailable. Never throws.
+  virtual asio::awaitable<std::optional<ViewerCounts>> count(std::span<const std::int32_t> shards,
+                                                             const FollowedStreams& followed) = 0;
   virtual void stop() {}  // ends a count() in progress
 };
 

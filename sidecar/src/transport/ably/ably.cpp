@@ -3,7 +3,9 @@
 // https://ably.com/docs/api/rest-api#publish
 //
 // Ably publishes either all messages of an array or none, so a failure does not change the order of frames. An array
-// counts as one message against the rate limit of the Ably channel.
+// counts as one message against the rate limit of the Ably channel
+// (https://ably.com/docs/api/rest-sdk/channels#publish, "Publish multiple messages"). So publishes to one channel keep
+// a distance of 1 / ably.publishes_per_second, and the frames that arrive meanwhile form the next array.
 //
 // The messages of an array have the ids "base:0", "base:1", … The base is the idempotency key of the array. Ably
 // remembers the key for two minutes (https://ably.com/docs/pub-sub/advanced#idempotency). The base consists of the
@@ -11,8 +13,9 @@
 // the array. Two different arrays never have the same base, also when a restored database gives the same offsets again.
 // So Ably never drops new frames as a repeat. When an answer is lost, Ably may have
 // published the array. The retry then sends an array of the same frames, and Ably recognises the repeat. Ably does not
-// recognise a retry after two minutes, or a retry by another sidecar with other arrays. In these cases readers may get
-// frames twice. They drop the second copy by its offset, as with every transport.
+// recognise a retry after two minutes, a retry by another sidecar with other arrays, or any retry when the channel has
+// server-side batching (https://ably.com/docs/messages/batch#server-side). In these cases readers may get frames twice.
+// They drop the second copy by its offset, as with every transport.
 //
 // Ably also has a batch endpoint (POST /messages, https://ably.com/docs/messages/batch). It is not used for two
 // reasons. With one frame per item, each item would succeed or fail alone, and a later frame could be published before
@@ -22,6 +25,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/event.h"
 #include "base/secret.h"
 #include "client/http/client.h"
 #include "core/json_string.h"
@@ -34,10 +38,12 @@ namespace {
 
 using Kind = outside::Outcome::Kind;
 using Frames = std::span<const FramePtr>;
+using Clock = outside::Adapter::Clock;
 
 constexpr std::size_t kMaxBatch = 128;
-constexpr std::size_t kSignature = 16;          // characters of the signature in an idempotency key
-constexpr std::string_view kName = "message";   // the name of each message; subscribers may filter by it
+constexpr std::size_t kSignature = 16;         // characters of the signature in an idempotency key
+constexpr std::string_view kName = "message";  // the name of each message; subscribers may filter by it
+constexpr Clock::duration kSecond = std::chrono::seconds(1);
 constexpr std::chrono::minutes kRemembered{2};  // how long Ably remembers an idempotency key
 constexpr std::string_view kVersion = "X-Ably-Version: 1.2";
 
@@ -78,6 +84,7 @@ class Ably : public outside::Adapter {
       : client_(std::move(executor), client::http::ClientOptions{.ca_file = settings.ca_file}),
         url_prefix_(settings.url + (settings.url.ends_with('/') ? "" : "/") + "channels/"),
         channel_(settings.channel),
+        distance_(settings.publishes_per_second == 0 ? Clock::duration(0) : kSecond / settings.publishes_per_second),
         max_bytes_(settings.max_message_bytes),
         key_("ably.key_file", settings.key_file,
              [](const std::string& setting, const std::string& file) { return read_key(setting, file).text; }) {}
@@ -95,6 +102,7 @@ class Ably : public outside::Adapter {
       std::string body;
       outside::Outcome outcome = prepare(array, body);
       if (outcome.kind == Kind::done) {
+        co_await keep_distance(array.front()->stream_id);
         const std::string key = key_.text();
         const std::vector<std::string> headers = headers_for(key);
         client::http::Post request{url_of(array.front()->stream_id), headers, body};
@@ -125,6 +133,16 @@ class Ably : public outside::Adapter {
     std::int64_t last;
     Clock::time_point since;
   };
+
+  // Waits until the Ably channel of the stream may get another publish.
+  asio::awaitable<void> keep_distance(const std::string& stream_id) {
+    if (distance_ == Clock::duration(0)) co_return;
+    Clock::time_point& next = next_publish_[stream_id];
+    const Clock::time_point now = Clock::now();
+    const Clock::time_point due = std::max(now, next);
+    next = due + distance_;
+    if (due > now) co_await sleep_until(due);
+  }
 
   std::string url_of(const std::string& stream_id) const {
     return url_prefix_ + client::http::percent_encode(outside::expand_template(channel_, stream_id)) + "/messages";
@@ -164,6 +182,7 @@ class Ably : public outside::Adapter {
     const auto now = Clock::now();
     if (now >= next_sweep_) {
       std::erase_if(doubts_, [&](const auto& doubt) { return now - doubt.second.since > kRemembered; });
+      std::erase_if(next_publish_, [&](const auto& publish) { return publish.second < now; });
       next_sweep_ = now + kRemembered;
     }
     const std::string& stream_id = array.front()->stream_id;
@@ -177,9 +196,11 @@ class Ably : public outside::Adapter {
   client::http::Client client_;
   const std::string url_prefix_;  // the URL up to the name of the Ably channel
   const std::string channel_;
+  const Clock::duration distance_;  // the least time between two publishes to one channel
   const std::size_t max_bytes_;
   const Secret key_;
-  std::unordered_map<std::string, Doubt> doubts_;  // by stream: the last array in doubt
+  std::unordered_map<std::string, Doubt> doubts_;                    // by stream: the last array in doubt
+  std::unordered_map<std::string, Clock::time_point> next_publish_;  // by stream: the earliest time of the next publish
   Clock::time_point next_sweep_{};
 };
 

@@ -3,10 +3,14 @@
 
 #include <algorithm>
 
-#include "config/settings.h"
 #include "core/token/secret_file.h"
 
 namespace sealcast::transport::ably {
+
+TokenKey token_key(const config::Settings::Ably& settings) {
+  if (settings.token_key_file.empty()) return {"ably.key_file", settings.key_file};
+  return {"ably.token_key_file", settings.token_key_file};
+}
 
 ApiKey read_key(const std::string& setting, const std::string& file) {
   std::string key = core::token::read_secret_file(setting, file);

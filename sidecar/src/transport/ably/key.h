@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "config/settings.h"
+
 namespace sealcast::transport::ably {
 
 struct ApiKey {
@@ -11,6 +13,13 @@ struct ApiKey {
   std::string_view name() const { return std::string_view(text).substr(0, text.find(':')); }
   std::string_view secret() const { return std::string_view(text).substr(text.find(':') + 1); }
 };
+
+// The setting that names the file of the key of readers' tokens, and the file.
+struct TokenKey {
+  std::string setting;
+  std::string file;
+};
+TokenKey token_key(const config::Settings::Ably& settings);
 
 // Throws SettingsError when the file cannot be read or contains no key. `setting` is the key of the setting, for the
 // text of the error.

@@ -1,4 +1,5 @@
-// Writes and signs an Ably TokenRequest: it allows one reader to subscribe to one Ably channel.
+// Writes and signs an Ably TokenRequest: it allows one reader to subscribe to one Ably channel. Its clientId is the
+// user, so that the user's tokens can be revoked (revocation.cpp). https://ably.com/docs/auth/identified-clients
 #include "transport/ably/token.h"
 
 #include <openssl/rand.h>
@@ -50,15 +51,14 @@ class Tokens final : public TokenMaker {
     const std::int64_t ttl_ms = std::chrono::milliseconds(reader.life).count();
     const std::string nonce = make_nonce();
     const std::string capability = "{" + channel->json + R"(:["subscribe"]})";
+    const std::string mac =
+        sign_token_request(key_.secret(), key_.name(), ttl_ms, capability, reader.user_id, reader.now_ms, nonce);
     std::string token;
-    JsonObject(token)
-        .text("keyName", key_.name())
-        .number("ttl", ttl_ms)
-        .text("capability", capability)
-        .number("timestamp", reader.now_ms)
-        .text("nonce", nonce)
-        .text("mac", sign_token_request(key_.secret(), key_.name(), ttl_ms, capability, {}, reader.now_ms, nonce))
-        .end();
+    JsonObject object(token);
+    object.text("keyName", key_.name()).number("ttl", ttl_ms).text("capability", capability);
+    // Without a user, Ably takes the reader for an unidentified client. An empty clientId would be refused.
+    if (!reader.user_id.empty()) object.text("clientId", reader.user_id);
+    object.number("timestamp", reader.now_ms).text("nonce", nonce).text("mac", mac).end();
     return TransportToken{std::move(channel->text), std::move(token), {}};
   }
 
@@ -72,9 +72,8 @@ class Tokens final : public TokenMaker {
 std::unique_ptr<TokenMaker> make_ably_tokens(const config::Settings& settings) {
   const config::Settings::Ably& ably = settings.ably;
   if (ably.key_file.empty()) return nullptr;
-  return std::make_unique<Tokens>(ably, ably.token_key_file.empty()
-                                            ? read_key("ably.key_file", ably.key_file)
-                                            : read_key("ably.token_key_file", ably.token_key_file));
+  const auto& [setting, file] = token_key(ably);
+  return std::make_unique<Tokens>(ably, read_key(setting, file));
 }
 
 }  // namespace sealcast::transport::ably

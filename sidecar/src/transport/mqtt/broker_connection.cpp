@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/tls.h"
 #include "transport/mqtt/packet.h"
 #include "transport/mqtt/protocol.h"
 
@@ -43,10 +44,10 @@ BrokerConnection::BrokerConnection(const asio::any_io_executor& executor, const 
       resolver_(executor),
       socket_(executor),
       connect_timer_(executor),
-      queue_(options.topic),
+      queue_(options_),
       keep_alive_(kKeepAlive),
       closed_(executor) {
-  if (options_.tls) tls_.emplace(socket_, options_.tls->context());
+  if (options_.tls) tls_.emplace(socket_, *options_.tls);
 }
 
 asio::awaitable<void> BrokerConnection::run(std::function<void()> on_up) {
@@ -75,7 +76,7 @@ asio::awaitable<void> BrokerConnection::connect() {
   socket_.set_option(tcp::no_delay(true));
   socket_.non_blocking(true);
   if (tls_) {
-    options_.tls->set_server_name(tls_->native_handle());
+    expect_host(tls_->native_handle(), options_.host);
     boost::system::error_code error;
     co_await tls_->async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
     if (error) throw std::runtime_error(handshake_fault(tls_->native_handle(), error));
@@ -122,6 +123,7 @@ void BrokerConnection::handle(const Connack& connack) {
   limits_.window = std::min(connack.receive_maximum, kMaxInFlight);
   limits_.max_packet_bytes =
       std::min<std::size_t>(connack.maximum_packet_size.value_or(kMaxPacketBytes), kMaxPacketBytes);
+  limits_.topic_aliases = connack.topic_alias_maximum;
   if (connack.server_keep_alive) keep_alive_ = std::chrono::seconds(*connack.server_keep_alive);
   up_ = was_up_ = true;
   up_since_ = Clock::now();

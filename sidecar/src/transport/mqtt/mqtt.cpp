@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "base/backoff.h"
-#include "base/ca_file.h"
 #include "base/event.h"
 #include "base/log.h"
 #include "base/service_url.h"
+#include "base/tls.h"
 #include "transport/mqtt/batch.h"
 #include "transport/mqtt/broker_connection.h"
 #include "transport/mqtt/options.h"
@@ -40,21 +40,20 @@ Options options_of(const config::Settings::Mqtt& settings) {
   }
   options.client_id = settings.client_id;
   options.topic = settings.topic;
+  options.expiry = settings.expiry;
   return options;
 }
 
 // Returns null for plain TCP.
-std::unique_ptr<CaFile<const Tls>> certificates_of(const config::Settings::Mqtt& settings) {
-  const ServiceUrl url = parse_service_url(settings.url, "mqtt");
-  if (!url.tls) return nullptr;
-  return std::make_unique<CaFile<const Tls>>(
-      settings.ca_file, [host = url.host, file = settings.ca_file] { return std::make_shared<const Tls>(host, file); });
+std::unique_ptr<TlsContexts> certificates_of(const config::Settings::Mqtt& settings) {
+  if (!parse_service_url(settings.url, "mqtt").tls) return nullptr;
+  return std::make_unique<TlsContexts>(TlsFiles{"mqtt.", settings.ca_file, settings.cert_file, settings.key_file});
 }
 
 // Each coroutine of this class keeps the object alive. So the object may exist longer than the adapter.
 class Client : public std::enable_shared_from_this<Client> {
  public:
-  Client(asio::any_io_executor executor, Options options, std::unique_ptr<CaFile<const Tls>> certificates)
+  Client(asio::any_io_executor executor, Options options, std::unique_ptr<TlsContexts> certificates)
       : executor_(std::move(executor)),
         options_(std::move(options)),
         certificates_(std::move(certificates)),
@@ -118,7 +117,7 @@ class Client : public std::enable_shared_from_this<Client> {
 
   asio::any_io_executor executor_;
   Options options_;
-  const std::unique_ptr<CaFile<const Tls>> certificates_;  // null: plain TCP
+  const std::unique_ptr<TlsContexts> certificates_;  // null: plain TCP
   std::shared_ptr<BrokerConnection> connection_;
   std::string password_;  // that connection_ sends
   std::size_t attempts_ = 0;

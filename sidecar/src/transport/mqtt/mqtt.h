@@ -18,7 +18,7 @@
 
 namespace sealcast::transport::mqtt {
 
-// Returns null when mqtt.url is empty. Throws SettingsError when mqtt.password_file or mqtt.ca_file cannot be used.
+// Returns null when mqtt.url is empty. Throws SettingsError when a file of the settings cannot be used.
 std::unique_ptr<outside::Adapter> make_mqtt(asio::any_io_executor executor, const config::Settings& settings);
 
 }  // namespace sealcast::transport::mqtt

@@ -13,6 +13,7 @@ constexpr std::string_view kContentType = "application/json";
 constexpr char kProtocolName[] = "MQTT";
 constexpr char kVersion = 5;
 constexpr std::uint8_t kCleanStart = 0x02, kHasPassword = 0x40, kHasUser = 0x80;
+constexpr char kUtf8 = 1;             // the Payload Format Indicator
 constexpr std::uint8_t kQos1 = 0x02;  // a flag in the first byte of PUBLISH
 
 std::size_t varint_bytes(std::size_t value) { return value < 128 ? 1 : 1 + varint_bytes(value / 128); }
@@ -72,8 +73,14 @@ void append_ping(std::string& out) { begin(PacketType::pingreq, 0, 0, out); }
 
 void append_disconnect(std::string& out) { begin(PacketType::disconnect, 0, 0, out); }
 
-Publish::Publish(const Frame& frame, const std::string& topic_template)
-    : frame_(frame), topic_(outside::expand_template(topic_template, frame.stream_id)) {
+Publish::Publish(const Frame& frame, const Options& options)
+    : frame_(frame), topic_(outside::expand_template(options.topic, frame.stream_id)) {
+  properties_.push_back(static_cast<char>(Property::payload_format));
+  properties_.push_back(kUtf8);
+  if (options.expiry.count() > 0) {
+    properties_.push_back(static_cast<char>(Property::message_expiry));
+    append_number(static_cast<std::uint32_t>(options.expiry.count()), 4, properties_);
+  }
   properties_.push_back(static_cast<char>(Property::content_type));
   append_text(kContentType, properties_);
   append_user_property("offset", std::to_string(frame.offset), properties_);
@@ -81,18 +88,35 @@ Publish::Publish(const Frame& frame, const std::string& topic_template)
   if (!is_gone(frame.text)) append_user_property("kid", envelope_kid(frame.text), properties_);
 }
 
-std::size_t Publish::remaining() const {
-  constexpr std::size_t kIdentifier = 2;
-  return 2 + topic_.size() + kIdentifier + varint_bytes(properties_.size()) + properties_.size() + frame_.text.size();
+// A topic whose alias the broker knows is empty (MQTT 5.0, 3.3.2.3.4).
+std::string_view Publish::sent_topic(const TopicAlias* alias) const {
+  return alias != nullptr && alias->is_known ? std::string_view() : topic_;
 }
 
-std::size_t Publish::bytes() const { return 1 + varint_bytes(remaining()) + remaining(); }
+std::size_t Publish::properties_size(const TopicAlias* alias) const {
+  constexpr std::size_t kAlias = 3;
+  return properties_.size() + (alias != nullptr ? kAlias : 0);
+}
 
-void Publish::append(std::uint16_t id, std::string& out) const {
-  begin(PacketType::publish, kQos1, remaining(), out);
-  append_text(topic_, out);
+std::size_t Publish::remaining(const TopicAlias* alias) const {
+  constexpr std::size_t kIdentifier = 2;
+  const std::size_t properties = properties_size(alias);
+  return 2 + sent_topic(alias).size() + kIdentifier + varint_bytes(properties) + properties + frame_.text.size();
+}
+
+std::size_t Publish::bytes(const TopicAlias* alias) const {
+  return 1 + varint_bytes(remaining(alias)) + remaining(alias);
+}
+
+void Publish::append(std::uint16_t id, const TopicAlias* alias, std::string& out) const {
+  begin(PacketType::publish, kQos1, remaining(alias), out);
+  append_text(sent_topic(alias), out);
   append_number(id, 2, out);
-  append_varint(properties_.size(), out);
+  append_varint(properties_size(alias), out);
+  if (alias != nullptr) {
+    out.push_back(static_cast<char>(Property::topic_alias));
+    append_number(alias->number, 2, out);
+  }
   out += properties_;
   out += frame_.text;
 }

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "transport/frame.h"
 #include "transport/mqtt/options.h"
+#include "transport/mqtt/topic_aliases.h"
 
 namespace sealcast::transport::mqtt {
 
@@ -21,15 +23,18 @@ void append_disconnect(std::string& out);
 class Publish {
  public:
   // `frame` must stay valid as long as this object.
-  Publish(const Frame& frame, const std::string& topic_template);
+  Publish(const Frame& frame, const Options& options);
 
+  const std::string& topic() const { return topic_; }
   // Returns the size of the whole packet in bytes, as the property Maximum Packet Size counts it
-  // (MQTT 5.0, 3.1.2.11.4).
-  std::size_t bytes() const;
-  void append(std::uint16_t id, std::string& out) const;
+  // (MQTT 5.0, 3.1.2.11.4). `alias` is null for a packet without a topic alias.
+  std::size_t bytes(const TopicAlias* alias) const;
+  void append(std::uint16_t id, const TopicAlias* alias, std::string& out) const;
 
  private:
-  std::size_t remaining() const;
+  std::string_view sent_topic(const TopicAlias* alias) const;
+  std::size_t properties_size(const TopicAlias* alias) const;
+  std::size_t remaining(const TopicAlias* alias) const;
 
   const Frame& frame_;
   const std::string topic_;

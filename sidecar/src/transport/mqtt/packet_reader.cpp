@@ -119,6 +119,9 @@ Connack read_connack(Fields fields) {
       case Property::server_keep_alive:
         connack.server_keep_alive = static_cast<std::uint16_t>(value);
         break;
+      case Property::topic_alias_maximum:
+        connack.topic_alias_maximum = static_cast<std::uint16_t>(value);
+        break;
       default:
         break;
     }

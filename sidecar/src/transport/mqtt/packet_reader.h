@@ -18,6 +18,7 @@ struct Connack {
   std::uint16_t receive_maximum = 65'535;
   std::optional<std::uint32_t> maximum_packet_size{};
   std::optional<std::uint16_t> server_keep_alive{};
+  std::uint16_t topic_alias_maximum = 0;
 };
 struct Puback {
   std::uint16_t id;

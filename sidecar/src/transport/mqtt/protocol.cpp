@@ -14,6 +14,7 @@ struct Reason {
   int code;
   std::string_view text;
 };
+// Those of CONNACK, PUBACK and DISCONNECT.
 constexpr Reason kReasons[] = {
     {0x00, "Success"},
     {0x01, "Unacceptable protocol version"},  // a broker that only speaks MQTT 3 answers this
@@ -33,6 +34,7 @@ constexpr Reason kReasons[] = {
     {0x8C, "Bad authentication method"},
     {0x8D, "Keep alive timeout"},
     {0x8E, "Session taken over"},
+    {0x8F, "Topic filter invalid"},
     {0x90, "Topic name invalid"},
     {0x91, "Packet identifier in use"},
     {0x93, "Receive maximum exceeded"},
@@ -46,8 +48,11 @@ constexpr Reason kReasons[] = {
     {0x9B, "QoS not supported"},
     {0x9C, "Use another server"},
     {0x9D, "Server moved"},
+    {0x9E, "Shared subscriptions not supported"},
     {0x9F, "Connection rate exceeded"},
     {0xA0, "Maximum connect time"},
+    {0xA1, "Subscription identifiers not supported"},
+    {0xA2, "Wildcard subscriptions not supported"},
 };
 
 }  // namespace

@@ -20,9 +20,13 @@ enum class PacketType : std::uint8_t {
 
 // The identifiers of properties (2.2.2.2).
 enum class Property : std::uint8_t {
+  payload_format = 0x01,
+  message_expiry = 0x02,
   content_type = 0x03,
   server_keep_alive = 0x13,
   receive_maximum = 0x21,
+  topic_alias_maximum = 0x22,
+  topic_alias = 0x23,
   maximum_qos = 0x24,
   user_property = 0x26,
   maximum_packet_size = 0x27,

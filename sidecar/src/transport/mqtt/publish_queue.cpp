@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "transport/mqtt/packet.h"
+#include "transport/mqtt/protocol.h"
 
 namespace sealcast::transport::mqtt {
 
@@ -16,15 +17,17 @@ void PublishQueue::send(const Limits& limits, std::string& out) {
       sending_.pop_front();
       continue;
     }
-    const Publish packet(batch->next(), topic_template_);
-    if (const std::size_t bytes = packet.bytes(); bytes > limits.max_packet_bytes) {
+    const Publish packet(batch->next(), options_);
+    if (const std::size_t bytes = packet.bytes(nullptr); bytes > limits.max_packet_bytes) {
       batch->reject_next("the packet of the frame has " + std::to_string(bytes) + " bytes, and the broker accepts " +
                          std::to_string(limits.max_packet_bytes));
       continue;
     }
+    std::shared_ptr<TopicAlias> alias = aliases_.of(packet.topic(), limits.topic_aliases, Clock::now());
+    if (alias && packet.bytes(alias.get()) > limits.max_packet_bytes) alias.reset();  // a new alias makes it longer
     const std::uint16_t id = unused_id();
-    packet.append(id, out);
-    in_flight_.emplace(id, Flight{batch, batch->mark_sent()});
+    packet.append(id, alias.get(), out);
+    in_flight_.emplace(id, Flight{batch, batch->mark_sent(), std::move(alias)});
   }
 }
 
@@ -42,6 +45,7 @@ void PublishQueue::handle_answer(std::uint16_t packet_id, int reason_code) {
   if (found == in_flight_.end()) return;
   const Flight flight = std::move(found->second);
   in_flight_.erase(found);
+  if (flight.alias && reason_code < reason::kFirstFailure) flight.alias->is_known = true;
   flight.batch->handle_answer(flight.index, reason_code);
 }
 

@@ -9,6 +9,8 @@
 #include <unordered_map>
 
 #include "transport/mqtt/batch.h"
+#include "transport/mqtt/options.h"
+#include "transport/mqtt/topic_aliases.h"
 
 namespace sealcast::transport::mqtt {
 
@@ -16,11 +18,13 @@ namespace sealcast::transport::mqtt {
 struct Limits {
   std::size_t window = 0;            // the largest number of PUBLISH packets without an answer
   std::size_t max_packet_bytes = 0;  // the largest size of a PUBLISH packet
+  std::uint16_t topic_aliases = 0;   // the largest number of a topic alias; 0: none
 };
 
 class PublishQueue {
  public:
-  explicit PublishQueue(std::string topic_template) : topic_template_(std::move(topic_template)) {}
+  // `options` must stay valid as long as this object.
+  explicit PublishQueue(const Options& options) : options_(options) {}
 
   void add(std::shared_ptr<Batch> batch);
 
@@ -42,9 +46,11 @@ class PublishQueue {
   struct Flight {
     std::shared_ptr<Batch> batch;
     std::size_t index;
+    std::shared_ptr<TopicAlias> alias;  // null: none
   };
 
-  const std::string topic_template_;
+  const Options& options_;
+  TopicAliases aliases_;
   std::deque<std::shared_ptr<Batch>> sending_;           // batches that may still have frames to send
   std::unordered_map<std::uint16_t, Flight> in_flight_;  // frames without an answer, by packet identifier
   std::uint16_t last_id_ = 0;

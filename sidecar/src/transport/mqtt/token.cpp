@@ -27,9 +27,7 @@ class MqttTokens final : public TokenMaker {
     if (!reader.user_id.empty()) claims.append(R"("username":")").append(reader.user_id).append(R"(",)");
     if (reader.restricted) claims += R"("ends_connection":true,)";
     claims += R"("iat":)" + std::to_string(now - kLeewaySeconds) + R"(,"exp":)" +
-              std::to_string(now + reader.life.count()) +
-              R"(,"acl":[{"permission":"allow","action":"subscribe","topic":)" + topic->json +
-              R"(},{"permission":"deny","action":"all","topic":"#"}]})";
+              std::to_string(now + reader.life.count()) + R"(,"acl":{"sub":[)" + topic->json + "]}}";
     return TransportToken{std::move(topic->text), '"' + core::token::write_hs256(claims, key_) + '"', url_};
   }
 

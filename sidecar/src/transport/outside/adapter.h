@@ -15,13 +15,17 @@
 #include "base/asio.h"
 #include "base/metrics.h"
 #include "transport/frame.h"
+#include "transport/stream_viewers.h"
 
 namespace sealcast::transport::outside {
 
 // The result of one publish().
 struct Outcome {
   enum class Kind {
-    done,             // the outside service has accepted all frames
+    done,  // the outside service has accepted all frames
+    // The service has accepted `delivered` frames, and would soon refuse frames of all streams because of its rate
+    // limit. All streams pause for `after`.
+    slow_down,
     retry_stream,     // only this stream must retry, for example after a rate limit or an error of its channel
     retry_transport,  // all streams must retry: the service is unavailable or overloaded, or rejects our credentials
     dead,             // the first undelivered frame can never be delivered, for example because it is too large
@@ -39,9 +43,10 @@ class Adapter {
   virtual ~Adapter() = default;
   virtual std::size_t max_batch() const = 0;  // the largest number of frames in one publish()
 
-  // Gives the adapter the metrics in which it counts its own events. The delivery already counts published frames,
-  // retries and dead letters. The metrics stay valid as long as the adapter.
-  virtual void count_in(Metrics&) {}
+  // Gives the adapter the metrics in which it counts its own events, and the viewers of the streams, whose readers it
+  // may have to count. The delivery already counts published frames, retries and dead letters. Both stay valid as long
+  // as the adapter.
+  virtual void count_in(Metrics&, const StreamViewers&) {}
   virtual void start() = 0;
   virtual void stop() = 0;  // makes each publish() in progress return soon
 

@@ -6,9 +6,14 @@
 #include <vector>
 
 namespace sealcast::transport::outside {
+namespace {
 
-Delivery::Delivery(asio::any_io_executor executor, Metrics& metrics, const Routing& routing,
-                   RegisteredAdapter registered, const config::Settings& settings)
+const StreamViewers kNobody;
+
+}  // namespace
+
+Delivery::Delivery(asio::any_io_executor executor, Metrics& metrics, const StreamViewers& viewers,
+                   const Routing& routing, RegisteredAdapter registered, const config::Settings& settings)
     : name_(registered.name),
       channel_(registered.channel),
       adapter_(std::move(registered.adapter)),
@@ -17,7 +22,8 @@ Delivery::Delivery(asio::any_io_executor executor, Metrics& metrics, const Routi
       queues_(name_, routing, settings.delivery, work_),
       publisher_(executor, name_, *adapter_, queues_, work_, settings.delivery, metrics.delivery(name_)),
       persistence_(executor, name_, *adapter_, store_, queues_, work_, publisher_, metrics.delivery(name_)) {
-  adapter_->count_in(metrics);
+  // The viewers read the public channel. The few readers of the vip channel are not counted.
+  adapter_->count_in(metrics, channel_ == Channel::everyone ? viewers : kNobody);
 }
 
 Delivery::~Delivery() {
@@ -40,6 +46,9 @@ void Delivery::publish(std::span<const FramePtr> frames, std::span<const Lead> l
   std::vector<std::int32_t> current;
   for (const Progress::Shard& shard : queues_.progress.shards()) {
     if (room && shard.current()) current.push_back(shard.lead.shard);
+  }
+  for (const FramePtr& frame : frames) {
+    if (frame->redaction) queues_.redact(frame->redaction);
   }
   const Progress::Changes changes = queues_.progress.set_leads(leads);
   if (changes.acquired) adapter_->begin_lead();

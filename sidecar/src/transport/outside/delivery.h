@@ -45,9 +45,9 @@ class Delivery final : public Transport {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `metrics`, `routing` and `settings` must stay valid as long as this object.
-  Delivery(asio::any_io_executor executor, Metrics& metrics, const Routing& routing, RegisteredAdapter registered,
-           const config::Settings& settings);
+  // `metrics`, `viewers`, `routing` and `settings` must stay valid as long as this object.
+  Delivery(asio::any_io_executor executor, Metrics& metrics, const StreamViewers& viewers, const Routing& routing,
+           RegisteredAdapter registered, const config::Settings& settings);
   ~Delivery() override;
 
   void start();

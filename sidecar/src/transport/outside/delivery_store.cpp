@@ -13,13 +13,15 @@ using namespace postgres::oid;
 constexpr char kStartShards[] = "select shard, batch from sealcast_internal.begin_delivery($1, $2, $3, $4)";
 constexpr char kLaggingStreams[] =
     "select stream_id, shard, next_offset from sealcast_internal.lagging_streams($1, $2)";
-// The last four columns of the next three statements are read by read_frame().
+// The last five columns of the next three statements are read by read_frame().
 constexpr char kBatchesAfter[] =
-    "select shard, batch, stream_id, \"offset\", prev, public_prev, envelope from sealcast_internal.tail($1, $2, $3)";
+    "select shard, batch, stream_id, \"offset\", prev, public_prev, envelope, redacted "
+    "from sealcast_internal.tail($1, $2, $3)";
 constexpr char kStreamPage[] =
-    "select \"offset\", prev, public_prev, envelope from sealcast_internal.read_history($1, $2, null, $3, $4)";
+    "select \"offset\", prev, public_prev, envelope, redacted "
+    "from sealcast_internal.read_history($1, $2, null, $3, $4)";
 constexpr char kDeadLettersToReplay[] =
-    "select stream_id, shard, \"offset\", prev, public_prev, envelope "
+    "select stream_id, shard, \"offset\", prev, public_prev, envelope, redacted "
     "from sealcast_internal.dead_letters_to_replay($1, $2, $3)";
 constexpr char kSettle[] = "select sealcast_internal.settle($1, $2, $3, $4)";
 constexpr char kSaveLags[] = "select sealcast_internal.set_lag($1, $2, $3, $4, $5, $6)";
@@ -51,18 +53,18 @@ asio::awaitable<bool> DeliveryStore::connected_by(Clock::time_point deadline) {
   return connection_->wait_connected(deadline);
 }
 
-// Makes a frame from four columns: offset, prev, public_prev and envelope. Returns false when the channel of this
-// transport does not carry the message.
-bool DeliveryStore::read_frame(const postgres::Result& rows, int row, int first_column, Frame& frame) const {
-  enum { kOffset, kPrev, kPublicPrev, kEnvelope };
+// Makes a frame from five columns: offset, prev, public_prev, envelope and redacted. Returns null when the channel of
+// this transport does not carry the message.
+FramePtr DeliveryStore::read_frame(const postgres::Result& rows, int row, int first_column, Frame frame) const {
+  enum { kOffset, kPrev, kPublicPrev, kEnvelope, kRedacted };
   const int prev = first_column + (channel_ == Channel::everyone ? kPublicPrev : kPrev);
-  const int envelope = first_column + kEnvelope;
-  if (rows.null(row, prev)) return false;
+  const auto text = [&](int column) {
+    return rows.null(row, first_column + column) ? std::string_view() : rows.text(row, first_column + column);
+  };
+  if (rows.null(row, prev)) return nullptr;
   frame.offset = rows.integer(row, first_column + kOffset);
   frame.prev = rows.integer(row, prev);
-  append_frame(frame.offset, frame.prev, rows.null(row, envelope) ? std::string_view() : rows.text(row, envelope),
-               frame.text);
-  return true;
+  return make_frame(std::move(frame), text(kEnvelope), text(kRedacted));
 }
 
 // Sets the first two parameters of a statement: $1 is the transport, $2 contains the shards of `leads`.
@@ -111,7 +113,7 @@ asio::awaitable<DeliveryStore::BatchPage> DeliveryStore::batches_after(std::span
     page.read_up_to.back().batch = cursor.batch;
     if (rows.null(row, kStream)) continue;  // the batch has no frames
     Frame frame{.stream_id = rows.uuid(row, kStream), .shard = cursor.shard, .batch = cursor.batch};
-    if (read_frame(rows, row, kOffset, frame)) page.frames.push_back(std::make_shared<Frame>(std::move(frame)));
+    if (FramePtr read = read_frame(rows, row, kOffset, std::move(frame))) page.frames.push_back(std::move(read));
   }
   co_return page;
 }
@@ -129,7 +131,7 @@ asio::awaitable<DeliveryStore::StreamPage> DeliveryStore::stream_page(const std:
   for (int row = 0; row < rows.size(); ++row) {
     page.last_offset = rows.integer(row, 0);
     Frame frame{.stream_id = stream_id, .shard = shard};
-    if (read_frame(rows, row, 0, frame)) page.frames.push_back(std::make_shared<Frame>(std::move(frame)));
+    if (FramePtr read = read_frame(rows, row, 0, std::move(frame))) page.frames.push_back(std::move(read));
   }
   co_return page;
 }
@@ -142,7 +144,7 @@ asio::awaitable<std::vector<FramePtr>> DeliveryStore::dead_letters_to_replay(std
   std::vector<FramePtr> frames;
   for (int row = 0; row < rows.size(); ++row) {
     Frame frame{.stream_id = rows.uuid(row, 0), .shard = static_cast<std::int32_t>(rows.integer(row, 1))};
-    if (read_frame(rows, row, 2, frame)) frames.push_back(std::make_shared<Frame>(std::move(frame)));
+    if (FramePtr read = read_frame(rows, row, 2, std::move(frame))) frames.push_back(std::move(read));
   }
   co_return frames;
 }

@@ -76,7 +76,7 @@ class DeliveryStore {
 
  private:
   void begin_params(std::span<const Lead> leads);
-  bool read_frame(const postgres::Result& rows, int row, int first_column, Frame& frame) const;
+  FramePtr read_frame(const postgres::Result& rows, int row, int first_column, Frame frame) const;
 
   std::string transport_;
   Channel channel_;

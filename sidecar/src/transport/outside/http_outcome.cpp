@@ -13,16 +13,18 @@ Outcome http_outcome(const client::http::Answer& answer, const HttpService& serv
   const HttpError error = service.read_error(answer);
   const auto rule = std::ranges::find_if(service.rules, [&](const HttpRule& candidate) {
     return (candidate.status == 0 || candidate.status == answer.status) &&
-           (candidate.code.empty() || candidate.code == error.code) && error.message.starts_with(candidate.message);
+           (candidate.code.empty() || candidate.code == error.code) && error.message.starts_with(candidate.message) &&
+           error.message.find(candidate.part) != error.message.npos;
   });
   outcome.kind = rule == service.rules.end() ? Outcome::Kind::retry_transport : rule->kind;
 
   outcome.reason = "the service answered " + std::to_string(answer.status);
   if (!error.code.empty()) outcome.reason += " (" + error.code + ")";
   if (!error.message.empty()) outcome.reason += ": " + error.message;
-  for (const HttpHint& hint : service.hints) {
-    if (hint.status == answer.status) outcome.reason.append("; ").append(hint.text);
-  }
+  const auto hint = std::ranges::find_if(service.hints, [&](const HttpHint& candidate) {
+    return candidate.status == answer.status && error.message.starts_with(candidate.message);
+  });
+  if (hint != service.hints.end()) outcome.reason.append("; ").append(hint->text);
   return outcome;
 }
 

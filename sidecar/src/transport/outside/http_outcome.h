@@ -17,19 +17,22 @@ struct HttpError {
   std::string message;
 };
 
-// Gives the kind of outcome for a failed publish. A rule applies to an answer when `status`, `code` and `message`
-// match.
+// Gives the kind of outcome for a failed publish. A rule applies to an answer when `status`, `code`, `message` and
+// `part` match.
 struct HttpRule {
   int status = 0;                 // the HTTP status; 0: any status
   std::string_view code = {};     // HttpError::code; empty: any code
   std::string_view message = {};  // the beginning of HttpError::message; empty: any message
+  std::string_view part = {};     // a text within HttpError::message; empty: any message
   Outcome::Kind kind;
 };
 
-// A text that is appended to the reason of a failure when the answer has this status.
+// A text that is appended to the reason of a failure when the answer has this status, and HttpError::message begins
+// with `message`. Only the first hint that matches is appended.
 struct HttpHint {
   int status;
   std::string_view text;
+  std::string_view message = {};
 };
 
 struct HttpService {

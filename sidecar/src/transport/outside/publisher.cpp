@@ -91,6 +91,9 @@ void Publisher::apply(Outcome outcome, StreamQueue& queue, std::span<const Frame
       pause(outcome);
       if (queue.entries.empty()) return queues_.requeue_or_remove(queue);
       return queues_.make_ready(queue, true);
+    case Outcome::Kind::slow_down:
+      pause(outcome);
+      return queues_.requeue_or_remove(queue);  // behind the other streams: each gets its turn at the lower rate
     case Outcome::Kind::retry_stream:
       metrics_.retries.Increment();
       return retry(queue, outcome);
@@ -122,7 +125,10 @@ void Publisher::give_up_first(StreamQueue& queue) {
 void Publisher::pause(const Outcome& outcome) {
   if (!retries_.pause(Clock::now(), outcome.after)) return;
   if (log_throttle_.allows()) {
-    log::write(log::Level::warn, log::tag::kDelivery, "the outside service does not accept messages; retrying",
+    log::write(log::Level::warn, log::tag::kDelivery,
+               outcome.kind == Outcome::Kind::slow_down
+                   ? "the outside service is near its rate limit; the transport slows down"
+                   : "the outside service does not accept messages; retrying",
                {{"transport", transport_},
                 {"reason", std::string_view(outcome.reason)},
                 {"attempt", std::int64_t{retries_.failures()}}});

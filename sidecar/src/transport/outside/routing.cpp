@@ -10,8 +10,11 @@ namespace sealcast::transport::outside {
 
 namespace {
 
-// The effects of a message must not depend on the transports of its readers, so the workers get every stream.
-bool carries_all(std::string_view transport) { return transport == "redis_events"; }
+// The effects of a message must not depend on the transports of its readers, so the workers get every stream, and so
+// does the operator's backend.
+bool carries_all(std::string_view transport) { return transport == "redis_events" || transport == "webhooks"; }
+
+bool keeps_messages(std::string_view transport) { return transport == "redis_streams"; }
 
 }  // namespace
 
@@ -38,6 +41,10 @@ bool Routing::carries(std::string_view transport, const std::string& stream_id) 
   const auto mode = modes_.find(stream_id);
   const auto& transports = transports_.at(mode == modes_.end() ? "standard" : mode->second);
   return transports.empty() || std::ranges::find(transports, transport) != transports.end();
+}
+
+bool Routing::carries(std::string_view transport, const Frame& frame) const {
+  return carries(transport, frame.stream_id) || (frame.redaction != nullptr && keeps_messages(transport));
 }
 
 asio::awaitable<void> Routing::refresh() {

@@ -16,6 +16,7 @@
 #include "client/postgres/pool.h"
 #include "client/postgres/refresher.h"
 #include "config/settings.h"
+#include "transport/frame.h"
 
 namespace sealcast::transport::outside {
 
@@ -30,6 +31,9 @@ class Routing {
   // Returns whether carries() can tell: the delivery modes are read, or the transport carries all streams in any mode.
   bool knows(std::string_view transport) const;
   bool carries(std::string_view transport, const std::string& stream_id) const;
+  // As above, but a transport that keeps messages itself also carries the announcements of redactions in the streams
+  // that it no longer carries: it may still have the content.
+  bool carries(std::string_view transport, const Frame& frame) const;
 
   // Reads the modes immediately. A caller uses it after it has changed a mode. Throws postgres::Error.
   asio::awaitable<void> refresh();

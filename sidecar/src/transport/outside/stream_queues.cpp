@@ -2,6 +2,7 @@
 #include "transport/outside/stream_queues.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace sealcast::transport::outside {
@@ -10,6 +11,24 @@ namespace {
 
 // A stream with more queued frames starts to lag, so that it does not use the memory that other streams need.
 constexpr std::size_t kMaxOfStream = 1024;
+
+// Longer than a statement may take to return frames.
+constexpr std::chrono::minutes kRecent{1};
+
+// Replaces the frame if the redaction concerns it.
+void redact_frame(FramePtr& frame, const Redaction& redaction) {
+  if (frame->stream_id != redaction.stream_id) return;
+  std::optional<std::string> text = redacted_frame(frame->text, redaction);
+  if (!text) return;
+  auto redacted = std::make_shared<Frame>(*frame);
+  redacted->text = std::move(*text);
+  frame = std::move(redacted);
+}
+
+// The key of the redactions that concern messages of a sender: of one message, or, with an empty `txn_id`, of a purge.
+std::string redaction_key(std::string_view stream_id, std::string_view sender_id, std::string_view txn_id) {
+  return std::string(stream_id).append(1, ' ').append(sender_id).append(1, ' ').append(txn_id);
+}
 
 std::string key_of(const Frame& frame) { return frame.stream_id + ' ' + std::to_string(frame.offset); }
 
@@ -54,8 +73,10 @@ StreamQueue& StreamQueues::find_or_create(const std::string& stream_id, std::int
 }
 
 void StreamQueues::add(const FramePtr& frame, std::int64_t epoch, bool may_lag) {
-  if (!carries(frame->stream_id)) return;
+  if (!routing_.carries(transport_, *frame)) return;
   StreamQueue& queue = find_or_create(frame->stream_id, frame->shard);
+  // Only the announcement of a redaction gets here without its stream, which then has no other frames to read.
+  if (queue.lag == StreamQueue::Lag::saved && !carries(frame->stream_id)) end_lag(queue);
   if (queue.lag == StreamQueue::Lag::saved) {
     queue.skipped_frames = true;
     return;
@@ -73,7 +94,38 @@ void StreamQueues::add_replay(const FramePtr& frame, std::int64_t epoch) {
   if (queued_replays_.insert(key_of(*frame)).second) push(queue, {frame, epoch, true});
 }
 
+void StreamQueues::redact(const RedactionPtr& redaction, StreamQueue::Clock::time_point now) {
+  forget_old_redactions(now);
+  std::string key = redaction_key(redaction->stream_id, redaction->sender_id, redaction->txn_id);
+  recent_order_.push_back({now, recent_.emplace(std::move(key), redaction)});
+  StreamQueue* const queue = find(redaction->stream_id);
+  if (queue == nullptr) return;
+  for (StreamQueue::Entry& entry : queue->entries) {
+    bytes_ -= entry.frame->text.size();
+    redact_frame(entry.frame, *redaction);
+    bytes_ += entry.frame->text.size();
+  }
+}
+
+void StreamQueues::forget_old_redactions(StreamQueue::Clock::time_point now) {
+  while (!recent_order_.empty() && recent_order_.front().at + kRecent < now) {
+    recent_.erase(recent_order_.front().redaction);
+    recent_order_.pop_front();
+  }
+}
+
+void StreamQueues::apply_recent_redactions(FramePtr& frame) const {
+  if (recent_.empty()) return;
+  const std::string sender(envelope_sender(frame->text)), txn(envelope_txn(frame->text));
+  for (const std::string_view txn_id : {std::string_view(txn), std::string_view()}) {
+    const auto [first, last] = recent_.equal_range(redaction_key(frame->stream_id, sender, txn_id));
+    for (auto recent = first; recent != last; ++recent) redact_frame(frame, *recent->second);
+  }
+}
+
 void StreamQueues::push(StreamQueue& queue, StreamQueue::Entry entry) {
+  forget_old_redactions(StreamQueue::Clock::now());
+  apply_recent_redactions(entry.frame);
   ++frames_;
   bytes_ += entry.frame->text.size();
   queue.entries.push_back(std::move(entry));

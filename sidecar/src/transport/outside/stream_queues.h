@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -90,16 +91,20 @@ class StreamQueues {
 
   bool routing_known() const { return routing_.knows(transport_); }
   bool carries(const std::string& stream_id) const { return routing_.carries(transport_, stream_id); }
+  std::size_t recent_redactions() const { return recent_.size(); }
   StreamQueue* find(const std::string& stream_id);  // null when the stream has no queue
   StreamQueue& find_or_create(const std::string& stream_id, std::int32_t shard);
 
-  // Queues a frame of a relay batch. Ignores the frame when the transport does not carry the stream, when the lag of
-  // the stream is recorded, or when the frame is already delivered. With `may_lag`, a stream with more than 1024 queued
+  // Queues a frame of a relay batch. Ignores the frame when the transport does not carry it, when the lag of the stream
+  // is recorded, or when the frame is already delivered. With `may_lag`, a stream with more than 1024 queued
   // frames starts to lag.
   void add(const FramePtr& frame, std::int64_t epoch, bool may_lag);
   // Queues a dead letter for replay, unless it is already queued.
   void add_replay(const FramePtr& frame, std::int64_t epoch);
   void push(StreamQueue& queue, StreamQueue::Entry entry);
+  // Replaces the content of redacted messages in the queue of their stream. Does the same for frames that are queued
+  // within a minute: they may have been read from Postgres before the redaction.
+  void redact(const RedactionPtr& redaction, StreamQueue::Clock::time_point now = StreamQueue::Clock::now());
   // Removes the first frame, which counts as delivered in `progress`. clear() does this for all frames.
   void pop(StreamQueue& queue);
   void clear(StreamQueue& queue);
@@ -120,6 +125,16 @@ class StreamQueues {
   Progress progress;
 
  private:
+  // The redactions of the last minute, by the messages that they concern. A busy moderator of one stream must not slow
+  // the others down.
+  using Recent = std::multimap<std::string, RedactionPtr>;
+  struct RecentAt {
+    StreamQueue::Clock::time_point at;
+    Recent::iterator redaction;
+  };
+  void forget_old_redactions(StreamQueue::Clock::time_point now);
+  void apply_recent_redactions(FramePtr& frame) const;
+
   const std::string_view transport_;
   const Routing& routing_;
   const config::Settings::Delivery& settings_;
@@ -129,6 +144,8 @@ class StreamQueues {
   std::unordered_set<std::string> queued_replays_;  // stream id and offset of each queued replay
   std::size_t frames_ = 0;
   std::size_t bytes_ = 0;
+  Recent recent_;
+  std::deque<RecentAt> recent_order_;  // oldest first
 };
 
 }  // namespace sealcast::transport::outside

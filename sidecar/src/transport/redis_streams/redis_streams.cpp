@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "client/redis/script.h"
+#include "transport/redis_streams/redacted_entries.h"
 #include "transport/redis_streams/service.h"
 
 namespace sealcast::transport::redis_streams {
@@ -15,8 +16,8 @@ namespace {
 
 // KEYS[1] is the Redis stream. ARGV[1] is the maximum age of entries in ms. The next arguments are offset, prev and
 // frame of each message. A frame with a greater offset than the newest entry is always new. Other frames belong to a
-// repeated publish, to a replayed dead letter, or to the log of a restored database. The script searches the newest 1000
-// entries for the same offset with the same frame.
+// repeated publish, to a replayed dead letter, or to the log of a restored database. The script searches the newest
+// 1000 entries for the same offset with the same frame.
 constexpr std::string_view kScript = R"lua(
 local function field(entry, name)
   for i = 1, #entry[2], 2 do
@@ -77,12 +78,21 @@ class RedisStreams final : public outside::Adapter {
     }
     const std::string_view keys[] = {key};
     const redis::Result result = co_await script_.call(client_, keys, arguments, deadline);
-    co_return outcome_of(result);
+    outside::Outcome outcome = outcome_of(result);
+    // The announcement is in the Redis stream before the content leaves it, so that no reader takes the message for
+    // lost.
+    for (std::size_t i = 0; i < frames.size() && outcome.kind == outside::Outcome::Kind::done; ++i) {
+      if (frames[i]->redaction == nullptr) continue;
+      outcome = co_await redacted_.erase(client_, key, *frames[i]->redaction, deadline);
+      outcome.delivered = i;
+    }
+    co_return outcome;
   }
 
  private:
   redis::Client client_;
   redis::Script script_;
+  RedactedEntries redacted_{RedactedEntries::Action::remove};
   std::string key_;
   std::string max_age_;
 };

@@ -5,6 +5,8 @@
 //
 // A publish is repeated, for example, when its answer was lost. The repeat adds no frame whose offset is among the
 // newest 1000 entries.
+//
+// After the announcement of a redaction, no entry holds the content of the redacted message.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -15,8 +15,7 @@ redis::Options service_options(std::string_view section, const config::Settings:
   if (!settings.sentinel_password_file.empty()) {
     options.sentinel_password = Secret(prefix + "sentinel_password_file", settings.sentinel_password_file);
   }
-  options.ca_file = settings.ca_file;
-  options.ca_setting = prefix + "ca_file";
+  options.tls_files = {prefix, settings.ca_file, settings.cert_file, settings.key_file};
   options.timeout = timeout;
   options.log_tag = log::tag::kDelivery;
   return options;

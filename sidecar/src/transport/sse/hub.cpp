@@ -7,6 +7,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -26,6 +27,7 @@ constexpr std::size_t kSlice = 32;                 // subscribers served before 
 constexpr int kRoundShare = 4;
 constexpr std::chrono::milliseconds kMaxPause{50};
 // A pass over all subscribers takes half of sse.heartbeat_ms. It is divided into this number of timer ticks.
+constexpr std::chrono::milliseconds kCheckPause{250};  // between two look-ups of a redaction, for each stream
 constexpr std::size_t kTicksPerPass = 16;
 constexpr std::string_view kEndOfChunks = "0\r\n\r\n";
 // No empty line follows a comment, or a `retry` alone: some libraries take every empty line for an event without data.
@@ -127,11 +129,41 @@ void Hub::publish(std::span<const FramePtr> frames, std::span<const Lead>) {
     if (!readers || frame->offset <= readers->last_offset) continue;
     readers->last_offset = frame->offset;
     readers->ring.push(render_frame(log_epoch_, frame->offset, frame->prev, frame->text));
+    if (frame->redaction) redact(*readers, *frame->redaction);
     readers->ring_share.set(readers->ring.bytes());
     readers->round_needed = true;
     schedule_round(*readers);
     if (readers->subscribers.empty()) trim_ring(*readers, settings_.ring_bytes);
   }
+}
+
+void Hub::redact(StreamReaders& readers, const Redaction& redaction) {
+  Ring& ring = readers.ring;
+  for (std::uint64_t number = ring.begin(); number < ring.end(); ++number) {
+    const Chunk& chunk = *ring[number];
+    const std::optional<std::string> text = redacted_frame(frame_in(chunk), redaction);
+    if (text) ring.replace(number, render_frame(log_epoch_, chunk.offset, chunk.prev, *text));
+  }
+}
+
+bool Hub::is_clean(const Reservation& reservation, std::int64_t newest_redaction) const {
+  const StreamReaders& readers = reservation.readers();
+  return newest_redaction == 0 || newest_redaction == readers.clean_of || readers.ring.begin() == readers.ring.end();
+}
+
+bool Hub::may_check_redaction(const Reservation& reservation) const {
+  StreamReaders& readers = reservation.readers();
+  const auto now = Clock::now();
+  if (now < readers.next_check) return false;
+  readers.next_check = now + kCheckPause;
+  return true;
+}
+
+bool Hub::note_redaction(const Reservation& reservation, std::int64_t newest_redaction,
+                         std::int64_t announced_at) const {
+  StreamReaders& readers = reservation.readers();
+  if (announced_at <= readers.last_offset) readers.clean_of = newest_redaction;
+  return is_clean(reservation, newest_redaction);
 }
 
 // Readers that are in catch_up() keep their StreamReaders. They notice the new epoch by themselves, and close.
@@ -143,6 +175,7 @@ void Hub::begin_log(std::string_view log_epoch) {
     readers->ring.clear();
     readers->ring_share.set(0);
     readers->last_offset = 0;
+    readers->clean_of = 0;
     readers->round_end = 0;
   }
 }
@@ -277,6 +310,8 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
   id += "\ndata: ";
   std::string preamble = "retry: " + std::to_string(settings_.retry.count()) + "\n";
   if (reader.reset) preamble += id + "{\"reset\":true,\"offset\":" + std::to_string(reader.after) + "}\n\n";
+  // Before `ready`: a reader that has an id does not get them again.
+  preamble += reader.retained;
   preamble += "event: ready\n" + id + "{}\n\n";
   MemoryBudget::Share share(memory_, MemoryClass::catch_up, [&] {
     end(reader);
@@ -284,12 +319,15 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
   });
   std::string bytes = std::move(reader.head);
   bytes += payload(*render_chunk(preamble), reader.chunked);
+  std::string().swap(preamble);
+  std::string().swap(reader.retained);
+  share.set(bytes.capacity());
 
   std::int64_t after = reader.after;
   bool alive = co_await write(bytes);
   while (alive && (after < reader.last_offset || !readers.ring.continues(after))) {
     // The ring has all later frames, so they need not be read from Postgres.
-    if (readers.ring.begin() != readers.ring.end() && readers.ring.continues(after)) break;
+    if (after >= reader.ring_from && readers.ring.begin() != readers.ring.end() && readers.ring.continues(after)) break;
     std::string text;
     std::string().swap(bytes);  // an assignment would keep its memory
     share.set(0);
@@ -300,7 +338,7 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
       for (int row = 0; row < page.size(); ++row) {
         FrameRow frame = page[row];
         text.clear();
-        append_frame(frame.offset, frame.prev, frame.envelope, text);
+        append_frame(frame.offset, frame.prev, frame.envelope, frame.redacted, text);
         bytes += payload(*render_frame(reader.log_epoch, frame.offset, frame.prev, text), reader.chunked);
         after = frame.offset;
       }

@@ -10,7 +10,7 @@
 //    relay calls publish() for the first time.
 // 3. The caller reads the stream's last offset and the epoch of the log from Postgres. The relay publishes all later
 //    frames to the ring. When the hub has another log_epoch(), the database was just restored: the caller refuses the
-//    reader.
+//    reader. The caller also reads the newest redaction, and calls is_clean().
 // 4. The caller calls subscribe(). The reader gets earlier frames from Postgres, page by page, until the ring has all
 //    later frames. The hub compares offsets, so that the reader gets no frame twice.
 #pragma once
@@ -85,15 +85,26 @@ class Hub final : public Transport {
   };
   Reservation reserve(const std::string& stream_id);
 
+  // Returns whether no frame of the stream's ring holds content that the newest redaction of the stream has erased, as
+  // far as the hub knows. A reader of a ring that is not clean gets the older frames from Postgres.
+  // `newest_redaction` was read from Postgres after reserve().
+  bool is_clean(const Reservation& reservation, std::int64_t newest_redaction) const;
+  // Returns whether to look up the offset of the announcement: at most 4 times a second for each stream.
+  bool may_check_redaction(const Reservation& reservation) const;
+  // Tells the hub at which offset the redaction was announced. Returns is_clean().
+  bool note_redaction(const Reservation& reservation, std::int64_t newest_redaction, std::int64_t announced_at) const;
+
   struct Reader {
     ReaderIdentity identity;
     asio::ip::tcp::socket socket;
-    std::string head;          // the status line and the headers of the HTTP response
-    bool chunked;              // true for HTTP/1.1, false for HTTP/1.0
-    std::int64_t after;        // the last offset that the reader has
-    std::int64_t last_offset;  // the newest offset of the stream, read from Postgres after reserve()
-    std::string log_epoch;     // of both offsets, read from Postgres together with last_offset
-    bool reset;                // the resume point of the reader cannot be used, so the hub sends a reset first
+    std::string head;            // the status line and the headers of the HTTP response
+    bool chunked;                // true for HTTP/1.1, false for HTTP/1.0
+    std::int64_t after;          // the last offset that the reader has
+    std::int64_t last_offset;    // the newest offset of the stream, read from Postgres after reserve()
+    std::string log_epoch;       // of both offsets, read from Postgres together with last_offset
+    bool reset;                  // the resume point of the reader cannot be used, so the hub sends a reset first
+    std::string retained{};      // events that the reader gets before all others
+    std::int64_t ring_from = 0;  // up to this offset the reader gets frames from Postgres, also if the ring has them
     // The hub sets these two while the reader catches up.
     bool ended = false;                              // the hub ends this reader
     std::weak_ptr<asio::ip::tcp::socket> writing{};  // the socket, while bytes are written to it
@@ -130,6 +141,8 @@ class Hub final : public Transport {
 
   asio::awaitable<std::int64_t> catch_up(StreamReaders& readers, Reader& reader);
   void trim_ring(StreamReaders& readers, std::size_t max_bytes);
+  // Replaces the content of redacted messages in the ring, for the readers that have not got them yet.
+  void redact(StreamReaders& readers, const Redaction& redaction);
   void schedule_round(StreamReaders& readers);
   void write_round(StreamReaders& readers, std::size_t first);
   void send_heartbeats();

@@ -50,6 +50,19 @@ ChunkPtr render_frame(std::string_view log_epoch, std::int64_t offset, std::int6
   return chunk;
 }
 
+std::string_view frame_in(const Chunk& chunk) {
+  constexpr std::string_view kBefore = "\ndata: ", kAfter = "\n\n\r\n";
+  const std::string_view bytes = chunk.bytes;
+  const std::size_t first = bytes.find(kBefore) + kBefore.size();
+  return bytes.substr(first, bytes.size() - first - kAfter.size());
+}
+
+void Ring::replace(std::uint64_t number, ChunkPtr chunk) {
+  ChunkPtr& place = chunks_[number % capacity_];
+  bytes_ += chunk->memory() - place->memory();
+  place = std::move(chunk);
+}
+
 void Ring::clear() {
   chunks_ = std::vector<ChunkPtr>();
   begin_ = end_ = 0;

@@ -29,6 +29,8 @@ void append_event(std::string_view log_epoch, std::int64_t offset, std::string_v
 // Makes a chunk from any event-stream text. Its `offset` and `prev` are not set.
 ChunkPtr render_chunk(std::string_view text);
 ChunkPtr render_frame(std::string_view log_epoch, std::int64_t offset, std::int64_t prev, std::string_view text);
+// Returns the `text` of a chunk that render_frame() has made.
+std::string_view frame_in(const Chunk& chunk);
 
 // The ring numbers frames in the order of push(), from 0. It contains the frames from number begin() up to, but not
 // including, number end().
@@ -44,6 +46,8 @@ class Ring {
   void clear();
   // Adds a frame. A full ring drops its oldest frame.
   void push(ChunkPtr chunk);
+  // Puts another chunk of the same frame in the place of the one with this number.
+  void replace(std::uint64_t number, ChunkPtr chunk);
   // Drops the oldest frames before number `keep` until the ring has at most `max_bytes`.
   void trim(std::size_t max_bytes, std::uint64_t keep);
 

@@ -30,6 +30,8 @@ struct StreamReaders {
   Ring ring;
   MemoryBudget::Share ring_share;
   std::int64_t last_offset = 0;  // the offset of the newest published frame
+  std::int64_t clean_of = 0;     // the newest redaction whose announcement the ring has had; 0: not known
+  Clock::time_point next_check;  // of a redaction that is not known; see Hub::may_check_redaction()
   std::vector<Subscriber*> subscribers;
   std::vector<Hub::Reader*> catching_up;  // readers that get older frames from Postgres
   std::size_t reservations = 0;           // readers that get older frames from Postgres and are not subscribers yet

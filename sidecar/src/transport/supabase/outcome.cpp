@@ -26,14 +26,23 @@ constexpr outside::HttpRule kRules[] = {
     {.status = 400, .kind = Kind::retry_stream},
     {.status = 500, .kind = Kind::retry_stream},
     // No rule applies to the other statuses, so their kind is retry_transport: their causes affect all topics.
-    // 401: the key is wrong. 404: this version of Realtime has no such endpoint, or the server is not Realtime. 429:
-    // the rate limit of the project, not of the topic. 502 to 504: Realtime is unavailable. Any other status, such as
-    // 200: the server is not Realtime.
+    // 401: the key is wrong, or Realtime has no such project. 404: this version of Realtime has no such endpoint, or
+    // the server is not Realtime. 429: the rate limit of the project, not of the topic. 502 to 504: Realtime is
+    // unavailable. Any other status, such as 200: the server is not Realtime.
 };
 
+// Realtime finds the project by the host name of the request, before it looks at the key
+// (lib/realtime_web/plugs/assign_tenant.ex answers 401 "Tenant not found in database").
 constexpr outside::HttpHint kHints[] = {
+    {401,
+     "this Realtime has no such project: check that the host name in supabase.url begins with the reference of the "
+     "project (https://PROJECT.supabase.co/realtime/v1), or with the name of the tenant of your own Realtime",
+     "Tenant not found"},
     {401, "check that supabase.key_file contains the secret key of the project"},
     {404, "check that supabase.url is the URL of Realtime 2.97 or newer"},
+    {429,
+     "Realtime counts each broadcast and each delivery to a reader as an event; compare sealcast_supabase_events_total "
+     "with the project's limit of events per second"},
 };
 
 // Reads the error from a body of the form {"message":"…"} or {"errors":{"payload":["…"]}}.

@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "client/http/client.h"
 #include "core/token/secret_file.h"
+#include "transport/supabase/load.h"
 #include "transport/supabase/outcome.h"
 
 namespace sealcast::transport::supabase {
@@ -21,6 +22,8 @@ namespace {
 using Kind = outside::Outcome::Kind;
 
 constexpr std::size_t kMaxBatch = 16;  // frames are sent one by one, so a larger batch would only take longer
+
+constexpr std::chrono::seconds kSlowDown{1};  // Realtime computes its averages anew each second
 
 std::string read_key(const std::string& setting, const std::string& file) {
   std::string key = core::token::read_secret_file(setting, file);
@@ -49,6 +52,10 @@ class Supabase : public outside::Adapter {
         key_("supabase.key_file", settings.key_file, read_key) {}
 
   std::size_t max_batch() const override { return kMaxBatch; }
+  void count_in(Metrics& metrics, const StreamViewers& viewers) override {
+    load_.count_in(metrics);
+    viewers_ = &viewers;
+  }
   void start() override {}
   void stop() override { client_.stop(); }
 
@@ -65,6 +72,8 @@ class Supabase : public outside::Adapter {
       outcome = outcome_of(answer);
       if (outcome.kind == Kind::done) {
         ++delivered;
+        load_.add(viewers_ == nullptr ? 0 : viewers_->of(frame.stream_id), answer, Clock::now());
+        slow_down_if_due(answer, outcome);
       } else if (answer.late && delivered > 0) {
         outcome.kind = Kind::retry_stream;  // the service is slow, but available: it has accepted frames
       }
@@ -74,6 +83,12 @@ class Supabase : public outside::Adapter {
   }
 
  private:
+  static void slow_down_if_due(const client::http::Answer& answer, outside::Outcome& outcome) {
+    std::string reason = near_request_limit(answer);
+    if (reason.empty()) return;
+    outcome = {.kind = Kind::slow_down, .after = kSlowDown, .reason = std::move(reason)};
+  }
+
   std::string url_of(const std::string& stream_id) const {
     return url_prefix_ + client::http::percent_encode(outside::expand_template(topic_, stream_id)) + url_suffix_;
   }
@@ -83,6 +98,8 @@ class Supabase : public outside::Adapter {
   const std::string topic_;
   const std::string url_suffix_;  // the URL after the topic
   const Secret key_;
+  Load load_;
+  const StreamViewers* viewers_ = nullptr;
 };
 
 }  // namespace

@@ -1,13 +1,8 @@
-// Tests secrets and certificates that are replaced while the process runs.
+// Tests secrets that are replaced while the process runs.
 #include "base/secret.h"
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
-#include <stdexcept>
-
-#include "base/ca_file.h"
 #include "core/settings_error.h"
 #include "support/scratch.h"
 
@@ -79,28 +74,6 @@ TEST(SecretTest, ASecretWithoutAFileStays) {
   EXPECT_TRUE(none.empty());
   EXPECT_EQ(fixed.text(), "text");
   EXPECT_THROW(Secret("some.password_file", "/nowhere/x"), core::SettingsError);
-}
-
-TEST(CaFileTest, AChangedFileMakesAContextAndAnUnusableOneKeepsTheLast) {
-  test::Scratch scratch;
-  const std::string file = scratch.write("ca", "first");
-  CaFile<const std::string> contexts(file, [file] {
-    std::ifstream in(file);
-    std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-    if (text == "broken") throw std::runtime_error("the file is broken; repair it");
-    return std::make_shared<const std::string>(text);
-  });
-  const auto first = contexts.context();
-  EXPECT_EQ(contexts.context(), first);
-  Log log;
-  scratch.write("ca", "broken");
-  EXPECT_EQ(contexts.context(), first);
-  EXPECT_EQ(contexts.context(), first);
-  scratch.write("ca", "second one");
-  EXPECT_EQ(*contexts.context(), "second one");
-  const std::string lines = log.take();
-  EXPECT_EQ(count(lines, "the file is broken; repair it"), 1u) << lines;
-  EXPECT_EQ(count(lines, "certificates were read again"), 1u) << lines;
 }
 
 }  // namespace

@@ -85,7 +85,7 @@ TEST_F(SettingsTest, AVariableSetsEachSetting) {
 TEST_F(SettingsTest, TheErrorOfAnUnknownKeyListsTheKnownKeys) {
   EXPECT_EQ(error("[gate]\ntimeout = 3\n").substr(file_.size()),
             ":2: gate.timeout is not a setting; the settings of [gate] are redis_url, redis_password_file, "
-            "redis_sentinel_password_file, redis_ca_file, timeout_ms, "
+            "redis_sentinel_password_file, redis_ca_file, redis_cert_file, redis_key_file, timeout_ms, "
             "replay_window_ms, role_cache_ms, max_waiting, socket, socket_group");
   EXPECT_NE(error("[gates]\n").find(":1: gates is not a setting; the sections are [http], [memory], [postgres]"),
             std::string::npos);
@@ -231,7 +231,15 @@ TEST_F(SettingsTest, CombinationsAreChecked) {
             std::string::npos);
   EXPECT_NE(error("[gate]\nsocket_group = \"x\"\n").find(":2: gate.socket_group is set without gate.socket"),
             std::string::npos);
-  EXPECT_NE(error("[gate]\nredis_ca_file = \"" + secret_ + "\"\n").find("does not use TLS; write rediss://"),
+  for (const char* setting : {"gate]\nredis_ca_file", "redis_streams]\nca_file", "redis_events]\nkey_file"}) {
+    EXPECT_NE(error("[" + std::string(setting) + " = \"" + secret_ + "\"\n").find("does not use TLS; write rediss://"),
+              std::string::npos);
+  }
+  EXPECT_NE(error("[mqtt]\nurl = \"mqtts://h\"\ncert_file = \"" + secret_ + "\"\n")
+                .find(":3: mqtt.cert_file is set without mqtt.key_file; set both or neither"),
+            std::string::npos);
+  EXPECT_NE(error("[gate]\nredis_url = \"rediss://h\"\nredis_key_file = \"" + secret_ + "\"\n")
+                .find(":3: gate.redis_key_file is set without gate.redis_cert_file"),
             std::string::npos);
   EXPECT_NE(error("[gate]\nredis_url = \"redis+sentinel://s1:26379\"\n")
                 .find(":2: gate.redis_url has no name of a master after the sentinels; write redis://"),
@@ -283,6 +291,40 @@ TEST_F(SettingsTest, SettingsOfOutsideServicesAreChecked) {
   EXPECT_EQ(settings.ably.url, "https://main.realtime.ably.net");
   EXPECT_EQ(settings.ably.max_message_bytes, 65536);
   EXPECT_EQ(settings.supabase.channels, "private");
+}
+
+TEST_F(SettingsTest, WebhooksNeedASecretAndTls) {
+  const auto with = [&](const std::string& url, const std::string& more = {}) {
+    return error("[webhooks]\nurl = \"" + url + "\"\nsecret_file = \"" + secret_ + "\"\n" + more);
+  };
+  EXPECT_EQ(with("https://backend.example/events"), "no error");
+  for (const char* local : {"http://127.0.0.1:9/x", "http://localhost", "http://[::1]:9/x"}) {
+    EXPECT_EQ(with(local), "no error") << local;
+  }
+  EXPECT_NE(with("http://backend.example").find("webhooks.url is not encrypted; write https://"), std::string::npos);
+  EXPECT_NE(with("http://127.0.0.1.example").find("is not encrypted"), std::string::npos);
+  EXPECT_EQ(with("http://backend:9/x", "http_hosts = [\"backend\"]\n"), "no error");
+  EXPECT_NE(with("http://other", "http_hosts = [\"backend\"]\n").find("is not encrypted"), std::string::npos);
+  EXPECT_NE(with("https://x:y/").find("port"), std::string::npos);
+  EXPECT_NE(error("[webhooks]\nurl = \"https://x\"\n").find("webhooks.url is set without webhooks.secret_file"),
+            std::string::npos);
+  EXPECT_EQ(with("https://x", "events = [\"*\", \"message.sent\"]\n"), "no error");
+  for (const char* bad : {"user", "user.", ".banned", "User.banned", "user.banned.x", ""}) {
+    EXPECT_NE(with("https://x", "events = [\"" + std::string(bad) + "\"]\n").find("write names of events"),
+              std::string::npos)
+        << bad;
+  }
+}
+
+TEST_F(SettingsTest, AStreamOnAblyIsSampledUnlessTheSettingSaysOtherwise) {
+  const std::string on_ably = "[switching]\ntarget = \"ably\"\n";
+  EXPECT_EQ(load("").sampling.storm, 0);
+  EXPECT_EQ(load("[switching]\ntarget = \"mqtt\"\n").sampling.storm, 0);
+  EXPECT_EQ(load(on_ably).sampling.storm, 40);
+  EXPECT_EQ(load("", {"SEALCAST_SWITCHING_TARGET=ably"}).sampling.storm, 40);
+  EXPECT_EQ(load(on_ably + "[sampling]\nstorm_per_second = 0\n").sampling.storm, 0);
+  EXPECT_EQ(load(on_ably + "[sampling]\nstorm_per_second = 90\n").sampling.storm, 90);
+  EXPECT_EQ(load(on_ably, {"SEALCAST_SAMPLING_STORM_PER_SECOND=0"}).sampling.storm, 0);
 }
 
 TEST_F(SettingsTest, RegionsAreChecked) {

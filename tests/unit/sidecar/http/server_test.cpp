@@ -282,6 +282,8 @@ TEST_F(HttpServer, UnknownPathsGet404AndWrongMethods405) {
   EXPECT_TRUE(wrong.starts_with("HTTP/1.1 405 "));
   EXPECT_NE(wrong.find("Allow: POST\r\n"), wrong.npos);
   EXPECT_NE(wrong.find("does not support the method DELETE"), wrong.npos);
+  auto wrong_get = exchange(std::string("POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n") + kClose + "\r\n");
+  EXPECT_NE(wrong_get.find("Allow: GET, HEAD\r\n"), wrong_get.npos) << wrong_get;
   auto unknown = exchange(std::string("QUERY /echo HTTP/1.1\r\nHost: x\r\n") + kClose + "\r\n");
   EXPECT_NE(unknown.find("does not support the method QUERY"), unknown.npos) << unknown;
   auto head = exchange(std::string("HEAD /now HTTP/1.1\r\nHost: x\r\n") + kClose + "\r\n");

@@ -61,7 +61,7 @@ class HeartbeatTest : public testing::Test {
   }
 
   std::optional<viewers::ViewerCounts> count(const std::vector<std::int32_t>& shards = kShards) {
-    return test::await(io_, viewers_->count(shards));
+    return test::await(io_, viewers_->count(shards, std::nullopt));
   }
 
   static constexpr milliseconds kTimeout{2000};
@@ -139,7 +139,7 @@ class FollowersTest : public HeartbeatTest {
   static transport::FramePtr frame(const std::string& stream, const std::string& sender) {
     const std::string envelope = R"({"v":1,"t":"chat","s":")" + sender + R"("})";
     transport::Frame made{.stream_id = stream};
-    transport::append_frame(1, 0, sender.empty() ? "" : envelope, made.text);
+    transport::append_frame(1, 0, sender.empty() ? "" : envelope, {}, made.text);
     return std::make_shared<const transport::Frame>(made);
   }
 };

@@ -27,16 +27,30 @@ std::string line_of(long long number, int type = REDIS_REPLY_INTEGER) {
 }
 
 TEST(GateAnswer, EachOutcomeIsDecodedFromTheScriptsNumber) {
-  EXPECT_EQ(line_of(4 * 1 + 0), "pass\n");
-  EXPECT_EQ(line_of(4 * 9 + 1), "seen\n");
-  EXPECT_EQ(line_of(4 * 250 + 2), "limited 250\n");
+  EXPECT_EQ(line_of(8 * 1 + 0), "pass\n");
+  EXPECT_EQ(line_of(8 * 9 + 1), "seen\n");
+  EXPECT_EQ(line_of(8 * 250 + 2), "limited 250 5\n");
+  EXPECT_EQ(line_of(8 * 12'000 + 3), "slowed 12000\n");
+  EXPECT_EQ(line_of(8 * 12'000 + 4), "repeated 12000\n");
+  EXPECT_EQ(line_of(8 * 12'000 + 5), "copied 12000\n");
 }
 
 TEST(GateAnswer, AnUnexpectedReplyMeansUnavailable) {
-  for (const long long number : {3LL, -1LL, -2LL, -4LL, std::numeric_limits<long long>::min()}) {
+  for (const long long number : {6LL, 8 * 9 + 7LL, -3LL, -1LL, -2LL, -4LL, std::numeric_limits<long long>::min()}) {
     EXPECT_EQ(line_of(number), "unavailable 1000\n") << number;
   }
   EXPECT_EQ(line_of(0, REDIS_REPLY_STRING), "unavailable 1000\n");
+}
+
+TEST(GateCheck, ASixthWordIsTheHashOfTheText) {
+  const std::string line = std::string("check ") + kSender + " " + kStream + " chat " + kTxn;
+  const std::string hash = "0123456789abcdef0123456789abcdef";
+  EXPECT_EQ(parse_check(line)->text, std::nullopt);
+  EXPECT_EQ(parse_check(line + " -")->text, "");
+  EXPECT_EQ(parse_check(line + " " + hash)->text, hash);
+  for (const std::string& word : {std::string(), std::string("x"), hash + "0", "g" + hash.substr(1), hash + " -"}) {
+    EXPECT_FALSE(parse_check(line + " " + word)) << word;
+  }
 }
 
 TEST(GateCheck, OnlyALineOfFiveValidWordsIsACheck) {

@@ -27,11 +27,14 @@ const std::string kTxn = "00000000-0000-4000-8000-000000000001";
 class FixedTypes final : public LimitsSource {
  public:
   asio::awaitable<std::vector<TypeRow>> gate_limits() override {
-    co_return std::vector<TypeRow>{{"chat", 16'384, 7, R"({"moderator":50})", false}};
+    co_return std::vector<TypeRow>{{"chat", 16'384, 7, R"({"moderator":50})", false, 2}};
   }
+  asio::awaitable<std::vector<RuledStream>> gate_rules() override { co_return ruled; }
   asio::awaitable<std::vector<std::string>> roles_of(std::vector<Membership> memberships) override {
-    co_return std::vector<std::string>(memberships.size(), "moderator");
+    co_return std::vector<std::string>(memberships.size(), role);
   }
+  std::vector<RuledStream> ruled;
+  std::string role = "moderator";
 };
 
 // A gate that answers check number i with answers[i]. Of simultaneous checks it answers the later ones first, so that
@@ -151,7 +154,7 @@ TEST_F(GateSocketTest, EachOutcomeHasItsLine) {
                    {GateOutcome::unavailable, 5, 0, std::chrono::milliseconds(1000)}};
   RawClient client(path_);
   std::string expected;
-  for (const char* answer : {"pass\n", "seen\n", "limited 417\n", "unavailable 1000\n"}) {
+  for (const char* answer : {"pass\n", "seen\n", "limited 417 5\n", "unavailable 1000\n"}) {
     client.send(line());
     ASSERT_TRUE(receives(client, expected += answer));
   }
@@ -178,8 +181,9 @@ TEST_F(GateSocketTest, PipelinedChecksAreAnsweredInOrder) {
   std::string lines;
   for (int i = 0; i < 8; ++i) lines += line("nonsense");  // the gate answers the last check first
   client.send(lines);
-  EXPECT_TRUE(
-      receives(client, "limited 0\nlimited 1\nlimited 2\nlimited 3\nlimited 4\nlimited 5\nlimited 6\nlimited 7\n"));
+  EXPECT_TRUE(receives(
+      client,
+      "limited 0 5\nlimited 1 5\nlimited 2 5\nlimited 3 5\nlimited 4 5\nlimited 5 5\nlimited 6 5\nlimited 7 5\n"));
 }
 
 TEST_F(GateSocketTest, ChecksAboveTheBoundWaitUntilEarlierOnesAreAnswered) {
@@ -222,7 +226,7 @@ TEST_F(GateSocketTest, AnInvalidLineGetsAnErrorAndEndsTheConnection) {
     RawClient client(path_);
     client.send(bad);
     EXPECT_TRUE(closes(client)) << bad;
-    EXPECT_EQ(client.received(), "error expected: check <sender_id> <stream_id> <t> <txn_id>\n") << bad;
+    EXPECT_EQ(client.received(), "error expected: check <sender_id> <stream_id> <t> <txn_id> [<text>]\n") << bad;
   }
   EXPECT_TRUE(gate_.requests.empty());
 }
@@ -231,7 +235,7 @@ TEST_F(GateSocketTest, TheChecksBeforeAnInvalidLineAreAnswered) {
   RawClient client(path_);
   client.send(line() + line() + "nonsense\n" + line());
   EXPECT_TRUE(closes(client));
-  EXPECT_EQ(client.received(), "pass\npass\nerror expected: check <sender_id> <stream_id> <t> <txn_id>\n");
+  EXPECT_EQ(client.received(), "pass\npass\nerror expected: check <sender_id> <stream_id> <t> <txn_id> [<text>]\n");
 }
 
 TEST_F(GateSocketTest, ALongLineIsRefusedBeforeItsEndArrives) {

@@ -6,59 +6,11 @@
 #include <algorithm>
 #include <map>
 
-#include "base/asio.h"
+#include "message/gate_fixture.h"
 #include "message/gate_health.h"
-#include "support/async.h"
-#include "support/redis_server.h"
 
 namespace sealcast::message {
 namespace {
-
-using std::chrono::milliseconds;
-using test::RedisServer;
-
-const std::string kAlice = "0a8f4a52-1c1e-4b8e-9d7e-3f2a1b0c9d8e";
-const std::string kBob = "5b1e2c3d-0000-4000-8000-000000000001";
-
-std::string txn(int n) {
-  std::string digits = std::to_string(n);
-  return "00000000-0000-4000-8000-" + std::string(12 - digits.size(), '0') + digits;
-}
-
-class GateTest : public testing::Test {
- protected:
-  GateTest() {
-    settings_.timeout = milliseconds(10'000);
-    settings_.replay_window = milliseconds(900'000);
-  }
-
-  // Makes a new gate and connects it to `server`.
-  void open(const RedisServer& server, redis::Options options) {
-    options.seeds.front().port = static_cast<std::uint16_t>(server.port());
-    options.timeout = settings_.timeout;
-    gate_.reset();
-    client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
-    client_->start();
-    gate_ = std::make_unique<RedisGate>(*client_, metrics_, settings_);
-    test::run_until(io_, [&] { return client_->connected(); });
-  }
-  void open(const RedisServer& server) { open(server, server.options()); }
-
-  GateAnswer check(const std::string& txn_id, int limit = 5, const std::string& sender = kAlice,
-                   const std::string& t = "chat") {
-    return test::await(io_, gate_->check({sender, t, txn_id, limit}));
-  }
-  GateOutcome outcome(const std::string& txn_id, int limit = 5, const std::string& sender = kAlice,
-                      const std::string& t = "chat") {
-    return check(txn_id, limit, sender, t).outcome;
-  }
-
-  asio::io_context io_;
-  Metrics metrics_;
-  config::Settings::Gate settings_{};
-  std::unique_ptr<redis::Client> client_;
-  std::unique_ptr<RedisGate> gate_;
-};
 
 TEST_F(GateTest, WithoutATxnIdOnlyTheRateCounts) {
   RedisServer server;
@@ -131,6 +83,59 @@ TEST_F(GateTest, EachTypeOfEachSenderHasItsOwnCounter) {
   EXPECT_EQ(outcome(txn(2), 1, kBob), GateOutcome::pass);
   EXPECT_EQ(outcome(txn(3), 1, kAlice, std::string(kUnknownType)), GateOutcome::pass);
   EXPECT_EQ(outcome(txn(4), 1, kAlice, std::string(kUnknownType)), GateOutcome::limited);
+}
+
+TEST_F(GateTest, InSlowModeASenderWaitsBetweenTwoMessages) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(slowed_check(txn(1)).outcome, GateOutcome::pass);
+  const GateAnswer second = slowed_check(txn(2));
+  EXPECT_EQ(second.outcome, GateOutcome::slowed);
+  EXPECT_GT(second.retry_after, milliseconds(20'000));
+  EXPECT_LE(second.retry_after, milliseconds(30'000));
+  EXPECT_EQ(slowed_check(txn(2), kStream, "reaction").outcome, GateOutcome::slowed) << "all types wait together";
+  EXPECT_EQ(slowed_check(txn(1)).outcome, GateOutcome::seen) << "a retry does not wait";
+  EXPECT_EQ(slowed_check(txn(3), "99999999-2222-4333-8444-555555555555").outcome, GateOutcome::pass)
+      << "another stream";
+  EXPECT_EQ(outcome(txn(4), 9), GateOutcome::pass) << "a message that is not slowed";
+  const std::string pause = "sealcast:{" + kAlice + "}:slow:" + kStream;
+  server.command({"PERSIST", pause});
+  EXPECT_EQ(test::await(io_, gate_->check({kAlice, "chat", txn(2), 9, kStream, std::chrono::seconds(30)})).outcome,
+            GateOutcome::slowed);
+  EXPECT_NE(server.command({"PTTL", pause}), "-1") << "a key without expiry refuses for ever";
+  server.command({"DEL", pause});
+  EXPECT_EQ(test::await(io_, gate_->check({kAlice, "chat", txn(2), 9, kStream, std::chrono::seconds(30)})).outcome,
+            GateOutcome::pass)
+      << "the txn_id of the slowed message was marked";
+}
+
+TEST_F(GateTest, ATxnIdThatWasMarkedElsewhereWaitsToo) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(slowed_check(txn(1)).outcome, GateOutcome::pass);
+  EXPECT_EQ(outcome(txn(2), 5, kAlice, std::string(kUnknownType)), GateOutcome::pass) << "marks the txn_id";
+  EXPECT_EQ(slowed_check(txn(2)).outcome, GateOutcome::slowed);
+  EXPECT_EQ(slowed_check(txn(1), "99999999-2222-4333-8444-555555555555").outcome, GateOutcome::seen)
+      << "begins a pause";
+  EXPECT_EQ(slowed_check(txn(3), "99999999-2222-4333-8444-555555555555").outcome, GateOutcome::slowed);
+}
+
+TEST_F(GateTest, AShorterSlowModeShortensThePause) {
+  RedisServer server;
+  open(server);
+  EXPECT_EQ(slowed_check(txn(1)).outcome, GateOutcome::pass);
+  const GateAnswer shorter =
+      test::await(io_, gate_->check({kAlice, "chat", txn(2), 5, kStream, std::chrono::seconds(3)}));
+  EXPECT_EQ(shorter.outcome, GateOutcome::slowed);
+  EXPECT_LE(shorter.retry_after, milliseconds(3'000));
+}
+
+TEST_F(GateTest, AMessageAboveItsRateBeginsNoPause) {
+  RedisServer server;
+  open(server);
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(outcome(txn(i)), GateOutcome::pass);
+  EXPECT_EQ(slowed_check(txn(9)).outcome, GateOutcome::limited);
+  EXPECT_EQ(server.command({"EXISTS", "sealcast:{" + kAlice + "}:slow:" + kStream}), "0");
 }
 
 TEST_F(GateTest, ACounterWithoutExpiryGetsOneAtTheLimit) {
@@ -296,6 +301,8 @@ TEST(GateOptionsTest, TheOptionsComeFromTheSettings) {
   settings.redis_password_file = scratch.write("password", "secret\n");
   settings.redis_sentinel_password_file = scratch.write("sentinels", "other\n");
   settings.redis_ca_file = "/ca.pem";
+  settings.redis_cert_file = "/cert.pem";
+  settings.redis_key_file = "/key.pem";
   settings.timeout = milliseconds(70);
   settings.max_waiting = 9;
   const redis::Options options = gate_redis_options(settings);
@@ -303,7 +310,9 @@ TEST(GateOptionsTest, TheOptionsComeFromTheSettings) {
   EXPECT_EQ(options.user, "gate");
   EXPECT_EQ(options.password.text(), "secret");
   EXPECT_EQ(options.sentinel_password.text(), "other");
-  EXPECT_EQ(options.ca_file, "/ca.pem");
+  EXPECT_EQ(options.tls_files.ca_file, "/ca.pem");
+  EXPECT_EQ(options.tls_files.cert_file, "/cert.pem");
+  EXPECT_EQ(options.tls_files.key_file, "/key.pem");
   EXPECT_EQ(options.database, 2);
   EXPECT_EQ(options.timeout, milliseconds(70));
   EXPECT_EQ(options.max_waiting, 9u);

@@ -40,7 +40,7 @@ create function sealcast_internal.release_shards(who text) returns void language
   update leases set holder = null where holder = who $$;
 
 create function sealcast_internal.drain(who text, shards int[], epochs bigint[], max_rows int)
-returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint) language plpgsql as $$
+returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint, redacted text, retained bool) language plpgsql as $$
 #variable_conflict use_column
 declare o record; next bigint; s int;
 begin
@@ -54,14 +54,14 @@ begin
     -- A batch may be empty.
     insert into log select s, next, null, 0, null where not exists (select from log g where g.shard = s and g.batch = next)
       and exists (select from log g where g.shard <> s);
-    return query select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1 from log g
+    return query select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1, null, g.body like '%"n":2,%' from log g
       where g.shard = s and g.batch = next and g.stream_id is not null order by g."offset";
   end loop;
 end $$;
 
 create function sealcast_internal.tail(shards int[], after bigint[], max_batches int)
-returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint) language sql as $$
-  select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1
+returns table (shard int, batch bigint, stream_id uuid, "offset" bigint, prev bigint, envelope text, public_prev bigint, redacted text, retained bool) language sql as $$
+  select g.shard, g.batch, g.stream_id, g."offset", g."offset" - 1, g.body, g."offset" - 1, null, g.body like '%"n":2,%'
   from unnest(shards, after) a (shard, after) join log g on g.shard = a.shard and g.batch > a.after
     and g.batch <= a.after + max_batches
   order by 1, 2, 3, 4 $$;

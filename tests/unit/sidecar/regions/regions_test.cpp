@@ -244,9 +244,9 @@ TEST_F(RegionsTest, OffersTheRegionsThatAnswerTheirProbes) {
       << "all regions are healthy before their first probe";
   regions.start();
   ASSERT_TRUE(until(regions, "eu "));
-  const Offers offers = regions.offers_for(address("127.0.0.1"));
-  EXPECT_FALSE(offers.located);
-  EXPECT_TRUE(offers.regions[0].state->health.round_trip());
+  EXPECT_FALSE(regions.offers_for(address("127.0.0.1")).located);
+  ASSERT_TRUE(test::run_until(
+      io_, [&] { return regions.offers_for(address("127.0.0.1")).regions[0].state->health.round_trip().has_value(); }));
   EXPECT_NE(metrics_.render().find("sealcast_region_healthy{region=\"eu\"} 1"), std::string::npos);
   EXPECT_NE(metrics_.render().find("sealcast_region_healthy{region=\"ap\"} 0"), std::string::npos);
 

@@ -99,7 +99,7 @@ std::vector<transport::FramePtr> frames_of(const std::string& stream_id, std::in
     frame.offset = offset;
     frame.prev = offset - 1;
     transport::append_frame(offset, offset - 1,
-                            R"({"v":1,"d":{"content":"Grüße \"…\" \\ no. )" + std::to_string(offset) + "\"}}",
+                            R"({"v":1,"d":{"content":"Grüße \"…\" \\ no. )" + std::to_string(offset) + "\"}}", {},
                             frame.text);
     frames.push_back(std::make_shared<const transport::Frame>(std::move(frame)));
   }

@@ -81,6 +81,8 @@ void MqttSubscriber::on_message(mosquitto*, void* self, const mosquitto_message*
     message.content_type = value;
     std::free(value);
   }
+  mosquitto_property_read_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, &message.payload_format, false);
+  mosquitto_property_read_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, &message.expiry, false);
   bool skip = false;
   while ((properties = mosquitto_property_read_string_pair(properties, MQTT_PROP_USER_PROPERTY, &name, &value, skip))) {
     message.properties[name] = value;

@@ -43,6 +43,8 @@ class MqttSubscriber {
     std::string topic;
     std::string payload;
     std::string content_type;
+    std::uint8_t payload_format = 0;
+    std::uint32_t expiry = 0;                       // 0: none
     std::map<std::string, std::string> properties;  // user properties
   };
 

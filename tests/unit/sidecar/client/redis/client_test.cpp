@@ -256,7 +256,7 @@ TEST_F(RedisClientTest, TlsVerifiesTheAuthorityAndTheHostName) {
   Options options;
   options.tls = true;
   options.seeds = {{"localhost", static_cast<std::uint16_t>(port)}};
-  options.ca_file = scratch.path("cert");
+  options.tls_files.ca_file = scratch.path("cert");
   options.timeout = std::chrono::seconds(20);
   connect(options);
   EXPECT_EQ(call({"SET", "k", std::string(100'000, 'x')}).status, Status::ok);
@@ -265,14 +265,33 @@ TEST_F(RedisClientTest, TlsVerifiesTheAuthorityAndTheHostName) {
   connect(options);
   EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the certificate is for another host name";
   options.seeds.front().host = "localhost";
-  options.ca_file = scratch.path("other");
+  options.tls_files.ca_file = scratch.path("other");
   connect(options);
   EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the certificate is of another authority";
-  options.ca_file.clear();
+  options.tls_files.ca_file.clear();
   connect(options);
   EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "the system does not know this authority";
-  options.ca_file = scratch.path("key");
+  options.tls_files.ca_file = scratch.path("key");
   EXPECT_THROW(Client(io_.get_executor(), options), std::runtime_error);
+}
+
+TEST_F(RedisClientTest, AServerThatAsksForACertificateGetsTheOneOfTheOptions) {
+  test::Scratch scratch;
+  test::make_certificate("localhost", scratch.path("cert"), scratch.path("key"));
+  const int port = test::free_port();
+  RedisServer server({"--tls-port", std::to_string(port), "--tls-cert-file", scratch.path("cert"), "--tls-key-file",
+                      scratch.path("key"), "--tls-ca-cert-file", scratch.path("cert"), "--tls-auth-clients", "yes"});
+  Options options;
+  options.tls = true;
+  options.seeds = {{"localhost", static_cast<std::uint16_t>(port)}};
+  options.tls_files.ca_file = scratch.path("cert");
+  options.timeout = std::chrono::seconds(20);
+  connect(options);
+  EXPECT_EQ(call({"PING"}).status, Status::disconnected) << "without a certificate";
+  options.tls_files.cert_file = scratch.path("cert");
+  options.tls_files.key_file = scratch.path("key");
+  connect(options);
+  EXPECT_EQ(call({"PING"}).status, Status::ok);
 }
 
 // A simulated node: it answers PING, and any other command with `answer`.

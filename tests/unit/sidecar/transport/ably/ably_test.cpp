@@ -31,7 +31,8 @@ class AblyTest : public testing::Test {
                       "",
                       65536,
                       server_.ca_file(),
-                      ""};
+                      "",
+                      0};
   }
 
   std::unique_ptr<outside::Adapter> make() { return make_ably(io_.get_executor(), settings_); }
@@ -41,10 +42,12 @@ class AblyTest : public testing::Test {
     return test::await(io_, adapter.publish(frames, Clock::now() + limit));
   }
 
-  // Publishes one frame. The contract server gives this answer: the status, and the error code when it is not 0.
-  outside::Outcome outcome_of_answer(int status, int code, const std::string& headers = "") {
+  // Publishes one frame. The contract server gives this answer: the status, and when the error code is not 0, an error
+  // with this message.
+  outside::Outcome outcome_of_answer(int status, int code, const std::string& headers = "",
+                                     const std::string& message = "why") {
     const std::string body =
-        code == 0 ? "" : R"({\"error\":{\"message\":\"why\",\"code\":)" + std::to_string(code) + "}}";
+        code == 0 ? "" : R"({\"error\":{\"message\":\")" + message + R"(\",\"code\":)" + std::to_string(code) + "}}";
     server_.faults(R"("answer":{"status":)" + std::to_string(status) + R"(,"headers":{)" + headers + R"(},"body":")" +
                    body + "\"}");
     const auto adapter = make();
@@ -90,6 +93,26 @@ TEST_F(AblyTest, EncodesTheChannelInTheUrl) {
   EXPECT_EQ(server_.offsets("a/b c?" + kStream + "#%ü"), "1");
 }
 
+TEST_F(AblyTest, PublishesToOneChannelKeepTheirDistance) {
+  settings_.ably.publishes_per_second = 50;
+  const auto adapter = make();
+  const auto began = Clock::now();
+  int ended = 0;
+  const auto publish_frames = [&](std::string stream_id) -> asio::awaitable<void> {
+    const auto frames = test::frames_of(stream_id, 1, 20);
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      const outside::Outcome outcome =
+          co_await adapter->publish(std::span(frames).subspan(i, 1), Clock::now() + test::kPatience);
+      EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+    }
+    ++ended;
+  };
+  for (const char* stream_id : {"one", "other"}) asio::co_spawn(io_, publish_frames(stream_id), asio::detached);
+  ASSERT_TRUE(test::run_until(io_, [&] { return ended == 2; }));
+  EXPECT_GE(Clock::now() - began, std::chrono::milliseconds(19 * 20));
+  EXPECT_EQ(server_.count("requests"), 40);
+}
+
 TEST_F(AblyTest, IsOffWithoutAKey) {
   settings_.ably.key_file.clear();
   EXPECT_EQ(make(), nullptr);
@@ -131,6 +154,30 @@ TEST_F(AblyTest, AnErrorOfTheAccountOrTheSystemRetriesTheTransport) {
   EXPECT_EQ(outcome_of_answer(404, 40400).kind, Kind::retry_transport);
   for (const int status : {302, 502, 503, 504})
     EXPECT_EQ(outcome_of_answer(status, 0).kind, Kind::retry_transport) << status;
+}
+
+// The messages are those of errors/codes/CODE.md in github.com/ably/ably-common. That of 42910 with the metric of a
+// channel is from https://faqs.ably.com/error-code-42910-rate-limit-exceeded-request-rejected.
+TEST_F(AblyTest, TheMetricOfARateLimitTellsAHotChannelFromTheWholeService) {
+  const auto kind = [&](int code, const std::string& message) {
+    return outcome_of_answer(429, code, "", message).kind;
+  };
+  const std::string rejected = "Rate limit exceeded; request rejected (nonfatal); metric = ";
+  const std::string account = "rate exceeded; permitted rate = 2500; metric = ";
+  const std::string channel =
+      "channel.maxRate; interval = 2018-01-05:10:10:3; permitted rate = 50; current rate = 65; scope = channel:a:b";
+  EXPECT_EQ(kind(42910, rejected + channel), Kind::retry_stream);
+  EXPECT_EQ(kind(42913, rejected + channel), Kind::retry_stream);
+  EXPECT_EQ(kind(42914, rejected + "channel.maxBandwidth; …"), Kind::retry_stream);
+  EXPECT_EQ(kind(42910, rejected + "node.load"), Kind::retry_transport);
+  EXPECT_EQ(kind(42911, rejected + "connection.inboundRate; …"), Kind::retry_transport);
+  EXPECT_EQ(kind(42917, "Maximum account-wide instantaneous messages " + account + "messages.maxRate"),
+            Kind::retry_transport);
+  EXPECT_EQ(kind(42918, "Maximum account-wide instantaneous apiRequests " + account + "apiRequests.maxRate"),
+            Kind::retry_transport);
+  // Only channels that are not active yet are refused, so other streams go on.
+  EXPECT_EQ(kind(90021, "Maximum account-wide instantaneous channels " + account + "channels.maxRate"),
+            Kind::retry_stream);
 }
 
 TEST_F(AblyTest, ReadsACodeThatIsOnlyInTheHeaders) {
@@ -295,11 +342,12 @@ TEST(AblyTokenTest, SignsAsAblyJsDoes) {  // ably-js 2.28 made the signatures: A
 
 class AblyTokensTest : public AblyTest {
  protected:
-  TransportToken made(Channel channel = Channel::everyone, std::chrono::milliseconds late = {}) {
+  TransportToken made(Channel channel = Channel::everyone, std::chrono::milliseconds late = {},
+                      std::string_view user_id = {}) {
     using namespace std::chrono;
     const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch()) - late;
     return make_ably_tokens(settings_)
-        ->make({kStream, channel, "", now.count(), std::chrono::seconds(300), false})
+        ->make({kStream, channel, user_id, now.count(), std::chrono::seconds(300), false})
         .value();
   }
 
@@ -320,6 +368,14 @@ TEST_F(AblyTokensTest, AreExchangedOnceAndAllowToSubscribeToOneChannel) {
       << answer.body;
   EXPECT_NE(exchange(token.token).body.find("40105"), std::string::npos) << "a second exchange is refused";
   EXPECT_EQ(exchange(made().token).status, 201) << "each token has its own nonce";
+}
+
+TEST_F(AblyTokensTest, TheUserIsTheClientAndAReaderWithoutASessionHasNone) {
+  const client::http::Answer identified = exchange(made(Channel::everyone, {}, "user-1").token);
+  EXPECT_EQ(identified.status, 201) << identified.body;
+  EXPECT_NE(identified.body.find(R"("clientId":"user-1")"), std::string::npos) << identified.body;
+  const std::string token = made().token;
+  EXPECT_EQ(token.find("clientId"), std::string::npos) << token;
 }
 
 TEST_F(AblyTokensTest, LateChangedAndForeignTokensAreRefused) {

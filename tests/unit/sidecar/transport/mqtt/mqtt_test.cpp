@@ -41,7 +41,8 @@ FramePtr make_frame(std::int64_t offset, std::size_t content = 5, const std::str
   frame->offset = offset;
   frame->prev = offset - 1;
   append_frame(offset, offset - 1,
-               R"({"v":1,"kid":"k1","t":"chat","d":{"content":")" + std::string(content, 'x') + R"("}})", frame->text);
+               R"({"v":1,"kid":"k1","t":"chat","d":{"content":")" + std::string(content, 'x') + R"("}})", {},
+               frame->text);
   return frame;
 }
 
@@ -136,6 +137,38 @@ TEST_F(MqttTest, FramesArriveUnchangedWithTheirProperties) {
   }
 }
 
+TEST_F(MqttTest, MessagesHaveThePayloadFormatAndTheExpiryOfTheSettings) {
+  MqttBroker broker;
+  MqttSubscriber subscriber(broker);
+  connect(broker.url());
+  EXPECT_EQ(publish(make_frames(1, 1)).kind, Kind::done);
+  settings_.mqtt.expiry = seconds(600);
+  connect(broker.url());
+  EXPECT_EQ(publish(make_frames(2, 2)).kind, Kind::done);
+  const auto messages = received(subscriber, 2);
+  EXPECT_EQ(messages[0].expiry, 0u);
+  EXPECT_GT(messages[1].expiry, 590u);
+  EXPECT_LE(messages[1].expiry, 600u);
+  for (const auto& message : messages) EXPECT_EQ(message.payload_format, 1);
+}
+
+TEST_F(MqttTest, TopicsWithAnAliasArriveUnderTheirNames) {
+  MqttBroker broker({"allow_anonymous true", "max_topic_alias 2"});
+  MqttSubscriber subscriber(broker);
+  connect(broker.url());
+  for (std::int64_t round = 0; round < 3; ++round) {
+    for (const std::string stream : {"a", "b", "c"}) {
+      const outside::Outcome outcome = publish(make_frames(2 * round + 1, 2 * round + 2, stream));
+      EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+    }
+  }
+  std::map<std::string, int> last;
+  for (const auto& message : received(subscriber, 18)) {
+    EXPECT_EQ(std::stoi(message.properties.at("offset")), ++last[message.topic]);
+  }
+  EXPECT_EQ(last, (std::map<std::string, int>{{"sealcast/a", 6}, {"sealcast/b", 6}, {"sealcast/c", 6}}));
+}
+
 TEST_F(MqttTest, StreamsStayInOrderOnAConnectionWithASmallWindow) {
   MqttBroker broker({"allow_anonymous true", "max_inflight_messages 3", "max_queued_messages 0"});
   MqttSubscriber subscriber(broker);
@@ -188,9 +221,9 @@ TEST_F(MqttTest, AFrameOverTheBrokersMaximumIsNeverSent) {
   MqttBroker broker({"allow_anonymous true", "max_packet_size 1000"});
   MqttSubscriber subscriber(broker);
   connect(broker.url());
-  // Bytes of the packet: 3 for the header, 47 for the topic, 2 for the packet identifier, 52 for the properties, and
+  // Bytes of the packet: 3 for the header, 47 for the topic, 2 for the packet identifier, 54 for the properties, and
   // the text of the frame.
-  const std::size_t around_content = 3 + 47 + 2 + 52 + make_frame(1, 0)->text.size();
+  const std::size_t around_content = 3 + 47 + 2 + 54 + make_frame(1, 0)->text.size();
   const std::size_t largest = 1000 - around_content;
   const std::vector<FramePtr> frames = {make_frame(1), make_frame(2, largest), make_frame(3, largest + 1),
                                         make_frame(4)};
@@ -257,6 +290,30 @@ TEST_F(MqttTest, TlsVerifiesTheAuthorityAndTheHostName) {
   EXPECT_NE(outcome.reason.find("the certificate does not verify"), std::string::npos) << outcome.reason;
   settings_.mqtt.ca_file = scratch.path("key");
   EXPECT_THROW(connect("mqtts://localhost:" + port), core::SettingsError);
+}
+
+TEST_F(MqttTest, ABrokerThatAsksForACertificateGetsTheOneOfTheSettings) {
+  test::Scratch scratch;
+  test::make_certificate("localhost", scratch.path("cert"), scratch.path("key"));
+  test::make_certificate("client", scratch.path("own"), scratch.path("own_key"));
+  MqttBroker broker({"allow_anonymous true", "certfile " + scratch.path("cert"), "keyfile " + scratch.path("key"),
+                     "cafile " + scratch.path("own"), "require_certificate true"});
+  const std::string url = "mqtts://localhost:" + std::to_string(broker.port());
+  settings_.mqtt.ca_file = scratch.path("cert");
+  connect(url);
+  outside::Outcome outcome = publish(make_frames(1, 1));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport) << "without a certificate";
+  settings_.mqtt.cert_file = scratch.path("cert");
+  settings_.mqtt.key_file = scratch.path("key");
+  connect(url);
+  EXPECT_EQ(publish(make_frames(1, 1)).kind, Kind::retry_transport) << "with a certificate of another authority";
+  settings_.mqtt.cert_file = scratch.path("own");
+  settings_.mqtt.key_file = scratch.path("own_key");
+  connect(url);
+  outcome = publish(make_frames(1, 3));
+  EXPECT_EQ(outcome.kind, Kind::done) << outcome.reason;
+  settings_.mqtt.key_file = scratch.path("cert");
+  EXPECT_THROW(connect(url), core::SettingsError);
 }
 
 TEST_F(MqttTest, TlsRefusesTheCertificateOfAnotherHost) {

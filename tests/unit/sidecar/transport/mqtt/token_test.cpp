@@ -46,9 +46,8 @@ TEST_F(MqttTokenTest, AllowsToSubscribeToOneTopicUntilItExpires) {
   EXPECT_EQ(made->channel_id, "sealcast/" + std::string(kStream));
   EXPECT_EQ(made->url, "");
   EXPECT_EQ(claims_of(*made), R"({"username":")" + std::string(kUser) +
-                                  R"(","iat":1699999990,"exp":1700000300,"acl":[{"permission":"allow",)"
-                                  R"("action":"subscribe","topic":"sealcast/)" +
-                                  kStream + R"("},{"permission":"deny","action":"all","topic":"#"}]})");
+                                  R"(","iat":1699999990,"exp":1700000300,"acl":{"sub":["sealcast/)" + kStream +
+                                  R"("]}})");
 }
 
 TEST_F(MqttTokenTest, HasNoUsernameWithoutAUser) {
@@ -61,7 +60,7 @@ TEST_F(MqttTokenTest, TheVipChannelHasItsOwnTopic) {
   const auto made = make(Channel::all_messages);
   ASSERT_TRUE(made);
   EXPECT_EQ(made->channel_id, "vip/\"" + std::string(kStream));
-  EXPECT_NE(claims_of(*made).find(R"("topic":"vip/\")" + std::string(kStream) + '"'), std::string::npos);
+  EXPECT_NE(claims_of(*made).find(R"({"sub":["vip/\")" + std::string(kStream) + "\"]}"), std::string::npos);
 }
 
 TEST_F(MqttTokenTest, ContainsThePublicUrlOfTheBroker) {

@@ -29,6 +29,22 @@ class StreamQueuesTest : public testing::Test {
   }
   StreamQueue& queue() { return *queues_.find(kStream); }
 
+  static FramePtr message(std::int64_t offset) {
+    constexpr char kEnvelope[] =
+        R"({"v":1,"kid":"k1","t":"chat","stream_id":"x","s":"ann","ts":5,"txn_id":"t1","d":{},"sig":"aa"})";
+    return make_frame({.stream_id = kStream, .offset = offset, .shard = 0, .batch = offset}, kEnvelope, {});
+  }
+  static RedactionPtr redaction(std::string txn_id, const char* stream_id = kStream) {
+    return std::make_shared<Redaction>(Redaction{.stream_id = stream_id,
+                                                 .sender_id = "ann",
+                                                 .txn_id = std::move(txn_id),
+                                                 .since = 5,
+                                                 .through = 5,
+                                                 .offset = 9,
+                                                 .member = "{}"});
+  }
+  bool has_content() { return queue().entries.back().frame->text.find("\"d\":{}") != std::string::npos; }
+
   asio::io_context io_;
   postgres::Pool pool_{io_.get_executor(), {{}, "none", std::chrono::milliseconds(100)}, 1};
   config::Settings::Delivery settings_{};
@@ -104,6 +120,45 @@ TEST_F(StreamQueuesTest, RemovesTheFramesOfALostShard) {
   EXPECT_EQ(queues_.frames(), 0u);
   EXPECT_EQ(queues_.find(kStream), &publishing) << "a publish in progress still uses the queue";
   EXPECT_EQ(publishing.generation, 1u);
+}
+
+TEST_F(StreamQueuesTest, ForgetsRedactionsWithoutFrames) {
+  const auto start = StreamQueue::Clock::now();
+  for (int n = 0; n < 100; ++n) queues_.redact(redaction("t1"), start + n * std::chrono::minutes(2));
+  EXPECT_EQ(queues_.recent_redactions(), 1u);
+}
+
+TEST_F(StreamQueuesTest, RedactsFramesThatWereReadBeforeTheRedaction) {
+  queues_.redact(redaction("t2"));
+  queues_.redact(redaction("t1", "another stream"));
+  queues_.add(message(1), kEpoch, true);
+  EXPECT_TRUE(has_content()) << "no redaction concerns it";
+  queues_.redact(redaction("t1"));
+  EXPECT_FALSE(has_content()) << "it is queued";
+  queues_.add(message(2), kEpoch, true);
+  EXPECT_FALSE(has_content()) << "a redaction of one message";
+  queues_.redact(redaction("t1"), StreamQueue::Clock::now() + std::chrono::hours(1));
+  queues_.redact(redaction(""), StreamQueue::Clock::now() + std::chrono::hours(3));
+  queues_.add(message(3), kEpoch, true);
+  EXPECT_FALSE(has_content()) << "a purge";
+  queues_.add(message(10), kEpoch, true);
+  EXPECT_TRUE(has_content()) << "after the purge";
+}
+
+TEST_F(StreamQueuesTest, RedisStreamsGetsTheAnnouncementsOfStreamsThatItDoesNotCarry) {
+  config::Settings::Delivery settings = settings_;
+  settings.standard = {"another"};
+  const Routing routing{io_.get_executor(), pool_, settings};
+  auto announcement = std::make_shared<Frame>(*frame(5));
+  announcement->redaction = redaction("t1");
+  for (const char* transport : {"redis_streams", "ably"}) {
+    StreamQueues queues{transport, routing, settings, work_};
+    queues.add(frame(4), kEpoch, true);
+    EXPECT_EQ(queues.frames(), 0u);
+    queues.find_or_create(kStream, 0).lag = Lag::saved;
+    queues.add(announcement, kEpoch, true);
+    EXPECT_EQ(queues.frames(), transport == std::string_view("redis_streams") ? 1u : 0u);
+  }
 }
 
 TEST_F(StreamQueuesTest, HasRoomForFramesAndBytes) {

@@ -106,7 +106,8 @@ class SseHub : public testing::Test {
   }
 
   // Starts subscribe(). Returns before the reader is a subscriber.
-  Client& start_connecting(std::int64_t after = 0, bool chunked = true, int send_buffer = 0) {
+  Client& start_connecting(std::int64_t after = 0, bool chunked = true, int send_buffer = 0,
+                           std::int64_t ring_from = 0) {
     tcp::acceptor acceptor(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     tcp::socket client(io_), server(io_);
     client.connect(acceptor.local_endpoint());
@@ -122,9 +123,10 @@ class SseHub : public testing::Test {
                                                             .head = "HEAD\r\n\r\n",
                                                             .chunked = chunked,
                                                             .after = after,
-                                                            .last_offset = after,
+                                                            .last_offset = std::max(after, ring_from),
                                                             .log_epoch = {},
-                                                            .reset = false}),
+                                                            .reset = false,
+                                                            .ring_from = ring_from}),
                    asio::detached);
     return *clients_.back();
   }
@@ -196,6 +198,32 @@ TEST_F(SseHub, StartsInTheRingAtTheReadersPosition) {
   Client& second = connect(4);
   ASSERT_TRUE(has(second, "id: 10\n"));
   EXPECT_EQ(offsets(second), (std::vector{4, 5, 6, 7, 8, 9, 10}));
+}
+
+// The database of this test does not answer, so a reader that needs a page of Postgres is closed.
+TEST_F(SseHub, OnlyAReaderThatJoinsBeforeTheRelayOfARedactionIsSentToPostgres) {
+  Client& connected = connect();
+  publish(1, 5);
+  ASSERT_TRUE(has(connected, "id: 5\n"));
+  const Hub::Reservation reservation = hub_->reserve(kStream);
+  EXPECT_TRUE(hub_->is_clean(reservation, 0)) << "nothing was redacted";
+  EXPECT_FALSE(hub_->is_clean(reservation, 77));
+  EXPECT_TRUE(hub_->may_check_redaction(reservation));
+  EXPECT_FALSE(hub_->may_check_redaction(reservation)) << "at once again";
+  EXPECT_FALSE(hub_->note_redaction(reservation, 77, 6)) << "the ring has not reached the announcement";
+  publish(6, 6);
+  EXPECT_TRUE(hub_->note_redaction(reservation, 77, 6));
+  EXPECT_TRUE(hub_->is_clean(reservation, 77));
+  EXPECT_FALSE(hub_->is_clean(reservation, 78)) << "another redaction";
+  Client& joining = start_connecting(2, true, 0, 6);
+  ASSERT_TRUE(test::run_until(io_, [&] {
+    joining.read();
+    return joining.ended;
+  }));
+  EXPECT_EQ(offsets(joining), std::vector{2}) << "frames of the ring";
+  ASSERT_TRUE(has(connected, "id: 6\n"));
+  publish(7, 7);
+  ASSERT_TRUE(has(connected, "id: 7\n")) << "other readers stay";
 }
 
 TEST_F(SseHub, ServesHttp10WithoutChunks) {

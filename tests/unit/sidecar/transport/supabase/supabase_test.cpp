@@ -21,7 +21,9 @@ constexpr std::chrono::milliseconds kShort{300};
 
 class SupabaseTest : public testing::Test {
  protected:
-  explicit SupabaseTest(std::string key = "key") : server_("supabase.mjs", {"--key", key, "--max-payload-kb", "1"}) {
+  explicit SupabaseTest(std::string key = "key", const std::string& max_events = "1000000")
+      : server_("supabase.mjs",
+                {"--key", key, "--max-payload-kb", "1", "--max-events-per-second", max_events, "--clock", "manual"}) {
     settings_.supabase = {server_.url() + "/realtime/v1",
                           server_.write("key", key + "\n"),
                           "sealcast:{stream_id}",
@@ -33,7 +35,7 @@ class SupabaseTest : public testing::Test {
 
   std::unique_ptr<outside::Adapter> make() { return make_supabase(io_.get_executor(), settings_); }
 
-  outside::Outcome publish(outside::Adapter& adapter, const std::vector<FramePtr>& frames,
+  outside::Outcome publish(outside::Adapter& adapter, std::span<const FramePtr> frames,
                            std::chrono::milliseconds limit = test::kPatience) {
     return test::await(io_, adapter.publish(frames, Clock::now() + limit));
   }
@@ -197,6 +199,65 @@ TEST_F(SupabaseTest, StreamsKeepTheirOrderDespiteFailures) {
     }
     EXPECT_EQ(offsets, "");
   }
+}
+
+TEST_F(SupabaseTest, AnUnknownProjectIsNotBlamedOnTheKey) {
+  server_.faults(R"("unknown_project":true)");
+  const auto adapter = make();
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 1, 1));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_TRUE(outcome.reason.starts_with("the service answered 401: Tenant not found in database; ")) << outcome.reason;
+  EXPECT_NE(outcome.reason.find("supabase.url"), std::string::npos);
+  EXPECT_EQ(outcome.reason.find("key_file"), std::string::npos);
+}
+
+TEST_F(SupabaseTest, CountsABroadcastAndItsDeliveriesToViewers) {
+  Metrics metrics;
+  StreamViewers viewers;
+  viewers.replace({{kStream, 500}});
+  const auto adapter = make();
+  adapter->count_in(metrics, viewers);
+  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 2)).kind, Kind::done);
+  EXPECT_EQ(publish(*adapter, test::frames_of("without-viewers", 1, 1)).kind, Kind::done);
+  const std::string text = metrics.render();
+  EXPECT_NE(text.find("sealcast_supabase_events_total 1003\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("sealcast_supabase_events_limit 1000000\n"), std::string::npos) << text;
+}
+
+class SupabaseLimitTest : public SupabaseTest {
+ protected:
+  SupabaseLimitTest() : SupabaseTest("key", "10") {}
+
+  void pass(std::chrono::milliseconds time) {
+    server_.command(R"({"do":"pass","ms":)" + std::to_string(time.count()) + "}");
+  }
+};
+
+TEST_F(SupabaseLimitTest, SlowsDownBeforeRealtimeRefusesRequests) {
+  const auto adapter = make();
+  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 18)).kind, Kind::done);
+  pass(std::chrono::seconds(1));  // now Realtime counts 9 requests per second
+  const auto frames = test::frames_of(kStream, 19, 21);
+  const outside::Outcome slow = publish(*adapter, frames);
+  EXPECT_EQ(slow.kind, Kind::slow_down);
+  EXPECT_EQ(slow.delivered, 1U);
+  EXPECT_EQ(slow.after, std::chrono::seconds(1));
+  EXPECT_TRUE(slow.reason.starts_with("x-rate-limit-remaining is 1 of 10, ")) << slow.reason;
+  pass(std::chrono::minutes(1));
+  EXPECT_EQ(publish(*adapter, std::span(frames).subspan(1)).kind, Kind::done);
+  EXPECT_EQ(server_.offsets(kTopic), test::offsets_from(1, 21));
+}
+
+TEST_F(SupabaseLimitTest, TooManyDeliveriesPauseTheTransportAndNameTheMetric) {
+  server_.command(R"({"do":"readers","topic":")" + kTopic + R"(","count":99})");
+  const auto adapter = make();
+  EXPECT_EQ(publish(*adapter, test::frames_of(kStream, 1, 1)).kind, Kind::done);
+  pass(std::chrono::seconds(5));  // now Realtime counts 10 events per second
+  const outside::Outcome outcome = publish(*adapter, test::frames_of(kStream, 2, 2));
+  EXPECT_EQ(outcome.kind, Kind::retry_transport);
+  EXPECT_TRUE(outcome.reason.starts_with("the service answered 429: You have exceeded your rate limit; "))
+      << outcome.reason;
+  EXPECT_NE(outcome.reason.find("sealcast_supabase_events_total"), std::string::npos);
 }
 
 class SupabaseSecretKeyTest : public SupabaseTest {
