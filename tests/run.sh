@@ -85,7 +85,7 @@ run_fuzz() { tests/fuzz.sh 15; }
 # name_failures LOG STATUS
 name_failures() {
   sed -E 's/\x1b\[[0-9;]*m//g' "$1" | grep -v '# TODO' |
-    grep -E '^ *✖ .*\([0-9.]+ms\)|^ +[A-Za-z]*Error( \[[A-Z_]+\])?: |^not ok |: Failure$|\*\*\*(Failed|Timeout|Exception)|Sanitizer: ' |
+    grep -E '^ *✖ .*\([0-9.]+ms\)|^ +[A-Za-z]*Error( \[[A-Z_]+\])?: |^not ok |^# +Failed test |: Failure$|\*\*\*(Failed|Timeout|Exception)|Sanitizer: ' |
     awk '!seen[$0]++' | cut -c -300 | head -20
   (($2 != 124)) || tail -3 "$1"
 }

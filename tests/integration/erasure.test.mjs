@@ -151,8 +151,12 @@ test('an erasure that is killed, or loses its server, goes on; messages that are
     const earlier = await left();
     // After a step, or before the first one.
     if (roll(2) === 0) await Promise.race([ended, until('a step', async () => (await left()) < earlier)]);
+    const backend = "from pg_stat_activity where application_name = 'sealcastd erase-user'";
     if (roll(2) === 0) process.kill('SIGKILL');
-    else await stack.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sealcastd erase-user'");
+    else {
+      await until('the command is connected', async () => process.exitCode !== null || (await stack.query(`select ${backend}`)).length > 0);
+      await stack.query(`select pg_terminate_backend(pid) ${backend}`);
+    }
     const [code] = await ended;
     if (code === 0) break;
     interrupted++;
