@@ -136,6 +136,7 @@ declare
   known constant text[] := '{emote_only,hold_first,links,max_chars,raid_copies,raid_within_s,rate,senders,slow_mode_s,types,unique_s}';
   stray text;
   asked jsonb;
+  kind record;
   unknown text;
 begin
   if changes is null or json_typeof(changes) <> 'object' then
@@ -149,42 +150,33 @@ begin
                                      format('The rules are: %s.', array_to_string(known, ', ')));
   end if;
   asked := changes::jsonb;
-  if asked ? 'slow_mode_s' then
-    rules.slow_mode_s := sealcast_internal.number_in(asked, 'slow_mode_s', 600,
-      'Send the seconds between two messages of a user, or null to end the slow mode.');
-  end if;
-  if asked ? 'max_chars' then
-    rules.max_chars := sealcast_internal.number_in(asked, 'max_chars', 10000,
-      'Send the most characters that the text of a message may have, or null to end the rule.');
-  end if;
-  if asked ? 'unique_s' then
-    rules.unique_s := sealcast_internal.number_in(asked, 'unique_s', 3600,
-      'Send the seconds within which a user does not repeat a text, or null to end the rule.');
-  end if;
-  if asked ? 'raid_copies' then
-    rules.raid_copies := sealcast_internal.number_in(asked, 'raid_copies', 1000,
-      'Send the most users who may send the same text within raid_within_s, or null to end the rule.');
-  end if;
-  if asked ? 'raid_within_s' then
-    rules.raid_within_s := sealcast_internal.number_in(asked, 'raid_within_s', 3600,
-      'Send the seconds within which copies of a text count, or null for 30.');
-    if rules.raid_within_s is not null and rules.raid_copies is null then
-      perform sealcast_internal.refuse(400, 'invalid_request', 'raid_within_s has no raid_copies', null,
-        'Send raid_copies, too.');
-    end if;
+  for kind in select * from (values
+    ('slow_mode_s', 600, 'Send the seconds between two messages of a user, or null to end the slow mode.'),
+    ('max_chars', 10000, 'Send the most characters that the text of a message may have, or null to end the rule.'),
+    ('unique_s', 3600, 'Send the seconds within which a user does not repeat a text, or null to end the rule.'),
+    ('raid_copies', 1000, 'Send the most users who may send the same text within raid_within_s, or null to end the rule.'),
+    ('raid_within_s', 3600, 'Send the seconds within which copies of a text count, or null for 30.')) k (rule, most, hint)
+  where asked ? rule loop
+    rules := jsonb_populate_record(rules, jsonb_build_object(kind.rule,
+      sealcast_internal.number_in(asked, kind.rule, kind.most, kind.hint)));
+  end loop;
+  if asked ->> 'raid_within_s' is not null and rules.raid_copies is null then
+    perform sealcast_internal.refuse(400, 'invalid_request', 'raid_within_s has no raid_copies', null, 'Send raid_copies, too.');
   end if;
   rules.raid_within_s := case when rules.raid_copies is not null then coalesce(rules.raid_within_s, 30) end;
   if asked ? 'rate' then
     perform sealcast_internal.check_rates(asked -> 'rate');
     rules.rate := nullif(asked -> 'rate', 'null');
   end if;
-  if asked ? 'emote_only' then
-    if asked -> 'emote_only' not in ('null', 'true', 'false') then
-      perform sealcast_internal.refuse(400, 'invalid_request', 'emote_only is neither true nor false', null,
-        'Send true to allow only emoji and names of emotes, or false to end the rule.');
+  for kind in select * from (values
+    ('emote_only', 'Send true to allow only emoji and names of emotes, or false to end the rule.'),
+    ('hold_first', 'Send true to hold the first messages of users, or false.')) k (rule, hint)
+  where asked ? rule loop
+    if asked -> kind.rule not in ('null', 'true', 'false') then
+      perform sealcast_internal.refuse(400, 'invalid_request', format('%s is neither true nor false', kind.rule), null, kind.hint);
     end if;
-    rules.emote_only := asked -> 'emote_only' = 'true';
-  end if;
+    rules := jsonb_populate_record(rules, jsonb_build_object(kind.rule, asked -> kind.rule = 'true'));
+  end loop;
   if asked ? 'links' then
     if asked -> 'links' not in ('null', '"everyone"', '"none"') and not sealcast_internal.are_roles(asked -> 'links') then
       perform sealcast_internal.refuse(400, 'invalid_request', 'links is neither "everyone" nor "none" nor a list of roles', null,
@@ -213,13 +205,6 @@ begin
       perform sealcast_internal.refuse(400, 'invalid_request', 'types names a message type that users cannot send', left(unknown, 64),
                                        'Send names of sealcast.message_types that are not system_only.');
     end if;
-  end if;
-  if asked ? 'hold_first' then
-    if asked -> 'hold_first' not in ('true', 'false') then
-      perform sealcast_internal.refuse(400, 'invalid_request', 'hold_first is neither true nor false', null,
-        'Send true to hold the first messages of users, or false.');
-    end if;
-    rules.hold_first := (asked ->> 'hold_first')::boolean;
   end if;
   return rules;
 end $$;

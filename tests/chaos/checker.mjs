@@ -28,9 +28,7 @@ import { checkCalm } from './calm.mjs';
 import { checkFrames } from './frames.mjs';
 import { checkEffects, checkLost, findLost } from './losses.mjs';
 import { SYSTEM, checkRedactions, isRedacted, isSame } from './redactions.mjs';
-import { checkTimes, keyOf } from './times.mjs';
-
-const UNDECIDED = new Set([0, 429, 503]); // a later attempt with the same txn_id decides
+import { UNDECIDED, checkTimes, keyOf } from './times.mjs';
 
 export function check(history, verifies) {
   const violations = [];

@@ -2,7 +2,7 @@
 // other rules take a message and its redacted form for the same message.
 import { createHash } from 'node:crypto';
 import { mayBeOfLost } from './losses.mjs';
-import { keyOf } from './times.mjs';
+import { UNDECIDED, keyOf } from './times.mjs';
 
 export const SYSTEM = '00000000-0000-0000-0000-000000000000';
 // A stopped process, or a connection that holds bytes back, may finish a write to Redis that it began before the
@@ -22,9 +22,11 @@ export const redactedForm = (text) =>
 export const isSame = (one, other) => one === other || (one !== undefined && other !== undefined && redactedForm(one) === redactedForm(other));
 
 // Returns whether a Redis stream may lack the entry of a stored message: it is redacted, or a history that was lost had its
-// redaction.
+// redaction. A call without a decisive answer may have been done later than the client gave up: Postgres may have waited
+// for a lock when the sidecar ended.
 export const entryMayLack = ({ redactions = [], losses }) => {
-  const lost = redactions.filter(({ began, ended }) => losses.some(({ from, to }) => ended >= from && began <= to));
+  const done = ({ status, ended }) => (UNDECIDED.has(status) ? Infinity : ended);
+  const lost = redactions.filter((call) => losses.some(({ from, to }) => done(call) >= from && call.began <= to));
   return (text) => {
     if (isRedacted(text)) return true;
     const { s, txn_id } = JSON.parse(text);

@@ -8,6 +8,10 @@ const MIN_SECONDS_TO_REDACT = 30;
 // The codes of 429 and 503 which mean that nothing was inserted, by docs/errors.md.
 export const INSERTED_NOTHING = new Set(['rate_limited', 'slow_mode', 'too_many_held', 'held_queue_full', 'gate_unavailable', 'overloaded', 'no_partition', 'database_full', 'database_read_only']);
 
+// The statuses of answers after which a request may or may not have been done. (0: there was no answer.) A later attempt
+// with the same txn_id decides.
+export const UNDECIDED = new Set([0, 429, 503]);
+
 // The targets of faults that may cut connections to Postgres.
 const CUT_FROM_POSTGRES = /^(postgres|first-host-|resolver$)/;
 

@@ -451,7 +451,9 @@ test('an admit hook that waits for a lock fails its own message only', async () 
 test('maintenance does not wait for locked tables, but postpones their part', async () => {
   const [blocker, maintainer] = [await database.connect(), await database.connect()];
   const [maintain, rotate] = ['select action from sealcast.maintain()', "select 'postponed' as action from sealcast_internal.rotate_outbox(0)"];
-  for (const [table, maintenance] of [['sealcast_internal.relay_log', maintain], ['sealcast.txn_keys', maintain],
+  for (const [table, maintenance] of [
+    ...['sealcast_internal.relay_log', 'sealcast.txn_keys', 'sealcast.message_types', 'sealcast.added_types', 'sealcast.retention',
+      'sealcast_internal.maintenance'].map((name) => [name, maintain]),
     ...[0, 1, 2].map((segment) => [`sealcast_internal.outbox_${segment}`, rotate])]) {
     await blocker.query('begin');
     await blocker.query(`lock table ${table} in access exclusive mode`);
