@@ -259,8 +259,7 @@ export class Subscription {
     const { signal } = this.#stop;
     for (let attempt = 0; !this.#over && !this.#sequencer.started; attempt++) {
       try {
-        const { channel } = this.#options;
-        const { messages, last, epoch } = await this.#client.state(this.#streamId, { channel, signal });
+        const { messages, last, epoch } = await this.#readState(signal);
         this.#connection.sawHistory({ messages: [], last });
         if (!this.#sequencer.started) for (const frame of messages) this.#retained.push(frame);
         this.#sequencer.start(last, epoch);
@@ -271,6 +270,17 @@ export class Subscription {
     }
     this.#findingStart = false;
     if (!this.#over) this.#becomeLive(connection);
+  }
+
+  // An older sidecar has no such route, but the newest offset.
+  async #readState(signal) {
+    const { channel } = this.#options;
+    try {
+      return await this.#client.state(this.#streamId, { channel, signal });
+    } catch (error) {
+      if (error.code !== 'not_found') throw error;
+      return { ...(await this.#client.history(this.#streamId, { limit: 1, channel, signal })), messages: [] };
+    }
   }
 
   // A transport that the stream has left is silent for a good reason.

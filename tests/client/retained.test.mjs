@@ -65,6 +65,27 @@ test('a reader of another transport asks for the retained messages, and goes on 
   assert.deepEqual(reader.errors, []);
 });
 
+test('an older sidecar has no state: the reader begins with the newest offset, and learns the rules', async () => {
+  const driver = pigeon();
+  const { url, requests } = await serveAnswers((request, response) => {
+    if (request.url.includes('/state')) return sendJson(response, { code: 'not_found', message: 'm' }, 404);
+    if (request.url.includes('/rules')) return sendJson(response, { slow_mode_s: 30, senders: 'everyone', types: null });
+    return sendJson(response, { messages: [frame(5)], first: 1, last: 5, epoch: 'e1' });
+  });
+  const shown = [];
+  const onRules = ({ slow_mode_s: seconds }) => shown.push(seconds);
+  const reader = new Reader(createClient({ url, retry: QUICK, transports: [driver] }), room, { channel: 'vip', onRules });
+  await reader.ready();
+  await until('the rules are known', () => shown.length > 0);
+  const change = frame(6, 'stream_rules', { slow_mode_s: 60, senders: 'everyone', types: null });
+  change.envelope.s = SYSTEM;
+  driver.feed(change);
+  await reader.reached(6);
+  assert.deepEqual([shown, handed(reader), reader.errors], [[30, 60], ['6'], []]);
+  assert.equal(reader.subscription.resumePoint, 'e1:6');
+  assert(requests.some(({ url: path }) => path === `/streams/${room}/messages?limit=1&channel=vip`));
+});
+
 test('the vip channel is named, and a reader that goes on from an offset asks for no retained messages', async () => {
   assert.equal((await readerOf({ channel: 'vip' })).requests[0].url, `/streams/${room}/state?channel=vip`);
   const { reader, driver, requests } = await readerOf({ from: 'e1:5' }, (_, response) => sendJson(response, { messages: [], first: 1, last: 5, epoch: 'e1' }));
