@@ -1,6 +1,7 @@
 // What moderators do to a user from the room: a time-out that also deletes the messages of that time, and a ban.
+import { clockOf } from './texts.js';
 
-export const TIME_OUT_MS = 600_000;
+const TIME_OUT_MS = 600_000;
 
 // The server takes 5 calls per second and user. A call above that waits.
 export async function patiently(call) {
@@ -19,8 +20,7 @@ export async function timeOut({ client }, streamId, userId, name) {
   const until = Date.now() + TIME_OUT_MS;
   const how = { until, purgeMs: TIME_OUT_MS, reason: 'timed out by a moderator' };
   await patiently(() => client.mute(streamId, userId, how));
-  const clock = new Date(until).toLocaleTimeString([], { timeStyle: 'short' });
-  const text = `${name} is timed out until ${clock}, messages deleted.`;
+  const text = `${name} is timed out until ${clockOf(until)}, messages deleted.`;
   return { text, undo: () => patiently(() => client.unmute(streamId, userId)) };
 }
 

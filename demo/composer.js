@@ -1,5 +1,6 @@
 // The form in which a user writes. It shows what keeps the user from sending: a mute, a ban, or a rule of the stream, and
 // counts down the pause of a slow mode.
+import { disable } from './make.js';
 import { clearVerdict, showVerdict } from './verdict.js';
 
 const GIVE_UP_AFTER_MS = 10_000;
@@ -13,6 +14,7 @@ export class Composer {
   #verdict;
   #user;
   #streamId;
+  #review; // the ReviewNotice
   #rules = null;
   #restriction = null; // {name, until} of the last refusal; until null: without an end that the server states
   #refusedBySenders = false; // the rules exclude this user, as the server said
@@ -21,14 +23,16 @@ export class Composer {
   #sending = false;
   #unsent = null; // {content, txnId} of the last message that the server has not accepted
 
-  constructor(section, user, streamId) {
+  constructor(section, user, streamId, review) {
+    this.#review = review;
     this.#form = section.querySelector('.composer');
     this.#button = this.#form.querySelector('button');
     this.#state = this.#form.querySelector('.state');
     this.#verdict = section.querySelector('.verdict');
     this.#user = user;
     this.#streamId = streamId;
-    this.#form.elements.content.disabled = !user.hasSession;
+    disable(this.#form.elements.content, user.whyNot);
+    this.#button.title = user.whyNot;
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#send();
@@ -57,9 +61,9 @@ export class Composer {
     try {
       const options = { txnId: this.#unsent.txnId, giveUpAfterMs: GIVE_UP_AFTER_MS };
       const begun = Date.now();
-      await this.#user.client.sendMessage(this.#streamId, 'chat', { content }, options);
+      const answer = await this.#user.client.sendMessage(this.#streamId, 'chat', { content }, options);
       this.#unsent = null;
-      this.accepted(begun);
+      this.accepted(begun, answer, { content });
       if (input.value === content) input.value = '';
     } catch (error) {
       this.refused(error);
@@ -70,8 +74,10 @@ export class Composer {
     input.focus();
   }
 
-  // To be called when the server has accepted a message of this user, with the time of the request.
-  accepted(begun) {
+  // To be called when the server has accepted a message of this user, with the time of the request and the answer. A message
+  // that is held for review counts as accepted.
+  accepted(begun, answer, d) {
+    this.#review.sent(answer, d);
     this.#restriction = null;
     this.#refusedBySenders = false;
     if (this.#rules?.slow_mode_s) this.#readyAt = begun + this.#rules.slow_mode_s * 1000;

@@ -1,5 +1,5 @@
-// What a user can do with a message: open its envelope; delete it; as a moderator, time its sender out or ban them; as a
-// viewer, report it.
+// What a user can do with a message: open its envelope; delete it; as a moderator, pin it, time its sender out or ban them;
+// as a viewer, report it.
 import { ban, patiently, timeOut } from './acts.js';
 import { clearVerdict, showDone, showVerdict } from './verdict.js';
 
@@ -22,11 +22,12 @@ export class MessageActions {
     const actions = [this.#action('open', 'Envelope', `Envelope of ${message}`, (line) => this.#open(line))];
     if (!hasSession || offset === null) return actions;
     const isMine = sender === id;
+    if (moderates) actions.push(this.#action('pin', 'Pin', `Pin ${message}`, () => this.#pin(offset), true));
     if (moderates || isMine) actions.push(this.#action('delete', 'Delete', `Delete ${message}`, () => this.#remove(offset), true));
     if (moderates && !isMine) {
       const about = [this.#user, this.#room.streamId, sender, name];
       const label = `Time out ${name} for 10 minutes, and delete what they wrote in the last 10`;
-      actions.push(this.#action('timeout', '10 min', label, () => this.#do(timeOut(...about))));
+      actions.push(this.#action('timeout', 'Time out', label, () => this.#do(timeOut(...about))));
       actions.push(this.#action('ban', 'Ban', `Ban ${name}`, () => this.#do(ban(...about))));
     }
     if (!moderates && !isMine) actions.push(this.#action('report', 'Report', `Report ${message}`, (line) => this.#report(line, name), true));
@@ -55,6 +56,12 @@ export class MessageActions {
   #remove(offset) {
     clearVerdict(this.#verdict);
     return patiently(() => this.#user.client.redact(this.#room.streamId, { offset }));
+  }
+
+  async #pin(offset) {
+    clearVerdict(this.#verdict);
+    const isNew = await patiently(() => this.#user.client.pin(this.#room.streamId, offset));
+    showDone(this.#verdict, isNew ? 'Pinned for everybody.' : 'This message is pinned already.');
   }
 
   // Shows what the act did, and offers to undo it.

@@ -1,6 +1,7 @@
 // One message of the list: its text, or that it was deleted, and the buttons of what this user can do with it.
 import { covers } from './client/index.js';
 import { make } from './make.js';
+import { clockOf, textOf } from './texts.js';
 
 export class MessageLine {
   element;
@@ -14,9 +15,8 @@ export class MessageLine {
     this.#offset = offset;
     this.#envelope = envelope;
     const sent = new Date(envelope.ts);
-    const clock = sent.toLocaleTimeString([], { timeStyle: 'short' });
     const about = make('small');
-    const head = [make('b', { textContent: name }), make('time', { textContent: clock, dateTime: sent.toISOString() })];
+    const head = [make('b', { textContent: name }), make('time', { textContent: clockOf(sent), dateTime: sent.toISOString() })];
     this.#buttons = actions.filter(({ needsContent }) => envelope.d || !needsContent).map((action) => this.#button(action));
     const [open, ...others] = this.#buttons.map(({ button }) => button);
     // The buttons that only the pointer or the focus shows leave no gap at the outer end.
@@ -38,7 +38,7 @@ export class MessageLine {
 
   get content() {
     const { d } = this.#envelope;
-    return d?.content ?? JSON.stringify(d);
+    return textOf(d);
   }
 
   // Shows the message as deleted, and forgets its content, if the redaction is about it. Returns whether it is.

@@ -1,6 +1,6 @@
-// The moderator's controls of the stream: slow mode, members only, and the button that opens the reports.
+// The moderator's controls of the stream: slow mode and members only.
 import { patiently } from './acts.js';
-import { make } from './make.js';
+import { disable, make } from './make.js';
 import { showVerdict } from './verdict.js';
 
 const byId = (id) => document.getElementById(id);
@@ -30,7 +30,7 @@ export class ModeratorBar {
     }
     this.#slowMode.value = value;
     this.#membersOnly.checked = rules.senders !== 'everyone';
-    for (const control of [this.#slowMode, this.#membersOnly]) control.disabled = !this.#user.hasSession;
+    for (const control of [this.#slowMode, this.#membersOnly]) disable(control, this.#user.whyNot);
   }
 
   async #set(change) {

@@ -1,8 +1,11 @@
 // One user's side of the room: shows the stream's messages.
 import { Composer } from './composer.js';
+import { ListFocus } from './list_focus.js';
 import { make } from './make.js';
 import { MessageActions } from './message_actions.js';
 import { MessageLine } from './message_line.js';
+import { PinnedMessage } from './pinned_message.js';
+import { ReviewNotice } from './review_notice.js';
 import { rulesText } from './rules_text.js';
 import { showDone } from './verdict.js';
 
@@ -11,7 +14,7 @@ const MAX_LINES = 300;
 const NOTICES = {
   transport_migrate: ({ target }) => `The stream moves to ${String(target).toUpperCase()}`,
   stream_rules: rulesText,
-  pinned: ({ offset, note }) => (offset === null ? 'No message is pinned' : `Message ${offset} is pinned${note ? `: ${note}` : ''}`),
+  pinned: ({ offset, by }, nameOf) => `${by ? nameOf(by) : 'The operator'} ${offset === null ? 'unpinned the message' : 'pinned a message'}`,
 };
 const HIDDEN_TYPES = ['viewer_count_update', 'sampling_update', 'message_redacted', 'messages_purged'];
 const SYSTEM_TYPES = new Set([...Object.keys(NOTICES), ...HIDDEN_TYPES]);
@@ -21,11 +24,13 @@ export class Pane {
   #list;
   #lines = new WeakMap(); // element of the list → MessageLine
   #user;
-  #room; // {streamId, nameOf, openEnvelope, askForReport}
+  #room; // {streamId, nameOf, openEnvelope, askForReport, onHeld}
   #actions;
   #verdict;
+  #focus;
+  #pinned;
+  #review;
   #subscription = null;
-  #tabStop = null;
   #isAtEnd = true;
 
   constructor(section, user, room) {
@@ -35,8 +40,10 @@ export class Pane {
     this.#room = room;
     this.#verdict = section.querySelector('.verdict');
     this.#actions = new MessageActions(user, room, this.#verdict);
-    this.composer = new Composer(section, user, room.streamId);
-    this.#list.addEventListener('keydown', (event) => this.#moveFocus(event));
+    this.#focus = new ListFocus(this.#list);
+    this.#pinned = new PinnedMessage(section, user, room);
+    this.#review = new ReviewNotice(section, user, room);
+    this.composer = new Composer(section, user, room.streamId, this.#review);
     // The list stays at its end when it gets a message, and when the composer below it grows.
     this.#list.addEventListener('scroll', () => {
       const { scrollHeight, scrollTop, clientHeight } = this.#list;
@@ -63,8 +70,11 @@ export class Pane {
   // Shows the history and subscribes to the messages after it. `callbacks` are options of the subscription, and onFrame.
   begin({ messages, last }, transport, { onFrame, onRules, ...callbacks }) {
     messages.forEach((frame) => this.#show(frame));
+    this.#pinned.read();
     const handle = (frame) => {
       this.#show(frame);
+      this.#pinned.arrived(frame);
+      if (frame.envelope.s === this.#user.id) this.#review.arrived(frame.envelope);
       onFrame(frame);
     };
     this.#subscription = this.#user.client.subscribeStreamEvents(this.#room.streamId, handle, {
@@ -73,6 +83,7 @@ export class Pane {
       transport,
       onRewound: ({ offset }) => {
         for (const line of [...this.#list.children]) if (Number(line.dataset.offset) > offset) line.remove();
+        this.#pinned.rewound();
       },
       onRedacted: (redaction) => this.#showRedaction(redaction),
       onRules: (rules) => {
@@ -98,10 +109,10 @@ export class Pane {
   #show(frame) {
     const { offset, envelope } = frame;
     if (!envelope) return; // the message is gone
-    const line = NOTICES[envelope.t] && envelope.d ? notice(envelope) : this.#line(frame);
+    const line = NOTICES[envelope.t] && envelope.d ? this.#notice(envelope) : this.#line(frame);
     if (!line) return;
     const list = this.#list;
-    if (document.activeElement !== this.#tabStop) this.#setTabStop(line.querySelector('[data-act=open]') ?? this.#tabStop);
+    this.#focus.added(line);
     line.dataset.offset = offset;
     list.append(line);
     while (list.childElementCount > MAX_LINES) list.firstElementChild.remove();
@@ -122,37 +133,7 @@ export class Pane {
     return line.element;
   }
 
-  // The Tab key reaches only one of the list's buttons, at first the newest. The arrow keys reach the others: up and down
-  // those of the other messages, left and right those of the same message.
-  #setTabStop(button) {
-    if (this.#tabStop) this.#tabStop.tabIndex = -1;
-    if (button) button.tabIndex = 0;
-    this.#tabStop = button;
+  #notice({ t, d }) {
+    return make('li', { className: 'notice', textContent: NOTICES[t](d, this.#room.nameOf) });
   }
-
-  #moveFocus(event) {
-    const { key, target } = event;
-    const line = target.closest('li');
-    if (!line) return;
-    if (key === 'Delete') line.querySelector('[data-act=delete]')?.click();
-    const beside = { ArrowLeft: -1, ArrowRight: 1 }[key];
-    const next = { ArrowUp: 'previousElementSibling', ArrowDown: 'nextElementSibling' }[key];
-    if (!beside && !next) return;
-    event.preventDefault();
-    const buttons = [...line.querySelectorAll('button')];
-    let to = beside && buttons[buttons.indexOf(target) + beside];
-    if (next) {
-      let other = line;
-      do other = other[next];
-      while (other?.className === 'notice');
-      to = other?.querySelector(`[data-act=${target.dataset.act}]`) ?? other?.querySelector('[data-act=open]');
-    }
-    if (!to) return;
-    this.#setTabStop(to);
-    to.focus();
-  }
-}
-
-function notice({ t, d }) {
-  return make('li', { className: 'notice', textContent: NOTICES[t](d) });
 }

@@ -1,5 +1,6 @@
 // The demo room: shows two users of one stream, the viewer count, the traffic badge, and the transport in use.
 import { EnvelopePanel } from './envelope_panel.js';
+import { HeldPanel } from './held_panel.js';
 import { Migration } from './migration.js';
 import { ModeratorBar } from './moderator_bar.js';
 import { Pane } from './pane.js';
@@ -28,19 +29,21 @@ async function openRoom({ streamId, owner, guest, viewer, hasBroker }) {
     nameOf,
     openEnvelope: (offset, envelope) => panel.open(offset, envelope),
     askForReport: (name, content) => reportForm.ask(name, content),
+    onHeld: () => held.refresh(),
   };
+  const held = new HeldPanel(owner, shared);
+  const reports = new ReportsPanel(owner, shared);
   const panes = [new Pane(byId('owner'), owner, shared), new Pane(byId('guest'), guest, shared)];
   const [ofOwner, ofGuest] = panes;
   const bar = new ModeratorBar(byId('owner'), owner, streamId);
-  new ReportsPanel(owner, streamId, nameOf);
-  offerTrials(byId('guest'), { streamId, owner, guest, viewer, composer: ofGuest.composer });
+  offerTrials(byId('guest'), { streamId, owner, guest, viewer, composer: ofGuest.composer, onReport: () => reports.refresh() });
   byId('for-operators').hidden = owner.hasSession;
 
   const history = await readHistory(owner.client, streamId);
   const last = (type) => history.messages.findLast(({ envelope }) => envelope?.t === type)?.envelope.d;
   showTraffic(last('sampling_update'));
 
-  const disabled = !hasBroker ? 'This server has no MQTT broker, so the stream cannot move.' : owner.hasSession ? '' : 'Only Ada can move the stream.';
+  const disabled = !hasBroker ? 'This server has no MQTT broker, so the stream cannot move.' : owner.whyNot && 'Only Ada can move the stream.';
   const migration = new Migration(panes, { disabled, request: (target) => migrate(owner, streamId, target) });
   let newest = history.last; // skips the second copy of each message, since both panes bring it
   const onFrame = ({ offset, envelope: { t, d } }) => {
@@ -53,7 +56,9 @@ async function openRoom({ streamId, owner, guest, viewer, hasBroker }) {
   };
   const callbacks = {
     onFrame,
-    onRules: (pane, rules) => (pane === ofOwner ? bar : ofGuest).showRules(rules),
+    onRules: (pane, rules) => {
+      for (const part of pane === ofOwner ? [bar, held] : [ofGuest]) part.showRules(rules);
+    },
     onStatus: () => showConnection(panes),
     onTransport: () => migration.show(),
     onError: (error) => migration.failed(error),

@@ -21,6 +21,7 @@ export async function openSession() {
     id,
     moderates,
     hasSession: getToken !== undefined,
+    whyNot: getToken ? '' : `Only ${name} can do this, with the operator’s link.`, // empty if this page may act for the user
     client: createClient({ url, getToken, transports }),
     post: async (path, body) => post(path, body, await getToken({ refresh: false })),
   });

@@ -5,7 +5,7 @@ export function showVerdict(line, verdict, before = '') {
   const result = document.createElement('strong');
   result.textContent = resultOf(verdict);
   line.replaceChildren(before, result, ` ${reasonOf(verdict)}`);
-  line.dataset.tone = verdict.status === 200 ? 'good' : 'bad';
+  line.dataset.tone = verdict.status < 300 ? 'good' : 'bad';
 }
 
 // Shows what was done, and a button that undoes it.
@@ -24,7 +24,8 @@ export function verdictOf(verdict) {
 
 const resultOf = ({ status, code }) => [status, code].filter(Boolean).join(' ');
 const reasonOf = ({ message, details, hint }) => [message, details, hint].filter(Boolean).map(sentence).join(' ');
-const sentence = (text) => text[0].toUpperCase() + text.slice(1).replace(/\.?$/, '.');
+// A code at the beginning stays as it is.
+const sentence = (text) => (/^[a-z]+_/.test(text) ? text : text[0].toUpperCase() + text.slice(1)).replace(/\.?$/, '.');
 
 export function clearVerdict(line) {
   line.replaceChildren();

@@ -4,7 +4,7 @@ import { afterEach } from 'node:test';
 import { message, send } from '../integration/http.mjs';
 import { until } from '../integration/waiting.mjs';
 import { closeCleanly, faintTexts } from './page.mjs';
-import { demo, envelopeButton, line, openRoom, roomTest, stack, typeMessage, unique, verdict } from './room.mjs';
+import { demo, envelopeButton, line, openRoom, roomTest, say, stack, typeMessage, unique, verdict } from './room.mjs';
 
 // The next test begins without rules, roles, restrictions and reports.
 afterEach(async () => {
@@ -24,12 +24,6 @@ const state = (page, pattern) =>
   page.waitForFunction((source) => new RegExp(source).test(document.getElementById('guest-state').textContent), pattern.source);
 const sendButton = (page, role) => page.locator(`#${role} .composer button`);
 const offsetOf = async (page, text) => Number(await line(page, 'owner', text).getAttribute('data-offset'));
-
-async function say(page, role, text) {
-  await typeMessage(page, role, text);
-  await line(page, 'owner', text).waitFor();
-  await line(page, 'guest', text).waitFor();
-}
 
 roomTest('a moderator times Ben out: his messages go, he is told, and the moderator can undo it', async () => {
   const [page, other] = [await openRoom(), await openRoom()];
@@ -65,13 +59,13 @@ roomTest('all acts on a message are reached by the arrow keys, and a ban needs n
   await say(page, 'guest', text);
   await envelopeButton(page, 'owner', text).focus();
   const names = [];
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 5; i++) {
     names.push(await page.evaluate(() => document.activeElement.ariaLabel));
-    if (i < 3) await page.keyboard.press('ArrowRight');
+    if (i < 4) await page.keyboard.press('ArrowRight');
   }
   const about = `message ${await offsetOf(page, text)} by Ben`;
   const timeOut = 'Time out Ben for 10 minutes, and delete what they wrote in the last 10';
-  assert.deepEqual(names, [`Envelope of ${about}`, `Delete ${about}`, timeOut, 'Ban Ben']);
+  assert.deepEqual(names, [`Envelope of ${about}`, `Pin ${about}`, `Delete ${about}`, timeOut, 'Ban Ben']);
   await page.keyboard.press('Enter');
   await verdict(page, 'owner', /^Ben is banned\. Undo$/);
   await typeMessage(page, 'guest', 'hello?');
@@ -128,12 +122,12 @@ roomTest('members only: Ben is kept out until he is a member', async () => {
   await typeMessage(page, 'guest', text);
   await verdict(page, 'guest', /^403 role_required/);
   await state(page, /^Members only: you can read, but not write\.$/);
-  await page.getByRole('button', { name: 'Make him a member' }).click();
+  await page.getByRole('button', { name: 'Make Ben a member' }).click();
   await verdict(page, 'guest', /^Ben is a member now/);
   await page.press('#guest-content', 'Enter');
   await line(page, 'owner', text).waitFor();
   await state(page, /^$/);
-  await page.getByRole('button', { name: 'Remove his role' }).click();
+  await page.getByRole('button', { name: 'Remove Ben’s role' }).click();
   await verdict(page, 'guest', /^Ben has no role now/);
   await closeCleanly(page);
 });
@@ -163,7 +157,7 @@ roomTest('a viewer reports a message, and the moderator deletes or dismisses; no
   await report(ofCleo, { reason: 'rude', answer: /^Reported to the moderators\.$/ });
   await report(ofCleo, { answer: /^You have reported this message before\.$/ });
   await report(ofAda, { answer: /^Reported to the moderators\.$/ });
-  await page.getByRole('button', { name: 'Let Cleo report him' }).click();
+  await page.getByRole('button', { name: 'Report Ben', exact: true }).click();
   await verdict(page, 'guest', /^Cleo reported the last message of Ben\.$/);
   assert.equal(await line(page, 'guest', ofBen).getByRole('button', { name: /^Report/ }).count(), 0, 'Ben does not report himself');
 
@@ -193,8 +187,10 @@ roomTest('without the session of a moderator there are no acts of moderators', a
   const text = unique('by a visitor');
   await say(page, 'guest', text);
   assert.deepEqual(await line(page, 'owner', text).getByRole('button').allTextContents(), ['Envelope']);
-  for (const control of [page.getByLabel('Slow mode'), page.getByRole('switch'), page.getByRole('button', { name: 'Reports' })]) {
+  const queues = [/^Held/, /^Reports/].map((name) => page.getByRole('button', { name }));
+  for (const control of [page.getByLabel('Slow mode'), page.getByRole('switch', { name: 'Members only' }), ...queues]) {
     assert(await control.isDisabled());
+    assert.match(await control.getAttribute('title'), /^Only Ada can do this/);
   }
   await closeCleanly(page);
 });

@@ -18,7 +18,7 @@ export async function launch() {
 }
 
 // `page.problems` records errors and failed loads, `page.origins` the origins of all requests. A refused POST request is not
-// recorded: the page shows it to the user. Nor is a 429: the page repeats the request.
+// recorded: the page shows it to the user. Nor is a 429 or 503: the page repeats the request.
 export async function newPage(browser, options) {
   const page = await (await browser.newContext(options)).newPage();
   page.problems = [];
@@ -30,7 +30,7 @@ export async function newPage(browser, options) {
   });
   page.on('response', (response) => {
     const method = response.request().method();
-    if (method === 'GET' && response.status() >= 400 && response.status() !== 429) page.problems.push(`${response.status()} ${response.url()}`);
+    if (method === 'GET' && response.status() >= 400 && ![429, 503].includes(response.status())) page.problems.push(`${response.status()} ${response.url()}`);
   });
   page.on('request', (request) => page.origins.add(new URL(request.url()).origin));
   page.on('websocket', (socket) => page.origins.add(new URL(socket.url()).origin));

@@ -41,6 +41,12 @@ export async function typeMessage(page, role, text) {
   await page.press(`#${role}-content`, 'Enter');
 }
 
+// Writes a message, and waits until both panes show it.
+export async function say(page, role, text) {
+  await typeMessage(page, role, text);
+  for (const reader of ['owner', 'guest']) await line(page, reader, text).waitFor();
+}
+
 export const verdict = async (page, role, pattern) => {
   await page.waitForFunction(
     ([id, source]) => new RegExp(source).test(document.getElementById(id).textContent),

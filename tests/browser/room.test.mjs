@@ -116,7 +116,7 @@ roomTest('a visitor gets no session of the owner, and can use the session of an 
   await typeMessage(page, 'guest', text);
   for (const reader of ['owner', 'guest']) await line(page, reader, text).waitFor();
   const disabled = await page.$$eval(':disabled:not(option)', (controls) => controls.map(({ id, dataset, textContent }) => id || dataset.trial || textContent));
-  assert.deepEqual(disabled, ['migrate', 'slow-mode', 'members-only', 'reports-open', 'owner-content', 'Send', 'mute', 'ban', 'lift', 'member']);
+  assert.deepEqual(disabled, ['migrate', 'slow-mode', 'members-only', 'held-open', 'reports-open', 'owner-content', 'Send', 'mute', 'ban', 'lift', 'member', 'held', 'hold-first']);
   assert.match(await page.textContent('#for-operators'), /Only the operator/);
   assert.deepEqual(await page.evaluate(faintTexts), []);
   await closeCleanly(page);
@@ -175,17 +175,17 @@ roomTest('the buttons mute and ban until the restriction is lifted, and a flood 
   t.after(() => stack.query('select sealcast.unmute($1, $2), sealcast.unban($1, $2)', guest));
   const page = await openRoom();
   const attempt = (name) => page.getByRole('group').getByRole('button', { name, exact: true }).click();
-  for (const [name, code] of [['Mute for a minute', 'user_muted'], ['Ban', 'user_banned']]) {
+  for (const [name, code] of [['Mute Ben for 1 min', 'user_muted'], ['Ban Ben', 'user_banned']]) {
     await attempt(name);
     await verdict(page, 'guest', new RegExp(`^403 ${code} You are .`));
     await typeMessage(page, 'guest', 'refused');
     await page.locator('#guest .composer button:enabled').waitFor();
     await verdict(page, 'guest', new RegExp(`^403 ${code} You are .`));
-    await attempt('Lift mute and ban');
+    await attempt('Lift both');
     await verdict(page, 'guest', /^200 Sealed/);
     await line(page, 'owner', 'I can write again').last().waitFor();
   }
-  await attempt('Flood with messages');
+  await attempt('Flood the chat');
   await verdict(page, 'guest', /^\d+ of 12 accepted\. The others: 429 rate_limited Too many/);
   await closeCleanly(page);
 });
@@ -221,7 +221,7 @@ roomTest('the button moves both panes from SSE to MQTT and back, without a lost 
   await flow;
   for (const role of ['owner', 'guest']) await line(page, role, lastText).waitFor();
   const { messages } = await createClient({ url: stack.url }).messages(stream, { limit: 500 });
-  const lines = messages.filter(({ envelope: { t } }) => ['chat', 'transport_migrate', 'stream_rules'].includes(t));
+  const lines = messages.filter(({ envelope: { t } }) => ['chat', 'transport_migrate', 'stream_rules', 'pinned'].includes(t));
   const shown = lines.map(({ offset }) => offset);
   for (const role of ['owner', 'guest']) {
     const read = await offsets(page, role);
@@ -308,15 +308,15 @@ roomTest('the Tab key reaches every control, in the order of the page', async ()
       return id || dataset.trial || className || textContent.trim();
     });
     reached.push(at);
-    return at === 'flood';
+    return at === 'report';
   });
   const side = (role) => ['messages', 'Envelope', `${role}-content`, 'Send'];
-  const rules = ['slow-mode', 'members-only', 'reports-open'];
+  const rules = ['slow-mode', 'members-only', 'held-open', 'reports-open'];
   await page.locator('#owner .messages [data-act=open]').last().focus();
   await page.keyboard.press('ArrowUp');
   await page.keyboard.press('Enter');
   await page.waitForSelector('#result[data-result=ok]');
   assert.equal(JSON.parse(await page.textContent('#envelope')).d.content, texts[0]);
-  assert.deepEqual(reached, [...rules, ...side('owner'), ...side('guest'), 'mute', 'ban', 'lift', 'member', 'report', 'flood']);
+  assert.deepEqual(reached, [...rules, ...side('owner'), ...side('guest'), 'mute', 'ban', 'lift', 'member', 'held', 'flood', 'report']);
   await closeCleanly(page);
 });
