@@ -4,6 +4,8 @@ import { make } from './make.js';
 import { textOf } from './texts.js';
 import { showVerdict } from './verdict.js';
 
+const RETRY_MS = 2000;
+
 export class PinnedMessage {
   #section;
   #place;
@@ -23,8 +25,8 @@ export class PinnedMessage {
     try {
       const { messages } = await patiently(() => this.#user.client.state(this.#room.streamId));
       messages.forEach((frame) => this.arrived(frame));
-    } catch {
-      // The messages of the stream bring the next pin.
+    } catch (error) {
+      if (error.retryable) setTimeout(() => this.read(), RETRY_MS);
     }
   }
 

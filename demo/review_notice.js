@@ -68,7 +68,8 @@ export class ReviewNotice {
     const one = first && `Your message “${shortened(first.content)}” waits for review.`;
     const many = `${plural(this.#waiting.size, 'message')} of yours wait for review.`;
     const waiting = this.#waiting.size > 1 ? many : (one ?? '');
-    this.#line.textContent = `${this.#outcome}${waiting}`.trim();
+    const text = `${this.#outcome}${waiting}`.trim();
+    if (text !== this.#line.textContent) this.#line.textContent = text; // a screen reader announces each change
     if (!this.#outcome) this.#line.dataset.tone = 'wait';
     this.#askLater();
   }

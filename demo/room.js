@@ -37,7 +37,7 @@ async function openRoom({ streamId, owner, guest, viewer, hasBroker }) {
   const [ofOwner, ofGuest] = panes;
   const bar = new ModeratorBar(byId('owner'), owner, streamId);
   offerTrials(byId('guest'), { streamId, owner, guest, viewer, composer: ofGuest.composer, onReport: () => reports.refresh() });
-  byId('for-operators').hidden = owner.hasSession;
+  for (const id of ['for-operators', 'for-visitors']) byId(id).hidden = owner.hasSession;
 
   const history = await readHistory(owner.client, streamId);
   const last = (type) => history.messages.findLast(({ envelope }) => envelope?.t === type)?.envelope.d;

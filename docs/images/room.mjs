@@ -1,4 +1,4 @@
-// Takes docs/images/room.png: opens the demo room of a running stack in Chromium, sends messages and moves the readers.
+// Takes docs/images/room.png: opens the demo room of a running stack in Chromium, sends messages, pins one and moves the readers.
 //
 //   make up && . .local/env && npm ci && node docs/images/room.mjs "$SEALCAST_URL/#owner=$DEMO_TOKEN"
 //
@@ -11,7 +11,7 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
 });
 const context = await browser.newContext({
-  viewport: { width: 1120, height: 736 },
+  viewport: { width: 1120, height: 760 },
   deviceScaleFactor: 1.45,
   colorScheme: 'light',
   locale: 'en-GB',
@@ -28,6 +28,10 @@ const say = async (pane, text) => {
   }
 };
 await say('owner', 'Welcome! The match begins in five minutes.');
+const welcome = page.locator('#owner .messages li', { hasText: 'Welcome!' });
+await welcome.hover();
+await welcome.getByRole('button', { name: /^Pin/ }).click();
+await page.locator('#guest .pinned aside').waitFor();
 await say('guest', 'Which camera is this?');
 await say('owner', 'Camera 2, behind the goal.');
 await page.click('#migrate');

@@ -175,7 +175,7 @@ roomTest('the buttons mute and ban until the restriction is lifted, and a flood 
   t.after(() => stack.query('select sealcast.unmute($1, $2), sealcast.unban($1, $2)', guest));
   const page = await openRoom();
   const attempt = (name) => page.getByRole('group').getByRole('button', { name, exact: true }).click();
-  for (const [name, code] of [['Mute Ben for 1 min', 'user_muted'], ['Ban Ben', 'user_banned']]) {
+  for (const [name, code] of [['Mute Ben 1 min', 'user_muted'], ['Ban Ben', 'user_banned']]) {
     await attempt(name);
     await verdict(page, 'guest', new RegExp(`^403 ${code} You are .`));
     await typeMessage(page, 'guest', 'refused');
