@@ -130,3 +130,22 @@ roomTest('the first messages of a new user wait until one is approved, and every
   assert.equal((await send(stack.url, newcomer, message(demo.stream_id, unique('my second')))).status, 200);
   for (const shown of [page, other]) await closeCleanly(shown);
 });
+
+for (const colorScheme of ['light', 'dark']) {
+  roomTest(`${colorScheme}, 320 px: the queue cuts nothing off, and every text has enough contrast`, async () => {
+    const page = await openRoom({ colorScheme, viewport: { width: 320, height: 640 } });
+    const long = 'x'.repeat(45);
+    await holdWord(page, long);
+    await page.keyboard.press('Escape');
+    await typeMessage(page, 'guest', `${long} ${'y'.repeat(300)}`);
+    await told(page, /waits for review\.$/);
+    const cut = (element) => page.$eval(element, ({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+    assert.equal(await cut('html'), 0);
+    assert.deepEqual(await page.evaluate(faintTexts), []);
+    await openQueue(page);
+    await item(page, long).waitFor();
+    for (const element of ['html', '#held', '#held-list']) assert.equal(await cut(element), 0, element);
+    assert.deepEqual(await page.evaluate(faintTexts), []);
+    await closeCleanly(page);
+  });
+}

@@ -50,6 +50,18 @@ roomTest('a moderator pins a message for all, also for late joiners, and unpins 
   for (const shown of [page, other, late, later]) await closeCleanly(shown);
 });
 
+roomTest('a long pinned message is not cut off at its side, and leaves room for the others', async () => {
+  const page = await openRoom({ viewport: { width: 320, height: 640 } });
+  const text = unique(`a word as long as ${'x'.repeat(300)}`);
+  await say(page, 'guest', text);
+  await line(page, 'owner', text).getByRole('button', { name: /^Pin message/ }).press('Enter');
+  await shows([page], text);
+  assert.equal(await page.$eval('html', ({ scrollWidth, clientWidth }) => scrollWidth - clientWidth), 0);
+  assert((await pinned(page, 'owner').boundingBox()).height < 100);
+  assert.deepEqual(await page.evaluate(faintTexts), []);
+  await closeCleanly(page);
+});
+
 roomTest('a deleted message is not pinned any more, and a visitor cannot unpin', async () => {
   const page = await openRoom();
   const text = unique('pinned and deleted');
