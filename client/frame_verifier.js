@@ -35,7 +35,8 @@ export class FrameVerifier {
         // An envelope of another stream has a valid signature too, but does not belong here.
         if (VALID.includes(result) && frame.envelope.stream_id !== this.#streamId) result = 'wrong_stream';
         if (VALID.includes(result)) return true;
-        const message = `the envelope at offset ${frame.offset} does not verify: ${result}`;
+        const place = frame.offset === undefined ? 'of a notice' : `at offset ${frame.offset}`;
+        const message = `the envelope ${place} does not verify: ${result}`;
         this.#hooks.onError(Object.assign(failure('unverified', message), { frame }));
         return false;
       } catch (error) {

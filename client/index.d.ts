@@ -234,6 +234,36 @@ export interface StreamRules {
   [rule: string]: unknown;
 }
 
+/** What has changed for the user. A notice states how things are, so it may come more than once. */
+export interface Notice {
+  kind:
+    | 'muted'
+    | 'unmuted'
+    | 'banned'
+    | 'unbanned'
+    | 'role_changed'
+    | 'stream_closed'
+    | 'stream_closes'
+    | 'stream_reopened'
+    | 'stream_private'
+    | 'stream_public'
+    | 'stream_deleted'
+    | (string & {});
+  /** null: in all streams. */
+  streamId: string | null;
+  /** null: the notice is to all users who read the stream. */
+  userId: string | null;
+  /** When the restriction ends or the stream closes, in Unix milliseconds of the server's clock; null: no end is set. */
+  until: number | null;
+  /** The moderator's reason for the user. */
+  reason: string | null;
+  /** With role_changed: the role; null: none. */
+  role: string | null;
+  /** The restriction has come to its end by its time. `envelope` is that of the notice that told of it. */
+  ended: boolean;
+  envelope: Envelope;
+}
+
 /** A message that waits for a moderator. Times are ISO 8601. docs/held.md describes the members. */
 export interface WaitingMessage {
   held_id: string;
@@ -328,6 +358,11 @@ export interface SubscribeOptions {
   onRedacted?: (redaction: Redaction) => void | Promise<void>;
   /** Called with the rules of the stream that are in force, once they are known, and with all rules after each change. */
   onRules?: (rules: StreamRules) => void | Promise<void>;
+  /**
+   * Called with each notice to the session's user: what has changed for the user in this stream or in all streams. Notices come
+   * over the transport `sse` alone, to a subscription with a session.
+   */
+  onNotice?: (notice: Notice) => void | Promise<void>;
   /** The database was restored from a dump; the stream continues after this offset, and messages may come again. */
   onRewound?: (to: { offset: number }) => void | Promise<void>;
   onError?: (error: SealcastError) => void;
@@ -525,6 +560,8 @@ export interface DriverContext {
   onFrame(frame: Frame | RedactedFrame | GoneFrame): void;
   /** A retained message that the transport brings before the first frame and before onConnected(). */
   onRetained(frame: Frame): void;
+  /** A notice to the session's user, as an envelope. */
+  onNotice(envelope: Envelope): void;
   onBadFrame(error: SealcastError): void;
   /** The stream continues after this offset: retention deleted older frames, or the log is another one, with `epoch`. */
   onReset(offset: number, epoch?: string | null): void;

@@ -89,6 +89,7 @@ export const SUBSCRIBE_OPTIONS = {
   onGone: CALLBACK,
   onRedacted: CALLBACK,
   onRules: CALLBACK,
+  onNotice: CALLBACK,
   onRewound: CALLBACK,
   onError: CALLBACK,
   reconnect: BACKOFF,

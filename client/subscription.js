@@ -4,6 +4,7 @@ import { checkArgument, checkOptions, FUNCTION, MS, TEXT } from './check.js';
 import { Delivery } from './delivery.js';
 import { failure, SealcastError } from './errors.js';
 import { FrameVerifier } from './frame_verifier.js';
+import { Notices } from './notices.js';
 import { SUBSCRIBE_OPTIONS } from './options.js';
 import { parseResumePoint } from './resume_point.js';
 import { Retained } from './retained.js';
@@ -43,6 +44,7 @@ export class Subscription {
   #findingStart = false;
   #settleReady;
   #rules; // the StreamRules; null without onRules
+  #notices; // null without onNotice
 
   constructor(client, streamId, handler, options) {
     checkArgument('subscribeStreamEvents()', 'streamId', streamId, TEXT);
@@ -69,6 +71,7 @@ export class Subscription {
     });
     this.#delivery = this.#makeDelivery(handler);
     this.#rules = this.#options.onRules ? this.#makeRules() : null;
+    this.#notices = this.#options.onNotice ? this.#makeNotices() : null;
     if (from !== null) {
       const { offset, epoch } = parseResumePoint(from);
       this.#sequencer.start(offset, epoch);
@@ -179,6 +182,7 @@ export class Subscription {
       after: () => sequencer.resumePoint,
       onFrame: (frame) => sequencer.push(frame),
       onRetained: (frame) => sequencer.started || this.#retained.push(frame),
+      onNotice: (envelope) => this.#notices?.handle(envelope),
       onBadFrame: (error) => this.#notify('onError', error),
       onSilent: (error) => this.#notify('onError', error),
       onReset: (offset, epoch = null) => {
@@ -305,12 +309,27 @@ export class Subscription {
     await this.#delivery.deliver(frame);
   }
 
+  // Returns null without the option `verify`.
+  #makeVerifier(streamId) {
+    const { verify, reconnect } = this.#options;
+    const { signal } = this.#stop;
+    const check = (envelope) => this.#client.verify(envelope, { by: verify === 'keys' ? 'keys' : 'server', signal });
+    const hooks = { onError: (error) => this.#notify('onError', error), onFatal: (error) => this.#fail(error) };
+    return verify ? new FrameVerifier(check, streamId, { reconnect, signal }, hooks) : null;
+  }
+
+  #makeNotices() {
+    // A notice is of this stream, or of all streams.
+    const verified = (envelope) => this.#makeVerifier(envelope.stream_id)?.verified({ envelope }) ?? true;
+    const source = { streamId: this.#streamId, verified, signal: this.#stop.signal };
+    return new Notices(source, { show: (notice) => this.#notify('onNotice', notice) });
+  }
+
   #makeDelivery(handler) {
-    const { verify, reconnect, channel } = this.#options;
+    const { channel } = this.#options;
     const { signal } = this.#stop;
     const onError = (error) => this.#notify('onError', error);
-    const check = (envelope) => this.#client.verify(envelope, { by: verify === 'keys' ? 'keys' : 'server', signal });
-    const verifier = verify ? new FrameVerifier(check, this.#streamId, { reconnect, signal }, { onError, onFatal: (error) => this.#fail(error) }) : null;
+    const verifier = this.#makeVerifier(this.#streamId);
     const hooks = { failed: onError, redacted: (redaction) => this.#notify('onRedacted', redaction) };
     const sequencer = this.#sequencer;
     return new Delivery({ streamId: this.#streamId, handler, verifier, sequencer, showOwn: channel === 'public', signal }, hooks);

@@ -20,7 +20,7 @@ export class TransportConnection {
   #gotFrame = false;
   #channel = new SilentChannel();
 
-  // Hooks: onFrame(frame), onRetained(frame) for a retained message before the first frame, onBadFrame(error), onReset(offset, epoch), onConnected({offset, epoch, resumed}),
+  // Hooks: onFrame(frame), onRetained(frame) for a retained message before the first frame, onNotice(envelope), onBadFrame(error), onReset(offset, epoch), onConnected({offset, epoch, resumed}),
   // onWaiting(error), onFailed(error); onSilent(error) when the channel brings nothing although the stream has new messages;
   // after() returns the resume point; onQuiet() is called after about quietMs without a frame,
   // on transports that do not resume and so would not notice a loss. While the connection is lost it is called every few
@@ -101,6 +101,7 @@ export class TransportConnection {
         hooks.onFrame(frame);
       }),
       onRetained: unlessClosed(hooks.onRetained),
+      onNotice: unlessClosed(hooks.onNotice),
       onBadFrame: unlessClosed(hooks.onBadFrame),
       onReset: unlessClosed(hooks.onReset),
       // The server's `retry` field is used unless the caller has set baseMs.

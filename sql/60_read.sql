@@ -85,7 +85,7 @@ comment on function sealcast_internal.redacted_offset(uuid) is
 create function sealcast_internal.stream_access(stream_id uuid, user_id uuid,
                                        out found boolean, out readable boolean, out vip boolean, out visibility text,
                                        out first_offset bigint, out last_offset bigint, out ban text,
-                                       out log_epoch text, out newest_redaction bigint)
+                                       out log_epoch text, out newest_redaction bigint, out noticed boolean)
   returns record
   language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -97,11 +97,12 @@ begin atomic
          case when s.visibility is not null then sealcast_internal.last_offset(stream_access.stream_id) end,
          case when s.restriction = 'ban' then coalesce(s.details, '') end,
          (select l.epoch from sealcast_internal.current_log l where l.history = sealcast_internal.server_history()),
-         sealcast_internal.newest_redaction(stream_access.stream_id)
+         sealcast_internal.newest_redaction(stream_access.stream_id),
+         sealcast_internal.has_notices(stream_access.user_id, s.restriction)
   from sealcast_internal.standing(stream_access.stream_id, stream_access.user_id) s;
 end;
 comment on function sealcast_internal.stream_access(uuid, uuid) is
-  'Returns whether the stream exists, whether the user (null: no user) may read it and its vip channel, and the oldest and newest offsets that are kept. ban: the end of a ban of the user as text, empty when it has no end; null: the user is not banned. log_epoch: the epoch in which the offsets are valid; null: this server has another history, and no sidecar has begun its epoch yet. newest_redaction: names the newest redaction; 0: there is none';
+  'Returns whether the stream exists, whether the user (null: no user) may read it and its vip channel, and the oldest and newest offsets that are kept. ban: the end of a ban of the user as text, empty when it has no end; null: the user is not banned. log_epoch: the epoch in which the offsets are valid; null: this server has another history, and no sidecar has begun its epoch yet. newest_redaction: names the newest redaction; 0: there is none. noticed: notices_of() may have notices for the user';
 
 create function sealcast_internal.gate_limits(out t text, out max_bytes integer, out rate integer, out role_rates jsonb,
                                      out system_only boolean, out tier smallint)

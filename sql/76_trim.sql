@@ -139,6 +139,7 @@ declare
 begin
   delete from sealcast_internal.relay_members m where m.seen_at < now() - interval '1 hour';
   delete from sealcast_internal.revocations r where r.due_at < now() - interval '1 hour';
+  delete from sealcast_internal.user_notices n where n.noticed_at < now() - interval '1 hour';
   -- Kept as long as the messages that the events are about. The ids are ordered by time.
   delete from sealcast.webhook_events e
   where e.event_id < (select sealcast_internal.ordered_id(greatest(now() - r.keep, to_timestamp(0))) from sealcast_internal.current_retention() r);

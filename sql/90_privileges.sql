@@ -60,6 +60,8 @@ grant execute on function
   sealcast_internal.bury(text, integer[], bigint[], uuid, bigint, text, integer),
   sealcast_internal.dead_letters_to_replay(text, integer[], integer), sealcast_internal.revive(text, uuid, bigint),
   sealcast_internal.due_revocations(integer[], integer), sealcast_internal.end_revocations(bigint[]),
+  sealcast_internal.new_notices(pg_snapshot, pg_snapshot, xid8, bigint, integer), sealcast_internal.seal_notices(text[], uuid[], uuid[]),
+  sealcast_internal.notices_of(uuid, uuid),
   sealcast_internal.subscribe_webhook(text[]), sealcast_internal.due_webhooks(integer[], uuid, integer, integer),
   sealcast_internal.end_webhooks(uuid[]), sealcast_internal.fail_webhooks(uuid[], text[], integer[], bigint[]),
   sealcast_internal.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer, uuid[]),
@@ -154,6 +156,7 @@ alter table sealcast.deliveries enable row level security;
 alter table sealcast.delivery_lags enable row level security;
 alter table sealcast.dead_letters enable row level security;
 alter table sealcast_internal.revocations enable row level security;
+alter table sealcast_internal.user_notices enable row level security;
 alter table sealcast.webhook_events enable row level security;
 alter table sealcast_internal.webhook_subscription enable row level security;
 alter table sealcast.viewer_counts enable row level security;

@@ -86,6 +86,7 @@ async function open(streamId, context, ticket, signal) {
 function eventHandler(context) {
   let connected = false;
   return ({ data, type, lastEventId }) => {
+    if (type === 'notice') return readNotice(data, context);
     if (type !== 'message' && type !== 'ready') return;
     const { offset, epoch } = parseResumePoint(lastEventId) ?? {};
     const frame = data === null || type === 'ready' ? null : parseEvent(data, context);
@@ -97,6 +98,15 @@ function eventHandler(context) {
     if (frame?.reset) context.onReset(frame.offset, epoch);
     else if (frame) context.onFrame(frame);
   };
+}
+
+// A notice has no id, and is no frame. It may come before the first event.
+function readNotice(data, context) {
+  try {
+    context.onNotice(parseJson(data));
+  } catch (error) {
+    context.onBadFrame(error);
+  }
 }
 
 // Returns a frame, a reset frame, or null after it has reported a bad frame.

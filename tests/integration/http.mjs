@@ -126,6 +126,7 @@ export class Subscriber extends EventEmitter {
   arrivals = []; // the time of each frame's arrival, ms
   resets = [];
   retained = []; // the frames of retained messages, which come before `ready` and have no id
+  notices = []; // the envelopes of the notices to the user
   comments = [];
   lastEventId = undefined;
   ready = false; // the event `ready` has arrived
@@ -182,12 +183,18 @@ export class Subscriber extends EventEmitter {
     else if (line.startsWith('data: ')) this.#fields.data = line.slice(6);
     else if (line.startsWith('id: ')) this.#fields.id = line.slice(4);
     else if (line === 'event: ready') this.#fields.ready = true;
+    else if (line === 'event: notice') this.#fields.notice = true;
     else assert.match(line, /^retry: \d+$/, 'a line that EventSource would ignore');
   }
 
   #event() {
-    const { id, data: text, ready } = this.#fields;
+    const { id, data: text, ready, notice } = this.#fields;
     this.#fields = {};
+    if (notice) {
+      assert(id === undefined && text, 'a notice has no id');
+      this.notices.push(JSON.parse(text));
+      return;
+    }
     const { retained } = text ? JSON.parse(text) : {};
     if (retained) {
       assert(!id && !this.ready, 'a retained message comes before `ready`, and is no resume point');

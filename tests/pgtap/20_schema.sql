@@ -16,7 +16,7 @@ select tables_are('sealcast', array(
     'event_handlers', 'event_effects', 'event_attempts', 'event_dead_letters'])
   union all select c.relname from sealcast_internal.partitions('sealcast.messages') p join pg_class c on c.oid = p.partition
   union all select c.relname from sealcast_internal.partitions('sealcast.stream_runs') p join pg_class c on c.oid = p.partition));
-select tables_are('sealcast_internal', array['outbox', 'outbox_0', 'outbox_1', 'outbox_2', 'relay_leases', 'relay_members', 'relay_log', 'revocations', 'webhook_subscription', 'maintenance', 'trim_passes', 'erasures', 'erasure_messages', 'current_log',
+select tables_are('sealcast_internal', array['outbox', 'outbox_0', 'outbox_1', 'outbox_2', 'relay_leases', 'relay_members', 'relay_log', 'revocations', 'user_notices', 'webhook_subscription', 'maintenance', 'trim_passes', 'erasures', 'erasure_messages', 'current_log',
   'row_keys', 'event_leases', 'event_workers', 'event_partitions', 'event_losses']);
 select is(array(select c.relname::text from pg_class c where c.relnamespace in ('sealcast'::regnamespace, 'sealcast_internal'::regnamespace)
                 and c.relkind in ('r', 'p') and not c.relrowsecurity and c.relname not like 'outbox\__' order by 1),
@@ -29,7 +29,7 @@ select is(array(select c.oid::regclass::text from pg_class c join pg_depend d on
                 'sealcast_internal.erasure_messages', 'sealcast_internal.erasures', 'sealcast_internal.event_leases', 'sealcast_internal.event_losses', 'sealcast_internal.event_partitions', 'sealcast_internal.event_workers',
                 'sealcast_internal.maintenance', 'sealcast_internal.outbox', 'sealcast_internal.outbox_0', 'sealcast_internal.outbox_1', 'sealcast_internal.outbox_2',
                 'sealcast_internal.outbox_segment', 'sealcast_internal.relay_leases', 'sealcast_internal.relay_log', 'sealcast_internal.relay_members',
-                'sealcast_internal.revocations', 'sealcast_internal.revocations_revocation_id_seq', 'sealcast_internal.trim_passes'], 'every other table is dumped');
+                'sealcast_internal.revocations', 'sealcast_internal.revocations_revocation_id_seq', 'sealcast_internal.trim_passes', 'sealcast_internal.user_notices', 'sealcast_internal.user_notices_notice_id_seq'], 'every other table is dumped');
 select col_is_pk('sealcast', 'txn_keys', array['sender_id', 'txn_id'], 'txn_keys is the only uniqueness of messages');
 select is((select relkind::text from pg_class where oid = 'sealcast.txn_keys'::regclass), 'r', 'txn_keys is not partitioned');
 select is(pg_get_partkeydef('sealcast.messages'::regclass), 'RANGE (ts)', 'messages are partitioned by ts');

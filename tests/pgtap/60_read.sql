@@ -66,11 +66,11 @@ select is(pg_temp.reads(sub, stream, arguments), expected, why) from (values
   (:guest, :room, ', channel => null', 'PT400 invalid_request', 'a channel of null is refused')) v (sub, stream, arguments, expected, why);
 select is(pg_temp.outcome('sealcast_admin', null, format('select * from sealcast.history(%L)', :cave)), 'ok', 'an admin reads a private stream');
 
-select is(a::text, '(t,t,f,public,1,10,,' || sealcast.log_epoch() || ',0)', 'everybody may read a public stream') from sealcast_internal.stream_access(:room, null) a;
-select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ',0)', 'a private stream is not readable without a user') from sealcast_internal.stream_access(:cave, null) a;
-select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ',0)', 'a private stream is not readable for a user without a role') from sealcast_internal.stream_access(:cave, :guest) a;
-select is(a::text, '(t,t,t,private,1,1,,' || sealcast.log_epoch() || ',0)', 'a private stream is readable for a user with a role') from sealcast_internal.stream_access(:cave, :vip) a;
-select is(a::text, '(t,t,f,public,1,0,,' || sealcast.log_epoch() || ',0)', 'the first offset of an empty stream is 1') from sealcast_internal.stream_access(:attic, null) a;
+select is(a::text, '(t,t,f,public,1,10,,' || sealcast.log_epoch() || ',0,f)', 'everybody may read a public stream') from sealcast_internal.stream_access(:room, null) a;
+select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ',0,f)', 'a private stream is not readable without a user') from sealcast_internal.stream_access(:cave, null) a;
+select is(a::text, '(t,f,f,private,1,1,,' || sealcast.log_epoch() || ',0,f)', 'a private stream is not readable for a user without a role') from sealcast_internal.stream_access(:cave, :guest) a;
+select is(a::text, '(t,t,t,private,1,1,,' || sealcast.log_epoch() || ',0,f)', 'a private stream is readable for a user with a role') from sealcast_internal.stream_access(:cave, :vip) a;
+select is(a::text, '(t,t,f,public,1,0,,' || sealcast.log_epoch() || ',0,f)', 'the first offset of an empty stream is 1') from sealcast_internal.stream_access(:attic, null) a;
 select is((a).found, false, 'a stream that does not exist is not found') from sealcast_internal.stream_access(:nowhere, :vip) a;
 insert into sealcast.restrictions (user_id, stream_id, kind) values (:vip, :cave, 'ban'), (:guest, :cave, 'ban');
 select is(pg_temp.reads(u, :cave), 'PT403 user_banned', 'a banned user is told of the ban, with a role or without') from unnest(array[:vip, :guest]) u;

@@ -21,6 +21,7 @@ insert into granted values
   ('sealcast_internal.sample_streams(integer[],bigint[],uuid[],integer[],integer)', 's'), ('sealcast_internal.sampled_streams(integer[])', 's'),
   ('sealcast.set_sampling(uuid,integer)', 'au'), ('sealcast.set_delivery_mode(uuid,text)', 'au'),
   ('sealcast_internal.due_revocations(integer[],integer)', 's'), ('sealcast_internal.end_revocations(bigint[])', 's'),
+  ('sealcast_internal.new_notices(pg_snapshot,pg_snapshot,xid8,bigint,integer)', 's'), ('sealcast_internal.seal_notices(text[],uuid[],uuid[])', 's'), ('sealcast_internal.notices_of(uuid,uuid)', 's'),
   ('sealcast_internal.subscribe_webhook(text[])', 's'), ('sealcast_internal.due_webhooks(integer[],uuid,integer,integer)', 's'),
   ('sealcast_internal.end_webhooks(uuid[])', 's'), ('sealcast_internal.fail_webhooks(uuid[],text[],integer[],bigint[])', 's'),
   ('sealcast.replay_webhooks(uuid,uuid)', 'a'), ('sealcast.drop_webhooks(uuid,uuid)', 'a'), ('sealcast.forget_webhooks()', 'a'),

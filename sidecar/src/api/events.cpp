@@ -13,6 +13,7 @@
 #include "base/event.h"
 #include "message/stream_states.h"
 #include "transport/sse/hub.h"
+#include "transport/sse/notices.h"
 
 namespace sealcast::api {
 
@@ -44,6 +45,8 @@ struct Events {
   asio::awaitable<message::StreamStates::Current> state(const std::string& stream_id,
                                                         const message::StreamAccess& stream, const Hub& hub,
                                                         Hub::Clock::time_point deadline) const;
+  asio::awaitable<void> append_notices(const std::string& stream_id, const std::string& user_id,
+                                       std::string& out) const;
   asio::awaitable<bool> is_clean(const Hub& hub, const Hub::Reservation& reservation, const std::string& stream_id,
                                  const message::StreamAccess& stream, std::int64_t start) const;
 };
@@ -121,6 +124,16 @@ asio::awaitable<bool> Events::is_clean(const Hub& hub, const Hub::Reservation& r
   }
 }
 
+// A reader without its notices reads on: a refused message will tell it of a restriction. So a failure is not answered.
+asio::awaitable<void> Events::append_notices(const std::string& stream_id, const std::string& user_id,
+                                             std::string& out) const {
+  try {
+    const std::vector<std::string> envelopes = co_await history.notices(stream_id, user_id);
+    for (const std::string& envelope : envelopes) transport::sse::append_notice(envelope, out);
+  } catch (const postgres::Error&) {
+  }
+}
+
 asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view id) const {
   http::Response& response = exchange.response;
   const http::Request& request = exchange.request;
@@ -142,7 +155,7 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
   }
   // From the reservation on, the hub keeps all new frames. The reservation must precede the read of the last offset
   // from Postgres, so that the reader misses no frame (hub.h).
-  Hub::Reservation reservation = hub.reserve(stream_id);
+  Hub::Reservation reservation = hub.reserve(stream_id, caller->user_id);
   if (!co_await hub.wait_for_position(deadline)) {
     answer_database_unavailable(response);
     co_return;
@@ -179,6 +192,7 @@ asio::awaitable<void> Events::answer(http::Exchange& exchange, std::string_view 
       co_return;
     }
   }
+  if (stream->noticed) co_await append_notices(stream_id, caller->user_id, retained);
   const bool clean = co_await is_clean(hub, reservation, stream_id, *stream, begin);
   auto executor = co_await asio::this_coro::executor;
   Hub::Reader reader{.identity = {caller->user_id, caller->expires_at + message::kLeewaySeconds},

@@ -78,6 +78,9 @@ http::Handler stream_state(Callers& callers, const message::Cells& cells, messag
 http::Handler stream_rules(Callers& callers, const message::Cells& cells, message::History& history,
                            postgres::Pool& pool);
 
+// GET /streams/{id}/notices
+http::Handler notices(Callers& callers, const message::Cells& cells, message::History& history);
+
 // POST /streams/{id}/token
 struct TokenLifetimes {
   std::chrono::seconds ticket;

@@ -66,6 +66,7 @@ http::Router Sidecar::make_router() {
        Route::allowed_origins, {"access_token", "channel"}},
       {get, "/streams/{id}/rules", api::stream_rules(callers_, cells_, history_, reads_), other, Route::small,
        Route::allowed_origins, {"access_token"}},
+      {get, "/streams/{id}/notices", api::notices(callers_, cells_, history_), other},
       {post, "/streams/{id}/token",
        api::token(callers_, cells_, history_, token_access_, tickets_, token_makers_, lifetimes), other},
       {post, "/streams/{id}/heartbeat",

@@ -82,6 +82,9 @@ Sidecar::Sidecar(asio::io_context& context, const config::Settings& settings)
                settings.sse),
       reader_access_(caches_),
       access_checks_(context.get_executor(), reader_access_, {&hub_, &vip_hub_}),
+      notices_(context.get_executor(),
+               {.dsn = settings.relay.dsn, .timeout = settings.postgres.timeout, .poll = settings.relay.poll},
+               {&hub_, &vip_hub_}, access_checks_),
       routing_(context.get_executor(), caches_, settings.delivery),
       endpoint_(make_endpoint()),
       deliveries_(make_deliveries()),
@@ -202,12 +205,17 @@ void Sidecar::add_parts() {
                if (!idle) all_answered_ = false;
                admission_.stop();
              });
-  parts_.add([this] { access_checks_.start(); },
-             [this] {
-               access_checks_.stop();
-               hub_.close();
-               vip_hub_.close();
-             });
+  parts_.add(
+      [this] {
+        access_checks_.start();
+        notices_.start();
+      },
+      [this] {
+        notices_.stop();
+        access_checks_.stop();
+        hub_.close();
+        vip_hub_.close();
+      });
   parts_.add([this] { routing_.start(); }, [this] { routing_.stop(); });
   if (endpoint_) {
     parts_.add([] {}, [this] { endpoint_->stop(); });

@@ -47,6 +47,7 @@
 #include "transport/outside/delivery.h"
 #include "transport/sse/access_checks.h"
 #include "transport/sse/hub.h"
+#include "transport/sse/notices.h"
 #include "transport/stream_viewers.h"
 
 namespace sealcast::app {
@@ -109,6 +110,7 @@ class Sidecar {
   transport::sse::Hub vip_hub_;
   message::PostgresReaderAccess reader_access_;
   transport::sse::AccessChecks access_checks_;
+  transport::sse::Notices notices_;
   transport::outside::Routing routing_;
   transport::StreamViewers stream_viewers_;
   std::unique_ptr<client::webhook::Endpoint> endpoint_;  // null: the settings have no webhook for events

@@ -57,12 +57,13 @@ asio::awaitable<void> History::run_access_queries(std::string key) {
     StreamAccess access{};
     try {
       Result rows = co_await pool_.query(
-          "select found, readable, vip, ban is not null, first_offset, last_offset, ban, log_epoch, newest_redaction"
+          "select found, readable, vip, ban is not null, first_offset, last_offset, ban, log_epoch, newest_redaction, "
+          "noticed"
           " from sealcast_internal.stream_access($1, $2)",
           params);
       if (rows.size() > 0) {
-        access = {rights_in(rows, 0), rows.integer(0, 4),           rows.integer(0, 5),
-                  std::nullopt,       std::string(rows.text(0, 7)), rows.integer(0, 8)};
+        access = {rights_in(rows, 0),           rows.integer(0, 4), rows.integer(0, 5), std::nullopt,
+                  std::string(rows.text(0, 7)), rows.integer(0, 8), rows.boolean(0, 9)};
         if (!rows.null(0, 6)) access.ban = rows.text(0, 6);
       }
     } catch (const std::exception&) {
@@ -95,6 +96,17 @@ asio::awaitable<StreamState> History::state(std::string_view stream_id) {
     state.messages.push_back({rows.integer(row, 3), rows.integer(row, 4), std::string(rows.text(row, 5))});
   }
   co_return state;
+}
+
+asio::awaitable<std::vector<std::string>> History::notices(std::string_view stream_id, std::string_view user_id) {
+  Params params;
+  params.add(postgres::uuid_bytes(stream_id));
+  params.add(postgres::uuid_bytes(user_id));
+  const Result rows =
+      co_await pool_.query("select envelope from sealcast_internal.notices_of($1, $2) envelope", params);
+  std::vector<std::string> envelopes;
+  for (int row = 0; row < rows.size(); ++row) envelopes.emplace_back(rows.text(row, 0));
+  co_return envelopes;
 }
 
 asio::awaitable<transport::FramePage> History::page(std::string_view stream_id, std::optional<std::int64_t> after,

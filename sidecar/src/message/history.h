@@ -24,6 +24,7 @@ struct StreamAccess : transport::ReaderRights {
   std::optional<std::string> ban;
   std::string log_epoch;          // the epoch in which the offsets are valid; empty: it has not begun
   std::int64_t newest_redaction;  // names the newest redaction of the stream; 0 if there is none
+  bool noticed;                   // notices() may return notices for the user
 };
 
 struct RetainedMessage {
@@ -55,6 +56,9 @@ class History : public transport::FrameHistory {
   asio::awaitable<std::int64_t> redacted_offset(std::string_view stream_id);
 
   asio::awaitable<StreamState> state(std::string_view stream_id);
+
+  // Returns the sealed notices for a user who begins to read the stream.
+  asio::awaitable<std::vector<std::string>> notices(std::string_view stream_id, std::string_view user_id);
 
   // See transport::FrameHistory::page().
   asio::awaitable<transport::FramePage> page(std::string_view stream_id, std::optional<std::int64_t> after,

@@ -11,6 +11,29 @@
 #include "base/log.h"
 
 namespace sealcast::transport::sse {
+namespace {
+
+// The codes of the readers who may not read, by stream and user.
+using Refused = std::unordered_map<std::string, std::unordered_map<std::string, std::string_view>>;
+
+// `rights` are those of `readers`, in the same order.
+Refused refused_readers(const Hub& hub, std::span<const ReaderKey> readers, std::span<const ReaderRights> rights) {
+  Refused refused;
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    const std::string_view code = rights[i].refusal(hub.channel(), !readers[i].user_id.empty());
+    if (!code.empty()) refused[readers[i].stream_id].emplace(readers[i].user_id, code);
+  }
+  return refused;
+}
+
+std::string_view code_of(const Refused& refused, const std::string& stream_id, const std::string& user_id) {
+  const auto users = refused.find(stream_id);
+  if (users == refused.end()) return {};
+  const auto user = users->second.find(user_id);
+  return user == users->second.end() ? std::string_view() : user->second;
+}
+
+}  // namespace
 
 AccessChecks::AccessChecks(asio::any_io_executor executor, ReaderAccess& access, std::vector<Hub*> hubs)
     : access_(access),
@@ -28,19 +51,33 @@ asio::awaitable<void> AccessChecks::check(Hub& hub) {
   std::vector<ReaderKey> readers;
   for (const std::string& stream_id : streams) hub.add_users(stream_id, readers);
   const std::vector<ReaderRights> rights = co_await rights_of(readers);
-  std::unordered_map<std::string, std::unordered_map<std::string, std::string_view>> refused;  // by stream and user
-  for (std::size_t i = 0; i < readers.size(); ++i) {
-    const std::string_view code = rights[i].refusal(hub.channel(), !readers[i].user_id.empty());
-    if (!code.empty()) refused[readers[i].stream_id].emplace(readers[i].user_id, code);
-  }
+  const Refused refused = refused_readers(hub, readers, rights);
   const std::int64_t now = std::time(nullptr);
+  end(hub, streams, [&](const std::string& stream_id, const ReaderIdentity& reader) -> std::string_view {
+    const std::string_view code = code_of(refused, stream_id, reader.user_id);
+    if (!code.empty()) return code;
+    return !reader.user_id.empty() && now >= reader.session_ends ? "token_expired" : "";
+  });
+}
+
+asio::awaitable<void> AccessChecks::check(std::vector<ReaderKey> readers) {
+  const std::vector<ReaderRights> rights = co_await rights_of(readers);
+  std::vector<std::string> streams;
+  for (const ReaderKey& reader : readers) streams.push_back(reader.stream_id);
+  std::ranges::sort(streams);
+  streams.erase(std::ranges::unique(streams).begin(), streams.end());
+  for (Hub* hub : hubs_) {
+    const Refused refused = refused_readers(*hub, readers, rights);
+    end(*hub, streams, [&](const std::string& stream_id, const ReaderIdentity& reader) {
+      return code_of(refused, stream_id, reader.user_id);
+    });
+  }
+}
+
+void AccessChecks::end(Hub& hub, std::span<const std::string> streams, const CodeOf& code_of) {
   std::size_t ended = 0;
   for (const std::string& stream_id : streams) {
-    const auto& users = refused[stream_id];
-    ended += hub.end_readers(stream_id, [&](const ReaderIdentity& reader) -> std::string_view {
-      if (const auto user = users.find(reader.user_id); user != users.end()) return user->second;
-      return !reader.user_id.empty() && now >= reader.session_ends ? "token_expired" : "";
-    });
+    ended += hub.end_readers(stream_id, [&](const ReaderIdentity& reader) { return code_of(stream_id, reader); });
   }
   if (ended > 0) {
     log::write(log::Level::info, log::tag::kAuth, "event streams ended, because their readers may not read any more",

@@ -5,6 +5,8 @@
 // second statement asks for the rights of each user once, whatever the number of the user's connections. Both
 // statements ask for at most kAtOnce readers and are repeated for the others.
 //
+// A change of which a notice tells (notices.h) is not left to that: the rights of its readers are asked for at once.
+//
 // While Postgres does not answer, no event stream ends: then there are no new messages to read either.
 #pragma once
 
@@ -12,7 +14,10 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/asio.h"
@@ -33,9 +38,15 @@ class AccessChecks {
   void start() { refresher_.start(); }
   void stop() { refresher_.stop(); }
 
+  // Ends the event streams of those of these readers who may not read any more. Throws postgres::Error.
+  asio::awaitable<void> check(std::vector<ReaderKey> readers);
+
  private:
   asio::awaitable<void> check_all();
   asio::awaitable<void> check(Hub& hub);
+  // Returns the code with which the event stream of a reader ends; an empty text when it goes on.
+  using CodeOf = std::function<std::string_view(const std::string& stream_id, const ReaderIdentity& reader)>;
+  void end(Hub& hub, std::span<const std::string> streams, const CodeOf& code_of);
   asio::awaitable<std::vector<std::string>> restricted_streams(Hub& hub);
   asio::awaitable<std::vector<ReaderRights>> rights_of(const std::vector<ReaderKey>& readers);
 

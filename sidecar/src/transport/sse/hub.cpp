@@ -7,6 +7,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <ctime>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -83,26 +84,40 @@ Hub::Hub(asio::any_io_executor executor, Channel channel, FrameHistory& history,
 
 Hub::~Hub() { close(); }
 
-Hub::Reservation::Reservation(Hub& hub, StreamReaders& readers) : hub_(&hub), readers_(&readers) {
+Hub::Reservation::Reservation(Hub& hub, StreamReaders& readers, const std::string& user_id)
+    : hub_(&hub), readers_(&readers) {
   ++readers_->reservations;
   ++hub_->reservations_;
+  if (user_id.empty()) return;
+  joiner_ = std::make_unique<Joiner>(Joiner{.user_id = user_id});
+  readers_->joiners.push_back(joiner_.get());
 }
+
+Hub::Reservation::Reservation(Reservation&& other) noexcept
+    : hub_(other.hub_), readers_(std::exchange(other.readers_, nullptr)), joiner_(std::move(other.joiner_)) {}
 
 Hub::Reservation::~Reservation() {
   if (!readers_) return;
+  if (joiner_) std::erase(readers_->joiners, joiner_.get());
   --readers_->reservations;
   --hub_->reservations_;
   hub_->erase_if_unused(*readers_);
 }
 
-Hub::Reservation Hub::reserve(const std::string& stream_id) {
+std::optional<std::vector<ChunkPtr>> Hub::Reservation::take_notices() const {
+  if (!joiner_) return std::vector<ChunkPtr>();
+  if (joiner_->overflowed) return std::nullopt;
+  return std::exchange(joiner_->notices, {});
+}
+
+Hub::Reservation Hub::reserve(const std::string& stream_id, const std::string& user_id) {
   auto& readers = streams_[stream_id];
   if (!readers) {
     readers = std::make_unique<StreamReaders>(executor_, settings_.ring_frames, memory_,
                                               [this, &readers] { trim_ring(*readers, readers->ring.bytes() / 2); });
     readers->stream_id = stream_id;
   }
-  return Reservation(*this, *readers);
+  return Reservation(*this, *readers, user_id);
 }
 
 void Hub::erase_if_unused(StreamReaders& readers) {
@@ -267,7 +282,7 @@ asio::awaitable<void> Hub::subscribe(Reservation reservation, Reader reader) {
   std::int64_t after = 0;
   {
     const CatchingUp listed(readers, reader);
-    after = co_await catch_up(readers, reader);
+    after = co_await catch_up(reservation, reader);
   }
   if (closed_ || reader.ended || !reader.socket.is_open() || reader.log_epoch != log_epoch_) co_return;
   if (serves && !serves(readers.stream_id)) co_return;
@@ -284,7 +299,8 @@ asio::awaitable<void> Hub::subscribe(Reservation reservation, Reader reader) {
 
 // Sends the response head and the frames that are older than the ring. Returns the last offset that the reader has.
 // After a failed write or a failed read from Postgres, the socket is closed.
-asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& reader) {
+asio::awaitable<std::int64_t> Hub::catch_up(const Reservation& reservation, Reader& reader) {
+  StreamReaders& readers = reservation.readers();
   asio::steady_timer timeout(executor_);
   auto write = [&](const std::string& bytes) -> asio::awaitable<bool> {
     auto socket = std::make_shared<asio::ip::tcp::socket>(std::move(reader.socket));
@@ -323,8 +339,27 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
   std::string().swap(reader.retained);
   share.set(bytes.capacity());
 
+  // Returns once no notice waits. After the last look nothing is awaited until the reader is a subscriber.
+  auto write_notices = [&]() -> asio::awaitable<bool> {
+    while (true) {
+      const std::optional<std::vector<ChunkPtr>> notices = reservation.take_notices();
+      if (notices && notices->empty()) co_return true;
+      std::string text;
+      if (notices) {
+        for (const ChunkPtr& notice : *notices) text += payload(*notice, reader.chunked);
+      }
+      bool alive = false;
+      if (notices) alive = co_await write(text);
+      if (alive) continue;
+      boost::system::error_code ignored;
+      reader.socket.close(ignored);
+      co_return false;
+    }
+  };
+
   std::int64_t after = reader.after;
   bool alive = co_await write(bytes);
+  if (alive) alive = co_await write_notices();
   while (alive && (after < reader.last_offset || !readers.ring.continues(after))) {
     // The ring has all later frames, so they need not be read from Postgres.
     if (after >= reader.ring_from && readers.ring.begin() != readers.ring.end() && readers.ring.continues(after)) break;
@@ -350,7 +385,9 @@ asio::awaitable<std::int64_t> Hub::catch_up(StreamReaders& readers, Reader& read
     }
     share.set(bytes.capacity());
     alive = co_await write(bytes);
+    if (alive) alive = co_await write_notices();
   }
+  if (alive) co_await write_notices();
   co_return after;
 }
 
@@ -418,6 +455,38 @@ std::size_t Hub::end_readers(const std::string& stream_id,
     remove(*subscriber, false);
   }
   return ended + leaving.size();
+}
+
+void Hub::visit_users(const Visit& visit) const {
+  const std::int64_t now = std::time(nullptr);
+  for (const auto& [stream_id, readers] : streams_) {
+    for (const Subscriber* subscriber : readers->subscribers) {
+      const ReaderIdentity& reader = subscriber->identity();
+      if (reader.has_session(now)) visit(stream_id, reader.user_id);
+    }
+    for (const Joiner* joiner : readers->joiners) visit(stream_id, joiner->user_id);
+  }
+}
+
+void Hub::send_notices(const AddNotices& add_notices) {
+  std::vector<std::pair<std::shared_ptr<Subscriber>, ChunkPtr>> sent;  // a subscriber may leave when it is sent one
+  std::vector<ChunkPtr> notices;
+  const std::int64_t now = std::time(nullptr);
+  for (const auto& [stream_id, readers] : streams_) {
+    for (Subscriber* subscriber : readers->subscribers) {
+      const ReaderIdentity& reader = subscriber->identity();
+      if (!reader.has_session(now)) continue;
+      notices.clear();
+      add_notices(stream_id, reader.user_id, notices);
+      for (ChunkPtr& notice : notices) sent.emplace_back(subscriber->shared_from_this(), std::move(notice));
+    }
+    for (Joiner* joiner : readers->joiners) {
+      add_notices(stream_id, joiner->user_id, joiner->notices);
+      joiner->overflowed = joiner->overflowed || joiner->notices.size() > Subscriber::kMaxNotices;
+      if (joiner->overflowed) joiner->notices.clear();
+    }
+  }
+  for (const auto& [subscriber, notice] : sent) subscriber->send_notice(notice);
 }
 
 void Hub::end_waits() {

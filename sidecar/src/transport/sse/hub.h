@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -41,6 +42,8 @@
 #include "transport/transport.h"
 
 namespace sealcast::transport::sse {
+
+struct Joiner;
 
 class Hub final : public Transport {
  public:
@@ -73,17 +76,21 @@ class Hub final : public Transport {
   // reservation until it is a subscriber.
   class Reservation {
    public:
-    Reservation(Hub& hub, StreamReaders& readers);
-    Reservation(Reservation&& other) noexcept : hub_(other.hub_), readers_(std::exchange(other.readers_, nullptr)) {}
+    Reservation(Hub& hub, StreamReaders& readers, const std::string& user_id);
+    Reservation(Reservation&& other) noexcept;
     Reservation& operator=(Reservation&&) = delete;
     ~Reservation();
     StreamReaders& readers() const { return *readers_; }
+    // Takes the notices to the user since reserve(). Returns nullopt when there were too many to keep.
+    std::optional<std::vector<ChunkPtr>> take_notices() const;
 
    private:
     Hub* hub_;
     StreamReaders* readers_;
+    std::unique_ptr<Joiner> joiner_;  // null for a reader without a session
   };
-  Reservation reserve(const std::string& stream_id);
+  // `user_id` is empty for a reader without a session.
+  Reservation reserve(const std::string& stream_id, const std::string& user_id = {});
 
   // Returns whether no frame of the stream's ring holds content that the newest redaction of the stream has erased, as
   // far as the hub knows. A reader of a ring that is not clean gets the older frames from Postgres.
@@ -131,6 +138,15 @@ class Hub final : public Transport {
   std::size_t end_readers(const std::string& stream_id,
                           const std::function<std::string_view(const ReaderIdentity&)>& code_of);
 
+  // For notices (notices.h). Calls `visit` for each reader whose session has not expired, also for those that are not
+  // subscribers yet.
+  using Visit = std::function<void(const std::string& stream_id, const std::string& user_id)>;
+  void visit_users(const Visit& visit) const;
+  // Sends each of these readers the chunks that `add_notices` adds to `out`.
+  using AddNotices =
+      std::function<void(const std::string& stream_id, const std::string& user_id, std::vector<ChunkPtr>& out)>;
+  void send_notices(const AddNotices& add_notices);
+
   // Disconnects all subscribers. Each first gets the pause before it may reconnect, as the SSE field `retry`.
   void close();
 
@@ -139,7 +155,7 @@ class Hub final : public Transport {
   void remove(Subscriber& subscriber, bool dropped);
   void count_frame() { ++frames_sent_; }
 
-  asio::awaitable<std::int64_t> catch_up(StreamReaders& readers, Reader& reader);
+  asio::awaitable<std::int64_t> catch_up(const Reservation& reservation, Reader& reader);
   void trim_ring(StreamReaders& readers, std::size_t max_bytes);
   // Replaces the content of redacted messages in the ring, for the readers that have not got them yet.
   void redact(StreamReaders& readers, const Redaction& redaction);

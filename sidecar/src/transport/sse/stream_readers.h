@@ -19,6 +19,13 @@
 
 namespace sealcast::transport::sse {
 
+// A reader with a session that is not a subscriber yet. It gets its notices when it is one.
+struct Joiner {
+  std::string user_id;
+  std::vector<ChunkPtr> notices{};
+  bool overflowed = false;  // notices are lost, so the reader must connect again
+};
+
 struct StreamReaders {
   using Clock = std::chrono::steady_clock;
 
@@ -33,6 +40,7 @@ struct StreamReaders {
   std::int64_t clean_of = 0;     // the newest redaction whose announcement the ring has had; 0: not known
   Clock::time_point next_check;  // of a redaction that is not known; see Hub::may_check_redaction()
   std::vector<Subscriber*> subscribers;
+  std::vector<Joiner*> joiners;
   std::vector<Hub::Reader*> catching_up;  // readers that get older frames from Postgres
   std::size_t reservations = 0;           // readers that get older frames from Postgres and are not subscribers yet
 

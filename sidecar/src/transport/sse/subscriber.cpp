@@ -52,6 +52,10 @@ void Subscriber::write_frames() {
   };
   while (true) {
     if (next_ < ring.begin()) return leave(true);
+    if (!partial_ && !notices_.empty()) {
+      partial_ = std::move(notices_.front());
+      notices_.erase(notices_.begin());
+    }
     std::size_t count = 0;
     if (partial_) buffers[count++] = bytes_of(*partial_) + sent_;
     for (std::uint64_t number = next_; number < ring.end() && count < kGather; ++number) {
@@ -96,6 +100,13 @@ void Subscriber::write_frames() {
 void Subscriber::send_heartbeat(ChunkPtr chunk) {
   if (waiting_ || partial_) return;
   partial_ = std::move(chunk);
+  write_frames();
+}
+
+void Subscriber::send_notice(ChunkPtr chunk) {
+  if (!hub_) return;
+  if (notices_.size() >= kMaxNotices) return leave(true);
+  notices_.push_back(std::move(chunk));
   write_frames();
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/asio.h"
 #include "transport/sse/ring.h"
@@ -22,12 +23,15 @@ struct StreamReaders;
 struct ReaderIdentity {
   std::string user_id;            // empty for a reader without a session
   std::int64_t session_ends = 0;  // Unix seconds; has no meaning without a session
+
+  bool has_session(std::int64_t now) const { return !user_id.empty() && now < session_ends; }
 };
 
 class Subscriber : public std::enable_shared_from_this<Subscriber> {
  public:
   // The largest number of frames in one system call. Asio passes at most 64 buffers to one call.
   static constexpr std::size_t kGather = 64;
+  static constexpr std::size_t kMaxNotices = 8;
 
   // `next` is the number, in the ring, of the first frame that the reader needs. `hub` and `readers` must stay valid
   // until close() is called.
@@ -42,6 +46,9 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   // Sends a keep-alive comment. Does nothing while other bytes wait for the socket, because these bytes also keep the
   // connection alive.
   void send_heartbeat(ChunkPtr chunk);
+  // Sends an event of its own beside the frames, as soon as the socket accepts it. A reader that leaves kMaxNotices of
+  // them waiting is removed from the hub: it gets them again when it reconnects.
+  void send_notice(ChunkPtr chunk);
   // Writes the remaining frames, then `text`, then, for an HTTP/1.1 reader, `end_of_chunks`. Does not wait: bytes that
   // the socket does not accept now are dropped.
   void send_last(std::string_view text, std::string_view end_of_chunks);
@@ -68,8 +75,9 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   ReaderIdentity identity_;
   asio::ip::tcp::socket socket_;
   std::uint64_t next_;
-  ChunkPtr partial_;      // a frame that is partly sent, or a keep-alive comment
+  ChunkPtr partial_;      // a frame that is partly sent, a keep-alive comment, or a notice
   std::size_t sent_ = 0;  // number of bytes of partial_ that are sent
+  std::vector<ChunkPtr> notices_;
   bool chunked_;
   bool waiting_ = false;  // the subscriber waits until the socket is writable
   bool wrote_ = false;
