@@ -1,6 +1,7 @@
 // The form in which a user writes. It shows what keeps the user from sending: a mute, a ban, or a rule of the stream, and
-// counts down the pause of a slow mode.
+// counts down a mute and the pause of a slow mode.
 import { disable } from './make.js';
+import { countdown, Restrictions } from './restrictions.js';
 import { clearVerdict, showVerdict } from './verdict.js';
 
 const GIVE_UP_AFTER_MS = 10_000;
@@ -16,6 +17,7 @@ export class Composer {
   #streamId;
   #review; // the ReviewNotice
   #rules = null;
+  #restrictions = new Restrictions(); // of notices. Without notices, as on MQTT, a refusal tells of a restriction
   #restriction = null; // {name, until} of the last refusal; until null: without an end that the server states
   #refusedBySenders = false; // the rules exclude this user, as the server said
   #readyAt = 0; // when the pause of the slow mode ends
@@ -49,6 +51,17 @@ export class Composer {
     this.#show();
   }
 
+  showNotice(notice) {
+    if (this.#restrictions.apply(notice)) this.#restriction = null;
+    this.#show();
+  }
+
+  // To be called when no more notices will come.
+  forgetNotices() {
+    this.#restrictions.clear();
+    this.#show();
+  }
+
   // The same text keeps its txn_id until the server has accepted it, so that sending it again cannot send it twice.
   async #send() {
     const { content: input } = this.#form.elements;
@@ -79,6 +92,7 @@ export class Composer {
   accepted(begun, answer, d) {
     this.#review.sent(answer, d);
     this.#restriction = null;
+    this.#restrictions.clear();
     this.#refusedBySenders = false;
     if (this.#rules?.slow_mode_s) this.#readyAt = begun + this.#rules.slow_mode_s * 1000;
     this.#show();
@@ -100,19 +114,21 @@ export class Composer {
     clearTimeout(this.#timer);
     const now = Date.now();
     if ((this.#restriction?.until ?? Infinity) <= now) this.#restriction = null;
+    const stated = this.#restrictions.strictest(now);
+    const restriction = stated ?? this.#restriction;
     const wait = Math.ceil((this.#readyAt - now) / 1000);
-    const text = this.#text(wait);
+    const text = this.#text(restriction, wait);
     // A screen reader announces each change, so the seconds are only on the button.
     if (this.#state.textContent !== text) this.#state.textContent = text;
-    this.#state.dataset.tone = this.#restriction ? 'bad' : 'warn';
-    this.#button.textContent = wait > 0 ? `Wait ${wait} s` : 'Send';
-    this.#button.disabled = !this.#user.hasSession || this.#sending || wait > 0;
-    if (wait > 0 || this.#restriction?.until) this.#timer = setTimeout(() => this.#show(), TICK_MS);
+    this.#state.dataset.tone = restriction ? 'bad' : 'warn';
+    this.#button.textContent = stated ? countdown(stated, now) : wait > 0 ? `Wait ${wait} s` : 'Send';
+    this.#button.disabled = !this.#user.hasSession || this.#sending || wait > 0 || stated !== null;
+    if (wait > 0 || restriction?.until) this.#timer = setTimeout(() => this.#show(), TICK_MS);
   }
 
-  #text(wait) {
-    if (this.#restriction) {
-      const { name, until } = this.#restriction;
+  #text(restriction, wait) {
+    if (restriction) {
+      const { name, until } = restriction;
       const end = until === null ? '' : ` until ${new Date(until).toLocaleTimeString([], { timeStyle: 'short' })}`;
       return `You are ${name}${end}.`;
     }

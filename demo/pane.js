@@ -68,7 +68,7 @@ export class Pane {
   }
 
   // Shows the history and subscribes to the messages after it. `callbacks` are options of the subscription, and onFrame.
-  begin({ messages, last }, transport, { onFrame, onRules, ...callbacks }) {
+  begin({ messages, last }, transport, { onFrame, onRules, onTransport, ...callbacks }) {
     messages.forEach((frame) => this.#show(frame));
     this.#pinned.read();
     const handle = (frame) => {
@@ -86,6 +86,11 @@ export class Pane {
         this.#pinned.rewound();
       },
       onRedacted: (redaction) => this.#showRedaction(redaction),
+      onNotice: (notice) => this.composer.showNotice(notice),
+      onTransport: (name) => {
+        if (name !== 'sse') this.composer.forgetNotices(); // only sse brings notices
+        onTransport();
+      },
       onRules: (rules) => {
         this.composer.showRules(rules);
         onRules(this, rules);

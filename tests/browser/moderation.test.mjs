@@ -41,12 +41,15 @@ roomTest('a moderator times Ben out: his messages go, he is told, and the modera
   }
   await verdict(page, 'guest', /^A moderator deleted \d+ of your messages\.$/);
 
-  await typeMessage(page, 'guest', 'may I?');
+  // A notice tells him before he tries.
   await state(page, /^You are muted until \d/);
+  await page.fill('#guest-content', 'may I?');
+  await page.waitForFunction(() => /^Muted, (10:00|9:\d\d)$/.test(document.querySelector('#guest .composer button:disabled').textContent));
   assert.deepEqual(await page.evaluate(faintTexts), []);
   await page.getByRole('button', { name: 'Undo' }).click();
   await verdict(page, 'owner', /^Undone\./);
   assert(!(await isMuted()));
+  await page.locator('#guest .composer button:enabled').waitFor();
   await page.press('#guest-content', 'Enter');
   await state(page, /^$/);
   await line(page, 'owner', 'may I?').last().waitFor();
@@ -68,10 +71,11 @@ roomTest('all acts on a message are reached by the arrow keys, and a ban needs n
   assert.deepEqual(names, [`Envelope of ${about}`, `Pin ${about}`, `Delete ${about}`, timeOut, 'Ban Ben']);
   await page.keyboard.press('Enter');
   await verdict(page, 'owner', /^Ben is banned\. Undo$/);
-  await typeMessage(page, 'guest', 'hello?');
   await state(page, /^You are banned\.$/);
+  assert.equal(await page.locator('#guest .composer button:disabled').textContent(), 'Banned');
   await page.getByRole('button', { name: 'Undo' }).press('Enter');
   await verdict(page, 'owner', /^Undone\./);
+  await state(page, /^$/);
   await closeCleanly(page);
 });
 

@@ -32,6 +32,7 @@ const subscription: Subscription = client.subscribeStreamEvents<{ content: strin
     onStatus: (status) => status === 'live',
     onDropped: ({ from, to }) => console.log(to - from),
     onRules: ({ slow_mode_s, senders }) => console.log(slow_mode_s?.toFixed(), senders === 'members', Array.isArray(senders) && senders[0]),
+    onNotice: ({ kind, streamId, until, role, ended }) => console.log(kind === 'muted', streamId?.length, until?.toFixed(), role?.length, !ended),
     onRedacted: (redaction) => console.log(covers(redaction, { offset: null, envelope }), redaction.offsets.length, redaction.through?.toFixed()),
   },
 );
