@@ -15,7 +15,8 @@ create table sealcast_internal.user_notices (
   noticed_at timestamptz not null default clock_timestamp()
 );
 create index on sealcast_internal.user_notices (xid, notice_id);
-create index on sealcast_internal.user_notices (user_id, stream_id);
+-- For notices_of().
+create index on sealcast_internal.user_notices (user_id, stream_id) where subject in ('mute', 'ban');
 comment on table sealcast_internal.user_notices is
   'What has changed for users within the last hour: a mute, a ban, the role, or the stream (closed, visibility, deleted). The nil UUID stands for all streams, and for all users';
 

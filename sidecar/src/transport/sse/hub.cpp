@@ -468,7 +468,7 @@ void Hub::visit_users(const Visit& visit) const {
   }
 }
 
-void Hub::send_notices(const AddNotices& add_notices) {
+asio::awaitable<void> Hub::send_notices(const AddNotices& add_notices) {
   std::vector<std::pair<std::shared_ptr<Subscriber>, ChunkPtr>> sent;  // a subscriber may leave when it is sent one
   std::vector<ChunkPtr> notices;
   const std::int64_t now = std::time(nullptr);
@@ -486,7 +486,10 @@ void Hub::send_notices(const AddNotices& add_notices) {
       if (joiner->overflowed) joiner->notices.clear();
     }
   }
-  for (const auto& [subscriber, notice] : sent) subscriber->send_notice(notice);
+  for (std::size_t at = 0; at < sent.size(); ++at) {
+    sent[at].first->send_notice(sent[at].second);
+    if ((at + 1) % kSlice == 0) co_await asio::post(executor_, asio::use_awaitable);
+  }
 }
 
 void Hub::end_waits() {

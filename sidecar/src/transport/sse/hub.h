@@ -142,10 +142,11 @@ class Hub final : public Transport {
   // subscribers yet.
   using Visit = std::function<void(const std::string& stream_id, const std::string& user_id)>;
   void visit_users(const Visit& visit) const;
-  // Sends each of these readers the chunks that `add_notices` adds to `out`.
+  // Sends each of these readers the chunks that `add_notices` adds to `out`. Calls it for all readers before anything
+  // is awaited.
   using AddNotices =
       std::function<void(const std::string& stream_id, const std::string& user_id, std::vector<ChunkPtr>& out)>;
-  void send_notices(const AddNotices& add_notices);
+  asio::awaitable<void> send_notices(const AddNotices& add_notices);
 
   // Disconnects all subscribers. Each first gets the pause before it may reconnect, as the SSE field `retry`.
   void close();

@@ -108,7 +108,7 @@ asio::awaitable<void> Notices::deliver_new() {
   const std::string as_of(snapshot.text(0, 0));
   std::string after_xid = "0";
   std::int64_t after_id = 0;
-  for (bool more = !seen_.empty(); more;) {
+  for (bool more = true; more;) {
     postgres::Params params;
     params.add(std::string_view(seen_));
     params.add(std::string_view(as_of));
@@ -137,17 +137,18 @@ asio::awaitable<void> Notices::deliver(Changes changes) {
   for (std::size_t begin = 0; begin < all.size(); begin += kSealedAtOnce) {
     co_await seal(std::span(all).subspan(begin, std::min(kSealedAtOnce, all.size() - begin)));
   }
-  for (Hub* hub : hubs_) {
-    if (all.empty()) break;
-    hub->send_notices([&](const std::string& stream_id, const std::string& user_id, std::vector<ChunkPtr>& out) {
-      for_each_key(stream_id, user_id, [&](const std::string& key) {
-        const auto at = changes.find(key);
-        if (at == changes.end()) return;
-        for (const Change& change : at->second) {
-          if (change.event) out.push_back(change.event);
-        }
-      });
+  const auto add_notices = [&](const std::string& stream_id, const std::string& user_id, std::vector<ChunkPtr>& out) {
+    for_each_key(stream_id, user_id, [&](const std::string& key) {
+      const auto at = changes.find(key);
+      if (at == changes.end()) return;
+      for (const Change& change : at->second) {
+        if (change.event) out.push_back(change.event);
+      }
     });
+  };
+  if (!all.empty()) {
+    const Hub::AddNotices add(add_notices);
+    for (Hub* hub : hubs_) co_await hub->send_notices(add);
   }
   std::vector<ReaderKey> readers = readers_to_check(changes);
   if (!readers.empty()) co_await checks_.check(std::move(readers));

@@ -6,8 +6,8 @@
 //
 // Then it lets AccessChecks ask at once whether these readers may still read. A reader gets the notice first.
 //
-// A change from before the first snapshot, or while a reader was not connected, is not lost: a reader that connects
-// first gets the notices of notices_of().
+// A reader that was not connected at a change has not missed it: a reader that connects first gets the notices of
+// notices_of().
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -70,7 +70,9 @@ class Notices {
   std::vector<Hub*> hubs_;
   AccessChecks& checks_;
   std::shared_ptr<postgres::Connection> connection_;
-  std::string seen_;  // the snapshot up to which changes were delivered; empty: none yet
+  // The snapshot up to which changes were delivered. It begins with one that sees nothing: a reader may have connected
+  // before the first look.
+  std::string seen_ = "1:1:";
   Event wake_up_;
   bool stopping_ = false;
   bool failing_ = false;
