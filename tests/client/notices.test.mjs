@@ -46,7 +46,7 @@ test('a mute that ends by its time, one that is replaced, and one that is lifted
   const { streamId, user, ofModerator, ofUser } = await room();
   const { reader, notices } = await follow(ofUser, streamId);
   const [bystander, anonymous] = [await follow(clientOf(stack.user()), streamId), await follow(clientOf(null), streamId)];
-  const end = Date.now() + 1500;
+  const end = Date.now() + 3000;
   await ofModerator.mute(streamId, user.id, { until: end, reason: 'calm down', note: 'secret' });
   await noticed(notices, 'muted', 'unmuted, by its time');
   const { envelope, ...muted } = notices[0];
@@ -56,7 +56,7 @@ test('a mute that ends by its time, one that is replaced, and one that is lifted
   await ofUser.sendMessage(streamId, 'chat', { content: 'again' });
 
   notices.length = 0;
-  const replaced = Date.now() + 2000;
+  const replaced = Date.now() + 3000;
   await ofModerator.mute(streamId, user.id, { until: replaced });
   await noticed(notices, 'muted');
   await ofModerator.mute(streamId, user.id, { until: replaced + 1000 });
@@ -78,8 +78,9 @@ test('a subscription begins with the restrictions in force, over a ticket too', 
   await stack.query("insert into sealcast.restrictions (user_id, kind) values ($1, 'ban')", [user.id]);
   await ofModerator.mute(streamId, user.id);
   const { reader, notices } = await follow(clientOf(user, { transports: [sse({ ticket: true })] }), streamId);
-  await noticed(notices, 'banned', 'muted');
-  assert.deepEqual(notices.map((notice) => notice.streamId), [null, streamId]);
+  // A change at this moment may come twice: as the state, and as news.
+  await until('both restrictions', () => [...new Set(kinds(notices))].join() === 'banned,muted');
+  assert.deepEqual(notices.slice(0, 2).map((notice) => notice.streamId), [null, streamId]);
   await reader.close();
 });
 
