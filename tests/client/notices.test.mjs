@@ -94,6 +94,7 @@ test('a notice that is forged, or of another stream, is left out', async () => {
   const client = clientOf(user, { transports: [bringing(forged, elsewhere, message, null, genuine)] });
   const { reader, notices } = await follow(client, streamId);
   await noticed(notices, 'unmuted');
+  assert.equal(notices[0].streamId, streamId);
   assert.deepEqual(reader.errors.map(({ code }) => code), ['unverified']);
   await reader.close();
 });
