@@ -1,7 +1,7 @@
 -- Tests maintain(): which partitions it makes and drops, UTC days, trimming, and that it loses no message.
 begin;
 \ir scene.psql
-select plan(64);
+select plan(65);
 
 create function pg_temp.days(parent regclass) returns text language sql as $$
   select string_agg((day - (now() at time zone 'UTC')::date)::text, ' ' order by day) from sealcast_internal.partitions(parent) $$;
@@ -68,11 +68,14 @@ delete from sealcast_internal.relay_log;
 insert into sealcast_internal.relay_log select 0, n, 1, 0, '8:8:', '0', 0, null, null, null, 0, '{}', '{}', '{}' from generate_series(1, 3) n;
 insert into sealcast_internal.relay_members values ('gone', now() - interval '2 h'), ('here', now());
 insert into sealcast_internal.revocations (user_id, due_at) values (:guest, now() - interval '61 min'), (:vip, now() - interval '59 min');
+delete from sealcast_internal.user_notices;
+insert into sealcast_internal.user_notices (stream_id, user_id, subject, noticed_at) values (:room, :guest, 'mute', now() - interval '61 min'), (:room, :vip, 'mute', now() - interval '59 min');
 insert into sealcast_internal.row_keys values (4294967295, 'a'), ('sealcast.streams', 'a');
 select pg_temp.maintain() \g /dev/null
 select is((select array_agg(batch) from sealcast_internal.relay_log), array[3]::bigint[], 'the newest batch is kept');
 select is((select array_agg(holder) from sealcast_internal.relay_members where holder in ('gone', 'here')), array['here'], 'members that are gone are deleted');
 select is((select array_agg(user_id) from sealcast_internal.revocations), array[:vip]::uuid[], 'revocations that have no purpose any more are deleted');
+select is((select array_agg(user_id) from sealcast_internal.user_notices), array[:vip]::uuid[], 'changes of which every sidecar has told are deleted');
 select is((select array_agg(table_id::text) from sealcast_internal.row_keys where key = 'a'), array['sealcast.streams'], 'keys of dropped tables are deleted');
 
 -- After a restore, messages without an offset are queued once.
