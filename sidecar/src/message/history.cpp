@@ -105,6 +105,7 @@ asio::awaitable<std::vector<std::string>> History::notices(std::string_view stre
   const Result rows =
       co_await pool_.query("select envelope from sealcast_internal.notices_of($1, $2) envelope", params);
   std::vector<std::string> envelopes;
+  envelopes.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) envelopes.emplace_back(rows.text(row, 0));
   co_return envelopes;
 }

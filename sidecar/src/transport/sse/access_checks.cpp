@@ -63,9 +63,10 @@ asio::awaitable<void> AccessChecks::check(Hub& hub) {
 asio::awaitable<void> AccessChecks::check(std::vector<ReaderKey> readers) {
   const std::vector<ReaderRights> rights = co_await rights_of(readers);
   std::vector<std::string> streams;
+  streams.reserve(readers.size());
   for (const ReaderKey& reader : readers) streams.push_back(reader.stream_id);
   std::ranges::sort(streams);
-  streams.erase(std::ranges::unique(streams).begin(), streams.end());
+  streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
   for (Hub* hub : hubs_) {
     const Refused refused = refused_readers(*hub, readers, rights);
     end(*hub, streams, [&](const std::string& stream_id, const ReaderIdentity& reader) {
@@ -90,6 +91,7 @@ asio::awaitable<std::vector<std::string>> AccessChecks::restricted_streams(Hub& 
   std::vector<std::string> streams = hub.streams_with_readers();
   if (hub.channel() != Channel::everyone) co_return streams;
   std::vector<ReaderKey> everybody;
+  everybody.reserve(streams.size());
   for (std::string& stream_id : streams) everybody.push_back({std::move(stream_id), {}});
   const std::vector<ReaderRights> rights = co_await rights_of(everybody);
   streams.clear();
