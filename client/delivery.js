@@ -44,6 +44,11 @@ export class Delivery {
     this.#ownMessages?.redact((own) => this.#redactions.find({ offset: null, envelope: own }) !== undefined);
   }
 
+  // To be called with the sampling rate that held when the subscription began, if no frame brings it.
+  setRate(rate) {
+    this.#ownMessages?.setRate(rate);
+  }
+
   // To be called with each frame when the sequencer got it, before its turn. A redaction counts from then on: messages before
   // it may be late, and may come with their content from another transport.
   arrived(frame) {

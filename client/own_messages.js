@@ -42,7 +42,7 @@ export class OwnMessages {
 
   // Whether the handler has not seen this frame's message yet.
   isNew({ t, d, s, txn_id: txnId }) {
-    if (t === 'sampling_update') this.#setRate(d?.rate);
+    if (t === 'sampling_update') this.setRate(d?.rate);
     const message = this.#messages.get(txnId);
     if (!message || (message.envelope && message.envelope.s !== s)) return true;
     const first = !message.shown;
@@ -50,17 +50,18 @@ export class OwnMessages {
     return first;
   }
 
-  // To be called when the stream was rewound: its frames come again, and the handler must get them again.
-  forget() {
-    this.#messages.clear();
-  }
-
-  #setRate(rate) {
+  // To be called with the rate of a sampling_update that brings no frame here, because it is older than the subscription.
+  setRate(rate) {
     this.#rate = Number.isFinite(rate) ? rate : ALL;
     for (const message of this.#messages.values()) {
       message.rate = Math.min(message.rate, this.#rate);
       this.#showIfLeftOut(message);
     }
+  }
+
+  // To be called when the stream was rewound: its frames come again, and the handler must get them again.
+  forget() {
+    this.#messages.clear();
   }
 
   async #showIfLeftOut(message) {

@@ -17,7 +17,7 @@ import { requestAccess } from './transport_token.js';
 
 const MAX_OVERLAP_MS = 60_000;
 const MAX_SPREAD_MS = 3_600_000;
-const OLD_MS = 60_000; // an older transport_migrate is repeated if it is still in force
+const OLD_MS = 60_000; // a transport_migrate in the history that is older may no longer be in force
 const DEFAULTS = { quietMs: 60_000, overlapMs: 5000, migrateTimeoutMs: 15_000, spreadMs: 500, channel: 'public', verify: false };
 
 export class Subscription {
@@ -34,6 +34,9 @@ export class Subscription {
   #previous = null; // the name of the transport before the one in use
   #destination; // {name} of the transport in use, or of the one that a migration under way goes to
   #announcedTarget = null; // of the newest transport_migrate message
+  #followed = null; // the newest transport_migrate message that had its turn: {d, ts, inForce}
+  #heeded = new Map(); // type → the offset of the newest message of CONDITIONS that had its turn
+  #unlearned = null; // the offset after which the subscription begins, until it has learned what held there
   #announcements = new Map(); // target → {channelId, needsToken} of the newest transport_migrate message
   #unknownTargets = new Set(); // reported once each
   #targetPause = new TargetPause();
@@ -75,9 +78,11 @@ export class Subscription {
     if (from !== null) {
       const { offset, epoch } = parseResumePoint(from);
       this.#sequencer.start(offset, epoch);
+      this.#unlearned = offset;
     }
     const driver = this.#driver(transport);
     this.#listToClient();
+    this.#stop.signal.addEventListener('abort', () => this.#targetPause.clear());
     this.#connection = this.#connect(driver);
     this.#destination = { name: transport };
   }
@@ -112,6 +117,7 @@ export class Subscription {
   migrate(name, options = {}) {
     checkArgument('migrate()', 'transport', name, TEXT);
     const { overlapMs = this.#options.overlapMs } = checkOptions('migrate()', options, { overlapMs: MS });
+    this.#targetPause.clear(); // the application knows better than an earlier transport_migrate
     return this.#migrate(name, overlapMs);
   }
 
@@ -190,7 +196,12 @@ export class Subscription {
         else if (offset < sequencer.offset) sequencer.rewind(offset);
         else sequencer.expect(offset);
       },
-      onQuiet: () => sequencer.started && sequencer.catchUp(),
+      // While the connection is lost too: the stream may be on another transport.
+      onQuiet: () => {
+        if (!sequencer.started) this.#findStart(connection);
+        else sequencer.catchUp();
+        this.#learnStart();
+      },
       onConnected: (how) => {
         this.#connected(connection, how);
         attempt?.connected();
@@ -232,7 +243,7 @@ export class Subscription {
   // The transport in use refuses this reader from now on, so it returns to the transport before.
   #fallBack(error) {
     const refused = this.transport;
-    this.#targetPause.failed(refused);
+    this.#tryLater(refused);
     this.#connection = this.#connect(this.#driver(this.#previous));
     this.#previous = null;
     this.#destination = { name: this.transport };
@@ -243,6 +254,7 @@ export class Subscription {
 
   #connected(connection, { offset, epoch = null, resumed = connection.resumes }) {
     const sequencer = this.#sequencer;
+    this.#learnStart();
     if (sequencer.started) sequencer.belongsTo(epoch); // a driver that resumes reports another epoch as a reset
     if (!sequencer.started && offset !== undefined) sequencer.start(offset, epoch);
     else if (!sequencer.started) return this.#findStart(connection);
@@ -260,31 +272,45 @@ export class Subscription {
   async #findStart(connection) {
     if (this.#findingStart) return;
     this.#findingStart = true;
-    const { signal } = this.#stop;
-    for (let attempt = 0; !this.#over && !this.#sequencer.started; attempt++) {
-      try {
-        const { messages, last, epoch } = await this.#readState(signal);
-        this.#connection.sawHistory({ messages: [], last });
-        if (!this.#sequencer.started) for (const frame of messages) this.#retained.push(frame);
-        this.#sequencer.start(last, epoch);
-      } catch (error) {
-        if (!this.#over) this.#historyFailed(error);
-        await pauseBeforeRetry(attempt, this.#options.reconnect, error.retryAfterMs, signal);
-      }
-    }
+    const state = await this.#readState(() => this.#sequencer.started);
     this.#findingStart = false;
+    if (state) {
+      this.#connection.sawHistory({ messages: [], last: state.last });
+      if (!this.#sequencer.started) for (const frame of state.messages) this.#retained.push(frame);
+      this.#sequencer.start(state.last, state.epoch);
+    }
     if (!this.#over) this.#becomeLive(connection);
   }
 
-  // An older sidecar has no such route, but the newest offset.
-  async #readState(signal) {
-    const { channel } = this.#options;
-    try {
-      return await this.#client.state(this.#streamId, { channel, signal });
-    } catch (error) {
-      if (error.code !== 'not_found') throw error;
-      return { ...(await this.#client.history(this.#streamId, { limit: 1, channel, signal })), messages: [] };
+  #learnStart() {
+    if (this.#unlearned > 0) this.#learn(this.#unlearned);
+    this.#unlearned = null;
+  }
+
+  // Learns what holds in the stream from messages up to this offset, which no frame brings: where its readers are, and the
+  // sampling rate.
+  async #learn(through) {
+    const state = await this.#readState(() => false);
+    for (const frame of state?.messages ?? []) {
+      const { t, d } = frame.envelope;
+      if (frame.offset > through || !(await this.#delivery.accepts(frame)) || !this.#heed(frame, { inForce: true })) continue;
+      if (t === 'sampling_update') this.#delivery.setRate(d.rate);
     }
+  }
+
+  // Resolves with null when it is no longer needed.
+  async #readState(isNeedless) {
+    const { channel, reconnect } = this.#options;
+    const { signal } = this.#stop;
+    for (let attempt = 0; !this.#over && !isNeedless(); attempt++) {
+      try {
+        return await this.#client.state(this.#streamId, { channel, signal });
+      } catch (error) {
+        if (!this.#over) this.#historyFailed(error);
+        await pauseBeforeRetry(attempt, reconnect, error.retryAfterMs, signal);
+      }
+    }
+    return null;
   }
 
   // A transport that the stream has left is silent for a good reason.
@@ -304,7 +330,7 @@ export class Subscription {
   async #handOver(frame) {
     if (frame.gone) return this.#notify('onGone', frame);
     if (!(await this.#delivery.accepts(frame))) return;
-    if (isMigration(frame.envelope)) this.#follow(frame.envelope);
+    this.#heed(frame, { inForce: frame.retained === true });
     this.#rules?.handle(frame);
     await this.#delivery.deliver(frame);
   }
@@ -323,6 +349,18 @@ export class Subscription {
     const verified = (envelope) => this.#makeVerifier(envelope.stream_id)?.verified({ envelope }) ?? true;
     const source = { streamId: this.#streamId, verified, signal: this.#stop.signal };
     return new Notices(source, { show: (notice) => this.#notify('onNotice', notice) });
+  }
+
+  // Follows a transport_migrate. Returns whether this is the newest message that tells what holds in the stream: frames and
+  // the state may come in any order.
+  #heed({ offset, envelope: { t, d, ts }, envelope }, { inForce }) {
+    if (this.#over || !CONDITIONS.some((type) => isSystemMessage(envelope, type)) || offset <= (this.#heeded.get(t) ?? 0)) return false;
+    this.#heeded.set(t, offset);
+    if (isMigration(envelope)) {
+      this.#followed = { d: d ?? {}, ts, inForce };
+      this.#follow(this.#followed);
+    }
+    return true;
   }
 
   #makeDelivery(handler) {
@@ -358,23 +396,29 @@ export class Subscription {
 
   #dropped(range) {
     this.#rules?.read();
+    this.#learn(range.to);
     return this.#notify('onDropped', range);
   }
 
   #rewound(to) {
     this.#delivery.rewound(to);
     this.#rules?.rewound();
+    this.#heeded.clear();
+    this.#learn(to.offset);
     return this.#notify('onRewound', to);
   }
 
-  // Follows a transport_migrate message. The server repeats the message for readers that come later: a reader that has
-  // moved ignores it, and one that the target refused pauses between its attempts. Readers wait for a random time, so
-  // that they do not all connect at the same moment. The more there are, the longer is the spread of the message.
-  // An old message reports no error: its transport may be long gone.
-  async #follow({ d, ts }) {
-    const { target, channel_id: channelId, token, overlap_ms: overlapMs = DEFAULTS.overlapMs, spread_ms: spreadMs } = d ?? {};
+  // Follows a transport_migrate message, again after a pause when that fails. A reader that has moved ignores it. Readers
+  // wait for a random time, so that they do not all connect at the same moment. The more there are, the longer is the
+  // spread of the message; a late joiner has the rest of it. `inForce`: the message is in the state of the stream. Another
+  // old message reports no error: its transport may be long gone.
+  async #follow({ d, ts, inForce }) {
+    const { target, channel_id: channelId, token, overlap_ms: overlapMs = DEFAULTS.overlapMs } = d;
+    const age = Date.now() - ts;
+    const fullSpreadMs = within(d.spread_ms, MAX_SPREAD_MS);
+    const spreadMs = inForce ? within(fullSpreadMs - age, fullSpreadMs) : fullSpreadMs;
     this.#announcedTarget = target;
-    const isOld = ts < Date.now() - OLD_MS;
+    const isOld = !inForce && age > OLD_MS;
     try {
       if (this.#unknownTargets.has(target)) return;
       if (!isOld && !this.#client.drivers.has(target)) this.#unknownTargets.add(target);
@@ -382,16 +426,23 @@ export class Subscription {
       this.#announcements.set(target, { channelId: nonEmptyText(channelId), needsToken: token === 'required' });
       if (!this.#targetPause.allows(target) || target === this.#destination.name) return;
       const destination = (this.#destination = { name: target });
-      const failureOfOld = await this.#waitInSpread(within(spreadMs, MAX_SPREAD_MS));
+      const failureOfOld = await this.#waitInSpread(spreadMs);
       if (destination === this.#destination) await this.#migrate(target, within(overlapMs, MAX_OVERLAP_MS), failureOfOld);
       else if (failureOfOld) this.#failed(failureOfOld); // otherwise a later migration goes to another transport
     } catch (error) {
       if (this.#over) return;
-      // Not after migration_failed: the target may be back at the next repeat, and the repeats may end soon.
-      if (error.code === 'transport_refused') this.#targetPause.failed(target);
+      if (error.code === 'transport_refused' || error.code === 'migration_failed') this.#tryLater(target);
       if (isOld) return;
       this.#notify('onError', error);
     }
+  }
+
+  // Unless another transport_migrate comes before, or the application calls migrate().
+  #tryLater(target) {
+    this.#targetPause.failed(target, () => {
+      if (this.#followed?.d.target !== target) return;
+      this.#follow({ ...this.#followed, d: { ...this.#followed.d, spread_ms: 0 } }); // the pauses spread the readers
+    });
   }
 
   // Waits for a random part of the time. If the transport in use fails for good meanwhile, resolves with its error at once.
@@ -452,6 +503,8 @@ export class Subscription {
   }
 }
 
+// The types of the messages that hold until the next one of the type.
+const CONDITIONS = ['transport_migrate', 'sampling_update'];
 const isMigration = (envelope) => isSystemMessage(envelope, 'transport_migrate');
 const within = (value, max) => Math.min(Math.max(Number(value) || 0, 0), max);
 const nonEmptyText = (value) => (typeof value === 'string' && value !== '' ? value : undefined);

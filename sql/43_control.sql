@@ -1,6 +1,15 @@
 -- Requests of users other than sending: moderation, reports, and moving the readers of a stream to another transport.
 -- Applications call the functions from SQL; the sidecar calls them for its sessions through call_as().
 
+-- Refuses a closed stream. admit() cannot: it takes the messages that keep the state of a closed stream true.
+create function sealcast_internal.require_open(stream_id uuid) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from sealcast.streams s where s.stream_id = require_open.stream_id and s.closed_at <= clock_timestamp()) then
+    perform sealcast_internal.refuse(403, 'stream_closed', 'this stream is closed', null, 'Name an open stream.');
+  end if;
+end $$;
+
 create function sealcast.migrate_transport(stream_id uuid, target text, overlap_ms integer default 5000,
                                            spread_ms integer default null) returns json
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -13,6 +22,7 @@ declare
   sealed sealcast.verdict;
 begin
   perform sealcast_internal.authorise_and_lock('control', stream_id);
+  perform sealcast_internal.require_open(stream_id);
   if (overlap_ms between 0 and 60000) is not true then
     perform sealcast_internal.refuse(400, 'invalid_request', format('invalid overlap_ms: %s', coalesce(overlap_ms::text, 'null')), null,
                             'Use 0 to 60000 milliseconds.');

@@ -53,42 +53,45 @@ begin
       array(select json_build_object('active', r < 100, 'rate', r)::text
             from unnest(rates) with ordinality c (r, i) order by c.i)) a on a.item = c.item
   ), left_alone as (
-    -- The stream is closed, deleted, or in another cell.
-    delete from sealcast.sampling s using answered a where s.stream_id = a.stream_id and (a.verdict).status in (403, 404, 421)
+    -- The stream is deleted, or in another cell.
+    delete from sealcast.sampling s using answered a where s.stream_id = a.stream_id and (a.verdict).status in (404, 421)
   )
   select (a.verdict).* from answered a;
 end $$;
 
--- Returns the streams whose rate is to be announced: it changes, or readers may have joined since the last time.
-create function sealcast_internal.due_sampling(led integer[], stream_ids uuid[], rates integer[], repeated_before timestamptz,
+-- Returns the streams whose rate is to be announced: it changes, or late joiners do not get it any more.
+create function sealcast_internal.due_sampling(led integer[], stream_ids uuid[], rates integer[],
                                       out stream_id uuid, out rate integer, out forced boolean)
   returns setof record
-  language sql stable set search_path = pg_catalog, pg_temp
-begin atomic
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  return query
   select n.stream_id, n.rate, n.forced
   from (
     select stream_id, coalesce(s.forced, false) as forced,
-           (case when s.forced then s.rate else coalesce(c.rate, 100) end)::integer as rate, s.rate as old, s.announced_at
+           (case when s.forced then s.rate when t.closed_at <= clock_timestamp() then 100 else coalesce(c.rate, 100) end)::integer as rate,
+           s.rate as old, s.announced_at
     from unnest(due_sampling.stream_ids, due_sampling.rates) c (stream_id, rate)
     full join sealcast.sampling s using (stream_id)
+    left join sealcast.streams t using (stream_id)
     where sealcast_internal.shard_of(stream_id) = any (led)) n
-  -- A reader who joins takes it that no stream is sampled, so 100 percent is not repeated.
-  where coalesce(n.old, 100) <> n.rate or n.announced_at <= repeated_before and n.rate < 100;
-end;
+  -- A reader who joins takes it that no stream is sampled, so 100 percent need not be in the state.
+  where coalesce(n.old, 100) <> n.rate
+     or n.rate < 100 and sealcast_internal.state_lost(n.stream_id, 'sampling_update', n.announced_at);
+end $$;
 
 -- The leader of a shard calls this with the rates of the streams in a storm. All other sampled streams return to 100,
--- except forced ones. A rate is announced when it changes, and again every repeat_ms for readers that have joined
--- since. A stream that another transaction has locked, for example with set_sampling(), waits for a later call.
+-- except forced ones. A stream that another transaction has locked, for example with set_sampling(), waits for a later
+-- call.
 create function sealcast_internal.sample_streams(shards integer[], epochs bigint[], stream_ids uuid[], rates integer[],
-                                        repeat_ms integer, out told integer, out locked uuid[])
+                                        out told integer, out locked uuid[])
   returns record
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   led constant integer[] := array(select l.shard from sealcast_internal.led(shards, epochs) l);
-  repeated_before constant timestamptz := clock_timestamp() - make_interval(secs => repeat_ms / 1000.0);
-  due constant uuid[] := array(
-    select d.stream_id from sealcast_internal.due_sampling(led, stream_ids, rates, repeated_before) d);
+  due constant uuid[] := array(select d.stream_id from sealcast_internal.due_sampling(led, stream_ids, rates) d);
   -- set_sampling() locks the stream first, so a stream without a row is locked there.
   free constant uuid[] :=
     array(select s.stream_id from sealcast.sampling s where s.stream_id = any (due) for update skip locked)
@@ -104,13 +107,13 @@ begin
          coalesce(array_agg(n.stream_id) filter (where n.forced), '{}') as forced_ids,
          coalesce(array_agg(n.rate) filter (where n.forced), '{}') as forced_rates
     into changed
-  from sealcast_internal.due_sampling(led, stream_ids, rates, repeated_before) n join unnest(free) f (stream_id) using (stream_id);
+  from sealcast_internal.due_sampling(led, stream_ids, rates) n join unnest(free) f (stream_id) using (stream_id);
   select count(*) filter (where a.status = 200) into told
   from (select * from sealcast_internal.apply_sampling(changed.stream_ids, changed.rates, false)
         union all
         select * from sealcast_internal.apply_sampling(changed.forced_ids, changed.forced_rates, true)) a;
 end $$;
-comment on function sealcast_internal.sample_streams(integer[], bigint[], uuid[], integer[], integer) is
+comment on function sealcast_internal.sample_streams(integer[], bigint[], uuid[], integer[]) is
   'Sets the rates of the caller''s shards: the given rates for the named streams, 100 for all others. told: how many sampling_update messages it sent. locked: the streams that another transaction has locked; their rates wait';
 
 create function sealcast_internal.sampled_streams(shards integer[], out stream_id uuid, out rate integer, out forced boolean)
@@ -126,6 +129,9 @@ declare
   sealed sealcast.verdict;
 begin
   perform sealcast_internal.authorise_and_lock('control', stream_id);
+  if rate is not null then
+    perform sealcast_internal.require_open(stream_id);
+  end if;
   if rate is not null and rate not between 0 and 100 then
     perform sealcast_internal.refuse(400, 'invalid_request', format('invalid rate: %s', rate), null,
                             'Use 0 to 100 percent, or null to let the stream''s velocity decide.');

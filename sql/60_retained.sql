@@ -12,7 +12,7 @@ create table sealcast.retained_messages (
   ts bigint not null,
   message_id bigint not null,
   primary key (stream_id, t, key)
-);
+) with (fillfactor = 50);
 comment on table sealcast.retained_messages is
   'For each stream, retained type and key the newest message. maintain() deletes a row together with the partition of its message';
 comment on column sealcast.retained_messages.key is 'The SHA-256 of d.key; empty when d has no such member';
@@ -37,6 +37,7 @@ create function sealcast_internal.retain(stream_ids uuid[], offsets bigint[], pu
   set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
 declare
   max_keys constant integer := 32;
+  grown uuid[];
 begin
   with newest as (
     select distinct on (m.stream_id, m.t, k.key)
@@ -46,20 +47,51 @@ begin
     cross join lateral sealcast_internal.retained_key(m.d) k (key)
     where k.key is not null and m.d is not null
     order by m.stream_id, m.t, k.key, n."offset" desc
+  ), written as (
+    insert into sealcast.retained_messages as r (stream_id, t, key, "offset", public_prev, ts, message_id)
+    select * from newest
+    on conflict on constraint retained_messages_pkey do update
+    set "offset" = excluded."offset", public_prev = excluded.public_prev, ts = excluded.ts, message_id = excluded.message_id
+    returning r.stream_id, r.xmax = 0 as is_new
   )
-  insert into sealcast.retained_messages as r (stream_id, t, key, "offset", public_prev, ts, message_id)
-  select * from newest
-  on conflict on constraint retained_messages_pkey do update
-  set "offset" = excluded."offset", public_prev = excluded.public_prev, ts = excluded.ts, message_id = excluded.message_id;
-
+  select array_agg(distinct w.stream_id) into grown from written w where w.is_new;
+  -- A new message of a known key, for example each viewer count, makes no stream exceed the limit.
+  if grown is null then
+    return;
+  end if;
   delete from sealcast.retained_messages r using (
     select a.stream_id, a.t, a.key, row_number() over (partition by a.stream_id, a.t order by a."offset" desc) as place
     from sealcast.retained_messages a
-    where a.stream_id = any (retain.stream_ids)) old
+    where a.stream_id = any (grown)) old
   where old.place > max_keys and r.stream_id = old.stream_id and r.t = old.t and r.key = old.key;
 end $$;
 comment on function sealcast_internal.retain(uuid[], bigint[], bigint[], bigint[], bigint[]) is
   'Makes these messages the state of their streams. For drain()';
+
+-- Returns the state of a stream, in no order: where the messages are, and the messages.
+create function sealcast_internal.state_of(stream_id uuid, out t text, out "offset" bigint, out public_prev bigint,
+                                  out message sealcast.messages)
+  returns setof record
+  language sql stable rows 10
+begin atomic
+  select r.t, r."offset", r.public_prev, m
+  from sealcast.retained_messages r
+  join sealcast.message_types y on y.t = r.t and y.retained
+  join sealcast.messages m on m.ts = r.ts and m.message_id = r.message_id
+  where r.stream_id = state_of.stream_id and m.d is not null;
+end;
+
+-- Returns whether late joiners do not get the message of this type that was sent at that time, although it still holds:
+-- retention has dropped it, or it was redacted. A message is in the state only when it has its offset, so a new one is
+-- not lost.
+create function sealcast_internal.state_lost(stream_id uuid, t text, sent_at timestamptz) returns boolean
+  language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select state_lost.sent_at <= clock_timestamp() - interval '10 minutes'
+    and not exists (select from sealcast_internal.state_of(state_lost.stream_id) s where s.t = state_lost.t);
+end;
+comment on function sealcast_internal.state_lost(uuid, text, timestamptz) is
+  'Returns whether a message of the system that still holds is no longer in the state of its stream, so that it must be sent again';
 
 -- Returns the retained messages of a stream, without a check of the caller, in order of offset. Each row has the newest
 -- offset and the newest redaction of the stream, and the epoch of the log, of the same moment. A stream without retained
@@ -75,11 +107,8 @@ begin atomic
          sealcast_internal.newest_redaction(read_state.stream_id),
          (select l.epoch from sealcast_internal.current_log l where l.history = sealcast_internal.server_history())
   from (select) one left join lateral (
-    select r."offset", r.public_prev, sealcast.envelope(m) as envelope
-    from sealcast.retained_messages r
-    join sealcast.message_types y on y.t = r.t and y.retained
-    join sealcast.messages m on m.ts = r.ts and m.message_id = r.message_id
-    where r.stream_id = read_state.stream_id and m.d is not null) s on true
+    select n."offset", n.public_prev, sealcast.envelope(n.message) as envelope
+    from sealcast_internal.state_of(read_state.stream_id) n) s on true
   order by s."offset";
 end;
 comment on function sealcast_internal.read_state(uuid) is

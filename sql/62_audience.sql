@@ -15,7 +15,7 @@ comment on table sealcast.viewer_counts is
 -- consider themselves the leader cannot publish a tick twice.
 create function sealcast_internal.publish_viewer_counts(shards integer[], epochs bigint[], stream_ids uuid[],
                                                webrtc integer[], hls integer[], complete boolean,
-                                               every_ms integer, repeat_ms integer, followed uuid[] default null,
+                                               every_ms integer, followed uuid[] default null,
                                                out published integer, out next_ms integer)
   returns record
   language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
@@ -27,9 +27,9 @@ declare
   led constant integer[] := array(select l.shard from sealcast_internal.led(shards, epochs) l);
   due record;
 begin
-  if (every_ms between 100 and 600000 and repeat_ms > 0 and complete is not null) is not true then
-    raise exception 'invalid every_ms, repeat_ms or complete' using errcode = 'invalid_parameter_value',
-      hint = 'Pass an every_ms of 100 to 600000, a repeat_ms above 0, and a complete that is not null.';
+  if (every_ms between 100 and 600000 and complete is not null) is not true then
+    raise exception 'invalid every_ms or complete' using errcode = 'invalid_parameter_value',
+      hint = 'Pass an every_ms of 100 to 600000, and a complete that is not null.';
   end if;
   select count(*)::integer as streams, array_agg(d.stream_id) as stream_ids, array_agg(d.webrtc) as webrtc,
          array_agg(d.hls) as hls, array_agg(d.total) as totals,
@@ -43,22 +43,23 @@ begin
            case when complete then coalesce(n.webrtc, 0) + coalesce(n.hls, 0) end as total
     from (
       select stream_id,
-             case when publish_viewer_counts.webrtc is not null then coalesce(c.webrtc, 0) end as webrtc,
-             case when publish_viewer_counts.hls is not null then coalesce(c.hls, 0) end as hls,
+             case when publish_viewer_counts.webrtc is not null then case when s.closed then 0 else coalesce(c.webrtc, 0) end end as webrtc,
+             case when publish_viewer_counts.hls is not null then case when s.closed then 0 else coalesce(c.hls, 0) end end as hls,
              v.published_at, v.webrtc as old_webrtc, v.hls as old_hls,
              -- Who reads a stream of another mode at an outside service is not known, and LiveKit admits its viewers.
              publish_viewer_counts.followed is null or f.stream_id is not null or c.webrtc > 0
-               or exists (select from sealcast.streams s where s.stream_id = c.stream_id and s.delivery_mode <> 'standard')
-               as followed
+               or c.stream_id is not null and coalesce(s.moved, false) as followed
       from unnest(publish_viewer_counts.stream_ids, publish_viewer_counts.webrtc, publish_viewer_counts.hls)
              c (stream_id, webrtc, hls)
       full join sealcast.viewer_counts v using (stream_id)
       left join unnest(publish_viewer_counts.followed) f (stream_id) using (stream_id)
+      left join (select s.stream_id, s.delivery_mode <> 'standard' as moved, s.closed_at <= now as closed from sealcast.streams s) s
+        using (stream_id)
       where sealcast_internal.shard_of(stream_id) = any (led)) n
     ) d
   where case when d.published_at is null then d.known > 0
-             else d.published_at <= now - make_interval(secs => repeat_ms / 1000.0)
-                  or d.webrtc is distinct from d.old_webrtc or d.hls is distinct from d.old_hls end
+             else d.webrtc is distinct from d.old_webrtc or d.hls is distinct from d.old_hls
+                  or sealcast_internal.state_lost(d.stream_id, 'viewer_count_update', d.published_at) end
     -- Nobody would see the count, so it stays as it was published, until the last viewer leaves.
     and (d.followed or d.known = 0);
 
@@ -78,14 +79,14 @@ begin
         set webrtc = excluded.webrtc, hls = excluded.hls, complete = excluded.complete,
             published_at = excluded.published_at
     ), left_alone as (
-      -- The stream has no viewers any more, or is closed, deleted, or in another cell.
+      -- The stream has no viewers any more, or is deleted, or in another cell.
       delete from sealcast.viewer_counts v using answered a
-      where v.stream_id = a.stream_id and (a.status = 200 and a.total = 0 or a.status in (403, 404, 421))
+      where v.stream_id = a.stream_id and (a.status = 200 and a.total = 0 or a.status in (404, 421))
     )
     select count(*) into published from answered a where a.status = 200 and not a.replayed;
   end if;
   -- A quarter of a tick into the next tick, so that the jitter of a clock gives no tick two calls, or none.
   next_ms := every_ms - now_ms % every_ms + every_ms / 4;
 end $$;
-comment on function sealcast_internal.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, integer, uuid[]) is
-  'Publishes the counts that changed, and unchanged counts once per repeat_ms. webrtc or hls null: that source is unavailable or not configured. complete: no source is unavailable, so there is a total. A stream that is not named has no viewers. followed: the streams in which somebody would see a count (null: all)';
+comment on function sealcast_internal.publish_viewer_counts(integer[], bigint[], uuid[], integer[], integer[], boolean, integer, uuid[]) is
+  'Publishes the counts that changed. webrtc or hls null: that source is unavailable or not configured. complete: no source is unavailable, so there is a total. A stream that is not named, or is closed, has no viewers. followed: the streams in which somebody would see a count (null: all)';

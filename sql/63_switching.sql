@@ -111,8 +111,7 @@ create function sealcast_internal.destination_delivers(moving sealcast.switching
 -- one more row with `notify` when the webhook is to be called; happened_at, in ISO 8601, is when that step began. target
 -- null: there is no transport to switch to, so a forced mode is only set and no reader moves.
 create function sealcast_internal.due_switches(shards integer[], epochs bigint[], target text, soft integer, hard integer,
-                                      low integer, hold_ms integer, window_ms integer, repeat_ms integer,
-                                      webhook boolean,
+                                      low integer, hold_ms integer, window_ms integer, webhook boolean,
                                       out stream_id uuid, out action text, out step text, out viewers integer,
                                       out warm_up uuid, out happened_at text)
   returns setof record
@@ -123,11 +122,10 @@ declare
   led constant integer[] := array(select l.shard from sealcast_internal.led(shards, epochs) l);
   hold constant interval := make_interval(secs => hold_ms / 1000.0);
   least_window constant interval := make_interval(secs => window_ms / 1000.0);
-  repeated_before constant timestamptz := now - make_interval(secs => repeat_ms / 1000.0);
   -- After one minute, stop waiting for a webhook that accepts nothing.
   given_up constant timestamptz := now - interval '1 minute';
-  -- A transport_migrate that its transport has not delivered is repeated only after this time. Until then readers stay
-  -- where they are. The database may have been restored meanwhile, or the message trimmed.
+  -- A message that its transport has not delivered is sent again only after this time. Until then readers stay where they
+  -- are. The database may have been restored meanwhile, or the message trimmed.
   undelivered_before constant timestamptz := now - interval '10 minutes';
 begin
   with changed as materialized (
@@ -162,12 +160,11 @@ begin
   -- The window lasts at least until all readers have moved.
   cross join lateral (values (w.since + greatest(least_window, make_interval(secs => w.moving_ms / 1000.0)))) moved (by)
   cross join lateral (values (
-    coalesce(w.told_at, '-infinity'),
     moved.by <= now and (w.step = 'leaving' or w.step = 'joining' and w.forced is distinct from 'hybrid')
-  )) told (at, ends_window)
+  )) told (ends_window)
   cross join lateral (
     select case
-      when target is null then
+      when target is null and w.step not in ('joining', 'hot', 'leaving') then
         case when s.delivery_mode <> coalesce(w.forced, 'standard') or w.forced is null or w.step <> 'standard' then 'set' end
       when w.step = 'standard' then case when wanted.warmth then 'warm' when w.forced is null then 'rest' end
       when w.step = 'warming' then
@@ -178,14 +175,16 @@ begin
              -- The target did not deliver the probe, or its place in the log is trimmed: another probe is sent.
              when wanted.heat and w.since <= undelivered_before then 'warm' end
       when w.step in ('joining', 'hot', 'leaving') then
-        case when wanted.rest and w.step <> 'leaving' then 'leave'
+        -- Without a transport to switch to, readers go home. Late joiners would else be sent to the former target.
+        case when w.step <> 'leaving' and (wanted.rest or target is null) then 'leave'
              when w.step = 'hot' and w.forced = 'hybrid' then 'mix'
-             when not told.ends_window and told.at > repeated_before then null
-             when not sealcast_internal.destination_delivers(w) then
-               case when told.at <= undelivered_before or w.step <> 'leaving' and w.told_to <> target then 'repeat' end
-             -- A message that was sent after the window shows that the transport delivers now.
-             when told.ends_window and told.at >= moved.by then case w.step when 'joining' then 'heat' else 'cool' end
-             else 'repeat' end
+             -- The settings name another target, or the stream was moved to this cell.
+             when w.step <> 'leaving' and w.told_to <> target or w.told_at is null then 'tell'
+             when told.ends_window and sealcast_internal.destination_delivers(w) then
+               -- A message that was sent after the window shows that the transport delivers now.
+               case when w.told_at < moved.by then 'tell' when w.step = 'joining' then 'heat' else 'cool' end
+             when told.ends_window and w.told_at <= undelivered_before then 'tell'
+             when sealcast_internal.state_lost(w.stream_id, 'transport_migrate', w.told_at) then 'tell' end
       when w.step = 'cooling' then
         case when wanted.warmth then 'warm'
              when not webhook or w.notified_at is not null or w.since <= given_up then 'rest' end
@@ -194,15 +193,15 @@ begin
     select 'notify' where webhook and w.notified_at is null and w.step in ('warming', 'joining', 'hot', 'cooling')) due (action)
   where sealcast_internal.shard_of(w.stream_id) = any (led)) d (stream_id, action, step, viewers, warm_up)
   left join sealcast.switching w using (stream_id)
-  -- The most urgent first: readers who go back, steps that a person asked for, other steps, repeats.
-  order by case when d.action = 'leave' then 0 when d.action = 'repeat' then 3 when w.forced is not null then 1 else 2 end,
+  -- The most urgent first: readers who go back, steps that a person asked for, other steps, messages without a step.
+  order by case when d.action = 'leave' then 0 when d.action = 'tell' then 3 when w.forced is not null then 1 else 2 end,
            w.since;
 end $$;
-comment on function sealcast_internal.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, integer, boolean) is
+comment on function sealcast_internal.due_switches(integer[], bigint[], text, integer, integer, integer, integer, integer, boolean) is
   'Returns the due steps of streams in the caller''s shards, the most urgent first. Take them with switch_streams(); call the webhook before notify';
 
 -- Takes one step, if the stream is still in the state in which the step is due. `tell` is the d of the
--- transport_migrate that join, leave and repeat send. Returns false when another sidecar has taken the step, or leads
+-- transport_migrate that join, leave and the action tell send. Returns false when another sidecar has taken the step, or leads
 -- the shard.
 create function sealcast_internal.switch_stream(shards integer[], epochs bigint[], stream_id uuid, action text, warm_up uuid,
                                        tell text)
@@ -219,13 +218,13 @@ declare
     when 'heat' then '{joining}' when 'mix' then '{hot}' when 'leave' then '{joining,hot}'
     when 'cool' then '{warming,leaving}' when 'rest' then '{standard,cooling}'
     when 'set' then '{standard,warming,joining,hot,leaving,cooling}'
-    when 'repeat' then '{joining,hot,leaving}' when 'notify' then '{warming,joining,hot,cooling}' end;
+    when 'tell' then '{joining,hot,leaving}' when 'notify' then '{warming,joining,hot,cooling}' end;
   next_step constant text := case switch_stream.action
     when 'warm' then 'warming' when 'join' then 'joining' when 'heat' then 'hot' when 'mix' then 'joining'
     when 'leave' then 'leaving' when 'cool' then 'cooling' when 'rest' then 'standard' when 'set' then 'standard' end;
   sent_type constant text := case
     when switch_stream.action = 'probe' then 'transport_warmup'
-    when switch_stream.action in ('join', 'leave', 'repeat') then 'transport_migrate' end;
+    when switch_stream.action in ('join', 'leave', 'tell') then 'transport_migrate' end;
   w sealcast.switching;
   sent constant uuid := case sent_type when 'transport_warmup' then switch_stream.warm_up when 'transport_migrate' then gen_random_uuid() end;
   sealed sealcast.verdict;
@@ -268,7 +267,7 @@ begin
       array[sent],
       array[case sent_type when 'transport_warmup' then '{}' else tell end]);
     if sealed.status in (403, 404, 421) then
-      -- The stream was closed, or is in another cell meanwhile: no reader moves.
+      -- The stream was closed before its probe, or is in another cell meanwhile: no reader moves.
       update sealcast.switching s
       set step = 'cooling', since = now, notified_at = null, forced = case when sealed.status = 403 then s.forced end
       where s.stream_id = stream;

@@ -9,8 +9,8 @@ using sealcast::leader::sampling::RateControl;
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  const sealcast::config::Settings::Sampling settings{
-      .storm = std::atoi(argv[1]), .calm = std::chrono::milliseconds(std::atol(argv[2])), .repeat = {}};
+  const sealcast::config::Settings::Sampling settings{.storm = std::atoi(argv[1]),
+                                                      .calm = std::chrono::milliseconds(std::atol(argv[2]))};
   RateControl control;
   int rate = sealcast::leader::sampling::kAllUsers;
   RateControl::Clock::time_point now{};

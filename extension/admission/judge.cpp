@@ -70,8 +70,12 @@ Verdict wrong_cell(const Item& item) {
           .hint = "Send the message to that cell, with the same txn_id."};
 }
 
-// A closed stream still takes messages about older ones: redactions, and what is pinned.
-bool concerns_the_past(std::string_view t) { return core::announces_redaction(t) || t == "pinned"; }
+// A closed stream still takes messages about older ones: redactions, and what is pinned. It also takes the end of what
+// late joiners are told, since they would else be told it for ever.
+bool closed_stream_takes(std::string_view t) {
+  return core::announces_redaction(t) || t == "pinned" || t == "transport_migrate" || t == "sampling_update" ||
+         t == "viewer_count_update";
+}
 
 // Returns the first refusal that applies to the item, in the order of docs/errors.md. Returns a verdict with status 0
 // if no refusal applies.
@@ -90,7 +94,7 @@ Verdict refusal(const Item& item, TimestampTz now) {
             .message = psprintf("stream %s does not exist", c_string(*item.stream_id)),
             .hint = "Check stream_id."};
   }
-  if (item.stream->closed_at && *item.stream->closed_at <= now && !concerns_the_past(server::view(item.t))) {
+  if (item.stream->closed_at && *item.stream->closed_at <= now && !closed_stream_takes(server::view(item.t))) {
     return {.status = 403,
             .code = "stream_closed",
             .message = "this stream is closed",

@@ -106,14 +106,14 @@ select is(pg_temp.outcome('sealcast_admin', null, format('select sealcast.ban(nu
 insert into sealcast.sampling values (:room, 20, false, now() - interval '1 hour');
 insert into sealcast.viewer_counts (stream_id, webrtc, hls, published_at) values (:room, 1, 1, now() - interval '1 hour');
 create temp table lease as select * from sealcast_internal.claim_shards('tap', 60000);
-select is((sealcast_internal.sample_streams(array_agg(shard::integer), array_agg(epoch), '{}', '{}', 10000)).told, 0, 'no sampling rate is announced for a stream of another cell') from lease where mine;
+select is((sealcast_internal.sample_streams(array_agg(shard::integer), array_agg(epoch), '{}', '{}')).told, 0, 'no sampling rate is announced for a stream of another cell') from lease where mine;
 select is(published, 0, 'no viewer count is published for a stream of another cell')
 from (select array_agg(shard::integer) as shards, array_agg(epoch) as epochs from lease where mine) l,
-     sealcast_internal.publish_viewer_counts(shards, epochs, '{}', '{}', '{}', true, 1000, 10000);
+     sealcast_internal.publish_viewer_counts(shards, epochs, '{}', '{}', '{}', true, 1000);
 select is((select count(*) from sealcast.sampling) + (select count(*) from sealcast.viewer_counts), 0::bigint, 'the sampling rate and the viewer count of the stream are deleted');
 
 insert into sealcast.switching (stream_id, step, since) values (:room, 'hot', now());
-select is(sealcast_internal.switch_stream(array_agg(shard::integer), array_agg(epoch), :room, 'repeat',
+select is(sealcast_internal.switch_stream(array_agg(shard::integer), array_agg(epoch), :room, 'tell',
                                  (select warm_up from sealcast.switching), '{}'), true, 'a switching step for a stream of another cell is taken')
 from lease where mine;
 select is((select count(*) from sealcast.messages where t = 'transport_migrate'), 0::bigint, 'a switching step for a stream of another cell sends no message here');

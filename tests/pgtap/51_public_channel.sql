@@ -2,7 +2,7 @@
 -- the rates at which streams are sampled.
 begin;
 \ir scene.psql
-select plan(57);
+select plan(61);
 
 delete from sealcast_internal.relay_log;
 delete from sealcast_internal.outbox;
@@ -105,19 +105,31 @@ select set_eq(format('select "offset" from sealcast.stream_log where stream_id =
 
 -- The rates.
 create function pg_temp.sample(stream_ids uuid[], rates integer[], epoch bigint default 1) returns integer language sql as $$
-  select told from sealcast_internal.sample_streams('{0,1,2,3}', array_fill(epoch, array[4]), stream_ids, rates, 60000) $$;
+  select told from sealcast_internal.sample_streams('{0,1,2,3}', array_fill(epoch, array[4]), stream_ids, rates) $$;
 create function pg_temp.told() returns text language sql as $$
   select string_agg(m.d, ' ' order by m.message_id) from sealcast.messages m where m.t = 'sampling_update' and m.d <> '{}' $$;
 select is(pg_temp.sample(array[:room]::uuid[], '{20}', 2), 0, 'a former leader changes no rate');
 select is(pg_temp.sample(array[:room]::uuid[], '{20}'), 1, 'a new rate is announced');
 select is((pg_temp.sample(array[:room]::uuid[], '{20}'), pg_temp.sample(array[:room]::uuid[], '{10}')), (0, 1), 'an unchanged rate is not announced, a changed one is');
-update sealcast.sampling set announced_at = clock_timestamp() - interval '61 s';
-select is(pg_temp.sample(array[:room]::uuid[], '{10}'), 1, 'an unchanged rate is announced again after repeat_ms');
+delete from sealcast.retained_messages where t = 'sampling_update';
+update sealcast.sampling set announced_at = clock_timestamp() - interval '9 min';
+select is(pg_temp.sample(array[:room]::uuid[], '{10}'), 0, 'a new rate may not be in the state of its stream yet');
+update sealcast.sampling set announced_at = clock_timestamp() - interval '10 min';
+select is(pg_temp.sample(array[:room]::uuid[], '{10}'), 1, 'a rate that late joiners do not get any more is announced again');
+insert into sealcast.retained_messages select m.stream_id, m.t, '', 1, 0, m.ts, m.message_id from sealcast.messages m
+  where m.t = 'sampling_update' and m.stream_id = :room order by m.message_id desc limit 1 on conflict on constraint retained_messages_pkey do update
+  set ts = excluded.ts, message_id = excluded.message_id;
+update sealcast.sampling set announced_at = clock_timestamp() - interval '1 h';
+select is(pg_temp.sample(array[:room]::uuid[], '{10}'), 0, 'a rate that is in the state is not announced again');
 select is(pg_temp.sample('{}', '{}'), 1, 'a stream that is not named returns to 100 percent');
 select is_empty('select from sealcast.sampling', 'a stream at 100 percent has no row');
 select is(pg_temp.told(), '{"active":true,"rate":20} {"active":true,"rate":10} {"active":true,"rate":10} {"active":false,"rate":100}', 'each announcement has the new rate');
 select is(pg_temp.sample(array[:attic, :nowhere]::uuid[], '{20,20}'), 0, 'nothing is announced for a closed stream, or one that does not exist');
 select is_empty('select from sealcast.sampling', 'a closed stream, or one that does not exist, is not sampled');
+
+insert into sealcast.sampling values (:attic, 20, false, clock_timestamp());
+select is(pg_temp.sample(array[:attic]::uuid[], '{20}'), 1, 'the sampling of a stream that was closed ends, and late joiners learn it');
+select is((select d from sealcast.messages where stream_id = :attic and t = 'sampling_update'), '{"active":false,"rate":100}', 'the last rate of a closed stream is 100 percent');
 
 -- set_sampling()
 select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.set_sampling(%L, 5)', :room)), 'PT403 role_required', 'a guest may not set the rate');
@@ -135,7 +147,7 @@ from (values (:attic::uuid, '5', 'PT403 stream_closed', 'a closed stream'), (:at
              (:nowhere, 'null', 'PT404 stream_not_found', 'a stream that does not exist')) v (stream_id, rate, outcome, what);
 select is_empty(format('select from sealcast.sampling where stream_id = %L', :attic), 'a refused rate is not kept');
 select is(pg_temp.outcome('sealcast_user', :owner, format('select sealcast.set_sampling(%L, 100)', :room)), 'ok', 'an owner may force a stream to 100 percent');
-update sealcast.sampling set announced_at = clock_timestamp() - interval '61 s';
+update sealcast.sampling set announced_at = clock_timestamp() - interval '1 h';
 select is((pg_temp.sample(array[:room]::uuid[], '{20}'), (select s.rate from sealcast.sampling s where s.stream_id = :room)), (0, 100::smallint),
           'a forced rate of 100 percent stays, and is not announced again');
 select sealcast.set_sampling(:room, null) \g /dev/null

@@ -1,7 +1,7 @@
 -- Tests viewer counts: which counts are published, how often, and by which leader.
 begin;
 \ir scene.psql
-select plan(38);
+select plan(41);
 
 delete from sealcast.viewer_counts;
 update sealcast_internal.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
@@ -13,11 +13,11 @@ create function pg_temp.publish(stream_ids uuid[], webrtc integer[], hls integer
   returns integer language sql as $$
   select pg_temp.next_tick() where every_ms = 100;
   select published from sealcast_internal.publish_viewer_counts(shards, array_fill(epoch, array[cardinality(shards)]),
-                                                       stream_ids, webrtc, hls, complete, every_ms, 60000) $$;
+                                                       stream_ids, webrtc, hls, complete, every_ms) $$;
 -- Publishes one count of heartbeats.
 create function pg_temp.publish_followed(stream_id uuid, hls integer, followed uuid[], webrtc integer default null) returns integer language sql as $$
   select pg_temp.next_tick();
-  select published from sealcast_internal.publish_viewer_counts('{0,1,2,3}', '{7,7,7,7}', array[stream_id], array[webrtc], array[hls], true, 100, 60000, followed) $$;
+  select published from sealcast_internal.publish_viewer_counts('{0,1,2,3}', '{7,7,7,7}', array[stream_id], array[webrtc], array[hls], true, 100, followed) $$;
 create function pg_temp.updates(stream_id uuid) returns text language sql as $$
   select string_agg(m.d, ' ' order by m.message_id) from sealcast.messages m
   where m.stream_id = updates.stream_id and m.t = 'viewer_count_update' $$;
@@ -35,12 +35,16 @@ select is((select count(*) from sealcast_internal.outbox o where o.stream_id in 
 -- How often.
 select is(pg_temp.publish(array[:room, :cave]::uuid[], '{2,0}', '{40,3}'), 0, 'an unchanged count is not published again');
 select is(pg_temp.publish(array[:room, :cave]::uuid[], '{2,0}', '{41,3}'), 1, 'a changed count is published');
-update sealcast.viewer_counts set published_at = clock_timestamp() - interval '59 s';
-select is(pg_temp.publish(array[:room, :cave]::uuid[], '{2,0}', '{41,3}'), 0, 'an unchanged count is not published within repeat_ms');
-update sealcast.viewer_counts set published_at = clock_timestamp() - interval '60 s' where stream_id = :cave;
-select is(pg_temp.publish(array[:room, :cave]::uuid[], '{2,0}', '{41,3}'), 1, 'an unchanged count is published after repeat_ms');
+update sealcast.viewer_counts set published_at = clock_timestamp() - interval '9 min';
+select is(pg_temp.publish(array[:room, :cave]::uuid[], '{2,0}', '{41,3}'), 0, 'a new count may not be in the state of its stream yet');
+insert into sealcast.retained_messages select m.stream_id, m.t, '', 1, 0, m.ts, m.message_id from sealcast.messages m
+  where m.stream_id = :room and m.d::json ->> 'hls' = '41';
+update sealcast.viewer_counts set published_at = clock_timestamp() - interval '10 min';
+select is(pg_temp.publish(array[:room, :cave]::uuid[], '{2,0}', '{41,3}'), 1, 'an unchanged count is published again only when late joiners do not get it any more');
+select is((select published_at > clock_timestamp() - interval '1 min' from sealcast.viewer_counts where stream_id = :cave), true, 'and so their stream has it again');
 
 -- Streams without viewers.
+update sealcast.viewer_counts set published_at = clock_timestamp();
 select pg_temp.forget() \g /dev/null
 select is(pg_temp.publish(array[:room]::uuid[], '{2}', '{41}'), 1, 'a stream that is not named gets an update');
 select is(pg_temp.updates(:cave), '{"hls":0,"total":0,"webrtc":0}', 'a stream that is not named has no viewers');
@@ -65,8 +69,8 @@ select is((select count(*) from sealcast.viewer_counts), 0::bigint, 'a count tha
 select is(pg_temp.publish_followed(:room, 3, array[:cave]::uuid[]), 0, 'a follower of another stream does not count');
 select is(pg_temp.publish_followed(:room, 3, array[:cave, :room]::uuid[]), 1, 'a count is published to a stream that somebody follows');
 select is(pg_temp.publish_followed(:room, 4, '{}'), 0, 'when nobody follows the stream any more, a changed count is not published');
-update sealcast.viewer_counts set published_at = clock_timestamp() - interval '60 s';
-select is(pg_temp.publish_followed(:room, 3, '{}'), 0, 'when nobody follows the stream any more, an unchanged count is not published after repeat_ms');
+update sealcast.viewer_counts set published_at = clock_timestamp() - interval '1 h';
+select is(pg_temp.publish_followed(:room, 3, '{}'), 0, 'when nobody follows the stream any more, an unchanged count is not published either');
 select is(pg_temp.publish_followed(:room, 0, '{}'), 1, 'the count 0 is published once after the last viewer has left');
 select is(pg_temp.publish_followed(:room, 3, '{}', webrtc => 1), 1, 'participants of LiveKit follow their stream');
 update sealcast.streams set delivery_mode = 'hot' where stream_id = :cave;
@@ -83,8 +87,11 @@ select is((select hls from sealcast.viewer_counts where stream_id = :room), 5, '
 
 -- Streams that take no messages.
 update sealcast.streams set closed_at = now() where stream_id = :room;
-select is(pg_temp.publish(array[:room, :attic, :nowhere]::uuid[], null, '{7,1,1}'), 0, 'a closed stream, and one that does not exist, get no update');
+select pg_temp.forget() \g /dev/null
+select is(pg_temp.publish(array[:room, :attic, :nowhere]::uuid[], null, '{7,1,1}'), 1, 'a stream that was closed gets its last update, and one that does not exist gets none');
+select is(pg_temp.updates(:room), '{"hls":0,"total":0,"webrtc":null}', 'the last count of a closed stream is 0, so late joiners get no old one');
+select is(pg_temp.publish(array[:room, :attic, :nowhere]::uuid[], null, '{7,1,1}'), 0, 'a closed stream gets no further update');
 select is((select count(*) from sealcast.viewer_counts), 0::bigint, 'a closed stream, and one that does not exist, have no row');
-select throws_ok($$select sealcast_internal.publish_viewer_counts('{}', '{}', '{}', '{}', '{}', true, 99, 60000)$$, '22023', null, 'a tick below 100 ms is an error');
+select throws_ok($$select sealcast_internal.publish_viewer_counts('{}', '{}', '{}', '{}', '{}', true, 99)$$, '22023', null, 'a tick below 100 ms is an error');
 select * from finish();
 rollback;

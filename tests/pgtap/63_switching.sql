@@ -1,7 +1,7 @@
 -- Tests switching: when each step is due, what each step does, and who may force a mode.
 begin;
 \ir scene.psql
-select plan(98);
+select plan(101);
 
 delete from sealcast.viewer_counts;
 update sealcast_internal.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
@@ -10,12 +10,11 @@ create function pg_temp.watched(viewers integer, complete boolean default true, 
   returns void language sql as $$
   insert into sealcast.viewer_counts as v values (watched.stream_id, null, viewers, complete, now())
   on conflict (stream_id) do update set hls = excluded.hls, complete = excluded.complete $$;
--- The limits: warm from 8 viewers, join from 10, leave below 6 for 60 s. The window is 30 s, and transport_migrate is
--- repeated every 10 s.
+-- The limits: warm from 8 viewers, join from 10, leave below 6 for 60 s. The window is 30 s.
 create function pg_temp.due(target text default 'ably', webhook boolean default false, epoch bigint default 7) returns text
   language sql as $$
   select coalesce(string_agg(d.action || ' ' || d.step, ', ' order by d.action), 'nothing')
-  from sealcast_internal.due_switches('{0,1,2,3}', array_fill(epoch, array[4]), target, 8, 10, 6, 60000, 30000, 10000, webhook) d $$;
+  from sealcast_internal.due_switches('{0,1,2,3}', array_fill(epoch, array[4]), target, 8, 10, 6, 60000, 30000, webhook) d $$;
 -- Takes one step. transport_migrate names the transport that the sidecar would name. `more` are further members of it.
 create function pg_temp.take(action text, epoch bigint default 7, more text default '') returns text language plpgsql as $$
 declare
@@ -49,6 +48,11 @@ create function pg_temp.settle(batch bigint) returns void language sql as $$
 create function pg_temp.take_and_deliver(action text, more text default '') returns text language sql as $$
   select taken from (select pg_temp.take(action, more => more) as taken, pg_temp.settle(pg_temp.relay())) t $$;
 
+-- Makes the newest transport_migrate a part of the state of its stream, as drain() does.
+create function pg_temp.retain() returns void language sql as $$
+  insert into sealcast.retained_messages select m.stream_id, m.t, '', 1, 0, m.ts, m.message_id from sealcast.messages m
+  where m.t = 'transport_migrate' order by m.message_id desc limit 1 $$;
+
 -- To the other transport and back.
 select pg_temp.watched(7) \g /dev/null
 select is(pg_temp.due(), 'nothing', 'below the soft limit, nothing is due');
@@ -68,7 +72,7 @@ select is(pg_temp.due(), 'probe warming', 'the probe is due');
 select is(pg_temp.due(webhook => true), 'notify warming, probe warming', 'with a webhook, its call is due');
 create function pg_temp.happened_at() returns timestamptz language sql as $$
   select d.happened_at::timestamptz
-  from sealcast_internal.due_switches('{0,1,2,3}', '{7,7,7,7}', 'ably', 8, 10, 6, 60000, 30000, 10000, true) d where action = 'notify' $$;
+  from sealcast_internal.due_switches('{0,1,2,3}', '{7,7,7,7}', 'ably', 8, 10, 6, 60000, 30000, true) d where action = 'notify' $$;
 select is(pg_temp.happened_at(), (select since from sealcast.switching where stream_id = :room), 'the webhook is told when the warm-up began');
 select is(pg_temp.take('probe'), 'warming standard', 'the probe is sent');
 select is(pg_temp.told(), 'transport_warmup {}', 'the probe is a message without content');
@@ -91,50 +95,57 @@ select is(pg_temp.take('join'), 'joining hybrid', 'joining sets the mode hybrid'
 select is(pg_temp.happened_at(), (select warmed_at from sealcast.switching where stream_id = :room), 'after a later step, the warm-up began when it did');
 select is(pg_temp.told(), 'transport_warmup {} transport_migrate {"target":"ably"}', 'joining sends transport_migrate to the readers');
 select is(pg_temp.due(), 'nothing', 'while both transports carry the stream, nothing is due');
-select pg_temp.wait('10 s') \g /dev/null
-select is(pg_temp.due(), 'nothing', 'while the target has not delivered transport_migrate, it is not repeated');
-select pg_temp.settle(pg_temp.relay()) \g /dev/null
-select is(pg_temp.due(), 'repeat joining', 'after the interval, transport_migrate is due again for new readers');
-select is(pg_temp.take('repeat'), 'joining hybrid', 'a repeat keeps step and mode');
-select is(pg_temp.due(), 'nothing', 'after a repeat, nothing is due');
-select pg_temp.wait('20 s') \g /dev/null
+select pg_temp.wait('29 s') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'during the window, transport_migrate is not sent again: late joiners have it from the state');
+select pg_temp.wait('1 s') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'after the window, the hot step waits until the target delivers');
 select pg_temp.settle(pg_temp.relay()) \g /dev/null
-insert into sealcast.delivery_lags values ('ably', :room, 3, 'refused');
+insert into sealcast.delivery_lags values ('ably', :room, 2, 'refused');
 select is(pg_temp.due(), 'nothing', 'a stream that lags on the target does not become hot');
 delete from sealcast.delivery_lags;
-insert into sealcast.dead_letters values ('ably', :room, 3, 'refused', 1);
+insert into sealcast.dead_letters values ('ably', :room, 2, 'refused', 1);
 select is(pg_temp.due(), 'nothing', 'a stream whose transport_migrate is a dead letter does not become hot');
-update sealcast.dead_letters set "offset" = 2;
-select is(pg_temp.due(), 'repeat joining', 'after the window, a last transport_migrate shows whether the target still delivers');
-select is(pg_temp.take('repeat'), 'joining hybrid', 'the last transport_migrate keeps step and mode');
+update sealcast.switching set told_at = told_at - interval '10 min';
+select is(pg_temp.due(), 'tell joining', 'a transport_migrate that was not delivered is sent again after ten minutes');
+update sealcast.switching set told_at = told_at + interval '10 min';
+update sealcast.dead_letters set "offset" = 1;
+select is(pg_temp.due(), 'tell joining', 'after the window, a last transport_migrate shows whether the target still delivers');
+select is(pg_temp.take('tell'), 'joining hybrid', 'the last transport_migrate keeps step and mode');
 select is(pg_temp.due(), 'nothing', 'the hot step waits for the last transport_migrate');
 select pg_temp.settle(pg_temp.relay()) \g /dev/null
 select is(pg_temp.due(), 'heat joining', 'when the target has delivered it, the hot step is due');
 select is(pg_temp.take('heat'), 'hot hot', 'only the target carries a hot stream');
-select pg_temp.take('repeat'), pg_temp.wait('9 min') \g /dev/null
-select is(pg_temp.due(), 'nothing', 'while the target of a hot stream delivers nothing, no more readers are sent to it');
-select is(pg_temp.due(target => 'mqtt'), 'repeat hot', 'when the settings name another target, readers are sent there');
+select is(pg_temp.due(target => 'mqtt'), 'tell hot', 'when the settings name another target, readers are sent there');
+select is(pg_temp.due(target => null), 'leave hot', 'when the settings name no target any more, readers go home');
+select pg_temp.wait('9 min') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'a new transport_migrate may not be in the state of its stream yet');
 select pg_temp.wait('1 min') \g /dev/null
-select is(pg_temp.due(), 'repeat hot', 'after ten minutes, transport_migrate is repeated in any case');
-select pg_temp.watched(6), pg_temp.due(), pg_temp.take_and_deliver('repeat'), pg_temp.wait('10 s') \g /dev/null
-select is(pg_temp.due(), 'repeat hot', 'at the lower limit, leaving is not due');
-select pg_temp.watched(5), pg_temp.take('repeat') \g /dev/null
+select is(pg_temp.due(), 'tell hot', 'a transport_migrate that late joiners do not get any more is sent again');
+select pg_temp.retain() \g /dev/null
+select is(pg_temp.due(), 'nothing', 'one that is in the state is not');
+update sealcast.message_types set retained = false where t = 'transport_migrate';
+select is(pg_temp.due(), 'tell hot', 'it is when the type is no longer retained');
+update sealcast.message_types set retained = true where t = 'transport_migrate';
+update sealcast.switching set told_at = null;
+select is(pg_temp.due(), 'tell hot', 'a hot stream that was moved to this cell tells its readers');
+select pg_temp.take('tell'), pg_temp.watched(6), pg_temp.due(), pg_temp.wait('10 s') \g /dev/null
+select is(pg_temp.due(), 'nothing', 'at the lower limit, leaving is not due');
+select pg_temp.watched(5) \g /dev/null
 select is(pg_temp.due(), 'nothing', 'just below the lower limit, leaving is not due yet');
-select pg_temp.wait('59 s'), pg_temp.take('repeat'), pg_temp.watched(6), pg_temp.due(), pg_temp.watched(5), pg_temp.due() \g /dev/null
-select pg_temp.wait('59 s'), pg_temp.take('repeat') \g /dev/null
+select pg_temp.wait('59 s'), pg_temp.watched(6), pg_temp.due(), pg_temp.watched(5), pg_temp.due() \g /dev/null
+select pg_temp.wait('59 s') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'a rise above the lower limit restarts the time');
-select pg_temp.watched(0, complete => false), pg_temp.due(), pg_temp.wait('1 h'), pg_temp.take('repeat') \g /dev/null
+select pg_temp.watched(0, complete => false), pg_temp.due(), pg_temp.wait('1 h') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'an incomplete count does not make leaving due');
-select pg_temp.watched(5), pg_temp.due(), pg_temp.wait('60 s'), pg_temp.take('repeat') \g /dev/null
+select pg_temp.watched(5), pg_temp.due(), pg_temp.wait('60 s') \g /dev/null
 select is(pg_temp.due(), 'leave hot', 'long enough below the lower limit, leaving is due');
 select is(pg_temp.take('leave'), 'leaving hybrid', 'leaving sets the mode hybrid');
 select is((select d from sealcast.messages where t = 'transport_migrate' order by message_id desc limit 1), '{"target":"sse"}', 'leaving sends transport_migrate to the readers');
-select pg_temp.watched(99), pg_temp.take('repeat') \g /dev/null
+select pg_temp.watched(99) \g /dev/null
 select is(pg_temp.due(), 'nothing', 'a stream that is leaving does not join again before the window ends');
 select pg_temp.wait('30 s') \g /dev/null
-select is(pg_temp.due(), 'repeat leaving', 'after the window, a last transport_migrate is due');
-select pg_temp.take('repeat') \g /dev/null
+select is(pg_temp.due(), 'tell leaving', 'after the window, a last transport_migrate is due');
+select pg_temp.take('tell') \g /dev/null
 select is(pg_temp.due(), 'cool leaving', 'cooling is then due, because sse needs no delivery');
 select is(pg_temp.take('cool'), 'cooling standard', 'cooling sets the mode standard');
 select is(pg_temp.happened_at(), (select since from sealcast.switching where stream_id = :room), 'the webhook is told when the stream cooled down');
@@ -184,17 +195,20 @@ select is(pg_temp.take('set'), 'standard standard', 'the mode standard is set at
 select is((select count(*) from sealcast.switching), 0::bigint, 'after the release, the stream has no row');
 select sealcast.set_delivery_mode(:room, 'hot'), pg_temp.take('warm'), pg_temp.take('probe') \g /dev/null
 select pg_temp.take('join'), pg_temp.take('heat') \g /dev/null
-select pg_temp.wait('1 h'), pg_temp.take('repeat') \g /dev/null
+select pg_temp.wait('1 h') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'a forced hot stream stays hot without viewers');
 select sealcast.set_delivery_mode(:room, 'hybrid') \g /dev/null
 select is(pg_temp.due(), 'mix hot', 'forcing hybrid makes the mixed step due');
 select is(pg_temp.take('mix'), 'joining hybrid', 'the mixed step sets the mode hybrid');
-select pg_temp.wait('1 h'), pg_temp.take('repeat') \g /dev/null
+select pg_temp.wait('1 h') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'a forced hybrid stream stays hybrid without viewers');
-select sealcast.set_delivery_mode(:room, null), pg_temp.due(), pg_temp.wait('60 s'), pg_temp.take('repeat') \g /dev/null
+select sealcast.set_delivery_mode(:room, null), pg_temp.due(), pg_temp.wait('60 s') \g /dev/null
 select is(pg_temp.due(), 'leave joining', 'after the release, the viewers decide and leaving is due');
 update sealcast.streams set closed_at = now() where stream_id = :room;
-select is(pg_temp.take('leave'), 'cooling standard', 'a stream that was closed meanwhile goes to cooling');
+select is(pg_temp.take('leave'), 'leaving hybrid', 'the readers of a stream that was closed go home too, so that late joiners are not sent elsewhere when it opens again');
+select pg_temp.wait('30 s'), pg_temp.take('tell') \g /dev/null
+select is(pg_temp.due(), 'cool leaving', 'a closed stream cools down like others');
+select pg_temp.take('cool') \g /dev/null
 update sealcast.streams set closed_at = null, delivery_mode = 'hot' where stream_id = :room;
 select is((select string_agg(reason || ' ' || to_mode, ', ' order by change_id) from sealcast.delivery_changes where change_id > (
             select change_id from sealcast.delivery_changes order by change_id offset 3 limit 1)),
@@ -214,15 +228,15 @@ delete from sealcast.cells;
 -- The readers take longer to move than the window lasts: 40 s, and 5 s for the overlap of the last one.
 delete from sealcast.switching;
 select pg_temp.watched(10), pg_temp.take('warm'), pg_temp.take_and_deliver('probe') \g /dev/null
-select pg_temp.take_and_deliver('join', ',"spread_ms":40000,"overlap_ms":5000'), pg_temp.wait('30 s'), pg_temp.take_and_deliver('repeat') \g /dev/null
+select pg_temp.take_and_deliver('join', ',"spread_ms":40000,"overlap_ms":5000'), pg_temp.wait('30 s') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'after the window, both transports carry the stream until all readers have moved');
-select pg_temp.wait('14 s'), pg_temp.take_and_deliver('repeat') \g /dev/null
+select pg_temp.wait('14 s') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'the last reader reads both transports for the overlap');
-select pg_temp.wait('1 s'), pg_temp.take_and_deliver('repeat') \g /dev/null
+select pg_temp.wait('1 s'), pg_temp.take_and_deliver('tell') \g /dev/null
 select is(pg_temp.due(), 'heat joining', 'when all readers have moved, the hot step is due');
-select pg_temp.take('heat'), pg_temp.take_and_deliver('leave', ',"spread_ms":35000,"overlap_ms":0'), pg_temp.wait('34 s'), pg_temp.take('repeat') \g /dev/null
+select pg_temp.take('heat'), pg_temp.take_and_deliver('leave', ',"spread_ms":35000,"overlap_ms":0'), pg_temp.wait('34 s') \g /dev/null
 select is(pg_temp.due(), 'nothing', 'readers who go back have their time too');
-select pg_temp.wait('1 s'), pg_temp.take('repeat') \g /dev/null
+select pg_temp.wait('1 s'), pg_temp.take('tell') \g /dev/null
 select is(pg_temp.due(), 'cool leaving', 'when all readers are back, cooling is due');
 
 -- Many streams: which comes first, and what a refused step does to the others.
@@ -240,10 +254,10 @@ insert into sealcast.switching (stream_id, step, since, forced, told_at) values
   (pg_temp.stream(4), 'hot', now(), 'standard', now());
 select pg_temp.watched(8, stream_id => pg_temp.stream(5)) \g /dev/null
 select is((select string_agg(format('%s %s', right(d.stream_id::text, 1), d.action), ', ' order by d.n)
-           from sealcast_internal.due_switches('{0,1,2,3}', '{7,7,7,7}', 'ably', 8, 10, 6, 60000, 30000, 10000, false)
+           from sealcast_internal.due_switches('{0,1,2,3}', '{7,7,7,7}', 'ably', 8, 10, 6, 60000, 30000, false)
                 with ordinality d (stream_id, action, step, viewers, warm_up, n)),
-          '4 leave, 3 warm, 2 warm, 5 warm, 1 repeat',
-          'readers who go back come first, then forced steps by age, then steps by viewers, then repeats');
+          '4 leave, 3 warm, 2 warm, 5 warm, 1 tell',
+          'readers who go back come first, then forced steps by age, then steps by viewers, then messages without a step');
 create function pg_temp.refuse() returns trigger language plpgsql as $$ begin raise exception 'refused here'; end $$;
 create trigger refuse before update on sealcast.streams for each row
   when (old.stream_id = 'b0000000-0000-4000-8000-000000000004') execute function pg_temp.refuse();

@@ -106,7 +106,7 @@ insert into named_arguments values
   ('kind text', 'mute'), ('outcome text', 'acted'), ('role', 'vip'), ('t', 'chat'), ('types', '{chat}'), ('payloads', '{"{}"}'), ('mode', 'hot'),
   ('stream_id', :room), ('stream_ids', format('{%s}', :room)), ('user_id', :guest), ('user_ids', format('{%s}', :guest)),
   ('caller', :owner), ('sender_id', :owner), ('sender_ids', format('{%s}', :owner)), ('until', '2100-01-01'), ('kid', 'k1'),
-  ('target text', 'sse'), ('function text', 'ban'), ('function regprocedure', 'public.tap_handler(sealcast.event)'), ('function_name text', 'public.tap_handler(sealcast.event)'), ('timeout', '5 s'), ('lease_ms', '3000'), ('every_ms', '3000'), ('repeat_ms', '3000'),
+  ('target text', 'sse'), ('function text', 'ban'), ('function regprocedure', 'public.tap_handler(sealcast.event)'), ('function_name text', 'public.tap_handler(sealcast.event)'), ('timeout', '5 s'), ('lease_ms', '3000'), ('every_ms', '3000'),
   ('arguments', format('{"stream_id":%s,"user_id":%s}', to_json(:room::text), to_json(:guest::text))),
   ('rules json', '{"slow_mode_s":9}'), ('changes', '{"slow_mode_s":9}'), ('rates jsonb', '{"chat":1}'),
   ('currency', 'USD'), ('reference', 'ref'), ('transfer_kind', 'deposit'), ('event sealcast.event', pg_temp.event(:'gift')::text),

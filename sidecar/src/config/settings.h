@@ -153,14 +153,12 @@ struct Settings {
   struct Audience {
     std::chrono::milliseconds window;  // how long a viewer counts after a heartbeat
     std::chrono::milliseconds update;  // minimum interval between two published counts of a stream
-    std::chrono::milliseconds repeat;  // interval at which an unchanged count is published again
     std::size_t max_waiting;           // heartbeats that wait for Redis; more get 503 overloaded
     std::int32_t rate_per_address;     // heartbeats without a session per second and client address; 0: no limit
   } audience;
   struct Sampling {
     std::int32_t storm;              // messages per second from which a stream is sampled; 0: never
     std::chrono::milliseconds calm;  // time below half of `storm` after which sampling ends
-    std::chrono::milliseconds repeat;
   } sampling;
   struct Switching {
     std::string target;                 // transport for hot streams
@@ -171,7 +169,6 @@ struct Settings {
     std::chrono::milliseconds hold;     // time below `low` before readers return
     std::chrono::milliseconds window;   // how long both transports carry the stream
     std::chrono::milliseconds overlap;  // how long a reader reads both transports
-    std::chrono::milliseconds repeat;   // interval between two migrate messages
     std::string webhook_url;
     std::string webhook_secret_file;  // never empty when webhook_url is set
     std::string webhook_ca_file;

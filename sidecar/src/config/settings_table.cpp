@@ -306,8 +306,6 @@ const std::array kTable = {
             "How long a viewer is counted after a heartbeat (up to a third longer). All sidecars need the same value"},
     Setting{"audience", "update_ms", TARGET(Milliseconds, audience.update), "10000", 100, 600'000, nullptr,
             "Minimum interval between two viewer counts of a stream when the count changes"},
-    Setting{"audience", "repeat_ms", TARGET(Milliseconds, audience.repeat), "60000", 100, kManyMs, nullptr,
-            "Interval at which an unchanged viewer count is published again"},
     Setting{"audience", "max_waiting", TARGET(Size, audience.max_waiting), "20000", 1, kMany, nullptr,
             "Maximum number of heartbeats that wait for Redis. When this many wait, the next heartbeat gets 503 "
             "overloaded"},
@@ -321,8 +319,6 @@ const std::array kTable = {
             "delivers at most 50 messages per second to a reader; otherwise never"},
     Setting{"sampling", "calm_ms", TARGET(Milliseconds, sampling.calm), "15000", 0, kManyMs, nullptr,
             "How long a sampled stream must stay below half of sampling.storm_per_second before sampling ends"},
-    Setting{"sampling", "repeat_ms", TARGET(Milliseconds, sampling.repeat), "10000", 1000, kManyMs, nullptr,
-            "Interval at which a sampled stream repeats its sampling_update, for readers who joined later"},
 
     Setting{"switching", "target", TARGET(Text, switching.target), "", 0, 0, nullptr,
             "Transport to which the readers of a stream with many viewers are moved, for example `ably`. Empty: "
@@ -341,8 +337,6 @@ const std::array kTable = {
             "How long both transports carry a stream while its readers move"},
     Setting{"switching", "overlap_ms", TARGET(Milliseconds, switching.overlap), "5000", 0, 60'000, nullptr,
             "How long a reader reads both transports while it moves"},
-    Setting{"switching", "repeat_ms", TARGET(Milliseconds, switching.repeat), "10000", 1000, kManyMs, nullptr,
-            "Interval at which transport_migrate is repeated, for readers who joined later"},
     Setting{"switching", "webhook_url", TARGET(Text, switching.webhook_url), "", 0, 0, checks::service_url,
             "URL that is called when a stream warms up and when it has cooled down, for example to start and stop an "
             "HLS egress. Empty: no webhook"},

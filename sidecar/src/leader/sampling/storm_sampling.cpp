@@ -11,8 +11,7 @@ namespace {
 
 constexpr char kInEffect[] = "select stream_id, rate, forced from sealcast_internal.sampled_streams($1)";
 constexpr char kSample[] =
-    "select told, pg_catalog.array_to_string(locked[1:10], ', ') from sealcast_internal.sample_streams($1, $2, $3, $4, "
-    "$5)";
+    "select told, pg_catalog.array_to_string(locked[1:10], ', ') from sealcast_internal.sample_streams($1, $2, $3, $4)";
 
 }  // namespace
 
@@ -54,7 +53,6 @@ asio::awaitable<LeaderLoop::Milliseconds> StormSampling::tick(const LedShards& l
   params.begin_array(postgres::oid::kIntegerArray, postgres::oid::kInteger, rates.size());
   for (const auto& [stream, rate] : rates) params.element(std::int32_t{rate});
   params.end_array();
-  params.add(static_cast<std::int32_t>(settings_.repeat.count()));
   const postgres::Result sent = co_await loop_.connection().query(kSample, params);
   if (sent.integer(0, 0) > 0) on_sent_();
   if (const std::string_view locked = sent.text(0, 1); !locked.empty() && locked_throttle_.allows()) {

@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr char kDue[] =
     "select stream_id, action, step, viewers, warm_up, happened_at "
-    "from sealcast_internal.due_switches($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    "from sealcast_internal.due_switches($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 constexpr char kSwitch[] =
     "select taken, state, reason from sealcast_internal.switch_streams($1, $2, $3, $4,"
     " pg_catalog.array_replace($5, '00000000-0000-0000-0000-000000000000', null), $6)";
@@ -37,7 +37,7 @@ constexpr std::int64_t kLongestSpreadMs = 3'600'000;  // the longest that client
 std::int32_t count(milliseconds time) { return static_cast<std::int32_t>(time.count()); }
 
 // True if switch_stream() sends a transport_migrate message for this action.
-bool migrates(std::string_view action) { return action == "join" || action == "leave" || action == "repeat"; }
+bool migrates(std::string_view action) { return action == "join" || action == "leave" || action == "tell"; }
 
 }  // namespace
 
@@ -151,8 +151,8 @@ asio::awaitable<std::vector<Switching::Ticks::DueAction>> Switching::Ticks::due_
   } else {
     params.add(std::string_view(settings_.target));
   }
-  for (const std::int32_t value : {settings_.soft, settings_.hard, settings_.low, count(settings_.hold),
-                                   count(settings_.window), count(settings_.repeat)}) {
+  for (const std::int32_t value :
+       {settings_.soft, settings_.hard, settings_.low, count(settings_.hold), count(settings_.window)}) {
     params.add(value);
   }
   params.add_boolean(webhook_.wanted());
@@ -224,7 +224,7 @@ asio::awaitable<void> Switching::Ticks::apply_batch(const LedShards& led, std::s
     if (!outcomes[i].taken) continue;
     note_applied(due);
     sent = sent || due.action == "probe" || migrates(due.action);
-    rerouted = rerouted || (due.action != "probe" && due.action != "repeat");
+    rerouted = rerouted || (due.action != "probe" && due.action != "tell");
   }
   if (sent) parts_.on_sent();
   if (rerouted) co_await parts_.reroute();
@@ -233,7 +233,7 @@ asio::awaitable<void> Switching::Ticks::apply_batch(const LedShards& led, std::s
 void Switching::Ticks::note_applied(const DueAction& due) {
   refused_.erase(due.stream_id);
   parts_.metrics.switches(due.action).Increment();
-  if (due.action == "repeat") return;  // no step
+  if (due.action == "tell") return;  // no step
   log::write(log::Level::info, log::tag::kSwitching, "a switching action was applied",
              {{"stream_id", due.stream_id},
               {"from", due.step},
@@ -262,9 +262,7 @@ std::string Switching::Ticks::migrate_payload(const DueAction& due) const {
   }
   json.number("overlap_ms", settings_.overlap.count());
   if (const std::int64_t rate = parts_.readers_per_second(target); rate > 0) {
-    // A repeat is for the readers who have come since the message before it.
-    const std::int64_t longest = due.action == "repeat" ? std::int64_t{settings_.repeat.count()} : kLongestSpreadMs;
-    json.number("spread_ms", std::min((due.viewers * kMsPerSecond + rate - 1) / rate, longest));
+    json.number("spread_ms", std::min((due.viewers * kMsPerSecond + rate - 1) / rate, kLongestSpreadMs));
   }
   json.end();
   return payload;

@@ -24,7 +24,7 @@ ViewerCounts total_of(std::optional<ViewerCounts> one, const std::optional<Viewe
 }
 
 constexpr char kPublish[] =
-    "select published, next_ms from sealcast_internal.publish_viewer_counts($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    "select published, next_ms from sealcast_internal.publish_viewer_counts($1, $2, $3, $4, $5, $6, $7, $8)";
 
 // Adds the array of the followed streams; null when they are unknown, so that every count is published.
 void add_followed(const FollowedStreams& followed, postgres::Params& params) {
@@ -108,7 +108,6 @@ asio::awaitable<LeaderLoop::Milliseconds> CountPublisher::Ticks::tick(const LedS
   if (complete) on_counted_(total_of(webrtc, hls));
   params.add_boolean(complete);
   params.add(static_cast<std::int32_t>(settings_.update.count()));
-  params.add(static_cast<std::int32_t>(settings_.repeat.count()));
   add_followed(followed, params);
   const postgres::Result rows = co_await loop_.connection().query(kPublish, params);
   const std::int64_t published = rows.integer(0, 0);

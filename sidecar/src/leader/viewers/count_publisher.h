@@ -2,8 +2,7 @@
 // That message is sealed, stored and relayed like every message.
 //
 // A tick counts the viewers of the streams in the shards that this sidecar leads. After that, one statement publishes
-// the counts that have changed, and the counts that were not published for the time `audience.repeat_ms`. Between two
-// ticks the database gets no statement.
+// the counts that have changed. Between two ticks the database gets no statement.
 //
 // The statement, sealcast_internal.publish_viewer_counts(), has three safeguards:
 // - It compares the epochs of the leases. So a sidecar that was frozen publishes nothing after another sidecar has

@@ -10,7 +10,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Clock = sampling::RateControl::Clock;
 
-constexpr config::Settings::Sampling kSettings{.storm = 100, .calm = seconds(15), .repeat = {}};
+constexpr config::Settings::Sampling kSettings{.storm = 100, .calm = seconds(15)};
 constexpr config::Settings::Sampling kOff{};
 constexpr Clock::time_point kStart{seconds(1'000)};
 

@@ -32,7 +32,7 @@ class HeartbeatTest : public testing::Test {
     client_ = std::make_unique<redis::Client>(io_.get_executor(), options);
     client_->start();
     const config::Settings::Audience settings{
-        .window = window, .update = {}, .repeat = {}, .max_waiting = max_waiting, .rate_per_address = 0};
+        .window = window, .update = {}, .max_waiting = max_waiting, .rate_per_address = 0};
     heartbeats_ = std::make_unique<viewers::Heartbeats>(io_.get_executor(), *client_, metrics_, settings, kTimeout);
     viewers_ = std::make_unique<viewers::HeartbeatViewers>(io_.get_executor(), *client_, window, kTimeout);
     ASSERT_TRUE(test::run_until(io_, [&] { return client_->connected(); }));
