@@ -420,7 +420,10 @@ export interface Client {
     streamId: string,
     query?: { after?: ResumePoint; before?: ResumePoint; limit?: number; channel?: 'public' | 'vip'; signal?: AbortSignal },
   ): Promise<Page>;
-  /** The retained messages of the stream. A subscription that begins with the next message hands them over by itself. */
+  /**
+   * The retained messages of the stream. A subscription that begins with the next message hands them over by itself. One
+   * with `from` does not.
+   */
   state(
     streamId: string,
     options?: { channel?: 'public' | 'vip'; signal?: AbortSignal },

@@ -1,5 +1,5 @@
 // One reader of one stream: its transport, its migration to another transport, and its status.
-import { pause, pauseBeforeRetry } from './backoff.js';
+import { pause } from './backoff.js';
 import { checkArgument, checkOptions, FUNCTION, MS, TEXT } from './check.js';
 import { Delivery } from './delivery.js';
 import { failure, SealcastError } from './errors.js';
@@ -10,6 +10,7 @@ import { parseResumePoint } from './resume_point.js';
 import { Retained } from './retained.js';
 import { Sequencer } from './sequencer.js';
 import { StreamRules } from './stream_rules.js';
+import { StreamState } from './stream_state.js';
 import { isSystemMessage } from './system_messages.js';
 import { TargetPause } from './target_pause.js';
 import { TransportConnection } from './transport_connection.js';
@@ -35,7 +36,7 @@ export class Subscription {
   #destination; // {name} of the transport in use, or of the one that a migration under way goes to
   #announcedTarget = null; // of the newest transport_migrate message
   #followed = null; // the newest transport_migrate message that had its turn: {d, ts, inForce}
-  #heeded = new Map(); // type → the offset of the newest message of CONDITIONS that had its turn
+  #state; // the StreamState
   #unlearned = null; // the offset after which the subscription begins, until it has learned what held there
   #announcements = new Map(); // target → {channelId, needsToken} of the newest transport_migrate message
   #unknownTargets = new Set(); // reported once each
@@ -60,6 +61,8 @@ export class Subscription {
     this.ready = new Promise((resolve, reject) => (this.#settleReady = { resolve, reject }));
     this.ready.catch(() => {}); // onStatus reports the error too
     const { maxHeld, pageSize, patienceMs, reconnect } = this.#options;
+    const { signal } = this.#stop;
+    this.#state = new StreamState({ state: () => client.state(streamId, { channel, signal }), reconnect, signal });
     this.#sequencer = new Sequencer({
       deliver: (frame) => this.#deliver(frame),
       arrived: (frame) => this.#delivery.arrived(frame),
@@ -272,7 +275,7 @@ export class Subscription {
   async #findStart(connection) {
     if (this.#findingStart) return;
     this.#findingStart = true;
-    const state = await this.#readState(() => this.#sequencer.started);
+    const state = await this.#state.read({ isNeedless: () => this.#sequencer.started, failed: (error) => this.#historyFailed(error) });
     this.#findingStart = false;
     if (state) {
       this.#connection.sawHistory({ messages: [], last: state.last });
@@ -283,34 +286,18 @@ export class Subscription {
   }
 
   #learnStart() {
-    if (this.#unlearned > 0) this.#learn(this.#unlearned);
+    this.#learn(this.#unlearned);
     this.#unlearned = null;
   }
 
   // Learns what holds in the stream from messages up to this offset, which no frame brings: where its readers are, and the
-  // sampling rate.
+  // sampling rate. Without it the reader reads on.
   async #learn(through) {
-    const state = await this.#readState(() => false);
-    for (const frame of state?.messages ?? []) {
+    for (const frame of await this.#state.upTo(through, (error) => this.#notify('onError', error))) {
       const { t, d } = frame.envelope;
-      if (frame.offset > through || !(await this.#delivery.accepts(frame)) || !this.#heed(frame, { inForce: true })) continue;
+      if (!(await this.#delivery.accepts(frame)) || !this.#heed(frame, { inForce: true })) continue;
       if (t === 'sampling_update') this.#delivery.setRate(d.rate);
     }
-  }
-
-  // Resolves with null when it is no longer needed.
-  async #readState(isNeedless) {
-    const { channel, reconnect } = this.#options;
-    const { signal } = this.#stop;
-    for (let attempt = 0; !this.#over && !isNeedless(); attempt++) {
-      try {
-        return await this.#client.state(this.#streamId, { channel, signal });
-      } catch (error) {
-        if (!this.#over) this.#historyFailed(error);
-        await pauseBeforeRetry(attempt, reconnect, error.retryAfterMs, signal);
-      }
-    }
-    return null;
   }
 
   // A transport that the stream has left is silent for a good reason.
@@ -351,15 +338,11 @@ export class Subscription {
     return new Notices(source, { show: (notice) => this.#notify('onNotice', notice) });
   }
 
-  // Follows a transport_migrate. Returns whether this is the newest message that tells what holds in the stream: frames and
-  // the state may come in any order.
-  #heed({ offset, envelope: { t, d, ts }, envelope }, { inForce }) {
-    if (this.#over || !CONDITIONS.some((type) => isSystemMessage(envelope, type)) || offset <= (this.#heeded.get(t) ?? 0)) return false;
-    this.#heeded.set(t, offset);
-    if (isMigration(envelope)) {
-      this.#followed = { d: d ?? {}, ts, inForce };
-      this.#follow(this.#followed);
-    }
+  // Follows a transport_migrate. Returns whether the frame is the newest that tells what holds in the stream.
+  #heed(frame, { inForce }) {
+    if (this.#over || !this.#state.isNews(frame)) return false;
+    const { d, ts } = frame.envelope;
+    if (isMigration(frame.envelope)) this.#follow((this.#followed = { d: d ?? {}, ts, inForce }));
     return true;
   }
 
@@ -403,7 +386,7 @@ export class Subscription {
   #rewound(to) {
     this.#delivery.rewound(to);
     this.#rules?.rewound();
-    this.#heeded.clear();
+    this.#state.rewound();
     this.#learn(to.offset);
     return this.#notify('onRewound', to);
   }
@@ -503,8 +486,6 @@ export class Subscription {
   }
 }
 
-// The types of the messages that hold until the next one of the type.
-const CONDITIONS = ['transport_migrate', 'sampling_update'];
 const isMigration = (envelope) => isSystemMessage(envelope, 'transport_migrate');
 const within = (value, max) => Math.min(Math.max(Number(value) || 0, 0), max);
 const nonEmptyText = (value) => (typeof value === 'string' && value !== '' ? value : undefined);

@@ -39,9 +39,12 @@ async function openRoom({ streamId, owner, guest, viewer, hasBroker }) {
   offerTrials(byId('guest'), { streamId, owner, guest, viewer, composer: ofGuest.composer, onReport: () => reports.refresh() });
   for (const id of ['for-operators', 'for-visitors']) byId(id).hidden = owner.hasSession;
 
-  const history = await readHistory(owner.client, streamId);
-  const last = (type) => history.messages.findLast(({ envelope }) => envelope?.t === type)?.envelope.d;
-  showTraffic(last('sampling_update'));
+  const history = await untilAnswered(() => owner.client.messages(streamId, { limit: HISTORY }));
+  // What holds now may be older than this page of the history. A change after it comes as a frame.
+  const state = await untilAnswered(() => owner.client.state(streamId));
+  const current = (type) => state.messages.find(({ envelope }) => envelope.t === type)?.envelope.d;
+  showTraffic(current('sampling_update'));
+  showViewers(current('viewer_count_update'));
 
   const disabled = !hasBroker ? 'This server has no MQTT broker, so the stream cannot move.' : owner.whyNot && 'Only Ada can move the stream.';
   const migration = new Migration(panes, { disabled, request: (target) => migrate(owner, streamId, target) });
@@ -50,7 +53,7 @@ async function openRoom({ streamId, owner, guest, viewer, hasBroker }) {
     if (offset <= newest) return;
     newest = offset;
     if (!d) return; // the content was redacted
-    if (t === 'viewer_count_update') byId('viewers').textContent = d.total ?? '–'; // null while the count is unknown
+    if (t === 'viewer_count_update') showViewers(d);
     if (t === 'sampling_update') showTraffic(d);
     if (t === 'transport_migrate') migration.announced(d.target);
   };
@@ -63,16 +66,16 @@ async function openRoom({ streamId, owner, guest, viewer, hasBroker }) {
     onTransport: () => migration.show(),
     onError: (error) => migration.failed(error),
   };
-  const transport = hasBroker ? last('transport_migrate')?.target : undefined;
+  const transport = hasBroker ? current('transport_migrate')?.target : undefined;
   for (const pane of panes) pane.begin(history, transport === 'mqtt' ? 'mqtt' : 'sse', callbacks);
   migration.show();
   for (let viewer = 0; viewer < panes.length; viewer++) sendHeartbeats(streamId);
 }
 
-async function readHistory(client, streamId) {
+async function untilAnswered(request) {
   for (;;) {
     try {
-      return await client.messages(streamId, { limit: HISTORY });
+      return await request();
     } catch (error) {
       connection('lost', `The server does not answer (${error.code}). Retrying…`);
       await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -104,6 +107,11 @@ function showConnection(panes) {
   else if (worst === 'connecting') connection('connecting', 'Connecting…');
   else if (worst === 'reconnecting') connection('lost', 'Connection lost. Reconnecting…');
   else connection('lost', 'The connection has ended. Reload the page.');
+}
+
+// The total is null while the count is unknown.
+function showViewers(count) {
+  byId('viewers').textContent = count?.total ?? '–';
 }
 
 function showTraffic(sampling) {

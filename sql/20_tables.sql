@@ -18,7 +18,7 @@ create table sealcast.streams (
     constraint streams_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384)
 );
 create index on sealcast.streams (stream_id) where delivery_mode <> 'standard';
-comment on table sealcast.streams is 'A chat room. From closed_at on, the stream takes no messages';
+comment on table sealcast.streams is 'A chat room. From closed_at on, the stream takes no messages of users';
 comment on column sealcast.streams.metadata is
   'The application''s own data about the stream: a JSON object of at most 16384 bytes. Whoever may read the stream may read it';
 

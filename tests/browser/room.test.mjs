@@ -242,6 +242,7 @@ roomTest('the page shows the newest high traffic badge and viewer count', async 
   await page.waitForFunction(() => document.getElementById('traffic').textContent === 'High traffic: showing 10 %');
   const late = await openRoom();
   assert.equal(await late.textContent('#traffic'), 'High traffic: showing 10 %');
+  assert.match(await late.textContent('#viewers'), /^\d+$/, 'the count is known at once');
   await writeAsSystem(stack, stream, 'sampling_update', { active: false });
   for (const shown of [page, late]) {
     await shown.waitForFunction(() => document.getElementById('traffic').textContent === '');

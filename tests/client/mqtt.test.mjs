@@ -309,7 +309,8 @@ test('a reader keeps its transport and reports the error when the target cannot 
   await writeAsSystem(stack, room, 'transport_migrate', { target: 'mqtt' });
   await stays.until('the failure is reported', () => stays.errors.some(({ code }) => code === 'migration_failed'));
 
-  const cut = new Reader(clientOf(), room);
+  const other = await stack.stream(); // its state names no transport
+  const cut = new Reader(clientOf(), other);
   await cut.ready();
   const before = mqttProxy.answered;
   const moving = cut.subscription.migrate('mqtt', { overlapMs: 60_000 });
@@ -317,10 +318,10 @@ test('a reader keeps its transport and reports the error when the target cannot 
   await until('MQTT is subscribed', () => mqttProxy.answered >= before + 9); // CONNACK and SUBACK
   mqttProxy.cut();
   await assert.rejects(moving, { code: 'migration_failed' });
-  await write(stack, room, 2);
-  for (const [reader, first] of [[stays, 1], [cut, 2]]) {
-    await reader.reached(3);
-    reader.assertOffsets(first, 3);
+  for (const each of [room, other]) await write(stack, each, 2);
+  for (const [reader, last] of [[stays, 3], [cut, 2]]) {
+    await reader.reached(last);
+    reader.assertOffsets(1, last);
     assert.equal(reader.subscription.transport, 'sse');
     assert.equal(reader.subscription.status, 'live');
     await reader.close();

@@ -86,13 +86,12 @@ test('an older sidecar has no state: the reader begins with the newest offset, a
   assert(requests.some(({ url: path }) => path === `/streams/${room}/messages?limit=1&channel=vip`));
 });
 
-test('the vip channel is named, and a reader that goes on from an offset asks for no retained messages', async () => {
+test('the vip channel is named, and a reader that goes on from an offset gets no retained messages', async () => {
   assert.equal((await readerOf({ channel: 'vip' })).requests[0].url, `/streams/${room}/state?channel=vip`);
-  const { reader, driver, requests } = await readerOf({ from: 'e1:5' }, (_, response) => sendJson(response, { messages: [], first: 1, last: 5, epoch: 'e1' }));
+  const { reader, driver } = await readerOf({ from: 'e1:5' }, (_, response) => sendJson(response, { messages: [], first: 1, last: 5, epoch: 'e1' }));
   driver.feed(frame(6));
   await reader.reached(6);
   assert.deepEqual(handed(reader), ['6']);
-  assert(requests.every(({ url }) => !url.includes('/state')));
 });
 
 test('retained messages are verified and handed over before all others, however long that takes', async () => {

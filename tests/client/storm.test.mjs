@@ -22,8 +22,9 @@ before(async () => {
 after(() => stack?.close());
 
 const clientOf = (user, more = {}) => createClient({ url: stack.url, token: user.token(), ...more });
-const sample = (rate) => stack.query('select sealcast.set_sampling($1, $2)', [room, rate]);
-const contents = (reader) => reader.frames.map(({ envelope: { t, d } }) => (t === 'chat' ? d.content : `${t} ${d.rate}`));
+const sample = (rate, stream = room) => stack.query('select sealcast.set_sampling($1, $2)', [stream, rate]);
+const textOf = ({ envelope: { t, d } }) => (t === 'chat' ? d.content : `${t} ${d.rate}`);
+const contents = (reader) => reader.frames.filter(({ retained }) => !retained).map(textOf);
 
 function onMqtt() {
   const url = new URL(broker);
@@ -78,6 +79,22 @@ test('in a storm the public channel carries a sample, vip carries all, and sende
     await late.close();
   }
   for (const reader of Object.values(readers)) await reader.close();
+});
+
+test('late joiners know at once that the stream is sampled, over SSE and over MQTT, and see their own messages', { skip }, async () => {
+  const crowded = await stack.stream();
+  await sample(0, crowded);
+  await write(stack, crowded, 5, 'crowd');
+  for (const more of [{}, onMqtt()]) {
+    const own = clientOf(stack.user(), more);
+    const late = new Reader(own, crowded);
+    await late.ready();
+    await own.sendMessage(crowded, 'chat', { content: 'mine' });
+    await late.until('the own message', () => contents(late).includes('mine'));
+    assert.deepEqual(late.frames.map(textOf), ['sampling_update 0', 'mine']);
+    assert.deepEqual(late.frames.map(({ offset, retained }) => [offset === null, retained]), [[false, true], [true, undefined]]);
+    await late.close();
+  }
 });
 
 test('an own message is shown once, although sampling changes before its answer comes', { skip }, async () => {

@@ -99,8 +99,7 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
   const [room, user] = [await cells.stream(a), cells.stack.user()];
   await a.query("insert into sealcast.stream_roles values ($1, $2, 'vip')", [room, user.id]);
   await a.query("insert into sealcast.switching (stream_id, step, since, forced) values ($1, 'warming', now(), 'standard')", [room]);
-  // The time is in the future, so that no repeated announcement comes between the messages.
-  await a.query("insert into sealcast.sampling values ($1, 30, true, now() + interval '1 h')", [room]);
+  await a.query("insert into sealcast.sampling values ($1, 30, true, now())", [room]);
   const sent = [message(room, 'one'), message(room, 'two'), message(room, 'three')];
   const envelopes = [];
   for (const body of sent) envelopes.push((await send(a.url, user, body)).text);
@@ -148,6 +147,20 @@ test('a moved stream keeps its messages, offsets, keys, roles and readers', asyn
   const again = (await request(`${a.url}/streams/${room}/messages`)).json.messages;
   assert.deepEqual(again.map(({ offset }) => offset), [1, 2, 3, 4]);
   assert.equal((await send(a.url, user, sent[0])).text, envelopes[0]);
+});
+
+test('what late joiners of a moved stream are told first comes to its end in the new cell', async () => {
+  const room = await cells.stream(a);
+  // The old cell has no rows any more for what it told.
+  for (const [t, d] of [['sampling_update', '{"active":true,"rate":20}'], ['viewer_count_update', '{"hls":7,"total":7,"webrtc":null}']]) {
+    await a.query(
+      `select from sealcast.admit(array[$1]::uuid[], array[$2], array['00000000-0000-0000-0000-000000000000']::uuid[], array[gen_random_uuid()], array[$3])`,
+      [room, t, d]);
+  }
+  const told = async (cell) => (await request(`${cell.url}/streams/${room}/state`)).json?.messages?.map(({ envelope: { d } }) => d.rate ?? d.total);
+  await until('the old cell tells it', async () => (await told(a))?.join() === '20,7');
+  await cells.move(room, a, b);
+  await until('the new cell tells the end', async () => (await told(b))?.sort().join() === '0,100', 40_000);
 });
 
 test('only the cell that has a stream can give it away', async () => {

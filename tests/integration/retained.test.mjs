@@ -95,6 +95,27 @@ test('the rules of a stream are retained', async () => {
   assert.deepEqual(retained.map(({ envelope }) => [envelope.t, envelope.d.slow_mode_s]), [['stream_rules', 60]]);
 });
 
+test('where the readers of a stream are, its sampling rate and its viewer count are retained, on both channels', async () => {
+  const sidecar = await start();
+  const [room, vip] = [await stack.stream(), stack.user()];
+  await stack.grant(room, vip, 'vip');
+  const say = (t, d) =>
+    stack.query(
+      `select from sealcast.admit(array[$1]::uuid[], array[$2], array['00000000-0000-0000-0000-000000000000']::uuid[], array[gen_random_uuid()], array[$3])`,
+      [room, t, JSON.stringify(d)],
+    );
+  const newest = [['transport_migrate', { target: 'sse' }], ['sampling_update', { active: false, rate: 100 }], ['viewer_count_update', { hls: 0, total: 0, webrtc: null }]];
+  for (const [t, d] of [['transport_migrate', { target: 'mqtt' }], ['sampling_update', { active: true, rate: 5 }], ['viewer_count_update', { hls: 7, total: 7, webrtc: null }], ...newest]) await say(t, d);
+  await relayed(sidecar, room, 6);
+  const told = (frames) => frames.map(({ envelope: { t, d } }) => [t, d]);
+  for (const channel of ['public', 'vip']) {
+    const reader = await joined(sidecar, room, { headers: vip.headers, query: `?channel=${channel}` });
+    assert.deepEqual(told(reader.retained), newest, channel);
+    const answer = await stateOf(sidecar, room, { headers: vip.headers, query: `?channel=${channel}` });
+    assert.deepEqual(told(answer.json.messages), newest, channel);
+  }
+});
+
 test('a joiner gets the state from the memory of the sidecar', async () => {
   const sidecar = await start();
   const [room, user] = [await stack.stream(), stack.user()];

@@ -40,7 +40,6 @@ const settings = (more = {}) => ({
   SEALCAST_SWITCHING_HOLD_MS: '500',
   SEALCAST_SWITCHING_WINDOW_MS: '2000',
   SEALCAST_SWITCHING_OVERLAP_MS: '700',
-  SEALCAST_SWITCHING_REPEAT_MS: '1000',
   ...more,
 });
 
@@ -65,6 +64,13 @@ const reaches = (room, step, limit = 30_000) => until(`the stream is at step ${s
 const changes = async (room) =>
   (await stack.query("select reason || ' ' || to_mode as change from sealcast.delivery_changes where stream_id = $1 order by change_id", [room])).map((row) => row.change);
 const moves = ({ frames }) => frames.filter(({ envelope: { t } }) => t.startsWith('transport_')).map(({ envelope: { t, d } }) => d.target ?? t);
+// What a late joiner is told first about the transport of the stream.
+async function toldFirst(url, room) {
+  const joiner = await Subscriber.to(url, room);
+  await until('the joiner is ready', () => joiner.ready);
+  joiner.close();
+  return moves({ frames: joiner.retained });
+}
 // The list without consecutive repeats.
 const distinct = (list) => list.filter((each, i) => each !== list[i - 1]);
 const chat = (room, n) =>
@@ -100,13 +106,15 @@ test('the number of viewers moves a stream to MQTT and back, and each step is an
   assert.equal(exchanged.status, 200, exchanged.text);
   assert.equal(exchanged.json.channel_id, d.channel_id);
   await reaches(room, 'hot');
-  await until('transport_migrate is repeated', () => moves(reader).filter((target) => target === 'mqtt').length > 3);
+  assert.deepEqual(await toldFirst(sidecar.url, room), ['mqtt'], 'a late joiner need not wait to learn where the stream is');
   viewers.count = 3;
   await reaches(room, 'leaving');
   await reaches(room, 'standard');
   await until('the egress has stopped', async () => (await roomsWithEgress('EGRESS_COMPLETE')).includes(room));
   assert.equal((await roomsWithEgress('EGRESS_ACTIVE')).includes(room), false);
-  assert.deepEqual(distinct(moves(reader)), ['transport_warmup', 'mqtt', 'sse']);
+  // The second message of each move is the one after the window.
+  assert.deepEqual(moves(reader), ['transport_warmup', 'mqtt', 'mqtt', 'sse', 'sse']);
+  assert.deepEqual(await toldFirst(sidecar.url, room), ['sse'], 'when the stream is back, a late joiner is sent nowhere else');
   const { d: home } = reader.frames.find(({ envelope }) => envelope.d.target === 'sse').envelope;
   assert.deepEqual(home, { type: 'migrate', target: 'sse', overlap_ms: 700, spread_ms: 2 }, '3 viewers, 2000 per second');
   assert.deepEqual(await changes(room), ['viewers hybrid', 'viewers hot', 'viewers hybrid', 'viewers standard']);
@@ -171,7 +179,7 @@ test('set_delivery_mode() moves readers, independently of the number of viewers'
   const reader = await Subscriber.to(sidecar.url, room);
   const set = (mode) => stack.query('select sealcast.set_delivery_mode($1, $2)', [room, mode]);
   await set('hybrid');
-  await until('transport_migrate is repeated', () => moves(reader).filter((target) => target === 'mqtt').length > 2);
+  await until('readers are moved', () => moves(reader).includes('mqtt'));
   assert.equal(await stepOf(room), 'joining', 'hybrid keeps readers on both transports');
   await set('hot');
   await reaches(room, 'hot');
@@ -210,7 +218,8 @@ test('while the target is frozen, both transports carry the stream and no more r
   assert.equal(moves(reader).length, sent);
   broker.signal('SIGCONT');
   await reaches(room, 'hot');
-  await until('transport_migrate is repeated', () => moves(reader).length > sent + 1);
+  await until('the last transport_migrate of the move has arrived', () => moves(reader).length === 3);
+  assert.deepEqual(moves(reader), ['transport_warmup', 'mqtt', 'mqtt']);
   reader.close();
   await stack.query('delete from sealcast.streams where stream_id = $1', [room]);
   await sidecar.stop();
@@ -272,6 +281,23 @@ test('each step is taken once although the leader is killed at each', { timeout:
   assert.deepEqual(await changes(room), ['viewers hybrid', 'viewers hot', 'viewers hybrid', 'viewers standard']);
   assert.deepEqual(killed, ['warming', 'joining', 'hot', 'leaving']);
   for (const sidecar of sidecars) await sidecar.stop();
+});
+
+test('the readers of a hot stream go home when it is closed, or when the settings name no target any more', { timeout: 120_000 }, async () => {
+  let sidecar = await stack.sidecar(settings());
+  const [closed, left] = [await stack.stream(), await stack.stream()];
+  for (const room of [closed, left]) await stack.query("select sealcast.set_delivery_mode($1, 'hot')", [room]);
+  for (const room of [closed, left]) await reaches(room, 'hot');
+  await stack.query('update sealcast.streams set closed_at = now() where stream_id = $1', [closed]);
+  await until('the closed stream is on its usual transport', async () => (await stepOf(closed)) === 'standard', 30_000);
+  await stack.query('select sealcast.set_delivery_mode($1, null)', [closed]);
+  await stack.query('update sealcast.streams set closed_at = null where stream_id = $1', [closed]);
+  assert.equal((await toldFirst(sidecar.url, closed)).at(-1), 'sse', 'when it opens again, late joiners are not sent to the former target');
+  await sidecar.stop();
+  sidecar = await stack.sidecar(settings({ SEALCAST_SWITCHING_TARGET: '' }));
+  await until('late joiners are sent home', async () => (await toldFirst(sidecar.url, left)).at(-1) === 'sse', 30_000);
+  for (const room of [closed, left]) await stack.query('delete from sealcast.streams where stream_id = $1', [room]);
+  await sidecar.stop();
 });
 
 test('a sidecar does not start with contradictory switching settings', async () => {

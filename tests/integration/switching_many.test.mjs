@@ -1,4 +1,4 @@
-// Switches 1,000 streams at once: they move in batches, a stream that goes back is first, and repeats cost few transactions.
+// Switches 1,000 streams at once: they move in batches, and a stream that goes back is first. A hot stream gets no messages.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Broker } from './broker.mjs';
@@ -23,14 +23,13 @@ const settings = () => ({
   SEALCAST_SWITCHING_TARGET: 'mqtt',
   SEALCAST_SWITCHING_WINDOW_MS: '2000',
   SEALCAST_SWITCHING_OVERLAP_MS: '700',
-  SEALCAST_SWITCHING_REPEAT_MS: '10000',
 });
 
 const force = (rooms, mode) => stack.query('select from unnest($1::uuid[]) room, sealcast.set_delivery_mode(room, $2)', [rooms, mode]);
 const commits = async () =>
   (await stack.query('select xact_commit::integer as commits from pg_stat_database where datname = current_database()'))[0].commits;
 
-test('a stream that goes back does not wait for 1,000 others, and 1,000 hot streams cost few transactions', { timeout: 400_000 }, async (t) => {
+test('a stream that goes back does not wait for 1,000 others, and 1,000 streams cost few transactions', { timeout: 400_000 }, async (t) => {
   const sidecar = await stack.sidecar(settings());
   // Reads the metrics, because a statement would be a transaction itself.
   const metric = async (name) => {
@@ -63,10 +62,7 @@ test('a stream that goes back does not wait for 1,000 others, and 1,000 hot stre
   assert.ok(waited < 10_000, `the urgent stream waited ${waited} ms`);
   assert.ok(spent < 2 * STREAMS, `${spent} commits for 4 steps of ${STREAMS} streams`);
 
-  const [before, repeats, start] = [await commits(), await taken('repeat'), performance.now()];
-  await until('each stream has repeated its message twice', async () => (await taken('repeat')) >= repeats + 2 * STREAMS, 120_000);
-  const perSecond = ((await commits()) - before) / ((performance.now() - start) / 1000);
-  t.diagnostic(`${Math.round(perSecond)} commits per second while ${STREAMS} streams are hot`);
-  assert.ok(perSecond < 40, `${perSecond} commits per second`);
+  const [{ sent }] = await stack.query("select count(*)::integer as sent from sealcast.messages where t = 'transport_migrate' and stream_id <> $1", [urgent]);
+  assert.equal(sent, 2 * STREAMS, 'each stream has sent its message, and the one after the window');
   await sidecar.stop();
 });

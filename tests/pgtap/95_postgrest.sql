@@ -108,6 +108,7 @@ insert into calls (as_role, sub, statement, expected) values
   ('sealcast_user', :owner, format('select sealcast.set_role(%L, %L, ''vip'')', :nowhere, :guest), '421 wrong_cell'),
   ('sealcast_user', :owner, format('select sealcast.migrate_transport(%L, %L)', :room, :split), '400 invalid_request'),
   ('sealcast_admin', null, format('select sealcast.migrate_transport(%L, ''sse'')', :attic), '403 stream_closed'),
+  ('sealcast_admin', null, format('select sealcast.set_stream_rules(%L, ''{"slow_mode_s":5}'')', :attic), '403 stream_closed'),
   ('sealcast_admin', null, format('select sealcast.erase_user_step(%L, 0)', :guest), '400 invalid_request'),
   ('sealcast_user', :owner, format('select sealcast.set_delivery_mode(%L, %L)', :room, :split), '400 invalid_request'),
   ('sealcast_user', :owner, format('select sealcast.set_sampling(%L, -1)', :room), '400 invalid_request'),
