@@ -94,5 +94,17 @@ select is(pg_temp.state(), 'poll 91', 'and is again when it is retained again');
 delete from sealcast.messages where t = 'poll';
 select is(pg_temp.state(), null, 'a message that is gone is in no state');
 
+-- What it costs
+create temp table written as select pg_stat_get_xact_tuples_inserted(r) as inserted, pg_stat_get_xact_tuples_updated(r) as updated, pg_stat_get_xact_tuples_hot_updated(r) as hot
+  from (select 'sealcast.retained_messages'::regclass) t (r);
+select pg_temp.send(:cave, 'poll', '{"n":1}', :vip) \g /dev/null
+select pg_temp.drain() \g /dev/null
+select pg_temp.send(:cave, 'poll', '{"n":2}', :vip), pg_temp.send(:cave, 'poll', '{"n":3}', :vip) \g /dev/null
+select pg_temp.drain() \g /dev/null
+select is(pg_stat_get_xact_tuples_inserted(r) - inserted, 1::bigint, 'the first message of a key is a new row')
+from written, (select 'sealcast.retained_messages'::regclass) t (r);
+select is(array[pg_stat_get_xact_tuples_updated(r) - updated, pg_stat_get_xact_tuples_hot_updated(r) - hot], '{1,1}'::bigint[],
+          'each drain changes the row of a key once, in its place') from written, (select 'sealcast.retained_messages'::regclass) t (r);
+
 select * from finish();
 rollback;

@@ -1,7 +1,7 @@
 -- Tests refusals in requests of PostgREST: from SQLSTATE PGRST it makes the response of the HTTP API.
 begin;
 \ir economy.psql
-select plan(72);
+select plan(73);
 
 \set split 'E''x\\r\\nSet-Cookie: stolen=1\\u0085\\x7F'''
 insert into sealcast.streams (stream_id) values (:nowhere);
