@@ -7,6 +7,16 @@ import { isSystemMessage } from './system_messages.js';
 // Each holds until the next one of its type.
 const CONDITIONS = ['transport_migrate', 'sampling_update'];
 
+// Requests the state of a stream. An older sidecar has no such route, but the newest offset.
+export async function stateOf(client, streamId, options) {
+  try {
+    return await client.state(streamId, options);
+  } catch (error) {
+    if (error.code !== 'not_found') throw error;
+    return { ...(await client.history(streamId, { ...options, limit: 1 })), messages: [] };
+  }
+}
+
 export class StreamState {
   #source;
   #newest = new Map(); // type → the offset of the newest message of CONDITIONS

@@ -10,7 +10,7 @@ import { parseResumePoint } from './resume_point.js';
 import { Retained } from './retained.js';
 import { Sequencer } from './sequencer.js';
 import { StreamRules } from './stream_rules.js';
-import { StreamState } from './stream_state.js';
+import { StreamState, stateOf } from './stream_state.js';
 import { isSystemMessage } from './system_messages.js';
 import { TargetPause } from './target_pause.js';
 import { TransportConnection } from './transport_connection.js';
@@ -62,7 +62,7 @@ export class Subscription {
     this.ready.catch(() => {}); // onStatus reports the error too
     const { maxHeld, pageSize, patienceMs, reconnect } = this.#options;
     const { signal } = this.#stop;
-    this.#state = new StreamState({ state: () => client.state(streamId, { channel, signal }), reconnect, signal });
+    this.#state = new StreamState({ state: () => stateOf(client, streamId, { channel, signal }), reconnect, signal });
     this.#sequencer = new Sequencer({
       deliver: (frame) => this.#deliver(frame),
       arrived: (frame) => this.#delivery.arrived(frame),
