@@ -81,6 +81,8 @@ asio::awaitable<void> Notices::run() {
     std::optional<postgres::Error> error;
     try {
       co_await connection_->query("listen sealcast_notices");
+      // The new connection may lead to a server with another history, where snapshots count from another place.
+      seen_ = kSawNothing;
       while (connection_->connected() && !stopping_) {
         wake_up_.clear();
         co_await deliver_new();

@@ -70,9 +70,10 @@ class Notices {
   std::vector<Hub*> hubs_;
   AccessChecks& checks_;
   std::shared_ptr<postgres::Connection> connection_;
-  // The snapshot up to which changes were delivered. It begins with one that sees nothing: a reader may have connected
-  // before the first look.
-  std::string seen_ = "1:1:";
+  // The snapshot up to which changes were delivered. A connection begins with one that sees nothing: a reader may have
+  // connected before the first look.
+  static constexpr std::string_view kSawNothing = "1:1:";
+  std::string seen_{kSawNothing};
   Event wake_up_;
   bool stopping_ = false;
   bool failing_ = false;
