@@ -29,7 +29,7 @@ export class Notices {
     this.#turn = this.#turn.then(async () => {
       const { stream_id: streamId } = envelope ?? {};
       const isOurs = streamId === this.#streamId || streamId === SYSTEM_SENDER; // the nil UUID: all streams
-      if (!isSystemMessage(envelope, 'user_notice') || !isOurs) return;
+      if (!envelope?.d || !isSystemMessage(envelope, 'user_notice') || !isOurs) return;
       if (!(await this.#verified(envelope)) || this.#signal.aborted) return;
       const { kind, stream_id, user_id, until, reason, role } = envelope.d;
       const notice = { kind, streamId: stream_id, userId: user_id, until, reason, role, ended: false, envelope };
@@ -40,6 +40,7 @@ export class Notices {
   }
 
   #await(notice, end) {
+    if (this.#signal.aborted) return; // the handler of the notice has closed the subscription
     const { kind, streamId } = notice;
     const over = ENDED[kind];
     if (!over && !Object.values(ENDED).includes(kind)) return;

@@ -13,7 +13,7 @@ export async function stateOf(client, streamId, options) {
     return await client.state(streamId, options);
   } catch (error) {
     if (error.code !== 'not_found') throw error;
-    return { ...(await client.history(streamId, { ...options, limit: 1 })), messages: [] };
+    return { ...(await client.history(streamId, { limit: 1, ...options })), messages: [] };
   }
 }
 

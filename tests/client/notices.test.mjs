@@ -91,10 +91,27 @@ test('a notice that is forged, or of another stream, is left out', async () => {
   const elsewhere = JSON.parse(await seal(['mute'], [await stack.stream()], [user.id]));
   const forged = { ...genuine, d: { ...genuine.d, kind: 'banned' } };
   const message = { ...genuine, t: 'chat' };
-  const client = clientOf(user, { transports: [bringing(forged, elsewhere, message, null, genuine)] });
+  const { d: _, ...empty } = genuine;
+  const client = clientOf(user, { transports: [bringing(forged, elsewhere, message, null, empty, genuine)] });
   const { reader, notices } = await follow(client, streamId);
   await noticed(notices, 'unmuted');
   assert.equal(notices[0].streamId, streamId);
   assert.deepEqual(reader.errors.map(({ code }) => code), ['unverified']);
   await reader.close();
+});
+
+test('a handler that closes the subscription gets no more notices', async () => {
+  const { streamId, user } = await room();
+  await stack.query("insert into sealcast.restrictions (user_id, stream_id, kind, until) values ($1, $2, 'mute', now() + interval '1 s')", [user.id, streamId]);
+  const notices = [];
+  const reader = new Reader(clientOf(user), streamId, {
+    onNotice: (notice) => {
+      notices.push(notice);
+      reader.subscription.close();
+    },
+  });
+  await until('the mute', () => notices.length > 0);
+  const { until: end } = notices[0];
+  await until('the mute has ended', () => Date.now() > end + 500);
+  assert.deepEqual(kinds(notices), ['muted']);
 });

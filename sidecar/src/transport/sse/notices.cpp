@@ -40,6 +40,20 @@ void for_each_key(const std::string& stream_id, const std::string& user_id, Use 
 
 }  // namespace
 
+// The streams that the changes name. A look at the changes for each reader of the other streams would cost too much.
+class Notices::Streams {
+ public:
+  explicit Streams(const Changes& changes) {
+    for (const auto& [key, of_reader] : changes) ids_.insert(of_reader.front().stream_id);
+    all_ = ids_.contains(std::string(core::kNilUuid));
+  }
+  bool contain(const std::string& stream_id) const { return all_ || ids_.contains(stream_id); }
+
+ private:
+  std::unordered_set<std::string> ids_;
+  bool all_;
+};
+
 void append_notice(std::string_view envelope, std::string& out) {
   out += "event: notice\ndata: ";
   out += envelope;
@@ -54,7 +68,10 @@ Notices::Notices(asio::any_io_executor executor, const Options& options, std::ve
       connection_(postgres::Connection::create(executor, {options.dsn, "notices", options.timeout})),
       wake_up_(executor) {
   connection_->on_notify = [this](std::string_view) { wake_up_.set(); };
-  connection_->on_loss = [this] { wake_up_.set(); };
+  connection_->on_loss = [this] {
+    lost_ = true;
+    wake_up_.set();
+  };
 }
 
 Notices::~Notices() {
@@ -80,9 +97,10 @@ asio::awaitable<void> Notices::run() {
     if (!connected) continue;
     std::optional<postgres::Error> error;
     try {
+      // A new connection may lead to a server with another history, where snapshots count from another place. It may be
+      // lost during the statement, and then counts again.
+      if (std::exchange(lost_, false)) seen_ = kSawNothing;
       co_await connection_->query("listen sealcast_notices");
-      // The new connection may lead to a server with another history, where snapshots count from another place.
-      seen_ = kSawNothing;
       while (connection_->connected() && !stopping_) {
         wake_up_.clear();
         co_await deliver_new();
@@ -139,7 +157,9 @@ asio::awaitable<void> Notices::deliver(Changes changes) {
   for (std::size_t begin = 0; begin < all.size(); begin += kSealedAtOnce) {
     co_await seal(std::span(all).subspan(begin, std::min(kSealedAtOnce, all.size() - begin)));
   }
+  const Streams streams(changes);
   const auto add_notices = [&](const std::string& stream_id, const std::string& user_id, std::vector<ChunkPtr>& out) {
+    if (!streams.contain(stream_id)) return;
     for_each_key(stream_id, user_id, [&](const std::string& key) {
       const auto at = changes.find(key);
       if (at == changes.end()) return;
@@ -158,8 +178,10 @@ asio::awaitable<void> Notices::deliver(Changes changes) {
 
 std::vector<Notices::Change*> Notices::wanted(Changes& changes) const {
   if (changes.empty()) return {};
+  const Streams streams(changes);
   for (const Hub* hub : hubs_) {
     hub->visit_users([&](const std::string& stream_id, const std::string& user_id) {
+      if (!streams.contain(stream_id)) return;
       for_each_key(stream_id, user_id, [&](const std::string& key) {
         const auto at = changes.find(key);
         if (at == changes.end()) return;
@@ -199,6 +221,7 @@ std::vector<ReaderKey> Notices::readers_to_check(Changes& changes) const {
   const std::string nil(core::kNilUuid);
   std::vector<ReaderKey> readers;
   std::unordered_set<std::string> users, listed;
+  const Streams streams(changes);
   for (const auto& [key, of_reader] : changes) {
     for (const Change& change : of_reader) {
       if (std::ranges::find(kRights, change.subject) == kRights.end()) continue;
@@ -212,6 +235,7 @@ std::vector<ReaderKey> Notices::readers_to_check(Changes& changes) const {
   for (const Hub* hub : hubs_) {
     if (users.empty()) break;
     hub->visit_users([&](const std::string& stream_id, const std::string& user_id) {
+      if (!streams.contain(stream_id)) return;
       if (!users.contains(stream_id + user_id) && !users.contains(nil + user_id)) return;
       if (listed.insert(stream_id + user_id).second) readers.push_back({stream_id, user_id});
     });

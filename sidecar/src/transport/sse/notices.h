@@ -57,6 +57,7 @@ class Notices {
   };
   // By stream and user.
   using Changes = std::unordered_map<std::string, std::vector<Change>>;
+  class Streams;
 
   asio::awaitable<void> run();
   asio::awaitable<void> deliver_new();
@@ -75,6 +76,7 @@ class Notices {
   static constexpr std::string_view kSawNothing = "1:1:";
   std::string seen_{kSawNothing};
   Event wake_up_;
+  bool lost_ = false;  // the connection, since the last look at what a connection begins with
   bool stopping_ = false;
   bool failing_ = false;
 };
