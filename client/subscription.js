@@ -239,6 +239,7 @@ export class Subscription {
 
   // The transport in use has failed for good, and no migration to another one is under way.
   #failed(error) {
+    if (this.#over) return;
     if (error.code === 'transport_refused' && this.#previous) this.#fallBack(error);
     else this.#fail(error);
   }
@@ -387,6 +388,8 @@ export class Subscription {
     this.#delivery.rewound(to);
     this.#rules?.rewound();
     this.#state.rewound();
+    this.#targetPause.clear();
+    this.#followed = null; // of a history that is void
     this.#learn(to.offset);
     return this.#notify('onRewound', to);
   }

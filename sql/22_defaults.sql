@@ -31,6 +31,10 @@ comment on table sealcast.added_types is
 create function sealcast_internal.add_built_in_types() returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
+  -- maintain() mostly has nothing to add. Then it does not need message_types, which may be locked: autovacuum truncates it.
+  if not exists (select from sealcast_internal.built_in_types() b where not exists (select from sealcast.added_types a where a.t = b.t)) then
+    return;
+  end if;
   with added as (
     insert into sealcast.added_types select b.t from sealcast_internal.built_in_types() b on conflict do nothing returning t)
   insert into sealcast.message_types (t, required_roles, system_only, tier, retained)

@@ -69,12 +69,14 @@ begin
   return query
   select n.stream_id, n.rate, n.forced
   from (
-    select stream_id, coalesce(s.forced, false) as forced,
-           (case when s.forced then s.rate when t.closed_at <= clock_timestamp() then 100 else coalesce(c.rate, 100) end)::integer as rate,
+    -- The end of a stream ends a forced rate, too.
+    select stream_id, coalesce(s.forced and not e.closed, false) as forced,
+           (case when e.closed then 100 when s.forced then s.rate else coalesce(c.rate, 100) end)::integer as rate,
            s.rate as old, s.announced_at
     from unnest(due_sampling.stream_ids, due_sampling.rates) c (stream_id, rate)
     full join sealcast.sampling s using (stream_id)
     left join sealcast.streams t using (stream_id)
+    cross join lateral (values (coalesce(t.closed_at <= clock_timestamp(), false))) e (closed)
     where sealcast_internal.shard_of(stream_id) = any (led)) n
   -- A reader who joins takes it that no stream is sampled, so 100 percent need not be in the state.
   where coalesce(n.old, 100) <> n.rate

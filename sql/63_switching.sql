@@ -228,6 +228,7 @@ declare
   w sealcast.switching;
   sent constant uuid := case sent_type when 'transport_warmup' then switch_stream.warm_up when 'transport_migrate' then gen_random_uuid() end;
   sealed sealcast.verdict;
+  repeated_spread_ms constant integer := 10000;
 begin
   perform sealcast_internal.require_triggers();
   -- The order in which set_delivery_mode() locks.
@@ -240,6 +241,11 @@ begin
      or w.warm_up is distinct from switch_stream.warm_up
      or action = 'probe' and w.probed_after is not null or action = 'notify' and w.notified_at is not null then
     return false;
+  end if;
+  -- The readers have moved. The message is for those who come now, and need not wait as long as if all moved at once.
+  if action = 'tell' and w.told_to = tell::json ->> 'target' and (tell::json ->> 'spread_ms')::integer > repeated_spread_ms
+     and sealcast_internal.destination_delivers(w) then
+    switch_stream.tell := jsonb_set(tell::jsonb, '{spread_ms}', to_jsonb(repeated_spread_ms))::text;
   end if;
   if action = 'warm' then
     insert into sealcast.switching as s (stream_id, step, since, warmed_at) values (stream, next_step, now, now)

@@ -91,9 +91,8 @@ end $$;
 create function sealcast_internal.maintenance_step(step integer) returns table (action text, object text)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  retention record;
+  retention constant record := sealcast_internal.current_retention();
 begin
-  retention := sealcast_internal.current_retention();
   case step
     -- Begins with yesterday, so that a clock that is stepped back still finds its day.
     when 0 then return query select * from sealcast_internal.make_partitions(current_date - 1, current_date + coalesce(retention.days_ahead, 3));
@@ -134,35 +133,24 @@ declare
   changed boolean;
   unfinished boolean;
 begin
-  begin
-    -- One caller at a time; a second caller has nothing left to do.
-    select m.* into state from sealcast_internal.maintenance m for update skip locked;
-    if not found then
-      return;
-    end if;
-    begin
-      if exists (select from sealcast.added_types) then
-        perform sealcast_internal.add_built_in_types();
-      elsif not exists (select from sealcast_internal.partitions('sealcast.messages')) then
-        perform sealcast.add_defaults();
-      end if;
-    exception when lock_not_available then
-      action := 'postponed'; object := 'adding message types';
-      return next;
-    end;
-    -- A dump whose data is not restored yet: nothing may be dropped, and the restored messages are queued later.
-    restoring := not exists (select from sealcast.retention) or not exists (select from sealcast.added_types);
-    begin
-      if not restoring and not state.recovered and not exists (select from sealcast.messages) then
-        update sealcast_internal.maintenance set recovered = true;
-      end if;
-    exception when lock_not_available then
-      null;  -- a partition is locked; the step after the partitions looks again
-    end;
-  exception when lock_not_available then
-    action := 'postponed'; object := 'maintenance';
-    return next;
+  -- One caller at a time; a second caller has nothing left to do.
+  select m.* into state from sealcast_internal.maintenance m for update skip locked;
+  if not found then
     return;
+  end if;
+  if exists (select from sealcast.added_types) then
+    perform sealcast_internal.add_built_in_types();
+  elsif not exists (select from sealcast_internal.partitions('sealcast.messages')) then
+    perform sealcast.add_defaults();
+  end if;
+  -- A dump whose data is not restored yet: nothing may be dropped, and the restored messages are queued later.
+  restoring := not exists (select from sealcast.retention) or not exists (select from sealcast.added_types);
+  begin
+    if not restoring and not state.recovered and not exists (select from sealcast.messages) then
+      update sealcast_internal.maintenance set recovered = true;
+    end if;
+  exception when lock_not_available then
+    null;  -- a partition is locked; the step after the partitions looks again
   end;
 
   -- A maintenance that was given up, or in which a step fails again and again, begins anew with the partitions.

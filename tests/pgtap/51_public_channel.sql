@@ -2,7 +2,7 @@
 -- the rates at which streams are sampled.
 begin;
 \ir scene.psql
-select plan(61);
+select plan(63);
 
 delete from sealcast_internal.relay_log;
 delete from sealcast_internal.outbox;
@@ -130,6 +130,10 @@ select is_empty('select from sealcast.sampling', 'a closed stream, or one that d
 insert into sealcast.sampling values (:attic, 20, false, clock_timestamp());
 select is(pg_temp.sample(array[:attic]::uuid[], '{20}'), 1, 'the sampling of a stream that was closed ends, and late joiners learn it');
 select is((select d from sealcast.messages where stream_id = :attic and t = 'sampling_update'), '{"active":false,"rate":100}', 'the last rate of a closed stream is 100 percent');
+
+insert into sealcast.sampling values (:attic, 20, true, clock_timestamp());
+select is(pg_temp.sample('{}', '{}'), 1, 'a forced rate ends with the stream, too');
+select is_empty('select from sealcast.sampling', 'a closed stream has no rate');
 
 -- set_sampling()
 select is(pg_temp.outcome('sealcast_user', :guest, format('select sealcast.set_sampling(%L, 5)', :room)), 'PT403 role_required', 'a guest may not set the rate');

@@ -1,7 +1,7 @@
 -- Tests switching: when each step is due, what each step does, and who may force a mode.
 begin;
 \ir scene.psql
-select plan(101);
+select plan(102);
 
 delete from sealcast.viewer_counts;
 update sealcast_internal.relay_leases set holder = 'a', epoch = 7, lease_until = now() + interval '1 h';
@@ -110,7 +110,9 @@ select is(pg_temp.due(), 'tell joining', 'a transport_migrate that was not deliv
 update sealcast.switching set told_at = told_at + interval '10 min';
 update sealcast.dead_letters set "offset" = 1;
 select is(pg_temp.due(), 'tell joining', 'after the window, a last transport_migrate shows whether the target still delivers');
-select is(pg_temp.take('tell'), 'joining hybrid', 'the last transport_migrate keeps step and mode');
+select is(pg_temp.take('tell', more => ',"spread_ms":400000'), 'joining hybrid', 'the last transport_migrate keeps step and mode');
+select is((select d::json ->> 'spread_ms' from sealcast.messages where t = 'transport_migrate' order by message_id desc limit 1), '10000',
+          'it is for those who come after the window, and need not wait for as long as the readers who moved');
 select is(pg_temp.due(), 'nothing', 'the hot step waits for the last transport_migrate');
 select pg_temp.settle(pg_temp.relay()) \g /dev/null
 select is(pg_temp.due(), 'heat joining', 'when the target has delivered it, the hot step is due');
